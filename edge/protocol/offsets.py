@@ -1,0 +1,36 @@
+"""Offsets: opaque, comparable, and never made up here (PROTOCOL.md section 8).
+
+The edge reads nothing into an offset; it checks that one is safe to put into a
+URL and a header, and it compares. ``-1`` (the beginning) comes before every
+other one; the rest compare bytewise. ``now`` is a question, not a position.
+Words of extensions (``snapshot``) pass as offsets that the edge does not know.
+"""
+
+import re
+
+BEGIN = "-1"
+NOW = "now"
+MAX_LENGTH = 256
+"""Longest offset taken from a client or an origin; section 8 says under 256."""
+
+# Visible ASCII but for the five that section 8 forbids, and what would need
+# escaping inside a quoted JSON string or a header.
+_SAFE = re.compile(r"[!#-%'-+\-.0-9:;<>@A-Z\[\]^_`a-z{|}~$*]{1,256}", re.ASCII)
+
+
+def is_safe(offset: str) -> bool:
+    """Whether ``offset`` is a single token of section 8's alphabet, 1 to 256 long."""
+    return _SAFE.fullmatch(offset) is not None
+
+
+def is_position(offset: str) -> bool:
+    """Whether an origin may mint ``offset``: a safe token that is no sentinel."""
+    return offset != BEGIN and offset != NOW and is_safe(offset)
+
+
+def order(offset: str) -> str:
+    """A key that sorts offsets of one stream: bytewise, the beginning first.
+
+    Safe offsets are ASCII, so comparing text compares bytes.
+    """
+    return "" if offset == BEGIN else offset

@@ -1,0 +1,103 @@
+"""Reason words: why an answer is not simply a fresh hit.
+
+One closed set. The same word stands in the access log, in the metric's
+``reason`` label, in ``Cache-Status`` (``detail=``) and in the problem body, so
+an operator who sees it in one place finds it in the others. Every word is
+explained in ``docs/reasons.md``; a test holds the two together.
+
+This module decides nothing; every floor names its outcomes from here.
+"""
+
+import enum
+
+
+class Reason(enum.Enum):
+    """A reason word. The value is the word as it goes out."""
+
+    # The client's fault: answered with a 4xx, never sent to the origin.
+    BAD_OFFSET = "bad-offset"
+    EMPTY_OFFSET = "empty-offset"
+    DUPLICATE_PARAMETER = "duplicate-parameter"
+    OFFSET_REQUIRED = "offset-required"
+    BAD_CURSOR = "bad-cursor"
+    BAD_PATH = "bad-path"
+    BAD_QUERY = "bad-query"
+    BAD_HOST = "bad-host"
+    BAD_HEAD = "bad-head"
+    HEAD_TOO_LARGE = "head-too-large"
+    BODY_ON_READ = "body-on-read"
+    BODY_CUT = "body-cut"
+    BODY_TIMEOUT = "body-timeout"
+    BODY_TOO_LARGE = "body-too-large"
+    NOT_FOUND = "not-found"
+    LOOP = "loop"
+    UNSUPPORTED_FRAMING = "unsupported-framing"
+
+    # The origin's fault: 502 or 504 with Retry-After, nothing stored.
+    ORIGIN_UNREACHABLE = "origin-unreachable"
+    ORIGIN_TIMEOUT = "origin-timeout"
+    ORIGIN_GARBAGE = "origin-garbage"
+    ORIGIN_BODY_CUT = "origin-body-cut"
+    ORIGIN_HEAD_TOO_LARGE = "origin-head-too-large"
+    ORIGIN_NO_NEXT_OFFSET = "origin-no-next-offset"
+    ORIGIN_ECHO = "origin-echo"
+    ORIGIN_BAD_JSON = "origin-bad-json"
+    ORIGIN_SPIN = "origin-spin"
+    ORIGIN_STATUS = "origin-status"
+    ORIGIN_BUSY = "origin-busy"
+    STALE = "stale"
+
+    # A limit of this edge: 503 with Retry-After.
+    LIMIT_CONNECTIONS = "limit-connections"
+    LIMIT_VIEWERS = "limit-viewers"
+    LIMIT_FLIGHTS = "limit-flights"
+    LIMIT_STREAMS = "limit-streams"
+    DRAINING = "draining"
+    INTERNAL = "internal"
+
+    # Why the origin was asked (Cache-Status fwd=..., detail).
+    MISS = "miss"
+    TAIL_UNKNOWN = "tail-unknown"
+    UNCONFIRMED = "unconfirmed"
+    COLD_OPEN = "cold-open"
+    OFFSET_ABOVE = "offset-above-end"
+    NEWER_WRITE = "newer-write"
+    SLIDING_TTL = "sliding-ttl"
+
+    # Why an answer was passed on one to one: neither shared nor stored.
+    METHOD = "method"
+    NOT_A_STREAM = "not-a-stream"
+    UNKNOWN_LIVE = "unknown-live"
+    PRIVATE = "private"
+    NO_STORE = "no-store"
+    SET_COOKIE = "set-cookie"
+    VARY_STAR = "vary-star"
+    TOO_LARGE = "too-large"
+    CLOSE_FRAMED = "close-framed"
+    CODED = "coded"
+    UNDECIDED = "undecided"
+    EXPIRED_CREDENTIAL = "expired-credential"
+
+    # Why bytes were shared but not kept.
+    STATUS = "status"
+    OFFSET_UNKNOWN = "offset-unknown"
+    NO_PROOF = "no-proof"
+    NO_PROGRESS = "no-progress"
+
+    # Why a log was dropped or began a new incarnation.
+    BYTES_DIFFER = "bytes-differ"
+    TAIL_WENT_BACK = "tail-went-back"
+    TYPE_CHANGED = "type-changed"
+    GONE = "gone"
+    REWRITTEN = "rewritten"
+    REFUSED = "refused"
+    EVICTED = "evicted"
+    OLD_INCARNATION = "old-incarnation"
+
+    # How a viewer ended.
+    DELIVERED = "delivered"
+    TIMED_OUT = "timed-out"
+    LIFETIME = "lifetime"
+    CLOSED = "closed"
+    CLIENT_GONE = "client-gone"
+    VIEWER_LAG = "viewer-lag"
