@@ -61,8 +61,10 @@ class Intake:
     ) -> Effect:
         """Let the log take the answer in, and begin a new one where it cannot."""
         log, now = stream.log, self._clock.monotonic()
-        keep = stream.standing()
-        effect = absorb(log, stream.route, start, sent, admission, answer, now, keep)
+        keep, max_probe = stream.standing(), self._options.rules.max_probe
+        effect = absorb(
+            log, stream.route, start, sent, admission, answer, now, keep, max_probe
+        )
         if effect in RESET_REASONS and effect is not Effect.WENT_BACK:
             self.renew(stream, RESET_REASONS[effect])
         elif effect is Effect.GREW:

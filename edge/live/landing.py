@@ -14,9 +14,10 @@ from datetime import datetime
 from edge.log.stream_log import Joined, StreamLog
 from edge.log.tail import Sent
 from edge.policy.admission import Admission
+from edge.policy.decide import MAX_PROBE
 from edge.policy.routes import Route
 from edge.protocol import json_arrays, names
-from edge.protocol.offsets import BEGIN, NOW, is_position
+from edge.protocol.offsets import NOW, is_position
 from edge.protocol.reasons import Reason
 from edge.protocol.values import OriginAnswer
 
@@ -48,16 +49,21 @@ def absorb(
     answer: OriginAnswer,
     now: float,
     keep: Container[str] = (),
+    max_probe: int = MAX_PROBE,
 ) -> Effect:
-    """Take an admitted answer to a read from ``start`` into the log."""
+    """Take an admitted answer to a read from ``start`` into the log.
+
+    ``keep``: L10. ``max_probe``: the size of the last range up to which a check
+    of the end begins before it (L7).
+    """
     known = start == NOW or log.knows(start)
     if _is_other_type(log, answer):
         return Effect.OTHER_TYPE if known else Effect.NOT_KEPT
     if not known:
         return _absorb_guess(log, route, start, sent, admission, answer, now, keep)
-    if start != BEGIN and log.tail.went_back(sent, admission.next):
+    if _tells_all(admission) and log.tail.went_back(sent, admission.next):
         return Effect.WENT_BACK
-    proves = _proves(log, start)
+    proves = _proves(log, start, max_probe)
     joined = Joined.SAME
     if start != NOW:
         joined = log.join(start, admission.next, admission.data, keep)
@@ -70,6 +76,9 @@ def absorb(
     log.tail.hear(sent, admission.next, admission.up_to_date)
     if admission.closed:
         log.tail.close(admission.next)
+    if not admission.data:
+        # Nothing to hold, yet the next reader at this offset must find it known.
+        log.open_at(admission.next)
     if joined is Joined.NO_PROOF:
         return Effect.NOT_KEPT
     return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
@@ -119,15 +128,26 @@ def _absorb_guess(
     return Effect.GREW
 
 
-def _proves(log: StreamLog, start: str) -> bool:
+def _tells_all(admission: Admission) -> bool:
+    """Whether the answer ends where the stream does, as far as its origin knows.
+
+    Others may be pages: where those end says nothing about the tail (L2).
+    """
+    return admission.up_to_date or admission.closed or not admission.progress
+
+
+def _proves(log: StreamLog, start: str, max_probe: int) -> bool:
     """Whether an answer from ``start`` shows that this is still the same stream.
 
     After contact was lost, one that begins at the end proves nothing: a longer
-    log of a recreated stream answers it just as well (L7).
+    log of a recreated stream answers it just as well. It has to do where no
+    read can begin before the end: that is the documented limit (L7).
     """
     if not log.tail.suspect or not log.holds_bytes:
         return True
-    return start not in (NOW, log.end)
+    if start == log.end:
+        return log.probe_start(max_probe) == start
+    return start != NOW
 
 
 def _is_other_type(log: StreamLog, answer: OriginAnswer) -> bool:

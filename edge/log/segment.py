@@ -167,15 +167,15 @@ class Segment:
             self._guessed.discard(self._orders[index])
         return True
 
-    def absorb(self, later: "Segment") -> None:
-        """Take over the segment that begins at the offset where this one ends."""
+    def absorb(self, between: bytes | memoryview, later: "Segment") -> None:
+        """Take over a segment that begins later, and the bytes up to there."""
+        self._data += between
         shift = len(self._data)
         self._data += later._data
-        self._orders += later._orders[1:]
-        self._positions.extend(place + shift for place in later._positions[1:])
-        # The seam is this one's end, hence minted.
-        self._guessed |= later._guessed - {later._orders[0]}
-        self.cost += later.cost - SEGMENT_COST - _cost(later._orders[0])
+        self._orders += later._orders
+        self._positions.extend(place + shift for place in later._positions)
+        self._guessed |= later._guessed
+        self.cost += len(between) + later.cost - SEGMENT_COST
 
     # Shrinking
 

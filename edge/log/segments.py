@@ -145,16 +145,20 @@ class Segments:
     def fill(
         self, segment: Segment, start: str, data: memoryview, minted: bool
     ) -> None:
-        """Hold the bytes from ``start`` to where ``segment`` begins."""
-        small = segment.length + len(data) <= SEGMENT_SIZE
-        # No page may end at a guess, so that seam must not be between segments.
-        if small or not data or not segment.is_minted(segment.start):
+        """Hold the bytes of the hole from ``start`` to where ``segment`` begins."""
+        index = self._index(segment)
+        previous = self._segments[index - 1] if index else None
+        if previous is not None and previous.end != start:
+            previous = None
+        size = len(data) + segment.length
+        # Two segments never begin at one offset, so a place kept open goes in any
+        # case; and no page may end at a guess, so a seam that is one goes too.
+        if previous and (not previous.length or previous.length + size <= SEGMENT_SIZE):
+            self._absorb(previous, data, segment)
+        elif size <= SEGMENT_SIZE or not data or not segment.is_minted(segment.start):
             self._prepend(segment, start, data, minted)
-            self._merge(segment)
         else:
-            piece = _piece(start, segment.start, data, minted)
-            self._insert(piece)
-            self._merge(piece)
+            self.add(start, segment.start, data, minted)
 
     def mark(self, segment: Segment, offset: str, position: int, minted: bool) -> bool:
         """``Segment.mark``, counted. Not for an offset before the segment's start."""
@@ -178,15 +182,12 @@ class Segments:
         self._starts[index] = order(start)
         self._added += 1
 
-    def _merge(self, segment: Segment) -> None:
-        """Make one of this and the segment before, if they adjoin and are small."""
-        previous = self.before(segment)
-        if previous is None or previous.length + segment.length > SEGMENT_SIZE:
-            return
+    def _absorb(self, previous: Segment, data: memoryview, segment: Segment) -> None:
         self.remove([segment])
         self.cost -= previous.cost
-        previous.absorb(segment)
+        previous.absorb(data, segment)
         self.cost += previous.cost
+        self._added += 1
 
     def _insert(self, segment: Segment) -> None:
         index = self._index(segment)

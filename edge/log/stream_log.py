@@ -189,7 +189,8 @@ class StreamLog:
             return Joined.DIFFERS
         if result is Joined.SAME and self._segments.cost != before:
             result = Joined.GREW
-        self._segments.thin(keep)
+        if result is Joined.GREW:
+            self._segments.thin(keep)
         return result
 
     def _outgrew_closure(self) -> bool:

@@ -28,6 +28,9 @@ from edge.protocol.offsets import NOW
 from edge.protocol.reasons import Reason
 from edge.protocol.values import Mode, PartitionKind, Read
 
+MAX_PROBE = 64 * 1024
+"""Bytes that a check of the end may read again (L7)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Serve:
@@ -86,7 +89,7 @@ class Rules:
     max_page: int = 1024 * 1024
     verify: float = 60.0
     trust: float = 30.0
-    max_probe: int = 64 * 1024
+    max_probe: int = MAX_PROBE
 
     def verify_for(self, log: StreamLog, kind: PartitionKind) -> float:
         """How long a confirmation lasts for this log (L6, L14)."""
@@ -121,7 +124,7 @@ def decide(
     if read.mode is Mode.HEAD:
         return _ask(moment, Fetch(None, Reason.MISS, fresh=True))
     if moment.offset == NOW:
-        return _decide_now(read, log, moment, route)
+        return _decide_now(read, log, moment, route, rules)
     if not log.holds(moment.offset):
         return _decide_unheld(read, log, moment, route)
     return _decide_held(read, log, moment, route, rules)
@@ -137,19 +140,41 @@ def _is_known(log: StreamLog, moment: Moment, end: str, route: Route) -> bool:
     return log.tail.is_known_to(moment.arrival, end, moment.now, strict)
 
 
-def _decide_now(read: Read, log: StreamLog, moment: Moment, route: Route) -> Decision:
+def _was_heard_at(log: StreamLog, moment: Moment, end: str) -> bool:
+    """Whether the origin told since this reader arrived that data reaches ``end``.
+
+    One that then does not claim that this is all may never do so, or hands out
+    pages: to ask it again would bring no more (L3).
+    """
+    return log.tail.offset == end and log.tail.is_heard_by(moment.arrival)
+
+
+def _decide_now(
+    read: Read, log: StreamLog, moment: Moment, route: Route, rules: Rules
+) -> Decision:
     """``offset=now``: the tail as it is when asked (section 8, L20)."""
     tail = log.tail
-    if tail.offset is not None and _is_known(log, moment, tail.offset, route):
+    if tail.offset is not None and _is_settled(read, log, moment, route, rules):
+        known = _is_known(log, moment, tail.offset, route)
         if tail.closed or not read.mode.live:
-            return _empty(tail.offset, closed=tail.closed)
+            return _empty(tail.offset, tail.closed, known)
         if log.described:
             return Park(tail.offset)
     if not read.mode.live:
         return _ask(moment, Fetch(NOW, Reason.TAIL_UNKNOWN, fresh=True))
-    if tail.offset is not None and log.described and tail.is_heard_by(moment.arrival):
-        return Park(tail.offset)
     return _ask(moment, Fetch(None, Reason.COLD_OPEN, fresh=True))
+
+
+def _is_settled(
+    read: Read, log: StreamLog, moment: Moment, route: Route, rules: Rules
+) -> bool:
+    """Whether the tail is where ``now`` is for this reader: heard since it came,
+    or known, of a stream that needs no check (L6, L14, L23)."""
+    tail = log.tail
+    if tail.is_heard_by(moment.arrival):
+        return True
+    known = tail.offset is not None and _is_known(log, moment, tail.offset, route)
+    return known and _check(read, log, moment, rules) is None
 
 
 def _decide_unheld(
@@ -161,7 +186,7 @@ def _decide_unheld(
     end = log.end
     if end is None or not log.is_above(moment.offset):
         return _ask(moment, Fetch(moment.offset, Reason.MISS))
-    if _is_known(log, moment, end, route):
+    if _is_known(log, moment, end, route) or _was_heard_at(log, moment, end):
         return Pass(Reason.OFFSET_UNKNOWN)
     return _ask(moment, Fetch(end, Reason.OFFSET_ABOVE))
 
@@ -181,12 +206,15 @@ def _decide_held(
         # A hole: data follows, but no boundary that could be handed out.
         return _ask(moment, Fetch(moment.offset, Reason.MISS))
     if log.reaches_beyond(end):
+        if reach is not None and _was_heard_at(log, moment, end):
+            return _serve_behind(read, log, moment, reach)
         ask: Decision = Fetch(end, Reason.NEWER_WRITE)
         return ask if moment.fault is None else _without(read, log, moment, reach)
     if read.mode.live:
         return _decide_live(read, log, moment, route, reach, end)
-    if _is_known(log, moment, end, route):
-        return _up_to_date(log, moment, reach, end)
+    known = _is_known(log, moment, end, route)
+    if known or _was_heard_at(log, moment, end):
+        return _serve_tail(log, moment, reach, end, known)
     if moment.fault is not None:
         return _without(read, log, moment, reach)
     return Fetch(end, Reason.TAIL_UNKNOWN)
@@ -203,7 +231,7 @@ def _check(read: Read, log: StreamLog, moment: Moment, rules: Rules) -> Fetch | 
 
 
 def _serve_behind(read: Read, log: StreamLog, moment: Moment, reach: str) -> Decision:
-    """More is held beyond this page: it is closed, and carries no claims (E2)."""
+    """More is known beyond this page: it is closed, and carries no claims (E2)."""
     if read.mode.live:
         return Serve(Kind.LIVE, moment.offset, reach)
     return Serve(Kind.CLOSED_RANGE, moment.offset, reach)
@@ -232,17 +260,19 @@ def _decide_live(
     return Park(end)
 
 
-def _up_to_date(log: StreamLog, moment: Moment, reach: str | None, end: str) -> Serve:
-    """The answer reaches the tail, and that is known now."""
-    closed = log.tail.closed
+def _serve_tail(
+    log: StreamLog, moment: Moment, reach: str | None, end: str, known: bool
+) -> Serve:
+    """The answer reaches the end. ``known``: that this is all, is known now (L3)."""
+    closed = known and log.tail.closed
     if reach is None:
-        return _empty(end, closed)
+        return _empty(end, closed, known)
     kind = Kind.CLOSED_RANGE if closed else Kind.TAIL
-    return Serve(kind, moment.offset, end, up_to_date=True, closed=closed)
+    return Serve(kind, moment.offset, end, known, closed)
 
 
-def _empty(end: str, closed: bool) -> Serve:
-    return Serve(Kind.EMPTY, end, end, up_to_date=True, closed=closed)
+def _empty(end: str, closed: bool, up_to_date: bool = True) -> Serve:
+    return Serve(Kind.EMPTY, end, end, up_to_date, closed)
 
 
 def _without(read: Read, log: StreamLog, moment: Moment, reach: str | None) -> Decision:

@@ -391,8 +391,8 @@ class LogTellsTheTruth(RuleBasedStateMachine):
 
 
 LogTellsTheTruth.TestCase.settings = settings(
-    max_examples=3000,
-    stateful_step_count=40,
+    max_examples=60,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
