@@ -1,0 +1,43 @@
+"""JSON mode's arrays, joined and cut without parsing (PROTOCOL.md section 9.1).
+
+Every answer of a JSON stream is one array of all messages in its range. The
+log keeps a range as its *fragment*: nothing for an empty array, otherwise a
+comma and the inner bytes. Fragments of adjoining ranges are joined by putting
+one behind the other, and cut wherever a fragment began (L8).
+
+What this does not promise: the inside is never looked at, so ``[1,,2]`` and
+``[1],[2]`` pass. The origin validated the messages (section 9.1.4), and their
+framing told whether they arrived whole. What is caught is the answer that is
+no array at all: an error page, an object, half of a body.
+"""
+
+from edge.protocol.names import media_type
+
+_SPACE = b" \t\n\r"
+"""RFC 8259 section 2: no other white space surrounds a value."""
+
+
+def is_json(content_type: str | None) -> bool:
+    """Whether a stream of this type is in JSON mode: application/json only.
+
+    Parameters and case do not matter; ``+json`` types and ndjson are bytes.
+    """
+    return media_type(content_type) == "application/json"
+
+
+def fragment(body: bytes) -> bytes:
+    """What the log keeps of an answer's array.
+
+    Raises ValueError unless the body, white space aside, has its outer
+    brackets.
+    """
+    array = body.strip(_SPACE)
+    if not (array.startswith(b"[") and array.endswith(b"]")):
+        raise ValueError("a body in JSON mode is one array")
+    inner = array[1:-1].strip(_SPACE)
+    return b"," + inner if inner else b""
+
+
+def whole(fragment: bytes | memoryview) -> bytes:
+    """The array of all messages in ``fragment``, or in several joined ones."""
+    return b"".join((b"[", fragment[1:], b"]"))

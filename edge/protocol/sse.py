@@ -1,0 +1,95 @@
+"""Server-sent events: what goes out to a viewer (PROTOCOL.md section 5.8, L25).
+
+Three frames and nothing else: ``data`` carries a range of the stream,
+``control`` follows it and says where the viewer stands, and a comment keeps
+the connection alive. Each is whole bytes that end in a blank line, so frames
+are shared by all viewers and may be sent one behind the other.
+
+``data:`` stands directly before its line. A client strips one space there, so
+a line that begins with a space (as the tokens of a language model do) gets one
+more, and no other line does. CR, LF and CRLF all end a line; a client joins
+lines with LF. The caller joins adjoining ranges before it makes an event: a
+character whose UTF-8 bytes are cut in two would be replaced at both ends.
+"""
+
+import base64
+import enum
+import json
+
+from edge.protocol.json_arrays import is_json
+from edge.protocol.names import media_type
+
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment: no event, no offset; tells both ends that the other one is there."""
+
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
+
+class Encoding(enum.Enum):
+    """How a range travels in a data event."""
+
+    TEXT = "text"
+    JSON = "json"
+    BASE64 = "base64"
+
+
+def encoding_for(content_type: str | None) -> Encoding:
+    """How streams of this type travel: text and JSON as they are, the rest base64.
+
+    With BASE64 the answer's head carries ``stream-sse-data-encoding: base64``.
+    """
+    if is_json(content_type):
+        return Encoding.JSON
+    if media_type(content_type).startswith("text/"):
+        return Encoding.TEXT
+    return Encoding.BASE64
+
+
+def data_event(payload: bytes, encoding: Encoding) -> bytes:
+    """The data event that carries ``payload``.
+
+    For JSON the payload is the whole array's text. Text and JSON that are not
+    UTF-8 carry U+FFFD where they are not.
+    """
+    if encoding is Encoding.BASE64:
+        return b"event: data\ndata:%b\n\n" % base64.b64encode(payload)
+    return b"event: data%b\n\n" % _data_lines(_utf8(payload))
+
+
+def control_event(
+    next_offset: str, cursor: str | None, up_to_date: bool, closed: bool
+) -> bytes:
+    """The control event that says where the viewer stands.
+
+    On a closed stream there is no cursor, for nobody may reconnect, and the
+    viewer is up to date by definition (sections 5.8 and 8).
+    """
+    said: dict[str, str | bool] = {"streamNextOffset": next_offset}
+    if cursor is not None and not closed:
+        said["streamCursor"] = cursor
+    if up_to_date or closed:
+        said["upToDate"] = True
+    if closed:
+        said["streamClosed"] = True
+    return b"event: control\ndata:%b\n\n" % _compact(said)
+
+
+def _utf8(payload: bytes) -> bytes:
+    """``payload`` with U+FFFD for what is not UTF-8."""
+    if payload.isascii():
+        return payload
+    return payload.decode("utf-8", "replace").encode()
+
+
+def _data_lines(text: bytes) -> bytes:
+    """A line feed and ``data:`` before every line of ``text``."""
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = b"\n" + text
+    # Spaces first: after it, nothing in front of a line is the payload's own.
+    return lines.replace(b"\n ", b"\n  ").replace(b"\n", b"\ndata:")
+
+
+def _compact(said: dict[str, str | bool]) -> bytes:
+    """JSON on one line, in ASCII."""
+    return _JSON.encode(said).encode("ascii")
