@@ -8,11 +8,12 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from origin_adapter.embedded.front.app import create_app
 from origin_adapter.embedded.front.server import Server, listen
+from origin_adapter.embedded.live.deliveries import Deliveries
 from origin_adapter.embedded.live.desk import Desk
+from origin_adapter.embedded.live.signing import Keys
 from origin_adapter.embedded.options import Options
 
 LOCK = "lock"
@@ -26,11 +27,15 @@ class Serving:
     """A running origin. Stop it with ``stop``, or as a context manager."""
 
     def __init__(self, options: Options, address: str) -> None:
-        options.data.mkdir(parents=True, exist_ok=True)
+        # Keys lie in the folder: nobody else may read it.
+        options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _lock(options.data)
         self.desk = Desk(options)
         self._socket = listen(address)
-        app = create_app(self.desk, _no_control)
+        keys = Keys(self.desk.keep.secret)
+        self.deliveries = Deliveries(self.desk, keys)
+        self.desk.deliver = self.deliveries.order
+        app = create_app(self.desk, keys)
         self._server = Server(self._socket, app, log=None)
         self._server.start()
 
@@ -47,6 +52,7 @@ class Serving:
         self._server.close()
         self.desk.bells.stop()
         self._server.stop(timeout)
+        self.deliveries.stop()
         self.desk.stop()
         os.close(self._lock)
 
@@ -71,7 +77,3 @@ def _lock(data: Path) -> int:
         os.close(file)
         raise AlreadyRunning(f"another process serves {data}") from None
     return file
-
-
-def _no_control(path: str, req: Any, resp: Any) -> None:
-    raise NotImplementedError

@@ -6,22 +6,22 @@ sent, and routes match decoded ones.
 """
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import falcon
 
 from origin_adapter.embedded.front import answers, requests
+from origin_adapter.embedded.front.control import Control, denied
 from origin_adapter.embedded.front.reads import Reads
 from origin_adapter.embedded.front.writes import Writes
 from origin_adapter.embedded.live.desk import Desk
+from origin_adapter.embedded.live.signing import Keys
 from origin_adapter.embedded.rules import paths
 from origin_adapter.embedded.rules.rates import Rates
 from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.subscriptions import Denied
 
 METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
-
-Control = Callable[[str, falcon.Request, falcon.Response], None]
 
 
 class Streams:
@@ -84,13 +84,14 @@ class Common:
         answers.fields(resp, answers.COMMON)
 
 
-def create_app(desk: Desk, control: Control) -> falcon.App[Any, Any]:
+def create_app(desk: Desk, keys: Keys) -> falcon.App[Any, Any]:
     """The origin as a WSGI application over one desk."""
     options = desk.options
     rates = None if options.rate is None else Rates(options.rate, options.burst)
     app = falcon.App(middleware=[Common(rates)])
     app.add_error_handler(Refused, _refused)
-    app.add_sink(Streams(desk, control), prefix="/")
+    app.add_error_handler(Denied, denied)
+    app.add_sink(Streams(desk, Control(desk, keys)), prefix="/")
     return app
 
 

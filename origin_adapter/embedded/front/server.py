@@ -8,7 +8,8 @@ connection loop, chunked bodies and responses stay.
 
 import errno
 import os
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Literal
 
 import gevent
 from gevent import socket
@@ -30,57 +31,77 @@ MAX_DISCARD = 1024 * 1024
 SEND_TIMEOUT_MS = 30_000
 
 
-class Body(Input):  # type: ignore[misc]  # pywsgi has no types
+class TooSlow(OSError):
+    """A client that keeps a connection and sends nothing. pywsgi closes it."""
+
+
+class Body(Input):
     """A request's body. What nobody reads is skipped, up to a bound."""
 
     __slots__ = ("abandoned",)
 
     def _discard(self) -> None:
-        self.abandoned = False
+        """Called after every response; ``abandoned``: the rest is still coming."""
+        self.abandoned = True
         left = MAX_DISCARD
         while left > 0:
-            try:
-                piece = self.read(min(left, 65536))
-            except OSError:
-                break
+            piece = self.read(min(left, 65536))
             if not piece:
+                self.abandoned = False
                 return
             left -= len(piece)
-        self.abandoned = True
 
 
-class Handler(WSGIHandler):  # type: ignore[misc]  # pywsgi has no types
+class Handler(WSGIHandler):
     """One connection."""
 
     head: Head
 
-    def __init__(self, sock: Any, address: Any, server: Any, rfile: Any = None):
-        super().__init__(sock, address, server, rfile)
+    def __init__(self, sock: socket.socket, address: str, server: WSGIServer) -> None:
+        super().__init__(sock, address, server)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_TIMEOUT_MS
             )
 
-    def read_requestline(self) -> str:
-        """The request line as text; "" when the client is done or too slow."""
-        with gevent.Timeout(IDLE_TIMEOUT, False):
-            line: bytes = self.rfile.readline(MAX_LINE)
-            return line.decode("latin-1")
-        return ""
+    def handle_one_request(self) -> tuple[str, bytes] | Literal[True] | None:
+        """One request; None: the connection is over; a pair: a refused head."""
+        try:
+            line = self._request_line()
+        except OSError:
+            return None
+        if not line:
+            return None
+        self.response_length = 0
+        try:
+            self._read_head(line)
+        except BadHead as bad:
+            return str(bad.status), _refusal(bad)
+        except OSError:
+            return None
+        self.environ = self.get_environ()
+        self.application = self.server.application
+        self.handle_one_response()
+        return None if self.close_connection or self.rfile.closed else True
 
-    def read_request(self, raw_requestline: str) -> bool:
-        """The head. Raises ValueError, which answers 400."""
-        line = parse_line(raw_requestline.encode("latin-1"))
+    def _request_line(self) -> bytes:
+        with gevent.Timeout(IDLE_TIMEOUT, TooSlow()):
+            return self.rfile.readline(MAX_LINE)
+
+    def _read_head(self, raw: bytes) -> None:
+        """The head. Raises BadHead."""
+        self.requestline = raw.decode("latin-1").rstrip()
+        self.request_version = "HTTP/1.1"
+        if len(raw) >= MAX_LINE:
+            raise BadHead("the request line is too long", 414)
+        line = parse_line(raw)
         with gevent.Timeout(HEAD_TIMEOUT, BadHead("the head is too slow", 408)):
             self.head = parse(line, self._field_lines())
-        self.requestline = raw_requestline.rstrip()
         self.command = line.method
         self.path = line.target
         self.request_version = "HTTP/1.1" if line.http11 else "HTTP/1.0"
-        self.content_length = self.head.length
         self.close_connection = not self.head.keep_alive
-        return True
 
     def _field_lines(self) -> list[bytes]:
         lines: list[bytes] = []
@@ -99,15 +120,16 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # pywsgi has no types
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment, with the path as it was sent."""
         env: dict[str, Any] = self.server.get_environ()
-        path, _, query = self.path.partition("?")
-        env["REQUEST_METHOD"] = self.command
+        path, _, query = self.head.line.target.partition("?")
+        address: object = self.client_address
+        env["REQUEST_METHOD"] = self.head.line.method
         env["SCRIPT_NAME"] = ""
         env["PATH_INFO"] = path
         env["QUERY_STRING"] = query
         env["SERVER_PROTOCOL"] = self.request_version
         env["ds.repeated"] = self.head.repeated
-        if isinstance(self.client_address, tuple):
-            env["REMOTE_ADDR"] = str(self.client_address[0])
+        if isinstance(address, tuple):
+            env["REMOTE_ADDR"] = str(address[0])
         for name, value in self.head.fields.items():
             if "_" not in name:
                 env["HTTP_" + name.replace("-", "_").upper()] = value
@@ -117,7 +139,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # pywsgi has no types
         expects = env.get("HTTP_EXPECT", "").lower() == "100-continue"
         self.wsgi_input = Body(
             self.rfile,
-            self.content_length,
+            self.head.length,
             socket=self.socket if expects else None,
             chunked_input=self.head.chunked,
         )
@@ -126,34 +148,33 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # pywsgi has no types
         return env
 
     def handle_one_response(self) -> None:
+        """Answer, and keep the connection only when the body was taken."""
         super().handle_one_response()
         if getattr(self.wsgi_input, "abandoned", False):
             self.close_connection = True
 
     def finalize_headers(self) -> None:
+        """pywsgi's fields, but no length for HEAD: it is not known unread."""
         if self.command == "HEAD":
-            # The length of what GET would send is not known without reading it.
             self.provided_content_length = "unsaid"
         super().finalize_headers()
 
-    def _handle_client_error(self, ex: BaseException) -> tuple[str, bytes]:
-        """A head or a body that cannot be read: say so, and close."""
-        status = getattr(ex, "status", 400)
-        phrase = {408: "Request Timeout", 431: "Request Header Fields Too Large"}
-        head = (
-            f"HTTP/1.1 {status} {phrase.get(status, 'Bad Request')}\r\n"
-            "Connection: close\r\nContent-Length: 0\r\n"
-            "X-Content-Type-Options: nosniff\r\n"
-            "Cross-Origin-Resource-Policy: cross-origin\r\n"
-            "Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n\r\n"
-        )
-        return str(status), head.encode()
 
-
-class Server(WSGIServer):  # type: ignore[misc]  # pywsgi has no types
+class Server(WSGIServer):
     """Listens on a TCP or a Unix socket."""
 
     handler_class = Handler
+
+
+def _refusal(bad: BadHead) -> bytes:
+    """The whole answer to a head that cannot be read; the connection closes."""
+    phrase = HTTPStatus(bad.status).phrase
+    return (
+        f"HTTP/1.1 {bad.status} {phrase}\r\nConnection: close\r\n"
+        "Content-Length: 0\r\nX-Content-Type-Options: nosniff\r\n"
+        "Cross-Origin-Resource-Policy: cross-origin\r\n"
+        "Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n\r\n"
+    ).encode()
 
 
 def listen(address: str, backlog: int = 2048) -> socket.socket:

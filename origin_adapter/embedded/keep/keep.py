@@ -122,19 +122,20 @@ class Keep:
             case orders.Inspect():
                 return subs.inspect(unit, order)
             case orders.Unsubscribe():
-                return subs.unsubscribe(order)
+                subs.unsubscribe(order)
             case orders.LinkStreams():
-                return subs.link(unit, order)
+                subs.link(unit, order)
             case orders.UnlinkStream():
-                return subs.unlink(order)
+                subs.unlink(order)
             case orders.ClaimWake():
                 return subs.claim(unit, order)
             case orders.Acknowledge():
                 return subs.acknowledge(unit, order)
             case orders.ReleaseWake():
-                return subs.release(unit, order)
+                subs.release(unit, order)
             case _:
-                return subs.delivered(unit, order)
+                subs.delivered(unit, order)
+        return None
 
     def _tick(self, unit: Unit) -> bool:
         """Some upkeep; whether more is waiting."""

@@ -6,8 +6,8 @@ happens in between is missed; a bell rings once, and the next wait takes a new
 one. What is not promised: that there is news when it rings.
 """
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from gevent.event import Event
 

@@ -53,7 +53,7 @@ class Desk:
         self.bells = Bells()
         self.recent = Recent(options.recent_memory)
         self.deliver: Deliver = lambda delivery: None
-        self._pending: deque[tuple[Command, AsyncResult]] = deque()
+        self._pending: deque[tuple[Command, AsyncResult[Outcome]]] = deque()
         self._wanted = Event()
         self._stopping = False
         self._writer = ThreadPool(1)
@@ -70,10 +70,10 @@ class Desk:
             raise Refused(
                 503, Why.STOPPING, "the server stops", (("Retry-After", "1"),)
             )
-        result = AsyncResult()
+        result: AsyncResult[Outcome] = AsyncResult()
         self._pending.append((command, result))
         self._wanted.set()
-        outcome: Outcome = result.get()
+        outcome = result.get()
         if isinstance(outcome, (Refused, Denied)):
             raise outcome
         return outcome
@@ -162,7 +162,7 @@ class Desk:
                 size = min(len(self._pending), MAX_BATCH)
                 self._commit([self._pending.popleft() for _ in range(size)])
 
-    def _commit(self, batch: list[tuple[Command, AsyncResult]]) -> None:
+    def _commit(self, batch: list[tuple[Command, AsyncResult[Outcome]]]) -> None:
         commands = [command for command, _ in batch]
         try:
             done: Committed = self._writer.apply(

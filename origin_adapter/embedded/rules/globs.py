@@ -43,10 +43,8 @@ def _step(want: str, segments: tuple[str, ...], reached: list[bool]) -> list[boo
         return [index >= first for index in range(len(reached))]
     moved = [False] * len(reached)
     for index, segment in enumerate(segments):
-        if (
-            reached[index]
-            and want in ("*", segment)
-            or (reached[index] and _literal(want) == segment)
+        if (reached[index] and want in ("*", segment)) or (
+            reached[index] and _literal(want) == segment
         ):
             moved[index + 1] = True
     return moved
