@@ -162,7 +162,7 @@ class Desk:
                 size = min(len(self._pending), MAX_BATCH)
                 self._commit([self._pending.popleft() for _ in range(size)])
 
-    def _commit(self, batch: list[tuple[Command, AsyncResult[Outcome]]]) -> None:
+    def _commit(self, batch: "list[tuple[Command, AsyncResult[Outcome]]]") -> None:
         commands = [command for command, _ in batch]
         try:
             done: Committed = self._writer.apply(
