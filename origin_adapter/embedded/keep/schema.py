@@ -9,6 +9,7 @@ commit), ``os`` is ``NORMAL`` (an fsync per checkpoint only; after a power cut
 the newest commits may be missing, never torn).
 """
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -96,8 +97,10 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
     """The one connection that writes. Makes the file when it is not there.
 
     May be handed from thread to thread, but used by one at a time. Raises
-    KeepError, or sqlite3.Error when the disk refuses.
+    KeepError, or sqlite3.Error and OSError when the disk refuses.
     """
+    # The file holds keys, and its companions take over its mode.
+    os.close(os.open(data / FILE, os.O_CREAT | os.O_RDWR, 0o600))
     db = _connect(data)
     db.execute("PRAGMA page_size = 8192")
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")
