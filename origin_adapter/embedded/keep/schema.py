@@ -102,9 +102,9 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
     # The file holds keys, and its companions take over its mode.
     os.close(os.open(data / FILE, os.O_CREAT | os.O_RDWR, 0o600))
     db = _connect(data)
+    _check_identity(db)
     db.execute("PRAGMA page_size = 8192")
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    _check_identity(db)
     db.execute("PRAGMA journal_mode = WAL")
     sync = "FULL" if durability is Durability.FULL else "NORMAL"
     db.execute(f"PRAGMA synchronous = {sync}")
