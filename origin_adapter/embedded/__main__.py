@@ -2,14 +2,16 @@
 
 import argparse
 import signal
+import sqlite3
 import sys
 from pathlib import Path
 
 import gevent
 from gevent.event import Event
 
+from origin_adapter.embedded.keep.schema import KeepError
 from origin_adapter.embedded.options import Durability, Options
-from origin_adapter.embedded.serve import Serving
+from origin_adapter.embedded.serve import AlreadyRunning, Serving
 
 
 def main() -> int:
@@ -25,7 +27,12 @@ def main() -> int:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
-    with Serving(options, said.listen) as serving:
+    try:
+        serving = Serving(options, said.listen)
+    except (AlreadyRunning, KeepError, OSError, sqlite3.Error) as error:
+        print(f"cannot serve {options.data}: {error}", file=sys.stderr)
+        return 1
+    with serving:
         print(f"serving {options.data} on {serving.address}", flush=True)
         stop.wait()
     return 0

@@ -6,6 +6,7 @@ greenlets. A keep belongs to one process: a lock file says so.
 
 import fcntl
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -27,17 +28,22 @@ class Serving:
     """A running origin. Stop it with ``stop``, or as a context manager."""
 
     def __init__(self, options: Options, address: str) -> None:
-        # Keys lie in the folder: nobody else may read it.
-        options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _lock(options.data)
-        self.desk = Desk(options)
-        self._socket = listen(address)
-        keys = Keys(self.desk.keep.secret)
-        self.deliveries = Deliveries(self.desk, keys)
-        self.desk.deliver = self.deliveries.order
-        app = create_app(self.desk, keys)
-        self._server = Server(self._socket, app, log=None)
-        self._server.start()
+        with ExitStack() as undo:
+            # Keys lie in the folder: nobody else may read it.
+            options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(options.data)
+            undo.callback(os.close, self._lock)
+            self._socket = listen(address)
+            undo.callback(self._socket.close)
+            self.desk = Desk(options)
+            undo.callback(self.desk.stop)
+            keys = Keys(self.desk.keep.secret)
+            self.deliveries = Deliveries(self.desk, keys)
+            self.desk.deliver = self.deliveries.order
+            app = create_app(self.desk, keys)
+            self._server = Server(self._socket, app, log=None)
+            self._server.start()
+            undo.pop_all()
 
     @property
     def address(self) -> str:
