@@ -42,9 +42,7 @@ class Wire:
     def send(self, raw: bytes) -> None:
         self.sock.sendall(raw)
 
-    def ask(
-        self, method: str, target: str, body: bytes = b"", **fields: str
-    ) -> Reply:
+    def ask(self, method: str, target: str, body: bytes = b"", **fields: str) -> Reply:
         """One request, with fields named as in Python (``stream_ttl``)."""
         said = {name.replace("_", "-"): value for name, value in fields.items()}
         head = [f"{method} {target} HTTP/1.1", "host: test.example"]

@@ -56,7 +56,9 @@ def test_a_body_that_is_cut_appends_nothing(
 def test_a_whole_chunked_body_is_one_append(wire: Wire) -> None:
     """Chunks are framing, not messages."""
     make(wire)
-    wire.send(raw(b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n", "Transfer-Encoding: chunked"))
+    wire.send(
+        raw(b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n", "Transfer-Encoding: chunked")
+    )
     assert wire.reply().status == 204
     assert content(wire) == b"hello"
 

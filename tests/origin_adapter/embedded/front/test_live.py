@@ -271,7 +271,11 @@ def test_pages_end_between_messages_and_lead_to_the_end(
         offset = pages[-1].offset
 
     assert [page.body for page in pages] == [b"aaaabbbb", b"c" * 30, b"d"]
-    assert ["stream-up-to-date" in page.headers for page in pages] == [False, False, True]
+    assert ["stream-up-to-date" in page.headers for page in pages] == [
+        False,
+        False,
+        True,
+    ]
     assert "max-age=60" in pages[0].headers["cache-control"]
 
 

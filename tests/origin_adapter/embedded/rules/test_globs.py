@@ -10,9 +10,9 @@ from origin_adapter.embedded.rules import globs
 
 segment = st.sampled_from(["a", "b", "ab"])
 paths = st.lists(segment, min_size=1, max_size=5).map("/".join)
-patterns = st.lists(
-    segment | st.sampled_from(["*", "**"]), min_size=1, max_size=5
-).map("/".join)
+patterns = st.lists(segment | st.sampled_from(["*", "**"]), min_size=1, max_size=5).map(
+    "/".join
+)
 
 
 def by_regex(pattern: str, path: str) -> bool:

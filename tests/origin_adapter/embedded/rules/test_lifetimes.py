@@ -53,7 +53,8 @@ def test_moments(text: str, moment: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "tomorrow", "2030-01-01", "2030-13-01T00:00:00Z", "2030-01-01T00:00:00"]
+    "text",
+    ["", "tomorrow", "2030-01-01", "2030-13-01T00:00:00Z", "2030-01-01T00:00:00"],
 )
 def test_what_is_no_moment_is_refused(text: str) -> None:
     """A date without a zone is not a moment."""

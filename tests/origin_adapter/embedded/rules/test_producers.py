@@ -44,9 +44,7 @@ def test_verdicts(known: Producer | None, claim: Claim, verdict: Verdict) -> Non
     assert judge(claim, known) is verdict
 
 
-@given(
-    epoch=small, seq=small, known=st.none() | st.builds(Producer, small, small)
-)
+@given(epoch=small, seq=small, known=st.none() | st.builds(Producer, small, small))
 def test_the_protocols_own_pseudocode_agrees(
     epoch: int, seq: int, known: Producer | None
 ) -> None:
