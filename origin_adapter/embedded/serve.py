@@ -1,0 +1,85 @@
+"""Serving: the parts put together, from start to stop.
+
+``Serving`` is what the command line runs, and what tests run beside their own
+greenlets. A keep belongs to one process: a lock file says so.
+"""
+
+import fcntl
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from origin_adapter.embedded.front.app import create_app
+from origin_adapter.embedded.front.server import Server, listen
+from origin_adapter.embedded.live.deliveries import Deliveries
+from origin_adapter.embedded.live.desk import Desk
+from origin_adapter.embedded.live.signing import Keys
+from origin_adapter.embedded.options import Options
+
+LOCK = "lock"
+
+
+class AlreadyRunning(Exception):
+    """Another process serves this folder."""
+
+
+class Serving:
+    """A running origin. Stop it with ``stop``, or as a context manager."""
+
+    def __init__(self, options: Options, address: str) -> None:
+        with ExitStack() as undo:
+            # Keys lie in the folder: nobody else may read it.
+            options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(options.data)
+            undo.callback(os.close, self._lock)
+            self._socket = listen(address)
+            undo.callback(self._socket.close)
+            self.desk = Desk(options)
+            undo.callback(self.desk.stop)
+            keys = Keys(self.desk.keep.secret)
+            self.deliveries = Deliveries(self.desk, keys)
+            self.desk.deliver = self.deliveries.order
+            app = create_app(self.desk, keys)
+            self._server = Server(self._socket, app, log=None)
+            self._server.start()
+            undo.pop_all()
+
+    @property
+    def address(self) -> str:
+        """Where it listens, with the port that the system chose."""
+        name = self._socket.getsockname()
+        if isinstance(name, str):
+            return f"unix:{name}"
+        return f"{name[0]}:{name[1]}"
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Answer who waits, finish what was begun, close the file."""
+        self._server.close()
+        self.desk.bells.stop()
+        self._server.stop(timeout)
+        self.deliveries.stop()
+        self.desk.stop()
+        os.close(self._lock)
+
+    def __enter__(self) -> "Serving":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _lock(data: Path) -> int:
+    """Held until this process ends, however it ends. Raises AlreadyRunning."""
+    file = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise AlreadyRunning(f"another process serves {data}") from None
+    return file
