@@ -1,8 +1,8 @@
 """The command line: ``ds-edge``.
 
-Import-light on purpose: ``serve`` runs on gevent, whose monkey patch must come
-before anything else is imported, so nothing is imported here that could hold an
-unpatched lock or socket. The commands themselves are in ``edge.cli.app``.
+Import-light on purpose: ``serve`` and ``origin`` run on gevent, whose monkey patch
+must come before anything else is imported, so nothing is imported here that could
+hold an unpatched lock or socket. The commands themselves are in ``edge.cli.app``.
 """
 
 import importlib
@@ -11,6 +11,6 @@ import sys
 
 def main() -> None:
     """The entry of ``ds-edge``. Exits with the command's code."""
-    if sys.argv[1:2] == ["serve"]:
+    if sys.argv[1:2] in (["serve"], ["origin"]):
         importlib.import_module("edge.cli.serve")
     importlib.import_module("edge.cli.app").app(prog_name="ds-edge")
