@@ -19,6 +19,7 @@ from edge.live.hub import Hub
 from edge.live.options import HubOptions
 from edge.policy.decide import Rules
 from edge.policy.freshness import FreshnessOptions
+from edge.policy.routes import Route
 from edge.protocol.counters import Counters
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
@@ -49,7 +50,7 @@ class Worker:
         self.parts = FrontParts(
             self._hub,
             self._origin,
-            settings.route_table,
+            routes(settings),
             counters,
             clock,
             front_options(settings, node_id),
@@ -111,16 +112,21 @@ def http_options(settings: Settings) -> HttpOptions:
     )
 
 
-def hub_options(settings: Settings, node_id: str) -> HubOptions:
-    """What the live floor goes by."""
-    live, cache, limits = settings.live, settings.cache, settings.limits
+def routes(settings: Settings) -> tuple[Route, ...]:
+    """The routes, each with the edge's own credential for shared partitions: its
+    own, or else the origin's (LOG.md L13)."""
     own = settings.origin.plain_headers
-    routes = tuple(
+    return tuple(
         replace(route, origin_headers=route.origin_headers or own)
         for route in settings.route_table
     )
+
+
+def hub_options(settings: Settings, node_id: str) -> HubOptions:
+    """What the live floor goes by."""
+    live, cache, limits = settings.live, settings.cache, settings.limits
     return HubOptions(
-        routes=routes,
+        routes=routes(settings),
         rules=Rules(max_page=cache.max_page, verify=cache.verify, trust=cache.trust),
         freshness=FreshnessOptions(
             closed_max_age=cache.closed_max_age,

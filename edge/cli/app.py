@@ -25,6 +25,7 @@ from edge.cli.options import (
     print_json,
     settings_or_exit,
 )
+from edge.cli.streams.app import app as streams
 from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, load
 from edge.settings.show import as_data, as_text
 
@@ -99,6 +100,9 @@ def version(as_json: Json = False) -> None:
         print_json(found)
     else:
         typer.echo(", ".join(f"{name} {number}" for name, number in found.items()))
+
+
+app.add_typer(streams)
 
 
 def _show(settings: Settings, as_json: bool) -> None:

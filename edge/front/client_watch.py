@@ -44,7 +44,7 @@ class ClientWatch:
             self._watcher.close()
 
     def _readable(self) -> None:
-        found = _peek(self._sock)
+        found = peek(self._sock)
         if found is None:
             return
         self.close()
@@ -52,10 +52,11 @@ class ClientWatch:
             self._gone()
 
 
-def _peek(sock: socket.socket) -> bytes | None:
+def peek(sock: socket.socket) -> bytes | None:
     """The first unread byte, b"" at the end, None when there is none yet.
 
-    The time-out is 0 meanwhile: in a watcher's callback nothing may wait.
+    Never waits, never raises: a connection that failed is at its end. The
+    time-out is 0 meanwhile, since in a watcher's callback nothing may wait.
     """
     before = sock.gettimeout()
     sock.settimeout(0.0)

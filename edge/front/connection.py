@@ -16,6 +16,7 @@ from gunicorn.http.errors import NoMoreData, ParseException
 
 from edge.front import heads
 from edge.front.client_reader import ClientReader, Phase
+from edge.front.client_watch import peek
 from edge.front.parser_faults import fault_of
 from edge.front.record import Record, request_id
 from edge.front.serving import Serving
@@ -118,6 +119,9 @@ class Connection:
         self._sock.sendall(response)
 
     def _close(self, after: After) -> None:
+        if after is After.CLOSE and peek(self._sock):
+            # Closing with something unread would reset the answer away.
+            after = After.LINGER
         if after is After.LINGER:
             limits = self._limits
             util.close_graceful(self._sock, limits.linger_timeout, limits.linger_bytes)

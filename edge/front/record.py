@@ -39,9 +39,9 @@ class Record:
     """One request. ``started`` is monotonic seconds; ``target`` is as received.
 
     ``reason`` is the word for an answer that is not simply a success, ``mode``
-    how a stream is read (or ``pass``), ``close`` that the connection cannot
-    be kept, ``body_left`` that the client's body was not read to its end.
-    ``lost`` says that the answer did not reach the client whole.
+    how a stream is read (or ``pass``), ``body_left`` that the client's body
+    was not read to its end, so that the connection cannot be kept. ``lost``
+    says that the answer did not reach the client whole.
     """
 
     environ: Environ
@@ -53,7 +53,6 @@ class Record:
     mode: str = ""
     cache: CacheStatus | None = None
     reason: Reason | None = None
-    close: bool = False
     body_left: bool = False
     lost: bool = False
     _held: list[Callable[[], None]] = field(default_factory=list)

@@ -47,16 +47,19 @@ def put_stamp(record: Record, resp: falcon.Response, stamp: Stamp) -> None:
 
 
 def _in_pieces(body: bytes) -> Iterator[bytes]:
-    for start in range(0, len(body), PIECE):
-        yield body[start : start + PIECE]
+    if len(body) <= PIECE:
+        return iter((body,))
+    starts = range(0, len(body), PIECE)
+    return (body[start : start + PIECE] for start in starts)
 
 
 class SinkBody:
     """The streamed body of a read: what the hub writes, piece by piece.
 
-    Each piece goes out by itself, as soon as it is there (SSE must not be
-    gathered). Asking for the next piece says that the last one was sent. The
-    first may be empty: a reader hears the head before there is anything else.
+    Each write goes out by itself, as soon as it is there (SSE must not be
+    gathered); a large one in pieces. Once all of it was sent, which is when
+    more is asked for, the hub hears of it. The first piece may be empty: a
+    reader hears the head before there is anything else.
     """
 
     def __init__(
@@ -67,23 +70,36 @@ class SinkBody:
         self._watch = watch
         self._begun = False
         self._sent = False
+        self._left: Iterator[bytes] = iter(())
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
+        piece = next(self._left, b"")
+        if piece:
+            return piece
+        self._drained()
+        written = self._written()
+        self._begun = True
+        self._sent = bool(written)
+        self._left = _in_pieces(written)
+        return next(self._left, b"")
+
+    def _drained(self) -> None:
         if self._sent and self._ticket is not None:
             self._sent = False
             self._ticket.drained()
-        while not (piece := self._sink.take()) and self._begun:
+
+    def _written(self) -> bytes:
+        """What the hub wrote next; waits for it, but for the first time."""
+        while not (written := self._sink.take()) and self._begun:
             if self._sink.error is not None:
                 raise AnswerCut(self._sink.error)
             if self._sink.ended:
                 raise StopIteration
             wait(self._sink, self._watch)
-        self._begun = True
-        self._sent = bool(piece)
-        return piece
+        return written
 
 
 def wait(sink: FalconSink, watch: ClientWatch | None) -> None:

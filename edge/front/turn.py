@@ -84,7 +84,7 @@ class Turn:
     def _run(self, environ: Environ, response: Response, record: Record) -> None:
         body = self._serving.app(environ, response.start_response)
         try:
-            if record.close or record.body_left or self._serving.draining:
+            if record.body_left or self._serving.draining:
                 response.force_close()
             for piece in body:
                 response.write(piece)
