@@ -22,7 +22,7 @@ def patient(start: Start) -> Serving:
 
 
 def make(wire: Wire, path: str = S, **fields: str) -> Reply:
-    return wire.ask("PUT", path, **{"content_type": "text/plain", **fields})
+    return wire.ask("PUT", path, b"", **{"content_type": "text/plain", **fields})
 
 
 def post(wire: Wire, body: bytes, path: str = S, **fields: str) -> Reply:
@@ -265,7 +265,8 @@ def test_pages_end_between_messages_and_lead_to_the_end(
     for body in (b"aaaa", b"bbbb", b"c" * 30, b"d"):
         post(wire, body, **({"stream_closed": "true"} if body == b"d" else {}))
 
-    pages, offset = [], "-1"
+    pages: list[Reply] = []
+    offset = "-1"
     while not pages or "stream-closed" not in pages[-1].headers:
         pages.append(wire.ask("GET", f"{S}?offset={offset}"))
         offset = pages[-1].offset
