@@ -51,6 +51,7 @@ class Reason(enum.Enum):
     LIMIT_CONNECTIONS = "limit-connections"
     LIMIT_VIEWERS = "limit-viewers"
     LIMIT_FLIGHTS = "limit-flights"
+    LIMIT_FOLLOWERS = "limit-followers"
     LIMIT_STREAMS = "limit-streams"
     DRAINING = "draining"
     INTERNAL = "internal"
@@ -63,6 +64,7 @@ class Reason(enum.Enum):
     OFFSET_ABOVE = "offset-above-end"
     NEWER_WRITE = "newer-write"
     SLIDING_TTL = "sliding-ttl"
+    FOLLOWED = "followed"
 
     # Why an answer was passed on one to one: neither shared nor stored.
     METHOD = "method"

@@ -1,0 +1,56 @@
+# Five commands; a fresh clone needs make and Python 3.11 or newer, with venv:
+#
+#   make install   .venv with the pinned packages, and the edge in it, editable
+#   make fix       format, and mend what can be mended
+#   make check     formatting, lint, types: what needs no running
+#   make test      every test, the official conformance suite among them
+#   make serve     an origin and the edge before it, to try by hand
+#
+# Node is taken from PATH (20.19 or newer, with npm), else from PyPI.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+PIP := $(PY) -m pip --disable-pip-version-check
+
+# make install PYTHON=python3.12     make test ARGS=tests/log
+# make serve ARGS="--listen 127.0.0.1:9090"
+PYTHON ?=
+ARGS ?=
+
+.PHONY: help install fix check test serve lock clean
+
+help:
+	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml requirements/dev.lock tools/venv.sh
+	sh tools/venv.sh $(VENV) $(PYTHON)
+	$(PIP) install --quiet --require-hashes --requirement requirements/dev.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) check
+	@touch $@
+
+fix: $(INSTALLED)
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+check: $(INSTALLED)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+test: $(INSTALLED)
+	$(PY) -m tests.support.node
+	$(PY) -m pytest $(ARGS)
+
+serve: $(INSTALLED)
+	@$(PY) -m tools.serve $(ARGS)
+
+# For who changes dependencies: pins them anew, within pyproject.toml and package.json.
+lock: $(INSTALLED)
+	$(PY) -m tools.lock
+
+clean:
+	rm -rf $(VENV) tests/node/node_modules build dist *.egg-info

@@ -1,0 +1,31 @@
+"""What ``ds-edge`` says to a person, on stderr.
+
+Coloured on a terminal, plain text elsewhere; never wrapped, so that a line can
+be searched and clicked.
+"""
+
+from rich.console import Console
+from rich.text import Text
+
+from edge.settings import SettingsError
+
+
+def error(message: str) -> None:
+    """One thing that went wrong."""
+    _say("error", "bold red", message)
+
+
+def note(message: str) -> None:
+    """One thing worth knowing."""
+    _say("ds-edge", "bold", message)
+
+
+def problems(wrong: SettingsError) -> None:
+    """Every problem of the settings, one to a line."""
+    for problem in wrong.problems:
+        error(str(problem))
+
+
+def _say(word: str, style: str, message: str) -> None:
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(Text.assemble((f"{word}:", style), " ", message), highlight=False)

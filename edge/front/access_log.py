@@ -1,0 +1,103 @@
+"""The access log: one line per request, whoever answered it.
+
+The words in a line are those of the metrics and of Cache-Status. Values of
+parameters that a route counts as credentials are blanked, whatever their
+spelling; header fields are never logged.
+"""
+
+import json
+from collections.abc import Callable
+from urllib.parse import unquote_plus
+
+from edge.front import cache_status
+from edge.front.log_output import Put, timestamp
+from edge.front.options import LogOptions
+from edge.front.record import Record
+from edge.policy.routes import Route
+
+_DEFAULT = Route()
+_FAILED = 500
+_BLANK = "***"
+
+
+class AccessLog:
+    """Writes lines through ``put``; ``wall`` tells Unix time."""
+
+    def __init__(
+        self, options: LogOptions, put: Put, wall: Callable[[], float]
+    ) -> None:
+        self._put = put
+        self._wall = wall
+        self._one_in = options.access
+        self._line = _json_line if options.format == "json" else _text_line
+        self._quiet = options.level in ("warning", "error")
+        self._seen = 0
+
+    def write(self, record: Record, status: int, sent: int, seconds: float) -> None:
+        """Log a request that is over; ``sent`` are bytes of its answer's body.
+
+        ``status`` is 0 when the client left before it could be told one.
+        """
+        if self._wanted(record, status):
+            fields = _fields(record, status, sent, seconds)
+            self._put(self._line(timestamp(self._wall()), fields))
+
+    def _wanted(self, record: Record, status: int) -> bool:
+        if status >= _FAILED:
+            return True
+        if self._quiet or not self._one_in:
+            return False
+        self._seen += 1
+        return record.lost or self._seen % self._one_in == 0
+
+
+Fields = dict[str, str | int | float]
+
+
+def _fields(record: Record, status: int, sent: int, seconds: float) -> Fields:
+    return {
+        "method": record.method,
+        "path": redacted(record.target, record.route or _DEFAULT),
+        "status": status,
+        "bytes": sent,
+        "ms": round(seconds * 1000, 1),
+        "mode": record.mode,
+        "cache": _cache(record),
+        "reason": record.reason.value if record.reason else "",
+        "lost": int(record.lost),
+        "id": record.request_id,
+    }
+
+
+def _cache(record: Record) -> str:
+    """Cache-Status without the cache's own name."""
+    if record.cache is None:
+        return ""
+    return cache_status.member("-", record.cache)[3:]
+
+
+def redacted(target: str, route: Route) -> str:
+    """The target with the values of credential parameters blanked."""
+    path, mark, query = target.partition("?")
+    if not query:
+        return target
+    secret = frozenset(name.lower() for name in route.credential_parameters)
+    pieces = (_redacted_piece(piece, secret) for piece in query.split("&"))
+    return path + mark + "&".join(pieces)
+
+
+def _redacted_piece(piece: str, secret: frozenset[str]) -> str:
+    name, equals, _ = piece.partition("=")
+    if equals and unquote_plus(name).lower() in secret:
+        return f"{name}={_BLANK}"
+    return piece
+
+
+def _json_line(when: str, fields: Fields) -> str:
+    kept = {key: value for key, value in fields.items() if value != ""}
+    return json.dumps({"time": when, "event": "request", **kept})
+
+
+def _text_line(when: str, fields: Fields) -> str:
+    words = (f"{key}={value}" for key, value in fields.items() if value != "")
+    return f"{when} request " + " ".join(words)

@@ -1,0 +1,87 @@
+"""What an operator sets about the front. Settings fill these; nothing reads a file.
+
+Durations are seconds, sizes are bytes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where the front says no, and how long it waits for a client.
+
+    ``max_connections`` are served at once, the rest hear 503. ``head`` bounds
+    request line and fields together. ``idle_timeout`` is for the next request
+    of a kept connection, ``head_timeout`` for a whole head from its first byte
+    on, ``body_timeout`` and ``send_timeout`` for each step without progress.
+    """
+
+    max_connections: int = 50_000
+    head: int = 64 * KIB
+    request_line: int = 8190
+    fields: int = 100
+    field_size: int = 16 * KIB
+    max_body: int | None = None
+    idle_timeout: float = 75.0
+    head_timeout: float = 10.0
+    body_timeout: float = 30.0
+    send_timeout: float = 30.0
+    linger_timeout: float = 2.0
+    linger_bytes: int = 1024 * KIB
+    """What is still read, for how long, after a refusal that came early."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontOptions:
+    """How this node presents itself.
+
+    ``name`` stands in Via, Server and Cache-Status. ``node_id`` is this very
+    node's identifier in Via and CDN-Loop towards the origin (L26).
+    ``public_url`` is what clients call this edge (no trailing slash); None
+    takes each request's own Host. ``origin_bases`` are the addresses by which
+    the origin speaks of itself in Location and in ``__ds`` documents.
+    """
+
+    name: str = "ds-edge"
+    node_id: str = "ds-edge"
+    public_url: str | None = None
+    origin_bases: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What is written to the log, and how.
+
+    ``access`` is one in how many answered requests get a line: 1 all, 0 none.
+    Those that ended badly (500 and above, or cut short) always get one.
+    """
+
+    format: Literal["json", "text"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    access: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The process: addresses, workers, how it leaves.
+
+    ``listen`` and ``admin`` are as gunicorn takes them: ``host:port``,
+    ``unix:/path`` or ``fd://n``; an empty ``admin`` is none. ``grace`` is how
+    long requests may take to finish after a signal to stop; for the first
+    ``idle_grace`` of it idle connections may still begin one. ``heartbeat``
+    seconds without a sign of life make the master replace the worker.
+    """
+
+    listen: str = "127.0.0.1:8080"
+    admin: str = "127.0.0.1:8081"
+    admin_token: str | None = field(default=None, repr=False)
+    workers: int = 1
+    grace: float = 10.0
+    idle_grace: float = 1.0
+    heartbeat: int = 30
+    limits: Limits = field(default_factory=Limits)
+    log: LogOptions = field(default_factory=LogOptions)

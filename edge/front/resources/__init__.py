@@ -1,0 +1,1 @@
+"""What answers requests: reads, preflights, and everything that passes through."""

@@ -1,0 +1,1 @@
+"""Floor 4: the hub. Flights, followers and viewers; gevent lives here."""

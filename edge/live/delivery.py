@@ -1,0 +1,283 @@
+"""Delivery: from a decision to what a reader's sink is given.
+
+Answers are prepared once per (range, kind, claims, coding) and shared by all who
+get the same; only age, cursor and how it came about differ (Stamp). SSE events
+are made once per range in the same way. Called by the hub alone, never switches
+greenlets; compression runs on a thread and is used by whoever comes after (L19).
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from cachetools import LRUCache
+
+from edge.live.options import HubOptions
+from edge.live.reader import Reader, State
+from edge.policy import answers, codings, conditional
+from edge.policy.answers import Prepared
+from edge.policy.decide import Serve
+from edge.policy.freshness import Kind
+from edge.protocol import cursor as cursors
+from edge.protocol import sse
+from edge.protocol.counters import Counters, result_of
+from edge.protocol.errors import EdgeError
+from edge.protocol.ports import Clock
+from edge.protocol.reasons import Reason
+from edge.protocol.values import Answer, Mode, OriginAnswer, Stamp
+
+_OVERHEAD = 1024
+"""Bytes that a prepared answer costs beside its body."""
+
+RunApart = Callable[[Callable[[], Prepared], Callable[[Prepared], None]], None]
+"""Runs the first function off the event loop, and the second on it afterwards."""
+
+V = TypeVar("V")
+
+_Key = tuple[object, ...]
+
+
+class Delivery:
+    """Prepares and hands out; holds what is prepared within its share of memory."""
+
+    def __init__(
+        self, options: HubOptions, counters: Counters, clock: Clock, run_apart: RunApart
+    ) -> None:
+        self._options = options
+        self._counters = counters
+        self._clock = clock
+        self._run_apart = run_apart
+        self._cursors = cursors.CursorClock()
+        size = options.memory // 8
+        self._prepared: LRUCache[_Key, Prepared] = LRUCache(size, _cost_of_answer)
+        self._events: LRUCache[_Key, bytes] = LRUCache(size, len)
+        self._coding: set[_Key] = set()
+
+    # Whole answers
+
+    def serve(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
+        """Answer a catch-up or long-poll read, and be done with it.
+
+        ``body`` is given when the range is not in the log (L1).
+        """
+        prepared = self._prepare(reader, serve, body)
+        answer, read = prepared.answer, reader.read
+        tag = None if read.offset == "now" else prepared.etag
+        asked = read.if_none_match
+        if tag is not None and asked is not None and conditional.matches(asked, tag):
+            answer = prepared.not_modified()
+        self._finish(reader, answer, self._stamp(reader, serve, prepared))
+
+    def raw(self, reader: Reader, answer: OriginAnswer, reason: Reason | None) -> None:
+        """Give the origin's own answer to one who may see it, kept by nobody."""
+        headers = answers.unshared_headers(answer.headers)
+        status = reader.cache_status(None, reason)
+        self._finish(reader, Answer(answer.status, headers, answer.body), Stamp(status))
+
+    def head(self, reader: Reader, answer: OriginAnswer) -> None:
+        """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
+        kept = [(k, v) for k, v in answer.headers if k in _HEAD_KEEPS]
+        kept.append(("Cache-Control", "no-store"))
+        stamp = Stamp(reader.cache_status(None, None))
+        self._finish(reader, Answer(200, tuple(kept), b""), stamp)
+
+    def refuse(self, reader: Reader, error: EdgeError) -> None:
+        """End with an error; one that has begun is cut (see Sink.abort)."""
+        reader.move(State.DONE)
+        self._counters.answers["error"] += 1
+        reader.sink.abort(error)
+
+    def _finish(self, reader: Reader, answer: Answer, stamp: Stamp) -> None:
+        reader.move(State.DONE)
+        result = result_of(stamp.status, answer.status)
+        self._counters.answers[result.value] += 1
+        self._counters.delivered += 1
+        self._counters.bytes_out += len(answer.body or b"")
+        reader.sink.begin(answer, stamp)
+        reader.sink.finish()
+
+    # SSE
+
+    def begin_sse(self, reader: Reader) -> None:
+        """Send the head of an event stream, once."""
+        if not reader.begun:
+            reader.begun = True
+            stamp = Stamp(reader.cache_status(None, None))
+            self._counters.answers[result_of(stamp.status, 200).value] += 1
+            reader.sink.begin(answers.sse_head(reader.stream.log), stamp)
+
+    def events(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
+        """Send a range with its control event, or a control event alone.
+
+        Moves the reader to the range's end; ``reader.full`` says whether more
+        may be sent before the sink has drained.
+        """
+        frames = [self._control(reader, serve)]
+        if serve.kind is not Kind.EMPTY:
+            frames.insert(0, self._event(reader, serve, body))
+            self._counters.delivered += 1
+        reader.offset = serve.next
+        reader.told_up_to_date = serve.up_to_date
+        self.write(reader, frames)
+
+    def write(self, reader: Reader, frames: list[bytes]) -> None:
+        """Write whole frames to an event stream."""
+        self._counters.bytes_out += sum(map(len, frames))
+        reader.quiet_since = self._clock.monotonic()
+        reader.full = not reader.sink.write(frames)
+
+    def end_sse(self, reader: Reader) -> None:
+        """End an event stream after a whole event."""
+        reader.move(State.DONE)
+        reader.sink.finish()
+
+    def _event(self, reader: Reader, serve: Serve, body: bytes | None) -> bytes:
+        log = reader.stream.log
+        key = (log.incarnation, serve.start, serve.next)
+        event = None if body is not None else self._events.get(key)
+        if event is None:
+            if body is None:
+                body = answers.body_of(log, serve, self._options.rules.max_page)
+            event = sse.data_event(body, sse.encoding_for(log.content_type))
+            _keep(self._events, key, event)
+        return event
+
+    def _control(self, reader: Reader, serve: Serve) -> bytes:
+        cursor = None if serve.closed else str(self.mint(reader))
+        return sse.control_event(serve.next, cursor, serve.up_to_date, serve.closed)
+
+    # Cursors
+
+    def mint(self, reader: Reader) -> int:
+        """This reader's next cursor: the crowd's, unless it is an outlier (L22)."""
+        stream = reader.stream
+        now = self._cursors.interval(self._clock.wall())
+        before = stream.highest
+        value = cursors.crowd(now, before, (reader.cursor,))
+        stream.highest = cursors.advance(before, value)
+        reader.cursor = cursors.for_client(value, now, before, reader.cursor)
+        return reader.cursor
+
+    def mint_for_all(self, readers: list[Reader]) -> None:
+        """Before one wake-up: the one value for everybody whom it serves (L22)."""
+        if readers:
+            stream = readers[0].stream
+            now = self._cursors.interval(self._clock.wall())
+            clients = (reader.cursor for reader in readers if not reader.is_sse)
+            value = cursors.crowd(now, stream.highest, clients)
+            stream.highest = cursors.advance(stream.highest, value)
+
+    # Preparing
+
+    def _stamp(self, reader: Reader, serve: Serve, prepared: Prepared) -> Stamp:
+        cursor = None
+        if reader.read.mode is Mode.LONG_POLL and not serve.closed:
+            cursor = str(self.mint(reader))
+        age = None
+        if serve.kind is not Kind.EMPTY:
+            age = int(reader.stream.log.tail.age(self._clock.monotonic()))
+            age = min(age, max(0, prepared.max_age - 1))
+        ttl = prepared.max_age - (age or 0) if prepared.max_age else None
+        stale = Reason.STALE if serve.kind is Kind.STALE else None
+        return Stamp(reader.cache_status(ttl, stale), age, cursor)
+
+    def _prepare(self, reader: Reader, serve: Serve, body: bytes | None) -> Prepared:
+        """The shared answer, made on first use."""
+        key, limit = self._key(reader, serve)
+        coded = self._coded(reader, serve, key)
+        if coded is not None:
+            return coded
+        prepared = None if body is not None else self._prepared.get(key)
+        if prepared is None:
+            log = reader.stream.log
+            if body is None:
+                body = answers.body_of(log, serve, self._options.rules.max_page)
+            prepared = self._make(reader, serve, body, limit)
+            _keep(self._prepared, key, prepared)
+            if serve.kind is not Kind.CLOSED_RANGE:
+                # L19: a tail is worth coding from its second read on.
+                return prepared
+        self._code_later(reader, serve, key, prepared, limit)
+        return prepared
+
+    def _key(self, reader: Reader, serve: Serve) -> tuple[_Key, int | None]:
+        log, kind = reader.stream.log, reader.read.key.partition.kind
+        trust = self._options.rules.trust
+        limit = answers.cap(log, kind, reader.read, self._clock.wall(), trust)
+        key = (log.incarnation, reader.read.mode, serve, limit)
+        return key, limit
+
+    def _make(
+        self,
+        reader: Reader,
+        serve: Serve,
+        body: bytes,
+        limit: int | None,
+        coding: str = "",
+    ) -> Prepared:
+        stream, freshness = reader.stream, self._options.freshness
+        return answers.prepare(
+            stream.log, serve, reader.read, stream.route, body, limit, freshness, coding
+        )
+
+    def _coded(self, reader: Reader, serve: Serve, key: _Key) -> Prepared | None:
+        """The compressed variant, if the reader takes one that is ready."""
+        for coding in reader.read.codings:
+            prepared = self._prepared.get((*key, coding))
+            if prepared is not None:
+                return prepared
+        return None
+
+    def _code_later(
+        self,
+        reader: Reader,
+        serve: Serve,
+        key: _Key,
+        plain: Prepared,
+        limit: int | None,
+    ) -> None:
+        """Compress once, off the loop, for whoever asks the same afterwards."""
+        codings_taken, stream = reader.read.codings, reader.stream
+        body = plain.answer.body or b""
+        if not codings_taken or not answers.may_code(
+            serve, reader.read.key.partition.kind, stream.route
+        ):
+            return
+        coded_key = (*key, codings_taken[0])
+        worth = codings.worth(stream.log.content_type, len(body))
+        if worth and coded_key not in self._coding:
+            self._coding.add(coded_key)
+            self._code(reader, serve, coded_key, body, limit)
+
+    def _code(
+        self,
+        reader: Reader,
+        serve: Serve,
+        key: _Key,
+        body: bytes,
+        limit: int | None,
+    ) -> None:
+        def work() -> Prepared:
+            return self._make(reader, serve, body, limit, str(key[-1]))
+
+        def then(prepared: Prepared) -> None:
+            self._coding.discard(key)
+            self._counters.compressions += 1
+            _keep(self._prepared, key, prepared)
+
+        self._run_apart(work, then)
+
+
+_HEAD_KEEPS = frozenset(
+    {"content-type", "stream-next-offset", "stream-closed"}
+    | {"stream-ttl", "stream-expires-at"}
+)
+
+
+def _cost_of_answer(prepared: Prepared) -> int:
+    return len(prepared.answer.body or b"") + _OVERHEAD
+
+
+def _keep(cache: "LRUCache[_Key, V]", key: _Key, value: V) -> None:
+    """Keep it, unless it alone is larger than the whole cache."""
+    if cache.getsizeof(value) <= cache.maxsize:
+        cache[key] = value

@@ -1,0 +1,132 @@
+"""Flights: one upstream fetch that several readers share.
+
+A flight belongs to a stream and a start (None for the HEAD); there is one at a
+time for each. It is a greenlet of the hub's own, never of a request: a reader
+that leaves changes nothing for the others (HAZARDS E42). However it ends, by an
+answer, a fault, a kill or a defect, everybody who waits for it is told, once.
+
+Who may be given its answer is judged when it lands (LOG.md L4). A reader that
+needs a request begun after its own arrival waits behind one that is on its way
+(``after``), and is decided again when that has landed.
+"""
+
+from collections.abc import Callable
+
+import gevent
+
+from edge.live.reader import Reader, State
+from edge.live.stream import Stream
+from edge.live.upstream import TooLarge, Upstream
+from edge.log.tail import Sent
+from edge.policy import requests
+from edge.policy.decide import Fetch
+from edge.protocol.counters import Counters
+from edge.protocol.errors import OriginFault, Refusal
+from edge.protocol.ports import Clock
+from edge.protocol.reasons import Reason
+from edge.protocol.values import OriginAnswer, OriginRequest
+
+Outcome = OriginAnswer | OriginFault | TooLarge
+"""How a flight ended."""
+
+
+class Flight:
+    """A fetch under way. ``sent`` is None until it goes to the origin."""
+
+    __slots__ = ("after", "leader", "sent", "start", "stream", "waiters")
+
+    def __init__(self, stream: Stream, start: str | None, leader: Reader) -> None:
+        self.stream = stream
+        self.start = start
+        self.leader = leader
+        self.waiters: list[Reader] = []
+        self.after: list[Reader] = []
+        self.sent: Sent | None = None
+
+    def __repr__(self) -> str:
+        state = "sent" if self.sent else "waiting"
+        return f"<Flight {self.start} {state} {len(self.waiters)} readers>"
+
+
+class Flights:
+    """All flights of the hub. ``land`` is called once for each, in its greenlet."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        counters: Counters,
+        clock: Clock,
+        node_id: str,
+        most: int,
+        land: Callable[[Flight, Outcome], None],
+    ) -> None:
+        self._upstream = upstream
+        self._counters = counters
+        self._clock = clock
+        self._node_id = node_id
+        self._most = most
+        self._land = land
+        self._greenlets: set[gevent.Greenlet[[Flight], None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._greenlets)
+
+    def join(self, reader: Reader, fetch: Fetch) -> None:
+        """Let the reader wait for a flight that answers ``fetch``.
+
+        Raises Refusal (limit-flights) when it would take one too many.
+        """
+        stream = reader.stream
+        flight = stream.flights.get(fetch.start)
+        if flight is None:
+            flight = self._open(reader, fetch.start)
+        elif fetch.fresh and flight.sent is not None:
+            # 1: it was sent; 2: this reader arrives; 3: it lands. What it
+            # brings is from before 2, so the reader asks again after 3.
+            reader.collapsed = True
+            reader.move(State.WAITING)
+            flight.after.append(reader)
+            return
+        reader.move(State.WAITING)
+        reader.collapsed = reader.collapsed or flight.leader is not reader
+        flight.waiters.append(reader)
+
+    def stop(self) -> None:
+        """Kill all flights; everybody who waits is told first by ``land``."""
+        for greenlet in list(self._greenlets):
+            greenlet.kill(block=False)
+
+    def _open(self, leader: Reader, start: str | None) -> Flight:
+        if len(self._greenlets) >= self._most:
+            raise Refusal("too many fetches are under way", reason=Reason.LIMIT_FLIGHTS)
+        flight = Flight(leader.stream, start, leader)
+        leader.stream.flights[start] = flight
+        self._counters.flights += 1
+        greenlet = gevent.spawn(self._fly, flight)
+        self._greenlets.add(greenlet)
+        greenlet.link(self._greenlets.discard)
+        return flight
+
+    def _fly(self, flight: Flight) -> None:
+        outcome: Outcome = OriginFault("the fetch was given up", reason=Reason.INTERNAL)
+        try:
+            outcome = self._fetch(flight)
+        except (OriginFault, TooLarge) as error:
+            outcome = error
+        finally:
+            # Also when killed, or on a defect that goes on to the hub's log.
+            del flight.stream.flights[flight.start]
+            self._land(flight, outcome)
+
+    def _fetch(self, flight: Flight) -> OriginAnswer:
+        log = flight.stream.log
+        # From here on nobody who needs a fresh request may join: the snapshot
+        # of what was known must be older than the request itself.
+        flight.sent = log.tail.send(self._clock.monotonic(), log.incarnation)
+        return self._upstream.fetch(self._request(flight))
+
+    def _request(self, flight: Flight) -> OriginRequest:
+        key, route = flight.stream.key, flight.stream.route
+        if flight.start is None:
+            return requests.head_request(key, route, node_id=self._node_id)
+        return requests.read_request(key, flight.start, route, node_id=self._node_id)

@@ -1,0 +1,268 @@
+"""Followers: the one upstream live read of a stream at its tail.
+
+While somebody waits at a stream's end, and a linger after, one greenlet polls
+the origin from the end of what is held (LOG.md L20). Each answer goes to the hub,
+which lets the log grow and wakes the viewers; this module only keeps the poll
+going: it arms (L3), backs off after failures (L21), probes after lost contact
+(L7), and ends when nobody needs it (L23, L24).
+
+A follower that is killed in a poll gives its connection back through the
+origin adapter's own clean-up; the tail is disarmed on every way out.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import gevent
+from gevent.event import Event
+
+from edge.live.options import HubOptions
+from edge.live.reader import Reader
+from edge.live.stream import Stream
+from edge.live.upstream import TooLarge, Upstream
+from edge.log.tail import Sent
+from edge.policy import requests
+from edge.protocol.counters import Counters
+from edge.protocol.errors import OriginFault
+from edge.protocol.offsets import BEGIN
+from edge.protocol.ports import Clock
+from edge.protocol.values import OriginAnswer, OriginRequest, PartitionKind
+
+QUICK_DATA = 1.0
+QUICK_EMPTY = 0.25
+"""An answer without progress in less than this many seconds is a failure (L21).
+
+L21 says 1 s. A 204 is held to a quarter of that: an origin with a short hold is
+slow to spin, and backing off from it would leave the tail unknown in between.
+"""
+
+
+class Next(Enum):
+    """What the hub says of a poll's answer."""
+
+    GO_ON = "go-on"
+    BACK_OFF = "back-off"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One poll that was answered, after ``elapsed`` seconds."""
+
+    start: str
+    sent: Sent
+    answer: OriginAnswer | TooLarge
+    elapsed: float
+
+
+class Follower:
+    """One stream's poll. ``waiting`` are readers whom its next answer may serve."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.waiting: list[Reader] = []
+        self.waiting_since = 0.0
+        self.kicked = Event()
+        self.greenlet: gevent.Greenlet[[Follower], None] | None = None
+        self.failures = 0
+
+    def __repr__(self) -> str:
+        return f"<Follower {self.stream.key.path} failures={self.failures}>"
+
+
+Heard = Callable[[Stream, Poll], Next]
+
+
+class Followers:
+    """All followers of the hub. Callbacks run in a follower's greenlet.
+
+    ``heard`` takes a poll's answer; ``lost`` is told of a failure; ``armed``
+    that a poll is on the wire; ``released`` takes readers who waited for an
+    answer that will not come, or did come.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        counters: Counters,
+        clock: Clock,
+        options: HubOptions,
+        heard: Heard,
+        armed: Callable[[Stream], None],
+        released: Callable[[list[Reader], OriginFault | None], None],
+    ) -> None:
+        self._upstream = upstream
+        self._counters = counters
+        self._clock = clock
+        self._options = options
+        self._heard = heard
+        self._armed = armed
+        self._released = released
+        self._all: set[Follower] = set()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def ensure(self, stream: Stream) -> bool:
+        """Follow this stream, if there is room for it; whether it is followed."""
+        if stream.follower is not None:
+            stream.follower.kicked.set()
+            return True
+        if len(self._all) >= self._options.max_followers and not self._make_room():
+            return False
+        follower = Follower(stream)
+        stream.follower = follower
+        self._all.add(follower)
+        follower.greenlet = gevent.spawn(self._follow, follower)
+        return True
+
+    def wants(self, stream: Stream) -> bool:
+        """Whether this stream is to be polled (again): L23, L24."""
+        if stream.parked:
+            return True
+        if stream.log.ttl is not None:
+            return False
+        return self._clock.monotonic() < stream.linger_until
+
+    def stop(self, stream: Stream) -> None:
+        """End this stream's follower, wherever it is."""
+        follower = stream.follower
+        if follower is not None:
+            self._end(follower)
+            if follower.greenlet not in (None, gevent.getcurrent()):
+                follower.greenlet.kill(block=False)
+
+    def stop_all(self) -> None:
+        for follower in list(self._all):
+            self.stop(follower.stream)
+
+    def stop_unwanted(self) -> None:
+        """End those whose linger is over (called by the ticker)."""
+        for follower in list(self._all):
+            if not self.wants(follower.stream) and not follower.waiting:
+                self.stop(follower.stream)
+
+    def wait(self, reader: Reader) -> bool:
+        """Let a reader wait for the armed poll's answer; False if none is armed."""
+        follower = reader.stream.follower
+        now = self._clock.monotonic()
+        if follower is None or not reader.stream.log.tail.is_armed(now):
+            return False
+        if not follower.waiting:
+            follower.waiting_since = now
+        follower.waiting.append(reader)
+        return True
+
+    def release_late(self, patience: float) -> None:
+        """Release readers whom a poll keeps waiting longer than ``patience`` s."""
+        now = self._clock.monotonic()
+        for follower in list(self._all):
+            if follower.waiting and now - follower.waiting_since >= patience:
+                self._release(follower, None)
+
+    def _make_room(self) -> bool:
+        """L24: above the cap, followers without viewers go first."""
+        for follower in self._all:
+            if not follower.stream.parked:
+                self.stop(follower.stream)
+                return True
+        return False
+
+    def _follow(self, follower: Follower) -> None:
+        try:
+            while self.wants(follower.stream) and self._go_on(follower):
+                pass
+        finally:
+            self._end(follower)
+
+    def _end(self, follower: Follower) -> None:
+        """Forget a follower; its readers are decided again. Idempotent."""
+        if follower.stream.follower is follower:
+            follower.stream.follower = None
+            follower.stream.log.tail.disarm()
+        self._all.discard(follower)
+        self._release(follower, None)
+
+    def _release(self, follower: Follower, fault: OriginFault | None) -> None:
+        waiting, follower.waiting = follower.waiting, []
+        if waiting:
+            self._released(waiting, fault)
+
+    def _go_on(self, follower: Follower) -> bool:
+        """One poll; whether there shall be another."""
+        stream = follower.stream
+        try:
+            poll = self._poll(stream)
+        except OriginFault as fault:
+            stream.log.tail.doubt()
+            self._release(follower, fault)
+            self._back_off(follower, fault.retry_after or 0)
+            return True
+        verdict = self._heard(stream, poll)
+        self._release(follower, None)
+        if verdict is Next.BACK_OFF:
+            self._back_off(follower, _retry_after(poll.answer))
+        elif verdict is Next.GO_ON:
+            follower.failures = 0
+        return verdict is not Next.STOP
+
+    def _poll(self, stream: Stream) -> Poll:
+        """Ask from the end, or from before it when contact was lost (L7)."""
+        log, now = stream.log, self._clock.monotonic()
+        end = log.end or BEGIN
+        start = end
+        if log.tail.suspect:
+            start = log.probe_start(self._options.rules.max_probe) or end
+        sent = log.tail.send(now, log.incarnation)
+        request = self._request(stream, start, live=start == end)
+        self._counters.follower_polls += 1
+
+        def on_sent() -> None:
+            # Between the poll's sending and its answer the tail is known (L3).
+            if start == end and log is stream.log:
+                log.tail.arm(sent)
+                self._armed(stream)
+
+        answer: OriginAnswer | TooLarge
+        try:
+            answer = self._upstream.fetch(request, on_sent)
+        except TooLarge as error:
+            answer = error
+        finally:
+            log.tail.disarm()
+        return Poll(start, sent, answer, self._clock.monotonic() - now)
+
+    def _request(self, stream: Stream, start: str, live: bool) -> OriginRequest:
+        return requests.read_request(
+            stream.key,
+            start,
+            stream.route,
+            node_id=self._options.node_id,
+            live_cursor=stream.log.origin_cursor if live else None,
+            live=live,
+        )
+
+    def _back_off(self, follower: Follower, at_least: float) -> None:
+        """Wait with jitter, longer each time; a kick (news) ends it early."""
+        follower.failures += 1
+        options = self._options
+        most = options.backoff_first * 2 ** min(follower.failures, 16)
+        pause = random.uniform(0.5, 1.0) * min(most, options.backoff_most)
+        follower.kicked.clear()
+        follower.kicked.wait(timeout=max(pause, at_least))
+
+
+def _retry_after(answer: OriginAnswer | TooLarge) -> float:
+    """Seconds of a 429's or 503's Retry-After; 0 when there is none to read."""
+    if isinstance(answer, TooLarge):
+        return 0.0
+    text = answer.get("retry-after") or ""
+    return min(float(text), 60.0) if text.isascii() and text.isdigit() else 0.0
+
+
+def may_follow_unwatched(stream: Stream) -> bool:
+    """Whether this stream may be followed though nobody is parked (L23, L24)."""
+    shared = stream.key.partition.kind is not PartitionKind.CREDENTIAL
+    return shared and stream.log.ttl is None and not stream.log.tail.closed

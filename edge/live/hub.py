@@ -1,0 +1,413 @@
+"""Hub: the one entrance for reads, and what keeps them moving.
+
+``ask`` takes a read and a sink. The hub decides (``edge.policy.decide``) and acts:
+it serves from the log, parks the reader, lets it wait for a flight, or passes it
+through; whenever something was heard it decides again. ``wrote`` tells it of
+writes, ``tick`` of time, ``drain`` of the end. Nothing here switches greenlets
+but ``tick`` and ``drain``, which have greenlets of their own.
+
+The parts: ``tables`` (rows), ``flights`` and ``followers`` (upstream), ``landings`` and
+``polls`` (what their answers mean), ``viewers`` (parking, waking, times), ``relays``
+(passing), ``delivery`` (what goes out). No request's greenlet owns any of them.
+"""
+
+from collections.abc import Callable
+from typing import assert_never
+
+import gevent
+
+from edge.live.delivery import Delivery
+from edge.live.flights import Flights
+from edge.live.followers import Followers, may_follow_unwatched
+from edge.live.intake import Intake
+from edge.live.landings import Landings
+from edge.live.options import HubOptions
+from edge.live.polls import Polls
+from edge.live.reader import Reader, State
+from edge.live.relays import Relays
+from edge.live.stream import Stream
+from edge.live.tables import Streams
+from edge.live.upstream import Upstream
+from edge.live.viewers import Viewers
+from edge.live.writes import Writes
+from edge.policy.answers import Prepared
+from edge.policy.decide import (
+    Decision,
+    Fetch,
+    Moment,
+    Park,
+    Pass,
+    Refuse,
+    Serve,
+    decide,
+)
+from edge.protocol.counters import Counters
+from edge.protocol.errors import OriginFault, Refusal
+from edge.protocol.ports import Clock, Origin, Sink, Ticket
+from edge.protocol.reasons import Reason
+from edge.protocol.values import Headers, Mode, Read
+
+MOST_ROUNDS = 6
+"""Upstream answers after which a read that is still undecided passes alone."""
+
+MOST_STEPS = 32
+"""History pages given to one SSE viewer before the event loop gets its turn."""
+
+PATIENCE = 0.25
+"""Seconds that a reader waits for an armed poll to bring a write (L4)."""
+
+SPREAD = 0.7
+"""Share of the grace within which everybody is released; the rest is for what
+they ask next on the same connection."""
+
+TICK = 0.25
+"""Seconds between two looks at the clock."""
+
+
+class Hub:
+    """Everything that is alive in one worker. One set of tables, one event loop."""
+
+    def __init__(
+        self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
+    ) -> None:
+        self._options = options
+        self._counters = counters
+        self._clock = clock
+        self.draining = False
+        self._ticker: gevent.Greenlet[[], None] | None = None
+        self._viewer_count = 0
+        upstream = Upstream(origin, counters, options.max_object)
+        self.streams = Streams(options, counters)
+        self.relays = Relays(upstream, counters, options)
+        self._delivery = Delivery(options, counters, clock, _run_apart)
+        self._viewers = Viewers(options, counters, clock, self._delivery, self.advance)
+        intake = Intake(
+            options,
+            counters,
+            clock,
+            self.streams,
+            self._delivery,
+            self._viewers,
+            self._relay,
+            self._unfollow,
+        )
+        landings = Landings(
+            intake,
+            counters,
+            clock,
+            self.streams,
+            self._delivery,
+            self._viewers,
+            self.advance,
+            self._fetch,
+            self._relay,
+        )
+        self.flights = Flights(
+            upstream,
+            counters,
+            clock,
+            options.node_id,
+            options.max_flights,
+            landings.landed,
+        )
+        self.followers = Followers(
+            upstream,
+            counters,
+            clock,
+            options,
+            Polls(intake, counters, self._viewers).polled,
+            self._viewers.armed,
+            self._released,
+        )
+        self._writes = Writes(
+            self.streams, intake.renew, self._viewers.wake, self._kick
+        )
+
+    @property
+    def viewers(self) -> int:
+        """Live readers that are not done, parked or not."""
+        return self._viewer_count
+
+    # The entrance
+
+    def ask(self, read: Read, sink: Sink, now: float) -> Ticket | None:
+        """See ``edge.protocol.ports.Asks``."""
+        self._counters.reads[read.mode.value] += 1
+        try:
+            reader = self._admit(read, sink, now)
+            self.advance(reader)
+        except Refusal as refusal:
+            self._counters.refusals[refusal.reason.value] += 1
+            sink.abort(refusal)
+            return None
+        return None if reader.done else reader
+
+    def _admit(self, read: Read, sink: Sink, now: float) -> Reader:
+        """A Reader for this read. Raises Refusal at a limit."""
+        stream = self.streams.obtain(read.key)
+        if read.mode.live:
+            self._check_viewers(stream)
+        reader = Reader(read, sink, stream, self)
+        if read.mode.live:
+            self._viewer_count += 1
+            stream.viewers += 1
+            self._viewers.admit(reader, now)
+        return reader
+
+    def _check_viewers(self, stream: Stream) -> None:
+        full = self._viewer_count >= self._options.max_viewers
+        if full or stream.viewers >= self._options.max_viewers_per_stream:
+            raise Refusal("too many live readers", reason=Reason.LIMIT_VIEWERS)
+
+    # Deciding and acting
+
+    def advance(self, reader: Reader) -> None:
+        """Decide the reader and act, until it waits for something or is done."""
+        for _ in range(MOST_STEPS):
+            if reader.done or reader.full or reader.state is State.RELAYED:
+                return
+            if not self._step(reader):
+                return
+        gevent.spawn(self.advance, reader)
+
+    def _step(self, reader: Reader) -> bool:
+        """One decision; whether to decide again at once."""
+        stream, now = reader.stream, self._clock.monotonic()
+        passing = stream.passing(now)
+        if passing is not None:
+            self._relay(reader, passing)
+            return False
+        reader.meet()
+        moment = Moment(
+            now, self._clock.wall(), reader.offset, reader.arrival, reader.fault
+        )
+        decision = decide(
+            reader.read, stream.log, moment, stream.route, self._options.rules
+        )
+        return self._act(reader, decision)
+
+    def _act(self, reader: Reader, decision: Decision) -> bool:
+        match decision:
+            case Serve():
+                return self._serve(reader, decision)
+            case Park():
+                self._park(reader, decision.offset)
+            case Fetch():
+                self._fetch(reader, decision)
+            case Pass():
+                self._relay(reader, decision.reason)
+            case Refuse():
+                self._refuse(reader, decision.fault)
+            case _:
+                assert_never(decision)
+        return False
+
+    def _serve(self, reader: Reader, serve: Serve) -> bool:
+        if reader.is_sse:
+            return self._serve_sse(reader, serve)
+        if serve.up_to_date and reader.read.mode is Mode.CATCH_UP:
+            self._tail_was_read(reader.stream)
+        self._delivery.serve(reader, serve)
+        return False
+
+    def _serve_sse(self, reader: Reader, serve: Serve) -> bool:
+        """A page of history, or of news; whether there may be more at once."""
+        self._delivery.begin_sse(reader)
+        self._delivery.events(reader, serve)
+        reader.rounds = 0
+        if serve.closed:
+            self._counters.viewers_ended[Reason.CLOSED.value] += 1
+            self._delivery.end_sse(reader)
+            return False
+        if reader.full and reader.state is not State.PARKED:
+            # It waits for its sink alone; ``drained`` decides it again.
+            self._viewers.park(reader, reader.offset)
+        return not reader.full
+
+    def _park(self, reader: Reader, offset: str) -> None:
+        stream = reader.stream
+        stream.log.open_at(offset)
+        self._viewers.park(reader, offset)
+        if self.draining:
+            # Nobody waits any more: there is nothing new, come back elsewhere.
+            self._viewers.end(reader, Reason.DRAINING)
+        elif not self.followers.ensure(stream):
+            self._over_limit(reader, Reason.LIMIT_FOLLOWERS)
+
+    def _over_limit(self, reader: Reader, reason: Reason) -> None:
+        refusal = Refusal("too many streams are followed", reason=reason)
+        self._counters.refusals[reason.value] += 1
+        if reader.begun:
+            self._viewers.end(reader, reason)
+        else:
+            self._delivery.refuse(reader, refusal)
+
+    def _fetch(self, reader: Reader, fetch: Fetch) -> None:
+        """Let the reader wait for an upstream answer."""
+        reader.rounds += 1
+        reader.asked = fetch.reason
+        if reader.rounds > MOST_ROUNDS:
+            self._relay(reader, Reason.UNDECIDED)
+        elif reader.stream.is_large(fetch.start, self._clock.monotonic()):
+            self._relay(reader, Reason.TOO_LARGE)
+        elif fetch.reason is Reason.NEWER_WRITE and reader.rounds == 1:
+            self._wait_for_news(reader, fetch)
+        else:
+            self._join(reader, fetch)
+
+    def _wait_for_news(self, reader: Reader, fetch: Fetch) -> None:
+        """A write is on its way through the armed poll: its answer will do (L4)."""
+        if self.followers.wait(reader):
+            reader.move(State.WAITING)
+            reader.collapsed = True
+        else:
+            self._join(reader, fetch)
+
+    def _join(self, reader: Reader, fetch: Fetch) -> None:
+        try:
+            self.flights.join(reader, fetch)
+        except Refusal as refusal:
+            self._counters.refusals[refusal.reason.value] += 1
+            self._delivery.refuse(reader, refusal)
+
+    def _relay(self, reader: Reader, reason: Reason) -> None:
+        if reader.begun:
+            # Its event stream is under way; it comes back and is relayed then.
+            self._viewers.end(reader, reason)
+            return
+        try:
+            self.relays.start(reader, reason)
+        except Refusal as refusal:
+            self._counters.refusals[refusal.reason.value] += 1
+            self._delivery.refuse(reader, refusal)
+
+    def _refuse(self, reader: Reader, fault: OriginFault) -> None:
+        """The origin is away; a live reader may outwait it (L21)."""
+        if reader.begun:
+            self._viewers.end(reader, fault.reason)
+        elif reader.read.mode.live and self._viewers.may_wait(reader):
+            reader.move(State.WAITING)
+            self._viewers.retry_later(reader)
+        else:
+            self._delivery.refuse(reader, fault)
+
+    def _tail_was_read(self, stream: Stream) -> None:
+        """Reading makes following: a tail read often is followed (L24)."""
+        options, now = self._options, self._clock.monotonic()
+        stream.count_tail_read(now)
+        hot = stream.is_hot(now, options.follow_reads, options.follow_within)
+        if hot and may_follow_unwatched(stream):
+            stream.linger_until = now + options.linger
+            if len(self.followers) < options.max_followers:
+                self.followers.ensure(stream)
+
+    # What the parts call back
+
+    def _unfollow(self, stream: Stream) -> None:
+        self.followers.stop(stream)
+
+    def _kick(self, stream: Stream) -> None:
+        """There is news: a follower that backs off asks at once."""
+        if stream.follower is not None:
+            stream.follower.kicked.set()
+
+    def _released(self, readers: list[Reader], fault: OriginFault | None) -> None:
+        for reader in readers:
+            if reader.state is State.WAITING:
+                reader.fault = fault
+                self.advance(reader)
+
+    # Owner, for readers
+
+    def drained(self, reader: Reader) -> None:
+        """The reader's sink can take more."""
+        if reader.state is State.RELAYED:
+            self.relays.drained(reader)
+        else:
+            self.advance(reader)
+
+    def gone(self, reader: Reader) -> None:
+        """The reader's client left."""
+        if reader.read.mode.live:
+            self._counters.viewers_ended[Reason.CLIENT_GONE.value] += 1
+        reader.move(State.DONE)
+
+    def ended(self, reader: Reader) -> None:
+        """The reader has just become DONE."""
+        self.relays.forget(reader)
+        self._viewers.forget(reader)
+        if reader.read.mode.live:
+            self._viewer_count -= 1
+            reader.stream.viewers -= 1
+
+    # Writes, time, the end
+
+    def wrote(
+        self, route: str, path: str, method: str, status: int | None, headers: Headers
+    ) -> None:
+        """See ``edge.protocol.ports.Asks``."""
+        self._writes.wrote(route, path, method, status, headers)
+
+    def start(self) -> None:
+        """Begin to look at the clock. Called once, in the worker."""
+        self._ticker = gevent.spawn(self._tick_for_ever)
+
+    def _tick_for_ever(self) -> None:
+        while True:
+            gevent.sleep(TICK)
+            self.tick(self._clock.monotonic())
+
+    def tick(self, now: float) -> None:
+        """Serve what is due. May yield; the ticker is its only caller at run time."""
+        self._viewers.tick(now)
+        self.followers.stop_unwanted()
+        self.followers.release_late(PATIENCE)
+        for stream in self.streams:
+            if stream.parked and stream.follower is None and stream.waking is None:
+                self._viewers.wake(stream)
+
+    def begin_drain(self) -> None:
+        """Park nobody from now on: a live read with nothing new ends at once."""
+        self.draining = True
+
+    def drain(self, grace: float) -> None:
+        """Let all parked readers go within ``grace`` seconds: polls are answered
+        204, SSE ends after a whole event, spread over that time (E54)."""
+        self.begin_drain()
+        waiting = [reader for stream in self.streams for reader in stream.parked]
+        begun = self._clock.monotonic()
+        for count, reader in enumerate(waiting):
+            due = begun + grace * SPREAD * count / len(waiting)
+            pause = due - self._clock.monotonic()
+            if pause > 0:
+                gevent.sleep(pause)
+            if reader.state is State.PARKED:
+                self._viewers.end(reader, Reason.DRAINING)
+
+    def gauges(self) -> dict[str, float]:
+        """What goes up and down, by metric name."""
+        return {
+            "viewers": self._viewer_count,
+            "streams": len(self.streams),
+            "followers": len(self.followers),
+            "flights_under_way": len(self.flights),
+            "relays": len(self.relays),
+            "bytes_held": self.streams.cost,
+        }
+
+    def stop(self) -> None:
+        """End everything: no reader is left waiting. The last call."""
+        self.draining = True
+        if self._ticker is not None:
+            self._ticker.kill(block=False)
+        self.followers.stop_all()
+        self.flights.stop()
+
+
+def _run_apart(work: Callable[[], Prepared], then: Callable[[Prepared], None]) -> None:
+    """Run ``work`` on a thread, then ``then`` on the event loop."""
+
+    def both() -> None:
+        then(gevent.get_hub().threadpool.apply(work))
+
+    gevent.spawn(both)

@@ -1,0 +1,110 @@
+"""Relays: reads that are passed through, one upstream request for each reader.
+
+For what may not be joined (LOG.md L15) or cannot be held (L11). A greenlet per
+reader pumps the origin's answer into its sink as it arrives, as fast as the sink
+takes it, and nothing is kept. A client that leaves ends its greenlet, and with
+it the upstream request.
+"""
+
+from dataclasses import dataclass
+
+import gevent
+from gevent.event import Event
+
+from edge.live.options import HubOptions
+from edge.live.reader import Reader, State
+from edge.live.upstream import Upstream
+from edge.policy import requests
+from edge.policy.answers import unshared_headers
+from edge.protocol.counters import Counters
+from edge.protocol.errors import EdgeError, OriginFault, Refusal
+from edge.protocol.ports import Exchange
+from edge.protocol.reasons import Reason
+from edge.protocol.values import Answer, CacheStatus, Stamp
+
+
+@dataclass(slots=True)
+class _Relay:
+    """One pump: the greenlet, and the event that its sink has drained."""
+
+    greenlet: "gevent.Greenlet[..., None] | None"
+    drained: Event
+
+
+class Relays:
+    """All relayed reads of the hub."""
+
+    def __init__(
+        self, upstream: Upstream, counters: Counters, options: HubOptions
+    ) -> None:
+        self._upstream = upstream
+        self._counters = counters
+        self._options = options
+        self._running: dict[Reader, _Relay] = {}
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, reader: Reader, reason: Reason) -> None:
+        """Pass the reader's own read through.
+
+        Raises Refusal (limit-flights) when it would be one too many.
+        """
+        if len(self._running) >= self._options.max_flights:
+            raise Refusal("too many reads are passed on", reason=Reason.LIMIT_FLIGHTS)
+        self._counters.passes[reason.value] += 1
+        reader.move(State.RELAYED)
+        relay = self._running[reader] = _Relay(None, Event())
+        relay.greenlet = gevent.spawn(self._run, reader, relay, reason)
+
+    def drained(self, reader: Reader) -> None:
+        """The reader's sink can take more."""
+        relay = self._running.get(reader)
+        if relay is not None:
+            relay.drained.set()
+
+    def forget(self, reader: Reader) -> None:
+        """The reader is done; a pump that still runs is ended."""
+        relay = self._running.pop(reader, None)
+        if relay is not None and relay.greenlet not in (None, gevent.getcurrent()):
+            relay.greenlet.kill(block=False)
+
+    def _run(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
+        error: EdgeError = OriginFault("the relay broke", reason=Reason.INTERNAL)
+        try:
+            self._pump(reader, relay, reason)
+        except OriginFault as fault:
+            error = fault
+        finally:
+            # However it ended, the reader is released; a body that was not
+            # sent whole must not look whole.
+            if not reader.done:
+                reader.move(State.DONE)
+                self._counters.answers["error"] += 1
+                reader.sink.abort(error)
+
+    def _pump(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
+        request = requests.relay_read(
+            reader.read, reader.stream.route, node_id=self._options.node_id
+        )
+        exchange = self._upstream.open(request)
+        try:
+            self._begin(reader, exchange, reason)
+            while piece := exchange.read():
+                relay.drained.clear()
+                self._counters.bytes_out += len(piece)
+                if not reader.sink.write([piece]):
+                    relay.drained.wait()
+        finally:
+            exchange.close()
+        self._counters.delivered += 1
+        reader.move(State.DONE)
+        reader.sink.finish()
+
+    def _begin(self, reader: Reader, exchange: Exchange, reason: Reason) -> None:
+        self._counters.answers["pass"] += 1
+        length = exchange.content_length
+        answer = Answer(
+            exchange.status, unshared_headers(exchange.headers), None, length
+        )
+        reader.sink.begin(answer, Stamp(CacheStatus(fwd="bypass", detail=reason)))

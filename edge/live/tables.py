@@ -1,0 +1,119 @@
+"""Streams: the table of all stream keys, by key and by path, within its budgets.
+
+It makes rows, finds them, and forgets those read least recently when the memory
+budget or the number of rows is exceeded. A row that somebody waits on is never
+forgotten; of its log the oldest part may be. Called by the hub alone.
+"""
+
+from collections.abc import Iterator
+
+from edge.live.options import HubOptions
+from edge.live.stream import Stream
+from edge.log.budget import Budget
+from edge.log.stream_log import StreamLog
+from edge.policy.routes import Route
+from edge.protocol.counters import Counters
+from edge.protocol.errors import Refusal
+from edge.protocol.reasons import Reason
+from edge.protocol.values import StreamKey
+
+_ROW_COST = 2048
+"""Bytes that a row costs in the budget though its log is empty."""
+
+_Path = tuple[str, str]
+
+
+class Streams:
+    """All rows of one hub."""
+
+    def __init__(self, options: HubOptions, counters: Counters) -> None:
+        self._options = options
+        self._counters = counters
+        self._routes: dict[str, Route] = {r.match: r for r in options.routes}
+        self._rows: dict[StreamKey, Stream] = {}
+        self._by_path: dict[_Path, dict[StreamKey, None]] = {}
+        # Prepared answers and events have a quarter of the memory.
+        self._budget: Budget[StreamKey] = Budget(options.memory * 3 // 4)
+        self._incarnations = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(list(self._rows.values()))
+
+    @property
+    def cost(self) -> int:
+        """Bytes held by all logs and rows."""
+        return self._budget.total
+
+    def obtain(self, key: StreamKey) -> Stream:
+        """The row of ``key``, made if need be, and now the latest read.
+
+        Raises Refusal (limit-streams) when all rows are taken and busy.
+        """
+        stream = self._rows.get(key)
+        if stream is None:
+            stream = self._make(key)
+        self._budget.touch(key)
+        return stream
+
+    def of_path(self, route: str, path: str) -> list[Stream]:
+        """All rows of a path: every partition and extension (L5)."""
+        return [self._rows[key] for key in self._by_path.get((route, path), ())]
+
+    def renew(self, stream: Stream) -> None:
+        """Begin a new incarnation: nothing of the old log is known any more."""
+        stream.log = self._new_log()
+        stream.large.clear()
+        self.weigh(stream)
+
+    def weigh(self, stream: Stream) -> None:
+        """The log changed its size: forget what no longer fits."""
+        if stream.key in self._rows:
+            self._budget.set_cost(stream.key, stream.log.cost + _ROW_COST)
+        if self._budget.over():
+            self._shrink()
+
+    def _make(self, key: StreamKey) -> Stream:
+        if len(self._rows) >= self._options.max_streams and not self._forget_one():
+            raise Refusal("too many streams are in use", reason=Reason.LIMIT_STREAMS)
+        stream = Stream(key, self._routes[key.route], self._new_log())
+        self._rows[key] = stream
+        self._by_path.setdefault((key.route, key.path), {})[key] = None
+        self.weigh(stream)
+        return stream
+
+    def _new_log(self) -> StreamLog:
+        self._incarnations += 1
+        return StreamLog(self._incarnations, self._options.hold)
+
+    def _forget_one(self) -> bool:
+        for key in self._budget:
+            if self._rows[key].idle:
+                self._forget(self._rows[key])
+                return True
+        return False
+
+    def _shrink(self) -> None:
+        """Evict, least recently read first, until the budget holds again."""
+        for key in self._budget.victims():
+            stream = self._rows[key]
+            if stream.idle:
+                self._forget(stream)
+            else:
+                while self._budget.over() and stream.log.evict_first():
+                    self._counters.evictions += 1
+                    self._budget.set_cost(key, stream.log.cost + _ROW_COST)
+            if not self._budget.over():
+                return
+
+    def _forget(self, stream: Stream) -> None:
+        key = stream.key
+        del self._rows[key]
+        self._budget.forget(key)
+        keys = self._by_path[key.route, key.path]
+        del keys[key]
+        if not keys:
+            del self._by_path[key.route, key.path]
+        self._counters.evictions += 1

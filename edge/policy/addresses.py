@@ -1,0 +1,150 @@
+"""Addresses that an origin mints, turned into the edge's own (ORIGINS 18).
+
+The Node reference server writes the address that it listens on into
+``Location`` and into the documents below ``__ds``, whatever ``Host`` says. A
+client behind the edge must be sent back to the edge. Nothing else in an answer
+is touched, and stream data never is: callers hand over only the ``Location``
+field and the JSON bodies of control paths.
+
+Bodies that the origin sends itself (webhooks and the ``callback_url`` in them)
+never come by here, and their signature covers their bytes.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# In a JSON text, quotes stand only around strings; with the rest of the text
+# known to be valid, this finds each string and whether it names a member.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"(?P<name>\s*:)?', re.DOTALL)
+
+
+def public_base(scheme: str, host: str, configured: str | None) -> str:
+    """The address that clients know the edge by, without a trailing slash.
+
+    ``configured`` stands where there is one. Otherwise what this request came
+    by: its scheme and its (validated) Host; "" when there was no Host.
+    """
+    if configured:
+        return configured.rstrip("/")
+    return f"{scheme.lower()}://{host}" if host else ""
+
+
+def rewrite_location(
+    value: str,
+    request_path: str,
+    public_base: str,
+    origin_bases: Sequence[str],
+    *,
+    created: bool = True,
+) -> str:
+    """A Location field as the client must see it.
+
+    Absolute on the public base when it is relative, or when its authority is
+    that of one of the origin's bases. In a 201 (``created``) it names the
+    stream just made (PROTOCOL.md section 5.1), so one whose path is the raw
+    ``request_path`` is the origin's listen address and is rewritten too; a
+    redirect elsewhere may well keep the path. Others stay as they are.
+    """
+    parts = _split(value.strip(" \t"))
+    if parts is None or not public_base:
+        return value
+    if not parts.scheme and not parts.netloc:
+        path = urljoin(request_path, value.strip(" \t"))
+        return public_base + path if path.startswith("/") else value
+    if parts.scheme not in ("http", "https", ""):
+        return value
+    if _at_one_of(parts, origin_bases) or (created and parts.path == request_path):
+        return _moved(parts, public_base)
+    return value
+
+
+def rewrite_document(
+    body: bytes, origin_bases: Sequence[str], public_base: str
+) -> bytes:
+    """A control path's JSON body with the origin's addresses made the edge's.
+
+    A string value that is an absolute http(s) URL moves to the public base if
+    its authority is that of one of the origin's bases; or if it lies below
+    ``__ds`` and its host is loopback or unspecified, where only an origin that
+    knows no better name for itself can have put it. All other bytes, member
+    names included, are the same as before. What is no JSON is returned as it is.
+    """
+    if not public_base or b"://" not in body.replace(b"\\/", b"/"):
+        return body
+    try:
+        json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return body
+
+    def moved(match: re.Match[bytes]) -> bytes:
+        if match["name"] is not None:
+            return match[0]
+        return _moved_string(match[0], origin_bases, public_base)
+
+    return _STRING.sub(moved, body)
+
+
+def _moved_string(
+    literal: bytes, origin_bases: Sequence[str], public_base: str
+) -> bytes:
+    """One JSON string literal, rewritten if it is an address of the origin's."""
+    text: str = json.loads(literal)
+    if not text.startswith(("http://", "https://")):
+        return literal
+    parts = _split(text)
+    if parts is None:
+        return literal
+    if _at_one_of(parts, origin_bases) or _own_control_address(parts):
+        return json.dumps(_moved(parts, public_base)).encode("ascii")
+    return literal
+
+
+def _own_control_address(parts: SplitResult) -> bool:
+    """A ``__ds`` address on a host that means nothing to anybody else."""
+    if "/__ds/" not in parts.path:
+        return False
+    host = (parts.hostname or "").rstrip(".")
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _split(url: str) -> SplitResult | None:
+    """A URL's parts, or None for one that is no URL (a bad port, say)."""
+    try:
+        parts = urlsplit(url)
+        _place(parts)
+    except ValueError:
+        return None
+    return parts
+
+
+def _place(parts: SplitResult) -> tuple[str, int | None]:
+    """Host and port: what one origin is told from another by.
+
+    The scheme gives no more than the default port. Raises ValueError for a
+    port that is none.
+    """
+    return parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+def _at_one_of(parts: SplitResult, bases: Sequence[str]) -> bool:
+    """Whether a URL's authority is that of one of the bases."""
+    known = (_split(base) for base in bases)
+    return any(base and _place(base) == _place(parts) for base in known)
+
+
+def _moved(parts: SplitResult, public_base: str) -> str:
+    """The URL with scheme and authority replaced, all after them unchanged."""
+    query = f"?{parts.query}" if parts.query else ""
+    fragment = f"#{parts.fragment}" if parts.fragment else ""
+    return f"{public_base}{parts.path}{query}{fragment}"

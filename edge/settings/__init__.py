@@ -1,0 +1,42 @@
+"""The settings: YAML, environment and flags to one frozen, validated object.
+
+``load`` gives a Settings or raises SettingsError, which holds every problem with
+its file, line and key. Only ``edge.wiring`` and ``edge.cli`` import this floor.
+"""
+
+from edge.settings.layers import CONFIG_VARIABLE, Flag
+from edge.settings.load import load
+from edge.settings.problems import Place, Problem, SettingsError
+from edge.settings.schema import (
+    AdminSettings,
+    CacheSettings,
+    LimitSettings,
+    LiveSettings,
+    LogFormat,
+    LogLevel,
+    LogSettings,
+    OriginSettings,
+    RouteSettings,
+    Settings,
+    ShutdownSettings,
+)
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "AdminSettings",
+    "CacheSettings",
+    "Flag",
+    "LimitSettings",
+    "LiveSettings",
+    "LogFormat",
+    "LogLevel",
+    "LogSettings",
+    "OriginSettings",
+    "Place",
+    "Problem",
+    "RouteSettings",
+    "Settings",
+    "SettingsError",
+    "ShutdownSettings",
+    "load",
+]

@@ -1,0 +1,158 @@
+"""Addresses to listen at and base URLs to speak to, checked and made uniform.
+
+The parsers raise ValueError with one sentence saying what is expected. They
+never repeat what they were given: a URL may carry a password by mistake. Pure;
+called by ``edge.settings.fields`` and, for conflicts, by ``edge.settings.rules``.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+LISTEN_HINT = "host:port, [ipv6]:port, :port or unix:/path"
+ORIGIN_HINT = "http://host[:port], https://host[:port] or unix:/path"
+BASE_HINT = "http://host[:port] or https://host[:port]"
+
+# sockaddr_un holds 108 bytes with the closing NUL.
+MAX_UNIX_PATH = 107
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/\s@]*)):(\d{1,5})", re.ASCII)
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\.?\Z)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?",
+    re.ASCII,
+)
+_ANY_HOST = frozenset({"", "0.0.0.0", "::"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a host and a port, or the path of a unix socket.
+
+    ``path`` "" means TCP. ``host`` "" means every interface; port 0 lets the
+    system choose. ``str()`` gives the form that gunicorn binds.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def collides(self, other: "Address") -> bool:
+        """Whether the two cannot be listened at together.
+
+        Names are not resolved; every interface collides with each of them.
+        """
+        if self.path or other.path:
+            return self.path == other.path
+        if self.port != other.port or not self.port:
+            return False
+        hosts = {self.host.lower(), other.host.lower()}
+        return len(hosts) == 1 or bool(hosts & _ANY_HOST)
+
+
+def parse_listen(text: str) -> Address:
+    """An address to listen at."""
+    if text.startswith("unix:"):
+        return Address(path=_unix_path(text))
+    match = _HOST_PORT.fullmatch(text)
+    if match is None or int(match[3]) > 65_535:
+        raise ValueError(f"expected {LISTEN_HINT}")
+    host = match[2] or ""
+    if match[1] is not None:
+        host = _ipv6(match[1])
+    elif host and not _HOST_NAME.fullmatch(host):
+        raise ValueError(f"expected {LISTEN_HINT}")
+    return Address(host, int(match[3]))
+
+
+def parse_origin(text: str) -> str:
+    """An origin's base URL, without a closing slash."""
+    if text.startswith("unix:"):
+        return f"unix:{_unix_path(text)}"
+    return _base(text, ORIGIN_HINT)
+
+
+def parse_base(text: str) -> str:
+    """A base URL of scheme and authority, without a closing slash."""
+    return _base(text, BASE_HINT)
+
+
+def parse_authority(text: str) -> str:
+    """What stands in a Host field: ``host`` or ``host:port``."""
+    try:
+        base = _base(f"http://{text}", "a host name, with its port if it has one")
+    except ValueError:
+        raise ValueError("expected a host name, as in stream.example:8443") from None
+    return base.removeprefix("http://")
+
+
+def parse_cors_origin(text: str) -> str:
+    """``*``, a web origin (RFC 6454), or "" to leave CORS to others."""
+    if text in ("", "*"):
+        return text
+    return _base(text, 'an origin such as https://app.example, or "*", or ""')
+
+
+def authority_of(url: str) -> tuple[str, int] | None:
+    """Host and port of a checked base URL; None for a unix socket."""
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS:
+        return None
+    return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def _base(text: str, hint: str) -> str:
+    parts = _split(text, hint)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"expected {hint}, without a user name or password")
+    if parts.query or parts.fragment or text[-1] in "?#":
+        raise ValueError(f"expected {hint}, without a query or fragment")
+    if parts.path not in ("", "/"):
+        raise ValueError(f"expected {hint}, without a path")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _split(text: str, hint: str) -> SplitResult:
+    """``text`` in parts; raises ValueError when it is no URL of ours at all."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        if ":" in host:
+            _ipv6(host)
+    except ValueError:
+        raise ValueError(f"expected {hint}") from None
+    known = parts.scheme in DEFAULT_PORTS and port != 0
+    # urlsplit drops tabs and newlines; a URL with white space is a slip.
+    if not known or re.search(r"[\s\\]", text) or not _is_host(host):
+        raise ValueError(f"expected {hint}")
+    if parts.netloc.endswith(":"):
+        raise ValueError(f"expected {hint}")
+    return parts
+
+
+def _is_host(host: str) -> bool:
+    return ":" in host or _HOST_NAME.fullmatch(host) is not None
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ValueError(f"expected {LISTEN_HINT}") from None
+
+
+def _unix_path(text: str) -> str:
+    path = text.removeprefix("unix:").removeprefix("//")
+    if not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise ValueError("expected unix: and an absolute path, as in unix:/run/e.sock")
+    if len(path.encode()) > MAX_UNIX_PATH:
+        raise ValueError(f"expected a socket path of at most {MAX_UNIX_PATH} bytes")
+    return path

@@ -1,0 +1,280 @@
+"""Field types: from what was written to what the edge uses.
+
+Each type takes the text of a document, a variable or a flag, and also its own
+Python value, so that code may build settings directly. What is wrong is said in
+one sentence, "expected ..."; what was given is repeated only where it cannot be
+a secret. Used by ``edge.settings.schema`` alone.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    SerializationInfo,
+)
+
+from edge.settings import addresses, units
+
+FOR_PEOPLE = "for people"
+"""Context of ``model_dump`` that writes 30.0 as ``30s`` and bytes as ``1MiB``."""
+
+MAX_SECONDS = 3650 * units.DAY
+MAX_SIZE = 2**63 - 1
+MAX_COUNT = 10_000_000
+
+T = TypeVar("T")
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}", re.ASCII)
+_FIELD_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?", re.ASCII)
+_PARAMETER = re.compile(r"[A-Za-z0-9._~-]{1,256}", re.ASCII)
+_GLOB = re.compile(r"/[!$%&'()*+,\-./0-9:;=@A-Z_a-z~]*", re.ASCII)
+
+# Fields of the connection or of the message's framing: the edge writes them.
+HOP_BY_HOP = frozenset(
+    (
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+
+
+def _expected(what: str, given: object) -> ValueError:
+    """An error that repeats what was written, shortened."""
+    if isinstance(given, dict | list):
+        given = "a mapping" if isinstance(given, dict) else "a list"
+        return ValueError(f"expected {what}; got {given}")
+    if given is None:
+        return ValueError(f"expected {what}; got nothing")
+    shown = repr(str(given))
+    return ValueError(f"expected {what}; got {shown[:60]}")
+
+
+def _read(parse: Callable[[str], T], kind: type[T], given: object, what: str) -> T:
+    """``given`` itself if it is of ``kind`` already, else its text parsed."""
+    if isinstance(given, kind) and not isinstance(given, bool):
+        return given
+    if not isinstance(given, str):
+        raise _expected(what, given)
+    try:
+        return parse(given)
+    except ValueError as error:
+        raise _expected(str(error).removeprefix("expected "), given) from None
+
+
+def _written(write: Callable[[Any], str]) -> PlainSerializer:
+    def serialize(value: Any, info: SerializationInfo) -> Any:
+        return write(value) if info.context == FOR_PEOPLE else value
+
+    return PlainSerializer(serialize)
+
+
+def _duration(least: float, whole: bool = False) -> BeforeValidator:
+    def validate(given: object) -> float:
+        number = float(given) if type(given) is int else given
+        seconds = _read(units.parse_duration, float, number, units.DURATION_HINT)
+        if not math.isfinite(seconds) or seconds > MAX_SECONDS:
+            most = units.write_duration(MAX_SECONDS)
+            raise _expected(f"a duration of at most {most}", given)
+        if seconds < least:
+            bound = units.write_duration(least)
+            raise _expected(f"a duration of at least {bound}", given)
+        if whole and seconds != int(seconds):
+            raise _expected("whole seconds (HTTP counts no smaller)", given)
+        return seconds
+
+    return BeforeValidator(validate)
+
+
+_DURATION = _written(units.write_duration)
+Duration = Annotated[float, _duration(0), _DURATION]
+"""Seconds, zero or more."""
+Timeout = Annotated[float, _duration(0.001), _DURATION]
+"""Seconds, at least a millisecond."""
+LifeTime = Annotated[float, _duration(1), _DURATION]
+"""Seconds, at least one (clients take shorter SSE connections for broken)."""
+MaxAge = Annotated[int, _duration(0, whole=True), AfterValidator(int), _DURATION]
+"""Whole seconds, as Cache-Control counts."""
+
+
+def _size(least: int) -> BeforeValidator:
+    def validate(given: object) -> int:
+        size = _read(units.parse_size, int, given, units.SIZE_HINT)
+        if not least <= size <= MAX_SIZE:
+            raise _expected(f"a size of at least {units.write_size(least)}", given)
+        return size
+
+    return BeforeValidator(validate)
+
+
+Size = Annotated[int, _size(units.KiB), _written(units.write_size)]
+"""Bytes, at least 1 KiB."""
+BodySize = Annotated[int, _size(1), _written(units.write_size)]
+"""Bytes, at least one."""
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
+        raise ValueError("expected a whole number")
+    return int(text)
+
+
+def _count(given: object) -> int:
+    count = _read(_whole, int, given, "a whole number")
+    if not 1 <= count <= MAX_COUNT:
+        raise _expected(f"a whole number from 1 to {MAX_COUNT}", given)
+    return count
+
+
+Count = Annotated[int, BeforeValidator(_count)]
+"""A whole number, at least one."""
+
+
+def _flag(given: object) -> bool:
+    if isinstance(given, bool):
+        return given
+    if given in ("true", "false"):
+        return given == "true"
+    raise _expected("true or false", given)
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
+def _rate(given: object) -> units.Rate:
+    return _read(units.parse_rate, units.Rate, given, units.RATE_HINT)
+
+
+def _share(given: object) -> int:
+    return _read(units.parse_share, int, given, units.SHARE_HINT)
+
+
+RateLimit = Annotated[
+    units.Rate, PlainValidator(_rate), PlainSerializer(units.write_rate)
+]
+Share = Annotated[int, BeforeValidator(_share), _written(units.write_share)]
+"""One in how many: 0 none, 1 all."""
+
+
+def _listen(given: object) -> addresses.Address:
+    return _read(
+        addresses.parse_listen, addresses.Address, given, addresses.LISTEN_HINT
+    )
+
+
+Listen = Annotated[addresses.Address, PlainValidator(_listen), PlainSerializer(str)]
+
+
+def _text(
+    parse: Callable[[str], str], what: str, repeat: bool = True
+) -> BeforeValidator:
+    """Text that ``parse`` accepts; ``repeat`` False keeps it out of the error."""
+
+    def validate(given: object) -> str:
+        if not isinstance(given, str):
+            raise _expected(what, given)
+        try:
+            return parse(given)
+        except ValueError as error:
+            if repeat:
+                sentence = str(error).removeprefix("expected ")
+                raise _expected(sentence, given) from None
+            raise
+
+    return BeforeValidator(validate)
+
+
+# Base URLs are not repeated: somebody may have put a password into one.
+OriginUrl = Annotated[
+    str, _text(addresses.parse_origin, addresses.ORIGIN_HINT, repeat=False)
+]
+BaseUrl = Annotated[str, _text(addresses.parse_base, addresses.BASE_HINT, repeat=False)]
+CorsOrigin = Annotated[
+    str, _text(addresses.parse_cors_origin, 'an origin, "*" or ""', repeat=False)
+]
+Authority = Annotated[str, _text(addresses.parse_authority, "a host name")]
+
+
+def _matching(
+    pattern: re.Pattern[str], what: str, lower: bool = False
+) -> BeforeValidator:
+    def parse(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"expected {what}")
+        return text.lower() if lower else text
+
+    return _text(parse, what)
+
+
+_HEADER_HINT = "the name of a header field, such as x-tenant"
+
+
+def _not_framing(name: str) -> str:
+    if name in HOP_BY_HOP:
+        raise ValueError(f"the edge writes {name} itself; it cannot be set here")
+    return name
+
+
+HeaderName = Annotated[
+    str, _matching(_TOKEN, _HEADER_HINT, lower=True), AfterValidator(_not_framing)
+]
+"""A lower-case field name that is neither framing nor hop-by-hop."""
+ParameterName = Annotated[
+    str, _matching(_PARAMETER, "the name of a query parameter, such as token")
+]
+PathGlob = Annotated[
+    str,
+    _matching(_GLOB, "a path with * and **, such as /v1/stream/**, percent-encoded"),
+]
+
+
+def _secret(pattern: re.Pattern[str], what: str) -> BeforeValidator:
+    """Text that is never repeated, whatever is wrong with it."""
+
+    def validate(given: object) -> SecretStr:
+        if isinstance(given, SecretStr):
+            given = given.get_secret_value()
+        if not isinstance(given, str) or not pattern.fullmatch(given):
+            raise ValueError(f"expected {what}")
+        return SecretStr(given)
+
+    return BeforeValidator(validate)
+
+
+Token = Annotated[
+    SecretStr,
+    _secret(re.compile(r"[!-~]{8,1024}", re.ASCII), "8 to 1024 visible characters"),
+]
+SecretValue = Annotated[SecretStr, _secret(_FIELD_VALUE, "the value of a header field")]
+
+
+def _distinct_names(given: object) -> object:
+    """Header names are compared without case, so YAML cannot see them twice."""
+    if isinstance(given, dict):
+        names = [str(name).lower() for name in given]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the header field {name} is written twice")
+    return given
+
+
+SecretHeaders = Annotated[
+    dict[HeaderName, SecretValue], BeforeValidator(_distinct_names)
+]
+"""Header fields whose values are secrets until they go upstream."""

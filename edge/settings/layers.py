@@ -1,0 +1,123 @@
+"""The layers of settings: a file, then the environment, then flags, later ones on top.
+
+Makes one tree of plain data and remembers for every key where it came from, so
+that what is wrong can be said of the right file, variable or flag. Sections are
+merged key by key; lists and mappings of header fields are replaced whole.
+Nothing is validated here but that a variable names a setting.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from edge.settings import document, shape
+from edge.settings.document import Data, Document
+from edge.settings.problems import Path, Place, Problem
+from edge.settings.shape import Kind
+
+PREFIX = "DS_EDGE_"
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+
+# Kubernetes sets these in every pod beside a service that is called ds-edge.
+_SERVICE_LINKS = re.compile(r"DS_EDGE_(SERVICE_HOST|(SERVICE_)?PORT(_[A-Z0-9_]+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A setting given on the command line: ``--origin``, its key, its text."""
+
+    name: str
+    path: Path
+    text: str
+
+
+def stack(
+    base: Document, environ: Mapping[str, str], flags: Sequence[Flag] = ()
+) -> Document:
+    """``base`` with the environment and then the flags on top. ``base`` is changed."""
+    _require_mapping(base, ())
+    for variable, path in _variables(environ):
+        _add_variable(base, variable, path, environ[variable])
+    for flag in flags:
+        _put(base, flag.path, Document(flag.text, {(): Place(flag.name)}))
+    return base
+
+
+def variable_of(name: str) -> str:
+    """The variable that sets a key: ``origin.url`` is ``DS_EDGE_ORIGIN__URL``."""
+    return PREFIX + name.replace(".", "__").upper()
+
+
+def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
+    """Variables of ours that say something, whole sections before their keys."""
+    found = [
+        (name, tuple(name.removeprefix(PREFIX).lower().split("__")))
+        for name, text in environ.items()
+        if name.startswith(PREFIX) and name != CONFIG_VARIABLE and text
+    ]
+    ours = [pair for pair in found if not _SERVICE_LINKS.fullmatch(pair[0])]
+    return sorted(ours, key=lambda pair: (len(pair[1]), pair))
+
+
+def _add_variable(base: Document, variable: str, path: Path, text: str) -> None:
+    kind = shape.kind_of(path)
+    if kind is None:
+        base.problems.append(_unknown(variable))
+        return
+    if kind is Kind.SCALAR:
+        value = document.scalar(text)
+        _put(base, path, Document(value, {(): Place(variable)}))
+        return
+    layer = document.parse(text, variable)
+    layer.places[()] = Place(variable)
+    base.problems += layer.problems
+    base.readable = base.readable and layer.readable
+    if layer.readable:
+        _put(base, path, layer)
+
+
+def _unknown(variable: str) -> Problem:
+    known = [variable_of(name) for name in shape.names() if "[]" not in name]
+    close = get_close_matches(variable, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return Problem(Place(variable), (), f"names no setting{hint}")
+
+
+def _put(base: Document, path: Path, layer: Document) -> None:
+    """Set ``path`` to the layer's data; a section on a section is merged."""
+    if shape.kind_of(path) is Kind.SECTION and isinstance(layer.data, dict):
+        for key, value in layer.data.items():
+            inner = {
+                place[1:]: where
+                for place, where in layer.places.items()
+                if place[:1] == (key,)
+            }
+            _put(base, (*path, key), Document(value, inner))
+        return
+    parent = _require_mapping(base, path[:-1])
+    parent[str(path[-1])] = layer.data
+    for old in [place for place in base.places if place[: len(path)] == path]:
+        del base.places[old]
+    for inner_path, where in layer.places.items():
+        base.places[(*path, *inner_path)] = where
+
+
+def _require_mapping(base: Document, path: Path) -> dict[str, Data]:
+    """The mapping at ``path``, made where there is none; anything else is a problem."""
+    if path:
+        parent = _require_mapping(base, path[:-1])
+        here = parent.get(str(path[-1]))
+    else:
+        here = base.data
+    if isinstance(here, dict):
+        return here
+    if here is not None:
+        place = base.places.get(path, base.source)
+        base.problems.append(Problem(place, path, "expected a mapping of settings"))
+    made: dict[str, Data] = {}
+    if path:
+        parent[str(path[-1])] = made
+    else:
+        base.data = made
+    return made

@@ -1,0 +1,151 @@
+"""Loading settings: layers in, one valid Settings out, or every problem at once.
+
+The way of a setting: text in a file, a variable or a flag (``document``,
+``layers``), then one key at a time (``schema``), then together (``rules``).
+Called by ``edge.cli``; reads the one file it is given and nothing else.
+"""
+
+import copy
+import os
+from collections.abc import Collection, Mapping, Sequence
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from edge.settings import document, rules, shape
+from edge.settings.document import Data, Document
+from edge.settings.layers import Flag, stack, variable_of
+from edge.settings.problems import Path, Place, Problem, SettingsError
+from edge.settings.schema import Settings
+from edge.settings.shape import Kind
+
+# What stands in for a missing origin while the other keys are judged together.
+_ANY_ORIGIN = "unix:/any"
+
+
+def load(
+    path: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Sequence[Flag] = (),
+) -> Settings:
+    """The settings of a file, of ``environ`` over it, and of ``flags`` over both.
+
+    Without a file, the defaults. Raises SettingsError with all problems.
+    """
+    base = Document() if path is None else document.read(path)
+    layered = stack(base, environ or {}, flags)
+    if not layered.readable:
+        raise SettingsError(layered.problems)
+    return _validate(layered)
+
+
+def _validate(layered: Document) -> Settings:
+    data = _without_empty_sections(layered.data)
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        found = [_problem(detail, layered) for detail in error.errors()]
+        problems = layered.problems + found
+        problems += _together(data, problems, layered)
+        raise SettingsError(problems) from None
+    problems = layered.problems + _conflicts(settings, layered)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _without_empty_sections(data: Data) -> dict[str, Data]:
+    """A section whose keys are all commented out says nothing: defaults."""
+    given = data if isinstance(data, dict) else {}
+    return {"origin": {}} | {
+        key: {} if value is None and shape.kind_of((key,)) is Kind.SECTION else value
+        for key, value in given.items()
+    }
+
+
+def _problem(detail: ErrorDetails, layered: Document) -> Problem:
+    path: Path = tuple(part for part in detail["loc"] if part != "[key]")
+    return Problem(_place(path, layered), path, _message(detail, path))
+
+
+def _message(detail: ErrorDetails, path: Path) -> str:
+    match detail["type"]:
+        case "missing":
+            return _missing(path)
+        case "extra_forbidden":
+            return _unknown(path)
+        case "model_type":
+            return "expected a mapping of settings"
+        case "tuple_type":
+            return "expected a list, as in [a, b]"
+        case "dict_type":
+            return "expected a mapping, as in {name: value}"
+        case "enum":
+            given = str(detail["input"])[:60]
+            return f"expected {detail['ctx']['expected']}; got {given!r}"
+        case _:
+            return str(detail.get("ctx", {}).get("error", detail["msg"]))
+
+
+def _missing(path: Path) -> str:
+    name = ".".join(map(str, path))
+    return f"is required: write it here, set {variable_of(name)} or give --origin"
+
+
+def _unknown(path: Path) -> str:
+    guess = shape.meant(path)
+    if guess is not None:
+        return f"is not a setting; did you mean {guess}?"
+    return f"is not a setting; known here: {', '.join(shape.known_in(path[:-1]))}"
+
+
+def _place(path: Path, layered: Document) -> Place:
+    """Where ``path`` was written, or the nearest mapping around it."""
+    while path and path not in layered.places:
+        path = path[:-1]
+    return layered.places.get(path, layered.source)
+
+
+def _conflicts(
+    settings: Settings, layered: Document, wrong: Collection[Path] = ()
+) -> list[Problem]:
+    """The conflicts between keys that are right by themselves, where written."""
+    found = []
+    for conflict in rules.conflicts(settings):
+        path, other = conflict.path, conflict.other
+        if path in wrong or other in wrong:
+            continue
+        written = path if other is None or path in layered.places else other
+        found.append(Problem(_place(written, layered), path, conflict.message))
+    return found
+
+
+def _together(
+    data: dict[str, Data], problems: Sequence[Problem], layered: Document
+) -> list[Problem]:
+    """What the keys that are right say together, leaving out the wrong ones."""
+    wrong = {problem.path for problem in problems}
+    remaining = copy.deepcopy(data)
+    for path in sorted(wrong, key=len, reverse=True):
+        _remove(remaining, path)
+    origin = remaining.setdefault("origin", {})
+    if isinstance(origin, dict):
+        origin.setdefault("url", _ANY_ORIGIN)
+    try:
+        settings = Settings.model_validate(remaining)
+    except ValidationError:
+        return []
+    return _conflicts(settings, layered, wrong)
+
+
+def _remove(data: Data, path: Path) -> None:
+    """Take the value at ``path`` out; a wrong item takes its whole list along."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    for part in path[:-1]:
+        if isinstance(data, dict):
+            data = data.get(str(part))
+        elif isinstance(data, list) and isinstance(part, int):
+            data = data[part]
+    if isinstance(data, dict) and path:
+        data.pop(str(path[-1]), None)

@@ -1,0 +1,65 @@
+"""What is wrong with the settings, and where: file, line and key.
+
+All problems are collected before anything is raised, so that one run of
+``ds-edge check`` shows them all. Pure; made by every module of this package,
+printed by ``edge.cli``. A problem never repeats the value of a secret.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+"""Where a value stands in the settings: ``("routes", 0, "access")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value was written: a file, a variable or a flag; its line from 1."""
+
+    source: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend. ``path`` is empty when the whole source is at fault."""
+
+    place: Place
+    path: Path
+    message: str
+
+    @property
+    def key(self) -> str:
+        """The key as people write it; "" for a whole source."""
+        return key_name(self.path)
+
+    def __str__(self) -> str:
+        parts = (str(self.place), self.key, self.message)
+        return ": ".join(part for part in parts if part)
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; ``problems`` says all of why, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=_in_order))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def key_name(path: Path) -> str:
+    """A path as people write it: ``routes[0].access``."""
+    name = ""
+    for part in path:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        else:
+            # A key of a file is written to a terminal: no escape sequences.
+            name += f".{part if part.isprintable() else ascii(part)}"
+    return name.removeprefix(".")
+
+
+def _in_order(problem: Problem) -> tuple[str, int, str]:
+    return problem.place.source, problem.place.line or 0, problem.key

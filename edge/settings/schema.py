@@ -1,0 +1,224 @@
+"""The settings: every key, its type and its default.
+
+``Settings`` is what the rest of the edge is given: frozen, whole and valid as
+far as one key can tell (what keys must not say together is in
+``edge.settings.rules``). Durations are seconds, sizes are bytes. Secrets are
+``SecretStr``, so that no log and no ``repr`` shows one; the properties that
+hand them out in plain say so.
+
+A key exists here only when what it names works: a key that is taken and does
+nothing would be an open door. The text for people is ``config/edge.yaml`` and
+``docs/configuration.md``; tests hold all three together.
+"""
+
+import enum
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from edge.policy.routes import Access, OriginNoStore, Recreate, Route, Tail
+from edge.settings.addresses import Address
+from edge.settings.fields import (
+    Authority,
+    BaseUrl,
+    BodySize,
+    CorsOrigin,
+    Count,
+    Duration,
+    Flag,
+    HeaderName,
+    LifeTime,
+    Listen,
+    MaxAge,
+    OriginUrl,
+    ParameterName,
+    PathGlob,
+    RateLimit,
+    SecretHeaders,
+    Share,
+    Size,
+    Timeout,
+    Token,
+)
+from edge.settings.units import DAY, KiB, MiB, Rate
+
+
+class LogFormat(enum.Enum):
+    """How a log line is written."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(enum.Enum):
+    """The least severe line that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Section(BaseModel):
+    """A mapping of settings. An unknown key is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False
+    )
+
+
+def plain_headers(headers: SecretHeaders) -> tuple[tuple[str, str], ...]:
+    """Header fields with their secret values in plain, to be sent upstream."""
+    return tuple((name, value.get_secret_value()) for name, value in headers.items())
+
+
+class OriginSettings(Section):
+    """Where the streams live, and how the edge speaks to it."""
+
+    url: OriginUrl
+    host: Authority | None = None
+    addresses: tuple[BaseUrl, ...] = ()
+    headers: SecretHeaders = Field(default_factory=dict)
+    connect_timeout: Timeout = 2.0
+    head_timeout: Timeout = 30.0
+    read_timeout: Timeout = 65.0
+    idle_timeout: Timeout = 30.0
+    keep_alive: Timeout = 4.0
+    connections: Count = 1024
+    max_followers: Count = 512
+    max_head: Size = 64 * KiB
+
+    @property
+    def catch_up_connections(self) -> int:
+        """Connections for reads: what followers and writes leave (L24)."""
+        return self.connections - self.max_followers - self.write_connections
+
+    @property
+    def write_connections(self) -> int:
+        """Connections for writes: half of what followers leave (L24)."""
+        return (self.connections - self.max_followers) // 2
+
+    @property
+    def plain_headers(self) -> tuple[tuple[str, str], ...]:
+        """``headers`` with the secrets in plain."""
+        return plain_headers(self.headers)
+
+
+class RouteSettings(Section):
+    """A family of paths and what its operator declares about it."""
+
+    match: PathGlob = "/v1/stream/**"
+    access: Access = Access.PARTITIONED
+    recreate: Recreate = Recreate.POSSIBLE
+    tail: Tail = Tail.FOLLOWED
+    origin_no_store: OriginNoStore = OriginNoStore.HONOUR
+    credential_headers: tuple[HeaderName, ...] = ("authorization", "cookie")
+    credential_parameters: tuple[ParameterName, ...] = ("signature", "secret", "token")
+    expires_parameters: tuple[ParameterName, ...] = ("expires",)
+    request_headers: tuple[HeaderName, ...] = ()
+    response_headers: tuple[HeaderName, ...] = ()
+    origin_headers: SecretHeaders = Field(default_factory=dict)
+    compress: Flag = True
+    cors_origin: CorsOrigin = "*"
+
+    def to_route(self) -> Route:
+        """The same as the rules of ``edge.policy`` read it, secrets in plain."""
+        plain = {name: getattr(self, name) for name in type(self).model_fields}
+        plain["origin_headers"] = plain_headers(self.origin_headers)
+        return Route(**plain)
+
+
+class LiveSettings(Section):
+    """Long-polls and SSE."""
+
+    long_poll_timeout: Timeout = 30.0
+    sse_lifetime: LifeTime = 60.0
+    sse_keep_alive: Timeout = 15.0
+    linger: Duration = 5.0
+    follow_after: RateLimit = Rate(4, 1.0)
+
+
+class CacheSettings(Section):
+    """What is held, how long it is believed, and what clients may keep."""
+
+    memory: Size = 256 * MiB
+    max_page: Size = MiB
+    max_object: Size = 16 * MiB
+    verify: Timeout = 60.0
+    trust: Duration = 30.0
+    closed_max_age: MaxAge = 60
+    stale_while_revalidate: MaxAge = 300
+    immutable_max_age: MaxAge = int(365 * DAY)
+    live_max_age: MaxAge = 20
+
+
+class LimitSettings(Section):
+    """Where the edge says no instead of degrading."""
+
+    connections: Count = 50_000
+    viewers: Count = 50_000
+    viewers_per_stream: Count = 50_000
+    flights: Count = 1_000
+    streams: Count = 100_000
+    viewer_lag: Size = 64 * MiB
+    head: Size = 64 * KiB
+    max_body: BodySize | None = None
+    idle_timeout: Timeout = 75.0
+    head_timeout: Timeout = 10.0
+    body_timeout: Timeout = 30.0
+    send_timeout: Timeout = 30.0
+
+
+class ShutdownSettings(Section):
+    """How the edge leaves."""
+
+    grace: Duration = 10.0
+
+
+class AdminSettings(Section):
+    """The operator's own address: health, readiness, metrics."""
+
+    listen: Listen = Address("127.0.0.1", 8081)
+    token: Token | None = None
+
+    @property
+    def plain_token(self) -> str | None:
+        """``token`` in plain."""
+        return None if self.token is None else self.token.get_secret_value()
+
+
+class LogSettings(Section):
+    """What is logged, and how."""
+
+    format: LogFormat = LogFormat.JSON
+    level: LogLevel = LogLevel.INFO
+    access: Share = 1
+
+
+def _at_least_one(given: object) -> object:
+    if isinstance(given, list | tuple) and not given:
+        raise ValueError("expected at least one route; without any nothing is shared")
+    return given
+
+
+class Settings(Section):
+    """All settings of one edge."""
+
+    listen: Listen = Address("127.0.0.1", 8080)
+    public_url: BaseUrl | None = None
+    workers: Count = 1
+    origin: OriginSettings
+    routes: Annotated[tuple[RouteSettings, ...], BeforeValidator(_at_least_one)] = (
+        RouteSettings(),
+    )
+    live: LiveSettings = LiveSettings()
+    cache: CacheSettings = CacheSettings()
+    limits: LimitSettings = LimitSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+    admin: AdminSettings = AdminSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def route_table(self) -> tuple[Route, ...]:
+        """``routes`` as the rules of ``edge.policy`` read them, in order."""
+        return tuple(route.to_route() for route in self.routes)

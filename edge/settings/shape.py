@@ -1,0 +1,98 @@
+"""The shape of the settings, read off the schema: which keys there are, of what kind.
+
+The overlay of variables and flags asks it what a key takes, error messages ask
+it what was meant, and the tests of the documents ask it for every key. Pure.
+"""
+
+import enum
+import typing
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+
+from pydantic.fields import FieldInfo
+
+from edge.settings.problems import Path, key_name
+from edge.settings.schema import Section, Settings
+
+Model = type[Section]
+
+
+class Kind(enum.Enum):
+    """What a key takes."""
+
+    SECTION = "section"
+    STRUCTURE = "structure"
+    SCALAR = "scalar"
+
+
+def kind_of(path: Path) -> Kind | None:
+    """What stands at a key of text parts; None when there is no such key."""
+    if not path:
+        return Kind.SECTION
+    section = _section_at(path[:-1])
+    field = None if section is None else section.model_fields.get(str(path[-1]))
+    return None if field is None else _kind(field)
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every key with its default, as ``origin.url`` and ``routes[].match``."""
+    return tuple(name for name, _ in _walk(Settings, ""))
+
+
+def fields() -> dict[str, FieldInfo]:
+    """The field behind every name in ``names()``."""
+    return dict(_walk(Settings, ""))
+
+
+def known_in(path: Path) -> tuple[str, ...]:
+    """The keys of the section at ``path``, indexes allowed."""
+    section = _section_at(path)
+    return () if section is None else tuple(section.model_fields)
+
+
+def meant(path: Path) -> str | None:
+    """The key that an unknown one was perhaps meant to be.
+
+    First a like one in the same section, then the same word in another.
+    """
+    word = str(path[-1])
+    close = get_close_matches(word.lower(), known_in(path[:-1]), n=1)
+    if close:
+        return key_name((*path[:-1], close[0]))
+    return next((n for n in names() if n.rpartition(".")[2] == word), None)
+
+
+def _section_at(path: Path) -> Model | None:
+    section: Model | None = Settings
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = None if section is None else section.model_fields.get(part)
+        section = None if field is None else _model(field)
+    return section
+
+
+def _model(field: FieldInfo) -> Model | None:
+    """The section that a field holds, one or a list of them."""
+    for kind in (field.annotation, *typing.get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return kind
+    return None
+
+
+def _kind(field: FieldInfo) -> Kind:
+    if typing.get_origin(field.annotation) in (tuple, dict):
+        return Kind.STRUCTURE
+    return Kind.SCALAR if _model(field) is None else Kind.SECTION
+
+
+def _walk(section: Model, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in section.model_fields.items():
+        inner = _model(field)
+        if inner is None:
+            yield prefix + name, field
+        else:
+            many = "[]" if _kind(field) is Kind.STRUCTURE else ""
+            yield from _walk(inner, f"{prefix}{name}{many}.")

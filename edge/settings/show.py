@@ -1,0 +1,27 @@
+"""Settings as people and programs read them back, secrets masked.
+
+Called by ``ds-edge check``. The text is YAML that loads again, but for the
+masked secrets.
+"""
+
+from typing import Any
+
+import yaml
+from pydantic import SecretStr
+
+from edge.settings.fields import FOR_PEOPLE
+from edge.settings.schema import Settings
+
+MASK = str(SecretStr("any"))
+"""What stands in for every secret, whatever its length."""
+
+
+def as_text(settings: Settings) -> str:
+    """YAML with units as people write them."""
+    tree = settings.model_dump(mode="json", context=FOR_PEOPLE)
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def as_data(settings: Settings) -> dict[str, Any]:
+    """Plain data for JSON: durations in seconds, sizes in bytes."""
+    return settings.model_dump(mode="json")

@@ -1,0 +1,193 @@
+"""Wiring: the only place that names concrete parts and puts them together.
+
+Settings become each floor's own options; one worker's parts are built by a
+factory that runs in the worker, after fork and patch, so that no socket and no
+greenlet ever crosses a fork. Called by ``edge.cli`` and by nobody else.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import gevent
+
+from edge.front.options import FrontOptions, Limits, LogOptions, ServerOptions
+from edge.front.parts import FrontParts
+from edge.front.server import EdgeApplication
+from edge.live.hub import Hub
+from edge.live.options import HubOptions
+from edge.policy.decide import Rules
+from edge.policy.freshness import FreshnessOptions
+from edge.policy.routes import Route
+from edge.protocol.counters import Counters
+from edge.settings import Settings
+from origin_adapter.http import HttpOptions, HttpOrigin
+
+NAME = "ds-edge"
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def wall(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+class Worker:
+    """One worker's parts, alive (``edge.front.parts.Built``)."""
+
+    def __init__(self, settings: Settings, node_id: str) -> None:
+        counters, clock = Counters(), SystemClock()
+        self._origin = HttpOrigin(http_options(settings))
+        self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
+        self._started = False
+        self.parts = FrontParts(
+            self._hub,
+            self._origin,
+            routes(settings),
+            counters,
+            clock,
+            front_options(settings, node_id),
+        )
+
+    def start(self) -> None:
+        """See Built."""
+        self._hub.start()
+        self._started = True
+
+    def ready(self) -> bool:
+        """See Built."""
+        return self._started and not self._hub.draining
+
+    def gauges(self) -> Mapping[str, float]:
+        """See Built."""
+        return self._hub.gauges()
+
+    def drain(self, grace: float) -> None:
+        """See Built."""
+        self._hub.begin_drain()
+        gevent.spawn(self._hub.drain, grace)
+
+    def stop(self) -> None:
+        """See Built."""
+        self._hub.stop()
+        self._origin.close()
+
+
+def serve(settings: Settings) -> None:
+    """Run the edge until it is told to stop. Does not return.
+
+    Everything must have been patched by gevent before (``edge.cli.serve``).
+    """
+    # One node, whatever its workers: a request that comes back to any of them
+    # has been here before (LOG.md L26).
+    node_id = f"{NAME}-{secrets.token_hex(4)}"
+    application = EdgeApplication(
+        lambda: Worker(settings, node_id), server_options(settings)
+    )
+    application.run()
+
+
+def http_options(settings: Settings) -> HttpOptions:
+    """How the origin is called."""
+    origin = settings.origin
+    return HttpOptions(
+        url=origin.url,
+        host=origin.host,
+        connect_timeout=origin.connect_timeout,
+        head_timeout=origin.head_timeout,
+        hold_timeout=origin.read_timeout,
+        idle_timeout=origin.idle_timeout,
+        max_head=origin.max_head,
+        write_connections=origin.write_connections,
+        catch_up_connections=origin.catch_up_connections,
+        follow_connections=origin.max_followers,
+        keep_alive=origin.keep_alive,
+    )
+
+
+def routes(settings: Settings) -> tuple[Route, ...]:
+    """The routes, each with the edge's own credential for shared partitions: its
+    own, or else the origin's (LOG.md L13)."""
+    own = settings.origin.plain_headers
+    return tuple(
+        replace(route, origin_headers=route.origin_headers or own)
+        for route in settings.route_table
+    )
+
+
+def hub_options(settings: Settings, node_id: str) -> HubOptions:
+    """What the live floor goes by."""
+    live, cache, limits = settings.live, settings.cache, settings.limits
+    return HubOptions(
+        routes=routes(settings),
+        rules=Rules(max_page=cache.max_page, verify=cache.verify, trust=cache.trust),
+        freshness=FreshnessOptions(
+            closed_max_age=cache.closed_max_age,
+            stale_while_revalidate=cache.stale_while_revalidate,
+            immutable_max_age=cache.immutable_max_age,
+            live_max_age=cache.live_max_age,
+        ),
+        node_id=node_id,
+        long_poll_timeout=live.long_poll_timeout,
+        sse_lifetime=live.sse_lifetime,
+        sse_keep_alive=live.sse_keep_alive,
+        linger=live.linger,
+        follow_reads=live.follow_after.count,
+        follow_within=live.follow_after.seconds,
+        hold=settings.origin.read_timeout,
+        memory=cache.memory,
+        max_object=cache.max_object,
+        viewer_lag=limits.viewer_lag,
+        max_viewers=limits.viewers,
+        max_viewers_per_stream=limits.viewers_per_stream,
+        max_flights=limits.flights,
+        max_followers=settings.origin.max_followers,
+        max_streams=limits.streams,
+    )
+
+
+def front_options(settings: Settings, node_id: str) -> FrontOptions:
+    """How this node presents itself."""
+    bases = (settings.origin.url, *settings.origin.addresses)
+    return FrontOptions(
+        name=NAME,
+        node_id=node_id,
+        public_url=settings.public_url,
+        origin_bases=tuple(base for base in bases if not base.startswith("unix:")),
+        limits=limits_of(settings),
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Where the front says no."""
+    limits = settings.limits
+    return Limits(
+        max_connections=limits.connections,
+        head=limits.head,
+        max_body=limits.max_body,
+        idle_timeout=limits.idle_timeout,
+        head_timeout=limits.head_timeout,
+        body_timeout=limits.body_timeout,
+        send_timeout=limits.send_timeout,
+    )
+
+
+def server_options(settings: Settings) -> ServerOptions:
+    """The process: addresses, workers, how it leaves."""
+    log = settings.log
+    return ServerOptions(
+        listen=str(settings.listen),
+        admin=str(settings.admin.listen),
+        admin_token=settings.admin.plain_token,
+        workers=settings.workers,
+        grace=settings.shutdown.grace,
+        limits=limits_of(settings),
+        log=LogOptions(log.format.value, log.level.value, log.access),
+    )

@@ -1,0 +1,115 @@
+"""What can be set about an origin, and where its url points.
+
+Settings fill ``HttpOptions``; ``Address`` is what the pool dials. A url that
+cannot be used raises ValueError, in words for the person who wrote it.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from edge.protocol.values import Purpose
+
+_PORTS = {"http": 80, "https": 443}
+_PREFIX = re.compile(r"(/[!-\"$-~]*)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """How one origin is called. Times in seconds, sizes in bytes.
+
+    ``url`` is ``http://host:port``, ``https://host``, either with a path that
+    is put before every target, or ``unix:/path``. ``host`` is the Host field
+    that is sent; by default what the url names, ``localhost`` for a socket
+    file.
+
+    ``head_timeout`` is how long an answer may take to begin once the request
+    is sent, ``hold_timeout`` the same for calls that an origin may hold
+    (long-polls: followers and relayed reads), ``idle_timeout`` how long a body
+    may make no progress in either direction (relayed bodies: ``hold_timeout``
+    if that is longer, since an idle SSE stream is silent), ``total_timeout``
+    how long a catch-up read may take in all.
+
+    Writes, catch-up reads and followers (with relayed calls) have their own
+    connections, so that none can starve another (LOG.md L24). A call that finds
+    all of its kind taken waits in line, at most ``queue_timeout`` and at most
+    ``queue_limit`` of them. Idle connections live for ``keep_alive``, which
+    is shorter than the five seconds after which Node closes its end.
+    """
+
+    url: str
+    host: str | None = None
+    connect_timeout: float = 2.0
+    head_timeout: float = 30.0
+    hold_timeout: float = 65.0
+    idle_timeout: float = 30.0
+    total_timeout: float | None = None
+    max_head: int = 64 * 1024
+    write_connections: int = 256
+    catch_up_connections: int = 256
+    follow_connections: int = 512
+    queue_timeout: float = 5.0
+    queue_limit: int = 1024
+    keep_alive: float = 4.0
+    max_idle: int = 64
+
+    def begin_within(self, purpose: Purpose) -> float:
+        """How long the head of an answer may take."""
+        held = purpose in (Purpose.FOLLOW, Purpose.RELAY)
+        return self.hold_timeout if held else self.head_timeout
+
+    def progress_within(self, purpose: Purpose) -> float:
+        """How long an answer's body may stand still."""
+        if purpose is Purpose.RELAY:
+            return max(self.hold_timeout, self.idle_timeout)
+        return self.idle_timeout
+
+    def end_within(self, purpose: Purpose) -> float | None:
+        """How long the whole call may take, or None."""
+        return self.total_timeout if purpose is Purpose.CATCH_UP else None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an origin listens: a socket file, or host and port with or without TLS.
+
+    ``authority`` is the default Host field, ``prefix`` the path before every
+    target, without a slash at its end.
+    """
+
+    authority: str
+    prefix: str = ""
+    unix_path: str | None = None
+    host: str = ""
+    port: int = 0
+    tls: bool = False
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """Read an origin's url; ValueError says what is wrong with it."""
+        if url.startswith("unix:"):
+            return cls._unix(url.removeprefix("unix:"))
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ValueError(f"origin url {url!r}: http://, https:// or unix:/path")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(f"origin url {url!r}: no user, query or fragment")
+        if not _PREFIX.fullmatch(parts.path):
+            raise ValueError(f"origin url {url!r}: the path must be visible ASCII")
+        return cls._network(parts)
+
+    @classmethod
+    def _unix(cls, path: str) -> "Address":
+        if not path.startswith("/"):
+            raise ValueError(f"origin url unix:{path}: the path must be absolute")
+        return cls("localhost", unix_path=path)
+
+    @classmethod
+    def _network(cls, parts: SplitResult) -> "Address":
+        return cls(
+            authority=parts.netloc,
+            prefix=parts.path.rstrip("/"),
+            host=parts.hostname or "",
+            port=parts.port if parts.port is not None else _PORTS[parts.scheme],
+            tls=parts.scheme == "https",
+        )

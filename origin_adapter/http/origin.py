@@ -1,0 +1,144 @@
+"""One call to the origin, from beginning to end.
+
+A call takes a slot, then a connection, sends, and waits for the head of the
+answer; the exchange that it returns has the rest. Whatever happens on the way,
+the death of the greenlet included, slot and connection go back.
+
+Sent twice is only what does no harm: a GET or a HEAD, over a kept connection
+that died before the first byte of the answer, and once, over a new connection.
+
+An answer that comes while the body is still being sent (413, 409) ends the
+sending; it is returned, and its connection is closed behind it, since the
+origin still expects the rest. ``on_sent`` is not called then.
+"""
+
+import ssl
+import time
+from collections.abc import Callable
+
+from edge.protocol.errors import OriginFault
+from edge.protocol.ports import Exchange
+from edge.protocol.values import OriginRequest
+from origin_adapter.http.attempt import Answered, Attempt
+from origin_adapter.http.connection import Connection, ConnectionLost
+from origin_adapter.http.dial import dial
+from origin_adapter.http.exchange import HttpExchange
+from origin_adapter.http.options import Address, HttpOptions
+from origin_adapter.http.pool import Lanes, Lease, PoolCounts
+from origin_adapter.http.wire import Outgoing, checked_host
+
+
+class HttpOrigin:
+    """Implements ``edge.protocol.ports.Origin`` over HTTP/1.1.
+
+    Raises ValueError for a url that cannot be used. ``tls`` replaces the
+    default context, which verifies the origin's certificate and name. One
+    object belongs to one process and its event loop: make it after the fork.
+    """
+
+    def __init__(self, options: HttpOptions, tls: ssl.SSLContext | None = None) -> None:
+        self.counts = PoolCounts()
+        self._options = options
+        self._address = Address.parse(options.url)
+        self._host = checked_host(options.host or self._address.authority)
+        self._tls = (tls or ssl.create_default_context()) if self._address.tls else None
+        self._lanes = Lanes(options, self._dial, self.counts)
+
+    def open(
+        self, request: OriginRequest, on_sent: Callable[[], None] | None = None
+    ) -> Exchange:
+        """See ``ports.Origin.open``.
+
+        Raises ClientFault too, for a request that cannot be put on the wire.
+        """
+        self.counts.requests += 1
+        outgoing = Outgoing.prepare(request, self._host, self._address.prefix)
+        try:
+            return self._call(request, outgoing, on_sent)
+        except OriginFault as fault:
+            self._count(fault)
+            raise
+
+    def close(self) -> None:
+        """Close every connection; calls under way fail, new ones too."""
+        self._lanes.close()
+
+    def _call(
+        self,
+        request: OriginRequest,
+        outgoing: Outgoing,
+        on_sent: Callable[[], None] | None,
+    ) -> Exchange:
+        end_within = self._options.end_within(request.purpose)
+        end_by = None if end_within is None else time.monotonic() + end_within
+        lease = self._lanes.lease(request.purpose)
+        try:
+            call = _Call(request, outgoing, self._options, end_by, on_sent)
+            head, body, rest = self._deliver(call, lease)
+            exchange = HttpExchange(
+                head,
+                body,
+                lease,
+                progress_within=self._options.progress_within(request.purpose),
+                end_by=end_by,
+                on_fault=self._count,
+            )
+            exchange.begin(rest)
+        except BaseException:
+            lease.end()
+            raise
+        return exchange
+
+    def _deliver(self, call: "_Call", lease: Lease) -> Answered:
+        """Send the request, and once more where that does no harm."""
+        connection = lease.connect()
+        try:
+            return call.over(connection)
+        except ConnectionLost:
+            if not (connection.reused and call.outgoing.resendable):
+                raise
+        self.counts.retries += 1
+        lease.discard()
+        return call.over(lease.connect(fresh=True))
+
+    def _dial(self) -> Connection:
+        return dial(self._address, self._options.connect_timeout, self._tls)
+
+    def _count(self, fault: OriginFault) -> None:
+        self.counts.faults[fault.reason] += 1
+
+    def __repr__(self) -> str:
+        return f"<HttpOrigin {self._options.url} [{self._lanes!r}]>"
+
+
+class _Call:
+    """What stays the same when a request is sent a second time."""
+
+    def __init__(
+        self,
+        request: OriginRequest,
+        outgoing: Outgoing,
+        options: HttpOptions,
+        end_by: float | None,
+        on_sent: Callable[[], None] | None,
+    ) -> None:
+        self.outgoing = outgoing
+        self._request = request
+        self._options = options
+        self._end_by = end_by
+        self._on_sent = on_sent
+
+    def over(self, connection: Connection) -> Answered:
+        """Send over ``connection`` and wait for the head of the answer.
+
+        Raises ConnectionLost when it died before the first byte.
+        """
+        attempt = Attempt(connection, self._request, self._options, self._end_by)
+        if attempt.send(self.outgoing):
+            self._tell_sent()
+        return attempt.answer()
+
+    def _tell_sent(self) -> None:
+        told, self._on_sent = self._on_sent, None
+        if told is not None:
+            told()

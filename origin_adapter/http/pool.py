@@ -1,0 +1,272 @@
+"""Who may call the origin now, and over which connection.
+
+A ``Lane`` is the pool of one kind of call: a number of slots, a line of those
+that wait for one (first come, first served), and idle connections. A ``Lease``
+is one call's hold on a slot and, later, on a connection; it goes back exactly
+once, whatever happens to the call. Nothing here reads or writes a socket.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gevent.event import Event
+from gevent.hub import get_hub
+
+from edge.protocol.errors import OriginFault, OriginUnreachable
+from edge.protocol.reasons import Reason
+from edge.protocol.values import Purpose
+from origin_adapter.http.connection import Connection, ConnectionLost
+from origin_adapter.http.options import HttpOptions
+
+
+@dataclass(slots=True)
+class PoolCounts:
+    """What was done so far, as plain integers.
+
+    ``requests`` are calls of ``open``, ``connects`` connections made,
+    ``reused`` calls over a kept connection, ``retries`` calls sent a second
+    time, ``faults`` failed calls by reason.
+    """
+
+    requests: int = 0
+    connects: int = 0
+    reused: int = 0
+    retries: int = 0
+    faults: Counter[Reason] = field(default_factory=Counter)
+
+
+class Lane:
+    """The pool of one kind of call.
+
+    ``dial`` makes a new connection; the rest is as in ``HttpOptions``.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        options: HttpOptions,
+        dial: Callable[[], Connection],
+        counts: PoolCounts,
+    ) -> None:
+        self.dial = dial
+        self.counts = counts
+        self.closed = False
+        self._limit = limit
+        self._options = options
+        self._active = 0
+        self._line: deque[_Turn] = deque()
+        self._idle: deque[Connection] = deque()
+        self._leases: set[Lease] = set()
+        # A timer of the loop; gevent gives its type no public name.
+        self._reaper: Any = None
+
+    # Slots.
+
+    def lease(self) -> "Lease":
+        """A slot, after a wait in the line if all are taken.
+
+        Raises OriginFault (origin-busy, 503), OriginUnreachable once closed.
+        """
+        if self.closed:
+            raise pool_closed()
+        if self._active < self._limit:
+            self._active += 1
+        else:
+            self._wait_in_line()
+        lease = Lease(self)
+        self._leases.add(lease)
+        return lease
+
+    def _wait_in_line(self) -> None:
+        if len(self._line) >= self._options.queue_limit:
+            raise _busy("too many calls wait for the origin")
+        turn = _Turn()
+        self._line.append(turn)
+        try:
+            turn.called.wait(self._options.queue_timeout)
+        except BaseException:
+            self._leave_line(turn)
+            raise
+        if not turn.granted:
+            self._leave_line(turn)
+            raise pool_closed() if self.closed else _busy("no connection came free")
+
+    def _leave_line(self, turn: "_Turn") -> None:
+        if turn.granted:
+            self._free_slot()
+        elif turn in self._line:
+            self._line.remove(turn)
+
+    def _free_slot(self) -> None:
+        """Hand the slot to the first in the line: nobody can overtake."""
+        if self._line:
+            turn = self._line.popleft()
+            turn.granted = True
+            turn.called.set()
+        else:
+            self._active -= 1
+
+    def end(self, lease: "Lease", reusable: Connection | None) -> None:
+        """Take a lease's slot back, and its connection if it can serve again."""
+        self._leases.discard(lease)
+        if reusable is not None:
+            self._keep(reusable)
+        self._free_slot()
+
+    # Idle connections.
+
+    def idle_connection(self) -> Connection | None:
+        """A kept connection that is fit to be used, the last one kept first."""
+        oldest = time.monotonic() - self._options.keep_alive
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle_since > oldest and not connection.is_stale():
+                connection.reused = True
+                return connection
+            connection.close()
+        return None
+
+    def _keep(self, connection: Connection) -> None:
+        if self.closed or self._options.max_idle <= 0:
+            connection.close()
+            return
+        if len(self._idle) >= self._options.max_idle:
+            self._idle.popleft().close()
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+        if self._reaper is None:
+            self._reap_after(self._options.keep_alive)
+
+    def _reap_after(self, seconds: float) -> None:
+        self._reaper = get_hub().loop.timer(seconds, ref=False)
+        self._reaper.start(self._reap)
+
+    def _reap(self) -> None:
+        """Close what has been idle for too long. Runs in the hub: never switches."""
+        self._stop_reaper()
+        now = time.monotonic()
+        while self._idle:
+            left = self._idle[0].idle_since + self._options.keep_alive - now
+            if left > 0:
+                self._reap_after(left)
+                return
+            self._idle.popleft().close()
+
+    def _stop_reaper(self) -> None:
+        if self._reaper is not None:
+            self._reaper.close()
+            self._reaper = None
+
+    def close(self) -> None:
+        """Close every connection and send everybody in the line away."""
+        self.closed = True
+        self._stop_reaper()
+        while self._idle:
+            self._idle.popleft().close()
+        while self._line:
+            self._line.popleft().called.set()
+        for lease in tuple(self._leases):
+            lease.discard()
+
+    def __repr__(self) -> str:
+        counted = f"{self._active} active, {len(self._idle)} idle"
+        return f"{counted}, {len(self._line)} waiting"
+
+
+class Lease:
+    """One call's hold on a slot, and on the connection that it uses.
+
+    Whoever has a lease ends it with ``end``, on every path, as often as it
+    likes: the first time counts.
+    """
+
+    __slots__ = ("_connection", "_lane", "_over")
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._connection: Connection | None = None
+        self._over = False
+
+    def connect(self, *, fresh: bool = False) -> Connection:
+        """A kept connection, or a new one. Raises OriginFault."""
+        kept = None if fresh else self._lane.idle_connection()
+        if kept is not None:
+            self._lane.counts.reused += 1
+            self._connection = kept
+            return kept
+        self._connection = self._lane.dial()
+        self._lane.counts.connects += 1
+        if self._lane.closed:
+            self.discard()
+            raise pool_closed()
+        return self._connection
+
+    def connection(self) -> Connection:
+        """The connection in use. Raises ConnectionLost once it was given back."""
+        if self._connection is None:
+            raise ConnectionLost("the connection was given back")
+        return self._connection
+
+    def discard(self) -> None:
+        """Close the connection and keep the slot."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def end(self, *, reusable: bool = False) -> None:
+        """Give slot and connection back; without ``reusable`` it is closed."""
+        if self._over:
+            return
+        self._over = True
+        connection, self._connection = self._connection, None
+        if connection is not None and not reusable:
+            connection.close()
+        fit = reusable and connection is not None and not connection.closed
+        self._lane.end(self, connection if fit else None)
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """A place in the line. ``granted`` once a slot has been handed over."""
+
+    called: Event = field(default_factory=Event)
+    granted: bool = False
+
+
+class Lanes:
+    """The lanes of one origin: writes, catch-up reads, followers with relays."""
+
+    def __init__(
+        self, options: HttpOptions, dial: Callable[[], Connection], counts: PoolCounts
+    ) -> None:
+        follow = Lane(options.follow_connections, options, dial, counts)
+        self._lanes = {
+            Purpose.CATCH_UP: Lane(options.catch_up_connections, options, dial, counts),
+            Purpose.FOLLOW: follow,
+            Purpose.RELAY: follow,
+            Purpose.WRITE: Lane(options.write_connections, options, dial, counts),
+        }
+
+    def lease(self, purpose: Purpose) -> Lease:
+        """A slot in the lane of ``purpose``; see Lane.lease."""
+        return self._lanes[purpose].lease()
+
+    def close(self) -> None:
+        """Close all lanes; see Lane.close."""
+        for lane in self._lanes.values():
+            lane.close()
+
+    def __repr__(self) -> str:
+        shown = (Purpose.CATCH_UP, Purpose.FOLLOW, Purpose.WRITE)
+        return " | ".join(f"{p.value}: {self._lanes[p]!r}" for p in shown)
+
+
+def pool_closed() -> OriginUnreachable:
+    """What a call gets once its pool is closed."""
+    return OriginUnreachable("the pool of this origin is closed")
+
+
+def _busy(detail: str) -> OriginFault:
+    return OriginFault(detail, reason=Reason.ORIGIN_BUSY, status=503)

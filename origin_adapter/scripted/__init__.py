@@ -1,0 +1,20 @@
+"""Origins without sockets, for tests: a script with barriers, and a living one.
+
+``ScriptedOrigin`` does what the test says, call by call. ``LivingOrigin`` is a
+small conforming origin in memory. Neither sleeps; both release everybody.
+"""
+
+from origin_adapter.scripted.answers import data, head_answer, no_content
+from origin_adapter.scripted.living import LivingOrigin
+from origin_adapter.scripted.played import PlayedExchange
+from origin_adapter.scripted.script import Call, ScriptedOrigin
+
+__all__ = [
+    "Call",
+    "LivingOrigin",
+    "PlayedExchange",
+    "ScriptedOrigin",
+    "data",
+    "head_answer",
+    "no_content",
+]

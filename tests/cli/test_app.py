@@ -1,0 +1,116 @@
+"""``ds-edge check`` and ``version``, in process."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edge import __version__
+from edge.cli.app import app
+from edge.settings import load
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No DS_EDGE_ variable of whoever runs the tests, and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DS_EDGE_CONFIG", raising=False)
+
+
+def write(text: str) -> str:
+    Path("edge.yaml").write_text(text)
+    return "edge.yaml"
+
+
+def test_check_prints_what_is_in_force_in_a_form_that_loads_again() -> None:
+    file = write("origin: {url: http://o}\nlive: {linger: 1500ms}\n")
+
+    result = runner.invoke(app, ["check", file])
+
+    assert result.exit_code == 0
+    assert "  linger: 1500ms\n" in result.stdout
+    Path("again.yaml").write_text(result.stdout)
+    assert load("again.yaml") == load(file)
+
+
+def test_check_masks_every_secret() -> None:
+    secret = "hunter2-hunter2"
+    file = write(
+        f"origin: {{url: http://o, headers: {{authorization: {secret}}}}}\n"
+        f"routes: [{{origin_headers: {{x-key: {secret}}}}}]\n"
+        f"admin: {{token: {secret}}}\n"
+    )
+
+    for arguments in (["check", file], ["check", file, "--json"]):
+        result = runner.invoke(app, arguments)
+        assert result.exit_code == 0
+        assert secret not in result.output
+        assert result.stdout.count("**********") == 3
+
+
+def test_check_counts_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DS_EDGE_CONFIG", write("origin: {url: http://o}"))
+    monkeypatch.setenv("DS_EDGE_LISTEN", ":9")
+
+    result = runner.invoke(app, ["check", "--json"])
+
+    answer = json.loads(result.stdout)
+    assert answer["ok"] is True
+    assert answer["settings"]["listen"] == ":9"
+    assert answer["settings"]["cache"]["memory"] == 256 * 1024 * 1024
+
+
+def test_check_tells_every_problem_and_exits_with_2() -> None:
+    result = runner.invoke(app, ["check", write("lisen: x\nworkers: two\n")])
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert [line.split(": ")[:3] for line in result.stderr.splitlines()] == [
+        ["error", "edge.yaml", "origin.url"],
+        ["error", "edge.yaml:1", "lisen"],
+        ["error", "edge.yaml:2", "workers"],
+    ]
+
+
+def test_check_tells_programs_in_json() -> None:
+    result = runner.invoke(app, ["check", write("lisen: x"), "--json"])
+
+    assert result.exit_code == 2
+    answer = json.loads(result.stdout)
+    assert answer["ok"] is False
+    assert answer["problems"][1] == {
+        "source": "edge.yaml",
+        "line": 1,
+        "key": "lisen",
+        "message": "is not a setting; did you mean listen?",
+    }
+
+
+def test_a_file_that_is_not_there_is_one_line() -> None:
+    result = runner.invoke(app, ["check", "none.yaml"])
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: none.yaml: cannot be read: No such file or directory\n"
+    )
+
+
+def test_a_long_problem_stays_on_one_line_and_means_no_markup() -> None:
+    name = "x" * 200 + "[bold]"
+
+    result = runner.invoke(app, ["check", write(f"'{name}': 1\norigin: {{url: u}}")])
+
+    (line,) = [line for line in result.stderr.splitlines() if name in line]
+    assert line.startswith(f"error: edge.yaml:1: {name}: is not a setting")
+
+
+def test_version_names_what_it_stands_on() -> None:
+    plain = runner.invoke(app, ["version"]).stdout
+    data = json.loads(runner.invoke(app, ["version", "--json"]).stdout)
+
+    assert plain.startswith(f"ds-edge {__version__}, python 3.")
+    assert data["ds-edge"] == __version__
+    assert set(data) == {"ds-edge", "python", "falcon", "gevent", "gunicorn"}

@@ -1,0 +1,167 @@
+"""``ds-edge`` as a process of its own: the patch, the start, the exit codes.
+
+``serve`` is run with a stand-in for ``edge.wiring``, which says what it was
+given: how the parts are wired is not the command line's business.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+STAND_IN = """
+import os, resource, sys, types
+from edge.cli import main
+
+if files := int(os.environ.pop("FILES", 0)):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+def serve(settings):
+    from gevent import monkey
+    print("patched", monkey.is_module_patched("socket"))
+    print("connections", settings.limits.connections)
+    print("origin", settings.origin.url)
+    print("level", settings.log.level.value)
+
+sys.modules["edge.wiring"] = types.ModuleType("edge.wiring")
+sys.modules["edge.wiring"].serve = serve
+main()
+"""
+
+ORIGIN = ("--origin", "http://127.0.0.1:9")
+FREE = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+
+
+def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with ``command`` and no DS_EDGE_ variables but those given."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("DS_EDGE_")}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=clean | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def serve(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """``ds-edge serve`` on the stand-in; FILES limits its open files."""
+    return run("-c", STAND_IN, "serve", *arguments, **environ)
+
+
+def test_the_configuration_that_is_shipped_is_valid() -> None:
+    result = run("-m", "edge.cli", "check", "config/edge.yaml")
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("listen: 127.0.0.1:8080\n")
+
+
+def test_wrong_settings_exit_with_2_plainly_and_without_a_traceback() -> None:
+    result = run("-m", "edge.cli", "check", DS_EDGE_LISTEN="x")
+
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: DS_EDGE_LISTEN: listen: expected host")
+    assert "\x1b" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_entry_imports_nothing_that_the_patch_would_come_too_late_for() -> None:
+    code = (
+        "import sys, edge.cli; "
+        "print([m for m in ('threading', 'socket', 'select', 'ssl', 'subprocess', "
+        "'logging', 'typer', 'gevent') if m in sys.modules])"
+    )
+
+    assert run("-c", code).stdout.strip() == "[]"
+
+
+def test_the_patch_comes_before_everything_else_of_serve() -> None:
+    code = (
+        "import sys, edge.cli.serve; from gevent import monkey; "
+        "assert monkey.is_module_patched('threading'); "
+        "print([m for m in ('typer', 'rich', 'pydantic', 'edge.settings', "
+        "'edge.front') if m in sys.modules])"
+    )
+
+    assert run("-c", code).stdout.strip() == "[]"
+
+
+def test_a_command_that_does_not_serve_is_not_patched() -> None:
+    code = (
+        "import sys; sys.argv = ['ds-edge', 'version']\n"
+        "import atexit; atexit.register(lambda: print('gevent' in sys.modules))\n"
+        "from edge.cli import main; main()"
+    )
+
+    assert run("-c", code).stdout.splitlines()[-1] == "False"
+
+
+def test_serve_starts_patched_and_with_flags_over_variables() -> None:
+    result = serve(*ORIGIN, *FREE, DS_EDGE_ORIGIN__URL="x", DS_EDGE_LOG__LEVEL="debug")
+
+    assert result.returncode == 0, result.stderr
+    assert "patched True\n" in result.stdout
+    assert "origin http://127.0.0.1:9\n" in result.stdout
+    assert "level debug\n" in result.stdout
+
+
+def test_serve_reads_the_file_that_a_variable_names(tmp_path: Path) -> None:
+    file = tmp_path / "edge.yaml"
+    file.write_text("origin: {url: http://from.file}")
+
+    result = serve(*FREE, DS_EDGE_CONFIG=str(file))
+
+    assert "origin http://from.file\n" in result.stdout
+
+
+def test_connections_are_capped_to_the_open_files_and_both_are_told() -> None:
+    result = serve(*ORIGIN, *FREE, FILES="4096")
+
+    assert "connections 2816\n" in result.stdout
+    assert "open files: 4096, limits.connections: 2816 (of 50000" in result.stderr
+
+
+def test_too_few_open_files_are_an_error() -> None:
+    result = serve(*ORIGIN, *FREE, FILES="512")
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: 512 open files leave no room for clients beside "
+        "origin.connections (1024); raise ulimit -n\n"
+    )
+
+
+@pytest.mark.parametrize("flag", ["--listen", "--admin"])
+def test_an_address_in_use_is_one_line_and_exit_code_1(flag: str) -> None:
+    key = {"--listen": "listen", "--admin": "admin.listen"}[flag]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = serve(*ORIGIN, *FREE, flag, address)
+
+    assert result.returncode == 1
+    assert result.stderr == f"error: {key}: {address} is in use by another process\n"
+
+
+def test_a_master_that_takes_over_sockets_does_not_try_to_bind_them() -> None:
+    """gunicorn hands its listeners to the program that replaces it (USR2)."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = serve(*ORIGIN, *FREE, "--listen", address, GUNICORN_FD="3")
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_serve_with_wrong_settings_exits_with_2() -> None:
+    result = serve("--workers", "4")
+
+    assert result.returncode == 2
+    assert "error: --workers: workers: must be 1: " in result.stderr
+    assert "error: settings: origin.url: is required: " in result.stderr
+    assert "Traceback" not in result.stderr

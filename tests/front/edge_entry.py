@@ -1,0 +1,42 @@
+"""An edge under test in a process of its own: real gunicorn, fake parts.
+
+``main`` takes its options from the arguments: the listening socket's file
+descriptor, that of the pipe for events, the admin address, the options as JSON.
+Whoever starts it patches first (see ``edge_process``).
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+from edge.front.options import FrontOptions, Limits, LogOptions, ServerOptions
+from edge.front.server import EdgeApplication
+from tests.front.fake_edge import FakeAsks, FakeBuilt, FakeOrigin, parts
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    listener, events, admin, text = sys.argv[1:5]
+    given: dict[str, Any] = json.loads(text)
+    limits = Limits(**given.get("limits", {}))
+    options = ServerOptions(
+        listen=f"fd://{listener}",
+        admin=admin,
+        admin_token=given.get("token"),
+        grace=given.get("grace", 5.0),
+        idle_grace=given.get("idle_grace", 0.05),
+        limits=limits,
+        log=LogOptions(**given.get("log", {})),
+    )
+    pipe = int(events)
+
+    def tell(line: str) -> None:
+        os.write(pipe, line.encode() + b"\n")
+
+    def make() -> FakeBuilt:
+        front = FrontOptions(limits=limits, **given.get("front", {}))
+        asks = FakeAsks(tell)
+        return FakeBuilt(asks, parts(asks, FakeOrigin(tell), options=front))
+
+    EdgeApplication(make, options).run()

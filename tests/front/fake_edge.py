@@ -1,0 +1,303 @@
+"""Parts with behaviour for the front's tests: a hub that does what a path says.
+
+The last segment of a stream's path tells ``FakeAsks`` how to answer its reads::
+
+    hit        at once, whole                 large     at once, 1 MiB
+    park       when the stream is written     fail      OriginTimeout
+    two-step   later, from another greenlet   events    three events, then the end
+    cut        two events, then an error      endless   events until the client leaves
+    broken     raises                         bad-field an answer with a bad header
+
+What happens to tickets and writes is told to ``tell``, one line each, in order,
+so that a test can wait for it.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import gevent
+
+from edge.front.options import FrontOptions
+from edge.front.parts import FrontParts
+from edge.policy.routes import Route
+from edge.protocol.counters import Counters
+from edge.protocol.errors import (
+    ClientFault,
+    OriginBodyCut,
+    OriginTimeout,
+    OriginUnreachable,
+)
+from edge.protocol.ports import Exchange, Origin, Sink
+from edge.protocol.values import (
+    Answer,
+    CacheStatus,
+    Headers,
+    Mode,
+    OriginRequest,
+    Read,
+    Stamp,
+)
+from origin_adapter.scripted import LivingOrigin, PlayedExchange
+
+TEXT: Headers = (("Content-Type", "text/plain"), ("Stream-Next-Offset", "7"))
+HIT = Stamp(CacheStatus(hit=True, ttl=60), age=3)
+LARGE = b"x" * (1 << 20)
+
+Tell = Callable[[str], None]
+
+
+class RealClock:
+    """Both clocks as they are."""
+
+    def wall(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@dataclass(eq=False)
+class FakeTicket:
+    """A reader that waits; ``on_drained`` is what comes next for it."""
+
+    path: str
+    sink: Sink
+    tell: Tell
+    on_drained: Callable[[], None] = lambda: None
+    over: bool = False
+
+    def drained(self) -> None:
+        self.tell(f"drained {self.path}")
+        self.on_drained()
+
+    def gone(self) -> None:
+        if not self.over:
+            self.over = True
+            self.tell(f"gone {self.path}")
+
+
+@dataclass(eq=False)
+class FakeAsks:
+    """Implements ``edge.protocol.ports.Asks``; see the module."""
+
+    tell: Tell = lambda line: None
+    reads: list[Read] = field(default_factory=list)
+    parked: list[FakeTicket] = field(default_factory=list)
+
+    def ask(self, read: Read, sink: Sink, now: float) -> FakeTicket | None:
+        self.reads.append(read)
+        word = read.key.path.rpartition("/")[2].replace("-", "_")
+        behave = getattr(self, f"_{word}", self._hit)
+        return behave(read, sink)
+
+    def wrote(
+        self, route: str, path: str, method: str, status: int | None, headers: Headers
+    ) -> None:
+        self.tell(f"wrote {route} {path} {method} {status}")
+        self.release(path)
+
+    def release(self, path: str | None = None) -> None:
+        """Answer the parked readers of a path, or all of them."""
+        for ticket in [t for t in self.parked if path in (None, t.path)]:
+            self.parked.remove(ticket)
+            if not ticket.over:
+                ticket.over = True
+                whole(ticket.sink, Answer(204, TEXT[1:], b""))
+
+    # How paths behave.
+
+    def _hit(self, read: Read, sink: Sink) -> None:
+        body = b"" if read.mode is Mode.HEAD else b"hello\n"
+        whole(sink, Answer(200, TEXT, body))
+
+    def _large(self, read: Read, sink: Sink) -> None:
+        whole(sink, Answer(200, TEXT, LARGE))
+
+    def _bad_field(self, read: Read, sink: Sink) -> None:
+        whole(sink, Answer(200, (("X-Bad", "a\r\nb"),), b""))
+
+    def _broken(self, read: Read, sink: Sink) -> None:
+        raise ZeroDivisionError("as the test asked")
+
+    def _fail(self, read: Read, sink: Sink) -> None:
+        sink.abort(OriginTimeout("The origin did not answer in time."))
+
+    def _park(self, read: Read, sink: Sink) -> FakeTicket:
+        ticket = FakeTicket(read.key.path, sink, self.tell)
+        self.parked.append(ticket)
+        self.tell(f"parked {read.key.path}")
+        return ticket
+
+    def _two_step(self, read: Read, sink: Sink) -> FakeTicket:
+        ticket = FakeTicket(read.key.path, sink, self.tell)
+        gevent.spawn(whole, sink, Answer(200, TEXT, b"later\n"))
+        return ticket
+
+    def _events(self, read: Read, sink: Sink) -> FakeTicket:
+        return self._stream(read, sink, 3, sink.finish)
+
+    def _cut(self, read: Read, sink: Sink) -> FakeTicket:
+        fault = OriginTimeout("The origin went away.")
+        return self._stream(read, sink, 2, lambda: sink.abort(fault))
+
+    def _endless(self, read: Read, sink: Sink) -> FakeTicket:
+        return self._stream(read, sink, 1_000_000, sink.finish, size=1 << 16)
+
+    def _stream(
+        self,
+        read: Read,
+        sink: Sink,
+        count: int,
+        end: Callable[[], None],
+        size: int = 0,
+    ) -> FakeTicket:
+        """One write each time the sink has drained, then ``end``."""
+        ticket = FakeTicket(read.key.path, sink, self.tell)
+        left = iter(range(count))
+
+        def more() -> None:
+            number = next(left, None)
+            if ticket.over:
+                return
+            if number is None:
+                ticket.over = True
+                end()
+            else:
+                sink.write([b"data:%d" % number, b"\n\n", b"." * size])
+
+        ticket.on_drained = more
+        head = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache"))
+        sink.begin(Answer(200, head, None), Stamp(CacheStatus(fwd="miss")))
+        more()
+        return ticket
+
+
+@dataclass(eq=False)
+class FakeOrigin:
+    """Implements ``edge.protocol.ports.Origin``: a living one, but for some paths.
+
+    ========= ==================================================================
+    swallow   reads the body piece by piece and answers with what it counted
+    away      is never reached
+    lost      takes the whole request and dies before it answers
+    half      answers with half a body, then dies
+    forever   answers with a piece, then nothing until it is given up
+    ========= ==================================================================
+    """
+
+    tell: Tell
+    living: LivingOrigin = field(default_factory=LivingOrigin)
+
+    def open(
+        self, request: OriginRequest, on_sent: Callable[[], None] | None = None
+    ) -> Exchange:
+        word = request.target.partition("?")[0].rpartition("/")[2]
+        behave = getattr(self, f"_{word}", None)
+        if behave is None:
+            return self.living.open(request, on_sent)
+        exchange: Exchange = behave(request, on_sent or (lambda: None))
+        return exchange
+
+    def _swallow(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        count = largest = 0
+        try:
+            for piece in request.body or ():
+                count += len(piece)
+                largest = max(largest, len(piece))
+        except ClientFault as fault:
+            self.tell(f"aborted {fault.reason.value} after {count}")
+            raise
+        on_sent()
+        return _played(200, f"{count} bytes, {largest} at most".encode())
+
+    def _away(self, request: OriginRequest, on_sent: Callable[[], None]) -> Exchange:
+        raise OriginUnreachable("Nobody listens there.")
+
+    def _lost(self, request: OriginRequest, on_sent: Callable[[], None]) -> Exchange:
+        for _ in request.body or ():
+            pass
+        on_sent()
+        raise OriginTimeout("The origin did not answer.")
+
+    def _half(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        exchange = PlayedExchange(200, (("content-type", "text/plain"),))
+        exchange.put(b"half")
+        exchange.end(OriginBodyCut("The body ended early."))
+        return exchange
+
+    def _forever(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        exchange = PlayedExchange(200, (("content-type", "text/event-stream"),))
+        exchange.put(b"data:first\n\n")
+        gevent.spawn(self._tell_when_closed, exchange)
+        return exchange
+
+    def _tell_when_closed(self, exchange: PlayedExchange) -> None:
+        exchange.closed.wait()
+        self.tell("exchange closed")
+
+
+def _played(status: int, body: bytes, *fields: tuple[str, str]) -> PlayedExchange:
+    head = (("content-type", "text/plain"), *fields)
+    exchange = PlayedExchange(status, head, content_length=len(body))
+    exchange.put(body)
+    exchange.end()
+    return exchange
+
+
+def whole(sink: Sink, answer: Answer) -> None:
+    """An answer at once."""
+    sink.begin(answer, HIT)
+    sink.finish()
+
+
+def parts(
+    asks: FakeAsks | None = None,
+    origin: Origin | None = None,
+    routes: tuple[Route, ...] = (Route(),),
+    options: FrontOptions | None = None,
+) -> FrontParts:
+    """FrontParts with fakes wherever nothing is given."""
+    return FrontParts(
+        asks or FakeAsks(),
+        origin or LivingOrigin(),
+        routes,
+        Counters(),
+        RealClock(),
+        options or FrontOptions(),
+    )
+
+
+@dataclass(eq=False)
+class FakeBuilt:
+    """Implements ``edge.front.parts.Built`` around FakeAsks."""
+
+    asks: FakeAsks
+    parts: FrontParts
+    state: str = "new"
+
+    def start(self) -> None:
+        self.state = "started"
+        self.asks.tell(f"started {os.getpid()}")
+
+    def ready(self) -> bool:
+        return self.state == "started"
+
+    def gauges(self) -> Mapping[str, float]:
+        return {"viewers": float(len(self.asks.parked))}
+
+    def drain(self, grace: float) -> None:
+        self.state = "draining"
+        self.asks.tell("draining")
+        self.asks.release()
+
+    def stop(self) -> None:
+        self.state = "stopped"
+        self.asks.tell("stopped")

@@ -1,0 +1,101 @@
+"""The access log's lines: the same words as the metrics, and no secret."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.front.access_log import AccessLog, redacted
+from edge.front.options import LogOptions
+from edge.front.record import Record
+from edge.policy.routes import Route
+from edge.protocol.reasons import Reason
+from edge.protocol.values import CacheStatus
+
+RECORD = Record(
+    environ={},
+    method="GET",
+    target="/v1/stream/a?offset=-1",
+    request_id="id-1",
+    mode="catch-up",
+    cache=CacheStatus(fwd="miss", collapsed=True),
+    reason=Reason.MISS,
+)
+
+
+def logged(options: LogOptions, *statuses: int, record: Record = RECORD) -> list[str]:
+    """The lines for requests that ended with these statuses."""
+    lines: list[str] = []
+    log = AccessLog(options, lines.append, lambda: 1_700_000_000.25)
+    for status in statuses:
+        log.write(record, status, 5, 0.0123)
+    return lines
+
+
+def test_a_line_is_one_json_object() -> None:
+    """Reason and cache words are those of metric and header."""
+    [line] = logged(LogOptions(), 200)
+
+    assert json.loads(line) == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "event": "request",
+        "method": "GET",
+        "path": "/v1/stream/a?offset=-1",
+        "status": 200,
+        "bytes": 5,
+        "ms": 12.3,
+        "mode": "catch-up",
+        "cache": "fwd=miss; collapsed",
+        "reason": "miss",
+        "lost": 0,
+        "id": "id-1",
+    }
+
+
+def test_a_line_may_be_text() -> None:
+    """For people."""
+    [line] = logged(LogOptions(format="text"), 200)
+
+    assert line.startswith("2023-11-14T22:13:20.250Z request method=GET path=/v1")
+
+
+def test_one_in_so_many_is_logged_but_every_failure() -> None:
+    """A sample of what went well, all of what did not."""
+    assert len(logged(LogOptions(access=3), *[200] * 9)) == 3
+    assert len(logged(LogOptions(access=0), 200, 404, 503)) == 1
+    assert len(logged(LogOptions(level="warning"), 200, 500)) == 1
+
+
+def test_an_answer_that_was_lost_is_logged_whatever_the_sample() -> None:
+    """The client left or the origin broke off: somebody will ask."""
+    lost = replace(RECORD, lost=True)
+
+    assert len(logged(LogOptions(access=100), 200, record=lost)) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/a", "/a"),
+        ("/a?offset=1", "/a?offset=1"),
+        ("/a?token=x&offset=1", "/a?token=***&offset=1"),
+        ("/a?Token=x", "/a?Token=***"),
+        ("/a?%74oken=x=y", "/a?%74oken=***"),
+        ("/a?signature=x&secret=y", "/a?signature=***&secret=***"),
+        ("/a?token", "/a?token"),
+        ("/a?b?token=x", "/a?b?token=x"),
+    ],
+)
+def test_credentials_in_the_query_are_blanked(target: str, shown: str) -> None:
+    """L13: those that the route counts as such, however they are spelt."""
+    assert redacted(target, Route()) == shown
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))
+def test_no_secret_is_ever_shown(secret: str) -> None:
+    """Whatever it holds, up to the next separator."""
+    value = "s3cret" + secret.replace("&", "")
+
+    assert "s3cret" not in redacted(f"/a?x=1&token={value}&y=2", Route())

@@ -1,0 +1,45 @@
+"""Cache-Status as text (RFC 9211)."""
+
+import re
+
+import pytest
+
+from edge.front.cache_status import member
+from edge.protocol.reasons import Reason
+from edge.protocol.values import CacheStatus
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (CacheStatus(hit=True), "e; hit"),
+        (CacheStatus(hit=True, ttl=-3), "e; hit; ttl=-3"),
+        (CacheStatus(fwd="miss", stored=True), "e; fwd=miss; stored"),
+        (
+            CacheStatus(fwd="stale", fwd_status=200, stored=True, collapsed=True),
+            "e; fwd=stale; fwd-status=200; stored; collapsed",
+        ),
+        (
+            CacheStatus(fwd="bypass", detail=Reason.NO_STORE),
+            "e; fwd=bypass; detail=no-store",
+        ),
+        (CacheStatus(detail=Reason.ORIGIN_TIMEOUT), "e; detail=origin-timeout"),
+        (CacheStatus(), "e"),
+    ],
+)
+def test_hit_miss_collapsed_and_stored_are_told_apart(
+    status: CacheStatus, text: str
+) -> None:
+    """E55, and the eighth lesson from the public edge: a shared answer is no hit."""
+    assert member("e", status) == text
+
+
+def test_a_hit_is_never_forwarded_too() -> None:
+    """RFC 9211 section 2.1: the two exclude each other."""
+    assert "fwd" not in member("e", CacheStatus(hit=True, fwd="miss", collapsed=True))
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_word_is_a_token(reason: Reason) -> None:
+    """RFC 9211 section 2.8: detail is a token or a string; ours need no quotes."""
+    assert re.fullmatch(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*", reason.value)

@@ -1,0 +1,38 @@
+// The official reference server on a port of the kernel's choice, in memory.
+//
+//   node origin.mjs '{"port": 0, "longPollTimeout": 500, "webhooks": true}'
+//
+// The argument is handed to the server as its options, except `callbacksAt`: the
+// public address that webhooks are to call back. One JSON line on standard output
+// says where the server listens. It ends with SIGTERM or SIGINT, or when its standard
+// input ends: an origin never outlives the test that started it.
+
+import { DurableStreamTestServer } from "@durable-streams/server"
+
+const { callbacksAt, ...options } = JSON.parse(process.argv[2] ?? "{}")
+const server = new DurableStreamTestServer({ host: "127.0.0.1", port: 0, ...options })
+
+// Parked long-polls and idle keep-alive connections would hold a polite close.
+const end = () => process.exit(0)
+process.once("SIGTERM", end)
+process.once("SIGINT", end)
+process.stdin.once("end", end).resume()
+
+// Standard output carries the address alone; what the server logs goes beside it.
+const announce = console.log
+console.log = console.info = console.error
+
+const url = await server.start()
+
+// A webhook goes straight from the origin to its receiver, signed, so no edge can put
+// its own address into it; an origin behind an edge has to know that address. This one
+// has no setting for it. Only webhooks are told: what the server says of itself in
+// answers is left for the edge to rewrite.
+if (callbacksAt) {
+  const manager = server.subscriptionManager
+  const mint = manager.subscriptionActionUrl
+  manager.subscriptionActionUrl = (...about) =>
+    mint.call({ callbackBaseUrl: callbacksAt }, ...about)
+}
+
+announce(JSON.stringify({ url }))

@@ -1,0 +1,31 @@
+"""Fixtures: a raw origin, and a pool that must be left without a lost slot."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from origin_adapter.http import HttpOptions, HttpOrigin
+from tests.origin_adapter.http.raw_origin import listening
+
+
+@pytest.fixture
+def origins():
+    """``origins(*plays, **options)`` is a raw origin and the pool that calls it.
+
+    Afterwards no slot may be held and nobody may wait: whatever a test did to
+    its calls, each must have given back what it had.
+    """
+    with ExitStack() as stack:
+        pools = []
+
+        def make(*plays, unix=None, **options):
+            raw = stack.enter_context(listening(*plays, unix=unix))
+            pool = HttpOrigin(HttpOptions(raw.url, **options))
+            pools.append(pool)
+            stack.callback(pool.close)
+            return raw, pool
+
+        yield make
+        for pool in pools:
+            assert repr(pool).count("0 active") == 3, repr(pool)
+            assert repr(pool).count("0 waiting") == 3, repr(pool)

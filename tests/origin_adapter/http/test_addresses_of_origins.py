@@ -1,0 +1,59 @@
+"""Where an origin's url points, and what is refused."""
+
+import pytest
+
+from edge.protocol.values import Purpose
+from origin_adapter.http import HttpOptions, HttpOrigin
+from origin_adapter.http.options import Address
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://a:4437", Address("a:4437", host="a", port=4437)),
+        ("http://a", Address("a", host="a", port=80)),
+        ("https://a", Address("a", host="a", port=443, tls=True)),
+        ("http://a/base/", Address("a", prefix="/base", host="a", port=80)),
+        ("http://[::1]:8", Address("[::1]:8", host="::1", port=8)),
+        ("unix:/run/o.sock", Address("localhost", unix_path="/run/o.sock")),
+    ],
+)
+def test_urls(url, address):
+    assert Address.parse(url) == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "a:1",
+        "ftp://a",
+        "http://",
+        "http://:80",
+        "unix:o.sock",
+        "http://u:p@a",
+        "http://a?x=1",
+        "http://a#x",
+        "http://a:99999",
+        "http://a/b c",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_told_at_once(url):
+    with pytest.raises(ValueError, match=r"origin url|[Pp]ort"):
+        HttpOrigin(HttpOptions(url))
+
+
+def test_a_bad_host_is_told_at_once():
+    with pytest.raises(ValueError, match="Host"):
+        HttpOrigin(HttpOptions("http://a", host="a\r\nX: 1"))
+
+
+def test_held_calls_have_their_own_patience():
+    """A relayed long-poll holds its head as long as a follower's does."""
+    options = HttpOptions(
+        "http://a", head_timeout=1, hold_timeout=2, idle_timeout=1.5, total_timeout=9
+    )
+
+    assert [options.begin_within(purpose) for purpose in Purpose] == [1, 2, 1, 2]
+    assert [options.progress_within(p) for p in Purpose] == [1.5, 1.5, 1.5, 2]
+    assert [options.end_within(p) for p in Purpose] == [9, None, None, None]

@@ -1,0 +1,256 @@
+"""Getting a connection: socket files, names, TLS, and what can go wrong there."""
+
+import ssl
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent import socket
+
+from edge.protocol.errors import OriginBodyCut, OriginTimeout, OriginUnreachable
+from edge.protocol.values import OriginRequest
+from origin_adapter.http import HttpOptions, HttpOrigin
+from tests.origin_adapter.http.raw_origin import OK, answering, listening, settle
+
+GET = OriginRequest("GET", "/s")
+CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
+KEY = Path(__file__).parent / "tls" / "key.pem"
+
+
+def whole(exchange):
+    return b"".join(iter(exchange.read, b""))
+
+
+def secured(play):
+    """The play, behind a TLS handshake of the test's own certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, KEY)
+
+    def tls_play(peer):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = context.wrap_bio(incoming, outgoing, server_side=True)
+        play(_Secured(peer, session, incoming, outgoing))
+
+    return tls_play
+
+
+class _Secured:
+    """A peer that speaks TLS by hand, so that a test can leave things out."""
+
+    def __init__(self, peer, session, incoming, outgoing):
+        self.raw = peer
+        self._session = session
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._until_done(session.do_handshake)
+
+    def _until_done(self, step):
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                self.raw.send(self._outgoing.read())
+                self._incoming.write(self.raw._socket.recv(65536))
+            else:
+                self.raw.send(self._outgoing.read())
+                return result
+
+    def request(self):
+        return self._until_done(lambda: self._session.read(65536))
+
+    def send(self, data):
+        self._session.write(data)
+        self.raw.send(self._outgoing.read())
+
+    def farewell(self):
+        with pytest.raises(ssl.SSLWantReadError):
+            self._session.unwrap()
+        self.raw.send(self._outgoing.read())
+
+
+def trusting(url, **options):
+    return HttpOrigin(
+        HttpOptions(url, **options), ssl.create_default_context(cafile=CERTIFICATE)
+    )
+
+
+def https(raw, host="127.0.0.1"):
+    return raw.url.replace("http://127.0.0.1", f"https://{host}")
+
+
+def test_a_socket_file(origins, tmp_path):
+    raw, pool = origins(answering(OK, OK), unix=tmp_path / "o.sock")
+
+    assert [whole(pool.open(GET)) for _ in range(2)] == [b"hi", b"hi"]
+    assert raw.requests[0] == b"GET /s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert raw.accepted == 1
+
+
+def test_a_socket_file_that_is_not_there(tmp_path):
+    pool = HttpOrigin(HttpOptions(f"unix:{tmp_path}/o.sock"))
+
+    with pytest.raises(OriginUnreachable):
+        pool.open(GET)
+
+
+def test_a_socket_file_with_a_full_backlog_is_waited_for(tmp_path):
+    path = tmp_path / "o.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(0)
+    waiting = []
+    for _ in range(2):
+        filler = socket.socket(socket.AF_UNIX)
+        filler.setblocking(False)
+        filler.connect_ex(str(path))
+        waiting.append(filler)
+
+    pool = HttpOrigin(HttpOptions(f"unix:{path}", connect_timeout=0.03))
+    with pytest.raises(OriginTimeout):
+        pool.open(GET)
+
+    for opened in (*waiting, listener):
+        opened.close()
+
+
+def test_a_name_is_resolved_and_each_of_its_addresses_tried(origins):
+    """``localhost`` may be ::1 first, where nobody listens here."""
+    raw, _ = origins(OK)
+    pool = HttpOrigin(HttpOptions(raw.url.replace("127.0.0.1", "localhost")))
+
+    assert whole(pool.open(GET)) == b"hi"
+    assert b"Host: localhost:" in raw.requests[0]
+    pool.close()
+
+
+def test_a_name_that_does_not_exist():
+    pool = HttpOrigin(HttpOptions("http://no.such.name.invalid:1"))
+
+    with pytest.raises((OriginUnreachable, OriginTimeout)):
+        pool.open(GET)
+
+
+def test_the_host_field_and_the_prefix_come_from_the_settings():
+    with listening(OK) as raw:
+        pool = HttpOrigin(HttpOptions(f"{raw.url}/base/", host="streams.example"))
+
+        assert whole(pool.open(GET)) == b"hi"
+
+    assert raw.requests == [b"GET /base/s HTTP/1.1\r\nHost: streams.example\r\n\r\n"]
+    pool.close()
+
+
+def test_a_connect_that_is_never_answered_has_an_end():
+    """A full backlog swallows the handshake, as a dead network would."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    place = listener.getsockname()
+    fillers = []
+    for _ in range(3):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(place)
+        fillers.append(filler)
+    pool = HttpOrigin(HttpOptions(f"http://127.0.0.1:{place[1]}", connect_timeout=0.03))
+
+    with pytest.raises(OriginTimeout) as caught:
+        pool.open(GET)
+
+    assert caught.value.status == 504
+    assert "catch-up: 0 active" in repr(pool)
+    for opened in (*fillers, listener):
+        opened.close()
+
+
+def test_a_call_killed_while_it_connects_leaves_nothing():
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    place = listener.getsockname()
+    fillers = []
+    for _ in range(3):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(place)
+        fillers.append(filler)
+    pool = HttpOrigin(HttpOptions(f"http://127.0.0.1:{place[1]}"))
+    caller = gevent.spawn(pool.open, GET)
+    settle()
+    assert "catch-up: 1 active" in repr(pool)
+
+    caller.kill()
+
+    assert "catch-up: 0 active, 0 idle, 0 waiting" in repr(pool)
+    for opened in (*fillers, listener):
+        opened.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_https_is_verified_and_kept(host):
+    """The session's own records on an idle connection are no unasked bytes."""
+
+    def play(peer):
+        for _ in range(3):
+            peer.request()
+            peer.send(OK)
+        peer.raw.stay()
+
+    with listening(secured(play)) as raw:
+        pool = trusting(https(raw, host))
+
+        assert [whole(pool.open(GET)) for _ in range(3)] == [b"hi"] * 3
+        assert (raw.accepted, pool.counts.reused) == (1, 2)
+        pool.close()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused():
+    def play(peer):
+        pytest.fail("the edge took a certificate that it does not know")
+
+    def refused(peer):
+        with pytest.raises(ssl.SSLError):
+            secured(play)(peer)
+
+    with listening(refused) as raw:
+        pool = HttpOrigin(HttpOptions(https(raw)))
+
+        with pytest.raises(OriginUnreachable):
+            pool.open(GET)
+        assert "catch-up: 0 active" in repr(pool)
+
+
+def test_a_tls_handshake_that_never_ends():
+    with listening(lambda peer: peer.stay()) as raw:
+        pool = trusting(https(raw), connect_timeout=0.03)
+
+        with pytest.raises(OriginTimeout):
+            pool.open(GET)
+
+
+def test_an_origin_that_speaks_no_tls():
+    with listening(lambda peer: peer.send(OK)) as raw:
+        pool = trusting(https(raw))
+
+        with pytest.raises(OriginUnreachable):
+            pool.open(GET)
+
+
+@pytest.mark.parametrize("says_farewell", [True, False])
+def test_a_body_that_ends_with_tls_needs_its_farewell(says_farewell):
+    """RFC 9112 section 9.8: without it, anybody on the path may have cut it."""
+
+    def play(peer):
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\nhi")
+        if says_farewell:
+            peer.farewell()
+
+    with listening(secured(play)) as raw:
+        exchange = trusting(https(raw)).open(GET)
+
+        if says_farewell:
+            assert whole(exchange) == b"hi"
+        else:
+            with pytest.raises(OriginBodyCut):
+                whole(exchange)

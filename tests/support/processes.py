@@ -1,0 +1,228 @@
+"""Real processes for the outer tests: an origin, an edge, whatever may be killed.
+
+Each is a context manager that picks a port, keeps the log in a file, waits until
+the process answers, and ends it by its own id: TERM first, KILL to what is left of
+its process group. A child dies with the thread that started it (``tethered``), so
+start it from the main one. When the body of a ``with`` fails, the last lines of the
+log are added to the failure.
+
+Used by ``tests/conformance``, ``tests/client``, the chaos tests and ``tools/serve``;
+knows nothing of the edge but its command line.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support import node
+
+ROOT = node.ROOT
+LOG_LINES_SHOWN = 40
+READY_WITHIN = 20.0
+STOP_WITHIN = 10.0
+TETHER = [sys.executable, "-IS", str(Path(__file__).with_name("tethered.py"))]
+
+
+class ProcessFault(Exception):
+    """A process did not start, or did not end when it was asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running child: what it writes lies in ``log``."""
+
+    name: str
+    handle: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.handle.pid
+
+    def ended(self, within: float) -> bool:
+        """Whether the process ends within so many seconds."""
+        try:
+            self.handle.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def last_lines(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([f"--- log of {self.name}", *lines[-LOG_LINES_SHOWN:]])
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOrigin:
+    """The official reference server."""
+
+    url: str
+    process: Process
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """``ds-edge serve``: ``url`` for streams, ``admin`` for metrics and health."""
+
+    url: str
+    admin: str
+    process: Process
+
+
+@contextmanager
+def node_origin(
+    long_poll_ms: int = 500, webhooks: bool = True, **options: Any
+) -> Iterator[NodeOrigin]:
+    """The Node reference server, in memory; ``options`` are those of ``origin.mjs``."""
+    found = node.install()
+    options = {"longPollTimeout": long_poll_ms, "webhooks": webhooks, **options}
+    command = [str(found.binary), str(node.FOLDER / "origin.mjs"), json.dumps(options)]
+    with running("node origin", command, stdout=subprocess.PIPE) as process:
+        assert process.handle.stdout is not None
+        with process.handle.stdout as first_line:
+            said = first_line.readline()
+        if not said:
+            raise ProcessFault("the Node origin ended before it listened")
+        yield NodeOrigin(json.loads(said)["url"], process)
+
+
+@contextmanager
+def edge(origin_url: str, **settings: Any) -> Iterator[Edge]:
+    """An edge before an origin; ``settings`` are top-level keys of its YAML file.
+
+    A mapping is laid over the defaults key by key:
+    ``edge(url, live={"long_poll_timeout": "500ms"}, origin={"connections": 4})``.
+    """
+    settings = laid_over(
+        {
+            "listen": f"127.0.0.1:{free_port()}",
+            "origin": {"url": origin_url},
+            "admin": {"listen": f"127.0.0.1:{free_port()}"},
+        },
+        settings,
+    )
+    listen, admin = settings["listen"], settings["admin"]["listen"]
+    with tempfile.TemporaryDirectory(prefix="ds-edge-") as folder:
+        config = Path(folder) / "edge.yaml"
+        config.write_text(yaml.safe_dump(settings))
+        with running("edge", ds_edge("serve", "-c", str(config))) as process:
+            wait_until_ready(process, admin, "/ready")
+            yield Edge(f"http://{listen}", f"http://{admin}", process)
+
+
+def ds_edge(*arguments: str) -> list[str]:
+    """The command line of ``ds-edge`` in this interpreter, installed or not."""
+    return [sys.executable, "-m", "edge.cli", *arguments]
+
+
+@contextmanager
+def running(
+    name: str,
+    command: list[str],
+    *,
+    stdout: int | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Process]:
+    """Any command as a child; standard input stays open for as long as we live."""
+    with tempfile.TemporaryDirectory(prefix="ds-log-") as folder:
+        log = Path(folder) / f"{name.replace(' ', '-')}.log"
+        with log.open("wb") as sink:
+            handle = _start(command, sink.fileno(), stdout, env)
+        process = Process(name, handle, log)
+        try:
+            yield process
+        except BaseException as failure:
+            failure.add_note(process.last_lines())
+            stop(process)
+            raise
+        if not stop(process):
+            raise ProcessFault(f"{name} did not end within {STOP_WITHIN} s of TERM")
+
+
+def _start(
+    command: list[str], log: int, stdout: int | None, env: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*TETHER, *command],
+        cwd=ROOT,
+        env=dict(_plain_environment() if env is None else env),
+        stdin=subprocess.PIPE,
+        stdout=log if stdout is None else stdout,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
+def stop(process: Process) -> bool:
+    """End a process and its children; False when TERM alone was not enough."""
+    process.handle.terminate()
+    obeyed = process.ended(within=STOP_WITHIN)
+    with suppress(ProcessLookupError):  # the group ends with its last member
+        os.killpg(process.pid, signal.SIGKILL)
+    process.handle.wait()
+    if process.handle.stdin is not None:
+        process.handle.stdin.close()
+    return obeyed
+
+
+def wait_until_ready(process: Process, address: str, path: str) -> None:
+    """Return when ``GET path`` at ``host:port`` answers 200. Raises ProcessFault."""
+    host, _, port = address.rpartition(":")
+    for _ in range(int(READY_WITHIN / 0.05)):
+        if _status(host, int(port), path) == 200:
+            return
+        if process.ended(within=0.05):
+            code = process.handle.returncode
+            raise ProcessFault(f"{process.name} ended with {code} before it was ready")
+    raise ProcessFault(f"{process.name} was not ready within {READY_WITHIN} s")
+
+
+def _status(host: str, port: int, path: str) -> int | None:
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below those that outgoing connections take."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the keys of ``top``; mappings are joined, all else replaced."""
+    joined = dict(base)
+    for key, value in top.items():
+        below = joined.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = laid_over(below, value)
+        joined[key] = value
+    return joined
+
+
+def _plain_environment() -> dict[str, str]:
+    """Ours without DS_EDGE_*: settings come from the test's file alone."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("DS_EDGE_")}

@@ -1,0 +1,240 @@
+"""Worlds: a model origin, and the log that an edge holds of its stream.
+
+The origin keeps the rules of PROTOCOL.md and has habits (ORIGINS.md): it may
+hand out pages, or never claim that an answer is up to date. ``acts`` draws what
+can happen to the two: writes through the edge and behind its back, reads whose
+answers come late, polls, lost contact, time, eviction. The states of the log
+that come of it are those that ``decide`` meets in a hub.
+"""
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from edge.live.landing import Effect, absorb, describe
+from edge.log.stream_log import StreamLog
+from edge.log.tail import Sent
+from edge.policy.admission import Verdict, judge
+from edge.policy.decide import Decision, Fetch, Moment, Rules, decide
+from edge.policy.routes import Route, Tail
+from edge.protocol.errors import OriginFault
+from edge.protocol.offsets import BEGIN, NOW
+from edge.protocol.values import (
+    ANONYMOUS,
+    OriginAnswer,
+    Partition,
+    PartitionKind,
+    Read,
+    StreamKey,
+)
+from origin_adapter.scripted import data, head_answer
+
+WALL = 1_800_000_000.0
+ONE = Partition(PartitionKind.CREDENTIAL, "one")
+RULES = Rules(max_page=12, verify=60.0, trust=30.0, max_probe=8)
+"""Small enough that a few messages make pages and are too large to probe."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """``page``: the most messages in an answer. ``ttl``: Stream-TTL in seconds."""
+
+    claims: bool = True
+    page: int | None = None
+    ttl: int | None = None
+
+
+class ModelOrigin:
+    """The truth: messages, and whether there will be more."""
+
+    def __init__(self, habits: Habits) -> None:
+        self.habits = habits
+        self.messages: list[bytes] = []
+        self.closed = False
+
+    @property
+    def tail(self) -> str:
+        return mint(len(self.messages))
+
+    def get(self, start: str) -> OriginAnswer:
+        """What a read from ``start`` is answered; one beyond the tail is empty,
+        one inside a message begins with that message, like the Node server's."""
+        last = len(self.messages)
+        first = last if start == NOW else min(index_of(start), last)
+        beyond = last if self.habits.page is None else first + self.habits.page
+        end = min(last, beyond)
+        whole = end == last
+        return data(
+            b"".join(self.messages[first:end]),
+            mint(end),
+            up_to_date=whole and self.habits.claims,
+            closed=whole and self.closed,
+        )
+
+    def head(self) -> OriginAnswer:
+        return head_answer(self.tail, closed=self.closed, ttl=self.habits.ttl)
+
+
+class World:
+    """An origin, a log of it, and a clock that only acts move."""
+
+    def __init__(self, habits: Habits, partition: Partition, route: Route) -> None:
+        self.origin = ModelOrigin(habits)
+        self.key = StreamKey(route.match, "/v1/stream/a", "", partition)
+        self.route = route
+        self.log = StreamLog(1, 30.0)
+        self.now = 1000.0
+        self.late: list[tuple[str, Sent, OriginAnswer]] = []
+
+    def __repr__(self) -> str:
+        return f"<World {self.origin.messages} {self.log!r}>"
+
+    # What happens
+
+    def append(self, size: int) -> None:
+        """A write behind the edge's back; nothing, when the stream is closed."""
+        if not self.origin.closed:
+            mark = b"%c" % (97 + len(self.origin.messages) % 26)
+            self.origin.messages.append(mark * size)
+
+    def append_here(self, size: int) -> None:
+        """A write through this edge (L4)."""
+        self.append(size)
+        self.log.tail.acknowledge(self.origin.tail, self.origin.closed)
+
+    def append_unheard(self, size: int) -> None:
+        """A write through this edge whose answer named no offset (L4)."""
+        self.append(size)
+        self.log.tail.acknowledge(None, False)
+
+    def close(self) -> None:
+        self.origin.closed = True
+
+    def close_here(self) -> None:
+        self.close()
+        self.log.tail.acknowledge(self.origin.tail, True)
+
+    def read(self, start: str) -> Effect | None:
+        """A read that is answered at once."""
+        self.send(start)
+        return self.land(len(self.late) - 1)
+
+    def send(self, start: str) -> None:
+        """A read is sent and answered, but its answer is not here yet."""
+        sent = self.log.tail.send(self.now, self.log.incarnation)
+        self.late.append((start, sent, self.origin.get(start)))
+
+    def land(self, which: int) -> Effect | None:
+        """One of the answers under way arrives."""
+        if not self.late:
+            return None
+        start, sent, answer = self.late.pop(which % len(self.late))
+        admission = judge(answer, start, self.key, self.route)
+        if admission.verdict is not Verdict.ADMIT:
+            # Only to an offset beyond the tail: it goes to its asker.
+            return None
+        return absorb(
+            self.log,
+            self.route,
+            start,
+            sent,
+            admission,
+            answer,
+            self.now,
+            max_probe=RULES.max_probe,
+        )
+
+    def head(self) -> Effect:
+        sent = self.log.tail.send(self.now, self.log.incarnation)
+        return describe(self.log, self.origin.head(), sent, self.now)
+
+    def arm(self) -> None:
+        """A follower's poll is on the wire: there was nothing beyond the end."""
+        if self.log.end == self.origin.tail and not self.origin.closed:
+            self.log.tail.arm(self.log.tail.send(self.now, self.log.incarnation))
+
+    def disarm(self) -> None:
+        self.log.tail.disarm()
+
+    def lose_contact(self) -> None:
+        self.log.tail.disarm()
+        self.log.tail.doubt()
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def evict(self) -> None:
+        self.log.evict_first()
+
+    # A reader
+
+    def decide(self, read: Read, moment: Moment) -> Decision:
+        return decide(read, self.log, moment, self.route, RULES)
+
+    def moment(self, read: Read, fault: OriginFault | None = None) -> Moment:
+        """A reader arrives now."""
+        arrival = self.log.tail.arrive()
+        return Moment(self.now, WALL, read.offset, arrival, fault)
+
+    def answer(self, fetch: Fetch) -> Effect | None:
+        """Do what a hub does for a Fetch."""
+        return self.head() if fetch.start is None else self.read(fetch.start)
+
+
+def mint(index: int) -> str:
+    return f"{index:04d}"
+
+
+def index_of(offset: str) -> int:
+    """The message that a read from ``offset`` begins with."""
+    return 0 if offset == BEGIN else int(offset.partition(".")[0])
+
+
+# What can happen, as strategies
+
+Act = tuple[object, ...]
+"""A method of World and its arguments."""
+
+
+offsets = st.one_of(
+    st.just(BEGIN),
+    st.integers(0, 8).map(mint),
+    st.integers(0, 8).map(lambda index: f"{mint(index)}.1"),
+)
+"""Minted or not yet, guessed or beyond the tail."""
+
+
+sizes = st.integers(0, 9)
+starts = st.one_of(offsets, st.just(NOW))
+
+acts: st.SearchStrategy[list[Act]] = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), sizes),
+        st.tuples(st.just("append_here"), sizes),
+        st.tuples(st.just("append_unheard"), sizes),
+        st.tuples(st.just("read"), starts),
+        st.tuples(st.just("send"), starts),
+        st.tuples(st.just("land"), st.integers(0, 3)),
+        st.tuples(st.just("wait"), st.sampled_from([0.25, 12.0, 31.0, 61.0, 200.0])),
+        st.sampled_from(["head", "arm", "disarm", "lose_contact", "evict"]).map(
+            lambda name: (name,)
+        ),
+        st.sampled_from(["close", "close_here"]).map(lambda name: (name,)),
+    ),
+    max_size=12,
+)
+habits = st.builds(
+    Habits, st.booleans(), st.none() | st.integers(1, 3), st.none() | st.just(90)
+)
+
+
+@st.composite
+def worlds(
+    draw: st.DrawFn, partitions: tuple[Partition, ...] = (ANONYMOUS, ONE)
+) -> World:
+    """A world after some acts."""
+    route = draw(st.sampled_from([Route(), Route(tail=Tail.STRICT)]))
+    world = World(draw(habits), draw(st.sampled_from(partitions)), route)
+    for name, *arguments in draw(acts):
+        getattr(world, str(name))(*arguments)
+    return world

@@ -1,0 +1,148 @@
+"""What the product has, its documents describe; what they describe, it has.
+
+Every setting, reason word, counter and dependency is looked up on its page, and
+every row of a page is looked up in the product. Written after datasette's rule
+that documentation which can be checked is checked.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edge.protocol.counters import DESCRIPTIONS
+from edge.protocol.reasons import Reason
+from edge.settings import load, shape
+from edge.settings.layers import variable_of
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ROOT / "config" / "edge.yaml"
+EXAMPLE_ORIGIN = "http://127.0.0.1:4437"
+
+_CELL = re.compile(r"(?<!\\)\|")
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """The table rows of a page that begin with a word in code, by that word."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in _CELL.split(line)[1:-1]]
+        if cells and re.fullmatch(r"`[^`]+`", cells[0]):
+            word = cells[0].strip("`")
+            assert word not in found, f"{page} has {word} twice"
+            found[word] = cells[1:]
+    return found
+
+
+def leaves(tree: object, name: str = "") -> Iterator[str]:
+    """The names of all settings in a YAML tree, as ``shape.names`` gives them."""
+    if isinstance(tree, list) and name == "routes":
+        yield from leaves(tree[0], "routes[]")
+    elif isinstance(tree, dict) and (not name or tree) and name not in shape.names():
+        for key, value in tree.items():
+            yield from leaves(value, f"{name}.{key}".removeprefix("."))
+    else:
+        yield name
+
+
+SETTING_ROWS = rows("configuration.md")
+
+
+@pytest.mark.parametrize("name", shape.names())
+def test_every_setting_is_described(name: str) -> None:
+    assert SETTING_ROWS[name][1].endswith("."), f"{name} has no meaning"
+
+
+def test_every_setting_that_is_described_exists() -> None:
+    assert list(SETTING_ROWS) == list(shape.names())
+
+
+@pytest.mark.parametrize("name", [n for n in shape.names() if n != "origin.url"])
+def test_the_default_that_is_described_is_the_default(name: str) -> None:
+    written = SETTING_ROWS[name][0].strip("`")
+    text = f'"{written}"' if written == "*" else written
+    origin = {"DS_EDGE_ORIGIN__URL": EXAMPLE_ORIGIN}
+    environ = origin | _variable(name, text)
+
+    assert load(None, environ) == load(None, origin)
+
+
+def _variable(name: str, text: str) -> dict[str, str]:
+    section, many, key = name.partition("[].")
+    if many:
+        return {variable_of(section): f"[{{{key}: {text}}}]"}
+    return {variable_of(name): text}
+
+
+def test_the_file_that_is_shipped_holds_every_setting_and_only_defaults() -> None:
+    origin = {"DS_EDGE_ORIGIN__URL": EXAMPLE_ORIGIN}
+
+    tree = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+
+    assert list(leaves(tree)) == list(shape.names())
+    assert load(CONFIG) == load(None, origin)
+
+
+def test_the_file_that_is_shipped_explains_every_setting() -> None:
+    """A comment stands above each key, or above the group of keys it is in."""
+    lines = CONFIG.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"\s*(- )?[a-z_]+:", line):
+            block = lines[:number][::-1]
+            before = next((i for i, text in enumerate(block) if "#" in text), 99)
+            between = block[:before]
+            assert all(text.strip() for text in between) or _opens(line, between), line
+
+
+def _opens(line: str, between: list[str]) -> bool:
+    """Whether the key begins a section whose heading has the comment."""
+    return bool(between) and between[0].rstrip().endswith(":")
+
+
+def test_every_reason_word_is_explained() -> None:
+    assert list(rows("reasons.md")) == [reason.value for reason in Reason]
+
+
+def test_every_reason_says_what_it_means_and_what_to_do() -> None:
+    for word, (status, meaning, remedy) in rows("reasons.md").items():
+        assert re.fullmatch(r"-|\d{3}(, \d{3})*", status), word
+        assert meaning.endswith("."), word
+        assert remedy.endswith((".", "?")), word
+
+
+def test_every_counter_is_described_with_its_label() -> None:
+    labels = {name: cells[0].strip("`") for name, cells in rows("metrics.md").items()}
+
+    assert labels == {one.name: one.label or "" for one in DESCRIPTIONS}
+
+
+def test_every_dependency_has_its_line_and_no_other_has() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"].values()
+    wanted = [*project["project"]["dependencies"], *(one for g in groups for one in g)]
+    names = {
+        re.split(r"[^A-Za-z0-9_-]", one)[0].lower()
+        for one in wanted
+        if isinstance(one, str)
+    }
+
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    taken, _, _ = page.partition("## Not taken")
+
+    assert set(re.findall(r"^\| `([a-z0-9_-]+)` \|", taken, re.MULTILINE)) == names
+
+
+def test_the_change_log_has_this_version() -> None:
+    from edge import __version__
+
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert f"\n## [{__version__}] - " in text
+
+
+def test_settings_have_names_that_variables_can_say() -> None:
+    """``__`` parts a variable's name, so no key may hold it or a capital."""
+    assert all("__" not in name and name == name.lower() for name in shape.names())

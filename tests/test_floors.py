@@ -1,0 +1,295 @@
+"""The house stands: imports run downwards, pure floors are pure, bars are kept.
+
+The floors are those of DESIGN section 4. Every module of the product is read
+as a syntax tree, so an import inside a function or under TYPE_CHECKING counts
+like any other. The judges below are tried on small faults of their own first.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+FLOORS = {
+    "edge.protocol": 0,
+    "edge.log": 1,
+    "edge.policy": 2,
+    "edge.store": 3,
+    "edge.live": 4,
+    "origin_adapter": 4,
+    "edge.front": 5,
+    "edge.settings": 6,
+    "edge.wiring": 7,
+    "edge.cli": 8,
+    "edge.__main__": 9,
+}
+"""Each part of the house, and its height."""
+
+ROOF = "edge"
+"""The package itself: the version and nothing else; anybody may read it."""
+
+HIGHEST_PURE = 2
+
+KNOWS_ONLY = {"origin_adapter": {"edge.protocol"}}
+"""Parts that may not use everything below them."""
+
+KNOWN_ONLY_TO = {"origin_adapter": {"edge.settings", "edge.wiring"}}
+"""Concrete parts: settings reads their options, wiring names them."""
+
+IMPURE = {
+    *("gevent", "socket", "select", "selectors", "ssl", "asyncio", "signal"),
+    *("time", "random", "secrets", "uuid", "threading", "subprocess"),
+    *("os", "sys", "io", "pathlib", "shutil", "tempfile", "mmap", "sqlite3"),
+    *("logging", "warnings", "importlib"),
+    *("falcon", "gunicorn", "httptools", "prometheus_client", "requests"),
+}
+"""What a pure floor must not import: clocks, chance, files, sockets, frameworks."""
+
+IMPURE_FUNCTIONS = {"open", "print", "input"}
+IMPURE_METHODS = {"now", "utcnow", "today"}
+"""What a pure floor must not call: files and terminals, and ``datetime.now``."""
+
+MODULE_LINES = 400
+FUNCTION_LINES = 60
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+        ".__init__"
+    ): path
+    for package in ("edge", "origin_adapter")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+every_module = pytest.mark.parametrize("name", MODULES)
+
+
+def part_of(module: str) -> str | None:
+    """The part that a module belongs to; None for what is not of this house."""
+    for part in FLOORS:
+        if module == part or module.startswith(part + "."):
+            return part
+    return ROOF if module == ROOF or module.startswith(ROOF + ".") else None
+
+
+def imported(name: str, tree: ast.Module, is_package: bool = False) -> Iterator[str]:
+    """Every module that ``name`` imports, absolute, as deep as its text tells."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = origin_of(name, node, is_package)
+            # ``from edge import log`` names a part; the rest is inside ``base``.
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def origin_of(name: str, node: ast.ImportFrom, is_package: bool) -> str:
+    """The absolute module that a ``from`` statement reads."""
+    if not node.level:
+        return node.module or ""
+    above = name.split(".")
+    kept = len(above) - node.level + is_package
+    return ".".join([*above[:kept], *([node.module] if node.module else [])])
+
+
+def fault(importer: str, target: str) -> str | None:
+    """Why ``importer`` may not import ``target``; None when it may."""
+    above, below = part_of(importer), part_of(target)
+    if below is None or below == ROOF or above == below:
+        return None
+    if above is None or above == ROOF:
+        return f"{importer} stands on no floor, and imports {target}"
+    if FLOORS[below] >= FLOORS[above]:
+        return f"{importer} imports {target}, which is not below it"
+    if below not in KNOWS_ONLY.get(above, {below}):
+        return f"{above} knows only {KNOWS_ONLY[above]}, not {target}"
+    if above not in KNOWN_ONLY_TO.get(below, {above}):
+        return f"{below} is known only to {KNOWN_ONLY_TO[below]}, not to {importer}"
+    return None
+
+
+def impurities(name: str, tree: ast.Module) -> list[str]:
+    """What a module of a pure floor imports or calls and must not."""
+    found = [m for m in imported(name, tree) if m.partition(".")[0] in IMPURE]
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=word)) if word in IMPURE_FUNCTIONS:
+                found.append(f"{word}()")
+            case ast.Call(func=ast.Attribute(attr=word)) if word in IMPURE_METHODS:
+                found.append(f".{word}()")
+    return found
+
+
+def long_functions(tree: ast.Module) -> list[str]:
+    """Functions above the bar, with their length in lines."""
+    return [
+        f"{node.name}: {node.end_lineno - node.lineno + 1}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno >= FUNCTION_LINES
+    ]
+
+
+def tree_of(name: str) -> ast.Module:
+    """The syntax tree of a module of this house."""
+    return ast.parse(MODULES[name].read_text("utf-8"))
+
+
+# The house.
+
+
+def test_the_walk_sees_the_house() -> None:
+    """Were nothing found, everything below would pass."""
+    assert "edge.protocol" in MODULES
+    assert "edge.protocol.values" in MODULES
+
+
+@every_module
+def test_a_module_stands_on_a_floor(name: str) -> None:
+    """DESIGN section 4 names every part; a new one gets its height here."""
+    assert name == ROOF or part_of(name) in FLOORS
+
+
+@every_module
+def test_imports_run_downwards(name: str) -> None:
+    """DESIGN section 4: only from lower floors, and never from a sibling."""
+    is_package = MODULES[name].name == "__init__.py"
+    targets = imported(name, tree_of(name), is_package)
+
+    assert [fault(name, target) for target in targets if fault(name, target)] == []
+
+
+@every_module
+def test_a_pure_floor_is_pure(name: str) -> None:
+    """DESIGN section 4: time is an argument, and nothing leaves floors 0 to 2."""
+    part = part_of(name)
+
+    if part in FLOORS and FLOORS[part] <= HIGHEST_PURE:
+        assert impurities(name, tree_of(name)) == []
+
+
+@every_module
+def test_a_module_opens_with_its_contract(name: str) -> None:
+    """House style: what it decides, what it never does, who calls it."""
+    assert ast.get_docstring(tree_of(name))
+
+
+@every_module
+def test_a_module_and_its_functions_stay_within_their_bars(name: str) -> None:
+    """House style: no module above 400 lines, no function above 60."""
+    lines = MODULES[name].read_text("utf-8").splitlines()
+
+    assert len(lines) <= MODULE_LINES
+    assert long_functions(tree_of(name)) == []
+
+
+# The judges.
+
+
+@pytest.mark.parametrize(
+    ("importer", "target"),
+    [
+        ("edge.policy.decide", "edge.log.segment.Segment"),
+        ("edge.log.segment", "edge.log.boundaries"),
+        ("edge.live.hub", "edge.policy"),
+        ("edge.front.worker", "edge.live.hub"),
+        ("edge.settings.schema", "origin_adapter.http.options.PoolOptions"),
+        ("edge.wiring", "origin_adapter.http"),
+        ("origin_adapter.http.pool", "edge.protocol.ports"),
+        ("origin_adapter.http.pool", "origin_adapter.http.head"),
+        ("edge.cli.main", "edge.__version__"),
+        ("edge.protocol.sse", "json"),
+        ("edge.live.hub", "edgewise"),
+    ],
+)
+def test_an_import_from_below_or_from_within_is_no_fault(
+    importer: str, target: str
+) -> None:
+    """Nor is one from outside the house, whatever its name begins with."""
+    assert fault(importer, target) is None
+
+
+@pytest.mark.parametrize(
+    ("importer", "target"),
+    [
+        ("edge.protocol.values", "edge.log.segment"),
+        ("edge.log.segment", "edge.policy.decide"),
+        ("edge.live.hub", "edge.front.app"),
+        ("edge.live.hub", "origin_adapter.scripted"),
+        ("origin_adapter.http.pool", "edge.live.hub"),
+        ("origin_adapter.http.pool", "edge.log.segment"),
+        ("edge.front.app", "origin_adapter.http"),
+        ("edge.front.app", "edge.settings"),
+        ("edge.cli.serve", "origin_adapter.http"),
+        ("edge.settings", "edge.wiring"),
+        ("edge", "edge.protocol.values"),
+        ("edge.somewhere", "edge.protocol.values"),
+    ],
+)
+def test_an_import_upwards_sideways_or_around_is_a_fault(
+    importer: str, target: str
+) -> None:
+    """Each of them once."""
+    assert fault(importer, target)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import edge.live.hub",
+        "import json, edge.live.hub as hub",
+        "from edge import live",
+        "from edge.live import hub",
+        "from .. import live",
+        "from ..live.hub import Hub",
+        "def late():\n    from edge.live.hub import Hub",
+        "if TYPE_CHECKING:\n    from edge.live.hub import Hub",
+    ],
+)
+def test_no_way_of_writing_an_import_hides_it(statement: str) -> None:
+    """Absolute, relative, renamed, late or only for the type checker."""
+    targets = imported("edge.log.segment", ast.parse(statement))
+
+    assert any(fault("edge.log.segment", target) for target in targets)
+
+
+def test_a_package_counts_its_dots_from_itself() -> None:
+    """In an ``__init__`` one dot is the package, elsewhere the one above."""
+    tree = ast.parse("from . import hub")
+
+    assert list(imported("edge.live", tree, is_package=True)) == ["edge.live.hub"]
+    assert list(imported("edge.live.tick", tree)) == ["edge.live.hub"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "import os.path",
+        "from gevent.event import Event",
+        "from datetime import datetime\nx = datetime.now()",
+        "def f():\n    return open('x')",
+        "def f():\n    print('x')",
+    ],
+)
+def test_an_impurity_is_seen(source: str) -> None:
+    """Clocks, files and sockets, imported or called."""
+    assert impurities("edge.log.segment", ast.parse(source))
+
+
+def test_a_constant_of_the_calendar_is_pure() -> None:
+    """The cursor's epoch is a date; asking what day it is would not be."""
+    tree = ast.parse("from datetime import UTC, datetime\nx = datetime(2024, 10, 9)")
+
+    assert impurities("edge.protocol.cursor", tree) == []
+
+
+def test_the_bar_for_functions_lies_at_sixty_lines() -> None:
+    """Sixty is within it."""
+    within = "def f():\n" + "    x = 1\n" * (FUNCTION_LINES - 1)
+
+    assert long_functions(ast.parse(within)) == []
+    assert long_functions(ast.parse(within + "    x = 1\n")) == ["f: 61"]

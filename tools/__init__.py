@@ -1,0 +1,1 @@
+"""Scripts of this repository; the Makefile calls them. No part of the product."""
