@@ -6,6 +6,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from origin_adapter.embedded.rules.values import Stream
 from origin_adapter.embedded.serve import Serving
 from tests.origin_adapter.embedded.wire import Reply, Wire
 
@@ -22,7 +23,7 @@ def patient(start: Start) -> Serving:
 
 
 def make(wire: Wire, path: str = S, **fields: str) -> Reply:
-    return wire.ask("PUT", path, **{"content_type": "text/plain", **fields})
+    return wire.ask("PUT", path, b"", **{"content_type": "text/plain", **fields})
 
 
 def post(wire: Wire, body: bytes, path: str = S, **fields: str) -> Reply:
@@ -58,6 +59,25 @@ def test_an_append_wakes_everybody_with_the_same_bytes(
         assert reply.headers["stream-up-to-date"] == "true"
         assert reply.headers["stream-cursor"].isdigit()
     assert patient.desk.bells.count() == 0
+
+
+def test_an_append_between_the_look_and_the_wait_is_heard(
+    patient: Serving, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader saw nothing yet, and is not asleep yet (E40)."""
+    writer = connect(patient)
+    make(writer)
+    look = patient.desk.same
+
+    def look_and_be_slow(stream: Stream) -> Stream:
+        found = look(stream)
+        if not found.tail:
+            post(writer, b"in between")
+        return found
+
+    monkeypatch.setattr(patient.desk, "same", look_and_be_slow)
+    reader = asking(connect(patient), TAIL)
+    assert reader.get(timeout=10).body == b"in between"
 
 
 def test_closing_releases_everybody(patient: Serving, connect: Connect) -> None:
@@ -265,7 +285,8 @@ def test_pages_end_between_messages_and_lead_to_the_end(
     for body in (b"aaaa", b"bbbb", b"c" * 30, b"d"):
         post(wire, body, **({"stream_closed": "true"} if body == b"d" else {}))
 
-    pages, offset = [], "-1"
+    pages: list[Reply] = []
+    offset = "-1"
     while not pages or "stream-closed" not in pages[-1].headers:
         pages.append(wire.ask("GET", f"{S}?offset={offset}"))
         offset = pages[-1].offset

@@ -10,7 +10,9 @@ from origin_adapter.embedded.keep import pages, schema
 from origin_adapter.embedded.keep.backup import backup
 from origin_adapter.embedded.keep.keep import Keep, Tick, look_up
 from origin_adapter.embedded.options import Durability, Options
+from origin_adapter.embedded.rules.orders import Inspect, Subscribe
 from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.subscriptions import Config, Denied
 from origin_adapter.embedded.rules.values import (
     Append,
     Appended,
@@ -296,3 +298,19 @@ def test_a_broken_file_is_said_to_be_broken(tmp_path: Path) -> None:
 
     with pytest.raises(schema.KeepError):
         Keep(Options(data=tmp_path))
+
+
+def test_subscriptions_of_a_batch_that_failed_are_forgotten(opened: Open) -> None:
+    """What is known of them is what is on disk."""
+    keep = opened()
+    do(keep, put())
+    size = keep.db.execute("PRAGMA page_count").fetchone()[0]
+    keep.db.execute(f"PRAGMA max_page_count = {size}")
+    config = Config("pull-wake", "*", (), None, "wake", 1000, None)
+
+    with pytest.raises(Refused):
+        do(keep, Subscribe("lost", config, ""), post("x" * 1_000_000))
+
+    keep.db.execute("PRAGMA max_page_count = 1000000")
+    [outcome] = do(keep, Inspect("lost"))
+    assert isinstance(outcome, Denied) and outcome.status == 404
