@@ -11,14 +11,15 @@ The parts: ``tables`` (rows), ``flights`` and ``followers`` (upstream), ``landin
 (passing), ``delivery`` (what goes out). No request's greenlet owns any of them.
 """
 
-from collections.abc import Callable
 from typing import assert_never
 
 import gevent
 
+from edge.live.apart import run_apart
 from edge.live.delivery import Delivery
 from edge.live.flights import Flights
-from edge.live.followers import Followers, may_follow_unwatched
+from edge.live.followers import Followers
+from edge.live.guard import Guard
 from edge.live.intake import Intake
 from edge.live.landings import Landings
 from edge.live.options import HubOptions
@@ -30,7 +31,6 @@ from edge.live.tables import Streams
 from edge.live.upstream import Upstream
 from edge.live.viewers import Viewers
 from edge.live.writes import Writes
-from edge.policy.answers import Prepared
 from edge.policy.decide import (
     Decision,
     Fetch,
@@ -56,10 +56,6 @@ MOST_STEPS = 32
 PATIENCE = 0.25
 """Seconds that a reader waits for an armed poll to bring a write (L4)."""
 
-SPREAD = 0.7
-"""Share of the grace within which everybody is released; the rest is for what
-they ask next on the same connection."""
-
 TICK = 0.25
 """Seconds between two looks at the clock."""
 
@@ -79,8 +75,11 @@ class Hub:
         upstream = Upstream(origin, counters, options.max_object)
         self.streams = Streams(options, counters)
         self.relays = Relays(upstream, counters, options)
-        self._delivery = Delivery(options, counters, clock, _run_apart)
-        self._viewers = Viewers(options, counters, clock, self._delivery, self.advance)
+        self._guard = Guard(counters)
+        self._delivery = Delivery(options, counters, clock, run_apart)
+        self._viewers = Viewers(
+            options, counters, clock, self._delivery, self._guard, self.advance
+        )
         intake = Intake(
             options,
             counters,
@@ -88,6 +87,7 @@ class Hub:
             self.streams,
             self._delivery,
             self._viewers,
+            self._guard,
             self._relay,
             self._unfollow,
         )
@@ -98,6 +98,7 @@ class Hub:
             self.streams,
             self._delivery,
             self._viewers,
+            self._guard,
             self.advance,
             self._fetch,
             self._relay,
@@ -135,11 +136,12 @@ class Hub:
         self._counters.reads[read.mode.value] += 1
         try:
             reader = self._admit(read, sink, now)
-            self.advance(reader)
         except Refusal as refusal:
             self._counters.refusals[refusal.reason.value] += 1
+            self._counters.answers["error"] += 1
             sink.abort(refusal)
             return None
+        self.advance(reader)
         return None if reader.done else reader
 
     def _admit(self, read: Read, sink: Sink, now: float) -> Reader:
@@ -162,7 +164,13 @@ class Hub:
     # Deciding and acting
 
     def advance(self, reader: Reader) -> None:
-        """Decide the reader and act, until it waits for something or is done."""
+        """Decide the reader and act, until it waits for something or is done.
+
+        Never raises: a defect ends this reader alone.
+        """
+        self._guard.serve(self._advance, reader)
+
+    def _advance(self, reader: Reader) -> None:
         for _ in range(MOST_STEPS):
             if reader.done or reader.full or reader.state is State.RELAYED:
                 return
@@ -177,7 +185,10 @@ class Hub:
         if passing is not None:
             self._relay(reader, passing)
             return False
-        reader.meet()
+        if reader.meet() and reader.begun:
+            # L5: one event stream never shows two incarnations.
+            self._viewers.end(reader, Reason.OLD_INCARNATION)
+            return False
         moment = Moment(
             now, self._clock.wall(), reader.offset, reader.arrival, reader.fault
         )
@@ -206,7 +217,7 @@ class Hub:
         if reader.is_sse:
             return self._serve_sse(reader, serve)
         if serve.up_to_date and reader.read.mode is Mode.CATCH_UP:
-            self._tail_was_read(reader.stream)
+            self.followers.tail_was_read(reader.stream)
         self._delivery.serve(reader, serve)
         return False
 
@@ -232,13 +243,14 @@ class Hub:
             # Nobody waits any more: there is nothing new, come back elsewhere.
             self._viewers.end(reader, Reason.DRAINING)
         elif not self.followers.ensure(stream):
-            self._over_limit(reader, Reason.LIMIT_FOLLOWERS)
+            detail = "too many streams are followed"
+            self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
 
-    def _over_limit(self, reader: Reader, reason: Reason) -> None:
-        refusal = Refusal("too many streams are followed", reason=reason)
-        self._counters.refusals[reason.value] += 1
+    def _over_limit(self, reader: Reader, refusal: Refusal) -> None:
+        self._counters.refusals[refusal.reason.value] += 1
         if reader.begun:
-            self._viewers.end(reader, reason)
+            # Whole events and an end: it comes back where it stands.
+            self._viewers.end(reader, refusal.reason)
         else:
             self._delivery.refuse(reader, refusal)
 
@@ -259,7 +271,6 @@ class Hub:
         """A write is on its way through the armed poll: its answer will do (L4)."""
         if self.followers.wait(reader):
             reader.move(State.WAITING)
-            reader.collapsed = True
         else:
             self._join(reader, fetch)
 
@@ -267,8 +278,7 @@ class Hub:
         try:
             self.flights.join(reader, fetch)
         except Refusal as refusal:
-            self._counters.refusals[refusal.reason.value] += 1
-            self._delivery.refuse(reader, refusal)
+            self._over_limit(reader, refusal)
 
     def _relay(self, reader: Reader, reason: Reason) -> None:
         if reader.begun:
@@ -278,28 +288,19 @@ class Hub:
         try:
             self.relays.start(reader, reason)
         except Refusal as refusal:
-            self._counters.refusals[refusal.reason.value] += 1
-            self._delivery.refuse(reader, refusal)
+            self._over_limit(reader, refusal)
+        else:
+            self._viewers.leave(reader)
 
     def _refuse(self, reader: Reader, fault: OriginFault) -> None:
         """The origin is away; a live reader may outwait it (L21)."""
         if reader.begun:
             self._viewers.end(reader, fault.reason)
-        elif reader.read.mode.live and self._viewers.may_wait(reader):
+        elif not self.draining and self._viewers.may_wait(reader):
             reader.move(State.WAITING)
             self._viewers.retry_later(reader)
         else:
             self._delivery.refuse(reader, fault)
-
-    def _tail_was_read(self, stream: Stream) -> None:
-        """Reading makes following: a tail read often is followed (L24)."""
-        options, now = self._options, self._clock.monotonic()
-        stream.count_tail_read(now)
-        hot = stream.is_hot(now, options.follow_reads, options.follow_within)
-        if hot and may_follow_unwatched(stream):
-            stream.linger_until = now + options.linger
-            if len(self.followers) < options.max_followers:
-                self.followers.ensure(stream)
 
     # What the parts call back
 
@@ -323,7 +324,8 @@ class Hub:
         """The reader's sink can take more."""
         if reader.state is State.RELAYED:
             self.relays.drained(reader)
-        else:
+        elif reader.state is not State.WAITING:
+            # One that waits is decided when what it waits for is there.
             self.advance(reader)
 
     def gone(self, reader: Reader) -> None:
@@ -335,7 +337,7 @@ class Hub:
     def ended(self, reader: Reader) -> None:
         """The reader has just become DONE."""
         self.relays.forget(reader)
-        self._viewers.forget(reader)
+        self._viewers.leave(reader)
         if reader.read.mode.live:
             self._viewer_count -= 1
             reader.stream.viewers -= 1
@@ -355,16 +357,14 @@ class Hub:
     def _tick_for_ever(self) -> None:
         while True:
             gevent.sleep(TICK)
-            self.tick(self._clock.monotonic())
+            self._guard.call(self.tick, self._clock.monotonic())
 
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
         self._viewers.tick(now)
         self.followers.stop_unwanted()
         self.followers.release_late(PATIENCE)
-        for stream in self.streams:
-            if stream.parked and stream.follower is None and stream.waking is None:
-                self._viewers.wake(stream)
+        self._viewers.wake_unfollowed()
 
     def begin_drain(self) -> None:
         """Park nobody from now on: a live read with nothing new ends at once."""
@@ -374,15 +374,7 @@ class Hub:
         """Let all parked readers go within ``grace`` seconds: polls are answered
         204, SSE ends after a whole event, spread over that time (E54)."""
         self.begin_drain()
-        waiting = [reader for stream in self.streams for reader in stream.parked]
-        begun = self._clock.monotonic()
-        for count, reader in enumerate(waiting):
-            due = begun + grace * SPREAD * count / len(waiting)
-            pause = due - self._clock.monotonic()
-            if pause > 0:
-                gevent.sleep(pause)
-            if reader.state is State.PARKED:
-                self._viewers.end(reader, Reason.DRAINING)
+        self._viewers.drain(grace)
 
     def gauges(self) -> dict[str, float]:
         """What goes up and down, by metric name."""
@@ -402,12 +394,5 @@ class Hub:
             self._ticker.kill(block=False)
         self.followers.stop_all()
         self.flights.stop()
-
-
-def _run_apart(work: Callable[[], Prepared], then: Callable[[Prepared], None]) -> None:
-    """Run ``work`` on a thread, then ``then`` on the event loop."""
-
-    def both() -> None:
-        then(gevent.get_hub().threadpool.apply(work))
-
-    gevent.spawn(both)
+        self.relays.stop()
+        self._viewers.let_go()
