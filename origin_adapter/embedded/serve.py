@@ -12,6 +12,7 @@ from types import TracebackType
 
 from origin_adapter.embedded.front.app import create_app
 from origin_adapter.embedded.front.server import Server, listen
+from origin_adapter.embedded.keep.schema import make_folder
 from origin_adapter.embedded.live.deliveries import Deliveries
 from origin_adapter.embedded.live.desk import Desk
 from origin_adapter.embedded.live.signing import Keys
@@ -29,8 +30,7 @@ class Serving:
 
     def __init__(self, options: Options, address: str) -> None:
         with ExitStack() as undo:
-            # Keys lie in the folder: nobody else may read it.
-            options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(options.data)
             self._lock = _lock(options.data)
             undo.callback(os.close, self._lock)
             self._socket = listen(address)
