@@ -24,9 +24,11 @@ class Options:
     ``public_url`` (scheme and authority) is used in ``Location`` and in URLs
     given to webhooks; None: as the request's Host says. ``rate`` is requests
     per second and client address, ``burst`` what may come at once; None: no
-    limit. ``retention_age`` and ``retention_bytes`` bound what is kept of each
-    stream; None: everything. ``local_webhooks`` allows ``http://localhost`` and
-    ``http://127.0.0.x`` targets, for development only.
+    limit. ``send_timeout`` is how long a client may take for 64 KiB of an answer,
+    ``body_timeout`` for 64 KiB of a body; ``max_bodies`` bounds the bodies of all
+    requests together. ``retention_age`` and ``retention_bytes`` bound what is
+    kept of each stream; None: everything. ``local_webhooks`` allows
+    ``http://localhost`` and ``http://127.0.0.x`` targets, for development only.
     """
 
     data: Path
@@ -40,6 +42,8 @@ class Options:
     body_timeout: float = 30.0
     send_timeout: float = 30.0
     max_body: int = 16 * 1024 * 1024
+    max_bodies: int = 256 * 1024 * 1024
+    max_connections: int = 50_000
     max_page: int = 1024 * 1024
     max_path: int = 1024
     recent_memory: int = 32 * 1024 * 1024

@@ -6,18 +6,23 @@ greenlets. A keep belongs to one process: a lock file says so.
 
 import fcntl
 import os
+import resource
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from origin_adapter.embedded.front.app import create_app
 from origin_adapter.embedded.front.server import Server, listen
+from origin_adapter.embedded.keep.schema import make_folder
 from origin_adapter.embedded.live.deliveries import Deliveries
 from origin_adapter.embedded.live.desk import Desk
 from origin_adapter.embedded.live.signing import Keys
 from origin_adapter.embedded.options import Options
 
 LOCK = "lock"
+MAX_FILES = 1_048_576
+OWN_FILES = 128
+"""Files that are no connections: the keep's, webhooks', the loop's."""
 
 
 class AlreadyRunning(Exception):
@@ -28,9 +33,9 @@ class Serving:
     """A running origin. Stop it with ``stop``, or as a context manager."""
 
     def __init__(self, options: Options, address: str) -> None:
+        self._stopped = False
         with ExitStack() as undo:
-            # Keys lie in the folder: nobody else may read it.
-            options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(options.data)
             self._lock = _lock(options.data)
             undo.callback(os.close, self._lock)
             self._socket = listen(address)
@@ -41,7 +46,12 @@ class Serving:
             self.deliveries = Deliveries(self.desk, keys)
             self.desk.deliver = self.deliveries.order
             app = create_app(self.desk, keys)
-            self._server = Server(self._socket, app, log=None)
+            self._server = Server(
+                self._socket,
+                app,
+                min(options.max_connections, _raise_file_limit()),
+                options.send_timeout,
+            )
             self._server.start()
             undo.pop_all()
 
@@ -54,8 +64,11 @@ class Serving:
         return f"{name[0]}:{name[1]}"
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Answer who waits, finish what was begun, close the file."""
-        self._server.close()
+        """Answer who waits, finish what was begun, close the file. Once."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._server.drain()
         self.desk.bells.stop()
         self._server.stop(timeout)
         self.deliveries.stop()
@@ -72,6 +85,16 @@ class Serving:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _raise_file_limit() -> int:
+    """Let this process have all files it may have; how many connections fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = max(soft, MAX_FILES)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(1, hard - OWN_FILES)
 
 
 def _lock(data: Path) -> int:

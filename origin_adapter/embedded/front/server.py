@@ -4,15 +4,22 @@ pywsgi was chosen over gunicorn's gevent worker by measuring (7,000 against
 5,500 small appends a second here) and because a keep has one process: there is
 nothing for a master to manage. Its parser is replaced by ``front.heads``; its
 connection loop, chunked bodies and responses stay.
+
+Every wait for a client is bounded: for a request to begin, for its head, for
+what nobody reads of its body, and for each piece of an answer to be taken. A
+server that stops finishes what was begun and keeps no idle connection.
 """
 
 import errno
 import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Literal
 
 import gevent
 from gevent import socket
+from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from origin_adapter.embedded.front.heads import (
@@ -26,17 +33,32 @@ from origin_adapter.embedded.front.heads import (
 
 IDLE_TIMEOUT = 75.0
 HEAD_TIMEOUT = 10.0
+DISCARD_TIMEOUT = 5.0
+REFUSE_TIMEOUT = 1.0
 MAX_LINE = 16384
 MAX_DISCARD = 1024 * 1024
-SEND_TIMEOUT_MS = 30_000
+PIECE = 65536
+"""Bytes of an answer that a client takes within the send time-out."""
+
+
+_SENDALL = vars(WSGIHandler)["_sendall"]
+_WRITE_WITH_HEADERS = vars(WSGIHandler)["_write_with_headers"]
+# Seams of pywsgi that its stubs do not know. Tests hold them.
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class TooSlow(OSError):
-    """A client that keeps a connection and sends nothing. pywsgi closes it."""
+    """A client that keeps a connection and neither sends nor takes anything.
+
+    To pywsgi it is as one that went away.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the client is too slow")
 
 
 class Body(Input):
-    """A request's body. What nobody reads is skipped, up to a bound."""
+    """A request's body. What nobody reads is skipped, up to two bounds."""
 
     __slots__ = ("abandoned",)
 
@@ -44,26 +66,28 @@ class Body(Input):
         """Called after every response; ``abandoned``: the rest is still coming."""
         self.abandoned = True
         left = MAX_DISCARD
-        while left > 0:
-            piece = self.read(min(left, 65536))
-            if not piece:
-                self.abandoned = False
-                return
-            left -= len(piece)
+        with gevent.Timeout(DISCARD_TIMEOUT, TooSlow()):
+            while left > 0:
+                piece = self.read(min(left, 65536))
+                if not piece:
+                    self.abandoned = False
+                    return
+                left -= len(piece)
 
 
 class Handler(WSGIHandler):
     """One connection."""
 
     head: Head
+    server: "Server"
 
-    def __init__(self, sock: socket.socket, address: str, server: WSGIServer) -> None:
+    def __init__(self, sock: socket.socket, address: str, server: "Server") -> None:
         super().__init__(sock, address, server)
+        self._corked: bytearray | None = None
         if sock.family in (socket.AF_INET, socket.AF_INET6):
+            patience = int(server.send_timeout * 1000)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_TIMEOUT_MS
-            )
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
 
     def handle_one_request(self) -> tuple[str, bytes] | Literal[True] | None:
         """One request; None: the connection is over; a pair: a refused head."""
@@ -86,8 +110,14 @@ class Handler(WSGIHandler):
         return None if self.close_connection or self.rfile.closed else True
 
     def _request_line(self) -> bytes:
-        with gevent.Timeout(IDLE_TIMEOUT, TooSlow()):
-            return self.rfile.readline(MAX_LINE)
+        if self.server.draining:
+            return b""
+        self.server.idle.add(self.socket)
+        try:
+            with gevent.Timeout(IDLE_TIMEOUT, TooSlow()):
+                return self.rfile.readline(MAX_LINE)
+        finally:
+            self.server.idle.discard(self.socket)
 
     def _read_head(self, raw: bytes) -> None:
         """The head. Raises BadHead."""
@@ -157,23 +187,99 @@ class Handler(WSGIHandler):
         """pywsgi's fields, but no length for HEAD: it is not known unread."""
         if self.command == "HEAD":
             self.provided_content_length = "unsaid"
+        if self.server.draining and not self.close_connection:
+            self.close_connection = True
+            fields: list[Any] = self.response_headers or []
+            fields.append((b"Connection", b"close"))
         super().finalize_headers()
+
+    def log_request(self) -> None:
+        """Nothing: pywsgi would format a line for a log that is off."""
+
+    def _write_with_headers(self, data: bytes) -> None:
+        """Head and first piece in one packet, unless the piece is large anyway."""
+        if len(data) > PIECE:
+            _WRITE_WITH_HEADERS(self, data)
+            return
+        self._corked = whole = bytearray()
+        try:
+            _WRITE_WITH_HEADERS(self, data)
+        finally:
+            self._corked = None
+        self._sendall(whole)
+
+    def _sendall(self, data: bytes | bytearray) -> None:
+        if self._corked is not None:
+            self._corked += data
+            return
+        self.socket.settimeout(self.server.send_timeout)
+        try:
+            for start in range(0, len(data), PIECE):
+                _SENDALL(self, memoryview(data)[start : start + PIECE])
+        except TimeoutError:
+            raise TooSlow from None
+        finally:
+            self.socket.settimeout(None)
 
 
 class Server(WSGIServer):
-    """Listens on a TCP or a Unix socket."""
+    """Listens on a TCP or a Unix socket.
+
+    ``idle`` are the connections between two requests; ``max_connections`` how
+    many there may be, ``send_timeout`` seconds in which a piece must be taken.
+    """
 
     handler_class = Handler
 
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: Application,
+        max_connections: int,
+        send_timeout: float,
+    ) -> None:
+        self._handlers = Pool()
+        super().__init__(sock, app, log=None, spawn=self._handlers)
+        self.max_connections = max_connections
+        self.send_timeout = send_timeout
+        self.idle: set[socket.socket] = set()
+        self.draining = False
 
-def _refusal(bad: BadHead) -> bytes:
+    def handle(self, sock: socket.socket, address: str) -> None:
+        """One connection, or its refusal."""
+        if len(self._handlers) > self.max_connections:
+            _turn_away(sock)
+        else:
+            super().handle(sock, address)
+
+    def drain(self) -> None:
+        """Accept nothing more, and let idle connections go."""
+        self.draining = True
+        self.close()
+        for sock in list(self.idle):
+            # What has arrived by now is still read and answered.
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RD)
+
+
+def _turn_away(sock: socket.socket) -> None:
+    """503 for a connection too many, without reading what it wants."""
+    busy = BadHead("too many connections", 503)
+    with suppress(OSError), gevent.Timeout(REFUSE_TIMEOUT, TooSlow()):
+        sock.sendall(_refusal(busy, "Retry-After: 1\r\n"))
+        sock.shutdown(socket.SHUT_WR)
+        # A request that is never read would reset the connection and the answer.
+        sock.recv(MAX_LINE)
+
+
+def _refusal(bad: BadHead, more: str = "") -> bytes:
     """The whole answer to a head that cannot be read; the connection closes."""
     phrase = HTTPStatus(bad.status).phrase
     return (
         f"HTTP/1.1 {bad.status} {phrase}\r\nConnection: close\r\n"
         "Content-Length: 0\r\nX-Content-Type-Options: nosniff\r\n"
         "Cross-Origin-Resource-Policy: cross-origin\r\n"
-        "Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n\r\n"
+        f"Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n{more}\r\n"
     ).encode()
 
 

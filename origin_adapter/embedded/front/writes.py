@@ -6,6 +6,7 @@ that its stream is closed or of another type (section 5.2, precedence).
 """
 
 import falcon
+import gevent
 
 from edge.protocol import names
 from origin_adapter.embedded.front import answers, bodies, requests
@@ -36,7 +37,8 @@ class Writes:
         kind = requests.content_type(req)
         lifetime = requests.lifetime(req)
         closed = requests.closed(req)
-        batch = messages.batch(self._body(req), self._type(kind, fork), creating=True)
+        body = self._body(req)
+        batch = messages.batch(body, self._type(kind, fork), True, _let_others_go)
         ask = Create(path, kind, lifetime, closed, fork, batch)
         done = self.desk.submit(ask)
         assert isinstance(done, Created)
@@ -70,7 +72,7 @@ class Writes:
 
     def _batch(self, path: str, body: bytes, kind: str | None) -> Batch | None:
         try:
-            return messages.batch(body, kind or "")
+            return messages.batch(body, kind or "", pause=_let_others_go)
         except Refused as malformed:
             stream = self.desk.living(path)
             catalogue.check_append(stream, Append(path, kind or "", Batch(body)))
@@ -101,6 +103,10 @@ class Writes:
         if done.new:
             base = base_url(req, self.options.public_url)
             resp.set_header("Location", base + stream.path)
+
+
+def _let_others_go() -> None:
+    gevent.sleep(0)
 
 
 def base_url(req: falcon.Request, public_url: str | None) -> str:

@@ -52,6 +52,9 @@ class Known:
     def touch(self, stream: Stream, now: float) -> None:
         """Loop only: the stream was read. Nothing without a TTL."""
         if stream.lifetime.ttl is not None:
+            # To the end, so that those who are read all the time are not the
+            # only ones to be written down.
+            self.touches.pop(stream.id, None)
             self.touches[stream.id] = now
 
     def written(self, id: int, at: float) -> None:

@@ -93,6 +93,27 @@ class KeepError(Exception):
     """The file cannot be used: another version, another program's, or broken."""
 
 
+def make_folder(data: Path) -> None:
+    """The folder, with those above it that are missing, and all of them on disk.
+
+    It holds keys: nobody else may read it. Raises OSError.
+    """
+    above = [data, *data.parents]
+    missing = [at for at in above if not at.exists()]
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for at in reversed(missing):
+        sync_folder(at.parent)
+
+
+def sync_folder(at: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    file = os.open(at, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
     """The one connection that writes. Makes the file when it is not there.
 
@@ -105,9 +126,12 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
     _check_identity(db)
     db.execute("PRAGMA page_size = 8192")
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    db.execute("PRAGMA journal_mode = WAL")
+    if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise KeepError("this file system cannot hold SQLite's log (WAL)")
     sync = "FULL" if durability is Durability.FULL else "NORMAL"
     db.execute(f"PRAGMA synchronous = {sync}")
+    # Where fsync does not reach the platter (macOS), ask for what does.
+    db.execute("PRAGMA fullfsync = ON")
     db.execute("PRAGMA wal_autocheckpoint = 2000")
     db.execute("PRAGMA journal_size_limit = 67108864")
     db.execute("PRAGMA cache_size = -65536")

@@ -55,6 +55,7 @@ class Unit:
         self._producers: dict[tuple[int, str], Producer] = {}
         self._unwritten: set[tuple[int, str]] = set()
         self._removed: list[Stream] = []
+        self._gone: set[int] = set()
         self.touched: dict[int, float] = {}
 
     # --- Streams.
@@ -69,7 +70,10 @@ class Unit:
         return stream
 
     def by_id(self, id: int) -> Stream | None:
-        """The stream with an id as this transaction sees it."""
+        """The stream with an id as this transaction sees it; None: it is removed."""
+        if id in self._gone:
+            # Until the commit, others still know it; here it must not come back.
+            return None
         stream = self.news.changed.get(id) or self.known.by_id(id)
         return stream or self._select(records.SELECT_BY_ID, id)
 
@@ -170,9 +174,11 @@ class Unit:
         row = self.db.execute(statement, (key,)).fetchone()
         if row is None:
             return None
+        if row[1] is None:
+            # Removed, and waiting to be swept.
+            return None
         stream = records.to_stream(row)
-        if stream.path is not None and stream.path not in self._paths:
-            self._paths[stream.path] = stream
+        self._paths.setdefault(stream.path, stream)
         return stream
 
     def _remove(self, stream: Stream) -> None:
@@ -182,6 +188,7 @@ class Unit:
         self.news.changed.pop(stream.id, None)
         self._paths[stream.path] = None
         self._removed.append(stream)
+        self._gone.add(stream.id)
 
     def _release_source(self, fork: Stream) -> Stream | None:
         """Take a fork's reference off its source; the source if it is to go too."""

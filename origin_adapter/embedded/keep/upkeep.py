@@ -8,6 +8,7 @@ left something for the next one.
 
 import sqlite3
 from dataclasses import replace
+from itertools import islice
 
 from origin_adapter.embedded.keep import records
 from origin_adapter.embedded.keep.unit import Unit
@@ -16,6 +17,7 @@ from origin_adapter.embedded.rules.catalogue import trimmed
 from origin_adapter.embedded.rules.values import Stream
 
 STEP_ROWS = 1000
+STEP_TOUCHES = 1000
 STEP_BYTES = 4 * 1024 * 1024
 STEP_STREAMS = 50
 STEP_PAGES = 512
@@ -36,8 +38,9 @@ _DROP = "DELETE FROM message WHERE stream = ? AND end <= ?"
 
 
 def touch(unit: Unit) -> None:
-    """Write down when streams with a TTL were last read."""
-    for id, at in list(unit.known.touches.items()):
+    """Write down when streams with a TTL were last read, those read first first."""
+    # A copy in one step: the loop adds to it meanwhile.
+    for id, at in islice(unit.known.touches.copy().items(), STEP_TOUCHES):
         stream = unit.by_id(id)
         if stream is not None and stream.touched < at:
             unit.put(replace(stream, touched=at))

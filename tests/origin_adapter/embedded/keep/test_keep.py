@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from origin_adapter.embedded.keep import pages, schema
+from origin_adapter.embedded.keep import pages, schema, upkeep
 from origin_adapter.embedded.keep.backup import backup
 from origin_adapter.embedded.keep.keep import Keep, Tick, look_up
 from origin_adapter.embedded.options import Durability, Options
@@ -110,6 +110,40 @@ def test_durability_is_what_sqlite_was_told(
 
     assert keep.db.execute("PRAGMA synchronous").fetchone() == (level,)
     assert keep.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_file_system_without_a_shared_log_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite goes on in another mode without a word; readers would block writers."""
+    real = schema._connect
+
+    class Elsewhere(sqlite3.Connection):
+        def execute(self, said: str, *rest: object) -> sqlite3.Cursor:
+            if said == "PRAGMA journal_mode = WAL":
+                said = "PRAGMA journal_mode = DELETE"
+            return super().execute(said, *rest)  # type: ignore[arg-type]  # as it came
+
+    def connect(data: Path) -> sqlite3.Connection:
+        real(data).close()
+        return sqlite3.connect(data / schema.FILE, factory=Elsewhere)
+
+    monkeypatch.setattr(schema, "_connect", connect)
+    with pytest.raises(schema.KeepError, match="WAL"):
+        Keep(Options(data=tmp_path))
+
+
+def test_a_new_folder_is_on_disk_before_anything_is_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is in its parent, which nothing else would sync."""
+    synced: list[str] = []
+    monkeypatch.setattr(schema, "sync_folder", lambda at: synced.append(at.name))
+
+    schema.make_folder(tmp_path / "a" / "b")
+
+    assert synced == [tmp_path.name, "a"]
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o077 == 0
 
 
 def test_everything_of_a_write_is_there_after_a_restart(opened: Open) -> None:
@@ -229,6 +263,57 @@ def test_a_read_keeps_a_stream_alive_and_is_written_down(opened: Open) -> None:
     assert look_up(keep.db, PATH) is not None
     do(keep, Tick(), now=NOW + 20)
     assert look_up(keep.db, PATH) is None
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_touch_does_not_bring_a_deleted_stream_back(
+    opened: Open, again: bool
+) -> None:
+    """Deleted (perhaps made anew) and ticked in one batch, with a read pending."""
+    keep = opened()
+    made = do(keep, put(lifetime=Lifetime(ttl=10)), post("old"))[0]
+    assert isinstance(made, Created)
+    keep.known.touch(made.stream, NOW + 1)
+
+    do(keep, Delete(PATH), *([put()] if again else []), Tick(), now=NOW + 1)
+
+    found = keep.known.at(PATH)
+    assert (found is not None) is again
+    assert found == look_up(keep.db, PATH)
+    [outcome] = do(keep, post("new"))
+    assert isinstance(outcome, Appended) is again
+    assert not keep.known.touches
+
+
+def test_a_touch_that_comes_after_the_deletion_is_forgotten(opened: Open) -> None:
+    """A read that was under way when its stream went."""
+    keep = opened()
+    made = do(keep, put(lifetime=Lifetime(ttl=10)), post("old"))[0]
+    assert isinstance(made, Created)
+    do(keep, Delete(PATH))
+    keep.known.touch(made.stream, NOW + 1)
+
+    do(keep, Tick(), now=NOW + 1)
+
+    assert not keep.known.touches
+    assert keep.known.by_id(made.stream.id) is None
+
+
+def test_touches_are_written_down_a_bounded_number_at_a_time(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams that are read all the time do not keep the others waiting."""
+    monkeypatch.setattr(upkeep, "STEP_TOUCHES", 2)
+    keep = opened()
+    paths = [f"/v1/stream/{n}" for n in range(3)]
+    made = do(keep, *(put(path, lifetime=Lifetime(ttl=10)) for path in paths))
+    streams = [one.stream for one in made if isinstance(one, Created)]
+    for stream in (*streams, streams[0], streams[1]):
+        keep.known.touch(stream, NOW + 1)
+
+    do(keep, Tick(), now=NOW + 1)
+
+    assert list(keep.known.touches) == [streams[1].id]
 
 
 def test_retention_by_size_and_by_age(opened: Open) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from origin_adapter.embedded.rules import messages
+from origin_adapter.embedded.rules import json_text, messages
 from origin_adapter.embedded.rules.refusals import Refused, Why
 
 JSON = "application/json"
@@ -32,14 +32,14 @@ def stored(body: str) -> bytes:
     ("body", "kept"),
     [
         ('{"event": "created"}', '{"event": "created"}'),
-        ('[{"event":"a"}, {"event":"b"}]', '{"event":"a"},{"event":"b"}'),
-        ("[[1,2], [3,4]]", "[1,2],[3,4]"),
+        ('[{"event":"a"}, {"event":"b"}]', '{"event":"a"}, {"event":"b"}'),
+        ("[[1,2], [3,4]]", "[1,2], [3,4]"),
         ("[[[1,2,3]]]", "[[1,2,3]]"),
-        (" \r\n\t[ 1 ,\n2 ] ", "1,2"),
+        (" \r\n\t[ 1 ,\n2 ] ", "1 ,\n2"),
         ('"[1,2]"', '"[1,2]"'),
         ("1e400", "1e400"),
         ("[12345678901234567890.10]", "12345678901234567890.10"),
-        ('["\\ud800", "a,]b"]', '"\\ud800","a,]b"'),
+        ('["\\ud800", "a,]b"]', '"\\ud800", "a,]b"'),
     ],
 )
 def test_one_level_is_flattened_and_bytes_are_kept(body: str, kept: str) -> None:
@@ -88,7 +88,7 @@ def test_an_empty_array_makes_an_empty_stream() -> None:
 
 def test_deep_nesting_is_bounded_and_strings_do_not_count() -> None:
     """A body of brackets costs a scan, not a stack."""
-    deep = messages.MAX_DEPTH
+    deep = json_text.MAX_DEPTH
     assert messages.batch(b"[" * deep + b"]" * deep, JSON) is not None
     assert messages.batch(json.dumps("[" * 100_000).encode(), JSON) is not None
     assert messages.batch(b"[" + b"[]," * 5000 + b"1]", JSON) is not None
