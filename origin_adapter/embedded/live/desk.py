@@ -7,6 +7,7 @@ After a commit, and before anybody is answered, the freshest rows are put where
 readers look, and the bells ring.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -39,6 +40,7 @@ READERS = 4
 SHRINK_EVERY = 40
 """Ticks between two looks at the file's free pages."""
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 Deliver = Callable[[orders.Delivery], None]
 
@@ -109,6 +111,10 @@ class Desk:
                 stream = self.same(stream)
         raise Refused(503, Why.DISK_FAILED, "stored bytes are missing")
 
+    def awaits(self, delivery: orders.Delivery) -> bool:
+        """Whether a webhook is still to be sent: its wake is not over."""
+        return self.keep.subscribers.awaits(delivery.id, delivery.wake_id)
+
     def touch(self, stream: Stream) -> None:
         """The stream was read: its TTL starts again."""
         self.known.touch(stream, time.time())
@@ -178,7 +184,11 @@ class Desk:
             for _, result in batch:
                 result.set_exception(error)
             return
-        self._publish(done)
+        try:
+            self._publish(done)
+        except Exception:
+            # As above; it is on disk, so whoever asked is answered all the same.
+            _log.exception("publishing a commit")
         for (_, result), outcome in zip(batch, done.outcomes, strict=True):
             result.set(outcome)
 
@@ -197,6 +207,7 @@ class Desk:
     def _keep_up(self) -> None:
         """Once a tick: let parked readers count as readers, then upkeep."""
         ticks = 0
+        shrinking = False
         while not self._stopping:
             for id in self.bells.ids():
                 stream = self.known.by_id(id)
@@ -204,8 +215,9 @@ class Desk:
                     self.touch(stream)
             more = self._tick()
             ticks += 1
-            if not more and ticks % SHRINK_EVERY == 0:
-                more = self._shrink()
+            if not more and (shrinking or ticks % SHRINK_EVERY == 0):
+                # A step per tick until nothing is left: writers go first.
+                shrinking = self._shrink()
             gevent.sleep(0 if more else self.options.tick)
 
     def _tick(self) -> bool:
@@ -213,6 +225,11 @@ class Desk:
             return self.submit(Tick()) is True
         except Refused:
             # The disk refuses; writers are told so, upkeep tries again later.
+            return False
+        except Exception:
+            # A mistake of ours, perhaps another command's in the same batch.
+            # Without upkeep no lease and no stream would ever end.
+            _log.exception("upkeep")
             return False
 
     def _shrink(self) -> bool:
