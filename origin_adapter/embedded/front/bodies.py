@@ -42,6 +42,8 @@ class Bodies:
                 raise _too_large(limit)
             self._take(req, len(piece))
             pieces.append(piece)
+            if limit - left == announced:
+                break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def release(self, req: falcon.Request) -> None:
