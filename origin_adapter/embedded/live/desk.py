@@ -8,10 +8,12 @@ readers look, and the bells ring.
 """
 
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import NoReturn, TypeVar
 
 import gevent
 from gevent.event import AsyncResult, Event
@@ -25,6 +27,7 @@ from origin_adapter.embedded.keep.keep import (
     Keep,
     Outcome,
     Tick,
+    disk_refusal,
     look_up,
 )
 from origin_adapter.embedded.live.bells import Bells
@@ -155,8 +158,9 @@ class Desk:
         with self._slots:
             db = self._free.pop()
             try:
-                result: T = self._readers.apply(act, (db, *args))
-                return result
+                return _apply(self._readers, act, db, *args)
+            except sqlite3.Error as error:
+                raise disk_refusal(error) from error
             finally:
                 self._free.append(db)
 
@@ -171,9 +175,7 @@ class Desk:
     def _commit(self, batch: "list[tuple[Command, AsyncResult[Outcome]]]") -> None:
         commands = [command for command, _ in batch]
         try:
-            done: Committed = self._writer.apply(
-                self.keep.commit, (commands, time.time())
-            )
+            done = _apply(self._writer, self.keep.commit, commands, time.time())
         except Refused as refusal:
             for _, result in batch:
                 result.set(refusal)
@@ -234,7 +236,28 @@ class Desk:
 
     def _shrink(self) -> bool:
         try:
-            more: bool = self._writer.apply(self.keep.shrink)
+            return _apply(self._writer, self.keep.shrink)
         except Refused:
             return False
-        return more
+
+
+def _apply(pool: ThreadPool, act: Callable[..., T], *args: object) -> T:
+    """``act`` on a thread of the pool; returns and raises what it does.
+
+    An exception that crossed the pool by itself would be printed there, each
+    time: a refusal is an answer and not worth a traceback.
+    """
+    done: Callable[[], T] = pool.apply(_caught, (act, *args))
+    return done()
+
+
+def _caught(act: Callable[..., T], *args: object) -> Callable[[], T]:
+    try:
+        result = act(*args)
+    except Exception as error:
+        return partial(_raise, error)
+    return lambda: result
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

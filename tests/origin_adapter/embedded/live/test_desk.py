@@ -1,5 +1,6 @@
 """The desk under bad luck: what happens exactly between two steps of a reader."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -137,6 +138,33 @@ def test_a_full_disk_is_told_to_every_writer_of_the_batch(desk: Desk) -> None:
     desk.keep.db.execute("PRAGMA max_page_count = 1000000")
     post(desk, b"!")
     assert desk.living(S).tail == 5
+
+
+def test_refusals_of_the_disk_are_answers_and_leave_no_trace(
+    desk: Desk, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads, too: 503 with its word, and nothing that floods a log."""
+    desk.submit(Create(S, TEXT))
+    post(desk, b"hello")
+    stream = desk.living(S)
+    forget(desk)
+
+    with pytest.raises(Refused) as inside:
+        desk.page(stream, 2)
+
+    def broken(*args: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("origin_adapter.embedded.keep.pages.page", broken)
+    with pytest.raises(Refused) as failed:
+        desk.page(stream, 0)
+    monkeypatch.setattr(desk.keep.subscribers, "grew", broken)
+    with pytest.raises(Refused) as unwritten:
+        post(desk, b"!")
+
+    whys = [refused.value.why for refused in (inside, failed, unwritten)]
+    assert whys == [Why.BAD_OFFSET, Why.DISK_FAILED, Why.DISK_FAILED]
+    assert capfd.readouterr().err == ""
 
 
 def test_a_mistake_in_its_batch_does_not_end_upkeep(
