@@ -11,6 +11,7 @@ from typing import Any
 import falcon
 
 from origin_adapter.embedded.front import answers, requests
+from origin_adapter.embedded.front.bodies import Bodies
 from origin_adapter.embedded.front.control import Control, denied
 from origin_adapter.embedded.front.reads import Reads
 from origin_adapter.embedded.front.writes import Writes
@@ -27,11 +28,11 @@ METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 class Streams:
     """Everything below the root that is not reserved."""
 
-    def __init__(self, desk: Desk, control: Control) -> None:
+    def __init__(self, desk: Desk, keys: Keys, bodies: Bodies) -> None:
         self.options = desk.options
         self.reads = Reads(desk)
-        self.writes = Writes(desk)
-        self.control = control
+        self.writes = Writes(desk, bodies)
+        self.control = Control(desk, keys, bodies)
 
     def __call__(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
         path = req.env["PATH_INFO"]
@@ -67,8 +68,9 @@ class Streams:
 class Common:
     """What every answer carries, and the rate limit before every request."""
 
-    def __init__(self, rates: Rates | None) -> None:
+    def __init__(self, rates: Rates | None, bodies: Bodies) -> None:
         self.rates = rates
+        self.bodies = bodies
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         if self.rates is None:
@@ -82,16 +84,18 @@ class Common:
         self, req: falcon.Request, resp: falcon.Response, resource: Any, ok: bool
     ) -> None:
         answers.fields(resp, answers.COMMON)
+        self.bodies.release(req)
 
 
 def create_app(desk: Desk, keys: Keys) -> falcon.App[Any, Any]:
     """The origin as a WSGI application over one desk."""
     options = desk.options
     rates = None if options.rate is None else Rates(options.rate, options.burst)
-    app = falcon.App(middleware=[Common(rates)])
+    bodies = Bodies(options.max_bodies, options.body_timeout)
+    app = falcon.App(middleware=[Common(rates, bodies)])
     app.add_error_handler(Refused, _refused)
     app.add_error_handler(Denied, denied)
-    app.add_sink(Streams(desk, Control(desk, keys)), prefix="/")
+    app.add_sink(Streams(desk, keys, bodies), prefix="/")
     return app
 
 

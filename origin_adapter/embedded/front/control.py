@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 import falcon
 
-from origin_adapter.embedded.front import answers, bodies
+from origin_adapter.embedded.front import answers
+from origin_adapter.embedded.front.bodies import Bodies
 from origin_adapter.embedded.front.writes import base_url
 from origin_adapter.embedded.live.desk import Desk
 from origin_adapter.embedded.live.signing import Keys
@@ -29,8 +30,9 @@ Json = dict[str, Any]
 class Control:
     """Answers everything below the reserved segment."""
 
-    def __init__(self, desk: Desk, keys: Keys) -> None:
+    def __init__(self, desk: Desk, keys: Keys, bodies: Bodies) -> None:
         self.desk = desk
+        self.bodies = bodies
         self.keys = keys
         self.options = desk.options
 
@@ -135,7 +137,7 @@ class Control:
         return outcome
 
     def _body(self, req: falcon.Request) -> Json:
-        return control.parse(bodies.read(req, MAX_BODY, self.options.body_timeout))
+        return control.parse(self.bodies.read(req, MAX_BODY))
 
 
 def denied(

@@ -6,7 +6,7 @@ nothing for a master to manage. Its parser is replaced by ``front.heads``; its
 connection loop, chunked bodies and responses stay.
 
 Every wait for a client is bounded: for a request to begin, for its head, for
-what nobody reads of its body, and for each piece of an answer to be taken. A
+what nobody reads of its body, and for some of an answer to be taken. A
 server that stops finishes what was begun and keeps no idle connection.
 """
 
@@ -37,13 +37,12 @@ DISCARD_TIMEOUT = 5.0
 REFUSE_TIMEOUT = 1.0
 MAX_LINE = 16384
 MAX_DISCARD = 1024 * 1024
-PIECE = 65536
-"""Bytes of an answer that a client takes within the send time-out."""
+SMALL = 65536
+"""Bytes of an answer that are copied to go out with its head."""
 
 
-_SENDALL = vars(WSGIHandler)["_sendall"]
 _WRITE_WITH_HEADERS = vars(WSGIHandler)["_write_with_headers"]
-# Seams of pywsgi that its stubs do not know. Tests hold them.
+# A seam of pywsgi that its stubs do not know. Tests hold it.
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -64,6 +63,9 @@ class Body(Input):
 
     def _discard(self) -> None:
         """Called after every response; ``abandoned``: the rest is still coming."""
+        if not self.chunked_input and self.position >= (self.content_length or 0):
+            self.abandoned = False
+            return
         self.abandoned = True
         left = MAX_DISCARD
         with gevent.Timeout(DISCARD_TIMEOUT, TooSlow()):
@@ -198,7 +200,7 @@ class Handler(WSGIHandler):
 
     def _write_with_headers(self, data: bytes) -> None:
         """Head and first piece in one packet, unless the piece is large anyway."""
-        if len(data) > PIECE:
+        if len(data) > SMALL:
             _WRITE_WITH_HEADERS(self, data)
             return
         self._corked = whole = bytearray()
@@ -212,10 +214,13 @@ class Handler(WSGIHandler):
         if self._corked is not None:
             self._corked += data
             return
+        sent, whole = 0, memoryview(data)
         self.socket.settimeout(self.server.send_timeout)
         try:
-            for start in range(0, len(data), PIECE):
-                _SENDALL(self, memoryview(data)[start : start + PIECE])
+            # Not sendall: its time-out is for all of it, however large.
+            while sent < len(data):
+                sent += self.socket.send(whole[sent:])
+            self.response_length += sent
         except TimeoutError:
             raise TooSlow from None
         finally:
@@ -226,7 +231,7 @@ class Server(WSGIServer):
     """Listens on a TCP or a Unix socket.
 
     ``idle`` are the connections between two requests; ``max_connections`` how
-    many there may be, ``send_timeout`` seconds in which a piece must be taken.
+    many there may be, ``send_timeout`` seconds in which some bytes must be taken.
     """
 
     handler_class = Handler

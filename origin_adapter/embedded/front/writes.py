@@ -9,7 +9,8 @@ import falcon
 import gevent
 
 from edge.protocol import names
-from origin_adapter.embedded.front import answers, bodies, requests
+from origin_adapter.embedded.front import answers, requests
+from origin_adapter.embedded.front.bodies import Bodies
 from origin_adapter.embedded.live.desk import Desk
 from origin_adapter.embedded.rules import catalogue, messages, positions
 from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
@@ -27,8 +28,9 @@ from origin_adapter.embedded.rules.values import (
 class Writes:
     """Makes commands of requests, and answers of outcomes."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, bodies: Bodies) -> None:
         self.desk = desk
+        self.bodies = bodies
         self.options = desk.options
 
     def put(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
@@ -68,7 +70,7 @@ class Writes:
         resp.set_header("Cache-Control", answers.NO_STORE)
 
     def _body(self, req: falcon.Request) -> bytes:
-        return bodies.read(req, self.options.max_body, self.options.body_timeout)
+        return self.bodies.read(req, self.options.max_body)
 
     def _batch(self, path: str, body: bytes, kind: str | None) -> Batch | None:
         try:

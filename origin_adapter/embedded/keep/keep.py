@@ -104,7 +104,7 @@ class Keep:
                 case Append():
                     return acts.append(unit, command, self.subscribers.grew)
                 case Create():
-                    return acts.create(unit, command, self.subscribers.grew)
+                    return self._create(unit, command)
                 case Delete():
                     return acts.delete(unit, command)
                 case Tick():
@@ -113,6 +113,12 @@ class Keep:
                     return self._order(unit, command)
         except (Refused, Denied) as refusal:
             return refusal
+
+    def _create(self, unit: Unit, ask: Create) -> Created:
+        done = acts.create(unit, ask, self.subscribers.grew)
+        if done.new:
+            self.subscribers.created(unit, done.stream)
+        return done
 
     def _order(self, unit: Unit, order: orders.Order) -> Outcome:
         subs = self.subscribers

@@ -114,9 +114,16 @@ def find(db: sqlite3.Connection, id: str, path: str) -> Link | None:
     return None if row is None else Link(path, bool(row[0]), bool(row[1]), row[2])
 
 
+def without(snapshot: str, path: str) -> str:
+    """A wake's snapshot without one of its streams."""
+    if json.dumps(path) not in snapshot:
+        return snapshot
+    return json.dumps([said for said in json.loads(snapshot) if said["path"] != path])
+
+
 def set_acked(db: sqlite3.Connection, id: str, path: str, acked: int) -> None:
     db.execute(
-        "UPDATE link SET acked = ? WHERE subscription = ? AND path = ?",
+        "UPDATE link SET acked = max(acked, ?) WHERE subscription = ? AND path = ?",
         (acked, id, path),
     )
 

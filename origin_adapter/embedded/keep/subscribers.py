@@ -9,6 +9,7 @@ writer's thread only. After a rollback, ``reload`` takes the rows as the truth.
 import json
 import secrets
 import sqlite3
+from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +39,8 @@ class Subscribers:
         self.db = db
         self.root = root
         self.due: list[orders.Delivery] = []
+        self._grown: deque[Stream] = deque()
+        self._waking = False
         self.reload()
 
     def reload(self) -> None:
@@ -54,9 +57,39 @@ class Subscribers:
     # --- What streams do.
 
     def grew(self, unit: Unit, stream: Stream) -> None:
-        """A stream got new bytes: link it, and wake who is idle."""
+        """A stream got new bytes: link it, and wake who is idle.
+
+        A wake may write to a stream that others follow; those take their turn
+        after it, so a long chain of wake streams is no deep stack.
+        """
+        if not self._all:
+            return
+        self._grown.append(stream)
+        if self._waking:
+            return
+        self._waking = True
+        try:
+            while self._grown:
+                self._wake_followers(unit, self._grown.popleft())
+        finally:
+            self._waking = False
+            self._grown.clear()
+
+    def created(self, unit: Unit, stream: Stream) -> None:
+        """A stream was made: whose wakes go there can be woken from now on."""
         path = self._relative(stream.path)
-        if not self._all or path is None:
+        for sub in list(self._all.values()):
+            if sub.config.wake_stream == path and sub.phase is Phase.IDLE:
+                self._wake_if_pending(unit, sub, None)
+
+    def awaits(self, id: str, wake_id: str) -> bool:
+        """Whether a wake is still the current one. The event loop may ask, too."""
+        sub = self._all.get(id)
+        return sub is not None and sub.wake_id == wake_id
+
+    def _wake_followers(self, unit: Unit, stream: Stream) -> None:
+        path = self._relative(stream.path)
+        if path is None:
             return
         for id in self._who_follows(path):
             sub = self._all[id]
@@ -72,6 +105,7 @@ class Subscribers:
         if self._all and path is not None:
             links.forget_stream(self.db, path)
             self._forget_memo()
+            self._forget_snapshots(path)
 
     def leases(self, unit: Unit) -> None:
         """Give up the wakes whose lease ran out."""
@@ -123,6 +157,9 @@ class Subscribers:
         self._expect(sub, Kind.PULL_WAKE)
         stands = self._stands(unit, sub)
         if sub.phase is not Phase.HELD and not any(s.pending for s in stands):
+            if sub.phase is Phase.WOKEN:
+                # Deleted or unlinked since; the next append must wake anew.
+                self._put(subscriptions.finish(sub, Event.LAPSE))
             raise Denied(409, "NO_PENDING_WORK", "nothing to do")
         if sub.phase is Phase.IDLE:
             sub = self._wake(unit, sub, next(s.path for s in stands if s.pending))
@@ -187,6 +224,9 @@ class Subscribers:
     def _wake_if_pending(
         self, unit: Unit, sub: Subscription, because: str | None
     ) -> bool:
+        if sub.config.kind is Kind.PULL_WAKE and self._wake_stream(unit, sub) is None:
+            # Nobody would hear of it. It can be claimed all the same.
+            return False
         pending = [s.path for s in self._stands(unit, sub) if s.pending]
         if not pending:
             return False
@@ -207,10 +247,9 @@ class Subscribers:
         return sub
 
     def _write_wake(self, unit: Unit, sub: Subscription, because: str) -> None:
-        """Append the wake event. Without an open wake stream nobody hears of it,
-        but the wake can be claimed all the same."""
-        stream = unit.current(f"{self.root}{sub.config.wake_stream}")
-        if stream is None or stream.soft_deleted or stream.closed:
+        """Append the wake event, if there is a stream for it."""
+        stream = self._wake_stream(unit, sub)
+        if stream is None:
             return
         event = {
             "type": "wake",
@@ -224,6 +263,19 @@ class Subscribers:
         unit.put(stream)
         unit.append_row(stream, body)
         self.grew(unit, stream)
+
+    def _wake_stream(self, unit: Unit, sub: Subscription) -> Stream | None:
+        stream = unit.current(f"{self.root}{sub.config.wake_stream}")
+        open_ = stream is not None and not (stream.soft_deleted or stream.closed)
+        return stream if open_ else None
+
+    def _forget_snapshots(self, path: str) -> None:
+        """What a wake showed of a stream says nothing of the next one there."""
+        for sub in list(self._all.values()):
+            if sub.snapshot is not None:
+                left = links.without(sub.snapshot, path)
+                if left != sub.snapshot:
+                    self._put(replace(sub, snapshot=left))
 
     def _ack_snapshot(self, sub: Subscription) -> None:
         for said in json.loads(sub.snapshot or "[]"):

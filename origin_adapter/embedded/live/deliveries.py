@@ -50,11 +50,12 @@ class Deliveries:
     def _deliver(self, delivery: orders.Delivery) -> None:
         gevent.sleep(max(0.0, delivery.due - time.time()))
         with self._slots:
+            if not self.desk.awaits(delivery):
+                self._forget_me(delivery)
+                return
             taken, done = self._attempt(delivery)
         # From here on a newer order must not end this greenlet unheard.
-        mine = self._under_way.get(delivery.id) is gevent.getcurrent()
-        if mine:
-            del self._under_way[delivery.id]
+        self._forget_me(delivery)
         chance = random.random()
         told = orders.Delivered(delivery.id, delivery.wake_id, taken, done, chance)
         try:
@@ -62,6 +63,10 @@ class Deliveries:
         except Refused as refusal:
             # The disk refuses: the lease will end this wake and begin another.
             _log.warning("webhook of %s: %s", delivery.id, refusal.why.value)
+
+    def _forget_me(self, delivery: orders.Delivery) -> None:
+        if self._under_way.get(delivery.id) is gevent.getcurrent():
+            del self._under_way[delivery.id]
 
     def _attempt(self, delivery: orders.Delivery) -> tuple[bool, bool]:
         """One POST: whether the target took it, and said that it is done."""

@@ -7,10 +7,13 @@ After a commit, and before anybody is answered, the freshest rows are put where
 readers look, and the bells ring.
 """
 
+import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import NoReturn, TypeVar
 
 import gevent
 from gevent.event import AsyncResult, Event
@@ -24,6 +27,7 @@ from origin_adapter.embedded.keep.keep import (
     Keep,
     Outcome,
     Tick,
+    disk_refusal,
     look_up,
 )
 from origin_adapter.embedded.live.bells import Bells
@@ -39,6 +43,7 @@ READERS = 4
 SHRINK_EVERY = 40
 """Ticks between two looks at the file's free pages."""
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 Deliver = Callable[[orders.Delivery], None]
 
@@ -109,6 +114,10 @@ class Desk:
                 stream = self.same(stream)
         raise Refused(503, Why.DISK_FAILED, "stored bytes are missing")
 
+    def awaits(self, delivery: orders.Delivery) -> bool:
+        """Whether a webhook is still to be sent: its wake is not over."""
+        return self.keep.subscribers.awaits(delivery.id, delivery.wake_id)
+
     def touch(self, stream: Stream) -> None:
         """The stream was read: its TTL starts again."""
         self.known.touch(stream, time.time())
@@ -149,8 +158,9 @@ class Desk:
         with self._slots:
             db = self._free.pop()
             try:
-                result: T = self._readers.apply(act, (db, *args))
-                return result
+                return _apply(self._readers, act, db, *args)
+            except sqlite3.Error as error:
+                raise disk_refusal(error) from error
             finally:
                 self._free.append(db)
 
@@ -165,9 +175,7 @@ class Desk:
     def _commit(self, batch: "list[tuple[Command, AsyncResult[Outcome]]]") -> None:
         commands = [command for command, _ in batch]
         try:
-            done: Committed = self._writer.apply(
-                self.keep.commit, (commands, time.time())
-            )
+            done = _apply(self._writer, self.keep.commit, commands, time.time())
         except Refused as refusal:
             for _, result in batch:
                 result.set(refusal)
@@ -178,7 +186,11 @@ class Desk:
             for _, result in batch:
                 result.set_exception(error)
             return
-        self._publish(done)
+        try:
+            self._publish(done)
+        except Exception:
+            # As above; it is on disk, so whoever asked is answered all the same.
+            _log.exception("publishing a commit")
         for (_, result), outcome in zip(batch, done.outcomes, strict=True):
             result.set(outcome)
 
@@ -197,6 +209,7 @@ class Desk:
     def _keep_up(self) -> None:
         """Once a tick: let parked readers count as readers, then upkeep."""
         ticks = 0
+        shrinking = False
         while not self._stopping:
             for id in self.bells.ids():
                 stream = self.known.by_id(id)
@@ -204,8 +217,9 @@ class Desk:
                     self.touch(stream)
             more = self._tick()
             ticks += 1
-            if not more and ticks % SHRINK_EVERY == 0:
-                more = self._shrink()
+            if not more and (shrinking or ticks % SHRINK_EVERY == 0):
+                # A step per tick until nothing is left: writers go first.
+                shrinking = self._shrink()
             gevent.sleep(0 if more else self.options.tick)
 
     def _tick(self) -> bool:
@@ -214,10 +228,36 @@ class Desk:
         except Refused:
             # The disk refuses; writers are told so, upkeep tries again later.
             return False
+        except Exception:
+            # A mistake of ours, perhaps another command's in the same batch.
+            # Without upkeep no lease and no stream would ever end.
+            _log.exception("upkeep")
+            return False
 
     def _shrink(self) -> bool:
         try:
-            more: bool = self._writer.apply(self.keep.shrink)
+            return _apply(self._writer, self.keep.shrink)
         except Refused:
             return False
-        return more
+
+
+def _apply(pool: ThreadPool, act: Callable[..., T], *args: object) -> T:
+    """``act`` on a thread of the pool; returns and raises what it does.
+
+    An exception that crossed the pool by itself would be printed there, each
+    time: a refusal is an answer and not worth a traceback.
+    """
+    done: Callable[[], T] = pool.apply(_caught, (act, *args))
+    return done()
+
+
+def _caught(act: Callable[..., T], *args: object) -> Callable[[], T]:
+    try:
+        result = act(*args)
+    except Exception as error:
+        return partial(_raise, error)
+    return lambda: result
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

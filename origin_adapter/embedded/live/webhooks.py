@@ -8,6 +8,7 @@ whole exchange has one time-out.
 
 import http.client
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 
 import gevent
@@ -17,6 +18,7 @@ from gevent import ssl as gevent_ssl
 from origin_adapter.embedded.rules import targets
 
 TIMEOUT = 30.0
+DIAL_TIMEOUT = 5.0
 MAX_ANSWER = 65536
 
 
@@ -58,24 +60,34 @@ def _exchange(target: targets.Target, body: bytes, headers: dict[str, str]) -> R
 
 
 def _connect(target: targets.Target) -> socket.socket:
-    address = _address(target)
-    sock = socket.create_connection((address, target.port))
+    sock = _dial(_addresses(target), target.port)
     if not target.secure:
         return sock
     context = gevent_ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
     try:
         return context.wrap_socket(sock, server_hostname=target.host)
-    except OSError:
+    except BaseException:
+        # The time-out of the whole exchange among them.
         sock.close()
         raise
 
 
-def _address(target: targets.Target) -> str:
-    """The first address of the host; every one of them must be allowed."""
+def _dial(addresses: list[str], port: int) -> socket.socket:
+    """A connection to the first address that takes one; raises OSError."""
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            sock = socket.create_connection((address, port), DIAL_TIMEOUT)
+            sock.settimeout(None)
+            return sock
+    return socket.create_connection((addresses[-1], port))
+
+
+def _addresses(target: targets.Target) -> list[str]:
+    """The addresses of the host; every one of them must be allowed."""
     found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses:
         raise targets.BadTarget("the host has no address")
     for address in addresses:
         targets.check_address(address, target.local)
-    return addresses[0]
+    return addresses

@@ -37,6 +37,7 @@ class Why(enum.Enum):
     BODY_TIMEOUT = "body-timeout"
     BODY_TOO_LARGE = "body-too-large"
     RATE = "rate"
+    BUSY = "busy"
 
     EXISTS = "exists"
     BLOCKED = "blocked"

@@ -61,6 +61,7 @@ class Event(enum.Enum):
     DONE = "done"
     RELEASE = "release"
     LEASE_OVER = "lease-over"
+    LAPSE = "lapse"
 
 
 _WEBHOOK: dict[tuple[Phase, Event], Phase] = {
@@ -72,6 +73,7 @@ _WEBHOOK: dict[tuple[Phase, Event], Phase] = {
 _PULL_WAKE: dict[tuple[Phase, Event], Phase] = {
     (Phase.IDLE, Event.WAKE): Phase.WOKEN,
     (Phase.WOKEN, Event.CLAIM): Phase.HELD,
+    (Phase.WOKEN, Event.LAPSE): Phase.IDLE,
     (Phase.HELD, Event.HEARTBEAT): Phase.HELD,
     (Phase.HELD, Event.DONE): Phase.IDLE,
     (Phase.HELD, Event.RELEASE): Phase.IDLE,
@@ -193,7 +195,7 @@ def heartbeat(sub: Subscription, now: float) -> Subscription:
 
 
 def finish(sub: Subscription, event: Event) -> Subscription:
-    """The wake is over: done, released, or its lease ran out."""
+    """The wake is over: done, released, its lease ran out, or nothing is left."""
     _move(sub, event)
     return replace(
         sub,

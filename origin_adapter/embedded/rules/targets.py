@@ -70,6 +70,7 @@ def _check_host(host: str) -> None:
         return
     except ValueError:
         pass
+    host = host.removesuffix(".")
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         raise BadTarget("webhook URLs must not name local hosts")
     if _LABELS.fullmatch(host) is None or host.rsplit(".")[-1].isdigit():
@@ -83,6 +84,8 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             return _is_public(inner)
         if address in _NAT64:
             return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if address not in _UNICAST:
+            return False
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
@@ -95,4 +98,5 @@ def _is_dev_host(host: str) -> bool:
         return False
 
 
+_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")

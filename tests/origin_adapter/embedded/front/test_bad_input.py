@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import gevent
 import pytest
 
 from origin_adapter.embedded.serve import Serving
@@ -87,6 +88,28 @@ def test_a_body_that_is_too_large_is_refused_unread(
         reply = writer.reply()
         assert (reply.status, reply.reason) == (413, "body-too-large")
     assert content(connect(origin)) == b""
+
+
+def test_bodies_share_a_bound(start: Callable[..., Serving], connect: Connect) -> None:
+    """503 with Retry-After when it is full; room again when one is answered."""
+    origin = start(max_bodies=200_000)
+    make(connect(origin))
+    slow, other, chunked = (connect(origin) for _ in range(3))
+    slow.send(raw(b"x" * 140_000, "Content-Length: 150000"))
+    gevent.sleep(0.05)
+    refused = [other.ask("POST", S, b"y" * 100_000, content_type="text/plain")]
+    chunked.send(raw(b"222E0\r\n" + b"z" * 140_000, "Transfer-Encoding: chunked"))
+    refused.append(chunked.reply())
+    for reply in refused:
+        assert (reply.status, reply.reason) == (503, "busy")
+        assert int(reply.headers["retry-after"]) > 0
+    assert other.at_end()
+
+    slow.send(b"x" * 10_000)
+    assert slow.reply().status == 204
+    last = connect(origin)
+    assert last.ask("POST", S, b"y" * 200_000, content_type="text/plain").status == 204
+    assert content(last) == b"x" * 150_000 + b"y" * 200_000
 
 
 @pytest.mark.parametrize(

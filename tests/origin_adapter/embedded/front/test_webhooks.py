@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gevent.pywsgi import WSGIServer
 from gevent.queue import Queue
 
+from origin_adapter.embedded.live.deliveries import Deliveries
 from origin_adapter.embedded.serve import Serving
 from tests.origin_adapter.embedded.wire import Reply, Wire
 
@@ -21,6 +22,8 @@ Connect = Callable[[Serving], Wire]
 
 class Receiver:
     """Takes webhooks, and answers with what the test put into ``answers``."""
+
+    deliveries: Deliveries
 
     def __init__(self) -> None:
         self.got: Queue[tuple[dict[str, Any], bytes, str]] = Queue()
@@ -49,8 +52,10 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def origin(start: Start) -> Serving:
-    return start(local_webhooks=True, tick=0.02)
+def origin(start: Start, receiver: Receiver) -> Serving:
+    serving = start(local_webhooks=True, tick=0.02)
+    receiver.deliveries = serving.deliveries
+    return serving
 
 
 def subscribe(wire: Wire, receiver: Receiver, **more: object) -> Reply:
@@ -193,6 +198,30 @@ def test_a_deleted_subscription_hears_nothing(wire: Wire, receiver: Receiver) ->
         "SUBSCRIPTION_NOT_FOUND",
     )
     assert wire.ask("GET", SUB).status == 404
+
+
+@pytest.mark.parametrize("end", ["deleted", "done"])
+def test_a_wake_that_is_over_is_not_sent_again(
+    wire: Wire, receiver: Receiver, end: str
+) -> None:
+    """A retry was due when the subscription went, or its handler called back."""
+    receiver.answers = [("500 Oops", b"")]
+    subscribe(wire, receiver)
+    work(wire)
+    wake = receiver.next()
+    until(lambda: wire.ask("GET", SUB).json["status"] == "failed")
+
+    if end == "deleted":
+        wire.ask("DELETE", SUB)
+    else:
+        tail = wake["streams"][0]["tail_offset"]
+        ack = {"stream": "jobs/1", "offset": tail}
+        assert callback(wire, wake, acks=[ack]).status == 200
+
+    with gevent.Timeout(10):
+        while receiver.deliveries._under_way:
+            gevent.sleep(0.01)
+    assert receiver.got.empty()
 
 
 @pytest.mark.parametrize("token", ["", "Bearer", "Bearer x.y.z", "Basic abc"])

@@ -1,10 +1,12 @@
 """The desk under bad luck: what happens exactly between two steps of a reader."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from origin_adapter.embedded.keep.keep import look_up
 from origin_adapter.embedded.live.desk import Desk
@@ -15,6 +17,7 @@ from origin_adapter.embedded.rules.values import (
     Batch,
     Create,
     Delete,
+    Lifetime,
     Stream,
 )
 
@@ -135,6 +138,69 @@ def test_a_full_disk_is_told_to_every_writer_of_the_batch(desk: Desk) -> None:
     desk.keep.db.execute("PRAGMA max_page_count = 1000000")
     post(desk, b"!")
     assert desk.living(S).tail == 5
+
+
+def test_refusals_of_the_disk_are_answers_and_leave_no_trace(
+    desk: Desk, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads, too: 503 with its word, and nothing that floods a log."""
+    desk.submit(Create(S, TEXT))
+    post(desk, b"hello")
+    stream = desk.living(S)
+    forget(desk)
+
+    with pytest.raises(Refused) as inside:
+        desk.page(stream, 2)
+
+    def broken(*args: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("origin_adapter.embedded.keep.pages.page", broken)
+    with pytest.raises(Refused) as failed:
+        desk.page(stream, 0)
+    monkeypatch.setattr(desk.keep.subscribers, "grew", broken)
+    with pytest.raises(Refused) as unwritten:
+        post(desk, b"!")
+
+    whys = [refused.value.why for refused in (inside, failed, unwritten)]
+    assert whys == [Why.BAD_OFFSET, Why.DISK_FAILED, Why.DISK_FAILED]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_mistake_in_its_batch_does_not_end_upkeep(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leases and lifetimes go on to end afterwards."""
+    failed = Event()
+
+    def broken(*args: object) -> bool:
+        failed.set()
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("origin_adapter.embedded.keep.upkeep.expire", broken)
+        assert failed.wait(10)
+
+    desk.submit(Create(S, TEXT, Lifetime(ttl=0)))
+    with gevent.Timeout(10):
+        while look_up(desk.keep.db, S) is not None:
+            gevent.sleep(0.01)
+
+
+def test_a_mistake_in_publishing_leaves_nobody_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes are on disk: their writer is told so, and so is the next one."""
+    desk.submit(Create(S, TEXT))
+
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched, gevent.Timeout(10):
+        patched.setattr(desk.recent, "add", broken)
+        post(desk, b"x")
+        post(desk, b"y")
+    assert desk.living(S).tail == 2
 
 
 def test_a_mistake_of_ours_ends_one_batch_and_not_the_writer(
