@@ -91,14 +91,19 @@ def test_a_folder_that_is_not_there_is_no_place_for_a_copy(tmp_path: Path) -> No
 
 
 def test_term_answers_who_waits_and_exits_with_0() -> None:
+    """The poll was sent first, so it is parked once the other is answered."""
     with embedded_origin(long_poll_ms=30_000) as origin:
         end = fill(origin)
-        with Talk(f"{origin.url}{STREAM}?offset={end}&live=sse") as following:
-            following.until(b"streamNextOffset") if following.head() else None
-            with Talk(f"{origin.url}{STREAM}?offset={end}&live=long-poll") as poll:
-                origin.process.handle.terminate()
-                status, fields, _ = poll.answer()
-            assert (status, fields["stream-next-offset"]) == (204, end)
+        at_end = f"{origin.url}{STREAM}?offset={end}"
+        with (
+            Talk(f"{at_end}&live=long-poll") as poll,
+            Talk(f"{at_end}&live=sse") as following,
+        ):
+            assert following.head()[0] == 200
+            following.until(b"streamNextOffset")
+            origin.process.handle.terminate()
+            status, fields, _ = poll.answer()
+        assert (status, fields["stream-next-offset"]) == (204, end)
         assert origin.process.ended(WITHIN)
         assert origin.process.handle.returncode == 0
 
