@@ -10,6 +10,7 @@ import http.client
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 
 import gevent
 from gevent import socket
@@ -50,6 +51,8 @@ def _exchange(target: targets.Target, body: bytes, headers: dict[str, str]) -> R
     # The connection speaks over a socket it did not open; it never redials.
     link = http.client.HTTPConnection(target.host, target.port)
     link.sock = sock
+    # A port that goes without saying is not said in Host.
+    link.default_port = 443 if target.secure else 80
     try:
         link.request("POST", target.path, body, {**headers, "Connection": "close"})
         answer = link.getresponse()
@@ -63,13 +66,27 @@ def _connect(target: targets.Target) -> socket.socket:
     sock = _dial(_addresses(target), target.port)
     if not target.secure:
         return sock
-    context = gevent_ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    # Shaken separately, so that there is something to close when it fails.
+    secured = _trust().wrap_socket(
+        sock, server_hostname=target.host, do_handshake_on_connect=False
+    )
     try:
-        return context.wrap_socket(sock, server_hostname=target.host)
+        secured.do_handshake()
     except BaseException:
         # The time-out of the whole exchange among them.
-        sock.close()
+        secured.close()
         raise
+    return secured
+
+
+@cache
+def _trust() -> gevent_ssl.SSLContext:
+    """The system's certificates: read once, for it takes tens of milliseconds."""
+    # Not create_default_context: that makes the standard library's, whose sockets
+    # would stop the event loop until the target has answered.
+    context = gevent_ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    return context
 
 
 def _dial(addresses: list[str], port: int) -> socket.socket:

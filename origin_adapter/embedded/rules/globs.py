@@ -19,6 +19,8 @@ def matches(pattern: str, path: str) -> bool:
     reached = [True] + [False] * len(segments)
     for want in _segments(pattern):
         reached = _step(want, segments, reached)
+        if True not in reached:
+            return False
     return reached[-1]
 
 
