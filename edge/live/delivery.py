@@ -54,10 +54,13 @@ class Delivery:
 
     # Whole answers
 
-    def serve(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
+    def serve(
+        self, reader: Reader, serve: Serve, body: bytes | None = None
+    ) -> tuple[Answer, Stamp] | None:
         """Answer a catch-up or long-poll read, and be done with it.
 
-        ``body`` is given when the range is not in the log (L1).
+        ``body`` is given when the range is not in the log (L1). What was given is
+        returned, unless a better coded one is on its way (L19).
         """
         prepared = self._prepare(reader, serve, body)
         answer, read = prepared.answer, reader.read
@@ -65,7 +68,22 @@ class Delivery:
         asked = read.if_none_match
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             answer = prepared.not_modified()
-        self._finish(reader, answer, self._stamp(reader, serve, prepared))
+        stamp = self._stamp(reader, serve, prepared)
+        self._finish(reader, answer, stamp)
+        return (answer, stamp) if self._is_best(reader, serve, prepared) else None
+
+    def _is_best(self, reader: Reader, serve: Serve, prepared: Prepared) -> bool:
+        """Whether this reader would be given the same again, as codings go."""
+        taken, stream = reader.read.codings, reader.stream
+        if not taken:
+            return True
+        for name, value in prepared.answer.headers:
+            if name == "Content-Encoding":
+                return value == taken[0]
+        kind = reader.read.key.partition.kind
+        size = len(prepared.answer.body or b"")
+        may = answers.may_code(serve, kind, stream.route)
+        return not (may and codings.worth(stream.log.content_type, size))
 
     def raw(self, reader: Reader, answer: OriginAnswer, reason: Reason | None) -> None:
         """Give the origin's own answer to one who may see it, kept by nobody."""

@@ -25,6 +25,7 @@ from edge.live.options import HubOptions
 from edge.live.polls import Polls
 from edge.live.reader import Reader, State
 from edge.live.relays import Relays
+from edge.live.repeats import Repeats
 from edge.live.stream import Stream
 from edge.live.tables import Streams
 from edge.live.upstream import Upstream
@@ -79,6 +80,8 @@ class Hub:
         upstream = Upstream(origin, counters, options.max_object)
         self.streams = Streams(options, counters)
         self.relays = Relays(upstream, counters, options)
+        self._repeats = Repeats(options, counters, self.streams, self._tail_was_read)
+        self.peek = self._repeats.peek
         self._delivery = Delivery(options, counters, clock, _run_apart)
         self._viewers = Viewers(options, counters, clock, self._delivery, self.advance)
         intake = Intake(
@@ -207,7 +210,9 @@ class Hub:
             return self._serve_sse(reader, serve)
         if serve.up_to_date and reader.read.mode is Mode.CATCH_UP:
             self._tail_was_read(reader.stream)
-        self._delivery.serve(reader, serve)
+        given = self._delivery.serve(reader, serve)
+        if given is not None:
+            self._repeats.keep(reader, serve, *given, self._clock.monotonic())
         return False
 
     def _serve_sse(self, reader: Reader, serve: Serve) -> bool:
