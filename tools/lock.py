@@ -7,9 +7,11 @@ versions may be chosen is said in ``pyproject.toml`` and ``tests/node/package.js
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from tests.support import node
@@ -47,10 +49,13 @@ def lock_python() -> None:
 
 
 def lock_npm(found: node.Node) -> None:
-    node.LOCK.unlink(missing_ok=True)
-    command = [*found.npm, "install", "--package-lock-only"]
-    subprocess.run(command, cwd=node.FOLDER, env=found.environment(), check=True)
-    lock = json.loads(node.LOCK.read_text())
+    """In an empty folder: npm forgets digests of what it finds installed."""
+    with tempfile.TemporaryDirectory(prefix="npm-") as folder:
+        for name in ("package.json", ".npmrc"):
+            shutil.copy(node.FOLDER / name, folder)
+        command = [*found.npm, "install", "--package-lock-only"]
+        subprocess.run(command, cwd=folder, env=found.environment(), check=True)
+        lock = json.loads(Path(folder, node.LOCK.name).read_text())
     node.LOCK.write_text(json.dumps(without_addresses(lock), indent=2) + "\n")
 
 

@@ -17,6 +17,7 @@ import typer
 
 from edge import __version__
 from edge.cli import console
+from edge.cli.streams.app import app as streams
 from edge.settings import CONFIG_VARIABLE, Flag, Settings, SettingsError, load
 from edge.settings.show import as_data, as_text
 
@@ -104,6 +105,9 @@ def version(as_json: Json = False) -> None:
         _print_json(found)
     else:
         typer.echo(", ".join(f"{name} {number}" for name, number in found.items()))
+
+
+app.add_typer(streams)
 
 
 def _show(settings: Settings, as_json: bool) -> None:

@@ -4,10 +4,13 @@ Coloured on a terminal, plain text elsewhere; never wrapped, so that a line can
 be searched and clicked.
 """
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.text import Text
 
-from edge.settings import SettingsError
+if TYPE_CHECKING:  # commands that need no settings do not load them
+    from edge.settings import SettingsError
 
 
 def error(message: str) -> None:
@@ -20,7 +23,7 @@ def note(message: str) -> None:
     _say("ds-edge", "bold", message)
 
 
-def problems(wrong: SettingsError) -> None:
+def problems(wrong: "SettingsError") -> None:
     """Every problem of the settings, one to a line."""
     for problem in wrong.problems:
         error(str(problem))

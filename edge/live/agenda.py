@@ -5,6 +5,8 @@ many readers there are, and one that is done leaves nothing behind. Pure but for
 what it holds; the ticker asks it with its own ``now``.
 """
 
+from collections.abc import Iterator
+
 from edge.live.reader import Reader
 
 GRAIN = 0.25
@@ -22,6 +24,10 @@ class Agenda:
 
     def __len__(self) -> int:
         return sum(len(slot) for slot in self._slots.values())
+
+    def __iter__(self) -> Iterator[Reader]:
+        """Everybody at this moment; the agenda may change meanwhile."""
+        return iter([reader for slot in self._slots.values() for reader in slot])
 
     def set(self, reader: Reader, when: float) -> None:
         """The reader is due at ``when``; what was set before is forgotten."""

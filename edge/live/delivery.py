@@ -35,6 +35,9 @@ V = TypeVar("V")
 
 _Key = tuple[object, ...]
 
+Given = tuple[Answer, Stamp]
+"""What a reader was given, as a whole."""
+
 
 class Delivery:
     """Prepares and hands out; holds what is prepared within its share of memory."""
@@ -56,7 +59,7 @@ class Delivery:
 
     def serve(
         self, reader: Reader, serve: Serve, body: bytes | None = None
-    ) -> tuple[Answer, Stamp] | None:
+    ) -> Given | None:
         """Answer a catch-up or long-poll read, and be done with it.
 
         ``body`` is given when the range is not in the log (L1). What was given is
@@ -134,6 +137,7 @@ class Delivery:
             frames.insert(0, self._event(reader, serve, body))
             self._counters.delivered += 1
         reader.offset = serve.next
+        reader.told = True
         reader.told_up_to_date = serve.up_to_date
         self.write(reader, frames)
 
@@ -151,10 +155,11 @@ class Delivery:
     def _event(self, reader: Reader, serve: Serve, body: bytes | None) -> bytes:
         log = reader.stream.log
         key = (log.incarnation, serve.start, serve.next)
-        event = None if body is not None else self._events.get(key)
+        if body is not None:
+            return sse.data_event(body, sse.encoding_for(log.content_type))
+        event = self._events.get(key)
         if event is None:
-            if body is None:
-                body = answers.body_of(log, serve, self._options.rules.max_page)
+            body = answers.body_of(log, serve, self._options.rules.max_page)
             event = sse.data_event(body, sse.encoding_for(log.content_type))
             _keep(self._events, key, event)
         return event
@@ -201,20 +206,32 @@ class Delivery:
     def _prepare(self, reader: Reader, serve: Serve, body: bytes | None) -> Prepared:
         """The shared answer, made on first use."""
         key, limit = self._key(reader, serve)
+        if body is not None:
+            return self._prepare_own(reader, serve, key, body, limit)
         coded = self._coded(reader, serve, key)
         if coded is not None:
             return coded
-        prepared = None if body is not None else self._prepared.get(key)
+        prepared = self._prepared.get(key)
         if prepared is None:
             log = reader.stream.log
-            if body is None:
-                body = answers.body_of(log, serve, self._options.rules.max_page)
+            body = answers.body_of(log, serve, self._options.rules.max_page)
             prepared = self._make(reader, serve, body, limit)
             _keep(self._prepared, key, prepared)
             if serve.kind is not Kind.CLOSED_RANGE:
                 # L19: a tail is worth coding from its second read on.
                 return prepared
         self._code_later(reader, serve, key, prepared, limit)
+        return prepared
+
+    def _prepare_own(
+        self, reader: Reader, serve: Serve, key: _Key, body: bytes, limit: int | None
+    ) -> Prepared:
+        """One answer for all who waited for these very bytes (L1); not for others."""
+        key = (*key, None)
+        prepared = self._prepared.get(key)
+        if prepared is None or prepared.answer.body is not body:
+            prepared = self._make(reader, serve, body, limit)
+            _keep(self._prepared, key, prepared)
         return prepared
 
     def _key(self, reader: Reader, serve: Serve) -> tuple[_Key, int | None]:

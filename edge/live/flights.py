@@ -33,12 +33,12 @@ Outcome = OriginAnswer | OriginFault | TooLarge
 class Flight:
     """A fetch under way. ``sent`` is None until it goes to the origin."""
 
-    __slots__ = ("after", "leader", "sent", "start", "stream", "waiters")
+    __slots__ = ("after", "greenlet", "sent", "start", "stream", "waiters")
 
-    def __init__(self, stream: Stream, start: str | None, leader: Reader) -> None:
+    def __init__(self, stream: Stream, start: str | None) -> None:
         self.stream = stream
         self.start = start
-        self.leader = leader
+        self.greenlet: gevent.Greenlet[[Flight], None] | None = None
         self.waiters: list[Reader] = []
         self.after: list[Reader] = []
         self.sent: Sent | None = None
@@ -66,57 +66,69 @@ class Flights:
         self._node_id = node_id
         self._most = most
         self._land = land
-        self._greenlets: set[gevent.Greenlet[[Flight], None]] = set()
+        self._all: set[Flight] = set()
+        self._stopped = False
 
     def __len__(self) -> int:
-        return len(self._greenlets)
+        return len(self._all)
 
     def join(self, reader: Reader, fetch: Fetch) -> None:
         """Let the reader wait for a flight that answers ``fetch``.
 
-        Raises Refusal (limit-flights) when it would take one too many.
+        Raises Refusal: limit-flights when it would take one too many, draining
+        after ``stop``.
         """
         stream = reader.stream
         flight = stream.flights.get(fetch.start)
         if flight is None:
-            flight = self._open(reader, fetch.start)
+            flight = self._open(stream, fetch.start)
+            reader.led = True
         elif fetch.fresh and flight.sent is not None:
             # 1: it was sent; 2: this reader arrives; 3: it lands. What it
             # brings is from before 2, so the reader asks again after 3.
-            reader.collapsed = True
             reader.move(State.WAITING)
             flight.after.append(reader)
             return
         reader.move(State.WAITING)
-        reader.collapsed = reader.collapsed or flight.leader is not reader
         flight.waiters.append(reader)
 
     def stop(self) -> None:
-        """Kill all flights; everybody who waits is told first by ``land``."""
-        for greenlet in list(self._greenlets):
-            greenlet.kill(block=False)
+        """Kill all flights, and begin none; everybody who waits is told."""
+        self._stopped = True
+        for flight in list(self._all):
+            assert flight.greenlet is not None
+            flight.greenlet.kill(block=False)
+            if flight.sent is None:
+                # Its greenlet has not begun, and a killed one never will.
+                self._end(flight, _given_up())
 
-    def _open(self, leader: Reader, start: str | None) -> Flight:
-        if len(self._greenlets) >= self._most:
+    def _open(self, stream: Stream, start: str | None) -> Flight:
+        if self._stopped:
+            raise Refusal("the edge is stopping", reason=Reason.DRAINING)
+        if len(self._all) >= self._most:
             raise Refusal("too many fetches are under way", reason=Reason.LIMIT_FLIGHTS)
-        flight = Flight(leader.stream, start, leader)
-        leader.stream.flights[start] = flight
+        flight = Flight(stream, start)
+        stream.flights[start] = flight
+        self._all.add(flight)
         self._counters.flights += 1
-        greenlet = gevent.spawn(self._fly, flight)
-        self._greenlets.add(greenlet)
-        greenlet.link(self._greenlets.discard)
+        flight.greenlet = gevent.spawn(self._fly, flight)
         return flight
 
     def _fly(self, flight: Flight) -> None:
-        outcome: Outcome = OriginFault("the fetch was given up", reason=Reason.INTERNAL)
+        outcome: Outcome = _given_up()
         try:
             outcome = self._fetch(flight)
         except (OriginFault, TooLarge) as error:
             outcome = error
         finally:
-            # Also when killed, or on a defect that goes on to the hub's log.
-            del flight.stream.flights[flight.start]
-            self._land(flight, outcome)
+            # Also when killed, or on a defect that goes on to gevent's hub.
+            self._end(flight, outcome)
+
+    def _end(self, flight: Flight, outcome: Outcome) -> None:
+        """Make room first: who is decided again may need another flight."""
+        del flight.stream.flights[flight.start]
+        self._all.discard(flight)
+        self._land(flight, outcome)
 
     def _fetch(self, flight: Flight) -> OriginAnswer:
         log = flight.stream.log
@@ -130,3 +142,7 @@ class Flights:
         if flight.start is None:
             return requests.head_request(key, route, node_id=self._node_id)
         return requests.read_request(key, flight.start, route, node_id=self._node_id)
+
+
+def _given_up() -> OriginFault:
+    return OriginFault("the fetch was given up", reason=Reason.INTERNAL)

@@ -65,6 +65,8 @@ class Follower:
         self.waiting: list[Reader] = []
         self.waiting_since = 0.0
         self.kicked = Event()
+        # Where the tail's sequence stood when the last back-off began.
+        self.failed_seq = -1
         self.greenlet: gevent.Greenlet[[Follower], None] | None = None
         self.failures = 0
 
@@ -108,7 +110,10 @@ class Followers:
     def ensure(self, stream: Stream) -> bool:
         """Follow this stream, if there is room for it; whether it is followed."""
         if stream.follower is not None:
-            stream.follower.kicked.set()
+            if stream.log.tail.confirmed_seq > stream.follower.failed_seq:
+                # The origin was heard since: no reason to hold back. A crowd
+                # that only arrives is none (L21).
+                stream.follower.kicked.set()
             return True
         if len(self._all) >= self._options.max_followers and not self._make_room():
             return False
@@ -117,6 +122,21 @@ class Followers:
         self._all.add(follower)
         follower.greenlet = gevent.spawn(self._follow, follower)
         return True
+
+    def tail_was_read(self, stream: Stream) -> None:
+        """Reading makes following: a tail read often is followed (L24)."""
+        options, now = self._options, self._clock.monotonic()
+        stream.count_tail_read(now)
+        hot = stream.is_hot(now, options.follow_reads, options.follow_within)
+        if hot and _may_follow_unwatched(stream):
+            stream.linger_until = now + options.linger
+            if len(self._all) < options.max_followers:
+                self.ensure(stream)
+
+    def kick(self, stream: Stream) -> None:
+        """There is news: a follower that backs off asks at once."""
+        if stream.follower is not None:
+            stream.follower.kicked.set()
 
     def wants(self, stream: Stream) -> bool:
         """Whether this stream is to be polled (again): L23, L24."""
@@ -198,7 +218,7 @@ class Followers:
         except OriginFault as fault:
             stream.log.tail.doubt()
             self._release(follower, fault)
-            self._back_off(follower, fault.retry_after or 0)
+            self._back_off(follower, 0.0)
             return True
         verdict = self._heard(stream, poll)
         self._release(follower, None)
@@ -231,7 +251,9 @@ class Followers:
         except TooLarge as error:
             answer = error
         finally:
-            log.tail.disarm()
+            # Killed late, it must not disarm the poll of its successor.
+            if log.tail.armed is sent:
+                log.tail.disarm()
         return Poll(start, sent, answer, self._clock.monotonic() - now)
 
     def _request(self, stream: Stream, start: str, live: bool) -> OriginRequest:
@@ -250,6 +272,7 @@ class Followers:
         options = self._options
         most = options.backoff_first * 2 ** min(follower.failures, 16)
         pause = random.uniform(0.5, 1.0) * min(most, options.backoff_most)
+        follower.failed_seq = follower.stream.log.tail.tick()
         follower.kicked.clear()
         follower.kicked.wait(timeout=max(pause, at_least))
 
@@ -262,7 +285,7 @@ def _retry_after(answer: OriginAnswer | TooLarge) -> float:
     return min(float(text), 60.0) if text.isascii() and text.isdigit() else 0.0
 
 
-def may_follow_unwatched(stream: Stream) -> bool:
+def _may_follow_unwatched(stream: Stream) -> bool:
     """Whether this stream may be followed though nobody is parked (L23, L24)."""
     shared = stream.key.partition.kind is not PartitionKind.CREDENTIAL
     return shared and stream.log.ttl is None and not stream.log.tail.closed

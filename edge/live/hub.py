@@ -8,17 +8,19 @@ but ``tick`` and ``drain``, which have greenlets of their own.
 
 The parts: ``tables`` (rows), ``flights`` and ``followers`` (upstream), ``landings`` and
 ``polls`` (what their answers mean), ``viewers`` (parking, waking, times), ``relays``
-(passing), ``delivery`` (what goes out). No request's greenlet owns any of them.
+(passing), ``delivery`` (what goes out), ``repeats`` (what was given before and is
+still right: the second entrance). No request's greenlet owns any of them.
 """
 
-from collections.abc import Callable
 from typing import assert_never
 
 import gevent
 
+from edge.live.apart import run_apart
 from edge.live.delivery import Delivery
 from edge.live.flights import Flights
-from edge.live.followers import Followers, may_follow_unwatched
+from edge.live.followers import Followers
+from edge.live.guard import Guard
 from edge.live.intake import Intake
 from edge.live.landings import Landings
 from edge.live.options import HubOptions
@@ -31,7 +33,6 @@ from edge.live.tables import Streams
 from edge.live.upstream import Upstream
 from edge.live.viewers import Viewers
 from edge.live.writes import Writes
-from edge.policy.answers import Prepared
 from edge.policy.decide import (
     Decision,
     Fetch,
@@ -57,10 +58,6 @@ MOST_STEPS = 32
 PATIENCE = 0.25
 """Seconds that a reader waits for an armed poll to bring a write (L4)."""
 
-SPREAD = 0.7
-"""Share of the grace within which everybody is released; the rest is for what
-they ask next on the same connection."""
-
 TICK = 0.25
 """Seconds between two looks at the clock."""
 
@@ -68,22 +65,24 @@ TICK = 0.25
 class Hub:
     """Everything that is alive in one worker. One set of tables, one event loop."""
 
+    draining = False
+    _viewer_count = 0
+    _ticker: gevent.Greenlet[[], None] | None = None
+
     def __init__(
         self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
     ) -> None:
         self._options = options
         self._counters = counters
         self._clock = clock
-        self.draining = False
-        self._ticker: gevent.Greenlet[[], None] | None = None
-        self._viewer_count = 0
         upstream = Upstream(origin, counters, options.max_object)
         self.streams = Streams(options, counters)
         self.relays = Relays(upstream, counters, options)
-        self._repeats = Repeats(options, counters, self.streams, self._tail_was_read)
-        self.peek = self._repeats.peek
-        self._delivery = Delivery(options, counters, clock, _run_apart)
-        self._viewers = Viewers(options, counters, clock, self._delivery, self.advance)
+        self._guard = Guard(counters)
+        self._delivery = Delivery(options, counters, clock, run_apart)
+        self._viewers = Viewers(
+            options, counters, clock, self._delivery, self._guard, self.advance
+        )
         intake = Intake(
             options,
             counters,
@@ -91,6 +90,7 @@ class Hub:
             self.streams,
             self._delivery,
             self._viewers,
+            self._guard,
             self._relay,
             self._unfollow,
         )
@@ -101,6 +101,7 @@ class Hub:
             self.streams,
             self._delivery,
             self._viewers,
+            self._guard,
             self.advance,
             self._fetch,
             self._relay,
@@ -122,8 +123,9 @@ class Hub:
             self._viewers.armed,
             self._released,
         )
+        self.repeats = Repeats(options, counters, clock, self.streams, self.followers)
         self._writes = Writes(
-            self.streams, intake.renew, self._viewers.wake, self._kick
+            self.streams, intake.renew, self._viewers.wake, self.followers.kick
         )
 
     @property
@@ -138,11 +140,12 @@ class Hub:
         self._counters.reads[read.mode.value] += 1
         try:
             reader = self._admit(read, sink, now)
-            self.advance(reader)
         except Refusal as refusal:
             self._counters.refusals[refusal.reason.value] += 1
+            self._counters.answers["error"] += 1
             sink.abort(refusal)
             return None
+        self.advance(reader)
         return None if reader.done else reader
 
     def _admit(self, read: Read, sink: Sink, now: float) -> Reader:
@@ -165,7 +168,13 @@ class Hub:
     # Deciding and acting
 
     def advance(self, reader: Reader) -> None:
-        """Decide the reader and act, until it waits for something or is done."""
+        """Decide the reader and act, until it waits for something or is done.
+
+        Never raises: a defect ends this reader alone.
+        """
+        self._guard.serve(self._advance, reader)
+
+    def _advance(self, reader: Reader) -> None:
         for _ in range(MOST_STEPS):
             if reader.done or reader.full or reader.state is State.RELAYED:
                 return
@@ -180,7 +189,10 @@ class Hub:
         if passing is not None:
             self._relay(reader, passing)
             return False
-        reader.meet()
+        if reader.meet() and reader.begun:
+            # L5: one event stream never shows two incarnations.
+            self._viewers.end(reader, Reason.OLD_INCARNATION)
+            return False
         moment = Moment(
             now, self._clock.wall(), reader.offset, reader.arrival, reader.fault
         )
@@ -209,10 +221,8 @@ class Hub:
         if reader.is_sse:
             return self._serve_sse(reader, serve)
         if serve.up_to_date and reader.read.mode is Mode.CATCH_UP:
-            self._tail_was_read(reader.stream)
-        given = self._delivery.serve(reader, serve)
-        if given is not None:
-            self._repeats.keep(reader, serve, *given, self._clock.monotonic())
+            self.followers.tail_was_read(reader.stream)
+        self.repeats.keep(reader, serve, self._delivery.serve(reader, serve))
         return False
 
     def _serve_sse(self, reader: Reader, serve: Serve) -> bool:
@@ -237,13 +247,14 @@ class Hub:
             # Nobody waits any more: there is nothing new, come back elsewhere.
             self._viewers.end(reader, Reason.DRAINING)
         elif not self.followers.ensure(stream):
-            self._over_limit(reader, Reason.LIMIT_FOLLOWERS)
+            detail = "too many streams are followed"
+            self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
 
-    def _over_limit(self, reader: Reader, reason: Reason) -> None:
-        refusal = Refusal("too many streams are followed", reason=reason)
-        self._counters.refusals[reason.value] += 1
+    def _over_limit(self, reader: Reader, refusal: Refusal) -> None:
+        self._counters.refusals[refusal.reason.value] += 1
         if reader.begun:
-            self._viewers.end(reader, reason)
+            # Whole events and an end: it comes back where it stands.
+            self._viewers.end(reader, refusal.reason)
         else:
             self._delivery.refuse(reader, refusal)
 
@@ -264,7 +275,6 @@ class Hub:
         """A write is on its way through the armed poll: its answer will do (L4)."""
         if self.followers.wait(reader):
             reader.move(State.WAITING)
-            reader.collapsed = True
         else:
             self._join(reader, fetch)
 
@@ -272,8 +282,7 @@ class Hub:
         try:
             self.flights.join(reader, fetch)
         except Refusal as refusal:
-            self._counters.refusals[refusal.reason.value] += 1
-            self._delivery.refuse(reader, refusal)
+            self._over_limit(reader, refusal)
 
     def _relay(self, reader: Reader, reason: Reason) -> None:
         if reader.begun:
@@ -283,38 +292,24 @@ class Hub:
         try:
             self.relays.start(reader, reason)
         except Refusal as refusal:
-            self._counters.refusals[refusal.reason.value] += 1
-            self._delivery.refuse(reader, refusal)
+            self._over_limit(reader, refusal)
+        else:
+            self._viewers.leave(reader)
 
     def _refuse(self, reader: Reader, fault: OriginFault) -> None:
         """The origin is away; a live reader may outwait it (L21)."""
         if reader.begun:
             self._viewers.end(reader, fault.reason)
-        elif reader.read.mode.live and self._viewers.may_wait(reader):
+        elif not self.draining and self._viewers.may_wait(reader):
             reader.move(State.WAITING)
             self._viewers.retry_later(reader)
         else:
             self._delivery.refuse(reader, fault)
 
-    def _tail_was_read(self, stream: Stream) -> None:
-        """Reading makes following: a tail read often is followed (L24)."""
-        options, now = self._options, self._clock.monotonic()
-        stream.count_tail_read(now)
-        hot = stream.is_hot(now, options.follow_reads, options.follow_within)
-        if hot and may_follow_unwatched(stream):
-            stream.linger_until = now + options.linger
-            if len(self.followers) < options.max_followers:
-                self.followers.ensure(stream)
-
     # What the parts call back
 
     def _unfollow(self, stream: Stream) -> None:
         self.followers.stop(stream)
-
-    def _kick(self, stream: Stream) -> None:
-        """There is news: a follower that backs off asks at once."""
-        if stream.follower is not None:
-            stream.follower.kicked.set()
 
     def _released(self, readers: list[Reader], fault: OriginFault | None) -> None:
         for reader in readers:
@@ -328,7 +323,8 @@ class Hub:
         """The reader's sink can take more."""
         if reader.state is State.RELAYED:
             self.relays.drained(reader)
-        else:
+        elif reader.state is not State.WAITING:
+            # One that waits is decided when what it waits for is there.
             self.advance(reader)
 
     def gone(self, reader: Reader) -> None:
@@ -340,7 +336,7 @@ class Hub:
     def ended(self, reader: Reader) -> None:
         """The reader has just become DONE."""
         self.relays.forget(reader)
-        self._viewers.forget(reader)
+        self._viewers.leave(reader)
         if reader.read.mode.live:
             self._viewer_count -= 1
             reader.stream.viewers -= 1
@@ -360,16 +356,14 @@ class Hub:
     def _tick_for_ever(self) -> None:
         while True:
             gevent.sleep(TICK)
-            self.tick(self._clock.monotonic())
+            self._guard.call(self.tick, self._clock.monotonic())
 
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
         self._viewers.tick(now)
         self.followers.stop_unwanted()
         self.followers.release_late(PATIENCE)
-        for stream in self.streams:
-            if stream.parked and stream.follower is None and stream.waking is None:
-                self._viewers.wake(stream)
+        self._viewers.wake_unfollowed()
 
     def begin_drain(self) -> None:
         """Park nobody from now on: a live read with nothing new ends at once."""
@@ -379,15 +373,7 @@ class Hub:
         """Let all parked readers go within ``grace`` seconds: polls are answered
         204, SSE ends after a whole event, spread over that time (E54)."""
         self.begin_drain()
-        waiting = [reader for stream in self.streams for reader in stream.parked]
-        begun = self._clock.monotonic()
-        for count, reader in enumerate(waiting):
-            due = begun + grace * SPREAD * count / len(waiting)
-            pause = due - self._clock.monotonic()
-            if pause > 0:
-                gevent.sleep(pause)
-            if reader.state is State.PARKED:
-                self._viewers.end(reader, Reason.DRAINING)
+        self._viewers.drain(grace)
 
     def gauges(self) -> dict[str, float]:
         """What goes up and down, by metric name."""
@@ -407,12 +393,5 @@ class Hub:
             self._ticker.kill(block=False)
         self.followers.stop_all()
         self.flights.stop()
-
-
-def _run_apart(work: Callable[[], Prepared], then: Callable[[Prepared], None]) -> None:
-    """Run ``work`` on a thread, then ``then`` on the event loop."""
-
-    def both() -> None:
-        then(gevent.get_hub().threadpool.apply(work))
-
-    gevent.spawn(both)
+        self.relays.stop()
+        self._viewers.let_go()

@@ -9,9 +9,10 @@ releases readers; it never asks the origin and never switches greenlets.
 from collections.abc import Callable
 
 from edge.live.delivery import Delivery
+from edge.live.guard import Guard
 from edge.live.landing import RESET_REASONS, Effect, absorb
 from edge.live.options import HubOptions
-from edge.live.reader import Reader
+from edge.live.reader import Reader, State
 from edge.live.stream import Stream
 from edge.live.tables import Streams
 from edge.live.viewers import Viewers
@@ -37,6 +38,7 @@ class Intake:
         streams: Streams,
         delivery: Delivery,
         viewers: Viewers,
+        guard: Guard,
         relay: Callable[[Reader, Reason], None],
         unfollow: Callable[[Stream], None],
     ) -> None:
@@ -46,6 +48,7 @@ class Intake:
         self._streams = streams
         self._delivery = delivery
         self._viewers = viewers
+        self._guard = guard
         self._relay = relay
         self._unfollow = unfollow
 
@@ -66,7 +69,7 @@ class Intake:
             log, stream.route, start, sent, admission, answer, now, keep, max_probe
         )
         if effect in RESET_REASONS and effect is not Effect.WENT_BACK:
-            self.renew(stream, RESET_REASONS[effect])
+            self.replaced(stream, RESET_REASONS[effect])
         elif effect is Effect.GREW:
             self._counters.stores += 1
             self._streams.weigh(stream)
@@ -78,9 +81,21 @@ class Intake:
     def renew(self, stream: Stream, reason: Reason) -> None:
         """A new incarnation (L5): the old log is dropped, who waits is decided anew."""
         self._counters.drops[reason.value] += 1
-        self._unfollow(stream)
+        # First the log: whoever is released by the rest must not see the old one.
         self._streams.renew(stream)
+        self._unfollow(stream)
         self._viewers.wake(stream)
+
+    def replaced(self, stream: Stream, reason: Reason) -> None:
+        """A read saw another stream, or none, where this one was (L5).
+
+        That ends this key's incarnation alone; the other keys of the path must
+        confirm theirs at their next read.
+        """
+        self.renew(stream, reason)
+        for other in self._streams.of_path(stream.key.route, stream.key.path):
+            if other is not stream:
+                other.log.tail.doubt()
 
     # The whole key
 
@@ -106,7 +121,7 @@ class Intake:
         known = start in (None, NOW) or (start is not None and log.knows(start))
         retention = answer.status == 410 and start not in (None, NOW, log.end)
         if known and not retention:
-            self.renew(stream, Reason.GONE)
+            self.replaced(stream, Reason.GONE)
         else:
             log.tail.doubt()
 
@@ -119,12 +134,14 @@ class Intake:
     # Those who wait
 
     def end_parked(self, stream: Stream, answer: OriginAnswer, reason: Reason) -> None:
-        for reader in list(stream.parked):
+        def end(reader: Reader) -> None:
             self.give_status(reader, answer, reason)
+
+        self._guard.each(end, list(stream.parked))
 
     def relay_all(self, readers: list[Reader], reason: Reason) -> None:
         for reader in readers:
-            if not reader.done:
+            if not reader.done and reader.state is not State.RELAYED:
                 self._relay(reader, reason)
 
     def give_status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:

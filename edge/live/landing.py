@@ -64,6 +64,9 @@ def absorb(
     if _tells_all(admission) and log.tail.went_back(sent, admission.next):
         return Effect.WENT_BACK
     proves = _proves(log, start, max_probe)
+    if not proves and admission.progress:
+        # Joined now, these bytes would be all that a later probe looks at (L7).
+        return Effect.NOT_KEPT
     joined = Joined.SAME
     if start != NOW:
         joined = log.join(start, admission.next, admission.data, keep)
@@ -73,15 +76,20 @@ def absorb(
     log.last_read_sent = max(log.last_read_sent, sent.at)
     if proves:
         log.tail.confirm(now, sent)
+    _learn(log, sent, admission)
+    if joined is Joined.NO_PROOF:
+        return Effect.NOT_KEPT
+    return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
+
+
+def _learn(log: StreamLog, sent: Sent, admission: Admission) -> None:
+    """What the answer to a known offset tells of the tail (L3)."""
     log.tail.hear(sent, admission.next, admission.up_to_date)
     if admission.closed:
         log.tail.close(admission.next)
     if not admission.data:
         # Nothing to hold, yet the next reader at this offset must find it known.
         log.open_at(admission.next)
-    if joined is Joined.NO_PROOF:
-        return Effect.NOT_KEPT
-    return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
 
 
 def describe(log: StreamLog, answer: OriginAnswer, sent: Sent, now: float) -> Effect:

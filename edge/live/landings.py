@@ -12,9 +12,10 @@ from typing import assert_never
 
 from edge.live.delivery import Delivery
 from edge.live.flights import Flight, Outcome
+from edge.live.guard import Guard
 from edge.live.intake import Intake
 from edge.live.landing import RESET_REASONS, Effect, describe
-from edge.live.reader import Reader
+from edge.live.reader import Reader, State
 from edge.live.tables import Streams
 from edge.live.upstream import TooLarge
 from edge.live.viewers import Viewers
@@ -42,6 +43,7 @@ class Landings:
         streams: Streams,
         delivery: Delivery,
         viewers: Viewers,
+        guard: Guard,
         advance: Callable[[Reader], None],
         fetch: Callable[[Reader, Fetch], None],
         relay: Callable[[Reader, Reason], None],
@@ -52,12 +54,24 @@ class Landings:
         self._streams = streams
         self._delivery = delivery
         self._viewers = viewers
+        self._guard = guard
         self._advance = advance
         self._fetch = fetch
         self._relay = relay
 
     def landed(self, flight: Flight, outcome: Outcome) -> None:
         """A flight ended; release everybody who waited for it."""
+        try:
+            self._land(flight, outcome)
+        except Exception:
+            # A defect, which goes on to gevent's hub: nobody is left behind.
+            self._counters.internal_errors += 1
+            fault = OriginFault("the answer was not understood", reason=Reason.INTERNAL)
+            for reader in _waiting([*flight.waiters, *flight.after]):
+                self._delivery.refuse(reader, fault)
+            raise
+
+    def _land(self, flight: Flight, outcome: Outcome) -> None:
         stream, sent = flight.stream, flight.sent
         if sent is not None and sent.incarnation != stream.log.incarnation:
             # L5: it speaks of a stream that is no more.
@@ -77,12 +91,11 @@ class Landings:
         self._again(flight.after)
 
     def _again(self, readers: list[Reader]) -> None:
-        for reader in readers:
-            if not reader.done:
-                self._advance(reader)
+        for reader in _waiting(readers):
+            self._advance(reader)
 
     def _failed(self, flight: Flight, fault: OriginFault) -> None:
-        for reader in flight.waiters:
+        for reader in _waiting(flight.waiters):
             reader.fault = fault
         self._again(flight.waiters)
 
@@ -105,16 +118,20 @@ class Landings:
             self._ask_by_head(flight.waiters)
             return
         kept = effect in (Effect.GREW, Effect.CONFIRMED)
-        for reader in flight.waiters:
-            if reader.done:
-                continue
+
+        def release(reader: Reader) -> None:
             reader.fault = None
             reader.stored = reader.stored or effect is Effect.GREW
             own = reader.offset == start and not (known and kept)
+            if effect is Effect.GREW and reader.read.mode.live:
+                # It needs no claim, and gets its history page by page (L25).
+                own = False
             if own and effect in (Effect.GREW, Effect.NOT_KEPT):
                 self._give_own(reader, start, sent, admission, answer)
             else:
                 self._advance(reader)
+
+        self._guard.each(release, _waiting(flight.waiters))
 
     def _give_own(
         self,
@@ -136,9 +153,16 @@ class Landings:
             if reader.is_sse:
                 self._delivery.begin_sse(reader)
                 self._delivery.events(reader, serve, answer.body)
-                self._advance(reader)
+                self._go_on(reader)
             else:
                 self._delivery.serve(reader, serve, answer.body)
+
+    def _go_on(self, reader: Reader) -> None:
+        """An event stream was written to: on with it when its sink takes more."""
+        if reader.full:
+            self._viewers.park(reader, reader.offset)
+        else:
+            self._advance(reader)
 
     def _refused(
         self, flight: Flight, admission: Admission, answer: OriginAnswer, sent: Sent
@@ -168,13 +192,14 @@ class Landings:
         self, readers: list[Reader], answer: OriginAnswer, sent: Sent, reason: Reason
     ) -> None:
         """An error is for everybody whom a newer request could not serve better."""
-        for reader in readers:
-            if reader.done:
-                continue
+
+        def release(reader: Reader) -> None:
             if sent.writes >= reader.arrival.writes:
                 self._intake.give_status(reader, answer, reason)
             else:
                 self._advance(reader)
+
+        self._guard.each(release, _waiting(readers))
 
     def _sole(
         self, flight: Flight, admission: Admission, answer: OriginAnswer, reason: Reason
@@ -185,16 +210,17 @@ class Landings:
             self._intake.pass_on(stream, flight.start, reason)
         if answer.status in (401, 403):
             self._intake.refuse_partition(stream, answer)
-        leader = next((r for r in flight.waiters if not r.done), None)
-        for reader in flight.waiters:
-            if reader.done:
-                continue
-            if reader is leader:
+        waiting = _waiting(flight.waiters)
+
+        def release(reader: Reader) -> None:
+            if reader is waiting[0]:
                 self._give_raw(reader, answer, reason)
             elif answer.status >= 400:
                 self._advance(reader)
             else:
                 self._relay(reader, reason)
+
+        self._guard.each(release, waiting)
 
     def _give_raw(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:
         """The leader gets what it was answered, unless it waits for more."""
@@ -216,7 +242,7 @@ class Landings:
             return
         effect = describe(stream.log, answer, sent, self._clock.monotonic())
         if effect in RESET_REASONS:
-            self._intake.renew(stream, RESET_REASONS[effect])
+            self._intake.replaced(stream, RESET_REASONS[effect])
             anew = stream.log.tail.send(sent.at, stream.log.incarnation)
             effect = describe(stream.log, answer, anew, self._clock.monotonic())
         if effect is Effect.NOT_KEPT:
@@ -229,19 +255,24 @@ class Landings:
         self._streams.weigh(stream)
         if stream.log.tail.closed:
             self._viewers.wake(stream)
-        for reader in flight.waiters:
-            if reader.done:
-                continue
+
+        def release(reader: Reader) -> None:
             if reader.read.mode is Mode.HEAD and _is_due(reader, sent, ""):
                 self._delivery.head(reader, answer)
             else:
                 self._advance(reader)
 
+        self._guard.each(release, _waiting(flight.waiters))
+
     def _ask_by_head(self, readers: list[Reader]) -> None:
         """L2: the tail seems to have gone back; one HEAD confirms it."""
-        for reader in readers:
-            if not reader.done:
-                self._fetch(reader, Fetch(None, Reason.TAIL_WENT_BACK, fresh=True))
+        for reader in _waiting(readers):
+            self._fetch(reader, Fetch(None, Reason.TAIL_WENT_BACK, fresh=True))
+
+
+def _waiting(readers: list[Reader]) -> list[Reader]:
+    """Those who still wait: others have left, timed out, or were passed on."""
+    return [reader for reader in readers if reader.state is State.WAITING]
 
 
 def _is_due(reader: Reader, sent: Sent, end: str) -> bool:

@@ -74,13 +74,13 @@ class Reader:
         "arrival",
         "asked",
         "begun",
-        "collapsed",
         "cursor",
         "deadline",
         "due",
         "fault",
         "full",
         "incarnation",
+        "led",
         "life_ends",
         "offset",
         "owner",
@@ -91,6 +91,7 @@ class Reader:
         "state",
         "stored",
         "stream",
+        "told",
         "told_up_to_date",
     )
 
@@ -112,19 +113,22 @@ class Reader:
         # What was known when it came, and of which incarnation.
         self.arrival: Arrival = stream.log.tail.arrive()
         self.incarnation = stream.log.incarnation
-        # What it went through upstream, for Cache-Status.
+        # What it went through upstream, for Cache-Status: why the origin was
+        # asked, whether a flight was begun for it, whether anything was stored.
         self.fault: OriginFault | None = None
         self.rounds = 0
         self.asked: Reason | None = None
-        self.collapsed = False
+        self.led = False
         self.stored = False
         # Live reads: when its time is up, and its slot in the agenda.
         self.deadline = 0.0
         self.due: int | None = None
         # SSE: whether its head went out, whether its sink is full, whether it
-        # was told that it is up to date, and since when nothing was written.
+        # was told where it stands and that it is up to date, and since when
+        # nothing was written.
         self.begun = False
         self.full = False
+        self.told = False
         self.told_up_to_date = False
         self.quiet_since = 0.0
         self.life_ends = 0.0
@@ -149,12 +153,15 @@ class Reader:
         if state is State.DONE:
             self.owner.ended(self)
 
-    def meet(self) -> None:
-        """Arrive anew when the stream is another incarnation than before (L5)."""
+    def meet(self) -> bool:
+        """Arrive anew when the stream is another incarnation than before (L5);
+        whether it is."""
         log = self.stream.log
-        if self.incarnation != log.incarnation:
-            self.incarnation = log.incarnation
-            self.arrival = log.tail.arrive()
+        if self.incarnation == log.incarnation:
+            return False
+        self.incarnation = log.incarnation
+        self.arrival = log.tail.arrive()
+        return True
 
     def cache_status(self, ttl: int | None, detail: Reason | None) -> CacheStatus:
         """How the answer came about (RFC 9211)."""
@@ -162,7 +169,7 @@ class Reader:
             return CacheStatus(hit=True, ttl=ttl, detail=detail)
         return CacheStatus(
             fwd="miss" if self.asked in _NOTHING_HELD else "stale",
-            collapsed=self.collapsed,
+            collapsed=not self.led,
             stored=self.stored,
             ttl=ttl,
             detail=detail or self.asked,

@@ -6,7 +6,7 @@ takes it, and nothing is kept. A client that leaves ends its greenlet, and with
 it the upstream request.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gevent
 from gevent.event import Event
@@ -69,6 +69,13 @@ class Relays:
         if relay is not None and relay.greenlet not in (None, gevent.getcurrent()):
             relay.greenlet.kill(block=False)
 
+    def stop(self) -> None:
+        """End all of them; a body that was not sent whole is cut."""
+        for reader in list(self._running):
+            reader.move(State.DONE)
+            self._counters.answers["error"] += 1
+            reader.sink.abort(Refusal("the edge is stopping", reason=Reason.DRAINING))
+
     def _run(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
         error: EdgeError = OriginFault("the relay broke", reason=Reason.INTERNAL)
         try:
@@ -84,8 +91,10 @@ class Relays:
                 reader.sink.abort(error)
 
     def _pump(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
+        # From where it stands: one that asked for ``now`` may have waited (L20).
+        read = replace(reader.read, offset=reader.offset)
         request = requests.relay_read(
-            reader.read, reader.stream.route, node_id=self._options.node_id
+            read, reader.stream.route, node_id=self._options.node_id
         )
         exchange = self._upstream.open(request)
         try:

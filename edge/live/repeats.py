@@ -18,17 +18,17 @@ variant is still to come (L19). What a read does beside being answered is done h
 too: counters, the budget's order, and the tail read that makes following (L24).
 """
 
-from collections.abc import Callable
-
+from edge.live.delivery import Given
+from edge.live.followers import Followers
 from edge.live.options import HubOptions
 from edge.live.reader import Reader
-from edge.live.stream import Stream
 from edge.live.tables import Streams
 from edge.log.tail import ARMED_SLACK, Tail
 from edge.policy.decide import Serve
 from edge.policy.freshness import Kind
 from edge.protocol.counters import Counters, result_of
-from edge.protocol.values import Answer, Mode, Read, Stamp
+from edge.protocol.ports import Clock
+from edge.protocol.values import Mode, Read
 
 MOST = 8192
 """Answers kept at once."""
@@ -59,40 +59,38 @@ class Repeat:
     )
 
     def __init__(
-        self, reader: Reader, serve: Serve, answer: Answer, stamp: Stamp, until: float
+        self, reader: Reader, serve: Serve, given: Given, until: float
     ) -> None:
         self.read = reader.read
         self.stream = reader.stream
         self.tail: Tail = reader.stream.log.tail
         self.version = self.tail.version
         self.until = until
-        self.answer = answer
-        self.stamp = stamp
-        self.result = result_of(stamp.status, answer.status).value
-        self.size = len(answer.body or b"")
+        self.answer, self.stamp = given
+        self.result = result_of(self.stamp.status, self.answer.status).value
+        self.size = len(self.answer.body or b"")
         self.at_tail = serve.up_to_date
         self.touch_at = 0.0
         self.wire: object = None
 
 
 class Repeats:
-    """Kept answers by the identity of their Read, within a share of the memory.
-
-    ``tail_was_read`` is told of tail reads (L24).
-    """
+    """Kept answers by the identity of their Read, within a share of the memory."""
 
     def __init__(
         self,
         options: HubOptions,
         counters: Counters,
+        clock: Clock,
         streams: Streams,
-        tail_was_read: Callable[[Stream], None],
+        followers: Followers,
     ) -> None:
         self._rules = options.rules
         self._most_bytes = options.memory // 8
         self._counters = counters
         self._streams = streams
-        self._tail_was_read = tail_was_read
+        self._followers = followers
+        self._clock = clock
         self._kept: dict[int, Repeat] = {}
         self._bytes = 0
 
@@ -118,23 +116,24 @@ class Repeats:
             kept.touch_at = now + TOUCH
             self._streams.touch(kept.stream)
             if kept.at_tail:
-                self._tail_was_read(kept.stream)
+                self._followers.tail_was_read(kept.stream)
         return kept
 
-    def keep(
-        self, reader: Reader, serve: Serve, answer: Answer, stamp: Stamp, now: float
-    ) -> None:
+    def keep(self, reader: Reader, serve: Serve, given: Given | None) -> None:
         """``reader`` was given this; keep it if a newcomer would be given it too."""
         log = reader.stream.log
-        if reader.read.mode is not Mode.CATCH_UP or reader.asked is not None:
+        if given is None or reader.asked is not None:
+            return
+        if reader.read.mode is not Mode.CATCH_UP:
             return
         if serve.kind is Kind.STALE or reader.read.expires_at is not None:
             return
         if log.ttl is not None or log.expires_at is not None:
             return
+        now = self._clock.monotonic()
         until = self._until(reader, serve, now)
         if until > now:
-            self._put(Repeat(reader, serve, answer, stamp, until))
+            self._put(Repeat(reader, serve, given, until))
 
     def _until(self, reader: Reader, serve: Serve, now: float) -> float:
         """Until when the same decision and the same Stamp come of the same state."""

@@ -74,10 +74,10 @@ class Streams:
 
     def weigh(self, stream: Stream) -> None:
         """The log changed its size: forget what no longer fits."""
-        if stream.key in self._rows:
+        if self._rows.get(stream.key) is stream:
             self._budget.set_cost(stream.key, stream.log.cost + _ROW_COST)
         if self._budget.over():
-            self._shrink()
+            self._shrink(stream)
 
     def _make(self, key: StreamKey) -> Stream:
         if len(self._rows) >= self._options.max_streams and not self._forget_one():
@@ -93,17 +93,27 @@ class Streams:
         return StreamLog(self._incarnations, self._options.hold)
 
     def _forget_one(self) -> bool:
-        for key in self._budget:
+        """Forget the row read longest ago of those that nobody waits on.
+
+        The others that it meets count as read just now, so that the same ones
+        are not gone through each time.
+        """
+        for _ in range(len(self._rows)):
+            key = next(iter(self._budget))
             if self._rows[key].idle:
                 self._forget(self._rows[key])
                 return True
+            self._budget.touch(key)
         return False
 
-    def _shrink(self) -> None:
-        """Evict, least recently read first, until the budget holds again."""
+    def _shrink(self, at_work: Stream) -> None:
+        """Evict, least recently read first, until the budget holds again.
+
+        Not the row ``at_work``: whoever has just let it grow is not done with it.
+        """
         for key in self._budget.victims():
             stream = self._rows[key]
-            if stream.idle:
+            if stream.idle and stream is not at_work:
                 self._forget(stream)
             else:
                 while self._budget.over() and stream.log.evict_first():

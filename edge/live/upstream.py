@@ -9,7 +9,7 @@ from collections.abc import Callable
 from edge.protocol.counters import Counters
 from edge.protocol.errors import OriginFault
 from edge.protocol.ports import Exchange, Origin
-from edge.protocol.values import OriginAnswer, OriginRequest
+from edge.protocol.values import Framing, OriginAnswer, OriginRequest
 
 
 class TooLarge(Exception):
@@ -50,7 +50,9 @@ class Upstream:
             raise
 
     def _collect(self, exchange: Exchange) -> bytes:
-        if (exchange.content_length or 0) > self._max_object:
+        # A HEAD's length is that of a body which does not come.
+        comes = exchange.framing is Framing.LENGTH
+        if comes and (exchange.content_length or 0) > self._max_object:
             raise TooLarge
         pieces: list[bytes] = []
         size = 0

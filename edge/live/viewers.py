@@ -16,6 +16,7 @@ import gevent
 
 from edge.live.agenda import GRAIN, Agenda
 from edge.live.delivery import Delivery
+from edge.live.guard import Guard
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
 from edge.live.stream import Stream
@@ -35,6 +36,10 @@ FIRST_CONTROL = 1.0
 RETRY = 1.0
 """Seconds after which a live reader that met a dead origin asks it again."""
 
+SPREAD = 0.7
+"""Share of a drain's grace within which everybody is released; the rest is for
+what they ask next on the same connection."""
+
 LATE = 0.1
 """Share of a time-out by which it is spread, so that a crowd does not come back
 in one instant."""
@@ -49,14 +54,18 @@ class Viewers:
         counters: Counters,
         clock: Clock,
         delivery: Delivery,
+        guard: Guard,
         advance: Callable[[Reader], None],
     ) -> None:
         self._options = options
         self._counters = counters
         self._clock = clock
         self._delivery = delivery
+        self._guard = guard
         self._advance = advance
         self._agenda = Agenda(clock.monotonic())
+        # The streams that somebody is parked at: the ticker looks at no others.
+        self._crowded: dict[Stream, None] = {}
 
     # Parking
 
@@ -76,37 +85,48 @@ class Viewers:
         reader.rounds = 0
         reader.arrival = stream.log.tail.arrive()
         stream.parked[reader] = None
+        self._crowded[stream] = None
         if reader.is_sse:
             self._park_sse(reader, now)
         else:
             reader.asked = Reason.FOLLOWED
-            reader.collapsed = True
+            reader.led = False
 
     def _park_sse(self, reader: Reader, now: float) -> None:
         self._delivery.begin_sse(reader)
         if reader.told_up_to_date or reader.full:
             self._look_again(reader, now + self._options.sse_keep_alive)
-        elif reader.stream.log.tail.is_armed(now):
-            self._tell(reader, up_to_date=True)
         else:
             reader.stream.untold.add(reader)
             self._look_again(reader, now + FIRST_CONTROL)
+            if self._is_up_to_date(reader, now):
+                self._tell(reader)
 
-    def _tell(self, reader: Reader, up_to_date: bool) -> None:
-        """A control event alone: where this viewer stands."""
-        offset = reader.offset
-        self._delivery.events(reader, Serve(Kind.EMPTY, offset, offset, up_to_date))
-        reader.told_up_to_date = True
-        reader.stream.untold.discard(reader)
-        keep_alive = self._clock.monotonic() + self._options.sse_keep_alive
-        self._look_again(reader, keep_alive)
+    def _tell(self, reader: Reader) -> None:
+        """A control event alone: where this viewer stands, and whether that is all."""
+        offset, now = reader.offset, self._clock.monotonic()
+        known = self._is_up_to_date(reader, now)
+        if known:
+            reader.stream.untold.discard(reader)
+        self._delivery.events(reader, Serve(Kind.EMPTY, offset, offset, known))
+        self._look_again(reader, now + self._options.sse_keep_alive)
+
+    def _is_up_to_date(self, reader: Reader, now: float) -> bool:
+        """Whether a parked viewer may be told that it has everything (L3).
+
+        The log may have grown, and the next poll be armed, before the pass that
+        serves this viewer has come to it; or a write was acknowledged since.
+        """
+        log = reader.stream.log
+        return log.tail.is_armed(now) and not log.reaches_beyond(reader.offset)
 
     def armed(self, stream: Stream) -> None:
         """A poll is on the wire: who waits to hear that it is up to date may."""
+        now = self._clock.monotonic()
         for reader in list(stream.untold):
-            stream.untold.discard(reader)
-            if reader.state is State.PARKED and not reader.full:
-                self._tell(reader, up_to_date=True)
+            parked = reader.state is State.PARKED and not reader.full
+            if parked and self._is_up_to_date(reader, now):
+                self._guard.serve(self._tell, reader)
 
     # Waking
 
@@ -144,6 +164,12 @@ class Viewers:
             if count % AT_ONCE == 0:
                 gevent.sleep(0)
 
+    def wake_unfollowed(self) -> None:
+        """Decide viewers again whose follower has ended: they must not starve."""
+        for stream in list(self._crowded):
+            if stream.follower is None and stream.waking is None:
+                self.wake(stream)
+
     # Times
 
     def _look_again(self, reader: Reader, when: float) -> None:
@@ -153,80 +179,122 @@ class Viewers:
     def tick(self, now: float) -> None:
         """Serve everybody who is due. Yields between batches."""
         for count, reader in enumerate(self._agenda.pop(now), 1):
-            if reader.done:
-                continue
-            if reader.is_sse:
-                self._sse_due(reader, now)
-            else:
-                self._poll_due(reader, now)
+            if not reader.done:
+                self._guard.serve(self._due, reader)
             if count % AT_ONCE == 0:
                 gevent.sleep(0)
 
+    def _due(self, reader: Reader) -> None:
+        now = self._clock.monotonic()
+        if reader.state is State.WAITING and reader.fault is not None:
+            self._retry(reader, now)
+        elif reader.is_sse:
+            self._sse_due(reader, now)
+        else:
+            self._poll_due(reader, now)
+
     def _poll_due(self, reader: Reader, now: float) -> None:
         """A long-poll's time is up: 204 at its own offset (L21, section 5.7)."""
+        stand = reader.stream.log.stand(reader.offset)
         if reader.state is State.PARKED:
             self.time_out(reader)
-        elif reader.state is State.WAITING and reader.fault is not None:
-            # It waits to ask an origin again that was away all the time.
-            self._delivery.refuse(reader, reader.fault)
+        elif stand is not None:
+            # It waits for an origin that does not answer, at an offset that is
+            # known and has nothing behind it here: as good as parked.
+            reader.offset = stand
+            self.time_out(reader)
         else:
             self._agenda.set(reader, now + 1.0)
 
-    def time_out(self, reader: Reader) -> None:
+    def time_out(self, reader: Reader, reason: Reason = Reason.TIMED_OUT) -> None:
         """Answer a parked long-poll with nothing new."""
-        known = reader.stream.log.tail.is_armed(self._clock.monotonic())
+        known = self._is_up_to_date(reader, self._clock.monotonic())
         at = reader.offset
-        self._counters.viewers_ended[Reason.TIMED_OUT.value] += 1
+        self._counters.viewers_ended[reason.value] += 1
         self._delivery.serve(reader, Serve(Kind.EMPTY, at, at, up_to_date=known))
 
     def _sse_due(self, reader: Reader, now: float) -> None:
-        over = now >= reader.life_ends - GRAIN
-        if over and (reader.begun or reader.fault is not None):
+        if reader.begun and now >= reader.life_ends - GRAIN:
             self.end(reader, Reason.LIFETIME)
             return
-        if reader.state is State.PARKED and not reader.full:
-            if reader in reader.stream.untold:
-                self._tell(reader, up_to_date=reader.stream.log.tail.is_armed(now))
-            elif now - reader.quiet_since >= self._options.sse_keep_alive * 0.9:
-                self._delivery.write(reader, [sse.KEEP_ALIVE])
         if reader.full and self._lags(reader):
             self.end(reader, Reason.VIEWER_LAG)
             return
         again = now + self._options.sse_keep_alive
         self._agenda.set(reader, min(again, max(reader.life_ends, now + 1.0)))
+        if reader.state is State.PARKED and not reader.full:
+            self._break_silence(reader, now)
+
+    def _break_silence(self, reader: Reader, now: float) -> None:
+        """Say where the viewer stands if nothing was said yet, or that we live."""
+        if not reader.told or (
+            reader in reader.stream.untold and self._is_up_to_date(reader, now)
+        ):
+            self._tell(reader)
+        elif now - reader.quiet_since >= self._options.sse_keep_alive * 0.9:
+            self._delivery.write(reader, [sse.KEEP_ALIVE])
 
     def _lags(self, reader: Reader) -> bool:
         behind = reader.stream.log.distance(reader.offset)
         return behind is None or behind > self._options.viewer_lag
 
     def may_wait(self, reader: Reader) -> bool:
-        """Whether a live reader's own time-out leaves time to ask again (L21)."""
-        return self._clock.monotonic() < reader.deadline - RETRY
+        """Whether a reader is live, and its time-out leaves time to ask again (L21)."""
+        soon = self._clock.monotonic() + RETRY
+        return reader.read.mode.live and soon < reader.deadline
 
     def retry_later(self, reader: Reader) -> None:
-        """Ask for this reader again in a while; its fault is forgotten then."""
-        gevent.spawn_later(RETRY * random.uniform(0.8, 1.2), self._retry, reader)
+        """Ask for this reader again in a while; until then its fault stands."""
+        pause = RETRY * random.uniform(0.8, 1.2)
+        self._agenda.set(reader, self._clock.monotonic() + pause)
 
-    def _retry(self, reader: Reader) -> None:
-        if reader.state is State.WAITING:
-            reader.fault = None
-            reader.rounds = 0
-            self._advance(reader)
+    def _retry(self, reader: Reader, now: float) -> None:
+        """Forget the fault and ask again, for as long as the reader has time."""
+        fault, reader.fault = reader.fault, None
+        if fault is not None and now >= reader.deadline:
+            self._delivery.refuse(reader, fault)
+            return
+        reader.rounds = 0
+        self._agenda.set(reader, reader.life_ends if reader.is_sse else reader.deadline)
+        self._advance(reader)
 
     def end(self, reader: Reader, reason: Reason) -> None:
-        """End a live reader that may not wait any longer."""
-        self._counters.viewers_ended[reason.value] += 1
-        if not reader.is_sse:
-            self.time_out(reader)
-        elif reader.begun:
+        """End a parked viewer, or an event stream that has begun, where it stands."""
+        if reader.is_sse:
+            self._counters.viewers_ended[reason.value] += 1
             self._delivery.end_sse(reader)
-        elif reader.fault is not None:
-            self._delivery.refuse(reader, reader.fault)
+        else:
+            self.time_out(reader, reason)
 
-    def forget(self, reader: Reader) -> None:
-        """A reader is done: it waits nowhere any more."""
+    def leave(self, reader: Reader) -> None:
+        """A reader waits here no more, be it done or passed on."""
         stream = reader.stream
         self._agenda.drop(reader)
         stream.untold.discard(reader)
         if stream.parked.pop(reader, reader) is None and not stream.parked:
+            self._crowded.pop(stream, None)
             stream.linger_until = self._clock.monotonic() + self._options.linger
+
+    # The end
+
+    def drain(self, grace: float) -> None:
+        """End all parked viewers, spread over ``grace`` seconds (E54). Blocks."""
+        waiting = [reader for stream in self._crowded for reader in stream.parked]
+        begun = self._clock.monotonic()
+        for count, reader in enumerate(waiting):
+            due = begun + grace * SPREAD * count / len(waiting)
+            pause = due - self._clock.monotonic()
+            if pause > 0:
+                gevent.sleep(pause)
+            self._guard.serve(self._let_go, reader)
+
+    def let_go(self) -> None:
+        """End at once everybody who is parked, or waits to ask again."""
+        for reader in self._agenda:
+            self._guard.serve(self._let_go, reader)
+
+    def _let_go(self, reader: Reader) -> None:
+        if reader.state is State.PARKED:
+            self.end(reader, Reason.DRAINING)
+        elif reader.state is State.WAITING and reader.fault is not None:
+            self._delivery.refuse(reader, reader.fault)

@@ -57,7 +57,9 @@ class Writes:
         else:
             return
         self._kick(stream)
-        if stream.log.tail.closed:
+        log = stream.log
+        if log.tail.closed and log.tail.offset == log.end:
+            # Nothing more comes. Where data comes first, the poll brings both.
             self._wake(stream)
 
 

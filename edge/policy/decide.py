@@ -126,7 +126,7 @@ def decide(
     if moment.offset == NOW:
         return _decide_now(read, log, moment, route, rules)
     if not log.holds(moment.offset):
-        return _decide_unheld(read, log, moment, route)
+        return _decide_unheld(read, log, moment, route, rules)
     return _decide_held(read, log, moment, route, rules)
 
 
@@ -178,7 +178,7 @@ def _is_settled(
 
 
 def _decide_unheld(
-    read: Read, log: StreamLog, moment: Moment, route: Route
+    read: Read, log: StreamLog, moment: Moment, route: Route, rules: Rules
 ) -> Decision:
     """An offset from which nothing is held (L1, L20)."""
     if read.mode.live and not log.described:
@@ -188,7 +188,9 @@ def _decide_unheld(
         return _ask(moment, Fetch(moment.offset, Reason.MISS))
     if _is_known(log, moment, end, route) or _was_heard_at(log, moment, end):
         return Pass(Reason.OFFSET_UNKNOWN)
-    return _ask(moment, Fetch(end, Reason.OFFSET_ABOVE))
+    # After lost contact the delta begins before the end, or proves nothing (L7).
+    start = log.probe_start(rules.max_probe) if log.tail.suspect else end
+    return _ask(moment, Fetch(start, Reason.OFFSET_ABOVE))
 
 
 def _decide_held(
@@ -225,7 +227,10 @@ def _check(read: Read, log: StreamLog, moment: Moment, rules: Rules) -> Fetch | 
     verify = rules.verify_for(log, read.key.partition.kind)
     if not log.tail.is_confirmed_to(moment.arrival, moment.now, verify):
         return Fetch(log.probe_start(rules.max_probe), Reason.UNCONFIRMED)
-    if log.ttl is not None and moment.now - log.last_read_sent > log.ttl / 3:
+    # Once for each reader is enough, however long it took to be answered.
+    asked = log.tail.confirmed_seq > moment.arrival.seq
+    unread = moment.now - log.last_read_sent
+    if log.ttl is not None and unread > log.ttl / 3 and not asked:
         return Fetch(log.end, Reason.SLIDING_TTL)
     return None
 

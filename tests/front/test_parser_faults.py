@@ -20,10 +20,11 @@ def test_every_parser_error_is_the_clients_fault(
     kind: type[errors.ParseException],
 ) -> None:
     """A new one of a new release is a 400, not a 500."""
-    needed = len(inspect.signature(kind.__init__).parameters) - 1
-    error = kind.__new__(kind)
-    if kind.__init__ is not errors.ParseException.__init__:
-        error.__init__(*["x"] * min(needed, 1))
+    try:
+        needed = len(inspect.signature(kind).parameters)
+    except ValueError:
+        needed = 0  # as its base in C takes anything
+    error = kind(*["x"] * min(needed, 1))
 
     assert 400 <= fault_of(error).status < 500
 

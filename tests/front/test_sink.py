@@ -1,5 +1,7 @@
 """FalconSink and SinkBody: between a hub that never blocks and one greenlet."""
 
+from collections.abc import Callable
+
 import gevent
 import pytest
 
@@ -96,7 +98,7 @@ def test_a_body_that_is_aborted_is_cut_after_what_it_had() -> None:
 def test_whatever_the_hub_does_wakes_the_greenlet_that_waits(how: str) -> None:
     """Every waiter is always released."""
     sink = FalconSink()
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "begin": lambda: sink.begin(HEAD, STAMP),
         "write": lambda: sink.write([b"a"]),
         "finish": sink.finish,

@@ -1,7 +1,13 @@
-"""What the hub's tests share: a clock that tests move, and a sink that records."""
+"""What the hub's tests share: a clock that tests move, and a sink that records.
 
+Stories are told with offsets of four digits that count bytes: a stream that
+holds ``abc`` has its tail at ``0003``.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -12,11 +18,24 @@ from edge.policy.routes import Route
 from edge.protocol.counters import Counters
 from edge.protocol.errors import EdgeError
 from edge.protocol.ports import Origin, Ticket
-from edge.protocol.values import Answer, Mode, Partition, Read, Stamp, StreamKey
-from origin_adapter.scripted import ScriptedOrigin
+from edge.protocol.values import (
+    Answer,
+    Mode,
+    Partition,
+    PartitionKind,
+    Purpose,
+    Read,
+    Stamp,
+    StreamKey,
+)
+from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 
 ROUTE = Route()
 PATH = "/v1/stream/a"
+ALICE = Partition(PartitionKind.CREDENTIAL, "alice", (("authorization", "alice"),))
+BOB = Partition(PartitionKind.CREDENTIAL, "bob", (("authorization", "bob"),))
+QUICK = {"backoff_first": 0.001, "backoff_most": 0.002}
+"""Back-off that a story need not wait for."""
 
 
 class TestClock:
@@ -83,6 +102,12 @@ class RecordingSink:
         return self.answer.body
 
     @property
+    def whole(self) -> bytes:
+        """The body, whether it came with the head or was streamed."""
+        assert self.answer is not None, f"no answer; {self.error!r}"
+        return b"".join([self.answer.body or b"", *self.written])
+
+    @property
     def text(self) -> str:
         """All that was written, of an event stream."""
         return b"".join(self.written).decode()
@@ -92,6 +117,36 @@ class RecordingSink:
         found = [v for k, v in self.answer.headers if k.lower() == name.lower()]
         assert len(found) < 2, f"{name} twice"
         return found[0] if found else None
+
+    @property
+    def events(self) -> list[tuple[str, Any]]:
+        """The event stream so far: data as text, control events as objects."""
+        found: list[tuple[str, Any]] = []
+        for frame in self.text.split("\n\n"):
+            name, _, rest = frame.partition("\n")
+            if name.startswith("event: "):
+                lines = (line.removeprefix("data:") for line in rest.split("\n"))
+                text = "\n".join(lines)
+                kind = name.removeprefix("event: ")
+                found.append((kind, json.loads(text) if kind == "control" else text))
+        return found
+
+    @property
+    def cursor(self) -> str | None:
+        assert self.stamp is not None
+        return self.stamp.cursor
+
+    @property
+    def how(self) -> str:
+        """How the answer came about, in a few words of Cache-Status."""
+        assert self.stamp is not None
+        status = self.stamp.status
+        words = ["hit"] if status.hit else []
+        words += [f"fwd={status.fwd}"] if status.fwd else []
+        words += ["collapsed"] if status.collapsed else []
+        words += ["stored"] if status.stored else []
+        words += [status.detail.value] if status.detail else []
+        return " ".join(words)
 
 
 class House:
@@ -117,11 +172,29 @@ class House:
         key: StreamKey | None = None,
         cursor: int | None = None,
         if_none_match: str | None = None,
+        codings: tuple[str, ...] = (),
+        expires_at: float | None = None,
     ) -> "Asked":
         sink = sink or RecordingSink()
-        read = Read(key or self.key(), offset, mode, cursor, if_none_match)
+        read = Read(
+            key or self.key(), offset, mode, cursor, if_none_match, codings, expires_at
+        )
         ticket = self.hub.ask(read, sink, self.clock.monotonic())
         return Asked(sink, ticket)
+
+    def poll(self, offset: str, cursor: int | None = None) -> "Asked":
+        """Ask by long-poll."""
+        return self.ask(offset, Mode.LONG_POLL, cursor=cursor)
+
+    def view(self, offset: str, cursor: int | None = None) -> "Asked":
+        """Ask by SSE."""
+        return self.ask(offset, Mode.SSE, cursor=cursor)
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, the ticker looks, and everybody does what he can."""
+        self.clock.move(seconds)
+        self.hub.tick(self.clock.monotonic())
+        settle()
 
     def wrote(self, method: str, status: int | None, **headers: str) -> None:
         fields = tuple((k.replace("_", "-"), v) for k, v in headers.items())
@@ -135,6 +208,11 @@ class Asked:
 
     sink: RecordingSink
     ticket: Ticket | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was neither answered nor ended yet."""
+        return not self.sink.ended.is_set()
 
     def done(self) -> RecordingSink:
         """Wait until it was answered."""
@@ -152,3 +230,20 @@ def scripted(**options: object) -> tuple[House, ScriptedOrigin]:
     """A house before an origin that does what the test says."""
     origin = ScriptedOrigin()
     return House(origin, **options), origin
+
+
+def warm(house: House, origin: ScriptedOrigin, body: bytes = b"abc") -> str:
+    """The edge holds a stream from its beginning to its tail, which is returned."""
+    asked, tail = house.ask(), f"{len(body):04d}"
+    origin.expect(Purpose.CATCH_UP).reply(data(body, tail))
+    assert asked.done().status == 200
+    return tail
+
+
+def watch(
+    house: House, origin: ScriptedOrigin, at: str = "0003", mode: Mode = Mode.LONG_POLL
+) -> tuple[Asked, Call]:
+    """A first live reader at the tail: one HEAD opened it, and a poll is armed."""
+    asked = house.ask(at, mode)
+    origin.expect(Purpose.CATCH_UP).reply(head_answer(at))
+    return asked, origin.expect(Purpose.FOLLOW)

@@ -204,7 +204,7 @@ offsets = st.one_of(
 """Minted or not yet, guessed or beyond the tail."""
 
 
-sizes = st.integers(0, 9)
+sizes = st.integers(1, 9)
 starts = st.one_of(offsets, st.just(NOW))
 
 acts: st.SearchStrategy[list[Act]] = st.lists(

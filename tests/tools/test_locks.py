@@ -2,7 +2,10 @@
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -47,11 +50,34 @@ def test_a_lock_names_no_address(lock: str) -> None:
     assert "://" not in (ROOT / lock).read_text()
 
 
+def test_serving_imports_nothing_but_what_users_have() -> None:
+    """The development lock would hide a package that the run lock lacks."""
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "import edge.cli.serve, edge.cli.start; print(*set(sys.modules) - before)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    owners = packages_distributions()
+    roots = {module.partition(".")[0] for module in loaded.stdout.split()}
+    used = {owner.lower() for root in roots for owner in owners.get(root, ())}
+    ours = {"durable-streams-edge", *pins("run")}
+    assert "gunicorn" in used
+    assert {re.sub(r"[._]", "-", name) for name in used} <= ours
+
+
 def test_npm_locks_what_package_json_asks_for() -> None:
     asked = json.loads((NODE / "package.json").read_text())["dependencies"]
     locked = json.loads((NODE / "package-lock.json").read_text())["packages"]
     for name, version in asked.items():
         assert locked[f"node_modules/{name}"]["version"] == version
+
+
+def test_npm_locks_the_digest_of_every_package() -> None:
+    packages = json.loads((NODE / "package-lock.json").read_text())["packages"]
+    assert [path for path, p in packages.items() if path and "integrity" not in p] == []
 
 
 def test_npm_locks_every_platform() -> None:

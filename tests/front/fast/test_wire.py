@@ -139,7 +139,7 @@ def test_no_descriptor_is_left_behind() -> None:
     with EdgeProcess({"limits": limits}) as edge:
         _use(edge)
         before = _settled(edge)
-        for _ in range(5):
+        for _ in range(2):
             _use(edge)
 
         assert _settled(edge) <= before
@@ -147,7 +147,7 @@ def test_no_descriptor_is_left_behind() -> None:
 
 def _use(edge: EdgeProcess) -> None:
     """Everything that a connection can go through."""
-    for _ in range(3):
+    for _ in range(2):
         with edge.connect() as client:
             client.send(HEAD)
             client.read()

@@ -1,24 +1,29 @@
 """Fixtures: a raw origin, and a pool that must be left without a lost slot."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from origin_adapter.http import HttpOptions, HttpOrigin
-from tests.origin_adapter.http.raw_origin import listening
+from tests.origin_adapter.http.raw_origin import Origins, Play, RawOrigin, listening
 
 
 @pytest.fixture
-def origins():
+def origins() -> Iterator[Origins]:
     """``origins(*plays, **options)`` is a raw origin and the pool that calls it.
 
     Afterwards no slot may be held and nobody may wait: whatever a test did to
     its calls, each must have given back what it had.
     """
     with ExitStack() as stack:
-        pools = []
+        pools: list[HttpOrigin] = []
 
-        def make(*plays, unix=None, **options):
+        def make(
+            *plays: Play, unix: Path | None = None, **options: Any
+        ) -> tuple[RawOrigin, HttpOrigin]:
             raw = stack.enter_context(listening(*plays, unix=unix))
             pool = HttpOrigin(HttpOptions(raw.url, **options))
             pools.append(pool)

@@ -16,24 +16,28 @@ from gevent import socket
 from gevent.event import Event
 from gevent.server import StreamServer
 
+from origin_adapter.http import HttpOrigin
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 class Peer:
     """The origin's end of one connection."""
 
-    def __init__(self, connected, requests, over):
+    def __init__(
+        self, connected: socket.socket, requests: list[bytes], over: Event
+    ) -> None:
         self._socket = connected
         self._requests = requests
         self._buffer = b""
         self._over = over
 
-    def request(self):
+    def request(self) -> bytes | None:
         """Read one request whole and record it; None when the edge hung up."""
         head = self.until(b"\r\n\r\n")
         if head is None:
             return None
-        body = b""
+        body: bytes | None = b""
         lower = head.lower()
         if b"\r\ntransfer-encoding: chunked\r\n" in lower:
             body = self.until(b"0\r\n\r\n")
@@ -43,7 +47,7 @@ class Peer:
         self._requests.append(head + (body or b""))
         return None if body is None else head + body
 
-    def until(self, end):
+    def until(self, end: bytes) -> bytes | None:
         """Read up to and with ``end``; None when the edge hung up before."""
         while end not in self._buffer:
             if not self._more():
@@ -51,7 +55,7 @@ class Peer:
         found, _, self._buffer = self._buffer.partition(end)
         return found + end
 
-    def exactly(self, size):
+    def exactly(self, size: int) -> bytes | None:
         """Read ``size`` bytes; None when the edge hung up before."""
         while len(self._buffer) < size:
             if not self._more():
@@ -59,7 +63,7 @@ class Peer:
         found, self._buffer = self._buffer[:size], self._buffer[size:]
         return found
 
-    def _more(self):
+    def _more(self) -> bool:
         try:
             data = self._socket.recv(65536)
         except ConnectionError:
@@ -67,13 +71,13 @@ class Peer:
         self._buffer += data
         return bool(data)
 
-    def to_the_end(self):
+    def to_the_end(self) -> bytes:
         """Everything that still comes until the edge hangs up."""
         while self._more():
             pass
         return self._buffer
 
-    def send(self, data):
+    def send(self, data: bytes) -> bool:
         """Send all of ``data``; that the edge hung up is no failure."""
         try:
             self._socket.sendall(data)
@@ -81,35 +85,41 @@ class Peer:
             return False
         return True
 
-    def close(self):
+    def close(self) -> None:
         """Hang up."""
         self._socket.close()
 
-    def reset(self):
+    def reset(self) -> None:
         """Hang up with a reset."""
         linger = struct.pack("ii", 1, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._socket.close()
 
-    def stay(self):
+    def stay(self) -> None:
         """Say nothing more until the test is over."""
         self._over.wait()
+
+
+Play = bytes | Callable[[Peer], object]
+"""What one accepted connection does."""
 
 
 class RawOrigin:
     """The server; ``requests`` are what it read, ``accepted`` counts connections."""
 
-    def __init__(self, listener, url, plays):
+    def __init__(
+        self, listener: socket.socket, url: str, plays: tuple[Play, ...]
+    ) -> None:
         self.url = url
-        self.requests = []
+        self.requests: list[bytes] = []
         self.accepted = 0
-        self.failures = []
+        self.failures: list[Exception] = []
         self._plays = iter(plays)
         self._over = Event()
         self._server = StreamServer(listener, self._handle)
         self._server.start()
 
-    def _handle(self, connected, _address):
+    def _handle(self, connected: socket.socket, _address: object) -> None:
         self.accepted += 1
         peer = Peer(connected, self.requests, self._over)
         try:
@@ -119,14 +129,14 @@ class RawOrigin:
         finally:
             connected.close()
 
-    def _play(self, peer, play):
+    def _play(self, peer: Peer, play: Play) -> None:
         if isinstance(play, bytes):
             peer.request()
             peer.send(play)
         else:
             play(peer)
 
-    def stop(self):
+    def stop(self) -> None:
         self._over.set()
         self._server.stop(timeout=1)
 
@@ -145,7 +155,7 @@ def answering(*answers: bytes) -> Callable[[Peer], None]:
 
 @contextmanager
 def listening(
-    *plays, unix: Path | None = None, backlog: int = 128
+    *plays: Play, unix: Path | None = None, backlog: int = 128
 ) -> Iterator[RawOrigin]:
     """A RawOrigin on a free port, or on a socket file."""
     if unix is None:
@@ -165,6 +175,10 @@ def listening(
         origin.stop()
         listener.close()
     assert origin.failures == []
+
+
+Origins = Callable[..., tuple[RawOrigin, HttpOrigin]]
+"""What the fixture ``origins`` is: plays and options to a server and its pool."""
 
 
 def settle() -> None:

@@ -18,7 +18,7 @@ from origin_adapter.http.options import Address
         ("unix:/run/o.sock", Address("localhost", unix_path="/run/o.sock")),
     ],
 )
-def test_urls(url, address):
+def test_urls(url: str, address: Address) -> None:
     assert Address.parse(url) == address
 
 
@@ -38,17 +38,17 @@ def test_urls(url, address):
         "http://a/b c",
     ],
 )
-def test_a_url_that_cannot_be_used_is_told_at_once(url):
+def test_a_url_that_cannot_be_used_is_told_at_once(url: str) -> None:
     with pytest.raises(ValueError, match=r"origin url|[Pp]ort"):
         HttpOrigin(HttpOptions(url))
 
 
-def test_a_bad_host_is_told_at_once():
+def test_a_bad_host_is_told_at_once() -> None:
     with pytest.raises(ValueError, match="Host"):
         HttpOrigin(HttpOptions("http://a", host="a\r\nX: 1"))
 
 
-def test_held_calls_have_their_own_patience():
+def test_held_calls_have_their_own_patience() -> None:
     """A relayed long-poll holds its head as long as a follower's does."""
     options = HttpOptions(
         "http://a", head_timeout=1, hold_timeout=2, idle_timeout=1.5, total_timeout=9

@@ -4,6 +4,8 @@ Every fault is played by a real socket. Each is also played byte by byte, for
 where a packet ends must not matter.
 """
 
+from collections.abc import Callable
+
 import pytest
 from gevent.event import Event
 
@@ -14,9 +16,17 @@ from edge.protocol.errors import (
     OriginTimeout,
     OriginUnreachable,
 )
+from edge.protocol.ports import Exchange
 from edge.protocol.reasons import Reason
 from edge.protocol.values import Framing, OriginRequest, Purpose
-from tests.origin_adapter.http.raw_origin import OK, answering, settle
+from tests.origin_adapter.http.raw_origin import (
+    OK,
+    Origins,
+    Peer,
+    Play,
+    answering,
+    settle,
+)
 
 GET = OriginRequest("GET", "/s")
 HEAD = OriginRequest("HEAD", "/s")
@@ -24,15 +34,15 @@ START = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-def whole(exchange):
+def whole(exchange: Exchange) -> bytes:
     """The body to its verified end."""
     return b"".join(iter(exchange.read, b""))
 
 
-def dribbling(answer):
+def dribbling(answer: bytes) -> Callable[[Peer], None]:
     """A play that sends one byte per turn of the loop."""
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         for value in answer:
             settle()
@@ -42,7 +52,7 @@ def dribbling(answer):
     return play
 
 
-def test_an_answer_has_status_fields_and_body(origins):
+def test_an_answer_has_status_fields_and_body(origins: Origins) -> None:
     answer = (
         b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\nStream-Next-Offset: 7 \r\n"
         b"X-Twice: a\r\nx-twice: \tb\xe9\t\r\nX-Empty:\r\n\r\nhello"
@@ -64,7 +74,7 @@ def test_an_answer_has_status_fields_and_body(origins):
     assert exchange.read() == b""
 
 
-def test_fields_of_the_connection_end_with_it(origins):
+def test_fields_of_the_connection_end_with_it(origins: Origins) -> None:
     """RFC 9110 section 7.6.1."""
     answer = (
         START + b"Connection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\n"
@@ -93,7 +103,13 @@ def test_fields_of_the_connection_end_with_it(origins):
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 8 + OK, b"hi", Framing.LENGTH),
     ],
 )
-def test_each_framing_is_read_to_its_end(origins, played, answer, body, framing):
+def test_each_framing_is_read_to_its_end(
+    origins: Origins,
+    played: Callable[[bytes], Play],
+    answer: bytes,
+    body: bytes,
+    framing: Framing,
+) -> None:
     _, pool = origins(played(answer))
 
     exchange = pool.open(GET)
@@ -170,7 +186,9 @@ def test_each_framing_is_read_to_its_end(origins, played, answer, body, framing)
         CHUNKED + b"0\r\nContent-Length: 5\r\n\r\n",
     ],
 )
-def test_garbage_is_told_and_never_used(origins, played, answer):
+def test_garbage_is_told_and_never_used(
+    origins: Origins, played: Callable[[bytes], Play], answer: bytes
+) -> None:
     raw, pool = origins(played(answer))
 
     with pytest.raises(OriginGarbage) as caught:
@@ -193,7 +211,7 @@ def test_garbage_is_told_and_never_used(origins, played, answer):
     ],
     ids=["one field", "many fields", "reason", "interim answers"],
 )
-def test_a_head_without_end_is_refused(origins, endless):
+def test_a_head_without_end_is_refused(origins: Origins, endless: bytes) -> None:
     _, pool = origins(endless)
 
     with pytest.raises(OriginGarbage) as caught:
@@ -202,7 +220,7 @@ def test_a_head_without_end_is_refused(origins, endless):
     assert caught.value.reason is Reason.ORIGIN_HEAD_TOO_LARGE
 
 
-def test_a_head_of_exactly_the_limit_is_taken(origins):
+def test_a_head_of_exactly_the_limit_is_taken(origins: Origins) -> None:
     start = START + b"Content-Length: 2\r\nA: "
     head = start + b"a" * (1000 - len(start) - 4) + b"\r\n\r\n"
     _, pool = origins(head + b"hi", head + b"hi", max_head=1000)
@@ -216,7 +234,7 @@ def test_a_head_of_exactly_the_limit_is_taken(origins):
 @pytest.mark.parametrize(
     "endless", [b"1;" + b"x" * 200_000, b"0\r\n" + b"X-T: aaaaaaaa\r\n" * 20_000]
 )
-def test_chunk_heads_and_trailers_have_an_end(origins, endless):
+def test_chunk_heads_and_trailers_have_an_end(origins: Origins, endless: bytes) -> None:
     _, pool = origins(CHUNKED + endless)
 
     with pytest.raises(OriginGarbage):
@@ -234,7 +252,7 @@ def test_chunk_heads_and_trailers_have_an_end(origins, endless):
         CHUNKED + b"2\r\nhi\r\n0\r\n",
     ],
 )
-def test_a_body_cut_short_never_looks_complete(origins, answer):
+def test_a_body_cut_short_never_looks_complete(origins: Origins, answer: bytes) -> None:
     """E44."""
     _, pool = origins(answer)
 
@@ -248,11 +266,13 @@ def test_a_body_cut_short_never_looks_complete(origins, answer):
 
 
 @pytest.mark.parametrize("head", [START + b"\r\n", CHUNKED + b"2\r\n"])
-def test_a_body_cut_by_a_reset_never_looks_complete(origins, head):
+def test_a_body_cut_by_a_reset_never_looks_complete(
+    origins: Origins, head: bytes
+) -> None:
     """E44. Not even one that would have ended with its connection."""
     read = Event()
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(head + b"hi")
         read.wait()
@@ -276,7 +296,7 @@ def test_a_body_cut_by_a_reset_never_looks_complete(origins, head):
         START + b"\r\n",
     ],
 )
-def test_head_has_no_body_whatever_it_declares(origins, answer):
+def test_head_has_no_body_whatever_it_declares(origins: Origins, answer: bytes) -> None:
     """RFC 9112 section 6.3: and its connection serves the next call."""
     raw, pool = origins(answering(answer, OK))
 
@@ -287,22 +307,22 @@ def test_head_has_no_body_whatever_it_declares(origins, answer):
     assert (raw.accepted, pool.counts.reused) == (1, 1)
 
 
-def test_head_tells_the_length_that_get_would_have(origins):
+def test_head_tells_the_length_that_get_would_have(origins: Origins) -> None:
     _, pool = origins(START + b"Content-Length: 5\r\n\r\n")
 
     assert pool.open(HEAD).content_length == 5
 
 
-def test_no_content_has_no_length(origins):
+def test_no_content_has_no_length(origins: Origins) -> None:
     _, pool = origins(b"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n")
 
     assert pool.open(GET).content_length is None
 
 
-def test_a_fast_origin_is_read_in_bounded_pieces(origins):
+def test_a_fast_origin_is_read_in_bounded_pieces(origins: Origins) -> None:
     megabytes = 8
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(START + b"Content-Length: %d\r\n\r\n" % (megabytes << 20))
         for _ in range(megabytes):
@@ -316,7 +336,7 @@ def test_a_fast_origin_is_read_in_bounded_pieces(origins):
     assert max(sizes) <= 64 * 1024
 
 
-def test_nobody_listens(origins):
+def test_nobody_listens(origins: Origins) -> None:
     raw, pool = origins()
     raw.stop()
 
@@ -326,7 +346,9 @@ def test_nobody_listens(origins):
     assert (caught.value.status, caught.value.retry_after) == (502, 1)
 
 
-def test_an_origin_that_hangs_up_before_a_byte_is_not_asked_again(origins):
+def test_an_origin_that_hangs_up_before_a_byte_is_not_asked_again(
+    origins: Origins,
+) -> None:
     """Only a kept connection may have died of old age; this one was new."""
     raw, pool = origins(lambda peer: peer.request())
 
@@ -352,8 +374,10 @@ def test_an_origin_that_hangs_up_before_a_byte_is_not_asked_again(origins):
         (CHUNKED + b"2\r\nhi\r\n", Purpose.RELAY, {"hold_timeout": 0.02}),
     ],
 )
-def test_an_origin_that_falls_silent_is_given_up(origins, said, purpose, limits):
-    def play(peer):
+def test_an_origin_that_falls_silent_is_given_up(
+    origins: Origins, said: bytes, purpose: Purpose, limits: dict[str, float]
+) -> None:
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(said)
         peer.stay()
@@ -367,10 +391,10 @@ def test_an_origin_that_falls_silent_is_given_up(origins, said, purpose, limits)
     assert (caught.value.status, caught.value.reason) == (504, Reason.ORIGIN_TIMEOUT)
 
 
-def test_an_endless_body_ends_with_the_time_of_its_call(origins):
+def test_an_endless_body_ends_with_the_time_of_its_call(origins: Origins) -> None:
     """It never stands still, so only the total counts."""
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(START + b"\r\n")
         while peer.send(b"x" * 65536):
@@ -382,10 +406,10 @@ def test_an_endless_body_ends_with_the_time_of_its_call(origins):
         whole(pool.open(GET))
 
 
-def test_chunk_heads_without_a_body_are_no_progress(origins):
+def test_chunk_heads_without_a_body_are_no_progress(origins: Origins) -> None:
     """The time between body bytes counts, not the time between packets."""
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(CHUNKED + b"1;")
         while peer.send(b"x"):
@@ -397,7 +421,7 @@ def test_chunk_heads_without_a_body_are_no_progress(origins):
         whole(pool.open(GET))
 
 
-def test_every_fault_is_an_origin_fault():
+def test_every_fault_is_an_origin_fault() -> None:
     faults = (OriginGarbage, OriginBodyCut, OriginTimeout, OriginUnreachable)
 
     assert all(issubclass(fault, OriginFault) for fault in faults)

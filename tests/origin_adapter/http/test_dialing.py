@@ -1,32 +1,45 @@
 """Getting a connection: socket files, names, TLS, and what can go wrong there."""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import gevent
 import pytest
 from gevent import socket
 
 from edge.protocol.errors import OriginBodyCut, OriginTimeout, OriginUnreachable
+from edge.protocol.ports import Exchange
 from edge.protocol.values import OriginRequest
 from origin_adapter.http import HttpOptions, HttpOrigin
-from tests.origin_adapter.http.raw_origin import OK, answering, listening, settle
+from tests.origin_adapter.http.raw_origin import (
+    OK,
+    Origins,
+    Peer,
+    RawOrigin,
+    answering,
+    listening,
+    settle,
+)
 
 GET = OriginRequest("GET", "/s")
 CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
 KEY = Path(__file__).parent / "tls" / "key.pem"
 
+T = TypeVar("T")
 
-def whole(exchange):
+
+def whole(exchange: Exchange) -> bytes:
     return b"".join(iter(exchange.read, b""))
 
 
-def secured(play):
+def secured(play: Callable[["_Secured"], None]) -> Callable[[Peer], None]:
     """The play, behind a TLS handshake of the test's own certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE, KEY)
 
-    def tls_play(peer):
+    def tls_play(peer: Peer) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         session = context.wrap_bio(incoming, outgoing, server_side=True)
         play(_Secured(peer, session, incoming, outgoing))
@@ -37,14 +50,20 @@ def secured(play):
 class _Secured:
     """A peer that speaks TLS by hand, so that a test can leave things out."""
 
-    def __init__(self, peer, session, incoming, outgoing):
+    def __init__(
+        self,
+        peer: Peer,
+        session: ssl.SSLObject,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+    ) -> None:
         self.raw = peer
         self._session = session
         self._incoming = incoming
         self._outgoing = outgoing
         self._until_done(session.do_handshake)
 
-    def _until_done(self, step):
+    def _until_done(self, step: Callable[[], T]) -> T:
         while True:
             try:
                 result = step()
@@ -55,30 +74,30 @@ class _Secured:
                 self.raw.send(self._outgoing.read())
                 return result
 
-    def request(self):
-        return self._until_done(lambda: self._session.read(65536))
+    def request(self) -> None:
+        self._until_done(lambda: self._session.read(65536))
 
-    def send(self, data):
+    def send(self, data: bytes) -> None:
         self._session.write(data)
         self.raw.send(self._outgoing.read())
 
-    def farewell(self):
+    def farewell(self) -> None:
         with pytest.raises(ssl.SSLWantReadError):
             self._session.unwrap()
         self.raw.send(self._outgoing.read())
 
 
-def trusting(url, **options):
+def trusting(url: str, **options: Any) -> HttpOrigin:
     return HttpOrigin(
         HttpOptions(url, **options), ssl.create_default_context(cafile=CERTIFICATE)
     )
 
 
-def https(raw, host="127.0.0.1"):
+def https(raw: RawOrigin, host: str = "127.0.0.1") -> str:
     return raw.url.replace("http://127.0.0.1", f"https://{host}")
 
 
-def test_a_socket_file(origins, tmp_path):
+def test_a_socket_file(origins: Origins, tmp_path: Path) -> None:
     raw, pool = origins(answering(OK, OK), unix=tmp_path / "o.sock")
 
     assert [whole(pool.open(GET)) for _ in range(2)] == [b"hi", b"hi"]
@@ -86,14 +105,14 @@ def test_a_socket_file(origins, tmp_path):
     assert raw.accepted == 1
 
 
-def test_a_socket_file_that_is_not_there(tmp_path):
+def test_a_socket_file_that_is_not_there(tmp_path: Path) -> None:
     pool = HttpOrigin(HttpOptions(f"unix:{tmp_path}/o.sock"))
 
     with pytest.raises(OriginUnreachable):
         pool.open(GET)
 
 
-def test_a_socket_file_with_a_full_backlog_is_waited_for(tmp_path):
+def test_a_socket_file_with_a_full_backlog_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "o.sock"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
@@ -113,7 +132,7 @@ def test_a_socket_file_with_a_full_backlog_is_waited_for(tmp_path):
         opened.close()
 
 
-def test_a_name_is_resolved_and_each_of_its_addresses_tried(origins):
+def test_a_name_is_resolved_and_each_of_its_addresses_tried(origins: Origins) -> None:
     """``localhost`` may be ::1 first, where nobody listens here."""
     raw, _ = origins(OK)
     pool = HttpOrigin(HttpOptions(raw.url.replace("127.0.0.1", "localhost")))
@@ -123,14 +142,14 @@ def test_a_name_is_resolved_and_each_of_its_addresses_tried(origins):
     pool.close()
 
 
-def test_a_name_that_does_not_exist():
+def test_a_name_that_does_not_exist() -> None:
     pool = HttpOrigin(HttpOptions("http://no.such.name.invalid:1"))
 
     with pytest.raises((OriginUnreachable, OriginTimeout)):
         pool.open(GET)
 
 
-def test_the_host_field_and_the_prefix_come_from_the_settings():
+def test_the_host_field_and_the_prefix_come_from_the_settings() -> None:
     with listening(OK) as raw:
         pool = HttpOrigin(HttpOptions(f"{raw.url}/base/", host="streams.example"))
 
@@ -140,7 +159,7 @@ def test_the_host_field_and_the_prefix_come_from_the_settings():
     pool.close()
 
 
-def test_a_connect_that_is_never_answered_has_an_end():
+def test_a_connect_that_is_never_answered_has_an_end() -> None:
     """A full backlog swallows the handshake, as a dead network would."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -163,7 +182,7 @@ def test_a_connect_that_is_never_answered_has_an_end():
         opened.close()
 
 
-def test_a_call_killed_while_it_connects_leaves_nothing():
+def test_a_call_killed_while_it_connects_leaves_nothing() -> None:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(0)
@@ -187,10 +206,10 @@ def test_a_call_killed_while_it_connects_leaves_nothing():
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_https_is_verified_and_kept(host):
+def test_https_is_verified_and_kept(host: str) -> None:
     """The session's own records on an idle connection are no unasked bytes."""
 
-    def play(peer):
+    def play(peer: _Secured) -> None:
         for _ in range(3):
             peer.request()
             peer.send(OK)
@@ -204,11 +223,11 @@ def test_https_is_verified_and_kept(host):
         pool.close()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused():
-    def play(peer):
+def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
+    def play(peer: _Secured) -> None:
         pytest.fail("the edge took a certificate that it does not know")
 
-    def refused(peer):
+    def refused(peer: Peer) -> None:
         with pytest.raises(ssl.SSLError):
             secured(play)(peer)
 
@@ -220,7 +239,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused():
         assert "catch-up: 0 active" in repr(pool)
 
 
-def test_a_tls_handshake_that_never_ends():
+def test_a_tls_handshake_that_never_ends() -> None:
     with listening(lambda peer: peer.stay()) as raw:
         pool = trusting(https(raw), connect_timeout=0.03)
 
@@ -228,7 +247,7 @@ def test_a_tls_handshake_that_never_ends():
             pool.open(GET)
 
 
-def test_an_origin_that_speaks_no_tls():
+def test_an_origin_that_speaks_no_tls() -> None:
     with listening(lambda peer: peer.send(OK)) as raw:
         pool = trusting(https(raw))
 
@@ -237,10 +256,10 @@ def test_an_origin_that_speaks_no_tls():
 
 
 @pytest.mark.parametrize("says_farewell", [True, False])
-def test_a_body_that_ends_with_tls_needs_its_farewell(says_farewell):
+def test_a_body_that_ends_with_tls_needs_its_farewell(says_farewell: bool) -> None:
     """RFC 9112 section 9.8: without it, anybody on the path may have cut it."""
 
-    def play(peer):
+    def play(peer: _Secured) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\n\r\nhi")
         if says_farewell:

@@ -1,33 +1,43 @@
 """Slots: bounded, first come first served, and never lost (L24, E49)."""
 
+from collections.abc import Iterator
+
 import gevent
 import pytest
 
 from edge.protocol.errors import OriginBodyCut, OriginFault, OriginUnreachable
+from edge.protocol.ports import Exchange
 from edge.protocol.reasons import Reason
 from edge.protocol.values import OriginRequest, Purpose
-from tests.origin_adapter.http.raw_origin import OK, Peer, answering, settle
+from tests.origin_adapter.http.raw_origin import (
+    OK,
+    Origins,
+    Peer,
+    Play,
+    answering,
+    settle,
+)
 
 GET = OriginRequest("GET", "/s")
 START = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi"
 
 
-def silent(peer):
+def silent(peer: Peer) -> None:
     peer.request()
     peer.stay()
 
 
-def begun(peer):
+def begun(peer: Peer) -> None:
     peer.request()
     peer.send(START)
     peer.stay()
 
 
-def whole(exchange):
+def whole(exchange: Exchange) -> bytes:
     return b"".join(iter(exchange.read, b""))
 
 
-def test_each_kind_of_call_has_its_own_bound(origins):
+def test_each_kind_of_call_has_its_own_bound(origins: Origins) -> None:
     """L24: parked followers cannot starve writes, nor writes the reads."""
     _, pool = origins(
         *[begun] * 3,
@@ -49,12 +59,12 @@ def test_each_kind_of_call_has_its_own_bound(origins):
         exchange.close()
 
 
-def test_the_line_is_served_in_order(origins):
+def test_the_line_is_served_in_order(origins: Origins) -> None:
     _, pool = origins(begun, *[OK] * 8, catch_up_connections=1)
     held = pool.open(GET)
     served = []
 
-    def call(number):
+    def call(number: int) -> None:
         exchange = pool.open(GET)
         served.append(number)
         exchange.close()
@@ -68,7 +78,7 @@ def test_the_line_is_served_in_order(origins):
     assert served == list(range(8))
 
 
-def test_the_line_has_an_end(origins):
+def test_the_line_has_an_end(origins: Origins) -> None:
     _, pool = origins(begun, catch_up_connections=1, queue_limit=1)
     held = pool.open(GET)
     waiting = gevent.spawn(pool.open, GET)
@@ -82,7 +92,7 @@ def test_the_line_has_an_end(origins):
     held.close()
 
 
-def test_who_is_killed_in_the_line_leaves_it(origins):
+def test_who_is_killed_in_the_line_leaves_it(origins: Origins) -> None:
     _, pool = origins(begun, OK, catch_up_connections=1)
     held = pool.open(GET)
     waiting = gevent.spawn(pool.open, GET)
@@ -95,7 +105,7 @@ def test_who_is_killed_in_the_line_leaves_it(origins):
     assert whole(pool.open(GET)) == b"hi"
 
 
-def test_a_slot_handed_to_somebody_who_dies_goes_to_the_next(origins):
+def test_a_slot_handed_to_somebody_who_dies_goes_to_the_next(origins: Origins) -> None:
     """Killed between the hand-over and the waking: the slot is passed on."""
     _, pool = origins(begun, OK, catch_up_connections=1)
     held = pool.open(GET)
@@ -111,7 +121,7 @@ def test_a_slot_handed_to_somebody_who_dies_goes_to_the_next(origins):
 
 
 @pytest.mark.parametrize("play", [silent, begun], ids=["in the head", "in the body"])
-def test_a_killed_call_gives_its_slot_back(origins, play):
+def test_a_killed_call_gives_its_slot_back(origins: Origins, play: Play) -> None:
     _, pool = origins(play, OK, catch_up_connections=1)
     caller = gevent.spawn(lambda: whole(pool.open(GET)))
     settle()
@@ -123,7 +133,7 @@ def test_a_killed_call_gives_its_slot_back(origins, play):
     assert whole(pool.open(GET)) == b"hi"
 
 
-def test_a_reader_killed_in_the_body_gives_its_slot_back(origins):
+def test_a_reader_killed_in_the_body_gives_its_slot_back(origins: Origins) -> None:
     _, pool = origins(begun, catch_up_connections=1)
     exchange = pool.open(GET)
     assert exchange.read() == b"hi"
@@ -137,8 +147,8 @@ def test_a_reader_killed_in_the_body_gives_its_slot_back(origins):
         exchange.read()
 
 
-def test_a_call_killed_while_it_sends_gives_its_slot_back(origins):
-    def endless():
+def test_a_call_killed_while_it_sends_gives_its_slot_back(origins: Origins) -> None:
+    def endless() -> Iterator[bytes]:
         while True:
             yield b"x" * 65536
 
@@ -153,7 +163,7 @@ def test_a_call_killed_while_it_sends_gives_its_slot_back(origins):
     assert "write: 0 active, 0 idle" in repr(pool)
 
 
-def test_a_closed_exchange_releases_its_reader(origins):
+def test_a_closed_exchange_releases_its_reader(origins: Origins) -> None:
     """``Exchange.close`` from another greenlet (ports.Exchange)."""
     _, pool = origins(begun)
     exchange = pool.open(GET)
@@ -172,7 +182,7 @@ def test_a_closed_exchange_releases_its_reader(origins):
     assert "catch-up: 0 active, 0 idle" in repr(pool)
 
 
-def test_closing_before_the_end_drops_the_connection(origins):
+def test_closing_before_the_end_drops_the_connection(origins: Origins) -> None:
     raw, pool = origins(begun, OK)
     pool.open(GET).close()
 
@@ -180,7 +190,7 @@ def test_closing_before_the_end_drops_the_connection(origins):
     assert raw.accepted == 2
 
 
-def test_closing_after_the_end_changes_nothing(origins):
+def test_closing_after_the_end_changes_nothing(origins: Origins) -> None:
     raw, pool = origins(answering(OK, OK))
     exchange = pool.open(GET)
     assert whole(exchange) == b"hi"
@@ -192,7 +202,7 @@ def test_closing_after_the_end_changes_nothing(origins):
     assert raw.accepted == 1
 
 
-def test_a_closed_exchange_cannot_hurt_the_next_call(origins):
+def test_a_closed_exchange_cannot_hurt_the_next_call(origins: Origins) -> None:
     """Its connection has another owner by now."""
     _, pool = origins(answering(OK, START + b"you"))
     early = pool.open(GET)
@@ -204,7 +214,7 @@ def test_a_closed_exchange_cannot_hurt_the_next_call(origins):
     assert whole(later) == b"hiyou"
 
 
-def test_closing_the_pool_releases_everybody(origins):
+def test_closing_the_pool_releases_everybody(origins: Origins) -> None:
     _, pool = origins(silent, begun, answering(OK), follow_connections=1)
     follow = OriginRequest("GET", "/s", purpose=Purpose.FOLLOW)
     in_head = gevent.spawn(pool.open, follow)
@@ -228,7 +238,7 @@ def test_closing_the_pool_releases_everybody(origins):
     assert repr(pool).count("0 active, 0 idle, 0 waiting") == 3
 
 
-def test_a_pool_closed_while_a_call_connects(origins):
+def test_a_pool_closed_while_a_call_connects(origins: Origins) -> None:
     _, pool = origins(OK)
     caller = gevent.spawn(pool.open, GET)
     gevent.sleep(0)
@@ -240,7 +250,7 @@ def test_a_pool_closed_while_a_call_connects(origins):
         caller.get(timeout=5)
 
 
-def test_what_is_counted(origins):
+def test_what_is_counted(origins: Origins) -> None:
     _, pool = origins(answering(OK, OK), b"nonsense")
     whole(pool.open(GET))
     whole(pool.open(GET))

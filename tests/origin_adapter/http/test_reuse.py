@@ -1,12 +1,15 @@
 """When a connection serves again, and when a call is sent a second time."""
 
+from collections.abc import Callable
+
 import gevent
 import pytest
 from gevent.event import Event
 
 from edge.protocol.errors import OriginGarbage, OriginUnreachable
+from edge.protocol.ports import Exchange
 from edge.protocol.values import OriginRequest, Purpose
-from tests.origin_adapter.http.raw_origin import OK, Peer, answering, settle
+from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
 
 GET = OriginRequest("GET", "/s")
 POST = OriginRequest("POST", "/s", purpose=Purpose.WRITE)
@@ -14,14 +17,14 @@ START = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-def whole(exchange):
+def whole(exchange: Exchange) -> bytes:
     return b"".join(iter(exchange.read, b""))
 
 
-def dying(*, after=None):
+def dying(*, after: bytes | None = None) -> Callable[[Peer], None]:
     """A play that answers once, and hangs up instead of a second answer."""
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(OK)
         peer.request()
@@ -39,7 +42,9 @@ def dying(*, after=None):
         START + b"Connection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
     ],
 )
-def test_a_clean_end_gives_the_connection_to_the_next(origins, answer):
+def test_a_clean_end_gives_the_connection_to_the_next(
+    origins: Origins, answer: bytes
+) -> None:
     raw, pool = origins(answering(answer, OK))
 
     assert [whole(pool.open(GET)), whole(pool.open(GET))] == [b"hi", b"hi"]
@@ -64,7 +69,9 @@ def test_a_clean_end_gives_the_connection_to_the_next(origins, answer):
         START + b"\r\nhi",
     ],
 )
-def test_what_follows_a_message_costs_the_connection(origins, answer):
+def test_what_follows_a_message_costs_the_connection(
+    origins: Origins, answer: bytes
+) -> None:
     """Bytes behind the end are nobody's: neither this answer's nor the next one's."""
     by_closing = answer == START + b"\r\nhi"
     raw, pool = origins(answer if by_closing else answering(answer), OK)
@@ -75,11 +82,11 @@ def test_what_follows_a_message_costs_the_connection(origins, answer):
     assert (raw.accepted, pool.counts.reused) == (2, 0)
 
 
-def test_an_idle_connection_that_speaks_is_dropped(origins):
+def test_an_idle_connection_that_speaks_is_dropped(origins: Origins) -> None:
     """Unasked bytes must not become the next call's answer."""
     spoken = Event()
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(OK)
         spoken.wait()
@@ -97,8 +104,10 @@ def test_an_idle_connection_that_speaks_is_dropped(origins):
 
 
 @pytest.mark.parametrize("ending", [Peer.close, Peer.reset])
-def test_an_idle_connection_that_hung_up_is_dropped(origins, ending):
-    def play(peer):
+def test_an_idle_connection_that_hung_up_is_dropped(
+    origins: Origins, ending: Callable[[Peer], None]
+) -> None:
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(OK)
         read.wait()
@@ -114,11 +123,11 @@ def test_an_idle_connection_that_hung_up_is_dropped(origins, ending):
     assert (raw.accepted, pool.counts.reused) == (2, 0)
 
 
-def test_idle_connections_are_closed_when_their_time_is_over(origins):
+def test_idle_connections_are_closed_when_their_time_is_over(origins: Origins) -> None:
     """Node closes after five seconds; whoever is earlier loses no request."""
     gone = Event()
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         peer.send(OK)
         peer.to_the_end()
@@ -132,7 +141,7 @@ def test_idle_connections_are_closed_when_their_time_is_over(origins):
     assert pool.counts.reused == 0
 
 
-def test_no_more_idle_connections_than_allowed(origins):
+def test_no_more_idle_connections_than_allowed(origins: Origins) -> None:
     _, pool = origins(*[answering(OK)] * 3, max_idle=2)
 
     calls = [gevent.spawn(lambda: whole(pool.open(GET))) for _ in range(3)]
@@ -142,7 +151,9 @@ def test_no_more_idle_connections_than_allowed(origins):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_kept_connection_that_died_before_a_byte_is_replaced_once(origins, method):
+def test_a_kept_connection_that_died_before_a_byte_is_replaced_once(
+    origins: Origins, method: str
+) -> None:
     """L21: one retry, only for a pooled connection that died before the head."""
     raw, pool = origins(dying(), OK)
     assert whole(pool.open(GET)) == b"hi"
@@ -156,7 +167,7 @@ def test_a_kept_connection_that_died_before_a_byte_is_replaced_once(origins, met
     exchange.close()
 
 
-def test_the_second_sending_is_the_last(origins):
+def test_the_second_sending_is_the_last(origins: Origins) -> None:
     raw, pool = origins(dying(), lambda peer: peer.request(), OK)
     assert whole(pool.open(GET)) == b"hi"
 
@@ -167,7 +178,7 @@ def test_the_second_sending_is_the_last(origins):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_no_other_method_is_ever_sent_twice(origins, method):
+def test_no_other_method_is_ever_sent_twice(origins: Origins, method: str) -> None:
     """E22: nobody knows whether the origin acted."""
     raw, pool = origins(dying(), OK)
     request = OriginRequest(method, "/s", purpose=Purpose.WRITE)
@@ -179,7 +190,7 @@ def test_no_other_method_is_ever_sent_twice(origins, method):
     assert (raw.accepted, pool.counts.retries) == (1, 0)
 
 
-def test_a_get_with_a_body_is_never_sent_twice(origins):
+def test_a_get_with_a_body_is_never_sent_twice(origins: Origins) -> None:
     raw, pool = origins(dying(), OK)
     assert whole(pool.open(GET)) == b"hi"
 
@@ -190,7 +201,9 @@ def test_a_get_with_a_body_is_never_sent_twice(origins):
 
 
 @pytest.mark.parametrize("said", [b"H", b"HTTP/1.1 103 Hints\r\n\r\n"])
-def test_a_single_byte_of_an_answer_forbids_the_retry(origins, said):
+def test_a_single_byte_of_an_answer_forbids_the_retry(
+    origins: Origins, said: bytes
+) -> None:
     raw, pool = origins(dying(after=said), OK)
     assert whole(pool.open(GET)) == b"hi"
 
@@ -200,7 +213,7 @@ def test_a_single_byte_of_an_answer_forbids_the_retry(origins, said):
     assert (raw.accepted, pool.counts.retries) == (1, 0)
 
 
-def test_lanes_do_not_share_connections(origins):
+def test_lanes_do_not_share_connections(origins: Origins) -> None:
     """L24."""
     raw, pool = origins(answering(OK), answering(OK))
 

@@ -1,6 +1,7 @@
 """Requests with bodies: streamed, counted, and never complete when they are not."""
 
 import tracemalloc
+from collections.abc import Iterator
 
 import gevent
 import pytest
@@ -12,23 +13,24 @@ from edge.protocol.errors import (
     OriginTimeout,
     OriginUnreachable,
 )
+from edge.protocol.ports import Exchange
 from edge.protocol.values import OriginRequest, Purpose
-from tests.origin_adapter.http.raw_origin import OK, answering, settle
+from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
 
 REFUSED = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!"
 
 
-def put(body, length=None):
+def put(body: Iterator[bytes], length: int | None = None) -> OriginRequest:
     return OriginRequest(
         "PUT", "/s", purpose=Purpose.WRITE, body=body, content_length=length
     )
 
 
-def whole(exchange):
+def whole(exchange: Exchange) -> bytes:
     return b"".join(iter(exchange.read, b""))
 
 
-def endless():
+def endless() -> Iterator[bytes]:
     while True:
         yield b"x" * 65536
 
@@ -37,7 +39,9 @@ def endless():
     ("length", "framing"),
     [(4, b"Content-Length: 4\r\n\r\nabcd"), (None, b"2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n")],
 )
-def test_a_body_is_streamed_in_its_framing(origins, length, framing):
+def test_a_body_is_streamed_in_its_framing(
+    origins: Origins, length: int | None, framing: bytes
+) -> None:
     raw, pool = origins(answering(OK, OK))
 
     for _ in range(2):
@@ -48,11 +52,11 @@ def test_a_body_is_streamed_in_its_framing(origins, length, framing):
     assert (raw.accepted, pool.counts.reused) == (1, 1)
 
 
-def test_a_large_body_needs_constant_memory(origins):
+def test_a_large_body_needs_constant_memory(origins: Origins) -> None:
     """Bad input of the edge: an append of any size is streamed."""
     pieces = 1024
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.until(b"\r\n\r\n")
         for _ in range(pieces):
             peer.exactly(65536)
@@ -71,14 +75,16 @@ def test_a_large_body_needs_constant_memory(origins):
 
 
 @pytest.mark.parametrize("length", [10, None])
-def test_a_body_that_fails_is_never_complete_at_the_origin(origins, length):
+def test_a_body_that_fails_is_never_complete_at_the_origin(
+    origins: Origins, length: int | None
+) -> None:
     """E22: the connection is dropped, and the failure reaches the caller."""
-    seen = AsyncResult()
+    seen: AsyncResult[bytes] = AsyncResult()
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         seen.set(peer.to_the_end())
 
-    def body():
+    def body() -> Iterator[bytes]:
         yield b"hello"
         settle()
         raise ClientBodyCut("the client left")
@@ -89,14 +95,15 @@ def test_a_body_that_fails_is_never_complete_at_the_origin(origins, length):
         pool.open(put(body(), length))
 
     came = seen.get(timeout=5)
+    assert came is not None
     assert came.endswith(b"hello" if length else b"5\r\nhello\r\n")
     assert pool.counts.faults == {}
 
 
-def test_a_body_that_fails_at_once_costs_no_connection(origins):
-    def body():
+def test_a_body_that_fails_at_once_costs_no_connection(origins: Origins) -> None:
+    def body() -> Iterator[bytes]:
+        yield from ()
         raise ClientBodyCut("nothing came")
-        yield b""
 
     raw, pool = origins()
 
@@ -110,17 +117,21 @@ def test_a_body_that_fails_at_once_costs_no_connection(origins):
     ("body", "fault"),
     [([b"abc", b"d"], ClientBodyCut), ([b"ab", b"cdef"], ClientFault)],
 )
-def test_a_body_of_another_length_is_never_complete(origins, body, fault):
-    seen = AsyncResult()
+def test_a_body_of_another_length_is_never_complete(
+    origins: Origins, body: list[bytes], fault: type[ClientFault]
+) -> None:
+    seen: AsyncResult[bytes] = AsyncResult()
     _, pool = origins(lambda peer: seen.set(peer.to_the_end()))
 
     with pytest.raises(fault):
         pool.open(put(iter(body), 5))
 
-    assert len(seen.get(timeout=5).partition(b"\r\n\r\n")[2]) < 5
+    came = seen.get(timeout=5)
+    assert came is not None
+    assert len(came.partition(b"\r\n\r\n")[2]) < 5
 
 
-def test_a_bad_request_reaches_nobody(origins):
+def test_a_bad_request_reaches_nobody(origins: Origins) -> None:
     raw, pool = origins()
 
     with pytest.raises(ClientFault):
@@ -129,11 +140,13 @@ def test_a_bad_request_reaches_nobody(origins):
     assert raw.accepted == 0
 
 
-def test_on_sent_comes_after_the_last_byte_and_before_the_answer(origins):
+def test_on_sent_comes_after_the_last_byte_and_before_the_answer(
+    origins: Origins,
+) -> None:
     """L4 rests on it."""
     sent = Event()
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.request()
         sent.wait()
         peer.send(OK)
@@ -141,7 +154,7 @@ def test_on_sent_comes_after_the_last_byte_and_before_the_answer(origins):
     raw, pool = origins(play)
     told = []
 
-    def on_sent():
+    def on_sent() -> None:
         told.append(len(raw.requests))
         sent.set()
 
@@ -150,10 +163,10 @@ def test_on_sent_comes_after_the_last_byte_and_before_the_answer(origins):
 
 
 @pytest.mark.parametrize("size", [None, 1 << 30])
-def test_an_early_answer_ends_the_sending(origins, size):
+def test_an_early_answer_ends_the_sending(origins: Origins, size: int | None) -> None:
     """413 or 409 before the end: the rest is not sent, the connection not kept."""
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.until(b"\r\n\r\n")
         peer.send(REFUSED)
         peer.stay()
@@ -169,16 +182,16 @@ def test_an_early_answer_ends_the_sending(origins, size):
     assert raw.accepted == 2
 
 
-def test_an_early_answer_is_found_between_two_pieces(origins):
+def test_an_early_answer_is_found_between_two_pieces(origins: Origins) -> None:
     answered = Event()
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         peer.until(b"\r\n\r\n")
         peer.send(REFUSED)
         answered.set()
         peer.stay()
 
-    def body():
+    def body() -> Iterator[bytes]:
         yield b"one"
         answered.wait()
         settle()
@@ -191,8 +204,10 @@ def test_an_early_answer_is_found_between_two_pieces(origins):
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
-def test_an_early_answer_survives_the_hang_up_behind_it(origins, ending):
-    def play(peer):
+def test_an_early_answer_survives_the_hang_up_behind_it(
+    origins: Origins, ending: str
+) -> None:
+    def play(peer: Peer) -> None:
         peer.until(b"\r\n\r\n")
         peer.send(REFUSED)
         if ending == "close":
@@ -207,15 +222,15 @@ def test_an_early_answer_survives_the_hang_up_behind_it(origins, ending):
     assert (exchange.status, whole(exchange)) == (413, b"no!")
 
 
-def test_interim_answers_do_not_end_the_sending(origins):
-    def play(peer):
+def test_interim_answers_do_not_end_the_sending(origins: Origins) -> None:
+    def play(peer: Peer) -> None:
         peer.until(b"\r\n\r\n")
         peer.send(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Hi")
         rest.set()
         peer.until(b"0\r\n\r\n")
         peer.send(b"nts\r\n\r\n" + OK)
 
-    def body():
+    def body() -> Iterator[bytes]:
         yield b"one"
         rest.wait()
         settle()
@@ -227,8 +242,8 @@ def test_interim_answers_do_not_end_the_sending(origins):
     assert whole(pool.open(put(body()))) == b"hi"
 
 
-def test_an_origin_that_hangs_up_while_it_is_sent_to(origins):
-    def play(peer):
+def test_an_origin_that_hangs_up_while_it_is_sent_to(origins: Origins) -> None:
+    def play(peer: Peer) -> None:
         peer.until(b"\r\n\r\n")
         peer.reset()
 
@@ -241,8 +256,8 @@ def test_an_origin_that_hangs_up_while_it_is_sent_to(origins):
     assert (raw.accepted, pool.counts.retries, told) == (1, 0, [])
 
 
-def test_an_origin_that_takes_no_more_is_given_up(origins):
-    def play(peer):
+def test_an_origin_that_takes_no_more_is_given_up(origins: Origins) -> None:
+    def play(peer: Peer) -> None:
         peer.until(b"\r\n\r\n")
         peer.stay()
 
@@ -252,11 +267,11 @@ def test_an_origin_that_takes_no_more_is_given_up(origins):
         pool.open(put(endless()))
 
 
-def test_two_bodies_do_not_wait_for_each_other(origins):
+def test_two_bodies_do_not_wait_for_each_other(origins: Origins) -> None:
     """A slow client's upload holds its own greenlet only."""
     go = Event()
 
-    def slow():
+    def slow() -> Iterator[bytes]:
         yield b"first"
         go.wait()
         yield b"last"

@@ -1,6 +1,7 @@
 """Two hundred callers, an origin in a bad mood, and no slot lost afterwards."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
@@ -9,7 +10,7 @@ import pytest
 from edge.protocol.errors import ClientBodyCut, OriginFault
 from edge.protocol.values import OriginRequest, Purpose
 from origin_adapter.http import HttpOptions, HttpOrigin
-from tests.origin_adapter.http.raw_origin import OK, listening, settle
+from tests.origin_adapter.http.raw_origin import OK, Peer, listening, settle
 
 CALLERS = 200
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -29,10 +30,10 @@ BAD = (
 class Moody:
     """Answers well three times in four; else badly, or not at all."""
 
-    def __init__(self, dice):
+    def __init__(self, dice: random.Random) -> None:
         self._dice = dice
 
-    def __call__(self, peer):
+    def __call__(self, peer: Peer) -> None:
         while peer.request() is not None:
             if self._dice.random() < 0.75:
                 peer.send(self._dice.choice(GOOD))
@@ -45,10 +46,10 @@ class Moody:
             return
 
 
-def body_of(dice):
+def body_of(dice: random.Random) -> Iterator[bytes] | None:
     """None, or a body that sometimes fails at the second piece."""
 
-    def body():
+    def body() -> Iterator[bytes]:
         yield b"one"
         if dice.random() < 0.2:
             raise ClientBodyCut("gone")
@@ -57,7 +58,7 @@ def body_of(dice):
     return body() if dice.random() < 0.3 else None
 
 
-def caller(pool, dice, outcomes):
+def caller(pool: HttpOrigin, dice: random.Random, outcomes: list[str]) -> None:
     for _ in range(5):
         request = OriginRequest(
             dice.choice(["GET", "HEAD", "POST"]),
@@ -76,13 +77,13 @@ def caller(pool, dice, outcomes):
             outcomes.append(type(fault).__name__)
 
 
-def open_files():
+def open_files() -> int:
     """How many descriptors this process holds."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_no_slot_is_lost(seed):
+def test_no_slot_is_lost(seed: int) -> None:
     dice = random.Random(seed)
     settle()
     files = open_files()
@@ -98,7 +99,7 @@ def test_no_slot_is_lost(seed):
                 follow_connections=10,
             )
         )
-        outcomes = []
+        outcomes: list[str] = []
         callers = [gevent.spawn(caller, pool, dice, outcomes) for _ in range(CALLERS)]
         settle()
         victims = dice.sample(callers, 40)
@@ -115,10 +116,10 @@ def test_no_slot_is_lost(seed):
             settle()
 
 
-def test_a_crowd_is_served_by_few_connections():
+def test_a_crowd_is_served_by_few_connections() -> None:
     """Every call is answered, with as many connections as there are slots."""
 
-    def play(peer):
+    def play(peer: Peer) -> None:
         while peer.request() is not None:
             peer.send(OK)
 

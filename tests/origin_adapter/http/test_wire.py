@@ -1,5 +1,7 @@
 """The bytes of a request: strict, built, and never complete by accident."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from edge.protocol.values import OriginRequest
 from origin_adapter.http.wire import Outgoing, checked_host, framed, request_head
 
 
-def test_host_comes_first_and_nothing_is_added():
+def test_host_comes_first_and_nothing_is_added() -> None:
     request = OriginRequest("GET", "/s?offset=-1", (("accept-encoding", "identity"),))
 
     assert request_head(request, "origin:1", "/base") == (
@@ -30,7 +32,9 @@ def test_host_comes_first_and_nothing_is_added():
         ("PUT", iter([b"x"]), None, b"Transfer-Encoding: chunked\r\n"),
     ],
 )
-def test_the_framing_is_this_hop_s_own(method, body, length, line):
+def test_the_framing_is_this_hop_s_own(
+    method: str, body: Iterator[bytes] | None, length: int | None, line: bytes
+) -> None:
     """RFC 9110 section 8.6, RFC 9112 section 6."""
     request = OriginRequest(method, "/", body=body, content_length=length)
 
@@ -69,7 +73,7 @@ def test_the_framing_is_this_hop_s_own(method, body, length, line):
         OriginRequest("GET", "/", (("expect", "100-continue"),)),
     ],
 )
-def test_what_could_become_a_second_request_is_refused(request_):
+def test_what_could_become_a_second_request_is_refused(request_: OriginRequest) -> None:
     with pytest.raises(ClientFault) as caught:
         request_head(request_, "h")
 
@@ -77,13 +81,13 @@ def test_what_could_become_a_second_request_is_refused(request_):
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a\r\n", "\xe9"])
-def test_a_host_that_cannot_be_sent_is_an_error_of_the_settings(host):
+def test_a_host_that_cannot_be_sent_is_an_error_of_the_settings(host: str) -> None:
     with pytest.raises(ValueError, match="Host"):
         checked_host(host)
 
 
 @given(st.text(), st.text())
-def test_no_field_ever_adds_a_line(name, value):
+def test_no_field_ever_adds_a_line(name: str, value: str) -> None:
     request = OriginRequest("GET", "/", ((name, value),))
     try:
         head = request_head(request, "h")
@@ -94,7 +98,7 @@ def test_no_field_ever_adds_a_line(name, value):
 
 
 @given(st.lists(st.binary(max_size=40)))
-def test_chunks_carry_the_body_and_only_the_last_is_empty(pieces):
+def test_chunks_carry_the_body_and_only_the_last_is_empty(pieces: list[bytes]) -> None:
     """An empty piece of the client's must not end the message."""
     wire = list(framed(iter(pieces), None))
 
@@ -105,24 +109,28 @@ def test_chunks_carry_the_body_and_only_the_last_is_empty(pieces):
 
 
 @given(st.lists(st.binary(max_size=40)))
-def test_a_counted_body_goes_out_as_it_is(pieces):
+def test_a_counted_body_goes_out_as_it_is(pieces: list[bytes]) -> None:
     body = b"".join(pieces)
 
     assert b"".join(framed(iter(pieces), len(body))) == body
 
 
 @given(st.lists(st.binary(min_size=1, max_size=9), min_size=1), st.integers(1, 99))
-def test_a_short_body_is_told_before_it_could_look_complete(pieces, missing):
-    sent = []
+def test_a_short_body_is_told_before_it_could_look_complete(
+    pieces: list[bytes], missing: int
+) -> None:
+    sent: list[bytes] = []
 
     with pytest.raises(ClientBodyCut):
         sent.extend(framed(iter(pieces), len(b"".join(pieces)) + missing))
 
 
 @given(st.lists(st.binary(min_size=1, max_size=9), min_size=1), st.integers(1, 99))
-def test_a_long_body_never_completes_the_message(pieces, surplus):
+def test_a_long_body_never_completes_the_message(
+    pieces: list[bytes], surplus: int
+) -> None:
     length = max(0, len(b"".join(pieces)) - surplus)
-    sent = []
+    sent: list[bytes] = []
 
     with pytest.raises(ClientFault) as caught:
         for piece in framed(iter(pieces), length):
@@ -133,15 +141,17 @@ def test_a_long_body_never_completes_the_message(pieces, surplus):
 
 
 @pytest.mark.parametrize("length", [4, None])
-def test_a_body_that_raises_at_its_last_moment_is_incomplete(length):
+def test_a_body_that_raises_at_its_last_moment_is_incomplete(
+    length: int | None,
+) -> None:
     """All bytes were there, and still the reader of the client's body objects."""
 
-    def body():
+    def body() -> Iterator[bytes]:
         yield b"ab"
         yield b"cd"
         raise ClientBodyCut("changed its mind")
 
-    sent = []
+    sent: list[bytes] = []
     with pytest.raises(ClientBodyCut):
         for piece in framed(body(), length):
             sent.append(piece)
@@ -150,10 +160,10 @@ def test_a_body_that_raises_at_its_last_moment_is_incomplete(length):
     assert wire == (b"ab" if length else b"2\r\nab\r\n2\r\ncd\r\n")
 
 
-def test_an_empty_counted_body_is_checked_before_anything_is_sent():
-    def body():
+def test_an_empty_counted_body_is_checked_before_anything_is_sent() -> None:
+    def body() -> Iterator[bytes]:
+        yield from ()
         raise ClientBodyCut("gone")
-        yield b""
 
     request = OriginRequest("PUT", "/", body=body(), content_length=0)
 
@@ -171,7 +181,9 @@ def test_an_empty_counted_body_is_checked_before_anything_is_sent():
         ("GET", iter([b"x"]), False),
     ],
 )
-def test_what_may_be_sent_twice(method, body, resendable):
+def test_what_may_be_sent_twice(
+    method: str, body: Iterator[bytes] | None, resendable: bool
+) -> None:
     """E22."""
     request = OriginRequest(method, "/", body=body)
 

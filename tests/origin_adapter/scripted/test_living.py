@@ -4,14 +4,20 @@ import gevent
 import pytest
 
 from edge.protocol.errors import OriginUnreachable
-from edge.protocol.values import Framing, OriginRequest
+from edge.protocol.values import Framing, Headers, OriginRequest
 from origin_adapter.scripted import LivingOrigin
 
 TEXT = (("content-type", "text/plain"),)
 START = "0000000000000000_0000000000000000"
 
 
-def ask(origin, method, target, headers=(), body=None):
+def ask(
+    origin: LivingOrigin,
+    method: str,
+    target: str,
+    headers: Headers = (),
+    body: bytes | None = None,
+) -> tuple[int, dict[str, str], bytes]:
     """One call: status, fields, body."""
     pieces = None if body is None else iter([body])
     exchange = origin.open(OriginRequest(method, target, headers, body=pieces))
@@ -20,11 +26,11 @@ def ask(origin, method, target, headers=(), body=None):
 
 
 @pytest.fixture
-def origin():
+def origin() -> LivingOrigin:
     return LivingOrigin(hold=5)
 
 
-def test_a_stream_is_created_written_and_read(origin):
+def test_a_stream_is_created_written_and_read(origin: LivingOrigin) -> None:
     status, fields, _ = ask(origin, "PUT", "/s", TEXT)
     assert (status, fields["stream-next-offset"]) == (201, START)
 
@@ -43,14 +49,14 @@ def test_a_stream_is_created_written_and_read(origin):
     assert dict(origin.requests) == counted
 
 
-def test_creating_again(origin):
+def test_creating_again(origin: LivingOrigin) -> None:
     ask(origin, "PUT", "/s", TEXT)
 
     assert ask(origin, "PUT", "/s", TEXT)[0] == 200
     assert ask(origin, "PUT", "/s", (("content-type", "image/png"),))[0] == 409
 
 
-def test_pages_end_between_messages(origin):
+def test_pages_end_between_messages(origin: LivingOrigin) -> None:
     origin.page = 4
     origin.create("/s")
     for message in (b"aa", b"bb", b"cccccc", b"d"):
@@ -66,7 +72,7 @@ def test_pages_end_between_messages(origin):
     assert bodies == [b"aabb", b"cccccc", b"d"]
 
 
-def test_json_is_an_array_of_messages(origin):
+def test_json_is_an_array_of_messages(origin: LivingOrigin) -> None:
     origin.create("/j", "application/json")
     assert ask(origin, "GET", "/j")[2] == b"[]"
 
@@ -78,7 +84,7 @@ def test_json_is_an_array_of_messages(origin):
     assert ask(origin, "GET", f"/j?offset={middle}")[2] == b"[4]"
 
 
-def test_offsets_that_it_never_minted(origin):
+def test_offsets_that_it_never_minted(origin: LivingOrigin) -> None:
     """L1: inside a message the whole message, beyond the tail the real tail."""
     origin.create("/s")
     tail = origin.append("/s", b"hello")
@@ -93,7 +99,7 @@ def test_offsets_that_it_never_minted(origin):
 
 
 @pytest.mark.parametrize("offset", ["-1", "now", START])
-def test_a_long_poll_waits_for_data(origin, offset):
+def test_a_long_poll_waits_for_data(origin: LivingOrigin, offset: str) -> None:
     origin.create("/s")
     poll = gevent.spawn(ask, origin, "GET", f"/s?offset={offset}&live=long-poll")
     gevent.idle()
@@ -106,7 +112,7 @@ def test_a_long_poll_waits_for_data(origin, offset):
     assert (fields["stream-next-offset"], fields["stream-cursor"]) == (tail, "1")
 
 
-def test_a_held_poll_times_out_when_the_test_says_so(origin):
+def test_a_held_poll_times_out_when_the_test_says_so(origin: LivingOrigin) -> None:
     origin.create("/s")
     poll = gevent.spawn(ask, origin, "GET", "/s?offset=now&live=long-poll&cursor=41")
     gevent.idle()
@@ -122,14 +128,14 @@ def test_a_held_poll_times_out_when_the_test_says_so(origin):
     }
 
 
-def test_a_held_poll_times_out_by_itself():
+def test_a_held_poll_times_out_by_itself() -> None:
     origin = LivingOrigin(hold=0.01)
     origin.create("/s")
 
     assert ask(origin, "GET", "/s?offset=now&live=long-poll")[0] == 204
 
 
-def test_closing_wakes_and_ends(origin):
+def test_closing_wakes_and_ends(origin: LivingOrigin) -> None:
     origin.create("/s")
     poll = gevent.spawn(ask, origin, "GET", "/s?offset=now&live=long-poll")
     gevent.idle()
@@ -148,7 +154,7 @@ def test_closing_wakes_and_ends(origin):
 
 
 @pytest.mark.parametrize("recreated", [False, True])
-def test_deleting_wakes_with_404(origin, recreated):
+def test_deleting_wakes_with_404(origin: LivingOrigin, recreated: bool) -> None:
     origin.create("/s")
     poll = gevent.spawn(ask, origin, "GET", "/s?offset=now&live=long-poll")
     gevent.idle()
@@ -162,11 +168,11 @@ def test_deleting_wakes_with_404(origin, recreated):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-def test_what_is_not_there(origin, method):
+def test_what_is_not_there(origin: LivingOrigin, method: str) -> None:
     assert ask(origin, method, "/none")[0] == 404
 
 
-def test_head_tells_the_state_without_an_etag(origin):
+def test_head_tells_the_state_without_an_etag(origin: LivingOrigin) -> None:
     ask(origin, "PUT", "/s", (*TEXT, ("stream-ttl", "60")), b"x")
 
     exchange = origin.open(OriginRequest("HEAD", "/s"))
@@ -180,7 +186,7 @@ def test_head_tells_the_state_without_an_etag(origin):
     }
 
 
-def test_other_methods_and_being_down(origin):
+def test_other_methods_and_being_down(origin: LivingOrigin) -> None:
     assert ask(origin, "PATCH", "/s")[0] == 405
 
     origin.down = True
@@ -189,7 +195,7 @@ def test_other_methods_and_being_down(origin):
     assert dict(origin.requests) == {"other": 1, "down": 1}
 
 
-def test_what_a_test_does_behind_the_edge_is_not_counted(origin):
+def test_what_a_test_does_behind_the_edge_is_not_counted(origin: LivingOrigin) -> None:
     origin.create("/s")
     origin.append("/s", b"x")
     origin.finish("/s")

@@ -1,34 +1,38 @@
 """The scripted origin: the test decides, call by call, and nobody sleeps."""
 
+from collections.abc import Callable, Iterator
+
 import gevent
 import pytest
 
 from edge.protocol.errors import (
     ClientBodyCut,
     OriginBodyCut,
+    OriginFault,
     OriginTimeout,
     OriginUnreachable,
 )
+from edge.protocol.ports import Exchange
 from edge.protocol.values import Framing, OriginRequest, Purpose
-from origin_adapter.scripted import ScriptedOrigin, data, head_answer, no_content
+from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer, no_content
 
 GET = OriginRequest("GET", "/s?offset=-1")
 FOLLOW = OriginRequest("GET", "/s?offset=1&live=long-poll", purpose=Purpose.FOLLOW)
 
 
 @pytest.fixture
-def origin():
+def origin() -> Iterator[ScriptedOrigin]:
     """A script whose calls have all been taken at the end."""
     origin = ScriptedOrigin(patience=1)
     yield origin
     origin.assert_quiet()
 
 
-def whole(exchange):
+def whole(exchange: Exchange) -> bytes:
     return b"".join(iter(exchange.read, b""))
 
 
-def test_a_whole_answer(origin):
+def test_a_whole_answer(origin: ScriptedOrigin) -> None:
     caller = gevent.spawn(origin.open, GET)
 
     call = origin.expect()
@@ -49,7 +53,7 @@ def test_a_whole_answer(origin):
     assert not call.closed.is_set()
 
 
-def test_an_answer_in_pieces(origin):
+def test_an_answer_in_pieces(origin: ScriptedOrigin) -> None:
     caller = gevent.spawn(origin.open, GET)
     call = origin.expect()
 
@@ -66,7 +70,7 @@ def test_an_answer_in_pieces(origin):
     assert exchange.framing is Framing.CHUNKED
 
 
-def test_calls_are_taken_in_order_and_remembered(origin):
+def test_calls_are_taken_in_order_and_remembered(origin: ScriptedOrigin) -> None:
     callers = [gevent.spawn(origin.open, request) for request in (GET, FOLLOW)]
 
     first, second = origin.expect(Purpose.CATCH_UP), origin.expect(Purpose.FOLLOW)
@@ -78,12 +82,12 @@ def test_calls_are_taken_in_order_and_remembered(origin):
     assert origin.targets()[0] == "GET /s?offset=-1"
 
 
-def test_a_call_that_does_not_come_fails_the_test():
+def test_a_call_that_does_not_come_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="no call came"):
         ScriptedOrigin(patience=0.01).expect()
 
 
-def test_a_call_that_nobody_expected_fails_the_test():
+def test_a_call_that_nobody_expected_fails_the_test() -> None:
     origin = ScriptedOrigin()
     caller = gevent.spawn(origin.open, GET)
     gevent.idle()
@@ -102,7 +106,9 @@ def test_a_call_that_nobody_expected_fails_the_test():
         (lambda call: call.fail(OriginTimeout("slow")), OriginTimeout),
     ],
 )
-def test_a_failure_before_the_head(origin, play, fault):
+def test_a_failure_before_the_head(
+    origin: ScriptedOrigin, play: Callable[[Call], object], fault: type[OriginFault]
+) -> None:
     caller = gevent.spawn(origin.open, GET)
 
     call = origin.expect()
@@ -113,7 +119,9 @@ def test_a_failure_before_the_head(origin, play, fault):
     assert not call.closed.is_set()
 
 
-def test_a_failure_within_the_body_comes_after_what_was_sent(origin):
+def test_a_failure_within_the_body_comes_after_what_was_sent(
+    origin: ScriptedOrigin,
+) -> None:
     caller = gevent.spawn(origin.open, GET)
     call = origin.expect()
     call.head(200)
@@ -128,7 +136,9 @@ def test_a_failure_within_the_body_comes_after_what_was_sent(origin):
             exchange.read()
 
 
-def test_a_closed_exchange_releases_its_reader_and_shows_it(origin):
+def test_a_closed_exchange_releases_its_reader_and_shows_it(
+    origin: ScriptedOrigin,
+) -> None:
     caller = gevent.spawn(origin.open, GET)
     call = origin.expect()
     call.head(200)
@@ -145,7 +155,7 @@ def test_a_closed_exchange_releases_its_reader_and_shows_it(origin):
         exchange.read()
 
 
-def test_a_caller_that_is_killed_shows_it(origin):
+def test_a_caller_that_is_killed_shows_it(origin: ScriptedOrigin) -> None:
     caller = gevent.spawn(origin.open, GET)
     call = origin.expect()
 
@@ -154,7 +164,7 @@ def test_a_caller_that_is_killed_shows_it(origin):
     assert call.closed.is_set()
 
 
-def test_the_body_is_read_and_then_on_sent_is_told(origin):
+def test_the_body_is_read_and_then_on_sent_is_told(origin: ScriptedOrigin) -> None:
     told = []
     request = OriginRequest("POST", "/s", body=iter([b"a", b"b"]))
     caller = gevent.spawn(origin.open, request, lambda: told.append("sent"))
@@ -166,8 +176,8 @@ def test_the_body_is_read_and_then_on_sent_is_told(origin):
     assert caller.get(timeout=1).framing is Framing.NONE
 
 
-def test_a_body_that_fails_never_becomes_an_answer(origin):
-    def body():
+def test_a_body_that_fails_never_becomes_an_answer(origin: ScriptedOrigin) -> None:
+    def body() -> Iterator[bytes]:
         yield b"a"
         raise ClientBodyCut("gone")
 
@@ -176,7 +186,7 @@ def test_a_body_that_fails_never_becomes_an_answer(origin):
 
 
 @pytest.mark.parametrize("framing", [Framing.CLOSE, Framing.CHUNKED])
-def test_the_framing_can_be_said(origin, framing):
+def test_the_framing_can_be_said(origin: ScriptedOrigin, framing: Framing) -> None:
     caller = gevent.spawn(origin.open, GET)
 
     origin.expect().reply(data(b"x", "1", framing=framing))

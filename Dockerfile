@@ -1,0 +1,34 @@
+# The edge in a container, without root:
+#
+#   docker build -t ds-edge .
+#   docker run -p 8080:8080 -e DS_EDGE_ORIGIN__URL=http://origin:4437 ds-edge
+#
+# Settings: mount a file over /etc/ds-edge/edge.yaml, or set DS_EDGE_* variables.
+
+FROM python:3.13-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/ds-edge
+COPY requirements/build.lock requirements/run.lock requirements/
+RUN pip install --no-cache-dir --require-hashes -r requirements/build.lock \
+ && /opt/ds-edge/bin/pip install --no-cache-dir --require-hashes -r requirements/run.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY edge edge
+COPY origin_adapter origin_adapter
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
+ && /opt/ds-edge/bin/pip install --no-cache-dir --no-deps dist/*.whl \
+ && /opt/ds-edge/bin/pip check
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ds-edge
+COPY --from=build /opt/ds-edge /opt/ds-edge
+COPY config/edge.yaml /etc/ds-edge/edge.yaml
+ENV PATH=/opt/ds-edge/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    DS_EDGE_LISTEN=0.0.0.0:8080
+USER 10001
+EXPOSE 8080
+# The operator's address stays inside the container: loopback, port 8081.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", \
+    "from urllib.request import urlopen; urlopen('http://127.0.0.1:8081/health')"]
+ENTRYPOINT ["ds-edge"]
+CMD ["serve", "-c", "/etc/ds-edge/edge.yaml"]

@@ -1,0 +1,185 @@
+"""Following a stream: history first, then live, through whatever happens.
+
+History comes by catch-up; it gives the content type and a concrete offset, also
+for ``now``. Then one live exchange after the other, each from the last offset
+that the server named: an SSE connection (section 5.8), or a long-poll (5.7).
+Ends when the stream is closed, when the server says that it is no more, or when
+the Pace has no further try. What went out before a cut is not printed twice.
+
+A cursor that comes back as it was sent, with nothing new, is an old answer out of
+a cache in between: it is dropped, so that the next request is another one, and it
+counts as a failure, so that no loop spins (section 10.1).
+"""
+
+import base64
+import binascii
+import enum
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edge.cli.streams import pace as paces
+from edge.cli.streams.client import Answer, Client
+from edge.cli.streams.faults import Exit, Fault, Known, lost
+from edge.cli.streams.output import Output
+from edge.cli.streams.pace import Pace
+from edge.cli.streams.reading import catch_up, pour
+from edge.cli.streams.sse_events import Event, Events, EventTooLarge
+from edge.protocol import names
+
+ECHO = "an old answer came back, out of a cache in between"
+WELL = 10.0
+"""Seconds after which the end of an event stream is no failure in a row."""
+MUTE = "the server's event stream ended without a word"
+
+
+class Mode(enum.Enum):
+    """How a live exchange is held; the value is the ``live`` parameter's."""
+
+    SSE = "sse"
+    LONG_POLL = "long-poll"
+
+
+@dataclass(slots=True)
+class Said:
+    """What one live exchange brought beside data."""
+
+    cursor: str | None = None
+    stood: bool = False
+    """Whether the event stream told where it stands."""
+    wait: float | None = None
+    """Seconds that it asked to wait before a reconnection."""
+
+
+@dataclass(slots=True)
+class Follower:
+    """One stream, followed. ``run`` returns when the stream is closed."""
+
+    client: Client
+    output: Output
+    pace: Pace
+    mode: Mode = Mode.SSE
+    cursor: str | None = None
+    _said: Said = field(default_factory=Said)
+
+    def run(self) -> None:
+        """Print until the stream is closed. Raises Fault."""
+        catch_up(self.client, self.output, self.pace)
+        while not self.output.closed:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        """One live exchange; a failure waits for its next try."""
+        said = self._said = Said()
+        began, before, cursor = paces.clock(), self.output.offset, self.cursor
+        try:
+            _LIVE[self.mode](self)
+        except EventTooLarge:
+            # A plain answer of the same bytes needs no memory.
+            catch_up(self.client, self.output, self.pace)
+            return
+        except Fault as fault:
+            lived = said.stood and paces.clock() - began > WELL
+            self._failed(fault, well=lived or self.output.offset != before)
+            return
+        if self.output.offset != before:
+            self.pace.progressed()
+        elif self.output.closed:
+            return
+        elif cursor is not None and said.cursor == cursor:
+            self.cursor = None
+            self.pace.failed(lost(ECHO))
+        else:
+            self.pace.progressed()
+            self.pace.hold(began)
+
+    def _failed(self, fault: Fault, well: bool) -> None:
+        if fault.known is Known.FINAL:
+            raise fault
+        if well:
+            self.pace.progressed()
+        if fault.retry_after is None:
+            fault.retry_after = self._said.wait
+        self.pace.failed(fault)
+
+    def _poll(self) -> None:
+        """One long-poll: data, or 204 when none came."""
+        wanted = {"offset": self.output.offset, "cursor": self.cursor}
+        with self.client.read(live=Mode.LONG_POLL.value, **wanted) as answer:
+            self._next_cursor(answer.get(names.CURSOR))
+            if answer.status != 204:
+                pour(answer, self.output)
+                return
+            offset = answer.get(names.NEXT_OFFSET) or self.output.offset
+            self.output.restart()
+            closed = answer.flag(names.CLOSED)
+            self.output.stand(offset, up_to_date=True, closed=closed)
+
+    def _listen(self) -> None:
+        """One SSE connection, from its first event to its end."""
+        wanted = {"offset": self.output.offset, "cursor": self.cursor}
+        with self.client.read(live=Mode.SSE.value, **wanted) as answer:
+            if names.media_type(answer.get("Content-Type")) != "text/event-stream":
+                self.pace.tell("no event stream is served here; going on by long-poll")
+                self.mode = Mode.LONG_POLL
+                return
+            self.output.restart()
+            self._hear(answer, answer.get(names.SSE_ENCODING) == names.SSE_BASE64)
+            if not self._said.stood:
+                raise lost(MUTE)
+
+    def _hear(self, answer: Answer, coded: bool) -> None:
+        """Every event, until the connection ends or the stream is closed."""
+        events = Events()
+        for piece in answer.pieces():
+            for event in events.feed(piece):
+                self._take(event, coded)
+                if self.output.closed:
+                    return
+            self._said.wait = events.retry
+
+    def _take(self, event: Event, coded: bool) -> None:
+        """One event; types that the protocol does not name mean nothing."""
+        if event.type == "data":
+            with self.output.body() as out:
+                out(_decoded(event.data) if coded else event.data)
+        elif event.type == "control":
+            self._said.stood = True
+            self._control(event.data)
+
+    def _control(self, data: bytes) -> None:
+        said = _object(data)
+        closed = said.get("streamClosed") is True
+        self._next_cursor(said.get("streamCursor"))
+        # Section 5.8: closed implies up to date.
+        current = closed or said.get("upToDate") is True
+        offset = said.get("streamNextOffset")
+        self.output.stand(str(offset or ""), up_to_date=current, closed=closed)
+
+    def _next_cursor(self, cursor: object) -> None:
+        if isinstance(cursor, str) and cursor:
+            self.cursor = self._said.cursor = cursor
+
+
+_LIVE: dict[Mode, Callable[[Follower], None]] = {
+    Mode.SSE: Follower._listen,
+    Mode.LONG_POLL: Follower._poll,
+}
+
+
+def _decoded(data: bytes) -> bytes:
+    """Section 5.8: line ends go first, the rest is strict base64."""
+    try:
+        return base64.b64decode(data.translate(None, b"\r\n"), validate=True)
+    except binascii.Error:
+        raise Fault(Exit.FAILED, "a data event is not base64 as announced") from None
+
+
+def _object(data: bytes) -> dict[str, object]:
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise Fault(Exit.FAILED, "a control event is no JSON object")
+    return said

@@ -1,0 +1,63 @@
+"""Each byte goes out once, however often the server has to send it.
+
+Between two offsets a stream's bytes never change (section 4). So after a cut in
+the middle of an answer the same is asked for again, and what has already gone
+out is swallowed: counted, and compared by its digest, so that bytes of another
+stream at the same URL are an error and not a splice. Pure; ``output`` calls it.
+"""
+
+import hashlib
+
+ANOTHER = (
+    "the bytes after the last offset are not those of before: "
+    "the stream at this URL is another one now"
+)
+
+
+class Changed(Exception):
+    """What is sent again differs from what went out."""
+
+
+class Once:
+    """What went out since the last known offset, and what is awaited again."""
+
+    def __init__(self) -> None:
+        self._out = self._awaited = 0
+        self._digest, self._again = _digest(), _digest()
+
+    @property
+    def out(self) -> int:
+        """Bytes that went out since the last known offset."""
+        return self._out
+
+    def settle(self) -> None:
+        """A new offset is known. Raises Changed when fewer bytes led to it."""
+        if self._awaited:
+            raise Changed(ANOTHER)
+        self._out = 0
+        self._digest = _digest()
+
+    def restart(self) -> None:
+        """From here on the server sends again, from the last known offset."""
+        self._awaited = self._out
+        self._again = _digest()
+
+    def fresh(self, piece: bytes) -> bytes:
+        """The part of ``piece`` that has not gone out. Raises Changed."""
+        if self._awaited:
+            piece = self._swallow(piece)
+        self._digest.update(piece)
+        self._out += len(piece)
+        return piece
+
+    def _swallow(self, piece: bytes) -> bytes:
+        known, fresh = piece[: self._awaited], piece[self._awaited :]
+        self._again.update(known)
+        self._awaited -= len(known)
+        if not self._awaited and self._again.digest() != self._digest.digest():
+            raise Changed(ANOTHER)
+        return fresh
+
+
+def _digest() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)

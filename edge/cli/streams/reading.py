@@ -1,0 +1,48 @@
+"""Catch-up: from an offset to the end of what is there (section 5.6).
+
+Answer by answer, each printed as it arrives; one that is cut is asked for again
+and goes on where it stopped (``once``). The end is where the server says so, or,
+with servers that never do, where an answer leads no further.
+"""
+
+from edge.cli.streams.client import Answer, Client
+from edge.cli.streams.faults import Fault, Known
+from edge.cli.streams.output import Output
+from edge.cli.streams.pace import Pace
+from edge.protocol import names
+
+
+def catch_up(client: Client, output: Output, pace: Pace, *, pages: bool = True) -> None:
+    """Print until up to date, or one answer only. Raises Fault."""
+    while True:
+        asked = output.offset
+        page(client, output, pace)
+        if not pages or output.up_to_date or output.closed or output.offset == asked:
+            return
+
+
+def page(client: Client, output: Output, pace: Pace) -> None:
+    """One answer, whole, after as many tries as it takes."""
+    while True:
+        try:
+            with client.read(offset=output.offset) as answer:
+                pour(answer, output)
+        except Fault as fault:
+            if fault.known is Known.FINAL:
+                raise
+            pace.failed(fault)
+            continue
+        pace.progressed()
+        return
+
+
+def pour(answer: Answer, output: Output) -> None:
+    """An answer's body to the output, and then where it leads."""
+    offset = answer.next_offset
+    output.content_type = answer.get("Content-Type") or output.content_type
+    output.restart()
+    with output.body() as out:
+        for piece in answer.pieces():
+            out(piece)
+    closed = answer.flag(names.CLOSED)
+    output.stand(offset, up_to_date=answer.flag(names.UP_TO_DATE), closed=closed)

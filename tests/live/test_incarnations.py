@@ -1,0 +1,271 @@
+"""A new stream at an old URL shares nothing with the last one (L5, L2; E5, E6, E8)."""
+
+import pytest
+
+from edge.protocol.values import Purpose
+from origin_adapter.scripted import data, head_answer, no_content
+from tests.live.support import (
+    ALICE,
+    PATH,
+    QUICK,
+    scripted,
+    settle,
+    warm,
+    watch,
+)
+
+NOT_FOUND = (("content-type", "text/plain"),)
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("PUT", 201), ("DELETE", 204), ("DELETE", 200), ("PUT", None), ("DELETE", None)],
+)
+def test_what_was_held_is_dropped_by_create_and_delete(
+    method: str, status: int | None
+) -> None:
+    """L5: also when the answer was lost, for it may have happened."""
+    house, origin = scripted()
+    warm(house, origin)
+    house.wrote(method, status)
+    reader = house.ask()
+    origin.expect().reply(data(b"xyz", "0003"))
+
+    assert reader.done().body == b"xyz"
+    assert origin.targets()[-1] == f"GET {PATH}?offset=-1"
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("PUT", 200), ("PUT", 409), ("DELETE", 404), ("DELETE", 503)]
+)
+def test_what_was_refused_or_was_there_already_drops_nothing(
+    method: str, status: int
+) -> None:
+    house, origin = scripted()
+    warm(house, origin)
+    house.wrote(method, status)
+    house.ask()
+
+    assert origin.expect().request.target.endswith("offset=0003")
+    assert not house.counters.drops
+
+
+@pytest.mark.parametrize("start", ["-1", "0003"])
+def test_an_answer_of_the_old_incarnation_is_thrown_away(start: str) -> None:
+    """E6: its readers are decided again, by the stream that is there now."""
+    house, origin = scripted()
+    warm(house, origin)
+    reader = house.ask(start)
+    old = origin.expect()
+    house.wrote("DELETE", 204)
+    house.wrote("PUT", 201)
+    old.reply(data(b"OLD", "0006"))
+    origin.expect().reply(data(b"new", "0009"))
+
+    assert reader.done().body == b"new"
+    assert house.counters.not_stored["old-incarnation"] == 1
+
+
+def test_a_poll_of_the_old_incarnation_is_given_up() -> None:
+    house, origin = scripted()
+    viewer, old = watch(house, origin)
+    house.wrote("PUT", 201)
+    assert old.closed.wait(5)
+    origin.expect(Purpose.CATCH_UP).reply(head_answer("0000"))
+
+    # It stands where the new stream has nothing: the origin itself shall say.
+    relay = origin.expect(Purpose.RELAY)
+    assert relay.request.target == f"{PATH}?offset=0003&live=long-poll"
+    relay.reply(no_content("0000"))
+    assert viewer.done().status == 204
+
+
+def test_readers_of_the_poll_are_decided_by_the_new_stream_alone() -> None:
+    """L5: nothing of the old log is shown once it is known to be gone."""
+    house, origin = scripted()
+    warm(house, origin)
+    watch(house, origin)
+    house.wrote("POST", 204, stream_next_offset="0005")
+    reader = house.ask()
+    settle()
+    house.wrote("PUT", 201)
+    fetches = [origin.expect(), origin.expect()]
+    fetch = next(c for c in fetches if c.request.method == "GET")
+    assert fetch.request.target == f"{PATH}?offset=-1"
+    fetch.reply(data(b"new", "0009"))
+
+    assert reader.done().body == b"new"
+
+
+def test_an_event_stream_never_shows_two_incarnations() -> None:
+    """E5: it ends after a whole event; the viewer comes back to what is there."""
+    house, origin = scripted()
+    view = house.view("-1")
+    origin.expect().reply(head_answer("0003"))
+    origin.expect().reply(data(b"abc", "0003"))
+    origin.expect(Purpose.FOLLOW)
+    settle()
+    house.wrote("DELETE", 204)
+    house.wrote("PUT", 201)
+
+    assert view.done().finished
+    assert [kind for kind, _ in view.sink.events] == ["data", "control"]
+    assert house.counters.viewers_ended["old-incarnation"] == 1
+
+
+def test_create_and_delete_act_on_all_partitions_and_extensions() -> None:
+    house, origin = scripted()
+    keys = [house.key(), house.key(partition=ALICE), house.key(extension="a=1")]
+    for key in keys:
+        asked = house.ask(key=key)
+        origin.expect().reply(data(b"abc", "0003"))
+        asked.done()
+    house.wrote("DELETE", 204)
+
+    for key in keys:
+        house.ask(key=key)
+        assert "offset=-1" in origin.expect().request.target
+    assert house.counters.drops["rewritten"] == 3
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_stream_that_is_gone_ends_its_log_and_its_viewers(status: int) -> None:
+    """E6: the poll gets a 404; who waits is told what the origin told."""
+    house, origin = scripted()
+    viewer, poll = watch(house, origin)
+    stream = house.view("0003")
+    poll.answer(status, NOT_FOUND, b"Stream not found")
+
+    assert viewer.done().status == status
+    assert viewer.sink.body == b"Stream not found"
+    assert stream.done().finished
+    house.ask("0003")
+    assert origin.expect().request.target == f"{PATH}?offset=0003"
+    assert house.counters.drops["gone"] == 1
+
+
+def test_a_404_is_shared_by_those_who_wait_and_never_remembered() -> None:
+    """StreamFS reads a 404 and creates the stream at once (ORIGINS)."""
+    house, origin = scripted()
+    crowd = [house.ask() for _ in range(5)]
+    origin.expect().answer(404, NOT_FOUND, b"Stream not found")
+    assert {asked.done().status for asked in crowd} == {404}
+    house.wrote("PUT", 201)
+    reader = house.ask()
+    origin.expect().reply(data(b"abc", "0003"))
+
+    assert reader.done().body == b"abc"
+
+
+def test_a_404_from_before_the_create_is_not_for_who_came_after() -> None:
+    """L4 and L5 for statuses."""
+    house, origin = scripted()
+    early = house.ask()
+    call = origin.expect()
+    house.wrote("PUT", 201)
+    late = house.ask()
+    call.answer(404, NOT_FOUND, b"Stream not found")
+    origin.expect().reply(data(b"abc", "0003"))
+
+    assert late.done().body == b"abc"
+    assert early.done().body == b"abc"
+
+
+def test_retention_takes_the_beginning_and_leaves_the_rest() -> None:
+    """E8: a 410 for an old offset does not drop what comes after it."""
+    house, origin = scripted()
+    watch(house, origin)
+    old = house.ask("0001")
+    origin.expect().answer(410, NOT_FOUND, b"Gone")
+    assert old.done().status == 410
+
+    assert not house.counters.drops
+    reader = house.ask("0003")
+    if reader.waits:
+        origin.expect().reply(data(b"", "0003"))
+    assert reader.done().header("Stream-Next-Offset") == "0003"
+
+
+def test_another_content_type_is_another_stream() -> None:
+    house, origin = scripted()
+    warm(house, origin)
+    reader = house.ask()
+    origin.expect().reply(data(b"[]", "0003", content_type="application/json"))
+    origin.expect().reply(data(b'[{"a":1}]', "0007", content_type="application/json"))
+
+    assert reader.done().body == b'[{"a":1}]'
+    assert house.counters.drops["type-changed"] == 1
+
+
+def test_a_tail_that_went_back_is_confirmed_by_one_head() -> None:
+    """L2: then it is a new incarnation, and nothing old is shown."""
+    house, origin = scripted()
+    warm(house, origin, b"abcdef")
+    readers = [house.ask("0006") for _ in range(3)]
+    origin.expect().reply(data(b"", "0002"))
+    head = origin.expect()
+    assert head.request.method == "HEAD"
+    head.reply(head_answer("0002"))
+    delta = origin.expect()
+    assert delta.request.target == f"{PATH}?offset=0002"
+    delta.reply(data(b"", "0002"))
+    for _ in readers:
+        # They stand where the new stream has nothing: the origin itself shall say.
+        origin.expect(Purpose.RELAY).reply(data(b"", "0002"))
+    assert {reader.done().header("stream-next-offset") for reader in readers} == {
+        "0002"
+    }
+    fresh = house.ask()
+    origin.expect().reply(data(b"xy", "0002"))
+
+    assert fresh.done().body == b"xy"
+    assert house.counters.drops["tail-went-back"] == 1
+
+
+def test_a_tail_that_only_seemed_to_go_back_changes_nothing() -> None:
+    """L2: a replica that lags is not a new stream."""
+    house, origin = scripted()
+    warm(house, origin, b"abcdef")
+    reader = house.ask("0006")
+    origin.expect().reply(data(b"", "0002"))
+    origin.expect().reply(head_answer("0006"))
+
+    assert reader.done().header("Stream-Next-Offset") == "0006"
+    assert not house.counters.drops
+
+
+def test_an_old_answer_that_comes_late_is_no_sign_of_going_back() -> None:
+    """L2: sent before the tail was learnt, it may well end before it."""
+    house, origin = scripted()
+    warm(house, origin)
+    slow = house.ask()
+    late = origin.expect()
+    house.wrote("POST", 204, stream_next_offset="0005")
+    quick = house.ask("now")
+    origin.expect().reply(data(b"", "0005"))
+    quick.done()
+    late.reply(data(b"", "0003"))
+
+    assert slow.done().body == b"abc"
+    assert slow.sink.header("Stream-Up-To-Date") is None
+    assert not house.counters.drops
+
+
+def test_a_read_that_finds_another_stream_makes_the_other_keys_confirm() -> None:
+    """L5: 404 or other bytes act on one key; the rest of the path asks again."""
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    key = house.key(partition=ALICE)
+    hers = house.ask(key=key)
+    origin.expect().reply(data(b"abc", "0003"))
+    hers.done()
+    mine = house.ask()
+    origin.expect().answer(404, NOT_FOUND, b"Stream not found")
+    assert mine.done().status == 404
+
+    again = house.ask(key=key)
+    probe = origin.expect()
+    assert probe.request.target == f"{PATH}?offset=-1"
+    probe.reply(data(b"xyz", "0003"))
+    origin.expect().reply(data(b"xyz", "0003"))
+    assert again.done().body == b"xyz"

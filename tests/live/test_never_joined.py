@@ -1,0 +1,252 @@
+"""What is never joined, and never kept (L15; E26, E28, E29, E33, E38, E50)."""
+
+import pytest
+
+from edge.policy.routes import OriginNoStore, Route
+from edge.protocol.values import Framing, Header, Mode, OriginAnswer, Purpose
+from origin_adapter.scripted import data, head_answer
+from tests.live.support import ALICE, PATH, scripted, settle, warm, watch
+
+FORBIDDING = [
+    ("private", ("cache-control", "private, max-age=60")),
+    ("no-store", ("cache-control", "no-store")),
+    ("set-cookie", ("set-cookie", "a=1")),
+    ("vary-star", ("vary", "*")),
+    ("vary-star", ("vary", "Accept-Language")),
+]
+
+
+@pytest.mark.parametrize(("reason", "field"), FORBIDDING)
+def test_what_must_not_be_shared_goes_to_its_asker_and_the_key_passes(
+    reason: str, field: Header
+) -> None:
+    head = [("stream-next-offset", "0004"), field]
+    house, origin = scripted()
+    leader, other = house.ask(), house.ask()
+    origin.expect().answer(200, head, b"hers")
+    assert leader.done().body == b"hers"
+    assert leader.sink.header("stream-next-offset") == "0004"
+
+    origin.expect(Purpose.RELAY).answer(200, head, b"his")
+    assert other.done().whole == b"his"
+    assert house.counters.passes[reason] == 1
+    assert house.counters.not_stored[reason] == 1
+    assert house.counters.stores == 0
+
+
+def test_a_passing_key_joins_again_after_its_time() -> None:
+    """60 s, each read on its own; then it is tried again."""
+    house, origin = scripted()
+    first = house.ask()
+    origin.expect().reply(data(b"x", "0001", cache_control="private"))
+    first.done()
+    for _ in range(2):
+        passed = house.ask()
+        origin.expect(Purpose.RELAY).reply(data(b"x", "0001"))
+        passed.done()
+        assert passed.sink.how == "fwd=bypass private"
+    house.clock.move(61)
+    crowd = [house.ask() for _ in range(5)]
+    origin.expect(Purpose.CATCH_UP).reply(data(b"x", "0001"))
+
+    assert {asked.done().body for asked in crowd} == {b"x"}
+    assert house.counters.passes["private"] == 2
+
+
+@pytest.mark.parametrize("mode", [Mode.LONG_POLL, Mode.SSE])
+def test_live_reads_of_a_passing_key_are_streamed_one_to_one(mode: Mode) -> None:
+    """With the client's own cursor, for nobody shares its answer."""
+    house, origin = scripted()
+    first = house.ask()
+    origin.expect().reply(data(b"x", "0001", vary="*"))
+    first.done()
+    viewers = [house.ask("0001", mode, cursor=n) for n in (7, 8)]
+    relays = [origin.expect(Purpose.RELAY) for _ in viewers]
+
+    word = mode.value
+    assert [relay.request.target for relay in relays] == [
+        f"{PATH}?offset=0001&live={word}&cursor=7",
+        f"{PATH}?offset=0001&live={word}&cursor=8",
+    ]
+    for relay, viewer in zip(relays, viewers, strict=True):
+        relay.head(200, [("content-type", "text/event-stream")])
+        relay.piece(b"event: data\ndata:a\n\n")
+        assert viewer.sink.wrote.wait(5)
+        relay.end()
+        assert viewer.done().finished
+
+
+def test_a_poll_that_must_not_be_shared_turns_its_viewers_over_to_the_origin() -> None:
+    house, origin = scripted()
+    viewer, poll = watch(house, origin)
+    stream = house.view("0003")
+    poll.reply(data(b"de", "0005", set_cookie="a=1"))
+    relay = origin.expect(Purpose.RELAY)
+    relay.reply(data(b"de", "0005"))
+
+    assert viewer.done().whole == b"de"
+    assert stream.done().finished
+    assert house.counters.viewers_ended["set-cookie"] == 1
+
+
+def test_one_who_asked_for_now_is_relayed_from_where_it_stands() -> None:
+    """L20: ``now`` never goes upstream for one that has waited already."""
+    house, origin = scripted()
+    viewer = house.poll("now")
+    origin.expect().reply(head_answer("0003"))
+    origin.expect(Purpose.FOLLOW).reply(data(b"de", "0005", vary="*"))
+    relay = origin.expect(Purpose.RELAY)
+
+    assert relay.request.target == f"{PATH}?offset=0003&live=long-poll"
+    relay.reply(data(b"de", "0005"))
+    viewer.done()
+
+
+def test_private_is_kept_inside_a_credential_partition() -> None:
+    house, origin = scripted()
+    key = house.key(partition=ALICE)
+    crowd = [house.ask(key=key) for _ in range(3)]
+    origin.expect().reply(data(b"abc", "0003", cache_control="private"))
+
+    assert {asked.done().body for asked in crowd} == {b"abc"}
+    assert len(origin.calls) == 1
+
+
+def test_a_route_may_ignore_no_store() -> None:
+    house, origin = scripted(routes=(Route(origin_no_store=OriginNoStore.IGNORE),))
+    crowd = [house.ask() for _ in range(3)]
+    origin.expect().reply(data(b"abc", "0003", cache_control="no-store"))
+
+    assert {asked.done().body for asked in crowd} == {b"abc"}
+
+
+def test_no_store_on_an_empty_answer_is_the_protocols_own() -> None:
+    """``now`` is marked so by section 10.1; that keeps nobody from sharing it."""
+    house, origin = scripted()
+    crowd = [house.ask("now") for _ in range(3)]
+    origin.expect().reply(data(b"", "0003", cache_control="no-store"))
+
+    assert {asked.done().header("Stream-Next-Offset") for asked in crowd} == {"0003"}
+    assert not house.counters.passes
+
+
+@pytest.mark.parametrize("status", [401, 403, 407, 429])
+def test_a_verdict_on_the_asker_is_for_the_asker(status: int) -> None:
+    """E28: the others ask for themselves."""
+    house, origin = scripted()
+    leader, other = house.ask(), house.ask()
+    origin.expect().answer(status, [("retry-after", "7")], b"no")
+    assert leader.done().status == status
+    assert leader.sink.header("retry-after") == "7"
+    assert other.waits
+    origin.expect().reply(data(b"abc", "0003"))
+
+    assert other.done().body == b"abc"
+
+
+def test_each_of_many_asks_in_turn_and_then_for_itself() -> None:
+    """Nobody waits for ever behind the refusals of others."""
+    house, origin = scripted()
+    crowd = [house.ask() for _ in range(10)]
+    while any(asked.waits for asked in crowd):
+        origin.expect().answer(429, (), b"slow down")
+        settle()
+
+    assert {asked.done().status for asked in crowd} == {429}
+    assert len(origin.calls) == 10
+
+
+@pytest.mark.parametrize("status", [400, 500, 502, 503])
+def test_other_errors_are_shared_by_those_who_wait_and_not_remembered(
+    status: int,
+) -> None:
+    """E38: statuses pass on, no retry of theirs."""
+    house, origin = scripted()
+    crowd = [house.ask() for _ in range(5)]
+    origin.expect().answer(status, [("content-type", "text/plain")], b"sorry")
+    assert {asked.done().status for asked in crowd} == {status}
+    reader = house.ask()
+    origin.expect().reply(data(b"abc", "0003"))
+
+    assert reader.done().body == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("reason", "answer"),
+    [
+        ("close-framed", data(b"abc", "0003", framing=Framing.CLOSE)),
+        ("coded", data(b"abc", "0003", content_encoding="gzip")),
+    ],
+)
+def test_a_body_that_cannot_be_trusted_is_passed_on_and_not_kept(
+    reason: str, answer: OriginAnswer
+) -> None:
+    """DESIGN section 7: framed by the connection's end; coded though not asked."""
+    house, origin = scripted()
+    leader, other = house.ask(), house.ask()
+    origin.expect().reply(answer)
+    assert leader.done().body == b"abc"
+    origin.expect(Purpose.RELAY).reply(answer)
+    assert other.done().whole == b"abc"
+
+    assert house.counters.stores == 0
+    assert house.counters.passes[reason] == 1
+
+
+def test_a_redirect_is_for_its_asker_alone() -> None:
+    """``offset=snapshot`` of an extension is a 307 (ORIGINS)."""
+    house, origin = scripted()
+    reader = house.ask("snapshot")
+    origin.expect().answer(
+        307, [("location", "/x"), ("cache-control", "private, max-age=5")]
+    )
+
+    assert reader.done().status == 307
+    assert reader.sink.header("location") == "/x"
+
+
+def test_an_origin_without_head_has_its_live_readers_passed_on() -> None:
+    """L20: nothing tells their type; the HEAD's asker hears the 405 itself."""
+    house, origin = scripted()
+    viewer = house.poll("0003")
+    asked = house.ask(mode=Mode.HEAD)
+    origin.expect().answer(405, [("allow", "GET")])
+    origin.expect(Purpose.RELAY).reply(data(b"de", "0005"))
+
+    assert viewer.done().status == 200
+    assert asked.done().status == 405
+
+
+@pytest.mark.parametrize(
+    ("reason", "fields", "body"),
+    [
+        ("origin-no-next-offset", {}, b"abc"),
+        ("origin-garbage", {"stream-next-offset": "a,b"}, b"abc"),
+        ("origin-echo", {"stream-next-offset": "0001"}, b"abc"),
+    ],
+)
+def test_an_answer_that_breaks_the_protocol_is_a_502_and_not_kept(
+    reason: str, fields: dict[str, str], body: bytes
+) -> None:
+    house, origin = scripted()
+    crowd = [house.ask("0003") for _ in range(3)]
+    origin.expect().answer(200, fields.items(), body)
+
+    for asked in crowd:
+        error = asked.done().error
+        assert error is not None and error.status == 502
+        assert error.reason.value == reason and error.retry_after == 1
+    assert house.counters.origin_faults[reason] == 1
+    assert house.counters.stores == 0
+
+
+def test_what_was_held_is_not_shown_while_the_key_passes() -> None:
+    house, origin = scripted()
+    warm(house, origin)
+    first = house.ask()
+    origin.expect().reply(data(b"", "0003", vary="*"))
+    first.done()
+    reader = house.ask()
+    origin.expect(Purpose.RELAY).reply(data(b"fresh", "0005"))
+
+    assert reader.done().whole == b"fresh"

@@ -1,0 +1,190 @@
+"""Upstream: one read, whole or not at all, and counted."""
+
+from collections.abc import Callable
+
+import pytest
+
+from edge.live.upstream import TooLarge, Upstream
+from edge.protocol.counters import Counters
+from edge.protocol.errors import OriginBodyCut, OriginFault, OriginUnreachable
+from edge.protocol.ports import Exchange
+from edge.protocol.reasons import Reason
+from edge.protocol.values import Framing, Headers, OriginRequest, Purpose
+
+GET = OriginRequest("GET", "/v1/stream/a")
+POLL = OriginRequest("GET", "/v1/stream/a?live=long-poll", purpose=Purpose.FOLLOW)
+
+
+class Pieces:
+    """An answer in pieces; an exception among them is raised in its turn."""
+
+    def __init__(
+        self,
+        *pieces: bytes | OriginFault,
+        content_length: int | None = None,
+        framing: Framing = Framing.CHUNKED,
+    ) -> None:
+        self.status = 200
+        self.headers: Headers = (("stream-next-offset", "0_5"),)
+        self.framing = framing
+        self.content_length = content_length
+        self.closed = 0
+        self._left = list(pieces)
+
+    @property
+    def unread(self) -> int:
+        return len(self._left)
+
+    def read(self) -> bytes:
+        piece = self._left.pop(0) if self._left else b""
+        if isinstance(piece, OriginFault):
+            raise piece
+        return piece
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class OneAnswer:
+    """An origin that gives one answer, or fails."""
+
+    def __init__(self, outcome: Pieces | OriginFault) -> None:
+        self.outcome = outcome
+        self.asked: list[OriginRequest] = []
+
+    def open(
+        self, request: OriginRequest, on_sent: Callable[[], None] | None = None
+    ) -> Exchange:
+        self.asked.append(request)
+        if on_sent is not None:
+            on_sent()
+        if isinstance(self.outcome, OriginFault):
+            raise self.outcome
+        return self.outcome
+
+
+def upstream(
+    outcome: Pieces | OriginFault, max_object: int = 10
+) -> tuple[Upstream, Counters]:
+    counters = Counters()
+    return Upstream(OneAnswer(outcome), counters, max_object), counters
+
+
+def test_the_pieces_of_an_answer_become_one() -> None:
+    pieces = Pieces(b"he", b"l", b"lo")
+    source, counters = upstream(pieces)
+
+    answer = source.fetch(GET)
+
+    assert (answer.status, answer.body) == (200, b"hello")
+    assert answer.headers == pieces.headers
+    assert answer.framing is Framing.CHUNKED
+    assert pieces.closed
+    assert counters.bytes_from_origin == 5
+    assert counters.origin_requests["catch-up"] == 1
+
+
+def test_how_it_was_framed_is_told() -> None:
+    """What ends with its connection must not be shared (DESIGN section 7)."""
+    source, _ = upstream(Pieces(b"x", framing=Framing.CLOSE))
+
+    assert source.fetch(GET).framing is Framing.CLOSE
+
+
+def test_a_caller_is_told_when_the_request_is_on_the_wire() -> None:
+    """L3: a follower's poll is armed from then on."""
+    sent: list[bool] = []
+    source, counters = upstream(Pieces())
+
+    source.fetch(POLL, lambda: sent.append(True))
+
+    assert sent == [True]
+    assert counters.origin_requests == {"follow": 1}
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        Pieces(b"123456", b"78901", b"more"),
+        Pieces(b"x" * 11, b"more"),
+        Pieces(b"never read", content_length=11, framing=Framing.LENGTH),
+    ],
+    ids=["by pieces", "by one piece", "by its length"],
+)
+def test_an_answer_that_is_too_large_is_given_up_early(pieces: Pieces) -> None:
+    """L11: ``max_object`` bounds what is held in memory; it is no fault."""
+    source, counters = upstream(pieces)
+
+    with pytest.raises(TooLarge):
+        source.fetch(GET)
+
+    assert pieces.closed
+    assert pieces.unread
+    assert not counters.origin_faults
+
+
+def test_an_answer_as_large_as_may_be_is_held() -> None:
+    source, _ = upstream(
+        Pieces(b"12345", b"67890", content_length=10, framing=Framing.LENGTH)
+    )
+
+    assert len(source.fetch(GET).body) == 10
+
+
+def test_a_head_may_tell_the_length_of_what_does_not_come() -> None:
+    """RFC 9110 section 8.6: of the body that a GET would have."""
+    source, _ = upstream(Pieces(content_length=11, framing=Framing.NONE))
+
+    assert source.fetch(OriginRequest("HEAD", "/v1/stream/a")).body == b""
+
+
+def test_an_answer_cut_short_is_no_answer() -> None:
+    """DESIGN section 6: a body that ended early is never stored (E41)."""
+    pieces = Pieces(b"hal", OriginBodyCut("it ended early"))
+    source, counters = upstream(pieces)
+
+    with pytest.raises(OriginBodyCut):
+        source.fetch(GET)
+
+    assert pieces.closed
+    assert counters.origin_faults == {Reason.ORIGIN_BODY_CUT.value: 1}
+    assert counters.bytes_from_origin == 0
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_origin_that_is_away_is_counted_as_asked_and_failed(streamed: bool) -> None:
+    source, counters = upstream(OriginUnreachable("nobody listens"))
+
+    with pytest.raises(OriginUnreachable):
+        source.open(GET) if streamed else source.fetch(GET)
+
+    assert counters.origin_requests == {"catch-up": 1}
+    assert counters.origin_faults == {Reason.ORIGIN_UNREACHABLE.value: 1}
+
+
+def test_a_stream_passed_on_is_left_to_who_opened_it() -> None:
+    """Relays read and close by themselves."""
+    pieces = Pieces(b"x")
+    source, counters = upstream(pieces)
+
+    exchange = source.open(OriginRequest("GET", "/", purpose=Purpose.RELAY))
+
+    assert exchange.read() == b"x"
+    assert not pieces.closed
+    assert counters.origin_requests == {"relay": 1}
+
+
+def test_a_defect_of_the_exchange_still_closes_it() -> None:
+    """Every exit gives the connection back (ports.Exchange)."""
+
+    class Broken(Pieces):
+        def read(self) -> bytes:
+            raise ZeroDivisionError
+
+    pieces = Broken()
+    source, _ = upstream(pieces)
+
+    with pytest.raises(ZeroDivisionError):
+        source.fetch(GET)
+
+    assert pieces.closed
