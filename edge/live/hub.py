@@ -67,7 +67,7 @@ class Hub:
 
     draining = False
     _viewer_count = 0
-    _ticker: gevent.Greenlet[[], None] | None = None
+    _ticker: "gevent.Greenlet[[], None] | None" = None
 
     def __init__(
         self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
