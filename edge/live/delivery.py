@@ -7,6 +7,7 @@ greenlets; compression runs on a thread and is used by whoever comes after (L19)
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from cachetools import LRUCache
@@ -39,6 +40,14 @@ Given = tuple[Answer, Stamp]
 """What a reader was given, as a whole."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventsGiven:
+    """What an SSE viewer was given: a range, and its frames with the control event."""
+
+    serve: Serve
+    frames: list[bytes]
+
+
 class Delivery:
     """Prepares and hands out; holds what is prepared within its share of memory."""
 
@@ -54,6 +63,8 @@ class Delivery:
         self._prepared: LRUCache[_Key, Prepared] = LRUCache(size, _cost_of_answer)
         self._events: LRUCache[_Key, bytes] = LRUCache(size, len)
         self._coding: set[_Key] = set()
+        # While somebody takes notes: everything that is given (see ``crowd``).
+        self.notes: list[Given | EventsGiven] | None = None
 
     # Whole answers
 
@@ -72,7 +83,7 @@ class Delivery:
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             answer = prepared.not_modified()
         stamp = self._stamp(reader, serve, prepared)
-        self._finish(reader, answer, stamp)
+        self.give(reader, answer, stamp)
         return (answer, stamp) if self._is_best(reader, serve, prepared) else None
 
     def _is_best(self, reader: Reader, serve: Serve, prepared: Prepared) -> bool:
@@ -92,14 +103,14 @@ class Delivery:
         """Give the origin's own answer to one who may see it, kept by nobody."""
         headers = answers.unshared_headers(answer.headers)
         status = reader.cache_status(None, reason)
-        self._finish(reader, Answer(answer.status, headers, answer.body), Stamp(status))
+        self.give(reader, Answer(answer.status, headers, answer.body), Stamp(status))
 
     def head(self, reader: Reader, answer: OriginAnswer) -> None:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
         kept = [(k, v) for k, v in answer.headers if k in _HEAD_KEEPS]
         kept.append(("Cache-Control", "no-store"))
         stamp = Stamp(reader.cache_status(None, None))
-        self._finish(reader, Answer(200, tuple(kept), b""), stamp)
+        self.give(reader, Answer(200, tuple(kept), b""), stamp)
 
     def refuse(self, reader: Reader, error: EdgeError) -> None:
         """End with an error; one that has begun is cut (see Sink.abort)."""
@@ -107,7 +118,10 @@ class Delivery:
         self._counters.answers["error"] += 1
         reader.sink.abort(error)
 
-    def _finish(self, reader: Reader, answer: Answer, stamp: Stamp) -> None:
+    def give(self, reader: Reader, answer: Answer, stamp: Stamp) -> None:
+        """Hand out a whole answer, and be done with the reader."""
+        if self.notes is not None:
+            self.notes.append((answer, stamp))
         reader.move(State.DONE)
         result = result_of(stamp.status, answer.status)
         self._counters.answers[result.value] += 1
@@ -135,11 +149,19 @@ class Delivery:
         frames = [self._control(reader, serve)]
         if serve.kind is not Kind.EMPTY:
             frames.insert(0, self._event(reader, serve, body))
+        self.give_events(reader, EventsGiven(serve, frames))
+
+    def give_events(self, reader: Reader, given: EventsGiven) -> None:
+        """Send frames that were made for the range that they hold."""
+        if self.notes is not None:
+            self.notes.append(given)
+        serve = given.serve
+        if serve.kind is not Kind.EMPTY:
             self._counters.delivered += 1
         reader.offset = serve.next
         reader.told = True
         reader.told_up_to_date = serve.up_to_date
-        self.write(reader, frames)
+        self.write(reader, given.frames)
 
     def write(self, reader: Reader, frames: list[bytes]) -> None:
         """Write whole frames to an event stream."""
