@@ -196,7 +196,7 @@ class Hub:
         moment = Moment(
             now, self._clock.wall(), reader.offset, reader.arrival, reader.fault
         )
-        decision = decide(
+        decision = self.repeats.stand(reader, now) or decide(
             reader.read, stream.log, moment, stream.route, self._options.rules
         )
         return self._act(reader, decision)
@@ -206,6 +206,7 @@ class Hub:
             case Serve():
                 return self._serve(reader, decision)
             case Park():
+                self.repeats.stood(reader, decision, self._clock.monotonic())
                 self._park(reader, decision.offset)
             case Fetch():
                 self._fetch(reader, decision)

@@ -11,20 +11,25 @@ kept here with all that it hung on, and given again while nothing of that change
   confirmation (LOG.md L6, L14), of an armed poll (L3), of the second that ``Age``
   counts (L16).
 
+So is where a live read waits, which a crowd asks within milliseconds of each wake-up:
+``stand`` spares it the deciding, and nothing else.
+
 Never kept: reads that asked the origin or waited (their claims and Cache-Status are
-their own), live reads (each has its cursor), streams with a TTL or an expiry and
-reads with one (L14, L23: they follow the clock), answers of which a coded
+their own), answers to live reads (each has its cursor), streams with a TTL or an
+expiry and reads with one (L14, L23: they follow the clock), answers of which a coded
 variant is still to come (L19). What a read does beside being answered is done here
 too: counters, the budget's order, and the tail read that makes following (L24).
 """
 
+from dataclasses import dataclass
+
 from edge.live.delivery import Given
 from edge.live.followers import Followers
 from edge.live.options import HubOptions
-from edge.live.reader import Reader
+from edge.live.reader import Reader, State
 from edge.live.tables import Streams
 from edge.log.tail import ARMED_SLACK, Tail
-from edge.policy.decide import Serve
+from edge.policy.decide import Park, Serve
 from edge.policy.freshness import Kind
 from edge.protocol.counters import Counters, result_of
 from edge.protocol.ports import Clock
@@ -74,6 +79,17 @@ class Repeat:
         self.wire: object = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """Where one live read was told to wait."""
+
+    read: Read
+    park: Park
+    tail: Tail
+    version: int
+    until: float
+
+
 class Repeats:
     """Kept answers by the identity of their Read, within a share of the memory."""
 
@@ -92,6 +108,7 @@ class Repeats:
         self._followers = followers
         self._clock = clock
         self._kept: dict[int, Repeat] = {}
+        self._stands: dict[int, _Stand] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -121,31 +138,58 @@ class Repeats:
 
     def keep(self, reader: Reader, serve: Serve, given: Given | None) -> None:
         """``reader`` was given this; keep it if a newcomer would be given it too."""
-        log = reader.stream.log
-        if given is None or reader.asked is not None:
+        if given is None or reader.asked is not None or _follows_the_clock(reader):
             return
-        if reader.read.mode is not Mode.CATCH_UP:
-            return
-        if serve.kind is Kind.STALE or reader.read.expires_at is not None:
-            return
-        if log.ttl is not None or log.expires_at is not None:
+        if reader.read.mode is not Mode.CATCH_UP or serve.kind is Kind.STALE:
             return
         now = self._clock.monotonic()
         until = self._until(reader, serve, now)
         if until > now:
             self._put(Repeat(reader, serve, given, until))
 
+    # Where live reads wait
+
+    def stand(self, reader: Reader, now: float) -> Park | None:
+        """Where a newcomer waits, if the same read was sent there before and
+        nothing has changed since."""
+        known = self._stands.get(id(reader.read))
+        if known is None or known.read is not reader.read or not _is_new(reader):
+            return None
+        tail = reader.stream.log.tail
+        if tail is not known.tail or tail.version != known.version:
+            return None
+        return known.park if now < known.until else None
+
+    def stood(self, reader: Reader, park: Park, now: float) -> None:
+        """``reader`` waits there; remember it if a newcomer would, too."""
+        log = reader.stream.log
+        if not _is_new(reader) or _follows_the_clock(reader):
+            return
+        if len(self._stands) >= MOST:
+            self._stands.clear()
+        until = self._decided_until(reader, now)
+        stand = _Stand(reader.read, park, log.tail, log.tail.version, until)
+        self._stands[id(reader.read)] = stand
+
+    # How long anything holds
+
     def _until(self, reader: Reader, serve: Serve, now: float) -> float:
         """Until when the same decision and the same Stamp come of the same state."""
+        tail = reader.stream.log.tail
+        until = self._decided_until(reader, now)
+        if serve.kind is Kind.EMPTY or tail.is_armed(now):
+            return until
+        return min(until, tail.confirmed_at + int(tail.age(now)) + 1)
+
+    def _decided_until(self, reader: Reader, now: float) -> float:
+        """Until when the same decision comes of the same state."""
         log = reader.stream.log
         tail = log.tail
         verify = self._rules.verify_for(log, reader.read.key.partition.kind)
         until = tail.confirmed_at + verify
         if tail.armed is not None and tail.is_armed(now):
             return min(until, tail.armed.at + tail.hold + ARMED_SLACK)
-        if serve.kind is Kind.EMPTY:
-            return until
-        return min(until, tail.confirmed_at + int(tail.age(now)) + 1)
+        return until
 
     def _put(self, repeat: Repeat) -> None:
         key = id(repeat.read)
@@ -159,3 +203,18 @@ class Repeats:
         if cost <= self._most_bytes:
             self._kept[key] = repeat
             self._bytes += cost
+
+
+def _is_new(reader: Reader) -> bool:
+    """Whether it is decided for the first time, having asked nobody."""
+    new = reader.state is State.NEW and reader.asked is None
+    # An event stream may have been given a page, and stand behind it now.
+    return new and not reader.begun and reader.offset == reader.read.offset
+
+
+def _follows_the_clock(reader: Reader) -> bool:
+    """Whether what it is told changes from one moment to the next (L14, L23)."""
+    log = reader.stream.log
+    if reader.read.expires_at is not None or log.ttl is not None:
+        return True
+    return log.expires_at is not None

@@ -5,8 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.live.hub import Hub
+from edge.live.reader import Reader
 from edge.policy.conditional import matches
+from edge.policy.decide import Moment, Park, decide
 from edge.policy.routes import Access, Route, Tail
+from edge.protocol.errors import Refusal
 from edge.protocol.ports import Ready
 from edge.protocol.values import Mode, Read
 from origin_adapter.scripted import LivingOrigin
@@ -23,7 +26,8 @@ def reads(house: House, offsets: tuple[str, ...]) -> Reads:
     found += [Read(open_key, offset, codings=("gzip",)) for offset in offsets[:2]]
     found += [Read(open_key, "-1", if_none_match='"x"'), Read(alice, "-1")]
     found.append(Read(open_key, "-1", expires_at=house.clock.unix + 1000))
-    found.append(Read(open_key, "-1", Mode.LONG_POLL))
+    for mode in (Mode.LONG_POLL, Mode.SSE):
+        found += [Read(open_key, offset, mode) for offset in offsets]
     return found
 
 
@@ -68,6 +72,24 @@ def check(house: House, read: Read) -> Ready | None:
     assert (sink.answer, sink.stamp) == (ready.answer, ready.stamp)
     assert difference(house, before) == peeked
     return ready
+
+
+def check_stand(house: House, read: Read) -> Park | None:
+    """Where a newcomer is said to wait is where it would be sent."""
+    now = house.clock.monotonic()
+    try:
+        stream = house.hub.streams.obtain(read.key)
+    except Refusal:
+        # The other stream has the only row, and somebody waits on it.
+        return None
+    reader = Reader(read, RecordingSink(), stream, house.hub)
+    stand = house.hub.repeats.stand(reader, now)
+    if stand is not None:
+        rules = house.options.rules
+        moment = Moment(now, house.clock.wall(), reader.offset, reader.arrival)
+        assert decide(read, stream.log, moment, stream.route, rules) == stand
+        assert stream.passing(now) is None
+    return stand
 
 
 class Life:
@@ -144,6 +166,7 @@ class Life:
         return self._open
 
 
+GETS = (Mode.CATCH_UP, Mode.LONG_POLL, Mode.SSE)
 ACTS = (
     *("append", "write", "write_unheard", "close", "recreate", "go_down"),
     *("lapse", "move", "move", "ask", "ask", "crowd_out", "settle", "tick"),
@@ -172,13 +195,15 @@ def test_peek_says_what_ask_would(
         for act, size in history:
             getattr(life, act)(size)
             if act == "append":
-                again.append(Read(house.key(), life.offsets[-1]))
+                again += [Read(house.key(), life.offsets[-1], mode) for mode in GETS]
             for read in again:
                 check(house, read)
+                check_stand(house, read)
                 house.hub.ask(read, RecordingSink(), house.clock.monotonic())
                 if size % 2:
                     settle()
                 check(house, read)
+                check_stand(house, read)
     finally:
         house.hub.stop()
         settle()
@@ -197,6 +222,18 @@ def followed() -> tuple[House, LivingOrigin, Read]:
     settle()
     asked(house.hub, read, house.clock.monotonic())
     return house, origin, read
+
+
+def test_a_crowd_that_comes_back_waits_where_the_first_of_it_does() -> None:
+    """Long-poll and SSE; one that is given history first is decided each time."""
+    house, origin, read = followed()
+    for mode in (Mode.LONG_POLL, Mode.SSE):
+        again = Read(read.key, origin.tail(PATH), mode)
+        house.hub.ask(again, RecordingSink(), house.clock.monotonic())
+        assert check_stand(house, again) == Park(origin.tail(PATH))
+        behind = Read(read.key, "-1", mode)
+        house.hub.ask(behind, RecordingSink(), house.clock.monotonic())
+        assert check_stand(house, behind) is None
 
 
 def test_a_read_of_a_followed_tail_is_answered_again() -> None:

@@ -258,8 +258,10 @@ class FastConnection:
             self._lost = True
             self._floor.soon(self._gone)
             return False
+        if sent == len(head) + len(body):
+            return True
         self._keep(head, body, sent)
-        return self._outgoing is None
+        return False
 
     def _keep(self, head: bytes, body: bytes, sent: int) -> None:
         """Send what is left when the socket has room for it."""
