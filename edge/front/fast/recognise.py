@@ -167,7 +167,11 @@ class Recogniser:
         """
         if last is not None and last.raw == raw:
             return last
-        return self._blocks.get(raw) or self._judge_block(raw)
+        block = self._blocks.get(raw) or self._judge_block(raw)
+        if last is None and block is not None and len(raw) < LONGEST_REMEMBERED:
+            # A client's first one: others may send it too, and then share it.
+            self._blocks.keep(raw, block)
+        return block
 
     def plain(self, line: Line, block: Block) -> Plain | None:
         """What a line and a block come to; None when that is no plain read."""
@@ -210,8 +214,7 @@ class Recogniser:
             return None
         own_id = fields.get("x-request-id")
         request_id = own_id.encode() if own_id and is_safe_id(own_id) else None
-        block = Block(raw, fields, _KEEPS[fields.get("connection")], request_id)
-        return self._blocks.keep(raw, block) if len(raw) < LONGEST_REMEMBERED else block
+        return Block(raw, fields, _KEEPS[fields.get("connection")], request_id)
 
     def _fields(self, raw: bytes) -> dict[str, bytes] | None:
         """Values by lower-case name, with the space around them; None when a line is
