@@ -54,6 +54,7 @@ class Worker:
             counters,
             clock,
             front_options(settings, node_id),
+            self._hub.repeats.peek,
         )
 
     def start(self) -> None:

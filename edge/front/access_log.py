@@ -38,17 +38,27 @@ class AccessLog:
 
         ``status`` is 0 when the client left before it could be told one.
         """
-        if self._wanted(record, status):
-            fields = _fields(record, status, sent, seconds)
-            self._put(self._line(timestamp(self._wall()), fields))
+        if self.wants(status, record.lost):
+            self.put(record, status, sent, seconds)
 
-    def _wanted(self, record: Record, status: int) -> bool:
+    @property
+    def writes(self) -> bool:
+        """Whether requests that ended well are logged at all."""
+        return self._one_in > 0 and not self._quiet
+
+    def wants(self, status: int, lost: bool) -> bool:
+        """Whether a request that ended so gets a line. Ask once for each: counts."""
         if status >= _FAILED:
             return True
-        if self._quiet or not self._one_in:
+        if not self.writes:
             return False
         self._seen += 1
-        return record.lost or self._seen % self._one_in == 0
+        return lost or self._seen % self._one_in == 0
+
+    def put(self, record: Record, status: int, sent: int, seconds: float) -> None:
+        """Write the line of a request for which one is wanted."""
+        fields = _fields(record, status, sent, seconds)
+        self._put(self._line(timestamp(self._wall()), fields))
 
 
 Fields = dict[str, str | int | float]

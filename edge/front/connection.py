@@ -60,20 +60,43 @@ class Connection:
         """Serve all requests, then close the socket."""
         after = After.CLOSE
         try:
-            self._sock.settimeout(self._limits.send_timeout)
-            while (after := self._next()) is After.KEEP:
+            while (after := self._guarded()) is After.KEEP:
                 pass
+        finally:
+            self._close(after)
+
+    def serve_one(self, held: bytes) -> bytes | None:
+        """Serve one request, of which ``held`` was read from the socket already.
+
+        What was read beyond it, when the connection may be kept: the body has
+        been read to its end then. None when the socket is closed.
+        """
+        self._reader.unread(held)
+        after = After.CLOSE
+        try:
+            after = self._guarded()
+        finally:
+            if after is not After.KEEP:
+                self._close(after)
+        return self._reader.take_buffered() if after is After.KEEP else None
+
+    def linger(self) -> None:
+        """Close so that the client can read what it was sent."""
+        self._close(After.LINGER)
+
+    def _guarded(self) -> After:
+        """The outermost guard of a connection: what went wrong ends it alone."""
+        try:
+            self._sock.settimeout(self._limits.send_timeout)
+            return self._next()
         except OSError as error:
             # The client's end failed or is too slow; there is nobody to tell.
             _log.debug("connection lost: %s", error)
-            after = After.CLOSE
+            return After.CLOSE
         except Exception as error:
-            # The outermost guard of a connection: counted, logged, ends it alone.
             self._serving.counters.internal_errors += 1
             _log.error("unexpected error on a connection", exc_info=error)
-            after = After.CUT
-        finally:
-            self._close(after)
+            return After.CUT
 
     def refuse(self, error: EdgeError) -> None:
         """Answer ``error`` without reading a request, and close."""

@@ -45,10 +45,15 @@ def judge(version: Version | None, fields: Iterable[Header]) -> bool:
     return keep
 
 
+def is_host(value: str) -> bool:
+    """Whether ``value`` may stand in a Host field."""
+    return _HOST.fullmatch(value) is not None
+
+
 def _judge_host(version: Version | None, host: str | None) -> None:
     if host is None and version != (1, 0):
         raise ClientFault("A Host field is required.", reason=Reason.BAD_HOST)
-    if host is not None and not _HOST.fullmatch(host):
+    if host is not None and not is_host(host):
         raise ClientFault("The Host field is malformed.", reason=Reason.BAD_HOST)
 
 

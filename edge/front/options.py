@@ -42,7 +42,8 @@ class FrontOptions:
     node's identifier in Via and CDN-Loop towards the origin (L26).
     ``public_url`` is what clients call this edge (no trailing slash); None
     takes each request's own Host. ``origin_bases`` are the addresses by which
-    the origin speaks of itself in Location and in ``__ds`` documents.
+    the origin speaks of itself in Location and in ``__ds`` documents. ``fast``
+    False serves everything the whole way, with the same bytes.
     """
 
     name: str = "ds-edge"
@@ -50,6 +51,7 @@ class FrontOptions:
     public_url: str | None = None
     origin_bases: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    fast: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,15 @@ from typing import Protocol
 from edge.front.options import FrontOptions
 from edge.policy.routes import Route
 from edge.protocol.counters import Counters
-from edge.protocol.ports import Asks, Clock, Origin
+from edge.protocol.ports import Asks, Clock, Origin, Peek, never_ready
 
 
 @dataclass(frozen=True, slots=True)
 class FrontParts:
-    """What answers requests: reads go to ``asks``, everything else to ``origin``."""
+    """What answers requests: reads go to ``asks``, everything else to ``origin``.
+
+    ``peek`` is the hub's entrance for reads that are asked again.
+    """
 
     asks: Asks
     origin: Origin
@@ -25,6 +28,7 @@ class FrontParts:
     counters: Counters
     clock: Clock
     options: FrontOptions = field(default_factory=FrontOptions)
+    peek: Peek = never_ready
 
 
 class Built(Protocol):

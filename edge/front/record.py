@@ -27,9 +27,14 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
+def is_safe_id(offered: str) -> bool:
+    """Whether a client's own id is safe to log and to send back."""
+    return _SAFE_ID.fullmatch(offered) is not None
+
+
 def request_id(offered: str | None) -> str:
-    """The client's own id where it is safe to log and to send back, or a new one."""
-    if offered is not None and _SAFE_ID.fullmatch(offered):
+    """The client's own id where it is safe, or a new one."""
+    if offered is not None and is_safe_id(offered):
         return offered
     return os.urandom(12).hex()
 

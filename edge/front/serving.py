@@ -43,3 +43,8 @@ class Serving:
         """Write the request's line; called once, when it is over."""
         seconds = self.clock.monotonic() - record.started
         self.access_log.write(record, status, sent, seconds)
+
+    def put_line(self, record: Record, status: int, sent: int) -> None:
+        """Write the line of a request for which ``access_log.wants`` one."""
+        seconds = self.clock.monotonic() - record.started
+        self.access_log.put(record, status, sent, seconds)

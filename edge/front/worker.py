@@ -16,25 +16,22 @@ import gc
 import logging
 import socket
 import time
-from functools import partial
 from types import FrameType
 from typing import Any, Protocol, cast
 
 import gevent
 from gevent.event import Event
-from gevent.pool import Pool
-from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
 from edge.front.access_log import AccessLog
 from edge.front.admin import AdminServer
-from edge.front.connection import Connection
+from edge.front.fast.floor import Floor
+from edge.front.fast.server import FastServer
+from edge.front.greenlets import GreenletServer
 from edge.front.log_output import LogOutput, configure
 from edge.front.options import ServerOptions
 from edge.front.parts import Built
 from edge.front.serving import Application, Serving
-from edge.protocol.errors import Refusal
-from edge.protocol.reasons import Reason
 
 _log = logging.getLogger("edge.front")
 
@@ -59,10 +56,33 @@ class Hosting(Protocol):
     admin_socket: socket.socket | None
 
 
+class Server(Protocol):
+    """What serves one listener, the fast way or not."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None:
+        """Accept no more."""
+
+    def stop(self) -> None:
+        """End what has not ended by itself."""
+
+
+class Served(Protocol):
+    """A connection, as the worker sees it."""
+
+    @property
+    def idle(self) -> bool: ...
+
+    def dismiss(self) -> None:
+        """Have it end, if nothing more comes."""
+
+
 class EdgeWorker(GeventWorker):
     """One worker process: its parts, its connections, its end."""
 
     serving: Serving
+    floor: Floor | None = None
     _hosting: Hosting
     _output: LogOutput
     _stopping: Event | None = None
@@ -83,7 +103,9 @@ class EdgeWorker(GeventWorker):
             parts.clock,
             AccessLog(options.log, self._output.put, parts.clock.wall),
         )
-        self.connections: set[Connection] = set()
+        if parts.options.fast:
+            self.floor = Floor(parts, self.serving)
+        self.connections: set[Served] = set()
 
     # Serving.
 
@@ -110,34 +132,21 @@ class EdgeWorker(GeventWorker):
     def _gauges(self) -> dict[str, float]:
         return {**self._hosting.built.gauges(), "connections": len(self.connections)}
 
-    def _listen(self, listener: Any) -> StreamServer:
+    def _listen(self, listener: Any) -> Server:
         listener.setblocking(True)
         if listener.family != socket.AF_UNIX:
             for level, name, value in _KEEP_ALIVE:
                 listener.setsockopt(level, name, value)
-        most = self.serving.options.limits.max_connections
-        pool = Pool(most + REFUSALS_AT_ONCE)
-        server = StreamServer(listener, partial(self.handle, listener), spawn=pool)
+        server = self._server(listener)
         server.start()
         return server
 
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """Serve one connection, in a greenlet of its own. See gunicorn."""
-        connection = Connection(self.serving, client, listener.getsockname(), addr)
-        if len(self.connections) >= self.serving.options.limits.max_connections:
-            self._refuse(connection)
-            return
-        self.connections.add(connection)
-        try:
-            connection.serve()
-        finally:
-            self.connections.discard(connection)
-
-    def _refuse(self, connection: Connection) -> None:
-        reason = Reason.LIMIT_CONNECTIONS
-        self.serving.counters.refusals[reason.value] += 1
-        detail = "This edge serves as many connections as it may."
-        connection.refuse(Refusal(detail, reason=reason))
+    def _server(self, listener: Any) -> Server:
+        if self.floor is None:
+            return GreenletServer(
+                self.serving, listener, self.connections, REFUSALS_AT_ONCE
+            )
+        return FastServer(self.floor, listener, self.connections, REFUSALS_AT_ONCE)
 
     # Stopping.
 
@@ -147,7 +156,7 @@ class EdgeWorker(GeventWorker):
         if self._stopping is not None:
             self._stopping.set()
 
-    def _drain(self, servers: list[StreamServer]) -> None:
+    def _drain(self, servers: list[Server]) -> None:
         options = self._hosting.options
         ends = time.monotonic() + options.grace
         idle_ends = time.monotonic() + min(options.idle_grace, options.grace)
@@ -169,9 +178,9 @@ class EdgeWorker(GeventWorker):
             if connection.idle:
                 connection.dismiss()
 
-    def _force(self, servers: list[StreamServer]) -> None:
+    def _force(self, servers: list[Server]) -> None:
         """End what has not ended by itself."""
         if self.connections:
             _log.warning("cutting %d connections", len(self.connections))
         for server in servers:
-            server.stop(timeout=1)
+            server.stop()

@@ -7,6 +7,7 @@ greenlets; compression runs on a thread and is used by whoever comes after (L19)
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from cachetools import LRUCache
@@ -35,6 +36,17 @@ V = TypeVar("V")
 
 _Key = tuple[object, ...]
 
+Given = tuple[Answer, Stamp]
+"""What a reader was given, as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventsGiven:
+    """What an SSE viewer was given: a range, and its frames with the control event."""
+
+    serve: Serve
+    frames: list[bytes]
+
 
 class Delivery:
     """Prepares and hands out; holds what is prepared within its share of memory."""
@@ -51,13 +63,18 @@ class Delivery:
         self._prepared: LRUCache[_Key, Prepared] = LRUCache(size, _cost_of_answer)
         self._events: LRUCache[_Key, bytes] = LRUCache(size, len)
         self._coding: set[_Key] = set()
+        # While somebody takes notes: everything that is given (see ``crowd``).
+        self.notes: list[Given | EventsGiven] | None = None
 
     # Whole answers
 
-    def serve(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
+    def serve(
+        self, reader: Reader, serve: Serve, body: bytes | None = None
+    ) -> Given | None:
         """Answer a catch-up or long-poll read, and be done with it.
 
-        ``body`` is given when the range is not in the log (L1).
+        ``body`` is given when the range is not in the log (L1). What was given is
+        returned, unless a better coded one is on its way (L19).
         """
         prepared = self._prepare(reader, serve, body)
         answer, read = prepared.answer, reader.read
@@ -65,20 +82,35 @@ class Delivery:
         asked = read.if_none_match
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             answer = prepared.not_modified()
-        self._finish(reader, answer, self._stamp(reader, serve, prepared))
+        stamp = self._stamp(reader, serve, prepared)
+        self.give(reader, answer, stamp)
+        return (answer, stamp) if self._is_best(reader, serve, prepared) else None
+
+    def _is_best(self, reader: Reader, serve: Serve, prepared: Prepared) -> bool:
+        """Whether this reader would be given the same again, as codings go."""
+        taken, stream = reader.read.codings, reader.stream
+        if not taken:
+            return True
+        for name, value in prepared.answer.headers:
+            if name == "Content-Encoding":
+                return value == taken[0]
+        kind = reader.read.key.partition.kind
+        size = len(prepared.answer.body or b"")
+        may = answers.may_code(serve, kind, stream.route)
+        return not (may and codings.worth(stream.log.content_type, size))
 
     def raw(self, reader: Reader, answer: OriginAnswer, reason: Reason | None) -> None:
         """Give the origin's own answer to one who may see it, kept by nobody."""
         headers = answers.unshared_headers(answer.headers)
         status = reader.cache_status(None, reason)
-        self._finish(reader, Answer(answer.status, headers, answer.body), Stamp(status))
+        self.give(reader, Answer(answer.status, headers, answer.body), Stamp(status))
 
     def head(self, reader: Reader, answer: OriginAnswer) -> None:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
         kept = [(k, v) for k, v in answer.headers if k in _HEAD_KEEPS]
         kept.append(("Cache-Control", "no-store"))
         stamp = Stamp(reader.cache_status(None, None))
-        self._finish(reader, Answer(200, tuple(kept), b""), stamp)
+        self.give(reader, Answer(200, tuple(kept), b""), stamp)
 
     def refuse(self, reader: Reader, error: EdgeError) -> None:
         """End with an error; one that has begun is cut (see Sink.abort)."""
@@ -86,7 +118,10 @@ class Delivery:
         self._counters.answers["error"] += 1
         reader.sink.abort(error)
 
-    def _finish(self, reader: Reader, answer: Answer, stamp: Stamp) -> None:
+    def give(self, reader: Reader, answer: Answer, stamp: Stamp) -> None:
+        """Hand out a whole answer, and be done with the reader."""
+        if self.notes is not None:
+            self.notes.append((answer, stamp))
         reader.move(State.DONE)
         result = result_of(stamp.status, answer.status)
         self._counters.answers[result.value] += 1
@@ -114,11 +149,19 @@ class Delivery:
         frames = [self._control(reader, serve)]
         if serve.kind is not Kind.EMPTY:
             frames.insert(0, self._event(reader, serve, body))
+        self.give_events(reader, EventsGiven(serve, frames))
+
+    def give_events(self, reader: Reader, given: EventsGiven) -> None:
+        """Send frames that were made for the range that they hold."""
+        if self.notes is not None:
+            self.notes.append(given)
+        serve = given.serve
+        if serve.kind is not Kind.EMPTY:
             self._counters.delivered += 1
         reader.offset = serve.next
         reader.told = True
         reader.told_up_to_date = serve.up_to_date
-        self.write(reader, frames)
+        self.write(reader, given.frames)
 
     def write(self, reader: Reader, frames: list[bytes]) -> None:
         """Write whole frames to an event stream."""

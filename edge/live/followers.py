@@ -133,6 +133,11 @@ class Followers:
             if len(self._all) < options.max_followers:
                 self.ensure(stream)
 
+    def kick(self, stream: Stream) -> None:
+        """There is news: a follower that backs off asks at once."""
+        if stream.follower is not None:
+            stream.follower.kicked.set()
+
     def wants(self, stream: Stream) -> bool:
         """Whether this stream is to be polled (again): L23, L24."""
         if stream.parked:

@@ -8,7 +8,8 @@ but ``tick`` and ``drain``, which have greenlets of their own.
 
 The parts: ``tables`` (rows), ``flights`` and ``followers`` (upstream), ``landings`` and
 ``polls`` (what their answers mean), ``viewers`` (parking, waking, times), ``relays``
-(passing), ``delivery`` (what goes out). No request's greenlet owns any of them.
+(passing), ``delivery`` (what goes out), ``repeats`` (what was given before and is
+still right: the second entrance). No request's greenlet owns any of them.
 """
 
 from typing import assert_never
@@ -26,6 +27,7 @@ from edge.live.options import HubOptions
 from edge.live.polls import Polls
 from edge.live.reader import Reader, State
 from edge.live.relays import Relays
+from edge.live.repeats import Repeats
 from edge.live.stream import Stream
 from edge.live.tables import Streams
 from edge.live.upstream import Upstream
@@ -63,15 +65,16 @@ TICK = 0.25
 class Hub:
     """Everything that is alive in one worker. One set of tables, one event loop."""
 
+    draining = False
+    _viewer_count = 0
+    _ticker: "gevent.Greenlet[[], None] | None" = None
+
     def __init__(
         self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
     ) -> None:
         self._options = options
         self._counters = counters
         self._clock = clock
-        self.draining = False
-        self._ticker: gevent.Greenlet[[], None] | None = None
-        self._viewer_count = 0
         upstream = Upstream(origin, counters, options.max_object)
         self.streams = Streams(options, counters)
         self.relays = Relays(upstream, counters, options)
@@ -120,8 +123,9 @@ class Hub:
             self._viewers.armed,
             self._released,
         )
+        self.repeats = Repeats(options, counters, clock, self.streams, self.followers)
         self._writes = Writes(
-            self.streams, intake.renew, self._viewers.wake, self._kick
+            self.streams, intake.renew, self._viewers.wake, self.followers.kick
         )
 
     @property
@@ -192,7 +196,7 @@ class Hub:
         moment = Moment(
             now, self._clock.wall(), reader.offset, reader.arrival, reader.fault
         )
-        decision = decide(
+        decision = self.repeats.stand(reader, now) or decide(
             reader.read, stream.log, moment, stream.route, self._options.rules
         )
         return self._act(reader, decision)
@@ -202,6 +206,7 @@ class Hub:
             case Serve():
                 return self._serve(reader, decision)
             case Park():
+                self.repeats.stood(reader, decision, self._clock.monotonic())
                 self._park(reader, decision.offset)
             case Fetch():
                 self._fetch(reader, decision)
@@ -218,7 +223,7 @@ class Hub:
             return self._serve_sse(reader, serve)
         if serve.up_to_date and reader.read.mode is Mode.CATCH_UP:
             self.followers.tail_was_read(reader.stream)
-        self._delivery.serve(reader, serve)
+        self.repeats.keep(reader, serve, self._delivery.serve(reader, serve))
         return False
 
     def _serve_sse(self, reader: Reader, serve: Serve) -> bool:
@@ -306,11 +311,6 @@ class Hub:
 
     def _unfollow(self, stream: Stream) -> None:
         self.followers.stop(stream)
-
-    def _kick(self, stream: Stream) -> None:
-        """There is news: a follower that backs off asks at once."""
-        if stream.follower is not None:
-            stream.follower.kicked.set()
 
     def _released(self, readers: list[Reader], fault: OriginFault | None) -> None:
         for reader in readers:

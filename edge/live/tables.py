@@ -58,6 +58,10 @@ class Streams:
         self._budget.touch(key)
         return stream
 
+    def touch(self, stream: Stream) -> None:
+        """The row was read without being obtained: it is now the latest read."""
+        self._budget.touch(stream.key)
+
     def of_path(self, route: str, path: str) -> list[Stream]:
         """All rows of a path: every partition and extension (L5)."""
         return [self._rows[key] for key in self._by_path.get((route, path), ())]
@@ -120,6 +124,8 @@ class Streams:
 
     def _forget(self, stream: Stream) -> None:
         key = stream.key
+        # Writes do not find it any more: what was told of it holds no longer.
+        stream.log.tail.version += 1
         del self._rows[key]
         self._budget.forget(key)
         keys = self._by_path[key.route, key.path]

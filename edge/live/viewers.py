@@ -15,6 +15,7 @@ from collections.abc import Callable
 import gevent
 
 from edge.live.agenda import GRAIN, Agenda
+from edge.live.crowd import Crowd
 from edge.live.delivery import Delivery
 from edge.live.guard import Guard
 from edge.live.options import HubOptions
@@ -158,10 +159,12 @@ class Viewers:
         readers = list(stream.parked)
         self._counters.wakeups += 1
         self._delivery.mint_for_all(readers)
+        crowd = Crowd(self._delivery, self._advance, self.park)
         for count, reader in enumerate(readers, 1):
             if reader.state is State.PARKED and not reader.full:
-                self._advance(reader)
+                self._guard.serve(crowd.serve, reader)
             if count % AT_ONCE == 0:
+                crowd.forget()
                 gevent.sleep(0)
 
     def wake_unfollowed(self) -> None:

@@ -170,6 +170,7 @@ class StreamLog:
     def open_at(self, offset: str) -> None:
         """Know the tail's offset as a place to follow from, holding nothing there."""
         if self.is_above(offset):
+            self.tail.version += 1
             self._segments.open(offset)
 
     def join(
@@ -182,6 +183,7 @@ class StreamLog:
         beyond the end of a closed stream. ``keep`` has the offsets where
         viewers stand; their boundaries are not thinned (L10).
         """
+        self.tail.version += 1
         before = self._segments.cost
         known = self.knows(start)
         result = joining.join(self._segments, start, end, data, known)
@@ -204,4 +206,5 @@ class StreamLog:
 
     def evict_first(self) -> int:
         """Drop the oldest segment but not the last one; bytes freed, 0 if none."""
+        self.tail.version += 1
         return self._segments.evict_first()

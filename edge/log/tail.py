@@ -63,11 +63,15 @@ class Tail:
         "told_seq",
         "unplaced",
         "up_to_date",
+        "version",
         "writes",
     )
 
     def __init__(self, hold: float) -> None:
         self.seq = 0
+        # Moves with every change of this tail, and of the log that it belongs to:
+        # what a newcomer is told is the same while it stands still.
+        self.version = 0
         self.hold = hold
         self.armed: Sent | None = None
         # The furthest offset that the origin named, and when it did first.
@@ -117,14 +121,17 @@ class Tail:
 
     def arm(self, sent: Sent) -> None:
         """A poll from the known end is on the wire (L3)."""
+        self.version += 1
         self.armed = sent
 
     def disarm(self) -> None:
         """The poll ended, whatever the way: nothing is known until the next one."""
+        self.version += 1
         self.armed = None
 
     def doubt(self) -> None:
         """Contact was lost or something odd was seen: confirm before serving."""
+        self.version += 1
         self.suspect = True
         self.doubted_seq = self.tick()
 
@@ -133,6 +140,7 @@ class Tail:
 
         One that was sent before the doubt arose says nothing about it.
         """
+        self.version += 1
         if self.suspect and sent is not None and sent.seq < self.doubted_seq:
             return
         self.confirmed_at = now
@@ -145,6 +153,7 @@ class Tail:
         What is behind the furthest known offset says nothing about the tail. An
         older answer than the last one may repeat its claim, not change it.
         """
+        self.version += 1
         if self.offset is not None and order(offset) < order(self.offset):
             return
         if offset != self.offset:
@@ -158,6 +167,7 @@ class Tail:
 
     def close(self, offset: str) -> None:
         """The stream is closed at ``offset``: final, whatever else was believed."""
+        self.version += 1
         if offset != self.offset:
             self._move(offset)
         self.closed = True
@@ -175,6 +185,7 @@ class Tail:
 
         Answers to writes may overtake each other, so the furthest offset counts.
         """
+        self.version += 1
         self.writes += 1
         if offset is None:
             self.unplaced = self.writes

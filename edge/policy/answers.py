@@ -7,6 +7,7 @@ It takes what it needs as values; it reads no clock and holds nothing.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edge.log.stream_log import StreamLog
 from edge.policy import codings, freshness
@@ -105,13 +106,18 @@ def may_code(serve: Serve, kind: PartitionKind, route: Route) -> bool:
 
 
 def sse_head(log: StreamLog) -> Answer:
-    """The head of an SSE response (section 5.8)."""
+    """The head of an SSE response (section 5.8); the same object for all of them."""
+    return _sse_head(sse.encoding_for(log.content_type))
+
+
+@lru_cache
+def _sse_head(encoding: sse.Encoding) -> Answer:
     headers: list[Header] = [
         ("Content-Type", "text/event-stream"),
         ("Cache-Control", "no-cache"),
         ("X-Accel-Buffering", "no"),
     ]
-    if sse.encoding_for(log.content_type) is sse.Encoding.BASE64:
+    if encoding is sse.Encoding.BASE64:
         headers.append((names.SSE_ENCODING, names.SSE_BASE64))
     return Answer(200, tuple(headers), None)
 

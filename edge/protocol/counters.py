@@ -92,6 +92,7 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("compressions", "Bodies compressed."),
     Described("bytes_out", "Bytes of bodies sent to clients."),
     Described("bytes_from_origin", "Bytes of bodies received from the origin."),
+    Described("accept_pauses", "Pauses in accepting for want of descriptors."),
     Described("internal_errors", "Exceptions that an outermost guard caught."),
 )
 
@@ -126,6 +127,7 @@ class Counters:
     compressions: int
     bytes_out: int
     bytes_from_origin: int
+    accept_pauses: int
     internal_errors: int
 
     def __init__(self) -> None:

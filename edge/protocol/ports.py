@@ -114,6 +114,32 @@ class Ticket(Protocol):
         """The client left. Idempotent; the sink is not called afterwards."""
 
 
+class Ready(Protocol):
+    """An answer that was given before and is still right, as a front sees it.
+
+    ``wire`` is the front's own to keep what it made of the answer; None at first.
+    """
+
+    @property
+    def answer(self) -> Answer: ...
+
+    @property
+    def stamp(self) -> Stamp: ...
+
+    wire: object
+
+
+Peek = Callable[[Read, float], Ready | None]
+"""The entrance for reads asked again: ``peek(read, now)`` answers what ``ask``
+would with an answer at once, counted alike, or None: then ask. Never switches.
+It knows a read by identity, so a front hands in the same object again."""
+
+
+def never_ready(read: Read, now: float) -> Ready | None:
+    """A Peek that knows nothing."""
+    return None
+
+
 class Asks(Protocol):
     """The one entrance for reads, for every front (the Hub)."""
 

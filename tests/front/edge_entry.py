@@ -7,6 +7,7 @@ Whoever starts it patches first (see ``edge_process``).
 
 import json
 import os
+import resource
 import sys
 from typing import Any
 
@@ -19,6 +20,8 @@ def main() -> None:
     """Serve until told to stop."""
     listener, events, admin, text = sys.argv[1:5]
     given: dict[str, Any] = json.loads(text)
+    if "files" in given:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (given["files"],) * 2)
     limits = Limits(**given.get("limits", {}))
     options = ServerOptions(
         listen=f"fd://{listener}",

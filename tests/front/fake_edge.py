@@ -153,19 +153,19 @@ class FakeAsks:
         end: Callable[[], None],
         size: int = 0,
     ) -> FakeTicket:
-        """One write each time the sink has drained, then ``end``."""
+        """Writes until the sink is full, goes on when it has drained, then ``end``."""
         ticket = FakeTicket(read.key.path, sink, self.tell)
         left = iter(range(count))
 
         def more() -> None:
-            number = next(left, None)
-            if ticket.over:
-                return
-            if number is None:
-                ticket.over = True
-                end()
-            else:
-                sink.write([b"data:%d" % number, b"\n\n", b"." * size])
+            room = True
+            while room and not ticket.over:
+                number = next(left, None)
+                if number is None:
+                    ticket.over = True
+                    end()
+                else:
+                    room = sink.write([b"data:%d" % number, b"\n\n", b"." * size])
 
         ticket.on_drained = more
         head = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache"))

@@ -1,0 +1,1 @@
+"""The fast way: plain reads answered on the event loop, viewers parked as data."""

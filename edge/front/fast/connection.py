@@ -1,0 +1,395 @@
+"""FastConnection: one client's connection as data on the event loop.
+
+A socket, a watcher, what was read ahead, the sink of the request under way.
+``edge.front.fast.stages`` has the table of its stages. Requests are served in
+order, one at a time; one that is not plain is handed to a greenlet that serves
+it the whole way (``edge.front.connection``) and gives the connection back.
+
+Every callback is guarded here: an exception ends this connection and is
+counted, and nothing else hears of it. Nothing blocks or switches greenlets.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from edge.front import problems
+from edge.front.fast import outgoing
+from edge.front.fast.floor import Floor
+from edge.front.fast.handing import Hand
+from edge.front.fast.outgoing import Outgoing
+from edge.front.fast.recognise import Block, Plain
+from edge.front.fast.sink import SocketSink
+from edge.front.fast.stages import Stage, check
+from edge.front.fast.wheel import NEVER
+from edge.front.fast.writing import Wire
+from edge.protocol.errors import ClientFault, EdgeError
+from edge.protocol.ports import Ready
+from edge.protocol.reasons import Reason
+
+READ = 64 * 1024
+"""Bytes taken from the socket at once, and kept ahead at most."""
+
+_HEAD_END = b"\r\n\r\n"
+_ON_READ = 1
+_IDLE = Stage.IDLE
+_MAY_BEGIN = frozenset({Stage.IDLE, Stage.READING})
+
+
+class FastConnection:
+    """One accepted socket. ``ended`` is called once, when it is closed."""
+
+    __slots__ = (
+        "_block",
+        "_closing",
+        "_ended",
+        "_floor",
+        "_hand",
+        "_held",
+        "_listener",
+        "_looping",
+        "_lost",
+        "_outgoing",
+        "_sink",
+        "_sock",
+        "_watcher",
+        "deadline",
+        "slot",
+        "stage",
+    )
+
+    def __init__(
+        self,
+        floor: Floor,
+        sock: Any,
+        listener: Any,
+        ended: Callable[["FastConnection"], None],
+    ) -> None:
+        self._floor = floor
+        self._sock = sock
+        self._listener = listener
+        self._ended = ended
+        self._held = b""
+        self._block: Block | None = None
+        self._sink: SocketSink | None = None
+        self._outgoing: Outgoing | None = None
+        self._hand: Hand | None = None
+        self._looping = False
+        self._closing = False
+        self._lost = False
+        self.stage = Stage.IDLE
+        self.slot = 0
+        self.deadline = floor.monotonic() + floor.limits.idle_timeout
+        self._watcher = floor.loop.io(sock.fileno(), _ON_READ)
+        self._watcher.start(self._readable)
+        floor.wheel.put(self)
+
+    def __repr__(self) -> str:
+        return f"<FastConnection {self.stage.value} {len(self._held)} ahead>"
+
+    # What the worker calls.
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come."""
+        return self.stage is _IDLE
+
+    def dismiss(self) -> None:
+        """Have an idle connection end. What was sent before is still answered."""
+        try:
+            self._sock.shutdown(socket.SHUT_RD)
+        except OSError:
+            self._gone()
+
+    def cut(self) -> None:
+        """End now, whatever is under way."""
+        if self._hand is not None:
+            self._hand.cut()
+        else:
+            self._gone()
+
+    def refuse(self, error: EdgeError) -> None:
+        """Answer ``error`` without reading a request, and close."""
+        self._give(lambda hand: hand.refuse(error))
+
+    def due(self) -> None:
+        """The deadline has passed (see Wheel)."""
+        if self.stage is Stage.READING:
+            detail = "The request's head did not come in time."
+            self.refuse(ClientFault(detail, reason=Reason.BAD_HEAD, status=408))
+        else:
+            self._gone()
+
+    # Reading.
+
+    def _readable(self) -> None:
+        """The watcher's callback. Most of what comes is one whole known head."""
+        try:
+            data = self._sock.recv(READ)
+            if self.stage is _IDLE:
+                plain = self._floor.heads.get(data)
+                if plain is not None:
+                    self._answer(plain)
+                    return
+            self._received(data)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._gone()
+        except Exception as error:
+            self._broken(error)
+
+    def _received(self, data: bytes) -> None:
+        if not data:
+            # Whether idle or parked: half a connection is none (E46).
+            self._gone()
+            return
+        self._held += data
+        if self.stage in _MAY_BEGIN:
+            self._serve_held()
+        elif len(self._held) >= READ:
+            self._watcher.stop()
+
+    def _resume(self) -> None:
+        """Serve what was read while the last answer was under way."""
+        try:
+            self._serve_held()
+        except OSError:
+            self._gone()
+        except Exception as error:
+            self._broken(error)
+
+    def _serve_held(self) -> None:
+        """Serve what was read, one request after another, as far as it goes."""
+        self._looping = True
+        try:
+            while self._held and self.stage in _MAY_BEGIN and self._serve_next():
+                pass
+        finally:
+            self._looping = False
+
+    def _serve_next(self) -> bool:
+        """Begin the next request; whether there may be another one."""
+        held = self._held
+        end = held.find(_HEAD_END)
+        if end < 0:
+            self._await_more(held)
+            return False
+        plain = self._floor.heads.get(held[: end + 4])
+        if plain is None:
+            block, plain = self._floor.recogniser.head(held, end, self._block)
+            self._block = block or self._block
+        if plain is None:
+            self._give(lambda hand: hand.serve(held))
+            return False
+        self._held = held[end + 4 :]
+        self._answer(plain)
+        return True
+
+    def _await_more(self, held: bytes) -> None:
+        """Wait for the rest of a head, unless it cannot become a plain one."""
+        if not self._floor.recogniser.may_be_plain(held):
+            self._give(lambda hand: hand.serve(held))
+        elif self.stage is _IDLE:
+            self.stage = check(self.stage, Stage.READING)
+            self._until(self._floor.limits.head_timeout)
+
+    def _until(self, seconds: float) -> None:
+        """The next thing must happen within so many seconds."""
+        self.deadline = self._floor.monotonic() + seconds
+        self._floor.wheel.sooner(self)
+
+    # Answering.
+
+    def _answer(self, plain: Plain) -> None:
+        floor = self._floor
+        now = floor.monotonic()
+        ready = floor.peek(plain.read, now)
+        if ready is None or plain.close or floor.serving.draining:
+            self._ask(plain, now)
+            return
+        wire = ready.wire
+        if (
+            now >= floor.writing.until
+            or not isinstance(wire, Wire)
+            or wire.second != floor.writing.second
+        ):
+            wire = ready.wire = self._renewed(plain, ready)
+        self.stage = _IDLE
+        self.deadline = now + floor.limits.idle_timeout
+        request_id = plain.request_id or floor.next_id()
+        head = wire.before + request_id + wire.after
+        body = wire.body
+        sent = outgoing.send(self._sock, head, body)
+        if floor.logs or sent != len(head) + len(body):
+            self._sink = SocketSink(floor, self, plain, now)
+            self._sink.served(wire, request_id)
+            self._keep(head, body, sent)
+            self.complete(False)
+
+    def _renewed(self, plain: Plain, ready: Ready) -> Wire:
+        return self._floor.wire(ready.answer, ready.stamp, plain.line.route, False)
+
+    def _ask(self, plain: Plain, now: float) -> None:
+        self._sink = sink = SocketSink(self._floor, self, plain, now)
+        self.stage = check(self.stage, Stage.PARKED)
+        self.deadline = NEVER
+        try:
+            sink.ticket = self._floor.asks.ask(plain.read, sink, now)
+        except Exception as error:
+            # What the hub or the sink let through: told as Falcon's way does.
+            self._floor.report(error, sink.request_id)
+            sink.abort(problems.INTERNAL)
+
+    # Carrier, for the sink.
+
+    def send(self, head: bytes, body: bytes = b"") -> bool:
+        """See Carrier."""
+        if self.stage is Stage.CLOSED or self._lost:
+            return False
+        if self._outgoing is not None:
+            self._outgoing.add(head)
+            self._outgoing.add(body)
+            return False
+        try:
+            sent = outgoing.send(self._sock, head, body)
+        except OSError:
+            # The hub is calling: it hears of it when this call is over.
+            self._lost = True
+            self._floor.soon(self._gone)
+            return False
+        if sent == len(head) + len(body):
+            return True
+        self._keep(head, body, sent)
+        return False
+
+    def _keep(self, head: bytes, body: bytes, sent: int) -> None:
+        """Send what is left when the socket has room for it."""
+        left = outgoing.rest([memoryview(head), memoryview(body)], sent)
+        if left:
+            self.stage = check(self.stage, Stage.SENDING)
+            self._watcher.stop()
+            self._outgoing = Outgoing(
+                self._floor.loop, self._sock, left, self._writable
+            )
+            self._until(self._floor.limits.send_timeout)
+
+    def _writable(self) -> None:
+        """The write watcher's callback."""
+        try:
+            assert self._outgoing is not None
+            if self._outgoing.go_on():
+                self._drained()
+            else:
+                self._until(self._floor.limits.send_timeout)
+        except OSError:
+            self._gone()
+        except Exception as error:
+            self._broken(error)
+
+    def _drained(self) -> None:
+        self._drop_outgoing()
+        self.stage = check(self.stage, Stage.PARKED)
+        self.deadline = NEVER
+        sink = self._sink
+        assert sink is not None
+        if sink.ended:
+            self._finished()
+            return
+        self._watcher.start(self._readable)
+        if sink.ticket is not None:
+            sink.ticket.drained()
+
+    def complete(self, close: bool) -> None:
+        """See Carrier."""
+        self._closing = close
+        if self._outgoing is None and not self._lost:
+            self._finished()
+
+    def _finished(self) -> None:
+        """The answer is out: the next request, or the end."""
+        sink, self._sink = self._sink, None
+        assert sink is not None
+        sink.log(lost=False)
+        if self._closing:
+            self._close_gently()
+            return
+        self.stage = Stage.IDLE
+        self._until(self._floor.limits.idle_timeout)
+        if not self._watcher.active:
+            self._watcher.start(self._readable)
+        if self._held and not self._looping:
+            self._floor.soon(self._resume)
+
+    # The end.
+
+    def _close_gently(self) -> None:
+        """Close; not so that what the client still sends resets the answer away."""
+        if self._held or self._has_unread():
+            self._give(lambda hand: hand.linger())
+        else:
+            self._close()
+
+    def _has_unread(self) -> bool:
+        try:
+            return bool(self._sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    def _broken(self, error: Exception) -> None:
+        self._floor.report(error)
+        self._gone()
+
+    def _gone(self) -> None:
+        """The client left, or must. Whoever works for it hears of it."""
+        if self.stage is Stage.CLOSED or self._hand is not None:
+            return
+        sink, self._sink = self._sink, None
+        self._close()
+        if sink is not None:
+            sink.log(lost=True)
+            if sink.ticket is not None and not sink.ended:
+                sink.ticket.gone()
+
+    def _close(self) -> None:
+        self._drop_outgoing()
+        self._watcher.stop()
+        self._watcher.close()
+        self._sock.close()
+        self._over()
+
+    def _over(self) -> None:
+        self.stage = check(self.stage, Stage.CLOSED)
+        self._floor.wheel.drop(self)
+        self._ended(self)
+
+    def _drop_outgoing(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.close()
+            self._outgoing = None
+
+    # Handing over.
+
+    def _give(self, act: Callable[[Hand], None]) -> None:
+        """Let a greenlet do something with the socket; ``_taken_back`` ends it."""
+        self.stage = check(self.stage, Stage.HANDED)
+        self._held = b""
+        self._watcher.stop()
+        self._floor.wheel.drop(self)
+        self._hand = Hand(self._floor, self._sock, self._listener, self._taken_back)
+        act(self._hand)
+
+    def _taken_back(self, sock: Any, held: bytes) -> None:
+        """The greenlet has ended; ``sock`` None: with the connection."""
+        self._hand = None
+        self._sock = sock
+        if sock is None:
+            self._watcher.close()
+            self._over()
+            return
+        self.stage = check(self.stage, Stage.IDLE)
+        self.deadline = self._floor.monotonic() + self._floor.limits.idle_timeout
+        self._floor.wheel.put(self)
+        self._watcher.start(self._readable)
+        self._held = held
+        self._resume()

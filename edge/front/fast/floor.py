@@ -1,0 +1,93 @@
+"""Floor: what all fast connections of a worker share.
+
+The recogniser, the writing, the wheel, the hub's two entrances; and the one
+place where a defect of the fast way is counted and logged. It holds no
+connection's state.
+"""
+
+import _socket
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gevent
+
+from edge.front.fast.recognise import Recogniser
+from edge.front.fast.wheel import Wheel
+from edge.front.fast.writing import Wire, Writing
+from edge.front.parts import FrontParts
+from edge.front.serving import Serving
+from edge.policy.routes import Route
+from edge.protocol.values import Answer, Stamp
+
+_log = logging.getLogger("edge.front")
+
+
+def plain_socket(family: int, kind: int, proto: int, descriptor: int) -> Any:
+    """A non-blocking socket without Python's and gevent's layers, over an open
+    descriptor: its calls return at once, and it costs little to keep."""
+    sock = _socket.socket(family, kind, proto, descriptor)
+    sock.setblocking(False)
+    return sock
+
+
+class Floor:
+    """Made once per worker, after fork and patch."""
+
+    def __init__(self, parts: FrontParts, serving: Serving) -> None:
+        self.serving = serving
+        self.limits = serving.options.limits
+        self.logs = serving.access_log.writes
+        self.asks = parts.asks
+        self.peek = parts.peek
+        self.monotonic = parts.clock.monotonic
+        self.recogniser = Recogniser(parts.routes, parts.options)
+        self.heads = self.recogniser.heads
+        self.writing = Writing(parts.options.name, parts.clock)
+        self.wheel = Wheel(parts.clock.monotonic())
+        self.loop: Any = gevent.get_hub().loop
+        self.soon: Callable[..., object] = self.loop.run_callback
+        self._id_prefix = os.urandom(8).hex().encode()
+        self._ids = 0
+        self._last_pieces: Sequence[bytes] = ()
+        self._last_chunk = b""
+
+    def next_id(self) -> bytes:
+        """A request id of the shape that ``record.request_id`` makes."""
+        self._ids += 1
+        return b"%s%08x" % (self._id_prefix, self._ids & 0xFFFFFFFF)
+
+    def wire(self, answer: Answer, stamp: Stamp, route: Route, close: bool) -> Wire:
+        """The answer's bytes as of now. Raises ValueError (see Writing)."""
+        writing = self.writing
+        now = self.monotonic()
+        if now >= writing.until:
+            writing.turn(now)
+        return writing.shared(answer, stamp, route, close)
+
+    def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
+        """One write's bytes, as a chunk where the body is chunked.
+
+        A crowd is given the same pieces one after another: they are made into
+        a chunk once.
+        """
+        if not chunked:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        last = self._last_pieces
+        if len(last) == len(pieces) and all(map(_is, last, pieces)):
+            return self._last_chunk
+        data = b"".join(pieces)
+        self._last_pieces = tuple(pieces)
+        self._last_chunk = b"%X\r\n%b\r\n" % (len(data), data)
+        return self._last_chunk
+
+    def report(self, error: Exception, request_id: bytes = b"-") -> None:
+        """A defect: counted, and logged with its traceback."""
+        self.serving.counters.internal_errors += 1
+        said = "unexpected error answering request %s"
+        _log.error(said, request_id.decode("ascii"), exc_info=error)
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other

@@ -1,0 +1,137 @@
+"""Crowd: one decision for all whom one wake-up finds in the same place.
+
+A pass over a stream's parked viewers serves the first of them by deciding
+(``edge.policy.decide``), and everybody who is like it with what it was given: the
+same Answer and Stamp, or the same event frames, whose bytes are then made once. Two
+viewers are alike when they wait at one offset, know of the same writes (LOG.md L4),
+arrived on the same side of what was heard and confirmed since, and are no outliers
+by their cursor (L22). What was learnt holds for one batch at most, and only
+while the log and its tail stand still (``Tail.version``).
+
+Whoever is not alike is decided by itself. It yields nowhere and asks nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.live.delivery import Delivery, EventsGiven, Given
+from edge.live.reader import Reader, State
+from edge.log.tail import Tail
+from edge.protocol.reasons import Reason
+
+_Key = tuple[bool, str, int, str | None, bool, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What one viewer was given. ``minted``: the crowd's cursor in it, if any."""
+
+    tail: Tail
+    version: int
+    given: Given | EventsGiven
+    minted: int | None
+
+    def fits(self, reader: Reader) -> bool:
+        """Whether this one would be given the same, being alike."""
+        tail = reader.stream.log.tail
+        if tail is not self.tail or tail.version != self.version:
+            return False
+        if self.minted is None or reader.cursor is None:
+            return True
+        return reader.cursor < self.minted
+
+
+class Crowd:
+    """Serves the parked viewers of one stream in one pass.
+
+    Call ``forget`` between two batches, for time has passed then.
+
+    ``advance`` decides one viewer, ``park`` lets one that was given events wait on.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        advance: Callable[[Reader], None],
+        park: Callable[[Reader, str], None],
+    ) -> None:
+        self._delivery = delivery
+        self._advance = advance
+        self._park = park
+        self._outcomes: dict[_Key, _Outcome] = {}
+
+    def forget(self) -> None:
+        """Learn anew from the next one."""
+        self._outcomes.clear()
+
+    def serve(self, reader: Reader) -> None:
+        """Serve one parked viewer."""
+        key = _key(reader)
+        if key is None:
+            self._advance(reader)
+            return
+        outcome = self._outcomes.get(key)
+        if outcome is not None and outcome.fits(reader):
+            self._give(reader, outcome)
+        else:
+            self._learn(key, reader)
+
+    def _give(self, reader: Reader, outcome: _Outcome) -> None:
+        given = outcome.given
+        if isinstance(given, EventsGiven):
+            reader.cursor = outcome.minted
+            self._delivery.give_events(reader, given)
+            if not reader.full:
+                self._park(reader, reader.offset)
+        else:
+            self._delivery.give(reader, *given)
+
+    def _learn(self, key: _Key, reader: Reader) -> None:
+        """Decide this one, and note what it was given if that was one thing only."""
+        notes: list[Given | EventsGiven] = []
+        self._delivery.notes = notes
+        try:
+            self._advance(reader)
+        finally:
+            self._delivery.notes = None
+        if len(notes) == 1:
+            outcome = _outcome(reader, notes[0])
+            if outcome is not None:
+                self._outcomes[key] = outcome
+
+
+def _key(reader: Reader) -> _Key | None:
+    """Equal for viewers who are alike; None for one who is like nobody."""
+    log = reader.stream.log
+    special = reader.fault is not None or reader.read.expires_at is not None
+    if special or reader.stored or reader.incarnation != log.incarnation:
+        return None
+    if not reader.is_sse and (reader.led or reader.asked is not Reason.FOLLOWED):
+        return None
+    if reader.is_sse and not reader.begun:
+        return None
+    arrival, tail = reader.arrival, log.tail
+    return (
+        reader.is_sse,
+        reader.offset,
+        arrival.writes,
+        arrival.ack,
+        tail.heard_seq > arrival.seq,
+        tail.confirmed_seq > arrival.seq,
+    )
+
+
+def _outcome(reader: Reader, given: Given | EventsGiven) -> _Outcome | None:
+    """What others may be given after this one; None when it was a special case."""
+    tail, highest = reader.stream.log.tail, reader.stream.highest
+    if isinstance(given, EventsGiven):
+        parked = reader.state is State.PARKED and reader.offset == given.serve.next
+        if given.serve.closed or not parked or reader.cursor != highest:
+            return None
+        return _Outcome(tail, tail.version, given, highest)
+    cursor = given[1].cursor
+    if cursor is None:
+        return _Outcome(tail, tail.version, given, None)
+    if not reader.done or cursor != str(highest):
+        return None
+    return _Outcome(tail, tail.version, given, highest)

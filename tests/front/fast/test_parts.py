@@ -1,0 +1,135 @@
+"""The small parts: the wheel, what a full socket keeps, the table of stages."""
+
+import socket
+from dataclasses import dataclass, field
+
+import gevent
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.front.fast.outgoing import Outgoing, rest, send
+from edge.front.fast.stages import Stage, check
+from edge.front.fast.wheel import GRAIN, NEVER, Wheel
+
+
+@dataclass(eq=False)
+class Entry:
+    """Something with a deadline; ``told`` counts."""
+
+    deadline: float
+    slot: int = 0
+    told: list[float] = field(default_factory=list)
+
+    def due(self) -> None:
+        self.told.append(self.deadline)
+
+
+@given(st.lists(st.floats(0, 200), min_size=1), st.lists(st.floats(0, 300)))
+def test_everybody_is_told_once_and_never_too_soon(
+    deadlines: list[float], turns: list[float]
+) -> None:
+    """However seldom the wheel is turned."""
+    wheel = Wheel(0.0)
+    entries = [Entry(deadline) for deadline in deadlines]
+    for entry in entries:
+        wheel.put(entry)
+    for now in sorted(turns):
+        wheel.turn(now)
+        for entry in entries:
+            assert len(entry.told) <= (entry.deadline <= now)
+    wheel.turn(1000.0)
+
+    assert all(entry.told == [entry.deadline] for entry in entries)
+
+
+def test_a_deadline_may_be_put_off_by_one_assignment_and_brought_nearer() -> None:
+    """The first is what a request costs; the second is told."""
+    wheel = Wheel(0.0)
+    entry = Entry(1.0)
+    wheel.put(entry)
+    entry.deadline = 50.0
+    wheel.turn(10.0)
+    assert not entry.told
+    entry.deadline = 12.0
+    wheel.sooner(entry)
+    wheel.turn(12.0 + 2 * GRAIN)
+
+    assert entry.told == [12.0]
+
+
+def test_one_that_is_dropped_or_has_no_deadline_is_never_told() -> None:
+    """Closed connections, and parked ones."""
+    wheel = Wheel(0.0)
+    dropped, parked = Entry(1.0), Entry(NEVER)
+    for entry in (dropped, parked):
+        wheel.put(entry)
+    wheel.drop(dropped)
+    wheel.drop(dropped)
+    for now in range(0, 600, 7):
+        wheel.turn(now)
+
+    assert not dropped.told and not parked.told
+
+
+@given(st.lists(st.binary(max_size=9), max_size=5), st.integers(0, 60))
+def test_the_rest_is_what_was_not_sent(pieces: list[bytes], sent: int) -> None:
+    """Byte for byte."""
+    whole = b"".join(pieces)
+    left = rest([memoryview(piece) for piece in pieces], sent)
+
+    assert b"".join(left) == whole[sent:]
+
+
+def test_a_full_socket_drains_in_order() -> None:
+    """What was kept, then what was added, each byte once."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        data = bytes(range(256)) * 8000
+        taken = send(ours, b"head", data)
+        assert taken < len(data)
+        left = rest([memoryview(b"head"), memoryview(data)], taken)
+        loop = gevent.get_hub().loop
+        drained = []
+        outgoing = Outgoing(loop, ours, left, lambda: drained.append(True))
+        outgoing.add(b"tail")
+        outgoing.add(b"")
+        received = bytearray()
+        while len(received) < len(data) + 8:
+            received += theirs.recv(1 << 16)
+            outgoing.go_on()
+        outgoing.close()
+
+        assert bytes(received) == b"head" + data + b"tail"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Stage.IDLE, Stage.READING),
+        (Stage.READING, Stage.PARKED),
+        (Stage.PARKED, Stage.SENDING),
+        (Stage.SENDING, Stage.PARKED),
+        (Stage.HANDED, Stage.IDLE),
+        *((stage, Stage.CLOSED) for stage in Stage if stage is not Stage.CLOSED),
+    ],
+)
+def test_a_move_that_the_table_lists_is_made(before: Stage, after: Stage) -> None:
+    """And every stage may be the last."""
+    assert check(before, after) is after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Stage.CLOSED, Stage.IDLE),
+        (Stage.CLOSED, Stage.CLOSED),
+        (Stage.HANDED, Stage.SENDING),
+        (Stage.PARKED, Stage.READING),
+    ],
+)
+def test_a_move_that_nobody_thought_of_is_a_defect(before: Stage, after: Stage) -> None:
+    """It is found where it is made."""
+    with pytest.raises(RuntimeError):
+        check(before, after)

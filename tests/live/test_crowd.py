@@ -1,0 +1,105 @@
+"""A crowd that is woken: each gets what it would have got alone."""
+
+from edge.protocol.values import Mode
+from origin_adapter.scripted import LivingOrigin
+from tests.live.support import PATH, Asked, House, RecordingSink, settle
+
+OUTLIER = 10_000_000
+
+
+def parked(
+    mode: Mode, cursors: list[int | None]
+) -> tuple[House, LivingOrigin, list[Asked]]:
+    """Viewers at the end of a stream, one for each cursor."""
+    origin = LivingOrigin(hold=1000.0)
+    origin.create(PATH)
+    tail = origin.append(PATH, b"one")
+    house = House(origin)
+    crowd = [house.ask(tail, mode, cursor=cursor) for cursor in cursors]
+    settle()
+    return house, origin, crowd
+
+
+def test_everybody_gets_the_same_answer_and_it_is_made_once() -> None:
+    """DESIGN section 7: the bytes of a wake-up are made once."""
+    _, origin, crowd = parked(Mode.LONG_POLL, [None] * 40)
+    tail = origin.append(PATH, b"two")
+    sinks = [asked.done() for asked in crowd]
+
+    assert {(sink.status, sink.body) for sink in sinks} == {(200, b"two")}
+    assert {sink.header("Stream-Next-Offset") for sink in sinks} == {tail}
+    assert len({id(sink.answer) for sink in sinks}) == 1
+    assert len({id(sink.stamp) for sink in sinks}) <= 2
+
+
+def test_an_outlier_in_the_crowd_gets_a_cursor_above_its_own() -> None:
+    """L22: strictly above each one's own, and one value for all but the outliers."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None, 5, None, OUTLIER, 7, None])
+    origin.append(PATH, b"two")
+    stamps = [asked.done().stamp for asked in crowd]
+    cursors = [int(stamp.cursor or "") for stamp in stamps if stamp is not None]
+
+    assert cursors[3] == OUTLIER + 1
+    assert len({cursors[n] for n in (0, 1, 2, 4, 5)}) == 1
+    assert house.counters.answers["collapsed"] == 6
+
+
+def test_who_knows_of_a_newer_write_is_not_given_less() -> None:
+    """L4: viewers who parked before and after a write are decided apart."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None])
+    start = origin.tail(PATH)
+    tail = origin.append(PATH, b"two")
+    house.wrote("POST", 204, stream_next_offset=tail)
+    late = house.ask(start, Mode.LONG_POLL)
+    further = origin.append(PATH, b"three")
+    house.wrote("POST", 204, stream_next_offset=further)
+    settle()
+
+    for asked in (*crowd, late):
+        offset = asked.done().header("Stream-Next-Offset") or ""
+        assert offset >= tail
+
+
+def test_a_crowd_of_event_streams_hears_every_event_once() -> None:
+    """One that is slow is left behind and goes on from where it stands."""
+    _, origin, crowd = parked(Mode.SSE, [None] * 10)
+    slow = crowd[3].sink
+    slow.room = False
+    for word in (b"two", b"three", b"four"):
+        origin.append(PATH, word)
+        settle()
+    assert "data:three" not in slow.text
+    slow.room = True
+    assert crowd[3].ticket is not None
+    crowd[3].ticket.drained()
+    settle()
+
+    for asked in crowd:
+        assert words(asked.sink.text) == "twothreefour"
+
+
+def words(text: str) -> str:
+    """What the data events of an event stream carry, one after another."""
+    events = [e for e in text.split("\n\n") if e.startswith("event: data")]
+    lines = [line for event in events for line in event.split("\n")[1:]]
+    return "".join(line.removeprefix("data:") for line in lines)
+
+
+def test_a_sink_that_fails_ends_its_own_viewer_alone() -> None:
+    """The guard is around each of the crowd."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None] * 5)
+    tail = origin.tail(PATH)
+
+    class Failing(RecordingSink):
+        def begin(self, *_: object) -> None:
+            raise ZeroDivisionError
+
+    failing = house.ask(tail, Mode.LONG_POLL, sink=Failing())
+    more = house.ask(tail, Mode.LONG_POLL)
+    settle()
+    origin.append(PATH, b"two")
+
+    for asked in (*crowd, more):
+        assert asked.done().body == b"two"
+    assert failing.sink.answer is None
+    assert house.counters.internal_errors >= 1
