@@ -17,7 +17,8 @@ from tests.chaos.reader import TIMEOUT, call
 from tests.support.processes import edge, node_origin
 
 PATHS = ("/v1/stream/one", "/v1/stream/two")
-WRITERS = 4
+MODES = ("", "", "long-poll", "sse")
+WRITERS = 6
 WRITES = 40
 
 
@@ -41,18 +42,20 @@ def first_answer(base: str, path: str, offset: str, mode: str) -> bytes:
 
 
 def write_and_read(base: str, path: str, writer: int) -> list[str]:
-    """Append, and read each append back at once; what was not seen."""
+    """Append, and read each append back at once, twice; what was not seen."""
     dice, before, missed = random.Random(f"{path}{writer}"), "-1", []
-    for number in range(WRITES):
-        mark = b"<%d:%d>" % (writer, number)
-        status, offset, _ = call("POST", base, path, mark)
-        assert status == 204
-        for start, mode in dice.sample(
-            [*itertools.product((before, "-1"), ("", "long-poll", "sse"))], 2
-        ):
-            if mark not in first_answer(base, path, start, mode):
-                missed.append(f"{mark!r} from {start} by {mode or 'catch-up'}")
-        before = offset
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(WRITES):
+            mark = b"<%d:%d>" % (writer, number)
+            status, offset, _ = call("POST", base, path, mark)
+            assert status == 204
+            every = [*itertools.product((before, "-1"), MODES)]
+            asked = [(base, path, *how) for how in dice.sample(every, 2)]
+            answers = pool.map(first_answer, *zip(*asked, strict=True))
+            for how, seen in zip(asked, answers, strict=True):
+                if mark not in seen:
+                    missed.append(f"{mark!r} by {how}")
+            before = offset
     return missed
 
 
