@@ -1,8 +1,10 @@
 # The edge in a container, without root:
 #
 #   docker build -t ds-edge .
+#   docker run -p 8080:8080 -v streams:/var/lib/ds-edge ds-edge
 #   docker run -p 8080:8080 -e DS_EDGE_ORIGIN__URL=http://origin:4437 ds-edge
 #
+# The first is a whole service, its streams in a volume; the second an edge alone.
 # Settings: mount a file over /etc/ds-edge/edge.yaml, or set DS_EDGE_* variables.
 
 FROM python:3.13-slim AS build
@@ -19,12 +21,15 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
  && /opt/ds-edge/bin/pip check
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ds-edge
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ds-edge \
+ && install -d -m 700 -o ds-edge /var/lib/ds-edge
 COPY --from=build /opt/ds-edge /opt/ds-edge
 COPY config/edge.yaml /etc/ds-edge/edge.yaml
 ENV PATH=/opt/ds-edge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    DS_EDGE_LISTEN=0.0.0.0:8080
+    DS_EDGE_LISTEN=0.0.0.0:8080 \
+    DS_EDGE_ORIGIN__DATA=/var/lib/ds-edge
+VOLUME /var/lib/ds-edge
 USER 10001
 EXPOSE 8080
 # The operator's address stays inside the container: loopback, port 8081.

@@ -4,9 +4,9 @@
 #   make fix       format, and mend what can be mended
 #   make check     formatting, lint, types: what needs no running
 #   make test      every test, the official conformance suite among them
-#   make serve     an origin and the edge before it, to try by hand
+#   make serve     a whole service: an origin, streams in var/origin, and the edge
 #
-# Node is taken from PATH (20.19 or newer, with npm), else from PyPI.
+# Tests take Node from PATH (20.19 or newer, with npm), else from PyPI.
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -46,7 +46,7 @@ test: $(INSTALLED)
 	$(PY) -m pytest $(ARGS)
 
 serve: $(INSTALLED)
-	@$(PY) -m tools.serve $(ARGS)
+	@exec $(VENV)/bin/ds-edge serve --config config/edge.yaml $(ARGS)
 
 # For who changes dependencies: pins them anew, within pyproject.toml and package.json.
 lock: $(INSTALLED)

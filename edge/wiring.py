@@ -98,7 +98,7 @@ def http_options(settings: Settings) -> HttpOptions:
     """How the origin is called."""
     origin = settings.origin
     return HttpOptions(
-        url=origin.url,
+        url=origin.call_url,
         host=origin.host,
         connect_timeout=origin.connect_timeout,
         head_timeout=origin.head_timeout,
@@ -156,7 +156,9 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
 
 def front_options(settings: Settings, node_id: str) -> FrontOptions:
     """How this node presents itself."""
-    bases = (settings.origin.url, *settings.origin.addresses)
+    bases = [settings.origin.call_url, *settings.origin.addresses]
+    if settings.origin.embedded and settings.known_as:
+        bases.append(settings.known_as)
     return FrontOptions(
         name=NAME,
         node_id=node_id,

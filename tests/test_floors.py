@@ -23,6 +23,8 @@ FLOORS = {
     "edge.front": 5,
     "edge.settings": 6,
     "edge.wiring": 7,
+    "edge.origin": 7,
+    "edge.supervisor": 7,
     "edge.cli": 8,
     "edge.__main__": 9,
 }
@@ -36,7 +38,7 @@ HIGHEST_PURE = 2
 KNOWS_ONLY = {"origin_adapter": {"edge.protocol"}}
 """Parts that may not use everything below them."""
 
-KNOWN_ONLY_TO = {"origin_adapter": {"edge.settings", "edge.wiring"}}
+KNOWN_ONLY_TO = {"origin_adapter": {"edge.settings", "edge.wiring", "edge.origin"}}
 """Concrete parts: settings reads their options, wiring names them."""
 
 IMPURE = {

@@ -6,7 +6,6 @@ are wrong. Settings that are wrong are told one problem to a line, as
 """
 
 import importlib
-import json
 import os
 import platform
 from importlib.metadata import version as version_of
@@ -16,12 +15,19 @@ from typing import Annotated, Any
 import typer
 
 from edge import __version__
-from edge.cli import console
+from edge.cli import console, origin
+from edge.cli.options import (
+    WRONG,
+    Config,
+    Json,
+    Text,
+    flags_of,
+    print_json,
+    settings_or_exit,
+)
 from edge.cli.streams.app import app as streams
-from edge.settings import CONFIG_VARIABLE, Flag, Settings, SettingsError, load
+from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, load
 from edge.settings.show import as_data, as_text
-
-OK, FAILED, WRONG = 0, 1, 2
 
 app = typer.Typer(
     name="ds-edge",
@@ -32,51 +38,40 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="Settings (YAML)."),
-]
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(envvar=CONFIG_VARIABLE, help="Settings (YAML)."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
-Text = str | None
+app.add_typer(origin.app, name="origin")
 
 
 @app.command()
 def serve(
     config: Config = None,
     origin: Annotated[Text, typer.Option(help="URL of the origin.")] = None,
+    data: Annotated[Text, typer.Option(help="Folder of the embedded origin.")] = None,
     listen: Annotated[Text, typer.Option(help="HOST:PORT or unix:/path.")] = None,
     admin: Annotated[Text, typer.Option(help="The operator's HOST:PORT.")] = None,
     workers: Annotated[Text, typer.Option(help="Number of workers.")] = None,
     log_level: Annotated[
         Text, typer.Option(help="debug, info, warning, error.")
     ] = None,
+    attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
     """Serve streams. Flags win over the environment, and that over the file."""
     given = [
         ("--origin", "origin.url", origin),
+        ("--data", "origin.data", data),
         ("--listen", "listen", listen),
         ("--admin", "admin.listen", admin),
         ("--workers", "workers", workers),
         ("--log-level", "log.level", log_level),
     ]
-    flags = [
-        Flag(name, tuple(key.split(".")), text)
-        for name, key, text in given
-        if text is not None
-    ]
-    try:
-        settings = load(config, os.environ, flags)
-    except SettingsError as error:
-        console.problems(error)
-        raise typer.Exit(WRONG) from None
+    settings = settings_or_exit(config, flags_of(given))
     importlib.import_module("edge.cli.serve")
     from edge.cli.start import start
 
-    raise typer.Exit(start(settings))
+    raise typer.Exit(start(settings, attached))
 
 
 @app.command()
@@ -89,7 +84,7 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
         settings = load(file, os.environ)
     except SettingsError as error:
         if as_json:
-            _print_json({"ok": False, "problems": _problems(error)})
+            print_json({"ok": False, "problems": _problems(error)})
         else:
             console.problems(error)
         raise typer.Exit(WRONG) from None
@@ -102,7 +97,7 @@ def version(as_json: Json = False) -> None:
     parts = {name: version_of(name) for name in ("falcon", "gevent", "gunicorn")}
     found = {"ds-edge": __version__, "python": platform.python_version()} | parts
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         typer.echo(", ".join(f"{name} {number}" for name, number in found.items()))
 
@@ -112,7 +107,7 @@ app.add_typer(streams)
 
 def _show(settings: Settings, as_json: bool) -> None:
     if as_json:
-        _print_json({"ok": True, "settings": as_data(settings)})
+        print_json({"ok": True, "settings": as_data(settings)})
     else:
         typer.echo(as_text(settings), nl=False)
 
@@ -127,7 +122,3 @@ def _problems(error: SettingsError) -> list[dict[str, Any]]:
         }
         for problem in error.problems
     ]
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    typer.echo(json.dumps(data, indent=2))

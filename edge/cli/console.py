@@ -23,6 +23,11 @@ def note(message: str) -> None:
     _say("ds-edge", "bold", message)
 
 
+def plain(text: str) -> None:
+    """Lines to read or to copy, as they are."""
+    Console(stderr=True, soft_wrap=True).print(Text(text), highlight=False)
+
+
 def problems(wrong: "SettingsError") -> None:
     """Every problem of the settings, one to a line."""
     for problem in wrong.problems:

@@ -10,6 +10,7 @@ import os
 import resource
 import socket
 import stat
+import tempfile
 from dataclasses import dataclass
 
 from edge.settings.addresses import Address
@@ -100,3 +101,18 @@ def _try_path(path: str) -> None:
         probe.setblocking(False)
         if probe.connect_ex(path) in (0, errno.EAGAIN):
             raise OSError(errno.EADDRINUSE, "in use")
+
+
+def folder_refusal(folder: str) -> str | None:
+    """Why ``folder`` cannot hold the streams; None when it can. Makes it.
+
+    Only its owner may read it: the keys that sign webhooks lie there too.
+    """
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        probe, path = tempfile.mkstemp(prefix="probe-", dir=folder)
+        os.close(probe)
+        os.unlink(path)
+    except OSError as error:
+        return f"cannot be written: {error.strerror or error}"
+    return None

@@ -1,24 +1,44 @@
 """``ds-edge serve`` behind the patch: the checks before the start, the start.
 
 Imported by ``edge.cli.app`` once the command is known to serve and everything
-is patched (``edge.cli.serve``). Hands the settings to ``edge.wiring``.
+is patched (``edge.cli.serve``). With the embedded origin this process becomes the
+supervisor, which calls the same command line once more, ``--attached``; otherwise
+the settings are handed to ``edge.wiring``, and it becomes the edge.
 """
 
 import os
+import sys
 
 from edge.cli import console, preflight
 from edge.settings import Settings
-from edge.wiring import serve
+from edge.settings.addresses import MAX_UNIX_PATH
 
 # Set for a master that gunicorn re-executes (USR2) or that systemd starts: the
 # sockets are inherited, so trying to bind them again would fail.
 INHERITED = ("GUNICORN_FD", "LISTEN_FDS")
 
+TO_TRY = """
+Make a stream, follow it, and write to it from a second terminal:
 
-def start(settings: Settings) -> int:
-    """Serve until told to stop; returns the exit code."""
+  curl -X PUT {url}/v1/stream/demo -H 'Content-Type: text/plain'
+  curl -N '{url}/v1/stream/demo?offset=-1&live=sse'
+  curl -X POST {url}/v1/stream/demo -H 'Content-Type: text/plain' -d 'hello'
+
+Or open docs/follow.html in two tabs of a browser. See what the origin was asked:
+
+  curl http://{admin}/metrics
+"""
+
+
+def start(settings: Settings, attached: bool = False) -> int:
+    """Serve until told to stop; returns the exit code.
+
+    ``attached``: the supervisor runs the embedded origin already.
+    """
     if not _addresses_free(settings):
         return 1
+    if settings.origin.embedded and not attached:
+        return _supervise(settings)
     plan = preflight.raise_files(settings)
     if plan.connections < 1:
         console.error(
@@ -27,8 +47,39 @@ def start(settings: Settings) -> int:
         )
         return 1
     _tell(settings, plan)
+    from edge.wiring import serve
+
     serve(preflight.with_connections(settings, plan.connections))
     return 0
+
+
+def _supervise(settings: Settings) -> int:
+    """Become the supervisor: a small process without a loop, threads or patches."""
+    why = preflight.folder_refusal(settings.origin.folder)
+    if why is None and len(settings.origin.socket.encode()) > MAX_UNIX_PATH:
+        why = f"is too long: a socket in it may have {MAX_UNIX_PATH} bytes in its path"
+    if why is not None:
+        console.error(f"origin.data: {settings.origin.folder} {why}")
+        return 1
+    from edge.origin import arguments
+
+    console.note(f"streams in {settings.origin.folder}")
+    if settings.known_as is not None:
+        admin = settings.admin.listen
+        console.plain(TO_TRY.format(url=settings.known_as, admin=admin))
+    grace, form = str(settings.shutdown.grace), settings.log.format.value
+    origin = [*_own_command(), "origin", *arguments(settings)]
+    edge = [*_own_command(), "serve", "--attached", *sys.argv[2:]]
+    command = [sys.executable, "-m", "edge.supervisor", grace, form]
+    os.execv(sys.executable, [*command, *origin, "--", *edge])
+
+
+def _own_command() -> list[str]:
+    """How this program was called: by its script, or as a module."""
+    script = sys.argv[0]
+    if os.path.basename(script) == "ds-edge" and os.path.isfile(script):
+        return [sys.executable, script]
+    return [sys.executable, "-m", "edge.cli"]
 
 
 def _addresses_free(settings: Settings) -> bool:

@@ -7,11 +7,14 @@ called by ``edge.settings.fields`` and, for conflicts, by ``edge.settings.rules`
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
 LISTEN_HINT = "host:port, [ipv6]:port, :port or unix:/path"
-ORIGIN_HINT = "http://host[:port], https://host[:port] or unix:/path"
+EMBEDDED = "embedded"
+"""What stands for the origin that comes with the edge, where a URL could."""
+
+ORIGIN_HINT = "embedded, http://host[:port], https://host[:port] or unix:/path"
 BASE_HINT = "http://host[:port] or https://host[:port]"
 
 # sockaddr_un holds 108 bytes with the closing NUL.
@@ -45,6 +48,14 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def url(self) -> str | None:
+        """The base URL under which this machine reaches it; None: nobody can say."""
+        if self.path or not self.port:
+            return None
+        local = replace(self, host="127.0.0.1") if self.host in _ANY_HOST else self
+        return f"http://{local}"
+
     def collides(self, other: "Address") -> bool:
         """Whether the two cannot be listened at together.
 
@@ -74,7 +85,9 @@ def parse_listen(text: str) -> Address:
 
 
 def parse_origin(text: str) -> str:
-    """An origin's base URL, without a closing slash."""
+    """An origin's base URL, without a closing slash; or ``embedded``."""
+    if text == EMBEDDED:
+        return text
     if text.startswith("unix:"):
         return f"unix:{_unix_path(text)}"
     return _base(text, ORIGIN_HINT)

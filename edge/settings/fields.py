@@ -200,6 +200,15 @@ def _text(
     return BeforeValidator(validate)
 
 
+def _folder(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("expected the path of a folder")
+    return text
+
+
+Folder = Annotated[str, _text(_folder, "the path of a folder")]
+"""As it is written; a relative one starts at the working directory."""
+
 # Base URLs are not repeated: somebody may have put a password into one.
 OriginUrl = Annotated[
     str, _text(addresses.parse_origin, addresses.ORIGIN_HINT, repeat=False)

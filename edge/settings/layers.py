@@ -40,7 +40,8 @@ def stack(
     for variable, path in _variables(environ):
         _add_variable(base, variable, path, environ[variable])
     for flag in flags:
-        _put(base, flag.path, Document(flag.text, {(): Place(flag.name)}))
+        value = document.scalar(flag.text)
+        _put(base, flag.path, Document(value, {(): Place(flag.name)}))
     return base
 
 

@@ -14,13 +14,10 @@ from pydantic_core import ErrorDetails
 
 from edge.settings import document, rules, shape
 from edge.settings.document import Data, Document
-from edge.settings.layers import Flag, stack, variable_of
+from edge.settings.layers import Flag, stack
 from edge.settings.problems import Path, Place, Problem, SettingsError
 from edge.settings.schema import Settings
 from edge.settings.shape import Kind
-
-# What stands in for a missing origin while the other keys are judged together.
-_ANY_ORIGIN = "unix:/any"
 
 
 def load(
@@ -57,7 +54,7 @@ def _validate(layered: Document) -> Settings:
 def _without_empty_sections(data: Data) -> dict[str, Data]:
     """A section whose keys are all commented out says nothing: defaults."""
     given = data if isinstance(data, dict) else {}
-    return {"origin": {}} | {
+    return {
         key: {} if value is None and shape.kind_of((key,)) is Kind.SECTION else value
         for key, value in given.items()
     }
@@ -70,8 +67,6 @@ def _problem(detail: ErrorDetails, layered: Document) -> Problem:
 
 def _message(detail: ErrorDetails, path: Path) -> str:
     match detail["type"]:
-        case "missing":
-            return _missing(path)
         case "extra_forbidden":
             return _unknown(path)
         case "model_type":
@@ -85,11 +80,6 @@ def _message(detail: ErrorDetails, path: Path) -> str:
             return f"expected {detail['ctx']['expected']}; got {given!r}"
         case _:
             return str(detail.get("ctx", {}).get("error", detail["msg"]))
-
-
-def _missing(path: Path) -> str:
-    name = ".".join(map(str, path))
-    return f"is required: write it here, set {variable_of(name)} or give --origin"
 
 
 def _unknown(path: Path) -> str:
@@ -128,9 +118,6 @@ def _together(
     remaining = copy.deepcopy(data)
     for path in sorted(wrong, key=len, reverse=True):
         _remove(remaining, path)
-    origin = remaining.setdefault("origin", {})
-    if isinstance(origin, dict):
-        origin.setdefault("url", _ANY_ORIGIN)
     try:
         settings = Settings.model_validate(remaining)
     except ValidationError:

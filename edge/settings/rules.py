@@ -12,8 +12,18 @@ from dataclasses import dataclass
 from edge.policy.routes import Access
 from edge.settings.addresses import Address, authority_of
 from edge.settings.problems import Path, key_name
-from edge.settings.schema import RouteSettings, Settings
+from edge.settings.schema import OriginSettings, RouteSettings, Settings
 from edge.settings.units import write_duration, write_size
+
+EMBEDDED_KEYS = (
+    "data",
+    "durability",
+    "retention_age",
+    "retention_size",
+    "max_body",
+    "local_webhooks",
+)
+"""Keys of ``origin`` that mean nothing with another origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ def _not_before_itself(settings: Settings) -> Iterator[Conflict]:
         (("admin", "listen"), settings.admin.listen),
     )
     for path, address in own:
-        if _names(settings.origin.url, address):
+        if _names(settings.origin.call_url, address):
             name = key_name(path)
             message = f"is this edge's own address ({name}); it would ask itself"
             yield Conflict(("origin", "url"), message, path)
@@ -64,6 +74,17 @@ def _names(url: str, address: Address) -> bool:
     if authority is None:
         return bool(address.path) and url == str(address)
     return not address.path and Address(*authority).collides(address)
+
+
+def _embedded_alone(settings: Settings) -> Iterator[Conflict]:
+    """What is only said to the origin that comes with the edge."""
+    origin = settings.origin
+    if origin.embedded:
+        return
+    for key in EMBEDDED_KEYS:
+        if getattr(origin, key) != OriginSettings.model_fields[key].default:
+            message = "is for the embedded origin, and origin.url names another"
+            yield Conflict(("origin", key), message, ("origin", "url"))
 
 
 def _sizes_fit(settings: Settings) -> Iterator[Conflict]:
@@ -180,6 +201,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _one_worker,
     _own_addresses,
     _not_before_itself,
+    _embedded_alone,
     _sizes_fit,
     _trust_is_reached,
     _age_stays_below,

@@ -12,12 +12,13 @@ nothing would be an open door. The text for people is ``config/edge.yaml`` and
 """
 
 import enum
+import os
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from edge.policy.routes import Access, OriginNoStore, Recreate, Route, Tail
-from edge.settings.addresses import Address
+from edge.settings.addresses import EMBEDDED, Address
 from edge.settings.fields import (
     Authority,
     BaseUrl,
@@ -26,6 +27,7 @@ from edge.settings.fields import (
     Count,
     Duration,
     Flag,
+    Folder,
     HeaderName,
     LifeTime,
     Listen,
@@ -41,6 +43,7 @@ from edge.settings.fields import (
     Token,
 )
 from edge.settings.units import DAY, KiB, MiB, Rate
+from origin_adapter.embedded.options import Durability
 
 
 class LogFormat(enum.Enum):
@@ -73,9 +76,18 @@ def plain_headers(headers: SecretHeaders) -> tuple[tuple[str, str], ...]:
 
 
 class OriginSettings(Section):
-    """Where the streams live, and how the edge speaks to it."""
+    """Where the streams live, and how the edge speaks to it.
 
-    url: OriginUrl
+    The keys from ``data`` to ``local_webhooks`` are the embedded origin's.
+    """
+
+    url: OriginUrl = EMBEDDED
+    data: Folder = "var/origin"
+    durability: Durability = Durability.FULL
+    retention_age: Timeout | None = None
+    retention_size: Size | None = None
+    max_body: BodySize = 16 * MiB
+    local_webhooks: Flag = False
     host: Authority | None = None
     addresses: tuple[BaseUrl, ...] = ()
     headers: SecretHeaders = Field(default_factory=dict)
@@ -87,6 +99,26 @@ class OriginSettings(Section):
     connections: Count = 1024
     max_followers: Count = 512
     max_head: Size = 64 * KiB
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the origin is the one that comes with the edge."""
+        return self.url == EMBEDDED
+
+    @property
+    def folder(self) -> str:
+        """``data``, absolute."""
+        return os.path.abspath(self.data)
+
+    @property
+    def socket(self) -> str:
+        """The path at which the embedded origin listens for its edge."""
+        return os.path.join(self.folder, "origin.sock")
+
+    @property
+    def call_url(self) -> str:
+        """Where calls go: ``url``, or the embedded origin's socket."""
+        return f"unix:{self.socket}" if self.embedded else self.url
 
     @property
     def catch_up_connections(self) -> int:
@@ -213,7 +245,7 @@ class Settings(Section):
     listen: Listen = Address("127.0.0.1", 8080)
     public_url: BaseUrl | None = None
     workers: Count = 1
-    origin: OriginSettings
+    origin: OriginSettings = OriginSettings()
     routes: Annotated[tuple[RouteSettings, ...], BeforeValidator(_at_least_one)] = (
         RouteSettings(),
     )
@@ -223,6 +255,11 @@ class Settings(Section):
     shutdown: ShutdownSettings = ShutdownSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
+
+    @property
+    def known_as(self) -> str | None:
+        """What clients call this edge, as far as its settings tell."""
+        return self.public_url or self.listen.url
 
     @property
     def route_table(self) -> tuple[Route, ...]:

@@ -9,6 +9,10 @@
 
 import { DurableStreamTestServer } from "@durable-streams/server"
 
+// Standard output carries the address alone; what the server logs goes beside it.
+const announce = console.log
+console.log = console.info = console.error
+
 const { callbacksAt, ...options } = JSON.parse(process.argv[2] ?? "{}")
 const server = new DurableStreamTestServer({ host: "127.0.0.1", port: 0, ...options })
 
@@ -17,10 +21,6 @@ const end = () => process.exit(0)
 process.once("SIGTERM", end)
 process.once("SIGINT", end)
 process.stdin.once("end", end).resume()
-
-// Standard output carries the address alone; what the server logs goes beside it.
-const announce = console.log
-console.log = console.info = console.error
 
 const url = await server.start()
 

@@ -112,7 +112,7 @@ def test_an_origin_is_a_base_url_or_a_socket(text: str, url: str) -> None:
         "http://[::g]",
         "http://[::1",
         "http://h\\@x",
-        "embedded",
+        "Embedded",
         "http:h",
     ],
 )

@@ -30,11 +30,9 @@ def problems(
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_without_any_source_only_the_origin_is_missing() -> None:
-    assert problems() == [
-        "settings: origin.url: is required: write it here, "
-        "set DS_EDGE_ORIGIN__URL or give --origin"
-    ]
+def test_without_any_source_nothing_is_missing() -> None:
+    """The edge comes with an origin."""
+    assert load(None).origin.embedded
 
 
 def test_an_empty_file_means_all_defaults(file: Path) -> None:
@@ -243,7 +241,6 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(file: Path) -> N
     keys = [line.split(": ")[:2] for line in problems(file)]
 
     assert keys == [
-        ["edge.yaml", "origin.url"],
         ["edge.yaml:1", "admin.listen"],
         ["edge.yaml:2", "workers"],
         ["edge.yaml:3", "lisen"],
@@ -422,3 +419,36 @@ def test_settings_never_show_a_secret() -> None:
 
     assert settings.admin.plain_token == SECRET
     assert SECRET not in f"{settings} {settings!r} {settings.route_table}"
+
+
+def test_a_folder_is_taken_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    origin = load(None).origin
+
+    assert origin.folder == f"{tmp_path}/var/origin"
+    assert origin.call_url == f"unix:{tmp_path}/var/origin/origin.sock"
+
+
+@pytest.mark.parametrize(
+    ("listen", "known_as"),
+    [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("[::1]:80", "http://[::1]:80"),
+        (":8080", "http://127.0.0.1:8080"),
+        ("127.0.0.1:0", None),
+        ("unix:/run/e.sock", None),
+    ],
+)
+def test_an_edge_without_a_public_url_is_known_by_where_it_listens(
+    listen: str, known_as: str | None
+) -> None:
+    assert load(None, {"DS_EDGE_LISTEN": listen}).known_as == known_as
+
+
+def test_null_is_nothing_in_a_flag_too() -> None:
+    flag = Flag("--retention-age", ("origin", "retention_age"), "null")
+
+    assert load(None, {"DS_EDGE_ORIGIN__RETENTION_AGE": "1d"}, [flag]) == load(None)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge.settings import SettingsError, load
+from edge.settings import OriginSettings, SettingsError, load
+from edge.settings.rules import EMBEDDED_KEYS
 
 ORIGIN = {"DS_EDGE_ORIGIN__URL": "http://origin.example:4437"}
 
@@ -139,3 +140,40 @@ def test_a_route_cannot_forward_what_the_edge_builds(route: str, problem: str) -
 
 def test_a_route_may_forward_what_is_its_own() -> None:
     assert told(ROUTES="[{request_headers: [x-a], response_headers: [x-b]}]") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("data", "elsewhere"),
+        ("durability", "os"),
+        ("retention_age", "30d"),
+        ("retention_size", "1GiB"),
+        ("max_body", "1MiB"),
+        ("local_webhooks", "true"),
+    ],
+)
+def test_what_only_the_embedded_origin_understands_is_said_to_no_other(
+    key: str, text: str
+) -> None:
+    """A durability that another origin does not keep would be a false promise."""
+    assert told(**{f"ORIGIN__{key.upper()}": text}) == [
+        f"origin.{key}: is for the embedded origin, and origin.url names another"
+    ]
+    assert told(**{f"ORIGIN__{key.upper()}": text}, ORIGIN__URL="embedded") == []
+
+
+def test_the_list_of_embedded_keys_is_whole() -> None:
+    """The schema has them side by side, between ``url`` and ``host``."""
+    keys = list(OriginSettings.model_fields)
+
+    assert tuple(keys[1 : keys.index("host")]) == EMBEDDED_KEYS
+
+
+def test_an_edge_does_not_listen_at_its_origin_s_socket() -> None:
+    problems = told(
+        ORIGIN__URL="embedded", ORIGIN__DATA="/d", LISTEN="unix:/d/origin.sock"
+    )
+
+    assert len(problems) == 1
+    assert problems[0].startswith("origin.url: is this edge's own address (listen)")

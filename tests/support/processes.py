@@ -6,7 +6,7 @@ its process group. A child dies with the thread that started it (``tethered``), 
 start it from the main one. When the body of a ``with`` fails, the last lines of the
 log are added to the failure.
 
-Used by ``tests/conformance``, ``tests/client``, the chaos tests and ``tools/serve``;
+Used by ``tests/conformance``, ``tests/client``, the chaos tests and the benchmarks;
 knows nothing of the edge but its command line.
 """
 
@@ -76,6 +76,15 @@ class NodeOrigin:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedOrigin:
+    """``ds-edge origin``: where it listens and where its streams lie."""
+
+    url: str
+    data: Path
+    process: Process
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """``ds-edge serve``: ``url`` for streams, ``admin`` for metrics and health."""
 
@@ -99,6 +108,33 @@ def node_origin(
         if not said:
             raise ProcessFault("the Node origin ended before it listened")
         yield NodeOrigin(json.loads(said)["url"], process)
+
+
+@contextmanager
+def embedded_origin(
+    long_poll_ms: int = 500, data: Path | None = None, *flags: str
+) -> Iterator[EmbeddedOrigin]:
+    """``ds-edge origin`` alone, webhooks to this machine allowed.
+
+    On a folder of its own unless ``data`` names one.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    with tempfile.TemporaryDirectory(prefix="ds-origin-") as folder:
+        data = data or Path(folder)
+        command = ds_edge("origin", "--listen", address, "--data", str(data))
+        command += ["--long-poll-timeout", f"{long_poll_ms}ms", "--local-webhooks"]
+        with running("embedded origin", [*command, *flags]) as process:
+            wait_until_ready(process, address, "/v1/stream/__ds/jwks.json")
+            yield EmbeddedOrigin(f"http://{address}", data, process)
+
+
+@contextmanager
+def service(**settings: Any) -> Iterator[Edge]:
+    """``ds-edge serve`` with its own origin; a folder for it if none is named."""
+    with tempfile.TemporaryDirectory(prefix="ds-data-") as folder:
+        origin = {"data": folder, "local_webhooks": "true"}
+        with edge("embedded", **laid_over({"origin": origin}, settings)) as front:
+            yield front
 
 
 @contextmanager

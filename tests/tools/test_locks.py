@@ -54,7 +54,8 @@ def test_serving_imports_nothing_but_what_users_have() -> None:
     """The development lock would hide a package that the run lock lacks."""
     code = (
         "import sys; before = set(sys.modules)\n"
-        "import edge.cli.serve, edge.cli.start; print(*set(sys.modules) - before)"
+        "import edge.cli.serve, edge.cli.start, edge.wiring, edge.origin\n"
+        "print(*set(sys.modules) - before)"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True

@@ -1,0 +1,197 @@
+"""``ds-edge origin``: the embedded origin alone, and a copy of its streams.
+
+The options are settings of the same names, so a file and variables count here as
+they do for ``serve``; ``origin.url`` does not. What runs is in ``edge.origin``,
+imported late: it needs gevent's patch, and this module is read by every command.
+"""
+
+import importlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from edge.cli import console
+from edge.cli.options import (
+    FAILED,
+    WRONG,
+    Config,
+    Json,
+    Text,
+    flags_of,
+    print_json,
+    settings_or_exit,
+)
+from edge.settings import Settings
+from edge.settings.addresses import EMBEDDED, parse_listen
+from edge.settings.units import Rate, parse_rate, write_size
+
+if TYPE_CHECKING:
+    from edge.origin import Alone
+
+app = typer.Typer(
+    help="The embedded origin alone: a Durable Streams server on one folder.",
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+)
+
+Listen = Annotated[str, typer.Option(help="HOST:PORT or unix:/path.")]
+Data = Annotated[Text, typer.Option(help="Folder that holds the streams.")]
+Durability = Annotated[Text, typer.Option(help="full or os.")]
+Age = Annotated[Text, typer.Option(help="Keep messages this long, as in 30d.")]
+Size = Annotated[Text, typer.Option(help="Keep this much of a stream, as in 1GiB.")]
+MaxBody = Annotated[Text, typer.Option(help="Largest append, as in 16MiB.")]
+PublicUrl = Annotated[Text, typer.Option(help="What clients call this server.")]
+Hold = Annotated[Text, typer.Option(help="How long a poll is held, at most 30s.")]
+PerClient = Annotated[
+    Text, typer.Option(help="Requests of one client address, as in 100/1s.")
+]
+Burst = Annotated[int | None, typer.Option(min=1, help="What may come at once.")]
+Webhooks = Annotated[
+    bool | None,
+    typer.Option(
+        "--local-webhooks/--no-local-webhooks",
+        help="Allow webhooks to this machine; for development.",
+    ),
+]
+Grace = Annotated[Text, typer.Option(help="Time to finish on TERM.")]
+Pairs = Annotated[list[str] | None, typer.Option("--set", hidden=True)]
+ReadyFile = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
+
+
+@app.callback()
+def origin(
+    context: typer.Context,
+    config: Config = None,
+    listen: Listen = "127.0.0.1:4437",
+    data: Data = None,
+    durability: Durability = None,
+    retention_age: Age = None,
+    retention_size: Size = None,
+    max_body: MaxBody = None,
+    public_url: PublicUrl = None,
+    long_poll_timeout: Hold = None,
+    rate: PerClient = None,
+    burst: Burst = None,
+    local_webhooks: Webhooks = None,
+    grace: Grace = None,
+    setting: Pairs = None,
+    ready_fd: ReadyFile = None,
+) -> None:
+    """Run the embedded origin alone, until TERM or INT.
+
+    Exits with 0 when stopped, 1 when it cannot start, 2 when told wrongly.
+    """
+    webhooks = None if local_webhooks is None else str(local_webhooks).lower()
+    given = [
+        ("--data", "origin.data", data),
+        ("--durability", "origin.durability", durability),
+        ("--retention-age", "origin.retention_age", retention_age),
+        ("--retention-size", "origin.retention_size", retention_size),
+        ("--max-body", "origin.max_body", max_body),
+        ("--public-url", "public_url", public_url),
+        ("--long-poll-timeout", "live.long_poll_timeout", long_poll_timeout),
+        ("--local-webhooks", "origin.local_webhooks", webhooks),
+        ("--grace", "shutdown.grace", grace),
+    ]
+    pairs = (pair.partition("=") for pair in setting or ())
+    given += [("--set", key, text) for key, _, text in pairs]
+    settings = _settings(config, given)
+    if context.invoked_subcommand is not None:
+        context.obj = settings
+        return
+    importlib.import_module("edge.cli.serve")
+    from edge.origin import Alone
+
+    alone = Alone(_rate(rate), burst)
+    raise typer.Exit(_serve(settings, alone, _address(listen), ready_fd))
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Where the copy goes.")],
+    data: Data = None,
+    config: Config = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy all streams to FILE, while the origin runs or when it does not.
+
+    The copy is of one moment, complete, and usable as DATA/streams.db. Exits with
+    1 when it could not be made; FILE is then as it was.
+    """
+    settings: Settings = context.obj
+    if data is not None or config is not None:
+        settings = _settings(config, [("--data", "origin.data", data)])
+    from edge.origin import CannotCopy
+    from edge.origin import backup as copy
+
+    folder = Path(settings.origin.folder)
+    err = Console(stderr=True)
+    try:
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+            task = bar.add_task("pages", total=None)
+            size = copy(
+                folder,
+                file,
+                force,
+                lambda left, total: bar.update(
+                    task, completed=total - left, total=total
+                ),
+            )
+    except CannotCopy as error:
+        console.error(str(error))
+        raise typer.Exit(FAILED) from None
+    if as_json:
+        print_json({"file": str(file.absolute()), "bytes": size})
+    else:
+        console.note(f"{file}: {write_size(size)}")
+
+
+def _settings(config: Path | None, given: list[tuple[str, str, Text]]) -> Settings:
+    own = ("ds-edge origin", "origin.url", EMBEDDED)
+    return settings_or_exit(config, flags_of([own, *given]))
+
+
+def _rate(text: Text) -> Rate | None:
+    try:
+        return None if text is None else parse_rate(text)
+    except ValueError as error:
+        console.error(f"--rate: {error}")
+        raise typer.Exit(WRONG) from None
+
+
+def _address(text: str) -> str:
+    try:
+        return str(parse_listen(text))
+    except ValueError as error:
+        console.error(f"--listen: {error}")
+        raise typer.Exit(WRONG) from None
+
+
+def _serve(
+    settings: Settings, alone: "Alone", address: str, ready_fd: int | None
+) -> int:
+    from edge.origin import CannotServe, origin_options, serve
+
+    options = origin_options(settings, alone)
+
+    def ready(listening: str) -> None:
+        if ready_fd is None:
+            console.note(f"listening at {listening}, streams in {options.data}")
+        else:
+            os.write(ready_fd, b"1")
+            os.close(ready_fd)
+
+    try:
+        serve(options, address, settings.shutdown.grace, ready)
+    except CannotServe as error:
+        console.error(f"origin: {error}")
+        return FAILED
+    return 0

@@ -1,0 +1,168 @@
+"""The wiring of the embedded origin, in a process of its own.
+
+The twin of ``edge.wiring``: names the concrete origin, fills its options from the
+settings, and runs it until it is told to stop. Also says with which command line
+the supervisor runs it. Called by ``edge.cli`` and by nobody else.
+"""
+
+import os
+import resource
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import gevent
+from gevent.event import Event
+
+from edge.settings import Settings
+from edge.settings.units import Rate
+from origin_adapter.embedded.keep.backup import backup as copy_file
+from origin_adapter.embedded.keep.schema import FILE, KeepError
+from origin_adapter.embedded.options import Options
+from origin_adapter.embedded.serve import AlreadyRunning, Serving
+
+LONGEST_POLL = 30.0
+"""Seconds that a poll is held at most; as the reference server does."""
+
+MOST_FILES = 65_536
+"""What the soft limit of open files is raised to, if the hard one allows it."""
+
+Progress = Callable[[int, int], None]
+
+
+class CannotServe(Exception):
+    """Why the origin does not start, in one sentence."""
+
+
+class CannotCopy(Exception):
+    """Why no copy was made, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What is only said to an origin that clients reach themselves.
+
+    ``rate`` is per client address; behind an edge all clients have one.
+    """
+
+    rate: Rate | None = None
+    burst: int | None = None
+
+
+def origin_options(settings: Settings, alone: Alone) -> Options:
+    """What the origin goes by."""
+    origin = settings.origin
+    rate = alone.rate
+    return Options(
+        data=Path(origin.folder),
+        durability=origin.durability,
+        public_url=settings.public_url,
+        long_poll_timeout=min(settings.live.long_poll_timeout, LONGEST_POLL),
+        sse_lifetime=settings.live.sse_lifetime,
+        keep_alive=settings.live.sse_keep_alive,
+        body_timeout=settings.limits.body_timeout,
+        send_timeout=settings.limits.send_timeout,
+        max_body=origin.max_body,
+        rate=None if rate is None else rate.count / rate.seconds,
+        burst=alone.burst or (rate.count if rate else 1),
+        retention_age=origin.retention_age,
+        retention_bytes=origin.retention_size,
+        local_webhooks=origin.local_webhooks,
+    )
+
+
+def serve(
+    options: Options, address: str, grace: float, ready: Callable[[str], None]
+) -> None:
+    """Serve until TERM or INT; a second one ends at once. Raises CannotServe.
+
+    ``ready`` is told the address when it is listened at.
+    """
+    _raise_files()
+    stop = Event()
+
+    def heed() -> None:
+        if stop.is_set():
+            # Nothing acknowledged is lost: it is on disk.
+            os._exit(128 + signal.SIGTERM)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, heed)
+    # What a master reloads or reopens on these, this process does not have.
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    serving = _start(options, address)
+    ready(serving.address)
+    stop.wait()
+    serving.stop(grace)
+
+
+def _start(options: Options, address: str) -> Serving:
+    try:
+        return Serving(options, address)
+    except AlreadyRunning as error:
+        raise CannotServe(str(error)) from error
+    except KeepError as error:
+        raise CannotServe(f"{options.data / FILE}: {error}") from error
+    except sqlite3.Error as error:
+        raise CannotServe(f"{options.data / FILE} cannot be used: {error}") from error
+    except OSError as error:
+        where = error.filename or address
+        raise CannotServe(f"{where}: {error.strerror or error}") from error
+
+
+def backup(data: Path, target: Path, force: bool, progress: Progress) -> int:
+    """Copy the streams in ``data`` to ``target``; its size. Raises CannotCopy."""
+    if target.exists() and not force:
+        raise CannotCopy(f"{target} is there already; --force replaces it")
+    try:
+        return copy_file(data, target, progress)
+    except FileNotFoundError as error:
+        raise CannotCopy(f"{error.filename or error}: no such file") from error
+    except OSError as error:
+        raise CannotCopy(f"{error.filename or target}: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise CannotCopy(f"{data / FILE} cannot be copied: {error}") from error
+
+
+def arguments(settings: Settings) -> list[str]:
+    """``ds-edge origin`` as the supervisor calls it: everything that is in force.
+
+    In full and without a file, so that an origin that is started again does not
+    meet other settings than the edge, which has read its own once.
+    """
+    origin, live, limits = settings.origin, settings.live, settings.limits
+    said = {
+        "origin.data": origin.folder,
+        "origin.durability": origin.durability.value,
+        "origin.retention_age": _or_null(origin.retention_age),
+        "origin.retention_size": _or_null(origin.retention_size),
+        "origin.max_body": str(origin.max_body),
+        "origin.local_webhooks": str(origin.local_webhooks).lower(),
+        "public_url": settings.known_as or "null",
+        "live.long_poll_timeout": str(live.long_poll_timeout),
+        "live.sse_lifetime": str(live.sse_lifetime),
+        "live.sse_keep_alive": str(live.sse_keep_alive),
+        "limits.body_timeout": str(limits.body_timeout),
+        "limits.send_timeout": str(limits.send_timeout),
+        "shutdown.grace": str(settings.shutdown.grace),
+    }
+    given = [word for key, text in said.items() for word in ("--set", f"{key}={text}")]
+    return ["--config", os.devnull, "--listen", f"unix:{origin.socket}", *given]
+
+
+def _or_null(value: float | None) -> str:
+    return "null" if value is None else str(value)
+
+
+def _raise_files() -> None:
+    """Each waiting reader is an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

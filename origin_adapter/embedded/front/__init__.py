@@ -1,0 +1,1 @@
+"""HTTP: strict heads and bodies, the Falcon application, the server."""

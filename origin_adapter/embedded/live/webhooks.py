@@ -1,0 +1,110 @@
+"""Webhooks: one POST to a target that may be called, and nothing more.
+
+The name is resolved here, every address is judged, and the connection goes to
+the address that was judged; so a name that resolves elsewhere a moment later
+reaches nothing inside (section 12.8). No redirects, no proxies, no retries. The
+whole exchange has one time-out.
+"""
+
+import http.client
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+
+import gevent
+from gevent import socket
+from gevent import ssl as gevent_ssl
+
+from origin_adapter.embedded.rules import targets
+
+TIMEOUT = 30.0
+DIAL_TIMEOUT = 5.0
+MAX_ANSWER = 65536
+
+
+class DeliveryFailed(Exception):
+    """The target could not be reached, or did not answer with HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the target answered; a body longer than is of interest is cut."""
+
+    status: int
+    body: bytes
+
+
+def post(url: str, body: bytes, headers: dict[str, str], local_webhooks: bool) -> Reply:
+    """Send one webhook. Blocks the calling greenlet; raises DeliveryFailed."""
+    slow = DeliveryFailed(f"no answer within {TIMEOUT:.0f} s")
+    try:
+        with gevent.Timeout(TIMEOUT, slow):
+            target = targets.parse(url, local_webhooks)
+            return _exchange(target, body, headers)
+    except (OSError, http.client.HTTPException, targets.BadTarget) as error:
+        raise DeliveryFailed(str(error) or type(error).__name__) from error
+
+
+def _exchange(target: targets.Target, body: bytes, headers: dict[str, str]) -> Reply:
+    sock = _connect(target)
+    # The connection speaks over a socket it did not open; it never redials.
+    link = http.client.HTTPConnection(target.host, target.port)
+    link.sock = sock
+    # A port that goes without saying is not said in Host.
+    link.default_port = 443 if target.secure else 80
+    try:
+        link.request("POST", target.path, body, {**headers, "Connection": "close"})
+        answer = link.getresponse()
+        return Reply(answer.status, answer.read(MAX_ANSWER))
+    finally:
+        link.close()
+        sock.close()
+
+
+def _connect(target: targets.Target) -> socket.socket:
+    sock = _dial(_addresses(target), target.port)
+    if not target.secure:
+        return sock
+    # Shaken separately, so that there is something to close when it fails.
+    secured = _trust().wrap_socket(
+        sock, server_hostname=target.host, do_handshake_on_connect=False
+    )
+    try:
+        secured.do_handshake()
+    except BaseException:
+        # The time-out of the whole exchange among them.
+        secured.close()
+        raise
+    return secured
+
+
+@cache
+def _trust() -> gevent_ssl.SSLContext:
+    """The system's certificates: read once, for it takes tens of milliseconds."""
+    # Not create_default_context: that makes the standard library's, whose sockets
+    # would stop the event loop until the target has answered.
+    context = gevent_ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    return context
+
+
+def _dial(addresses: list[str], port: int) -> socket.socket:
+    """A connection to the first address that takes one; raises OSError."""
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            sock = socket.create_connection((address, port), DIAL_TIMEOUT)
+            sock.settimeout(None)
+            return sock
+    return socket.create_connection((addresses[-1], port))
+
+
+def _addresses(target: targets.Target) -> list[str]:
+    """The addresses of the host; every one of them must be allowed."""
+    found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses:
+        raise targets.BadTarget("the host has no address")
+    for address in addresses:
+        targets.check_address(address, target.local)
+    return addresses

@@ -1,0 +1,80 @@
+"""Messages: what of a body is stored, and how stored bytes become an answer.
+
+Bytes are stored as they came. In JSON mode (PROTOCOL.md section 9.1) a body is
+checked and one level of array is flattened: what stands between its brackets is
+stored, so numbers are never rounded and every byte of a value stays. The values
+of one body thus lie with commas between them, which makes an answer a join and
+two brackets.
+"""
+
+from collections.abc import Callable
+
+from edge.protocol.json_arrays import is_json
+from origin_adapter.embedded.rules import json_text
+from origin_adapter.embedded.rules.refusals import Why, bad_request
+from origin_adapter.embedded.rules.values import Batch
+
+_SPACE = " \t\n\r"
+
+
+def batch(
+    body: bytes,
+    content_type: str,
+    creating: bool = False,
+    pause: Callable[[], None] | None = None,
+) -> Batch | None:
+    """What a body becomes in a stream of this type; None: no message at all.
+
+    An empty JSON array is no message when ``creating`` (section 9.1.3) and is
+    refused otherwise. ``pause`` is called now and then while a large body is
+    walked. Raises Refused (bad-json, json-too-deep).
+    """
+    if not body:
+        return None
+    if not is_json(content_type):
+        return Batch(body)
+    stored = _flat(body, pause)
+    if stored:
+        return Batch(stored, json=True)
+    if creating:
+        return None
+    raise bad_request(Why.BAD_JSON, "an empty array holds no message")
+
+
+def _flat(body: bytes, pause: Callable[[], None] | None) -> bytes:
+    """The values of a JSON body: an array's elements, or the one that it is."""
+    try:
+        text = body.decode("utf-8")
+        start = json_text.skip(text, 0)
+        end = json_text.value(text, start, pause)
+    except UnicodeDecodeError:
+        raise bad_request(Why.BAD_JSON, "the body is not UTF-8") from None
+    except json_text.TooDeep:
+        deepest = f"nested deeper than {json_text.MAX_DEPTH}"
+        raise bad_request(Why.JSON_TOO_DEEP, deepest) from None
+    except json_text.NotJson:
+        raise bad_request(Why.BAD_JSON, "the body is not JSON") from None
+    if json_text.skip(text, end) != len(text):
+        raise bad_request(Why.BAD_JSON, "something follows the JSON value")
+    if text[start] == "[":
+        return text[start + 1 : end - 1].strip(_SPACE).encode()
+    return text[start:end].encode()
+
+
+def prefix(stored: bytes, count: int) -> int:
+    """How many bytes of a stored JSON batch its first ``count`` values take.
+
+    ``count`` is at least 1. Raises Refused (bad-fork) when there are fewer.
+    """
+    text = stored.decode()
+    end = json_text.nth_end(text, count)
+    if end is None:
+        raise bad_request(Why.BAD_FORK, "sub-offset past the next boundary")
+    return len(text[:end].encode())
+
+
+def answer(parts: list[bytes], content_type: str) -> bytes:
+    """The body that carries these stored batches (section 9.1.5)."""
+    if is_json(content_type):
+        return b"".join((b"[", b",".join(parts), b"]"))
+    return parts[0] if len(parts) == 1 else b"".join(parts)

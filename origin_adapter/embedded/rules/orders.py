@@ -1,0 +1,111 @@
+"""Orders: what subscriptions are told, and what they order (sections 6 and 7).
+
+The front and the deliverer make the first, the keep makes the second.
+"""
+
+from dataclasses import dataclass
+
+from origin_adapter.embedded.rules.control import Report
+from origin_adapter.embedded.rules.subscriptions import Config, Fence
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """PUT: make a subscription or confirm it. ``base_url`` is this server's."""
+
+    id: str
+    config: Config
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """GET: what a subscription is and where its cursors stand."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """DELETE."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStreams:
+    """POST streams: link explicitly, at the current tails."""
+
+    id: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkStream:
+    """DELETE streams/path: take the explicit link away."""
+
+    id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimWake:
+    """POST claim, by a worker."""
+
+    id: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """POST callback (webhook) or ack (pull-wake)."""
+
+    id: str
+    fence: Fence
+    report: Report
+    webhook: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseWake:
+    """POST release."""
+
+    id: str
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """How an attempt to deliver a webhook went. ``chance`` spreads the next one."""
+
+    id: str
+    wake_id: str
+    taken: bool
+    done: bool
+    chance: float
+
+
+Order = (
+    Subscribe
+    | Inspect
+    | Unsubscribe
+    | LinkStreams
+    | UnlinkStream
+    | ClaimWake
+    | Acknowledge
+    | ReleaseWake
+    | Delivered
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook to be sent at ``due`` (Unix seconds), unless its wake is over."""
+
+    id: str
+    wake_id: str
+    generation: int
+    url: str
+    base_url: str
+    snapshot: str
+    due: float

@@ -1,0 +1,245 @@
+"""Subscriptions: cursors that wake workers (PROTOCOL.md sections 6 and 7).
+
+A subscription is idle, woken (a wake is in flight) or held (a worker claimed
+it). What moves it is a table; an event that has no row in the present phase is
+refused and changes nothing. Generation and wake id fence off everybody who
+speaks for an older wake. Time is Unix seconds, leases are milliseconds.
+
+The keep's writer calls these functions inside the transaction of the append,
+the ack or the tick that causes them.
+"""
+
+import enum
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+
+BEFORE_FIRST = -1
+"""Acked position of a stream of which nothing was processed."""
+
+MIN_LEASE = 1_000
+MAX_LEASE = 600_000
+DEFAULT_LEASE = 30_000
+MAX_DELAY = 60.0
+JITTER = 0.2
+
+
+class Denied(Exception):
+    """A control request that is refused: status, code, and the rest of the error."""
+
+    def __init__(
+        self, status: int, code: str, message: str = "", **more: str | int
+    ) -> None:
+        super().__init__(message or code)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.more = more
+
+
+class Kind(enum.Enum):
+    """How a subscription reaches its workers."""
+
+    WEBHOOK = "webhook"
+    PULL_WAKE = "pull-wake"
+
+
+class Phase(enum.Enum):
+    """Where a subscription stands."""
+
+    IDLE = "idle"
+    WOKEN = "woken"
+    HELD = "held"
+
+
+class Event(enum.Enum):
+    """What may happen to a subscription."""
+
+    WAKE = "wake"
+    CLAIM = "claim"
+    HEARTBEAT = "heartbeat"
+    DONE = "done"
+    RELEASE = "release"
+    LEASE_OVER = "lease-over"
+    LAPSE = "lapse"
+
+
+_WEBHOOK: dict[tuple[Phase, Event], Phase] = {
+    (Phase.IDLE, Event.WAKE): Phase.WOKEN,
+    (Phase.WOKEN, Event.HEARTBEAT): Phase.WOKEN,
+    (Phase.WOKEN, Event.DONE): Phase.IDLE,
+    (Phase.WOKEN, Event.LEASE_OVER): Phase.IDLE,
+}
+_PULL_WAKE: dict[tuple[Phase, Event], Phase] = {
+    (Phase.IDLE, Event.WAKE): Phase.WOKEN,
+    (Phase.WOKEN, Event.CLAIM): Phase.HELD,
+    (Phase.WOKEN, Event.LAPSE): Phase.IDLE,
+    (Phase.HELD, Event.HEARTBEAT): Phase.HELD,
+    (Phase.HELD, Event.DONE): Phase.IDLE,
+    (Phase.HELD, Event.RELEASE): Phase.IDLE,
+    (Phase.HELD, Event.LEASE_OVER): Phase.IDLE,
+}
+TABLE = {Kind.WEBHOOK: _WEBHOOK, Kind.PULL_WAKE: _PULL_WAKE}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a subscription was asked to be; normalised, so equal means equal."""
+
+    type: str
+    pattern: str | None
+    streams: tuple[str, ...]
+    webhook: str | None
+    wake_stream: str | None
+    lease_ttl_ms: int
+    description: str | None
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.type)
+
+    @property
+    def hash(self) -> str:
+        """What re-confirmation compares (section 6.2)."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription as it was last committed, its links aside.
+
+    ``lease_until`` is when its wake is given up; ``next_attempt`` when a
+    webhook is to be sent (again), None when none is due; ``snapshot`` the
+    streams as the wake's webhook reports them.
+    """
+
+    id: str
+    config: Config
+    created_at: str
+    base_url: str
+    generation: int = 0
+    wake_id: str | None = None
+    holder: str | None = None
+    lease_until: float | None = None
+    retries: int = 0
+    next_attempt: float | None = None
+    snapshot: str | None = None
+
+    @property
+    def phase(self) -> Phase:
+        if self.wake_id is None:
+            return Phase.IDLE
+        return Phase.WOKEN if self.holder is None else Phase.HELD
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A stream of a subscription, by its stream-root-relative path."""
+
+    path: str
+    explicit: bool
+    glob: bool
+    acked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """For which wake a request speaks; ``token`` is its token's generation."""
+
+    token: int
+    generation: object
+    wake_id: object
+
+
+def wake(sub: Subscription, wake_id: str, now: float) -> Subscription:
+    """A new wake. A webhook's lease starts with it, but not before its back-off."""
+    _move(sub, Event.WAKE)
+    woken = replace(sub, generation=sub.generation + 1, wake_id=wake_id, holder=None)
+    if sub.config.kind is Kind.PULL_WAKE:
+        return woken
+    due = max(now, sub.next_attempt or now)
+    return replace(woken, next_attempt=due, lease_until=due + _lease(sub))
+
+
+def claim(sub: Subscription, worker: str, now: float) -> Subscription:
+    """A worker takes the wake; its lease starts. Raises Denied when it is held."""
+    if sub.phase is Phase.HELD and sub.holder is not None:
+        raise Denied(
+            409,
+            "ALREADY_CLAIMED",
+            current_holder=sub.holder,
+            generation=sub.generation,
+        )
+    _move(sub, Event.CLAIM)
+    return replace(sub, holder=worker, lease_until=now + _lease(sub))
+
+
+def check_fence(sub: Subscription, fence: Fence) -> None:
+    """Whether a request speaks for the current wake (section 7.3); raises Denied."""
+    current = (
+        fence.token == sub.generation
+        and type(fence.generation) is int
+        and fence.generation == sub.generation
+        and sub.wake_id is not None
+        and fence.wake_id == sub.wake_id
+    )
+    if not current:
+        raise Denied(409, "FENCED", "the wake is stale")
+
+
+def heartbeat(sub: Subscription, now: float) -> Subscription:
+    """The lease is extended."""
+    _move(sub, Event.HEARTBEAT)
+    return replace(sub, lease_until=now + _lease(sub))
+
+
+def finish(sub: Subscription, event: Event) -> Subscription:
+    """The wake is over: done, released, its lease ran out, or nothing is left."""
+    _move(sub, event)
+    return replace(
+        sub,
+        wake_id=None,
+        holder=None,
+        lease_until=None,
+        snapshot=None,
+        # A failing webhook keeps its schedule across wakes.
+        next_attempt=sub.next_attempt if sub.retries else None,
+    )
+
+
+def delivered(sub: Subscription) -> Subscription:
+    """The webhook took the wake (2xx)."""
+    return replace(sub, retries=0, next_attempt=None)
+
+
+def failed(sub: Subscription, now: float, chance: float) -> Subscription:
+    """The webhook did not; ``chance`` in [0, 1) spreads the next attempt."""
+    retries = sub.retries + 1
+    delay: float = min(2.0 ** min(sub.retries, 16), MAX_DELAY)
+    delay *= 1 + JITTER * (2 * chance - 1)
+    return replace(sub, retries=retries, next_attempt=now + delay)
+
+
+def check_ack(link: Link | None, position: int, tail: int) -> Link:
+    """The link after an ack of ``position``; raises Denied."""
+    if link is None:
+        raise Denied(409, "INVALID_OFFSET", "the stream is not part of it")
+    if position < link.acked:
+        raise Denied(409, "INVALID_OFFSET", "the cursor does not go back")
+    if position > tail:
+        raise Denied(409, "INVALID_OFFSET", "the offset is beyond the tail")
+    return replace(link, acked=position)
+
+
+def _move(sub: Subscription, event: Event) -> Phase:
+    try:
+        return TABLE[sub.config.kind][sub.phase, event]
+    except KeyError:
+        raise Denied(409, "FENCED", f"no {event.value} while {sub.phase.value}") from (
+            None
+        )
+
+
+def _lease(sub: Subscription) -> float:
+    return sub.config.lease_ttl_ms / 1000

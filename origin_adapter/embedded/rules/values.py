@@ -1,0 +1,167 @@
+"""The values of the catalogue: streams, what was asked, what came of it.
+
+All are frozen. ``Stream`` is the whole truth about a stream but for its bytes
+and its producers; a change makes a new one by ``dataclasses.replace``.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """When a stream ends by itself: never, after idling, or at a moment.
+
+    ``ttl`` is in seconds and slides; ``at`` is the RFC 3339 text as it was
+    given and ``deadline`` the same as Unix seconds. At most one is set.
+    """
+
+    ttl: int | None = None
+    at: str | None = None
+    deadline: float | None = None
+
+    @property
+    def endless(self) -> bool:
+        return self.ttl is None and self.deadline is None
+
+
+ENDLESS = Lifetime()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an idempotent producer says of one request (section 5.2.1)."""
+
+    producer: str
+    epoch: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """What is known of a producer on one stream."""
+
+    epoch: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes ``[low, high)`` of a lineage, kept under the stream ``id``."""
+
+    id: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForkAsk:
+    """A fork as it was asked for: source path, offset text or None, sub-offset."""
+
+    source: str
+    offset: str | None = None
+    sub: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Where a stream diverged: of whom, at which position, and as asked."""
+
+    source_id: int
+    at: int
+    ask: ForkAsk
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream as it was last committed.
+
+    ``id`` is this incarnation's and never used again; ``tag`` is random, so
+    that no two incarnations share an ETag, not even after a restored backup.
+    ``base`` is where its own bytes begin (a fork's divergence), ``floor`` the
+    earliest position still kept, ``tail`` the end. ``lineage`` holds the
+    inherited spans, oldest first. ``touched`` is Unix seconds.
+    """
+
+    id: int
+    tag: str
+    path: str
+    content_type: str
+    lifetime: Lifetime
+    touched: float
+    base: int = 0
+    floor: int = 0
+    tail: int = 0
+    closed: bool = False
+    closed_by: Claim | None = None
+    last_seq: str | None = None
+    inherited_lifetime: bool = False
+    fork: Fork | None = None
+    lineage: tuple[Span, ...] = ()
+    references: int = 0
+    soft_deleted: bool = False
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Where all of this stream's bytes lie, oldest first."""
+        if self.tail == self.base:
+            return self.lineage
+        return (*self.lineage, Span(self.id, self.base, self.tail))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The bytes of one append, never empty. ``json``: checked values and commas."""
+
+    body: bytes
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """PUT (section 5.1). ``content_type`` None: not said."""
+
+    path: str
+    content_type: str | None = None
+    lifetime: Lifetime = ENDLESS
+    closed: bool = False
+    fork: ForkAsk | None = None
+    batch: Batch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """POST (sections 5.2 and 5.3). ``batch`` None: close only."""
+
+    path: str
+    content_type: str = ""
+    batch: Batch | None = None
+    seq: str | None = None
+    claim: Claim | None = None
+    close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """DELETE (section 5.4)."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The stream is there. ``new`` False: it was there before, as asked."""
+
+    stream: Stream
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The stream after a write that was accepted, or was a duplicate.
+
+    ``claim`` carries the highest accepted sequence number of its producer.
+    """
+
+    stream: Stream
+    duplicate: bool = False
+    claim: Claim | None = None

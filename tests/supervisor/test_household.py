@@ -1,0 +1,130 @@
+"""The household with stand-ins: small commands that play an origin and an edge.
+
+What the real ones do is in ``test_service``; here they do what is hard to make
+them do. Everything they say comes through one pipe, so reading it is waiting.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tests.support.processes import ROOT
+
+READY = "import os, signal, sys; os.write(int(sys.argv[-1]), b'1');"
+LIVES = READY + "signal.pause()"
+DIES = READY + "open(sys.argv[1], 'a').write('x'); sys.exit(9)"
+NEVER_READY = "import signal; print('origin', flush=True); signal.pause()"
+FAILS = "import sys; sys.exit(3)"
+
+ENDS = "import sys; print('edge', flush=True); sys.exit(5)"
+STAYS = "import signal; print('edge', flush=True); signal.pause()"
+DEAF = (
+    "import signal; told = lambda *_: print('told', flush=True);"
+    "signal.signal(signal.SIGTERM, told); print('edge', flush=True)\n"
+    "while True: signal.pause()"
+)
+PATIENT = (
+    "import os, sys, time\n"
+    "while not os.path.exists(sys.argv[1]) or os.path.getsize(sys.argv[1]) < 3:\n"
+    "    time.sleep(0.02)"
+)
+
+
+@contextmanager
+def household(
+    origin: str, edge: str, file: str = "", form: str = "text"
+) -> Iterator[subprocess.Popen[str]]:
+    """A supervisor of two commands; ``file`` is an argument of both."""
+    python = [sys.executable, "-c"]
+    command = [sys.executable, "-m", "edge.supervisor", "0", form]
+    command += [*python, origin, file, "--", *python, edge, file]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def said(pipe: IO[str] | None) -> IO[str]:
+    """A pipe that is there."""
+    assert pipe is not None
+    return pipe
+
+
+def test_the_edge_s_exit_code_is_the_service_s() -> None:
+    with household(LIVES, ENDS) as house:
+        out, error = house.communicate()
+
+    assert (house.returncode, out) == (5, "edge\n")
+    assert error == "ds-edge: the edge ended with 5\n"
+
+
+def test_an_origin_that_cannot_start_ends_it_before_the_edge_begins() -> None:
+    with household(FAILS, ENDS) as house:
+        out, error = house.communicate()
+
+    assert (house.returncode, out, error) == (3, "", "")
+
+
+def test_told_to_stop_before_the_origin_was_ready_is_no_failure() -> None:
+    with household(NEVER_READY, ENDS) as house:
+        assert said(house.stdout).readline() == "origin\n"
+        house.terminate()
+        out, error = house.communicate()
+
+    assert (house.returncode, out, error) == (0, "", "")
+
+
+def test_an_edge_that_does_not_listen_to_term_yet_was_stopped_all_the_same() -> None:
+    """It dies of the signal; that was asked for, and is no failure."""
+    with household(LIVES, STAYS) as house:
+        assert said(house.stdout).readline() == "edge\n"
+        house.terminate()
+        house.communicate()
+
+    assert house.returncode == 0
+
+
+def test_an_origin_that_dies_again_and_again_is_given_more_and_more_time(
+    tmp_path: Path,
+) -> None:
+    with household(DIES, PATIENT, str(tmp_path / "deaths")) as house:
+        _, error = house.communicate()
+
+    assert house.returncode == 0
+    assert error.splitlines()[:2] == [
+        "ds-edge: the origin ended with 9; again in 0.1 s",
+        "ds-edge: the origin ended with 9; again in 0.2 s",
+    ]
+
+
+def test_an_edge_that_will_not_stop_is_killed_when_told_twice() -> None:
+    with household(LIVES, DEAF) as house:
+        assert said(house.stdout).readline() == "edge\n"
+        house.terminate()
+        assert said(house.stdout).readline() == "told\n"
+        house.send_signal(signal.SIGINT)
+        _, error = house.communicate()
+
+    assert house.returncode == 128 + signal.SIGKILL
+    assert error == "ds-edge: told twice to stop: killing what is left\n"
+
+
+def test_lines_for_programs_have_the_form_of_the_edge_s() -> None:
+    with household(LIVES, ENDS, form="json") as house:
+        _, error = house.communicate()
+    line = json.loads(error)
+
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "warning",
+        "logger": "edge.supervisor",
+        "message": "the edge ended with 5",
+    }

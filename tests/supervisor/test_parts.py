@@ -1,0 +1,98 @@
+"""The supervisor's parts: pauses, the tether, signals as something to wait for."""
+
+import os
+import subprocess
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.supervisor import tether
+from edge.supervisor.child import TETHER, Child
+from edge.supervisor.pauses import FIRST, HEALTHY, LONGEST, pause_after
+from tests.support.processes import ROOT
+
+QUIT = [sys.executable, "-c", "raise SystemExit(3)"]
+
+
+def test_a_first_death_is_hardly_noticed() -> None:
+    assert pause_after(None, lived=0.0) == FIRST
+
+
+def test_one_that_cannot_run_is_tried_less_and_less_often() -> None:
+    pauses = [pause_after(None, 0.0)]
+    for _ in range(9):
+        pauses.append(pause_after(pauses[-1], 0.0))
+
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST
+
+
+@given(st.floats(FIRST, LONGEST), st.floats(HEALTHY, 1e9))
+def test_a_long_life_is_forgiven(last: float, lived: float) -> None:
+    assert pause_after(last, lived) == FIRST
+
+
+def test_a_child_whose_parent_died_before_it_could_be_tethered_ends() -> None:
+    """The kernel would never tell it: the parent's end is in the past."""
+    orphan = [*TETHER, str(os.getppid()), "echo", "alive"]
+    done = subprocess.run(orphan, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (tether.ORPHANED, "")
+
+
+def test_a_tethered_command_is_the_command() -> None:
+    """Same process, same exit code, same words."""
+    words = [*TETHER, str(os.getpid()), sys.executable, "-c"]
+    code = "import os, sys; print(os.getpid(), sys.argv[1:]); raise SystemExit(7)"
+    started = subprocess.Popen([*words, code, "a b"], stdout=subprocess.PIPE, text=True)
+    said, _ = started.communicate()
+
+    assert said == f"{started.pid} ['a b']\n"
+    assert started.returncode == 7
+
+
+def test_a_child_tells_its_end_once() -> None:
+    child = Child("quitter", QUIT)
+    assert child.ended() is None
+    child.start()
+    codes = []
+    while child.running:
+        codes.append(child.ended())
+
+    assert codes[-1] == 3
+    assert set(codes[:-1]) <= {None}
+    assert child.ended() is None
+
+
+def test_signals_wait_instead_of_interrupting() -> None:
+    """Sent before anybody waited, in a process of its own: main threads only."""
+    code = (
+        "import os, signal\n"
+        "from edge.supervisor.signals import Signals\n"
+        "signals = Signals((signal.SIGTERM, signal.SIGHUP))\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "print(sorted(signals.wait(5)), signals.wait(0))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stdout) == (0, "[1, 15] []\n")
+
+
+def test_the_supervisor_imports_the_standard_library_only() -> None:
+    """It lives as long as the service, and has nothing to do with gevent."""
+    code = (
+        "import sys, edge.supervisor.__main__\n"
+        "home = [m for m in sys.modules if m.split('.')[0] in "
+        "('gevent', 'gunicorn', 'falcon', 'typer', 'pydantic', 'origin_adapter')]\n"
+        "print(home, sorted(m for m in sys.modules if m.startswith('edge.') "
+        "and not m.startswith('edge.supervisor')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.stdout == "[] []\n"
