@@ -109,6 +109,7 @@ def http_options(settings: Settings) -> HttpOptions:
         write_connections=origin.write_connections,
         catch_up_connections=origin.catch_up_connections,
         follow_connections=origin.max_followers,
+        relay_connections=origin.relay_connections,
         keep_alive=origin.keep_alive,
     )
 

@@ -36,7 +36,6 @@ from edge.live.writes import Writes
 from edge.policy.decide import (
     Decision,
     Fetch,
-    Moment,
     Park,
     Pass,
     Refuse,
@@ -77,7 +76,7 @@ class Hub:
         self._clock = clock
         upstream = Upstream(origin, counters, options.max_object)
         self.streams = Streams(options, counters)
-        self.relays = Relays(upstream, counters, options)
+        self.relays = Relays(upstream, counters, clock, options)
         self._guard = Guard(counters)
         self._delivery = Delivery(options, counters, clock, run_apart)
         self._viewers = Viewers(
@@ -193,9 +192,7 @@ class Hub:
             # L5: one event stream never shows two incarnations.
             self._viewers.end(reader, Reason.OLD_INCARNATION)
             return False
-        moment = Moment(
-            now, self._clock.wall(), reader.offset, reader.arrival, reader.fault
-        )
+        moment = reader.moment(now, self._clock.wall())
         decision = self.repeats.stand(reader, now) or decide(
             reader.read, stream.log, moment, stream.route, self._options.rules
         )

@@ -25,6 +25,8 @@ from edge.protocol.ports import Clock
 from edge.protocol.reasons import Reason
 from edge.protocol.values import Mode, OriginAnswer, PartitionKind
 
+_TO_DO = frozenset({"location", "retry-after", "www-authenticate"})
+
 
 class Intake:
     """Takes answers into rows. ``relay`` passes a reader on by itself,
@@ -148,7 +150,7 @@ class Intake:
         """Hand on a status; one whose event stream has begun can only be ended."""
         if reader.begun:
             self._viewers.end(reader, reason)
-        elif reader.read.mode is not Mode.HEAD and not answer.body:
+        elif reader.read.mode is not Mode.HEAD and not _says_anything(answer):
             # A HEAD's status tells a GET's reader nothing without a word.
             if answer.status >= 400:
                 detail = "the origin answered so"
@@ -158,3 +160,8 @@ class Intake:
                 self._delivery.raw(reader, answer, reason)
         else:
             self._delivery.raw(reader, answer, reason)
+
+
+def _says_anything(answer: OriginAnswer) -> bool:
+    """Whether a status comes with words, or with what its reader is to do."""
+    return bool(answer.body) or any(name in _TO_DO for name, _ in answer.headers)

@@ -233,6 +233,12 @@ class Landings:
 
     def _head_landed(self, flight: Flight, sent: Sent, answer: OriginAnswer) -> None:
         stream = flight.stream
+        if 200 < answer.status < 300:
+            detail = "HEAD was answered with a status that tells of no stream"
+            fault = OriginFault(detail, reason=Reason.ORIGIN_GARBAGE)
+            self._counters.origin_faults[fault.reason.value] += 1
+            self._failed(flight, fault)
+            return
         if answer.status != 200:
             admission = judge(answer, BEGIN, stream.key, stream.route)
             if answer.status in (405, 501):

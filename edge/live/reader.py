@@ -19,6 +19,7 @@ import enum
 from typing import TYPE_CHECKING, Protocol
 
 from edge.log.tail import Arrival
+from edge.policy.decide import Moment
 from edge.protocol.errors import OriginFault
 from edge.protocol.ports import Sink
 from edge.protocol.reasons import Reason
@@ -162,6 +163,12 @@ class Reader:
         self.incarnation = log.incarnation
         self.arrival = log.tail.arrive()
         return True
+
+    def moment(self, now: float, wall: float) -> Moment:
+        """What ``decide`` needs to know of this reader."""
+        return Moment(
+            now, wall, self.offset, self.arrival, self.fault, asked=self.rounds
+        )
 
     def cache_status(self, ttl: int | None, detail: Reason | None) -> CacheStatus:
         """How the answer came about (RFC 9211)."""

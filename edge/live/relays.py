@@ -3,7 +3,9 @@
 For what may not be joined (LOG.md L15) or cannot be held (L11). A greenlet per
 reader pumps the origin's answer into its sink as it arrives, as fast as the sink
 takes it, and nothing is kept. A client that leaves ends its greenlet, and with
-it the upstream request.
+it the upstream request. An event stream ends with its life-time, after a whole
+event, as one of this edge's own does: otherwise each would hold a connection to
+the origin for as long as its client likes.
 """
 
 from dataclasses import dataclass, replace
@@ -18,9 +20,15 @@ from edge.policy import requests
 from edge.policy.answers import unshared_headers
 from edge.protocol.counters import Counters
 from edge.protocol.errors import EdgeError, OriginFault, Refusal
-from edge.protocol.ports import Exchange
+from edge.protocol.ports import Clock, Exchange
 from edge.protocol.reasons import Reason
 from edge.protocol.values import Answer, CacheStatus, Stamp
+
+_EVENT_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
+
+
+class _LifeOver(Exception):
+    """A relayed event stream has lived long enough."""
 
 
 @dataclass(slots=True)
@@ -35,10 +43,15 @@ class Relays:
     """All relayed reads of the hub."""
 
     def __init__(
-        self, upstream: Upstream, counters: Counters, options: HubOptions
+        self,
+        upstream: Upstream,
+        counters: Counters,
+        clock: Clock,
+        options: HubOptions,
     ) -> None:
         self._upstream = upstream
         self._counters = counters
+        self._clock = clock
         self._options = options
         self._running: dict[Reader, _Relay] = {}
 
@@ -99,7 +112,9 @@ class Relays:
         exchange = self._upstream.open(request)
         try:
             self._begin(reader, exchange, reason)
-            while piece := exchange.read():
+            end = b"\n\n"
+            while piece := self._next(reader, exchange, end):
+                end = (end + piece)[-4:]
                 relay.drained.clear()
                 self._counters.bytes_out += len(piece)
                 if not reader.sink.write([piece]):
@@ -109,6 +124,22 @@ class Relays:
         self._counters.delivered += 1
         reader.move(State.DONE)
         reader.sink.finish()
+
+    def _next(self, reader: Reader, exchange: Exchange, end: bytes) -> bytes:
+        """The next piece, or b"" at the end, which for an event stream may be
+        that of its life. ``end`` is how the body ends so far."""
+        if not reader.is_sse or not end.endswith(_EVENT_ENDS):
+            return exchange.read()
+        left = reader.life_ends - self._clock.monotonic()
+        try:
+            if left > 0:
+                with gevent.Timeout(left, _LifeOver):
+                    return exchange.read()
+        except _LifeOver:
+            # Between two events: nothing of it is lost with the exchange.
+            pass
+        self._counters.viewers_ended[Reason.LIFETIME.value] += 1
+        return b""
 
     def _begin(self, reader: Reader, exchange: Exchange, reason: Reason) -> None:
         self._counters.answers["pass"] += 1

@@ -20,6 +20,9 @@ from edge.protocol.values import Framing, OriginAnswer, StreamKey
 SOLE_STATUSES = frozenset({401, 403, 407, 429})
 """Statuses that judge the asker, not the stream (L15)."""
 
+_NEVER_ASKED_FOR = frozenset({206, 304})
+"""Answers to ranges and conditionals, which no built read carries (E31)."""
+
 
 class Verdict(enum.Enum):
     """What an answer may become. All but ADMIT leave the log as it is."""
@@ -71,6 +74,8 @@ def fault_of(admission: Admission) -> OriginFault:
 def _judge_status(answer: OriginAnswer) -> Admission:
     if answer.status in SOLE_STATUSES:
         return Admission(Verdict.SOLE, Reason.STATUS)
+    if answer.status in _NEVER_ASKED_FOR:
+        return Admission(Verdict.FAULT, Reason.ORIGIN_GARBAGE)
     if answer.status in (404, 410):
         return Admission(Verdict.GONE, Reason.GONE)
     if 300 <= answer.status < 400 or answer.get("set-cookie") is not None:

@@ -24,12 +24,15 @@ from edge.log.tail import Arrival
 from edge.policy.freshness import Kind
 from edge.policy.routes import Route, Tail
 from edge.protocol.errors import OriginFault
-from edge.protocol.offsets import NOW
+from edge.protocol.offsets import NOW, order
 from edge.protocol.reasons import Reason
 from edge.protocol.values import Mode, PartitionKind, Read
 
 MAX_PROBE = 64 * 1024
 """Bytes that a check of the end may read again (L7)."""
+
+MOST_MENDS = 3
+"""Upstream answers for which a reader waits so that a hole is filled (L20)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ class Moment:
 
     ``now`` is monotonic, ``wall`` Unix seconds. ``offset`` is where the reader
     stands: its own offset, or what ``now`` turned out to be. ``fault`` is how
-    the last upstream request that it waited for failed, None if it did not.
+    the last upstream request that it waited for failed, None if it did not;
+    ``asked`` is for how many it waited since it was last served or parked.
     """
 
     now: float
@@ -113,6 +117,7 @@ class Moment:
     offset: str
     arrival: Arrival
     fault: OriginFault | None = None
+    asked: int = 0
 
 
 def decide(
@@ -202,6 +207,8 @@ def _decide_held(
     if check is not None:
         return check if moment.fault is None else _without(read, log, moment, reach)
     if reach is not None and reach != log.end:
+        if _hides_write(log, moment, reach):
+            return Fetch(reach, Reason.MISS)
         return _serve_behind(read, log, moment, reach)
     end = reach or log.stand(moment.offset)
     if end is None:
@@ -233,6 +240,21 @@ def _check(read: Read, log: StreamLog, moment: Moment, rules: Rules) -> Fetch | 
     if log.ttl is not None and unread > log.ttl / 3 and not asked:
         return Fetch(log.end, Reason.SLIDING_TTL)
     return None
+
+
+def _hides_write(log: StreamLog, moment: Moment, reach: str) -> bool:
+    """Whether a hole at ``reach`` keeps from this reader a write that was
+    acknowledged before it came (L4, L20).
+
+    A page that is full does not hide anything: the next one follows at once.
+    Only an origin that hands out pages leaves the hole open after one answer.
+    """
+    arrival = moment.arrival
+    if not arrival.writes or log.stand(reach) is None:
+        return False
+    if arrival.ack is not None and order(reach) >= order(arrival.ack):
+        return False
+    return moment.fault is None and moment.asked < MOST_MENDS
 
 
 def _serve_behind(read: Read, log: StreamLog, moment: Moment, reach: str) -> Decision:

@@ -123,8 +123,8 @@ def _pools_leave_room(settings: Settings) -> Iterator[Conflict]:
     origin = settings.origin
     if origin.write_connections < 1:
         message = (
-            f"must be at least 2 below origin.connections ({origin.connections}): "
-            "reads and writes need connections too"
+            f"must be at least 3 below origin.connections ({origin.connections}): "
+            "reads, writes and what passes need connections too"
         )
         yield Conflict(("origin", "max_followers"), message, ("origin", "connections"))
 

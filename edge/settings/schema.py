@@ -122,13 +122,19 @@ class OriginSettings(Section):
 
     @property
     def catch_up_connections(self) -> int:
-        """Connections for reads: what followers and writes leave (L24)."""
-        return self.connections - self.max_followers - self.write_connections
+        """Connections for reads: what all others leave (L24)."""
+        taken = self.max_followers + self.write_connections + self.relay_connections
+        return self.connections - taken
 
     @property
     def write_connections(self) -> int:
-        """Connections for writes: half of what followers leave (L24)."""
-        return (self.connections - self.max_followers) // 2
+        """Connections for writes: a third of what followers leave (L24)."""
+        return (self.connections - self.max_followers) // 3
+
+    @property
+    def relay_connections(self) -> int:
+        """Connections for what passes one to one: as many as for writes."""
+        return self.write_connections
 
     @property
     def plain_headers(self) -> tuple[tuple[str, str], ...]:

@@ -30,8 +30,9 @@ class HttpOptions:
     if that is longer, since an idle SSE stream is silent), ``total_timeout``
     how long a catch-up read may take in all.
 
-    Writes, catch-up reads and followers (with relayed calls) have their own
-    connections, so that none can starve another (LOG.md L24). A call that finds
+    Writes, catch-up reads, followers and relayed calls have their own
+    connections, so that none can starve another (LOG.md L24): what a client
+    alone has the origin hold must cost no crowd its follower. A call that finds
     all of its kind taken waits in line, at most ``queue_timeout`` and at most
     ``queue_limit`` of them. Idle connections live for ``keep_alive``, which
     is shorter than the five seconds after which Node closes its end.
@@ -45,9 +46,10 @@ class HttpOptions:
     idle_timeout: float = 30.0
     total_timeout: float | None = None
     max_head: int = 64 * 1024
-    write_connections: int = 256
-    catch_up_connections: int = 256
+    write_connections: int = 170
+    catch_up_connections: int = 172
     follow_connections: int = 512
+    relay_connections: int = 170
     queue_timeout: float = 5.0
     queue_limit: int = 1024
     keep_alive: float = 4.0

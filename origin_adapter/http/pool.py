@@ -236,17 +236,20 @@ class _Turn:
 
 
 class Lanes:
-    """The lanes of one origin: writes, catch-up reads, followers with relays."""
+    """The lanes of one origin: writes, catch-up reads, followers, relays."""
 
     def __init__(
         self, options: HttpOptions, dial: Callable[[], Connection], counts: PoolCounts
     ) -> None:
-        follow = Lane(options.follow_connections, options, dial, counts)
+        limits = {
+            Purpose.CATCH_UP: options.catch_up_connections,
+            Purpose.FOLLOW: options.follow_connections,
+            Purpose.WRITE: options.write_connections,
+            Purpose.RELAY: options.relay_connections,
+        }
         self._lanes = {
-            Purpose.CATCH_UP: Lane(options.catch_up_connections, options, dial, counts),
-            Purpose.FOLLOW: follow,
-            Purpose.RELAY: follow,
-            Purpose.WRITE: Lane(options.write_connections, options, dial, counts),
+            purpose: Lane(limit, options, dial, counts)
+            for purpose, limit in limits.items()
         }
 
     def lease(self, purpose: Purpose) -> Lease:
@@ -259,8 +262,7 @@ class Lanes:
             lane.close()
 
     def __repr__(self) -> str:
-        shown = (Purpose.CATCH_UP, Purpose.FOLLOW, Purpose.WRITE)
-        return " | ".join(f"{p.value}: {self._lanes[p]!r}" for p in shown)
+        return " | ".join(f"{p.value}: {lane!r}" for p, lane in self._lanes.items())
 
 
 def pool_closed() -> OriginUnreachable:

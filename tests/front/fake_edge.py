@@ -166,6 +166,8 @@ class FakeAsks:
                     end()
                 else:
                     room = sink.write([b"data:%d" % number, b"\n\n", b"." * size])
+            if not room:
+                self.tell(f"full {read.key.path}")
 
         ticket.on_drained = more
         head = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache"))

@@ -185,6 +185,7 @@ def test_the_hub_hears_when_a_write_has_gone_out(
     """One write at a time lies between hub and socket: that is the backpressure."""
     client.get("/v1/stream/endless?offset=-1&live=sse")
     client.head()
+    assert edge.expect("full") == "full /v1/stream/endless"
     for _ in range(1000):
         client.chunk()
 

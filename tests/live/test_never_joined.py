@@ -76,6 +76,39 @@ def test_live_reads_of_a_passing_key_are_streamed_one_to_one(mode: Mode) -> None
         assert viewer.done().finished
 
 
+def test_a_relayed_event_stream_ends_with_its_life_after_a_whole_event() -> None:
+    """DESIGN section 6: the life-times are the edge's own. E46."""
+    house, origin = scripted(sse_lifetime=60.0)
+    first = house.ask()
+    origin.expect().reply(data(b"x", "0001", vary="*"))
+    first.done()
+    viewer = house.view("0001")
+    relay = origin.expect(Purpose.RELAY)
+    relay.head(200, [("content-type", "text/event-stream")])
+    relay.piece(b"event: data\ndata:a\n")
+    assert viewer.sink.wrote.wait(5)
+    house.clock.move(60.0)
+    relay.piece(b"\n")
+
+    assert viewer.done().finished
+    assert viewer.sink.whole == b"event: data\ndata:a\n\n"
+    assert relay.closed.wait(5)
+    assert house.counters.viewers_ended["lifetime"] == 1
+
+
+def test_a_silent_relayed_event_stream_ends_too() -> None:
+    house, origin = scripted(sse_lifetime=0.01)
+    first = house.ask()
+    origin.expect().reply(data(b"x", "0001", vary="*"))
+    first.done()
+    viewer = house.view("0001")
+    relay = origin.expect(Purpose.RELAY)
+    relay.head(200, [("content-type", "text/event-stream")])
+
+    assert viewer.done().finished
+    assert relay.closed.wait(5)
+
+
 def test_a_poll_that_must_not_be_shared_turns_its_viewers_over_to_the_origin() -> None:
     house, origin = scripted()
     viewer, poll = watch(house, origin)
@@ -203,6 +236,46 @@ def test_a_redirect_is_for_its_asker_alone() -> None:
 
     assert reader.done().status == 307
     assert reader.sink.header("location") == "/x"
+
+
+@pytest.mark.parametrize("mode", [Mode.CATCH_UP, Mode.LONG_POLL])
+def test_what_a_status_asks_its_reader_to_do_is_kept(mode: Mode) -> None:
+    """L21, ORIGINS 17: with no body, too, and when a HEAD was answered so."""
+    house, origin = scripted()
+    busy, unknown = (
+        house.ask("0003", mode),
+        house.ask("0003", mode, key=house.key("/b")),
+    )
+    origin.expect().answer(503, [("retry-after", "7"), ("content-type", "text/plain")])
+    origin.expect().answer(401, [("www-authenticate", "Bearer")])
+
+    assert busy.done().status == 503
+    assert busy.sink.header("retry-after") == "7"
+    assert unknown.done().status == 401
+    assert unknown.sink.header("www-authenticate") == "Bearer"
+
+
+@pytest.mark.parametrize("status", [204, 206])
+def test_a_head_that_tells_of_no_stream_is_the_origins_fault(status: int) -> None:
+    house, origin = scripted()
+    asked = house.ask(mode=Mode.HEAD)
+    origin.expect().answer(status, [("stream-next-offset", "0005")])
+
+    error = asked.done().error
+    assert error is not None and error.status == 502
+    assert house.counters.origin_faults["origin-garbage"] == 1
+    assert house.counters.internal_errors == 0
+
+
+@pytest.mark.parametrize("status", [206, 304])
+def test_an_answer_to_what_was_never_asked_is_a_502(status: int) -> None:
+    """E31: the built read has neither a range nor a condition."""
+    house, origin = scripted()
+    asked = house.ask()
+    origin.expect().answer(status, [("stream-next-offset", "0005")])
+
+    error = asked.done().error
+    assert error is not None and error.status == 502
 
 
 def test_an_origin_without_head_has_its_live_readers_passed_on() -> None:

@@ -233,3 +233,21 @@ def test_a_cold_open_begun_before_the_write_does_not_hide_it() -> None:
 
     assert late.done().body == b"de"
     assert first.done().body == b"de"
+
+
+def test_a_hole_in_the_log_does_not_hide_a_write() -> None:
+    """Two reads of a cold stream, from two offsets, leave one between them (L20)."""
+    house, origin = scripted()
+    early = house.ask()
+    old = origin.expect()
+    house.wrote("POST", 204, **acked("0005"))
+    house.wrote("POST", 204, **acked("0007"))
+    other = house.ask("0005")
+    origin.expect().reply(data(b"fg", "0007"))
+    assert other.done().body == b"fg"
+    old.reply(data(b"abc", "0003"))
+    assert early.done().body == b"abc"
+
+    late = house.ask()
+    origin.expect().reply(data(b"defg", "0007"))
+    assert late.done().body == b"abcdefg"

@@ -188,7 +188,7 @@ def test_the_fault_carries_its_reason() -> None:
     ("status", "verdict", "reason"),
     [
         (301, Verdict.SOLE, Reason.STATUS),
-        (304, Verdict.SOLE, Reason.STATUS),
+        (304, Verdict.FAULT, Reason.ORIGIN_GARBAGE),
         (307, Verdict.SOLE, Reason.STATUS),
         (400, Verdict.SHARE, Reason.STATUS),
         (401, Verdict.SOLE, Reason.STATUS),
@@ -200,7 +200,7 @@ def test_the_fault_carries_its_reason() -> None:
         (429, Verdict.SOLE, Reason.STATUS),
         (500, Verdict.SHARE, Reason.STATUS),
         (503, Verdict.SHARE, Reason.STATUS),
-        (206, Verdict.SHARE, Reason.STATUS),
+        (206, Verdict.FAULT, Reason.ORIGIN_GARBAGE),
     ],
 )
 def test_a_status_is_shared_or_goes_to_the_one_who_earned_it(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from edge.log.stream_log import StreamLog
 from edge.log.tail import Arrival
 from edge.policy.decide import (
+    MOST_MENDS,
     Decision,
     Fetch,
     Moment,
@@ -119,11 +120,12 @@ class Story:
         mode: Mode = CATCH_UP,
         fault: OriginFault | None = None,
         expires_at: float | None = None,
+        asked: int = 0,
     ) -> Decision:
         key = StreamKey(self.route.match, "/v1/stream/a", "", self.partition)
         read = Read(key, offset, mode, expires_at=expires_at)
         arrival = self.arrival or self.log.tail.arrive()
-        moment = Moment(self.now, WALL, offset, arrival, fault)
+        moment = Moment(self.now, WALL, offset, arrival, fault, asked)
         return decide(read, self.log, moment, self.route, RULES)
 
 
@@ -396,6 +398,32 @@ def test_a_hole_is_filled_from_where_it_begins() -> None:
 
     assert holed.decide(A) == Fetch(A, Reason.NEWER_WRITE)
     assert holed.decide(BEGIN) == Serve(Kind.CLOSED_RANGE, BEGIN, A)
+
+
+@pytest.mark.parametrize("mode", [CATCH_UP, LONG_POLL, SSE])
+def test_a_hole_does_not_hide_a_write_from_who_came_after_it(mode: Mode) -> None:
+    """L4, L20: the page before the hole would do, but for the newer ack."""
+    holed = story().described().held(A).held(C, start=B).wrote(C).arrives()
+
+    assert holed.decide(BEGIN, mode) == Fetch(A, Reason.MISS)
+    served = holed.decide(BEGIN, mode, fault=AWAY)
+    assert isinstance(served, Serve) and served.next == A
+
+
+def test_an_origin_that_pages_is_not_asked_for_ever_to_fill_a_hole() -> None:
+    """L9: each answer may leave a hole again; the reader comes back for more."""
+    holed = story().held(A).held(C, start=B).wrote(C).arrives()
+
+    assert holed.decide(BEGIN, asked=MOST_MENDS - 1) == Fetch(A, Reason.MISS)
+    page = Serve(Kind.CLOSED_RANGE, BEGIN, A)
+    assert holed.decide(BEGIN, asked=MOST_MENDS) == page
+
+
+def test_a_full_page_hides_nothing() -> None:
+    """L9: the next one follows at once from the log."""
+    long = story().held(A, B, C).held(D, start="0_35").wrote(D).arrives()
+
+    assert long.decide(BEGIN) == Serve(Kind.CLOSED_RANGE, BEGIN, B)
 
 
 # -- live reads ------------------------------------------------------------------

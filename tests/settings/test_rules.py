@@ -90,21 +90,22 @@ def test_age_stays_below_max_age() -> None:
     assert told(CACHE__CLOSED_MAX_AGE="30s", CACHE__VERIFY="30s") == []
 
 
-def test_followers_leave_connections_for_reads_and_writes() -> None:
+def test_followers_leave_connections_for_everything_else() -> None:
     """L24."""
-    (problem,) = told(ORIGIN__CONNECTIONS="513")
+    (problem,) = told(ORIGIN__CONNECTIONS="514")
 
-    assert problem.startswith("origin.max_followers: must be at least 2 below")
-    assert told(ORIGIN__CONNECTIONS="514") == []
+    assert problem.startswith("origin.max_followers: must be at least 3 below")
+    assert told(ORIGIN__CONNECTIONS="515") == []
 
 
 def test_the_pools_add_up_to_all_connections() -> None:
-    """L24: writes, catch-up and followers are bounded by themselves."""
-    origin = load(None, ORIGIN | {"DS_EDGE_ORIGIN__CONNECTIONS": "515"}).origin
+    """L24: each kind of call is bounded by itself."""
+    origin = load(None, ORIGIN | {"DS_EDGE_ORIGIN__CONNECTIONS": "516"}).origin
 
-    pools = (origin.catch_up_connections, origin.write_connections)
+    reads, writes = origin.catch_up_connections, origin.write_connections
+    pools = (reads, writes, origin.relay_connections)
 
-    assert pools == (2, 1)
+    assert pools == (2, 1, 1)
     assert sum(pools) + origin.max_followers == origin.connections
 
 

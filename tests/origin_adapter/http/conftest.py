@@ -32,5 +32,5 @@ def origins() -> Iterator[Origins]:
 
         yield make
         for pool in pools:
-            assert repr(pool).count("0 active") == 3, repr(pool)
-            assert repr(pool).count("0 waiting") == 3, repr(pool)
+            assert repr(pool).count("0 active") == 4, repr(pool)
+            assert repr(pool).count("0 waiting") == 4, repr(pool)

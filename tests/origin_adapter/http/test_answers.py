@@ -198,7 +198,7 @@ def test_garbage_is_told_and_never_used(
     assert caught.value.retry_after is not None
     assert pool.counts.faults == {Reason.ORIGIN_GARBAGE: 1}
     assert raw.accepted == 1
-    assert repr(pool).count("0 idle") == 3
+    assert repr(pool).count("0 idle") == 4
 
 
 @pytest.mark.parametrize(

@@ -38,19 +38,20 @@ def whole(exchange: Exchange) -> bytes:
 
 
 def test_each_kind_of_call_has_its_own_bound(origins: Origins) -> None:
-    """L24: parked followers cannot starve writes, nor writes the reads."""
+    """L24: followers cannot starve writes, nor what a client alone holds them."""
     _, pool = origins(
-        *[begun] * 3,
+        *[begun] * 4,
         write_connections=1,
         catch_up_connections=1,
         follow_connections=1,
+        relay_connections=1,
         queue_timeout=0.01,
     )
-    kinds = (Purpose.FOLLOW, Purpose.WRITE, Purpose.CATCH_UP)
+    kinds = (Purpose.RELAY, Purpose.FOLLOW, Purpose.WRITE, Purpose.CATCH_UP)
     held = [pool.open(OriginRequest("GET", "/s", purpose=kind)) for kind in kinds]
-    assert repr(pool).count("1 active, 0 idle, 0 waiting") == 3
+    assert repr(pool).count("1 active, 0 idle, 0 waiting") == 4
 
-    for kind in (*kinds, Purpose.RELAY):
+    for kind in kinds:
         with pytest.raises(OriginFault) as caught:
             pool.open(OriginRequest("GET", "/s", purpose=kind))
         assert (caught.value.reason, caught.value.status) == (Reason.ORIGIN_BUSY, 503)
@@ -235,7 +236,7 @@ def test_closing_the_pool_releases_everybody(origins: Origins) -> None:
         in_body.get(timeout=5)
     with pytest.raises(OriginUnreachable):
         pool.open(GET)
-    assert repr(pool).count("0 active, 0 idle, 0 waiting") == 3
+    assert repr(pool).count("0 active, 0 idle, 0 waiting") == 4
 
 
 def test_a_pool_closed_while_a_call_connects(origins: Origins) -> None:

@@ -77,7 +77,7 @@ def test_what_follows_a_message_costs_the_connection(
     raw, pool = origins(answer if by_closing else answering(answer), OK)
 
     assert whole(pool.open(GET)) == b"hi"
-    assert repr(pool).count("0 idle") == 3
+    assert repr(pool).count("0 idle") == 4
     assert whole(pool.open(GET)) == b"hi"
     assert (raw.accepted, pool.counts.reused) == (2, 0)
 
