@@ -6,6 +6,7 @@ forgotten; of its log the oldest part may be. Called by the hub alone.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 from edge.live.options import HubOptions
 from edge.live.stream import Stream
@@ -19,6 +20,12 @@ from edge.protocol.values import StreamKey
 
 _ROW_COST = 2048
 """Bytes that a row costs in the budget though its log is empty."""
+
+MOST_OF_PATH = 256
+"""Rows of one path from which on an idle one is forgotten for each new one: a write
+looks at all of them (L5), so whoever invents parameters must not make it long."""
+
+_LOOKED_AT = 8
 
 _Path = tuple[str, str]
 
@@ -82,11 +89,27 @@ class Streams:
     def _make(self, key: StreamKey) -> Stream:
         if len(self._rows) >= self._options.max_streams and not self._forget_one():
             raise Refusal("too many streams are in use", reason=Reason.LIMIT_STREAMS)
+        self._thin_path((key.route, key.path))
         stream = Stream(key, self._routes[key.route], self._new_log())
         self._rows[key] = stream
         self._by_path.setdefault((key.route, key.path), {})[key] = None
         self.weigh(stream)
         return stream
+
+    def _thin_path(self, path: _Path) -> None:
+        """Forget one of the path's oldest rows, if there are many.
+
+        One that somebody waits on is looked at again after the others.
+        """
+        keys = self._by_path.get(path, {})
+        if len(keys) < MOST_OF_PATH:
+            return
+        for key in list(islice(keys, _LOOKED_AT)):
+            if self._rows[key].idle:
+                self._forget(self._rows[key])
+                return
+            del keys[key]
+            keys[key] = None
 
     def _new_log(self) -> StreamLog:
         self._incarnations += 1

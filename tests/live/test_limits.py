@@ -3,6 +3,7 @@
 import pytest
 
 from edge.live.stream import Stream
+from edge.live.tables import MOST_OF_PATH
 from edge.protocol.errors import EdgeError
 from edge.protocol.values import Framing, Mode, Purpose
 from origin_adapter.scripted import data, head_answer
@@ -105,6 +106,21 @@ def test_when_all_rows_are_in_use_a_new_stream_is_refused() -> None:
 
     assert error.reason.value == "limit-streams"
     assert viewer.waits and house.poll("0003").waits
+
+
+def test_invented_parameters_do_not_make_a_write_look_at_ever_more_rows() -> None:
+    """A write acts on all rows of its path (L5): they are bounded, but for those
+    that somebody waits on."""
+    house, origin = scripted()
+    viewer, _ = watch(house, origin)
+    for number in range(MOST_OF_PATH + 20):
+        asked = house.ask(key=house.key(extension=f"x={number}"))
+        origin.expect().reply(data(b"abc", "0003"))
+        asked.done()
+
+    path = house.key()
+    assert len(house.hub.streams.of_path(path.route, path.path)) == MOST_OF_PATH
+    assert viewer.waits
 
 
 def test_the_least_recently_read_stream_goes_when_memory_is_full() -> None:

@@ -1,6 +1,8 @@
 """Getting a connection: socket files, names, TLS, and what can go wrong there."""
 
+import atexit
 import ssl
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,10 +24,12 @@ from tests.origin_adapter.http.raw_origin import (
     listening,
     settle,
 )
+from tests.support.certificates import self_signed
 
 GET = OriginRequest("GET", "/s")
-CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
-KEY = Path(__file__).parent / "tls" / "key.pem"
+_FOLDER = tempfile.TemporaryDirectory(prefix="ds-tls-")
+atexit.register(_FOLDER.cleanup)
+CERTIFICATE = self_signed(Path(_FOLDER.name), "localhost", "127.0.0.1")
 
 T = TypeVar("T")
 
@@ -37,7 +41,7 @@ def whole(exchange: Exchange) -> bytes:
 def secured(play: Callable[["_Secured"], None]) -> Callable[[Peer], None]:
     """The play, behind a TLS handshake of the test's own certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE, KEY)
+    context.load_cert_chain(CERTIFICATE)
 
     def tls_play(peer: Peer) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

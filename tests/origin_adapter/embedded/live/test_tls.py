@@ -1,6 +1,5 @@
 """Webhooks over TLS: certificates are checked, and nobody else waits meanwhile."""
 
-import datetime
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,15 +7,13 @@ from typing import Any
 
 import gevent
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gevent import socket
 from gevent import ssl as gevent_ssl
 from gevent.pywsgi import WSGIServer
 
 from origin_adapter.embedded.live import webhooks
 from origin_adapter.embedded.rules.targets import Target
+from tests.support.certificates import self_signed
 
 NAME = "worker.test"
 
@@ -24,28 +21,7 @@ NAME = "worker.test"
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A key and its own certificate, for one name."""
-    key = Ed25519PrivateKey.generate()
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), False)
-        .sign(key, None)
-    )
-    pem = serialization.Encoding.PEM
-    clear = serialization.NoEncryption()
-    file = tmp_path / "worker.pem"
-    file.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, clear)
-        + made.public_bytes(pem)
-    )
-    return file
+    return self_signed(tmp_path, NAME)
 
 
 @pytest.fixture
