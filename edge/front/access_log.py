@@ -5,6 +5,7 @@ parameters that a route counts as credentials are blanked, whatever their
 spelling; header fields are never logged.
 """
 
+import re
 import json
 from collections.abc import Callable
 from urllib.parse import unquote_plus
@@ -17,6 +18,7 @@ from edge.policy.routes import Route
 
 _DEFAULT = Route()
 _FAILED = 500
+_USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*://)[^/@]*(?:@[^/@]*)*@")
 _BLANK = "***"
 
 
@@ -87,10 +89,14 @@ def _cache(record: Record) -> str:
 
 
 def redacted(target: str, route: Route) -> str:
-    """The target with the values of credential parameters blanked."""
+    """The target with the values of credential parameters and userinfo blanked.
+
+    A target with userinfo is refused, but it is logged all the same.
+    """
     path, mark, query = target.partition("?")
+    path = _USERINFO.sub(rf"\1{_BLANK}@", path)
     if not query:
-        return target
+        return path + mark
     secret = frozenset(name.lower() for name in route.credential_parameters)
     pieces = (_redacted_piece(piece, secret) for piece in query.split("&"))
     return path + mark + "&".join(pieces)

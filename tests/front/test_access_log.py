@@ -99,3 +99,12 @@ def test_no_secret_is_ever_shown(secret: str) -> None:
     value = "s3cret" + secret.replace("&", "")
 
     assert "s3cret" not in redacted(f"/a?x=1&token={value}&y=2", Route())
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://u:s3cret@h/v1/stream/a", "http://u:s3cret@h", "http://s3cret@@h/?x"],
+)
+def test_userinfo_of_an_absolute_target_is_not_shown(target: str) -> None:
+    assert "s3cret" not in redacted(target, Route())
+    assert redacted("/v1/stream/a@b", Route()) == "/v1/stream/a@b"
