@@ -5,8 +5,8 @@ parameters that a route counts as credentials are blanked, whatever their
 spelling; header fields are never logged.
 """
 
-import re
 import json
+import re
 from collections.abc import Callable
 from urllib.parse import unquote_plus
 
