@@ -9,8 +9,10 @@ that has it. Origin requests come from the edge's own metrics, memory from
     python -m tests.bench.fanout --viewers 1000 --events 60
     python -m tests.bench.fanout --viewers 1000 --events 60 --json
 
-The client parses no more than it must; it runs on the other core, and what it
-adds to the figures is told by ``--direct``, which measures the origin alone.
+Long-poll viewers ask again when the last of them was served, so that the figure is
+that of waking a crowd; with ``--at-once`` each asks again in the moment it was
+served, as real clients do, and the figure holds a thousand new requests too. The
+client runs on the other core; ``--direct`` measures the origin without the edge.
 """
 
 import argparse
@@ -60,10 +62,14 @@ class Row:
 class Crowd:
     """All viewers, on one epoll."""
 
-    def __init__(self, base: str, count: int, mode: str, offset: str) -> None:
+    def __init__(
+        self, base: str, count: int, mode: str, offset: str, at_once: bool = True
+    ) -> None:
         parts = urlsplit(base)
         self._address = (parts.hostname or "", parts.port or 80)
         self._mode = mode
+        self._at_once = at_once
+        self._later: list[tuple[Viewer, str, str]] = []
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
         for _ in range(count):
@@ -101,6 +107,9 @@ class Crowd:
             for descriptor, _ in ready:
                 if self._receive(self._viewers[descriptor], number):
                     times.append(time.perf_counter())
+        for viewer, offset, cursor in self._later:
+            self._ask(viewer, offset, cursor)
+        self._later.clear()
         return times
 
     def idle(self, seconds: float) -> None:
@@ -141,8 +150,13 @@ class Crowd:
         del viewer.buffer[:total]
         offset, cursor = _OFFSET.search(head), _CURSOR.search(head)
         assert offset is not None, head
-        self._ask(viewer, offset[1].decode(), cursor[1].decode() if cursor else "")
-        return number >= 0 and b"<%d>" % number in body
+        asked = (viewer, offset[1].decode(), cursor[1].decode() if cursor else "")
+        has = number >= 0 and b"<%d>" % number in body
+        if has and not self._at_once:
+            self._later.append(asked)
+        else:
+            self._ask(*asked)
+        return has
 
 
 def call(method: str, url: str, body: bytes | None = None) -> dict[str, str]:
@@ -177,7 +191,7 @@ def measure(base: str, admin: str | None, pid: int, options: argparse.Namespace)
     call("PUT", url)
     offset = call("POST", url, b"<begin>")["stream-next-offset"]
     before = resident(pid)
-    crowd = Crowd(base, options.viewers, options.mode, offset)
+    crowd = Crowd(base, options.viewers, options.mode, offset, options.at_once)
     crowd.idle(2.0)
     memory = (resident(pid) - before) / options.viewers
     sent = origin_requests(admin) if admin else 0.0
@@ -224,6 +238,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=60)
     parser.add_argument("--rate", type=float, default=1.0, help="events per second")
     parser.add_argument("--mode", choices=("long-poll", "sse"), action="append")
+    parser.add_argument("--at-once", action="store_true", help="ask again at once")
     parser.add_argument("--direct", action="store_true", help="without the edge")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
