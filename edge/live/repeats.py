@@ -44,6 +44,10 @@ order and for following: both look at times far longer than that."""
 
 _COST = 512
 
+LONGEST = 1024
+"""Characters of a read beyond which it is asked anew each time: what clients make up
+is not held by the thousand."""
+
 
 class Repeat:
     """One kept answer (``edge.protocol.ports.Ready``). Times are monotonic."""
@@ -140,6 +144,8 @@ class Repeats:
         """``reader`` was given this; keep it if a newcomer would be given it too."""
         if given is None or reader.asked is not None or _follows_the_clock(reader):
             return
+        if _is_long(reader.read):
+            return
         if reader.read.mode is not Mode.CATCH_UP or serve.kind is Kind.STALE:
             return
         now = self._clock.monotonic()
@@ -163,7 +169,7 @@ class Repeats:
     def stood(self, reader: Reader, park: Park, now: float) -> None:
         """``reader`` waits there; remember it if a newcomer would, too."""
         log = reader.stream.log
-        if not _is_new(reader) or _follows_the_clock(reader):
+        if not _is_new(reader) or _follows_the_clock(reader) or _is_long(reader.read):
             return
         if len(self._stands) >= MOST:
             self._stands.clear()
@@ -210,6 +216,12 @@ def _is_new(reader: Reader) -> bool:
     new = reader.state is State.NEW and reader.asked is None
     # An event stream may have been given a page, and stand behind it now.
     return new and not reader.begun and reader.offset == reader.read.offset
+
+
+def _is_long(read: Read) -> bool:
+    key = read.key
+    size = len(key.path) + len(key.extension) + len(read.if_none_match or "")
+    return size + sum(len(value) for _, value in key.partition.headers) > LONGEST
 
 
 def _follows_the_clock(reader: Reader) -> bool:

@@ -147,8 +147,10 @@ class Streams:
 
     def _forget(self, stream: Stream) -> None:
         key = stream.key
-        # Writes do not find it any more: what was told of it holds no longer.
+        # Writes do not find it any more: what was told of it holds no longer. And
+        # who still knows the row must not hold its bytes, which nobody counts now.
         stream.log.tail.version += 1
+        stream.log = self._new_log()
         del self._rows[key]
         self._budget.forget(key)
         keys = self._by_path[key.route, key.path]

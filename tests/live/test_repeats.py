@@ -328,3 +328,30 @@ def test_kept_answers_stay_within_their_share_of_the_memory() -> None:
         settle()
 
     assert len(house.hub.repeats) <= 20
+
+
+def test_a_read_that_is_asked_with_much_is_not_kept() -> None:
+    """Its answer is small, and it is not."""
+    house, origin, read = followed()
+    kept = len(house.hub.repeats)
+    for mode in (Mode.CATCH_UP, Mode.LONG_POLL):
+        long = Read(read.key, origin.tail(PATH), mode, if_none_match="a" * 2000)
+        house.hub.ask(long, RecordingSink(), house.clock.monotonic())
+        assert check_stand(house, long) is None
+
+    assert len(house.hub.repeats) == kept
+
+
+def test_whoever_still_knows_an_evicted_stream_does_not_hold_its_bytes() -> None:
+    """A kept answer does, and those bytes count in no budget any more."""
+    origin = LivingOrigin(hold=1000.0)
+    origin.create(PATH)
+    origin.append(PATH, LINES)
+    house = House(origin, max_streams=1)
+    house.ask("-1").done()
+    stream = house.hub.streams.obtain(house.key())
+    assert stream.log.holds_bytes
+    house.ask("-1", key=house.key(path="/v1/stream/other"))
+
+    assert house.hub.streams.obtain(house.key(path="/v1/stream/other")) is not stream
+    assert not stream.log.holds_bytes

@@ -87,12 +87,10 @@ class FastConnection:
     def __repr__(self) -> str:
         return f"<FastConnection {self.stage.value} {len(self._held)} ahead>"
 
-    # What the worker calls.
-
     @property
     def idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
-        return self.stage is _IDLE
+        return self.stage is _IDLE and not self._held
 
     def dismiss(self) -> None:
         """Have an idle connection end. What was sent before is still answered."""
@@ -114,11 +112,14 @@ class FastConnection:
 
     def due(self) -> None:
         """The deadline has passed (see Wheel)."""
-        if self.stage is Stage.READING:
+        try:
+            if self.stage is not Stage.READING:
+                self._gone()
+                return
             detail = "The request's head did not come in time."
             self.refuse(ClientFault(detail, reason=Reason.BAD_HEAD, status=408))
-        else:
-            self._gone()
+        except Exception as error:
+            self._broken(error)
 
     # Reading.
 
@@ -126,7 +127,7 @@ class FastConnection:
         """The watcher's callback. Most of what comes is one whole known head."""
         try:
             data = self._sock.recv(READ)
-            if self.stage is _IDLE:
+            if self.stage is _IDLE and not self._held:
                 plain = self._floor.heads.get(data)
                 if plain is not None:
                     self._answer(plain)
@@ -204,8 +205,10 @@ class FastConnection:
     def _answer(self, plain: Plain) -> None:
         floor = self._floor
         now = floor.monotonic()
-        ready = floor.peek(plain.read, now)
-        if ready is None or plain.close or floor.serving.draining:
+        # A peek is counted as an answer: none that could not be used.
+        may = not plain.close and not floor.serving.draining
+        ready = floor.peek(plain.read, now) if may else None
+        if ready is None:
             self._ask(plain, now)
             return
         wire = ready.wire
@@ -296,7 +299,8 @@ class FastConnection:
         if sink.ended:
             self._finished()
             return
-        self._watcher.start(self._readable)
+        if len(self._held) < READ:
+            self._watcher.start(self._readable)
         if sink.ticket is not None:
             sink.ticket.drained()
 

@@ -53,27 +53,30 @@ class Listener:
 
     def close(self) -> None:
         """Accept what waits in the backlog, then no more."""
-        if self._watcher.active:
-            self._acceptable()
+        while self._watcher.active and self._acceptable():
+            pass
         self._watcher.stop()
         self._watcher.close()
         self._timer.stop()
         self._timer.close()
         self._sock.close()
 
-    def _acceptable(self) -> None:
-        """The watcher's callback."""
+    def _acceptable(self) -> bool:
+        """The watcher's callback. Whether more may wait in the backlog."""
         try:
             for _ in range(AT_ONCE):
                 self._accept()
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 self._pause()
+            return False
         except Exception as error:
             # The outermost guard of accepting: counted, logged, and goes on.
             self._floor.report(error)
+            return False
+        return True
 
     def _accept(self) -> None:
         if len(self._refused) >= self._most_refused:

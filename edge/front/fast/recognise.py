@@ -181,7 +181,10 @@ class Recogniser:
             found = _classified(line, block)
             if found is None:
                 return None
-            read = self._reads.keep(choice, found)
+            read = found
+            # One that is asked with much is not shared: it would hold all of that.
+            if len(line.target) + _size(choice[1]) <= LONGEST_REMEMBERED:
+                self._reads.keep(choice, read)
         return Plain(read, line, block.close, block.request_id)
 
     def _judge_line(self, raw: bytes) -> Line | None:
@@ -255,6 +258,10 @@ class Recogniser:
 
 def _choosing(route: Route) -> tuple[str, ...]:
     return (*_CHOOSING, *route.credential_headers, *route.request_headers)
+
+
+def _size(values: tuple[str | None, ...]) -> int:
+    return sum(len(value) for value in values if value)
 
 
 def _classified(line: Line, block: Block) -> Read | None:

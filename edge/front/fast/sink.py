@@ -92,6 +92,9 @@ class SocketSink:
         wire = self._wire
         if self.ended or wire is None or wire.answer.status in (204, 304):
             return True
+        if not any(buffers):
+            # As a chunk it would be the last one.
+            return True
         data = self._floor.gathered(buffers, wire.chunked)
         self.sent += sum(map(len, buffers))
         if self._head:

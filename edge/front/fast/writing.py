@@ -58,7 +58,7 @@ class Writing:
     def __init__(self, name: str, clock: Clock) -> None:
         self._name = name
         self._clock = clock
-        self._wires: dict[int, Wire] = {}
+        self._wires: dict[tuple[int, int], Wire] = {}
         self._date = ""
         self.second = 0
         self.until = 0.0
@@ -76,14 +76,16 @@ class Writing:
 
         Raises ValueError when a field could not go out as it is.
         """
-        wire = self._wires.get(id(answer))
+        # Some answers are the same object on all routes, whose fields differ (L18).
+        key = (id(answer), id(route))
+        wire = self._wires.get(key)
         if wire is not None and wire.close is close and wire.stamp == stamp:
             return wire
         wire = self.wire(answer, stamp, route, close)
         if len(self._wires) >= _MOST_WIRES:
             self._wires.clear()
-        # The Wire holds the answer, so its id stays its own.
-        self._wires[id(answer)] = wire
+        # The Wire holds the answer, and the table its routes: ids stay their own.
+        self._wires[key] = wire
         return wire
 
     def wire(self, answer: Answer, stamp: Stamp, route: Route, close: bool) -> Wire:

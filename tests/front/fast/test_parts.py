@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 from edge.front.fast.outgoing import Outgoing, rest, send
 from edge.front.fast.stages import Stage, check
 from edge.front.fast.wheel import GRAIN, NEVER, Wheel
+from edge.front.fast.writing import Writing
+from edge.policy.routes import Route
+from edge.protocol.values import Answer
+from tests.front.fake_edge import HIT, RealClock
 
 
 @dataclass(eq=False)
@@ -133,3 +137,16 @@ def test_a_move_that_nobody_thought_of_is_a_defect(before: Stage, after: Stage) 
     """It is found where it is made."""
     with pytest.raises(RuntimeError):
         check(before, after)
+
+
+def test_one_answer_on_two_routes_has_the_fields_of_each() -> None:
+    """The head of an event stream is one object for all routes (L18)."""
+    writing = Writing("ds-edge", RealClock())
+    writing.turn(0.0)
+    open_route, own = Route(), Route(cors_origin="https://own.test")
+    head = Answer(200, (("Content-Type", "text/event-stream"),), None)
+    wires = [writing.shared(head, HIT, route, False) for route in (open_route, own)]
+
+    assert b"Allow-Origin: *\r\n".lower() in (wires[0].before + wires[0].after).lower()
+    assert b"origin: https://own.test\r\n" in (wires[1].before + wires[1].after).lower()
+    assert writing.shared(head, HIT, own, False) is wires[1]

@@ -149,6 +149,16 @@ def test_a_full_memo_begins_again() -> None:
     assert len(memo) <= 3 and memo[9] == 9
 
 
+@pytest.mark.parametrize("field", ["If-None-Match", "Authorization"])
+def test_a_read_that_is_asked_with_much_is_not_remembered(field: str) -> None:
+    """Thousands of them would hold what their senders made up, megabytes of it."""
+    by = recogniser()
+    one, other = (plain(HOST, f"{field}: {'a' * 5000}", by=by) for _ in range(2))
+
+    assert one is not None and other is not None
+    assert one.read == other.read and one.read is not other.read
+
+
 @pytest.mark.parametrize(
     ("held", "may"),
     [

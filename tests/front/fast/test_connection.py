@@ -1,0 +1,166 @@
+"""FastConnection over a socket pair, with the turns of the loop in the test's hand."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gevent
+import pytest
+from gunicorn.config import Config
+
+from edge.front.access_log import AccessLog
+from edge.front.fast.connection import READ, FastConnection
+from edge.front.fast.floor import Floor, plain_socket
+from edge.front.fast.stages import Stage
+from edge.front.options import LogOptions
+from edge.front.serving import Serving
+from edge.protocol.ports import Ready
+from edge.protocol.values import Answer, Read, Stamp
+from tests.front.fake_edge import HIT, TEXT, FakeAsks, FakeTicket, parts
+
+
+@dataclass(eq=False)
+class Kept:
+    """Implements ``edge.protocol.ports.Ready``."""
+
+    answer: Answer
+    stamp: Stamp
+    wire: object = None
+
+
+@dataclass(eq=False)
+class Bench:
+    """A floor whose callbacks run when the test says so, and one client."""
+
+    asks: FakeAsks = field(default_factory=FakeAsks)
+    peeked: list[Read] = field(default_factory=list)
+    later: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        made = replace(parts(self.asks), peek=self._peek)
+        log = AccessLog(LogOptions(access=0), lambda line: None, made.clock.wall)
+        made_of = (made.options, made.counters, made.clock, log)
+        self.serving = Serving(lambda environ, start: (), Config(), *made_of)
+        self.floor = Floor(made, self.serving)
+        self.floor.soon = self._put_off
+        ours, self.client = socket.socketpair()
+        self.client.settimeout(5.0)
+        kind = (ours.family, ours.type, ours.proto)
+        sock = plain_socket(*kind, ours.detach())
+        self.connection = FastConnection(self.floor, sock, None, lambda ended: None)
+
+    def _peek(self, read: Read, now: float) -> Ready | None:
+        self.peeked.append(read)
+        return Kept(Answer(200, TEXT, b"kept\n"), HIT) if "kept" in repr(read) else None
+
+    def close(self) -> None:
+        self.connection.cut()
+        self.client.close()
+
+    def _put_off(self, *call: Any) -> None:
+        self.later.append(call)
+
+    def turn(self) -> None:
+        """Let the sockets be looked at, but nothing that was put off be done."""
+        for _ in range(3):
+            gevent.sleep(0)
+            gevent.idle()
+
+    def catch_up(self) -> None:
+        """Do what was put off."""
+        while self.later:
+            act, *values = self.later.pop(0)
+            act(*values)
+
+    def get(self, path: str, *fields: str) -> None:
+        lines = [f"GET /v1/stream/{path} HTTP/1.1", "Host: edge.test", *fields]
+        self.client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self.turn()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+
+
+def test_what_came_first_is_answered_first_though_a_known_head_comes_after_it(
+    bench: Bench,
+) -> None:
+    """Between an answer's end and the next request in hand the loop may turn."""
+    for _ in range(3):
+        bench.get("kept", "X-Request-Id: last")
+        bench.client.recv(READ)
+    bench.get("park?offset=7&live=long-poll")
+    bench.get("kept", "X-Request-Id: first")
+    bench.asks.release()
+    bench.client.recv(READ)
+    assert bench.connection.stage is Stage.IDLE and not bench.connection.idle
+    bench.get("kept", "X-Request-Id: last")
+    bench.catch_up()
+    said = bench.client.recv(READ)
+
+    assert 0 < said.find(b": first") < said.find(b": last")
+
+
+def test_a_read_that_cannot_be_repeated_is_not_peeked(bench: Bench) -> None:
+    """A peek counts an answer, and the whole way counts it too."""
+    bench.serving.draining = True
+    bench.get("kept")
+    assert b"hello" in bench.client.recv(READ)
+
+    assert not bench.peeked and len(bench.asks.reads) == 1
+
+
+def test_a_client_that_sends_ahead_of_a_stream_is_not_kept_without_bound(
+    bench: Bench,
+) -> None:
+    """However often its socket drains meanwhile."""
+    bench.get("park?offset=7&live=sse")
+    [ticket] = bench.asks.parked
+    ticket.sink.begin(Answer(200, TEXT, None), HIT)
+    bench.client.setblocking(False)
+    for _ in range(20):
+        assert not ticket.sink.write([b"." * (1 << 20)])
+        while bench.connection.stage is Stage.SENDING:
+            with suppress(BlockingIOError):
+                bench.client.recv(1 << 20)
+            bench.turn()
+        with suppress(BlockingIOError):
+            bench.client.send(b"x" * READ)
+        bench.turn()
+    ahead = int(repr(bench.connection).split()[-2])
+
+    assert READ <= ahead < 2 * READ
+
+
+def test_an_empty_write_does_not_end_a_chunked_body(bench: Bench) -> None:
+    """A chunk of no bytes is the last one (RFC 9112 section 7.1)."""
+    bench.get("park?offset=7&live=sse")
+    [ticket] = bench.asks.parked
+    ticket.sink.begin(Answer(200, TEXT, None), HIT)
+    for pieces in ([], [b""], [b"data"], [b"", b""]):
+        assert ticket.sink.write(pieces)
+    ticket.sink.finish()
+    body = bench.client.recv(READ).partition(b"\r\n\r\n")[2]
+
+    assert body == b"4\r\ndata\r\n0\r\n\r\n"
+
+
+def test_a_defect_at_one_deadline_leaves_the_others_theirs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wheel tells many at once."""
+
+    def broken(ticket: FakeTicket) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(FakeTicket, "gone", broken)
+    bench.get("park?offset=7&live=long-poll")
+    bench.connection.due()
+
+    assert bench.connection.stage is Stage.CLOSED
+    assert bench.serving.counters.internal_errors == 1
