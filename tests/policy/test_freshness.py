@@ -48,7 +48,7 @@ ONE = PartitionKind.CREDENTIAL
 def test_what_may_be_kept_downstream_and_by_whom(
     kind: Kind, route: Route, cap: int | None, value: str
 ) -> None:
-    """L12, L16, E7, E37; DESIGN section 5. Never stale beyond the cap."""
+    """L12, L16, E7, E37; DESIGN section 5. Never stale beyond the cap; E36."""
     assert cache_control(kind, EVERYBODY, route, cap=cap) == f"public, {value}"
     assert cache_control(kind, PartitionKind.PUBLIC, route, cap=cap) == (
         f"public, {value}"

@@ -470,3 +470,13 @@ def test_codings_and_conditionals_are_the_readers_own_and_in_no_key() -> None:
     assert found.codings == ("br", "gzip")
     assert found.if_none_match == '"a", W/"b"'
     assert found.key == read().key
+
+
+@pytest.mark.parametrize(
+    "wish", ["no-cache", "max-age=0", "no-store", "only-if-cached"]
+)
+def test_a_clients_wishes_about_caches_change_nothing(wish: str) -> None:
+    """E35: nobody aims the crowd at the origin by asking for a fresh copy."""
+    asked = read("offset=-1", lookup=headers(cache_control=wish, pragma="no-cache"))
+
+    assert asked == read("offset=-1")
