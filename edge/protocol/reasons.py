@@ -84,7 +84,6 @@ class Reason(enum.Enum):
     STATUS = "status"
     OFFSET_UNKNOWN = "offset-unknown"
     NO_PROOF = "no-proof"
-    NO_PROGRESS = "no-progress"
 
     # Why a log was dropped or began a new incarnation.
     BYTES_DIFFER = "bytes-differ"
@@ -93,11 +92,9 @@ class Reason(enum.Enum):
     GONE = "gone"
     REWRITTEN = "rewritten"
     REFUSED = "refused"
-    EVICTED = "evicted"
     OLD_INCARNATION = "old-incarnation"
 
     # How a viewer ended.
-    DELIVERED = "delivered"
     TIMED_OUT = "timed-out"
     LIFETIME = "lifetime"
     CLOSED = "closed"
