@@ -136,24 +136,30 @@ class Hub:
 
     def ask(self, read: Read, sink: Sink, now: float) -> Ticket | None:
         """See ``edge.protocol.ports.Asks``."""
-        self._counters.reads[read.mode.value] += 1
+        self._counters.reads[read.mode] += 1
+        waits_at = self.repeats.stand(read, now)
         try:
-            reader = self._admit(read, sink, now)
+            reader = self._admit(read, sink, now, waits_at)
         except Refusal as refusal:
             self._counters.refusals[refusal.reason.value] += 1
             self._counters.answers["error"] += 1
             sink.abort(refusal)
             return None
-        self.advance(reader)
-        return None if reader.done else reader
+        if waits_at is None:
+            self.advance(reader)
+        else:
+            self._guard.serve(self._wait, reader)
+        return None if reader.state is State.DONE else reader
 
-    def _admit(self, read: Read, sink: Sink, now: float) -> Reader:
+    def _admit(
+        self, read: Read, sink: Sink, now: float, stream: Stream | None
+    ) -> Reader:
         """A Reader for this read. Raises Refusal at a limit."""
-        stream = self.streams.obtain(read.key)
-        if read.mode.live:
-            self._check_viewers(stream)
+        if stream is None:
+            stream = self.streams.obtain(read.key)
         reader = Reader(read, sink, stream, self)
-        if read.mode.live:
+        if reader.is_live:
+            self._check_viewers(stream)
             self._viewer_count += 1
             stream.viewers += 1
             self._viewers.admit(reader, now)
@@ -193,7 +199,7 @@ class Hub:
             self._viewers.end(reader, Reason.OLD_INCARNATION)
             return False
         moment = reader.moment(now, self._clock.wall())
-        decision = self.repeats.stand(reader, now) or decide(
+        decision = decide(
             reader.read, stream.log, moment, stream.route, self._options.rules
         )
         return self._act(reader, decision)
@@ -238,13 +244,17 @@ class Hub:
         return not reader.full
 
     def _park(self, reader: Reader, offset: str) -> None:
-        stream = reader.stream
-        stream.log.open_at(offset)
-        self._viewers.park(reader, offset)
+        reader.stream.log.open_at(offset)
+        reader.offset = offset
+        self._wait(reader)
+
+    def _wait(self, reader: Reader) -> None:
+        """Let the reader wait where it stands."""
+        self._viewers.park(reader, reader.offset)
         if self.draining:
             # Nobody waits any more: there is nothing new, come back elsewhere.
             self._viewers.end(reader, Reason.DRAINING)
-        elif not self.followers.ensure(stream):
+        elif not self.followers.ensure(reader.stream):
             detail = "too many streams are followed"
             self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
 
@@ -334,8 +344,8 @@ class Hub:
     def ended(self, reader: Reader) -> None:
         """The reader has just become DONE."""
         self.relays.forget(reader)
-        self._viewers.leave(reader)
-        if reader.read.mode.live:
+        if reader.is_live:
+            self._viewers.leave(reader)
             self._viewer_count -= 1
             reader.stream.viewers -= 1
 

@@ -10,7 +10,7 @@ woken once per event (it may find two at once).
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import gevent
 
@@ -23,7 +23,6 @@ from edge.live.reader import Reader, State
 from edge.live.stream import Stream
 from edge.policy.decide import Serve
 from edge.policy.freshness import Kind
-from edge.protocol import sse
 from edge.protocol.counters import Counters
 from edge.protocol.ports import Clock
 from edge.protocol.reasons import Reason
@@ -44,6 +43,9 @@ what they ask next on the same connection."""
 LATE = 0.1
 """Share of a time-out by which it is spread, so that a crowd does not come back
 in one instant."""
+
+
+_PARKED = State.PARKED
 
 
 class Viewers:
@@ -159,13 +161,29 @@ class Viewers:
         readers = list(stream.parked)
         self._counters.wakeups += 1
         self._delivery.mint_for_all(readers)
-        crowd = Crowd(self._delivery, self._advance, self.park)
-        for count, reader in enumerate(readers, 1):
-            if reader.state is State.PARKED and not reader.full:
-                self._guard.serve(crowd.serve, reader)
-            if count % AT_ONCE == 0:
+        # Those served first ask again while the last still wait. They are not read
+        # before these are served: new polls would only be parked meanwhile.
+        hold = len(readers) > AT_ONCE
+        crowd = Crowd(self._delivery, self._advance, self.park, hold)
+        try:
+            for some in _batches(readers):
+                self._serve(crowd, some)
                 crowd.forget()
-                gevent.sleep(0)
+        finally:
+            if hold:
+                self._go_on(readers)
+
+    def _serve(self, crowd: Crowd, readers: list[Reader]) -> None:
+        for reader in readers:
+            if reader.state is _PARKED and not reader.full:
+                self._guard.serve(crowd.serve, reader)
+
+    def _go_on(self, readers: list[Reader]) -> None:
+        """Let those be read again who were served."""
+        for some in _batches(readers):
+            for reader in some:
+                if reader.state is State.DONE:
+                    self._guard.call(reader.sink.go_on)
 
     def wake_unfollowed(self) -> None:
         """Decide viewers again whose follower has ended: they must not starve."""
@@ -223,10 +241,13 @@ class Viewers:
         if reader.full and self._lags(reader):
             self.end(reader, Reason.VIEWER_LAG)
             return
-        again = now + self._options.sse_keep_alive
-        self._agenda.set(reader, min(again, max(reader.life_ends, now + 1.0)))
         if reader.state is State.PARKED and not reader.full:
             self._break_silence(reader, now)
+        keep_alive = self._options.sse_keep_alive
+        # Events do not move it: it is looked at when its silence might be over.
+        again = reader.quiet_since + keep_alive
+        again = again if again > now else now + keep_alive
+        self._agenda.set(reader, min(again, max(reader.life_ends, now + 1.0)))
 
     def _break_silence(self, reader: Reader, now: float) -> None:
         """Say where the viewer stands if nothing was said yet, or that we live."""
@@ -235,7 +256,7 @@ class Viewers:
         ):
             self._tell(reader)
         elif now - reader.quiet_since >= self._options.sse_keep_alive * 0.9:
-            self._delivery.write(reader, [sse.KEEP_ALIVE])
+            self._delivery.keep_alive(reader)
 
     def _lags(self, reader: Reader) -> bool:
         behind = reader.stream.log.distance(reader.offset)
@@ -273,7 +294,8 @@ class Viewers:
         """A reader waits here no more, be it done or passed on."""
         stream = reader.stream
         self._agenda.drop(reader)
-        stream.untold.discard(reader)
+        if stream.untold:
+            stream.untold.discard(reader)
         if stream.parked.pop(reader, reader) is None and not stream.parked:
             self._crowded.pop(stream, None)
             stream.linger_until = self._clock.monotonic() + self._options.linger
@@ -301,3 +323,11 @@ class Viewers:
             self.end(reader, Reason.DRAINING)
         elif reader.state is State.WAITING and reader.fault is not None:
             self._delivery.refuse(reader, reader.fault)
+
+
+def _batches(readers: list[Reader]) -> Iterator[list[Reader]]:
+    """All of them, some at a time; the event loop gets its turn in between."""
+    for start in range(0, len(readers), AT_ONCE):
+        if start:
+            gevent.sleep(0)
+        yield readers[start : start + AT_ONCE]
