@@ -241,8 +241,8 @@ class Hub:
         stream = reader.stream
         stream.log.open_at(offset)
         self._viewers.park(reader, offset)
-        if self.draining:
-            # Nobody waits any more: there is nothing new, come back elsewhere.
+        if not self._viewers.may_stay(reader):
+            # It came too late to wait, or has had its turn: come back elsewhere.
             self._viewers.end(reader, Reason.DRAINING)
         elif not self.followers.ensure(stream):
             detail = "too many streams are followed"
@@ -298,7 +298,7 @@ class Hub:
         """The origin is away; a live reader may outwait it (L21)."""
         if reader.begun:
             self._viewers.end(reader, fault.reason)
-        elif not self.draining and self._viewers.may_wait(reader):
+        elif self._viewers.may_wait(reader):
             reader.move(State.WAITING)
             self._viewers.retry_later(reader)
         else:
@@ -364,11 +364,12 @@ class Hub:
         self._viewers.wake_unfollowed()
 
     def begin_drain(self) -> None:
-        """Park nobody from now on: a live read with nothing new ends at once."""
+        """Park nobody new from now on: a live read with nothing new ends at once."""
         self.draining = True
+        self._viewers.line_up()
 
     def drain(self, grace: float) -> None:
-        """Let all parked readers go within ``grace`` seconds: polls are answered
+        """Let all live readers go within ``grace`` seconds: polls are answered
         204, SSE ends after a whole event, spread over that time (E54)."""
         self.begin_drain()
         self._viewers.drain(grace)

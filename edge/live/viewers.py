@@ -25,6 +25,7 @@ from edge.policy.decide import Serve
 from edge.policy.freshness import Kind
 from edge.protocol import sse
 from edge.protocol.counters import Counters
+from edge.protocol.errors import OriginFault
 from edge.protocol.ports import Clock
 from edge.protocol.reasons import Reason
 
@@ -67,6 +68,8 @@ class Viewers:
         self._agenda = Agenda(clock.monotonic())
         # The streams that somebody is parked at: the ticker looks at no others.
         self._crowded: dict[Stream, None] = {}
+        # While draining: who was here when it began, and still has a turn to leave.
+        self._line: dict[Reader, None] | None = None
 
     # Parking
 
@@ -243,6 +246,8 @@ class Viewers:
 
     def may_wait(self, reader: Reader) -> bool:
         """Whether a reader is live, and its time-out leaves time to ask again (L21)."""
+        if not self.may_stay(reader):
+            return False
         soon = self._clock.monotonic() + RETRY
         return reader.read.mode.live and soon < reader.deadline
 
@@ -280,24 +285,61 @@ class Viewers:
 
     # The end
 
+    def line_up(self) -> None:
+        """A drain begins: every live reader that is here gets a turn to leave."""
+        if self._line is None:
+            parked = [reader for stream in self._crowded for reader in stream.parked]
+            self._line = dict.fromkeys((*parked, *self._agenda))
+
+    def may_stay(self, reader: Reader) -> bool:
+        """Whether the reader may park. While draining: whether its turn to leave is
+        still to come; a crowd that is woken meanwhile must not leave at once."""
+        return self._line is None or reader in self._line
+
     def drain(self, grace: float) -> None:
-        """End all parked viewers, spread over ``grace`` seconds (E54). Blocks."""
-        waiting = [reader for stream in self._crowded for reader in stream.parked]
+        """Let everybody in line go, spread over ``grace`` seconds (E54). Blocks."""
+        self.line_up()
+        line = self._line or {}
+        waiting = tuple(line)
         begun = self._clock.monotonic()
         for count, reader in enumerate(waiting):
             due = begun + grace * SPREAD * count / len(waiting)
             pause = due - self._clock.monotonic()
-            if pause > 0:
+            if pause > 0 and not reader.done:
                 gevent.sleep(pause)
+            line.pop(reader, None)
             self._guard.serve(self._let_go, reader)
 
     def let_go(self) -> None:
         """End at once everybody who is parked, or waits to ask again."""
+        self._line = {}
         for reader in self._agenda:
             self._guard.serve(self._let_go, reader)
 
     def _let_go(self, reader: Reader) -> None:
+        """Its turn: what it has is all that it gets here.
+
+        One that waits for an answer gets that, and no more (see ``Hub._park``).
+        """
         if reader.state is State.PARKED:
+            self._end_told(reader)
+        elif reader.state is State.WAITING and reader.begun:
             self.end(reader, Reason.DRAINING)
         elif reader.state is State.WAITING and reader.fault is not None:
-            self._delivery.refuse(reader, reader.fault)
+            self._let_go_at_fault(reader, reader.fault)
+
+    def _end_told(self, reader: Reader) -> None:
+        """An event stream ends after a control event, be it the first (E54)."""
+        if reader.is_sse and not reader.told and not reader.full:
+            self._delivery.begin_sse(reader)
+            self._tell(reader)
+        self.end(reader, Reason.DRAINING)
+
+    def _let_go_at_fault(self, reader: Reader, fault: OriginFault) -> None:
+        """Its origin is away. At an offset that is known it is as good as parked."""
+        stand = reader.stream.log.stand(reader.offset)
+        if stand is None:
+            self._delivery.refuse(reader, fault)
+        else:
+            reader.offset = stand
+            self._end_told(reader)
