@@ -12,7 +12,6 @@ Its steps, once told to stop::
     4  when nobody is left, or the time is over, everything is closed
 """
 
-import gc
 import logging
 import socket
 import time
@@ -25,6 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from edge.front.access_log import AccessLog
 from edge.front.admin import AdminServer
+from edge.front.collector import Collector
 from edge.front.fast.floor import Floor
 from edge.front.fast.server import FastServer
 from edge.front.greenlets import GreenletServer
@@ -106,6 +106,7 @@ class EdgeWorker(GeventWorker):
         if parts.options.fast:
             self.floor = Floor(parts, self.serving)
         self.connections: set[Served] = set()
+        self._collector = Collector(parts.counters)
 
     # Serving.
 
@@ -118,19 +119,22 @@ class EdgeWorker(GeventWorker):
         admin = AdminServer(hosting.built, hosting.options, self._gauges)
         admin.start(hosting.admin_socket)
         servers = [self._listen(listener) for listener in self.sockets]
-        # What was made so far lives as long as the process.
-        gc.collect()
-        gc.freeze()
+        self._collector.start()
         while self.alive:
             self.notify()
             self._stopping.wait(1.0)
         self._drain(servers)
+        self._collector.stop()
         admin.stop()
         hosting.built.stop()
         self._output.stop()
 
     def _gauges(self) -> dict[str, float]:
-        return {**self._hosting.built.gauges(), "connections": len(self.connections)}
+        return {
+            **self._hosting.built.gauges(),
+            **self._collector.gauges(),
+            "connections": len(self.connections),
+        }
 
     def _listen(self, listener: Any) -> Server:
         listener.setblocking(True)

@@ -30,6 +30,7 @@ from edge.live.relays import Relays
 from edge.live.repeats import Repeats
 from edge.live.stream import Stream
 from edge.live.tables import Streams
+from edge.live.ticker import Ticker
 from edge.live.upstream import Upstream
 from edge.live.viewers import Viewers
 from edge.live.writes import Writes
@@ -57,16 +58,12 @@ MOST_STEPS = 32
 PATIENCE = 0.25
 """Seconds that a reader waits for an armed poll to bring a write (L4)."""
 
-TICK = 0.25
-"""Seconds between two looks at the clock."""
-
 
 class Hub:
     """Everything that is alive in one worker. One set of tables, one event loop."""
 
     draining = False
     _viewer_count = 0
-    _ticker: "gevent.Greenlet[[], None] | None" = None
 
     def __init__(
         self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
@@ -78,6 +75,7 @@ class Hub:
         self.streams = Streams(options, counters)
         self.relays = Relays(upstream, counters, clock, options)
         self._guard = Guard(counters)
+        self._ticker = Ticker(self._guard, lambda: self.tick(clock.monotonic()))
         self._delivery = Delivery(options, counters, clock, run_apart)
         self._viewers = Viewers(
             options, counters, clock, self._delivery, self._guard, self.advance
@@ -251,8 +249,8 @@ class Hub:
     def _wait(self, reader: Reader) -> None:
         """Let the reader wait where it stands."""
         self._viewers.park(reader, reader.offset)
-        if self.draining:
-            # Nobody waits any more: there is nothing new, come back elsewhere.
+        if not self._viewers.may_stay(reader):
+            # It came too late to wait, or has had its turn: come back elsewhere.
             self._viewers.end(reader, Reason.DRAINING)
         elif not self.followers.ensure(reader.stream):
             detail = "too many streams are followed"
@@ -308,7 +306,7 @@ class Hub:
         """The origin is away; a live reader may outwait it (L21)."""
         if reader.begun:
             self._viewers.end(reader, fault.reason)
-        elif not self.draining and self._viewers.may_wait(reader):
+        elif self._viewers.may_wait(reader):
             reader.move(State.WAITING)
             self._viewers.retry_later(reader)
         else:
@@ -359,12 +357,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin to look at the clock. Called once, in the worker."""
-        self._ticker = gevent.spawn(self._tick_for_ever)
-
-    def _tick_for_ever(self) -> None:
-        while True:
-            gevent.sleep(TICK)
-            self._guard.call(self.tick, self._clock.monotonic())
+        self._ticker.start()
 
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
@@ -374,11 +367,12 @@ class Hub:
         self._viewers.wake_unfollowed()
 
     def begin_drain(self) -> None:
-        """Park nobody from now on: a live read with nothing new ends at once."""
+        """Park nobody new from now on: a live read with nothing new ends at once."""
         self.draining = True
+        self._viewers.line_up()
 
     def drain(self, grace: float) -> None:
-        """Let all parked readers go within ``grace`` seconds: polls are answered
+        """Let all live readers go within ``grace`` seconds: polls are answered
         204, SSE ends after a whole event, spread over that time (E54)."""
         self.begin_drain()
         self._viewers.drain(grace)
@@ -397,8 +391,7 @@ class Hub:
     def stop(self) -> None:
         """End everything: no reader is left waiting. The last call."""
         self.draining = True
-        if self._ticker is not None:
-            self._ticker.kill(block=False)
+        self._ticker.stop()
         self.followers.stop_all()
         self.flights.stop()
         self.relays.stop()

@@ -93,6 +93,7 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("bytes_out", "Bytes of bodies sent to clients."),
     Described("bytes_from_origin", "Bytes of bodies received from the origin."),
     Described("accept_pauses", "Pauses in accepting for want of descriptors."),
+    Described("collections", "Full garbage collections, by moment.", "moment"),
     Described("internal_errors", "Exceptions that an outermost guard caught."),
 )
 
@@ -128,6 +129,7 @@ class Counters:
     bytes_out: int
     bytes_from_origin: int
     accept_pauses: int
+    collections: dict[str, int]
     internal_errors: int
 
     def __init__(self) -> None:

@@ -57,6 +57,7 @@ class Row:
     last_p50: float
     last_p99: float
     memory_per_viewer: float
+    longest_collection: float
 
 
 class Crowd:
@@ -170,11 +171,25 @@ def call(method: str, url: str, body: bytes | None = None) -> dict[str, str]:
 
 def origin_requests(admin: str) -> float:
     """Requests for reads that the edge has sent to its origin."""
-    with urllib.request.urlopen(f"{admin}/metrics") as answer:
-        text = answer.read().decode()
     pattern = r'ds_edge_origin_requests_total\{purpose="(\S+)"\} (\S+)'
-    found = dict(re.findall(pattern, text))
+    found = dict(re.findall(pattern, metrics(admin)))
     return sum(float(count) for purpose, count in found.items() if purpose != "write")
+
+
+def longest_collection(admin: str | None) -> float:
+    """Milliseconds that the longest full garbage collection stopped the worker."""
+    if admin is None:
+        return float("nan")
+    pattern = r"^ds_edge_longest_collection_seconds (\S+)"
+    (seconds,) = re.findall(pattern, metrics(admin), re.MULTILINE)
+    return float(seconds) * 1000
+
+
+def metrics(admin: str) -> str:
+    """The edge's metrics page."""
+    with urllib.request.urlopen(f"{admin}/metrics") as answer:
+        text: str = answer.read().decode()
+        return text
 
 
 def resident(pid: int) -> int:
@@ -204,6 +219,7 @@ def measure(base: str, admin: str | None, pid: int, options: argparse.Namespace)
         lasts.append((times[-1] - begun) * 1000)
         crowd.idle(max(0.0, 1.0 / options.rate - (time.perf_counter() - begun)))
     asked = (origin_requests(admin) - sent) if admin else float("nan")
+    collection = longest_collection(admin)
     crowd.close()
     lasts.sort()
     return Row(
@@ -215,6 +231,7 @@ def measure(base: str, admin: str | None, pid: int, options: argparse.Namespace)
         round(statistics.median(lasts), 2),
         round(lasts[int(len(lasts) * 0.99)], 2),
         round(memory, 2),
+        round(collection, 2),
     )
 
 

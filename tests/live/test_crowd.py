@@ -1,6 +1,6 @@
 """A crowd that is woken: each gets what it would have got alone."""
 
-from edge.live.viewers import AT_ONCE
+from edge.live.waves import AT_ONCE
 from edge.protocol.ports import Ready
 from edge.protocol.values import Mode
 from origin_adapter.scripted import LivingOrigin

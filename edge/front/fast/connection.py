@@ -253,7 +253,7 @@ class FastConnection(SocketEnd):
         """The answer is out: the next request, or the end."""
         sink, self._sink = self._sink, None
         assert sink is not None
-        sink.log(lost=False)
+        sink.over()
         if self._closing:
             self._close_gently()
             return
@@ -286,9 +286,7 @@ class FastConnection(SocketEnd):
         sink, self._sink = self._sink, None
         self._close()
         if sink is not None:
-            sink.log(lost=True)
-            if sink.ticket is not None and not sink.ended:
-                sink.ticket.gone()
+            sink.client_left()
 
     def _close(self) -> None:
         self._drop_outgoing()

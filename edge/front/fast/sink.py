@@ -159,8 +159,24 @@ class SocketSink:
         self.sent = wire.size
         self.ended = True
 
-    def log(self, lost: bool) -> None:
-        """Write the request's line, if one is wanted: it is over."""
+    def over(self) -> None:
+        """The answer is out. The last call."""
+        self._log(lost=False)
+        # Sink and ticket hold each other: thousands of them after each wake-up
+        # would be garbage that only a collection finds.
+        self.ticket = None
+
+    def client_left(self) -> None:
+        """The client left before its answer was out. The last call."""
+        self._log(lost=True)
+        ticket, self.ticket = self.ticket, None
+        if ticket is not None and not self.ended:
+            ticket.gone()
+
+    # Its own.
+
+    def _log(self, lost: bool) -> None:
+        """Write the request's line, if one is wanted."""
         wire = self._wire
         status = wire.answer.status if wire is not None else 0
         lost = lost or self.error is not None

@@ -1,7 +1,9 @@
 """FastConnection over a socket pair, with the turns of the loop in the test's hand."""
 
+import gc
 import socket
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -260,3 +262,23 @@ def test_a_thousand_requests_in_one_go_are_answered_in_several_turns(
             said += bench.client.recv(1 << 20)
 
     assert len(bench.peeked) == many
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda bench: bench.asks.release(), lambda bench: bench.connection.cut()],
+    ids=["answered", "left"],
+)
+def test_what_waited_for_an_answer_is_gone_with_it(
+    bench: Bench, end: Callable[[Bench], None]
+) -> None:
+    """Not left to the garbage collector: a crowd's worth of it would stop the loop."""
+    bench.get("park?offset=7&live=long-poll")
+    gone = weakref.ref(bench.asks.parked[0])
+    gc.disable()
+    try:
+        end(bench)
+        bench.asks.parked.clear()
+        assert gone() is None
+    finally:
+        gc.enable()
