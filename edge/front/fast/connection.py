@@ -171,7 +171,10 @@ class FastConnection(SocketEnd):
         if end < 0:
             self._await_more(held)
             return False
-        plain = self._floor.heads.get(held[: end + 4])
+        plain = None
+        if len(held) > end + 4:
+            # Several in one go; one alone was looked up when it came.
+            plain = self._floor.heads.get(held[: end + 4])
         if plain is None:
             block, plain = self._floor.recogniser.head(held, end, self._block)
             self._block = block or self._block

@@ -8,7 +8,8 @@ connection's state.
 import _socket
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import gevent
@@ -49,15 +50,10 @@ class Floor:
         self.wheel = Wheel(parts.clock.monotonic())
         self.loop: Any = gevent.get_hub().loop
         self.soon: Callable[..., object] = self.loop.run_callback
-        self._id_prefix = os.urandom(8).hex().encode()
-        self._ids = 0
+        # A new request id, each time it is called.
+        self.next_id: Callable[[], bytes] = _ids(os.urandom(8)).__next__
         self._last_pieces: Sequence[bytes] | None = None
         self._last_chunk = b""
-
-    def next_id(self) -> bytes:
-        """A request id of the shape that ``record.request_id`` makes."""
-        self._ids += 1
-        return b"%s%08x" % (self._id_prefix, self._ids & 0xFFFFFFFF)
 
     def wire(self, answer: Answer, stamp: Stamp, route: Route, close: bool) -> Wire:
         """The answer's bytes as of now. Raises ValueError (see Writing)."""
@@ -101,3 +97,15 @@ class Floor:
         self.serving.counters.internal_errors += 1
         said = "unexpected error answering request %s"
         _log.error(said, request_id.decode("ascii"), exc_info=error)
+
+
+def _ids(prefix: bytes) -> Iterator[bytes]:
+    """Request ids of the shape that ``record.request_id`` makes, one after another.
+
+    A generator, and most of each is made for 256 at once: every answer has one.
+    """
+    lasts = [b"%02x" % last for last in range(256)]
+    for number in count():
+        first = b"%s%06x" % (prefix.hex().encode(), number & 0xFFFFFF)
+        for last in lasts:
+            yield first + last
