@@ -36,13 +36,9 @@ NAME = "ds-edge"
 class SystemClock:
     """The machine's clocks."""
 
-    def wall(self) -> float:
-        """Unix seconds."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
+    # Asked several times for every answer: without a call of ours around it.
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
 
 
 class Worker:

@@ -1,12 +1,9 @@
 """Viewers: parking, waking, and everything that is due at a time.
 
-Parked viewers are data in their stream's table. One pass wakes them all when
-the log grew, with bytes and cursor made once (LOG.md L22), and yields to the
-event loop every few hundred. The agenda holds when each of them is due: its
-time-out, its keep-alive, the end of its SSE response; the ticker asks it.
-
-What is not promised: the order in which a crowd is served, and that a viewer is
-woken once per event (it may find two at once).
+Parked viewers are data in their stream's table; ``edge.live.waves`` wakes them
+when the log grew. The agenda holds when each of them is due: its time-out, its
+keep-alive, the end of its SSE response; the ticker asks it. An event does not
+move an event stream's time: when that comes, it is seen how long it was silent.
 """
 
 import random
@@ -15,22 +12,18 @@ from collections.abc import Callable
 import gevent
 
 from edge.live.agenda import GRAIN, Agenda
-from edge.live.crowd import Crowd
 from edge.live.delivery import Delivery
 from edge.live.guard import Guard
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
 from edge.live.stream import Stream
+from edge.live.waves import Waves, batches
 from edge.policy.decide import Serve
 from edge.policy.freshness import Kind
-from edge.protocol import sse
 from edge.protocol.counters import Counters
 from edge.protocol.errors import OriginFault
 from edge.protocol.ports import Clock
 from edge.protocol.reasons import Reason
-
-AT_ONCE = 256
-"""Viewers served before the event loop gets its turn."""
 
 FIRST_CONTROL = 1.0
 """Seconds after which an SSE viewer is told where it stands, known tail or not."""
@@ -65,6 +58,7 @@ class Viewers:
         self._delivery = delivery
         self._guard = guard
         self._advance = advance
+        self._waves = Waves(counters, delivery, guard, advance, self.park)
         self._agenda = Agenda(clock.monotonic())
         # The streams that somebody is parked at: the ticker looks at no others.
         self._crowded: dict[Stream, None] = {}
@@ -135,40 +129,8 @@ class Viewers:
     # Waking
 
     def wake(self, stream: Stream) -> None:
-        """Decide all parked viewers of a stream again, in a greenlet of its own.
-
-        1: a pass runs and yields; 2: the log grows again; 3: the pass goes on.
-        Who was served before 2 has parked again, so 2 asks for another pass
-        (``waking`` is set anew) and the running one begins it when it ends.
-        """
-        if not stream.parked:
-            return
-        if stream.waking is None:
-            stream.waking = False
-            gevent.spawn(self._wake, stream)
-        else:
-            stream.waking = True
-
-    def _wake(self, stream: Stream) -> None:
-        try:
-            self._pass(stream)
-            while stream.waking:
-                stream.waking = False
-                self._pass(stream)
-        finally:
-            stream.waking = None
-
-    def _pass(self, stream: Stream) -> None:
-        readers = list(stream.parked)
-        self._counters.wakeups += 1
-        self._delivery.mint_for_all(readers)
-        crowd = Crowd(self._delivery, self._advance, self.park)
-        for count, reader in enumerate(readers, 1):
-            if reader.state is State.PARKED and not reader.full:
-                self._guard.serve(crowd.serve, reader)
-            if count % AT_ONCE == 0:
-                crowd.forget()
-                gevent.sleep(0)
+        """Decide all parked viewers of a stream again (see ``edge.live.waves``)."""
+        self._waves.wake(stream)
 
     def wake_unfollowed(self) -> None:
         """Decide viewers again whose follower has ended: they must not starve."""
@@ -184,11 +146,10 @@ class Viewers:
 
     def tick(self, now: float) -> None:
         """Serve everybody who is due. Yields between batches."""
-        for count, reader in enumerate(self._agenda.pop(now), 1):
-            if not reader.done:
-                self._guard.serve(self._due, reader)
-            if count % AT_ONCE == 0:
-                gevent.sleep(0)
+        for some in batches(self._agenda.pop(now)):
+            for reader in some:
+                if not reader.done:
+                    self._guard.serve(self._due, reader)
 
     def _due(self, reader: Reader) -> None:
         now = self._clock.monotonic()
@@ -226,10 +187,13 @@ class Viewers:
         if reader.full and self._lags(reader):
             self.end(reader, Reason.VIEWER_LAG)
             return
-        again = now + self._options.sse_keep_alive
-        self._agenda.set(reader, min(again, max(reader.life_ends, now + 1.0)))
         if reader.state is State.PARKED and not reader.full:
             self._break_silence(reader, now)
+        keep_alive = self._options.sse_keep_alive
+        # Events do not move it: it is looked at when its silence might be over.
+        again = reader.quiet_since + keep_alive
+        again = again if again > now else now + keep_alive
+        self._agenda.set(reader, min(again, max(reader.life_ends, now + 1.0)))
 
     def _break_silence(self, reader: Reader, now: float) -> None:
         """Say where the viewer stands if nothing was said yet, or that we live."""
@@ -238,7 +202,7 @@ class Viewers:
         ):
             self._tell(reader)
         elif now - reader.quiet_since >= self._options.sse_keep_alive * 0.9:
-            self._delivery.write(reader, [sse.KEEP_ALIVE])
+            self._delivery.keep_alive(reader)
 
     def _lags(self, reader: Reader) -> bool:
         behind = reader.stream.log.distance(reader.offset)
@@ -278,7 +242,8 @@ class Viewers:
         """A reader waits here no more, be it done or passed on."""
         stream = reader.stream
         self._agenda.drop(reader)
-        stream.untold.discard(reader)
+        if stream.untold:
+            stream.untold.discard(reader)
         if stream.parked.pop(reader, reader) is None and not stream.parked:
             self._crowded.pop(stream, None)
             stream.linger_until = self._clock.monotonic() + self._options.linger

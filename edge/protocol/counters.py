@@ -23,7 +23,7 @@ from edge.protocol.reasons import Reason
 from edge.protocol.values import CacheStatus
 
 
-class Result(enum.Enum):
+class Result(enum.StrEnum):
     """How one answered read came about: the label of ``answers``."""
 
     HIT = "hit"

@@ -19,6 +19,7 @@ from edge.front.fast.writing import Wire, Writing
 from edge.front.parts import FrontParts
 from edge.front.serving import Serving
 from edge.policy.routes import Route
+from edge.protocol.ports import Ready
 from edge.protocol.values import Answer, Stamp
 
 _log = logging.getLogger("edge.front")
@@ -50,7 +51,7 @@ class Floor:
         self.soon: Callable[..., object] = self.loop.run_callback
         self._id_prefix = os.urandom(8).hex().encode()
         self._ids = 0
-        self._last_pieces: Sequence[bytes] = ()
+        self._last_pieces: Sequence[bytes] | None = None
         self._last_chunk = b""
 
     def next_id(self) -> bytes:
@@ -66,6 +67,18 @@ class Floor:
             writing.turn(now)
         return writing.shared(answer, stamp, route, close)
 
+    def ready(self, ready: Ready, route: Route, now: float) -> Wire:
+        """The bytes of an answer that many are given, as of ``now``: made once a
+        second. Raises ValueError (see Writing)."""
+        writing = self.writing
+        if now >= writing.until:
+            writing.turn(now)
+        wire = ready.wire
+        if not isinstance(wire, Wire) or wire.second != writing.second:
+            wire = writing.wire(ready.answer, ready.stamp, route, False)
+            ready.wire = wire
+        return wire
+
     def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
         """One write's bytes, as a chunk where the body is chunked.
 
@@ -74,20 +87,17 @@ class Floor:
         """
         if not chunked:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        last = self._last_pieces
-        if len(last) == len(pieces) and all(map(_is, last, pieces)):
+        if pieces is self._last_pieces:
             return self._last_chunk
         data = b"".join(pieces)
-        self._last_pieces = tuple(pieces)
-        self._last_chunk = b"%X\r\n%b\r\n" % (len(data), data)
-        return self._last_chunk
+        # As a chunk, nothing would be the last one.
+        chunk = b"%X\r\n%b\r\n" % (len(data), data) if data else b""
+        if isinstance(pieces, tuple):
+            self._last_pieces, self._last_chunk = pieces, chunk
+        return chunk
 
     def report(self, error: Exception, request_id: bytes = b"-") -> None:
         """A defect: counted, and logged with its traceback."""
         self.serving.counters.internal_errors += 1
         said = "unexpected error answering request %s"
         _log.error(said, request_id.decode("ascii"), exc_info=error)
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
