@@ -3,7 +3,8 @@
 gevent's own server, small and without logs: what it serves is asked for every
 few seconds by few. The socket is bound by the master before it forks, so that
 a taken address is an error at the start; a worker that is relieved stops accepting
-there when its successor does, so that a scraper never gets both in turns.
+there once its successor serves, so that a scraper does not get both in turns while
+it drains.
 """
 
 import logging

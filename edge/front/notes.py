@@ -1,8 +1,8 @@
 """Notes: what workers say to their master, as short lines in a pipe.
 
 A note is a word and a worker's pid: ``READY``, or the reason word for which it wants
-to be replaced. Made in the master before it forks. Writing wakes the master by
-SIGCHLD, which whoever is no master ignores.
+to be replaced. Made in the master before it forks. The master looks once a second;
+SIGCHLD, which whoever is no master ignores, may let it look sooner.
 """
 
 import os
