@@ -94,6 +94,7 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("bytes_from_origin", "Bytes of bodies received from the origin."),
     Described("accept_pauses", "Pauses in accepting for want of descriptors."),
     Described("collections", "Full garbage collections, by moment.", "moment"),
+    Described("replacements", "Workers replaced by new ones, by reason.", "reason"),
     Described("internal_errors", "Exceptions that an outermost guard caught."),
 )
 
@@ -130,6 +131,7 @@ class Counters:
     bytes_from_origin: int
     accept_pauses: int
     collections: dict[str, int]
+    replacements: dict[str, int]
     internal_errors: int
 
     def __init__(self) -> None:
