@@ -1,0 +1,78 @@
+"""What a run measured, for programs and for people. Pure.
+
+The members of ``data`` are a contract (``docs/command-line.md``): names stay, new
+ones may come. Times are milliseconds; what was not measured is None.
+"""
+
+from dataclasses import asdict, dataclass, field
+
+Summary = dict[str, float] | None
+Distribution = list[list[float]]
+
+BUSY = 0.9
+"""A generator above this share of its core may be what was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanoutFigures:
+    """One crowd, all its events."""
+
+    url: str
+    mode: str
+    viewers: int
+    events: int
+    rate: float
+    size: int
+    origin_requests_per_event: float | None
+    first_ms: Summary
+    last_ms: Summary
+    each_ms: Summary
+    append_ms: Summary
+    delivered: int
+    expected: int
+    resumed: int
+    failed: int
+    generator_cpu_share: float
+    memory_per_viewer_kib: float | None
+    cpu_per_message_us: float | None
+    latencies_ms: Distribution = field(repr=False)
+    kind: str = "fanout"
+
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {"kind": self.kind} | asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class HitsFigures:
+    """One URL, read again and again."""
+
+    url: str
+    generator: str
+    connections: int
+    seconds: float
+    different_heads: bool
+    requests_per_second: float
+    bytes_per_second: float
+    requests: int
+    errors: int
+    latency_ms: Summary
+    latencies_ms: Distribution = field(repr=False)
+    generator_cpu_share: float
+    kind: str = "hits"
+
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {"kind": self.kind} | asdict(self)
+
+
+Figures = FanoutFigures | HitsFigures
+
+
+def warnings(figures: Figures) -> list[str]:
+    """What somebody who reads the figures should know."""
+    told = []
+    if figures.generator_cpu_share > BUSY:
+        share = f"{figures.generator_cpu_share:.0%}"
+        told.append(f"the load generator was busy ({share}): it may be the limit")
+    return told
