@@ -24,6 +24,11 @@ class Effort:
             self._begun = None
 
     @property
+    def cpu(self) -> float:
+        """Seconds of processor time."""
+        return self._cpu
+
+    @property
     def share(self) -> float:
         """Processor time by time; 1 is a whole core."""
         return self._cpu / self._wall if self._wall else 0.0

@@ -214,6 +214,7 @@ class Fanout:
             resumed=tally.resumed,
             failed=tally.failed,
             generator_cpu_share=round(self._effort.share, 3),
+            generator_us_per_message=_per(self._effort.cpu, delivered, 1e6),
             memory_per_viewer_kib=_per(spent.memory_kib, plan.viewers),
             cpu_per_message_us=_per(spent.cpu, delivered, 1e6),
             latencies_ms=grid(all_),

@@ -33,6 +33,7 @@ class FanoutFigures:
     resumed: int
     failed: int
     generator_cpu_share: float
+    generator_us_per_message: float | None
     memory_per_viewer_kib: float | None
     cpu_per_message_us: float | None
     latencies_ms: Distribution = field(repr=False)

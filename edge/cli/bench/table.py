@@ -68,7 +68,10 @@ def _facts_of_fanout(of: FanoutFigures) -> Iterator[tuple[str, str]]:
         yield "memory per viewer", f"{of.memory_per_viewer_kib:,.2f} KiB"
     if of.cpu_per_message_us is not None:
         yield "processor time per delivery", f"{of.cpu_per_message_us:,.1f} µs"
-    yield "load generator", f"{of.generator_cpu_share:.0%} of a core"
+    share = f"{of.generator_cpu_share:.0%} of a core"
+    spent = of.generator_us_per_message
+    each = "" if spent is None else f", {spent:.1f} µs for each delivery"
+    yield "load generator", share + each
 
 
 def _title_of_hits(of: HitsFigures) -> str:
