@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge.cli.bench.plan import LARGEST_EVENT, SMALLEST_EVENT, FanoutPlan, url
+from edge.cli.bench.plan import LARGEST_EVENT, SMALLEST_EVENT, FanoutPlan, HitsPlan, url
 from edge.cli.bench.progress import Bar
 from edge.cli.streams import address
 
 if TYPE_CHECKING:
     from edge.cli.bench.fanout import Fanout
+    from edge.cli.bench.hits import Hits
 
 app = typer.Typer(
     help="Measure any server of streams, from the outside.",
@@ -31,6 +32,13 @@ class Mode(enum.StrEnum):
 
     LONG_POLL = "long-poll"
     SSE = "sse"
+
+
+class Generator(enum.StrEnum):
+    """Who asks."""
+
+    WRK = "wrk"
+    OWN = "own"
 
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="URL of the stream.")]
@@ -103,3 +111,39 @@ def fanout(
         return Fanout(plan, bar)
 
     raise typer.Exit(conclude("fanout", make, as_json))
+
+
+@app.command()
+def hits(
+    resource: Annotated[str, typer.Argument(metavar="URL", help="URL to read.")],
+    connections: Annotated[
+        int, typer.Option(min=1, help="Connections that ask at once.")
+    ] = 64,
+    seconds: Annotated[int, typer.Option(min=1, help="Seconds to ask for.")] = 5,
+    different_heads: Annotated[
+        bool,
+        typer.Option("--different-heads", help="Each request with a head of its own."),
+    ] = False,
+    generator: Annotated[
+        Generator | None, typer.Option(help="Who asks; wrk if it is there.")
+    ] = None,
+    header: Header = None,
+    as_json: Json = False,
+) -> None:
+    """Read one URL again and again, as fast as the server answers."""
+    from edge.cli.bench.conclusion import conclude
+
+    def make(bar: Bar) -> "Hits":
+        from edge.cli.bench.hits import Hits
+
+        plan = HitsPlan(
+            address=url("URL", resource, frozenset()),
+            connections=connections,
+            seconds=seconds,
+            different_heads=different_heads,
+            fields=address.fields(header or []),
+            generator=None if generator is None else generator.value,
+        )
+        return Hits(plan, bar)
+
+    raise typer.Exit(conclude("hits", make, as_json))

@@ -76,4 +76,6 @@ def warnings(figures: Figures) -> list[str]:
     if figures.generator_cpu_share > BUSY:
         share = f"{figures.generator_cpu_share:.0%}"
         told.append(f"the load generator was busy ({share}): it may be the limit")
+    if isinstance(figures, HitsFigures) and figures.generator == "own":
+        told.append("wrk is several times as fast as this client (--generator wrk)")
     return told

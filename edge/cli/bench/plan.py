@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edge.cli.streams.address import Address, address
+from edge.cli.streams.address import OURS, Address, address
 from edge.cli.streams.faults import Fault, wrong
 
 Fields = tuple[tuple[str, str], ...]
@@ -41,17 +41,16 @@ class HitsPlan:
 
     address: Address
     connections: int
-    seconds: float
+    seconds: int
     different_heads: bool
     fields: Fields
     generator: str | None
     """``wrk`` or ``own``; None for the better one that is there."""
 
 
-def url(option: str, given: str) -> Address:
+def url(option: str, given: str, reserved: frozenset[str] = OURS) -> Address:
     """The address that ``given`` names. Raises Fault (WRONG) that names the option."""
     try:
-        return address(given)
+        return address(given, reserved)
     except Fault as fault:
-        text = str(fault).removeprefix("URL: ")
-        raise wrong(option, text) from None
+        raise wrong(option, str(fault).removeprefix("URL: ")) from None
