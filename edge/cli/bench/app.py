@@ -6,6 +6,7 @@ test compares.
 """
 
 import enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,6 +50,10 @@ Header = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output.")
 ]
+Plot = Annotated[
+    Path | None,
+    typer.Option(help="Draw the distribution of times: FILE.svg or FILE.png."),
+]
 
 
 @app.command()
@@ -85,6 +90,7 @@ def fanout(
         str | None, typer.Option(help="The edge's metrics: origin requests.")
     ] = None,
     as_json: Json = False,
+    plot: Plot = None,
 ) -> None:
     """Let a crowd follow one stream, append, and time each viewer's reception."""
     from edge.cli.bench.conclusion import conclude
@@ -110,7 +116,7 @@ def fanout(
         )
         return Fanout(plan, bar)
 
-    raise typer.Exit(conclude("fanout", make, as_json))
+    raise typer.Exit(conclude("fanout", make, as_json, plot))
 
 
 @app.command()
@@ -129,6 +135,7 @@ def hits(
     ] = None,
     header: Header = None,
     as_json: Json = False,
+    plot: Plot = None,
 ) -> None:
     """Read one URL again and again, as fast as the server answers."""
     from edge.cli.bench.conclusion import conclude
@@ -146,4 +153,4 @@ def hits(
         )
         return Hits(plan, bar)
 
-    raise typer.Exit(conclude("hits", make, as_json))
+    raise typer.Exit(conclude("hits", make, as_json, plot))

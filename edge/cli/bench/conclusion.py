@@ -6,9 +6,11 @@ not be done. 2: the command line is wrong. 130: interrupted.
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from edge.cli import console
+from edge.cli.bench import drawing
 from edge.cli.bench.figures import Figures, warnings
 from edge.cli.bench.progress import Bar, bar
 from edge.cli.streams.faults import Exit, Fault
@@ -24,11 +26,15 @@ class Run(Protocol):
         """What was measured so far."""
 
 
-def conclude(kind: str, make: Callable[[Bar], Run], as_json: bool) -> int:
-    """Run it, tell what it measured; the exit code."""
+def conclude(
+    kind: str, make: Callable[[Bar], Run], as_json: bool, plot: Path | None
+) -> int:
+    """Run it, tell and draw what it measured; the exit code."""
     run: Run | None = None
     code, error = Exit.OK, None
     try:
+        if plot is not None:
+            drawing.check(plot)
         with bar() as painted:
             run = make(painted)
             run.run()
@@ -39,7 +45,19 @@ def conclude(kind: str, make: Callable[[Bar], Run], as_json: bool) -> int:
         code, error = Exit.INTERRUPTED, "interrupted"
     figures = None if run is None else run.figures()
     _tell(kind, figures, error, as_json)
+    if figures is not None and plot is not None and not _drawn(figures, plot):
+        code = code or Exit.FAILED
     return code
+
+
+def _drawn(figures: Figures, plot: Path) -> bool:
+    try:
+        drawing.draw(figures, plot)
+    except Fault as fault:
+        console.error(str(fault))
+        return False
+    console.note(f"plot: {plot}")
+    return True
 
 
 def _tell(kind: str, figures: Figures | None, error: str | None, as_json: bool) -> None:

@@ -43,6 +43,11 @@ class FanoutFigures:
         """For programs."""
         return {"kind": self.kind} | asdict(self)
 
+    @property
+    def samples(self) -> int:
+        """How many times the distribution is made of."""
+        return self.delivered
+
 
 @dataclass(frozen=True, slots=True)
 class HitsFigures:
@@ -66,8 +71,25 @@ class HitsFigures:
         """For programs."""
         return {"kind": self.kind} | asdict(self)
 
+    @property
+    def samples(self) -> int:
+        """How many times the distribution is made of."""
+        return self.requests
+
 
 Figures = FanoutFigures | HitsFigures
+
+
+def title(of: Figures) -> str:
+    """One line that says what was measured."""
+    if isinstance(of, FanoutFigures):
+        return (
+            f"{of.viewers:,} {of.mode} viewers of {of.url}, {of.events:,} events of "
+            f"{of.size:,} bytes at {of.rate:g} a second"
+        )
+    heads = ", each with a head of its own" if of.different_heads else ""
+    seconds = f"{of.seconds:g} s{heads}"
+    return f"{of.connections:,} connections reading {of.url} for {seconds}"
 
 
 def warnings(figures: Figures) -> list[str]:
@@ -77,5 +99,5 @@ def warnings(figures: Figures) -> list[str]:
         share = f"{figures.generator_cpu_share:.0%}"
         told.append(f"the load generator was busy ({share}): it may be the limit")
     if isinstance(figures, HitsFigures) and figures.generator == "own":
-        told.append("wrk is several times as fast as this client (--generator wrk)")
+        told.append("without wrk this client may be the limit (--generator wrk)")
     return told

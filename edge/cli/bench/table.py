@@ -6,7 +6,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge.cli.bench.figures import FanoutFigures, Figures, HitsFigures, Summary
+from edge.cli.bench.figures import (
+    FanoutFigures,
+    Figures,
+    HitsFigures,
+    Summary,
+    title,
+)
 
 _COLUMNS = ("p50", "p90", "p99", "p99_9", "max")
 
@@ -15,12 +21,12 @@ def show(figures: Figures) -> None:
     """Print them."""
     out = Console(soft_wrap=True, highlight=False)
     if isinstance(figures, FanoutFigures):
-        title, rows = _title_of_fanout(figures), _rows_of_fanout(figures)
+        rows = _rows_of_fanout(figures)
         facts = list(_facts_of_fanout(figures))
     else:
-        title, rows = _title_of_hits(figures), _rows_of_hits(figures)
+        rows = _rows_of_hits(figures)
         facts = list(_facts_of_hits(figures))
-    out.print(Text(title, style="bold"))
+    out.print(Text(title(figures), style="bold"))
     out.print(_table(rows))
     out.print(_list(facts))
 
@@ -41,13 +47,6 @@ def _list(facts: list[tuple[str, str]]) -> Table:
     for name, value in facts:
         table.add_row(Text(name, style="dim"), value)
     return table
-
-
-def _title_of_fanout(of: FanoutFigures) -> str:
-    return (
-        f"{of.viewers:,} {of.mode} viewers of {of.url}, {of.events:,} events of "
-        f"{of.size:,} bytes at {of.rate:g} a second"
-    )
 
 
 def _rows_of_fanout(of: FanoutFigures) -> list[tuple[str, Summary]]:
@@ -72,13 +71,6 @@ def _facts_of_fanout(of: FanoutFigures) -> Iterator[tuple[str, str]]:
     spent = of.generator_us_per_message
     each = "" if spent is None else f", {spent:.1f} µs for each delivery"
     yield "load generator", share + each
-
-
-def _title_of_hits(of: HitsFigures) -> str:
-    heads = ", each with a head of its own" if of.different_heads else ""
-    return (
-        f"{of.connections:,} connections reading {of.url} for {of.seconds:g} s{heads}"
-    )
 
 
 def _rows_of_hits(of: HitsFigures) -> list[tuple[str, Summary]]:
