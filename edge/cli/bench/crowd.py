@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from edge.cli.bench.framing import BadAnswer
 from edge.cli.bench.joining import Joining
-from edge.cli.bench.reception import Marks, News, Place
+from edge.cli.bench.reception import Calm, Marks, News, Place
 from edge.cli.bench.requests import Reads, Target
 from edge.cli.bench.viewer import Stage, Viewer
 from edge.cli.streams.faults import Exit, Fault
@@ -49,8 +49,9 @@ Heard = Callable[[bytes, float], None]
 
 
 class Meaning(NamedTuple):
-    """What bytes mean for everybody who is calm and waits for event ``first``."""
+    """What bytes mean for all who are between the same and wait for event ``first``."""
 
+    calm: Calm
     first: int
     after: int
     """The event to wait for next."""
@@ -158,8 +159,9 @@ class Crowd:
             meaning = known(data)
             if meaning is not None:
                 viewer = viewers[descriptor]
-                if viewer.calm and viewer.expects == meaning[0]:
-                    _, viewer.expects, record, viewer.place, request = meaning
+                calm, first, after, record, place, request = meaning
+                if viewer.calm is calm and viewer.expects == first:
+                    viewer.expects, viewer.place = after, place
                     record(now)
                     if request:
                         write(descriptor, request)
@@ -201,10 +203,10 @@ class Crowd:
     def _read(self, viewer: Viewer, data: bytes, now: float) -> None:
         shared = _OWN.sub(b"", data)
         meaning = self._meanings.get(shared)
-        if meaning is not None and viewer.calm and viewer.expects == meaning.first:
-            self._apply(viewer, meaning, now)
-        else:
+        if meaning is None or (viewer.calm, viewer.expects) != meaning[:2]:
             self._study(viewer, data, shared, now)
+        else:
+            self._apply(viewer, meaning, now)
 
     def _apply(self, viewer: Viewer, meaning: Meaning, now: float) -> None:
         """As in the hot path."""
@@ -224,7 +226,7 @@ class Crowd:
         for news in all_news:
             before = viewer.expects
             self._learn(viewer, news, now)
-            if calm and viewer.calm and len(all_news) == 1:
+            if calm is not None and calm is viewer.calm and len(all_news) == 1:
                 self._remember((data, shared), news, before, viewer)
 
     def _learn(self, viewer: Viewer, news: News, now: float) -> None:
@@ -268,10 +270,15 @@ class Crowd:
         if not (plain and news.marks and len(spellings[0]) < self._piece):
             return
         in_a_row = tuple(range(before, before + len(news.marks))) == news.marks
-        if in_a_row and len(self._meanings) < REMEMBERED:
-            record = self._recorder(news.marks)
-            request = self._reads.live(viewer.place) if news.done else b""
-            meaning = Meaning(before, viewer.expects, record, viewer.place, request)
+        if in_a_row and viewer.calm and len(self._meanings) < REMEMBERED:
+            meaning = Meaning(
+                viewer.calm,
+                before,
+                viewer.expects,
+                self._recorder(news.marks),
+                viewer.place,
+                self._reads.live(viewer.place) if news.done else b"",
+            )
             self._meanings.update(dict.fromkeys(spellings, meaning))
 
     def _recorder(self, marks: tuple[int, ...]) -> Callable[[float], None]:
