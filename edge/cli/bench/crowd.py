@@ -266,7 +266,9 @@ class Crowd:
         self, spellings: tuple[bytes, bytes], news: News, before: int, viewer: Viewer
     ) -> None:
         """What these bytes meant, if they mean as much for everybody."""
-        plain = news.status == 200 and news.place is not None and not news.last
+        # The end of an event stream is counted, like that of a connection.
+        goes_on = news.done is not self._streaming and not news.last
+        plain = goes_on and news.status == 200 and news.place is not None
         if not (plain and news.marks and len(spellings[0]) < self._piece):
             return
         in_a_row = tuple(range(before, before + len(news.marks))) == news.marks
