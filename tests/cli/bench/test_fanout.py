@@ -250,21 +250,39 @@ def test_an_event_that_comes_again_is_not_counted_again(crowd: Bench) -> None:
 
 
 class NumbersAnswers(Gathers):
-    """Each answer has a number of its own, as Varnish's have."""
+    """Each answer has a number and a cursor of its own, as Varnish and Node do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[socket.socket, bytes] = {}
+        self.returned: list[bool] = []
 
     def append(self, body: bytes) -> None:
         self.bodies.append(body)
         polls, self.polls = self.polls, []
         for number, one in enumerate(polls):
-            own = b"\r\nX-Varnish: %d\r\n" % number
-            one.send(self.answer(-1).replace(b"\r\n", own, 1))
+            self.given[one] = b"a/%d" % number
+            own = b"\r\nX-Varnish: %d\r\nStream-Cursor: %b\r\n"
+            first = self.answer(-1).replace(b"Stream-Cursor", b"X")
+            one.send(first.replace(b"\r\n", own % (number, self.given[one]), 1))
+
+    def live(self, connection: socket.socket, line: bytes) -> None:
+        if connection in self.given:
+            cursor = self.given[connection].replace(b"/", b"%2F")
+            self.returned.append(b"?cursor=%b&" % cursor in line)
+        super().live(connection, line)
 
 
-def test_answers_that_all_differ_are_all_counted(crowd: Bench) -> None:
+def test_answers_that_all_differ_are_counted_and_each_cursor_comes_back(
+    crowd: Bench,
+) -> None:
     with serving(NumbersAnswers()) as server:
         told = crowd(server.url).data
 
     assert told["delivered"] == ALL
+    # The last answers are followed up too, but nobody waits for that.
+    assert len(server.returned) >= ALL
+    assert all(server.returned)
 
 
 class Lies(Trivial):

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 EMPTY = b"HTTP/1.1 %s\r\nStream-Next-Offset: %016d\r\nContent-Type: text/plain\r\n"
 NO_BODY = b"Content-Length: 0\r\n\r\n"
@@ -153,8 +154,11 @@ class Trivial:
         return b"%x\r\n%s\r\n" % (len(event), event)
 
 
+Server = TypeVar("Server", bound=Trivial)
+
+
 @contextmanager
-def serving(server: Trivial) -> Iterator[Trivial]:
+def serving(server: Server) -> Iterator[Server]:
     """The server on a thread of its own, for as long as the block runs."""
     until, end = os.pipe()
     thread = threading.Thread(target=server.serve, args=(until,))
