@@ -169,7 +169,10 @@ class Crowd:
                     viewer.expects, viewer.place = after, place
                     record(now)
                     if request:
-                        write(descriptor, request)
+                        try:
+                            write(descriptor, request)
+                        except (BrokenPipeError, ConnectionResetError):
+                            continue  # its end is heard next
                     continue
             if self._take(descriptor, data, now) and len(data) == piece:
                 self._odd(descriptor, mask)

@@ -180,6 +180,26 @@ def test_a_viewer_whose_connection_broke_comes_back(crowd: Bench, mode: str) -> 
     assert (told["delivered"], told["failed"]) == (ALL, 1)
 
 
+class Slams(Gathers):
+    """Closes every connection behind the first answer that counts, unannounced."""
+
+    def append(self, body: bytes) -> None:
+        served = list(self.polls)
+        super().append(body)
+        if len(self.bodies) == 2:
+            for one in served:
+                self.drop(one)
+
+
+def test_connections_that_end_unannounced_are_failures_that_cost_no_event(
+    crowd: Bench,
+) -> None:
+    with serving(Slams()) as server:
+        told = crowd(server.url).data
+
+    assert (told["delivered"], told["failed"]) == (ALL, VIEWERS)
+
+
 class IsBusy(Gathers):
     """Refuses one viewer in the middle of the run."""
 
