@@ -1,0 +1,113 @@
+"""Requests as bytes: made once for everybody who asks the same.
+
+A ``Target`` is where raw connections go: an address that was looked up once, and
+what each head says. Only plain HTTP: the load generator reads descriptors.
+"""
+
+import base64
+import socket
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from edge.cli.bench.reception import Place
+from edge.cli.streams.address import Address
+from edge.cli.streams.faults import Exit, Fault, wrong
+
+Fields = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host that was resolved, the URL's address there, and the user's fields."""
+
+    family: socket.AddressFamily
+    at: tuple[str, int]
+    address: Address
+    fields: bytes
+    """Header lines of every request, ``Host`` first."""
+
+    def request(self, method: str, more: bytes = b"", **ours: str | None) -> bytes:
+        """A head without its empty line's body; ``more`` are further lines."""
+        path = urlsplit(self.address.url(**ours))
+        line = f"{method} {path.path}{'?' + path.query if path.query else ''} HTTP/1.1"
+        return b"%s\r\n%s%s\r\n" % (line.encode(), self.fields, more)
+
+
+def target(address: Address, fields: Fields) -> Target:
+    """Where to connect for ``address``. Raises Fault: wrong scheme, unknown host."""
+    if address.scheme != "http":
+        raise wrong("URL", "expected http://: raw connections speak no TLS")
+    parts = urlsplit(address.url())
+    try:
+        found = socket.getaddrinfo(
+            parts.hostname, parts.port or 80, type=socket.SOCK_STREAM
+        )
+    except (socket.gaierror, UnicodeError):
+        text = f"{address.place}: the host's name cannot be resolved"
+        raise Fault(Exit.UNREACHABLE, text) from None
+    family, _, _, _, at = found[0]
+    lines = [("Host", address.place), *_credentials(address), *fields]
+    text = "".join(f"{name}: {value}\r\n" for name, value in lines)
+    # What a field may hold beyond ASCII is Latin-1 on the wire (RFC 9110, 5.5).
+    return Target(family, (str(at[0]), int(at[1])), address, text.encode("latin-1"))
+
+
+def _credentials(address: Address) -> Fields:
+    if address.credentials is None:
+        return ()
+    plain = ":".join(address.credentials).encode()
+    return (("Authorization", f"Basic {base64.b64encode(plain).decode()}"),)
+
+
+class Reads:
+    """The reads of one stream. What differs between viewers is their cursors alone."""
+
+    def __init__(self, target: Target, mode: str) -> None:
+        self._target = target
+        self._mode = mode
+        self._accept = b"Accept: text/event-stream\r\n" if mode == "sse" else b""
+        self._made: dict[tuple[str | None, bytes], bytes] = {}
+        self._around: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def catch_up(self, place: Place) -> bytes:
+        """A plain read from ``place``."""
+        return self._once(None, place.offset)
+
+    def live(self, place: Place) -> bytes:
+        """The live read that goes on at ``place``."""
+        if not place.cursor:
+            return self._once(self._mode, place.offset)
+        around = self._around.get(place.offset)
+        if around is None:
+            around = self._around[place.offset] = self._split(place.offset)
+        cursor = place.cursor
+        if not cursor.isalnum():
+            cursor = quote(cursor, safe="").encode()
+        return around[0] + cursor + around[1]
+
+    def forget(self) -> None:
+        """Old places: nobody comes back to them."""
+        self._made.clear()
+        self._around.clear()
+
+    def _once(self, live: str | None, offset: bytes) -> bytes:
+        known = self._made.get((live, offset))
+        if known is None:
+            known = self._made[live, offset] = self._make(live, offset, None)
+        return known
+
+    def _split(self, offset: bytes) -> tuple[bytes, bytes]:
+        """A live read's bytes before its cursor and behind it."""
+        before, _, after = self._make(self._mode, offset, _CURSOR).partition(
+            b"=" + _CURSOR.encode()
+        )
+        return before + b"=", after
+
+    def _make(self, live: str | None, offset: bytes, cursor: str | None) -> bytes:
+        accept = self._accept if live else b""
+        where = {"offset": offset.decode(), "live": live, "cursor": cursor}
+        return self._target.request("GET", accept, **where)
+
+
+_CURSOR = "cursor-of-a-viewer"
+"""Stands where each viewer's own goes."""
