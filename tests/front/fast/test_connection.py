@@ -1,11 +1,14 @@
 """FastConnection over a socket pair, with the turns of the loop in the test's hand."""
 
 import gc
+import re
 import socket
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import gevent
@@ -94,6 +97,15 @@ def bench() -> Iterator[Bench]:
     made = Bench()
     yield made
     made.close()
+
+
+def test_a_refusal_tells_the_time_as_every_answer_does(bench: Bench) -> None:
+    """Though it is the first that is written, or the first in an hour."""
+    bench.get("fail")
+    said = bench.client.recv(READ)
+    [date] = re.findall(rb"\r\nDate: (.*?)\r\n", said)
+
+    assert parsedate_to_datetime(date.decode()).utcoffset() == timedelta(0)
 
 
 def test_what_came_first_is_answered_first_though_a_known_head_comes_after_it(
