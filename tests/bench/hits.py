@@ -51,6 +51,7 @@ def nginx(origin: str) -> Iterator[str]:
             ("@folder@", folder),
             ("@origin@", urlsplit(origin).netloc),
             ("@listen@", listen),
+            ("@files@", "20000"),
         ):
             text = text.replace(word, value)
         config = Path(folder) / "nginx.conf"
