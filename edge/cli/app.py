@@ -16,6 +16,7 @@ import typer
 
 from edge import __version__
 from edge.cli import console, origin
+from edge.cli.bench.app import app as bench
 from edge.cli.options import (
     WRONG,
     Config,
@@ -103,6 +104,7 @@ def version(as_json: Json = False) -> None:
 
 
 app.add_typer(streams)
+app.add_typer(bench, name="bench")
 
 
 def _show(settings: Settings, as_json: bool) -> None:

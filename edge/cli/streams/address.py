@@ -42,15 +42,18 @@ class Address:
         return f"{base}?{query}" if query else base
 
 
-def address(url: str) -> Address:
-    """The address that ``url`` names. Raises Fault (WRONG)."""
+def address(url: str, reserved: frozenset[str] = OURS) -> Address:
+    """The address that ``url`` names. Raises Fault (WRONG).
+
+    ``reserved`` are parameters that the command sets and the user leaves out.
+    """
     parts = _split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise wrong("URL", "expected http://HOST/PATH or https://HOST/PATH")
     if parts.fragment:
         raise wrong("URL", "a stream has no fragment (#)")
     query = tuple(pair for pair in parts.query.split("&") if pair)
-    if taken := OURS.intersection(map(_name, query)):
+    if taken := reserved.intersection(map(_name, query)):
         raise wrong("URL", f"leave out {', '.join(sorted(taken))}: options set that")
     place = parts.netloc.rpartition("@")[2]
     return Address(parts.scheme, place, parts.path or "/", query, _credentials(parts))

@@ -1,0 +1,343 @@
+"""Many viewers of one stream on one epoll, as cheap as Python can make them.
+
+Each viewer is a descriptor that is read when it can be, and written to when it has
+its answer: it asks again at once. What bytes mean is remembered for as long as one
+event lasts: a server sends the same to a whole crowd, so that most viewers cost a
+read, two look-ups and a write. Everything else goes through ``Reception``.
+
+Times are of ``time.monotonic``, taken when a viewer's bytes have been read. Nothing
+here waits for anything but the epoll; who conducts the run calls ``turn``.
+"""
+
+import os
+import re
+import select
+import socket
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from edge.cli.bench.framing import BadAnswer
+from edge.cli.bench.joining import Joining
+from edge.cli.bench.reception import Marks, News, Place
+from edge.cli.bench.requests import Reads, Target
+from edge.cli.bench.viewer import Stage, Viewer
+from edge.cli.streams.faults import Exit, Fault
+from edge.cli.streams.refusals import refused
+
+IN = select.EPOLLIN
+# Edge-triggered: a level-triggered descriptor is looked at once more after each wait.
+LISTEN = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+BATCH = 64
+"""Descriptors in one turn: few, so that the append's answer waits for few."""
+
+REMEMBERED = 64
+"""Meanings kept for one event: a server whose answers all differ fills no memory."""
+
+AGAIN_AFTER = 0.5
+"""Seconds before a viewer whose answer was a failure comes back."""
+
+# Fields that servers make for each answer anew. Without them the answers of one event
+# are the same for a whole crowd, and are known by that.
+_OWN = re.compile(
+    rb"\r\n(?:[Dd]ate|[Aa]ge|[Xx]-[Vv]arnish|(?:[Xx]-)?[Rr]equest-[Ii][Dd]):[^\r]*"
+)
+
+Heard = Callable[[bytes, float], None]
+
+
+class Meaning(NamedTuple):
+    """What bytes mean for everybody who is calm and waits for event ``first``."""
+
+    first: int
+    after: int
+    """The event to wait for next."""
+    record: Callable[[float], None]
+    place: Place
+    request: bytes
+    """What to ask next; empty where the answer goes on."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened besides deliveries."""
+
+    resumed: int = 0
+    """Answers without news and ends of event streams, followed up."""
+    failed: int = 0
+    """Connections that broke, and refusals; each viewer came back."""
+    repeated: int = 0
+    """Events that a viewer was sent again."""
+
+
+class Crowd:
+    """Viewers, from joining to the last event."""
+
+    def __init__(self, target: Target, mode: str, marks: Marks, piece: int) -> None:
+        self.tally = Tally()
+        self.received: list[array[float]] = []
+        """For each event the times at which viewers had it, in order."""
+        self._reads = Reads(target, mode)
+        self._streaming = mode == "sse"
+        self._marks = marks
+        self._piece = piece
+        self._epoll = select.epoll()
+        self._viewers: dict[int, Viewer] = {}
+        self._others: dict[int, Heard] = {}
+        self._meanings: dict[bytes, Meaning] = {}
+        self._place = Place(b"", b"")
+        self._joining = Joining(target, self._epoll, self._viewers)
+
+    def close(self) -> None:
+        """Leave, all at once."""
+        for viewer in self._viewers.values():
+            viewer.socket.close()
+        self._viewers.clear()
+        self._joining.close()
+        self._epoll.close()
+
+    def join(self, count: int, offset: str) -> None:
+        """Let ``count`` viewers come, who have everything before ``offset``."""
+        self._place = Place(offset.encode(), b"")
+        for _ in range(count):
+            self._joining.add(Viewer(self._marks, self._place))
+        self._joining.go_on()
+
+    @property
+    def live(self) -> int:
+        """Viewers who have asked for what comes."""
+        return len(self._viewers) - self._joining.under_way
+
+    def expect(self, number: int) -> None:
+        """Event ``number`` is about to be appended."""
+        assert number == len(self.received), "events are numbered in order"
+        self.received.append(array("d"))
+        self._meanings.clear()
+        self._reads.forget()
+
+    def delivered(self, number: int) -> int:
+        """How many viewers have event ``number``."""
+        return len(self.received[number])
+
+    def listen(self, descriptor: int, heard: Heard) -> None:
+        """Hear another connection in the same turns: that of the appends."""
+        self._others[descriptor] = heard
+        self._epoll.register(descriptor, LISTEN)
+
+    def forget(self, descriptor: int) -> None:
+        """Hear it no more."""
+        del self._others[descriptor]
+        self._epoll.unregister(descriptor)
+
+    def turn(self, patience: float) -> None:
+        """Wait for bytes, at most ``patience`` seconds, and take what is there."""
+        if self._joining.waiting:
+            patience = min(patience, AGAIN_AFTER / 4)
+        ready = self._epoll.poll(max(0.0, patience), BATCH)
+        if ready:
+            self._hear(ready)
+        if self._joining.waiting:
+            self._joining.go_on()
+
+    def _hear(self, ready: list[tuple[int, int]]) -> None:
+        """The hot path: read, look up, record, ask again."""
+        read, write, clock = os.read, os.write, time.monotonic
+        known, viewers, piece = self._meanings.get, self._viewers, self._piece
+        for descriptor, mask in ready:
+            if mask != IN:
+                self._odd(descriptor, mask)
+                continue
+            try:
+                data = read(descriptor, piece)
+            except OSError:  # reset, or read before by an earlier turn
+                self._odd(descriptor, mask)
+                continue
+            now = clock()
+            meaning = known(data)
+            if meaning is not None:
+                viewer = viewers[descriptor]
+                if viewer.calm and viewer.expects == meaning[0]:
+                    _, viewer.expects, record, viewer.place, request = meaning
+                    record(now)
+                    if request:
+                        write(descriptor, request)
+                    continue
+            if self._take(descriptor, data, now) and len(data) == piece:
+                self._odd(descriptor, mask)
+
+    def _odd(self, descriptor: int, mask: int) -> None:
+        """A connection that opened, ended, or broke."""
+        viewer = self._viewers.get(descriptor)
+        if viewer is not None and viewer.stage is Stage.CONNECTING:
+            self._opened(viewer)
+            return
+        while True:
+            try:
+                data = os.read(descriptor, self._piece)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not self._take(descriptor, data, time.monotonic()):
+                return
+
+    def _take(self, descriptor: int, data: bytes, now: float) -> bool:
+        """Whatever is not plain. Whether the connection may have more to read."""
+        other = self._others.get(descriptor)
+        if other is not None:
+            other(data, now)
+            return bool(data) and descriptor in self._others
+        viewer = self._viewers.get(descriptor)
+        if viewer is None:  # left in this very turn
+            return False
+        if not data:
+            self._ended(viewer)
+            return False
+        self._read(viewer, data, now)
+        return self._viewers.get(descriptor) is viewer
+
+    def _read(self, viewer: Viewer, data: bytes, now: float) -> None:
+        shared = _OWN.sub(b"", data)
+        meaning = self._meanings.get(shared)
+        if meaning is not None and viewer.calm and viewer.expects == meaning.first:
+            self._apply(viewer, meaning, now)
+        else:
+            self._study(viewer, data, shared, now)
+
+    def _apply(self, viewer: Viewer, meaning: Meaning, now: float) -> None:
+        """As in the hot path."""
+        viewer.expects, viewer.place = meaning.after, meaning.place
+        meaning.record(now)
+        if meaning.request:
+            self._write(viewer, meaning.request)
+
+    def _study(self, viewer: Viewer, data: bytes, shared: bytes, now: float) -> None:
+        """Bytes that nobody has had yet, or not in this place."""
+        calm = viewer.calm
+        try:
+            all_news = viewer.reception.feed(data)
+        except BadAnswer as error:
+            raise Fault(Exit.FAILED, f"no HTTP/1.1 answer: {error}") from None
+        viewer.calm = viewer.reception.calm
+        for news in all_news:
+            before = viewer.expects
+            self._learn(viewer, news, now)
+            if calm and viewer.calm and len(all_news) == 1:
+                self._remember((data, shared), news, before, viewer)
+
+    def _learn(self, viewer: Viewer, news: News, now: float) -> None:
+        for number in news.marks:
+            self._count(viewer, number, now)
+        if news.closed:
+            raise Fault(Exit.CONFLICT, "the stream was closed")
+        viewer.place = news.place or viewer.place
+        if news.status >= 300:
+            self._refused(viewer, news)
+        elif news.done:
+            self._go_on(viewer, news)
+
+    def _count(self, viewer: Viewer, number: int, now: float) -> None:
+        if number < viewer.expects:
+            self.tally.repeated += 1
+            return
+        viewer.expects = number + 1
+        self.received[number].append(now)
+
+    def _go_on(self, viewer: Viewer, news: News) -> None:
+        """The answer is over: ask the next, as a client does."""
+        if news.place is None and viewer.stage is Stage.CATCHING_UP:
+            raise Fault(Exit.FAILED, "no stream is served here: no Stream-Next-Offset")
+        if viewer.stage is Stage.LIVE and (self._streaming or not news.marks):
+            self.tally.resumed += 1
+        if viewer.stage is Stage.CATCHING_UP:
+            self._joining.arrived()
+            viewer.been_live = True
+        if news.last:
+            self._come_back(viewer, 0.0)
+        else:
+            self._ask(viewer, self._reads.live(viewer.place))
+
+    def _remember(
+        self, spellings: tuple[bytes, bytes], news: News, before: int, viewer: Viewer
+    ) -> None:
+        """What these bytes meant, if they mean as much for everybody."""
+        plain = news.status == 200 and news.place is not None and not news.last
+        if not (plain and news.marks and len(spellings[0]) < self._piece):
+            return
+        in_a_row = tuple(range(before, before + len(news.marks))) == news.marks
+        if in_a_row and len(self._meanings) < REMEMBERED:
+            record = self._recorder(news.marks)
+            request = self._reads.live(viewer.place) if news.done else b""
+            meaning = Meaning(before, viewer.expects, record, viewer.place, request)
+            self._meanings.update(dict.fromkeys(spellings, meaning))
+
+    def _recorder(self, marks: tuple[int, ...]) -> Callable[[float], None]:
+        records = [self.received[number].append for number in marks]
+        if len(records) == 1:
+            return records[0]
+
+        def record(now: float) -> None:
+            for one in records:
+                one(now)
+
+        return record
+
+    def _refused(self, viewer: Viewer, news: News) -> None:
+        """An answer of 300 or above: final, or to be tried again later."""
+        if viewer.been_live and (news.status >= 500 or news.status == 429):
+            self.tally.failed += 1
+            self._come_back(viewer, AGAIN_AFTER)
+            return
+        if news.status < 400:
+            text = f"{news.status}: redirects are not followed, give the URL behind"
+            raise Fault(Exit.FAILED, text, status=news.status)
+        told = refused(news.status, lambda name: None, [news.body])
+        raise Fault(told.exit_code, f"a viewer's read: {told}", status=news.status)
+
+    def _ended(self, viewer: Viewer) -> None:
+        """The server closed the connection, after an answer or within one."""
+        if not viewer.been_live:
+            raise Fault(Exit.UNREACHABLE, "the server closed a viewer's connection")
+        proper = viewer.reception.end()
+        self.tally.resumed += proper
+        self.tally.failed += not proper
+        self._come_back(viewer, 0.0 if proper else AGAIN_AFTER)
+
+    def _come_back(self, viewer: Viewer, after: float) -> None:
+        """On a new connection, from the same place."""
+        del self._viewers[viewer.socket.fileno()]
+        viewer.socket.close()
+        viewer.renew(self._marks)
+        self._joining.add(viewer, time.monotonic() + after if after else 0.0)
+
+    def _opened(self, viewer: Viewer) -> None:
+        error = viewer.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error and not viewer.been_live:
+            raise Fault(
+                Exit.UNREACHABLE, f"a viewer's connection: {os.strerror(error)}"
+            )
+        if error:
+            self.tally.failed += 1
+            self._joining.arrived()
+            self._come_back(viewer, AGAIN_AFTER)
+            return
+        self._epoll.modify(viewer.socket.fileno(), LISTEN)
+        if viewer.been_live:
+            self._joining.arrived()
+            self._ask(viewer, self._reads.live(viewer.place))
+        else:
+            viewer.stage = Stage.CATCHING_UP
+            self._write(viewer, self._reads.catch_up(viewer.place))
+
+    def _ask(self, viewer: Viewer, request: bytes) -> None:
+        viewer.stage = Stage.LIVE
+        self._write(viewer, request)
+
+    def _write(self, viewer: Viewer, request: bytes) -> None:
+        """A request always fits: a socket holds more than one."""
+        try:
+            os.write(viewer.socket.fileno(), request)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # reading tells, and is told by the epoll

@@ -1,0 +1,67 @@
+"""A bar on stderr, where a person looks at it; painted only when it is told to.
+
+No thread of its own: one that painted by itself would take the time of an event
+that is on its way.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Bar(Protocol):
+    """What a run tells on its way."""
+
+    def show(self, doing: str, done: float, total: float) -> None:
+        """So much of ``total`` is done."""
+
+
+class Unseen:
+    """Nobody looks."""
+
+    def show(self, doing: str, done: float, total: float) -> None:
+        """Nothing to see."""
+
+
+@contextmanager
+def bar() -> Iterator[Bar]:
+    """A bar for as long as the block runs; an unseen one without a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield Unseen()
+        return
+    with _painted() as painted:
+        yield painted
+
+
+@contextmanager
+def _painted() -> Iterator[Bar]:
+    # rich is loaded only where something is to be seen.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+    )
+    task = progress.add_task("")
+
+    class Painted:
+        def show(self, doing: str, done: float, total: float) -> None:
+            progress.update(task, description=doing, completed=done, total=total)
+            progress.refresh()
+
+    with progress:
+        yield Painted()

@@ -1,0 +1,171 @@
+"""What one viewer has received: marks of events, and where to ask on. Pure.
+
+Each append carries a mark of its run and its number at its very end, so that an
+event counts when its last byte is there, in whatever pieces it came and however
+many came together. A long-poll's answer counts when it is complete; of an event
+stream each event counts when its empty line is there (WHATWG HTML section 9.2.6).
+"""
+
+import json
+import re
+from typing import NamedTuple
+
+from edge.cli.bench.framing import Framing, Head, Part, whole
+from edge.cli.streams.sse_events import Events
+
+SHOWN = 16 * 1024
+"""Bytes of a refusal's body that are kept."""
+
+
+class Place(NamedTuple):
+    """Where a viewer stands: what its next request says."""
+
+    offset: bytes
+    cursor: bytes
+
+
+class News(NamedTuple):
+    """What a piece of bytes told: events, and whether an answer ended with it."""
+
+    marks: tuple[int, ...]
+    place: Place | None
+    """Where to go on; None where the server did not say."""
+    status: int
+    done: bool
+    """Whether the answer is over, and the next may be asked for."""
+    last: bool = False
+    """Whether the connection is over with it."""
+    closed: bool = False
+    body: bytes = b""
+    """What a refusal said."""
+
+
+class Marks:
+    """The marks of one run: written into appends, found in what arrives."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run.encode()
+        self._pattern = re.compile(rb"<%s-(\d{7})>" % self._run)
+        self.size = len(self.body(0, 0))
+
+    def body(self, number: int, size: int) -> bytes:
+        """The text of an event: dots, and its mark. At least as long as a mark."""
+        mark = b"<%s-%07d>" % (self._run, number)
+        return mark.rjust(size, b".")
+
+    def found(self, text: bytes) -> tuple[int, ...]:
+        """The numbers of all events in ``text``, in order."""
+        return tuple(map(int, self._pattern.findall(text)))
+
+
+class Reception:
+    """One connection's reading: bytes in, news out.
+
+    ``calm`` says that nothing is half read, so that the same bytes mean the same
+    for everybody who is calm: the crowd remembers what they meant.
+    """
+
+    __slots__ = ("_body", "_framing", "_head", "_marks", "_text")
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+        self._framing = Framing()
+        self._head: Head | None = None
+        self._body: list[bytes] = []
+        self._text = b""
+
+    @property
+    def calm(self) -> bool:
+        """Between two answers, or between two events of an event stream."""
+        if self._head is None:
+            return self._framing.resting
+        return self._head.events and not self._text and self._framing.between_chunks
+
+    def feed(self, data: bytes) -> list[News]:
+        """What ``data`` tells, in order. Raises BadAnswer."""
+        if self._framing.resting:
+            found = whole(data)
+            if found is not None and not found[0].events:
+                return [self._answered(*found)]
+        return self._heard(self._framing.feed(data))
+
+    def end(self) -> bool:
+        """The connection ended: whether an answer ended properly with it."""
+        return self._framing.end()
+
+    def _heard(self, parts: list[Part]) -> list[News]:
+        news: list[News] = []
+        for part in parts:
+            if isinstance(part, Head):
+                self._head = part
+            elif isinstance(part, bytes):
+                self._body.append(part)
+            else:
+                news.append(self._ended())
+        if self._head is not None and self._streams(self._head):
+            news.append(self._events(self._head, done=False))
+        return news
+
+    @staticmethod
+    def _streams(head: Head) -> bool:
+        return head.events and head.status == 200
+
+    def _ended(self) -> News:
+        head = self._head
+        assert head is not None, "an end comes after its head"
+        if self._streams(head):
+            news = self._events(head, done=True)
+        else:
+            news = self._answered(head, b"".join(self._body))
+        self._head, self._text = None, b""
+        self._body.clear()
+        return news
+
+    def _answered(self, head: Head, body: bytes) -> News:
+        place = Place(head.offset, head.cursor) if head.offset else None
+        return News(
+            self._marks.found(body) if head.status == 200 else (),
+            place,
+            head.status,
+            True,
+            head.last,
+            head.closed,
+            body[:SHOWN] if head.status >= 300 else b"",
+        )
+
+    def _events(self, head: Head, done: bool) -> News:
+        """The events that are complete; what is not waits for more."""
+        self._text += b"".join(self._body)
+        self._body.clear()
+        complete, self._text = _cut(self._text)
+        marks: list[int] = []
+        place, closed = None, False
+        for event in Events().feed(complete):
+            if event.type == "control":
+                place, closed = _control(event.data)
+            else:
+                marks += self._marks.found(event.data)
+        return News(tuple(marks), place, head.status, done, head.last, closed)
+
+
+def _cut(text: bytes) -> tuple[bytes, bytes]:
+    """Complete events, and what is left. A CR at the end may be half a line end."""
+    if b"\r" not in text:
+        end = text.rfind(b"\n\n") + 2
+        return (text[:end], text[end:]) if end > 1 else (b"", text)
+    held = b"\r" if text.endswith(b"\r") else b""
+    text = text.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    end = text.rfind(b"\n\n") + 2
+    complete, rest = (text[:end], text[end:]) if end > 1 else (b"", text)
+    return complete, rest + held
+
+
+def _control(data: bytes) -> tuple[Place | None, bool]:
+    """Where a control event says to go on, and whether the stream is closed."""
+    try:
+        told = json.loads(data)
+        offset, cursor = told["streamNextOffset"], told.get("streamCursor", "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, False
+    place = Place(str(offset).encode(), str(cursor).encode())
+    return place, told.get("streamClosed") is True
