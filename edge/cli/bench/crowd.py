@@ -65,7 +65,7 @@ class Tally:
     """What happened besides deliveries."""
 
     resumed: int = 0
-    """Answers without news and ends of event streams, followed up."""
+    """Answers without news, ends of event streams, and proper ends of connections."""
     failed: int = 0
     """Connections that broke, and refusals; each viewer came back."""
     repeated: int = 0
@@ -249,7 +249,8 @@ class Crowd:
         """The answer is over: ask the next, as a client does."""
         if news.place is None and viewer.stage is Stage.CATCHING_UP:
             raise Fault(Exit.FAILED, "no stream is served here: no Stream-Next-Offset")
-        if viewer.stage is Stage.LIVE and (self._streaming or not news.marks):
+        plain = news.marks and not (self._streaming or news.last)
+        if viewer.stage is Stage.LIVE and not plain:
             self.tally.resumed += 1
         if viewer.stage is Stage.CATCHING_UP:
             self._joining.arrived()

@@ -62,6 +62,7 @@ class Fanout:
     def run(self) -> None:
         """All of it. Raises Fault."""
         plan = self._plan
+        self._origin()  # what is wrong with it is told before anybody comes
         with ExitStack() as stack:
             found = stack.enter_context(
                 stream(plan.write_to, plan.fields, plan.mode, plan.keep)

@@ -15,6 +15,8 @@ def origin_reads(address: Address) -> float:
     try:
         with client.once(Ask("GET", {}, {})) as answer:
             text = b"".join(answer.pieces()).decode("utf-8", "replace")
+    except Fault as fault:
+        raise Fault(fault.exit_code, f"--metrics: {fault}") from None
     finally:
         client.close()
     return _reads(text)

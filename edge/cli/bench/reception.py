@@ -65,7 +65,7 @@ class Reception:
     for everybody who is calm: the crowd remembers what they meant.
     """
 
-    __slots__ = ("_body", "_framing", "_head", "_marks", "_text")
+    __slots__ = ("_body", "_cr", "_framing", "_head", "_marks", "_text")
 
     def __init__(self, marks: Marks) -> None:
         self._marks = marks
@@ -73,13 +73,16 @@ class Reception:
         self._head: Head | None = None
         self._body: list[bytes] = []
         self._text = b""
+        self._cr = False
+        """Whether the text so far ends in a CR: a LF behind it ends no other line."""
 
     @property
     def calm(self) -> bool:
         """Between two answers, or between two events of an event stream."""
         if self._head is None:
             return self._framing.resting
-        return self._head.events and not self._text and self._framing.between_chunks
+        half = self._text or self._cr
+        return self._head.events and not half and self._framing.between_chunks
 
     def feed(self, data: bytes) -> list[News]:
         """What ``data`` tells, in order. Raises BadAnswer."""
@@ -117,7 +120,7 @@ class Reception:
             news = self._events(head, done=True)
         else:
             news = self._answered(head, b"".join(self._body))
-        self._head, self._text = None, b""
+        self._head, self._text, self._cr = None, b"", False
         self._body.clear()
         return news
 
@@ -135,9 +138,7 @@ class Reception:
 
     def _events(self, head: Head, done: bool) -> News:
         """The events that are complete; what is not waits for more."""
-        self._text += b"".join(self._body)
-        self._body.clear()
-        complete, self._text = _cut(self._text)
+        complete = self._complete()
         marks: list[int] = []
         place, closed = None, False
         for event in Events().feed(complete):
@@ -147,17 +148,19 @@ class Reception:
                 marks += self._marks.found(event.data)
         return News(tuple(marks), place, head.status, done, head.last, closed)
 
-
-def _cut(text: bytes) -> tuple[bytes, bytes]:
-    """Complete events, and what is left. A CR at the end may be half a line end."""
-    if b"\r" not in text:
+    def _complete(self) -> bytes:
+        """What is there of events that are complete, its lines ended by LF."""
+        text = b"".join(self._body)
+        self._body.clear()
+        if text:
+            text = text.removeprefix(b"\n" if self._cr else b"")
+            self._cr = text.endswith(b"\r")
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        text = self._text + text
         end = text.rfind(b"\n\n") + 2
-        return (text[:end], text[end:]) if end > 1 else (b"", text)
-    held = b"\r" if text.endswith(b"\r") else b""
-    text = text.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    end = text.rfind(b"\n\n") + 2
-    complete, rest = (text[:end], text[end:]) if end > 1 else (b"", text)
-    return complete, rest + held
+        complete, self._text = (text[:end], text[end:]) if end > 1 else (b"", text)
+        return complete
 
 
 def _control(data: bytes) -> tuple[Place | None, bool]:
