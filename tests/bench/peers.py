@@ -7,6 +7,7 @@ Their configurations lie beside this file and are the best that we could write: 
 was tried is said there and in docs/performance.md.
 """
 
+import json
 import os
 import re
 import resource
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -64,24 +65,22 @@ Start = Callable[[str, Work], AbstractContextManager[Served]]
 class Peer:
     """A server that can be measured. ``shares``: a crowd costs one origin request.
 
-    ``cannot``: work that is not asked of it, and why. ``at_most``: viewers.
+    ``needs``: a program and how to get it. ``cannot``: work that is not asked of it,
+    and why.
     """
 
     name: str
     start: Start
     version: Callable[[], str]
-    programs: tuple[str, ...] = ()
-    shares: bool = True
-    cannot: Mapping[Work, str] | None = None
-    at_most: int = 1_000_000
+    shares: bool
+    needs: tuple[str, str] | None = None
+    cannot: Mapping[Work, str] = field(default_factory=dict)
 
-    def missing(self) -> tuple[str, ...]:
-        """Programs that it needs and that are not installed."""
-        return tuple(one for one in self.programs if shutil.which(one) is None)
-
-    def why_not(self, work: Work) -> str | None:
-        """Why it is not asked to do this; None when it is."""
-        return (self.cannot or {}).get(work)
+    def missing(self) -> str | None:
+        """How to get the program that is not installed; None if it is."""
+        if self.needs is None or shutil.which(self.needs[0]):
+            return None
+        return self.needs[1]
 
 
 @contextmanager
@@ -239,15 +238,44 @@ def _node_version() -> str:
     return f"0.3.7 (Node {_said(str(node.ensure().binary), '--version')})"
 
 
-EDGE = Peer("edge", _edge, _edge_version)
-NGINX = Peer(
-    "nginx",
-    _nginx,
-    lambda: _said("nginx", "-v"),
-    programs=("nginx",),
-    cannot={Work.SSE: "cannot share a live response: one origin request per viewer"},
-)
-VARNISH_PEER = Peer(
-    "varnish", _varnish, lambda: _said("varnishd", "-V"), programs=("varnishd",)
-)
-NODE = Peer("node", _node, _node_version, shares=False)
+# The floor
+
+
+@contextmanager
+def _floor(origin: str, work: Work) -> Iterator[Served]:
+    """It has its streams itself, and nothing behind it."""
+    command = [sys.executable, "-m", "tests.bench.floor"]
+    with (
+        on_core(SERVERS),
+        running("floor", command, stdout=subprocess.PIPE) as process,
+    ):
+        assert process.handle.stdout is not None
+        with process.handle.stdout as first_line:
+            url = json.loads(first_line.readline())["url"]
+        yield Served(url, url, process.pid)
+
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer("edge", _edge, _edge_version, shares=True),
+        Peer(
+            "nginx",
+            _nginx,
+            lambda: _said("nginx", "-v"),
+            shares=True,
+            needs=("nginx", "Debian: apt-get install nginx"),
+            cannot={Work.SSE: "cannot share a live response, so each viewer costs one"},
+        ),
+        Peer(
+            "varnish",
+            _varnish,
+            lambda: _said("varnishd", "-V"),
+            shares=True,
+            needs=("varnishd", "Debian: apt-get install varnish"),
+        ),
+        Peer("node", _node, _node_version, shares=False),
+        Peer("floor", _floor, lambda: "a loop that only answers", shares=False),
+    )
+}
+"""All servers by name, in the order in which they take turns."""
