@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from edge.cli.bench.framing import BadAnswer
 from edge.cli.bench.joining import Joining
-from edge.cli.bench.reception import Marks, News, Place
+from edge.cli.bench.reception import Calm, Marks, News, Place
 from edge.cli.bench.requests import Reads, Target
 from edge.cli.bench.viewer import Stage, Viewer
 from edge.cli.streams.faults import Exit, Fault
@@ -42,15 +42,18 @@ AGAIN_AFTER = 0.5
 # Fields that servers make for each answer anew. Without them the answers of one event
 # are the same for a whole crowd, and are known by that.
 _OWN = re.compile(
-    rb"\r\n(?:[Dd]ate|[Aa]ge|[Xx]-[Vv]arnish|(?:[Xx]-)?[Rr]equest-[Ii][Dd]):[^\r]*"
+    rb"\r\n(?:[Dd]ate|[Aa]ge|[Xx]-[Vv]arnish|(?:[Xx]-)?[Rr]equest-[Ii][Dd]"
+    rb"|[Ss]tream-[Cc]ursor):[^\r]*"
 )
+_CURSOR = re.compile(rb"\r\n[Ss]tream-[Cc]ursor:[ \t]*([^\r]*)")
 
 Heard = Callable[[bytes, float], None]
 
 
 class Meaning(NamedTuple):
-    """What bytes mean for everybody who is calm and waits for event ``first``."""
+    """What bytes mean for all who are between the same and wait for event ``first``."""
 
+    calm: Calm
     first: int
     after: int
     """The event to wait for next."""
@@ -87,6 +90,8 @@ class Crowd:
         self._viewers: dict[int, Viewer] = {}
         self._others: dict[int, Heard] = {}
         self._meanings: dict[bytes, Meaning] = {}
+        self._shared: dict[bytes, Meaning] = {}
+        """The same, by what is left without what is made for each answer anew."""
         self._place = Place(b"", b"")
         self._joining = Joining(target, self._epoll, self._viewers)
 
@@ -115,6 +120,7 @@ class Crowd:
         assert number == len(self.received), "events are numbered in order"
         self.received.append(array("d"))
         self._meanings.clear()
+        self._shared.clear()
         self._reads.forget()
 
     def delivered(self, number: int) -> int:
@@ -158,11 +164,15 @@ class Crowd:
             meaning = known(data)
             if meaning is not None:
                 viewer = viewers[descriptor]
-                if viewer.calm and viewer.expects == meaning[0]:
-                    _, viewer.expects, record, viewer.place, request = meaning
+                calm, first, after, record, place, request = meaning
+                if viewer.calm is calm and viewer.expects == first:
+                    viewer.expects, viewer.place = after, place
                     record(now)
                     if request:
-                        write(descriptor, request)
+                        try:
+                            write(descriptor, request)
+                        except (BrokenPipeError, ConnectionResetError):
+                            continue  # its end is heard next
                     continue
             if self._take(descriptor, data, now) and len(data) == piece:
                 self._odd(descriptor, mask)
@@ -200,18 +210,22 @@ class Crowd:
 
     def _read(self, viewer: Viewer, data: bytes, now: float) -> None:
         shared = _OWN.sub(b"", data)
-        meaning = self._meanings.get(shared)
-        if meaning is not None and viewer.calm and viewer.expects == meaning.first:
-            self._apply(viewer, meaning, now)
-        else:
+        meaning = self._shared.get(shared)
+        if meaning is None or (viewer.calm, viewer.expects) != meaning[:2]:
             self._study(viewer, data, shared, now)
+        else:
+            self._apply(viewer, meaning, data, now)
 
-    def _apply(self, viewer: Viewer, meaning: Meaning, now: float) -> None:
-        """As in the hot path."""
+    def _apply(self, viewer: Viewer, meaning: Meaning, data: bytes, now: float) -> None:
+        """As in the hot path, but with a cursor of the viewer's own."""
         viewer.expects, viewer.place = meaning.after, meaning.place
         meaning.record(now)
-        if meaning.request:
-            self._write(viewer, meaning.request)
+        if not meaning.request:
+            return
+        cursor = _CURSOR.search(data)
+        if cursor is not None:
+            viewer.place = Place(meaning.place.offset, cursor[1])
+        self._write(viewer, self._reads.live(viewer.place))
 
     def _study(self, viewer: Viewer, data: bytes, shared: bytes, now: float) -> None:
         """Bytes that nobody has had yet, or not in this place."""
@@ -224,8 +238,8 @@ class Crowd:
         for news in all_news:
             before = viewer.expects
             self._learn(viewer, news, now)
-            if calm and viewer.calm and len(all_news) == 1:
-                self._remember((data, shared), news, before, viewer)
+            if calm is not None and calm is viewer.calm and len(all_news) == 1:
+                self._remember(data, shared, news, before, viewer)
 
     def _learn(self, viewer: Viewer, news: News, now: float) -> None:
         for number in news.marks:
@@ -261,18 +275,25 @@ class Crowd:
             self._ask(viewer, self._reads.live(viewer.place))
 
     def _remember(
-        self, spellings: tuple[bytes, bytes], news: News, before: int, viewer: Viewer
+        self, data: bytes, shared: bytes, news: News, before: int, viewer: Viewer
     ) -> None:
         """What these bytes meant, if they mean as much for everybody."""
-        plain = news.status == 200 and news.place is not None and not news.last
-        if not (plain and news.marks and len(spellings[0]) < self._piece):
+        # The end of an event stream is counted, like that of a connection.
+        goes_on = news.done is not self._streaming and not news.last
+        plain = goes_on and news.status == 200 and news.place is not None
+        if not (plain and news.marks and len(data) < self._piece):
             return
         in_a_row = tuple(range(before, before + len(news.marks))) == news.marks
-        if in_a_row and len(self._meanings) < REMEMBERED:
-            record = self._recorder(news.marks)
-            request = self._reads.live(viewer.place) if news.done else b""
-            meaning = Meaning(before, viewer.expects, record, viewer.place, request)
-            self._meanings.update(dict.fromkeys(spellings, meaning))
+        if in_a_row and viewer.calm and len(self._meanings) < REMEMBERED:
+            meaning = Meaning(
+                viewer.calm,
+                before,
+                viewer.expects,
+                self._recorder(news.marks),
+                viewer.place,
+                self._reads.live(viewer.place) if news.done else b"",
+            )
+            self._meanings[data] = self._shared[shared] = meaning
 
     def _recorder(self, marks: tuple[int, ...]) -> Callable[[float], None]:
         records = [self.received[number].append for number in marks]

@@ -1,7 +1,8 @@
 """Hits by a client of our own, where there is no wrk: one epoll, one process.
 
-It asks again on each connection when the answer is complete. wrk does with half the
-processor time, so whoever uses this is told that it may be what was measured.
+It asks again on each connection when the answer is complete. wrk does with less
+processor time (half of it in one run, nine tenths in another), so whoever uses this is
+told that it may be what was measured.
 """
 
 import os

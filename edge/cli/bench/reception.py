@@ -6,6 +6,7 @@ many came together. A long-poll's answer counts when it is complete; of an event
 stream each event counts when its empty line is there (WHATWG HTML section 9.2.6).
 """
 
+import enum
 import json
 import re
 from typing import NamedTuple
@@ -40,6 +41,13 @@ class News(NamedTuple):
     """What a refusal said."""
 
 
+class Calm(enum.Enum):
+    """What a viewer is between, so that the same bytes mean the same to all in it."""
+
+    ANSWERS = "two answers"
+    EVENTS = "two events of an event stream"
+
+
 class Marks:
     """The marks of one run: written into appends, found in what arrives."""
 
@@ -61,8 +69,8 @@ class Marks:
 class Reception:
     """One connection's reading: bytes in, news out.
 
-    ``calm`` says that nothing is half read, so that the same bytes mean the same
-    for everybody who is calm: the crowd remembers what they meant.
+    ``calm`` says that nothing is half read. Whoever is in the same calm before and
+    after some bytes has read what everybody else in it would read.
     """
 
     __slots__ = ("_body", "_cr", "_framing", "_head", "_marks", "_text")
@@ -77,12 +85,13 @@ class Reception:
         """Whether the text so far ends in a CR: a LF behind it ends no other line."""
 
     @property
-    def calm(self) -> bool:
-        """Between two answers, or between two events of an event stream."""
+    def calm(self) -> Calm | None:
+        """What the next byte comes between; None where something is half read."""
         if self._head is None:
-            return self._framing.resting
-        half = self._text or self._cr
-        return self._head.events and not half and self._framing.between_chunks
+            return Calm.ANSWERS if self._framing.resting else None
+        if self._text or self._cr or not self._framing.between_chunks:
+            return None
+        return Calm.EVENTS if self._streams(self._head) else None
 
     def feed(self, data: bytes) -> list[News]:
         """What ``data`` tells, in order. Raises BadAnswer."""

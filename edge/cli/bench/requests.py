@@ -7,7 +7,7 @@ what each head says. Only plain HTTP: the load generator reads descriptors.
 import base64
 import socket
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from edge.cli.bench.reception import Place
 from edge.cli.streams.address import Address
@@ -60,31 +60,54 @@ def _credentials(address: Address) -> Fields:
 
 
 class Reads:
-    """The reads of one stream: catch-up, then live, each made once for a place."""
+    """The reads of one stream. What differs between viewers is their cursors alone."""
 
     def __init__(self, target: Target, mode: str) -> None:
         self._target = target
         self._mode = mode
         self._accept = b"Accept: text/event-stream\r\n" if mode == "sse" else b""
-        self._live: dict[Place, bytes] = {}
+        self._made: dict[tuple[str | None, bytes], bytes] = {}
+        self._around: dict[bytes, tuple[bytes, bytes]] = {}
 
     def catch_up(self, place: Place) -> bytes:
         """A plain read from ``place``."""
-        return self._target.request("GET", offset=place.offset.decode())
+        return self._once(None, place.offset)
 
     def live(self, place: Place) -> bytes:
         """The live read that goes on at ``place``."""
-        known = self._live.get(place)
-        if known is None:
-            known = self._live[place] = self._target.request(
-                "GET",
-                self._accept,
-                offset=place.offset.decode(),
-                live=self._mode,
-                cursor=place.cursor.decode() or None,
-            )
-        return known
+        if not place.cursor:
+            return self._once(self._mode, place.offset)
+        around = self._around.get(place.offset)
+        if around is None:
+            around = self._around[place.offset] = self._split(place.offset)
+        cursor = place.cursor
+        if not cursor.isalnum():
+            cursor = quote(cursor, safe="").encode()
+        return around[0] + cursor + around[1]
 
     def forget(self) -> None:
         """Old places: nobody comes back to them."""
-        self._live.clear()
+        self._made.clear()
+        self._around.clear()
+
+    def _once(self, live: str | None, offset: bytes) -> bytes:
+        known = self._made.get((live, offset))
+        if known is None:
+            known = self._made[live, offset] = self._make(live, offset, None)
+        return known
+
+    def _split(self, offset: bytes) -> tuple[bytes, bytes]:
+        """A live read's bytes before its cursor and behind it."""
+        before, _, after = self._make(self._mode, offset, _CURSOR).partition(
+            b"=" + _CURSOR.encode()
+        )
+        return before + b"=", after
+
+    def _make(self, live: str | None, offset: bytes, cursor: str | None) -> bytes:
+        accept = self._accept if live else b""
+        where = {"offset": offset.decode(), "live": live, "cursor": cursor}
+        return self._target.request("GET", accept, **where)
+
+
+_CURSOR = "cursor-of-a-viewer"
+"""Stands where each viewer's own goes."""

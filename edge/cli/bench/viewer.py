@@ -3,7 +3,7 @@
 import enum
 import socket
 
-from edge.cli.bench.reception import Marks, Place, Reception
+from edge.cli.bench.reception import Calm, Marks, Place, Reception
 
 
 class Stage(enum.Enum):
@@ -40,4 +40,4 @@ class Viewer:
         """A new connection begins: nothing is half read."""
         self.stage = Stage.WAITING
         self.reception = Reception(marks)
-        self.calm = True
+        self.calm: Calm | None = Calm.ANSWERS

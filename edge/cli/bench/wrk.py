@@ -55,7 +55,9 @@ done = function(summary, latency, requests)
     e.connect + e.read + e.write + e.timeout, e.status, table.concat(points, ",")))
 end
 """.replace("@told@", _TOLD)
-_SHARES = (0.5, 0.9, 0.99, 0.999)
+_NAMED = (0.5, 0.9, 0.99, 0.999)
+SHARES = tuple(sorted({*GRID[:-1], *_NAMED}))
+"""What the script tells percentiles for."""
 
 
 def available() -> bool:
@@ -129,7 +131,7 @@ class Wrk:
             bytes=int(found["bytes"]),
             lost=found["lost"],
             refused=found["refused"],
-            latency_ms={name(share): points[share] for share in _SHARES}
+            latency_ms={name(share): points[share] for share in _NAMED}
             | {"max": found["max"] / 1000},
             latencies_ms=[[share, points[share]] for share in GRID[:-1]]
             + [[1.0, found["max"] / 1000]],
@@ -138,8 +140,7 @@ class Wrk:
 
 
 def _script(different: bool) -> str:
-    wanted = sorted({*GRID[:-1], *_SHARES})
-    done = _DONE.replace("@shares@", ", ".join(map(repr, wanted)))
+    done = _DONE.replace("@shares@", ", ".join(map(repr, SHARES)))
     return (_DIFFERENT if different else "") + done
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cli.bench.reception import Marks, News, Place, Reception
+from edge.cli.bench.reception import Calm, Marks, News, Place, Reception
 
 MARKS = Marks("0badcafe")
 
@@ -43,7 +43,7 @@ def test_an_answer_tells_its_events_and_where_to_go_on() -> None:
     reception = Reception(MARKS)
 
     assert reception.feed(answer(3)) == [News((3,), Place(b"7", b"c"), 200, done=True)]
-    assert reception.calm
+    assert reception.calm is Calm.ANSWERS
 
 
 def test_two_events_may_come_in_one_answer() -> None:
@@ -56,9 +56,9 @@ def test_an_answer_in_pieces_counts_when_it_is_complete() -> None:
         reception = Reception(MARKS)
 
         assert reception.feed(text[:cut]) == []
-        assert not reception.calm
+        assert reception.calm is None
         assert [news.marks for news in reception.feed(text[cut:])] == [(3, 4)]
-        assert reception.calm
+        assert reception.calm is Calm.ANSWERS
 
 
 def test_events_of_another_run_are_not_counted() -> None:
@@ -140,7 +140,7 @@ def test_an_event_stream_is_calm_between_two_events_only() -> None:
         reception.feed(piece)
         calm.append(reception.calm)
 
-    assert calm == [True, False, True, False]
+    assert calm == [Calm.EVENTS, None, Calm.EVENTS, None]
 
 
 def test_an_event_stream_without_chunks_is_read_and_never_calm() -> None:
@@ -149,7 +149,7 @@ def test_an_event_stream_without_chunks_is_read_and_never_calm() -> None:
     reception.feed(head)
 
     assert [news.marks for news in reception.feed(event(1, "1"))] == [(1,)]
-    assert not reception.calm
+    assert reception.calm is None
     assert reception.end()
 
 

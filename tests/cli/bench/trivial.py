@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 EMPTY = b"HTTP/1.1 %s\r\nStream-Next-Offset: %016d\r\nContent-Type: text/plain\r\n"
 NO_BODY = b"Content-Length: 0\r\n\r\n"
@@ -105,8 +106,14 @@ class Trivial:
         if method != b"GET":
             self.asked.append(method)
         if method == b"POST":
-            self.append(rest.partition(b"\r\n\r\n")[2])
-        connection.send(self.plain(method))
+            self.posted(connection, rest.partition(b"\r\n\r\n")[2])
+        else:
+            connection.send(self.plain(method))
+
+    def posted(self, connection: socket.socket, body: bytes) -> None:
+        """An append has come."""
+        self.append(body)
+        connection.send(self.plain(b"POST"))
 
     def plain(self, method: bytes) -> bytes:
         """The answer to whatever is no live read."""
@@ -115,39 +122,43 @@ class Trivial:
 
     def live(self, connection: socket.socket, line: bytes) -> None:
         """Park a live read, or answer it if it is behind."""
-        behind = b"offset=%016d" % len(self.bodies) not in line
+        since = int(line[line.index(b"offset=") + 7 :][:16])
+        behind = since < len(self.bodies)
         if b"live=sse" in line:
             self.streams.append(connection)
-            connection.send(STREAM + (self.chunk() if behind else b""))
+            connection.send(STREAM + (self.chunk(since) if behind else b""))
         elif behind:
-            connection.send(self.answer())
+            connection.send(self.answer(since))
         else:
             self.polls.append(connection)
 
     def append(self, body: bytes) -> None:
         """Everybody has it before the append has its answer."""
         self.bodies.append(body)
-        answer, chunk = self.answer(), self.chunk()
+        answer, chunk = self.answer(-1), self.chunk(-1)
         polls, self.polls = self.polls, []
         for one in polls:
             one.send(answer)
         for one in self.streams:
             one.send(chunk)
 
-    def answer(self, since: int = -1) -> bytes:
-        """What a long-poll has: the newest event, or those ``since`` one."""
+    def answer(self, since: int) -> bytes:
+        """What a long-poll has that asked from there."""
         number, body = len(self.bodies), b"".join(self.bodies[since:])
         return DATA % (number, number, len(body), body)
 
-    def chunk(self) -> bytes:
+    def chunk(self, since: int) -> bytes:
         """The same of an event stream."""
-        number = len(self.bodies)
-        event = EVENT % (self.bodies[-1], number, number)
+        number, body = len(self.bodies), b"".join(self.bodies[since:])
+        event = EVENT % (body, number, number)
         return b"%x\r\n%s\r\n" % (len(event), event)
 
 
+Server = TypeVar("Server", bound=Trivial)
+
+
 @contextmanager
-def serving(server: Trivial) -> Iterator[Trivial]:
+def serving(server: Server) -> Iterator[Server]:
     """The server on a thread of its own, for as long as the block runs."""
     until, end = os.pipe()
     thread = threading.Thread(target=server.serve, args=(until,))
