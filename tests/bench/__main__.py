@@ -72,9 +72,11 @@ def main() -> None:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    said = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
-        prog="make bench", description=said[0], allow_abbrev=False
+        prog="make bench",
+        description="Our edge and its peers side by side, in one run on one machine.",
+        epilog='Options go into ARGS: make bench ARGS="--quick --plot bench.svg"',
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="a look in two minutes")
