@@ -7,14 +7,20 @@ greenlet ever crosses a fork. Called by ``edge.cli`` and by nobody else.
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import gevent
 
-from edge.front.options import FrontOptions, Limits, LogOptions, ServerOptions
+from edge.front.options import (
+    FrontOptions,
+    Limits,
+    LogOptions,
+    RecycleOptions,
+    ServerOptions,
+)
 from edge.front.parts import FrontParts
-from edge.front.server import EdgeApplication
+from edge.front.server import EdgeApplication, Plan
 from edge.live.hub import Hub
 from edge.live.options import HubOptions
 from edge.policy.decide import Rules
@@ -30,13 +36,9 @@ NAME = "ds-edge"
 class SystemClock:
     """The machine's clocks."""
 
-    def wall(self) -> float:
-        """Unix seconds."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
+    # Asked several times for every answer: without a call of ours around it.
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
 
 
 class Worker:
@@ -81,18 +83,26 @@ class Worker:
         self._origin.close()
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
     """Run the edge until it is told to stop. Does not return.
 
-    Everything must have been patched by gevent before (``edge.cli.serve``).
+    ``again`` gives the settings to go on with at a reload, or None to go on as
+    before. Everything must have been patched by gevent before (``edge.cli.serve``).
     """
     # One node, whatever its workers: a request that comes back to any of them
     # has been here before (LOG.md L26).
     node_id = f"{NAME}-{secrets.token_hex(4)}"
-    application = EdgeApplication(
-        lambda: Worker(settings, node_id), server_options(settings)
-    )
-    application.run()
+
+    def planned_again() -> Plan | None:
+        found = again()
+        return None if found is None else plan(found, node_id)
+
+    EdgeApplication(plan(settings, node_id), planned_again).run()
+
+
+def plan(settings: Settings, node_id: str) -> Plan:
+    """What workers are made of from now on."""
+    return Plan(lambda: Worker(settings, node_id), server_options(settings))
 
 
 def http_options(settings: Settings) -> HttpOptions:
@@ -185,7 +195,7 @@ def limits_of(settings: Settings) -> Limits:
 
 def server_options(settings: Settings) -> ServerOptions:
     """The process: addresses, workers, how it leaves."""
-    log = settings.log
+    log, recycle = settings.log, settings.recycle
     return ServerOptions(
         listen=str(settings.listen),
         admin=str(settings.admin.listen),
@@ -193,5 +203,8 @@ def server_options(settings: Settings) -> ServerOptions:
         workers=settings.workers,
         grace=settings.shutdown.grace,
         limits=limits_of(settings),
+        recycle=RecycleOptions(
+            recycle.after_requests, recycle.memory, recycle.least_age
+        ),
         log=LogOptions(log.format.value, log.level.value, log.access),
     )

@@ -68,11 +68,15 @@ def serve(
         ("--workers", "workers", workers),
         ("--log-level", "log.level", log_level),
     ]
-    settings = settings_or_exit(config, flags_of(given))
+    flags = flags_of(given)
+    settings = settings_or_exit(config, flags)
     importlib.import_module("edge.cli.serve")
     from edge.cli.start import start
 
-    raise typer.Exit(start(settings, attached))
+    def read() -> Settings:
+        return load(config, os.environ, flags)
+
+    raise typer.Exit(start(settings, read, attached))
 
 
 @app.command()

@@ -8,8 +8,10 @@ the settings are handed to ``edge.wiring``, and it becomes the edge.
 
 import os
 import sys
+from collections.abc import Callable
 
 from edge.cli import console, preflight
+from edge.cli.again import Again
 from edge.settings import Settings
 from edge.settings.addresses import MAX_UNIX_PATH
 
@@ -30,9 +32,12 @@ Or open docs/follow.html in two tabs of a browser. See what the origin was asked
 """
 
 
-def start(settings: Settings, attached: bool = False) -> int:
+def start(
+    settings: Settings, read: Callable[[], Settings], attached: bool = False
+) -> int:
     """Serve until told to stop; returns the exit code.
 
+    ``read`` reads the settings anew, for a reload; it raises SettingsError.
     ``attached``: the supervisor runs the embedded origin already.
     """
     if not _addresses_free(settings):
@@ -49,7 +54,8 @@ def start(settings: Settings, attached: bool = False) -> int:
     _tell(settings, plan)
     from edge.wiring import serve
 
-    serve(preflight.with_connections(settings, plan.connections))
+    capped = preflight.with_connections(settings, plan.connections)
+    serve(capped, Again(settings, read))
     return 0
 
 

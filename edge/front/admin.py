@@ -2,12 +2,15 @@
 
 gevent's own server, small and without logs: what it serves is asked for every
 few seconds by few. The socket is bound by the master before it forks, so that
-a taken address is an error at the start, and a reload hands it over.
+a taken address is an error at the start; a worker that is relieved stops accepting
+there once its successor serves, so that a scraper does not get both in turns while
+it drains.
 """
 
 import logging
 import os
 import socket
+from collections.abc import Callable
 
 from gevent import socket as gevent_socket
 from gevent.pool import Pool
@@ -24,9 +27,15 @@ _AT_ONCE = 32
 class AdminServer:
     """Serves health, readiness and metrics of one worker."""
 
-    def __init__(self, built: Built, options: ServerOptions, gauges: Gauges) -> None:
+    def __init__(
+        self,
+        built: Built,
+        options: ServerOptions,
+        gauges: Gauges,
+        ready: Callable[[], bool],
+    ) -> None:
         metrics = Metrics(built.parts.counters, gauges)
-        parts = OperatorParts(metrics, built.ready, options.admin_token)
+        parts = OperatorParts(metrics, ready, options.admin_token)
         self._app = create_operator_app(parts)
         self._server: WSGIServer | None = None
 
@@ -46,6 +55,7 @@ class AdminServer:
         self._server.start()
 
     def stop(self) -> None:
-        """Stop accepting; what is being answered may end."""
-        if self._server is not None:
-            self._server.stop(timeout=1)
+        """Stop accepting; what is being answered may end. Idempotent."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop(timeout=1)

@@ -68,6 +68,19 @@ class LogOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class RecycleOptions:
+    """When a worker asks to be replaced: not for a reason that is None.
+
+    ``after_requests`` are reads and writes, ``memory`` is what the process holds.
+    No worker is replaced before it has lived ``least_age`` seconds.
+    """
+
+    after_requests: int | None = None
+    memory: int | None = None
+    least_age: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class ServerOptions:
     """The process: addresses, workers, how it leaves.
 
@@ -75,7 +88,8 @@ class ServerOptions:
     ``unix:/path`` or ``fd://n``; an empty ``admin`` is none. ``grace`` is how
     long requests may take to finish after a signal to stop; for the first
     ``idle_grace`` of it idle connections may still begin one. ``heartbeat``
-    seconds without a sign of life make the master replace the worker.
+    seconds without a sign of life make the master replace the worker; ``recycle``
+    says when it asks for that itself.
     """
 
     listen: str = "127.0.0.1:8080"
@@ -85,5 +99,6 @@ class ServerOptions:
     grace: float = 10.0
     idle_grace: float = 1.0
     heartbeat: int = 30
+    recycle: RecycleOptions = field(default_factory=RecycleOptions)
     limits: Limits = field(default_factory=Limits)
     log: LogOptions = field(default_factory=LogOptions)

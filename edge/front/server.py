@@ -11,7 +11,9 @@ is imported long after it.
 
 import math
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from edge.front.app import WsgiApp, create_app
+from edge.front.arbiter import EdgeArbiter
 from edge.front.log_output import configure, put_now
+from edge.front.notes import Notes
 from edge.front.options import ServerOptions
 from edge.front.parts import Built
 from edge.front.worker import REFUSALS_AT_ONCE, EdgeWorker
@@ -81,17 +85,64 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What workers are made of, and how the process goes by it."""
+
+    make: Callable[[], Built]
+    options: ServerOptions
+
+
 class EdgeApplication(BaseApplication):
-    """Runs an edge: ``EdgeApplication(make, options).run()`` does not return."""
+    """Runs an edge: ``EdgeApplication(plan).run()`` does not return.
+
+    ``again`` is called for each reload: the plan from then on, or None once it has
+    said why there is none. Addresses and the number of workers stay what they are.
+    """
 
     built: Built
     admin_socket: socket.socket | None = None
 
-    def __init__(self, make: Callable[[], Built], options: ServerOptions) -> None:
-        self.options = options
-        self._make = make
-        configure(options.log, put_now)
+    def __init__(
+        self, plan: Plan, again: Callable[[], Plan | None] | None = None
+    ) -> None:
+        self._plan = self._before = plan
+        self._again = again or (lambda: plan)
+        self.notes = Notes()
+        self.replaced: Mapping[str, int] = {}
+        configure(plan.options.log, put_now)
         super().__init__()
+
+    @property
+    def options(self) -> ServerOptions:
+        """What is in force."""
+        return self._plan.options
+
+    def run(self) -> None:
+        """Become the master. See gunicorn."""
+        try:
+            EdgeArbiter(self).run()
+        except RuntimeError as error:
+            print(f"\nError: {error}\n", file=sys.stderr, flush=True)
+            sys.exit(1)
+
+    def renew(self) -> bool:
+        """See ``edge.front.arbiter.Turning``."""
+        plan = self._again()
+        if plan is None:
+            return False
+        self._before, self._plan = self._plan, plan
+        self._go_by_plan()
+        return True
+
+    def revert(self) -> None:
+        """See ``edge.front.arbiter.Turning``."""
+        self._plan = self._before
+        self._go_by_plan()
+
+    def _go_by_plan(self) -> None:
+        configure(self.options.log, put_now)
+        self.do_load_config()
 
     def load_config(self) -> None:
         """See gunicorn. Reads nothing but the options given."""
@@ -101,7 +152,7 @@ class EdgeApplication(BaseApplication):
 
     def load(self) -> WsgiApp:  # type: ignore[override]
         """Build this worker's parts. Called in the worker, once."""
-        self.built = self._make()
+        self.built = self._plan.make()
         return create_app(self.built.parts)
 
     def _bind_admin(self, _arbiter: Any) -> None:

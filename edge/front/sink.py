@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from gevent.event import Event
 
 from edge.protocol.errors import EdgeError
+from edge.protocol.ports import Ready
 from edge.protocol.values import Answer, Stamp
 
 
@@ -45,6 +46,14 @@ class FalconSink:
         self._changed: Event | None = None
 
     # What the hub calls. Nothing here blocks or switches greenlets.
+
+    def give(self, ready: Ready, hold: bool = False) -> None:
+        """See ``ports.Sink``. What the client sends next waits for its greenlet."""
+        self.begin(ready.answer, ready.stamp)
+        self.finish()
+
+    def go_on(self) -> None:
+        """See ``ports.Sink``: nothing was held."""
 
     def begin(self, answer: Answer, stamp: Stamp) -> None:
         """See ``ports.Sink``."""

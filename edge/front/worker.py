@@ -2,20 +2,24 @@
 
 What gunicorn gives: processes, signals, the listener, the heartbeat. What it
 does not: a bound on connections that answers instead of leaving them in the
-backlog, and a drain that knows of parked readers and idle connections (E54).
-Its steps, once told to stop::
+backlog, recycling by what is really served, and a drain that knows of parked
+readers and idle connections (E54). Its steps, once told to stop::
 
     1  the hub releases parked readers, spread over the time there is
     2  no new connection is accepted; what waits in the backlog still is
     3  answers say ``Connection: close``; idle connections get a moment to
        send one more request, then they end
     4  when nobody is left, or the time is over, everything is closed
+
+One that is relieved by a successor (``edge.front.arbiter``) leaves the operator's
+address to it at once; one that is told to stop answers there until it ends.
 """
 
-import gc
 import logging
+import signal
 import socket
 import time
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -25,12 +29,16 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from edge.front.access_log import AccessLog
 from edge.front.admin import AdminServer
+from edge.front.arbiter import RELIEVED
+from edge.front.collector import Collector
 from edge.front.fast.floor import Floor
 from edge.front.fast.server import FastServer
 from edge.front.greenlets import GreenletServer
-from edge.front.log_output import LogOutput, configure
+from edge.front.log_output import LogOutput, configure, put_now
+from edge.front.notes import READY, Notes
 from edge.front.options import ServerOptions
 from edge.front.parts import Built
+from edge.front.recycling import Recycling, requests_of, resident
 from edge.front.serving import Application, Serving
 
 _log = logging.getLogger("edge.front")
@@ -54,6 +62,8 @@ class Hosting(Protocol):
     built: Built
     options: ServerOptions
     admin_socket: socket.socket | None
+    notes: Notes
+    replaced: Mapping[str, int]
 
 
 class Server(Protocol):
@@ -86,6 +96,7 @@ class EdgeWorker(GeventWorker):
     _hosting: Hosting
     _output: LogOutput
     _stopping: Event | None = None
+    _relieved = False
 
     def load_wsgi(self) -> None:
         """Called by gunicorn after fork and patch: build everything here."""
@@ -106,6 +117,9 @@ class EdgeWorker(GeventWorker):
         if parts.options.fast:
             self.floor = Floor(parts, self.serving)
         self.connections: set[Served] = set()
+        self._collector = Collector(parts.counters)
+        # What the master counts, as of the fork.
+        parts.counters.replacements.update(self._hosting.replaced)
 
     # Serving.
 
@@ -115,22 +129,54 @@ class EdgeWorker(GeventWorker):
         self._output.start()
         hosting = self._hosting
         hosting.built.start()
-        admin = AdminServer(hosting.built, hosting.options, self._gauges)
+        admin = AdminServer(hosting.built, hosting.options, self._gauges, self._ready)
         admin.start(hosting.admin_socket)
         servers = [self._listen(listener) for listener in self.sockets]
-        # What was made so far lives as long as the process.
-        gc.collect()
-        gc.freeze()
-        while self.alive:
-            self.notify()
-            self._stopping.wait(1.0)
+        self._collector.start()
+        self._serve()
+        if self._relieved:
+            gevent.spawn(admin.stop)
         self._drain(servers)
+        self._collector.stop()
         admin.stop()
         hosting.built.stop()
         self._output.stop()
+        # What gunicorn still has to say is said without a loop.
+        configure(hosting.options.log, put_now)
+
+    def _serve(self) -> None:
+        """Look at what there is to look at once a second, until told to stop."""
+        assert self._stopping is not None
+        parts, options = self._hosting.built.parts, self._hosting.options
+        recycling = Recycling(options.recycle, parts.clock.monotonic())
+        self._hosting.notes.write(READY, self.ppid)
+        while self.alive:
+            self.notify()
+            if recycling.wanted:
+                self._perhaps_ask(recycling)
+            self._stopping.wait(1.0)
+
+    def _perhaps_ask(self, recycling: Recycling) -> None:
+        """Ask for a successor, if it is time."""
+        parts = self._hosting.built.parts
+        requests, memory = requests_of(parts.counters), resident()
+        reason = recycling.judge(parts.clock.monotonic(), requests, memory)
+        if reason is not None:
+            said = "asking to be replaced: %s (%d requests, %d MiB)"
+            _log.info(said, reason.value, requests, memory >> 20)
+            self._hosting.notes.write(reason.value, self.ppid)
+
+    def _ready(self) -> bool:
+        """Whether this node can answer reads: a worker that was relieved leaves it
+        to one that can."""
+        return self._relieved or self._hosting.built.ready()
 
     def _gauges(self) -> dict[str, float]:
-        return {**self._hosting.built.gauges(), "connections": len(self.connections)}
+        return {
+            **self._hosting.built.gauges(),
+            **self._collector.gauges(),
+            "connections": len(self.connections),
+        }
 
     def _listen(self, listener: Any) -> Server:
         listener.setblocking(True)
@@ -149,6 +195,18 @@ class EdgeWorker(GeventWorker):
         return FastServer(self.floor, listener, self.connections, REFUSALS_AT_ONCE)
 
     # Stopping.
+
+    def init_signals(self) -> None:
+        """See gunicorn. A terminal's hang-up is for the master to judge."""
+        super().init_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(RELIEVED, self._handle_relief)
+        signal.siginterrupt(RELIEVED, False)
+
+    def _handle_relief(self, sig: int, frame: FrameType | None) -> None:
+        """A successor serves: finish and go."""
+        self._relieved = True
+        self.handle_exit(sig, frame)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: finish and go. See gunicorn."""

@@ -32,22 +32,25 @@ class Agenda:
     def set(self, reader: Reader, when: float) -> None:
         """The reader is due at ``when``; what was set before is forgotten."""
         self.drop(reader)
-        slot = max(int(when / GRAIN) + 1, self._done_to + 1)
+        number = max(int(when / GRAIN) + 1, self._done_to + 1)
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = {}
+        slot[reader] = None
         reader.due = slot
-        self._slots.setdefault(slot, {})[reader] = None
 
     def drop(self, reader: Reader) -> None:
         """The reader is not due any more."""
         if reader.due is not None:
-            slot = self._slots.get(reader.due)
-            if slot is not None:
-                slot.pop(reader, None)
-                if not slot:
-                    del self._slots[reader.due]
+            del reader.due[reader]
             reader.due = None
 
     def pop(self, now: float) -> list[Reader]:
-        """Everybody who is due by ``now``; they are in no slot afterwards."""
+        """Everybody who is due by ``now``; they are in no slot afterwards.
+
+        An empty slot stays until its time: there are no more than quarter seconds
+        in the longest time-out.
+        """
         last = int(now / GRAIN)
         due: list[Reader] = []
         for slot in range(self._done_to + 1, last + 1):

@@ -16,8 +16,12 @@ from dataclasses import dataclass
 
 from edge.live.delivery import Delivery, EventsGiven, Given
 from edge.live.reader import Reader, State
-from edge.log.tail import Tail
+from edge.log.stream_log import StreamLog
+from edge.log.tail import Arrival, Tail
 from edge.protocol.reasons import Reason
+
+_Place = tuple[bool, str, Arrival]
+"""Who came together and waits at one offset in one way is alike, seen from outside."""
 
 _Key = tuple[bool, str, int, str | None, bool, bool]
 
@@ -47,6 +51,7 @@ class Crowd:
     Call ``forget`` between two batches, for time has passed then.
 
     ``advance`` decides one viewer, ``park`` lets one that was given events wait on.
+    ``hold``: the pass is a long one (see ``ports.Sink.give``).
     """
 
     def __init__(
@@ -54,63 +59,85 @@ class Crowd:
         delivery: Delivery,
         advance: Callable[[Reader], None],
         park: Callable[[Reader, str], None],
+        hold: bool,
     ) -> None:
         self._delivery = delivery
         self._advance = advance
         self._park = park
+        self._hold = hold
         self._outcomes: dict[_Key, _Outcome] = {}
+        self._places: dict[_Place, _Outcome] = {}
 
     def forget(self) -> None:
         """Learn anew from the next one."""
         self._outcomes.clear()
+        self._places.clear()
 
     def serve(self, reader: Reader) -> None:
         """Serve one parked viewer."""
-        key = _key(reader)
-        if key is None:
+        if _is_special(reader, reader.stream.log):
             self._advance(reader)
             return
-        outcome = self._outcomes.get(key)
+        place = (reader.is_sse, reader.offset, reader.arrival)
+        outcome = self._places.get(place)
         if outcome is not None and outcome.fits(reader):
             self._give(reader, outcome)
         else:
-            self._learn(key, reader)
+            self._serve_at(place, reader)
+
+    def _serve_at(self, place: _Place, reader: Reader) -> None:
+        """Serve the first who is found in its place, and is perhaps like others."""
+        key = _key(reader)
+        outcome = self._outcomes.get(key)
+        if outcome is not None and outcome.fits(reader):
+            self._places[place] = outcome
+            self._give(reader, outcome)
+            return
+        outcome = self._learn(reader)
+        if outcome is not None:
+            self._outcomes[key] = self._places[place] = outcome
 
     def _give(self, reader: Reader, outcome: _Outcome) -> None:
         given = outcome.given
-        if isinstance(given, EventsGiven):
-            reader.cursor = outcome.minted
-            self._delivery.give_events(reader, given)
-            if not reader.full:
-                self._park(reader, reader.offset)
+        if isinstance(given, Given):
+            self._delivery.hand(reader, given, self._hold)
+            return
+        reader.cursor = outcome.minted
+        self._delivery.hand_events(reader, given)
+        if reader.full:
+            return
+        if given.serve.up_to_date:
+            # It is parked where it should be; only what it knows is newer.
+            reader.arrival = reader.stream.log.tail.arrive()
         else:
-            self._delivery.give(reader, *given)
+            self._park(reader, reader.offset)
 
-    def _learn(self, key: _Key, reader: Reader) -> None:
-        """Decide this one, and note what it was given if that was one thing only."""
+    def _learn(self, reader: Reader) -> _Outcome | None:
+        """Decide this one; what it was given if that was one thing only, and right
+        for others."""
         notes: list[Given | EventsGiven] = []
         self._delivery.notes = notes
         try:
             self._advance(reader)
         finally:
             self._delivery.notes = None
-        if len(notes) == 1:
-            outcome = _outcome(reader, notes[0])
-            if outcome is not None:
-                self._outcomes[key] = outcome
+        return _outcome(reader, notes[0]) if len(notes) == 1 else None
 
 
-def _key(reader: Reader) -> _Key | None:
-    """Equal for viewers who are alike; None for one who is like nobody."""
-    log = reader.stream.log
-    special = reader.fault is not None or reader.read.expires_at is not None
-    if special or reader.stored or reader.incarnation != log.incarnation:
-        return None
-    if not reader.is_sse and (reader.led or reader.asked is not Reason.FOLLOWED):
-        return None
-    if reader.is_sse and not reader.begun:
-        return None
-    arrival, tail = reader.arrival, log.tail
+def _is_special(reader: Reader, log: StreamLog) -> bool:
+    """Whether a viewer is like nobody, whatever its place."""
+    if reader.fault is not None or reader.stored:
+        return True
+    if reader.incarnation != log.incarnation or reader.read.expires_at is not None:
+        return True
+    if reader.is_sse:
+        return not reader.begun
+    return reader.led or reader.asked is not Reason.FOLLOWED
+
+
+def _key(reader: Reader) -> _Key:
+    """Equal for viewers who are alike."""
+    arrival, tail = reader.arrival, reader.stream.log.tail
     return (
         reader.is_sse,
         reader.offset,
@@ -129,7 +156,7 @@ def _outcome(reader: Reader, given: Given | EventsGiven) -> _Outcome | None:
         if given.serve.closed or not parked or reader.cursor != highest:
             return None
         return _Outcome(tail, tail.version, given, highest)
-    cursor = given[1].cursor
+    cursor = given.stamp.cursor
     if cursor is None:
         return _Outcome(tail, tail.version, given, None)
     if not reader.done or cursor != str(highest):

@@ -7,7 +7,6 @@ greenlets; compression runs on a thread and is used by whoever comes after (L19)
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from cachetools import LRUCache
@@ -36,16 +35,29 @@ V = TypeVar("V")
 
 _Key = tuple[object, ...]
 
-Given = tuple[Answer, Stamp]
-"""What a reader was given, as a whole."""
+
+class Given:
+    """What a reader is given as a whole, and others after it (``ports.Ready``)."""
+
+    __slots__ = ("answer", "result", "size", "stamp", "wire")
+
+    def __init__(self, answer: Answer, stamp: Stamp) -> None:
+        self.answer = answer
+        self.stamp = stamp
+        self.wire: object = None
+        self.result = result_of(stamp.status, answer.status)
+        self.size = len(answer.body or b"")
 
 
-@dataclass(frozen=True, slots=True)
 class EventsGiven:
-    """What an SSE viewer was given: a range, and its frames with the control event."""
+    """What an SSE viewer is given: a range, and its frames with the control event."""
 
-    serve: Serve
-    frames: list[bytes]
+    __slots__ = ("frames", "serve", "size")
+
+    def __init__(self, serve: Serve, frames: tuple[bytes, ...]) -> None:
+        self.serve = serve
+        self.frames = frames
+        self.size = sum(map(len, frames))
 
 
 class Delivery:
@@ -83,8 +95,8 @@ class Delivery:
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             answer = prepared.not_modified()
         stamp = self._stamp(reader, serve, prepared)
-        self.give(reader, answer, stamp)
-        return (answer, stamp) if self._is_best(reader, serve, prepared) else None
+        given = self.give(reader, answer, stamp)
+        return given if self._is_best(reader, serve, prepared) else None
 
     def _is_best(self, reader: Reader, serve: Serve, prepared: Prepared) -> bool:
         """Whether this reader would be given the same again, as codings go."""
@@ -118,17 +130,22 @@ class Delivery:
         self._counters.answers["error"] += 1
         reader.sink.abort(error)
 
-    def give(self, reader: Reader, answer: Answer, stamp: Stamp) -> None:
+    def give(self, reader: Reader, answer: Answer, stamp: Stamp) -> Given:
         """Hand out a whole answer, and be done with the reader."""
+        given = Given(answer, stamp)
         if self.notes is not None:
-            self.notes.append((answer, stamp))
+            self.notes.append(given)
+        self.hand(reader, given)
+        return given
+
+    def hand(self, reader: Reader, given: Given, hold: bool = False) -> None:
+        """Hand out what was made for another; ``hold``: see ``ports.Sink.give``."""
         reader.move(State.DONE)
-        result = result_of(stamp.status, answer.status)
-        self._counters.answers[result.value] += 1
-        self._counters.delivered += 1
-        self._counters.bytes_out += len(answer.body or b"")
-        reader.sink.begin(answer, stamp)
-        reader.sink.finish()
+        counters = self._counters
+        counters.answers[given.result] += 1
+        counters.delivered += 1
+        counters.bytes_out += given.size
+        reader.sink.give(given, hold)
 
     # SSE
 
@@ -137,7 +154,7 @@ class Delivery:
         if not reader.begun:
             reader.begun = True
             stamp = Stamp(reader.cache_status(None, None))
-            self._counters.answers[result_of(stamp.status, 200).value] += 1
+            self._counters.answers[result_of(stamp.status, 200)] += 1
             reader.sink.begin(answers.sse_head(reader.stream.log), stamp)
 
     def events(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
@@ -146,26 +163,33 @@ class Delivery:
         Moves the reader to the range's end; ``reader.full`` says whether more
         may be sent before the sink has drained.
         """
-        frames = [self._control(reader, serve)]
+        frames: tuple[bytes, ...] = (self._control(reader, serve),)
         if serve.kind is not Kind.EMPTY:
-            frames.insert(0, self._event(reader, serve, body))
-        self.give_events(reader, EventsGiven(serve, frames))
-
-    def give_events(self, reader: Reader, given: EventsGiven) -> None:
-        """Send frames that were made for the range that they hold."""
+            frames = (self._event(reader, serve, body), *frames)
+        given = EventsGiven(serve, frames)
         if self.notes is not None:
             self.notes.append(given)
+        self.hand_events(reader, given)
+
+    def hand_events(self, reader: Reader, given: EventsGiven) -> None:
+        """Send frames that were made for the range that they hold."""
         serve = given.serve
         if serve.kind is not Kind.EMPTY:
             self._counters.delivered += 1
         reader.offset = serve.next
         reader.told = True
         reader.told_up_to_date = serve.up_to_date
-        self.write(reader, given.frames)
+        if serve.up_to_date:
+            reader.stream.untold.discard(reader)
+        self._write(reader, given.frames, given.size)
 
-    def write(self, reader: Reader, frames: list[bytes]) -> None:
+    def keep_alive(self, reader: Reader) -> None:
+        """Break an event stream's silence."""
+        self._write(reader, _KEEP_ALIVE, len(sse.KEEP_ALIVE))
+
+    def _write(self, reader: Reader, frames: tuple[bytes, ...], size: int) -> None:
         """Write whole frames to an event stream."""
-        self._counters.bytes_out += sum(map(len, frames))
+        self._counters.bytes_out += size
         reader.quiet_since = self._clock.monotonic()
         reader.full = not reader.sink.write(frames)
 
@@ -207,7 +231,7 @@ class Delivery:
         if readers:
             stream = readers[0].stream
             now = self._cursors.interval(self._clock.wall())
-            clients = (reader.cursor for reader in readers if not reader.is_sse)
+            clients = [reader.cursor for reader in readers if not reader.is_sse]
             value = cursors.crowd(now, stream.highest, clients)
             stream.highest = cursors.advance(stream.highest, value)
 
@@ -324,6 +348,7 @@ class Delivery:
         self._run_apart(work, then)
 
 
+_KEEP_ALIVE = (sse.KEEP_ALIVE,)
 _HEAD_KEEPS = frozenset(
     {"content-type", "stream-next-offset", "stream-closed"}
     | {"stream-ttl", "stream-expires-at"}

@@ -30,6 +30,7 @@ from edge.live.relays import Relays
 from edge.live.repeats import Repeats
 from edge.live.stream import Stream
 from edge.live.tables import Streams
+from edge.live.ticker import Ticker
 from edge.live.upstream import Upstream
 from edge.live.viewers import Viewers
 from edge.live.writes import Writes
@@ -57,16 +58,12 @@ MOST_STEPS = 32
 PATIENCE = 0.25
 """Seconds that a reader waits for an armed poll to bring a write (L4)."""
 
-TICK = 0.25
-"""Seconds between two looks at the clock."""
-
 
 class Hub:
     """Everything that is alive in one worker. One set of tables, one event loop."""
 
     draining = False
     _viewer_count = 0
-    _ticker: "gevent.Greenlet[[], None] | None" = None
 
     def __init__(
         self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
@@ -78,6 +75,7 @@ class Hub:
         self.streams = Streams(options, counters)
         self.relays = Relays(upstream, counters, clock, options)
         self._guard = Guard(counters)
+        self._ticker = Ticker(self._guard, lambda: self.tick(clock.monotonic()))
         self._delivery = Delivery(options, counters, clock, run_apart)
         self._viewers = Viewers(
             options, counters, clock, self._delivery, self._guard, self.advance
@@ -136,24 +134,30 @@ class Hub:
 
     def ask(self, read: Read, sink: Sink, now: float) -> Ticket | None:
         """See ``edge.protocol.ports.Asks``."""
-        self._counters.reads[read.mode.value] += 1
+        self._counters.reads[read.mode] += 1
+        waits_at = self.repeats.stand(read, now)
         try:
-            reader = self._admit(read, sink, now)
+            reader = self._admit(read, sink, now, waits_at)
         except Refusal as refusal:
             self._counters.refusals[refusal.reason.value] += 1
             self._counters.answers["error"] += 1
             sink.abort(refusal)
             return None
-        self.advance(reader)
-        return None if reader.done else reader
+        if waits_at is None:
+            self.advance(reader)
+        else:
+            self._guard.serve(self._wait, reader)
+        return None if reader.state is State.DONE else reader
 
-    def _admit(self, read: Read, sink: Sink, now: float) -> Reader:
+    def _admit(
+        self, read: Read, sink: Sink, now: float, stream: Stream | None
+    ) -> Reader:
         """A Reader for this read. Raises Refusal at a limit."""
-        stream = self.streams.obtain(read.key)
-        if read.mode.live:
-            self._check_viewers(stream)
+        if stream is None:
+            stream = self.streams.obtain(read.key)
         reader = Reader(read, sink, stream, self)
-        if read.mode.live:
+        if reader.is_live:
+            self._check_viewers(stream)
             self._viewer_count += 1
             stream.viewers += 1
             self._viewers.admit(reader, now)
@@ -193,7 +197,7 @@ class Hub:
             self._viewers.end(reader, Reason.OLD_INCARNATION)
             return False
         moment = reader.moment(now, self._clock.wall())
-        decision = self.repeats.stand(reader, now) or decide(
+        decision = decide(
             reader.read, stream.log, moment, stream.route, self._options.rules
         )
         return self._act(reader, decision)
@@ -238,13 +242,17 @@ class Hub:
         return not reader.full
 
     def _park(self, reader: Reader, offset: str) -> None:
-        stream = reader.stream
-        stream.log.open_at(offset)
-        self._viewers.park(reader, offset)
-        if self.draining:
-            # Nobody waits any more: there is nothing new, come back elsewhere.
+        reader.stream.log.open_at(offset)
+        reader.offset = offset
+        self._wait(reader)
+
+    def _wait(self, reader: Reader) -> None:
+        """Let the reader wait where it stands."""
+        self._viewers.park(reader, reader.offset)
+        if not self._viewers.may_stay(reader):
+            # It came too late to wait, or has had its turn: come back elsewhere.
             self._viewers.end(reader, Reason.DRAINING)
-        elif not self.followers.ensure(stream):
+        elif not self.followers.ensure(reader.stream):
             detail = "too many streams are followed"
             self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
 
@@ -298,7 +306,7 @@ class Hub:
         """The origin is away; a live reader may outwait it (L21)."""
         if reader.begun:
             self._viewers.end(reader, fault.reason)
-        elif not self.draining and self._viewers.may_wait(reader):
+        elif self._viewers.may_wait(reader):
             reader.move(State.WAITING)
             self._viewers.retry_later(reader)
         else:
@@ -334,8 +342,8 @@ class Hub:
     def ended(self, reader: Reader) -> None:
         """The reader has just become DONE."""
         self.relays.forget(reader)
-        self._viewers.leave(reader)
-        if reader.read.mode.live:
+        if reader.is_live:
+            self._viewers.leave(reader)
             self._viewer_count -= 1
             reader.stream.viewers -= 1
 
@@ -349,12 +357,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin to look at the clock. Called once, in the worker."""
-        self._ticker = gevent.spawn(self._tick_for_ever)
-
-    def _tick_for_ever(self) -> None:
-        while True:
-            gevent.sleep(TICK)
-            self._guard.call(self.tick, self._clock.monotonic())
+        self._ticker.start()
 
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
@@ -364,11 +367,12 @@ class Hub:
         self._viewers.wake_unfollowed()
 
     def begin_drain(self) -> None:
-        """Park nobody from now on: a live read with nothing new ends at once."""
+        """Park nobody new from now on: a live read with nothing new ends at once."""
         self.draining = True
+        self._viewers.line_up()
 
     def drain(self, grace: float) -> None:
-        """Let all parked readers go within ``grace`` seconds: polls are answered
+        """Let all live readers go within ``grace`` seconds: polls are answered
         204, SSE ends after a whole event, spread over that time (E54)."""
         self.begin_drain()
         self._viewers.drain(grace)
@@ -387,8 +391,7 @@ class Hub:
     def stop(self) -> None:
         """End everything: no reader is left waiting. The last call."""
         self.draining = True
-        if self._ticker is not None:
-            self._ticker.kill(block=False)
+        self._ticker.stop()
         self.followers.stop_all()
         self.flights.stop()
         self.relays.stop()

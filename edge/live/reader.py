@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from edge.live.stream import Stream
 
 
-class State(enum.Enum):
+class State(enum.StrEnum):
     """Where a reader is."""
 
     NEW = "new"
@@ -81,6 +81,8 @@ class Reader:
         "fault",
         "full",
         "incarnation",
+        "is_live",
+        "is_sse",
         "led",
         "life_ends",
         "offset",
@@ -108,6 +110,9 @@ class Reader:
         self.stream = stream
         self.owner = owner
         self.state = State.NEW
+        # Of its mode, which is asked for at every step.
+        self.is_sse = read.mode is Mode.SSE
+        self.is_live = self.is_sse or read.mode is Mode.LONG_POLL
         # Where it stands: its own offset, then the end of what it was given.
         self.offset = read.offset
         self.cursor = read.cursor
@@ -123,7 +128,7 @@ class Reader:
         self.stored = False
         # Live reads: when its time is up, and its slot in the agenda.
         self.deadline = 0.0
-        self.due: int | None = None
+        self.due: dict[Reader, None] | None = None
         # SSE: whether its head went out, whether its sink is full, whether it
         # was told where it stands and that it is up to date, and since when
         # nothing was written.
@@ -137,10 +142,6 @@ class Reader:
     def __repr__(self) -> str:
         words = f"{self.read.mode.value} at {self.offset} {self.state.value}"
         return f"<Reader {words}{' full' if self.full else ''}>"
-
-    @property
-    def is_sse(self) -> bool:
-        return self.read.mode is Mode.SSE
 
     @property
     def done(self) -> bool:

@@ -78,7 +78,7 @@ class Relays:
 
     def forget(self, reader: Reader) -> None:
         """The reader is done; a pump that still runs is ended."""
-        relay = self._running.pop(reader, None)
+        relay = self._running.pop(reader, None) if self._running else None
         if relay is not None and relay.greenlet not in (None, gevent.getcurrent()):
             relay.greenlet.kill(block=False)
 

@@ -27,11 +27,12 @@ from edge.live.delivery import Given
 from edge.live.followers import Followers
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
+from edge.live.stream import Stream
 from edge.live.tables import Streams
 from edge.log.tail import ARMED_SLACK, Tail
 from edge.policy.decide import Park, Serve
 from edge.policy.freshness import Kind
-from edge.protocol.counters import Counters, result_of
+from edge.protocol.counters import Counters
 from edge.protocol.ports import Clock
 from edge.protocol.values import Mode, Read
 
@@ -49,49 +50,42 @@ LONGEST = 1024
 is not held by the thousand."""
 
 
-class Repeat:
-    """One kept answer (``edge.protocol.ports.Ready``). Times are monotonic."""
+class Repeat(Given):
+    """One kept answer. Times are monotonic."""
 
     __slots__ = (
-        "answer",
         "at_tail",
         "read",
-        "result",
-        "size",
-        "stamp",
         "stream",
         "tail",
         "touch_at",
         "until",
         "version",
-        "wire",
     )
 
     def __init__(
         self, reader: Reader, serve: Serve, given: Given, until: float
     ) -> None:
+        super().__init__(given.answer, given.stamp)
         self.read = reader.read
         self.stream = reader.stream
         self.tail: Tail = reader.stream.log.tail
         self.version = self.tail.version
         self.until = until
-        self.answer, self.stamp = given
-        self.result = result_of(self.stamp.status, self.answer.status).value
-        self.size = len(self.answer.body or b"")
         self.at_tail = serve.up_to_date
         self.touch_at = 0.0
-        self.wire: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Stand:
-    """Where one live read was told to wait."""
+    """A live read that was told to wait at its own offset."""
 
     read: Read
-    park: Park
+    stream: Stream
     tail: Tail
     version: int
     until: float
+    touch_at: float = 0.0
 
 
 class Repeats:
@@ -129,7 +123,7 @@ class Repeats:
         if kept.stream.log.tail is not tail:
             return None
         counters = self._counters
-        counters.reads["catch-up"] += 1
+        counters.reads[Mode.CATCH_UP] += 1
         counters.answers[kept.result] += 1
         counters.delivered += 1
         counters.bytes_out += kept.size
@@ -155,27 +149,31 @@ class Repeats:
 
     # Where live reads wait
 
-    def stand(self, reader: Reader, now: float) -> Park | None:
-        """Where a newcomer waits, if the same read was sent there before and
-        nothing has changed since."""
-        known = self._stands.get(id(reader.read))
-        if known is None or known.read is not reader.read or not _is_new(reader):
+    def stand(self, read: Read, now: float) -> Stream | None:
+        """The stream where a newcomer with this read waits at its offset, if one
+        was told so before and nothing has changed since."""
+        known = self._stands.get(id(read))
+        if known is None or known.read is not read or now >= known.until:
             return None
-        tail = reader.stream.log.tail
-        if tail is not known.tail or tail.version != known.version:
+        stream, tail = known.stream, known.tail
+        if tail.version != known.version or stream.log.tail is not tail:
             return None
-        return known.park if now < known.until else None
+        if now >= known.touch_at:
+            known.touch_at = now + TOUCH
+            self._streams.touch(stream)
+        return stream
 
     def stood(self, reader: Reader, park: Park, now: float) -> None:
-        """``reader`` waits there; remember it if a newcomer would, too."""
-        log = reader.stream.log
-        if not _is_new(reader) or _follows_the_clock(reader) or _is_long(reader.read):
+        """``reader`` is to wait there; remember it if a newcomer would, too."""
+        read, stream = reader.read, reader.stream
+        if park.offset != read.offset or not _is_new(reader):
+            return
+        if _follows_the_clock(reader) or _is_long(read):
             return
         if len(self._stands) >= MOST:
             self._stands.clear()
-        until = self._decided_until(reader, now)
-        stand = _Stand(reader.read, park, log.tail, log.tail.version, until)
-        self._stands[id(reader.read)] = stand
+        tail, until = stream.log.tail, self._decided_until(reader, now)
+        self._stands[id(read)] = _Stand(read, stream, tail, tail.version, until)
 
     # How long anything holds
 

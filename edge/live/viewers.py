@@ -1,12 +1,9 @@
 """Viewers: parking, waking, and everything that is due at a time.
 
-Parked viewers are data in their stream's table. One pass wakes them all when
-the log grew, with bytes and cursor made once (LOG.md L22), and yields to the
-event loop every few hundred. The agenda holds when each of them is due: its
-time-out, its keep-alive, the end of its SSE response; the ticker asks it.
-
-What is not promised: the order in which a crowd is served, and that a viewer is
-woken once per event (it may find two at once).
+Parked viewers are data in their stream's table; ``edge.live.waves`` wakes them
+when the log grew. The agenda holds when each of them is due: its time-out, its
+keep-alive, the end of its SSE response; the ticker asks it. An event does not
+move an event stream's time: when that comes, it is seen how long it was silent.
 """
 
 import random
@@ -15,21 +12,18 @@ from collections.abc import Callable
 import gevent
 
 from edge.live.agenda import GRAIN, Agenda
-from edge.live.crowd import Crowd
 from edge.live.delivery import Delivery
 from edge.live.guard import Guard
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
 from edge.live.stream import Stream
+from edge.live.waves import Waves, batches
 from edge.policy.decide import Serve
 from edge.policy.freshness import Kind
-from edge.protocol import sse
 from edge.protocol.counters import Counters
+from edge.protocol.errors import OriginFault
 from edge.protocol.ports import Clock
 from edge.protocol.reasons import Reason
-
-AT_ONCE = 256
-"""Viewers served before the event loop gets its turn."""
 
 FIRST_CONTROL = 1.0
 """Seconds after which an SSE viewer is told where it stands, known tail or not."""
@@ -64,9 +58,12 @@ class Viewers:
         self._delivery = delivery
         self._guard = guard
         self._advance = advance
+        self._waves = Waves(counters, delivery, guard, advance, self.park)
         self._agenda = Agenda(clock.monotonic())
         # The streams that somebody is parked at: the ticker looks at no others.
         self._crowded: dict[Stream, None] = {}
+        # While draining: who was here when it began, and still has a turn to leave.
+        self._line: dict[Reader, None] | None = None
 
     # Parking
 
@@ -132,40 +129,8 @@ class Viewers:
     # Waking
 
     def wake(self, stream: Stream) -> None:
-        """Decide all parked viewers of a stream again, in a greenlet of its own.
-
-        1: a pass runs and yields; 2: the log grows again; 3: the pass goes on.
-        Who was served before 2 has parked again, so 2 asks for another pass
-        (``waking`` is set anew) and the running one begins it when it ends.
-        """
-        if not stream.parked:
-            return
-        if stream.waking is None:
-            stream.waking = False
-            gevent.spawn(self._wake, stream)
-        else:
-            stream.waking = True
-
-    def _wake(self, stream: Stream) -> None:
-        try:
-            self._pass(stream)
-            while stream.waking:
-                stream.waking = False
-                self._pass(stream)
-        finally:
-            stream.waking = None
-
-    def _pass(self, stream: Stream) -> None:
-        readers = list(stream.parked)
-        self._counters.wakeups += 1
-        self._delivery.mint_for_all(readers)
-        crowd = Crowd(self._delivery, self._advance, self.park)
-        for count, reader in enumerate(readers, 1):
-            if reader.state is State.PARKED and not reader.full:
-                self._guard.serve(crowd.serve, reader)
-            if count % AT_ONCE == 0:
-                crowd.forget()
-                gevent.sleep(0)
+        """Decide all parked viewers of a stream again (see ``edge.live.waves``)."""
+        self._waves.wake(stream)
 
     def wake_unfollowed(self) -> None:
         """Decide viewers again whose follower has ended: they must not starve."""
@@ -181,11 +146,10 @@ class Viewers:
 
     def tick(self, now: float) -> None:
         """Serve everybody who is due. Yields between batches."""
-        for count, reader in enumerate(self._agenda.pop(now), 1):
-            if not reader.done:
-                self._guard.serve(self._due, reader)
-            if count % AT_ONCE == 0:
-                gevent.sleep(0)
+        for some in batches(self._agenda.pop(now)):
+            for reader in some:
+                if not reader.done:
+                    self._guard.serve(self._due, reader)
 
     def _due(self, reader: Reader) -> None:
         now = self._clock.monotonic()
@@ -223,10 +187,13 @@ class Viewers:
         if reader.full and self._lags(reader):
             self.end(reader, Reason.VIEWER_LAG)
             return
-        again = now + self._options.sse_keep_alive
-        self._agenda.set(reader, min(again, max(reader.life_ends, now + 1.0)))
         if reader.state is State.PARKED and not reader.full:
             self._break_silence(reader, now)
+        keep_alive = self._options.sse_keep_alive
+        # Events do not move it: it is looked at when its silence might be over.
+        again = reader.quiet_since + keep_alive
+        again = again if again > now else now + keep_alive
+        self._agenda.set(reader, min(again, max(reader.life_ends, now + 1.0)))
 
     def _break_silence(self, reader: Reader, now: float) -> None:
         """Say where the viewer stands if nothing was said yet, or that we live."""
@@ -235,7 +202,7 @@ class Viewers:
         ):
             self._tell(reader)
         elif now - reader.quiet_since >= self._options.sse_keep_alive * 0.9:
-            self._delivery.write(reader, [sse.KEEP_ALIVE])
+            self._delivery.keep_alive(reader)
 
     def _lags(self, reader: Reader) -> bool:
         behind = reader.stream.log.distance(reader.offset)
@@ -243,6 +210,8 @@ class Viewers:
 
     def may_wait(self, reader: Reader) -> bool:
         """Whether a reader is live, and its time-out leaves time to ask again (L21)."""
+        if not self.may_stay(reader):
+            return False
         soon = self._clock.monotonic() + RETRY
         return reader.read.mode.live and soon < reader.deadline
 
@@ -273,31 +242,69 @@ class Viewers:
         """A reader waits here no more, be it done or passed on."""
         stream = reader.stream
         self._agenda.drop(reader)
-        stream.untold.discard(reader)
+        if stream.untold:
+            stream.untold.discard(reader)
         if stream.parked.pop(reader, reader) is None and not stream.parked:
             self._crowded.pop(stream, None)
             stream.linger_until = self._clock.monotonic() + self._options.linger
 
     # The end
 
+    def line_up(self) -> None:
+        """A drain begins: every live reader that is here gets a turn to leave."""
+        if self._line is None:
+            parked = [reader for stream in self._crowded for reader in stream.parked]
+            self._line = dict.fromkeys((*parked, *self._agenda))
+
+    def may_stay(self, reader: Reader) -> bool:
+        """Whether the reader may park. While draining: whether its turn to leave is
+        still to come; a crowd that is woken meanwhile must not leave at once."""
+        return self._line is None or reader in self._line
+
     def drain(self, grace: float) -> None:
-        """End all parked viewers, spread over ``grace`` seconds (E54). Blocks."""
-        waiting = [reader for stream in self._crowded for reader in stream.parked]
+        """Let everybody in line go, spread over ``grace`` seconds (E54). Blocks."""
+        self.line_up()
+        line = self._line or {}
+        waiting = tuple(line)
         begun = self._clock.monotonic()
         for count, reader in enumerate(waiting):
             due = begun + grace * SPREAD * count / len(waiting)
             pause = due - self._clock.monotonic()
-            if pause > 0:
+            if pause > 0 and not reader.done:
                 gevent.sleep(pause)
+            line.pop(reader, None)
             self._guard.serve(self._let_go, reader)
 
     def let_go(self) -> None:
         """End at once everybody who is parked, or waits to ask again."""
+        self._line = {}
         for reader in self._agenda:
             self._guard.serve(self._let_go, reader)
 
     def _let_go(self, reader: Reader) -> None:
+        """Its turn: what it has is all that it gets here.
+
+        One that waits for an answer gets that, and no more (see ``Hub._park``).
+        """
         if reader.state is State.PARKED:
+            self._end_told(reader)
+        elif reader.state is State.WAITING and reader.begun:
             self.end(reader, Reason.DRAINING)
         elif reader.state is State.WAITING and reader.fault is not None:
-            self._delivery.refuse(reader, reader.fault)
+            self._let_go_at_fault(reader, reader.fault)
+
+    def _end_told(self, reader: Reader) -> None:
+        """An event stream ends after a control event, be it the first (E54)."""
+        if reader.is_sse and not reader.told and not reader.full:
+            self._delivery.begin_sse(reader)
+            self._tell(reader)
+        self.end(reader, Reason.DRAINING)
+
+    def _let_go_at_fault(self, reader: Reader, fault: OriginFault) -> None:
+        """Its origin is away. At an offset that is known it is as good as parked."""
+        stand = reader.stream.log.stand(reader.offset)
+        if stand is None:
+            self._delivery.refuse(reader, fault)
+        else:
+            reader.offset = stand
+            self._end_told(reader)

@@ -19,13 +19,14 @@ ARMED_SLACK = 5.0
 NEVER = float("-inf")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
     """What was known when a reader arrived: it must not be shown less (L4).
 
-    ``seq`` orders it among what was heard; ``writes`` counts the acknowledged
-    writes seen by then; ``ack`` is the furthest offset that they named, None when
-    one of them is nobody knows where.
+    Readers between whose arrivals nothing was sent or heard share one. ``seq``
+    orders it among what was heard; ``writes`` counts the acknowledged writes seen
+    by then; ``ack`` is the furthest offset that they named, None when one of them
+    is nobody knows where.
     """
 
     seq: int
@@ -47,6 +48,8 @@ class Tail:
     """The last known end of one incarnation. Monotonic seconds throughout."""
 
     __slots__ = (
+        "_arrival",
+        "_arrived",
         "ack",
         "armed",
         "closed",
@@ -94,6 +97,9 @@ class Tail:
         self.writes = 0
         self.ack: str | None = None
         self.unplaced = -1
+        # What whoever arrives now shares, and the version and sequence of then.
+        self._arrival: Arrival | None = None
+        self._arrived = (-1, -1)
 
     def __repr__(self) -> str:
         words = [self.offset or "?", "closed" if self.closed else "open"]
@@ -112,8 +118,13 @@ class Tail:
         After a write of which nobody knows where it is, no offset proves that it
         is shown, until an upstream answer was sent after it.
         """
+        arrival = self._arrival
+        if arrival is not None and self._arrived == (self.version, self.seq):
+            return arrival
         placed = self.heard_writes >= self.unplaced
-        return Arrival(self.tick(), self.writes, self.ack if placed else None)
+        arrival = Arrival(self.tick(), self.writes, self.ack if placed else None)
+        self._arrival, self._arrived = arrival, (self.version, self.seq)
+        return arrival
 
     def send(self, now: float, incarnation: int) -> Sent:
         """An upstream read is sent now."""

@@ -23,7 +23,7 @@ from edge.protocol.reasons import Reason
 from edge.protocol.values import CacheStatus
 
 
-class Result(enum.Enum):
+class Result(enum.StrEnum):
     """How one answered read came about: the label of ``answers``."""
 
     HIT = "hit"
@@ -93,6 +93,8 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("bytes_out", "Bytes of bodies sent to clients."),
     Described("bytes_from_origin", "Bytes of bodies received from the origin."),
     Described("accept_pauses", "Pauses in accepting for want of descriptors."),
+    Described("collections", "Full garbage collections, by moment.", "moment"),
+    Described("replacements", "Workers replaced by new ones, by reason.", "reason"),
     Described("internal_errors", "Exceptions that an outermost guard caught."),
 )
 
@@ -128,6 +130,8 @@ class Counters:
     bytes_out: int
     bytes_from_origin: int
     accept_pauses: int
+    collections: dict[str, int]
+    replacements: dict[str, int]
     internal_errors: int
 
     def __init__(self) -> None:

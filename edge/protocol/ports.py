@@ -77,12 +77,37 @@ class Origin(Protocol):
         """
 
 
+class Ready(Protocol):
+    """A whole answer that many are given, as a front sees it.
+
+    ``wire`` is the front's own to keep what it made of the answer; None at first.
+    """
+
+    @property
+    def answer(self) -> Answer: ...
+
+    @property
+    def stamp(self) -> Stamp: ...
+
+    wire: object
+
+
 class Sink(Protocol):
     """Where one reader's answer goes. Never blocks, never switches greenlets.
 
-    The hub calls ``begin`` once, then ``write`` any number of times when the
-    answer's body is streamed, then ``finish`` or ``abort`` once.
+    The hub calls ``give`` once; or ``begin`` once, then ``write`` any number of
+    times when the answer's body is streamed, then ``finish`` or ``abort`` once.
     """
+
+    def give(self, ready: Ready, hold: bool = False) -> None:
+        """The whole answer: ``begin`` and ``finish`` in one.
+
+        ``hold``: a crowd is being served, and this client's next request may
+        wait until all of it has been (``go_on``, which follows in any case).
+        """
+
+    def go_on(self) -> None:
+        """The crowd of a ``give`` with ``hold`` has been served."""
 
     def begin(self, answer: Answer, stamp: Stamp) -> None:
         """The head, and the whole body where ``answer.body`` is not None."""
@@ -114,24 +139,10 @@ class Ticket(Protocol):
         """The client left. Idempotent; the sink is not called afterwards."""
 
 
-class Ready(Protocol):
-    """An answer that was given before and is still right, as a front sees it.
-
-    ``wire`` is the front's own to keep what it made of the answer; None at first.
-    """
-
-    @property
-    def answer(self) -> Answer: ...
-
-    @property
-    def stamp(self) -> Stamp: ...
-
-    wire: object
-
-
 Peek = Callable[[Read, float], Ready | None]
 """The entrance for reads asked again: ``peek(read, now)`` answers what ``ask``
-would with an answer at once, counted alike, or None: then ask. Never switches.
+would with an answer at once, one that was given before and is still right, counted
+alike; or None: then ask. Never switches.
 It knows a read by identity, so a front hands in the same object again."""
 
 

@@ -100,3 +100,9 @@ class Reason(enum.Enum):
     CLOSED = "closed"
     CLIENT_GONE = "client-gone"
     VIEWER_LAG = "viewer-lag"
+
+    # Why a worker was replaced.
+    RELOAD = "reload"
+    AFTER_REQUESTS = "after-requests"
+    OVER_MEMORY = "over-memory"
+    WORKER_DIED = "worker-died"

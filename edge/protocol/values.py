@@ -18,7 +18,7 @@ Headers = tuple[Header, ...]
 """Header fields in order; names from an origin are lower-case."""
 
 
-class Mode(enum.Enum):
+class Mode(enum.StrEnum):
     """How a stream is read (PROTOCOL.md sections 5.5 to 5.8)."""
 
     CATCH_UP = "catch-up"
@@ -32,7 +32,7 @@ class Mode(enum.Enum):
         return self is Mode.LONG_POLL or self is Mode.SSE
 
 
-class PartitionKind(enum.Enum):
+class PartitionKind(enum.StrEnum):
     """Who may share an answer."""
 
     ANONYMOUS = "anonymous"

@@ -13,7 +13,7 @@ from edge.policy.routes import Access
 from edge.settings.addresses import Address, authority_of
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import OriginSettings, RouteSettings, Settings
-from edge.settings.units import write_duration, write_size
+from edge.settings.units import MiB, write_duration, write_size
 
 EMBEDDED_KEYS = (
     "data",
@@ -24,6 +24,9 @@ EMBEDDED_KEYS = (
     "local_webhooks",
 )
 """Keys of ``origin`` that mean nothing with another origin."""
+
+BESIDE_CACHE = 128 * MiB
+"""What a worker holds beside its cache with some tens of thousands of viewers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,18 @@ def _sizes_fit(settings: Settings) -> Iterator[Conflict]:
         bound = write_size(cache.memory)
         message = f"is above cache.memory ({bound}); one object would evict everything"
         yield Conflict(("cache", "max_object"), message, ("cache", "memory"))
+
+
+def _recycling_ends(settings: Settings) -> Iterator[Conflict]:
+    """A worker whose cache is full must not be over its bound for that alone."""
+    memory, cache = settings.recycle.memory, settings.cache.memory
+    if memory is not None and memory < cache + BESIDE_CACHE:
+        least = write_size(cache + BESIDE_CACHE)
+        message = (
+            f"must be at least {least}, which is {write_size(BESIDE_CACHE)} above "
+            "cache.memory: a worker with a full cache would be replaced again and again"
+        )
+        yield Conflict(("recycle", "memory"), message, ("cache", "memory"))
 
 
 def _trust_is_reached(settings: Settings) -> Iterator[Conflict]:
@@ -203,6 +218,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _not_before_itself,
     _embedded_alone,
     _sizes_fit,
+    _recycling_ends,
     _trust_is_reached,
     _age_stays_below,
     _pools_leave_room,

@@ -213,6 +213,14 @@ class ShutdownSettings(Section):
     grace: Duration = 10.0
 
 
+class RecycleSettings(Section):
+    """When a worker is replaced by a new one."""
+
+    after_requests: Count | None = None
+    memory: Size | None = None
+    least_age: Duration = 60.0
+
+
 class AdminSettings(Section):
     """The operator's own address: health, readiness, metrics."""
 
@@ -253,6 +261,7 @@ class Settings(Section):
     cache: CacheSettings = CacheSettings()
     limits: LimitSettings = LimitSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+    recycle: RecycleSettings = RecycleSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
 

@@ -21,7 +21,7 @@ from edge.cli import main
 if files := int(os.environ.pop("FILES", 0)):
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
-def serve(settings):
+def serve(settings, again):
     from gevent import monkey
     print("patched", monkey.is_module_patched("socket"))
     print("connections", settings.limits.connections)

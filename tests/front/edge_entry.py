@@ -2,6 +2,7 @@
 
 ``main`` takes its options from the arguments: the listening socket's file
 descriptor, that of the pipe for events, the admin address, the options as JSON.
+While the file ``broken_by`` is there, no worker can start.
 Whoever starts it patches first (see ``edge_process``).
 """
 
@@ -11,8 +12,14 @@ import resource
 import sys
 from typing import Any
 
-from edge.front.options import FrontOptions, Limits, LogOptions, ServerOptions
-from edge.front.server import EdgeApplication
+from edge.front.options import (
+    FrontOptions,
+    Limits,
+    LogOptions,
+    RecycleOptions,
+    ServerOptions,
+)
+from edge.front.server import EdgeApplication, Plan
 from tests.front.fake_edge import FakeAsks, FakeBuilt, FakeOrigin, parts
 
 
@@ -30,6 +37,7 @@ def main() -> None:
         grace=given.get("grace", 5.0),
         idle_grace=given.get("idle_grace", 0.05),
         limits=limits,
+        recycle=RecycleOptions(**given.get("recycle", {})),
         log=LogOptions(**given.get("log", {})),
     )
     pipe = int(events)
@@ -38,8 +46,10 @@ def main() -> None:
         os.write(pipe, line.encode() + b"\n")
 
     def make() -> FakeBuilt:
+        if os.path.exists(given.get("broken_by", "")):
+            raise RuntimeError("cannot be made, as the test asked")
         front = FrontOptions(limits=limits, **given.get("front", {}))
         asks = FakeAsks(tell)
         return FakeBuilt(asks, parts(asks, FakeOrigin(tell), options=front))
 
-    EdgeApplication(make, options).run()
+    EdgeApplication(Plan(make, options)).run()

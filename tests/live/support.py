@@ -17,7 +17,7 @@ from edge.live.options import HubOptions
 from edge.policy.routes import Route
 from edge.protocol.counters import Counters
 from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Origin, Ticket
+from edge.protocol.ports import Origin, Ready, Ticket
 from edge.protocol.values import (
     Answer,
     Mode,
@@ -68,8 +68,18 @@ class RecordingSink:
     error: EdgeError | None = None
     written: list[bytes] = field(default_factory=list)
     finished: bool = False
+    held: bool = False
     ended: Event = field(default_factory=Event)
     wrote: Event = field(default_factory=Event)
+
+    def give(self, ready: Ready, hold: bool = False) -> None:
+        assert not self.held, "given twice"
+        self.held = hold
+        self.begin(ready.answer, ready.stamp)
+        self.finish()
+
+    def go_on(self) -> None:
+        self.held = False
 
     def begin(self, answer: Answer, stamp: Stamp) -> None:
         assert self.answer is None, "begun twice"

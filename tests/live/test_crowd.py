@@ -1,5 +1,7 @@
 """A crowd that is woken: each gets what it would have got alone."""
 
+from edge.live.waves import AT_ONCE
+from edge.protocol.ports import Ready
 from edge.protocol.values import Mode
 from origin_adapter.scripted import LivingOrigin
 from tests.live.support import PATH, Asked, House, RecordingSink, settle
@@ -30,6 +32,49 @@ def test_everybody_gets_the_same_answer_and_it_is_made_once() -> None:
     assert {sink.header("Stream-Next-Offset") for sink in sinks} == {tail}
     assert len({id(sink.answer) for sink in sinks}) == 1
     assert len({id(sink.stamp) for sink in sinks}) <= 2
+
+
+def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None:
+    """Or the new polls of a few would keep thousands waiting for their bytes."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * AT_ONCE))
+    held: list[bool] = []
+
+    class Watching(RecordingSink):
+        def give(self, ready: Ready, hold: bool = False) -> None:
+            super().give(ready, hold)
+            held.extend([crowd[0].sink.held, crowd[1].sink.held])
+
+    last = parked_too(house, origin, Watching())
+    origin.append(PATH, b"two")
+    last.done()
+    settle()
+
+    assert held == [False, True], "the first is decided by itself, others are held"
+    assert not any(asked.sink.held for asked in (*crowd, last))
+
+
+def test_those_who_were_held_are_let_go_though_the_pass_breaks() -> None:
+    """Every waiter is always released."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * AT_ONCE))
+
+    class Stuck(RecordingSink):
+        def go_on(self) -> None:
+            raise ZeroDivisionError
+
+    last = parked_too(house, origin, Stuck())
+    origin.append(PATH, b"two")
+    last.done()
+    settle()
+
+    assert not any(asked.sink.held for asked in crowd)
+    assert house.counters.internal_errors == 1
+
+
+def parked_too(house: House, origin: LivingOrigin, sink: RecordingSink) -> Asked:
+    """One more, who stands behind all the others."""
+    asked = house.ask(origin.tail(PATH), Mode.LONG_POLL, sink=sink)
+    settle()
+    return asked
 
 
 def test_an_outlier_in_the_crowd_gets_a_cursor_above_its_own() -> None:

@@ -344,14 +344,87 @@ def test_a_drain_ends_polls_with_204_and_streams_after_a_whole_event() -> None:
     assert house.counters.viewers_ended["draining"] == 3
 
 
-def test_while_draining_nobody_waits_for_an_origin_that_is_away() -> None:
+def test_a_crowd_that_is_woken_while_it_drains_leaves_one_by_one() -> None:
+    """E54: news must not send every event stream away at once. Each is given it, and
+    stays until its own turn; a poll is answered, which is what it asked for."""
     house, origin = scripted()
-    viewer = house.poll("0003")
+    view, follow = watch(house, origin, mode=Mode.SSE)
+    views = [view, *(house.view("0003") for _ in range(3))]
+    poll = house.poll("0003")
+    settle()
     house.hub.begin_drain()
+    follow.reply(data(b"d", "0004"))
+    assert (poll.done().status, poll.sink.body) == (200, b"d")
+    origin.expect(Purpose.FOLLOW).reply(data(b"e", "0005"))
+    origin.expect(Purpose.FOLLOW)
+    settle()
+
+    for one in views:
+        assert one.waits
+        assert [text for name, text in one.sink.events if name == "data"] == ["d", "e"]
+    late = house.view("0005")
+    assert late.done().finished
+    assert late.sink.events[-1][0] == "control"
+    house.hub.drain(0.0)
+    assert all(one.done().events[-1][0] == "control" for one in views)
+    assert house.counters.viewers_ended["draining"] == 5
+
+
+def test_an_event_stream_that_heard_nothing_yet_ends_after_a_control_event() -> None:
+    """E54: it says where the viewer stands, though no poll is armed to say more."""
+    house, origin = scripted(backoff_first=1000.0, backoff_most=1000.0)
+    _, follow = watch(house, origin)
+    follow.cut()
+    settle()
+    view = house.view("0003")
+    origin.expect(Purpose.CATCH_UP).cut()
+    settle()
+    assert view.waits and view.sink.events == []
+    house.hub.drain(0.0)
+
+    ((name, control),) = view.done().events
+    assert (name, control["streamNextOffset"]) == ("control", "0003")
+    assert "upToDate" not in control and view.sink.finished
+
+
+def test_whose_turn_comes_while_news_are_on_their_way_is_given_them() -> None:
+    """It is not parked at its turn; when it would be, it ends."""
+    house, origin = scripted()
+    poll = house.poll("0003")
+    head = origin.expect(Purpose.CATCH_UP)
+    house.hub.drain(0.0)
+    assert poll.waits
+    head.reply(head_answer("0003"))
+
+    assert (poll.done().status, poll.sink.header("Stream-Next-Offset")) == (204, "0003")
+
+
+def test_while_draining_nobody_new_waits_for_an_origin_that_is_away() -> None:
+    house, origin = scripted()
+    house.hub.begin_drain()
+    viewer = house.poll("0003")
     origin.expect().cut()
 
     error = viewer.done().error
     assert error is not None and error.status == 502
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_who_waits_for_an_origin_that_is_away_waits_until_its_turn(known: bool) -> None:
+    """L21: a poll at an offset that is known to be the end then gets its 204."""
+    house, origin = scripted()
+    if known:
+        warm(house, origin)
+        house.clock.move(3600.0)
+    viewer = house.poll("0003")
+    house.hub.begin_drain()
+    origin.expect().cut()
+    settle()
+    assert viewer.waits
+    house.hub.drain(0.0)
+
+    sink, error = viewer.done(), viewer.sink.error
+    assert sink.status == 204 if known else error is not None and error.status == 502
 
 
 @pytest.mark.parametrize("begun", [False, True])

@@ -83,13 +83,15 @@ def check_stand(house: House, read: Read) -> Park | None:
         # The other stream has the only row, and somebody waits on it.
         return None
     reader = Reader(read, RecordingSink(), stream, house.hub)
-    stand = house.hub.repeats.stand(reader, now)
-    if stand is not None:
-        rules = house.options.rules
-        moment = Moment(now, house.clock.wall(), reader.offset, reader.arrival)
-        assert decide(read, stream.log, moment, stream.route, rules) == stand
-        assert stream.passing(now) is None
-    return stand
+    waits_at = house.hub.repeats.stand(read, now)
+    if waits_at is None:
+        return None
+    rules = house.options.rules
+    moment = Moment(now, house.clock.wall(), reader.offset, reader.arrival)
+    decision = decide(read, stream.log, moment, stream.route, rules)
+    assert waits_at is stream and stream.passing(now) is None
+    assert decision == Park(read.offset)
+    return decision
 
 
 class Life:

@@ -34,6 +34,7 @@ def test_names_and_help_fit_a_metrics_page() -> None:
         assert described.label in (
             None,
             "mode",
+            "moment",
             "result",
             "purpose",
             "reason",

@@ -73,6 +73,14 @@ def test_a_page_fits_an_object_and_an_object_the_memory() -> None:
     assert told(CACHE__MAX_PAGE="16MiB", CACHE__MEMORY="16MiB") == []
 
 
+def test_a_full_cache_alone_replaces_no_worker() -> None:
+    """Or it would be replaced as often as its cache is full."""
+    (problem,) = told(RECYCLE__MEMORY="300MiB")
+
+    assert problem.startswith("recycle.memory: must be at least 384MiB")
+    assert told(RECYCLE__MEMORY="384MiB") == []
+
+
 def test_trust_ends_with_verification() -> None:
     """L6, L14."""
     (problem,) = told(CACHE__TRUST="2m")

@@ -87,11 +87,13 @@ class EmbeddedOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """``ds-edge serve``: ``url`` for streams, ``admin`` for metrics and health."""
+    """``ds-edge serve``: ``url`` for streams, ``admin`` for metrics and health;
+    ``config`` is its file, to be written anew before a reload."""
 
     url: str
     admin: str
     process: Process
+    config: Path
 
 
 @contextmanager
@@ -160,7 +162,7 @@ def edge(origin_url: str, **settings: Any) -> Iterator[Edge]:
         config.write_text(yaml.safe_dump(settings))
         with running("edge", ds_edge("serve", "-c", str(config))) as process:
             wait_until_ready(process, admin, "/ready")
-            yield Edge(f"http://{listen}", f"http://{admin}", process)
+            yield Edge(f"http://{listen}", f"http://{admin}", process, config)
 
 
 def ds_edge(*arguments: str) -> list[str]:

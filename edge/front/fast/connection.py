@@ -17,45 +17,38 @@ from edge.front import problems
 from edge.front.fast import outgoing
 from edge.front.fast.floor import Floor
 from edge.front.fast.handing import Hand
-from edge.front.fast.outgoing import Outgoing
 from edge.front.fast.recognise import Block, Plain
 from edge.front.fast.sink import SocketSink
+from edge.front.fast.socket_end import SocketEnd
 from edge.front.fast.stages import Stage, check
-from edge.front.fast.wheel import NEVER
-from edge.front.fast.writing import Wire
 from edge.protocol.errors import ClientFault, EdgeError
-from edge.protocol.ports import Ready
 from edge.protocol.reasons import Reason
 
 READ = 64 * 1024
 """Bytes taken from the socket at once, and kept ahead at most."""
 
+AT_ONCE = 32
+"""Requests of one client that are answered before others get their turn."""
+
 _HEAD_END = b"\r\n\r\n"
-_ON_READ = 1
 _IDLE = Stage.IDLE
+_PARKED = Stage.PARKED
+_READ_IN = frozenset({Stage.IDLE, Stage.READING, Stage.PARKED})
 _MAY_BEGIN = frozenset({Stage.IDLE, Stage.READING})
 
 
-class FastConnection:
+class FastConnection(SocketEnd):
     """One accepted socket. ``ended`` is called once, when it is closed."""
 
     __slots__ = (
         "_block",
         "_closing",
         "_ended",
-        "_floor",
         "_hand",
         "_held",
         "_listener",
         "_looping",
-        "_lost",
-        "_outgoing",
         "_sink",
-        "_sock",
-        "_watcher",
-        "deadline",
-        "slot",
-        "stage",
     )
 
     def __init__(
@@ -65,24 +58,15 @@ class FastConnection:
         listener: Any,
         ended: Callable[["FastConnection"], None],
     ) -> None:
-        self._floor = floor
-        self._sock = sock
+        super().__init__(floor, sock)
         self._listener = listener
         self._ended = ended
         self._held = b""
         self._block: Block | None = None
         self._sink: SocketSink | None = None
-        self._outgoing: Outgoing | None = None
         self._hand: Hand | None = None
         self._looping = False
         self._closing = False
-        self._lost = False
-        self.stage = Stage.IDLE
-        self.slot = 0
-        self.deadline = floor.monotonic() + floor.limits.idle_timeout
-        self._watcher = floor.loop.io(sock.fileno(), _ON_READ)
-        self._watcher.start(self._readable)
-        floor.wheel.put(self)
 
     def __repr__(self) -> str:
         return f"<FastConnection {self.stage.value} {len(self._held)} ahead>"
@@ -113,6 +97,11 @@ class FastConnection:
     def due(self) -> None:
         """The deadline has passed (see Wheel)."""
         try:
+            if self.stage is _PARKED:
+                # The hub has its own clock for that.
+                self.deadline += self._floor.limits.idle_timeout
+                self._floor.wheel.put(self)
+                return
             if self.stage is not Stage.READING:
                 self._gone()
                 return
@@ -148,24 +137,30 @@ class FastConnection:
         self._held += data
         if self.stage in _MAY_BEGIN:
             self._serve_held()
-        elif len(self._held) >= READ:
+        if len(self._held) >= READ and self.stage in _READ_IN:
             self._watcher.stop()
 
     def _resume(self) -> None:
         """Serve what was read while the last answer was under way."""
         try:
             self._serve_held()
+            self.go_on()
         except OSError:
             self._gone()
         except Exception as error:
             self._broken(error)
 
     def _serve_held(self) -> None:
-        """Serve what was read, one request after another, as far as it goes."""
+        """Serve what was read, one request after another, as far as it goes; of
+        many, some in this turn of the loop."""
         self._looping = True
         try:
-            while self._held and self.stage in _MAY_BEGIN and self._serve_next():
-                pass
+            for _ in range(AT_ONCE):
+                if not (self._held and self.stage in _MAY_BEGIN):
+                    return
+                if not self._serve_next():
+                    return
+            self._floor.soon(self._resume)
         finally:
             self._looping = False
 
@@ -176,7 +171,10 @@ class FastConnection:
         if end < 0:
             self._await_more(held)
             return False
-        plain = self._floor.heads.get(held[: end + 4])
+        plain = None
+        if len(held) > end + 4:
+            # Several in one go; one alone was looked up when it came.
+            plain = self._floor.heads.get(held[: end + 4])
         if plain is None:
             block, plain = self._floor.recogniser.head(held, end, self._block)
             self._block = block or self._block
@@ -195,11 +193,6 @@ class FastConnection:
             self.stage = check(self.stage, Stage.READING)
             self._until(self._floor.limits.head_timeout)
 
-    def _until(self, seconds: float) -> None:
-        """The next thing must happen within so many seconds."""
-        self.deadline = self._floor.monotonic() + seconds
-        self._floor.wheel.sooner(self)
-
     # Answering.
 
     def _answer(self, plain: Plain) -> None:
@@ -211,13 +204,7 @@ class FastConnection:
         if ready is None:
             self._ask(plain, now)
             return
-        wire = ready.wire
-        if (
-            now >= floor.writing.until
-            or not isinstance(wire, Wire)
-            or wire.second != floor.writing.second
-        ):
-            wire = ready.wire = self._renewed(plain, ready)
+        wire = floor.ready(ready, plain.line.route, now)
         self.stage = _IDLE
         self.deadline = now + floor.limits.idle_timeout
         request_id = plain.request_id or floor.next_id()
@@ -230,13 +217,9 @@ class FastConnection:
             self._keep(head, body, sent)
             self.complete(False)
 
-    def _renewed(self, plain: Plain, ready: Ready) -> Wire:
-        return self._floor.wire(ready.answer, ready.stamp, plain.line.route, False)
-
     def _ask(self, plain: Plain, now: float) -> None:
         self._sink = sink = SocketSink(self._floor, self, plain, now)
-        self.stage = check(self.stage, Stage.PARKED)
-        self.deadline = NEVER
+        self.stage = check(self.stage, _PARKED)
         try:
             sink.ticket = self._floor.asks.ask(plain.read, sink, now)
         except Exception as error:
@@ -244,84 +227,45 @@ class FastConnection:
             self._floor.report(error, sink.request_id)
             sink.abort(problems.INTERNAL)
 
-    # Carrier, for the sink.
-
-    def send(self, head: bytes, body: bytes = b"") -> bool:
-        """See Carrier."""
-        if self.stage is Stage.CLOSED or self._lost:
-            return False
-        if self._outgoing is not None:
-            self._outgoing.add(head)
-            self._outgoing.add(body)
-            return False
-        try:
-            sent = outgoing.send(self._sock, head, body)
-        except OSError:
-            # The hub is calling: it hears of it when this call is over.
-            self._lost = True
-            self._floor.soon(self._gone)
-            return False
-        if sent == len(head) + len(body):
-            return True
-        self._keep(head, body, sent)
-        return False
-
-    def _keep(self, head: bytes, body: bytes, sent: int) -> None:
-        """Send what is left when the socket has room for it."""
-        left = outgoing.rest([memoryview(head), memoryview(body)], sent)
-        if left:
-            self.stage = check(self.stage, Stage.SENDING)
-            self._watcher.stop()
-            self._outgoing = Outgoing(
-                self._floor.loop, self._sock, left, self._writable
-            )
-            self._until(self._floor.limits.send_timeout)
-
-    def _writable(self) -> None:
-        """The write watcher's callback."""
-        try:
-            assert self._outgoing is not None
-            if self._outgoing.go_on():
-                self._drained()
-            else:
-                self._until(self._floor.limits.send_timeout)
-        except OSError:
-            self._gone()
-        except Exception as error:
-            self._broken(error)
+    # Carrier, for the sink; ``send`` is SocketEnd's.
 
     def _drained(self) -> None:
-        self._drop_outgoing()
-        self.stage = check(self.stage, Stage.PARKED)
-        self.deadline = NEVER
+        self.stage = check(self.stage, _PARKED)
         sink = self._sink
         assert sink is not None
         if sink.ended:
             self._finished()
             return
         if len(self._held) < READ:
-            self._watcher.start(self._readable)
+            self._watch()
         if sink.ticket is not None:
             sink.ticket.drained()
 
-    def complete(self, close: bool) -> None:
-        """See Carrier."""
+    def complete(self, close: bool, hold: bool = False) -> None:
+        """See Carrier. What is still to be sent when it is held is not held."""
         self._closing = close
         if self._outgoing is None and not self._lost:
-            self._finished()
+            self._finished(hold)
 
-    def _finished(self) -> None:
+    def go_on(self) -> None:
+        """See Carrier. What happened to the connection meanwhile comes first."""
+        if self.stage in _READ_IN and len(self._held) < READ:
+            self._watch()
+
+    def _finished(self, hold: bool = False) -> None:
         """The answer is out: the next request, or the end."""
         sink, self._sink = self._sink, None
         assert sink is not None
-        sink.log(lost=False)
+        sink.over()
         if self._closing:
             self._close_gently()
             return
-        self.stage = Stage.IDLE
-        self._until(self._floor.limits.idle_timeout)
-        if not self._watcher.active:
-            self._watcher.start(self._readable)
+        self.stage = _IDLE
+        self.deadline = self._floor.monotonic() + self._floor.limits.idle_timeout
+        if hold:
+            self._watcher.stop()
+        elif len(self._held) < READ:
+            self._watch()
         if self._held and not self._looping:
             self._floor.soon(self._resume)
 
@@ -334,12 +278,6 @@ class FastConnection:
         else:
             self._close()
 
-    def _has_unread(self) -> bool:
-        try:
-            return bool(self._sock.recv(1, socket.MSG_PEEK))
-        except OSError:
-            return False
-
     def _broken(self, error: Exception) -> None:
         self._floor.report(error)
         self._gone()
@@ -351,9 +289,7 @@ class FastConnection:
         sink, self._sink = self._sink, None
         self._close()
         if sink is not None:
-            sink.log(lost=True)
-            if sink.ticket is not None and not sink.ended:
-                sink.ticket.gone()
+            sink.client_left()
 
     def _close(self) -> None:
         self._drop_outgoing()
@@ -366,11 +302,6 @@ class FastConnection:
         self.stage = check(self.stage, Stage.CLOSED)
         self._floor.wheel.drop(self)
         self._ended(self)
-
-    def _drop_outgoing(self) -> None:
-        if self._outgoing is not None:
-            self._outgoing.close()
-            self._outgoing = None
 
     # Handing over.
 

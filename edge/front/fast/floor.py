@@ -8,7 +8,8 @@ connection's state.
 import _socket
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import gevent
@@ -19,6 +20,7 @@ from edge.front.fast.writing import Wire, Writing
 from edge.front.parts import FrontParts
 from edge.front.serving import Serving
 from edge.policy.routes import Route
+from edge.protocol.ports import Ready
 from edge.protocol.values import Answer, Stamp
 
 _log = logging.getLogger("edge.front")
@@ -48,15 +50,10 @@ class Floor:
         self.wheel = Wheel(parts.clock.monotonic())
         self.loop: Any = gevent.get_hub().loop
         self.soon: Callable[..., object] = self.loop.run_callback
-        self._id_prefix = os.urandom(8).hex().encode()
-        self._ids = 0
-        self._last_pieces: Sequence[bytes] = ()
+        # A new request id, each time it is called.
+        self.next_id: Callable[[], bytes] = _ids(os.urandom(8)).__next__
+        self._last_pieces: Sequence[bytes] | None = None
         self._last_chunk = b""
-
-    def next_id(self) -> bytes:
-        """A request id of the shape that ``record.request_id`` makes."""
-        self._ids += 1
-        return b"%s%08x" % (self._id_prefix, self._ids & 0xFFFFFFFF)
 
     def wire(self, answer: Answer, stamp: Stamp, route: Route, close: bool) -> Wire:
         """The answer's bytes as of now. Raises ValueError (see Writing)."""
@@ -66,6 +63,18 @@ class Floor:
             writing.turn(now)
         return writing.shared(answer, stamp, route, close)
 
+    def ready(self, ready: Ready, route: Route, now: float) -> Wire:
+        """The bytes of an answer that many are given, as of ``now``: made once a
+        second. Raises ValueError (see Writing)."""
+        writing = self.writing
+        if now >= writing.until:
+            writing.turn(now)
+        wire = ready.wire
+        if not isinstance(wire, Wire) or wire.second != writing.second:
+            wire = writing.wire(ready.answer, ready.stamp, route, False)
+            ready.wire = wire
+        return wire
+
     def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
         """One write's bytes, as a chunk where the body is chunked.
 
@@ -74,13 +83,14 @@ class Floor:
         """
         if not chunked:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        last = self._last_pieces
-        if len(last) == len(pieces) and all(map(_is, last, pieces)):
+        if pieces is self._last_pieces:
             return self._last_chunk
         data = b"".join(pieces)
-        self._last_pieces = tuple(pieces)
-        self._last_chunk = b"%X\r\n%b\r\n" % (len(data), data)
-        return self._last_chunk
+        # As a chunk, nothing would be the last one.
+        chunk = b"%X\r\n%b\r\n" % (len(data), data) if data else b""
+        if isinstance(pieces, tuple):
+            self._last_pieces, self._last_chunk = pieces, chunk
+        return chunk
 
     def report(self, error: Exception, request_id: bytes = b"-") -> None:
         """A defect: counted, and logged with its traceback."""
@@ -89,5 +99,13 @@ class Floor:
         _log.error(said, request_id.decode("ascii"), exc_info=error)
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
+def _ids(prefix: bytes) -> Iterator[bytes]:
+    """Request ids of the shape that ``record.request_id`` makes, one after another.
+
+    A generator, and most of each is made for 256 at once: every answer has one.
+    """
+    lasts = [b"%02x" % last for last in range(256)]
+    for number in count():
+        first = b"%s%06x" % (prefix.hex().encode(), number & 0xFFFFFF)
+        for last in lasts:
+            yield first + last

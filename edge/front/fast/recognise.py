@@ -7,8 +7,10 @@ Falcon, which alone judge what is wrong with it. So this module may be stricter
 than they are, and must never be laxer.
 
 A head is two parts. The request line is judged once and remembered; the field
-block, which a client repeats byte by byte, is compared before it is parsed. A
-``Plain`` is what both come to, shared by all who send the same bytes. Pure, and
+block, which a client repeats byte by byte, is compared before it is parsed. It
+comes to ``Facts``, the few fields that anything hangs on; a client that numbers or
+traces its requests changes one of the others, and is compared around it. A
+``Plain`` is what a line and facts come to, shared by all who send them. Pure, and
 bounded: a memo that is full forgets everything and begins again.
 
 A line is plain as ``GET origin-form HTTP/1.1`` in visible ASCII. A block is plain
@@ -18,7 +20,7 @@ no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -33,6 +35,7 @@ from edge.protocol.values import Read
 MOST_LINES = 8192
 MOST_BLOCKS = 2048
 MOST_HEADS = 8192
+MOST_FACTS = 2048
 MOST_NAMES = 1024
 """How many of each are remembered."""
 
@@ -47,8 +50,7 @@ MOST_FIELDS = 64
 
 _LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
 _NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
-_ALLOWED = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F)])
-"""What may stand in a block at all; CR and LF only together, at the ends of lines."""
+_IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
 _NEVER = frozenset(
     {
         *("transfer-encoding", "content-length", "expect", "upgrade", "range"),
@@ -58,9 +60,11 @@ _NEVER = frozenset(
 _KEEPS = {None: False, "keep-alive": False, "close": True}
 """The plain values of Connection, and whether each asks to close."""
 
-_ALWAYS = ("connection", "x-request-id", "via", "cdn-loop")
+_ALWAYS = ("host", "connection", "x-request-id", "via", "cdn-loop")
 _CHOOSING = ("if-none-match", "accept-encoding")
 """Fields by which every answer is chosen; a route adds those of its partition."""
+
+_Lines = tuple[bytes | None, ...]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -91,16 +95,43 @@ class Line:
 
 
 @dataclass(slots=True, eq=False)
-class Block:
-    """A plain field block: the values that anything hangs on, by lower-case name.
+class Facts:
+    """What hangs on a field block: values by lower-case name, and what they come to.
 
-    Not frozen, and ``Plain`` neither: each costs a third of what it would to make.
+    ``shared``: it is remembered, for whoever sends the same lines. Not frozen, as
+    ``Block`` and ``Plain``: each costs a third of what it would to make.
     """
 
-    raw: bytes
     fields: dict[str, str]
     close: bool
     request_id: bytes | None
+    shared: bool
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """A plain field block, as it was sent.
+
+    ``before`` and ``after`` are what does not change of it, once the client has
+    changed a single value on which nothing hangs; else empty.
+    """
+
+    raw: bytes
+    facts: Facts
+    before: bytes = b""
+    after: bytes = b""
+
+    def is_again(self, raw: bytes) -> bool:
+        """Whether ``raw`` comes to the same: it is the same, but for that value."""
+        if raw == self.raw:
+            return True
+        before, after = self.before, self.after
+        if not before or not raw.startswith(before) or not raw.endswith(after):
+            return False
+        end = len(raw) - len(after)
+        if end < len(before) or len(raw) > LONGEST_BLOCK:
+            return False
+        return not raw[len(before) : end].translate(None, _IN_VALUES)
 
 
 @dataclass(slots=True, eq=False)
@@ -122,11 +153,13 @@ class Recogniser:
         self._lines: Memo[bytes, Line] = Memo(MOST_LINES)
         self._blocks: Memo[bytes, Block] = Memo(MOST_BLOCKS)
         self._reads: Memo[tuple[Line, tuple[str | None, ...]], Read] = Memo(MOST_LINES)
+        self._plains: Memo[tuple[Line, Facts], Plain] = Memo(MOST_LINES)
+        self._facts: Memo[_Lines, Facts] = Memo(MOST_FACTS)
         self._names: Memo[bytes, str] = Memo(MOST_NAMES)
-        self._hosts: Memo[bytes, bool] = Memo(MOST_NAMES)
-        self._of_interest = frozenset(
-            (*_ALWAYS, *(name for route in table for name in _choosing(route)))
-        )
+        choosing = (name for route in table for name in _choosing(route))
+        self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *choosing)))
+        # None: no plain field at all.
+        self._matter = frozenset((None, *self._of_interest))
         self.heads: Memo[bytes, Plain] = Memo(MOST_HEADS)
 
     def head(
@@ -141,9 +174,10 @@ class Recogniser:
         block = self.block(held[line_end + 2 : end + 2], last)
         if block is None:
             return None, None
-        plain = self.plain(line, block)
+        plain = self.plain(line, block.facts)
         # Whole heads are remembered of clients that repeat themselves.
-        if plain is not None and block is last and end < LONGEST_REMEMBERED:
+        same = block is last and not block.before
+        if plain is not None and same and end < LONGEST_REMEMBERED:
             self.heads.keep(held[: end + 4], plain)
         return block, plain
 
@@ -165,27 +199,34 @@ class Recogniser:
 
         ``last`` is what the same client sent before: most send it again.
         """
-        if last is not None and last.raw == raw:
-            return last
+        if last is not None:
+            if last.is_again(raw):
+                return last
+            changed = self._changed(last, raw)
+            if changed is not None:
+                return changed
         block = self._blocks.get(raw) or self._judge_block(raw)
         if last is None and block is not None and len(raw) < LONGEST_REMEMBERED:
             # A client's first one: others may send it too, and then share it.
             self._blocks.keep(raw, block)
         return block
 
-    def plain(self, line: Line, block: Block) -> Plain | None:
+    def plain(self, line: Line, facts: Facts) -> Plain | None:
         """What a line and a block come to; None when that is no plain read."""
-        choice = (line, tuple(map(block.fields.get, line.chosen_by)))
-        read = self._reads.get(choice)
+        known = self._plains.get((line, facts))
+        if known is not None:
+            return known
+        choice = (line, tuple(map(facts.fields.get, line.chosen_by)))
+        read = self._reads.get(choice) or _classified(line, facts)
         if read is None:
-            found = _classified(line, block)
-            if found is None:
-                return None
-            read = found
-            # One that is asked with much is not shared: it would hold all of that.
-            if len(line.target) + _size(choice[1]) <= LONGEST_REMEMBERED:
-                self._reads.keep(choice, read)
-        return Plain(read, line, block.close, block.request_id)
+            return None
+        plain = Plain(read, line, facts.close, facts.request_id)
+        # One that is asked with much is not shared: it would hold all of that.
+        if len(line.target) + _size(choice[1]) <= LONGEST_REMEMBERED:
+            self._reads.keep(choice, read)
+            if facts.shared:
+                self._plains.keep((line, facts), plain)
+        return plain
 
     def _judge_line(self, raw: bytes) -> Line | None:
         match = _LINE.fullmatch(raw)
@@ -201,54 +242,72 @@ class Recogniser:
         return line
 
     def _judge_block(self, raw: bytes) -> Block | None:
-        if len(raw) > LONGEST_BLOCK or raw.translate(None, _ALLOWED):
-            return None
-        found = self._fields(raw)
-        if found is None or not _NEVER.isdisjoint(found):
-            return None
-        host = found.get("host")
-        if host is None or not self._is_host(host):
-            return None
-        fields = {
-            name: found[name].strip(b" \t").decode("ascii")
-            for name in self._of_interest.intersection(found)
-        }
-        if fields.get("connection") not in _KEEPS or self._is_loop(fields):
-            return None
-        own_id = fields.get("x-request-id")
-        request_id = own_id.encode() if own_id and is_safe_id(own_id) else None
-        return Block(raw, fields, _KEEPS[fields.get("connection")], request_id)
-
-    def _fields(self, raw: bytes) -> dict[str, bytes] | None:
-        """Values by lower-case name, with the space around them; None when a line is
-        no plain field, there are too many, or one is twice."""
         lines = raw.split(b"\r\n")
         lines.pop()
-        count = len(lines)
-        if count > MOST_FIELDS or not raw.count(b"\r") == raw.count(b"\n") == count:
+        if len(raw) > LONGEST_BLOCK or len(lines) > MOST_FIELDS:
             return None
         found: dict[str, bytes] = {}
-        known = self._names.get
         for line in lines:
-            name, colon, value = line.partition(b":")
-            lower = known(name) or self._judge_name(name)
-            if lower is None or not colon:
+            name = self._judge_field(line)
+            if name is None:
                 return None
-            found[lower] = value
-        return found if len(found) == count else None
+            found[name] = line
+        if len(found) != len(lines):
+            return None
+        of_interest = tuple(map(found.get, self._of_interest))
+        facts = self._facts.get(of_interest) or self._judge_facts(of_interest)
+        return None if facts is None else Block(raw, facts)
+
+    def _changed(self, last: Block, raw: bytes) -> Block | None:
+        """The block, if it is ``last`` but for one value on which nothing hangs."""
+        old, new = last.raw.split(b"\r\n"), raw.split(b"\r\n")
+        if len(old) != len(new) or len(raw) > LONGEST_BLOCK:
+            return None
+        places = [n for n, line in enumerate(new) if line != old[n]]
+        if len(places) != 1:
+            return None
+        [n] = places
+        name, colon, _ = old[n].partition(b":")
+        if not new[n].startswith(name + colon):
+            return None
+        if self._judge_field(new[n]) in self._matter:
+            return None
+        before = b"\r\n".join([*new[:n], name + colon])
+        return Block(raw, last.facts, before, b"\r\n".join([b"", *new[n + 1 :]]))
+
+    def _judge_field(self, raw: bytes) -> str | None:
+        """The lower-case name of a line, if it is a plain field."""
+        name, colon, value = raw.partition(b":")
+        if not colon or value.translate(None, _IN_VALUES):
+            return None
+        return self._names.get(name) or self._judge_name(name)
 
     def _judge_name(self, name: bytes) -> str | None:
         if _NAME.fullmatch(name) is None:
             return None
         lower = name.decode("ascii").lower()
+        if lower in _NEVER:
+            return None
         return self._names.keep(name, lower) if len(name) < 64 else lower
 
-    def _is_host(self, value: bytes) -> bool:
-        known = self._hosts.get(value)
-        if known is not None:
-            return known
-        judged = is_host(value.strip(b" \t").decode("ascii"))
-        return self._hosts.keep(value, judged) if len(value) < 256 else judged
+    def _judge_facts(self, of_interest: _Lines) -> Facts | None:
+        """What the lines come to that are of interest; None when that is not plain."""
+        fields = {
+            name: line.partition(b":")[2].strip(b" \t").decode("ascii")
+            for name, line in zip(self._of_interest, of_interest, strict=True)
+            if line is not None
+        }
+        if not is_host(fields.get("host", "")) or self._is_loop(fields):
+            return None
+        close = _KEEPS.get(fields.get("connection"))
+        if close is None:
+            return None
+        own_id = fields.get("x-request-id")
+        request_id = own_id.encode() if own_id and is_safe_id(own_id) else None
+        # A client that numbers its requests sends each number once.
+        shared = own_id is None and _size(fields.values()) <= LONGEST_REMEMBERED
+        facts = Facts(fields, close, request_id, shared)
+        return self._facts.keep(of_interest, facts) if shared else facts
 
     def _is_loop(self, fields: dict[str, str]) -> bool:
         if "via" not in fields and "cdn-loop" not in fields:
@@ -260,14 +319,14 @@ def _choosing(route: Route) -> tuple[str, ...]:
     return (*_CHOOSING, *route.credential_headers, *route.request_headers)
 
 
-def _size(values: tuple[str | None, ...]) -> int:
+def _size(values: Iterable[str | None]) -> int:
     return sum(len(value) for value in values if value)
 
 
-def _classified(line: Line, block: Block) -> Read | None:
+def _classified(line: Line, facts: Facts) -> Read | None:
     """The Read, by the one reading of requests that every front uses."""
     try:
-        found = keys.classify("GET", line.target, block.fields.get, line.route)
+        found = keys.classify("GET", line.target, facts.fields.get, line.route)
     except ClientFault:
         return None
     return found if isinstance(found, Read) else None

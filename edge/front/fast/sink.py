@@ -17,7 +17,7 @@ from edge.front.fast.writing import Wire
 from edge.front.faults import note
 from edge.front.record import Record
 from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Ticket
+from edge.protocol.ports import Ready, Ticket
 from edge.protocol.reasons import Reason
 from edge.protocol.values import Answer, CacheStatus, Stamp
 
@@ -30,8 +30,12 @@ class Carrier(Protocol):
     def send(self, head: bytes, body: bytes = b"") -> bool:
         """Send both; False when some of it has to wait for the socket."""
 
-    def complete(self, close: bool) -> None:
-        """The answer is over; close the connection behind it, or go on."""
+    def complete(self, close: bool, hold: bool = False) -> None:
+        """The answer is over; close the connection behind it, or go on: at once,
+        or when ``go_on`` is called (``hold``)."""
+
+    def go_on(self) -> None:
+        """Read on, if that was held."""
 
 
 class SocketSink:
@@ -68,14 +72,35 @@ class SocketSink:
 
     # What the hub calls.
 
+    def give(self, ready: Ready, hold: bool = False) -> None:
+        """See ``ports.Sink``."""
+        floor, plain = self._floor, self._plain
+        if plain.close or floor.serving.draining:
+            self.begin(ready.answer, ready.stamp)
+            self.finish()
+            return
+        try:
+            wire = floor.ready(ready, plain.line.route, floor.monotonic())
+        except ValueError as error:
+            self._unsendable(error, ready.stamp)
+            return
+        self._wire = wire
+        self.sent = wire.size
+        self.ended = True
+        self._carrier.send(wire.before + self.request_id + wire.after, wire.body)
+        self._carrier.complete(False, hold)
+
+    def go_on(self) -> None:
+        """See ``ports.Sink``."""
+        self._carrier.go_on()
+
     def begin(self, answer: Answer, stamp: Stamp) -> None:
         """See ``ports.Sink``."""
         close = self._plain.close or self._floor.serving.draining
         try:
             wire = self._floor.wire(answer, stamp, self._plain.line.route, close)
         except ValueError as error:
-            self._floor.report(error, self.request_id)
-            self._problem(problems.INTERNAL, stamp.status, close=True)
+            self._unsendable(error, stamp)
             return
         self._wire = wire
         head = wire.before + self.request_id + wire.after
@@ -92,11 +117,10 @@ class SocketSink:
         wire = self._wire
         if self.ended or wire is None or wire.answer.status in (204, 304):
             return True
-        if not any(buffers):
-            # As a chunk it would be the last one.
-            return True
         data = self._floor.gathered(buffers, wire.chunked)
-        self.sent += sum(map(len, buffers))
+        if not data:
+            return True
+        self.sent += len(data)
         if self._head:
             data, self._head = self._head + data, b""
         return self._carrier.send(data)
@@ -135,8 +159,24 @@ class SocketSink:
         self.sent = wire.size
         self.ended = True
 
-    def log(self, lost: bool) -> None:
-        """Write the request's line, if one is wanted: it is over."""
+    def over(self) -> None:
+        """The answer is out. The last call."""
+        self._log(lost=False)
+        # Sink and ticket hold each other: thousands of them after each wake-up
+        # would be garbage that only a collection finds.
+        self.ticket = None
+
+    def client_left(self) -> None:
+        """The client left before its answer was out. The last call."""
+        self._log(lost=True)
+        ticket, self.ticket = self.ticket, None
+        if ticket is not None and not self.ended:
+            ticket.gone()
+
+    # Its own.
+
+    def _log(self, lost: bool) -> None:
+        """Write the request's line, if one is wanted."""
         wire = self._wire
         status = wire.answer.status if wire is not None else 0
         lost = lost or self.error is not None
@@ -152,6 +192,10 @@ class SocketSink:
             self._floor.serving.put_line(record, status, self.sent)
 
     # Its own.
+
+    def _unsendable(self, error: ValueError, stamp: Stamp) -> None:
+        self._floor.report(error, self.request_id)
+        self._problem(problems.INTERNAL, stamp.status, close=True)
 
     def _send_head(self) -> None:
         head, self._head = self._head, b""

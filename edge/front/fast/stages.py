@@ -6,7 +6,7 @@ A table, so that a move nobody thought of is found where it is made.
 import enum
 
 
-class Stage(enum.Enum):
+class Stage(enum.StrEnum):
     """Where a connection is."""
 
     IDLE = "idle"  # nothing of a request has come

@@ -1,7 +1,9 @@
 """FastConnection over a socket pair, with the turns of the loop in the test's hand."""
 
+import gc
 import socket
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from gunicorn.config import Config
 
 from edge.front.access_log import AccessLog
-from edge.front.fast.connection import READ, FastConnection
+from edge.front.fast.connection import AT_ONCE, READ, FastConnection
 from edge.front.fast.floor import Floor, plain_socket
 from edge.front.fast.stages import Stage
 from edge.front.options import LogOptions
@@ -72,6 +74,12 @@ class Bench:
         """Do what was put off."""
         while self.later:
             act, *values = self.later.pop(0)
+            act(*values)
+
+    def catch_up_once(self) -> None:
+        """Do what was put off, but for what is put off by that."""
+        later, self.later = self.later, []
+        for act, *values in later:
             act(*values)
 
     def get(self, path: str, *fields: str) -> None:
@@ -159,8 +167,118 @@ def test_a_defect_at_one_deadline_leaves_the_others_theirs(
         raise ZeroDivisionError
 
     monkeypatch.setattr(FakeTicket, "gone", broken)
-    bench.get("park?offset=7&live=long-poll")
+    bench.get("park?offset=7&live=sse")
+    [ticket] = bench.asks.parked
+    ticket.sink.begin(Answer(200, TEXT, None), HIT)
+    assert not ticket.sink.write([b"." * (1 << 24)])
     bench.connection.due()
 
     assert bench.connection.stage is Stage.CLOSED
     assert bench.serving.counters.internal_errors == 1
+
+
+def test_who_waits_is_not_ended_by_the_front_and_has_its_time_again_afterwards(
+    bench: Bench,
+) -> None:
+    """How long a viewer waits is the hub's to say."""
+    bench.get("park?offset=7&live=long-poll")
+    before = bench.connection.deadline
+    bench.connection.due()
+    assert len(bench.asks.parked) == 1
+    assert bench.connection.deadline > before
+
+    bench.asks.release()
+    bench.connection.due()
+    assert bench.connection.stage is Stage.CLOSED
+
+
+def given_in_a_crowd(bench: Bench) -> FakeTicket:
+    """The client has its answer, and others of its crowd wait for theirs."""
+    bench.get("park?offset=7&live=long-poll")
+    [ticket] = bench.asks.parked
+    ticket.sink.give(Kept(Answer(200, TEXT, b"news\n"), HIT), hold=True)
+    assert b"news" in bench.client.recv(READ)
+    return ticket
+
+
+def test_what_one_of_a_crowd_asks_next_is_read_when_all_of_it_was_served(
+    bench: Bench,
+) -> None:
+    ticket = given_in_a_crowd(bench)
+    bench.get("kept")
+    assert len(bench.peeked) == 1
+    ticket.sink.go_on()
+    bench.turn()
+
+    assert b"kept" in bench.client.recv(READ)
+
+
+def test_one_of_a_crowd_that_left_meanwhile_is_found_gone(bench: Bench) -> None:
+    ticket = given_in_a_crowd(bench)
+    bench.client.close()
+    bench.turn()
+    ticket.sink.go_on()
+    bench.turn()
+    assert bench.connection.stage is Stage.CLOSED
+
+    ticket.sink.go_on()
+    bench.connection.cut()
+    assert bench.serving.counters.internal_errors == 0
+
+
+def test_what_one_of_a_crowd_had_sent_ahead_is_served_and_more_is_read(
+    bench: Bench,
+) -> None:
+    """Held back is only what comes; the next poll may be in hand already."""
+    bench.get("park?offset=7&live=long-poll")
+    bench.get("park?offset=8&live=long-poll")
+    [ticket] = bench.asks.parked
+    ticket.sink.give(Kept(Answer(200, TEXT, b"news\n"), HIT), hold=True)
+    bench.catch_up()
+    assert len(bench.asks.parked) == 2
+    ticket.sink.go_on()
+    bench.client.close()
+    bench.turn()
+
+    assert bench.connection.stage is Stage.CLOSED
+
+
+def test_a_thousand_requests_in_one_go_are_answered_in_several_turns(
+    bench: Bench,
+) -> None:
+    """And all of them, though more is sent than is kept ahead."""
+    head = b"GET /v1/stream/kept HTTP/1.1\r\nHost: edge.test\r\n\r\n"
+    many = 2 * READ // len(head)
+    bench.client.setblocking(False)
+    left, said = head * many, b""
+    while said.count(b"kept\n") < many:
+        with suppress(BlockingIOError):
+            left = left[bench.client.send(left) :] if left else left
+        before = len(bench.peeked)
+        bench.turn()
+        bench.catch_up_once()
+        assert len(bench.peeked) - before <= 8 * AT_ONCE
+        with suppress(BlockingIOError):
+            said += bench.client.recv(1 << 20)
+
+    assert len(bench.peeked) == many
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda bench: bench.asks.release(), lambda bench: bench.connection.cut()],
+    ids=["answered", "left"],
+)
+def test_what_waited_for_an_answer_is_gone_with_it(
+    bench: Bench, end: Callable[[Bench], None]
+) -> None:
+    """Not left to the garbage collector: a crowd's worth of it would stop the loop."""
+    bench.get("park?offset=7&live=long-poll")
+    gone = weakref.ref(bench.asks.parked[0])
+    gc.disable()
+    try:
+        end(bench)
+        bench.asks.parked.clear()
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -187,20 +187,20 @@ TARGETS += ["/v1/stream/a?offset=", "/v1/stream/%2e%2e/b", "/v1/stream/a b", "//
 ENDS = ["\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r"]
 
 
+FIELDS = st.tuples(
+    st.sampled_from(NAMES),
+    st.sampled_from([":", ": ", " : ", ""]),
+    st.sampled_from(VALUES),
+    st.sampled_from(ENDS),
+)
+
+
 @settings(max_examples=400)
 @given(
     st.sampled_from(["GET", "GET", "GET", "POST", "get"]),
     st.sampled_from(TARGETS),
     st.sampled_from(["HTTP/1.1", "HTTP/1.1", "HTTP/1.0"]),
-    st.lists(
-        st.tuples(
-            st.sampled_from(NAMES),
-            st.sampled_from([":", ": ", " : ", ""]),
-            st.sampled_from(VALUES),
-            st.sampled_from(ENDS),
-        ),
-        max_size=5,
-    ),
+    st.lists(FIELDS, max_size=5),
 )
 def test_what_is_plain_is_the_same_read_the_whole_way(
     method: str, target: str, version: str, fields: list[tuple[str, str, str, str]]
@@ -222,3 +222,71 @@ def test_what_is_plain_is_the_same_read_the_whole_way(
     route = routes.find(ROUTES, target.partition("?")[0])
     assert route is not None and request.uri is not None
     assert keys.classify("GET", request.uri, given.get, route) == found.read
+
+
+def numbered(number: str, *fields: str) -> bytes:
+    """A head of a client that numbers what it asks."""
+    lines = [LINE, HOST, "Accept: */*", f"X-Number: {number}", *fields]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def test_a_client_that_changes_one_idle_value_each_time_is_compared_around_it() -> None:
+    """And leaves nothing behind: neither whole heads nor blocks of its own."""
+    by, last = recogniser(), None
+    reads, blocks = set(), []
+    for number in range(20):
+        raw = numbered(str(number), "Origin: https://a.test")
+        last, found = by.head(raw, len(raw) - 4, last)
+        assert found is not None
+        reads.add(id(found.read))
+        blocks.append(last)
+
+    assert len(reads) == 1 and not by.heads
+    assert blocks[1] is not blocks[0] and len(set(map(id, blocks[1:]))) == 1
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        numbered("3\r\nRange: bytes=0-1"),
+        numbered("3\r\nX-Number: 4"),
+        numbered("3\n"),
+        numbered("\x00"),
+        numbered("\xe9"),
+        numbered("3", "Expect: 100-continue"),
+        numbered("3").replace(b"X-Number", b"Expect"),
+        numbered("3").replace(b"Accept", b"Cookie"),
+        numbered("a" * 9000),
+    ],
+)
+def test_what_else_it_changes_is_judged(then: bytes) -> None:
+    """Never laxer: what a client sent before excuses nothing."""
+    by, last = recogniser(), None
+    for number in range(3):
+        raw = numbered(str(number))
+        last, _ = by.head(raw, len(raw) - 4, last)
+    block, found = by.head(then, then.find(b"\r\n\r\n"), last)
+    fresh = recogniser().head(then, then.find(b"\r\n\r\n"), None)[1]
+
+    assert block is not last
+    assert (found and found.read) == (fresh and fresh.read)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.lists(FIELDS, max_size=3), min_size=2, max_size=5))
+def test_what_a_client_sent_before_changes_nothing(
+    asked: list[list[tuple[str, str, str, str]]],
+) -> None:
+    """Each head comes to what it would alone."""
+    by, last = recogniser(), None
+    for fields in asked:
+        lines = "".join(map("".join, [("Host", ": ", "a", "\r\n"), *fields]))
+        raw = f"{LINE}\r\n{lines}\r\n".encode("latin-1")
+        end = raw.find(b"\r\n\r\n")
+        block, found = by.head(raw, end, last)
+        last = block or last
+        alone = recogniser().head(raw, end, None)[1]
+        assert (found is None) is (alone is None)
+        if found is not None and alone is not None:
+            assert (found.read, found.close) == (alone.read, alone.close)
+            assert found.request_id == alone.request_id
