@@ -18,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 PYTHON ?=
 ARGS ?=
 
-.PHONY: help install fix check test serve lock clean
+.PHONY: help install fix check test serve bench lock clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -47,6 +47,12 @@ test: $(INSTALLED)
 
 serve: $(INSTALLED)
 	@exec $(VENV)/bin/ds-edge serve --config config/edge.yaml $(ARGS)
+
+# For who wants figures: the edge beside nginx, Varnish and the reference server, in one
+# run on this machine; a quarter of an hour.   make bench ARGS=--quick   takes two minutes.
+bench: $(INSTALLED)
+	@$(PY) -m tests.support.node
+	@$(PY) -m tests.bench $(ARGS)
 
 # For who changes dependencies: pins them anew, within pyproject.toml and package.json.
 lock: $(INSTALLED)

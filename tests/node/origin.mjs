@@ -3,9 +3,14 @@
 //   node origin.mjs '{"port": 0, "longPollTimeout": 500, "webhooks": true}'
 //
 // The argument is handed to the server as its options, except `callbacksAt`: the
-// public address that webhooks are to call back. One JSON line on standard output
-// says where the server listens. It ends with SIGTERM or SIGINT, or when its standard
-// input ends: an origin never outlives the test that started it.
+// public address that webhooks are to call back; and `counts`: whether reads are
+// counted, and told at an address of their own. One JSON line on standard output says
+// where the server listens and where it tells its counts. It ends with SIGTERM or
+// SIGINT, or when its standard input ends: an origin never outlives the test that
+// started it.
+
+import { subscribe } from "node:diagnostics_channel"
+import { createServer } from "node:http"
 
 import { DurableStreamTestServer } from "@durable-streams/server"
 
@@ -13,7 +18,7 @@ import { DurableStreamTestServer } from "@durable-streams/server"
 const announce = console.log
 console.log = console.info = console.error
 
-const { callbacksAt, ...options } = JSON.parse(process.argv[2] ?? "{}")
+const { callbacksAt, counts, ...options } = JSON.parse(process.argv[2] ?? "{}")
 const server = new DurableStreamTestServer({ host: "127.0.0.1", port: 0, ...options })
 
 // Parked long-polls and idle keep-alive connections would hold a polite close.
@@ -35,4 +40,25 @@ if (callbacksAt) {
     mint.call({ callbackBaseUrl: callbacksAt }, ...about)
 }
 
-announce(JSON.stringify({ url }))
+// Reads of each stream by how many appends came before them: {"/v1/stream/a": [2, 1]}.
+// Before its first append this stream was read twice, and once after it. Those who hold
+// the stream when it is deleted ask once more in vain, and count for nobody.
+const countReads = () =>
+  new Promise((told) => {
+    const reads = {}
+    const gone = new Set()
+    const counter = createServer((_, answer) => answer.end(JSON.stringify(reads)))
+    subscribe("http.server.request.start", ({ request, server }) => {
+      const path = request.url.split("?")[0]
+      if (server === counter || gone.has(path)) return
+      const counted = (reads[path] ??= [0])
+      if (request.method === "GET") counted[counted.length - 1] += 1
+      if (request.method === "POST") counted.push(0)
+      if (request.method === "DELETE") gone.add(path)
+    })
+    counter.listen(0, "127.0.0.1", () =>
+      told(`http://127.0.0.1:${counter.address().port}/`)
+    )
+  })
+
+announce(JSON.stringify({ url, counts: counts ? await countReads() : null }))

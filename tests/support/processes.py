@@ -69,10 +69,11 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class NodeOrigin:
-    """The official reference server."""
+    """The official reference server; ``counts`` tells of reads, if it was asked to."""
 
     url: str
     process: Process
+    counts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ def node_origin(
             said = first_line.readline()
         if not said:
             raise ProcessFault("the Node origin ended before it listened")
-        yield NodeOrigin(json.loads(said)["url"], process)
+        told = json.loads(said)
+        yield NodeOrigin(told["url"], process, told["counts"])
 
 
 @contextmanager
