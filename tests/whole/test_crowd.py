@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bench.fanout import PATH, Crowd, call, origin_requests
 from tests.support.processes import Edge, edge, node_origin
+from tests.whole.crowd import PATH, Crowd, call, origin_requests
 
 VIEWERS = 60
 EVENTS = 5
