@@ -73,7 +73,7 @@ class Floor:
             writing.turn(now)
         wire = ready.wire
         if not isinstance(wire, Wire) or wire.second != writing.second:
-            wire = writing.wire(ready.answer, ready.stamp, route, False)
+            wire = writing.shared(ready.answer, ready.stamp, route, False)
             ready.wire = wire
         return wire
 
