@@ -2,20 +2,23 @@
 
 ``ask`` decides each read anew. Most reads are asked a thousand times between two
 changes of what is known, and the answer to a newcomer is a function of the log,
-the rules and the time. So an answer that ``ask`` gave at once to a catch-up read is
-kept here with all that it hung on, and given again while nothing of that changed:
+the rules and the time. So an answer that ``ask`` gave at once, to a catch-up read or a
+poll that found data, is kept here with all that it hung on, and given again while
+nothing of that changed:
 
 - the log is the same one, and its ``tail.version`` (which every change of log or tail
   moves: growth, arming and disarming, writes, doubt, closure, eviction) has not moved;
 - no time has passed that would change the decision or the Stamp: the end of a
   confirmation (LOG.md L6, L14), of an armed poll (L3), of the second that ``Age``
-  counts (L16).
+  counts (L16), of the interval that a cursor counts (L22);
+- a poll's cursor would be the same: it follows from the poll's own, the interval and
+  the largest one that the stream's crowd was given.
 
 So is where a live read waits, which a crowd asks within milliseconds of each wake-up:
 ``stand`` spares it the deciding, and nothing else.
 
 Never kept: reads that asked the origin or waited (their claims and Cache-Status are
-their own), answers to live reads (each has its cursor), streams with a TTL or an
+their own), event streams, streams with a TTL or an
 expiry and reads with one (L14, L23: they follow the clock), answers of which a coded
 variant is still to come (L19). What a read does beside being answered is done here
 too: counters, the budget's order, and the tail read that makes following (L24).
@@ -32,6 +35,7 @@ from edge.live.tables import Streams
 from edge.log.tail import ARMED_SLACK, Tail
 from edge.policy.decide import Park, Serve
 from edge.policy.freshness import Kind
+from edge.protocol import cursor as cursors
 from edge.protocol.counters import Counters
 from edge.protocol.ports import Clock
 from edge.protocol.values import Mode, Read
@@ -50,11 +54,16 @@ LONGEST = 1024
 is not held by the thousand."""
 
 
+_KEPT = frozenset({Mode.CATCH_UP, Mode.LONG_POLL})
+
+
 class Repeat(Given):
     """One kept answer. Times are monotonic."""
 
     __slots__ = (
         "at_tail",
+        "highest",
+        "mode",
         "read",
         "stream",
         "tail",
@@ -72,7 +81,11 @@ class Repeat(Given):
         self.tail: Tail = reader.stream.log.tail
         self.version = self.tail.version
         self.until = until
-        self.at_tail = serve.up_to_date
+        self.mode = reader.read.mode
+        # L24 speaks of catch-up reads; L22 of cursors, None where there is none.
+        self.at_tail = serve.up_to_date and self.mode is Mode.CATCH_UP
+        cursor = given.stamp.cursor
+        self.highest = None if cursor is None else reader.stream.highest
         self.touch_at = 0.0
 
 
@@ -120,18 +133,21 @@ class Repeats:
         tail = kept.tail
         if kept.version != tail.version or now >= kept.until:
             return None
-        if kept.stream.log.tail is not tail:
+        stream = kept.stream
+        if stream.log.tail is not tail:
+            return None
+        if kept.highest is not None and kept.highest != stream.highest:
             return None
         counters = self._counters
-        counters.reads[Mode.CATCH_UP] += 1
+        counters.reads[kept.mode] += 1
         counters.answers[kept.result] += 1
         counters.delivered += 1
         counters.bytes_out += kept.size
         if now >= kept.touch_at:
             kept.touch_at = now + TOUCH
-            self._streams.touch(kept.stream)
+            self._streams.touch(stream)
             if kept.at_tail:
-                self._followers.tail_was_read(kept.stream)
+                self._followers.tail_was_read(stream)
         return kept
 
     def keep(self, reader: Reader, serve: Serve, given: Given | None) -> None:
@@ -140,7 +156,7 @@ class Repeats:
             return
         if _is_long(reader.read):
             return
-        if reader.read.mode is not Mode.CATCH_UP or serve.kind is Kind.STALE:
+        if reader.read.mode not in _KEPT or serve.kind is Kind.STALE:
             return
         now = self._clock.monotonic()
         until = self._until(reader, serve, now)
@@ -181,6 +197,8 @@ class Repeats:
         """Until when the same decision and the same Stamp come of the same state."""
         tail = reader.stream.log.tail
         until = self._decided_until(reader, now)
+        if reader.read.mode is Mode.LONG_POLL:
+            until = min(until, now + cursors.left(self._clock.wall()))
         if serve.kind is Kind.EMPTY or tail.is_armed(now):
             return until
         return min(until, tail.confirmed_at + int(tail.age(now)) + 1)

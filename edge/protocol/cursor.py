@@ -43,6 +43,11 @@ def interval(wall: float) -> int:
     return max(0, int((wall - EPOCH) // INTERVAL))
 
 
+def left(wall: float) -> float:
+    """Seconds from Unix time ``wall`` to the end of its interval."""
+    return INTERVAL - (wall - EPOCH) % INTERVAL
+
+
 def parse(text: str | None) -> int | None:
     """The client's cursor; None when it is absent or not ASCII digits.
 

@@ -9,6 +9,7 @@ from edge.live.reader import Reader
 from edge.policy.conditional import matches
 from edge.policy.decide import Moment, Park, decide
 from edge.policy.routes import Access, Route, Tail
+from edge.protocol.cursor import interval
 from edge.protocol.errors import Refusal
 from edge.protocol.ports import Ready
 from edge.protocol.values import Mode, Read
@@ -198,6 +199,10 @@ def test_peek_says_what_ask_would(
             getattr(life, act)(size)
             if act == "append":
                 again += [Read(house.key(), life.offsets[-1], mode) for mode in GETS]
+                # Some with a cursor: one of the crowd's, and an outlier (L22).
+                cursor = interval(house.clock.wall()) + size * size
+                poll = Read(house.key(), life.offsets[-2], Mode.LONG_POLL, cursor)
+                again.append(poll)
             for read in again:
                 check(house, read)
                 check_stand(house, read)
@@ -357,3 +362,23 @@ def test_whoever_still_knows_an_evicted_stream_does_not_hold_its_bytes() -> None
 
     assert house.hub.streams.obtain(house.key(path="/v1/stream/other")) is not stream
     assert not stream.log.holds_bytes
+
+
+def test_a_poll_that_finds_data_is_answered_again() -> None:
+    """A crowd that is behind finds the same news, one after the other; L22: but for
+    whoever has another cursor."""
+    house, origin, read = followed()
+    behind = origin.tail(PATH)
+    origin.append(PATH, b"three")
+    settle()
+    poll = Read(read.key, behind, Mode.LONG_POLL, interval(house.clock.wall()) + 3)
+    first = asked(house.hub, poll, house.clock.monotonic())
+    ready = check(house, poll)
+
+    assert ready is not None and ready.answer.body == b"three"
+    assert ready.stamp.cursor == first.cursor
+    ahead = Read(read.key, behind, Mode.LONG_POLL, int(first.cursor or ""))
+    assert asked(house.hub, ahead, house.clock.monotonic()).cursor != first.cursor
+    assert check(house, poll) is None
+    house.clock.move(20.0)
+    assert check(house, ahead) is None

@@ -45,6 +45,8 @@ _OWN = re.compile(
     rb"\r\n(?:[Dd]ate|[Aa]ge|[Xx]-[Vv]arnish|(?:[Xx]-)?[Rr]equest-[Ii][Dd]"
     rb"|[Ss]tream-[Cc]ursor):[^\r]*"
 )
+# Of these, what numbers every single answer.
+_NUMBER = re.compile(rb"\r\n(?:[Xx]-[Vv]arnish|(?:[Xx]-)?[Rr]equest-[Ii][Dd]):")
 _CURSOR = re.compile(rb"\r\n[Ss]tream-[Cc]ursor:[ \t]*([^\r]*)")
 
 Heard = Callable[[bytes, float], None]
@@ -61,6 +63,22 @@ class Meaning(NamedTuple):
     place: Place
     request: bytes
     """What to ask next; empty where the answer goes on."""
+
+
+class Around(NamedTuple):
+    """An answer of known meaning, but for the value that numbers it."""
+
+    before: bytes
+    after: bytes
+    meaning: Meaning
+
+    def fits(self, data: bytes) -> bool:
+        """Whether ``data`` is such an answer: cheaper to tell than by ``_OWN``."""
+        before, after = self.before, self.after
+        if not (data.startswith(before) and data.endswith(after)):
+            return False
+        end = len(data) - len(after)
+        return end >= len(before) and b"\r" not in data[len(before) : end]
 
 
 @dataclass(slots=True)
@@ -92,6 +110,7 @@ class Crowd:
         self._meanings: dict[bytes, Meaning] = {}
         self._shared: dict[bytes, Meaning] = {}
         """The same, by what is left without what is made for each answer anew."""
+        self._around: Around | None = None
         self._place = Place(b"", b"")
         self._joining = Joining(target, self._epoll, self._viewers)
 
@@ -121,6 +140,7 @@ class Crowd:
         self.received.append(array("d"))
         self._meanings.clear()
         self._shared.clear()
+        self._around = None
         self._reads.forget()
 
     def delivered(self, number: int) -> int:
@@ -161,7 +181,7 @@ class Crowd:
                 self._odd(descriptor, mask)
                 continue
             now = clock()
-            meaning = known(data)
+            meaning = known(data) or self._numbered(data)
             if meaning is not None:
                 viewer = viewers[descriptor]
                 calm, first, after, record, place, request = meaning
@@ -176,6 +196,10 @@ class Crowd:
                     continue
             if self._take(descriptor, data, now) and len(data) == piece:
                 self._odd(descriptor, mask)
+
+    def _numbered(self, data: bytes) -> Meaning | None:
+        around = self._around
+        return around.meaning if around is not None and around.fits(data) else None
 
     def _odd(self, descriptor: int, mask: int) -> None:
         """A connection that opened, ended, or broke."""
@@ -225,7 +249,13 @@ class Crowd:
         cursor = _CURSOR.search(data)
         if cursor is not None:
             viewer.place = Place(meaning.place.offset, cursor[1])
-        self._write(viewer, self._reads.live(viewer.place))
+        request = self._reads.live(viewer.place)
+        self._write(viewer, request)
+        number = _NUMBER.search(data)
+        if number is not None:
+            mine = meaning._replace(place=viewer.place, request=request)
+            after = data[data.index(b"\r", number.end()) :]
+            self._around = Around(data[: number.end()], after, mine)
 
     def _study(self, viewer: Viewer, data: bytes, shared: bytes, now: float) -> None:
         """Bytes that nobody has had yet, or not in this place."""

@@ -128,7 +128,8 @@ class Fanout:
         origin, cpu = self._origin(), self._cpu()
         self._effort, self._crowd.tally = Effort(), Tally()
         self._begun = True
-        start = time.monotonic()
+        # Not at once: everybody is still asking again after the event before.
+        start = time.monotonic() + 1 / self._plan.rate
         for number in range(self._plan.events):
             self._wait_for(start + number / self._plan.rate)
             self._append()
