@@ -148,6 +148,11 @@ class Crowd:
             begun = time.monotonic()
             self._hear(ready)
             self.worked += time.monotonic() - begun
+        elif not patience:
+            # Who looks in vain must not keep this core from the kernel's own work for
+            # what was just sent: it would wait for a slice of 4 ms, and a server that
+            # waits for each next request (Varnish, 25 threads) was five times slower.
+            os.sched_yield()
         if self._joining.waiting:
             self._joining.go_on()
 
