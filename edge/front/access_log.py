@@ -5,9 +5,9 @@ parameters that a route counts as credentials are blanked, whatever their
 spelling; header fields are never logged.
 """
 
-import json
 import re
 from collections.abc import Callable
+from json.encoder import encode_basestring_ascii
 from urllib.parse import unquote_plus
 
 from edge.front import cache_status
@@ -20,6 +20,11 @@ _DEFAULT = Route()
 _FAILED = 500
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*://)[^/@]*(?:@[^/@]*)*@")
 _BLANK = "***"
+
+MOST_PATHS = 2048
+LONGEST_PATH = 1024
+"""Redacted targets that are remembered, and how long they may be: most are asked for
+again, and to blank one takes as long as the rest of its line."""
 
 
 class AccessLog:
@@ -34,6 +39,8 @@ class AccessLog:
         self._line = _json_line if options.format == "json" else _text_line
         self._quiet = options.level in ("warning", "error")
         self._seen = 0
+        # By target and the identity of its route, which lives as long as this.
+        self._paths: dict[tuple[str, int], str] = {}
 
     def write(self, record: Record, status: int, sent: int, seconds: float) -> None:
         """Log a request that is over; ``sent`` are bytes of its answer's body.
@@ -59,26 +66,33 @@ class AccessLog:
 
     def put(self, record: Record, status: int, sent: int, seconds: float) -> None:
         """Write the line of a request for which one is wanted."""
-        fields = _fields(record, status, sent, seconds)
+        fields: Fields = {
+            "method": record.method,
+            "path": self._path(record.target, record.route or _DEFAULT),
+            "status": status,
+            "bytes": sent,
+            "ms": round(seconds * 1000, 1),
+            "mode": record.mode,
+            "cache": _cache(record),
+            "reason": record.reason.value if record.reason else "",
+            "lost": int(record.lost),
+            "id": record.request_id,
+        }
         self._put(self._line(timestamp(self._wall()), fields))
+
+    def _path(self, target: str, route: Route) -> str:
+        key = (target, id(route))
+        path = self._paths.get(key)
+        if path is None:
+            path = redacted(target, route)
+            if len(self._paths) >= MOST_PATHS:
+                self._paths.clear()
+            if len(target) <= LONGEST_PATH:
+                self._paths[key] = path
+        return path
 
 
 Fields = dict[str, str | int | float]
-
-
-def _fields(record: Record, status: int, sent: int, seconds: float) -> Fields:
-    return {
-        "method": record.method,
-        "path": redacted(record.target, record.route or _DEFAULT),
-        "status": status,
-        "bytes": sent,
-        "ms": round(seconds * 1000, 1),
-        "mode": record.mode,
-        "cache": _cache(record),
-        "reason": record.reason.value if record.reason else "",
-        "lost": int(record.lost),
-        "id": record.request_id,
-    }
 
 
 def _cache(record: Record) -> str:
@@ -110,8 +124,15 @@ def _redacted_piece(piece: str, secret: frozenset[str]) -> str:
 
 
 def _json_line(when: str, fields: Fields) -> str:
-    kept = {key: value for key, value in fields.items() if value != ""}
-    return json.dumps({"time": when, "event": "request", **kept})
+    """As ``json.dumps`` would, in a third of its time: the names need no escaping."""
+    members = [
+        f', "{key}": {encode_basestring_ascii(value)}'
+        if isinstance(value, str)
+        else f', "{key}": {value}'
+        for key, value in fields.items()
+        if value != ""
+    ]
+    return f'{{"time": "{when}", "event": "request"{"".join(members)}}}'
 
 
 def _text_line(when: str, fields: Fields) -> str:

@@ -253,8 +253,13 @@ class Viewers:
     def line_up(self) -> None:
         """A drain begins: every live reader that is here gets a turn to leave."""
         if self._line is None:
-            parked = [reader for stream in self._crowded for reader in stream.parked]
-            self._line = dict.fromkeys((*parked, *self._agenda))
+            self._line = dict.fromkeys(self._here())
+
+    def _here(self) -> tuple[Reader, ...]:
+        """All live readers that wait here; some may come twice. Those whom the tick
+        has in hand are in no agenda."""
+        parked = [reader for stream in self._crowded for reader in stream.parked]
+        return (*parked, *self._agenda)
 
     def may_stay(self, reader: Reader) -> bool:
         """Whether the reader may park. While draining: whether its turn to leave is
@@ -278,7 +283,7 @@ class Viewers:
     def let_go(self) -> None:
         """End at once everybody who is parked, or waits to ask again."""
         self._line = {}
-        for reader in self._agenda:
+        for reader in self._here():
             self._guard.serve(self._let_go, reader)
 
     def _let_go(self, reader: Reader) -> None:

@@ -103,5 +103,21 @@ def batches(readers: list[Reader]) -> Iterator[list[Reader]]:
     """All of them, some at a time; the event loop gets its turn in between."""
     for start in range(0, len(readers), AT_ONCE):
         if start:
-            gevent.sleep(0)
+            _let_others()
         yield readers[start : start + AT_ONCE]
+
+
+def _let_others() -> None:
+    """Go on when the event loop has looked at all sockets once.
+
+    ``gevent.sleep(0)`` would not wait for that: gevent does up to fifty things that
+    were put off before it looks at a socket again, so a pass over ten thousand
+    would be one turn of the loop. A timer that is due at once comes with the
+    sockets.
+    """
+    hub = gevent.get_hub()
+    due = hub.loop.timer(0)
+    try:
+        hub.wait(due)
+    finally:
+        due.close()

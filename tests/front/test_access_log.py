@@ -54,6 +54,22 @@ def test_a_line_is_one_json_object() -> None:
     }
 
 
+@given(st.text(), st.text())
+def test_a_line_is_json_whatever_was_asked(target: str, request_id: str) -> None:
+    """And what was asked is in it: a path is remembered, not what came with it."""
+    records = (replace(RECORD, target=target, request_id=request_id), RECORD)
+    lines: list[str] = []
+    log = AccessLog(LogOptions(), lines.append, lambda: 1_700_000_000.25)
+    for record in (*records, *records):
+        log.write(record, 200, 5, 0.0)
+    said = [json.loads(line) for line in lines]
+
+    assert said[0] == said[2] and said[1] == said[3]
+    assert said[1]["path"] == RECORD.target
+    assert said[0].get("id", "") == request_id
+    assert said[0].get("path", "") == redacted(target, Route())
+
+
 def test_a_line_may_be_text() -> None:
     """For people."""
     [line] = logged(LogOptions(format="text"), 200)

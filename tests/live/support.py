@@ -234,6 +234,8 @@ def settle() -> None:
     """Let every greenlet that can run do so, until all of them wait."""
     for _ in range(8):
         gevent.sleep(0)
+        # A long pass waits for the sockets to be looked at.
+        gevent.idle()
 
 
 def scripted(**options: object) -> tuple[House, ScriptedOrigin]:

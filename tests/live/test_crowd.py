@@ -1,5 +1,9 @@
 """A crowd that is woken: each gets what it would have got alone."""
 
+import socket
+
+import gevent
+
 from edge.live.waves import AT_ONCE
 from edge.protocol.ports import Ready
 from edge.protocol.values import Mode
@@ -68,6 +72,33 @@ def test_those_who_were_held_are_let_go_though_the_pass_breaks() -> None:
 
     assert not any(asked.sink.held for asked in crowd)
     assert house.counters.internal_errors == 1
+
+
+def test_others_get_their_turn_in_the_middle_of_a_long_pass() -> None:
+    """Thousands who are woken do not stop the sockets of everybody else."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [])
+    ours, theirs = socket.socketpair()
+    ready = gevent.get_hub().loop.io(ours.fileno(), 1)
+    served: list[int] = []
+
+    def look() -> None:
+        ready.stop()
+        served.append(sum(not asked.waits for asked in crowd))
+
+    class First(RecordingSink):
+        def give(self, answer: Ready, hold: bool = False) -> None:
+            super().give(answer, hold)
+            theirs.send(b"somebody else")
+            ready.start(look)
+
+    with ours, theirs:
+        crowd.append(parked_too(house, origin, First()))
+        crowd += [house.poll(origin.tail(PATH)) for _ in range(4 * AT_ONCE)]
+        origin.append(PATH, b"two")
+        crowd[-1].done()
+        ready.close()
+
+    assert served and served[0] < len(crowd)
 
 
 def parked_too(house: House, origin: LivingOrigin, sink: RecordingSink) -> Asked:

@@ -11,6 +11,7 @@ import pytest
 from gevent.event import Event
 
 from edge.live.reader import Reader, State
+from edge.live.waves import AT_ONCE
 from edge.protocol.errors import EdgeError
 from edge.protocol.ports import Exchange
 from edge.protocol.values import Answer, Mode, OriginRequest, Purpose, Stamp
@@ -462,6 +463,22 @@ def test_after_stop_nobody_waits() -> None:
     error = reader.done().error
     assert error is not None and error.reason.value == "draining"
     assert not origin.calls
+
+
+def test_stop_finds_those_whom_a_tick_had_in_hand() -> None:
+    """The ticker is killed between two batches of those who are due."""
+    house, origin = scripted()
+    first, _ = watch(house, origin)
+    polls = [first] + [house.poll("0003") for _ in range(3 * AT_ONCE)]
+    house.clock.move(house.options.long_poll_timeout)
+    ticking = gevent.spawn(house.hub.tick, house.clock.monotonic())
+    polls[0].done()
+    ticking.kill()
+    assert any(asked.waits for asked in polls)
+    house.hub.stop()
+    settle()
+
+    assert not any(asked.waits for asked in polls)
 
 
 def test_a_pass_over_a_large_crowd_yields_and_serves_all_of_it() -> None:

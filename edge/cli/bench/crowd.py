@@ -80,8 +80,6 @@ class Crowd:
 
     def __init__(self, target: Target, mode: str, marks: Marks, piece: int) -> None:
         self.tally = Tally()
-        self.worked = 0.0
-        """Seconds spent on what was there to be read."""
         self.received: list[array[float]] = []
         """For each event the times at which viewers had it, in order."""
         self._reads = Reads(target, mode)
@@ -145,14 +143,7 @@ class Crowd:
             patience = min(patience, AGAIN_AFTER / 4)
         ready = self._epoll.poll(max(0.0, patience), BATCH)
         if ready:
-            begun = time.monotonic()
             self._hear(ready)
-            self.worked += time.monotonic() - begun
-        elif not patience:
-            # Who looks in vain must not keep this core from the kernel's own work for
-            # what was just sent: it would wait for a slice of 4 ms, and a server that
-            # waits for each next request (Varnish, 25 threads) was five times slower.
-            os.sched_yield()
         if self._joining.waiting:
             self._joining.go_on()
 

@@ -4,14 +4,9 @@ One event that does not count goes before the others: whatever is made at the fi
 use is made then. Events come at their times whether or not the last one is with
 everybody, as long as its append was answered; that one of them is not with everybody
 within the patience ends the run. Nothing is painted while an event is on its way.
-
-From the first viewer that has an event to the last one this process does not sleep: a
-server would pay for waking it, each time that it sends, as it would not for clients
-on other machines (a fifth of an event stream's wave).
 """
 
 import gc
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -41,8 +36,6 @@ FIRST = 16
 """Viewers who come before memory is looked at: what a server makes when it is first
 used, once, is not theirs."""
 
-_SLEEPLESS = (os.cpu_count() or 1) > 1
-
 
 @dataclass(slots=True)
 class Costs:
@@ -65,7 +58,7 @@ class Fanout:
         self._writes = target(plan.write_to, plan.fields)
         self._household = None if plan.pid is None else Household(plan.pid)
         self._marks = Marks(uuid.uuid4().hex[:8])
-        self._effort = self._new_effort()
+        self._effort = Effort()
         self._oldest = 0
         self._spent = Costs()
         self._crowd: Crowd
@@ -133,7 +126,7 @@ class Fanout:
     def _measure(self) -> None:
         """The events that count."""
         origin, cpu = self._origin(), self._cpu()
-        self._effort, self._crowd.tally = self._new_effort(), Tally()
+        self._effort, self._crowd.tally = Effort(), Tally()
         self._begun = True
         start = time.monotonic()
         for number in range(self._plan.events):
@@ -151,9 +144,6 @@ class Fanout:
 
         self._until(ready, due)
 
-    def _new_effort(self) -> Effort:
-        return Effort(lambda: self._crowd.worked)
-
     def _append(self) -> None:
         self._effort.begin()
         self._appender.append()
@@ -167,14 +157,8 @@ class Fanout:
         while not ready():
             now = time.monotonic()
             patience = min(1.0, due - now) if due and due > now else 1.0
-            self._crowd.turn(0.0 if self._is_being_served() else patience)
+            self._crowd.turn(patience)
             self._look()
-
-    def _is_being_served(self) -> bool:
-        """Whether some have an event that others still wait for."""
-        if not (_SLEEPLESS and self._open()):
-            return False
-        return self._crowd.delivered(self._oldest) > 0
 
     def _look(self) -> None:
         """What this turn completed; raises Fault when something takes too long."""

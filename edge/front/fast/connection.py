@@ -152,7 +152,7 @@ class FastConnection(SocketEnd):
 
     def _serve_held(self) -> None:
         """Serve what was read, one request after another, as far as it goes; of
-        many, some in this turn of the loop."""
+        many, some in each turn of the loop."""
         self._looping = True
         try:
             for _ in range(AT_ONCE):
@@ -160,7 +160,7 @@ class FastConnection(SocketEnd):
                     return
                 if not self._serve_next():
                     return
-            self._floor.soon(self._resume)
+            self._floor.in_next_turn(self._resume)
         finally:
             self._looping = False
 

@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 
 from edge.front.fast.recognise import Recogniser
+from edge.front.fast.turns import NextTurn
 from edge.front.fast.wheel import Wheel
 from edge.front.fast.writing import Wire, Writing
 from edge.front.parts import FrontParts
@@ -50,6 +51,7 @@ class Floor:
         self.wheel = Wheel(parts.clock.monotonic())
         self.loop: Any = gevent.get_hub().loop
         self.soon: Callable[..., object] = self.loop.run_callback
+        self.in_next_turn: Callable[..., object] = NextTurn(self.loop).put
         # A new request id, each time it is called.
         self.next_id: Callable[[], bytes] = _ids(os.urandom(8)).__next__
         self._last_pieces: Sequence[bytes] | None = None
@@ -71,7 +73,7 @@ class Floor:
             writing.turn(now)
         wire = ready.wire
         if not isinstance(wire, Wire) or wire.second != writing.second:
-            wire = writing.wire(ready.answer, ready.stamp, route, False)
+            wire = writing.shared(ready.answer, ready.stamp, route, False)
             ready.wire = wire
         return wire
 

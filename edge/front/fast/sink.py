@@ -211,7 +211,7 @@ class SocketSink:
         answer = problems.answer_of(error, record.request_id)
         stamp = Stamp(record.cache or CacheStatus())
         route = self._plain.line.route
-        self._wire = wire = self._floor.writing.wire(answer, stamp, route, close)
+        self._wire = wire = self._floor.wire(answer, stamp, route, close)
         self.sent = wire.size
         self._carrier.send(wire.before + self.request_id + wire.after)
         self.ended = True

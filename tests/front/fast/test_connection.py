@@ -1,11 +1,14 @@
 """FastConnection over a socket pair, with the turns of the loop in the test's hand."""
 
 import gc
+import re
 import socket
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import gevent
@@ -16,6 +19,7 @@ from edge.front.access_log import AccessLog
 from edge.front.fast.connection import AT_ONCE, READ, FastConnection
 from edge.front.fast.floor import Floor, plain_socket
 from edge.front.fast.stages import Stage
+from edge.front.fast.turns import NextTurn
 from edge.front.options import LogOptions
 from edge.front.serving import Serving
 from edge.protocol.ports import Ready
@@ -46,7 +50,7 @@ class Bench:
         made_of = (made.options, made.counters, made.clock, log)
         self.serving = Serving(lambda environ, start: (), Config(), *made_of)
         self.floor = Floor(made, self.serving)
-        self.floor.soon = self._put_off
+        self.floor.soon = self.floor.in_next_turn = self._put_off
         ours, self.client = socket.socketpair()
         self.client.settimeout(5.0)
         kind = (ours.family, ours.type, ours.proto)
@@ -93,6 +97,15 @@ def bench() -> Iterator[Bench]:
     made = Bench()
     yield made
     made.close()
+
+
+def test_a_refusal_tells_the_time_as_every_answer_does(bench: Bench) -> None:
+    """Though it is the first that is written, or the first in an hour."""
+    bench.get("fail")
+    said = bench.client.recv(READ)
+    [date] = re.findall(rb"\r\nDate: (.*?)\r\n", said)
+
+    assert parsedate_to_datetime(date.decode()).utcoffset() == timedelta(0)
 
 
 def test_what_came_first_is_answered_first_though_a_known_head_comes_after_it(
@@ -262,6 +275,37 @@ def test_a_thousand_requests_in_one_go_are_answered_in_several_turns(
             said += bench.client.recv(1 << 20)
 
     assert len(bench.peeked) == many
+
+
+def test_between_two_of_these_turns_others_are_read(bench: Bench) -> None:
+    """What is only put off comes before any socket is looked at."""
+    loop = bench.floor.loop
+    bench.floor.soon, bench.floor.in_next_turn = loop.run_callback, NextTurn(loop).put
+    ours, theirs = socket.socketpair()
+    kind = (ours.family, ours.type, ours.proto)
+    other = FastConnection(
+        bench.floor, plain_socket(*kind, ours.detach()), None, lambda ended: None
+    )
+    asks = bench.floor.peek
+
+    def ask_meanwhile(read: Read, now: float) -> Ready | None:
+        if not bench.peeked:
+            theirs.sendall(b"GET /v1/stream/other HTTP/1.1\r\nHost: edge.test\r\n\r\n")
+        with suppress(BlockingIOError):
+            bench.client.recv(READ)
+        return asks(read, now)
+
+    bench.floor.peek = ask_meanwhile
+    head = b"GET /v1/stream/kept HTTP/1.1\r\nHost: edge.test\r\n\r\n"
+    bench.client.sendall(head * 10 * AT_ONCE)
+    bench.client.setblocking(False)
+    while len(bench.peeked) <= 10 * AT_ONCE:
+        gevent.idle()
+    order = ["other" in repr(read) for read in bench.peeked]
+    other.cut()
+    theirs.close()
+
+    assert order.index(True) <= 3 * AT_ONCE
 
 
 @pytest.mark.parametrize(

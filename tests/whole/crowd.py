@@ -1,0 +1,126 @@
+"""Crowd: viewers of one stream on one epoll, who ask again as soon as they are served.
+
+For tests; ``ds-edge bench fanout`` measures. Nothing odd is forgiven: a connection that
+ends, or an event that does not come, raises.
+"""
+
+import re
+import select
+import socket
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+PATH = "/v1/stream/bench"
+_OFFSET = re.compile(rb"stream-next-offset: (\S+)", re.IGNORECASE)
+_CURSOR = re.compile(rb"stream-cursor: (\S+)", re.IGNORECASE)
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Viewer:
+    """One connection: what it has read, and the event it saw last."""
+
+    sock: socket.socket
+    buffer: bytearray = field(default_factory=bytearray)
+    seen: int = -1
+
+
+class Crowd:
+    """All viewers, on one epoll."""
+
+    def __init__(self, base: str, count: int, mode: str, offset: str) -> None:
+        parts = urlsplit(base)
+        self._address = (parts.hostname or "", parts.port or 80)
+        self._mode = mode
+        self._epoll = select.epoll()
+        self._viewers: dict[int, Viewer] = {}
+        for _ in range(count):
+            self._join(offset)
+
+    def close(self) -> None:
+        for viewer in self._viewers.values():
+            viewer.sock.close()
+        self._epoll.close()
+
+    def _join(self, offset: str) -> None:
+        sock = socket.create_connection(self._address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        viewer = Viewer(sock)
+        self._viewers[sock.fileno()] = viewer
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        self._ask(viewer, offset, "")
+
+    def _ask(self, viewer: Viewer, offset: str, cursor: str) -> None:
+        query = f"offset={offset}&live={self._mode}" + (
+            f"&cursor={cursor}" if cursor else ""
+        )
+        head = f"GET {PATH}?{query} HTTP/1.1\r\nHost: bench\r\n\r\n"
+        viewer.sock.send(head.encode())
+
+    def await_event(self, number: int, patience: float) -> list[float]:
+        """The times at which each viewer had event ``number``, in order."""
+        times: list[float] = []
+        until = time.perf_counter() + patience
+        while len(times) < len(self._viewers):
+            ready = self._epoll.poll(max(0.0, until - time.perf_counter()))
+            if not ready:
+                raise TimeoutError(f"{len(times)} of {len(self._viewers)} viewers")
+            for descriptor, _ in ready:
+                if self._receive(self._viewers[descriptor], number):
+                    times.append(time.perf_counter())
+        return times
+
+    def _receive(self, viewer: Viewer, number: int) -> bool:
+        data = viewer.sock.recv(65536)
+        if not data:
+            raise ConnectionError("the server closed a viewer's connection")
+        viewer.buffer += data
+        if self._mode == "sse":
+            return self._saw_event(viewer, number)
+        return self._saw_answer(viewer, number)
+
+    def _saw_event(self, viewer: Viewer, number: int) -> bool:
+        mark = b"<%d>" % number
+        if mark not in viewer.buffer or viewer.seen == number:
+            return False
+        viewer.seen = number
+        viewer.buffer.clear()
+        return True
+
+    def _saw_answer(self, viewer: Viewer, number: int) -> bool:
+        """Parse answers as they complete; each is followed by the next poll."""
+        head_end = viewer.buffer.find(b"\r\n\r\n")
+        if head_end < 0:
+            return False
+        head = bytes(viewer.buffer[:head_end])
+        length = _LENGTH.search(head)
+        total = head_end + 4 + (int(length[1]) if length else 0)
+        if len(viewer.buffer) < total:
+            return False
+        body = bytes(viewer.buffer[head_end + 4 : total])
+        del viewer.buffer[:total]
+        offset, cursor = _OFFSET.search(head), _CURSOR.search(head)
+        assert offset is not None, head
+        self._ask(viewer, offset[1].decode(), cursor[1].decode() if cursor else "")
+        return b"<%d>" % number in body
+
+
+def call(method: str, url: str, body: bytes | None = None) -> dict[str, str]:
+    """One plain request; the answer's headers."""
+    request = urllib.request.Request(url, body, method=method)
+    request.add_header("Content-Type", "text/plain")
+    with urllib.request.urlopen(request) as answer:
+        answer.read()
+        return {name.lower(): value for name, value in answer.headers.items()}
+
+
+def origin_requests(admin: str) -> float:
+    """Requests for reads that the edge has sent to its origin."""
+    with urllib.request.urlopen(f"{admin}/metrics") as answer:
+        text = answer.read().decode()
+    pattern = r'ds_edge_origin_requests_total\{purpose="(\S+)"\} (\S+)'
+    found = dict(re.findall(pattern, text))
+    return sum(float(count) for purpose, count in found.items() if purpose != "write")
