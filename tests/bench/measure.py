@@ -11,6 +11,7 @@ appended at the origin, not through the peer: all have the same way to hear of t
 """
 
 import json
+import re
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -164,6 +165,8 @@ class Bench:
             words += [f"--warmup={warmup}", f"--pid={served.pid}"]
             words += ["--write-to", served.writes + path]
             told = ask(["fanout", served.url + path, *words])
+            if served.metrics is not None:
+                told["longest_collection_ms"] = _longest_collection(served.metrics)
         if peer.shares and "events" in told:
             told["origin_requests_per_event"] = between(self._reads(path))
         return told
@@ -211,6 +214,14 @@ def short(told: Figures) -> str:
     if told["kind"] == "hits":
         return f"{told['requests_per_second']:,.0f} requests/s"
     return f"the last of {told['viewers']:,} after {told['last_ms']['p50']:.1f} ms"
+
+
+def _longest_collection(metrics: str) -> float:
+    """Milliseconds that the longest full garbage collection stopped an edge."""
+    page = requests.get(metrics, timeout=10).text
+    pattern = r"^ds_edge_longest_collection_seconds (\S+)"
+    (seconds,) = re.findall(pattern, page, re.MULTILINE)
+    return round(float(seconds) * 1000, 3)
 
 
 def _put(url: str, body: bytes) -> None:

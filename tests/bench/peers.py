@@ -51,11 +51,13 @@ class Work(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server that runs: where it is read, and where streams are written."""
+    """A server that runs: where it is read, where streams are written, and where it
+    tells metrics, if they are an edge's."""
 
     url: str
     writes: str
     pid: int
+    metrics: str | None = None
 
 
 Start = Callable[[str, Work], AbstractContextManager[Served]]
@@ -125,7 +127,7 @@ def _edge(origin: str, work: Work) -> Iterator[Served]:
     # Event streams live as long as those of the others; nobody writes a log here.
     settings = {"live": {"sse_lifetime": "10m"}, "log": {"access": "off"}}
     with on_core(SERVERS), edge(origin, **settings) as ours:
-        yield Served(ours.url, origin, ours.process.pid)
+        yield Served(ours.url, origin, ours.process.pid, f"{ours.admin}/metrics")
 
 
 def _edge_version() -> str:

@@ -39,7 +39,9 @@ def show(
 
 def hits(found: Iterable[Row]) -> Table:
     """Requests and bytes a second, the slowest of a hundred, and the ratios."""
-    table = _table("closed ranges, 64 connections; medians")
+    table = _table(
+        "closed ranges, 64 connections; medians, and how many times faster the edge is"
+    )
     _columns(table, "", "server", "requests/s", "MB/s", "p99 ms")
     _columns(table, "generator", "edge faster")
     for row, first in _grouped(table, found, HitsCase):
@@ -59,7 +61,9 @@ def hits(found: Iterable[Row]) -> Table:
 
 def crowds(found: Iterable[Row]) -> Table:
     """When the first and the last viewer had an event, and what it cost."""
-    table = _table("viewers of one stream who ask again at once; medians")
+    table = _table(
+        "viewers who ask again at once; medians, and how many times sooner the edge is"
+    )
     _columns(table, "viewers", "server", "first ms", "last ms", "origin reads/event")
     _columns(table, "KiB/viewer", "µs/message", "generator", "edge sooner")
     for row, first in _grouped(table, found, FanoutCase):
@@ -96,7 +100,8 @@ def _table(title: str) -> Table:
 def _columns(table: Table, *names: str) -> None:
     for name in names:
         left = name in ("", "viewers", "server")
-        table.add_column(name, justify="left" if left else "right", no_wrap=left)
+        whole = left or name.startswith("edge")
+        table.add_column(name, justify="left" if left else "right", no_wrap=whole)
 
 
 def _grouped(
@@ -123,5 +128,5 @@ def _share(value: float | None) -> str:
 def _ratio(row: Row) -> str:
     if row.ratio is None or row.least is None or row.most is None:
         return ""
-    spread = f" ({row.least:.1f} to {row.most:.1f})" if row.least != row.most else ""
-    return f"{row.ratio:.2f} x{spread}"
+    spread = f" ({row.least:.1f}-{row.most:.1f})" if row.least != row.most else ""
+    return f"{row.ratio:.2f}{spread}"
