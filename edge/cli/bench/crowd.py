@@ -89,8 +89,6 @@ class Tally:
     """Answers without news, ends of event streams, and proper ends of connections."""
     failed: int = 0
     """Connections that broke, and refusals; each viewer came back."""
-    repeated: int = 0
-    """Events that a viewer was sent again."""
 
 
 class Crowd:
@@ -284,8 +282,7 @@ class Crowd:
 
     def _count(self, viewer: Viewer, number: int, now: float) -> None:
         if number < viewer.expects:
-            self.tally.repeated += 1
-            return
+            return  # sent again, after a connection that broke
         viewer.expects = number + 1
         self.received[number].append(now)
 

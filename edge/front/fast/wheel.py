@@ -12,9 +12,7 @@ GRAIN = 0.25
 """Seconds in one slot."""
 
 FAR = 60.0
-"""Seconds after which one without a deadline is looked at again."""
-
-NEVER = float("inf")
+"""Seconds after which one is looked at again, however far its deadline is."""
 
 
 class Timed(Protocol):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.front.fast.outgoing import Outgoing, rest, send
 from edge.front.fast.stages import Stage, check
-from edge.front.fast.wheel import GRAIN, NEVER, Wheel
+from edge.front.fast.wheel import GRAIN, Wheel
 from edge.front.fast.writing import Writing
 from edge.policy.routes import Route
 from edge.protocol.values import Answer
@@ -65,7 +65,7 @@ def test_a_deadline_may_be_put_off_by_one_assignment_and_brought_nearer() -> Non
 def test_one_that_is_dropped_or_has_no_deadline_is_never_told() -> None:
     """Closed connections, and parked ones."""
     wheel = Wheel(0.0)
-    dropped, parked = Entry(1.0), Entry(NEVER)
+    dropped, parked = Entry(1.0), Entry(float("inf"))
     for entry in (dropped, parked):
         wheel.put(entry)
     wheel.drop(dropped)
