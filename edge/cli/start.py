@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from edge.cli import console, preflight
-from edge.cli.again import Again
+from edge.cli.reload import Again
 from edge.settings import Settings
 from edge.settings.addresses import MAX_UNIX_PATH
 

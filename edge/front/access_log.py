@@ -11,10 +11,10 @@ from json.encoder import encode_basestring_ascii
 from urllib.parse import unquote_plus
 
 from edge.front import cache_status
-from edge.front.log_output import Put, timestamp
+from edge.front.log_writer import Put, timestamp
 from edge.front.options import LogOptions
-from edge.front.record import Record
-from edge.policy.routes import Route
+from edge.front.request_context import Record
+from edge.policy.streams.routes import Route
 
 _DEFAULT = Route()
 _FAILED = 500

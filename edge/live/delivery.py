@@ -11,19 +11,20 @@ from typing import TypeVar
 
 from cachetools import LRUCache
 
+from edge.core.counters import Counters, result_of
+from edge.core.errors import EdgeError
+from edge.core.ports import Clock
+from edge.core.reasons import Reason
+from edge.core.values import Answer, Mode, OriginAnswer, Stamp
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
-from edge.policy import answers, codings, conditional
-from edge.policy.answers import Prepared
-from edge.policy.decide import Serve
-from edge.policy.freshness import Kind
+from edge.policy.http import codings, conditional
+from edge.policy.streams import answers
+from edge.policy.streams.answers import Prepared
+from edge.policy.streams.decide import Serve
+from edge.policy.streams.freshness import Kind
 from edge.protocol import cursor as cursors
 from edge.protocol import sse
-from edge.protocol.counters import Counters, result_of
-from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Clock
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Answer, Mode, OriginAnswer, Stamp
 
 _OVERHEAD = 1024
 """Bytes that a prepared answer costs beside its body."""

@@ -14,17 +14,17 @@ from collections.abc import Callable
 
 import gevent
 
+from edge.core.counters import Counters
+from edge.core.errors import OriginFault, Refusal
+from edge.core.ports import Clock
+from edge.core.reasons import Reason
+from edge.core.values import OriginAnswer, OriginRequest
 from edge.live.reader import Reader, State
 from edge.live.stream import Stream
 from edge.live.upstream import TooLarge, Upstream
-from edge.log.tail import Sent
-from edge.policy import requests
-from edge.policy.decide import Fetch
-from edge.protocol.counters import Counters
-from edge.protocol.errors import OriginFault, Refusal
-from edge.protocol.ports import Clock
-from edge.protocol.reasons import Reason
-from edge.protocol.values import OriginAnswer, OriginRequest
+from edge.policy.streams import upstream_requests
+from edge.policy.streams.decide import Fetch
+from edge.streamlog.tail import Sent
 
 Outcome = OriginAnswer | OriginFault | TooLarge
 """How a flight ended."""
@@ -140,8 +140,10 @@ class Flights:
     def _request(self, flight: Flight) -> OriginRequest:
         key, route = flight.stream.key, flight.stream.route
         if flight.start is None:
-            return requests.head_request(key, route, node_id=self._node_id)
-        return requests.read_request(key, flight.start, route, node_id=self._node_id)
+            return upstream_requests.head_request(key, route, node_id=self._node_id)
+        return upstream_requests.read_request(
+            key, flight.start, route, node_id=self._node_id
+        )
 
 
 def _given_up() -> OriginFault:

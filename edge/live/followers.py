@@ -18,17 +18,17 @@ from enum import Enum
 import gevent
 from gevent.event import Event
 
+from edge.core.counters import Counters
+from edge.core.errors import OriginFault
+from edge.core.ports import Clock
+from edge.core.values import OriginAnswer, OriginRequest, PartitionKind
 from edge.live.options import HubOptions
 from edge.live.reader import Reader
 from edge.live.stream import Stream
 from edge.live.upstream import TooLarge, Upstream
-from edge.log.tail import Sent
-from edge.policy import requests
-from edge.protocol.counters import Counters
-from edge.protocol.errors import OriginFault
+from edge.policy.streams import upstream_requests
 from edge.protocol.offsets import BEGIN
-from edge.protocol.ports import Clock
-from edge.protocol.values import OriginAnswer, OriginRequest, PartitionKind
+from edge.streamlog.tail import Sent
 
 QUICK_DATA = 1.0
 QUICK_EMPTY = 0.25
@@ -257,7 +257,7 @@ class Followers:
         return Poll(start, sent, answer, self._clock.monotonic() - now)
 
     def _request(self, stream: Stream, start: str, live: bool) -> OriginRequest:
-        return requests.read_request(
+        return upstream_requests.read_request(
             stream.key,
             start,
             stream.route,

@@ -1,10 +1,10 @@
 """Hub: the one entrance for reads, and what keeps them moving.
 
-``ask`` takes a read and a sink. The hub decides (``edge.policy.decide``) and acts:
-it serves from the log, parks the reader, lets it wait for a flight, or passes it
-through; whenever something was heard it decides again. ``wrote`` tells it of
-writes, ``tick`` of time, ``drain`` of the end. Nothing here switches greenlets
-but ``tick`` and ``drain``, which have greenlets of their own.
+``ask`` takes a read and a sink. The hub decides (``edge.policy.streams.decide``) and
+acts: it serves from the log, parks the reader, lets it wait for a flight, or passes it
+through; whenever something was heard it decides again. ``wrote`` tells it of writes,
+``tick`` of time, ``drain`` of the end. Nothing here switches greenlets but ``tick`` and
+``drain``, which have greenlets of their own.
 
 The parts: ``tables`` (rows), ``flights`` and ``followers`` (upstream), ``landings`` and
 ``polls`` (what their answers mean), ``viewers`` (parking, waking, times), ``relays``
@@ -16,25 +16,30 @@ from typing import assert_never
 
 import gevent
 
+from edge.core.counters import Counters
+from edge.core.errors import OriginFault, Refusal
+from edge.core.ports import Clock, Origin, Sink, Ticket
+from edge.core.reasons import Reason
+from edge.core.values import Headers, Mode, Read
+from edge.live.answer_cache import Repeats
 from edge.live.apart import run_apart
 from edge.live.delivery import Delivery
+from edge.live.fetch_results import Landings
 from edge.live.flights import Flights
 from edge.live.followers import Followers
 from edge.live.guard import Guard
-from edge.live.intake import Intake
-from edge.live.landings import Landings
+from edge.live.ingest import Intake
 from edge.live.options import HubOptions
-from edge.live.polls import Polls
+from edge.live.poll_results import Polls
 from edge.live.reader import Reader, State
+from edge.live.registry import Streams
 from edge.live.relays import Relays
-from edge.live.repeats import Repeats
 from edge.live.stream import Stream
-from edge.live.tables import Streams
 from edge.live.ticker import Ticker
 from edge.live.upstream import Upstream
-from edge.live.viewers import Viewers
+from edge.live.waiters import Viewers
 from edge.live.writes import Writes
-from edge.policy.decide import (
+from edge.policy.streams.decide import (
     Decision,
     Fetch,
     Park,
@@ -43,11 +48,6 @@ from edge.policy.decide import (
     Serve,
     decide,
 )
-from edge.protocol.counters import Counters
-from edge.protocol.errors import OriginFault, Refusal
-from edge.protocol.ports import Clock, Origin, Sink, Ticket
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Headers, Mode, Read
 
 MOST_ROUNDS = 6
 """Upstream answers after which a read that is still undecided passes alone."""
@@ -133,7 +133,7 @@ class Hub:
     # The entrance
 
     def ask(self, read: Read, sink: Sink, now: float) -> Ticket | None:
-        """See ``edge.protocol.ports.Asks``."""
+        """See ``edge.core.ports.Asks``."""
         self._counters.reads[read.mode] += 1
         waits_at = self.repeats.stand(read, now)
         try:
@@ -352,7 +352,7 @@ class Hub:
     def wrote(
         self, route: str, path: str, method: str, status: int | None, headers: Headers
     ) -> None:
-        """See ``edge.protocol.ports.Asks``."""
+        """See ``edge.core.ports.Asks``."""
         self._writes.wrote(route, path, method, status, headers)
 
     def start(self) -> None:

@@ -18,12 +18,12 @@ A move that the table does not list is a defect of the hub, and raises.
 import enum
 from typing import TYPE_CHECKING, Protocol
 
-from edge.log.tail import Arrival
-from edge.policy.decide import Moment
-from edge.protocol.errors import OriginFault
-from edge.protocol.ports import Sink
-from edge.protocol.reasons import Reason
-from edge.protocol.values import CacheStatus, Mode, Read
+from edge.core.errors import OriginFault
+from edge.core.ports import Sink
+from edge.core.reasons import Reason
+from edge.core.values import CacheStatus, Mode, Read
+from edge.policy.streams.decide import Moment
+from edge.streamlog.tail import Arrival
 
 if TYPE_CHECKING:
     from edge.live.stream import Stream

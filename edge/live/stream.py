@@ -2,18 +2,18 @@
 
 A table row of the hub: the log, the flights under way, the follower, the parked
 viewers, and what makes the key pass. It keeps them consistent and decides
-nothing; ``edge.policy.decide`` does, on the log that lies here.
+nothing; ``edge.policy.streams.decide`` does, on the log that lies here.
 """
 
 from collections import deque
 from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
+from edge.core.reasons import Reason
+from edge.core.values import StreamKey
 from edge.live.reader import Reader
-from edge.log.stream_log import StreamLog
-from edge.policy.routes import Route
-from edge.protocol.reasons import Reason
-from edge.protocol.values import StreamKey
+from edge.policy.streams.routes import Route
+from edge.streamlog.stream_log import StreamLog
 
 if TYPE_CHECKING:
     from edge.live.flights import Flight

@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import suppress
 
-from edge.supervisor.household import Household
+from edge.supervisor.supervisor import Household
 
 STDERR = 2
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _json(message: str) -> str:
-    """A line as ``edge.front.log_output`` writes them."""
+    """A line as ``edge.front.log_writer`` writes them."""
     now = time.time()
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     document = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import gevent
 from gevent.event import Event
 
-from origin_adapter.embedded.keep.schema import KeepError
 from origin_adapter.embedded.options import Durability, Options
 from origin_adapter.embedded.serve import AlreadyRunning, Serving
+from origin_adapter.embedded.store.schema import KeepError
 
 
 def main() -> int:

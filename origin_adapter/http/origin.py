@@ -16,20 +16,20 @@ import ssl
 import time
 from collections.abc import Callable
 
-from edge.protocol.errors import OriginFault
-from edge.protocol.ports import Exchange
-from edge.protocol.values import OriginRequest
+from edge.core.errors import OriginFault
+from edge.core.ports import Exchange
+from edge.core.values import OriginRequest
 from origin_adapter.http.attempt import Answered, Attempt
 from origin_adapter.http.connection import Connection, ConnectionLost
 from origin_adapter.http.dial import dial
 from origin_adapter.http.exchange import HttpExchange
 from origin_adapter.http.options import Address, HttpOptions
 from origin_adapter.http.pool import Lanes, Lease, PoolCounts
-from origin_adapter.http.wire import Outgoing, checked_host
+from origin_adapter.http.request_encoder import Outgoing, checked_host
 
 
 class HttpOrigin:
-    """Implements ``edge.protocol.ports.Origin`` over HTTP/1.1.
+    """Implements ``edge.core.ports.Origin`` over HTTP/1.1.
 
     Raises ValueError for a url that cannot be used. ``tls`` replaces the
     default context, which verifies the origin's certificate and name. One

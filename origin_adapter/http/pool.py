@@ -15,9 +15,9 @@ from typing import Any
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from edge.protocol.errors import OriginFault, OriginUnreachable
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Purpose
+from edge.core.errors import OriginFault, OriginUnreachable
+from edge.core.reasons import Reason
+from edge.core.values import Purpose
 from origin_adapter.http.connection import Connection, ConnectionLost
 from origin_adapter.http.options import HttpOptions
 

@@ -19,7 +19,7 @@ from edge.front.options import (
     RecycleOptions,
     ServerOptions,
 )
-from edge.front.server import EdgeApplication, Plan
+from edge.process.gunicorn_app import EdgeApplication, Plan
 from tests.front.fake_edge import FakeAsks, FakeBuilt, FakeOrigin, parts
 
 

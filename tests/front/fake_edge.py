@@ -19,18 +19,15 @@ from dataclasses import dataclass, field
 
 import gevent
 
-from edge.front.options import FrontOptions
-from edge.front.parts import FrontParts
-from edge.policy.routes import Route
-from edge.protocol.counters import Counters
-from edge.protocol.errors import (
+from edge.core.counters import Counters
+from edge.core.errors import (
     ClientFault,
     OriginBodyCut,
     OriginTimeout,
     OriginUnreachable,
 )
-from edge.protocol.ports import Exchange, Origin, Sink
-from edge.protocol.values import (
+from edge.core.ports import Exchange, Origin, Sink
+from edge.core.values import (
     Answer,
     CacheStatus,
     Headers,
@@ -39,6 +36,9 @@ from edge.protocol.values import (
     Read,
     Stamp,
 )
+from edge.front.dependencies import FrontParts
+from edge.front.options import FrontOptions
+from edge.policy.streams.routes import Route
 from origin_adapter.scripted import LivingOrigin, PlayedExchange
 
 TEXT: Headers = (("Content-Type", "text/plain"), ("Stream-Next-Offset", "7"))
@@ -80,7 +80,7 @@ class FakeTicket:
 
 @dataclass(eq=False)
 class FakeAsks:
-    """Implements ``edge.protocol.ports.Asks``; see the module."""
+    """Implements ``edge.core.ports.Asks``; see the module."""
 
     tell: Tell = lambda line: None
     reads: list[Read] = field(default_factory=list)
@@ -178,7 +178,7 @@ class FakeAsks:
 
 @dataclass(eq=False)
 class FakeOrigin:
-    """Implements ``edge.protocol.ports.Origin``: a living one, but for some paths.
+    """Implements ``edge.core.ports.Origin``: a living one, but for some paths.
 
     ========= ==================================================================
     swallow   reads the body piece by piece and answers with what it counted
@@ -279,7 +279,7 @@ def parts(
 
 @dataclass(eq=False)
 class FakeBuilt:
-    """Implements ``edge.front.parts.Built`` around FakeAsks."""
+    """Implements ``edge.front.dependencies.Built`` around FakeAsks."""
 
     asks: FakeAsks
     parts: FrontParts

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.reasons import Reason
+from edge.core.values import CacheStatus
 from edge.front.access_log import AccessLog, redacted
 from edge.front.options import LogOptions
-from edge.front.record import Record
-from edge.policy.routes import Route
-from edge.protocol.reasons import Reason
-from edge.protocol.values import CacheStatus
+from edge.front.request_context import Record
+from edge.policy.streams.routes import Route
 
 RECORD = Record(
     environ={},

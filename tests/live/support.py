@@ -12,13 +12,10 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from edge.live.hub import Hub
-from edge.live.options import HubOptions
-from edge.policy.routes import Route
-from edge.protocol.counters import Counters
-from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Origin, Ready, Ticket
-from edge.protocol.values import (
+from edge.core.counters import Counters
+from edge.core.errors import EdgeError
+from edge.core.ports import Origin, Ready, Ticket
+from edge.core.values import (
     Answer,
     Mode,
     Partition,
@@ -28,6 +25,9 @@ from edge.protocol.values import (
     Stamp,
     StreamKey,
 )
+from edge.live.hub import Hub
+from edge.live.options import HubOptions
+from edge.policy.streams.routes import Route
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 
 ROUTE = Route()

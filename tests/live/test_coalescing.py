@@ -5,7 +5,7 @@ E13, E14, E21, E39, E41, E42; PROTOCOL.md section 10.1.
 
 import pytest
 
-from edge.protocol.values import Mode, Purpose
+from edge.core.values import Mode, Purpose
 from origin_adapter.scripted import LivingOrigin, data, head_answer, no_content
 from tests.live.support import ALICE, BOB, PATH, House, scripted, settle, warm, watch
 

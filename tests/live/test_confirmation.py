@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge.policy.decide import Rules
-from edge.protocol.values import Mode, Purpose
+from edge.core.values import Mode, Purpose
+from edge.policy.streams.decide import Rules
 from origin_adapter.scripted import ScriptedOrigin, data, head_answer, no_content
 from tests.live.support import (
     ALICE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.protocol.values import Mode, Purpose
+from edge.core.values import Mode, Purpose
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.support import ALICE, PATH, QUICK, scripted, settle, warm, watch
 

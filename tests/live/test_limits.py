@@ -2,10 +2,10 @@
 
 import pytest
 
+from edge.core.errors import EdgeError
+from edge.core.values import Framing, Mode, Purpose
+from edge.live.registry import MOST_OF_PATH
 from edge.live.stream import Stream
-from edge.live.tables import MOST_OF_PATH
-from edge.protocol.errors import EdgeError
-from edge.protocol.values import Framing, Mode, Purpose
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import PATH, Asked, House, scripted, settle, warm, watch
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from edge.core.values import Mode, Purpose
 from edge.live.hub import PATIENCE
-from edge.protocol.values import Mode, Purpose
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.support import PATH, QUICK, scripted, settle, warm, watch
 

@@ -10,11 +10,11 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from edge.core.errors import EdgeError
+from edge.core.ports import Exchange
+from edge.core.values import Answer, Mode, OriginRequest, Purpose, Stamp
 from edge.live.reader import Reader, State
-from edge.live.waves import AT_ONCE
-from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Exchange
-from edge.protocol.values import Answer, Mode, OriginRequest, Purpose, Stamp
+from edge.live.wakeup import AT_ONCE
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
     PATH,
@@ -155,7 +155,7 @@ def test_a_defect_in_a_polls_answer_starves_nobody(
     house, origin = scripted()
     viewer, poll = watch(house, origin)
     with monkeypatch.context() as broken:
-        broken.setattr("edge.live.polls.judge", _break)
+        broken.setattr("edge.live.poll_results.judge", _break)
         poll.reply(data(b"de", "0005"))
         settle()
     house.pass_time(0.25)
@@ -172,7 +172,7 @@ def test_a_defect_in_a_landing_ends_those_who_waited_for_it(
     crowd = [house.ask("now") for _ in range(2)]
     call = origin.expect()
     late = house.ask("now")
-    monkeypatch.setattr("edge.live.landings.judge", _break)
+    monkeypatch.setattr("edge.live.fetch_results.judge", _break)
     call.reply(data(b"", "0003"))
 
     for asked in (*crowd, late):

@@ -11,15 +11,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from edge.live.landing import Effect, absorb, describe
-from edge.log.stream_log import StreamLog
-from edge.log.tail import Sent
-from edge.policy.admission import Verdict, judge
-from edge.policy.decide import Decision, Fetch, Moment, Rules, decide
-from edge.policy.routes import Route, Tail
-from edge.protocol.errors import OriginFault
-from edge.protocol.offsets import BEGIN, NOW
-from edge.protocol.values import (
+from edge.core.errors import OriginFault
+from edge.core.values import (
     ANONYMOUS,
     OriginAnswer,
     Partition,
@@ -27,6 +20,13 @@ from edge.protocol.values import (
     Read,
     StreamKey,
 )
+from edge.live.absorb import Effect, absorb, describe
+from edge.policy.streams.admission import Verdict, judge
+from edge.policy.streams.decide import Decision, Fetch, Moment, Rules, decide
+from edge.policy.streams.routes import Route, Tail
+from edge.protocol.offsets import BEGIN, NOW
+from edge.streamlog.stream_log import StreamLog
+from edge.streamlog.tail import Sent
 from origin_adapter.scripted import data, head_answer
 
 WALL = 1_800_000_000.0

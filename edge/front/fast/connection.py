@@ -3,7 +3,7 @@
 A socket, a watcher, what was read ahead, the sink of the request under way.
 ``edge.front.fast.stages`` has the table of its stages. Requests are served in
 order, one at a time; one that is not plain is handed to a greenlet that serves
-it the whole way (``edge.front.connection``) and gives the connection back.
+it the whole way (``edge.front.http1.connection``) and gives the connection back.
 
 Every callback is guarded here: an exception ends this connection and is
 counted, and nothing else hears of it. Nothing blocks or switches greenlets.
@@ -13,16 +13,16 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from edge.core.errors import ClientFault, EdgeError
+from edge.core.reasons import Reason
 from edge.front import problems
-from edge.front.fast import outgoing
-from edge.front.fast.floor import Floor
-from edge.front.fast.handing import Hand
-from edge.front.fast.recognise import Block, Plain
+from edge.front.fast import write_buffer
+from edge.front.fast.context import Floor
+from edge.front.fast.handoff import Hand
+from edge.front.fast.request_memo import Block, Plain
 from edge.front.fast.sink import SocketSink
-from edge.front.fast.socket_end import SocketEnd
 from edge.front.fast.stages import Stage, check
-from edge.protocol.errors import ClientFault, EdgeError
-from edge.protocol.reasons import Reason
+from edge.front.fast.transport import SocketEnd
 
 READ = 64 * 1024
 """Bytes taken from the socket at once, and kept ahead at most."""
@@ -210,7 +210,7 @@ class FastConnection(SocketEnd):
         request_id = plain.request_id or floor.next_id()
         head = wire.before + request_id + wire.after
         body = wire.body
-        sent = outgoing.send(self._sock, head, body)
+        sent = write_buffer.send(self._sock, head, body)
         if floor.logs or sent != len(head) + len(body):
             self._sink = SocketSink(floor, self, plain, now)
             self._sink.served(wire, request_id)

@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from edge.core.errors import Refusal
+from edge.core.reasons import Reason
 from edge.front.fast.connection import FastConnection
-from edge.front.fast.floor import Floor, plain_socket
-from edge.protocol.errors import Refusal
-from edge.protocol.reasons import Reason
+from edge.front.fast.context import Floor, plain_socket
 
 PAUSE = 0.1
 """Seconds without accepting, once descriptors or memory ran out."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import gevent
 
-from edge.front.fast.floor import Floor
+from edge.front.fast.context import Floor
 from edge.front.fast.listener import Listener
 from edge.front.fast.wheel import GRAIN
 

@@ -10,16 +10,16 @@ and nothing is called back from within a call of the hub's.
 from collections.abc import Sequence
 from typing import Protocol
 
+from edge.core.errors import EdgeError
+from edge.core.ports import Ready, Ticket
+from edge.core.reasons import Reason
+from edge.core.values import Answer, CacheStatus, Stamp
 from edge.front import problems
-from edge.front.fast.floor import Floor
-from edge.front.fast.recognise import Plain
-from edge.front.fast.writing import Wire
-from edge.front.faults import note
-from edge.front.record import Record
-from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Ready, Ticket
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Answer, CacheStatus, Stamp
+from edge.front.app.error_handlers import note
+from edge.front.fast.context import Floor
+from edge.front.fast.request_memo import Plain
+from edge.front.fast.response_encoder import Wire
+from edge.front.request_context import Record
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
@@ -39,7 +39,7 @@ class Carrier(Protocol):
 
 
 class SocketSink:
-    """Implements ``edge.protocol.ports.Sink`` for one request; use once."""
+    """Implements ``edge.core.ports.Sink`` for one request; use once."""
 
     __slots__ = (
         "_carrier",

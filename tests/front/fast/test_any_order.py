@@ -15,10 +15,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge.core.values import Answer
 from edge.front.fast.connection import READ
 from edge.front.fast.stages import Stage
-from edge.front.record import Environ
-from edge.protocol.values import Answer
+from edge.front.request_context import Environ
 from tests.front.fake_edge import HIT, TEXT, FakeTicket
 from tests.front.fast.test_connection import Bench, Kept
 

@@ -15,21 +15,21 @@ import gevent
 import pytest
 from gunicorn.config import Config
 
+from edge.core.ports import Ready
+from edge.core.values import Answer, Read, Stamp
 from edge.front.access_log import AccessLog
 from edge.front.fast.connection import AT_ONCE, READ, FastConnection
-from edge.front.fast.floor import Floor, plain_socket
+from edge.front.fast.context import Floor, plain_socket
 from edge.front.fast.stages import Stage
 from edge.front.fast.turns import NextTurn
+from edge.front.http1.context import Serving
 from edge.front.options import LogOptions
-from edge.front.serving import Serving
-from edge.protocol.ports import Ready
-from edge.protocol.values import Answer, Read, Stamp
 from tests.front.fake_edge import HIT, TEXT, FakeAsks, FakeTicket, parts
 
 
 @dataclass(eq=False)
 class Kept:
-    """Implements ``edge.protocol.ports.Ready``."""
+    """Implements ``edge.core.ports.Ready``."""
 
     answer: Answer
     stamp: Stamp

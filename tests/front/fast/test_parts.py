@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.front.fast.outgoing import Outgoing, rest, send
+from edge.core.values import Answer
+from edge.front.fast.response_encoder import Writing
 from edge.front.fast.stages import Stage, check
 from edge.front.fast.wheel import GRAIN, Wheel
-from edge.front.fast.writing import Writing
-from edge.policy.routes import Route
-from edge.protocol.values import Answer
+from edge.front.fast.write_buffer import Outgoing, rest, send
+from edge.policy.streams.routes import Route
 from tests.front.fake_edge import HIT, RealClock
 
 

@@ -1,0 +1,113 @@
+"""Floor: what all fast connections of a worker share.
+
+The recogniser, the writing, the wheel, the hub's two entrances; and the one
+place where a defect of the fast way is counted and logged. It holds no
+connection's state.
+"""
+
+import _socket
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import gevent
+
+from edge.core.ports import Ready
+from edge.core.values import Answer, Stamp
+from edge.front.dependencies import FrontParts
+from edge.front.fast.request_memo import Recogniser
+from edge.front.fast.response_encoder import Wire, Writing
+from edge.front.fast.turns import NextTurn
+from edge.front.fast.wheel import Wheel
+from edge.front.http1.context import Serving
+from edge.policy.streams.routes import Route
+
+_log = logging.getLogger("edge.front")
+
+
+def plain_socket(family: int, kind: int, proto: int, descriptor: int) -> Any:
+    """A non-blocking socket without Python's and gevent's layers, over an open
+    descriptor: its calls return at once, and it costs little to keep."""
+    sock = _socket.socket(family, kind, proto, descriptor)
+    sock.setblocking(False)
+    return sock
+
+
+class Floor:
+    """Made once per worker, after fork and patch."""
+
+    def __init__(self, parts: FrontParts, serving: Serving) -> None:
+        self.serving = serving
+        self.limits = serving.options.limits
+        self.logs = serving.access_log.writes
+        self.asks = parts.asks
+        self.peek = parts.peek
+        self.monotonic = parts.clock.monotonic
+        self.recogniser = Recogniser(parts.routes, parts.options)
+        self.heads = self.recogniser.heads
+        self.writing = Writing(parts.options.name, parts.clock)
+        self.wheel = Wheel(parts.clock.monotonic())
+        self.loop: Any = gevent.get_hub().loop
+        self.soon: Callable[..., object] = self.loop.run_callback
+        self.in_next_turn: Callable[..., object] = NextTurn(self.loop).put
+        # A new request id, each time it is called.
+        self.next_id: Callable[[], bytes] = _ids(os.urandom(8)).__next__
+        self._last_pieces: Sequence[bytes] | None = None
+        self._last_chunk = b""
+
+    def wire(self, answer: Answer, stamp: Stamp, route: Route, close: bool) -> Wire:
+        """The answer's bytes as of now. Raises ValueError (see Writing)."""
+        writing = self.writing
+        now = self.monotonic()
+        if now >= writing.until:
+            writing.turn(now)
+        return writing.shared(answer, stamp, route, close)
+
+    def ready(self, ready: Ready, route: Route, now: float) -> Wire:
+        """The bytes of an answer that many are given, as of ``now``: made once a
+        second. Raises ValueError (see Writing)."""
+        writing = self.writing
+        if now >= writing.until:
+            writing.turn(now)
+        wire = ready.wire
+        if not isinstance(wire, Wire) or wire.second != writing.second:
+            wire = writing.shared(ready.answer, ready.stamp, route, False)
+            ready.wire = wire
+        return wire
+
+    def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
+        """One write's bytes, as a chunk where the body is chunked.
+
+        A crowd is given the same pieces one after another: they are made into
+        a chunk once.
+        """
+        if not chunked:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if pieces is self._last_pieces:
+            return self._last_chunk
+        data = b"".join(pieces)
+        # As a chunk, nothing would be the last one.
+        chunk = b"%X\r\n%b\r\n" % (len(data), data) if data else b""
+        if isinstance(pieces, tuple):
+            self._last_pieces, self._last_chunk = pieces, chunk
+        return chunk
+
+    def report(self, error: Exception, request_id: bytes = b"-") -> None:
+        """A defect: counted, and logged with its traceback."""
+        self.serving.counters.internal_errors += 1
+        said = "unexpected error answering request %s"
+        _log.error(said, request_id.decode("ascii"), exc_info=error)
+
+
+def _ids(prefix: bytes) -> Iterator[bytes]:
+    """Request ids of the shape that ``record.request_id`` makes, one after another.
+
+    A generator, and most of each is made for 256 at once: every answer has one.
+    """
+    lasts = [b"%02x" % last for last in range(256)]
+    for number in count():
+        first = b"%s%06x" % (prefix.hex().encode(), number & 0xFFFFFF)
+        for last in lasts:
+            yield first + last
