@@ -13,7 +13,7 @@ from dataclasses import replace
 import gevent
 
 from edge.core.counters import Counters
-from edge.front.dependencies import FrontParts
+from edge.front.dependencies import Dependencies
 from edge.front.options import (
     FrontOptions,
     Limits,
@@ -49,14 +49,14 @@ class Worker:
         self._origin = HttpOrigin(http_options(settings))
         self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
         self._started = False
-        self.parts = FrontParts(
+        self.parts = Dependencies(
             self._hub,
             self._origin,
             routes(settings),
             counters,
             clock,
             front_options(settings, node_id),
-            self._hub.repeats.peek,
+            self._hub.answer_cache.peek,
         )
 
     def start(self) -> None:

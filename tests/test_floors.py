@@ -15,27 +15,34 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = {
     "edge.protocol": 0,
-    "edge.streamlog": 1,
-    "edge.policy": 2,
-    "edge.store": 3,
+    "edge.core": 1,
+    "edge.streamlog": 2,
+    "edge.policy.http": 2,
+    "edge.policy.streams": 3,
+    "edge.policy": 3,
     "edge.live": 4,
     "origin_adapter": 4,
     "edge.front": 5,
-    "edge.settings": 6,
-    "edge.wiring": 7,
-    "edge.origin": 7,
-    "edge.supervisor": 7,
-    "edge.cli": 8,
-    "edge.__main__": 9,
+    "edge.front.app": 6,
+    "edge.front.http1": 7,
+    "edge.front.fast": 8,
+    "edge.admin": 8,
+    "edge.process": 9,
+    "edge.settings": 10,
+    "edge.wiring": 11,
+    "edge.origin": 11,
+    "edge.supervisor": 11,
+    "edge.cli": 12,
+    "edge.__main__": 13,
 }
 """Each part of the house, and its height."""
 
 ROOF = "edge"
 """The package itself: the version and nothing else; anybody may read it."""
 
-HIGHEST_PURE = 2
+HIGHEST_PURE = 3
 
-KNOWS_ONLY = {"origin_adapter": {"edge.protocol"}}
+KNOWS_ONLY = {"origin_adapter": {"edge.protocol", "edge.core"}}
 """Parts that may not use everything below them."""
 
 KNOWN_ONLY_TO = {"origin_adapter": {"edge.settings", "edge.wiring", "edge.origin"}}
@@ -54,7 +61,7 @@ IMPURE_FUNCTIONS = {"open", "print", "input"}
 IMPURE_METHODS = {"now", "utcnow", "today"}
 """What a pure floor must not call: files and terminals, and ``datetime.now``."""
 
-MODULE_LINES = 400
+MODULE_LINES = 500
 FUNCTION_LINES = 60
 
 MODULES = {
@@ -70,7 +77,7 @@ every_module = pytest.mark.parametrize("name", MODULES)
 
 def part_of(module: str) -> str | None:
     """The part that a module belongs to; None for what is not of this house."""
-    for part in FLOORS:
+    for part in sorted(FLOORS, key=len, reverse=True):
         if module == part or module.startswith(part + "."):
             return part
     return ROOF if module == ROOF or module.startswith(ROOF + ".") else None
@@ -181,7 +188,7 @@ def test_a_module_opens_with_its_contract(name: str) -> None:
 
 @every_module
 def test_a_module_and_its_functions_stay_within_their_bars(name: str) -> None:
-    """House style: no module above 400 lines, no function above 60."""
+    """House style: no module above 500 lines, no function above 60."""
     lines = MODULES[name].read_text("utf-8").splitlines()
 
     assert len(lines) <= MODULE_LINES

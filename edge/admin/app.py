@@ -31,7 +31,7 @@ _FIXED = (
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorParts:
+class AdminParts:
     """What the operator may see. ``token`` None: the address alone protects it."""
 
     metrics: Metrics
@@ -39,10 +39,10 @@ class OperatorParts:
     token: str | None = None
 
 
-class Operator:
+class AdminApp:
     """Answers every path of the admin address."""
 
-    def __init__(self, parts: OperatorParts) -> None:
+    def __init__(self, parts: AdminParts) -> None:
         self._parts = parts
         self._pages: dict[str, Callable[[], Answer]] = {
             "/health": _health,
@@ -105,8 +105,8 @@ def _page(content_type: str, body: bytes) -> Answer:
     return Answer(200, headers, body)
 
 
-def create_operator_app(parts: OperatorParts) -> WsgiApp:
+def create_operator_app(parts: AdminParts) -> WsgiApp:
     """The application for the admin address."""
     app: WsgiApp = falcon.App()
-    app.add_sink(Operator(parts), "/")
+    app.add_sink(AdminApp(parts), "/")
     return app

@@ -16,9 +16,9 @@ from gevent import socket as gevent_socket
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
-from edge.admin.app import OperatorParts, create_operator_app
+from edge.admin.app import AdminParts, create_operator_app
 from edge.admin.metrics import Gauges, Metrics
-from edge.front.dependencies import Built
+from edge.front.dependencies import Runtime
 from edge.front.options import ServerOptions
 
 _AT_ONCE = 32
@@ -29,13 +29,13 @@ class AdminServer:
 
     def __init__(
         self,
-        built: Built,
+        built: Runtime,
         options: ServerOptions,
         gauges: Gauges,
         ready: Callable[[], bool],
     ) -> None:
         metrics = Metrics(built.parts.counters, gauges)
-        parts = OperatorParts(metrics, ready, options.admin_token)
+        parts = AdminParts(metrics, ready, options.admin_token)
         self._app = create_operator_app(parts)
         self._server: WSGIServer | None = None
 

@@ -15,7 +15,7 @@ from edge.settings.restart import only_by_restart
 _log = logging.getLogger("edge.settings")
 
 
-class Again:
+class Reloader:
     """Reads anew. ``first`` are the settings of the start, as they were written."""
 
     def __init__(self, first: Settings, read: Callable[[], Settings]) -> None:

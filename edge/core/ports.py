@@ -1,7 +1,7 @@
 """The ports: what the edge's floors need from the world.
 
-``Origin`` and ``Exchange`` are implemented by ``origin_adapter``; ``Sink`` by
-the front; ``Ticket`` and the entrance ``Asks`` by the hub; ``Clock`` by wiring
+``Origin`` and ``Exchange`` are implemented by ``origin_adapter``; ``Sink`` by the
+front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Clock`` by wiring
 and by tests.
 """
 
@@ -14,8 +14,8 @@ from edge.core.values import (
     Framing,
     Headers,
     OriginRequest,
+    PerResponse,
     Read,
-    Stamp,
 )
 
 
@@ -80,40 +80,40 @@ class Origin(Protocol):
 class Ready(Protocol):
     """A whole answer that many are given, as a front sees it.
 
-    ``wire`` is the front's own to keep what it made of the answer; None at first.
+    ``encoded`` is the front's own to keep what it made of the answer; None at first.
     """
 
     @property
     def answer(self) -> Answer: ...
 
     @property
-    def stamp(self) -> Stamp: ...
+    def per_response(self) -> PerResponse: ...
 
-    wire: object
+    encoded: object
 
 
 class Sink(Protocol):
     """Where one reader's answer goes. Never blocks, never switches greenlets.
 
-    The hub calls ``give`` once; or ``begin`` once, then ``write`` any number of
+    The hub calls ``send_whole`` once; or ``begin`` once, then ``write`` any number of
     times when the answer's body is streamed, then ``finish`` or ``abort`` once.
     """
 
-    def give(self, ready: Ready, hold: bool = False) -> None:
+    def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """The whole answer: ``begin`` and ``finish`` in one.
 
-        ``hold``: a crowd is being served, and this client's next request may
-        wait until all of it has been (``go_on``, which follows in any case).
+        ``pause_reads``: a crowd is being served, and this client's next request may
+        wait until all of it has been (``resume``, which follows in any case).
         """
 
-    def go_on(self) -> None:
-        """The crowd of a ``give`` with ``hold`` has been served."""
+    def resume(self) -> None:
+        """The crowd of a ``send_whole`` with ``pause_reads`` has been served."""
 
-    def begin(self, answer: Answer, stamp: Stamp) -> None:
+    def begin(self, answer: Answer, per_response: PerResponse) -> None:
         """The head, and the whole body where ``answer.body`` is not None."""
 
     def write(self, buffers: Sequence[bytes]) -> bool:
-        """Take buffers whole; False: full, no more until ``Ticket.drained``.
+        """Take buffers whole; False: full, no more until ``PendingRead.drained``.
 
         What the socket does not take now, the sink keeps: at most one write.
         """
@@ -129,7 +129,7 @@ class Sink(Protocol):
         """
 
 
-class Ticket(Protocol):
+class PendingRead(Protocol):
     """A reader that is not answered yet, as the front sees it."""
 
     def drained(self) -> None:
@@ -151,11 +151,11 @@ def never_ready(read: Read, now: float) -> Ready | None:
     return None
 
 
-class Asks(Protocol):
+class ReadService(Protocol):
     """The one entrance for reads, for every front (the Hub)."""
 
-    def ask(self, read: Read, sink: Sink, now: float) -> Ticket | None:
-        """Answer into ``sink`` now (None), or keep it and return its Ticket.
+    def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
+        """Answer into ``sink`` now (None), or keep it and return its PendingRead.
 
         ``now`` is monotonic seconds. Never switches greenlets.
         """

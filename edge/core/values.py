@@ -170,7 +170,7 @@ class Answer:
     """What goes out, made once and shared: status, fixed header fields, body.
 
     Per response only ``Date``, ``Age``, the cursor, ``Cache-Status`` and the
-    request's id are put in (see Stamp). ``body`` None announces a streamed
+    request's id are put in (see PerResponse). ``body`` None announces a streamed
     body (SSE, relay) that follows through ``Sink.write``; ``content_length``
     is then its length where it is known.
     """
@@ -182,7 +182,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class PerResponse:
     """What differs between two deliveries of one Answer."""
 
     status: CacheStatus

@@ -11,7 +11,7 @@ import falcon
 from edge.core.values import Headers
 from edge.front import cache_status
 from edge.front.options import FrontOptions
-from edge.front.request_context import Record
+from edge.front.request_context import RequestContext
 from edge.policy.http import cors
 from edge.policy.http.forwarding import via
 from edge.policy.streams.routes import Route
@@ -23,21 +23,23 @@ OFF_ROUTE = Route()
 @lru_cache(maxsize=256)
 def route_fields(route: Route | None) -> Headers:
     """The fields that depend on the route alone."""
-    return cors.SECURITY_HEADERS + cors.answer_headers(route or OFF_ROUTE)
+    route = route or OFF_ROUTE
+    shared = cors.answer_headers(route.cors_origin, route.response_headers)
+    return cors.SECURITY_HEADERS + shared
 
 
-def path_fields(record: Record, name: str) -> Headers:
+def path_fields(ctx: RequestContext, name: str) -> Headers:
     """What each intermediary adds a member to: its own comes last."""
     fields: Headers = (("Via", via(name)),)
-    if record.cache is not None:
-        fields += (("Cache-Status", cache_status.member(name, record.cache)),)
+    if ctx.cache is not None:
+        fields += (("Cache-Status", cache_status.member(name, ctx.cache)),)
     return fields
 
 
-def common_fields(record: Record, name: str) -> Headers:
+def common_fields(ctx: RequestContext, name: str) -> Headers:
     """All of them, for an answer that is written without Falcon."""
-    own = (("X-Request-Id", record.request_id),)
-    return route_fields(record.route) + own + path_fields(record, name)
+    own = (("X-Request-Id", ctx.request_id),)
+    return route_fields(ctx.route) + own + path_fields(ctx, name)
 
 
 class FixedFields:
@@ -54,8 +56,8 @@ class FixedFields:
         req_succeeded: bool,
     ) -> None:
         """Called by Falcon last, for answers and errors alike."""
-        record = Record.of(req.env)
-        resp.set_headers(route_fields(record.route))
-        resp.set_header("X-Request-Id", record.request_id)
-        for name, value in path_fields(record, self._name):
+        ctx = RequestContext.of(req.env)
+        resp.set_headers(route_fields(ctx.route))
+        resp.set_header("X-Request-Id", ctx.request_id)
+        for name, value in path_fields(ctx, self._name):
             resp.append_header(name, value)

@@ -1,7 +1,7 @@
 """The parts that the front is built from. Wiring makes them, once per worker.
 
-``FrontParts`` is all that the Falcon application needs, and all that a later
-front on the event loop needs: both hold the same one. ``Built`` is what a
+``Dependencies`` is all that the Falcon application needs, and all that a later
+front on the event loop needs: both hold the same one. ``Runtime`` is what a
 worker starts, drains and stops around it.
 """
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.core.counters import Counters
-from edge.core.ports import Asks, Clock, Origin, Peek, never_ready
+from edge.core.ports import Clock, Origin, Peek, ReadService, never_ready
 from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
 
 
 @dataclass(frozen=True, slots=True)
-class FrontParts:
-    """What answers requests: reads go to ``asks``, everything else to ``origin``.
+class Dependencies:
+    """What answers requests: ``read_service`` for reads, ``origin`` for the rest.
 
     ``peek`` is the hub's entrance for reads that are asked again.
     """
 
-    asks: Asks
+    read_service: ReadService
     origin: Origin
     routes: Sequence[Route]
     counters: Counters
@@ -31,11 +31,11 @@ class FrontParts:
     peek: Peek = never_ready
 
 
-class Built(Protocol):
+class Runtime(Protocol):
     """One worker's parts, alive."""
 
     @property
-    def parts(self) -> FrontParts: ...
+    def parts(self) -> Dependencies: ...
 
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""

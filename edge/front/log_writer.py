@@ -33,7 +33,7 @@ LAST_WORDS = 1.0
 Put = Callable[[str], None]
 
 
-class LogOutput:
+class LogWriter:
     """Writes lines to a file descriptor, in order."""
 
     def __init__(self, fd: int = STDERR, most: int = MOST_WAITING) -> None:

@@ -1,4 +1,4 @@
-"""Record: what is known of one request while it is served.
+"""RequestContext: what is known of one request while it is served.
 
 The worker makes one per request and puts it into the WSGI environ; under any
 other server the application makes it itself (``of``). Resources and middleware
@@ -40,7 +40,7 @@ def request_id(offered: str | None) -> str:
 
 
 @dataclass(slots=True, eq=False)
-class Record:
+class RequestContext:
     """One request. ``started`` is monotonic seconds; ``target`` is as received.
 
     ``reason`` is the word for an answer that is not simply a success, ``mode``
@@ -63,9 +63,9 @@ class Record:
     _held: list[Callable[[], None]] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, environ: Environ, started: float) -> "Record":
+    def begin(cls, environ: Environ, started: float) -> "RequestContext":
         """Make the record of a request and put it into its environ."""
-        record = cls(
+        ctx = cls(
             environ,
             environ["REQUEST_METHOD"],
             environ.get("RAW_URI") or _rebuilt(environ),
@@ -73,14 +73,14 @@ class Record:
             started,
             body_left=has_body(environ),
         )
-        environ[KEY] = record
-        return record
+        environ[KEY] = ctx
+        return ctx
 
     @classmethod
-    def of(cls, environ: Environ) -> "Record":
+    def of(cls, environ: Environ) -> "RequestContext":
         """The record of a request; made here under a foreign WSGI server."""
         found = environ.get(KEY)
-        return found if isinstance(found, Record) else cls.begin(environ, 0.0)
+        return found if isinstance(found, RequestContext) else cls.begin(environ, 0.0)
 
     def lookup(self, name: str) -> str | None:
         """A request field by lower-case name; repeated ones joined by commas."""

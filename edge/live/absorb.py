@@ -19,7 +19,7 @@ from edge.policy.streams.routes import Route
 from edge.protocol import json_arrays, names
 from edge.protocol.offsets import NOW, is_position
 from edge.streamlog.stream_log import Joined, StreamLog
-from edge.streamlog.tail import Sent
+from edge.streamlog.tail import RequestSnapshot
 
 
 class Effect(enum.Enum):
@@ -44,7 +44,7 @@ def absorb(
     log: StreamLog,
     route: Route,
     start: str,
-    sent: Sent,
+    sent: RequestSnapshot,
     admission: Admission,
     answer: OriginAnswer,
     now: float,
@@ -82,17 +82,19 @@ def absorb(
     return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
 
 
-def _learn(log: StreamLog, sent: Sent, admission: Admission) -> None:
+def _learn(log: StreamLog, sent: RequestSnapshot, admission: Admission) -> None:
     """What the answer to a known offset tells of the tail (L3)."""
     log.tail.hear(sent, admission.next, admission.up_to_date)
     if admission.closed:
         log.tail.close(admission.next)
     if not admission.data:
         # Nothing to hold, yet the next reader at this offset must find it known.
-        log.open_at(admission.next)
+        log.note_position(admission.next)
 
 
-def describe(log: StreamLog, answer: OriginAnswer, sent: Sent, now: float) -> Effect:
+def describe(
+    log: StreamLog, answer: OriginAnswer, sent: RequestSnapshot, now: float
+) -> Effect:
     """Take in what a HEAD's 200 tells: type, tail, closure, TTL, expiry (5.5)."""
     if _is_other_type(log, answer):
         return Effect.OTHER_TYPE
@@ -105,12 +107,12 @@ def describe(log: StreamLog, answer: OriginAnswer, sent: Sent, now: float) -> Ef
     log.described = True
     log.ttl = _seconds(answer.get(names.IN_TTL))
     log.expires_at = _instant(answer.get(names.IN_EXPIRES_AT))
-    if not log.tail.suspect or not log.holds_bytes:
+    if not log.tail.unverified or not log.holds_bytes:
         log.tail.confirm(now, sent)
     log.tail.hear(sent, offset, log.tail.up_to_date and offset == log.tail.offset)
     if names.is_true(answer.get(names.IN_CLOSED)):
         log.tail.close(offset)
-    log.open_at(offset)
+    log.note_position(offset)
     return Effect.CONFIRMED
 
 
@@ -118,7 +120,7 @@ def _absorb_guess(
     log: StreamLog,
     route: Route,
     start: str,
-    sent: Sent,
+    sent: RequestSnapshot,
     admission: Admission,
     answer: OriginAnswer,
     now: float,
@@ -131,7 +133,7 @@ def _absorb_guess(
     if joined not in (Joined.GREW, Joined.SAME):
         return Effect.NOT_KEPT
     _remember(log, route, answer)
-    if not log.tail.suspect:
+    if not log.tail.unverified:
         log.tail.confirm(now, sent)
     return Effect.GREW
 
@@ -151,7 +153,7 @@ def _proves(log: StreamLog, start: str, max_probe: int) -> bool:
     log of a recreated stream answers it just as well. It has to do where no
     read can begin before the end: that is the documented limit (L7).
     """
-    if not log.tail.suspect or not log.holds_bytes:
+    if not log.tail.unverified or not log.holds_bytes:
         return True
     if start == log.end:
         return log.probe_start(max_probe) == start

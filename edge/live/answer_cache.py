@@ -1,4 +1,4 @@
-"""Repeats: reads that were answered at once and would be again, word for word.
+"""AnswerCache: reads that were answered at once and would be again, word for word.
 
 ``ask`` decides each read anew. Most reads are asked a thousand times between two
 changes of what is known, and the answer to a newcomer is a function of the log,
@@ -15,7 +15,7 @@ nothing of that changed:
   the largest one that the stream's crowd was given.
 
 So is where a live read waits, which a crowd asks within milliseconds of each wake-up:
-``stand`` spares it the deciding, and nothing else.
+``park_hint`` spares it the deciding, and nothing else.
 
 Never kept: reads that asked the origin or waited (their claims and Cache-Status are
 their own), event streams, streams with a TTL or an
@@ -29,11 +29,11 @@ from dataclasses import dataclass
 from edge.core.counters import Counters
 from edge.core.ports import Clock
 from edge.core.values import Mode, Read
-from edge.live.delivery import Given
+from edge.live.delivery import Delivered
 from edge.live.followers import Followers
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
-from edge.live.registry import Streams
+from edge.live.registry import StreamRegistry
 from edge.live.stream import Stream
 from edge.policy.streams.decide import Park, Serve
 from edge.policy.streams.freshness import Kind
@@ -57,7 +57,7 @@ is not held by the thousand."""
 _KEPT = frozenset({Mode.CATCH_UP, Mode.LONG_POLL})
 
 
-class Repeat(Given):
+class CachedAnswer(Delivered):
     """One kept answer. Times are monotonic."""
 
     __slots__ = (
@@ -73,9 +73,9 @@ class Repeat(Given):
     )
 
     def __init__(
-        self, reader: Reader, serve: Serve, given: Given, until: float
+        self, reader: Reader, serve: Serve, given: Delivered, until: float
     ) -> None:
-        super().__init__(given.answer, given.stamp)
+        super().__init__(given.answer, given.per_response)
         self.read = reader.read
         self.stream = reader.stream
         self.tail: Tail = reader.stream.log.tail
@@ -84,13 +84,13 @@ class Repeat(Given):
         self.mode = reader.read.mode
         # L24 speaks of catch-up reads; L22 of cursors, None where there is none.
         self.at_tail = serve.up_to_date and self.mode is Mode.CATCH_UP
-        cursor = given.stamp.cursor
+        cursor = given.per_response.cursor
         self.highest = None if cursor is None else reader.stream.highest
         self.touch_at = 0.0
 
 
 @dataclass(slots=True, eq=False)
-class _Stand:
+class _ParkHint:
     """A live read that was told to wait at its own offset."""
 
     read: Read
@@ -101,7 +101,7 @@ class _Stand:
     touch_at: float = 0.0
 
 
-class Repeats:
+class AnswerCache:
     """Kept answers by the identity of their Read, within a share of the memory."""
 
     def __init__(
@@ -109,7 +109,7 @@ class Repeats:
         options: HubOptions,
         counters: Counters,
         clock: Clock,
-        streams: Streams,
+        streams: StreamRegistry,
         followers: Followers,
     ) -> None:
         self._rules = options.rules
@@ -118,14 +118,14 @@ class Repeats:
         self._streams = streams
         self._followers = followers
         self._clock = clock
-        self._kept: dict[int, Repeat] = {}
-        self._stands: dict[int, _Stand] = {}
+        self._kept: dict[int, CachedAnswer] = {}
+        self._park_hints: dict[int, _ParkHint] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def peek(self, read: Read, now: float) -> Repeat | None:
+    def peek(self, read: Read, now: float) -> CachedAnswer | None:
         """See ``edge.core.ports.Peek``."""
         kept = self._kept.get(id(read))
         if kept is None or kept.read is not read:
@@ -150,7 +150,7 @@ class Repeats:
                 self._followers.tail_was_read(stream)
         return kept
 
-    def keep(self, reader: Reader, serve: Serve, given: Given | None) -> None:
+    def keep(self, reader: Reader, serve: Serve, given: Delivered | None) -> None:
         """``reader`` was given this; keep it if a newcomer would be given it too."""
         if given is None or reader.asked is not None or _follows_the_clock(reader):
             return
@@ -161,14 +161,14 @@ class Repeats:
         now = self._clock.monotonic()
         until = self._until(reader, serve, now)
         if until > now:
-            self._put(Repeat(reader, serve, given, until))
+            self._put(CachedAnswer(reader, serve, given, until))
 
     # Where live reads wait
 
-    def stand(self, read: Read, now: float) -> Stream | None:
+    def park_hint(self, read: Read, now: float) -> Stream | None:
         """The stream where a newcomer with this read waits at its offset, if one
         was told so before and nothing has changed since."""
-        known = self._stands.get(id(read))
+        known = self._park_hints.get(id(read))
         if known is None or known.read is not read or now >= known.until:
             return None
         stream, tail = known.stream, known.tail
@@ -179,17 +179,17 @@ class Repeats:
             self._streams.touch(stream)
         return stream
 
-    def stood(self, reader: Reader, park: Park, now: float) -> None:
+    def keep_park_hint(self, reader: Reader, park: Park, now: float) -> None:
         """``reader`` is to wait there; remember it if a newcomer would, too."""
         read, stream = reader.read, reader.stream
         if park.offset != read.offset or not _is_new(reader):
             return
         if _follows_the_clock(reader) or _is_long(read):
             return
-        if len(self._stands) >= MOST:
-            self._stands.clear()
+        if len(self._park_hints) >= MOST:
+            self._park_hints.clear()
         tail, until = stream.log.tail, self._decided_until(reader, now)
-        self._stands[id(read)] = _Stand(read, stream, tail, tail.version, until)
+        self._park_hints[id(read)] = _ParkHint(read, stream, tail, tail.version, until)
 
     # How long anything holds
 
@@ -213,7 +213,7 @@ class Repeats:
             return min(until, tail.armed.at + tail.hold + ARMED_SLACK)
         return until
 
-    def _put(self, repeat: Repeat) -> None:
+    def _put(self, repeat: CachedAnswer) -> None:
         key = id(repeat.read)
         before = self._kept.pop(key, None)
         if before is not None:

@@ -1,4 +1,4 @@
-"""Crowd: one decision for all whom one wake-up finds in the same place.
+"""Batch: one decision for all whom one wake-up finds in the same place.
 
 A pass over a stream's parked viewers serves the first of them by deciding
 (``edge.policy.streams.decide``), and everybody who is like it with what it was given:
@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.core.reasons import Reason
-from edge.live.delivery import Delivery, EventsGiven, Given
+from edge.live.delivery import Delivered, Delivery, EventsDelivered
 from edge.live.reader import Reader, State
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import Arrival, Tail
+from edge.streamlog.tail import ReadBarrier, Tail
 
-_Place = tuple[bool, str, Arrival]
+_Position = tuple[bool, str, ReadBarrier]
 """Who came together and waits at one offset in one way is alike, seen from outside."""
 
 _Key = tuple[bool, str, int, str | None, bool, bool]
@@ -32,7 +32,7 @@ class _Outcome:
 
     tail: Tail
     version: int
-    given: Given | EventsGiven
+    given: Delivered | EventsDelivered
     minted: int | None
 
     def fits(self, reader: Reader) -> bool:
@@ -45,13 +45,13 @@ class _Outcome:
         return reader.cursor < self.minted
 
 
-class Crowd:
+class Batch:
     """Serves the parked viewers of one stream in one pass.
 
     Call ``forget`` between two batches, for time has passed then.
 
     ``advance`` decides one viewer, ``park`` lets one that was given events wait on.
-    ``hold``: the pass is a long one (see ``ports.Sink.give``).
+    ``pause_reads``: the pass is a long one (see ``ports.Sink.send_whole``).
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Crowd:
         delivery: Delivery,
         advance: Callable[[Reader], None],
         park: Callable[[Reader, str], None],
-        hold: bool,
+        pause_reads: bool,
     ) -> None:
         self._delivery = delivery
         self._advance = advance
         self._park = park
-        self._hold = hold
+        self._pause_reads = pause_reads
         self._outcomes: dict[_Key, _Outcome] = {}
-        self._places: dict[_Place, _Outcome] = {}
+        self._places: dict[_Position, _Outcome] = {}
 
     def forget(self) -> None:
         """Learn anew from the next one."""
@@ -78,14 +78,14 @@ class Crowd:
         if _is_special(reader, reader.stream.log):
             self._advance(reader)
             return
-        place = (reader.is_sse, reader.offset, reader.arrival)
+        place = (reader.is_sse, reader.offset, reader.barrier)
         outcome = self._places.get(place)
         if outcome is not None and outcome.fits(reader):
             self._give(reader, outcome)
         else:
             self._serve_at(place, reader)
 
-    def _serve_at(self, place: _Place, reader: Reader) -> None:
+    def _serve_at(self, place: _Position, reader: Reader) -> None:
         """Serve the first who is found in its place, and is perhaps like others."""
         key = _key(reader)
         outcome = self._outcomes.get(key)
@@ -99,8 +99,8 @@ class Crowd:
 
     def _give(self, reader: Reader, outcome: _Outcome) -> None:
         given = outcome.given
-        if isinstance(given, Given):
-            self._delivery.hand(reader, given, self._hold)
+        if isinstance(given, Delivered):
+            self._delivery.hand(reader, given, self._pause_reads)
             return
         reader.cursor = outcome.minted
         self._delivery.hand_events(reader, given)
@@ -108,19 +108,19 @@ class Crowd:
             return
         if given.serve.up_to_date:
             # It is parked where it should be; only what it knows is newer.
-            reader.arrival = reader.stream.log.tail.arrive()
+            reader.barrier = reader.stream.log.tail.read_barrier()
         else:
             self._park(reader, reader.offset)
 
     def _learn(self, reader: Reader) -> _Outcome | None:
         """Decide this one; what it was given if that was one thing only, and right
         for others."""
-        notes: list[Given | EventsGiven] = []
-        self._delivery.notes = notes
+        notes: list[Delivered | EventsDelivered] = []
+        self._delivery.recorder = notes
         try:
             self._advance(reader)
         finally:
-            self._delivery.notes = None
+            self._delivery.recorder = None
         return _outcome(reader, notes[0]) if len(notes) == 1 else None
 
 
@@ -132,31 +132,31 @@ def _is_special(reader: Reader, log: StreamLog) -> bool:
         return True
     if reader.is_sse:
         return not reader.begun
-    return reader.led or reader.asked is not Reason.FOLLOWED
+    return reader.is_leader or reader.asked is not Reason.FOLLOWED
 
 
 def _key(reader: Reader) -> _Key:
     """Equal for viewers who are alike."""
-    arrival, tail = reader.arrival, reader.stream.log.tail
+    barrier, tail = reader.barrier, reader.stream.log.tail
     return (
         reader.is_sse,
         reader.offset,
-        arrival.writes,
-        arrival.ack,
-        tail.heard_seq > arrival.seq,
-        tail.confirmed_seq > arrival.seq,
+        barrier.writes,
+        barrier.ack,
+        tail.heard_seq > barrier.seq,
+        tail.confirmed_seq > barrier.seq,
     )
 
 
-def _outcome(reader: Reader, given: Given | EventsGiven) -> _Outcome | None:
+def _outcome(reader: Reader, given: Delivered | EventsDelivered) -> _Outcome | None:
     """What others may be given after this one; None when it was a special case."""
     tail, highest = reader.stream.log.tail, reader.stream.highest
-    if isinstance(given, EventsGiven):
+    if isinstance(given, EventsDelivered):
         parked = reader.state is State.PARKED and reader.offset == given.serve.next
         if given.serve.closed or not parked or reader.cursor != highest:
             return None
         return _Outcome(tail, tail.version, given, highest)
-    cursor = given.stamp.cursor
+    cursor = given.per_response.cursor
     if cursor is None:
         return _Outcome(tail, tail.version, given, None)
     if not reader.done or cursor != str(highest):

@@ -1,4 +1,4 @@
-"""Landings: a flight has landed; what everybody who waited for it is given.
+"""FetchResults: a flight has landed; what everybody who waited for it is given.
 
 The answer is judged (``edge.policy.streams.admission``), taken in where it may be
 (``edge.live.ingest``), and then each reader is released by its own right to it:
@@ -19,30 +19,30 @@ from edge.live.absorb import RESET_REASONS, Effect, describe
 from edge.live.delivery import Delivery
 from edge.live.flights import Flight, Outcome
 from edge.live.guard import Guard
-from edge.live.ingest import Intake
+from edge.live.ingest import Ingest
 from edge.live.reader import Reader, State
-from edge.live.registry import Streams
+from edge.live.registry import StreamRegistry
 from edge.live.upstream import TooLarge
-from edge.live.waiters import Viewers
+from edge.live.waiters import Waiters
 from edge.policy.streams.admission import Admission, Verdict, fault_of, judge
 from edge.policy.streams.decide import Fetch, Serve
 from edge.policy.streams.freshness import Kind
 from edge.protocol.offsets import BEGIN, NOW, order
-from edge.streamlog.tail import Sent
+from edge.streamlog.tail import RequestSnapshot
 
 
-class Landings:
+class FetchResults:
     """Releases the readers of flights. ``advance`` decides a reader again,
     ``fetch`` lets it wait for another flight, ``relay`` passes it on alone."""
 
     def __init__(
         self,
-        intake: Intake,
+        intake: Ingest,
         counters: Counters,
         clock: Clock,
-        streams: Streams,
+        streams: StreamRegistry,
         delivery: Delivery,
-        viewers: Viewers,
+        viewers: Waiters,
         guard: Guard,
         advance: Callable[[Reader], None],
         fetch: Callable[[Reader, Fetch], None],
@@ -105,7 +105,7 @@ class Landings:
         self._intake.relay_all(flight.waiters, Reason.TOO_LARGE)
 
     def _range_landed(
-        self, flight: Flight, start: str, sent: Sent, answer: OriginAnswer
+        self, flight: Flight, start: str, sent: RequestSnapshot, answer: OriginAnswer
     ) -> None:
         stream = flight.stream
         admission = judge(answer, start, stream.key, stream.route)
@@ -137,7 +137,7 @@ class Landings:
         self,
         reader: Reader,
         start: str,
-        sent: Sent,
+        sent: RequestSnapshot,
         admission: Admission,
         answer: OriginAnswer,
     ) -> None:
@@ -165,7 +165,11 @@ class Landings:
             self._advance(reader)
 
     def _refused(
-        self, flight: Flight, admission: Admission, answer: OriginAnswer, sent: Sent
+        self,
+        flight: Flight,
+        admission: Admission,
+        answer: OriginAnswer,
+        sent: RequestSnapshot,
     ) -> None:
         """The answer may not join the log; who may see it?"""
         stream, verdict = flight.stream, admission.verdict
@@ -181,7 +185,7 @@ class Landings:
             case Verdict.GONE:
                 self._intake.gone(stream, flight.start, answer)
                 self._share(flight.waiters, answer, sent, reason)
-            case Verdict.SOLE | Verdict.PASS_KEY:
+            case Verdict.ONE_READER | Verdict.BYPASS_KEY:
                 self._sole(flight, admission, answer, reason)
             case Verdict.ADMIT:
                 raise AssertionError("an admitted answer is not refused")
@@ -189,12 +193,16 @@ class Landings:
                 assert_never(verdict)
 
     def _share(
-        self, readers: list[Reader], answer: OriginAnswer, sent: Sent, reason: Reason
+        self,
+        readers: list[Reader],
+        answer: OriginAnswer,
+        sent: RequestSnapshot,
+        reason: Reason,
     ) -> None:
         """An error is for everybody whom a newer request could not serve better."""
 
         def release(reader: Reader) -> None:
-            if sent.writes >= reader.arrival.writes:
+            if sent.writes >= reader.barrier.writes:
                 self._intake.give_status(reader, answer, reason)
             else:
                 self._advance(reader)
@@ -206,7 +214,7 @@ class Landings:
     ) -> None:
         """To the asker who earned it (L15); the others ask again, or pass."""
         stream = flight.stream
-        if admission.verdict is Verdict.PASS_KEY:
+        if admission.verdict is Verdict.BYPASS_KEY:
             self._intake.pass_on(stream, flight.start, reason)
         if answer.status in (401, 403):
             self._intake.refuse_partition(stream, answer)
@@ -231,7 +239,9 @@ class Landings:
 
     # HEAD
 
-    def _head_landed(self, flight: Flight, sent: Sent, answer: OriginAnswer) -> None:
+    def _head_landed(
+        self, flight: Flight, sent: RequestSnapshot, answer: OriginAnswer
+    ) -> None:
         stream = flight.stream
         if 200 < answer.status < 300:
             detail = "HEAD was answered with a status that tells of no stream"
@@ -249,7 +259,7 @@ class Landings:
         effect = describe(stream.log, answer, sent, self._clock.monotonic())
         if effect in RESET_REASONS:
             self._intake.replaced(stream, RESET_REASONS[effect])
-            anew = stream.log.tail.send(sent.at, stream.log.incarnation)
+            anew = stream.log.tail.request_snapshot(sent.at, stream.log.incarnation)
             effect = describe(stream.log, answer, anew, self._clock.monotonic())
         if effect is Effect.NOT_KEPT:
             fault = OriginFault(
@@ -281,12 +291,12 @@ def _waiting(readers: list[Reader]) -> list[Reader]:
     return [reader for reader in readers if reader.state is State.WAITING]
 
 
-def _is_due(reader: Reader, sent: Sent, end: str) -> bool:
+def _is_due(reader: Reader, sent: RequestSnapshot, end: str) -> bool:
     """L4: sent after the writes that the reader may know of, or reaching them."""
-    arrival = reader.arrival
-    if sent.writes >= arrival.writes:
+    barrier = reader.barrier
+    if sent.writes >= barrier.writes:
         return True
-    return arrival.ack is not None and order(end) >= order(arrival.ack)
+    return barrier.ack is not None and order(end) >= order(barrier.ack)
 
 
 def _own_serve(reader: Reader, start: str, admission: Admission) -> Serve:

@@ -1,4 +1,4 @@
-"""Intake: what an upstream answer does to a stream and to those parked at it.
+"""Ingest: what an upstream answer does to a stream and to those parked at it.
 
 The part that flights and polls have in common: an answer is taken into the log,
 a new incarnation begins (LOG.md L2, L5, L7), a key passes for a while (L15), a
@@ -18,17 +18,17 @@ from edge.live.delivery import Delivery
 from edge.live.guard import Guard
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
-from edge.live.registry import Streams
+from edge.live.registry import StreamRegistry
 from edge.live.stream import Stream
-from edge.live.waiters import Viewers
+from edge.live.waiters import Waiters
 from edge.policy.streams.admission import Admission
 from edge.protocol.offsets import NOW
-from edge.streamlog.tail import Sent
+from edge.streamlog.tail import RequestSnapshot
 
 _TO_DO = frozenset({"location", "retry-after", "www-authenticate"})
 
 
-class Intake:
+class Ingest:
     """Takes answers into rows. ``relay`` passes a reader on by itself,
     ``unfollow`` ends a stream's follower."""
 
@@ -37,9 +37,9 @@ class Intake:
         options: HubOptions,
         counters: Counters,
         clock: Clock,
-        streams: Streams,
+        streams: StreamRegistry,
         delivery: Delivery,
-        viewers: Viewers,
+        viewers: Waiters,
         guard: Guard,
         relay: Callable[[Reader, Reason], None],
         unfollow: Callable[[Stream], None],
@@ -60,13 +60,13 @@ class Intake:
         self,
         stream: Stream,
         start: str,
-        sent: Sent,
+        sent: RequestSnapshot,
         admission: Admission,
         answer: OriginAnswer,
     ) -> Effect:
         """Let the log take the answer in, and begin a new one where it cannot."""
         log, now = stream.log, self._clock.monotonic()
-        keep, max_probe = stream.standing(), self._options.rules.max_probe
+        keep, max_probe = stream.waiter_offsets(), self._options.rules.max_probe
         effect = absorb(
             log, stream.route, start, sent, admission, answer, now, keep, max_probe
         )
@@ -97,7 +97,7 @@ class Intake:
         self.renew(stream, reason)
         for other in self._streams.of_path(stream.key.route, stream.key.path):
             if other is not stream:
-                other.log.tail.doubt()
+                other.log.tail.mark_unverified()
 
     # The whole key
 
@@ -125,7 +125,7 @@ class Intake:
         if known and not retention:
             self.replaced(stream, Reason.GONE)
         else:
-            log.tail.doubt()
+            log.tail.mark_unverified()
 
     def mark_large(self, stream: Stream, start: str | None) -> None:
         """L11: what was too large to hold is asked for one by one for a while."""

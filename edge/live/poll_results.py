@@ -1,4 +1,4 @@
-"""Polls: a follower's poll was answered; what that means, and what comes next.
+"""PollResults: a follower's poll was answered; what that means, and what comes next.
 
 Data joins the log and wakes the viewers (through ``edge.live.ingest``); a 204
 confirms the tail; failures are hidden from those who wait (LOG.md L21); what is
@@ -11,20 +11,20 @@ from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.absorb import RESET_REASONS, Effect
 from edge.live.followers import QUICK_DATA, QUICK_EMPTY, Next, Poll
-from edge.live.ingest import Intake
+from edge.live.ingest import Ingest
 from edge.live.stream import Stream
 from edge.live.upstream import TooLarge
-from edge.live.waiters import Viewers
+from edge.live.waiters import Waiters
 from edge.policy.streams.admission import Admission, Verdict, judge
 
 _BACK_OFF_STATUSES = frozenset({408, 425, 429})
 """Statuses that a follower hides with every 5xx (L21)."""
 
 
-class Polls:
+class PollResults:
     """Judges polls."""
 
-    def __init__(self, intake: Intake, counters: Counters, viewers: Viewers) -> None:
+    def __init__(self, intake: Ingest, counters: Counters, viewers: Waiters) -> None:
         self._intake = intake
         self._counters = counters
         self._viewers = viewers
@@ -40,7 +40,7 @@ class Polls:
             return Next.STOP
         if answer.status in _BACK_OFF_STATUSES or answer.status >= 500:
             self._counters.origin_faults[Reason.ORIGIN_STATUS.value] += 1
-            stream.log.tail.doubt()
+            stream.log.tail.mark_unverified()
             return Next.BACK_OFF
         admission = judge(answer, poll.start, stream.key, stream.route)
         if admission.verdict is Verdict.ADMIT:
@@ -53,7 +53,7 @@ class Polls:
         effect = self._intake.take_in(stream, poll.start, poll.sent, admission, answer)
         if effect is Effect.WENT_BACK:
             # Readers who come now ask by themselves; the HEAD is theirs (L2).
-            stream.log.tail.doubt()
+            stream.log.tail.mark_unverified()
             self._viewers.wake(stream)
             return Next.STOP
         if effect in RESET_REASONS:
@@ -78,9 +78,9 @@ class Polls:
         match admission.verdict:
             case Verdict.FAULT:
                 self._counters.origin_faults[reason.value] += 1
-                stream.log.tail.doubt()
+                stream.log.tail.mark_unverified()
                 return Next.BACK_OFF
-            case Verdict.PASS_KEY:
+            case Verdict.BYPASS_KEY:
                 self._intake.pass_on(stream, poll.start, reason)
                 return Next.STOP
             case Verdict.GONE:

@@ -1,4 +1,4 @@
-"""Streams: the table of all stream keys, by key and by path, within its budgets.
+"""StreamRegistry: the table of all stream keys, by key and by path, within its budgets.
 
 It makes rows, finds them, and forgets those read least recently when the memory
 budget or the number of rows is exceeded. A row that somebody waits on is never
@@ -30,7 +30,7 @@ _LOOKED_AT = 8
 _Path = tuple[str, str]
 
 
-class Streams:
+class StreamRegistry:
     """All rows of one hub."""
 
     def __init__(self, options: HubOptions, counters: Counters) -> None:

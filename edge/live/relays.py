@@ -17,7 +17,7 @@ from edge.core.counters import Counters
 from edge.core.errors import EdgeError, OriginFault, Refusal
 from edge.core.ports import Clock, Exchange
 from edge.core.reasons import Reason
-from edge.core.values import Answer, CacheStatus, Stamp
+from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
 from edge.live.upstream import Upstream
@@ -147,4 +147,4 @@ class Relays:
         answer = Answer(
             exchange.status, unshared_headers(exchange.headers), None, length
         )
-        reader.sink.begin(answer, Stamp(CacheStatus(fwd="bypass", detail=reason)))
+        reader.sink.begin(answer, PerResponse(CacheStatus(fwd="bypass", detail=reason)))

@@ -1,4 +1,4 @@
-"""Viewers: parking, waking, and everything that is due at a time.
+"""Waiters: parking, waking, and everything that is due at a time.
 
 Parked viewers are data in their stream's table; ``edge.live.wakeup`` wakes them
 when the log grew. The agenda holds when each of them is due: its time-out, its
@@ -21,7 +21,7 @@ from edge.live.guard import Guard
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
 from edge.live.stream import Stream
-from edge.live.wakeup import Waves, batches
+from edge.live.wakeup import Wakeup, batches
 from edge.policy.streams.decide import Serve
 from edge.policy.streams.freshness import Kind
 
@@ -40,7 +40,7 @@ LATE = 0.1
 in one instant."""
 
 
-class Viewers:
+class Waiters:
     """Parks live readers and wakes them. ``advance`` decides one of them again."""
 
     def __init__(
@@ -58,12 +58,12 @@ class Viewers:
         self._delivery = delivery
         self._guard = guard
         self._advance = advance
-        self._waves = Waves(counters, delivery, guard, advance, self.park)
+        self._waves = Wakeup(counters, delivery, guard, advance, self.park)
         self._agenda = Agenda(clock.monotonic())
         # The streams that somebody is parked at: the ticker looks at no others.
         self._crowded: dict[Stream, None] = {}
         # While draining: who was here when it began, and still has a turn to leave.
-        self._line: dict[Reader, None] | None = None
+        self._drain_queue: dict[Reader, None] | None = None
 
     # Parking
 
@@ -81,21 +81,21 @@ class Viewers:
         reader.offset = offset
         reader.fault = None
         reader.rounds = 0
-        reader.arrival = stream.log.tail.arrive()
+        reader.barrier = stream.log.tail.read_barrier()
         stream.parked[reader] = None
         self._crowded[stream] = None
         if reader.is_sse:
             self._park_sse(reader, now)
         else:
             reader.asked = Reason.FOLLOWED
-            reader.led = False
+            reader.is_leader = False
 
     def _park_sse(self, reader: Reader, now: float) -> None:
         self._delivery.begin_sse(reader)
-        if reader.told_up_to_date or reader.full:
+        if reader.caught_up_sent or reader.full:
             self._look_again(reader, now + self._options.sse_keep_alive)
         else:
-            reader.stream.untold.add(reader)
+            reader.stream.awaiting_caught_up.add(reader)
             self._look_again(reader, now + FIRST_CONTROL)
             if self._is_up_to_date(reader, now):
                 self._tell(reader)
@@ -105,7 +105,7 @@ class Viewers:
         offset, now = reader.offset, self._clock.monotonic()
         known = self._is_up_to_date(reader, now)
         if known:
-            reader.stream.untold.discard(reader)
+            reader.stream.awaiting_caught_up.discard(reader)
         self._delivery.events(reader, Serve(Kind.EMPTY, offset, offset, known))
         self._look_again(reader, now + self._options.sse_keep_alive)
 
@@ -121,7 +121,7 @@ class Viewers:
     def armed(self, stream: Stream) -> None:
         """A poll is on the wire: who waits to hear that it is up to date may."""
         now = self._clock.monotonic()
-        for reader in list(stream.untold):
+        for reader in list(stream.awaiting_caught_up):
             parked = reader.state is State.PARKED and not reader.full
             if parked and self._is_up_to_date(reader, now):
                 self._guard.serve(self._tell, reader)
@@ -162,7 +162,7 @@ class Viewers:
 
     def _poll_due(self, reader: Reader, now: float) -> None:
         """A long-poll's time is up: 204 at its own offset (L21, section 5.7)."""
-        stand = reader.stream.log.stand(reader.offset)
+        stand = reader.stream.log.end_alias(reader.offset)
         if reader.state is State.PARKED:
             self.time_out(reader)
         elif stand is not None:
@@ -197,8 +197,9 @@ class Viewers:
 
     def _break_silence(self, reader: Reader, now: float) -> None:
         """Say where the viewer stands if nothing was said yet, or that we live."""
-        if not reader.told or (
-            reader in reader.stream.untold and self._is_up_to_date(reader, now)
+        if not reader.control_sent or (
+            reader in reader.stream.awaiting_caught_up
+            and self._is_up_to_date(reader, now)
         ):
             self._tell(reader)
         elif now - reader.quiet_since >= self._options.sse_keep_alive * 0.9:
@@ -210,7 +211,7 @@ class Viewers:
 
     def may_wait(self, reader: Reader) -> bool:
         """Whether a reader is live, and its time-out leaves time to ask again (L21)."""
-        if not self.may_stay(reader):
+        if not self.may_park(reader):
             return False
         soon = self._clock.monotonic() + RETRY
         return reader.read.mode.live and soon < reader.deadline
@@ -242,18 +243,18 @@ class Viewers:
         """A reader waits here no more, be it done or passed on."""
         stream = reader.stream
         self._agenda.drop(reader)
-        if stream.untold:
-            stream.untold.discard(reader)
+        if stream.awaiting_caught_up:
+            stream.awaiting_caught_up.discard(reader)
         if stream.parked.pop(reader, reader) is None and not stream.parked:
             self._crowded.pop(stream, None)
             stream.linger_until = self._clock.monotonic() + self._options.linger
 
     # The end
 
-    def line_up(self) -> None:
+    def begin_drain(self) -> None:
         """A drain begins: every live reader that is here gets a turn to leave."""
-        if self._line is None:
-            self._line = dict.fromkeys(self._here())
+        if self._drain_queue is None:
+            self._drain_queue = dict.fromkeys(self._here())
 
     def _here(self) -> tuple[Reader, ...]:
         """All live readers that wait here; some may come twice. Those whom the tick
@@ -261,15 +262,15 @@ class Viewers:
         parked = [reader for stream in self._crowded for reader in stream.parked]
         return (*parked, *self._agenda)
 
-    def may_stay(self, reader: Reader) -> bool:
+    def may_park(self, reader: Reader) -> bool:
         """Whether the reader may park. While draining: whether its turn to leave is
         still to come; a crowd that is woken meanwhile must not leave at once."""
-        return self._line is None or reader in self._line
+        return self._drain_queue is None or reader in self._drain_queue
 
     def drain(self, grace: float) -> None:
         """Let everybody in line go, spread over ``grace`` seconds (E54). Blocks."""
-        self.line_up()
-        line = self._line or {}
+        self.begin_drain()
+        line = self._drain_queue or {}
         waiting = tuple(line)
         begun = self._clock.monotonic()
         for count, reader in enumerate(waiting):
@@ -282,7 +283,7 @@ class Viewers:
 
     def let_go(self) -> None:
         """End at once everybody who is parked, or waits to ask again."""
-        self._line = {}
+        self._drain_queue = {}
         for reader in self._here():
             self._guard.serve(self._let_go, reader)
 
@@ -300,14 +301,14 @@ class Viewers:
 
     def _end_told(self, reader: Reader) -> None:
         """An event stream ends after a control event, be it the first (E54)."""
-        if reader.is_sse and not reader.told and not reader.full:
+        if reader.is_sse and not reader.control_sent and not reader.full:
             self._delivery.begin_sse(reader)
             self._tell(reader)
         self.end(reader, Reason.DRAINING)
 
     def _let_go_at_fault(self, reader: Reader, fault: OriginFault) -> None:
         """Its origin is away. At an offset that is known it is as good as parked."""
-        stand = reader.stream.log.stand(reader.offset)
+        stand = reader.stream.log.end_alias(reader.offset)
         if stand is None:
             self._delivery.refuse(reader, fault)
         else:

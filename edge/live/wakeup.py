@@ -1,4 +1,4 @@
-"""Waves: everybody parked at a stream is decided again when something is new.
+"""Wakeup: everybody parked at a stream is decided again when something is new.
 
 One pass goes through all of them, in the order in which they parked, and lets the
 event loop have its turn every few hundred. Bytes and cursor are made once for those
@@ -6,7 +6,7 @@ who are alike (``edge.live.batch``, LOG.md L22).
 
 Who is served early in a long pass asks again while others still wait, and its new
 poll would be parked at once. So whoever is served in one is not read until all have
-been (``hold`` in ``edge.core.ports.Sink``): otherwise the last of 5,000 waited
+been (``pause_reads`` in ``edge.core.ports.Sink``): otherwise the last of 5,000 waited
 for its own bytes and for 4,000 polls.
 
 What is not promised: the order in which a crowd is served, and that a viewer is
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import gevent
 
 from edge.core.counters import Counters
-from edge.live.batch import Crowd
+from edge.live.batch import Batch
 from edge.live.delivery import Delivery
 from edge.live.guard import Guard
 from edge.live.reader import Reader, State
@@ -31,7 +31,7 @@ _PARKED = State.PARKED
 _DONE = State.DONE
 
 
-class Waves:
+class Wakeup:
     """Wakes crowds. ``advance`` decides one viewer, ``park`` lets one wait on."""
 
     def __init__(
@@ -76,17 +76,17 @@ class Waves:
         readers = list(stream.parked)
         self._counters.wakeups += 1
         self._delivery.mint_for_all(readers)
-        hold = len(readers) > AT_ONCE
-        crowd = Crowd(self._delivery, self._advance, self._park, hold)
+        pause_reads = len(readers) > AT_ONCE
+        crowd = Batch(self._delivery, self._advance, self._park, pause_reads)
         try:
             for some in batches(readers):
                 self._serve(crowd, some)
                 crowd.forget()
         finally:
-            if hold:
+            if pause_reads:
                 self._go_on(readers)
 
-    def _serve(self, crowd: Crowd, readers: list[Reader]) -> None:
+    def _serve(self, crowd: Batch, readers: list[Reader]) -> None:
         for reader in readers:
             if reader.state is _PARKED and not reader.full:
                 self._guard.serve(crowd.serve, reader)
@@ -96,7 +96,7 @@ class Waves:
         for some in batches(readers):
             for reader in some:
                 if reader.state is _DONE:
-                    self._guard.call(reader.sink.go_on)
+                    self._guard.call(reader.sink.resume)
 
 
 def batches(readers: list[Reader]) -> Iterator[list[Reader]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from edge.core.reasons import Reason
 from edge.core.values import Headers
-from edge.live.registry import Streams
+from edge.live.registry import StreamRegistry
 from edge.live.stream import Stream
 from edge.protocol import names
 from edge.protocol.offsets import is_position
@@ -21,7 +21,7 @@ class Writes:
 
     def __init__(
         self,
-        streams: Streams,
+        streams: StreamRegistry,
         renew: Callable[[Stream, Reason], None],
         wake: Callable[[Stream], None],
         kick: Callable[[Stream], None],

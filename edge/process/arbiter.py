@@ -3,7 +3,7 @@
 gunicorn tells the old workers to go as soon as the new ones are forked, before any of
 them accepts; blocks for as long as they drain, deaf to signals; ends everything when a
 new one cannot start; and replaces a worker that leaves by itself only when it has
-ended, so that nobody accepts while it drains. Here ``succession`` says who is started
+ended, so that nobody accepts while it drains. Here ``rollover`` says who is started
 and who may go. Workers say what they have to by a pipe (``edge.process.worker_pipe``).
 
 The number of workers is fixed, and a new program needs a restart: TTIN, TTOU and USR2
@@ -19,19 +19,19 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from edge.core.reasons import Reason
-from edge.process.rollover import Succession
-from edge.process.worker_pipe import READY, Notes
+from edge.process.rollover import Rollover
+from edge.process.worker_pipe import READY, WorkerPipe
 
 _log = logging.getLogger("edge.front")
 
-RELIEVED = signal.SIGUSR2
+RETIRE = signal.SIGUSR2
 """Tells a worker to go because a successor serves (TERM: because it is over)."""
 
 
-class Turning(Protocol):
+class Reloadable(Protocol):
     """What the master needs of the gunicorn application that it runs."""
 
-    notes: Notes
+    worker_pipe: WorkerPipe
     replaced: Mapping[str, int]
 
     def renew(self) -> bool:
@@ -45,39 +45,39 @@ class EdgeArbiter(Arbiter):
     """One master."""
 
     def __init__(self, app: Any) -> None:
-        self._succession = Succession()
-        self._turning: Turning = app
-        self._turning.replaced = self._succession.replaced
+        self._rollover = Rollover()
+        self._reloadable: Reloadable = app
+        self._reloadable.replaced = self._rollover.replaced
         super().__init__(app)
 
     # Called by gunicorn.
 
     def manage_workers(self) -> None:
         """Called after every signal, and once a second. See gunicorn."""
-        succession = self._succession
-        for word, pid in self._turning.notes.read():
+        rollover = self._rollover
+        for word, pid in self._reloadable.worker_pipe.read():
             if word == READY:
-                succession.ready(pid)
+                rollover.ready(pid)
             else:
-                succession.replace(pid, Reason(word))
-        succession.ended(self.WORKERS.keys())
-        for _ in range(succession.missing(self.num_workers)):
+                rollover.replace(pid, Reason(word))
+        rollover.ended(self.WORKERS.keys())
+        for _ in range(rollover.missing(self.num_workers)):
             self.spawn_worker()
-        for pid in succession.may_go(self.num_workers):
-            succession.told(pid)
-            self.kill_worker(pid, RELIEVED)
+        for pid in rollover.may_go(self.num_workers):
+            rollover.told(pid)
+            self.kill_worker(pid, RETIRE)
 
     def spawn_worker(self) -> int:
         """Fork one; returns in the master only. See gunicorn."""
         pid: int = super().spawn_worker()
-        self._succession.started(pid)
+        self._rollover.started(pid)
         return pid
 
     def reload(self) -> None:
         """HUP: replace everybody, by what is set now. See gunicorn."""
-        if self._turning.renew():
+        if self._reloadable.renew():
             self.setup(self.app)
-            self._succession.replace_all(Reason.RELOAD)
+            self._rollover.replace_all(Reason.RELOAD)
 
     def reap_workers(self) -> None:
         """Take note of who ended. See gunicorn.
@@ -87,12 +87,12 @@ class EdgeArbiter(Arbiter):
         try:
             super().reap_workers()
         except HaltServer:
-            self._succession.ended(self.WORKERS.keys())
-            if not self._succession.served:
+            self._rollover.ended(self.WORKERS.keys())
+            if not self._rollover.served:
                 raise
             _log.error("the new worker did not start: the old one stays")
-            self._succession.call_off()
-            self._turning.revert()
+            self._rollover.call_off()
+            self._reloadable.revert()
             self.setup(self.app)
             self.reap_workers()
 

@@ -13,7 +13,7 @@ import time
 import gevent
 
 from edge.core.counters import Counters
-from edge.process.gc_schedule import Look, Moment, Moments
+from edge.process.gc_schedule import GcMoment, GcSample, GcSchedule
 
 _log = logging.getLogger("edge.front")
 
@@ -54,7 +54,7 @@ class Collector:
             "longest_collection_seconds": self.longest,
         }
 
-    def collect(self, moment: Moment) -> None:
+    def collect(self, moment: GcMoment) -> None:
         """Collect everything now."""
         begun = time.perf_counter()
         found = gc.collect()
@@ -65,7 +65,7 @@ class Collector:
         _log.debug(said, found, moment.value, self.last * 1000)
 
     def _run(self) -> None:
-        moments = Moments(look())
+        moments = GcSchedule(look())
         while True:
             gevent.sleep(moments.pause)
             moment = moments.judge(look())
@@ -74,6 +74,6 @@ class Collector:
                 moments.collected(look(), self.last)
 
 
-def look() -> Look:
+def look() -> GcSample:
     """What is seen now."""
-    return Look(time.monotonic(), time.process_time(), gc.get_count()[2])
+    return GcSample(time.monotonic(), time.process_time(), gc.get_count()[2])

@@ -1,10 +1,10 @@
-"""Moments: when the garbage collector may look at everything that is held.
+"""GcSchedule: when the garbage collector may look at everything that is held.
 
 A full collection stops the worker for as long as it takes to walk all objects: some
 milliseconds with thousands of viewers parked. It is due once enough was allocated
 since the last one, and then waits for a quiet moment, in which no crowd is being
 woken; but not for ever, so that memory stays bounded on a worker that is never
-quiet. Pure: whoever collects tells what it sees (``Look``), and when it has.
+quiet. Pure: whoever collects tells what it sees (``GcSample``), and when it has.
 
 What counts as enough are collections of the younger objects, which the interpreter
 begins by itself: by its own rule ten of them make a full one due.
@@ -39,7 +39,7 @@ OFTEN = 0.05
 """Seconds between two looks while one is: short beside the time between two waves."""
 
 
-class Moment(enum.Enum):
+class GcMoment(enum.Enum):
     """When a collection ran: the label of the counter ``collections``."""
 
     QUIET = "quiet"
@@ -47,7 +47,7 @@ class Moment(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class GcSample:
     """What is seen: monotonic seconds, CPU seconds of this process so far, and
     younger collections since the last full one."""
 
@@ -56,10 +56,10 @@ class Look:
     younger: int
 
 
-class Moments:
+class GcSchedule:
     """Judges one look after another. ``pause``: seconds until the next one."""
 
-    def __init__(self, first: Look) -> None:
+    def __init__(self, first: GcSample) -> None:
         self._last = first
         self._collected = first.now
         self._not_before = first.now
@@ -69,7 +69,7 @@ class Moments:
     def pause(self) -> float:
         return SELDOM if self._due_since is None else OFTEN
 
-    def judge(self, look: Look) -> Moment | None:
+    def judge(self, look: GcSample) -> GcMoment | None:
         """Whether to collect now, and what moment it is."""
         before, self._last = self._last, look
         if self._due_since is None:
@@ -77,20 +77,20 @@ class Moments:
                 return None
             # The last look was long ago: whether it is quiet is seen next time.
             self._due_since = look.now
-            return Moment.OVERDUE if look.younger >= TOO_MANY else None
+            return GcMoment.OVERDUE if look.younger >= TOO_MANY else None
         if look.cpu - before.cpu < (look.now - before.now) * QUIET:
-            return Moment.QUIET
+            return GcMoment.QUIET
         late = look.now - self._due_since >= PATIENCE
-        return Moment.OVERDUE if late or look.younger >= TOO_MANY else None
+        return GcMoment.OVERDUE if late or look.younger >= TOO_MANY else None
 
-    def collected(self, look: Look, took: float) -> None:
+    def collected(self, look: GcSample, took: float) -> None:
         """A full collection has just run; ``look`` is from after it."""
         self._last = look
         self._collected = look.now
         self._not_before = look.now + took / SHARE
         self._due_since = None
 
-    def _is_due(self, look: Look) -> bool:
+    def _is_due(self, look: GcSample) -> bool:
         if look.now < self._not_before:
             return False
         return look.younger >= ENOUGH or look.now - self._collected >= AT_LATEST

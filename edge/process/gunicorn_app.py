@@ -22,12 +22,12 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from edge.front.app.app import WsgiApp, create_app
-from edge.front.dependencies import Built
+from edge.front.dependencies import Runtime
 from edge.front.log_writer import configure, put_now
 from edge.front.options import ServerOptions
 from edge.process.arbiter import EdgeArbiter
 from edge.process.worker import REFUSALS_AT_ONCE, EdgeWorker
-from edge.process.worker_pipe import Notes
+from edge.process.worker_pipe import WorkerPipe
 
 MARGIN = 3
 """Seconds that the master waits longer than a worker's own grace."""
@@ -89,7 +89,7 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
 class Plan:
     """What workers are made of, and how the process goes by it."""
 
-    make: Callable[[], Built]
+    make: Callable[[], Runtime]
     options: ServerOptions
 
 
@@ -100,7 +100,7 @@ class EdgeApplication(BaseApplication):
     said why there is none. Addresses and the number of workers stay what they are.
     """
 
-    built: Built
+    built: Runtime
     admin_socket: socket.socket | None = None
 
     def __init__(
@@ -108,7 +108,7 @@ class EdgeApplication(BaseApplication):
     ) -> None:
         self._plan = self._before = plan
         self._again = again or (lambda: plan)
-        self.notes = Notes()
+        self.worker_pipe = WorkerPipe()
         self.replaced: Mapping[str, int] = {}
         configure(plan.options.log, put_now)
         super().__init__()

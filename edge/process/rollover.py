@@ -1,4 +1,4 @@
-"""Succession: which worker is started, and which may go. Pure.
+"""Rollover: which worker is started, and which may go. Pure.
 
 A worker is replaced by starting its successor first; once that one accepts
 connections, the old one is told to go, and drains. So somebody accepts at every
@@ -18,7 +18,7 @@ from edge.core.reasons import Reason
 
 
 @dataclass(slots=True)
-class Place:
+class WorkerSlot:
     """A worker as the master sees it. ``wish``: why it is to be replaced."""
 
     ready: bool = False
@@ -30,7 +30,7 @@ class Place:
         return self.wish is None and not self.told
 
 
-class Succession:
+class Rollover:
     """All workers that were started and have not ended, oldest first, by pid.
 
     ``replaced`` counts, by reason word, the workers for which another one came.
@@ -38,13 +38,13 @@ class Succession:
 
     def __init__(self) -> None:
         self.replaced: Counter[str] = Counter()
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, WorkerSlot] = {}
 
     # What happened.
 
     def started(self, pid: int) -> None:
         """A worker was forked."""
-        self._places[pid] = Place()
+        self._places[pid] = WorkerSlot()
 
     def ready(self, pid: int) -> None:
         """It accepts connections."""
@@ -100,5 +100,5 @@ class Succession:
         """
         accepting = {p: one for p, one in self._places.items() if one.ready}
         going = [p for p, one in accepting.items() if one.wish and not one.told]
-        serving = sum(not one.told for one in accepting.values())
-        return going[: max(0, serving - wanted)]
+        server_context = sum(not one.told for one in accepting.values())
+        return going[: max(0, server_context - wanted)]

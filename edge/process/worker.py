@@ -29,17 +29,17 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from edge.admin.server import AdminServer
 from edge.front.access_log import AccessLog
-from edge.front.dependencies import Built
-from edge.front.fast.context import Floor
+from edge.front.dependencies import Runtime
+from edge.front.fast.context import FastContext
 from edge.front.fast.server import FastServer
-from edge.front.http1.context import Application, Serving
+from edge.front.http1.context import Application, ServerContext
 from edge.front.http1.server import GreenletServer
-from edge.front.log_writer import LogOutput, configure, put_now
+from edge.front.log_writer import LogWriter, configure, put_now
 from edge.front.options import ServerOptions
-from edge.process.arbiter import RELIEVED
+from edge.process.arbiter import RETIRE
 from edge.process.collector import Collector
 from edge.process.recycling import Recycling, requests_of, resident
-from edge.process.worker_pipe import READY, Notes
+from edge.process.worker_pipe import READY, WorkerPipe
 
 _log = logging.getLogger("edge.front")
 
@@ -59,10 +59,10 @@ _KEEP_ALIVE = (
 class Hosting(Protocol):
     """What the worker takes from the gunicorn application that it runs in."""
 
-    built: Built
+    built: Runtime
     options: ServerOptions
     admin_socket: socket.socket | None
-    notes: Notes
+    worker_pipe: WorkerPipe
     replaced: Mapping[str, int]
 
 
@@ -91,10 +91,10 @@ class Served(Protocol):
 class EdgeWorker(GeventWorker):
     """One worker process: its parts, its connections, its end."""
 
-    serving: Serving
-    floor: Floor | None = None
+    server_context: ServerContext
+    fast_context: FastContext | None = None
     _hosting: Hosting
-    _output: LogOutput
+    _output: LogWriter
     _stopping: Event | None = None
     _relieved = False
 
@@ -102,11 +102,11 @@ class EdgeWorker(GeventWorker):
         """Called by gunicorn after fork and patch: build everything here."""
         self._hosting = cast(Hosting, self.app)
         options = self._hosting.options
-        self._output = LogOutput()
+        self._output = LogWriter()
         configure(options.log, self._output.put)
         super().load_wsgi()
         parts = self._hosting.built.parts
-        self.serving = Serving(
+        self.server_context = ServerContext(
             cast(Application, self.wsgi),
             self.cfg,
             parts.options,
@@ -115,13 +115,13 @@ class EdgeWorker(GeventWorker):
             AccessLog(options.log, self._output.put, parts.clock.wall),
         )
         if parts.options.fast:
-            self.floor = Floor(parts, self.serving)
+            self.fast_context = FastContext(parts, self.server_context)
         self.connections: set[Served] = set()
         self._collector = Collector(parts.counters)
         # What the master counts, as of the fork.
         parts.counters.replacements.update(self._hosting.replaced)
 
-    # Serving.
+    # ServerContext.
 
     def run(self) -> None:
         """Serve until told to stop, then drain. See gunicorn."""
@@ -149,7 +149,7 @@ class EdgeWorker(GeventWorker):
         assert self._stopping is not None
         parts, options = self._hosting.built.parts, self._hosting.options
         recycling = Recycling(options.recycle, parts.clock.monotonic())
-        self._hosting.notes.write(READY, self.ppid)
+        self._hosting.worker_pipe.write(READY, self.ppid)
         while self.alive:
             self.notify()
             if recycling.wanted:
@@ -164,7 +164,7 @@ class EdgeWorker(GeventWorker):
         if reason is not None:
             said = "asking to be replaced: %s (%d requests, %d MiB)"
             _log.info(said, reason.value, requests, memory >> 20)
-            self._hosting.notes.write(reason.value, self.ppid)
+            self._hosting.worker_pipe.write(reason.value, self.ppid)
 
     def _ready(self) -> bool:
         """Whether this node can answer reads: a worker that was relieved leaves it
@@ -188,11 +188,13 @@ class EdgeWorker(GeventWorker):
         return server
 
     def _server(self, listener: Any) -> Server:
-        if self.floor is None:
+        if self.fast_context is None:
             return GreenletServer(
-                self.serving, listener, self.connections, REFUSALS_AT_ONCE
+                self.server_context, listener, self.connections, REFUSALS_AT_ONCE
             )
-        return FastServer(self.floor, listener, self.connections, REFUSALS_AT_ONCE)
+        return FastServer(
+            self.fast_context, listener, self.connections, REFUSALS_AT_ONCE
+        )
 
     # Stopping.
 
@@ -200,8 +202,8 @@ class EdgeWorker(GeventWorker):
         """See gunicorn. A terminal's hang-up is for the master to judge."""
         super().init_signals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(RELIEVED, self._handle_relief)
-        signal.siginterrupt(RELIEVED, False)
+        signal.signal(RETIRE, self._handle_relief)
+        signal.siginterrupt(RETIRE, False)
 
     def _handle_relief(self, sig: int, frame: FrameType | None) -> None:
         """A successor serves: finish and go."""
@@ -219,7 +221,7 @@ class EdgeWorker(GeventWorker):
         ends = time.monotonic() + options.grace
         idle_ends = time.monotonic() + min(options.idle_grace, options.grace)
         _log.info("draining %d connections", len(self.connections))
-        self.serving.draining = True
+        self.server_context.draining = True
         self._hosting.built.drain(options.grace)
         gevent.sleep(0)
         for server in servers:

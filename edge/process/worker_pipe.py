@@ -1,4 +1,4 @@
-"""Notes: what workers say to their master, as short lines in a pipe.
+"""WorkerPipe: what workers say to their master, as short lines in a pipe.
 
 A note is a word and a worker's pid: ``READY``, or the reason word for which it wants
 to be replaced. Made in the master before it forks. The master looks once a second;
@@ -16,7 +16,7 @@ READY = "ready"
 _MOST = 1 << 16
 
 
-class Notes:
+class WorkerPipe:
     """One pipe, of which the master holds the reading end."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 from edge.settings import document, schema_index
 from edge.settings.document import Data, Document
-from edge.settings.problems import Path, Place, Problem
+from edge.settings.problems import Path, Problem, SourceLocation
 from edge.settings.schema_index import Kind
 
 PREFIX = "DS_EDGE_"
@@ -41,7 +41,7 @@ def stack(
         _add_variable(base, variable, path, environ[variable])
     for flag in flags:
         value = document.scalar(flag.text)
-        _put(base, flag.path, Document(value, {(): Place(flag.name)}))
+        _put(base, flag.path, Document(value, {(): SourceLocation(flag.name)}))
     return base
 
 
@@ -68,10 +68,10 @@ def _add_variable(base: Document, variable: str, path: Path, text: str) -> None:
         return
     if kind is Kind.SCALAR:
         value = document.scalar(text)
-        _put(base, path, Document(value, {(): Place(variable)}))
+        _put(base, path, Document(value, {(): SourceLocation(variable)}))
         return
     layer = document.parse(text, variable)
-    layer.places[()] = Place(variable)
+    layer.places[()] = SourceLocation(variable)
     base.problems += layer.problems
     base.readable = base.readable and layer.readable
     if layer.readable:
@@ -82,7 +82,7 @@ def _unknown(variable: str) -> Problem:
     known = [variable_of(name) for name in schema_index.names() if "[]" not in name]
     close = get_close_matches(variable, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return Problem(Place(variable), (), f"names no setting{hint}")
+    return Problem(SourceLocation(variable), (), f"names no setting{hint}")
 
 
 def _put(base: Document, path: Path, layer: Document) -> None:

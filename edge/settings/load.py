@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from edge.settings import cross_checks, document, schema_index
 from edge.settings.document import Data, Document
 from edge.settings.layers import Flag, stack
-from edge.settings.problems import Path, Place, Problem, SettingsError
+from edge.settings.problems import Path, Problem, SettingsError, SourceLocation
 from edge.settings.schema import Settings
 from edge.settings.schema_index import Kind
 
@@ -92,7 +92,7 @@ def _unknown(path: Path) -> str:
     return f"is not a setting; known here: {known}"
 
 
-def _place(path: Path, layered: Document) -> Place:
+def _place(path: Path, layered: Document) -> SourceLocation:
     """Where ``path`` was written, or the nearest mapping around it."""
     while path and path not in layered.places:
         path = path[:-1]

@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route, Tail
+from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route, TailMode
 from edge.settings.addresses import EMBEDDED, Address
 from edge.settings.fields import (
     Authority,
@@ -148,7 +148,7 @@ class RouteSettings(Section):
     match: PathGlob = "/v1/stream/**"
     access: Access = Access.PARTITIONED
     recreate: Recreate = Recreate.POSSIBLE
-    tail: Tail = Tail.FOLLOWED
+    tail: TailMode = TailMode.FOLLOWED
     origin_no_store: OriginNoStore = OriginNoStore.HONOUR
     credential_headers: tuple[HeaderName, ...] = ("authorization", "cookie")
     credential_parameters: tuple[ParameterName, ...] = ("signature", "secret", "token")

@@ -1,6 +1,6 @@
 """StreamLog: the part of one incarnation of a stream that the edge has seen.
 
-It answers what can be read from here (``page``, ``stand``), what the origin is
+It answers what can be read from here (``page``, ``end_alias``), what the origin is
 known to have said (``knows``, L1), and where a check of the end begins
 (``probe_start``, L7); it takes in answers (``join``, by the rules of
 ``edge.streamlog.joining``) and keeps its own size. It never asks anybody and never
@@ -123,13 +123,13 @@ class StreamLog:
             return None
         return Page(offset, cut[0], place.segment.copy(place.position, cut[1]))
 
-    def reach(self, offset: str, max_page: int) -> str | None:
+    def page_end(self, offset: str, max_page: int) -> str | None:
         """Where ``page`` would end, without making it."""
         place = self._place(offset)
         cut = None if place is None else place.segment.cut(place.position, max_page)
         return None if cut is None else cut[0]
 
-    def stand(self, offset: str) -> str | None:
+    def end_alias(self, offset: str) -> str | None:
         """The furthest alias of ``offset`` when no data lies beyond it here.
 
         What a reader at the end is told as its next offset (L20: never ``-1``
@@ -167,7 +167,7 @@ class StreamLog:
 
     # How it grows
 
-    def open_at(self, offset: str) -> None:
+    def note_position(self, offset: str) -> None:
         """Know the tail's offset as a place to follow from, holding nothing there."""
         if self.is_above(offset):
             self.tail.version += 1

@@ -20,7 +20,7 @@ NEVER = float("-inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arrival:
+class ReadBarrier:
     """What was known when a reader arrived: it must not be shown less (L4).
 
     Readers between whose arrivals nothing was sent or heard share one. ``seq``
@@ -35,7 +35,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class RequestSnapshot:
     """What an upstream read carried when it was sent (L4, L5)."""
 
     at: float
@@ -48,23 +48,23 @@ class Tail:
     """The last known end of one incarnation. Monotonic seconds throughout."""
 
     __slots__ = (
-        "_arrival",
-        "_arrived",
+        "_barrier",
+        "_barrier_made",
         "ack",
         "armed",
         "closed",
         "confirmed_at",
         "confirmed_seq",
-        "doubted_seq",
         "heard_seq",
         "heard_writes",
         "hold",
         "learnt_seq",
         "offset",
         "seq",
-        "suspect",
         "told_seq",
         "unplaced",
+        "unverified",
+        "unverified_seq",
         "up_to_date",
         "version",
         "writes",
@@ -76,7 +76,7 @@ class Tail:
         # what a newcomer is told is the same while it stands still.
         self.version = 0
         self.hold = hold
-        self.armed: Sent | None = None
+        self.armed: RequestSnapshot | None = None
         # The furthest offset that the origin named, and when it did first.
         self.offset: str | None = None
         self.closed = False
@@ -90,21 +90,21 @@ class Tail:
         # The newest 2xx (L6), and whether something since then makes us doubt.
         self.confirmed_at = NEVER
         self.confirmed_seq = -1
-        self.doubted_seq = -1
-        self.suspect = False
+        self.unverified_seq = -1
+        self.unverified = False
         # Writes answered through this edge (L4): the furthest offset named, and
         # the last of them of which nobody knows where it is.
         self.writes = 0
         self.ack: str | None = None
         self.unplaced = -1
         # What whoever arrives now shares, and the version and sequence of then.
-        self._arrival: Arrival | None = None
-        self._arrived = (-1, -1)
+        self._barrier: ReadBarrier | None = None
+        self._barrier_made = (-1, -1)
 
     def __repr__(self) -> str:
         words = [self.offset or "?", "closed" if self.closed else "open"]
         words += ["armed"] if self.armed else []
-        words += ["suspect"] if self.suspect else []
+        words += ["suspect"] if self.unverified else []
         return f"<Tail {' '.join(words)}>"
 
     def tick(self) -> int:
@@ -112,25 +112,25 @@ class Tail:
         self.seq += 1
         return self.seq
 
-    def arrive(self) -> Arrival:
+    def read_barrier(self) -> ReadBarrier:
         """A reader arrives now.
 
         After a write of which nobody knows where it is, no offset proves that it
         is shown, until an upstream answer was sent after it.
         """
-        arrival = self._arrival
-        if arrival is not None and self._arrived == (self.version, self.seq):
-            return arrival
+        barrier = self._barrier
+        if barrier is not None and self._barrier_made == (self.version, self.seq):
+            return barrier
         placed = self.heard_writes >= self.unplaced
-        arrival = Arrival(self.tick(), self.writes, self.ack if placed else None)
-        self._arrival, self._arrived = arrival, (self.version, self.seq)
-        return arrival
+        barrier = ReadBarrier(self.tick(), self.writes, self.ack if placed else None)
+        self._barrier, self._barrier_made = barrier, (self.version, self.seq)
+        return barrier
 
-    def send(self, now: float, incarnation: int) -> Sent:
+    def request_snapshot(self, now: float, incarnation: int) -> RequestSnapshot:
         """An upstream read is sent now."""
-        return Sent(now, self.tick(), self.writes, incarnation)
+        return RequestSnapshot(now, self.tick(), self.writes, incarnation)
 
-    def arm(self, sent: Sent) -> None:
+    def arm(self, sent: RequestSnapshot) -> None:
         """A poll from the known end is on the wire (L3)."""
         self.version += 1
         self.armed = sent
@@ -140,25 +140,25 @@ class Tail:
         self.version += 1
         self.armed = None
 
-    def doubt(self) -> None:
+    def mark_unverified(self) -> None:
         """Contact was lost or something odd was seen: confirm before serving."""
         self.version += 1
-        self.suspect = True
-        self.doubted_seq = self.tick()
+        self.unverified = True
+        self.unverified_seq = self.tick()
 
-    def confirm(self, now: float, sent: Sent | None = None) -> None:
+    def confirm(self, now: float, sent: RequestSnapshot | None = None) -> None:
         """A 2xx arrived at ``now`` (L6), to the read ``sent`` if it was one.
 
         One that was sent before the doubt arose says nothing about it.
         """
         self.version += 1
-        if self.suspect and sent is not None and sent.seq < self.doubted_seq:
+        if self.unverified and sent is not None and sent.seq < self.unverified_seq:
             return
         self.confirmed_at = now
         self.confirmed_seq = self.tick()
-        self.suspect = False
+        self.unverified = False
 
-    def hear(self, sent: Sent, offset: str, up_to_date: bool) -> None:
+    def hear(self, sent: RequestSnapshot, offset: str, up_to_date: bool) -> None:
         """The origin said that the data reaches ``offset``, and whether that is all.
 
         What is behind the furthest known offset says nothing about the tail. An
@@ -206,7 +206,7 @@ class Tail:
         if offset is not None and order(offset) >= order(self.ack or BEGIN):
             self.ack = offset
 
-    def went_back(self, sent: Sent, offset: str) -> bool:
+    def went_back(self, sent: RequestSnapshot, offset: str) -> bool:
         """Whether an answer from a known offset ends before what was learnt before
         it was sent (L2). An old answer that arrives late is not that."""
         return (
@@ -220,7 +220,9 @@ class Tail:
         armed = self.armed
         return armed is not None and now - armed.at < self.hold + ARMED_SLACK
 
-    def is_known_to(self, arrival: Arrival, end: str, now: float, strict: bool) -> bool:
+    def is_known_to(
+        self, barrier: ReadBarrier, end: str, now: float, strict: bool
+    ) -> bool:
         """Whether an answer that ends at ``end`` may tell this reader that it is all.
 
         The stream is closed there, or a poll is armed there (L3; ``strict``
@@ -231,13 +233,13 @@ class Tail:
             return False
         if self.closed:
             return True
-        if not self.covers(arrival, end):
+        if not self.covers(barrier, end):
             return False
         if self.is_armed(now) and not strict:
             return True
-        return self.up_to_date and self.heard_seq > arrival.seq
+        return self.up_to_date and self.heard_seq > barrier.seq
 
-    def covers(self, arrival: Arrival, end: str) -> bool:
+    def covers(self, barrier: ReadBarrier, end: str) -> bool:
         """Whether what ends at ``end`` shows every write acknowledged to others
         before this reader arrived (L4).
 
@@ -245,23 +247,23 @@ class Tail:
         offset. That a poll was *sent* after a write is not enough: its answer,
         with the written bytes, may be on the way. So only answers count here.
         """
-        if self.heard_writes >= arrival.writes:
+        if self.heard_writes >= barrier.writes:
             return True
-        return arrival.ack is not None and order(end) >= order(arrival.ack)
+        return barrier.ack is not None and order(end) >= order(barrier.ack)
 
-    def is_heard_by(self, arrival: Arrival) -> bool:
+    def is_heard_by(self, barrier: ReadBarrier) -> bool:
         """Whether the tail was told since this reader arrived, with the writes
         acknowledged before in it: where ``now`` is for it (L20)."""
-        if self.offset is None or self.heard_seq <= arrival.seq:
+        if self.offset is None or self.heard_seq <= barrier.seq:
             return False
-        return self.covers(arrival, self.offset)
+        return self.covers(barrier, self.offset)
 
-    def is_confirmed_to(self, arrival: Arrival, now: float, verify: float) -> bool:
+    def is_confirmed_to(self, barrier: ReadBarrier, now: float, verify: float) -> bool:
         """Whether a 2xx was heard within ``verify`` s or since the arrival (L6),
         and nothing since then makes us doubt."""
-        if self.suspect:
+        if self.unverified:
             return False
-        return self.confirmed_seq > arrival.seq or now - self.confirmed_at <= verify
+        return self.confirmed_seq > barrier.seq or now - self.confirmed_at <= verify
 
     def age(self, now: float) -> float:
         """Seconds since the last confirmation; 0 while a poll is armed (L16), and

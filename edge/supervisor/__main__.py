@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import suppress
 
-from edge.supervisor.supervisor import Household
+from edge.supervisor.supervisor import Supervisor
 
 STDERR = 2
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
         _write(_json(message) if form == "json" else f"ds-edge: {message}")
 
     origin, edge = commands[:middle], commands[middle + 1 :]
-    return Household(origin, edge, float(grace), say).run()
+    return Supervisor(origin, edge, float(grace), say).run()
 
 
 def _json(message: str) -> str:

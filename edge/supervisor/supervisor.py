@@ -36,7 +36,7 @@ class State(enum.Enum):
     FORCED = "forced"
 
 
-class Meaning(enum.Enum):
+class SignalAction(enum.Enum):
     """What a signal asks for."""
 
     LEAVE = "leave"
@@ -47,13 +47,13 @@ class Meaning(enum.Enum):
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _FOR_EDGE = (signal.SIGHUP, signal.SIGUSR1)
 
-MEANINGS: dict[State, dict[int, Meaning]] = {
-    State.RAISING: dict.fromkeys(_STOPS, Meaning.LEAVE),
+MEANINGS: dict[State, dict[int, SignalAction]] = {
+    State.RAISING: dict.fromkeys(_STOPS, SignalAction.LEAVE),
     State.SERVING: {
-        **dict.fromkeys(_STOPS, Meaning.LEAVE),
-        **dict.fromkeys(_FOR_EDGE, Meaning.TELL_EDGE),
+        **dict.fromkeys(_STOPS, SignalAction.LEAVE),
+        **dict.fromkeys(_FOR_EDGE, SignalAction.TELL_EDGE),
     },
-    State.LEAVING: dict.fromkeys(_STOPS, Meaning.FORCE),
+    State.LEAVING: dict.fromkeys(_STOPS, SignalAction.FORCE),
     State.FORCED: {},
 }
 """A signal that has no meaning in a state is passed over. USR2 (gunicorn's way to
@@ -64,7 +64,7 @@ PASSED_OVER = (signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 TAKEN = (*_STOPS, *_FOR_EDGE, *PASSED_OVER, signal.SIGCHLD)
 
 
-class Household:
+class Supervisor:
     """Both children, from the first start to the last end."""
 
     def __init__(
@@ -98,11 +98,11 @@ class Household:
 
     def _heed(self, number: int) -> None:
         match MEANINGS[self.state].get(number):
-            case Meaning.TELL_EDGE:
+            case SignalAction.TELL_EDGE:
                 self.edge.tell(number)
-            case Meaning.LEAVE:
+            case SignalAction.LEAVE:
                 self._leave()
-            case Meaning.FORCE:
+            case SignalAction.FORCE:
                 self._force("told twice to stop")
 
     def _leave(self) -> None:

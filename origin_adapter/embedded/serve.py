@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from origin_adapter.embedded.engine.engine import Desk
+from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.engine.signing import Keys
 from origin_adapter.embedded.engine.webhook_dispatcher import Deliveries
 from origin_adapter.embedded.http.app import create_app
@@ -40,7 +40,7 @@ class Serving:
             undo.callback(os.close, self._lock)
             self._socket = listen(address)
             undo.callback(self._socket.close)
-            self.desk = Desk(options)
+            self.desk = Engine(options)
             undo.callback(self.desk.stop)
             keys = Keys(self.desk.keep.secret)
             self.deliveries = Deliveries(self.desk, keys)

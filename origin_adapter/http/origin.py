@@ -24,8 +24,8 @@ from origin_adapter.http.connection import Connection, ConnectionLost
 from origin_adapter.http.dial import dial
 from origin_adapter.http.exchange import HttpExchange
 from origin_adapter.http.options import Address, HttpOptions
-from origin_adapter.http.pool import Lanes, Lease, PoolCounts
-from origin_adapter.http.request_encoder import Outgoing, checked_host
+from origin_adapter.http.pool import Lease, PoolCounts, Pools
+from origin_adapter.http.request_encoder import EncodedRequest, checked_host
 
 
 class HttpOrigin:
@@ -42,7 +42,7 @@ class HttpOrigin:
         self._address = Address.parse(options.url)
         self._host = checked_host(options.host or self._address.authority)
         self._tls = (tls or ssl.create_default_context()) if self._address.tls else None
-        self._lanes = Lanes(options, self._dial, self.counts)
+        self._lanes = Pools(options, self._dial, self.counts)
 
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
@@ -52,7 +52,7 @@ class HttpOrigin:
         Raises ClientFault too, for a request that cannot be put on the wire.
         """
         self.counts.requests += 1
-        outgoing = Outgoing.prepare(request, self._host, self._address.prefix)
+        outgoing = EncodedRequest.prepare(request, self._host, self._address.prefix)
         try:
             return self._call(request, outgoing, on_sent)
         except OriginFault as fault:
@@ -66,7 +66,7 @@ class HttpOrigin:
     def _call(
         self,
         request: OriginRequest,
-        outgoing: Outgoing,
+        outgoing: EncodedRequest,
         on_sent: Callable[[], None] | None,
     ) -> Exchange:
         end_within = self._options.end_within(request.purpose)
@@ -117,7 +117,7 @@ class _Call:
     def __init__(
         self,
         request: OriginRequest,
-        outgoing: Outgoing,
+        outgoing: EncodedRequest,
         options: HttpOptions,
         end_by: float | None,
         on_sent: Callable[[], None] | None,

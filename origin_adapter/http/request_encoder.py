@@ -126,7 +126,7 @@ def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
 
 
 @dataclass(slots=True)
-class Outgoing:
+class EncodedRequest:
     """A request ready to be sent: the first bytes, and the rest as an iterator.
 
     ``first`` holds the head and the first piece of the body, so that a body
@@ -139,7 +139,9 @@ class Outgoing:
     resendable: bool
 
     @classmethod
-    def prepare(cls, request: OriginRequest, host: str, prefix: str) -> "Outgoing":
+    def prepare(
+        cls, request: OriginRequest, host: str, prefix: str
+    ) -> "EncodedRequest":
         """Check the request and read its body's first piece. May block on it."""
         head = request_head(request, host, prefix)
         if request.body is None:

@@ -5,7 +5,7 @@ import math
 import pytest
 from falcon import testing
 
-from edge.admin.app import OperatorParts, create_operator_app
+from edge.admin.app import AdminParts, create_operator_app
 from edge.admin.metrics import Metrics, exposition, requests_per_delivery
 from edge.core.counters import DESCRIPTIONS, Counters
 from edge.core.values import Purpose
@@ -16,7 +16,7 @@ def operator(
 ) -> testing.TestClient:
     """A client of the operator's application."""
     metrics = Metrics(counters or Counters(), lambda: {"viewers": 2.0})
-    parts = OperatorParts(metrics, lambda: ready, token)
+    parts = AdminParts(metrics, lambda: ready, token)
     return testing.TestClient(create_operator_app(parts))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli.preflight import RESERVE
-from edge.cli.reload import Again
+from edge.cli.reload import Reloader
 from edge.settings import Settings, load
 
 BASE = "origin: {url: 'http://127.0.0.1:4437'}\n"
@@ -21,11 +21,11 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def again(file: Path) -> Again:
+def again(file: Path) -> Reloader:
     def read() -> Settings:
         return load(file)
 
-    return Again(read(), read)
+    return Reloader(read(), read)
 
 
 def test_what_the_file_says_now_is_taken_over(file: Path) -> None:

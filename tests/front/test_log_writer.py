@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge.front.log_writer import JsonLines, LineHandler, LogOutput
+from edge.front.log_writer import JsonLines, LineHandler, LogWriter
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
     """The last ones too, when it ends."""
-    output = LogOutput(pipe[1])
+    output = LogWriter(pipe[1])
     output.start()
     for number in range(100):
         output.put(f"line {number}")
@@ -33,7 +33,7 @@ def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
 
 def test_lines_past_the_bound_are_dropped_and_counted(pipe: tuple[int, int]) -> None:
     """Nobody waits for a log that nobody reads; nothing is dropped silently."""
-    output = LogOutput(pipe[1], most=3)
+    output = LogWriter(pipe[1], most=3)
     for number in range(5):
         output.put(f"line {number}")
     output.start()
@@ -48,7 +48,7 @@ def test_a_reader_that_went_away_is_no_error() -> None:
     """The edge outlives its log."""
     reading, writing = os.pipe()
     os.close(reading)
-    output = LogOutput(writing)
+    output = LogWriter(writing)
     output.start()
     output.put("nobody reads this")
     output.stop()

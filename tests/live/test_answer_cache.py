@@ -10,8 +10,8 @@ from edge.core.values import Mode, Read
 from edge.live.hub import Hub
 from edge.live.reader import Reader
 from edge.policy.http.conditional import matches
-from edge.policy.streams.decide import Moment, Park, decide
-from edge.policy.streams.routes import Access, Route, Tail
+from edge.policy.streams.decide import Park, ReadState, decide
+from edge.policy.streams.routes import Access, Route, TailMode
 from edge.protocol.cursor import interval
 from origin_adapter.scripted import LivingOrigin
 from tests.live.support import ALICE, PATH, House, RecordingSink, settle
@@ -34,8 +34,8 @@ def reads(house: House, offsets: tuple[str, ...]) -> Reads:
 
 def asked(hub: Hub, read: Read, now: float) -> RecordingSink:
     sink = RecordingSink()
-    ticket = hub.ask(read, sink, now)
-    assert ticket is None, f"peek answered what ask had to wait for: {ticket!r}"
+    pending = hub.ask(read, sink, now)
+    assert pending is None, f"peek answered what ask had to wait for: {pending!r}"
     return sink
 
 
@@ -64,13 +64,13 @@ def check(house: House, read: Read) -> Ready | None:
     """Peek, then ask at the same moment: the same answer, counted alike."""
     now = house.clock.monotonic()
     before = numbers(house)
-    ready = house.hub.repeats.peek(read, now)
+    ready = house.hub.answer_cache.peek(read, now)
     if ready is None:
         return None
     peeked = difference(house, before)
     before = numbers(house)
     sink = asked(house.hub, read, now)
-    assert (sink.answer, sink.stamp) == (ready.answer, ready.stamp)
+    assert (sink.answer, sink.per_response) == (ready.answer, ready.per_response)
     assert difference(house, before) == peeked
     return ready
 
@@ -84,11 +84,11 @@ def check_stand(house: House, read: Read) -> Park | None:
         # The other stream has the only row, and somebody waits on it.
         return None
     reader = Reader(read, RecordingSink(), stream, house.hub)
-    waits_at = house.hub.repeats.stand(read, now)
+    waits_at = house.hub.answer_cache.park_hint(read, now)
     if waits_at is None:
         return None
     rules = house.options.rules
-    moment = Moment(now, house.clock.wall(), reader.offset, reader.arrival)
+    moment = ReadState(now, house.clock.wall(), reader.offset, reader.barrier)
     decision = decide(read, stream.log, moment, stream.route, rules)
     assert waits_at is stream and stream.passing(now) is None
     assert decision == Park(read.offset)
@@ -178,7 +178,7 @@ HISTORIES = st.lists(
     st.tuples(st.sampled_from(ACTS), st.integers(0, 1200)), max_size=40
 )
 ROUTES = st.sampled_from(
-    [Route(), Route(tail=Tail.STRICT), Route(access=Access.PUBLIC)]
+    [Route(), Route(tail=TailMode.STRICT), Route(access=Access.PUBLIC)]
 )
 
 
@@ -249,7 +249,7 @@ def test_a_read_of_a_followed_tail_is_answered_again() -> None:
     ready = check(house, read)
 
     assert ready is not None and ready.answer.body == b"onetwo"
-    assert house.hub.repeats.peek(Read(house.key(), "-1"), 0.0) is None
+    assert house.hub.answer_cache.peek(Read(house.key(), "-1"), 0.0) is None
 
 
 @pytest.mark.parametrize("act", ["append", "write", "recreate", "lost", "delete"])
@@ -269,7 +269,7 @@ def test_what_changes_the_answer_ends_its_repetition(act: str) -> None:
         origin.remove(PATH)
         settle()
 
-    assert house.hub.repeats.peek(read, house.clock.monotonic()) is None
+    assert house.hub.answer_cache.peek(read, house.clock.monotonic()) is None
 
 
 def test_time_ends_a_repetition() -> None:
@@ -277,7 +277,7 @@ def test_time_ends_a_repetition() -> None:
     house, _, read = followed()
     house.clock.move(69.0)
     # Confirmed while followed? Not by silence: L6 asks again after a minute.
-    assert house.hub.repeats.peek(read, house.clock.monotonic()) is None
+    assert house.hub.answer_cache.peek(read, house.clock.monotonic()) is None
 
 
 def test_a_follower_that_stopped_ends_a_repetition() -> None:
@@ -285,7 +285,7 @@ def test_a_follower_that_stopped_ends_a_repetition() -> None:
     house, _, read = followed()
     house.hub.followers.stop(house.hub.streams.obtain(read.key))
 
-    assert house.hub.repeats.peek(read, house.clock.monotonic()) is None
+    assert house.hub.answer_cache.peek(read, house.clock.monotonic()) is None
 
 
 def test_a_304_is_repeated_as_a_304() -> None:
@@ -316,7 +316,7 @@ def test_a_coded_answer_that_is_still_to_come_is_waited_for() -> None:
     plain = asked(house.hub, read, now)
 
     assert plain.header("Content-Encoding") is None
-    assert house.hub.repeats.peek(read, now) is None
+    assert house.hub.answer_cache.peek(read, now) is None
     while asked(house.hub, read, now).header("Content-Encoding") is None:
         settle()
     ready = check(house, read)
@@ -334,19 +334,19 @@ def test_kept_answers_stay_within_their_share_of_the_memory() -> None:
         house.ask("-1").done()
         settle()
 
-    assert len(house.hub.repeats) <= 20
+    assert len(house.hub.answer_cache) <= 20
 
 
 def test_a_read_that_is_asked_with_much_is_not_kept() -> None:
     """Its answer is small, and it is not."""
     house, origin, read = followed()
-    kept = len(house.hub.repeats)
+    kept = len(house.hub.answer_cache)
     for mode in (Mode.CATCH_UP, Mode.LONG_POLL):
         long = Read(read.key, origin.tail(PATH), mode, if_none_match="a" * 2000)
         house.hub.ask(long, RecordingSink(), house.clock.monotonic())
         assert check_stand(house, long) is None
 
-    assert len(house.hub.repeats) == kept
+    assert len(house.hub.answer_cache) == kept
 
 
 def test_whoever_still_knows_an_evicted_stream_does_not_hold_its_bytes() -> None:
@@ -376,7 +376,7 @@ def test_a_poll_that_finds_data_is_answered_again() -> None:
     ready = check(house, poll)
 
     assert ready is not None and ready.answer.body == b"three"
-    assert ready.stamp.cursor == first.cursor
+    assert ready.per_response.cursor == first.cursor
     ahead = Read(read.key, behind, Mode.LONG_POLL, int(first.cursor or ""))
     assert asked(house.hub, ahead, house.clock.monotonic()).cursor != first.cursor
     assert check(house, poll) is None

@@ -35,7 +35,7 @@ def test_everybody_gets_the_same_answer_and_it_is_made_once() -> None:
     assert {(sink.status, sink.body) for sink in sinks} == {(200, b"two")}
     assert {sink.header("Stream-Next-Offset") for sink in sinks} == {tail}
     assert len({id(sink.answer) for sink in sinks}) == 1
-    assert len({id(sink.stamp) for sink in sinks}) <= 2
+    assert len({id(sink.per_response) for sink in sinks}) <= 2
 
 
 def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None:
@@ -44,8 +44,8 @@ def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None
     held: list[bool] = []
 
     class Watching(RecordingSink):
-        def give(self, ready: Ready, hold: bool = False) -> None:
-            super().give(ready, hold)
+        def send_whole(self, ready: Ready, hold: bool = False) -> None:
+            super().send_whole(ready, hold)
             held.extend([crowd[0].sink.held, crowd[1].sink.held])
 
     last = parked_too(house, origin, Watching())
@@ -62,7 +62,7 @@ def test_those_who_were_held_are_let_go_though_the_pass_breaks() -> None:
     house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * AT_ONCE))
 
     class Stuck(RecordingSink):
-        def go_on(self) -> None:
+        def resume(self) -> None:
             raise ZeroDivisionError
 
     last = parked_too(house, origin, Stuck())
@@ -86,8 +86,8 @@ def test_others_get_their_turn_in_the_middle_of_a_long_pass() -> None:
         served.append(sum(not asked.waits for asked in crowd))
 
     class First(RecordingSink):
-        def give(self, answer: Ready, hold: bool = False) -> None:
-            super().give(answer, hold)
+        def send_whole(self, answer: Ready, hold: bool = False) -> None:
+            super().send_whole(answer, hold)
             theirs.send(b"somebody else")
             ready.start(look)
 
@@ -112,8 +112,12 @@ def test_an_outlier_in_the_crowd_gets_a_cursor_above_its_own() -> None:
     """L22: strictly above each one's own, and one value for all but the outliers."""
     house, origin, crowd = parked(Mode.LONG_POLL, [None, 5, None, OUTLIER, 7, None])
     origin.append(PATH, b"two")
-    stamps = [asked.done().stamp for asked in crowd]
-    cursors = [int(stamp.cursor or "") for stamp in stamps if stamp is not None]
+    stamps = [asked.done().per_response for asked in crowd]
+    cursors = [
+        int(per_response.cursor or "")
+        for per_response in stamps
+        if per_response is not None
+    ]
 
     assert cursors[3] == OUTLIER + 1
     assert len({cursors[n] for n in (0, 1, 2, 4, 5)}) == 1
@@ -146,8 +150,8 @@ def test_a_crowd_of_event_streams_hears_every_event_once() -> None:
         settle()
     assert "data:three" not in slow.text
     slow.room = True
-    assert crowd[3].ticket is not None
-    crowd[3].ticket.drained()
+    assert crowd[3].pending is not None
+    crowd[3].pending.drained()
     settle()
 
     for asked in crowd:

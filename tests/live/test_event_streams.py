@@ -39,8 +39,8 @@ def narrow(house: House, offset: str) -> Asked:
 
 
 def drain(asked: Asked) -> None:
-    assert asked.ticket is not None
-    asked.ticket.drained()
+    assert asked.pending is not None
+    asked.pending.drained()
 
 
 def test_the_head_says_what_it_is_and_is_kept_by_nobody() -> None:

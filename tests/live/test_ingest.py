@@ -11,7 +11,7 @@ from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol.offsets import BEGIN, NOW
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import Sent
+from edge.streamlog.tail import RequestSnapshot
 from origin_adapter.scripted import data, head_answer, no_content
 
 ROUTE = Route(response_headers=("x-region",))
@@ -26,16 +26,18 @@ class Landed:
     log: StreamLog = field(default_factory=lambda: StreamLog(1, 30.0))
     now: float = 1000.0
 
-    def sent(self) -> Sent:
-        return self.log.tail.send(self.now, 1)
+    def sent(self) -> RequestSnapshot:
+        return self.log.tail.request_snapshot(self.now, 1)
 
-    def get(self, start: str, answer: OriginAnswer, sent: Sent | None = None) -> Effect:
+    def get(
+        self, start: str, answer: OriginAnswer, sent: RequestSnapshot | None = None
+    ) -> Effect:
         admission = judge(answer, start, KEY, ROUTE)
         assert admission.verdict is Verdict.ADMIT
         sent = sent or self.sent()
         return absorb(self.log, ROUTE, start, sent, admission, answer, self.now)
 
-    def head(self, answer: OriginAnswer, sent: Sent | None = None) -> Effect:
+    def head(self, answer: OriginAnswer, sent: RequestSnapshot | None = None) -> Effect:
         return describe(self.log, answer, sent or self.sent(), self.now)
 
     def page(self, offset: str = BEGIN) -> bytes | None:
@@ -118,7 +120,7 @@ def test_an_empty_stream_has_its_first_offset(landed: Landed) -> None:
     """L8: ``-1`` and the first offset are aliases."""
     landed.get(BEGIN, data(b"", "0_0"))
 
-    assert landed.log.stand(BEGIN) == "0_0"
+    assert landed.log.end_alias(BEGIN) == "0_0"
 
 
 def test_a_closed_answer_closes(known: Landed) -> None:
@@ -188,10 +190,10 @@ def test_a_guess_cannot_end_an_incarnation(known: Landed) -> None:
 
 def test_a_guess_does_not_end_a_doubt(known: Landed) -> None:
     """L7."""
-    known.log.tail.doubt()
+    known.log.tail.mark_unverified()
     known.get("0_25", data(b"inside", C))
 
-    assert known.log.tail.suspect
+    assert known.log.tail.unverified
 
 
 # -- another incarnation -----------------------------------------------------------
@@ -281,10 +283,10 @@ def test_a_doubt_is_ended_by_bytes_that_match(
     known: Landed, start: str, answer: OriginAnswer, ends: bool
 ) -> None:
     """L7: a longer log of a recreated stream answers a delta just as well."""
-    known.log.tail.doubt()
+    known.log.tail.mark_unverified()
     known.get(start, answer)
 
-    assert known.log.tail.suspect is not ends
+    assert known.log.tail.unverified is not ends
 
 
 def test_where_no_check_can_begin_before_the_end_a_delta_has_to_do(
@@ -292,32 +294,32 @@ def test_where_no_check_can_begin_before_the_end_a_delta_has_to_do(
 ) -> None:
     """L7, the documented limit: or the log could never be shown again."""
     landed.get(BEGIN, data(b"x" * (MAX_PROBE + 1), A))
-    landed.log.tail.doubt()
+    landed.log.tail.mark_unverified()
 
     assert landed.log.probe_start(MAX_PROBE) == A
     landed.get(A, data(b"", A))
-    assert not landed.log.tail.suspect
+    assert not landed.log.tail.unverified
 
 
 def test_what_was_sent_before_the_doubt_does_not_end_it(known: Landed) -> None:
     """L7."""
     sent = known.sent()
-    known.log.tail.doubt()
+    known.log.tail.mark_unverified()
     known.get(A, data(b" world", B), sent)
 
-    assert known.log.tail.suspect
+    assert known.log.tail.unverified
 
 
 def test_a_head_ends_a_doubt_only_where_nothing_is_held(landed: Landed) -> None:
     """L7: it shows no bytes."""
-    landed.log.tail.doubt()
+    landed.log.tail.mark_unverified()
     landed.head(head_answer(A))
-    assert not landed.log.tail.suspect
+    assert not landed.log.tail.unverified
 
     landed.get(BEGIN, data(b"hello", A))
-    landed.log.tail.doubt()
+    landed.log.tail.mark_unverified()
     landed.head(head_answer(A))
-    assert landed.log.tail.suspect
+    assert landed.log.tail.unverified
 
 
 # -- HEAD --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from edge.core.counters import Counters
 from edge.process import collector, gc_schedule
 from edge.process.collector import NEVER, Collector
-from edge.process.gc_schedule import TOO_MANY, Look, Moment
+from edge.process.gc_schedule import TOO_MANY, GcMoment, GcSample
 
 
 class Knot:
@@ -48,7 +48,7 @@ def test_a_collection_finds_what_holds_itself_and_is_counted_and_timed(
 ) -> None:
     collecting, counters = running
     knot = weakref.ref(Knot())
-    collecting.collect(Moment.QUIET)
+    collecting.collect(GcMoment.QUIET)
 
     assert knot() is None
     assert counters.collections == {"quiet": 1}
@@ -60,10 +60,12 @@ def test_it_collects_when_it_sees_that_it_must(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Looks are what the rule goes by; here they are given."""
-    looks = iter([Look(0.0, 0.0, 0), Look(1.0, 1.0, TOO_MANY), Look(1.0, 1.0, 0)])
+    looks = iter(
+        [GcSample(0.0, 0.0, 0), GcSample(1.0, 1.0, TOO_MANY), GcSample(1.0, 1.0, 0)]
+    )
     over = gevent.event.Event()
 
-    def look() -> Look:
+    def look() -> GcSample:
         given = next(looks, None)
         if given is None:
             over.set()

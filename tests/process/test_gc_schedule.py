@@ -10,12 +10,12 @@ from edge.process.gc_schedule import (
     SELDOM,
     SHARE,
     TOO_MANY,
-    Look,
-    Moment,
-    Moments,
+    GcMoment,
+    GcSample,
+    GcSchedule,
 )
 
-QUIET, OVERDUE = Moment.QUIET, Moment.OVERDUE
+QUIET, OVERDUE = GcMoment.QUIET, GcMoment.OVERDUE
 
 
 class Worker:
@@ -24,12 +24,12 @@ class Worker:
     def __init__(self) -> None:
         self.now = self.cpu = 0.0
         self.younger = 0
-        self.moments = Moments(self._look())
+        self.moments = GcSchedule(self._look())
 
-    def _look(self) -> Look:
-        return Look(self.now, self.cpu, self.younger)
+    def _look(self) -> GcSample:
+        return GcSample(self.now, self.cpu, self.younger)
 
-    def look(self, seconds: float = 0.1, load: float = 0.0) -> Moment | None:
+    def look(self, seconds: float = 0.1, load: float = 0.0) -> GcMoment | None:
         """Time passes under a load, and somebody looks."""
         self.now += seconds
         self.cpu += seconds * load

@@ -1,14 +1,14 @@
 """Who is started and who may go, told as what a master sees."""
 
 from edge.core.reasons import Reason
-from edge.process.rollover import Succession
+from edge.process.rollover import Rollover
 
 RELOAD, OVER_MEMORY = Reason.RELOAD, Reason.OVER_MEMORY
 
 
-def serving(*pids: int) -> Succession:
+def server_context(*pids: int) -> Rollover:
     """Workers that accept connections."""
-    made = Succession()
+    made = Rollover()
     for pid in pids:
         made.started(pid)
         made.ready(pid)
@@ -16,7 +16,7 @@ def serving(*pids: int) -> Succession:
 
 
 def test_what_is_missing_is_started() -> None:
-    first = Succession()
+    first = Rollover()
     assert first.missing(2) == 2
     first.started(1)
     assert first.missing(2) == 1
@@ -25,7 +25,7 @@ def test_what_is_missing_is_started() -> None:
 
 def test_the_old_one_goes_when_its_successor_accepts() -> None:
     """Not before: somebody accepts at every moment."""
-    house = serving(1)
+    house = server_context(1)
     house.replace(1, OVER_MEMORY)
     assert (house.missing(1), house.may_go(1)) == (1, [])
     house.started(2)
@@ -41,7 +41,7 @@ def test_the_old_one_goes_when_its_successor_accepts() -> None:
 
 
 def test_of_several_each_goes_for_one_successor() -> None:
-    house = serving(1, 2)
+    house = server_context(1, 2)
     house.replace_all(RELOAD)
     for pid in (3, 4):
         house.started(pid)
@@ -54,7 +54,7 @@ def test_of_several_each_goes_for_one_successor() -> None:
 
 def test_one_that_is_to_be_replaced_before_it_is_ready_waits_to_be_told() -> None:
     """A second reload during the first: it might not hear it yet."""
-    house = serving(1)
+    house = server_context(1)
     house.replace_all(RELOAD)
     house.started(2)
     house.replace_all(RELOAD)
@@ -71,7 +71,7 @@ def test_one_that_is_to_be_replaced_before_it_is_ready_waits_to_be_told() -> Non
 
 
 def test_one_that_died_is_replaced_and_counted() -> None:
-    house = serving(1)
+    house = server_context(1)
     house.ended(())
 
     assert house.missing(1) == 1
@@ -79,7 +79,7 @@ def test_one_that_died_is_replaced_and_counted() -> None:
 
 
 def test_one_that_dies_while_it_waits_to_be_replaced_is_counted_once() -> None:
-    house = serving(1)
+    house = server_context(1)
     house.replace(1, RELOAD)
     house.ended(())
 
@@ -88,7 +88,7 @@ def test_one_that_dies_while_it_waits_to_be_replaced_is_counted_once() -> None:
 
 def test_a_wish_is_heard_once() -> None:
     """A worker repeats it, and may do so while it is being told."""
-    house = serving(1)
+    house = server_context(1)
     house.replace(1, OVER_MEMORY)
     house.replace(1, OVER_MEMORY)
     house.replace(9, OVER_MEMORY)
@@ -100,7 +100,7 @@ def test_a_wish_is_heard_once() -> None:
 
 def test_when_a_successor_cannot_start_the_old_one_stays() -> None:
     """And may ask again."""
-    house = serving(1)
+    house = server_context(1)
     house.replace(1, RELOAD)
     house.started(2)
     house.ended({1})
@@ -114,7 +114,7 @@ def test_when_a_successor_cannot_start_the_old_one_stays() -> None:
 
 
 def test_who_was_told_to_go_does_not_come_back() -> None:
-    house = serving(1, 2)
+    house = server_context(1, 2)
     house.replace(1, RELOAD)
     house.told(1)
     house.call_off()

@@ -258,7 +258,7 @@ def test_the_first_offset_and_the_beginning_are_aliases() -> None:
 def test_a_place_kept_open_is_filled_from_both_sides() -> None:
     """What a HEAD told is where the follower starts, before any byte is held."""
     log = log_of()
-    log.open_at("4")
+    log.note_position("4")
 
     assert offer(log, "4 e 5") is GREW
     assert offer(log, "-1 abcd 4") is GREW
@@ -267,7 +267,7 @@ def test_a_place_kept_open_is_filled_from_both_sides() -> None:
 
 def test_places_without_bytes_give_way_to_any_answer_that_passes_over_them() -> None:
     log = log_of("-1 ab 2")
-    log.open_at("4")
+    log.note_position("4")
 
     assert offer(log, "2 cdef 6") is GREW
     assert show(log) == "-1 ab 2 cdef 6"
@@ -276,7 +276,7 @@ def test_places_without_bytes_give_way_to_any_answer_that_passes_over_them() -> 
 def test_tails_that_only_heads_told_do_not_pile_up() -> None:
     log = log_of("-1 a 1")
     for tail in "23456789":
-        log.open_at(tail)
+        log.note_position(tail)
 
     assert show(log) == "-1 a 1 | 6 | 7 | 8 | 9"
 
@@ -285,8 +285,8 @@ def test_two_places_never_begin_at_one_offset(monkeypatch: pytest.MonkeyPatch) -
     """Found by the model: a hole filled from a place that was kept open."""
     monkeypatch.setattr(segments, "SEGMENT_SIZE", 4)
     log = log_of()
-    log.open_at("0")
-    log.open_at("7")
+    log.note_position("0")
+    log.note_position("7")
 
     assert offer(log, "0 abcdefg 7") is GREW
     assert show(log) == "0 abcdefg 7"

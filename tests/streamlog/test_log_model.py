@@ -190,8 +190,8 @@ class LogTellsTheTruth(RuleBasedStateMachine):
     @rule()
     def ask_by_head(self) -> None:
         log, origin = self.log, self.origin
-        log.tail.hear(log.tail.send(0.0, 1), origin.tail, False)
-        log.open_at(origin.tail)
+        log.tail.hear(log.tail.request_snapshot(0.0, 1), origin.tail, False)
+        log.note_position(origin.tail)
 
     # Reads
 
@@ -251,7 +251,7 @@ class LogTellsTheTruth(RuleBasedStateMachine):
         if joined is Joined.NO_PROOF:
             assert snapshot(log) == before
         if known:
-            log.tail.hear(log.tail.send(0.0, 1), answer.end, False)
+            log.tail.hear(log.tail.request_snapshot(0.0, 1), answer.end, False)
 
     # What is not the truth
 
@@ -319,13 +319,13 @@ class LogTellsTheTruth(RuleBasedStateMachine):
 
     def check_page(self, offset: str, size: int) -> None:
         page = self.log.page(offset, size)
-        assert self.log.reach(offset, size) == (page.next if page else None)
+        assert self.log.page_end(offset, size) == (page.next if page else None)
         if page is None:
-            stand = self.log.stand(offset)
+            stand = self.log.end_alias(offset)
             assert stand is not None and self.origin.is_minted(stand)
             assert self.origin.position(stand) == self.origin.position(offset)
             return
-        assert self.log.stand(offset) is None
+        assert self.log.end_alias(offset) is None
         assert self.origin.is_minted(page.next)
         first, last = map(self.origin.position, (offset, page.next))
         assert page.data == self.origin.data[first:last] != b""
@@ -348,7 +348,7 @@ class LogTellsTheTruth(RuleBasedStateMachine):
             while page := self.log.page(offset, size):
                 offset, read = page.next, read + page.data
             first_run = next(runs(self.log))
-            assert self.log.stand(offset) == first_run[-1].end
+            assert self.log.end_alias(offset) == first_run[-1].end
             last = self.origin.position(first_run[-1].end)
             assert read == self.origin.data[:last]
 

@@ -64,7 +64,7 @@ def test_a_page_begins_and_ends_at_offsets_of_the_origin() -> None:
 
     first = Page(BEGIN, node_offset(3), b"\x00" * 3)
     assert log.page(BEGIN, 4) == first
-    assert log.reach(BEGIN, 4) == node_offset(3)
+    assert log.page_end(BEGIN, 4) == node_offset(3)
     assert log.page(node_offset(3), 4) == Page(
         node_offset(3), node_offset(5), b"\x03\x03"
     )
@@ -75,7 +75,7 @@ def test_nothing_follows_the_end_and_an_unknown_offset() -> None:
 
     for offset in (node_offset(3), node_offset(2), node_offset(9)):
         assert log.page(offset, 100) is None
-        assert log.reach(offset, 100) is None
+        assert log.page_end(offset, 100) is None
     assert log.holds(node_offset(3)) and not log.holds(node_offset(2))
 
 
@@ -85,7 +85,7 @@ def test_a_page_never_passes_over_a_hole() -> None:
     log.join("0000000000000000_0000000000000005", node_offset(9), b"abcd")
 
     assert cuts(log, BEGIN, 100) == [3]
-    assert log.stand(node_offset(3)) == node_offset(3)
+    assert log.end_alias(node_offset(3)) == node_offset(3)
     assert log.distance(BEGIN) is None
     assert log.distance(node_offset(5)) == 4
 
@@ -95,8 +95,8 @@ def test_a_page_of_aliases_ends_at_the_furthest_of_them() -> None:
     log = log_of_messages(3)
     log.join(node_offset(3), node_offset(4), b"")
 
-    assert log.reach(BEGIN, 3) == node_offset(4)
-    assert log.reach(BEGIN, 1) == node_offset(4)
+    assert log.page_end(BEGIN, 3) == node_offset(4)
+    assert log.page_end(BEGIN, 1) == node_offset(4)
 
 
 def test_whoever_stands_at_the_end_is_told_the_furthest_alias() -> None:
@@ -104,11 +104,11 @@ def test_whoever_stands_at_the_end_is_told_the_furthest_alias() -> None:
     log = StreamLog(1, 30.0)
     log.join(BEGIN, node_offset(0), b"")
 
-    assert log.stand(BEGIN) == node_offset(0)
+    assert log.end_alias(BEGIN) == node_offset(0)
     log.join(BEGIN, node_offset(2), b"ab")
-    assert log.stand(BEGIN) is None
-    assert log.stand(node_offset(2)) == node_offset(2)
-    assert log.stand(node_offset(1)) is None
+    assert log.end_alias(BEGIN) is None
+    assert log.end_alias(node_offset(2)) == node_offset(2)
+    assert log.end_alias(node_offset(1)) is None
 
 
 def test_reading_goes_on_in_the_next_segment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_reading_goes_on_in_the_next_segment(monkeypatch: pytest.MonkeyPatch) ->
 
     for alias in (node_offset(4), node_offset(5)):
         assert log.page(alias, 100) == Page(alias, node_offset(9), b"abcd")
-        assert log.stand(alias) is None
+        assert log.end_alias(alias) is None
         assert log.distance(alias) == 4
     assert log.distance(BEGIN) == 8
 
@@ -147,7 +147,7 @@ def test_only_what_the_origin_returned_is_known() -> None:
     log = log_of_messages(4)
     guess, tail, ack = node_offset(2), node_offset(7), node_offset(9)
     log.join(guess, node_offset(4), b"\x00\x00")
-    log.tail.hear(log.tail.send(0.0, 1), tail, False)
+    log.tail.hear(log.tail.request_snapshot(0.0, 1), tail, False)
     log.tail.acknowledge(ack, closed=False)
 
     assert log.holds(guess) and not log.knows(guess)
@@ -177,19 +177,19 @@ def test_a_range_is_closed_when_the_origin_named_a_later_offset() -> None:
 
 def test_a_place_is_opened_only_above_everything_held() -> None:
     log = log_of_messages(4)
-    log.open_at(node_offset(2))
-    log.open_at(node_offset(4))
+    log.note_position(node_offset(2))
+    log.note_position(node_offset(4))
     assert len(log._segments) == 1
 
-    log.open_at(node_offset(8))
+    log.note_position(node_offset(8))
     assert log.end == node_offset(8)
     assert log.holds(node_offset(8)) and log.knows(node_offset(8))
-    assert log.stand(node_offset(8)) == node_offset(8)
+    assert log.end_alias(node_offset(8)) == node_offset(8)
 
 
 def test_an_open_place_holds_no_bytes() -> None:
     log = StreamLog(1, 30.0)
-    log.open_at(node_offset(8))
+    log.note_position(node_offset(8))
     assert not log.holds_bytes
 
     log.join(node_offset(8), node_offset(9), b"a")
@@ -232,7 +232,7 @@ def test_there_is_nothing_to_check_where_nothing_is_held() -> None:
     log = StreamLog(1, 30.0)
     assert log.probe_start(64) is None
 
-    log.open_at(node_offset(3))
+    log.note_position(node_offset(3))
     assert log.probe_start(64) == node_offset(3)
 
 
@@ -242,7 +242,7 @@ def test_there_is_nothing_to_check_where_nothing_is_held() -> None:
 def tokens(log: StreamLog, count: int, size: int, keep: set[str] | None = None) -> None:
     """A token stream: ``count`` tiny ranges appended at the end."""
     position = 0
-    log.open_at(node_offset(0))
+    log.note_position(node_offset(0))
     for _ in range(count):
         end = node_offset(position + size)
         assert log.join(node_offset(position), end, b"t" * size, keep or set())
@@ -373,5 +373,5 @@ def test_an_empty_log_costs_what_it_takes_to_exist() -> None:
 
     assert log.cost == LOG_COST
     assert repr(log) == "<StreamLog #7 empty <Tail ? open>>"
-    log.open_at("5")
+    log.note_position("5")
     assert repr(log) == "<StreamLog #7 [5,5) <Tail ? open>>"

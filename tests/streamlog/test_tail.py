@@ -10,7 +10,7 @@ from tests.streamlog.told import Told
 def test_the_tail_is_known_while_a_poll_is_armed() -> None:
     """L3: and unknown before it is sent, and after it ended in whatever way."""
     told = Told("4")
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     assert not told.knows(reader, "4")
 
     told.polls()
@@ -31,13 +31,13 @@ def test_an_armed_poll_older_than_the_origin_ever_held_one_is_not_trusted(
     told.now += age
 
     assert told.tail.is_armed(told.now) is known
-    assert told.knows(told.tail.arrive(), "4") is known
+    assert told.knows(told.tail.read_barrier(), "4") is known
 
 
 def test_an_armed_poll_says_nothing_about_another_offset() -> None:
     told = Told("4")
     told.polls()
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
 
     assert not told.knows(reader, "3")
     assert not told.knows(reader, "5")
@@ -53,14 +53,14 @@ def test_a_poll_that_waits_at_another_offset_tells_nothing_of_a_tail_that_moved(
     told.hears(told.sends(), "7")
 
     assert not told.tail.is_armed(told.now)
-    assert not told.knows(told.tail.arrive(), "7")
+    assert not told.knows(told.tail.read_barrier(), "7")
 
 
 def test_a_strict_route_asks_each_time() -> None:
     """L3: ``tail: strict`` does not trust the armed poll."""
     told = Told("4")
     told.polls()
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     assert not told.knows(reader, "4", strict=True)
 
     told.hears(told.sends(), "4")
@@ -69,9 +69,9 @@ def test_a_strict_route_asks_each_time() -> None:
 
 def test_an_answer_serves_those_who_came_before_it_and_nobody_later() -> None:
     told = Told()
-    early = told.tail.arrive()
+    early = told.tail.read_barrier()
     told.hears(told.sends(), "4")
-    late = told.tail.arrive()
+    late = told.tail.read_barrier()
 
     assert told.knows(early, "4")
     assert not told.knows(late, "4")
@@ -80,7 +80,7 @@ def test_an_answer_serves_those_who_came_before_it_and_nobody_later() -> None:
 def test_an_origin_that_never_says_up_to_date_makes_no_claims() -> None:
     """L3: claims come only from the origin's own words."""
     told = Told()
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(told.sends(), "4", up_to_date=False)
 
     assert told.tail.offset == "4"
@@ -89,7 +89,7 @@ def test_an_origin_that_never_says_up_to_date_makes_no_claims() -> None:
 
 def test_what_is_behind_the_tail_says_nothing_about_it() -> None:
     told = Told("4")
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(told.sends(), "3")
 
     assert told.tail.offset == "4"
@@ -100,7 +100,7 @@ def test_a_late_old_answer_neither_grants_nor_takes_a_claim() -> None:
     told = Told("4")
     old, new = told.sends(), told.sends()
     told.hears(new, "4", up_to_date=False)
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(old, "4", up_to_date=True)
     assert not told.knows(reader, "4")
 
@@ -114,7 +114,7 @@ def test_a_late_old_answer_that_says_the_same_serves_those_who_waited() -> None:
     told = Told("4")
     old, new = told.sends(), told.sends()
     told.hears(new, "4")
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(old, "4")
 
     assert told.knows(reader, "4")
@@ -128,7 +128,7 @@ def test_a_reader_after_a_write_is_not_shown_an_answer_from_before_it() -> None:
     told = Told("4")
     told.polls()
     told.tail.acknowledge("5", closed=False)
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
 
     assert not told.knows(reader, "4")
     assert not told.tail.covers(reader, "4")
@@ -138,7 +138,7 @@ def test_a_poll_armed_after_a_write_is_not_enough_until_it_answers() -> None:
     """Its answer, with the written bytes, may be on the way already."""
     told = Told("4")
     told.tail.acknowledge("5", closed=False)
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     poll = told.polls()
     assert not told.knows(reader, "4")
 
@@ -151,20 +151,20 @@ def test_an_answer_sent_before_a_write_will_do_if_it_reaches_its_offset() -> Non
     told = Told("4")
     before = told.polls()
     told.tail.acknowledge("5", closed=False)
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(before, "5")
     assert told.knows(reader, "5")
 
     told.tail.acknowledge("6", closed=False)
     assert told.knows(reader, "5"), "that write came after this reader"
-    assert not told.knows(told.tail.arrive(), "5")
+    assert not told.knows(told.tail.read_barrier(), "5")
 
 
 def test_an_answer_sent_after_a_write_will_do_wherever_it_ends() -> None:
     """Acknowledged offsets and the offsets of reads need not be the same ones."""
     told = Told("4")
     told.tail.acknowledge("9", closed=False)
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(told.sends(), "5")
 
     assert told.knows(reader, "5")
@@ -175,7 +175,7 @@ def test_a_late_old_answer_does_not_unlearn_a_write() -> None:
     old = told.sends()
     told.tail.acknowledge(None, closed=False)
     told.hears(told.sends(), "6")
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(old, "6")
 
     assert told.knows(reader, "6")
@@ -187,7 +187,7 @@ def test_acknowledgements_that_overtake_each_other_leave_the_furthest() -> None:
     before = told.polls()
     told.tail.acknowledge("6", closed=False)
     told.tail.acknowledge("5", closed=False)
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(before, "5")
 
     assert not told.tail.covers(reader, "5")
@@ -199,7 +199,7 @@ def test_a_write_without_an_offset_makes_the_tail_unknown() -> None:
     told = Told("4")
     told.polls()
     told.tail.acknowledge(None, closed=False)
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     assert not told.knows(reader, "4")
 
     told.hears(told.sends(), "4")
@@ -212,23 +212,23 @@ def test_a_later_writes_offset_does_not_vouch_for_one_that_nobody_can_place() ->
     before = told.sends()
     told.tail.acknowledge(None, closed=False)
     told.tail.acknowledge("5", closed=False)
-    reader = told.tail.arrive()
+    reader = told.tail.read_barrier()
     told.hears(before, "5")
     assert not told.knows(reader, "5")
 
     told.hears(told.sends(), "5")
     assert told.knows(reader, "5")
     told.tail.acknowledge("6", closed=False)
-    assert told.tail.covers(told.tail.arrive(), "6"), "placed by now"
+    assert told.tail.covers(told.tail.read_barrier(), "6"), "placed by now"
 
 
 def test_an_acknowledged_close_is_the_end_for_everybody_at_once() -> None:
     """L4: closed at that offset; E10: no waiting any more."""
     told = Told("4")
-    waiting = told.tail.arrive()
+    waiting = told.tail.read_barrier()
     told.tail.acknowledge("5", closed=True)
 
-    for reader in (waiting, told.tail.arrive()):
+    for reader in (waiting, told.tail.read_barrier()):
         assert told.knows(reader, "5", strict=True)
         assert not told.knows(reader, "4")
     assert repr(told.tail) == "<Tail 5 closed>"
@@ -239,7 +239,7 @@ def test_a_close_without_an_offset_is_not_believed_to_be_anywhere() -> None:
     told.tail.acknowledge(None, closed=True)
 
     assert not told.tail.closed
-    assert not told.knows(told.tail.arrive(), "4")
+    assert not told.knows(told.tail.read_barrier(), "4")
 
 
 # L2: the tail went back

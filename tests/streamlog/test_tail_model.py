@@ -10,7 +10,7 @@ from hypothesis.stateful import (
 )
 
 from edge.protocol.offsets import order
-from edge.streamlog.tail import Arrival, Sent
+from edge.streamlog.tail import ReadBarrier, RequestSnapshot
 from tests.streamlog.told import Told
 
 offset = st.integers(0, 9).map(str)
@@ -24,7 +24,7 @@ def test_the_tail_never_moves_down_and_late_answers_never_look_gone_back(
 ) -> None:
     """A stream that only grows, its answers sent in order and heard in any (L2)."""
     told = Told()
-    under_way: list[tuple[Sent, str, bool]] = []
+    under_way: list[tuple[RequestSnapshot, str, bool]] = []
     answers.sort(key=lambda answer: answer[0])
     for end, up_to_date, waits in answers:
         under_way.append((told.sends(), end, up_to_date))
@@ -49,8 +49,8 @@ class ReadersSeeTheirWrites(RuleBasedStateMachine):
         self.told = Told("000")
         self.end = self.acknowledged = 0
         self.writes: list[int] = []
-        self.reads: list[tuple[Sent, int]] = []
-        self.readers: list[tuple[Arrival, int]] = []
+        self.reads: list[tuple[RequestSnapshot, int]] = []
+        self.readers: list[tuple[ReadBarrier, int]] = []
 
     @rule()
     def write(self) -> None:
@@ -80,15 +80,15 @@ class ReadersSeeTheirWrites(RuleBasedStateMachine):
         self.told.polls()
 
     @rule()
-    def arrive(self) -> None:
-        self.readers.append((self.told.tail.arrive(), self.acknowledged))
+    def read_barrier(self) -> None:
+        self.readers.append((self.told.tail.read_barrier(), self.acknowledged))
 
     @invariant()
     def nobody_is_told_that_an_answer_without_its_write_is_all(self) -> None:
         end = self.told.tail.offset
         assert end is not None
-        for arrival, must_see in self.readers:
-            if self.told.knows(arrival, end) or self.told.tail.covers(arrival, end):
+        for barrier, must_see in self.readers:
+            if self.told.knows(barrier, end) or self.told.tail.covers(barrier, end):
                 assert int(end) >= must_see
 
 

@@ -2,7 +2,7 @@
 readers arrive, all at one instant unless a story moves the clock, because order
 must not hang on it."""
 
-from edge.streamlog.tail import Arrival, Sent, Tail
+from edge.streamlog.tail import ReadBarrier, RequestSnapshot, Tail
 
 HOLD, VERIFY = 30.0, 60.0
 
@@ -16,20 +16,22 @@ class Told:
         if offset is not None:
             self.hears(self.sends(), offset)
 
-    def sends(self) -> Sent:
-        return self.tail.send(self.now, 1)
+    def sends(self) -> RequestSnapshot:
+        return self.tail.request_snapshot(self.now, 1)
 
-    def polls(self) -> Sent:
+    def polls(self) -> RequestSnapshot:
         sent = self.sends()
         self.tail.arm(sent)
         return sent
 
-    def hears(self, sent: Sent, offset: str, up_to_date: bool = True) -> None:
+    def hears(
+        self, sent: RequestSnapshot, offset: str, up_to_date: bool = True
+    ) -> None:
         self.tail.confirm(self.now, sent)
         self.tail.hear(sent, offset, up_to_date)
 
-    def knows(self, arrival: Arrival, end: str, strict: bool = False) -> bool:
-        return self.tail.is_known_to(arrival, end, self.now, strict)
+    def knows(self, barrier: ReadBarrier, end: str, strict: bool = False) -> bool:
+        return self.tail.is_known_to(barrier, end, self.now, strict)
 
-    def trusts(self, arrival: Arrival) -> bool:
-        return self.tail.is_confirmed_to(arrival, self.now, VERIFY)
+    def trusts(self, barrier: ReadBarrier) -> bool:
+        return self.tail.is_confirmed_to(barrier, self.now, VERIFY)

@@ -39,7 +39,7 @@ class Connection:
         self.head: Head
 
 
-class Own:
+class BuiltinClient:
     """One run; ``load`` is None until something was measured."""
 
     def __init__(self, plan: HitsPlan, bar: Bar) -> None:

@@ -67,7 +67,11 @@ def _generator(plan: HitsPlan, bar: Bar) -> Generator:
     if chosen == wrk.NAME and not wrk.available():
         message = "there is no wrk here (Debian: apt-get install wrk)"
         raise wrong("--generator", message)
-    return wrk.Wrk(plan, bar) if chosen == wrk.NAME else builtin_client.Own(plan, bar)
+    return (
+        wrk.Wrk(plan, bar)
+        if chosen == wrk.NAME
+        else builtin_client.BuiltinClient(plan, bar)
+    )
 
 
 def _probe(plan: HitsPlan) -> None:

@@ -1,4 +1,4 @@
-"""ClientWatch: hears that a client left while it has nothing to say.
+"""DisconnectWatch: hears that a client left while it has nothing to say.
 
 A parked reader neither sends nor is sent to, so nobody would notice its FIN
 (E46). The watch looks into the socket's buffer without taking anything out:
@@ -14,7 +14,7 @@ import gevent
 _READ = 1
 
 
-class ClientWatch:
+class DisconnectWatch:
     """Calls ``gone`` once, from the event loop, when the client has closed."""
 
     def __init__(self, sock: socket.socket, gone: Callable[[], None]) -> None:

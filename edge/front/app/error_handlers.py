@@ -1,4 +1,4 @@
-"""Faults: every error that leaves a resource becomes a problem, and is counted.
+"""ErrorHandlers: every error that leaves a resource becomes a problem, and is counted.
 
 The outermost guard of the application: what nobody expected is logged with its
 traceback, counted as an internal error, and told to the client without detail.
@@ -17,7 +17,7 @@ from edge.core.values import CacheStatus
 from edge.front import problems
 from edge.front.app.falcon_response import fill
 from edge.front.app.falcon_sink import AnswerCut, ClientGone
-from edge.front.request_context import Record
+from edge.front.request_context import RequestContext
 
 WsgiApp: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
@@ -26,7 +26,7 @@ _log = logging.getLogger("edge.front")
 _BY_STATUS = {404: Reason.NOT_FOUND}
 
 
-class Faults:
+class ErrorHandlers:
     """The error handlers of the application."""
 
     def __init__(self, counters: Counters) -> None:
@@ -48,10 +48,10 @@ class Faults:
         params: object,
     ) -> None:
         """Something that the edge refuses, or that failed behind it."""
-        record = Record.of(req.env)
-        note(record, error, self._counters)
+        ctx = RequestContext.of(req.env)
+        note(ctx, error, self._counters)
         resp.stream = None
-        fill(record, resp, problems.answer_of(error, record.request_id))
+        fill(ctx, resp, problems.answer_of(error, ctx.request_id))
 
     def falcon_error(
         self,
@@ -75,10 +75,10 @@ class Faults:
         params: object,
     ) -> None:
         """A defect of the edge."""
-        record = Record.of(req.env)
+        ctx = RequestContext.of(req.env)
         self._counters.internal_errors += 1
         said = "unexpected error answering request %s"
-        _log.error(said, record.request_id, exc_info=error)
+        _log.error(said, ctx.request_id, exc_info=error)
         self.edge_error(req, resp, problems.INTERNAL, params)
 
     def hang_up(
@@ -92,11 +92,11 @@ class Faults:
         raise error
 
 
-def note(record: Record, error: EdgeError, counters: Counters) -> None:
+def note(ctx: RequestContext, error: EdgeError, counters: Counters) -> None:
     """Write down in record and counters that a request ended with ``error``."""
-    record.reason = error.reason
-    cache = record.cache or CacheStatus()
-    record.cache = dataclasses.replace(cache, detail=error.reason)
+    ctx.reason = error.reason
+    cache = ctx.cache or CacheStatus()
+    ctx.cache = dataclasses.replace(cache, detail=error.reason)
     counters.problems[str(error.status)] += 1
     if isinstance(error, ClientFault):
         counters.client_faults[error.reason.value] += 1

@@ -9,24 +9,24 @@ from collections.abc import Iterator
 
 import falcon
 
-from edge.core.ports import Ticket
-from edge.core.values import Answer, Stamp
-from edge.front.app.disconnect_watch import ClientWatch
+from edge.core.ports import PendingRead
+from edge.core.values import Answer, PerResponse
+from edge.front.app.disconnect_watch import DisconnectWatch
 from edge.front.app.falcon_sink import AnswerCut, FalconSink
-from edge.front.request_context import Record
+from edge.front.request_context import RequestContext
 from edge.protocol import names
 
 PIECE = 64 * 1024
 
 
-def fill(record: Record, resp: falcon.Response, answer: Answer) -> None:
+def fill(ctx: RequestContext, resp: falcon.Response, answer: Answer) -> None:
     """Put ``answer`` into ``resp``; a streamed body is the caller's to set."""
     resp.status = answer.status
     for name, value in answer.headers:
         resp.append_header(name, value)
     if answer.content_length is not None:
         resp.content_length = answer.content_length
-    if record.method == "HEAD" and not answer.body:
+    if ctx.method == "HEAD" and not answer.body:
         # Falcon would announce the length 0 for an absent body.
         resp.stream = ()
     elif answer.body is not None and len(answer.body) <= PIECE:
@@ -36,14 +36,16 @@ def fill(record: Record, resp: falcon.Response, answer: Answer) -> None:
         resp.stream = _in_pieces(answer.body)
 
 
-def put_stamp(record: Record, resp: falcon.Response, stamp: Stamp) -> None:
+def put_per_response(
+    ctx: RequestContext, resp: falcon.Response, per_response: PerResponse
+) -> None:
     """Put in what differs between two deliveries of one Answer."""
-    record.cache = stamp.status
-    record.reason = stamp.status.detail
-    if stamp.age is not None:
-        resp.set_header("Age", str(stamp.age))
-    if stamp.cursor is not None:
-        resp.set_header(names.CURSOR, stamp.cursor)
+    ctx.cache = per_response.status
+    ctx.reason = per_response.status.detail
+    if per_response.age is not None:
+        resp.set_header("Age", str(per_response.age))
+    if per_response.cursor is not None:
+        resp.set_header(names.CURSOR, per_response.cursor)
 
 
 def _in_pieces(body: bytes) -> Iterator[bytes]:
@@ -63,10 +65,13 @@ class SinkBody:
     """
 
     def __init__(
-        self, sink: FalconSink, ticket: Ticket | None, watch: ClientWatch | None
+        self,
+        sink: FalconSink,
+        pending: PendingRead | None,
+        watch: DisconnectWatch | None,
     ) -> None:
         self._sink = sink
-        self._ticket = ticket
+        self._pending = pending
         self._watch = watch
         self._begun = False
         self._sent = False
@@ -87,9 +92,9 @@ class SinkBody:
         return next(self._left, b"")
 
     def _drained(self) -> None:
-        if self._sent and self._ticket is not None:
+        if self._sent and self._pending is not None:
             self._sent = False
-            self._ticket.drained()
+            self._pending.drained()
 
     def _written(self) -> bytes:
         """What the hub wrote next; waits for it, but for the first time."""
@@ -102,7 +107,7 @@ class SinkBody:
         return written
 
 
-def wait(sink: FalconSink, watch: ClientWatch | None) -> None:
+def wait(sink: FalconSink, watch: DisconnectWatch | None) -> None:
     """Wait for the sink to change, and for the client to leave. Raises ClientGone."""
     if watch is None:
         sink.wait()

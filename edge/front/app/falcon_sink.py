@@ -13,7 +13,7 @@ from gevent.event import Event
 
 from edge.core.errors import EdgeError
 from edge.core.ports import Ready
-from edge.core.values import Answer, Stamp
+from edge.core.values import Answer, PerResponse
 
 
 class ClientGone(ConnectionResetError):
@@ -34,11 +34,19 @@ class AnswerCut(ConnectionAbortedError):
 class FalconSink:
     """Implements ``edge.core.ports.Sink``; the rest is for the greenlet."""
 
-    __slots__ = ("_buffers", "_changed", "answer", "ended", "error", "gone", "stamp")
+    __slots__ = (
+        "_buffers",
+        "_changed",
+        "answer",
+        "ended",
+        "error",
+        "gone",
+        "per_response",
+    )
 
     def __init__(self) -> None:
         self.answer: Answer | None = None
-        self.stamp: Stamp | None = None
+        self.per_response: PerResponse | None = None
         self.ended = False
         self.error: EdgeError | None = None
         self.gone = False
@@ -47,18 +55,18 @@ class FalconSink:
 
     # What the hub calls. Nothing here blocks or switches greenlets.
 
-    def give(self, ready: Ready, hold: bool = False) -> None:
+    def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``. What the client sends next waits for its greenlet."""
-        self.begin(ready.answer, ready.stamp)
+        self.begin(ready.answer, ready.per_response)
         self.finish()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """See ``ports.Sink``: nothing was held."""
 
-    def begin(self, answer: Answer, stamp: Stamp) -> None:
+    def begin(self, answer: Answer, per_response: PerResponse) -> None:
         """See ``ports.Sink``."""
         self.answer = answer
-        self.stamp = stamp
+        self.per_response = per_response
         self._wake()
 
     def write(self, buffers: Sequence[bytes]) -> bool:

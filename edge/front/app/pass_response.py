@@ -1,4 +1,4 @@
-"""Relay: an origin's answer that passes through, on its way to one client.
+"""PassResponse: an origin's answer that passes through, on its way to one client.
 
 Carries status, end-to-end fields and body; rewrites what an origin says of its
 own address, in ``Location`` and in the small JSON documents of control paths.
@@ -15,13 +15,13 @@ from edge.core.errors import OriginFault
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Header
-from edge.front.app.disconnect_watch import ClientWatch
+from edge.front.app.disconnect_watch import DisconnectWatch
 from edge.front.app.falcon_response import fill
 from edge.front.app.falcon_sink import AnswerCut, ClientGone
-from edge.front.dependencies import FrontParts
-from edge.front.request_context import Record
+from edge.front.dependencies import Dependencies
+from edge.front.request_context import RequestContext
 from edge.policy.http import forwarding, url_rewrite
-from edge.policy.streams.classify import Passing
+from edge.policy.streams.classify import PassRequest
 from edge.protocol import names
 
 MAX_DOCUMENT = 1024 * 1024
@@ -38,59 +38,61 @@ class _Read:
     whole: bool = False
 
 
-class Relay:
+class PassResponse:
     """Answers clients with exchanges; one instance serves them all."""
 
-    def __init__(self, parts: FrontParts) -> None:
+    def __init__(self, parts: Dependencies) -> None:
         self._counters = parts.counters
         self._options = parts.options
 
     def answer(
         self,
-        record: Record,
+        ctx: RequestContext,
         resp: falcon.Response,
-        passing: Passing,
+        passing: PassRequest,
         exchange: Exchange,
     ) -> None:
         """Put the origin's answer into ``resp``. Raises OriginFault."""
-        read = self._document(record, passing, exchange)
+        read = self._document(ctx, passing, exchange)
         headers = tuple(
-            self._rewritten(record, exchange.status, header)
+            self._rewritten(ctx, exchange.status, header)
             for header in forwarding.response_headers(exchange.headers)
         )
-        length = len(read.body) if read.whole else _length(record, exchange)
-        fill(record, resp, Answer(exchange.status, headers, None, length))
-        if record.method != "HEAD" and exchange.status not in _BODILESS:
-            resp.stream = self._body(record, exchange, read)
+        length = len(read.body) if read.whole else _length(ctx, exchange)
+        fill(ctx, resp, Answer(exchange.status, headers, None, length))
+        if ctx.method != "HEAD" and exchange.status not in _BODILESS:
+            resp.stream = self._body(ctx, exchange, read)
 
     # Addresses.
 
-    def _rewritten(self, record: Record, status: int, header: Header) -> Header:
+    def _rewritten(self, ctx: RequestContext, status: int, header: Header) -> Header:
         name, value = header
         if name != "location":
             return header
         moved = url_rewrite.rewrite_location(
             value,
-            record.target.partition("?")[0],
-            self._public_base(record),
+            ctx.target.partition("?")[0],
+            self._public_base(ctx),
             self._options.origin_bases,
             created=status == 201,
         )
         return name, moved
 
-    def _public_base(self, record: Record) -> str:
-        scheme = record.environ.get("wsgi.url_scheme", "http")
-        host = record.lookup("host") or ""
+    def _public_base(self, ctx: RequestContext) -> str:
+        scheme = ctx.environ.get("wsgi.url_scheme", "http")
+        host = ctx.lookup("host") or ""
         return url_rewrite.public_base(scheme, host, self._options.public_url)
 
-    def _document(self, record: Record, passing: Passing, exchange: Exchange) -> _Read:
+    def _document(
+        self, ctx: RequestContext, passing: PassRequest, exchange: Exchange
+    ) -> _Read:
         """A control path's JSON document, rewritten if it is small."""
-        if not _is_document(record, passing, exchange):
+        if not _is_document(ctx, passing, exchange):
             return _Read()
         read = self._gather(exchange)
         if not read.whole:
             return read
-        base = self._public_base(record)
+        base = self._public_base(ctx)
         bases = self._options.origin_bases
         return _Read(url_rewrite.rewrite_document(read.body, bases, base), whole=True)
 
@@ -105,15 +107,17 @@ class Relay:
 
     # The body.
 
-    def _body(self, record: Record, exchange: Exchange, read: _Read) -> Iterable[bytes]:
+    def _body(
+        self, ctx: RequestContext, exchange: Exchange, read: _Read
+    ) -> Iterable[bytes]:
         if read.whole:
             return (read.body,)
-        body = RelayedBody(exchange, read.body, self._received)
-        sock = record.environ.get("gunicorn.socket")
+        body = PassedBody(exchange, read.body, self._received)
+        sock = ctx.environ.get("gunicorn.socket")
         if sock is not None:
             # Closing an exchange may block; a watcher's callback must not.
-            watch = ClientWatch(sock, lambda: _spawn(body.give_up))
-            record.defer(watch.close)
+            watch = DisconnectWatch(sock, lambda: _spawn(body.give_up))
+            ctx.defer(watch.close)
             watch.start()
         return body
 
@@ -122,7 +126,7 @@ class Relay:
         return piece
 
 
-class RelayedBody:
+class PassedBody:
     """An exchange's body, piece by piece, each sent as soon as it is there."""
 
     def __init__(
@@ -157,11 +161,11 @@ def _spawn(give_up: Callable[[], None]) -> None:
     gevent.spawn(give_up)
 
 
-def _is_document(record: Record, passing: Passing, exchange: Exchange) -> bool:
+def _is_document(ctx: RequestContext, passing: PassRequest, exchange: Exchange) -> bool:
     """Whether this is JSON that a control path answered with, in the clear."""
-    if passing.reason is not Reason.NOT_A_STREAM or record.route is None:
+    if passing.reason is not Reason.NOT_A_STREAM or ctx.route is None:
         return False
-    if record.method == "HEAD" or exchange.status in _BODILESS:
+    if ctx.method == "HEAD" or exchange.status in _BODILESS:
         return False
     fields = dict(exchange.headers)
     kind = names.media_type(fields.get("content-type"))
@@ -169,9 +173,9 @@ def _is_document(record: Record, passing: Passing, exchange: Exchange) -> bool:
     return is_json and "content-encoding" not in fields
 
 
-def _length(record: Record, exchange: Exchange) -> int | None:
+def _length(ctx: RequestContext, exchange: Exchange) -> int | None:
     """The length to announce: of the body, or for a HEAD of what a GET would get."""
-    if record.method != "HEAD":
+    if ctx.method != "HEAD":
         return exchange.content_length
     announced = dict(exchange.headers).get("content-length", "")
     return int(announced) if announced.isdecimal() and announced.isascii() else None

@@ -15,13 +15,13 @@ from edge.core.errors import ClientFault, OriginFault
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus, Header, Headers, OriginRequest, Purpose
-from edge.front.app.pass_response import Relay
-from edge.front.app.request_body import ClientBody
-from edge.front.dependencies import FrontParts
-from edge.front.request_context import PASS, Record
+from edge.front.app.pass_response import PassResponse
+from edge.front.app.request_body import RequestBody
+from edge.front.dependencies import Dependencies
+from edge.front.request_context import PASS, RequestContext
 from edge.policy.http import forwarding
 from edge.policy.streams import upstream_requests
-from edge.policy.streams.classify import Passing
+from edge.policy.streams.classify import PassRequest
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -29,53 +29,53 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class PassThrough:
     """Carries requests to the origin; one instance serves them all."""
 
-    def __init__(self, parts: FrontParts) -> None:
+    def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
-        self._relay = Relay(parts)
+        self._relay = PassResponse(parts)
 
-    def serve(self, record: Record, resp: falcon.Response, passing: Passing) -> None:
+    def serve(
+        self, ctx: RequestContext, resp: falcon.Response, passing: PassRequest
+    ) -> None:
         """Answer with what the origin says. Raises ClientFault, OriginFault."""
-        _note(record, passing, None)
+        _note(ctx, passing, None)
         self._parts.counters.passes[passing.reason.value] += 1
-        exchange = self._open(record, passing)
-        record.defer(exchange.close)
-        _note(record, passing, exchange.status)
-        self._tell(record, passing, exchange.status, exchange.headers)
-        self._relay.answer(record, resp, passing, exchange)
+        exchange = self._open(ctx, passing)
+        ctx.defer(exchange.close)
+        _note(ctx, passing, exchange.status)
+        self._tell(ctx, passing, exchange.status, exchange.headers)
+        self._relay.answer(ctx, resp, passing, exchange)
 
-    def _open(self, record: Record, passing: Passing) -> Exchange:
-        body = self._body(record)
-        request = self._request(record, passing, body)
+    def _open(self, ctx: RequestContext, passing: PassRequest) -> Exchange:
+        body = self._body(ctx)
+        request = self._request(ctx, passing, body)
         sent = _Sent(body)
         self._parts.counters.origin_requests[request.purpose.value] += 1
         try:
             return self._parts.origin.open(request, sent.is_whole)
         except OriginFault as fault:
             self._parts.counters.origin_faults[fault.reason.value] += 1
-            self._perhaps_written(record, passing, sent)
+            self._perhaps_written(ctx, passing, sent)
             raise
         except ClientFault:
-            self._perhaps_written(record, passing, sent)
+            self._perhaps_written(ctx, passing, sent)
             raise
 
-    def _body(self, record: Record) -> ClientBody | None:
-        if not record.body_left and "CONTENT_LENGTH" not in record.environ:
+    def _body(self, ctx: RequestContext) -> RequestBody | None:
+        if not ctx.body_left and "CONTENT_LENGTH" not in ctx.environ:
             return None
-        return ClientBody(record, self._parts.options.limits.max_body)
+        return RequestBody(ctx, self._parts.options.limits.max_body)
 
     def _request(
-        self, record: Record, passing: Passing, body: ClientBody | None
+        self, ctx: RequestContext, passing: PassRequest, body: RequestBody | None
     ) -> OriginRequest:
         node_id = self._parts.options.node_id
-        if passing.reason is Reason.UNKNOWN_LIVE and record.route is not None:
-            return upstream_requests.relay_request(
-                passing, record.route, node_id=node_id
-            )
-        safe = record.method in _SAFE_METHODS
+        if passing.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
+            return upstream_requests.relay_request(passing, ctx.route, node_id=node_id)
+        safe = ctx.method in _SAFE_METHODS
         return OriginRequest(
-            record.method,
+            ctx.method,
             passing.target,
-            _forwarded(record, node_id),
+            _forwarded(ctx, node_id),
             Purpose.RELAY if safe else Purpose.WRITE,
             None if body is None else iter(body),
             None if body is None else body.length,
@@ -83,30 +83,36 @@ class PassThrough:
 
     # What the hub must hear of writes.
 
-    def _perhaps_written(self, record: Record, passing: Passing, sent: "_Sent") -> None:
+    def _perhaps_written(
+        self, ctx: RequestContext, passing: PassRequest, sent: "_Sent"
+    ) -> None:
         """Nobody knows whether the origin acted; it must be assumed (L4, L5)."""
         if sent.anything:
-            self._tell(record, passing, None, ())
+            self._tell(ctx, passing, None, ())
 
     def _tell(
-        self, record: Record, passing: Passing, status: int | None, headers: Headers
+        self,
+        ctx: RequestContext,
+        passing: PassRequest,
+        status: int | None,
+        headers: Headers,
     ) -> None:
         """Tell of a write's end. Control paths and reads are no writes."""
-        if record.method in _SAFE_METHODS:
+        if ctx.method in _SAFE_METHODS:
             return
         label = "lost" if status is None else f"{status // 100}xx"
         self._parts.counters.writes[label] += 1
-        if passing.reason is Reason.METHOD and record.route is not None:
+        if passing.reason is Reason.METHOD and ctx.route is not None:
             path = passing.target.partition("?")[0]
-            name = record.route.match
-            self._parts.asks.wrote(name, path, record.method, status, headers)
+            name = ctx.route.match
+            self._parts.read_service.wrote(name, path, ctx.method, status, headers)
 
 
 @dataclass(slots=True)
 class _Sent:
     """How much of a request may have reached the origin."""
 
-    body: ClientBody | None
+    body: RequestBody | None
     whole: bool = False
 
     def is_whole(self) -> None:
@@ -123,20 +129,20 @@ class _Sent:
         return self.whole or (self.body is not None and self.body.begun)
 
 
-def _note(record: Record, passing: Passing, status: int | None) -> None:
-    record.mode = PASS
-    record.reason = passing.reason
-    record.cache = CacheStatus(
+def _note(ctx: RequestContext, passing: PassRequest, status: int | None) -> None:
+    ctx.mode = PASS
+    ctx.reason = passing.reason
+    ctx.cache = CacheStatus(
         fwd="method" if passing.reason is Reason.METHOD else "bypass",
         fwd_status=status,
         detail=passing.reason,
     )
 
 
-def _forwarded(record: Record, node_id: str) -> Headers:
+def _forwarded(ctx: RequestContext, node_id: str) -> Headers:
     """The client's end-to-end fields, and what the edge says of the client."""
-    mine: list[Header] = [("x-request-id", record.request_id)]
-    if client := record.environ.get("REMOTE_ADDR"):
+    mine: list[Header] = [("x-request-id", ctx.request_id)]
+    if client := ctx.environ.get("REMOTE_ADDR"):
         mine.append(("x-forwarded-for", client))
-    fields = (pair for pair in record.fields() if pair[0] != "x-request-id")
+    fields = (pair for pair in ctx.fields() if pair[0] != "x-request-id")
     return forwarding.request_headers(fields, node_id=node_id, forwarded=tuple(mine))

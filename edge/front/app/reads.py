@@ -1,4 +1,4 @@
-"""Reads: a Read into the hub's one entrance, its answer into a response.
+"""ReadResource: a Read into the hub's one entrance, its answer into a response.
 
 The greenlet that serves the request waits only here, on its own sink, and
 while it waits its client's socket is watched. However the request ends, the
@@ -10,62 +10,64 @@ from collections.abc import Callable
 import falcon
 
 from edge.core.errors import EdgeError
-from edge.core.ports import Ticket
-from edge.core.values import Answer, Read, Stamp
-from edge.front.app.disconnect_watch import ClientWatch
-from edge.front.app.falcon_response import SinkBody, fill, put_stamp, wait
+from edge.core.ports import PendingRead
+from edge.core.values import Answer, PerResponse, Read
+from edge.front.app.disconnect_watch import DisconnectWatch
+from edge.front.app.falcon_response import SinkBody, fill, put_per_response, wait
 from edge.front.app.falcon_sink import FalconSink
-from edge.front.dependencies import FrontParts
-from edge.front.request_context import Record
+from edge.front.dependencies import Dependencies
+from edge.front.request_context import RequestContext
 
 
-class Reads:
+class ReadResource:
     """Answers reads of streams; one instance serves them all."""
 
-    def __init__(self, parts: FrontParts) -> None:
-        self._asks = parts.asks
+    def __init__(self, parts: Dependencies) -> None:
+        self._read_service = parts.read_service
         self._clock = parts.clock
 
-    def serve(self, record: Record, resp: falcon.Response, read: Read) -> None:
+    def serve(self, ctx: RequestContext, resp: falcon.Response, read: Read) -> None:
         """Answer ``read``. Raises the EdgeError that the hub ended it with."""
-        record.mode = read.mode.value
+        ctx.mode = read.mode.value
         sink = FalconSink()
-        ticket = self._asks.ask(read, sink, self._clock.monotonic())
+        pending = self._read_service.ask(read, sink, self._clock.monotonic())
         watch = None
-        if ticket is not None:
-            record.defer(_left(sink, ticket))
-            watch = _watch(record, sink)
-        answer, stamp = _await_head(sink, watch)
-        put_stamp(record, resp, stamp)
-        fill(record, resp, answer)
-        if answer.body is None and record.method != "HEAD":
-            resp.stream = SinkBody(sink, ticket, watch)
+        if pending is not None:
+            ctx.defer(_left(sink, pending))
+            watch = _watch(ctx, sink)
+        answer, per_response = _await_head(sink, watch)
+        put_per_response(ctx, resp, per_response)
+        fill(ctx, resp, answer)
+        if answer.body is None and ctx.method != "HEAD":
+            resp.stream = SinkBody(sink, pending, watch)
 
 
-def _await_head(sink: FalconSink, watch: ClientWatch | None) -> tuple[Answer, Stamp]:
+def _await_head(
+    sink: FalconSink, watch: DisconnectWatch | None
+) -> tuple[Answer, PerResponse]:
     """Block until the hub has begun or given up. Raises ClientGone, EdgeError."""
-    while sink.answer is None or sink.stamp is None:
+    while sink.answer is None or sink.per_response is None:
         if sink.ended:
             raise sink.error or EdgeError("The read ended without an answer.")
         wait(sink, watch)
-    return sink.answer, sink.stamp
+    return sink.answer, sink.per_response
 
 
-def _left(sink: FalconSink, ticket: Ticket) -> Callable[[], None]:
+def _left(sink: FalconSink, pending: PendingRead) -> Callable[[], None]:
     """Tell the hub that the client left, unless the answer had ended by then."""
 
     def let_go() -> None:
         if not sink.ended:
-            ticket.gone()
+            pending.gone()
 
     return let_go
 
 
-def _watch(record: Record, sink: FalconSink) -> ClientWatch | None:
+def _watch(ctx: RequestContext, sink: FalconSink) -> DisconnectWatch | None:
     """A watch on the client's socket, where the server hands it over."""
-    sock = record.environ.get("gunicorn.socket")
+    sock = ctx.environ.get("gunicorn.socket")
     if sock is None:
         return None
-    watch = ClientWatch(sock, sink.hang_up)
-    record.defer(watch.close)
+    watch = DisconnectWatch(sock, sink.hang_up)
+    ctx.defer(watch.close)
     return watch

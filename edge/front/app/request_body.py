@@ -1,4 +1,4 @@
-"""ClientBody: what a client sends, counted.
+"""RequestBody: what a client sends, counted.
 
 The one reader over ``wsgi.input``. gunicorn ends a Content-Length body that
 was cut by FIN as if it were whole, and Falcon's bounded stream reads every
@@ -16,7 +16,7 @@ from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData, ParseExcept
 
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
-from edge.front.request_context import Environ, Record
+from edge.front.request_context import Environ, RequestContext
 
 PIECE = 64 * 1024
 
@@ -27,7 +27,7 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class ClientBody:
+class RequestBody:
     """The content of one request: iterate to get its pieces, once.
 
     ``length`` is the announced length, None for chunked coding. Iterating
@@ -35,10 +35,10 @@ class ClientBody:
     or not framed as HTTP says.
     """
 
-    def __init__(self, record: Record, max_body: int | None) -> None:
-        self.length = _announced(record.environ)
-        self._input: Readable = record.environ["wsgi.input"]
-        self._record = record
+    def __init__(self, ctx: RequestContext, max_body: int | None) -> None:
+        self.length = _announced(ctx.environ)
+        self._input: Readable = ctx.environ["wsgi.input"]
+        self._ctx = ctx
         self._max = max_body
         self._received = 0
         if self.length is not None:
@@ -56,7 +56,7 @@ class ClientBody:
             yield piece
         if self.length is not None and self._received < self.length:
             raise _cut()
-        self._record.body_left = False
+        self._ctx.body_left = False
 
     def _read(self) -> bytes:
         try:

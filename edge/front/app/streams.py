@@ -1,4 +1,4 @@
-"""Streams: the one Falcon sink. Every request comes by here and is told apart.
+"""StreamResource: the one Falcon sink. Every request comes by here and is told apart.
 
 ======================== ==================================================
 OPTIONS                  answered here, with CORS; off the routes it passes
@@ -18,81 +18,83 @@ from edge.core.reasons import Reason
 from edge.core.values import Answer, Read
 from edge.front.app.falcon_response import fill
 from edge.front.app.pass_through import PassThrough
-from edge.front.app.reads import Reads
+from edge.front.app.reads import ReadResource
 from edge.front.common_fields import OFF_ROUTE
-from edge.front.dependencies import FrontParts
+from edge.front.dependencies import Dependencies
 from edge.front.head_rules import origin_form
-from edge.front.request_context import Record
+from edge.front.request_context import RequestContext
 from edge.policy.http import cors, forwarding, request_target
 from edge.policy.streams import classify, routes
-from edge.policy.streams.classify import Passing
+from edge.policy.streams.classify import PassRequest
 
 ALLOW = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _REFUSED = frozenset({"CONNECT", "TRACE"})
 
 
-class Streams:
+class StreamResource:
     """Answers every request with a part of the edge made for it."""
 
-    def __init__(self, parts: FrontParts) -> None:
+    def __init__(self, parts: Dependencies) -> None:
         self._routes = parts.routes
         self._node_id = parts.options.node_id
-        self._reads = Reads(parts)
+        self._reads = ReadResource(parts)
         self._passing = PassThrough(parts)
 
     def __call__(
         self, req: falcon.Request, resp: falcon.Response, **_named: object
     ) -> None:
         """Raises EdgeError, ClientGone."""
-        record = Record.of(req.env)
-        self._check(record)
-        authority, target = origin_form(record.target)
+        ctx = RequestContext.of(req.env)
+        self._check(ctx)
+        authority, target = origin_form(ctx.target)
         if authority is not None:
-            record.environ["HTTP_HOST"] = authority
-        record.route = routes.find(self._routes, target.partition("?")[0])
-        if record.method == "OPTIONS" and _answered_here(record, target):
-            _options(record, resp)
+            ctx.environ["HTTP_HOST"] = authority
+        ctx.route = routes.find(self._routes, target.partition("?")[0])
+        if ctx.method == "OPTIONS" and _answered_here(ctx, target):
+            _options(ctx, resp)
             return
-        self._serve(record, resp, self._classified(record, target))
+        self._serve(ctx, resp, self._classified(ctx, target))
 
-    def _check(self, record: Record) -> None:
-        if record.method in _REFUSED:
+    def _check(self, ctx: RequestContext) -> None:
+        if ctx.method in _REFUSED:
             raise ClientFault("This method is not served here.", status=501)
-        if record.lookup("via") is None and record.lookup("cdn-loop") is None:
+        if ctx.lookup("via") is None and ctx.lookup("cdn-loop") is None:
             return
-        if forwarding.is_loop(record.fields(), self._node_id):
+        if forwarding.is_loop(ctx.fields(), self._node_id):
             detail = "The request has been at this node before."
             raise Refusal(detail, reason=Reason.LOOP, status=508, retry_after=None)
 
-    def _classified(self, record: Record, target: str) -> Read | Passing:
-        if record.route is None:
+    def _classified(self, ctx: RequestContext, target: str) -> Read | PassRequest:
+        if ctx.route is None:
             request_target.split(target)
-            return Passing(Reason.NOT_A_STREAM, target)
-        if record.body_left and record.method in ("GET", "HEAD"):
+            return PassRequest(Reason.NOT_A_STREAM, target)
+        if ctx.body_left and ctx.method in ("GET", "HEAD"):
             detail = "A read takes no body."
             raise ClientFault(detail, reason=Reason.BODY_ON_READ)
-        return classify.classify(record.method, target, record.lookup, record.route)
+        return classify.classify(ctx.method, target, ctx.lookup, ctx.route)
 
     def _serve(
-        self, record: Record, resp: falcon.Response, what: Read | Passing
+        self, ctx: RequestContext, resp: falcon.Response, what: Read | PassRequest
     ) -> None:
         if isinstance(what, Read):
-            self._reads.serve(record, resp, what)
+            self._reads.serve(ctx, resp, what)
         else:
-            self._passing.serve(record, resp, what)
+            self._passing.serve(ctx, resp, what)
 
 
-def _answered_here(record: Record, target: str) -> bool:
+def _answered_here(ctx: RequestContext, target: str) -> bool:
     """Preflights always; other OPTIONS where the edge knows what is allowed."""
-    asked = record.lookup("access-control-request-method")
-    return target == "*" or record.route is not None or asked is not None
+    asked = ctx.lookup("access-control-request-method")
+    return target == "*" or ctx.route is not None or asked is not None
 
 
-def _options(record: Record, resp: falcon.Response) -> None:
-    record.mode = "options"
+def _options(ctx: RequestContext, resp: falcon.Response) -> None:
+    ctx.mode = "options"
+    route = ctx.route or OFF_ROUTE
     headers = cors.preflight(
-        record.route or OFF_ROUTE,
-        record.lookup("access-control-request-method"),
-        record.lookup("access-control-request-headers"),
+        route.cors_origin,
+        route.request_headers,
+        ctx.lookup("access-control-request-method"),
+        ctx.lookup("access-control-request-headers"),
     )
-    fill(record, resp, Answer(204, (("Allow", ALLOW), *headers), b""))
+    fill(ctx, resp, Answer(204, (("Allow", ALLOW), *headers), b""))

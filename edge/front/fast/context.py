@@ -1,4 +1,4 @@
-"""Floor: what all fast connections of a worker share.
+"""FastContext: what all fast connections of a worker share.
 
 The recogniser, the writing, the wheel, the hub's two entrances; and the one
 place where a defect of the fast way is counted and logged. It holds no
@@ -15,13 +15,13 @@ from typing import Any
 import gevent
 
 from edge.core.ports import Ready
-from edge.core.values import Answer, Stamp
-from edge.front.dependencies import FrontParts
-from edge.front.fast.request_memo import Recogniser
-from edge.front.fast.response_encoder import Wire, Writing
-from edge.front.fast.turns import NextTurn
+from edge.core.values import Answer, PerResponse
+from edge.front.dependencies import Dependencies
+from edge.front.fast.request_memo import RequestMemo
+from edge.front.fast.response_encoder import EncodedResponse, ResponseEncoder
+from edge.front.fast.turns import NextIteration
 from edge.front.fast.wheel import Wheel
-from edge.front.http1.context import Serving
+from edge.front.http1.context import ServerContext
 from edge.policy.streams.routes import Route
 
 _log = logging.getLogger("edge.front")
@@ -35,47 +35,49 @@ def plain_socket(family: int, kind: int, proto: int, descriptor: int) -> Any:
     return sock
 
 
-class Floor:
+class FastContext:
     """Made once per worker, after fork and patch."""
 
-    def __init__(self, parts: FrontParts, serving: Serving) -> None:
-        self.serving = serving
-        self.limits = serving.options.limits
-        self.logs = serving.access_log.writes
-        self.asks = parts.asks
+    def __init__(self, parts: Dependencies, server_context: ServerContext) -> None:
+        self.server_context = server_context
+        self.limits = server_context.options.limits
+        self.logs = server_context.access_log.writes
+        self.read_service = parts.read_service
         self.peek = parts.peek
         self.monotonic = parts.clock.monotonic
-        self.recogniser = Recogniser(parts.routes, parts.options)
-        self.heads = self.recogniser.heads
-        self.writing = Writing(parts.options.name, parts.clock)
+        self.request_memo = RequestMemo(parts.routes, parts.options)
+        self.heads = self.request_memo.heads
+        self.encoder = ResponseEncoder(parts.options.name, parts.clock)
         self.wheel = Wheel(parts.clock.monotonic())
         self.loop: Any = gevent.get_hub().loop
         self.soon: Callable[..., object] = self.loop.run_callback
-        self.in_next_turn: Callable[..., object] = NextTurn(self.loop).put
+        self.in_next_turn: Callable[..., object] = NextIteration(self.loop).put
         # A new request id, each time it is called.
         self.next_id: Callable[[], bytes] = _ids(os.urandom(8)).__next__
         self._last_pieces: Sequence[bytes] | None = None
         self._last_chunk = b""
 
-    def wire(self, answer: Answer, stamp: Stamp, route: Route, close: bool) -> Wire:
-        """The answer's bytes as of now. Raises ValueError (see Writing)."""
-        writing = self.writing
+    def encoded(
+        self, answer: Answer, per_response: PerResponse, route: Route, close: bool
+    ) -> EncodedResponse:
+        """The answer's bytes as of now. Raises ValueError (see ResponseEncoder)."""
+        encoder = self.encoder
         now = self.monotonic()
-        if now >= writing.until:
-            writing.turn(now)
-        return writing.shared(answer, stamp, route, close)
+        if now >= encoder.until:
+            encoder.turn(now)
+        return encoder.shared(answer, per_response, route, close)
 
-    def ready(self, ready: Ready, route: Route, now: float) -> Wire:
+    def ready(self, ready: Ready, route: Route, now: float) -> EncodedResponse:
         """The bytes of an answer that many are given, as of ``now``: made once a
-        second. Raises ValueError (see Writing)."""
-        writing = self.writing
-        if now >= writing.until:
-            writing.turn(now)
-        wire = ready.wire
-        if not isinstance(wire, Wire) or wire.second != writing.second:
-            wire = writing.shared(ready.answer, ready.stamp, route, False)
-            ready.wire = wire
-        return wire
+        second. Raises ValueError (see ResponseEncoder)."""
+        encoder = self.encoder
+        if now >= encoder.until:
+            encoder.turn(now)
+        encoded = ready.encoded
+        if not isinstance(encoded, EncodedResponse) or encoded.second != encoder.second:
+            encoded = encoder.shared(ready.answer, ready.per_response, route, False)
+            ready.encoded = encoded
+        return encoded
 
     def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
         """One write's bytes, as a chunk where the body is chunked.
@@ -96,7 +98,7 @@ class Floor:
 
     def report(self, error: Exception, request_id: bytes = b"-") -> None:
         """A defect: counted, and logged with its traceback."""
-        self.serving.counters.internal_errors += 1
+        self.server_context.counters.internal_errors += 1
         said = "unexpected error answering request %s"
         _log.error(said, request_id.decode("ascii"), exc_info=error)
 

@@ -1,4 +1,4 @@
-"""Hand: a connection that a greenlet serves for one request, the whole way.
+"""Handoff: a connection that a greenlet serves for one request, the whole way.
 
 It owns the socket meanwhile, as a gevent socket over the same descriptor, and
 runs the code that serves connections without the fast way: gunicorn's parser,
@@ -13,17 +13,19 @@ import gevent
 from gevent import socket as gevent_socket
 
 from edge.core.errors import EdgeError
-from edge.front.fast.context import Floor, plain_socket
+from edge.front.fast.context import FastContext, plain_socket
 from edge.front.http1.connection import Connection
 
 Back = Callable[[Any, bytes], None]
 
 
-class Hand:
+class Handoff:
     """One hand-over. ``back`` is called once: socket or None, bytes read ahead."""
 
-    def __init__(self, floor: Floor, sock: Any, listener: Any, back: Back) -> None:
-        self._floor = floor
+    def __init__(
+        self, context: FastContext, sock: Any, listener: Any, back: Back
+    ) -> None:
+        self._context = context
         self._sock = sock
         self._listener = listener
         self._back = back
@@ -68,7 +70,7 @@ class Hand:
         except OSError:
             sock.close()
             return None
-        return act(Connection(self._floor.serving, sock, self._listener, peer))
+        return act(Connection(self._context.server_context, sock, self._listener, peer))
 
     def _ended(self, _greenlet: object) -> None:
         """However it ended: if it did not give back, there is nothing left."""

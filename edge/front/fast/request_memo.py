@@ -6,12 +6,12 @@ error; it is not plain, and goes the whole way through gunicorn's parser and
 Falcon, which alone judge what is wrong with it. So this module may be stricter
 than they are, and must never be laxer.
 
-A head is two parts. The request line is judged once and remembered; the field
-block, which a client repeats byte by byte, is compared before it is parsed. It
-comes to ``Facts``, the few fields that anything hangs on; a client that numbers or
-traces its requests changes one of the others, and is compared around it. A
-``Plain`` is what a line and facts come to, shared by all who send them. Pure, and
-bounded: a memo that is full forgets everything and begins again.
+A head is two parts. The request line is judged once and remembered; the field block,
+which a client repeats byte by byte, is compared before it is parsed. It comes to
+``HeaderFacts``, the few fields that anything hangs on; a client that numbers or traces
+its requests changes one of the others, and is compared around it. A ``PlainRead`` is
+what a line and facts come to, shared by all who send them. Pure, and bounded: a memo
+that is full forgets everything and begins again.
 
 A line is plain as ``GET origin-form HTTP/1.1`` in visible ASCII. A block is plain
 with CRLF ends, token names without "_", values of visible ASCII, space and tab,
@@ -87,7 +87,7 @@ class Memo(dict[K, V], Generic[K, V]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class RequestLine:
     """A plain request line. ``chosen_by``: the fields that decide the Read."""
 
     target: str
@@ -96,11 +96,11 @@ class Line:
 
 
 @dataclass(slots=True, eq=False)
-class Facts:
+class HeaderFacts:
     """What hangs on a field block: values by lower-case name, and what they come to.
 
     ``shared``: it is remembered, for whoever sends the same lines. Not frozen, as
-    ``Block`` and ``Plain``: each costs a third of what it would to make.
+    ``HeaderBlock`` and ``PlainRead``: each costs a third of what it would to make.
     """
 
     fields: dict[str, str]
@@ -110,7 +110,7 @@ class Facts:
 
 
 @dataclass(slots=True, eq=False)
-class Block:
+class HeaderBlock:
     """A plain field block, as it was sent.
 
     ``before`` and ``after`` are what does not change of it, once the client has
@@ -118,7 +118,7 @@ class Block:
     """
 
     raw: bytes
-    facts: Facts
+    facts: HeaderFacts
     before: bytes = b""
     after: bytes = b""
 
@@ -136,36 +136,40 @@ class Block:
 
 
 @dataclass(slots=True, eq=False)
-class Plain:
+class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe."""
 
     read: Read
-    line: Line
+    line: RequestLine
     close: bool
     request_id: bytes | None
 
 
-class Recogniser:
+class RequestMemo:
     """Judges the heads of one worker. ``heads`` has those judged lately, whole."""
 
     def __init__(self, table: Sequence[Route], options: FrontOptions) -> None:
         self._table = tuple(table)
         self._node_id = options.node_id
-        self._lines: Memo[bytes, Line] = Memo(MOST_LINES)
-        self._blocks: Memo[bytes, Block] = Memo(MOST_BLOCKS)
-        self._reads: Memo[tuple[Line, tuple[str | None, ...]], Read] = Memo(MOST_LINES)
-        self._plains: Memo[tuple[Line, Facts], Plain] = Memo(MOST_LINES)
-        self._facts: Memo[_Lines, Facts] = Memo(MOST_FACTS)
+        self._lines: Memo[bytes, RequestLine] = Memo(MOST_LINES)
+        self._blocks: Memo[bytes, HeaderBlock] = Memo(MOST_BLOCKS)
+        self._reads: Memo[tuple[RequestLine, tuple[str | None, ...]], Read] = Memo(
+            MOST_LINES
+        )
+        self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(
+            MOST_LINES
+        )
+        self._facts: Memo[_Lines, HeaderFacts] = Memo(MOST_FACTS)
         self._names: Memo[bytes, str] = Memo(MOST_NAMES)
         choosing = (name for route in table for name in _choosing(route))
         self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *choosing)))
         # None: no plain field at all.
         self._matter = frozenset((None, *self._of_interest))
-        self.heads: Memo[bytes, Plain] = Memo(MOST_HEADS)
+        self.heads: Memo[bytes, PlainRead] = Memo(MOST_HEADS)
 
     def head(
-        self, held: bytes, end: int, last: Block | None
-    ) -> tuple[Block | None, Plain | None]:
+        self, held: bytes, end: int, last: HeaderBlock | None
+    ) -> tuple[HeaderBlock | None, PlainRead | None]:
         """The head whose empty line begins at ``end``: what it comes to, if it is
         plain, and its block. ``last`` is the block that this client sent before."""
         line_end = held.find(b"\r\n")
@@ -191,11 +195,11 @@ class Recogniser:
             return len(held) <= LONGEST_LINE
         return self.line(held[:line_end]) is not None
 
-    def line(self, raw: bytes) -> Line | None:
+    def line(self, raw: bytes) -> RequestLine | None:
         """The request line without its CRLF; None when it is not plain."""
         return self._lines.get(raw) or self._judge_line(raw)
 
-    def block(self, raw: bytes, last: Block | None = None) -> Block | None:
+    def block(self, raw: bytes, last: HeaderBlock | None = None) -> HeaderBlock | None:
         """All fields, each with its CRLF; None when they are not plain.
 
         ``last`` is what the same client sent before: most send it again.
@@ -212,7 +216,7 @@ class Recogniser:
             self._blocks.keep(raw, block)
         return block
 
-    def plain(self, line: Line, facts: Facts) -> Plain | None:
+    def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | None:
         """What a line and a block come to; None when that is no plain read."""
         known = self._plains.get((line, facts))
         if known is not None:
@@ -221,7 +225,7 @@ class Recogniser:
         read = self._reads.get(choice) or _classified(line, facts)
         if read is None:
             return None
-        plain = Plain(read, line, facts.close, facts.request_id)
+        plain = PlainRead(read, line, facts.close, facts.request_id)
         # One that is asked with much is not shared: it would hold all of that.
         if len(line.target) + _size(choice[1]) <= LONGEST_REMEMBERED:
             self._reads.keep(choice, read)
@@ -229,7 +233,7 @@ class Recogniser:
                 self._plains.keep((line, facts), plain)
         return plain
 
-    def _judge_line(self, raw: bytes) -> Line | None:
+    def _judge_line(self, raw: bytes) -> RequestLine | None:
         match = _LINE.fullmatch(raw)
         if match is None or len(raw) > LONGEST_LINE:
             return None
@@ -237,12 +241,12 @@ class Recogniser:
         route = routes.find(self._table, target.partition("?")[0])
         if route is None:
             return None
-        line = Line(target, route, _choosing(route))
+        line = RequestLine(target, route, _choosing(route))
         if len(raw) <= LONGEST_REMEMBERED:
             self._lines.keep(raw, line)
         return line
 
-    def _judge_block(self, raw: bytes) -> Block | None:
+    def _judge_block(self, raw: bytes) -> HeaderBlock | None:
         lines = raw.split(b"\r\n")
         lines.pop()
         if len(raw) > LONGEST_BLOCK or len(lines) > MOST_FIELDS:
@@ -257,9 +261,9 @@ class Recogniser:
             return None
         of_interest = tuple(map(found.get, self._of_interest))
         facts = self._facts.get(of_interest) or self._judge_facts(of_interest)
-        return None if facts is None else Block(raw, facts)
+        return None if facts is None else HeaderBlock(raw, facts)
 
-    def _changed(self, last: Block, raw: bytes) -> Block | None:
+    def _changed(self, last: HeaderBlock, raw: bytes) -> HeaderBlock | None:
         """The block, if it is ``last`` but for one value on which nothing hangs."""
         old, new = last.raw.split(b"\r\n"), raw.split(b"\r\n")
         if len(old) != len(new) or len(raw) > LONGEST_BLOCK:
@@ -274,7 +278,7 @@ class Recogniser:
         if self._judge_field(new[n]) in self._matter:
             return None
         before = b"\r\n".join([*new[:n], name + colon])
-        return Block(raw, last.facts, before, b"\r\n".join([b"", *new[n + 1 :]]))
+        return HeaderBlock(raw, last.facts, before, b"\r\n".join([b"", *new[n + 1 :]]))
 
     def _judge_field(self, raw: bytes) -> str | None:
         """The lower-case name of a line, if it is a plain field."""
@@ -291,7 +295,7 @@ class Recogniser:
             return None
         return self._names.keep(name, lower) if len(name) < 64 else lower
 
-    def _judge_facts(self, of_interest: _Lines) -> Facts | None:
+    def _judge_facts(self, of_interest: _Lines) -> HeaderFacts | None:
         """What the lines come to that are of interest; None when that is not plain."""
         fields = {
             name: line.partition(b":")[2].strip(b" \t").decode("ascii")
@@ -307,7 +311,7 @@ class Recogniser:
         request_id = own_id.encode() if own_id and is_safe_id(own_id) else None
         # A client that numbers its requests sends each number once.
         shared = own_id is None and _size(fields.values()) <= LONGEST_REMEMBERED
-        facts = Facts(fields, close, request_id, shared)
+        facts = HeaderFacts(fields, close, request_id, shared)
         return self._facts.keep(of_interest, facts) if shared else facts
 
     def _is_loop(self, fields: dict[str, str]) -> bool:
@@ -324,7 +328,7 @@ def _size(values: Iterable[str | None]) -> int:
     return sum(len(value) for value in values if value)
 
 
-def _classified(line: Line, facts: Facts) -> Read | None:
+def _classified(line: RequestLine, facts: HeaderFacts) -> Read | None:
     """The Read, by the one reading of requests that every front uses."""
     try:
         found = classify.classify("GET", line.target, facts.fields.get, line.route)

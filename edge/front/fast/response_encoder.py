@@ -1,10 +1,11 @@
-"""Writing: an answer's head as bytes, the same fields as the Falcon way sends.
+"""ResponseEncoder: an answer's head as bytes, the same fields as the Falcon way sends.
 
-What is the same for everybody who gets an Answer with an equal Stamp is made
-once: two runs of bytes with room for the request's id between them (``Wire``).
-A Wire lasts a second, for ``Date`` is in it. Names, joining and order follow
-``edge.front.app.falcon_response``, ``edge.front.common_fields`` and Falcon; a corpus
-of requests that is sent both ways holds them together.
+What is the same for everybody who gets an Answer with an equal PerResponse is made
+once: two runs of bytes with room for the request's id between them
+(``EncodedResponse``). A EncodedResponse lasts a second, for ``Date`` is in it. Names,
+joining and order follow ``edge.front.app.falcon_response``,
+``edge.front.common_fields`` and Falcon; a corpus of requests that is sent both ways
+holds them together.
 """
 
 import re
@@ -14,7 +15,7 @@ from email.utils import formatdate
 from gunicorn.util import is_hoppish
 
 from edge.core.ports import Clock
-from edge.core.values import Answer, Stamp
+from edge.core.values import Answer, PerResponse
 from edge.front import cache_status
 from edge.front.common_fields import route_fields
 from edge.front.problems import title_of
@@ -34,7 +35,7 @@ _ID_HERE = "\0"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wire:
+class EncodedResponse:
     """A response with room for the request's id.
 
     ``before`` and ``after`` it; ``body`` is what was too large to be in
@@ -42,7 +43,7 @@ class Wire:
     """
 
     answer: Answer
-    stamp: Stamp
+    per_response: PerResponse
     close: bool
     second: int
     before: bytes
@@ -52,13 +53,13 @@ class Wire:
     chunked: bool
 
 
-class Writing:
+class ResponseEncoder:
     """Makes Wires for one worker. ``second`` is the current one, by ``turn``."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._name = name
         self._clock = clock
-        self._wires: dict[tuple[int, int], Wire] = {}
+        self._recent: dict[tuple[int, int], EncodedResponse] = {}
         self._date = ""
         self.second = 0
         self.until = 0.0
@@ -69,30 +70,39 @@ class Writing:
         self.second = int(wall)
         self.until = now + 1.0 - wall % 1.0
         self._date = formatdate(self.second, usegmt=True)
-        self._wires.clear()
+        self._recent.clear()
 
-    def shared(self, answer: Answer, stamp: Stamp, route: Route, close: bool) -> Wire:
-        """The Wire for this answer; what was made for an equal one, if it was.
+    def shared(
+        self, answer: Answer, per_response: PerResponse, route: Route, close: bool
+    ) -> EncodedResponse:
+        """The bytes of this answer, shared with an equal one where there was one.
 
         Raises ValueError when a field could not go out as it is.
         """
         # Some answers are the same object on all routes, whose fields differ (L18).
         key = (id(answer), id(route))
-        wire = self._wires.get(key)
-        if wire is not None and wire.close is close and wire.stamp == stamp:
-            return wire
-        wire = self.wire(answer, stamp, route, close)
-        if len(self._wires) >= _MOST_WIRES:
-            self._wires.clear()
-        # The Wire holds the answer, and the table its routes: ids stay their own.
-        self._wires[key] = wire
-        return wire
+        encoded = self._recent.get(key)
+        if (
+            encoded is not None
+            and encoded.close is close
+            and encoded.per_response == per_response
+        ):
+            return encoded
+        encoded = self.encoded(answer, per_response, route, close)
+        if len(self._recent) >= _MOST_WIRES:
+            self._recent.clear()
+        # The EncodedResponse holds the answer, and the table its routes: ids stay their
+        # own.
+        self._recent[key] = encoded
+        return encoded
 
-    def wire(self, answer: Answer, stamp: Stamp, route: Route, close: bool) -> Wire:
-        """A new Wire. Raises ValueError."""
+    def encoded(
+        self, answer: Answer, per_response: PerResponse, route: Route, close: bool
+    ) -> EncodedResponse:
+        """A new EncodedResponse. Raises ValueError."""
         streams = answer.body is None and answer.status not in _BODILESS
         chunked = streams and answer.content_length is None
-        fields = self._fields(answer, stamp, route)
+        fields = self._fields(answer, per_response, route)
         lines = [
             f"HTTP/1.1 {answer.status} {title_of(answer.status)}",
             f"Server: {self._name}",
@@ -106,9 +116,9 @@ class Writing:
         before, _, after = text.partition(_ID_HERE)
         body = b"" if answer.status in _BODILESS else answer.body or b""
         gathered = len(body) <= GATHERED
-        return Wire(
+        return EncodedResponse(
             answer,
-            stamp,
+            per_response,
             close,
             self.second,
             before.encode("latin-1"),
@@ -119,20 +129,22 @@ class Writing:
         )
 
     def _fields(
-        self, answer: Answer, stamp: Stamp, route: Route
+        self, answer: Answer, per_response: PerResponse, route: Route
     ) -> list[tuple[str, str]]:
         """All fields but the first four, as Falcon joins and orders them."""
         fields: dict[str, str] = {}
-        if stamp.age is not None:
-            fields["age"] = str(stamp.age)
-        if stamp.cursor is not None:
-            fields[names.CURSOR.lower()] = stamp.cursor
+        if per_response.age is not None:
+            fields["age"] = str(per_response.age)
+        if per_response.cursor is not None:
+            fields[names.CURSOR.lower()] = per_response.cursor
         apart = _put(fields, answer)
         for name, value in route_fields(route):
             fields[name.lower()] = value
         fields["x-request-id"] = _ID_HERE
         _append(fields, "via", via(self._name))
-        _append(fields, "cache-status", cache_status.member(self._name, stamp.status))
+        _append(
+            fields, "cache-status", cache_status.member(self._name, per_response.status)
+        )
         if answer.body is not None and answer.status not in _BODILESS:
             fields["content-length"] = str(len(answer.body))
         return [*fields.items(), *apart]

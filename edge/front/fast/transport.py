@@ -1,4 +1,4 @@
-"""SocketEnd: this side of a client's socket on the event loop.
+"""Transport: this side of a client's socket on the event loop.
 
 Watches for bytes, sends what the socket takes and keeps the rest until it takes
 that too, and knows the deadline by which the next thing must have happened. What
@@ -11,40 +11,40 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from edge.front.fast import write_buffer
-from edge.front.fast.context import Floor
+from edge.front.fast.context import FastContext
 from edge.front.fast.stages import Stage, check
-from edge.front.fast.write_buffer import Outgoing
+from edge.front.fast.write_buffer import WriteBuffer
 
 _ON_READ = 1
 _CLOSED = Stage.CLOSED
 
 
-class SocketEnd(ABC):
+class Transport(ABC):
     """An accepted, non-blocking socket. ``deadline`` is monotonic seconds, ``slot``
     the wheel's; ``stage`` moves by the table in ``stages``."""
 
     __slots__ = (
-        "_floor",
+        "_context",
         "_lost",
-        "_outgoing",
         "_sock",
+        "_unsent",
         "_watcher",
         "deadline",
         "slot",
         "stage",
     )
 
-    def __init__(self, floor: Floor, sock: Any) -> None:
-        self._floor = floor
+    def __init__(self, context: FastContext, sock: Any) -> None:
+        self._context = context
         self._sock = sock
-        self._outgoing: Outgoing | None = None
+        self._unsent: WriteBuffer | None = None
         self._lost = False
         self.stage = Stage.IDLE
         self.slot = 0
-        self.deadline = floor.monotonic() + floor.limits.idle_timeout
-        self._watcher = floor.loop.io(sock.fileno(), _ON_READ)
+        self.deadline = context.monotonic() + context.limits.idle_timeout
+        self._watcher = context.loop.io(sock.fileno(), _ON_READ)
         self._watcher.start(self._readable)
-        floor.wheel.put(self)
+        context.wheel.put(self)
 
     # What FastConnection does when something happens.
 
@@ -83,8 +83,8 @@ class SocketEnd(ABC):
 
     def _until(self, seconds: float) -> None:
         """The next thing must happen within so many seconds."""
-        self.deadline = self._floor.monotonic() + seconds
-        self._floor.wheel.sooner(self)
+        self.deadline = self._context.monotonic() + seconds
+        self._context.wheel.sooner(self)
 
     # Sending.
 
@@ -92,16 +92,16 @@ class SocketEnd(ABC):
         """Send both; False when some of it has to wait for the socket."""
         if self._lost or self.stage is _CLOSED:
             return False
-        if self._outgoing is not None:
-            self._outgoing.add(head)
-            self._outgoing.add(body)
+        if self._unsent is not None:
+            self._unsent.add(head)
+            self._unsent.add(body)
             return False
         try:
             sent = write_buffer.send(self._sock, head, body)
         except OSError:
             # The hub is calling: it hears of it when this call is over.
             self._lost = True
-            self._floor.soon(self._gone)
+            self._context.soon(self._gone)
             return False
         if sent == len(head) + len(body):
             return True
@@ -114,26 +114,26 @@ class SocketEnd(ABC):
         if left:
             self.stage = check(self.stage, Stage.SENDING)
             self._watcher.stop()
-            self._outgoing = Outgoing(
-                self._floor.loop, self._sock, left, self._writable
+            self._unsent = WriteBuffer(
+                self._context.loop, self._sock, left, self._writable
             )
-            self._until(self._floor.limits.send_timeout)
+            self._until(self._context.limits.send_timeout)
 
     def _writable(self) -> None:
         """The write watcher's callback."""
         try:
-            assert self._outgoing is not None
-            if self._outgoing.go_on():
+            assert self._unsent is not None
+            if self._unsent.resume():
                 self._drop_outgoing()
                 self._drained()
             else:
-                self._until(self._floor.limits.send_timeout)
+                self._until(self._context.limits.send_timeout)
         except OSError:
             self._gone()
         except Exception as error:
             self._broken(error)
 
     def _drop_outgoing(self) -> None:
-        if self._outgoing is not None:
-            self._outgoing.close()
-            self._outgoing = None
+        if self._unsent is not None:
+            self._unsent.close()
+            self._unsent = None

@@ -1,4 +1,4 @@
-"""Outgoing: a non-blocking socket that says when it is full, and when it is not.
+"""WriteBuffer: a non-blocking socket that says when it is full, and when it is not.
 
 One write at most lies here, never a queue: who is told that the socket is full
 writes no more until it has drained. Large bodies are never copied to be sent.
@@ -11,7 +11,7 @@ from typing import Any
 _ON_WRITE = 2
 
 
-class Outgoing:
+class WriteBuffer:
     """What of one response the socket did not take at once."""
 
     __slots__ = ("_drained", "_left", "_sock", "_watcher")
@@ -30,7 +30,7 @@ class Outgoing:
         if data:
             self._left.append(memoryview(data))
 
-    def go_on(self) -> bool:
+    def resume(self) -> bool:
         """Send what can be sent; whether all is out. Raises OSError."""
         try:
             sent = self._sock.sendmsg(self._left)

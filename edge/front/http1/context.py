@@ -1,4 +1,4 @@
-"""Serving: what all connections of a worker share."""
+"""ServerContext: what all connections of a worker share."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from edge.front.access_log import AccessLog
 from edge.front.app.error_handlers import note
 from edge.front.common_fields import common_fields
 from edge.front.options import FrontOptions
-from edge.front.request_context import Environ, Record
+from edge.front.request_context import Environ, RequestContext
 
 Application = Callable[[Environ, Any], Iterable[bytes]]
 """A WSGI application (PEP 3333)."""
 
 
 @dataclass(slots=True, eq=False)
-class Serving:
+class ServerContext:
     """The application and what goes with it. ``draining``: keep no connection."""
 
     app: Application
@@ -32,19 +32,19 @@ class Serving:
     access_log: AccessLog
     draining: bool = False
 
-    def problem(self, record: Record, error: EdgeError) -> bytes:
+    def problem(self, ctx: RequestContext, error: EdgeError) -> bytes:
         """The whole response for ``error``, which closes the connection. Counts."""
-        note(record, error, self.counters)
-        answer = problems.answer_of(error, record.request_id)
-        fields = common_fields(record, self.options.name)
+        note(ctx, error, self.counters)
+        answer = problems.answer_of(error, ctx.request_id)
+        fields = common_fields(ctx, self.options.name)
         return wire.closing(answer, fields, self.options.name)
 
-    def log(self, record: Record, status: int, sent: int) -> None:
+    def log(self, ctx: RequestContext, status: int, sent: int) -> None:
         """Write the request's line; called once, when it is over."""
-        seconds = self.clock.monotonic() - record.started
-        self.access_log.write(record, status, sent, seconds)
+        seconds = self.clock.monotonic() - ctx.started
+        self.access_log.write(ctx, status, sent, seconds)
 
-    def put_line(self, record: Record, status: int, sent: int) -> None:
+    def put_line(self, ctx: RequestContext, status: int, sent: int) -> None:
         """Write the line of a request for which ``access_log.wants`` one."""
-        seconds = self.clock.monotonic() - record.started
-        self.access_log.put(record, status, sent, seconds)
+        seconds = self.clock.monotonic() - ctx.started
+        self.access_log.put(ctx, status, sent, seconds)

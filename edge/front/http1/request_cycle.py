@@ -1,4 +1,4 @@
-"""Turn: one request, from a parsed head to the end of its answer.
+"""RequestCycle: one request, from a parsed head to the end of its answer.
 
 gunicorn makes environ and response, the application answers, this module
 writes it out and says what becomes of the connection::
@@ -25,14 +25,14 @@ from gunicorn.http.wsgi import Response
 from edge.core.reasons import Reason
 from edge.front import problems
 from edge.front.app.falcon_sink import AnswerCut
-from edge.front.http1.context import Serving
+from edge.front.http1.context import ServerContext
 from edge.front.http1.response import EdgeResponse
-from edge.front.request_context import PASS, Environ, Record
+from edge.front.request_context import PASS, Environ, RequestContext
 
 _log = logging.getLogger("edge.front")
 
 
-class After(enum.Enum):
+class Disposition(enum.Enum):
     """What becomes of the connection after a turn."""
 
     KEEP = "keep"
@@ -41,87 +41,98 @@ class After(enum.Enum):
     CUT = "cut"
 
 
-class Turn:
+class RequestCycle:
     """One request of a connection. Use once: ``take``."""
 
-    def __init__(self, serving: Serving, request: Request, sock: socket.socket) -> None:
-        self._serving = serving
+    def __init__(
+        self, server_context: ServerContext, request: Request, sock: socket.socket
+    ) -> None:
+        self._server_context = server_context
         self._request = request
         self._sock = sock
 
-    def take(self, listener: Any, peer: Any) -> After:
+    def take(self, listener: Any, peer: Any) -> Disposition:
         """Answer the request. Raises OSError when the client cannot be told.
 
         ``listener`` and ``peer`` are addresses, as gunicorn takes them.
         """
         response, environ = wsgi.create(
-            self._request, self._sock, peer, listener, self._serving.cfg, EdgeResponse
+            self._request,
+            self._sock,
+            peer,
+            listener,
+            self._server_context.cfg,
+            EdgeResponse,
         )
-        response.version = self._serving.options.name
-        record = Record.begin(environ, self._serving.clock.monotonic())
+        response.version = self._server_context.options.name
+        ctx = RequestContext.begin(environ, self._server_context.clock.monotonic())
         try:
-            return self._guarded(environ, response, record)
+            return self._guarded(environ, response, ctx)
         finally:
-            record.release()
+            ctx.release()
             status = response.status_code if response.headers_sent else 0
-            self._serving.log(record, status or 0, response.sent)
+            self._server_context.log(ctx, status or 0, response.sent)
 
-    def _guarded(self, environ: Environ, response: Response, record: Record) -> After:
+    def _guarded(
+        self, environ: Environ, response: Response, ctx: RequestContext
+    ) -> Disposition:
         try:
-            self._run(environ, response, record)
+            self._run(environ, response, ctx)
         except AnswerCut as cut:
-            record.lost = True
-            record.reason = cut.error.reason
+            ctx.lost = True
+            ctx.reason = cut.error.reason
             return self._after_cut(response)
         except OSError:
-            record.lost = True
-            record.reason = Reason.CLIENT_GONE
+            ctx.lost = True
+            ctx.reason = Reason.CLIENT_GONE
             raise
         except Exception as error:
-            return self._failed(error, response, record)
-        return _after(response, record)
+            return self._failed(error, response, ctx)
+        return _after(response, ctx)
 
-    def _run(self, environ: Environ, response: Response, record: Record) -> None:
-        body = self._serving.app(environ, response.start_response)
+    def _run(self, environ: Environ, response: Response, ctx: RequestContext) -> None:
+        body = self._server_context.app(environ, response.start_response)
         try:
-            if record.body_left or self._serving.draining:
+            if ctx.body_left or self._server_context.draining:
                 response.force_close()
             for piece in body:
                 response.write(piece)
             response.close()
-            self._count(record, response)
+            self._count(ctx, response)
         finally:
             _close(body)
 
-    def _count(self, record: Record, response: Response) -> None:
+    def _count(self, ctx: RequestContext, response: Response) -> None:
         """Bytes of what passed through; the hub counts those of reads."""
-        if record.mode == PASS:
-            self._serving.counters.bytes_out += response.sent
+        if ctx.mode == PASS:
+            self._server_context.counters.bytes_out += response.sent
 
-    def _failed(self, error: Exception, response: Response, record: Record) -> After:
+    def _failed(
+        self, error: Exception, response: Response, ctx: RequestContext
+    ) -> Disposition:
         """The application let something through: a defect, of it or of Falcon."""
-        self._serving.counters.internal_errors += 1
+        self._server_context.counters.internal_errors += 1
         said = "unexpected error serving request %s"
-        _log.error(said, record.request_id, exc_info=error)
+        _log.error(said, ctx.request_id, exc_info=error)
         if response.headers_sent:
-            record.lost = True
-            record.reason = Reason.INTERNAL
+            ctx.lost = True
+            ctx.reason = Reason.INTERNAL
             return self._after_cut(response)
-        self._sock.sendall(self._serving.problem(record, problems.INTERNAL))
+        self._sock.sendall(self._server_context.problem(ctx, problems.INTERNAL))
         response.headers_sent = True
         response.status_code = 500
-        return After.LINGER
+        return Disposition.LINGER
 
-    def _after_cut(self, response: Response) -> After:
+    def _after_cut(self, response: Response) -> Disposition:
         """A body framed by the connection's end is cut by a reset alone."""
         framed = response.chunked or response.response_length is not None
-        return After.CLOSE if framed else After.CUT
+        return Disposition.CLOSE if framed else Disposition.CUT
 
 
-def _after(response: Response, record: Record) -> After:
+def _after(response: Response, ctx: RequestContext) -> Disposition:
     if not response.should_close():
-        return After.KEEP
-    return After.LINGER if record.body_left else After.CLOSE
+        return Disposition.KEEP
+    return Disposition.LINGER if ctx.body_left else Disposition.CLOSE
 
 
 def _close(body: Iterable[bytes]) -> None:

@@ -12,7 +12,7 @@ from gevent.server import StreamServer
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.front.http1.connection import Connection
-from edge.front.http1.context import Serving
+from edge.front.http1.context import ServerContext
 
 
 class GreenletServer:
@@ -20,15 +20,15 @@ class GreenletServer:
 
     def __init__(
         self,
-        serving: Serving,
+        server_context: ServerContext,
         listener: Any,
         connections: set[Any],
         most_refused: int,
     ) -> None:
-        self._serving = serving
+        self._server_context = server_context
         self._name = listener.getsockname()
         self._connections = connections
-        self._most = serving.options.limits.max_connections
+        self._most = server_context.options.limits.max_connections
         pool = Pool(self._most + most_refused)
         self._server = StreamServer(listener, self._handle, spawn=pool)
 
@@ -46,7 +46,7 @@ class GreenletServer:
 
     def _handle(self, client: Any, addr: Any) -> None:
         """Serve one connection."""
-        connection = Connection(self._serving, client, self._name, addr)
+        connection = Connection(self._server_context, client, self._name, addr)
         if len(self._connections) >= self._most:
             self._refuse(connection)
             return
@@ -58,6 +58,6 @@ class GreenletServer:
 
     def _refuse(self, connection: Connection) -> None:
         reason = Reason.LIMIT_CONNECTIONS
-        self._serving.counters.refusals[reason.value] += 1
+        self._server_context.counters.refusals[reason.value] += 1
         detail = "This edge serves as many connections as it may."
         connection.refuse(Refusal(detail, reason=reason))

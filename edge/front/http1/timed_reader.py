@@ -1,4 +1,4 @@
-"""ClientReader: bytes of one connection for gunicorn's parser, in bounded time.
+"""TimedReader: bytes of one connection for gunicorn's parser, in bounded time.
 
 gunicorn's own reader waits as long as its socket does and takes heads of any
 size that its per-field limits allow. This one knows what is being waited for:
@@ -36,7 +36,7 @@ class Phase(enum.Enum):
     BODY = "body"
 
 
-class ClientReader(SocketUnreader):
+class TimedReader(SocketUnreader):
     """Put into a gunicorn parser as its ``unreader``."""
 
     def __init__(self, sock: socket.socket, limits: Limits) -> None:

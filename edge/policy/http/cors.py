@@ -1,9 +1,9 @@
 """CORS and the browser's security fields, set by the edge alone (L18).
 
-An origin's own CORS fields are dropped, so its ``Vary: Origin`` never splits a
-key (E29). A route names one allowed origin, ``*`` unless it says otherwise, or
-"" to switch CORS off; credentials mode is never allowed, so ``*`` gives away
-nothing that a plain client could not fetch.
+An origin's own CORS fields are dropped, so its ``Vary: Origin`` never splits a key
+(E29). Callers give the route's allowed origin, ``*`` unless it says otherwise, or "" to
+switch CORS off; credentials mode is never allowed, so ``*`` gives away nothing that a
+plain client could not fetch.
 
 Sources: the Fetch standard, section "CORS protocol"; PROTOCOL.md section 12.7.
 """
@@ -12,7 +12,6 @@ import re
 from functools import lru_cache
 
 from edge.core.values import Header, Headers
-from edge.policy.streams.routes import Route
 from edge.protocol import names
 
 SECURITY_HEADERS: Headers = (
@@ -71,29 +70,36 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 _MOST_ECHOED = 32
 
 
-def answer_headers(route: Route) -> Headers:
-    """What every answer on this route carries for a script in a browser."""
-    if not route.cors_origin:
+def answer_headers(allow_origin: str, kept: tuple[str, ...]) -> Headers:
+    """What every answer carries for a script in a browser.
+
+    ``kept`` are the origin's own fields that a route keeps: scripts may read them.
+    """
+    if not allow_origin:
         return ()
-    return (_allow_origin(route), _expose(route.response_headers))
+    return (_allow_origin(allow_origin), _expose(kept))
 
 
 def preflight(
-    route: Route, request_method: str | None, request_headers: str | None
+    allow_origin: str,
+    sent: tuple[str, ...],
+    request_method: str | None,
+    request_headers: str | None,
 ) -> Headers:
     """The fields of the answer to an OPTIONS request, for its 204.
 
-    ``request_method`` and ``request_headers`` are the raw values of
-    Access-Control-Request-Method and -Headers. Beyond the protocol's own,
+    ``sent`` are the fields that a route sends upstream; ``request_method`` and
+    ``request_headers`` are the raw values of Access-Control-Request-Method and
+    -Headers. Beyond the protocol's own,
     well-formed names that the browser asks for are allowed too: extensions
     bring their own, and unknown methods pass through to the origin.
     """
-    if not route.cors_origin:
+    if not allow_origin:
         return ()
     methods = _distinct((*_METHODS, *_asked_method(request_method)))
-    allowed = (*_ALLOWED, *route.request_headers, *_asked_names(request_headers))
+    allowed = (*_ALLOWED, *sent, *_asked_names(request_headers))
     return (
-        _allow_origin(route),
+        _allow_origin(allow_origin),
         ("Access-Control-Allow-Methods", methods),
         ("Access-Control-Allow-Headers", _distinct(allowed)),
         ("Access-Control-Max-Age", str(MAX_AGE)),
@@ -101,8 +107,8 @@ def preflight(
     )
 
 
-def _allow_origin(route: Route) -> Header:
-    return ("Access-Control-Allow-Origin", route.cors_origin)
+def _allow_origin(allow_origin: str) -> Header:
+    return ("Access-Control-Allow-Origin", allow_origin)
 
 
 @lru_cache(maxsize=256)

@@ -17,7 +17,7 @@ from edge.policy.streams.routes import Route
 from edge.protocol import json_arrays, names
 from edge.protocol.offsets import NOW, is_position, order
 
-SOLE_STATUSES = frozenset({401, 403, 407, 429})
+ONE_READER_STATUSES = frozenset({401, 403, 407, 429})
 """Statuses that judge the asker, not the stream (L15)."""
 
 _NEVER_ASKED_FOR = frozenset({206, 304})
@@ -29,8 +29,8 @@ class Verdict(enum.Enum):
 
     ADMIT = "admit"  # its range may join the log, and all who wait may see it
     SHARE = "share"  # all who wait may see it as it is; never kept
-    SOLE = "sole"  # the one asker whose request earned it; others ask again
-    PASS_KEY = "pass-key"  # as SOLE, and the key passes for a while
+    ONE_READER = "one-reader"  # the one asker whose request earned it; others ask again
+    BYPASS_KEY = "bypass-key"  # as ONE_READER, and the key passes for a while
     FAULT = "fault"  # the origin broke the protocol: 502
     GONE = "gone"  # 404 or 410: as SHARE, and the stream is not there
 
@@ -72,14 +72,14 @@ def fault_of(admission: Admission) -> OriginFault:
 
 
 def _judge_status(answer: OriginAnswer) -> Admission:
-    if answer.status in SOLE_STATUSES:
-        return Admission(Verdict.SOLE, Reason.STATUS)
+    if answer.status in ONE_READER_STATUSES:
+        return Admission(Verdict.ONE_READER, Reason.STATUS)
     if answer.status in _NEVER_ASKED_FOR:
         return Admission(Verdict.FAULT, Reason.ORIGIN_GARBAGE)
     if answer.status in (404, 410):
         return Admission(Verdict.GONE, Reason.GONE)
     if 300 <= answer.status < 400 or answer.get("set-cookie") is not None:
-        return Admission(Verdict.SOLE, Reason.STATUS)
+        return Admission(Verdict.ONE_READER, Reason.STATUS)
     return Admission(Verdict.SHARE, Reason.STATUS)
 
 
@@ -89,12 +89,12 @@ def _not_shareable(
     """What keeps a 200 from being shared at all (L15)."""
     forbidden = origin_forbids(answer, key.partition, route)
     if forbidden is not None:
-        return Admission(Verdict.PASS_KEY, forbidden)
+        return Admission(Verdict.BYPASS_KEY, forbidden)
     if answer.framing is Framing.CLOSE:
-        return Admission(Verdict.SOLE, Reason.CLOSE_FRAMED)
+        return Admission(Verdict.ONE_READER, Reason.CLOSE_FRAMED)
     coding = (answer.get("content-encoding") or "identity").strip().lower()
     if coding not in ("", "identity"):
-        return Admission(Verdict.SOLE, Reason.CODED)
+        return Admission(Verdict.ONE_READER, Reason.CODED)
     return None
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from edge.core.values import Answer, Header, Headers, Mode, PartitionKind, Read
 from edge.policy.http import codings
+from edge.policy.http.cache_control import directives_of
 from edge.policy.http.forwarding import response_headers
 from edge.policy.streams import freshness
 from edge.policy.streams.decide import Serve
@@ -137,7 +138,7 @@ def unshared_headers(headers: Headers) -> Headers:
 
 
 def _keepable(cache_control: str) -> bool:
-    directives = freshness.cache_directives(cache_control)
+    directives = directives_of(cache_control)
     return "private" not in directives and "no-store" not in directives
 
 
@@ -187,5 +188,5 @@ def _without_type(headers: list[Header]) -> Headers:
 
 
 def _max_age(control: str) -> int:
-    age = freshness.cache_directives(control).get("max-age")
+    age = directives_of(control).get("max-age")
     return int(age) if age else 0

@@ -3,7 +3,7 @@
 ``classify`` is the one reading of a request that every front uses, so both
 give the same Read for the same bytes. It decides three things only: that a
 request is malformed (ClientFault), that it passes to the origin one to one
-(Passing), or what it reads (Read). It never looks at a log, and never at the
+(PassRequest), or what it reads (Read). It never looks at a log, and never at the
 body: the front refuses a GET with one.
 
 A key is the path as received, the extension parameters in canonical order
@@ -42,7 +42,7 @@ Lookup = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
+class PassRequest:
     """A request that goes to the origin one to one: why, and what to ask.
 
     ``target`` is as received. Only for a GET of an unknown ``live``: on public
@@ -71,7 +71,9 @@ _RFC3339 = re.compile(
 )
 
 
-def classify(method: str, target: str, headers: Lookup, route: Route) -> Read | Passing:
+def classify(
+    method: str, target: str, headers: Lookup, route: Route
+) -> Read | PassRequest:
     """What a request on ``route`` is. ``target`` is in origin-form, as received.
 
     Control paths pass whatever the method (PROTOCOL.md section 6), then other
@@ -82,9 +84,9 @@ def classify(method: str, target: str, headers: Lookup, route: Route) -> Read | 
     """
     path, query = request_target.split(target)
     if request_target.is_control(path):
-        return Passing(Reason.NOT_A_STREAM, target)
+        return PassRequest(Reason.NOT_A_STREAM, target)
     if method not in ("GET", "HEAD"):
-        return Passing(Reason.METHOD, target)
+        return PassRequest(Reason.METHOD, target)
     given = request_target.parameters(query)
     partition = _partition(given, headers, route)
     if route.access is Access.PUBLIC:
@@ -93,7 +95,7 @@ def classify(method: str, target: str, headers: Lookup, route: Route) -> Read | 
     mode = Mode.HEAD if method == "HEAD" else _MODES.get(asked.get(names.PARAM_LIVE))
     if mode is None:
         passed = request_target.join(path, "&".join(p.raw for p in given))
-        return Passing(Reason.UNKNOWN_LIVE, passed, partition)
+        return PassRequest(Reason.UNKNOWN_LIVE, passed, partition)
     key = StreamKey(route.match, path, request_target.extension(given), partition)
     return _read(key, mode, asked, headers, _expires_at(given, route))
 

@@ -9,11 +9,11 @@ Sources: RFC 9111 sections 3 and 5.2, RFC 5861, RFC 8246; PROTOCOL.md 10.1.
 """
 
 import enum
-import re
 from dataclasses import dataclass
 
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer, Partition, PartitionKind
+from edge.policy.http.cache_control import directives_of
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
 from edge.protocol import json_arrays
 
@@ -49,14 +49,6 @@ _FIXED = {
     Kind.ERROR: _NO_STORE,
     Kind.STALE: _NO_STORE,
 }
-
-# A directive's name, and its argument where there is one. An argument whose
-# quote never ends is none: what follows is read on as directives, so that a
-# broken field can only forbid more.
-_DIRECTIVE = re.compile(
-    r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)"
-    r'(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*)))?'
-)
 
 # The edge does CORS and coding itself, so these select nothing of an origin's.
 _ANSWERED_HERE = frozenset(
@@ -111,7 +103,7 @@ def origin_forbids(
     answers that the protocol itself marks ``no-store`` (``now``, HEAD) and
     errors are no reason: they are shared and not stored in any case.
     """
-    directives = cache_directives(answer.get_all("cache-control"))
+    directives = directives_of(answer.get_all("cache-control"))
     if answer.get("set-cookie") is not None:
         return Reason.SET_COOKIE
     if not _selects_nothing(answer.get_all("vary"), route):
@@ -121,20 +113,6 @@ def origin_forbids(
     if "no-store" in directives and _is_data(answer) and _honours_no_store(route):
         return Reason.NO_STORE
     return None
-
-
-def cache_directives(field: str) -> dict[str, str | None]:
-    """The directives of a Cache-Control field: lower-case name to argument.
-
-    Quoted arguments lose their quotes and escapes. Never raises; the last of
-    two directives with one name is kept.
-    """
-    found: dict[str, str | None] = {}
-    for match in _DIRECTIVE.finditer(field):
-        name, quoted, token = match.group(1, 2, 3)
-        value = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-        found[name.lower()] = value
-    return found
 
 
 def _lifetime(

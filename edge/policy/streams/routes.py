@@ -30,7 +30,7 @@ class Recreate(enum.Enum):
     NEVER = "never"
 
 
-class Tail(enum.Enum):
+class TailMode(enum.Enum):
     """Whether an armed poll's knowledge of the tail is good enough (L3)."""
 
     FOLLOWED = "followed"
@@ -57,7 +57,7 @@ class Route:
     match: str = "/v1/stream/**"
     access: Access = Access.PARTITIONED
     recreate: Recreate = Recreate.POSSIBLE
-    tail: Tail = Tail.FOLLOWED
+    tail: TailMode = TailMode.FOLLOWED
     origin_no_store: OriginNoStore = OriginNoStore.HONOUR
     credential_headers: tuple[str, ...] = ("authorization", "cookie")
     credential_parameters: tuple[str, ...] = ("signature", "secret", "token")

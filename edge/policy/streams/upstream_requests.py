@@ -29,7 +29,7 @@ from edge.core.values import (
 )
 from edge.policy.http import request_target
 from edge.policy.http.forwarding import UNFIT_ON_READS, via
-from edge.policy.streams.classify import Passing
+from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 
@@ -89,7 +89,7 @@ def relay_read(
 
 
 def relay_request(
-    passing: Passing, route: Route, *, node_id: str = DEFAULT_NODE
+    passing: PassRequest, route: Route, *, node_id: str = DEFAULT_NODE
 ) -> OriginRequest:
     """A GET with a ``live`` that this edge does not know, as it was asked.
 

@@ -1,4 +1,4 @@
-"""Bells: how parked readers hear that a stream changed.
+"""ChangeEvents: how parked readers hear that a stream changed.
 
 One event per stream that somebody waits for, shared by all who do. A reader
 takes the bell first and looks at the stream second, so that nothing that
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from gevent.event import Event
 
 
-class Bells:
+class ChangeEvents:
     """The bells of all streams that somebody waits for, by stream id."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from gevent.event import AsyncResult, Event
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
-from origin_adapter.embedded.engine.change_events import Bells
+from origin_adapter.embedded.engine.change_events import ChangeEvents
 from origin_adapter.embedded.engine.tail_cache import Recent
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import lifetimes, stream_rules, subscription_commands
@@ -31,8 +31,8 @@ from origin_adapter.embedded.store import pages, schema
 from origin_adapter.embedded.store.store import (
     Command,
     Committed,
-    Keep,
     Outcome,
+    Store,
     Tick,
     disk_refusal,
     look_up,
@@ -48,14 +48,14 @@ T = TypeVar("T")
 Deliver = Callable[[subscription_commands.Delivery], None]
 
 
-class Desk:
+class Engine:
     """The origin's state as greenlets see it. Blocks the calling greenlet only."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.keep = Keep(options)
+        self.keep = Store(options)
         self.known = self.keep.known
-        self.bells = Bells()
+        self.bells = ChangeEvents()
         self.recent = Recent(options.recent_memory)
         self.deliver: Deliver = lambda delivery: None
         self._pending: deque[tuple[Command, AsyncResult[Outcome]]] = deque()

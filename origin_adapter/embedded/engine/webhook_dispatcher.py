@@ -15,7 +15,7 @@ from urllib.parse import quote
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from origin_adapter.embedded.engine.engine import Desk
+from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.engine.signing import Keys
 from origin_adapter.embedded.engine.webhooks import DeliveryFailed, post
 from origin_adapter.embedded.rules import subscription_commands
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 class Deliveries:
     """Sends what the keep orders."""
 
-    def __init__(self, desk: Desk, keys: Keys) -> None:
+    def __init__(self, desk: Engine, keys: Keys) -> None:
         self.desk = desk
         self.keys = keys
         self._slots = BoundedSemaphore(MAX_AT_ONCE)

@@ -10,7 +10,7 @@ from typing import Any
 
 import falcon
 
-from origin_adapter.embedded.engine.engine import Desk
+from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.engine.signing import Keys
 from origin_adapter.embedded.http import answers, requests
 from origin_adapter.embedded.http.bodies import Bodies
@@ -28,7 +28,7 @@ METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 class Streams:
     """Everything below the root that is not reserved."""
 
-    def __init__(self, desk: Desk, keys: Keys, bodies: Bodies) -> None:
+    def __init__(self, desk: Engine, keys: Keys, bodies: Bodies) -> None:
         self.options = desk.options
         self.reads = Reads(desk)
         self.writes = Writes(desk, bodies)
@@ -87,7 +87,7 @@ class Common:
         self.bodies.release(req)
 
 
-def create_app(desk: Desk, keys: Keys) -> falcon.App[Any, Any]:
+def create_app(desk: Engine, keys: Keys) -> falcon.App[Any, Any]:
     """The origin as a WSGI application over one desk."""
     options = desk.options
     rates = None if options.rate is None else Rates(options.rate, options.burst)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import falcon
 
-from origin_adapter.embedded.engine.engine import Desk
+from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.engine.signing import Keys
 from origin_adapter.embedded.http import answers
 from origin_adapter.embedded.http.bodies import Bodies
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 class Control:
     """Answers everything below the reserved segment."""
 
-    def __init__(self, desk: Desk, keys: Keys, bodies: Bodies) -> None:
+    def __init__(self, desk: Engine, keys: Keys, bodies: Bodies) -> None:
         self.desk = desk
         self.bodies = bodies
         self.keys = keys

@@ -14,7 +14,7 @@ import falcon
 from edge.core.values import Mode
 from edge.protocol import cursor as cursors
 from edge.protocol import names, sse
-from origin_adapter.embedded.engine.engine import Desk
+from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers
 from origin_adapter.embedded.http.requests import ReadAsk
 from origin_adapter.embedded.rules import messages, offsets
@@ -26,7 +26,7 @@ from origin_adapter.embedded.store.pages import Page
 class Reads:
     """Answers reads from the desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Engine) -> None:
         self.desk = desk
         self.options = desk.options
         self.clock = cursors.CursorClock()

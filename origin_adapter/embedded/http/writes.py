@@ -9,7 +9,7 @@ import falcon
 import gevent
 
 from edge.protocol import names
-from origin_adapter.embedded.engine.engine import Desk
+from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers, requests
 from origin_adapter.embedded.http.bodies import Bodies
 from origin_adapter.embedded.rules import messages, offsets, stream_rules
@@ -28,7 +28,7 @@ from origin_adapter.embedded.rules.values import (
 class Writes:
     """Makes commands of requests, and answers of outcomes."""
 
-    def __init__(self, desk: Desk, bodies: Bodies) -> None:
+    def __init__(self, desk: Engine, bodies: Bodies) -> None:
         self.desk = desk
         self.bodies = bodies
         self.options = desk.options

@@ -14,7 +14,7 @@ from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules.stream_rules import trimmed
 from origin_adapter.embedded.rules.values import Stream
 from origin_adapter.embedded.store import stream_rows
-from origin_adapter.embedded.store.transaction import Unit
+from origin_adapter.embedded.store.transaction import Transaction
 
 STEP_ROWS = 1000
 STEP_TOUCHES = 1000
@@ -37,7 +37,7 @@ _OLDEST = (
 _DROP = "DELETE FROM message WHERE stream = ? AND end <= ?"
 
 
-def touch(unit: Unit) -> None:
+def touch(unit: Transaction) -> None:
     """Write down when streams with a TTL were last read, those read first first."""
     # A copy in one step: the loop adds to it meanwhile.
     for id, at in islice(unit.known.touches.copy().items(), STEP_TOUCHES):
@@ -47,7 +47,7 @@ def touch(unit: Unit) -> None:
         unit.touched[id] = at
 
 
-def expire(unit: Unit) -> bool:
+def expire(unit: Transaction) -> bool:
     """End streams whose time is over; whether there may be more."""
     unit.flush()
     due = unit.db.execute(_EXPIRED, (unit.now, STEP_STREAMS)).fetchall()
@@ -56,7 +56,7 @@ def expire(unit: Unit) -> bool:
     return len(due) == STEP_STREAMS
 
 
-def sweep(unit: Unit) -> bool:
+def sweep(unit: Transaction) -> bool:
     """Drop messages of removed streams; whether there may be more."""
     unit.flush()
     for (id,) in unit.db.execute(_REMOVED, (STEP_STREAMS,)).fetchall():
@@ -69,7 +69,7 @@ def sweep(unit: Unit) -> bool:
     return unit.db.execute(_REMOVED, (1,)).fetchone() is not None
 
 
-def retain(unit: Unit, options: Options, after: int) -> int:
+def retain(unit: Transaction, options: Options, after: int) -> int:
     """Trim some streams with an id above ``after``; where to go on (0: again).
 
     A stream that forks read is left whole: they may need what is old.
@@ -94,7 +94,7 @@ def shrink(db: sqlite3.Connection) -> bool:
     return True
 
 
-def _trim(unit: Unit, options: Options, stream: Stream) -> None:
+def _trim(unit: Transaction, options: Options, stream: Stream) -> None:
     floor = stream.floor
     for end, _, at in unit.db.execute(_OLDEST, (stream.id, STEP_ROWS)).fetchall():
         if not _outdated(unit, options, stream, end, at):
@@ -106,7 +106,7 @@ def _trim(unit: Unit, options: Options, stream: Stream) -> None:
 
 
 def _outdated(
-    unit: Unit, options: Options, stream: Stream, end: int, at: float
+    unit: Transaction, options: Options, stream: Stream, end: int, at: float
 ) -> bool:
     """Whether a row that ends at ``end`` and was written at ``at`` may go."""
     age, size = options.retention_age, options.retention_bytes

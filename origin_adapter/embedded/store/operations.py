@@ -22,13 +22,13 @@ from origin_adapter.embedded.rules.values import (
     Producer,
     Stream,
 )
-from origin_adapter.embedded.store.transaction import Unit
+from origin_adapter.embedded.store.transaction import Transaction
 
-Grew = Callable[[Unit, Stream], None]
+Grew = Callable[[Transaction, Stream], None]
 """Called inside the transaction for a stream that got new bytes."""
 
 
-def create(unit: Unit, ask: Create, grew: Grew) -> Created:
+def create(unit: Transaction, ask: Create, grew: Grew) -> Created:
     """PUT: make a stream or a fork, or confirm the one that is there."""
     existing = unit.current(ask.path)
     if existing is not None:
@@ -43,7 +43,7 @@ def create(unit: Unit, ask: Create, grew: Grew) -> Created:
     return Created(stream, new=True)
 
 
-def append(unit: Unit, ask: Append, grew: Grew) -> Appended:
+def append(unit: Transaction, ask: Append, grew: Grew) -> Appended:
     """POST: append, close, or both; data, producer and closure in one."""
     stream = stream_rules.living(unit.current(ask.path))
     known = None
@@ -62,20 +62,20 @@ def append(unit: Unit, ask: Append, grew: Grew) -> Appended:
     return done
 
 
-def delete(unit: Unit, ask: Delete) -> Stream:
+def delete(unit: Transaction, ask: Delete) -> Stream:
     """DELETE: end a stream; returns it as it was."""
     stream = stream_rules.living(unit.current(ask.path))
     unit.end(stream)
     return stream
 
 
-def _plain(unit: Unit, ask: Create) -> Stream:
+def _plain(unit: Transaction, ask: Create) -> Stream:
     draft = stream_rules.draft(ask, _tag(), unit.now)
     stream_rules.check_batch(draft, ask)
     return unit.add(draft)
 
 
-def _fork(unit: Unit, ask: Create, fork: ForkAsk) -> Stream:
+def _fork(unit: Transaction, ask: Create, fork: ForkAsk) -> Stream:
     source = stream_rules.fork_source(unit.current(fork.source), ask)
     at = lineage.divergence(
         source, fork, partial(unit.row_after, source), is_json(source.content_type)

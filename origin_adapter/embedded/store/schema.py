@@ -89,7 +89,7 @@ CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
 
 
-class KeepError(Exception):
+class StoreError(Exception):
     """The file cannot be used: another version, another program's, or broken."""
 
 
@@ -118,7 +118,7 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
     """The one connection that writes. Makes the file when it is not there.
 
     May be handed from thread to thread, but used by one at a time. Raises
-    KeepError, or sqlite3.Error and OSError when the disk refuses.
+    StoreError, or sqlite3.Error and OSError when the disk refuses.
     """
     # The file holds keys, and its companions take over its mode.
     os.close(os.open(data / FILE, os.O_CREAT | os.O_RDWR, 0o600))
@@ -127,7 +127,7 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
     db.execute("PRAGMA page_size = 8192")
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-        raise KeepError("this file system cannot hold SQLite's log (WAL)")
+        raise StoreError("this file system cannot hold SQLite's log (WAL)")
     sync = "FULL" if durability is Durability.FULL else "NORMAL"
     db.execute(f"PRAGMA synchronous = {sync}")
     # Where fsync does not reach the platter (macOS), ask for what does.
@@ -160,12 +160,12 @@ def _check_identity(db: sqlite3.Connection) -> None:
         application = _pragma(db, "application_id")
         version = _pragma(db, "user_version")
     except sqlite3.DatabaseError as error:
-        raise KeepError(f"not a database of this origin: {error}") from error
+        raise StoreError(f"not a database of this origin: {error}") from error
     empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if not empty and application != APPLICATION:
-        raise KeepError("the file belongs to another program")
+        raise StoreError("the file belongs to another program")
     if version > VERSION:
-        raise KeepError(f"the file has version {version}, this program {VERSION}")
+        raise StoreError(f"the file has version {version}, this program {VERSION}")
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -181,5 +181,5 @@ def _migrate(db: sqlite3.Connection) -> None:
 def _pragma(db: sqlite3.Connection, name: str) -> int:
     value = db.execute(f"PRAGMA {name}").fetchone()[0]
     if not isinstance(value, int):
-        raise KeepError(f"{name} is not a number")
+        raise StoreError(f"{name} is not a number")
     return value

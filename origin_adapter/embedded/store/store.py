@@ -25,7 +25,7 @@ from origin_adapter.embedded.rules.values import (
 from origin_adapter.embedded.store import maintenance, operations, schema, stream_rows
 from origin_adapter.embedded.store.stream_cache import Known
 from origin_adapter.embedded.store.subscribers import Json, Subscribers
-from origin_adapter.embedded.store.transaction import News, Unit
+from origin_adapter.embedded.store.transaction import News, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Committed:
     deliveries: list[subscription_commands.Delivery]
 
 
-class Keep:
+class Store:
     """The file, as its writer sees it."""
 
     def __init__(self, options: Options) -> None:
@@ -81,7 +81,7 @@ class Keep:
 
     def commit(self, commands: Sequence[Command], now: float) -> Committed:
         """Do a batch. Raises Refused (disk-...) when the disk refuses all of it."""
-        unit = Unit(self.db, self.known, now, self.subscribers.ended)
+        unit = Transaction(self.db, self.known, now, self.subscribers.ended)
         try:
             self.db.execute("BEGIN IMMEDIATE")
             outcomes = [self._do(unit, command) for command in commands]
@@ -98,7 +98,7 @@ class Keep:
         deliveries, self.subscribers.due = self.subscribers.due, []
         return Committed(outcomes, unit.news, deliveries)
 
-    def _do(self, unit: Unit, command: Command) -> Outcome:
+    def _do(self, unit: Transaction, command: Command) -> Outcome:
         try:
             match command:
                 case Append():
@@ -114,13 +114,13 @@ class Keep:
         except (Refused, Denied) as refusal:
             return refusal
 
-    def _create(self, unit: Unit, ask: Create) -> Created:
+    def _create(self, unit: Transaction, ask: Create) -> Created:
         done = operations.create(unit, ask, self.subscribers.grew)
         if done.new:
             self.subscribers.created(unit, done.stream)
         return done
 
-    def _order(self, unit: Unit, order: subscription_commands.Order) -> Outcome:
+    def _order(self, unit: Transaction, order: subscription_commands.Order) -> Outcome:
         subs = self.subscribers
         match order:
             case subscription_commands.Subscribe():
@@ -143,7 +143,7 @@ class Keep:
                 subs.delivered(unit, order)
         return None
 
-    def _tick(self, unit: Unit) -> bool:
+    def _tick(self, unit: Transaction) -> bool:
         """Some upkeep; whether more is waiting."""
         maintenance.touch(unit)
         more = maintenance.expire(unit)

@@ -26,7 +26,7 @@ from origin_adapter.embedded.rules.subscriptions import (
 )
 from origin_adapter.embedded.rules.values import Stream
 from origin_adapter.embedded.store import subscription_rows
-from origin_adapter.embedded.store.transaction import Unit
+from origin_adapter.embedded.store.transaction import Transaction
 
 MAX_MEMO = 50_000
 Json = dict[str, Any]
@@ -56,7 +56,7 @@ class Subscribers:
 
     # --- What streams do.
 
-    def grew(self, unit: Unit, stream: Stream) -> None:
+    def grew(self, unit: Transaction, stream: Stream) -> None:
         """A stream got new bytes: link it, and wake who is idle.
 
         A wake may write to a stream that others follow; those take their turn
@@ -75,7 +75,7 @@ class Subscribers:
             self._waking = False
             self._grown.clear()
 
-    def created(self, unit: Unit, stream: Stream) -> None:
+    def created(self, unit: Transaction, stream: Stream) -> None:
         """A stream was made: whose wakes go there can be woken from now on."""
         path = self._relative(stream.path)
         for sub in list(self._all.values()):
@@ -87,7 +87,7 @@ class Subscribers:
         sub = self._all.get(id)
         return sub is not None and sub.wake_id == wake_id
 
-    def _wake_followers(self, unit: Unit, stream: Stream) -> None:
+    def _wake_followers(self, unit: Transaction, stream: Stream) -> None:
         path = self._relative(stream.path)
         if path is None:
             return
@@ -107,7 +107,7 @@ class Subscribers:
             self._forget_memo()
             self._forget_snapshots(path)
 
-    def leases(self, unit: Unit) -> None:
+    def leases(self, unit: Transaction) -> None:
         """Give up the wakes whose lease ran out."""
         for sub in list(self._all.values()):
             if sub.lease_until is not None and sub.lease_until <= unit.now:
@@ -116,7 +116,7 @@ class Subscribers:
     # --- What requests do. Each raises Denied.
 
     def subscribe(
-        self, unit: Unit, order: subscription_commands.Subscribe
+        self, unit: Transaction, order: subscription_commands.Subscribe
     ) -> tuple[Json, bool]:
         """Make a subscription or confirm it; what it is, and whether it is new."""
         there = self._all.get(order.id)
@@ -135,7 +135,7 @@ class Subscribers:
         self._forget_memo()
         return self._describe(unit, sub), True
 
-    def inspect(self, unit: Unit, order: subscription_commands.Inspect) -> Json:
+    def inspect(self, unit: Transaction, order: subscription_commands.Inspect) -> Json:
         return self._describe(unit, self._get(order.id))
 
     def unsubscribe(self, order: subscription_commands.Unsubscribe) -> None:
@@ -143,7 +143,7 @@ class Subscribers:
             subscription_rows.remove(self.db, order.id)
             self._forget_memo()
 
-    def link(self, unit: Unit, order: subscription_commands.LinkStreams) -> None:
+    def link(self, unit: Transaction, order: subscription_commands.LinkStreams) -> None:
         sub = self._get(order.id)
         self._link_explicitly(unit, sub, order.paths)
         self._forget_memo()
@@ -153,7 +153,7 @@ class Subscribers:
         subscription_rows.unlink(self.db, sub.id, order.path)
         self._forget_memo()
 
-    def claim(self, unit: Unit, order: subscription_commands.ClaimWake) -> Json:
+    def claim(self, unit: Transaction, order: subscription_commands.ClaimWake) -> Json:
         """A worker takes the wake; what it is to work on, but for its token."""
         sub = self._get(order.id)
         self._expect(sub, Kind.PULL_WAKE)
@@ -173,7 +173,9 @@ class Subscribers:
             "lease_ttl_ms": sub.config.lease_ttl_ms,
         }
 
-    def acknowledge(self, unit: Unit, order: subscription_commands.Acknowledge) -> Json:
+    def acknowledge(
+        self, unit: Transaction, order: subscription_commands.Acknowledge
+    ) -> Json:
         """Move cursors; extend the lease, or finish the wake."""
         sub = self._get(order.id)
         self._expect(sub, Kind.WEBHOOK if order.webhook else Kind.PULL_WAKE)
@@ -196,13 +198,17 @@ class Subscribers:
             self._put(subscriptions.heartbeat(sub, unit.now))
         return {"ok": True, "next_wake": again}
 
-    def release(self, unit: Unit, order: subscription_commands.ReleaseWake) -> None:
+    def release(
+        self, unit: Transaction, order: subscription_commands.ReleaseWake
+    ) -> None:
         sub = self._get(order.id)
         self._expect(sub, Kind.PULL_WAKE)
         subscriptions.check_fence(sub, order.fence)
         self._finish(unit, sub, Event.RELEASE)
 
-    def delivered(self, unit: Unit, order: subscription_commands.Delivered) -> None:
+    def delivered(
+        self, unit: Transaction, order: subscription_commands.Delivered
+    ) -> None:
         """How a webhook went; nothing when its wake is over by now."""
         sub = self._all.get(order.id)
         if sub is None or sub.wake_id != order.wake_id:
@@ -218,13 +224,13 @@ class Subscribers:
 
     # --- Inside.
 
-    def _finish(self, unit: Unit, sub: Subscription, event: Event) -> bool:
+    def _finish(self, unit: Transaction, sub: Subscription, event: Event) -> bool:
         """The wake is over; whether the next one followed at once."""
         sub = self._put(subscriptions.finish(sub, event))
         return self._wake_if_pending(unit, sub, None)
 
     def _wake_if_pending(
-        self, unit: Unit, sub: Subscription, because: str | None
+        self, unit: Transaction, sub: Subscription, because: str | None
     ) -> bool:
         if sub.config.kind is Kind.PULL_WAKE and self._wake_stream(unit, sub) is None:
             # Nobody would hear of it. It can be claimed all the same.
@@ -235,7 +241,7 @@ class Subscribers:
         self._wake(unit, sub, because if because in pending else pending[0])
         return True
 
-    def _wake(self, unit: Unit, sub: Subscription, because: str) -> Subscription:
+    def _wake(self, unit: Transaction, sub: Subscription, because: str) -> Subscription:
         wake_id = f"w_{secrets.token_hex(12)}"
         sub = subscriptions.wake(sub, wake_id, unit.now)
         if sub.config.kind is Kind.WEBHOOK:
@@ -248,7 +254,7 @@ class Subscribers:
             self._write_wake(unit, sub, because)
         return sub
 
-    def _write_wake(self, unit: Unit, sub: Subscription, because: str) -> None:
+    def _write_wake(self, unit: Transaction, sub: Subscription, because: str) -> None:
         """Append the wake event, if there is a stream for it."""
         stream = self._wake_stream(unit, sub)
         if stream is None:
@@ -266,7 +272,7 @@ class Subscribers:
         unit.append_row(stream, body)
         self.grew(unit, stream)
 
-    def _wake_stream(self, unit: Unit, sub: Subscription) -> Stream | None:
+    def _wake_stream(self, unit: Transaction, sub: Subscription) -> Stream | None:
         stream = unit.current(f"{self.root}{sub.config.wake_stream}")
         open_ = stream is not None and not (stream.soft_deleted or stream.closed)
         return stream if open_ else None
@@ -287,7 +293,7 @@ class Subscribers:
                 subscription_rows.set_acked(self.db, sub.id, link.path, tail)
 
     def _link_explicitly(
-        self, unit: Unit, sub: Subscription, paths: tuple[str, ...]
+        self, unit: Transaction, sub: Subscription, paths: tuple[str, ...]
     ) -> None:
         for path in paths:
             stream = unit.current(self.root + path)
@@ -340,11 +346,13 @@ class Subscribers:
         self._followers.clear()
         self._linked.clear()
 
-    def _stands(self, unit: Unit, sub: Subscription) -> list[subscription_rows.Stand]:
+    def _stands(
+        self, unit: Transaction, sub: Subscription
+    ) -> list[subscription_rows.Stand]:
         unit.flush()
         return subscription_rows.stands(self.db, self.root, sub.id)
 
-    def _describe(self, unit: Unit, sub: Subscription) -> Json:
+    def _describe(self, unit: Transaction, sub: Subscription) -> Json:
         """What GET and PUT answer, but for the signing key (section 6.3)."""
         stands = self._stands(unit, sub)
         config = sub.config

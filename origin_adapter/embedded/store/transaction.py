@@ -34,7 +34,7 @@ class News:
     ended: dict[int, Stream] = field(default_factory=dict)
 
 
-class Unit:
+class Transaction:
     """One open transaction. Used by the writer's thread only."""
 
     def __init__(

@@ -11,10 +11,10 @@ from tests.front.wsgi_client import WsgiClient
 
 def test_a_read_is_the_one_that_policy_makes_of_it() -> None:
     """DESIGN section 4, one entrance: the hub sees a Read and nothing of HTTP."""
-    asks = FakeAsks()
-    client = WsgiClient(create_app(parts(asks)))
+    read_service = FakeAsks()
+    client = WsgiClient(create_app(parts(read_service)))
     client("GET", "/v1/stream/hit?offset=7&live=long-poll&cursor=5&x=1")
-    [read] = asks.reads
+    [read] = read_service.reads
 
     assert (read.offset, read.mode, read.cursor) == ("7", Mode.LONG_POLL, 5)
     assert read.key.extension == "x=1"

@@ -1,4 +1,4 @@
-"""ClientWatch: a look into a socket that takes nothing out of it."""
+"""DisconnectWatch: a look into a socket that takes nothing out of it."""
 
 import socket
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pytest
 from gevent import socket as gevent_socket
 from gevent.event import Event
 
-from edge.front.app.disconnect_watch import ClientWatch
+from edge.front.app.disconnect_watch import DisconnectWatch
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_a_client_that_closes_is_noticed(
     """E46; told once."""
     client, edge = pair
     gone = Event()
-    watch = ClientWatch(edge, gone.set)
+    watch = DisconnectWatch(edge, gone.set)
     watch.start()
     client.close()
 
@@ -38,7 +38,7 @@ def test_a_client_that_sends_is_there_and_its_bytes_stay(
     """They are its next request. The watch ends: it would spin."""
     client, edge = pair
     looked = Event()
-    watch = ClientWatch(edge, looked.set)
+    watch = DisconnectWatch(edge, looked.set)
     watch.start()
     client.sendall(b"GET ")
     gevent_socket.wait_read(edge.fileno(), 5)
@@ -55,7 +55,7 @@ def test_a_paused_watch_is_blind_until_it_goes_on(
     """While the edge itself is writing, errors tell."""
     client, edge = pair
     gone = Event()
-    watch = ClientWatch(edge, gone.set)
+    watch = DisconnectWatch(edge, gone.set)
     watch.start()
     watch.pause()
     client.close()
@@ -71,7 +71,7 @@ def test_a_closed_watch_never_starts_again(
     """And may be closed twice: every exit closes it."""
     client, edge = pair
     gone = Event()
-    watch = ClientWatch(edge, gone.set)
+    watch = DisconnectWatch(edge, gone.set)
     watch.close()
     watch.close()
     watch.start()
@@ -87,7 +87,7 @@ def test_the_time_out_of_the_socket_is_left_as_it_was(
     client, edge = pair
     edge.settimeout(12.5)
     gone = Event()
-    ClientWatch(edge, gone.set).start()
+    DisconnectWatch(edge, gone.set).start()
     client.close()
     gone.wait(5)
 

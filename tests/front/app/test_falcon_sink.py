@@ -6,12 +6,12 @@ import gevent
 import pytest
 
 from edge.core.errors import OriginTimeout
-from edge.core.values import Answer, CacheStatus, Stamp
+from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.front.app.falcon_response import PIECE, SinkBody
 from edge.front.app.falcon_sink import AnswerCut, ClientGone, FalconSink
 
 HEAD = Answer(200, (), None)
-STAMP = Stamp(CacheStatus())
+STAMP = PerResponse(CacheStatus())
 
 
 class Ticket:
@@ -47,29 +47,29 @@ def test_a_body_gives_the_head_before_there_is_anything_to_say() -> None:
 
 def test_the_hub_hears_of_a_write_once_it_was_sent() -> None:
     """Which is when the next piece is asked for; not before."""
-    sink, ticket = FalconSink(), Ticket()
-    body = SinkBody(sink, ticket, None)
+    sink, pending = FalconSink(), Ticket()
+    body = SinkBody(sink, pending, None)
     sink.write([b"a"])
-    assert (next(body), ticket.drains) == (b"a", 0)
+    assert (next(body), pending.drains) == (b"a", 0)
     sink.write([b"b"])
-    assert (next(body), ticket.drains) == (b"b", 1)
+    assert (next(body), pending.drains) == (b"b", 1)
     sink.finish()
 
     assert list(body) == []
-    assert ticket.drains == 2
+    assert pending.drains == 2
 
 
 def test_a_large_write_goes_out_in_pieces() -> None:
     """The send time-out is one of progress; the hub hears once, at its end."""
-    sink, ticket = FalconSink(), Ticket()
-    body = SinkBody(sink, ticket, None)
+    sink, pending = FalconSink(), Ticket()
+    body = SinkBody(sink, pending, None)
     sink.write([b"x" * (PIECE + 1)])
 
     assert [len(next(body)), len(next(body))] == [PIECE, 1]
-    assert ticket.drains == 0
+    assert pending.drains == 0
     sink.finish()
     assert list(body) == []
-    assert ticket.drains == 1
+    assert pending.drains == 1
 
 
 def test_what_was_written_before_the_end_is_sent_first() -> None:

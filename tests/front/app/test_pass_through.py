@@ -45,13 +45,13 @@ class OneAnswer:
 
 def front(
     origin: OneAnswer,
-    asks: FakeAsks | None = None,
+    read_service: FakeAsks | None = None,
     options: FrontOptions | None = None,
     routes: tuple[Route, ...] = (Route(),),
 ) -> WsgiClient:
     """A client of the application before this origin."""
     given = options or FrontOptions(origin_bases=(ORIGIN,))
-    return WsgiClient(create_app(parts(asks, origin, routes, given)))
+    return WsgiClient(create_app(parts(read_service, origin, routes, given)))
 
 
 def test_a_write_goes_on_with_its_fields_and_without_those_of_the_connection() -> None:
@@ -237,8 +237,8 @@ def test_an_unknown_live_asks_as_a_read_asks() -> None:
 def test_the_hub_hears_of_writes_to_streams_only() -> None:
     """Not of control paths, nor of what is no stream."""
     told: list[str] = []
-    asks = FakeAsks(told.append)
-    client = front(OneAnswer(200, body=b"x"), asks)
+    read_service = FakeAsks(told.append)
+    client = front(OneAnswer(200, body=b"x"), read_service)
     client("PUT", "/v1/stream/__ds/x")
     client("PUT", "/elsewhere")
     client("PUT", "/v1/stream/a?x=1")

@@ -1,4 +1,4 @@
-"""ClientBody: counted, so that a cut body is never taken for whole."""
+"""RequestBody: counted, so that a cut body is never taken for whole."""
 
 import io
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
-from edge.front.app.request_body import PIECE, ClientBody
-from edge.front.request_context import Record
+from edge.front.app.request_body import PIECE, RequestBody
+from edge.front.request_context import RequestContext
 
 
 class Broken:
@@ -31,41 +31,41 @@ class Broken:
         return first
 
 
-def record_of(source: object, length: int | None) -> Record:
+def record_of(source: object, length: int | None) -> RequestContext:
     """The record of a POST with this input."""
     environ = {"REQUEST_METHOD": "POST", "RAW_URI": "/", "wsgi.input": source}
     if length is None:
         environ["HTTP_TRANSFER_ENCODING"] = "chunked"
     else:
         environ["CONTENT_LENGTH"] = str(length)
-    return Record.begin(environ, 0.0)
+    return RequestContext.begin(environ, 0.0)
 
 
 @given(st.binary(max_size=3 * PIECE), st.booleans())
 def test_what_was_sent_comes_out_in_pieces(sent: bytes, chunked: bool) -> None:
     """Whole, in order, never more than a piece at a time."""
-    record = record_of(io.BytesIO(sent), None if chunked else len(sent))
-    pieces = list(ClientBody(record, None))
+    ctx = record_of(io.BytesIO(sent), None if chunked else len(sent))
+    pieces = list(RequestBody(ctx, None))
 
     assert b"".join(pieces) == sent
     assert all(0 < len(piece) <= PIECE for piece in pieces)
-    assert not record.body_left
+    assert not ctx.body_left
 
 
 @given(st.binary(max_size=2 * PIECE), st.integers(1, 2 * PIECE))
 def test_a_body_shorter_than_announced_is_cut(sent: bytes, missing: int) -> None:
     """gunicorn ends it as if it were whole (DESIGN section 7)."""
-    record = record_of(io.BytesIO(sent), len(sent) + missing)
+    ctx = record_of(io.BytesIO(sent), len(sent) + missing)
 
     with pytest.raises(ClientBodyCut):
-        list(ClientBody(record, None))
-    assert record.body_left
+        list(RequestBody(ctx, None))
+    assert ctx.body_left
 
 
 def test_what_follows_a_body_is_left_alone() -> None:
     """The next request on the connection begins there."""
     source = io.BytesIO(b"bodyGET /")
-    list(ClientBody(record_of(source, 4), None))
+    list(RequestBody(record_of(source, 4), None))
 
     assert source.read() == b"GET /"
 
@@ -85,7 +85,7 @@ def test_a_body_that_fails_says_why(
     error: Exception, status: int, reason: Reason
 ) -> None:
     """A cut one is a ClientBodyCut, whatever it looked like from here."""
-    body = ClientBody(record_of(Broken(b"abc", error), None), None)
+    body = RequestBody(record_of(Broken(b"abc", error), None), None)
 
     with pytest.raises(ClientFault) as caught:
         list(body)
@@ -97,17 +97,17 @@ def test_a_body_that_fails_says_why(
 def test_a_body_that_announces_too_much_is_refused_unread() -> None:
     """413 before anything is sent upstream."""
     with pytest.raises(ClientFault) as caught:
-        ClientBody(record_of(Broken(b"", AssertionError()), 11), 10)
+        RequestBody(record_of(Broken(b"", AssertionError()), 11), 10)
     assert (caught.value.status, caught.value.reason) == (413, Reason.BODY_TOO_LARGE)
 
 
 def test_a_chunked_body_is_refused_once_it_is_too_large() -> None:
     """It announces nothing, so it is counted."""
     with pytest.raises(ClientFault) as caught:
-        list(ClientBody(record_of(io.BytesIO(b"x" * 11), None), 10))
+        list(RequestBody(record_of(io.BytesIO(b"x" * 11), None), 10))
     assert caught.value.reason is Reason.BODY_TOO_LARGE
 
 
 def test_a_body_may_be_as_large_as_is_allowed() -> None:
     """To the byte."""
-    assert list(ClientBody(record_of(io.BytesIO(b"x" * 10), 10), 10)) == [b"x" * 10]
+    assert list(RequestBody(record_of(io.BytesIO(b"x" * 10), 10), 10)) == [b"x" * 10]

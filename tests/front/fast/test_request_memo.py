@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge.core.values import Mode, PartitionKind, Read
 from edge.front import head_rules
-from edge.front.fast.request_memo import Memo, Plain, Recogniser
+from edge.front.fast.request_memo import Memo, PlainRead, RequestMemo
 from edge.front.options import FrontOptions
 from edge.policy.streams import classify, routes
 from edge.policy.streams.routes import Access, Route
@@ -21,15 +21,17 @@ LINE = "GET /v1/stream/a?offset=-1 HTTP/1.1"
 HOST = "Host: edge.test"
 
 
-def recogniser() -> Recogniser:
-    return Recogniser(ROUTES, FrontOptions())
+def request_memo() -> RequestMemo:
+    return RequestMemo(ROUTES, FrontOptions())
 
 
-def plain(*fields: str, line: str = LINE, by: Recogniser | None = None) -> Plain | None:
+def plain(
+    *fields: str, line: str = LINE, by: RequestMemo | None = None
+) -> PlainRead | None:
     """What a head of these lines comes to."""
     head = "".join(f"{text}\r\n" for text in (line, *fields)) + "\r\n"
     raw = head.encode("latin-1")
-    return (by or recogniser()).head(raw, raw.find(b"\r\n\r\n"), None)[1]
+    return (by or request_memo()).head(raw, raw.find(b"\r\n\r\n"), None)[1]
 
 
 def read(*fields: str, line: str = LINE) -> Read:
@@ -119,7 +121,7 @@ def test_a_credential_makes_its_partition_each_time() -> None:
 
 def test_the_same_read_is_the_same_object_whoever_sends_it() -> None:
     """The hub knows reads that are asked again by identity."""
-    by = recogniser()
+    by = request_memo()
     one = plain(HOST, "User-Agent: one", by=by)
     other = plain("host: other.test", "Accept: */*", by=by)
 
@@ -131,7 +133,7 @@ def test_the_same_read_is_the_same_object_whoever_sends_it() -> None:
 
 def test_a_client_that_repeats_itself_is_known_by_its_whole_head() -> None:
     """And one that never does leaves nothing there."""
-    by = recogniser()
+    by = request_memo()
     raw = f"{LINE}\r\n{HOST}\r\n\r\n".encode()
     block, _ = by.head(raw, len(raw) - 4, None)
     assert raw not in by.heads
@@ -152,7 +154,7 @@ def test_a_full_memo_begins_again() -> None:
 @pytest.mark.parametrize("field", ["If-None-Match", "Authorization"])
 def test_a_read_that_is_asked_with_much_is_not_remembered(field: str) -> None:
     """Thousands of them would hold what their senders made up, megabytes of it."""
-    by = recogniser()
+    by = request_memo()
     one, other = (plain(HOST, f"{field}: {'a' * 5000}", by=by) for _ in range(2))
 
     assert one is not None and other is not None
@@ -175,7 +177,7 @@ def test_an_incomplete_head_is_waited_for_only_while_it_may_be_plain(
     held: bytes, may: bool
 ) -> None:
     """Everything else is answered as soon as the whole way would."""
-    assert recogniser().may_be_plain(held) is may
+    assert request_memo().may_be_plain(held) is may
 
 
 NAMES = ["Host", "host", "Accept", "Connection", "Cookie", "X-Request-Id", "Via"]
@@ -208,7 +210,7 @@ def test_what_is_plain_is_the_same_read_the_whole_way(
     """DESIGN section 3, idea 5: never laxer, and never another Read."""
     lines = "".join(map("".join, [("Host", ": ", "a", "\r\n"), *fields]))
     raw = f"{method} {target} {version}\r\n{lines}\r\n".encode("latin-1")
-    found = recogniser().head(raw, raw.find(b"\r\n\r\n"), None)[1]
+    found = request_memo().head(raw, raw.find(b"\r\n\r\n"), None)[1]
     if found is None:
         return
 
@@ -232,7 +234,7 @@ def numbered(number: str, *fields: str) -> bytes:
 
 def test_a_client_that_changes_one_idle_value_each_time_is_compared_around_it() -> None:
     """And leaves nothing behind: neither whole heads nor blocks of its own."""
-    by, last = recogniser(), None
+    by, last = request_memo(), None
     reads, blocks = set(), []
     for number in range(20):
         raw = numbered(str(number), "Origin: https://a.test")
@@ -261,12 +263,12 @@ def test_a_client_that_changes_one_idle_value_each_time_is_compared_around_it() 
 )
 def test_what_else_it_changes_is_judged(then: bytes) -> None:
     """Never laxer: what a client sent before excuses nothing."""
-    by, last = recogniser(), None
+    by, last = request_memo(), None
     for number in range(3):
         raw = numbered(str(number))
         last, _ = by.head(raw, len(raw) - 4, last)
     block, found = by.head(then, then.find(b"\r\n\r\n"), last)
-    fresh = recogniser().head(then, then.find(b"\r\n\r\n"), None)[1]
+    fresh = request_memo().head(then, then.find(b"\r\n\r\n"), None)[1]
 
     assert block is not last
     assert (found and found.read) == (fresh and fresh.read)
@@ -278,14 +280,14 @@ def test_what_a_client_sent_before_changes_nothing(
     asked: list[list[tuple[str, str, str, str]]],
 ) -> None:
     """Each head comes to what it would alone."""
-    by, last = recogniser(), None
+    by, last = request_memo(), None
     for fields in asked:
         lines = "".join(map("".join, [("Host", ": ", "a", "\r\n"), *fields]))
         raw = f"{LINE}\r\n{lines}\r\n".encode("latin-1")
         end = raw.find(b"\r\n\r\n")
         block, found = by.head(raw, end, last)
         last = block or last
-        alone = recogniser().head(raw, end, None)[1]
+        alone = request_memo().head(raw, end, None)[1]
         assert (found is None) is (alone is None)
         if found is not None and alone is not None:
             assert (found.read, found.close) == (alone.read, alone.close)

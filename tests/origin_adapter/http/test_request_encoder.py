@@ -10,7 +10,7 @@ from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
 from edge.core.values import OriginRequest
 from origin_adapter.http.request_encoder import (
-    Outgoing,
+    EncodedRequest,
     checked_host,
     framed,
     request_head,
@@ -173,7 +173,7 @@ def test_an_empty_counted_body_is_checked_before_anything_is_sent() -> None:
     request = OriginRequest("PUT", "/", body=body(), content_length=0)
 
     with pytest.raises(ClientBodyCut):
-        Outgoing.prepare(request, "h", "")
+        EncodedRequest.prepare(request, "h", "")
 
 
 @pytest.mark.parametrize(
@@ -192,4 +192,4 @@ def test_what_may_be_sent_twice(
     """E22."""
     request = OriginRequest(method, "/", body=body)
 
-    assert Outgoing.prepare(request, "h", "").resendable is resendable
+    assert EncodedRequest.prepare(request, "h", "").resendable is resendable

@@ -187,17 +187,17 @@ def test_the_fault_carries_its_reason() -> None:
 @pytest.mark.parametrize(
     ("status", "verdict", "reason"),
     [
-        (301, Verdict.SOLE, Reason.STATUS),
+        (301, Verdict.ONE_READER, Reason.STATUS),
         (304, Verdict.FAULT, Reason.ORIGIN_GARBAGE),
-        (307, Verdict.SOLE, Reason.STATUS),
+        (307, Verdict.ONE_READER, Reason.STATUS),
         (400, Verdict.SHARE, Reason.STATUS),
-        (401, Verdict.SOLE, Reason.STATUS),
-        (403, Verdict.SOLE, Reason.STATUS),
+        (401, Verdict.ONE_READER, Reason.STATUS),
+        (403, Verdict.ONE_READER, Reason.STATUS),
         (404, Verdict.GONE, Reason.GONE),
         (405, Verdict.SHARE, Reason.STATUS),
-        (407, Verdict.SOLE, Reason.STATUS),
+        (407, Verdict.ONE_READER, Reason.STATUS),
         (410, Verdict.GONE, Reason.GONE),
-        (429, Verdict.SOLE, Reason.STATUS),
+        (429, Verdict.ONE_READER, Reason.STATUS),
         (500, Verdict.SHARE, Reason.STATUS),
         (503, Verdict.SHARE, Reason.STATUS),
         (206, Verdict.FAULT, Reason.ORIGIN_GARBAGE),
@@ -214,7 +214,7 @@ def test_an_error_with_a_cookie_is_nobody_elses() -> None:
     """L15, E33."""
     answer = OriginAnswer(500, (("set-cookie", "sid=1"),), b"no")
 
-    assert judged(answer) == Admission(Verdict.SOLE, Reason.STATUS)
+    assert judged(answer) == Admission(Verdict.ONE_READER, Reason.STATUS)
 
 
 # -- what the origin forbids, and what cannot be trusted -----------------------------
@@ -238,7 +238,7 @@ def test_what_is_not_for_all_makes_the_key_pass(
     told = data(b"x", B)
     answer = replace(told, headers=(*told.headers, (field, value)))
 
-    assert judged(answer, partition=partition) == Admission(Verdict.PASS_KEY, reason)
+    assert judged(answer, partition=partition) == Admission(Verdict.BYPASS_KEY, reason)
 
 
 def test_private_is_kept_inside_a_credential_partition() -> None:
@@ -267,14 +267,14 @@ def test_an_answer_that_ends_with_its_connection_is_for_its_asker() -> None:
     """DESIGN section 7: nobody knows whether it is whole (E41)."""
     answer = data(b"x", B, framing=Framing.CLOSE)
 
-    assert judged(answer) == Admission(Verdict.SOLE, Reason.CLOSE_FRAMED)
+    assert judged(answer) == Admission(Verdict.ONE_READER, Reason.CLOSE_FRAMED)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip"])
 def test_an_answer_in_a_coding_nobody_asked_for_is_for_its_asker(coding: str) -> None:
     """E30: the origin was asked for identity; its offsets count plain bytes."""
     assert judged(data(b"x", B, content_encoding=coding)) == (
-        Admission(Verdict.SOLE, Reason.CODED)
+        Admission(Verdict.ONE_READER, Reason.CODED)
     )
 
 

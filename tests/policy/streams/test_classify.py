@@ -17,7 +17,7 @@ from edge.core.values import (
     Read,
     StreamKey,
 )
-from edge.policy.streams.classify import Lookup, Passing, classify
+from edge.policy.streams.classify import Lookup, PassRequest, classify
 from edge.policy.streams.routes import Access, Route
 
 PATH = "/v1/stream/a"
@@ -151,7 +151,7 @@ def test_other_methods_pass(method: str) -> None:
     """E23. Methods are case-sensitive (RFC 9110 section 9.1)."""
     target = f"{PATH}?offset=,&offset="
 
-    assert classify(method, target, NOBODY, ROUTE) == Passing(Reason.METHOD, target)
+    assert classify(method, target, NOBODY, ROUTE) == PassRequest(Reason.METHOD, target)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE"])
@@ -161,7 +161,7 @@ def test_control_paths_pass_whatever_the_method(method: str) -> None:
 
     found = classify(method, target, NOBODY, ROUTE)
 
-    assert found == Passing(Reason.NOT_A_STREAM, target)
+    assert found == PassRequest(Reason.NOT_A_STREAM, target)
 
 
 @pytest.mark.parametrize("live", ["bogus", "", "SSE", "long-poll%20", "true"])
@@ -171,7 +171,7 @@ def test_a_get_of_an_unknown_live_mode_passes(live: str) -> None:
 
     found = classify("GET", target, NOBODY, ROUTE)
 
-    assert found == Passing(Reason.UNKNOWN_LIVE, target)
+    assert found == PassRequest(Reason.UNKNOWN_LIVE, target)
 
 
 def test_what_passes_with_an_unknown_live_mode_takes_its_headers_along() -> None:
@@ -180,7 +180,7 @@ def test_what_passes_with_an_unknown_live_mode_takes_its_headers_along() -> None
 
     found = classify("GET", f"{PATH}?live=x", lookup, ROUTE)
 
-    assert isinstance(found, Passing)
+    assert isinstance(found, PassRequest)
     assert found.partition.kind is PartitionKind.CREDENTIAL
     assert found.partition.headers == (("authorization", "Bearer a"),)
 
@@ -190,7 +190,7 @@ def test_on_a_public_route_no_passing_read_carries_a_clients_credential() -> Non
         "GET", f"{PATH}?b=2&live=x&token=t&a=1", headers(cookie="c=1"), OPEN
     )
 
-    assert found == Passing(Reason.UNKNOWN_LIVE, f"{PATH}?b=2&live=x&a=1", PUBLIC)
+    assert found == PassRequest(Reason.UNKNOWN_LIVE, f"{PATH}?b=2&live=x&a=1", PUBLIC)
 
 
 # -- the key ------------------------------------------------------------------
@@ -253,7 +253,7 @@ def test_any_target_is_read_passed_or_refused(target: str, method: str) -> None:
     except ClientFault as fault:
         assert fault.status == 400
     else:
-        assert isinstance(found, Read | Passing)
+        assert isinstance(found, Read | PassRequest)
 
 
 # -- who shares ---------------------------------------------------------------

@@ -18,26 +18,26 @@ from edge.core.values import (
     StreamKey,
 )
 from edge.policy.streams.decide import (
-    MOST_MENDS,
+    MAX_GAP_FETCHES,
     Decision,
     Fetch,
-    Moment,
     Park,
     Pass,
+    ReadState,
     Refuse,
     Rules,
     Serve,
     decide,
 )
 from edge.policy.streams.freshness import Kind
-from edge.policy.streams.routes import Route, Tail
+from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW, is_position, order
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import Arrival
+from edge.streamlog.tail import ReadBarrier
 from tests.support import worlds as w
 
 ROUTE = Route()
-STRICT = Route(tail=Tail.STRICT)
+STRICT = Route(tail=TailMode.STRICT)
 RULES = Rules(max_page=25, verify=60.0, trust=30.0, max_probe=64)
 AWAY = OriginUnreachable("nobody answers")
 ONE = Partition(PartitionKind.CREDENTIAL, "one")
@@ -54,7 +54,7 @@ class Story:
     route: Route = ROUTE
     now: float = NOW_S
     log: StreamLog = field(default_factory=lambda: StreamLog(1, 30.0))
-    arrival: Arrival | None = None
+    barrier: ReadBarrier | None = None
 
     def described(self) -> "Story":
         self.log.described = True
@@ -63,7 +63,7 @@ class Story:
     def held(self, *ends: str, start: str = BEGIN, tail: bool = True) -> "Story":
         """Ranges of ten bytes, answered by the origin one after another."""
         for end in ends:
-            sent = self.log.tail.send(self.now, 1)
+            sent = self.log.tail.request_snapshot(self.now, 1)
             self.log.join(start, end, b"0123456789")
             self.log.tail.confirm(self.now, sent)
             self.log.tail.hear(sent, end, tail and end == ends[-1])
@@ -73,21 +73,21 @@ class Story:
 
     def opened(self, at: str) -> "Story":
         """A HEAD told the tail (L20)."""
-        sent = self.log.tail.send(self.now, 1)
+        sent = self.log.tail.request_snapshot(self.now, 1)
         self.log.tail.confirm(self.now, sent)
         self.log.tail.hear(sent, at, False)
-        self.log.open_at(at)
+        self.log.note_position(at)
         return self.described()
 
     def asked(self, end: str, claims: bool = True) -> "Story":
         """A read from the end was answered: nothing came."""
-        sent = self.log.tail.send(self.now, 1)
+        sent = self.log.tail.request_snapshot(self.now, 1)
         self.log.tail.confirm(self.now, sent)
         self.log.tail.hear(sent, end, claims)
         return self
 
     def armed(self) -> "Story":
-        self.log.tail.arm(self.log.tail.send(self.now, 1))
+        self.log.tail.arm(self.log.tail.request_snapshot(self.now, 1))
         return self
 
     def closed(self, at: str) -> "Story":
@@ -99,7 +99,7 @@ class Story:
         return self
 
     def doubted(self) -> "Story":
-        self.log.tail.doubt()
+        self.log.tail.mark_unverified()
         return self
 
     def ttl(self, seconds: int) -> "Story":
@@ -111,7 +111,7 @@ class Story:
         return self
 
     def arrives(self) -> "Story":
-        self.arrival = self.log.tail.arrive()
+        self.barrier = self.log.tail.read_barrier()
         return self
 
     def decide(
@@ -124,8 +124,8 @@ class Story:
     ) -> Decision:
         key = StreamKey(self.route.match, "/v1/stream/a", "", self.partition)
         read = Read(key, offset, mode, expires_at=expires_at)
-        arrival = self.arrival or self.log.tail.arrive()
-        moment = Moment(self.now, WALL, offset, arrival, fault, asked)
+        barrier = self.barrier or self.log.tail.read_barrier()
+        moment = ReadState(self.now, WALL, offset, barrier, fault, asked)
         return decide(read, self.log, moment, self.route, RULES)
 
 
@@ -248,7 +248,7 @@ def test_an_answer_that_reaches_the_write_will_do() -> None:
 def test_an_answer_sent_before_the_write_will_not() -> None:
     """L4: 1 a read is sent; 2 a write is answered; 3 the reader comes; 4 it lands."""
     raced = story().held(A)
-    sent = raced.log.tail.send(NOW_S, 1)
+    sent = raced.log.tail.request_snapshot(NOW_S, 1)
     raced.wrote(None).arrives()
     raced.log.tail.confirm(NOW_S, sent)
     raced.log.tail.hear(sent, A, True)
@@ -414,9 +414,9 @@ def test_an_origin_that_pages_is_not_asked_for_ever_to_fill_a_hole() -> None:
     """L9: each answer may leave a hole again; the reader comes back for more."""
     holed = story().held(A).held(C, start=B).wrote(C).arrives()
 
-    assert holed.decide(BEGIN, asked=MOST_MENDS - 1) == Fetch(A, Reason.MISS)
+    assert holed.decide(BEGIN, asked=MAX_GAP_FETCHES - 1) == Fetch(A, Reason.MISS)
     page = Serve(Kind.CLOSED_RANGE, BEGIN, A)
-    assert holed.decide(BEGIN, asked=MOST_MENDS) == page
+    assert holed.decide(BEGIN, asked=MAX_GAP_FETCHES) == page
 
 
 def test_a_full_page_hides_nothing() -> None:
@@ -478,7 +478,7 @@ def test_a_reader_behind_the_end_is_served_at_once(mode: Mode) -> None:
 def test_nobody_waits_at_minus_one() -> None:
     """L20: 204s and control events carry offsets that the origin minted (L8)."""
     empty = story().described()
-    sent = empty.log.tail.send(NOW_S, 1)
+    sent = empty.log.tail.request_snapshot(NOW_S, 1)
     empty.log.join(BEGIN, "0_0", b"")
     empty.log.tail.confirm(NOW_S, sent)
     empty.log.tail.hear(sent, "0_0", True)
@@ -567,7 +567,7 @@ reads = st.tuples(
 Asked = tuple[str, Mode, OriginFault | None]
 
 
-def decided(world: w.World, asked: Asked) -> tuple[Read, Moment, Decision]:
+def decided(world: w.World, asked: Asked) -> tuple[Read, ReadState, Decision]:
     """A reader comes and is decided; one with a fault has waited in vain."""
     offset, mode, fault = asked
     read = Read(world.key, offset, mode)
@@ -588,7 +588,7 @@ def test_a_served_range_is_a_range_that_is_held(world: w.World, asked: Asked) ->
             assert decision.start == decision.next
         else:
             assert decision.start == moment.offset
-            assert decision.next == world.log.reach(decision.start, w.RULES.max_page)
+            assert decision.next == world.log.page_end(decision.start, w.RULES.max_page)
 
 
 @law
@@ -609,7 +609,7 @@ def test_nothing_unconfirmed_is_served_but_as_stale(
     else:
         verify = w.RULES.verify_for(world.log, kind)
         tail = world.log.tail
-        assert tail.is_confirmed_to(moment.arrival, moment.now, verify)
+        assert tail.is_confirmed_to(moment.barrier, moment.now, verify)
 
 
 @law
@@ -622,9 +622,9 @@ def test_a_claim_is_made_only_where_the_tail_is_known(
     if not isinstance(decision, Serve):
         return
 
-    tail, strict = world.log.tail, world.route.tail is Tail.STRICT
+    tail, strict = world.log.tail, world.route.tail is TailMode.STRICT
     if decision.up_to_date:
-        assert tail.is_known_to(moment.arrival, decision.next, moment.now, strict)
+        assert tail.is_known_to(moment.barrier, decision.next, moment.now, strict)
         assert not world.log.reaches_beyond(decision.next)
     if decision.closed:
         assert decision.up_to_date
@@ -659,7 +659,7 @@ def test_only_live_readers_wait_and_only_at_minted_offsets(
         assert world.log.described or moment.fault is not None
         assert moment.offset in (NOW, decision.offset) or (
             # An alias of where it stands (L8).
-            world.log.stand(moment.offset) == decision.offset
+            world.log.end_alias(moment.offset) == decision.offset
         )
 
 
@@ -693,7 +693,7 @@ def test_the_origin_is_asked_only_for_what_lies_beyond(
     elif decision.start == NOW:
         assert moment.offset == NOW and decision.fresh
     elif decision.start == moment.offset:
-        assert world.log.reach(moment.offset, w.RULES.max_page) is None or (
+        assert world.log.page_end(moment.offset, w.RULES.max_page) is None or (
             decision.reason is Reason.UNCONFIRMED
         )
     else:
@@ -725,7 +725,7 @@ def test_a_served_range_shows_every_write_acknowledged_before(
         assert (
             world.log.reaches_beyond(decision.next)
             or tail.closed
-            or tail.covers(moment.arrival, decision.next)
+            or tail.covers(moment.barrier, decision.next)
         )
 
 

@@ -14,7 +14,6 @@ from edge.policy.streams.freshness import (
     FreshnessOptions,
     Kind,
     cache_control,
-    cache_directives,
     origin_forbids,
     vary,
 )
@@ -228,31 +227,3 @@ def test_an_origin_may_vary_by_what_the_route_sends_it() -> None:
         origin_forbids(answer(("vary", "Authorization")), ANONYMOUS, route)
         is Reason.VARY_STAR
     )
-
-
-@pytest.mark.parametrize(
-    ("field", "directives"),
-    [
-        ("", {}),
-        (", ,", {}),
-        ("max-age=60", {"max-age": "60"}),
-        ("Max-Age = 60 ,\tPUBLIC", {"max-age": "60", "public": None}),
-        ('max-age="60"', {"max-age": "60"}),
-        ('private="set-cookie, x"', {"private": "set-cookie, x"}),
-        (r'x="a\"b\\", y', {"x": 'a"b\\', "y": None}),
-        ("x=", {"x": ""}),
-        ("a=1, a=2", {"a": "2"}),
-    ],
-)
-def test_directives_are_read_with_their_arguments(
-    field: str, directives: dict[str, str | None]
-) -> None:
-    """RFC 9111 section 5.2: without case, token and quoted form alike."""
-    assert cache_directives(field) == directives
-
-
-@pytest.mark.parametrize("unit", ['a="', 'a="\\', ",", "a", "a=", " ", '"', "\\"])
-def test_a_hostile_cache_control_is_read_to_its_end(unit: str) -> None:
-    field = unit * (65536 // len(unit)) + ", no-store"
-
-    assert isinstance(cache_directives(field), dict)

@@ -15,7 +15,7 @@ from edge.core.values import (
     StreamKey,
 )
 from edge.policy.http import request_target
-from edge.policy.streams.classify import Passing, classify
+from edge.policy.streams.classify import PassRequest, classify
 from edge.policy.streams.routes import Access, Route
 from edge.policy.streams.upstream_requests import (
     head_request,
@@ -165,7 +165,7 @@ def test_an_unknown_live_mode_goes_up_as_it_came() -> None:
     """E23."""
     target = f"{PATH}?live=x&offset=&b=2&a=1"
     passing = classify("GET", target, {"range": "bytes=0-1"}.get, ROUTE)
-    assert isinstance(passing, Passing)
+    assert isinstance(passing, PassRequest)
 
     request = relay_request(passing, OWN)
 
@@ -177,7 +177,7 @@ def test_an_unknown_live_mode_goes_up_as_it_came() -> None:
 def test_on_a_public_route_an_unknown_live_mode_takes_no_credential_along() -> None:
     route = Route(access=Access.PUBLIC)
     passing = classify("GET", f"{PATH}?live=x&token=t", {"cookie": "c=1"}.get, route)
-    assert isinstance(passing, Passing)
+    assert isinstance(passing, PassRequest)
 
     assert relay_request(passing, route) == OriginRequest(
         "GET", f"{PATH}?live=x", ALWAYS, Purpose.RELAY

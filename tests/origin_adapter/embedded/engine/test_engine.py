@@ -8,7 +8,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from origin_adapter.embedded.engine.engine import Desk
+from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.options import Durability, Options
 from origin_adapter.embedded.rules.refusals import Refused, Why
 from origin_adapter.embedded.rules.values import (
@@ -26,23 +26,23 @@ TEXT = "text/plain"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    running = Desk(Options(data=tmp_path, durability=Durability.OS))
+def desk(tmp_path: Path) -> Iterator[Engine]:
+    running = Engine(Options(data=tmp_path, durability=Durability.OS))
     yield running
     running.stop()
 
 
-def post(desk: Desk, body: bytes) -> None:
+def post(desk: Engine, body: bytes) -> None:
     desk.submit(Append(S, TEXT, Batch(body)))
 
 
-def forget(desk: Desk) -> None:
+def forget(desk: Engine) -> None:
     """As if so many other streams were known that this one had to go."""
     desk.known.forget(desk.living(S))
     desk.recent.forget(1)
 
 
-def test_what_is_not_known_is_read_from_the_disk(desk: Desk) -> None:
+def test_what_is_not_known_is_read_from_the_disk(desk: Engine) -> None:
     """A stream that nobody used for long."""
     desk.submit(Create(S, TEXT))
     post(desk, b"cold")
@@ -53,7 +53,7 @@ def test_what_is_not_known_is_read_from_the_disk(desk: Desk) -> None:
 
 
 def test_a_commit_during_a_look_up_is_seen(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk answers with what was; the reader must get what is (L4)."""
     desk.submit(Create(S, TEXT))
@@ -70,7 +70,7 @@ def test_a_commit_during_a_look_up_is_seen(
 
 
 def test_a_stream_that_is_deleted_while_it_is_read(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """404, never bytes that are missing in the middle, never another life's (E5)."""
     desk.submit(Create(S, TEXT))
@@ -89,7 +89,7 @@ def test_a_stream_that_is_deleted_while_it_is_read(
     assert (refused.value.status, refused.value.why) == (404, Why.NOT_FOUND)
 
 
-def test_a_bell_taken_before_the_look_hears_what_comes_after_it(desk: Desk) -> None:
+def test_a_bell_taken_before_the_look_hears_what_comes_after_it(desk: Engine) -> None:
     """The order that ``reads`` keeps, and why."""
     desk.submit(Create(S, TEXT))
     stream = desk.living(S)
@@ -101,7 +101,7 @@ def test_a_bell_taken_before_the_look_hears_what_comes_after_it(desk: Desk) -> N
     assert desk.bells.count() == 0
 
 
-def test_writers_who_come_together_share_a_commit(desk: Desk) -> None:
+def test_writers_who_come_together_share_a_commit(desk: Engine) -> None:
     """Group commit, counted where it happens."""
     desk.submit(Create(S, TEXT))
     said: list[str] = []
@@ -115,7 +115,7 @@ def test_writers_who_come_together_share_a_commit(desk: Desk) -> None:
     assert desk.living(S).tail == 300
 
 
-def test_a_full_disk_is_told_to_every_writer_of_the_batch(desk: Desk) -> None:
+def test_a_full_disk_is_told_to_every_writer_of_the_batch(desk: Engine) -> None:
     """And to nobody afterwards; readers go on all the time."""
     desk.submit(Create(S, TEXT))
     post(desk, b"kept")
@@ -141,7 +141,7 @@ def test_a_full_disk_is_told_to_every_writer_of_the_batch(desk: Desk) -> None:
 
 
 def test_refusals_of_the_disk_are_answers_and_leave_no_trace(
-    desk: Desk, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    desk: Engine, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reads, too: 503 with its word, and nothing that floods a log."""
     desk.submit(Create(S, TEXT))
@@ -168,7 +168,7 @@ def test_refusals_of_the_disk_are_answers_and_leave_no_trace(
 
 
 def test_a_mistake_in_its_batch_does_not_end_upkeep(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Leases and lifetimes go on to end afterwards."""
     failed = Event()
@@ -188,7 +188,7 @@ def test_a_mistake_in_its_batch_does_not_end_upkeep(
 
 
 def test_a_mistake_in_publishing_leaves_nobody_waiting(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bytes are on disk: their writer is told so, and so is the next one."""
     desk.submit(Create(S, TEXT))
@@ -204,7 +204,7 @@ def test_a_mistake_in_publishing_leaves_nobody_waiting(
 
 
 def test_a_mistake_of_ours_ends_one_batch_and_not_the_writer(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writer's outermost guard: whoever asked hears of it, the next one works."""
     desk.submit(Create(S, TEXT))

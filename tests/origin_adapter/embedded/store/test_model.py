@@ -33,7 +33,7 @@ from origin_adapter.embedded.rules.values import (
     ForkAsk,
 )
 from origin_adapter.embedded.store import pages
-from origin_adapter.embedded.store.store import Keep, Outcome, Tick, look_up
+from origin_adapter.embedded.store.store import Outcome, Store, Tick, look_up
 
 PATHS = [f"/v1/stream/{name}" for name in "abcd"]
 FIRST = PATHS[:2]
@@ -64,7 +64,7 @@ class Histories(RuleBasedStateMachine):
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.options = Options(data=Path(self.folder.name), durability=Durability.OS)
-        self.keep = Keep(self.options)
+        self.keep = Store(self.options)
         self.now = 1_000_000.0
         self.models: dict[str, Model] = {}
         for path in FIRST:
@@ -184,7 +184,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.keep.close()
-        self.keep = Keep(self.options)
+        self.keep = Store(self.options)
 
     # --- What clients may rely on.
 

@@ -24,24 +24,24 @@ from origin_adapter.embedded.rules.values import (
 )
 from origin_adapter.embedded.store import maintenance, pages, schema
 from origin_adapter.embedded.store.backup import backup
-from origin_adapter.embedded.store.store import Keep, Tick, look_up
+from origin_adapter.embedded.store.store import Store, Tick, look_up
 
 TEXT = "text/plain"
 PATH = "/v1/stream/s"
 NOW = 1_000_000.0
 
-Open = Callable[..., Keep]
+Open = Callable[..., Store]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Open]:
     """Opens keeps on one folder; the last one is closed at the end."""
-    keeps: list[Keep] = []
+    keeps: list[Store] = []
 
-    def open_keep(**options: object) -> Keep:
+    def open_keep(**options: object) -> Store:
         if keeps:
             keeps.pop().close()
-        keeps.append(Keep(Options(data=tmp_path, **options)))  # type: ignore[arg-type]  # any option, by name
+        keeps.append(Store(Options(data=tmp_path, **options)))  # type: ignore[arg-type]  # any option, by name
         return keeps[-1]
 
     yield open_keep
@@ -57,11 +57,11 @@ def post(body: str, path: str = PATH, **more: object) -> Append:
     return Append(path, TEXT, Batch(body.encode()), **more)  # type: ignore[arg-type]  # any field, by name
 
 
-def do(keep: Keep, *commands: object, now: float = NOW) -> list[object]:
+def do(keep: Store, *commands: object, now: float = NOW) -> list[object]:
     return list(keep.commit(commands, now).outcomes)  # type: ignore[arg-type]  # commands of any kind
 
 
-def text(keep: Keep, path: str = PATH) -> str:
+def text(keep: Store, path: str = PATH) -> str:
     stream = look_up(keep.db, path)
     assert stream is not None
     page = pages.page(keep.db, stream, stream.floor, 1 << 30)
@@ -129,8 +129,8 @@ def test_a_file_system_without_a_shared_log_is_refused(
         return sqlite3.connect(data / schema.FILE, factory=Elsewhere)
 
     monkeypatch.setattr(schema, "_connect", connect)
-    with pytest.raises(schema.KeepError, match="WAL"):
-        Keep(Options(data=tmp_path))
+    with pytest.raises(schema.StoreError, match="WAL"):
+        Store(Options(data=tmp_path))
 
 
 def test_a_new_folder_is_on_disk_before_anything_is_acknowledged(
@@ -362,7 +362,7 @@ def test_a_backup_is_of_one_moment_while_writers_go_on(
 
     assert lengths == sorted(lengths, reverse=True) and len(lengths) > 1
     assert target.stat().st_mode & 0o077 == 0
-    copy = Keep(Options(data=target.parent))
+    copy = Store(Options(data=target.parent))
     assert text(copy) == "x" * 50_000 * 400
     copy.close()
 
@@ -373,16 +373,16 @@ def test_another_programs_file_is_not_touched(tmp_path: Path) -> None:
         other.execute("CREATE TABLE precious (x)")
     other.close()
 
-    with pytest.raises(schema.KeepError):
-        Keep(Options(data=tmp_path))
+    with pytest.raises(schema.StoreError):
+        Store(Options(data=tmp_path))
 
 
 def test_a_broken_file_is_said_to_be_broken(tmp_path: Path) -> None:
     """Not a database at all."""
     (tmp_path / schema.FILE).write_bytes(b"not a database, " * 1000)
 
-    with pytest.raises(schema.KeepError):
-        Keep(Options(data=tmp_path))
+    with pytest.raises(schema.StoreError):
+        Store(Options(data=tmp_path))
 
 
 def test_subscriptions_of_a_batch_that_failed_are_forgotten(opened: Open) -> None:

@@ -11,7 +11,7 @@ from origin_adapter.embedded.rules import subscription_commands
 from origin_adapter.embedded.rules.control import Ack, Report
 from origin_adapter.embedded.rules.subscriptions import Config, Denied, Fence
 from origin_adapter.embedded.rules.values import Append, Batch, Create, Delete
-from origin_adapter.embedded.store.store import Keep, Tick
+from origin_adapter.embedded.store.store import Store, Tick
 
 ROOT = "/v1/stream/"
 TEXT = "text/plain"
@@ -19,13 +19,13 @@ NOW = 1_000_000.0
 
 
 @pytest.fixture
-def keep(tmp_path: Path) -> Iterator[Keep]:
-    opened = Keep(Options(data=tmp_path))
+def keep(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(Options(data=tmp_path))
     yield opened
     opened.close()
 
 
-def do(keep: Keep, *commands: object, now: float = NOW) -> list[Any]:
+def do(keep: Store, *commands: object, now: float = NOW) -> list[Any]:
     return list(keep.commit(commands, now).outcomes)  # type: ignore[arg-type]  # commands of any kind
 
 
@@ -49,18 +49,18 @@ def hook(id: str, *streams: str) -> subscription_commands.Subscribe:
     )
 
 
-def tail(keep: Keep, path: str) -> int:
+def tail(keep: Store, path: str) -> int:
     stream = keep.known.at(ROOT + path)
     assert stream is not None
     return stream.tail
 
 
-def acked(keep: Keep, id: str) -> list[str]:
+def acked(keep: Store, id: str) -> list[str]:
     [said] = do(keep, subscription_commands.Inspect(id))
     return [stream["acked_offset"][-4:] for stream in said["streams"]]
 
 
-def test_a_wake_whose_work_went_away_is_no_dead_end(keep: Keep) -> None:
+def test_a_wake_whose_work_went_away_is_no_dead_end(keep: Store) -> None:
     """Woken, then the stream is deleted, then a worker asks: the next append wakes."""
     do(keep, put("wake"), put("jobs/1"), pull("s", "jobs/*"), post("jobs/1"))
     events = tail(keep, "wake")
@@ -74,21 +74,21 @@ def test_a_wake_whose_work_went_away_is_no_dead_end(keep: Keep) -> None:
     assert tail(keep, "wake") > events
 
 
-def test_a_wake_stream_may_be_made_later(keep: Keep) -> None:
+def test_a_wake_stream_may_be_made_later(keep: Store) -> None:
     """What was pending meanwhile is told when there is a stream to tell it in."""
     do(keep, put("jobs/1"), pull("s", "jobs/*"), post("jobs/1"), post("jobs/1"))
     do(keep, put("wake"))
     assert tail(keep, "wake") > 0
 
 
-def test_a_claim_needs_no_wake_stream(keep: Keep) -> None:
+def test_a_claim_needs_no_wake_stream(keep: Store) -> None:
     """A worker that comes by itself gets what is pending."""
     do(keep, put("jobs/1"), pull("s", "jobs/*"), post("jobs/1"))
     [claimed] = do(keep, subscription_commands.ClaimWake("s", "worker"))
     assert [stream["path"] for stream in claimed["streams"]] == ["jobs/1"]
 
 
-def test_acks_of_one_request_do_not_undo_each_other(keep: Keep) -> None:
+def test_acks_of_one_request_do_not_undo_each_other(keep: Store) -> None:
     """The cursor never goes back (section 7), in whatever order they are said."""
     do(keep, put("wake"), put("jobs/1"), pull("s", "jobs/*"), post("jobs/1"))
     do(keep, post("jobs/1"))
@@ -103,7 +103,7 @@ def test_acks_of_one_request_do_not_undo_each_other(keep: Keep) -> None:
     assert acked(keep, "s") == ["0010"]
 
 
-def test_a_snapshot_acks_nothing_of_the_streams_next_life(keep: Keep) -> None:
+def test_a_snapshot_acks_nothing_of_the_streams_next_life(keep: Store) -> None:
     """Shown, deleted, made anew and written to; then the old wake is done."""
     do(keep, put("a"), put("b"), hook("s", "a", "b"), post("a", b"x" * 100))
     [said] = do(keep, post("b"), now=NOW)
@@ -117,7 +117,7 @@ def test_a_snapshot_acks_nothing_of_the_streams_next_life(keep: Keep) -> None:
     assert acked(keep, "s") == ["0000", "0000"]
 
 
-def test_a_long_chain_of_wake_streams_is_no_deep_stack(keep: Keep) -> None:
+def test_a_long_chain_of_wake_streams_is_no_deep_stack(keep: Store) -> None:
     """Each wake is written to a stream that all the others follow."""
     chain = range(400)
     do(keep, *(put(f"w/{n}") for n in chain))
