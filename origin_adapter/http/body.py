@@ -10,6 +10,7 @@ from typing import Protocol
 from httptools import HttpParserError, HttpResponseParser
 
 from edge.core.errors import OriginBodyCut, OriginGarbage
+from edge.protocol.http_grammar import LAST_CHUNK
 
 
 class Body(Protocol):
@@ -137,7 +138,7 @@ class ChunkedBody:
 
     def _ended_bare(self) -> bool:
         no_trailers = len(self._events.fields) == self._fields
-        return no_trailers and self._last == b"0\r\n\r\n"
+        return no_trailers and self._last == LAST_CHUNK
 
     def eof(self) -> None:
         """See Body."""

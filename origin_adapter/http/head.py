@@ -25,6 +25,11 @@ from httptools import (
 from edge.core.errors import OriginGarbage
 from edge.core.reasons import Reason
 from edge.core.values import Framing, Headers
+from edge.protocol.http_grammar import (
+    BODILESS_STATUSES,
+    HOP_BY_HOP,
+    connection_options,
+)
 from origin_adapter.http.body import (
     Body,
     ChunkedBody,
@@ -39,19 +44,6 @@ MAX_INTERIM = 8
 _VERSION = b"HTTP/1.1 "
 _END = b"\r\n\r\n"
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_BODYLESS = frozenset({204, 304})
-# Fields that end with this hop (RFC 9110 section 7.6.1), with what Connection names.
-_HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +152,11 @@ class HeadReader:
             framing, body = Framing.LENGTH, LengthBody(length)
         else:
             framing, body = Framing.CLOSE, CloseBody()
-        if self._method == "HEAD" or status in _BODYLESS:
+        if self._method == "HEAD" or status in BODILESS_STATUSES:
             framing, body = Framing.NONE, LengthBody(0)
             length = None if status == 204 else length
-        named = _connection_options(fields)
-        kept = tuple(f for f in fields if f[0] not in _HOP_BY_HOP | named)
+        named = connection_options(v for name, v in fields if name == "connection")
+        kept = tuple(f for f in fields if f[0] not in HOP_BY_HOP | named)
         return Head(status, kept, framing, length, "close" not in named), body
 
 
@@ -181,8 +173,3 @@ def _is_chunked(fields: Headers) -> bool:
     if codings and codings != ["chunked"]:
         raise OriginGarbage(f"transfer codings {codings} were not asked for")
     return bool(codings)
-
-
-def _connection_options(fields: Headers) -> frozenset[str]:
-    lists = ",".join(value for name, value in fields if name == "connection")
-    return frozenset(option.strip(" \t").lower() for option in lists.split(","))

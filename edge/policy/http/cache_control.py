@@ -6,11 +6,13 @@ It parses, and decides nothing: what a directive means for a stream is judged in
 
 import re
 
+from edge.protocol.http_grammar import TOKEN_CHARS
+
 # A directive's name, and its argument where there is one. An argument whose
 # quote never ends is none: what follows is read on as directives, so that a
 # broken field can only forbid more.
 _DIRECTIVE = re.compile(
-    r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)"
+    rf"([{TOKEN_CHARS}]+)"
     r'(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*)))?'
 )
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 import brotli
 import zstandard
 
+from edge.protocol.http_grammar import TOKEN
 from edge.protocol.names import media_type
 
 CODINGS = ("zstd", "br", "gzip")
@@ -28,9 +29,8 @@ _BROTLI_QUALITY = 5
 _GZIP_LEVEL = 6
 
 _ALIASES = {"x-gzip": "gzip"}
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _WEIGHT = re.compile(r"[Qq]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
-_LONGEST_CACHED = 256
+_MAX_CACHED = 256
 
 _COMPRESSIBLE = frozenset(
     {
@@ -60,7 +60,7 @@ def accepted(accept_encoding: str | None) -> tuple[str, ...]:
     """
     if not accept_encoding:
         return ()
-    if len(accept_encoding) > _LONGEST_CACHED:
+    if len(accept_encoding) > _MAX_CACHED:
         return _accepted(accept_encoding)
     return _accepted_cached(accept_encoding)
 
@@ -115,7 +115,7 @@ def _weights(field: str) -> dict[str, float]:
         name, _, parameter = member.partition(";")
         weight = _weight(parameter)
         coding = name.strip(" \t").lower()
-        if weight is None or _TOKEN.fullmatch(coding) is None:
+        if weight is None or TOKEN.fullmatch(coding) is None:
             continue
         coding = _ALIASES.get(coding, coding)
         weights[coding] = min(weight, weights.get(coding, weight))

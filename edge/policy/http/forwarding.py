@@ -12,19 +12,7 @@ Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
 from collections.abc import Iterable
 
 from edge.core.values import Header, Headers
-
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "http2-settings",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""What concerns one connection only; every ``proxy-*`` field does so too."""
+from edge.protocol.http_grammar import HOP_BY_HOP, connection_options, list_members
 
 UNFIT_ON_READS = HOP_BY_HOP | {
     "accept-encoding",
@@ -95,11 +83,11 @@ def request_headers(
     itself tells of the client (its own ``x-forwarded-for``, for instance).
     """
     received = [(name.lower(), value) for name, value in headers]
-    dropped = _connection_fields(received) | _MADE_HERE
+    dropped = _named_by_connection(received) | _MADE_HERE
     kept = [
         (name, value)
         for name, value in received
-        if name not in dropped and not _hop_by_hop(name) and not _spoof(name)
+        if name not in dropped and not _ends_here(name) and not _spoof(name)
     ]
     kept += forwarded
     kept.append(("accept-encoding", "identity"))
@@ -120,12 +108,12 @@ def response_headers(
     heuristics downstream (RFC 9111 section 4.2.2).
     """
     received = [(name.lower(), value) for name, value in headers]
-    dropped = _connection_fields(received) | _NOT_BACK
+    dropped = _named_by_connection(received) | _NOT_BACK
     kept = [
         (name, value)
         for name, value in received
         if name not in dropped
-        and not _hop_by_hop(name)
+        and not _ends_here(name)
         and not name.startswith("access-control-")
     ]
     if all(name != "cache-control" for name, _ in kept):
@@ -155,26 +143,22 @@ def is_loop(headers: Iterable[Header], node_id: str) -> bool:
 
 def _identifiers(value: str) -> list[str]:
     """The cdn-ids of a CDN-Loop field, without their parameters (RFC 8586)."""
-    return [member.partition(";")[0].strip(" \t") for member in value.split(",")]
+    return [m.partition(";")[0].rstrip(" \t") for m in list_members(value)]
 
 
 def _received_by(value: str) -> list[str]:
     """The second word of each Via member."""
-    words = [member.split(None, 2) for member in value.split(",")]
+    words = [member.split(None, 2) for member in list_members(value)]
     return [word[1] for word in words if len(word) > 1]
 
 
-def _connection_fields(headers: Iterable[Header]) -> set[str]:
-    """The field names that Connection lists (RFC 9110 section 7.6.1)."""
-    return {
-        option.strip(" \t").lower()
-        for name, value in headers
-        if name == "connection"
-        for option in value.split(",")
-    }
+def _named_by_connection(headers: Iterable[Header]) -> frozenset[str]:
+    """The fields that Connection lists (RFC 9110 section 7.6.1)."""
+    return connection_options(v for name, v in headers if name == "connection")
 
 
-def _hop_by_hop(name: str) -> bool:
+def _ends_here(name: str) -> bool:
+    # Whatever is called proxy-* is between one client and one proxy.
     return name in HOP_BY_HOP or name.startswith("proxy-")
 
 

@@ -16,6 +16,7 @@ from edge.core.values import OriginAnswer, Partition, PartitionKind
 from edge.policy.http.cache_control import directives_of
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
 from edge.protocol import json_arrays
+from edge.protocol.http_grammar import list_members
 
 
 class Kind(enum.Enum):
@@ -148,7 +149,7 @@ def _selects_nothing(vary_field: str, route: Route) -> bool:
     anywhere in the list, means that the origin chose by something unkept.
     """
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
-    named = {name.strip(" \t").lower() for name in vary_field.split(",")}
+    named = {name.lower() for name in list_members(vary_field)}
     return named - {""} <= keyed
 
 

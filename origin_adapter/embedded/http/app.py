@@ -5,6 +5,7 @@ sinks are used and not its routes, because a stream's key is its path as it was
 sent, and routes match decoded ones.
 """
 
+import re
 import time
 from typing import Any
 
@@ -22,6 +23,7 @@ from origin_adapter.embedded.rules.rates import Rates
 from origin_adapter.embedded.rules.refusals import Refused, Why
 from origin_adapter.embedded.rules.subscriptions import Denied
 
+_ANY_PATH = re.compile("")
 METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 
 
@@ -95,7 +97,8 @@ def create_app(desk: Engine, keys: Keys) -> falcon.App[Any, Any]:
     app = falcon.App(middleware=[Common(rates, bodies)])
     app.add_error_handler(Refused, _refused)
     app.add_error_handler(Denied, denied)
-    app.add_sink(Streams(desk, keys, bodies), prefix="/")
+    # Not a prefix of "/": the target of ``OPTIONS *`` has none.
+    app.add_sink(Streams(desk, keys, bodies), prefix=_ANY_PATH)
     return app
 
 

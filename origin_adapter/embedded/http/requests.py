@@ -13,16 +13,13 @@ import falcon
 from edge.core.values import Mode
 from edge.protocol import cursor as cursors
 from edge.protocol import names
+from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.protocol.offsets import BEGIN, NOW
 from origin_adapter.embedded.rules import lifetimes, offsets, paths, producers
 from origin_adapter.embedded.rules.refusals import Why, bad_request
 from origin_adapter.embedded.rules.values import Claim, ForkAsk, Lifetime
 
-_TYPE = re.compile(
-    r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+/[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-    r"[ \t]*(;[ -~\t]*)?",
-    re.ASCII,
-)
+_TYPE = re.compile(rf"[{TOKEN_CHARS}]+/[{TOKEN_CHARS}]+[ \t]*(;[ -~\t]*)?")
 _SUB_OFFSET = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _INTEGER = re.compile(r"[0-9]{1,20}", re.ASCII)
 _VISIBLE = re.compile(r"[ -~\x80-\xff]{1,256}")

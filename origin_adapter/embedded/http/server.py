@@ -2,7 +2,7 @@
 
 pywsgi was chosen over gunicorn's gevent worker by measuring (7,000 against
 5,500 small appends a second here) and because a keep has one process: there is
-nothing for a master to manage. Its parser is replaced by ``front.heads``; its
+nothing for a master to manage. Its parser is replaced by ``request_head``; its
 connection loop, chunked bodies and responses stay.
 
 Every wait for a client is bounded: for a request to begin, for its head, for
@@ -22,14 +22,9 @@ from gevent import socket
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
-from origin_adapter.embedded.http.heads import (
-    MAX_FIELDS,
-    MAX_HEAD,
-    BadHead,
-    Head,
-    parse,
-    parse_line,
-)
+from edge.core.errors import ClientFault, EdgeError, Refusal
+from origin_adapter.embedded.http import request_head
+from origin_adapter.embedded.http.request_head import RequestHead
 
 IDLE_TIMEOUT = 75.0
 HEAD_TIMEOUT = 10.0
@@ -80,7 +75,7 @@ class Body(Input):
 class Handler(WSGIHandler):
     """One connection."""
 
-    head: Head
+    head: RequestHead
     server: "Server"
 
     def __init__(self, sock: socket.socket, address: str, server: "Server") -> None:
@@ -102,8 +97,8 @@ class Handler(WSGIHandler):
         self.response_length = 0
         try:
             self._read_head(line)
-        except BadHead as bad:
-            return str(bad.status), _refusal(bad)
+        except ClientFault as fault:
+            return str(fault.status), _refusal(fault)
         except OSError:
             return None
         self.environ = self.get_environ()
@@ -122,14 +117,15 @@ class Handler(WSGIHandler):
             self.server.idle.discard(self.socket)
 
     def _read_head(self, raw: bytes) -> None:
-        """The head. Raises BadHead."""
+        """The head. Raises ClientFault."""
         self.requestline = raw.decode("latin-1").rstrip()
         self.request_version = "HTTP/1.1"
         if len(raw) >= MAX_LINE:
-            raise BadHead("the request line is too long", 414)
-        line = parse_line(raw)
-        with gevent.Timeout(HEAD_TIMEOUT, BadHead("the head is too slow", 408)):
-            self.head = parse(line, self._field_lines())
+            raise ClientFault("the request line is too long", status=414)
+        line = request_head.parse_line(raw)
+        slow = ClientFault("the head is too slow", status=408)
+        with gevent.Timeout(HEAD_TIMEOUT, slow):
+            self.head = request_head.parse(line, self._field_lines())
         self.command = line.method
         self.path = line.target
         self.request_version = "HTTP/1.1" if line.http11 else "HTTP/1.0"
@@ -137,16 +133,16 @@ class Handler(WSGIHandler):
 
     def _field_lines(self) -> list[bytes]:
         lines: list[bytes] = []
-        left = MAX_HEAD
+        left = request_head.MAX_HEAD
         while True:
             line: bytes = self.rfile.readline(left)
             left -= len(line)
             if line == b"\r\n":
                 return lines
             if not line:
-                raise BadHead("the head ended early")
-            if left <= 0 or len(lines) == MAX_FIELDS:
-                raise BadHead("the head is too large", 431)
+                raise ClientFault("the head ended early")
+            if left <= 0 or len(lines) == request_head.MAX_FIELDS:
+                raise ClientFault("the head is too large", status=431)
             lines.append(line)
 
     def get_environ(self) -> dict[str, Any]:
@@ -168,6 +164,8 @@ class Handler(WSGIHandler):
         for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             if (said := env.pop("HTTP_" + name, None)) is not None:
                 env[name] = said
+        if self.head.line.authority is not None:
+            env["HTTP_HOST"] = self.head.line.authority
         expects = env.get("HTTP_EXPECT", "").lower() == "100-continue"
         self.wsgi_input = Body(
             self.rfile,
@@ -269,19 +267,21 @@ class Server(WSGIServer):
 
 def _turn_away(sock: socket.socket) -> None:
     """503 for a connection too many, without reading what it wants."""
-    busy = BadHead("too many connections", 503)
+    busy = Refusal("too many connections")
     with suppress(OSError), gevent.Timeout(REFUSE_TIMEOUT, TooSlow()):
-        sock.sendall(_refusal(busy, "Retry-After: 1\r\n"))
+        sock.sendall(_refusal(busy))
         sock.shutdown(socket.SHUT_WR)
         # A request that is never read would reset the connection and the answer.
         sock.recv(MAX_LINE)
 
 
-def _refusal(bad: BadHead, more: str = "") -> bytes:
-    """The whole answer to a head that cannot be read; the connection closes."""
-    phrase = HTTPStatus(bad.status).phrase
+def _refusal(error: EdgeError) -> bytes:
+    """The whole answer before there is a request; the connection closes."""
+    phrase = HTTPStatus(error.status).phrase
+    after = error.retry_after
+    more = "" if after is None else f"Retry-After: {after}\r\n"
     return (
-        f"HTTP/1.1 {bad.status} {phrase}\r\nConnection: close\r\n"
+        f"HTTP/1.1 {error.status} {phrase}\r\nConnection: close\r\n"
         "Content-Length: 0\r\nX-Content-Type-Options: nosniff\r\n"
         "Cross-Origin-Resource-Policy: cross-origin\r\n"
         f"Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n{more}\r\n"

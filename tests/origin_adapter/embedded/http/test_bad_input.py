@@ -125,7 +125,10 @@ def test_bodies_share_a_bound(start: Callable[..., Serving], connect: Connect) -
         b"GET /v1/stream/s HTTP/2.0\r\nHost: a\r\n\r\n",
         b"GET  /v1/stream/s HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /v1/stream/s\r\n\r\n",
-        b"GET http://a/v1/stream/s HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://u@a/v1/stream/s HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET ftp://a/v1/stream/s HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /v1/stream/s HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET /v1/stream/s HTTP/1.1\r\nHost: a, b\r\n\r\n",
         b"POST /v1/stream/s HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
         b"Content-Length: 1\r\n\r\nx",
         b"POST /v1/stream/s HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx",
