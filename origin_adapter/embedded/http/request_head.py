@@ -25,7 +25,7 @@ from edge.protocol.http_grammar import (
 MAX_HEAD = 65536
 MAX_FIELDS = 128
 
-_REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]{{1,32}}) ([!-~]+) HTTP/1\.([01])\r\n")
+_REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]{{1,32}}) ([!-~]+) HTTP/1\.([0-9])\r\n")
 _FIELD = re.compile(rf"([{TOKEN_CHARS}]+):[ \t]*([{FIELD_VALUE_CHARS}]*?)[ \t]*\r\n")
 _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -35,6 +35,7 @@ class StartLine:
     """The first line. ``target`` is in origin-form, or ``*``.
 
     ``authority`` is what an absolute target named; it then stands for Host.
+    A version of HTTP/1 above 1.1 is read as 1.1 (RFC 9110 section 2.5).
     """
 
     method: str
@@ -70,7 +71,7 @@ def parse_line(raw: bytes) -> StartLine:
         raise ClientFault("malformed request line")
     method, target, minor = found.groups()
     authority, target = head_rules.origin_form(target)
-    return StartLine(method, target, authority, minor == "1")
+    return StartLine(method, target, authority, minor != "0")
 
 
 def parse(line: StartLine, lines: list[bytes]) -> RequestHead:

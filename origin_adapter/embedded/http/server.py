@@ -112,7 +112,9 @@ class Handler(WSGIHandler):
         self.server.idle.add(self.socket)
         try:
             with gevent.Timeout(IDLE_TIMEOUT, TooSlow()):
-                return self.rfile.readline(MAX_LINE)
+                line: bytes = self.rfile.readline(MAX_LINE)
+                # Some clients end a body with one CRLF too many (RFC 9112, 2.2).
+                return line if line != b"\r\n" else self.rfile.readline(MAX_LINE)
         finally:
             self.server.idle.discard(self.socket)
 
