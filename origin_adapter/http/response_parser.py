@@ -1,4 +1,4 @@
-"""The head of an answer, read strictly. Pure.
+"""An answer of the origin, read strictly: its head, and where its body ends. Pure.
 
 llhttp (through httptools) reads heads and chunks in its strict mode, which
 refuses bare LF, obs-fold, control characters in fields, a second
@@ -10,11 +10,17 @@ switch of protocols, more than a few interim answers, heads and trailers
 without end.
 
 The head ends where the first CRLF CRLF stands (the parser confirms it), so
-every byte after it is known to belong to the body or to nobody.
+every byte after it is known to belong to the body or to nobody. The head chooses
+one of three bodies by RFC 9112 section 6.3. Each is fed what arrives and gives
+back what of it is body. Bytes after its end make it unclean: its connection is
+not used again.
+
+``exchange`` feeds both. Nothing here reads a socket.
 """
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from httptools import (
     HttpParserError,
@@ -22,20 +28,14 @@ from httptools import (
     HttpResponseParser,
 )
 
-from edge.core.errors import OriginGarbage
+from edge.core.errors import OriginBodyCut, OriginGarbage
 from edge.core.reasons import Reason
 from edge.core.values import Framing, Headers
 from edge.protocol.http_grammar import (
     BODILESS_STATUSES,
     HOP_BY_HOP,
+    LAST_CHUNK,
     connection_options,
-)
-from origin_adapter.http.body import (
-    Body,
-    ChunkedBody,
-    CloseBody,
-    Events,
-    LengthBody,
 )
 
 MAX_INTERIM = 8
@@ -46,8 +46,148 @@ _END = b"\r\n\r\n"
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+# The body.
+
+
+class BodyReader(Protocol):
+    """Where the body of an answer ends.
+
+    ``done`` once its framing says that it has ended; ``clean`` while nothing
+    speaks against using the connection again.
+    """
+
+    done: bool
+    clean: bool
+
+    def feed(self, data: bytes) -> bytes:
+        """What of ``data`` is body; not called once done. Raises OriginGarbage."""
+
+    def eof(self) -> None:
+        """The connection ended. Raises OriginBodyCut unless that is the end."""
+
+
+class ParserEvents:
+    """What httptools calls back while it reads one message."""
+
+    def __init__(self) -> None:
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []
+        self.head_complete = False
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.head_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        # A second answer behind the first is parsed too; it is nobody's.
+        if not self.complete:
+            self.pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+class LengthBody:
+    """A body of a declared length; also the empty one of HEAD, 204 and 304."""
+
+    def __init__(self, length: int) -> None:
+        self.done = length == 0
+        self.clean = True
+        self._left = length
+
+    def feed(self, data: bytes) -> bytes:
+        """See Body."""
+        if len(data) > self._left:
+            self.clean = False
+            data = data[: self._left]
+        self._left -= len(data)
+        self.done = self._left == 0
+        return data
+
+    def eof(self) -> None:
+        """See Body."""
+        self.clean = False
+        if self._left:
+            raise OriginBodyCut(f"the origin's body ended {self._left} bytes early")
+
+
+class CloseBody:
+    """A body that ends with the connection: nothing proves that it is whole."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.clean = False
+
+    def feed(self, data: bytes) -> bytes:
+        """See Body."""
+        return data
+
+    def eof(self) -> None:
+        """See Body."""
+        self.done = True
+
+
+class ChunkedBody:
+    """A body in chunks, read on by the parser that has read the head.
+
+    The connection is used again only when the message ended with a bare last
+    chunk and nothing after it: trailers are dropped together with the
+    connection.
+    """
+
+    MAX_OVERHEAD = 64 * 1024
+    """Bytes of chunk heads or trailers in a row, without any of the body."""
+
+    def __init__(self, parser: HttpResponseParser, events: ParserEvents) -> None:
+        self.done = False
+        self.clean = True
+        self._parser = parser
+        self._events = events
+        self._fields = len(events.fields)
+        self._overhead = 0
+        self._last = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """See Body."""
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            if not self._events.complete:
+                raise OriginGarbage(f"the answer's chunks: {error}") from error
+            self.clean = False
+        self._last = (self._last + data[-5:])[-5:]
+        return self._taken(len(data))
+
+    def _taken(self, size: int) -> bytes:
+        pieces = b"".join(self._events.pieces)
+        self._events.pieces.clear()
+        self._overhead = 0 if pieces else self._overhead + size
+        if self._overhead > self.MAX_OVERHEAD:
+            raise OriginGarbage("chunk heads or trailers without end")
+        self.done = self._events.complete
+        if self.done and not self._ended_bare():
+            self.clean = False
+        return pieces
+
+    def _ended_bare(self) -> bool:
+        no_trailers = len(self._events.fields) == self._fields
+        return no_trailers and self._last == LAST_CHUNK
+
+    def eof(self) -> None:
+        """See Body."""
+        self.clean = False
+        if not self.done:
+            raise OriginBodyCut("the origin's body ended before its last chunk")
+
+
+# The head.
+
+
 @dataclass(frozen=True, slots=True)
-class Head:
+class ResponseHead:
     """The final head of an answer; hop-by-hop fields are taken out.
 
     ``content_length`` is the declared length: of the body, or of the
@@ -61,7 +201,7 @@ class Head:
     keep_alive: bool
 
 
-class HeadReader:
+class ResponseHeadReader:
     """Reads the head of the answer to one request, past interim answers."""
 
     def __init__(self, method: str, max_head: int) -> None:
@@ -74,10 +214,10 @@ class HeadReader:
 
     def _fresh(self) -> None:
         self._fed = 0
-        self._events = Events()
+        self._events = ParserEvents()
         self._parser = HttpResponseParser(self._events)
 
-    def feed(self, data: bytes) -> "tuple[Head, Body] | None":
+    def feed(self, data: bytes) -> "tuple[ResponseHead, BodyReader] | None":
         """Take bytes; the final head and its body, once it is whole.
 
         Bytes beyond the head stay in ``rest()``. Raises OriginGarbage.
@@ -132,7 +272,7 @@ class HeadReader:
         self._buffer = self._buffer[end:]
         self._fresh()
 
-    def _finish(self, status: int, end: int) -> "tuple[Head, Body]":
+    def _finish(self, status: int, end: int) -> "tuple[ResponseHead, BodyReader]":
         if status > 599:
             raise OriginGarbage(f"{status} is no status")
         self._buffer = self._buffer[end:]
@@ -142,10 +282,12 @@ class HeadReader:
         )
         return self._framed(status, fields)
 
-    def _framed(self, status: int, fields: Headers) -> "tuple[Head, Body]":
+    def _framed(
+        self, status: int, fields: Headers
+    ) -> "tuple[ResponseHead, BodyReader]":
         """RFC 9112 section 6.3, without its tolerances."""
         length = _content_length(fields)
-        body: Body
+        body: BodyReader
         if _is_chunked(fields):
             framing, body = Framing.CHUNKED, ChunkedBody(self._parser, self._events)
         elif length is not None:
@@ -157,7 +299,7 @@ class HeadReader:
             length = None if status == 204 else length
         named = connection_options(v for name, v in fields if name == "connection")
         kept = tuple(f for f in fields if f[0] not in HOP_BY_HOP | named)
-        return Head(status, kept, framing, length, "close" not in named), body
+        return ResponseHead(status, kept, framing, length, "close" not in named), body
 
 
 def _content_length(fields: Headers) -> int | None:
