@@ -20,7 +20,7 @@ from gevent.event import Event
 from edge.settings import Settings
 from edge.settings.units import Rate
 from origin_adapter.embedded.options import Options
-from origin_adapter.embedded.serve import AlreadyRunning, Serving
+from origin_adapter.embedded.serve import AlreadyRunning, RunningOrigin
 from origin_adapter.embedded.store.backup import backup as copy_file
 from origin_adapter.embedded.store.schema import FILE, StoreError
 
@@ -101,9 +101,9 @@ def serve(
     serving.stop(grace)
 
 
-def _start(options: Options, address: str) -> Serving:
+def _start(options: Options, address: str) -> RunningOrigin:
     try:
-        return Serving(options, address)
+        return RunningOrigin(options, address)
     except AlreadyRunning as error:
         raise CannotServe(str(error)) from error
     except StoreError as error:

@@ -1,6 +1,6 @@
 """Serving: the parts put together, from start to stop.
 
-``Serving`` is what the command line runs, and what tests run beside their own
+``RunningOrigin`` is what the command line runs, and what tests run beside their own
 greenlets. A keep belongs to one process: a lock file says so.
 """
 
@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 
 from origin_adapter.embedded.engine.engine import Engine
-from origin_adapter.embedded.engine.signing import Keys
-from origin_adapter.embedded.engine.webhook_dispatcher import Deliveries
+from origin_adapter.embedded.engine.signing import SigningKeys
+from origin_adapter.embedded.engine.webhook_dispatcher import WebhookDispatcher
 from origin_adapter.embedded.http.app import create_app
-from origin_adapter.embedded.http.server import Server, listen
+from origin_adapter.embedded.http.server import OriginServer, listen
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.store.schema import make_folder
 
@@ -29,7 +29,7 @@ class AlreadyRunning(Exception):
     """Another process serves this folder."""
 
 
-class Serving:
+class RunningOrigin:
     """A running origin. Stop it with ``stop``, or as a context manager."""
 
     def __init__(self, options: Options, address: str) -> None:
@@ -40,13 +40,13 @@ class Serving:
             undo.callback(os.close, self._lock)
             self._socket = listen(address)
             undo.callback(self._socket.close)
-            self.desk = Engine(options)
-            undo.callback(self.desk.stop)
-            keys = Keys(self.desk.keep.secret)
-            self.deliveries = Deliveries(self.desk, keys)
-            self.desk.deliver = self.deliveries.order
-            app = create_app(self.desk, keys)
-            self._server = Server(
+            self.engine = Engine(options)
+            undo.callback(self.engine.stop)
+            keys = SigningKeys(self.engine.store.secret)
+            self.dispatcher = WebhookDispatcher(self.engine, keys)
+            self.engine.deliver = self.dispatcher.dispatch
+            app = create_app(self.engine, keys)
+            self._server = OriginServer(
                 self._socket,
                 app,
                 min(options.max_connections, _raise_file_limit()),
@@ -69,13 +69,13 @@ class Serving:
             return
         self._stopped = True
         self._server.drain()
-        self.desk.bells.stop()
+        self.engine.change_events.stop()
         self._server.stop(timeout)
-        self.deliveries.stop()
-        self.desk.stop()
+        self.dispatcher.stop()
+        self.engine.stop()
         os.close(self._lock)
 
-    def __enter__(self) -> "Serving":
+    def __enter__(self) -> "RunningOrigin":
         return self
 
     def __exit__(

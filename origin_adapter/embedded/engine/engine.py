@@ -21,19 +21,19 @@ from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from origin_adapter.embedded.engine.change_events import ChangeEvents
-from origin_adapter.embedded.engine.tail_cache import Recent
+from origin_adapter.embedded.engine.tail_cache import TailCache
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import lifetimes, stream_rules, subscription_commands
-from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscriptions import Denied
-from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.store import pages, schema
 from origin_adapter.embedded.store.store import (
     Command,
     Committed,
+    Maintain,
     Outcome,
     Store,
-    Tick,
     disk_refusal,
     look_up,
 )
@@ -45,7 +45,7 @@ SHRINK_EVERY = 40
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-Deliver = Callable[[subscription_commands.Delivery], None]
+Deliver = Callable[[subscription_commands.WebhookDelivery], None]
 
 
 class Engine:
@@ -53,10 +53,10 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.keep = Store(options)
-        self.known = self.keep.known
-        self.bells = ChangeEvents()
-        self.recent = Recent(options.recent_memory)
+        self.store = Store(options)
+        self.cache = self.store.cache
+        self.change_events = ChangeEvents()
+        self.tail_cache = TailCache(options.recent_memory)
         self.deliver: Deliver = lambda delivery: None
         self._pending: deque[tuple[Command, AsyncResult[Outcome]]] = deque()
         self._wanted = Event()
@@ -65,7 +65,10 @@ class Engine:
         self._readers = ThreadPool(READERS)
         self._slots = BoundedSemaphore(READERS)
         self._free = [schema.open_reader(options.data) for _ in range(READERS)]
-        self._greenlets = [gevent.spawn(self._write), gevent.spawn(self._keep_up)]
+        self._greenlets = [
+            gevent.spawn(self._write),
+            gevent.spawn(self._maintain_regularly),
+        ]
 
     # --- Writes.
 
@@ -73,7 +76,7 @@ class Engine:
         """Do a command durably; returns its outcome, or raises its refusal."""
         if self._stopping:
             raise Refused(
-                503, Why.STOPPING, "the server stops", (("Retry-After", "1"),)
+                503, RefusalReason.STOPPING, "the server stops", (("Retry-After", "1"),)
             )
         result: AsyncResult[Outcome] = AsyncResult()
         self._pending.append((command, result))
@@ -85,42 +88,44 @@ class Engine:
 
     # --- Reads.
 
-    def living(self, path: str) -> Stream:
+    def living(self, path: str) -> StoredStream:
         """The stream at a path; raises Refused (not-found, gone)."""
-        stream = self.known.at(path)
+        stream = self.cache.at(path)
         if stream is None:
             found = self._read(look_up, path)
             # A commit may have come in between: what it published is newer.
-            stream = self.known.at(path) or found
+            stream = self.cache.at(path) or found
         if stream is not None and self._over(stream):
             stream = None
         return stream_rules.living(stream)
 
-    def page(self, stream: Stream, start: int) -> pages.Page:
+    def page(self, stream: StoredStream, start: int) -> pages.StoredPage:
         """The page of a stream that begins at ``start``, at or below its tail.
 
         Raises Refused (bad-offset, below-retention, not-found).
         """
         for _ in range(2):
             if start < stream.floor:
-                raise Refused(410, Why.BELOW_RETENTION, "before what is retained")
+                raise Refused(
+                    410, RefusalReason.BELOW_RETENTION, "before what is retained"
+                )
             if start == stream.tail:
-                return pages.Page(start, start, [])
+                return pages.StoredPage(start, start, [])
             limit = self.options.max_page
             try:
-                found = self.recent.page(stream, start, limit)
+                found = self.tail_cache.page(stream, start, limit)
                 return found or self._read(pages.page, stream, start, limit)
             except pages.Vanished:
                 stream = self.same(stream)
-        raise Refused(503, Why.DISK_FAILED, "stored bytes are missing")
+        raise Refused(503, RefusalReason.DISK_FAILED, "stored bytes are missing")
 
-    def awaits(self, delivery: subscription_commands.Delivery) -> bool:
+    def awaits(self, delivery: subscription_commands.WebhookDelivery) -> bool:
         """Whether a webhook is still to be sent: its wake is not over."""
-        return self.keep.subscribers.awaits(delivery.id, delivery.wake_id)
+        return self.store.subscribers.awaits(delivery.id, delivery.wake_id)
 
-    def touch(self, stream: Stream) -> None:
+    def touch(self, stream: StoredStream) -> None:
         """The stream was read: its TTL starts again."""
-        self.known.touch(stream, time.time())
+        self.cache.touch(stream, time.time())
 
     def stop(self) -> None:
         """Finish what was submitted, and close the file."""
@@ -131,34 +136,36 @@ class Engine:
         self._readers.join()
         for db in self._free:
             db.close()
-        self._writer.apply(self.keep.close)
+        self._writer.apply(self.store.close)
         self._writer.join()
 
     # --- Inside.
 
-    def _over(self, stream: Stream) -> bool:
+    def _over(self, stream: StoredStream) -> bool:
         """Whether a stream's time is over; raises Refused when forks read it."""
         if stream.soft_deleted:
             return False
-        if not lifetimes.expired(stream, self.known.touched(stream), time.time()):
+        if not lifetimes.expired(stream, self.cache.touched(stream), time.time()):
             return False
         if stream.references:
-            raise Refused(410, Why.GONE, "its time is over; forks still read it")
+            raise Refused(
+                410, RefusalReason.GONE, "its time is over; forks still read it"
+            )
         return True
 
-    def same(self, stream: Stream) -> Stream:
+    def same(self, stream: StoredStream) -> StoredStream:
         """The stream as it is now; raises Refused when it is another one."""
         fresh = self.living(stream.path)
         if fresh.id != stream.id:
-            raise Refused(404, Why.NOT_FOUND, "the stream was deleted")
+            raise Refused(404, RefusalReason.NOT_FOUND, "the stream was deleted")
         return fresh
 
-    def _read(self, act: Callable[..., T], *args: object) -> T:
+    def _read(self, work: Callable[..., T], *args: object) -> T:
         """Run a read on a connection of its own, off the event loop."""
         with self._slots:
             db = self._free.pop()
             try:
-                return _apply(self._readers, act, db, *args)
+                return _apply(self._readers, work, db, *args)
             except sqlite3.Error as error:
                 raise disk_refusal(error) from error
             finally:
@@ -175,7 +182,7 @@ class Engine:
     def _commit(self, batch: "list[tuple[Command, AsyncResult[Outcome]]]") -> None:
         commands = [command for command, _ in batch]
         try:
-            done = _apply(self._writer, self.keep.commit, commands, time.time())
+            done = _apply(self._writer, self.store.commit, commands, time.time())
         except Refused as refusal:
             for _, result in batch:
                 result.set(refusal)
@@ -196,23 +203,23 @@ class Engine:
 
     def _publish(self, done: Committed) -> None:
         for id in done.news.ended:
-            self.recent.forget(id)
-            self.bells.ring(id)
+            self.tail_cache.forget(id)
+            self.change_events.notify(id)
         for id, rows in done.news.rows.items():
             if id not in done.news.ended:
-                self.recent.add(id, rows)
+                self.tail_cache.add(id, rows)
         for id in done.news.changed:
-            self.bells.ring(id)
+            self.change_events.notify(id)
         for delivery in done.deliveries:
             self.deliver(delivery)
 
-    def _keep_up(self) -> None:
+    def _maintain_regularly(self) -> None:
         """Once a tick: let parked readers count as readers, then upkeep."""
         ticks = 0
         shrinking = False
         while not self._stopping:
-            for id in self.bells.ids():
-                stream = self.known.by_id(id)
+            for id in self.change_events.ids():
+                stream = self.cache.by_id(id)
                 if stream is not None:
                     self.touch(stream)
             more = self._tick()
@@ -224,7 +231,7 @@ class Engine:
 
     def _tick(self) -> bool:
         try:
-            return self.submit(Tick()) is True
+            return self.submit(Maintain()) is True
         except Refused:
             # The disk refuses; writers are told so, upkeep tries again later.
             return False
@@ -236,24 +243,24 @@ class Engine:
 
     def _shrink(self) -> bool:
         try:
-            return _apply(self._writer, self.keep.shrink)
+            return _apply(self._writer, self.store.shrink)
         except Refused:
             return False
 
 
-def _apply(pool: ThreadPool, act: Callable[..., T], *args: object) -> T:
-    """``act`` on a thread of the pool; returns and raises what it does.
+def _apply(pool: ThreadPool, work: Callable[..., T], *args: object) -> T:
+    """``work`` on a thread of the pool; returns and raises what it does.
 
     An exception that crossed the pool by itself would be printed there, each
     time: a refusal is an answer and not worth a traceback.
     """
-    done: Callable[[], T] = pool.apply(_caught, (act, *args))
+    done: Callable[[], T] = pool.apply(_caught, (work, *args))
     return done()
 
 
-def _caught(act: Callable[..., T], *args: object) -> Callable[[], T]:
+def _caught(work: Callable[..., T], *args: object) -> Callable[[], T]:
     try:
-        result = act(*args)
+        result = work(*args)
     except Exception as error:
         return partial(_raise, error)
     return lambda: result

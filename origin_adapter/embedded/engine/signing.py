@@ -25,7 +25,7 @@ _ALGORITHM = "HS256"
 Secret = Callable[[str, Callable[[], bytes]], bytes]
 
 
-class Keys:
+class SigningKeys:
     """What this server signs with. ``secret`` keeps a value that is made once."""
 
     def __init__(self, secret: Secret) -> None:

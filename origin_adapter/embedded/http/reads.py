@@ -16,31 +16,31 @@ from edge.protocol import cursor as cursors
 from edge.protocol import names, sse
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers
-from origin_adapter.embedded.http.requests import ReadAsk
+from origin_adapter.embedded.http.requests import ReadRequest
 from origin_adapter.embedded.rules import messages, offsets
 from origin_adapter.embedded.rules.refusals import Refused
-from origin_adapter.embedded.rules.values import Stream
-from origin_adapter.embedded.store.pages import Page
+from origin_adapter.embedded.rules.values import StoredStream
+from origin_adapter.embedded.store.pages import StoredPage
 
 
-class Reads:
+class ReadHandler:
     """Answers reads from the desk."""
 
-    def __init__(self, desk: Engine) -> None:
-        self.desk = desk
-        self.options = desk.options
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.options = engine.options
         self.clock = cursors.CursorClock()
 
     def head(self, path: str, resp: falcon.Response) -> None:
         """What is known of a stream; does not count as reading it."""
-        answers.metadata(resp, self.desk.living(path))
+        answers.metadata(resp, self.engine.living(path))
 
     def get(
-        self, path: str, ask: ReadAsk, req: falcon.Request, resp: falcon.Response
+        self, path: str, ask: ReadRequest, req: falcon.Request, resp: falcon.Response
     ) -> None:
         """Bytes of a stream, now or when they come."""
-        stream = self.desk.living(path)
-        self.desk.touch(stream)
+        stream = self.engine.living(path)
+        self.engine.touch(stream)
         start = _start(stream, ask)
         if ask.mode is Mode.SSE:
             self._sse(stream, start, ask.cursor, resp)
@@ -54,9 +54,13 @@ class Reads:
     # --- Catch-up.
 
     def _catch_up(
-        self, stream: Stream, start: int, req: falcon.Request, resp: falcon.Response
+        self,
+        stream: StoredStream,
+        start: int,
+        req: falcon.Request,
+        resp: falcon.Response,
     ) -> None:
-        page = self.desk.page(stream, min(start, stream.tail))
+        page = self.engine.page(stream, min(start, stream.tail))
         tag = answers.etag(stream, page)
         answers.position(resp, page.end, answers.claims(stream, page.end))
         resp.set_header("ETag", tag)
@@ -69,7 +73,7 @@ class Reads:
             return
         self._body(stream, page, resp)
 
-    def _now(self, stream: Stream, resp: falcon.Response) -> None:
+    def _now(self, stream: StoredStream, resp: falcon.Response) -> None:
         answers.position(resp, stream.tail, answers.claims(stream, stream.tail))
         resp.set_header("Cache-Control", answers.NO_STORE)
         resp.content_type = stream.content_type
@@ -78,13 +82,17 @@ class Reads:
     # --- Long-poll.
 
     def _long_poll(
-        self, stream: Stream, start: int, cursor: int | None, resp: falcon.Response
+        self,
+        stream: StoredStream,
+        start: int,
+        cursor: int | None,
+        resp: falcon.Response,
     ) -> None:
         if start <= stream.tail:
-            with self.desk.bells.waiting(stream.id):
+            with self.engine.change_events.waiting(stream.id):
                 until = time.monotonic() + self.options.long_poll_timeout
                 stream = self._await(stream, start, until)
-        page = self.desk.page(stream, min(start, stream.tail))
+        page = self.engine.page(stream, min(start, stream.tail))
         claims = answers.claims(stream, page.end)
         answers.position(resp, page.end, claims)
         if not (claims.closed and not page.parts):
@@ -98,26 +106,30 @@ class Reads:
         resp.set_header("ETag", answers.etag(stream, page))
         self._body(stream, page, resp)
 
-    def _await(self, stream: Stream, start: int, until: float) -> Stream:
+    def _await(self, stream: StoredStream, start: int, until: float) -> StoredStream:
         """The stream once there is something beyond ``start``, or time is up.
 
         Raises Refused when it ended.
         """
         while True:
             # The bell before the look: what happens in between rings it.
-            bell = self.desk.bells.take(stream.id)
-            stream = self.desk.same(stream)
+            change = self.engine.change_events.next_change(stream.id)
+            stream = self.engine.same(stream)
             left = until - time.monotonic()
             if stream.tail > start or stream.closed or left <= 0:
                 return stream
-            if self.desk.bells.stopped:
+            if self.engine.change_events.stopped:
                 return stream
-            bell.wait(left)
+            change.wait(left)
 
     # --- Server-sent events.
 
     def _sse(
-        self, stream: Stream, start: int, cursor: int | None, resp: falcon.Response
+        self,
+        stream: StoredStream,
+        start: int,
+        cursor: int | None,
+        resp: falcon.Response,
     ) -> None:
         resp.content_type = "text/event-stream"
         resp.set_header("Cache-Control", "no-cache")
@@ -127,28 +139,30 @@ class Reads:
         resp.stream = self._events(stream, min(start, stream.tail), cursor)
 
     def _events(
-        self, stream: Stream, position: int, cursor: int | None
+        self, stream: StoredStream, position: int, cursor: int | None
     ) -> Iterator[bytes]:
         """Pages and control events until the stream or the connection's life ends."""
         ends = time.monotonic() + self.options.sse_lifetime
         try:
-            with self.desk.bells.waiting(stream.id):
+            with self.engine.change_events.waiting(stream.id):
                 until = 0.0
                 while True:
                     stream = self._await(stream, position, until)
-                    page = self.desk.page(stream, position)
+                    page = self.engine.page(stream, position)
                     position = page.end
                     yield self._frames(stream, page, cursor)
                     now = time.monotonic()
                     done = answers.claims(stream, position).closed
-                    if done or now >= ends or self.desk.bells.stopped:
+                    if done or now >= ends or self.engine.change_events.stopped:
                         return
                     until = min(now + self.options.keep_alive, ends)
         except Refused:
             # The head is long out. The reader learns why when it comes back.
             return
 
-    def _frames(self, stream: Stream, page: Page, cursor: int | None) -> bytes:
+    def _frames(
+        self, stream: StoredStream, page: StoredPage, cursor: int | None
+    ) -> bytes:
         claims = answers.claims(stream, page.end)
         control = sse.control_event(
             offsets.to_text(page.end),
@@ -164,7 +178,9 @@ class Reads:
 
     # --- Both.
 
-    def _body(self, stream: Stream, page: Page, resp: falcon.Response) -> None:
+    def _body(
+        self, stream: StoredStream, page: StoredPage, resp: falcon.Response
+    ) -> None:
         resp.content_type = stream.content_type
         resp.data = messages.answer(page.parts, stream.content_type)
 
@@ -172,7 +188,7 @@ class Reads:
         return str(cursors.own(self.clock.interval(time.time()), client))
 
 
-def _start(stream: Stream, ask: ReadAsk) -> int:
+def _start(stream: StoredStream, ask: ReadRequest) -> int:
     """Where a read begins: the earliest byte kept, the tail, or where it says."""
     if ask.begin:
         return stream.floor

@@ -51,7 +51,7 @@ class TooSlow(OSError):
         super().__init__(errno.ECONNRESET, "the client is too slow")
 
 
-class Body(Input):
+class RequestInput(Input):
     """A request's body. What nobody reads is skipped, up to two bounds."""
 
     __slots__ = ("abandoned",)
@@ -72,13 +72,15 @@ class Body(Input):
                 left -= len(piece)
 
 
-class Handler(WSGIHandler):
+class ConnectionHandler(WSGIHandler):
     """One connection."""
 
     head: RequestHead
-    server: "Server"
+    server: "OriginServer"
 
-    def __init__(self, sock: socket.socket, address: str, server: "Server") -> None:
+    def __init__(
+        self, sock: socket.socket, address: str, server: "OriginServer"
+    ) -> None:
         super().__init__(sock, address, server)
         self._corked: bytearray | None = None
         if sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -169,7 +171,7 @@ class Handler(WSGIHandler):
         if self.head.line.authority is not None:
             env["HTTP_HOST"] = self.head.line.authority
         expects = env.get("HTTP_EXPECT", "").lower() == "100-continue"
-        self.wsgi_input = Body(
+        self.wsgi_input = RequestInput(
             self.rfile,
             self.head.length,
             socket=self.socket if expects else None,
@@ -227,14 +229,14 @@ class Handler(WSGIHandler):
             self.socket.settimeout(None)
 
 
-class Server(WSGIServer):
+class OriginServer(WSGIServer):
     """Listens on a TCP or a Unix socket.
 
     ``idle`` are the connections between two requests; ``max_connections`` how
     many there may be, ``send_timeout`` seconds in which some bytes must be taken.
     """
 
-    handler_class = Handler
+    handler_class = ConnectionHandler
 
     def __init__(
         self,

@@ -11,27 +11,27 @@ import gevent
 from edge.protocol import names
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers, requests
-from origin_adapter.embedded.http.bodies import Bodies
+from origin_adapter.embedded.http.bodies import RequestBodies
 from origin_adapter.embedded.rules import messages, offsets, stream_rules
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 from origin_adapter.embedded.rules.values import (
-    Append,
-    Appended,
-    Batch,
-    Create,
-    Created,
-    Delete,
-    ForkAsk,
+    AppendToStream,
+    CreateStream,
+    DeleteStream,
+    ForkRequest,
+    MessageBatch,
+    StreamAppended,
+    StreamCreated,
 )
 
 
-class Writes:
+class WriteHandler:
     """Makes commands of requests, and answers of outcomes."""
 
-    def __init__(self, desk: Engine, bodies: Bodies) -> None:
-        self.desk = desk
+    def __init__(self, engine: Engine, bodies: RequestBodies) -> None:
+        self.engine = engine
         self.bodies = bodies
-        self.options = desk.options
+        self.options = engine.options
 
     def put(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
         requests.check_fields(req)
@@ -41,9 +41,9 @@ class Writes:
         closed = requests.closed(req)
         body = self._body(req)
         batch = messages.batch(body, self._type(kind, fork), True, _let_others_go)
-        ask = Create(path, kind, lifetime, closed, fork, batch)
-        done = self.desk.submit(ask)
-        assert isinstance(done, Created)
+        ask = CreateStream(path, kind, lifetime, closed, fork, batch)
+        done = self.engine.submit(ask)
+        assert isinstance(done, StreamCreated)
         self._created(done, req, resp)
 
     def post(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
@@ -56,44 +56,50 @@ class Writes:
         if body:
             kind = requests.content_type(req)
             if kind is None:
-                raise bad_request(Why.BAD_CONTENT_TYPE, "a body needs a Content-Type")
+                raise bad_request(
+                    RefusalReason.BAD_CONTENT_TYPE, "a body needs a Content-Type"
+                )
         elif not close:
-            raise bad_request(Why.EMPTY_BODY, "nothing to append")
-        ask = Append(path, kind or "", self._batch(path, body, kind), seq, claim, close)
-        done = self.desk.submit(ask)
-        assert isinstance(done, Appended)
+            raise bad_request(RefusalReason.EMPTY_BODY, "nothing to append")
+        ask = AppendToStream(
+            path, kind or "", self._batch(path, body, kind), seq, claim, close
+        )
+        done = self.engine.submit(ask)
+        assert isinstance(done, StreamAppended)
         _appended(done, ask, resp)
 
     def delete(self, path: str, resp: falcon.Response) -> None:
-        self.desk.submit(Delete(path))
+        self.engine.submit(DeleteStream(path))
         resp.status = falcon.HTTP_204
         resp.set_header("Cache-Control", answers.NO_STORE)
 
     def _body(self, req: falcon.Request) -> bytes:
         return self.bodies.read(req, self.options.max_body)
 
-    def _batch(self, path: str, body: bytes, kind: str | None) -> Batch | None:
+    def _batch(self, path: str, body: bytes, kind: str | None) -> MessageBatch | None:
         try:
             return messages.batch(body, kind or "", pause=_let_others_go)
         except Refused as malformed:
-            stream = self.desk.living(path)
-            stream_rules.check_append(stream, Append(path, kind or "", Batch(body)))
+            stream = self.engine.living(path)
+            stream_rules.check_append(
+                stream, AppendToStream(path, kind or "", MessageBatch(body))
+            )
             raise malformed
 
-    def _type(self, kind: str | None, fork: ForkAsk | None) -> str:
+    def _type(self, kind: str | None, fork: ForkRequest | None) -> str:
         """As what a PUT's body is read: its own type, or the source's."""
         if kind is not None:
             return kind
         if fork is None:
             return stream_rules.DEFAULT_TYPE
         try:
-            return self.desk.living(fork.source).content_type
+            return self.engine.living(fork.source).content_type
         except Refused:
             # Creating the fork will refuse with the right word.
             return stream_rules.DEFAULT_TYPE
 
     def _created(
-        self, done: Created, req: falcon.Request, resp: falcon.Response
+        self, done: StreamCreated, req: falcon.Request, resp: falcon.Response
     ) -> None:
         stream = done.stream
         resp.status = falcon.HTTP_201 if done.new else falcon.HTTP_200
@@ -118,7 +124,7 @@ def base_url(req: falcon.Request, public_url: str | None) -> str:
     return f"{req.scheme}://{req.netloc}"
 
 
-def _appended(done: Appended, ask: Append, resp: falcon.Response) -> None:
+def _appended(done: StreamAppended, ask: AppendToStream, resp: falcon.Response) -> None:
     fresh = ask.claim is not None and ask.batch is not None and not done.duplicate
     resp.status = falcon.HTTP_200 if fresh else falcon.HTTP_204
     resp.set_header("Cache-Control", answers.NO_STORE)

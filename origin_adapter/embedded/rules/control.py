@@ -14,9 +14,9 @@ from origin_adapter.embedded.rules.subscriptions import (
     DEFAULT_LEASE,
     MAX_LEASE,
     MIN_LEASE,
-    Config,
     Denied,
-    Kind,
+    SubscriptionConfig,
+    SubscriptionKind,
 )
 
 MAX_STREAMS = 10_000
@@ -32,7 +32,7 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class WorkerReport:
     """The body of a callback, ack or release."""
 
     wake_id: object
@@ -54,7 +54,7 @@ def parse(body: bytes) -> dict[str, Any]:
     return value
 
 
-def config(said: dict[str, Any]) -> Config:
+def config(said: dict[str, Any]) -> SubscriptionConfig:
     """What a PUT asks a subscription to be."""
     kind = said.get("type")
     if kind not in ("webhook", "pull-wake"):
@@ -64,13 +64,13 @@ def config(said: dict[str, Any]) -> Config:
     if pattern is None and not streams:
         raise _invalid("at least one of pattern and streams is needed")
     webhook = wake_stream = None
-    if Kind(kind) is Kind.WEBHOOK:
+    if SubscriptionKind(kind) is SubscriptionKind.WEBHOOK:
         webhook = _webhook(said.get("webhook"))
     else:
         wake_stream = globs.normal(_text(said, "wake_stream") or "") or None
         if wake_stream is None:
             raise _invalid("pull-wake subscriptions need wake_stream")
-    return Config(
+    return SubscriptionConfig(
         type=kind,
         pattern=pattern,
         streams=tuple(sorted(set(streams))),
@@ -99,12 +99,12 @@ def worker(said: dict[str, Any]) -> str:
     return name
 
 
-def report(said: dict[str, Any]) -> Report:
+def report(said: dict[str, Any]) -> WorkerReport:
     """What a worker or a webhook's handler says of its wake."""
     acks = said.get("acks") or []
     if not isinstance(acks, list) or len(acks) > MAX_STREAMS:
         raise _invalid("acks must be an array")
-    return Report(
+    return WorkerReport(
         wake_id=said.get("wake_id"),
         generation=said.get("generation"),
         acks=tuple(_ack(item) for item in acks),

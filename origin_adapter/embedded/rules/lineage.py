@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from origin_adapter.embedded.rules import messages, offsets
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
-from origin_adapter.embedded.rules.values import ForkAsk, Span, Stream
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
+from origin_adapter.embedded.rules.values import ForkRequest, Span, StoredStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,10 @@ class Row:
 
 
 def divergence(
-    source: Stream, ask: ForkAsk, row_after: Callable[[int], Row | None], is_json: bool
+    source: StoredStream,
+    ask: ForkRequest,
+    row_after: Callable[[int], Row | None],
+    is_json: bool,
 ) -> int:
     """The position at which a fork of ``source`` begins.
 
@@ -47,7 +50,7 @@ def divergence(
     return anchor + ask.sub
 
 
-def inherited(source: Stream, at: int) -> tuple[Span, ...]:
+def inherited(source: StoredStream, at: int) -> tuple[Span, ...]:
     """The spans of ``source`` up to a divergence."""
     return tuple(
         Span(span.id, span.low, min(span.high, at))
@@ -63,7 +66,7 @@ def cut(row: Row, high: int) -> Row:
     return Row(row.start, high, row.body[: high - row.start])
 
 
-def _anchor(source: Stream, offset: str) -> int:
+def _anchor(source: StoredStream, offset: str) -> int:
     try:
         anchor = offsets.parse(offset)
     except Refused:
@@ -76,4 +79,4 @@ def _anchor(source: Stream, offset: str) -> int:
 
 
 def _bad(detail: str) -> Refused:
-    return bad_request(Why.BAD_FORK, detail)
+    return bad_request(RefusalReason.BAD_FORK, detail)

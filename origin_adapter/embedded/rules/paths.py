@@ -7,7 +7,7 @@ backslash and control characters, plain or encoded, and broken encodings.
 
 import re
 
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 
 _PLAIN = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*", re.ASCII)
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
@@ -20,18 +20,24 @@ RESERVED = "__ds"
 def check(path: str, root: str, limit: int) -> str:
     """The path if it may name a stream below ``root``; raises Refused."""
     if len(path) > limit:
-        raise bad_request(Why.BAD_PATH, f"a path has at most {limit} characters")
+        raise bad_request(
+            RefusalReason.BAD_PATH, f"a path has at most {limit} characters"
+        )
     if _PLAIN.fullmatch(path) is None or _BROKEN.search(path):
-        raise bad_request(Why.BAD_PATH, "the path has characters it must encode")
+        raise bad_request(
+            RefusalReason.BAD_PATH, "the path has characters it must encode"
+        )
     if _FORBIDDEN.search(path):
-        raise bad_request(Why.BAD_PATH, "control characters and backslash in a path")
+        raise bad_request(
+            RefusalReason.BAD_PATH, "control characters and backslash in a path"
+        )
     segments = _DOT.sub(".", _SLASH.sub("/", path)).split("/")
     if "." in segments or ".." in segments:
-        raise bad_request(Why.BAD_PATH, "dot segments in a path")
+        raise bad_request(RefusalReason.BAD_PATH, "dot segments in a path")
     if not path.startswith(root) or path == root:
-        raise Refused(404, Why.NOT_FOUND, f"streams live below {root}")
+        raise Refused(404, RefusalReason.NOT_FOUND, f"streams live below {root}")
     if is_reserved(path, root):
-        raise Refused(404, Why.NOT_FOUND, f"{RESERVED} is reserved")
+        raise Refused(404, RefusalReason.NOT_FOUND, f"{RESERVED} is reserved")
     return path
 
 

@@ -5,7 +5,7 @@ from collections import OrderedDict
 MAX_CLIENTS = 10_000
 
 
-class Rates:
+class RateLimiter:
     """Who may send how many requests per second, and how many at once."""
 
     def __init__(self, rate: float, burst: int) -> None:

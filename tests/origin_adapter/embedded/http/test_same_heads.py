@@ -16,7 +16,7 @@ import pytest
 
 from origin_adapter.embedded.http import server
 from origin_adapter.embedded.options import Durability, Options
-from origin_adapter.embedded.serve import Serving
+from origin_adapter.embedded.serve import RunningOrigin
 from tests.front.edge_process import EdgeProcess
 from tests.front.fast.test_same_bytes import CORPUS, LAST, LIMITS, answers
 from tests.origin_adapter.embedded.wire import Wire
@@ -63,7 +63,7 @@ def edge() -> Iterator[EdgeProcess]:
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOrigin]:
     """An embedded origin that holds every stream which the corpus names."""
     options = Options(
         data=tmp_path_factory.mktemp("streams"),
@@ -74,7 +74,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "HEAD_TIMEOUT", 0.2)
-        with Serving(options, "127.0.0.1:0") as serving:
+        with RunningOrigin(options, "127.0.0.1:0") as serving:
             wire = Wire(serving.address)
             for path in sorted(_paths()):
                 wire.ask("PUT", path, b"data", content_type="text/plain")
@@ -87,7 +87,7 @@ def _paths() -> set[str]:
     return {path.decode("latin-1") for path in found}
 
 
-def of_the_origin(serving: Serving, data: bytes, methods: list[str]) -> list[int]:
+def of_the_origin(serving: RunningOrigin, data: bytes, methods: list[str]) -> list[int]:
     """The statuses of all answers, until the origin closes."""
     wire = Wire(serving.address)
     found: list[int] = []
@@ -119,7 +119,7 @@ def _is_cut(file: Path) -> bool:
 
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
 def test_both_take_it_or_both_refuse_it(
-    file: Path, edge: EdgeProcess, origin: Serving
+    file: Path, edge: EdgeProcess, origin: RunningOrigin
 ) -> None:
     """See the module; RFC 9112 sections 3 and 6."""
     data = file.read_bytes() + LAST
@@ -136,7 +136,9 @@ def test_both_take_it_or_both_refuse_it(
 
 
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
-def test_a_head_in_two_pieces_is_judged_as_in_one(file: Path, origin: Serving) -> None:
+def test_a_head_in_two_pieces_is_judged_as_in_one(
+    file: Path, origin: RunningOrigin
+) -> None:
     """Where the network cuts it changes nothing."""
     raw = file.read_bytes()
     methods = [method.decode() for method in _METHOD.findall(raw + LAST)]
