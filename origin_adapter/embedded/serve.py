@@ -1,13 +1,13 @@
-"""Serving: the parts put together, from start to stop.
+"""RunningOrigin: the parts put together, from start to stop.
 
 ``RunningOrigin`` is what the command line runs, and what tests run beside their own
-greenlets. A keep belongs to one process: a lock file says so.
+greenlets. A store belongs to one process: a lock file says so.
 """
 
 import fcntl
 import os
 import resource
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +22,7 @@ from origin_adapter.embedded.store.schema import make_folder
 LOCK = "lock"
 MAX_FILES = 1_048_576
 OWN_FILES = 128
-"""Files that are no connections: the keep's, webhooks', the loop's."""
+"""Files that are no connections: the store's, webhooks', the loop's."""
 
 
 class AlreadyRunning(Exception):
@@ -88,13 +88,17 @@ class RunningOrigin:
 
 
 def _raise_file_limit() -> int:
-    """Let this process have all files it may have; how many connections fit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        hard = max(soft, MAX_FILES)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(1, hard - OWN_FILES)
+    """Let this process have all files it may have; how many connections fit.
+
+    Each waiting reader is an open file. Where the system refuses more, the limit
+    stays as it is.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_FILES if hard == resource.RLIM_INFINITY else hard
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, (MAX_FILES if soft == resource.RLIM_INFINITY else soft) - OWN_FILES)
 
 
 def _lock(data: Path) -> int:

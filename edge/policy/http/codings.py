@@ -1,9 +1,9 @@
 """Content codings: which ones a client takes, and how bytes are coded (L19).
 
 The edge knows zstd, br and gzip. ``accepted`` reads Accept-Encoding for a
-Read; ``compress`` and ``worth`` serve whoever prepares answers. Whether an
-answer may be compressed at all (never live ones, never credential partitions)
-is decided there, not here.
+Read; ``compress`` and ``worth`` serve the preparation of answers. Whether an
+answer may be compressed at all (never live ones, never in credential
+partitions) is decided there, not here.
 
 Source: RFC 9110 sections 8.4 and 12.5.3.
 """
@@ -55,8 +55,8 @@ def accepted(accept_encoding: str | None) -> tuple[str, ...]:
     Ordered by weight, then by ``CODINGS``. A weight of 0 refuses; ``*`` stands
     for the codings not named; a coding named twice has its smaller weight.
     One that weighs less than an explicit ``identity`` is left out: the client
-    prefers plain bytes. Members that are no member are ignored. No field at
-    all means identity: who wants coded bytes says so.
+    prefers plain bytes. Malformed members are ignored. No field at all means
+    identity: a client that wants coded bytes says so.
     """
     if not accept_encoding:
         return ()

@@ -2,8 +2,8 @@
 
 A read of a stream is built (``edge.policy.streams.upstream_requests``); everything else
 is forwarded, and this module says which header fields go along, each way. It decides
-nothing about bodies: framing belongs to the adapter and the front. Called by the
-front's pass-through and, for the loop check, by every entrance.
+nothing about bodies: framing belongs to the adapter and the front. Called by
+``front.app.pass_through`` and, for the loop check, by both ways into the edge.
 
 Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
 (CDN-Loop), HAZARDS part III, LOG.md L18 and L26.
@@ -40,7 +40,7 @@ _MADE_HERE = frozenset(
 
 # Fields by which a client could speak as if it were a proxy, or ask an origin
 # to read another method, host or path than the one that this edge saw.
-_SPOOFS = frozenset(
+_SPOOFABLE = frozenset(
     {
         "forwarded",
         "front-end-https",
@@ -60,7 +60,7 @@ _SPOOFS = frozenset(
 )
 
 # The edge puts these on every answer itself, or they concern the connection.
-_NOT_BACK = frozenset(
+_NOT_RETURNED = frozenset(
     {
         "alt-svc",
         "content-length",
@@ -87,12 +87,12 @@ def request_headers(
     kept = [
         (name, value)
         for name, value in received
-        if name not in dropped and not _ends_here(name) and not _spoof(name)
+        if name not in dropped and not _ends_here(name) and not _is_spoofable(name)
     ]
     kept += forwarded
     kept.append(("accept-encoding", "identity"))
-    kept.append(("via", _appended(received, "via", via(node_id))))
-    kept.append(("cdn-loop", _appended(received, "cdn-loop", node_id)))
+    kept.append(("via", _with_member(received, "via", via(node_id))))
+    kept.append(("cdn-loop", _with_member(received, "cdn-loop", node_id)))
     return tuple(kept)
 
 
@@ -108,7 +108,7 @@ def response_headers(
     heuristics downstream (RFC 9111 section 4.2.2).
     """
     received = [(name.lower(), value) for name, value in headers]
-    dropped = _named_by_connection(received) | _NOT_BACK
+    dropped = _named_by_connection(received) | _NOT_RETURNED
     kept = [
         (name, value)
         for name, value in received
@@ -162,13 +162,13 @@ def _ends_here(name: str) -> bool:
     return name in HOP_BY_HOP or name.startswith("proxy-")
 
 
-def _spoof(name: str) -> bool:
+def _is_spoofable(name: str) -> bool:
     # CGI-like origins read X_Forwarded_For as X-Forwarded-For.
     plain = name.replace("_", "-")
-    return plain in _SPOOFS or plain.startswith("x-forwarded-")
+    return plain in _SPOOFABLE or plain.startswith("x-forwarded-")
 
 
-def _appended(headers: Iterable[Header], name: str, member: str) -> str:
+def _with_member(headers: Iterable[Header], name: str, member: str) -> str:
     # Read from what was received: a Connection field that lists Via or CDN-Loop
     # must not be able to hide a loop (RFC 8586 section 2.1).
     values = [value for field, value in headers if field == name and value.strip()]

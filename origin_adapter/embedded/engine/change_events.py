@@ -1,9 +1,9 @@
 """ChangeEvents: how parked readers hear that a stream changed.
 
 One event per stream that somebody waits for, shared by all who do. A reader
-takes the bell first and looks at the stream second, so that nothing that
-happens in between is missed; a bell rings once, and the next wait takes a new
-one. What is not promised: that there is news when it rings.
+takes the event first and looks at the stream second: what happens in between sets
+the event. It is set once, and the next wait takes a new one. What is not promised:
+that there is something new for this reader when it is set.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from gevent.event import Event
 
 
 class ChangeEvents:
-    """The bells of all streams that somebody waits for, by stream id."""
+    """One event for each stream that somebody waits for, by stream id."""
 
     def __init__(self) -> None:
         self._changes: dict[int, Event] = {}
@@ -33,7 +33,7 @@ class ChangeEvents:
                 self._changes.pop(id, None)
 
     def next_change(self, id: int) -> Event:
-        """The bell that will ring at the stream's next change."""
+        """The event that will be set at the stream's next change."""
         change = self._changes.get(id)
         if change is None:
             change = self._changes[id] = Event()
@@ -48,7 +48,7 @@ class ChangeEvents:
             change.set()
 
     def stop(self) -> None:
-        """Ring all bells, now and for ever: the server stops."""
+        """Set all events, now and for ever: the server stops."""
         self.stopped = True
         for id in list(self._changes):
             self.notify(id)

@@ -1,10 +1,13 @@
-"""The desk: hands writes to the keep and takes reads to the disk.
+"""The engine: hands writes to the store and takes reads to the disk.
 
-Commands that arrive while a batch is being committed form the next batch: many
-writers share one fsync, and a lone writer waits for nobody. The batch runs on
-a thread of its own; the greenlet that asked sleeps until its outcome is there.
-After a commit, and before anybody is answered, the freshest rows are put where
-readers look, and the bells ring.
+``BatchWriter``: commands that arrive while a batch is being committed form the
+next batch. Many writers share one fsync, and a lone writer waits for nobody. The
+batch runs on a thread of its own; the greenlet that asked sleeps until its outcome
+is there. ``PageReader``: reads run on threads too, each on a connection of its own.
+
+``Engine`` is both, and what lies between them and the readers: after a commit, and
+before anybody is answered, the freshest rows are put where readers look, and those
+who wait for the stream are woken.
 """
 
 import logging
@@ -13,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import gevent
@@ -39,13 +43,114 @@ from origin_adapter.embedded.store.store import (
 )
 
 MAX_BATCH = 512
-READERS = 4
+READER_THREADS = 4
 SHRINK_EVERY = 40
 """Ticks between two looks at the file's free pages."""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Deliver = Callable[[subscription_commands.WebhookDelivery], None]
+
+
+class BatchWriter:
+    """The one who writes. ``publish`` is called after each commit, on the loop."""
+
+    def __init__(self, store: Store, publish: Callable[[Committed], None]) -> None:
+        self._store = store
+        self._publish = publish
+        self._pending: deque[tuple[Command, AsyncResult[Outcome]]] = deque()
+        self._wanted = Event()
+        self._stopping = False
+        self._thread = ThreadPool(1)
+        self._greenlet = gevent.spawn(self._write)
+
+    def submit(self, command: Command) -> Outcome:
+        """Do a command durably; returns its outcome, or raises its refusal."""
+        if self._stopping:
+            raise Refused(
+                503,
+                RefusalReason.STOPPING,
+                "the server stops",
+                (("Retry-After", "1"),),
+            )
+        result: AsyncResult[Outcome] = AsyncResult()
+        self._pending.append((command, result))
+        self._wanted.set()
+        outcome = result.get()
+        if isinstance(outcome, (Refused, Denied)):
+            raise outcome
+        return outcome
+
+    def apply(self, work: Callable[[], T]) -> T:
+        """``work`` on the writer's thread, between two batches."""
+        return _apply(self._thread, work)
+
+    def finish(self) -> None:
+        """Take no more commands, and commit those that were taken."""
+        self._stopping = True
+        self._wanted.set()
+        self._greenlet.join()
+
+    def close(self) -> None:
+        """Close the file. Nothing may be called afterwards."""
+        self._thread.apply(self._store.close)
+        self._thread.join()
+
+    def _write(self) -> None:
+        while not (self._stopping and not self._pending):
+            self._wanted.wait()
+            self._wanted.clear()
+            while self._pending:
+                size = min(len(self._pending), MAX_BATCH)
+                self._commit([self._pending.popleft() for _ in range(size)])
+
+    def _commit(self, batch: "list[tuple[Command, AsyncResult[Outcome]]]") -> None:
+        commands = [command for command, _ in batch]
+        try:
+            done = _apply(self._thread, self._store.commit, commands, time.time())
+        except Refused as refusal:
+            for _, result in batch:
+                result.set(refusal)
+            return
+        except Exception as error:
+            # The outermost guard of the writer: a mistake of ours must not end
+            # it for everybody. Each who asked raises it, and the server logs it.
+            for _, result in batch:
+                result.set_exception(error)
+            return
+        try:
+            self._publish(done)
+        except Exception:
+            # As above; it is on disk, so each who asked is answered all the same.
+            _log.exception("publishing a commit")
+        for (_, result), outcome in zip(batch, done.outcomes, strict=True):
+            result.set(outcome)
+
+
+class PageReader:
+    """Those who read: ``READER_THREADS`` threads, each with a connection of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self._threads = ThreadPool(READER_THREADS)
+        self._slots = BoundedSemaphore(READER_THREADS)
+        self._free = [schema.open_reader(data) for _ in range(READER_THREADS)]
+
+    def read(self, work: Callable[..., T], *args: object) -> T:
+        """``work`` with a connection, off the event loop. Raises Refused (disk-...)."""
+        with self._slots:
+            db = self._free.pop()
+            try:
+                return _apply(self._threads, work, db, *args)
+            except sqlite3.Error as error:
+                raise disk_refusal(error) from error
+            finally:
+                self._free.append(db)
+
+    def close(self) -> None:
+        """Wait for reads under way, and close the connections."""
+        self._threads.join()
+        for db in self._free:
+            db.close()
 
 
 class Engine:
@@ -58,33 +163,20 @@ class Engine:
         self.change_events = ChangeEvents()
         self.tail_cache = TailCache(options.recent_memory)
         self.deliver: Deliver = lambda delivery: None
-        self._pending: deque[tuple[Command, AsyncResult[Outcome]]] = deque()
-        self._wanted = Event()
-        self._stopping = False
-        self._writer = ThreadPool(1)
-        self._readers = ThreadPool(READERS)
-        self._slots = BoundedSemaphore(READERS)
-        self._free = [schema.open_reader(options.data) for _ in range(READERS)]
-        self._greenlets = [
-            gevent.spawn(self._write),
-            gevent.spawn(self._maintain_regularly),
-        ]
-
-    # --- Writes.
+        self.reader = PageReader(options.data)
+        self.writer = BatchWriter(self.store, self._publish)
+        self._upkeep = gevent.spawn(self._maintain)
 
     def submit(self, command: Command) -> Outcome:
-        """Do a command durably; returns its outcome, or raises its refusal."""
-        if self._stopping:
-            raise Refused(
-                503, RefusalReason.STOPPING, "the server stops", (("Retry-After", "1"),)
-            )
-        result: AsyncResult[Outcome] = AsyncResult()
-        self._pending.append((command, result))
-        self._wanted.set()
-        outcome = result.get()
-        if isinstance(outcome, (Refused, Denied)):
-            raise outcome
-        return outcome
+        """See BatchWriter."""
+        return self.writer.submit(command)
+
+    def stop(self) -> None:
+        """Finish what was submitted, and close the file."""
+        self.writer.finish()
+        self._upkeep.kill()
+        self.reader.close()
+        self.writer.close()
 
     # --- Reads.
 
@@ -92,12 +184,19 @@ class Engine:
         """The stream at a path; raises Refused (not-found, gone)."""
         stream = self.cache.at(path)
         if stream is None:
-            found = self._read(look_up, path)
+            found = self.reader.read(look_up, path)
             # A commit may have come in between: what it published is newer.
             stream = self.cache.at(path) or found
         if stream is not None and self._over(stream):
             stream = None
         return stream_rules.living(stream)
+
+    def same(self, stream: StoredStream) -> StoredStream:
+        """The stream as it is now; raises Refused when it is another one."""
+        fresh = self.living(stream.path)
+        if fresh.id != stream.id:
+            raise Refused(404, RefusalReason.NOT_FOUND, "the stream was deleted")
+        return fresh
 
     def page(self, stream: StoredStream, start: int) -> pages.StoredPage:
         """The page of a stream that begins at ``start``, at or below its tail.
@@ -114,32 +213,18 @@ class Engine:
             limit = self.options.max_page
             try:
                 found = self.tail_cache.page(stream, start, limit)
-                return found or self._read(pages.page, stream, start, limit)
+                return found or self.reader.read(pages.page, stream, start, limit)
             except pages.Vanished:
                 stream = self.same(stream)
         raise Refused(503, RefusalReason.DISK_FAILED, "stored bytes are missing")
-
-    def awaits(self, delivery: subscription_commands.WebhookDelivery) -> bool:
-        """Whether a webhook is still to be sent: its wake is not over."""
-        return self.store.subscribers.awaits(delivery.id, delivery.wake_id)
 
     def touch(self, stream: StoredStream) -> None:
         """The stream was read: its TTL starts again."""
         self.cache.touch(stream, time.time())
 
-    def stop(self) -> None:
-        """Finish what was submitted, and close the file."""
-        self._stopping = True
-        self._wanted.set()
-        self._greenlets[0].join()
-        self._greenlets[1].kill()
-        self._readers.join()
-        for db in self._free:
-            db.close()
-        self._writer.apply(self.store.close)
-        self._writer.join()
-
-    # --- Inside.
+    def awaits(self, delivery: subscription_commands.WebhookDelivery) -> bool:
+        """Whether a webhook is still to be sent: its wake is not over."""
+        return self.store.subscribers.awaits(delivery.id, delivery.wake_id)
 
     def _over(self, stream: StoredStream) -> bool:
         """Whether a stream's time is over; raises Refused when forks read it."""
@@ -153,71 +238,27 @@ class Engine:
             )
         return True
 
-    def same(self, stream: StoredStream) -> StoredStream:
-        """The stream as it is now; raises Refused when it is another one."""
-        fresh = self.living(stream.path)
-        if fresh.id != stream.id:
-            raise Refused(404, RefusalReason.NOT_FOUND, "the stream was deleted")
-        return fresh
-
-    def _read(self, work: Callable[..., T], *args: object) -> T:
-        """Run a read on a connection of its own, off the event loop."""
-        with self._slots:
-            db = self._free.pop()
-            try:
-                return _apply(self._readers, work, db, *args)
-            except sqlite3.Error as error:
-                raise disk_refusal(error) from error
-            finally:
-                self._free.append(db)
-
-    def _write(self) -> None:
-        while not (self._stopping and not self._pending):
-            self._wanted.wait()
-            self._wanted.clear()
-            while self._pending:
-                size = min(len(self._pending), MAX_BATCH)
-                self._commit([self._pending.popleft() for _ in range(size)])
-
-    def _commit(self, batch: "list[tuple[Command, AsyncResult[Outcome]]]") -> None:
-        commands = [command for command, _ in batch]
-        try:
-            done = _apply(self._writer, self.store.commit, commands, time.time())
-        except Refused as refusal:
-            for _, result in batch:
-                result.set(refusal)
-            return
-        except Exception as error:
-            # The outermost guard of the writer: a mistake of ours must not end
-            # it for everybody. Whoever asked raises it, and the server logs it.
-            for _, result in batch:
-                result.set_exception(error)
-            return
-        try:
-            self._publish(done)
-        except Exception:
-            # As above; it is on disk, so whoever asked is answered all the same.
-            _log.exception("publishing a commit")
-        for (_, result), outcome in zip(batch, done.outcomes, strict=True):
-            result.set(outcome)
+    # --- After a commit.
 
     def _publish(self, done: Committed) -> None:
-        for id in done.news.ended:
+        for id in done.changes.ended:
             self.tail_cache.forget(id)
             self.change_events.notify(id)
-        for id, rows in done.news.rows.items():
-            if id not in done.news.ended:
+        for id, rows in done.changes.rows.items():
+            if id not in done.changes.ended:
                 self.tail_cache.add(id, rows)
-        for id in done.news.changed:
+        for id in done.changes.changed:
             self.change_events.notify(id)
         for delivery in done.deliveries:
             self.deliver(delivery)
 
-    def _maintain_regularly(self) -> None:
-        """Once a tick: let parked readers count as readers, then upkeep."""
+    # --- Maintenance.
+
+    def _maintain(self) -> None:
+        """Once a tick: count parked readers as readers, then do some maintenance."""
         ticks = 0
         shrinking = False
-        while not self._stopping:
+        while True:
             for id in self.change_events.ids():
                 stream = self.cache.by_id(id)
                 if stream is not None:
@@ -233,17 +274,17 @@ class Engine:
         try:
             return self.submit(Maintain()) is True
         except Refused:
-            # The disk refuses; writers are told so, upkeep tries again later.
+            # The disk refuses; writers are told so, the next tick tries again.
             return False
         except Exception:
             # A mistake of ours, perhaps another command's in the same batch.
-            # Without upkeep no lease and no stream would ever end.
-            _log.exception("upkeep")
+            # Without maintenance no lease and no stream would ever end.
+            _log.exception("maintenance")
             return False
 
     def _shrink(self) -> bool:
         try:
-            return _apply(self._writer, self.store.shrink)
+            return self.writer.apply(self.store.shrink)
         except Refused:
             return False
 

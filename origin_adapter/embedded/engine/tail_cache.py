@@ -1,4 +1,4 @@
-"""Recent: the newest rows of the streams that are being written, in memory.
+"""TailCache: the newest rows of the streams that are being written, in memory.
 
 A reader who is woken by an append finds its bytes here and does not ask the
 disk. Bounded in bytes over all streams; the stream written longest ago is
@@ -12,7 +12,7 @@ from origin_adapter.embedded.rules.lineage import Row
 from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.store.pages import StoredPage, check_joint
 
-OVERHEAD = 200
+ROW_OVERHEAD = 200
 """Bytes that a row costs beside its body."""
 
 
@@ -24,13 +24,13 @@ class _StreamTail:
         self.size = 0
 
     def push(self, row: Row) -> int:
-        cost = len(row.body) + OVERHEAD
+        cost = len(row.body) + ROW_OVERHEAD
         self.rows.append(row)
         self.size += cost
         return cost
 
     def pop(self) -> int:
-        cost = len(self.rows.popleft().body) + OVERHEAD
+        cost = len(self.rows.popleft().body) + ROW_OVERHEAD
         self.size -= cost
         return cost
 

@@ -1,8 +1,8 @@
-"""Deliveries: webhooks that are due, sent by a greenlet per subscription.
+"""WebhookDispatcher: webhooks that are due, sent by a greenlet per subscription.
 
-At most one delivery per subscription is under way; a newer order takes the
-place of the older one, whose wake is over. How an attempt went is a command to
-the keep, and the next attempt is the keep's order again; so the schedule is
+At most one delivery per subscription is under way; a newer one takes the place
+of the older one, whose wake is over. How an attempt went is a command to the
+store, and the next attempt is one more delivery from the store. The schedule is
 always the one on disk, and a restart goes on with it.
 """
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class WebhookDispatcher:
-    """Sends what the keep orders."""
+    """Sends the deliveries that commits bring."""
 
     def __init__(self, engine: Engine, keys: SigningKeys) -> None:
         self.engine = engine
@@ -36,7 +36,7 @@ class WebhookDispatcher:
         self._under_way: dict[str, gevent.Greenlet[..., None]] = {}
 
     def dispatch(self, delivery: subscription_commands.WebhookDelivery) -> None:
-        """Take an order. Never switches greenlets."""
+        """Send a delivery when it is due. Never switches greenlets."""
         older = self._under_way.pop(delivery.id, None)
         if older is not None:
             older.kill(block=False)
@@ -54,7 +54,7 @@ class WebhookDispatcher:
                 self._forget_me(delivery)
                 return
             taken, done = self._attempt(delivery)
-        # From here on a newer order must not end this greenlet unheard.
+        # From here on a newer delivery must not kill this greenlet.
         self._forget_me(delivery)
         chance = random.random()
         told = subscription_commands.ReportDelivery(

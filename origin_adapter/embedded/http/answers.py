@@ -21,7 +21,7 @@ from origin_adapter.embedded.store.pages import StoredPage
 
 NO_STORE = "no-store"
 MAX_AGE = 60
-STALE = 300
+STALE_WHILE_REVALIDATE = 300
 
 COMMON: Headers = (
     ("Access-Control-Allow-Origin", "*"),
@@ -108,7 +108,7 @@ def freshness(stream: StoredStream, page: StoredPage, shared: bool, now: float) 
     age = MAX_AGE if end is None else max(0, min(MAX_AGE, int(end - now)))
     if age < MAX_AGE:
         return f"{scope}, max-age={age}"
-    return f"{scope}, max-age={age}, stale-while-revalidate={STALE}"
+    return f"{scope}, max-age={age}, stale-while-revalidate={STALE_WHILE_REVALIDATE}"
 
 
 def metadata(resp: falcon.Response, stream: StoredStream) -> None:

@@ -7,6 +7,7 @@ sent, and routes match decoded ones.
 
 import re
 import time
+from collections import OrderedDict
 from typing import Any
 
 import falcon
@@ -19,11 +20,12 @@ from origin_adapter.embedded.http.control import ControlHandler, denied
 from origin_adapter.embedded.http.reads import ReadHandler
 from origin_adapter.embedded.http.writes import WriteHandler
 from origin_adapter.embedded.rules import paths
-from origin_adapter.embedded.rules.rates import RateLimiter
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscriptions import Denied
 
 _ANY_PATH = re.compile("")
+MAX_CLIENTS = 10_000
+"""Clients whose rate is remembered; the one that asked longest ago goes first."""
 METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 
 
@@ -72,6 +74,28 @@ class StreamHandler:
                 )
 
 
+class RateLimiter:
+    """A token bucket per client (section 12.5): so many a second, so many at once."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait(self, client: str, now: float) -> float:
+        """Seconds until the client may send again; 0.0: now, and it is counted."""
+        full_at = max(now, self._full_at.get(client, now))
+        over = full_at - now - (self.burst - 1) / self.rate
+        # What floating point leaves over is not worth a refusal.
+        if over > 1e-9:
+            return over
+        self._full_at[client] = full_at + 1 / self.rate
+        self._full_at.move_to_end(client)
+        if len(self._full_at) > MAX_CLIENTS:
+            self._full_at.popitem(last=False)
+        return 0.0
+
+
 class CommonFields:
     """What every answer carries, and the rate limit before every request."""
 
@@ -95,7 +119,7 @@ class CommonFields:
 
 
 def create_app(engine: Engine, keys: SigningKeys) -> falcon.App[Any, Any]:
-    """The origin as a WSGI application over one desk."""
+    """The origin as a WSGI application over one engine."""
     options = engine.options
     rates = None if options.rate is None else RateLimiter(options.rate, options.burst)
     bodies = RequestBodies(options.max_bodies, options.body_timeout)

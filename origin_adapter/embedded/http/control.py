@@ -1,6 +1,6 @@
 """Control: the reserved ``__ds`` paths (PROTOCOL.md sections 6 and 7).
 
-Requests become orders for the keep; their JSON is read by ``rules.control``.
+Requests become commands for the engine; their JSON is read by ``rules.control``.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Reads: GET and HEAD (PROTOCOL.md sections 5.5 to 5.8).
 
-A live reader takes the stream's bell, looks at the stream, and waits only when
-there is nothing for it; its greenlet sleeps on the bell with everybody else's.
+A live reader takes the event of the stream's next change, looks at the stream, and
+waits only when there is nothing for it; all readers of a stream share the event.
 A stream that was deleted or replaced while somebody waited is told as such: a
 long-poll gets the 404 or 410, an SSE connection ends and finds it on return.
 """
@@ -24,7 +24,7 @@ from origin_adapter.embedded.store.pages import StoredPage
 
 
 class ReadHandler:
-    """Answers reads from the desk."""
+    """Answers reads from the engine."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -36,17 +36,21 @@ class ReadHandler:
         answers.metadata(resp, self.engine.living(path))
 
     def get(
-        self, path: str, ask: ReadRequest, req: falcon.Request, resp: falcon.Response
+        self,
+        path: str,
+        request: ReadRequest,
+        req: falcon.Request,
+        resp: falcon.Response,
     ) -> None:
         """Bytes of a stream, now or when they come."""
         stream = self.engine.living(path)
         self.engine.touch(stream)
-        start = _start(stream, ask)
-        if ask.mode is Mode.SSE:
-            self._sse(stream, start, ask.cursor, resp)
-        elif ask.mode is Mode.LONG_POLL:
-            self._long_poll(stream, start, ask.cursor, resp)
-        elif ask.position is None and not ask.begin:
+        start = _start(stream, request)
+        if request.mode is Mode.SSE:
+            self._sse(stream, start, request.cursor, resp)
+        elif request.mode is Mode.LONG_POLL:
+            self._long_poll(stream, start, request.cursor, resp)
+        elif request.position is None and not request.begin:
             self._now(stream, resp)
         else:
             self._catch_up(stream, start, req, resp)
@@ -112,7 +116,7 @@ class ReadHandler:
         Raises Refused when it ended.
         """
         while True:
-            # The bell before the look: what happens in between rings it.
+            # The event before the look: what happens in between sets it.
             change = self.engine.change_events.next_change(stream.id)
             stream = self.engine.same(stream)
             left = until - time.monotonic()
@@ -188,8 +192,8 @@ class ReadHandler:
         return str(cursors.own(self.clock.interval(time.time()), client))
 
 
-def _start(stream: StoredStream, ask: ReadRequest) -> int:
+def _start(stream: StoredStream, request: ReadRequest) -> int:
     """Where a read begins: the earliest byte kept, the tail, or where it says."""
-    if ask.begin:
+    if request.begin:
         return stream.floor
-    return stream.tail if ask.position is None else ask.position
+    return stream.tail if request.position is None else request.position

@@ -1,7 +1,7 @@
 """The server: gevent's pywsgi with strict heads, time-outs and raw paths.
 
 pywsgi was chosen over gunicorn's gevent worker by measuring (7,000 against
-5,500 small appends a second here) and because a keep has one process: there is
+5,500 small appends a second here) and because a store has one process: there is
 nothing for a master to manage. Its parser is replaced by ``request_head``; its
 connection loop, chunked bodies and responses stay.
 
@@ -32,7 +32,7 @@ DISCARD_TIMEOUT = 5.0
 REFUSE_TIMEOUT = 1.0
 MAX_LINE = 16384
 MAX_DISCARD = 1024 * 1024
-SMALL = 65536
+MAX_COPIED = 65536
 """Bytes of an answer that are copied to go out with its head."""
 
 
@@ -202,7 +202,7 @@ class ConnectionHandler(WSGIHandler):
 
     def _write_with_headers(self, data: bytes) -> None:
         """Head and first piece in one packet, unless the piece is large anyway."""
-        if len(data) > SMALL:
+        if len(data) > MAX_COPIED:
             _WRITE_WITH_HEADERS(self, data)
             return
         self._corked = whole = bytearray()

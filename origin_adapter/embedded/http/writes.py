@@ -1,6 +1,6 @@
 """Writes: PUT, POST and DELETE (PROTOCOL.md sections 5.1 to 5.4).
 
-A request becomes a command; the desk answers when it is on disk. A JSON body is
+A request becomes a command; the engine answers when it is on disk. A JSON body is
 checked before it is handed over, and a body that is no JSON still hears first
 that its stream is closed or of another type (section 5.2, precedence).
 """
@@ -41,8 +41,8 @@ class WriteHandler:
         closed = requests.closed(req)
         body = self._body(req)
         batch = messages.batch(body, self._type(kind, fork), True, _let_others_go)
-        ask = CreateStream(path, kind, lifetime, closed, fork, batch)
-        done = self.engine.submit(ask)
+        command = CreateStream(path, kind, lifetime, closed, fork, batch)
+        done = self.engine.submit(command)
         assert isinstance(done, StreamCreated)
         self._created(done, req, resp)
 
@@ -61,12 +61,12 @@ class WriteHandler:
                 )
         elif not close:
             raise bad_request(RefusalReason.EMPTY_BODY, "nothing to append")
-        ask = AppendToStream(
+        command = AppendToStream(
             path, kind or "", self._batch(path, body, kind), seq, claim, close
         )
-        done = self.engine.submit(ask)
+        done = self.engine.submit(command)
         assert isinstance(done, StreamAppended)
-        _appended(done, ask, resp)
+        _appended(done, command, resp)
 
     def delete(self, path: str, resp: falcon.Response) -> None:
         self.engine.submit(DeleteStream(path))
@@ -124,8 +124,12 @@ def base_url(req: falcon.Request, public_url: str | None) -> str:
     return f"{req.scheme}://{req.netloc}"
 
 
-def _appended(done: StreamAppended, ask: AppendToStream, resp: falcon.Response) -> None:
-    fresh = ask.claim is not None and ask.batch is not None and not done.duplicate
+def _appended(
+    done: StreamAppended, command: AppendToStream, resp: falcon.Response
+) -> None:
+    fresh = (
+        command.claim is not None and command.batch is not None and not done.duplicate
+    )
     resp.status = falcon.HTTP_200 if fresh else falcon.HTTP_204
     resp.set_header("Cache-Control", answers.NO_STORE)
     resp.set_header(names.NEXT_OFFSET, offsets.to_text(done.stream.tail))

@@ -25,7 +25,7 @@ class Row:
 
 def divergence(
     source: StoredStream,
-    ask: ForkRequest,
+    request: ForkRequest,
     row_after: Callable[[int], Row | None],
     is_json: bool,
 ) -> int:
@@ -35,19 +35,19 @@ def divergence(
     Raises Refused (bad-fork) when the offset is beyond the tail, was never
     minted, is below what is retained, or the sub-offset passes the next boundary.
     """
-    anchor = source.tail if ask.offset is None else _anchor(source, ask.offset)
+    anchor = source.tail if request.offset is None else _anchor(source, request.offset)
     row = row_after(anchor)
     if row is not None and row.start != anchor:
         raise _bad("Stream-Fork-Offset was never returned by this server")
-    if ask.sub == 0:
+    if request.sub == 0:
         return anchor
     if row is None:
         raise _bad("sub-offset past the source's end")
     if is_json:
-        return anchor + messages.prefix(row.body, ask.sub)
-    if ask.sub > len(row.body):
+        return anchor + messages.prefix(row.body, request.sub)
+    if request.sub > len(row.body):
         raise _bad("sub-offset past the next boundary")
-    return anchor + ask.sub
+    return anchor + request.sub
 
 
 def inherited(source: StoredStream, at: int) -> tuple[Span, ...]:

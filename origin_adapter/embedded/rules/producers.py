@@ -2,7 +2,7 @@
 
 A claim is compared with what is known of its producer in two ways, and the
 pair names the verdict. The table is whole: every pair has its row. Callers
-must judge and append under one lock per stream and producer; here the keep's
+must judge and append under one lock per stream and producer; here the store's
 single writer is that lock.
 """
 

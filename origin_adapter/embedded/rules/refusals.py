@@ -1,6 +1,6 @@
 """Why a request is refused: one closed set of words, one exception.
 
-The rules raise Refused; the front turns it into an RFC 9457 problem whose
+The rules raise Refused; ``http`` turns it into an RFC 9457 problem whose
 ``reason`` is the word. Nothing was changed by a request that was refused.
 """
 

@@ -1,6 +1,7 @@
-"""Orders: what subscriptions are told, and what they order (sections 6 and 7).
+"""Commands for subscriptions, and the deliveries they cause (sections 6 and 7).
 
-The front and the deliverer make the first, the keep makes the second.
+``http.control`` and the webhook dispatcher make the commands; a commit brings
+the deliveries.
 """
 
 from dataclasses import dataclass

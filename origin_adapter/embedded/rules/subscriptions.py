@@ -5,7 +5,7 @@ it). What moves it is a table; an event that has no row in the present phase is
 refused and changes nothing. Generation and wake id fence off everybody who
 speaks for an older wake. Time is Unix seconds, leases are milliseconds.
 
-The keep's writer calls these functions inside the transaction of the append,
+The store's writer calls these functions inside the transaction of the append,
 the ack or the tick that causes them.
 """
 

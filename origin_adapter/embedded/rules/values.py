@@ -1,4 +1,4 @@
-"""The values of the catalogue: streams, what was asked, what came of it.
+"""Streams, the commands that change them, and what came of a command.
 
 All are frozen. ``StoredStream`` is the whole truth about a stream but for its bytes
 and its producers; a change makes a new one by ``dataclasses.replace``.
@@ -68,7 +68,7 @@ class Fork:
 
     source_id: int
     at: int
-    ask: ForkRequest
+    request: ForkRequest
 
 
 @dataclass(frozen=True, slots=True)

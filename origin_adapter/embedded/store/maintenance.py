@@ -1,4 +1,4 @@
-"""Upkeep: what time does to the file, a bounded piece per call.
+"""Maintenance: what time does to the file, a bounded piece per call.
 
 Reads not yet on disk are written, streams whose time is over end, retention
 moves floors, removed streams give back their messages, and the file shrinks.

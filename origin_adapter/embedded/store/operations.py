@@ -1,8 +1,8 @@
-"""Acts: what each command does inside a transaction.
+"""What each command for a stream does inside a transaction.
 
 The rules decide; here is looked up what they need and written what they return.
-An act that raises Refused has written nothing but, perhaps, the end of a stream
-whose time was over anyway.
+An operation that raises Refused has written nothing but, perhaps, the end of a
+stream whose time was over anyway.
 """
 
 import secrets
@@ -28,61 +28,65 @@ Grew = Callable[[Transaction, StoredStream], None]
 """Called inside the transaction for a stream that got new bytes."""
 
 
-def create(transaction: Transaction, ask: CreateStream, grew: Grew) -> StreamCreated:
+def create(
+    transaction: Transaction, command: CreateStream, grew: Grew
+) -> StreamCreated:
     """PUT: make a stream or a fork, or confirm the one that is there."""
-    existing = transaction.current(ask.path)
+    existing = transaction.current(command.path)
     if existing is not None:
-        stream_rules.confirm(existing, ask)
+        stream_rules.confirm(existing, command)
         return StreamCreated(existing, new=False)
     stream = (
-        _plain(transaction, ask)
-        if ask.fork is None
-        else _fork(transaction, ask, ask.fork)
+        _plain(transaction, command)
+        if command.fork is None
+        else _fork(transaction, command, command.fork)
     )
-    if ask.batch is not None:
-        stream = replace(stream, tail=stream.tail + len(ask.batch.body))
+    if command.batch is not None:
+        stream = replace(stream, tail=stream.tail + len(command.batch.body))
         transaction.put(stream)
-        transaction.append_row(stream, ask.batch.body)
+        transaction.append_row(stream, command.batch.body)
         grew(transaction, stream)
     return StreamCreated(stream, new=True)
 
 
-def append(transaction: Transaction, ask: AppendToStream, grew: Grew) -> StreamAppended:
+def append(
+    transaction: Transaction, command: AppendToStream, grew: Grew
+) -> StreamAppended:
     """POST: append, close, or both; data, producer and closure in one."""
-    stream = stream_rules.living(transaction.current(ask.path))
+    stream = stream_rules.living(transaction.current(command.path))
     known = None
-    if ask.claim is not None:
-        known = transaction.producer(stream, ask.claim.producer)
-    done = stream_rules.append(stream, ask, known, transaction.now)
+    if command.claim is not None:
+        known = transaction.producer(stream, command.claim.producer)
+    done = stream_rules.append(stream, command, known, transaction.now)
     if done.duplicate:
         return done
     transaction.put(done.stream)
-    if ask.claim is not None:
-        state = ProducerState(ask.claim.epoch, ask.claim.seq)
-        transaction.put_producer(stream, ask.claim.producer, state)
-    if ask.batch is not None:
-        transaction.append_row(done.stream, ask.batch.body)
+    if command.claim is not None:
+        state = ProducerState(command.claim.epoch, command.claim.seq)
+        transaction.put_producer(stream, command.claim.producer, state)
+    if command.batch is not None:
+        transaction.append_row(done.stream, command.batch.body)
         grew(transaction, done.stream)
     return done
 
 
-def delete(transaction: Transaction, ask: DeleteStream) -> StoredStream:
+def delete(transaction: Transaction, command: DeleteStream) -> StoredStream:
     """DELETE: end a stream; returns it as it was."""
-    stream = stream_rules.living(transaction.current(ask.path))
+    stream = stream_rules.living(transaction.current(command.path))
     transaction.end(stream)
     return stream
 
 
-def _plain(transaction: Transaction, ask: CreateStream) -> StoredStream:
-    draft = stream_rules.draft(ask, _tag(), transaction.now)
-    stream_rules.check_batch(draft, ask)
+def _plain(transaction: Transaction, command: CreateStream) -> StoredStream:
+    draft = stream_rules.draft(command, _tag(), transaction.now)
+    stream_rules.check_batch(draft, command)
     return transaction.add(draft)
 
 
 def _fork(
-    transaction: Transaction, ask: CreateStream, fork: ForkRequest
+    transaction: Transaction, command: CreateStream, fork: ForkRequest
 ) -> StoredStream:
-    source = stream_rules.fork_source(transaction.current(fork.source), ask)
+    source = stream_rules.fork_source(transaction.current(fork.source), command)
     at = lineage.divergence(
         source,
         fork,
@@ -90,8 +94,8 @@ def _fork(
         is_json(source.content_type),
     )
     spans = lineage.inherited(source, at)
-    draft = stream_rules.draft_fork(ask, source, at, spans, _tag(), transaction.now)
-    stream_rules.check_batch(draft, ask)
+    draft = stream_rules.draft_fork(command, source, at, spans, _tag(), transaction.now)
+    stream_rules.check_batch(draft, command)
     transaction.put(replace(source, references=source.references + 1))
     return transaction.add(draft)
 

@@ -1,4 +1,4 @@
-"""The keep: batches of commands in, one durable transaction each.
+"""The store: batches of commands in, one durable transaction each.
 
 ``commit`` is called by one thread at a time. It answers every command with an
 outcome or with the refusal it earned; when the disk refuses, nothing of the
@@ -30,7 +30,7 @@ from origin_adapter.embedded.store.transaction import Changes, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Maintain:
-    """Time has passed: let upkeep do a little of everything that is due."""
+    """Time has passed: let maintenance do a little of everything that is due."""
 
 
 Command = (
@@ -55,10 +55,10 @@ Outcome = (
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """One batch on disk: an outcome per command, news, webhooks to send."""
+    """One batch on disk: an outcome per command, changes, webhooks to send."""
 
     outcomes: list[Outcome]
-    news: Changes
+    changes: Changes
     deliveries: list[subscription_commands.WebhookDelivery]
 
 
@@ -102,7 +102,7 @@ class Store:
             raise
         transaction.publish()
         deliveries, self.subscribers.due = self.subscribers.due, []
-        return Committed(outcomes, transaction.news, deliveries)
+        return Committed(outcomes, transaction.changes, deliveries)
 
     def _do(self, transaction: Transaction, command: Command) -> Outcome:
         try:
@@ -122,8 +122,8 @@ class Store:
         except (Refused, Denied) as refusal:
             return refusal
 
-    def _create(self, transaction: Transaction, ask: CreateStream) -> StreamCreated:
-        done = operations.create(transaction, ask, self.subscribers.grew)
+    def _create(self, transaction: Transaction, command: CreateStream) -> StreamCreated:
+        done = operations.create(transaction, command, self.subscribers.grew)
         if done.new:
             self.subscribers.created(transaction, done.stream)
         return done
@@ -156,7 +156,7 @@ class Store:
         return None
 
     def _tick(self, transaction: Transaction) -> bool:
-        """Some upkeep; whether more is waiting."""
+        """Some maintenance; whether more is waiting."""
         maintenance.touch(transaction)
         more = maintenance.expire(transaction)
         more = maintenance.sweep(transaction) or more

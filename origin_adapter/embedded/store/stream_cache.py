@@ -1,4 +1,4 @@
-"""What both sides of the process know of streams without asking the disk.
+"""StreamCache: what both sides of the process know of streams without asking the disk.
 
 The writer's thread changes it, after a commit and never before; the event loop
 only looks. Every operation is a single one on a dict and every value is frozen,

@@ -118,7 +118,13 @@ def _closed_by(stream: StoredStream) -> str | None:
 def _fork_cells(fork: Fork | None) -> Cells:
     if fork is None:
         return (None, None, None, None, None)
-    return (fork.source_id, fork.at, fork.ask.source, fork.ask.offset, fork.ask.sub)
+    return (
+        fork.source_id,
+        fork.at,
+        fork.request.source,
+        fork.request.offset,
+        fork.request.sub,
+    )
 
 
 def _to_spans(text: str) -> tuple[Span, ...]:

@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 
 class Subscribers:
-    """All subscriptions, and what they order."""
+    """All subscriptions, and the deliveries that they cause."""
 
     def __init__(self, db: sqlite3.Connection, root: str) -> None:
         self.db = db

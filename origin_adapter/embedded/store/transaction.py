@@ -1,6 +1,6 @@
-"""A unit: what one transaction sees and changes.
+"""Transaction: what the commands of one batch see and change.
 
-Commands of one batch share a unit, so the second append sees the first one.
+They share it, so the second append sees the first one.
 Streams, rows and producers are collected and written when something has to read
 them, or at the end; nothing outside learns of them before the commit. Ending a
 stream is decided here too, because a removal cascades along the forks.
@@ -48,7 +48,7 @@ class Transaction:
         self.cache = cache
         self.now = now
         self._on_end = on_end
-        self.news = Changes()
+        self.changes = Changes()
         self._paths: dict[str, StoredStream | None] = {}
         self._dirty: set[int] = set()
         self._rows: list[tuple[int, int, float, bytes]] = []
@@ -74,7 +74,7 @@ class Transaction:
         if id in self._gone:
             # Until the commit, others still know it; here it must not come back.
             return None
-        stream = self.news.changed.get(id) or self.cache.by_id(id)
+        stream = self.changes.changed.get(id) or self.cache.by_id(id)
         return stream or self._select(stream_rows.SELECT_BY_ID, id)
 
     def current(self, path: str) -> StoredStream | None:
@@ -105,7 +105,7 @@ class Transaction:
 
     def end(self, stream: StoredStream) -> None:
         """Delete a stream, softly while forks read it (section 4.2)."""
-        self.news.ended[stream.id] = stream
+        self.changes.ended[stream.id] = stream
         self._on_end(stream)
         if stream.references:
             self.put(replace(stream, soft_deleted=True))
@@ -121,7 +121,7 @@ class Transaction:
         """Add the row that ends at the stream's (new) tail."""
         self._rows.append((stream.id, stream.tail, self.now, body))
         row = Row(stream.tail - len(body), stream.tail, body)
-        self.news.rows.setdefault(stream.id, []).append(row)
+        self.changes.rows.setdefault(stream.id, []).append(row)
 
     def row_after(self, stream: StoredStream, position: int) -> Row | None:
         """The first row of a stream that ends after a position."""
@@ -148,7 +148,7 @@ class Transaction:
     def flush(self) -> None:
         """Write what was collected, so that SQL sees it."""
         if self._dirty:
-            changed = (self.news.changed[id] for id in self._dirty)
+            changed = (self.changes.changed[id] for id in self._dirty)
             self.db.executemany(stream_rows.UPDATE, map(stream_rows.to_update, changed))
             self._dirty.clear()
         if self._rows:
@@ -170,7 +170,7 @@ class Transaction:
 
     def _see(self, stream: StoredStream) -> None:
         self._paths[stream.path] = stream
-        self.news.changed[stream.id] = stream
+        self.changes.changed[stream.id] = stream
 
     def _select(self, statement: str, key: str | int) -> StoredStream | None:
         row = self.db.execute(statement, (key,)).fetchone()
@@ -184,10 +184,10 @@ class Transaction:
         return stream
 
     def _remove(self, stream: StoredStream) -> None:
-        self.news.ended.setdefault(stream.id, stream)
+        self.changes.ended.setdefault(stream.id, stream)
         self.db.execute(stream_rows.REMOVE, (stream.id,))
         self._dirty.discard(stream.id)
-        self.news.changed.pop(stream.id, None)
+        self.changes.changed.pop(stream.id, None)
         self._paths[stream.path] = None
         self._removed.append(stream)
         self._gone.add(stream.id)

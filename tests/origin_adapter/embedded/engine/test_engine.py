@@ -1,4 +1,4 @@
-"""The desk under bad luck: what happens exactly between two steps of a reader."""
+"""The engine under bad luck: what happens exactly between two steps of a reader."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -58,14 +58,14 @@ def test_a_commit_during_a_look_up_is_seen(
     """The disk answers with what was; the reader must get what is (L4)."""
     engine.submit(CreateStream(S, TEXT))
     forget(engine)
-    read = engine._read
+    read = engine.reader.read
 
     def late(act: Callable[..., object], *args: object) -> object:
         found = read(act, *args)
         post(engine, b"in between")
         return found
 
-    monkeypatch.setattr(engine, "_read", late)
+    monkeypatch.setattr(engine.reader, "read", late)
     assert engine.living(S).tail == len(b"in between")
 
 
@@ -92,7 +92,9 @@ def test_a_stream_that_is_deleted_while_it_is_read(
     )
 
 
-def test_a_bell_taken_before_the_look_hears_what_comes_after_it(engine: Engine) -> None:
+def test_what_comes_after_the_look_sets_the_event_taken_before_it(
+    engine: Engine,
+) -> None:
     """The order that ``reads`` keeps, and why."""
     engine.submit(CreateStream(S, TEXT))
     stream = engine.living(S)
@@ -165,8 +167,8 @@ def test_refusals_of_the_disk_are_answers_and_leave_no_trace(
     with pytest.raises(Refused) as unwritten:
         post(engine, b"!")
 
-    whys = [refused.value.reason for refused in (inside, failed, unwritten)]
-    assert whys == [
+    reasons = [refused.value.reason for refused in (inside, failed, unwritten)]
+    assert reasons == [
         RefusalReason.BAD_OFFSET,
         RefusalReason.DISK_FAILED,
         RefusalReason.DISK_FAILED,
@@ -174,7 +176,7 @@ def test_refusals_of_the_disk_are_answers_and_leave_no_trace(
     assert capfd.readouterr().err == ""
 
 
-def test_a_mistake_in_its_batch_does_not_end_upkeep(
+def test_a_mistake_in_its_batch_does_not_end_maintenance(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Leases and lifetimes go on to end afterwards."""

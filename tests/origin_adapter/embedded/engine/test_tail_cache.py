@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from origin_adapter.embedded.engine.tail_cache import OVERHEAD, TailCache
+from origin_adapter.embedded.engine.tail_cache import ROW_OVERHEAD, TailCache
 from origin_adapter.embedded.rules.lineage import Row
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.stream_rules import draft
@@ -82,4 +82,4 @@ def test_the_budget_holds(writes: list[tuple[int, int]], budget: int) -> None:
     for id, size in writes:
         tail_cache.add(id, rows(b"x" * size, start=tails[id]))
         tails[id] += size
-        assert tail_cache.size <= max(budget, size + OVERHEAD)
+        assert tail_cache.size <= max(budget, size + ROW_OVERHEAD)

@@ -1,4 +1,4 @@
-"""The keep: batches, refusals of the disk, upkeep and restarts."""
+"""The store: batches, refusals of the disk, maintenance and restarts."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
