@@ -204,7 +204,11 @@ def server_options(settings: Settings) -> ServerOptions:
         grace=settings.shutdown.grace,
         limits=limits_of(settings),
         recycle=RecycleOptions(
-            recycle.after_requests, recycle.memory, recycle.least_age
+            after_requests=recycle.after_requests,
+            memory=recycle.memory,
+            least_age=recycle.least_age,
         ),
-        log=LogOptions(log.format.value, log.level.value, log.access),
+        log=LogOptions(
+            format=log.format.value, level=log.level.value, access=log.access
+        ),
     )

@@ -82,16 +82,16 @@ class Refuse:
 Decision = Serve | Park | Fetch | Pass | Refuse
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The numbers that decide goes by. Seconds and bytes.
 
     ``verify``: L6. ``trust``: L14. ``max_probe``: L7.
     """
 
-    max_page: int = 1024 * 1024
-    verify: float = 60.0
-    trust: float = 30.0
+    max_page: int
+    verify: float
+    trust: float
     max_probe: int = MAX_PROBE
 
     def verify_for(self, log: StreamLog, kind: PartitionKind) -> float:

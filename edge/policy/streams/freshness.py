@@ -30,17 +30,15 @@ class Kind(enum.Enum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FreshnessOptions:
-    """Seconds of freshness downstream. Defaults are PROTOCOL.md's own figures."""
+    """Seconds of freshness downstream."""
 
-    closed_max_age: int = 60
-    stale_while_revalidate: int = 300
-    immutable_max_age: int = 31_536_000
-    live_max_age: int = 20
+    closed_max_age: int
+    stale_while_revalidate: int
+    immutable_max_age: int
+    live_max_age: int
 
-
-DEFAULTS = FreshnessOptions()
 
 _NO_STORE = "no-store"
 _FIXED = {
@@ -67,7 +65,7 @@ def cache_control(
     route: Route,
     *,
     cap: int | None = None,
-    options: FreshnessOptions = DEFAULTS,
+    options: FreshnessOptions,
 ) -> str:
     """The Cache-Control value of an answer of this kind (DESIGN section 5).
 

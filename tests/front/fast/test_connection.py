@@ -23,8 +23,8 @@ from edge.front.fast.context import FastContext, plain_socket
 from edge.front.fast.stages import Stage
 from edge.front.fast.turns import NextIteration
 from edge.front.http1.context import ServerContext
-from edge.front.options import LogOptions
 from tests.front.fake_edge import HIT, TEXT, FakeAsks, FakeTicket, parts
+from tests.support.options import log_options
 
 
 @dataclass(eq=False)
@@ -46,7 +46,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         made = replace(parts(self.read_service), peek=self._peek)
-        log = AccessLog(LogOptions(access=0), lambda line: None, made.clock.wall)
+        log = AccessLog(log_options(access=0), lambda line: None, made.clock.wall)
         made_of = (made.options, made.counters, made.clock, log)
         self.server_context = ServerContext(
             lambda environ, start: (), Config(), *made_of

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from edge.core.values import Mode, PartitionKind, Read
 from edge.front import head_rules
 from edge.front.fast.request_memo import Memo, PlainRead, RequestMemo
-from edge.front.options import FrontOptions
 from edge.policy.streams import classify, routes
 from edge.policy.streams.routes import Access, Route
+from tests.support.options import front_options
 
 ROUTES = (
     Route("/public/**", access=Access.PUBLIC, request_headers=("x-tenant",)),
@@ -22,7 +22,7 @@ HOST = "Host: edge.test"
 
 
 def request_memo() -> RequestMemo:
-    return RequestMemo(ROUTES, FrontOptions())
+    return RequestMemo(ROUTES, front_options())
 
 
 def plain(

@@ -29,10 +29,11 @@ from edge.policy.streams.answers import (
     unshared_headers,
 )
 from edge.policy.streams.decide import Serve
-from edge.policy.streams.freshness import FreshnessOptions, Kind
+from edge.policy.streams.freshness import Kind
 from edge.policy.streams.routes import Recreate, Route
 from edge.protocol.offsets import BEGIN
 from edge.streamlog.stream_log import StreamLog
+from tests.support.options import freshness_options
 
 ROUTE = Route()
 FINAL = Route(recreate=Recreate.NEVER)
@@ -72,7 +73,7 @@ def prepared(
 ) -> Prepared:
     read = Read(StreamKey(route.match, "/a", "", partition), serve.start, mode)
     body = b"" if serve.kind is Kind.EMPTY else body
-    options = FreshnessOptions()
+    options = freshness_options()
     return prepare(known or log(), serve, read, route, body, limit, options, coding)
 
 

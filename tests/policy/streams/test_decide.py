@@ -25,7 +25,6 @@ from edge.policy.streams.decide import (
     Pass,
     ReadState,
     Refuse,
-    Rules,
     Serve,
     decide,
 )
@@ -35,10 +34,11 @@ from edge.protocol.offsets import BEGIN, NOW, is_position, order
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier
 from tests.support import worlds as w
+from tests.support.options import rules
 
 ROUTE = Route()
 STRICT = Route(tail=TailMode.STRICT)
-RULES = Rules(max_page=25, verify=60.0, trust=30.0, max_probe=64)
+RULES = rules(max_page=25, verify=60.0, trust=30.0, max_probe=64)
 AWAY = OriginUnreachable("nobody answers")
 ONE = Partition(PartitionKind.CREDENTIAL, "one")
 CATCH_UP, LONG_POLL, SSE = Mode.CATCH_UP, Mode.LONG_POLL, Mode.SSE
