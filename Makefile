@@ -13,7 +13,7 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 PIP := $(PY) -m pip --disable-pip-version-check
 
-# make install PYTHON=python3.12     make test ARGS=tests/log
+# make install PYTHON=python3.12     make test ARGS=tests/streamlog
 # make serve ARGS="--listen 127.0.0.1:9090"
 PYTHON ?=
 ARGS ?=

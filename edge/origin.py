@@ -19,10 +19,10 @@ from gevent.event import Event
 
 from edge.settings import Settings
 from edge.settings.units import Rate
-from origin_adapter.embedded.keep.backup import backup as copy_file
-from origin_adapter.embedded.keep.schema import FILE, KeepError
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.serve import AlreadyRunning, Serving
+from origin_adapter.embedded.store.backup import backup as copy_file
+from origin_adapter.embedded.store.schema import FILE, StoreError
 
 LONGEST_POLL = 30.0
 """Seconds that a poll is held at most; as the reference server does."""
@@ -106,7 +106,7 @@ def _start(options: Options, address: str) -> Serving:
         return Serving(options, address)
     except AlreadyRunning as error:
         raise CannotServe(str(error)) from error
-    except KeepError as error:
+    except StoreError as error:
         raise CannotServe(f"{options.data / FILE}: {error}") from error
     except sqlite3.Error as error:
         raise CannotServe(f"{options.data / FILE} cannot be used: {error}") from error

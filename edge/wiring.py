@@ -12,6 +12,8 @@ from dataclasses import replace
 
 import gevent
 
+from edge.core.counters import Counters
+from edge.front.dependencies import Dependencies
 from edge.front.options import (
     FrontOptions,
     Limits,
@@ -19,14 +21,12 @@ from edge.front.options import (
     RecycleOptions,
     ServerOptions,
 )
-from edge.front.parts import FrontParts
-from edge.front.server import EdgeApplication, Plan
 from edge.live.hub import Hub
 from edge.live.options import HubOptions
-from edge.policy.decide import Rules
-from edge.policy.freshness import FreshnessOptions
-from edge.policy.routes import Route
-from edge.protocol.counters import Counters
+from edge.policy.streams.decide import Rules
+from edge.policy.streams.freshness import FreshnessOptions
+from edge.policy.streams.routes import Route
+from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
 
@@ -42,21 +42,21 @@ class SystemClock:
 
 
 class Worker:
-    """One worker's parts, alive (``edge.front.parts.Built``)."""
+    """One worker's parts, alive (``edge.front.dependencies.Built``)."""
 
     def __init__(self, settings: Settings, node_id: str) -> None:
         counters, clock = Counters(), SystemClock()
         self._origin = HttpOrigin(http_options(settings))
         self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
         self._started = False
-        self.parts = FrontParts(
+        self.parts = Dependencies(
             self._hub,
             self._origin,
             routes(settings),
             counters,
             clock,
             front_options(settings, node_id),
-            self._hub.repeats.peek,
+            self._hub.answer_cache.peek,
         )
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Origins: everything that can stand behind the edge as ``edge.protocol.ports.Origin``.
+"""Origins: everything that can stand behind the edge as ``edge.core.ports.Origin``.
 
 ``http`` is a strict pool of connections to a real server; ``scripted`` are
 fakes with behaviour, for tests. Nothing here knows what is cached or shared;

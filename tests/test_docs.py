@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge.protocol.counters import DESCRIPTIONS
-from edge.protocol.reasons import Reason
-from edge.settings import load, shape
+from edge.core.counters import DESCRIPTIONS
+from edge.core.reasons import Reason
+from edge.settings import load, schema_index
 from edge.settings.layers import variable_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +40,11 @@ def leaves(tree: object, name: str = "") -> Iterator[str]:
     """The names of all settings in a YAML tree, as ``shape.names`` gives them."""
     if isinstance(tree, list) and name == "routes":
         yield from leaves(tree[0], "routes[]")
-    elif isinstance(tree, dict) and (not name or tree) and name not in shape.names():
+    elif (
+        isinstance(tree, dict)
+        and (not name or tree)
+        and name not in schema_index.names()
+    ):
         for key, value in tree.items():
             yield from leaves(value, f"{name}.{key}".removeprefix("."))
     else:
@@ -50,16 +54,16 @@ def leaves(tree: object, name: str = "") -> Iterator[str]:
 SETTING_ROWS = rows("configuration.md")
 
 
-@pytest.mark.parametrize("name", shape.names())
+@pytest.mark.parametrize("name", schema_index.names())
 def test_every_setting_is_described(name: str) -> None:
     assert SETTING_ROWS[name][1].endswith("."), f"{name} has no meaning"
 
 
 def test_every_setting_that_is_described_exists() -> None:
-    assert list(SETTING_ROWS) == list(shape.names())
+    assert list(SETTING_ROWS) == list(schema_index.names())
 
 
-@pytest.mark.parametrize("name", shape.names())
+@pytest.mark.parametrize("name", schema_index.names())
 def test_the_default_that_is_described_is_the_default(name: str) -> None:
     written = SETTING_ROWS[name][0].strip("`")
     text = f'"{written}"' if written == "*" else written
@@ -77,7 +81,7 @@ def _variable(name: str, text: str) -> dict[str, str]:
 def test_the_file_that_is_shipped_holds_every_setting_and_only_defaults() -> None:
     tree = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
 
-    assert list(leaves(tree)) == list(shape.names())
+    assert list(leaves(tree)) == list(schema_index.names())
     assert load(CONFIG) == load(None)
 
 
@@ -140,4 +144,6 @@ def test_the_change_log_has_this_version() -> None:
 
 def test_settings_have_names_that_variables_can_say() -> None:
     """``__`` parts a variable's name, so no key may hold it or a capital."""
-    assert all("__" not in name and name == name.lower() for name in shape.names())
+    assert all(
+        "__" not in name and name == name.lower() for name in schema_index.names()
+    )

@@ -15,27 +15,34 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = {
     "edge.protocol": 0,
-    "edge.log": 1,
-    "edge.policy": 2,
-    "edge.store": 3,
+    "edge.core": 1,
+    "edge.streamlog": 2,
+    "edge.policy.http": 2,
+    "edge.policy.streams": 3,
+    "edge.policy": 3,
     "edge.live": 4,
     "origin_adapter": 4,
     "edge.front": 5,
-    "edge.settings": 6,
-    "edge.wiring": 7,
-    "edge.origin": 7,
-    "edge.supervisor": 7,
-    "edge.cli": 8,
-    "edge.__main__": 9,
+    "edge.front.app": 6,
+    "edge.front.http1": 7,
+    "edge.front.fast": 8,
+    "edge.admin": 8,
+    "edge.process": 9,
+    "edge.settings": 10,
+    "edge.wiring": 11,
+    "edge.origin": 11,
+    "edge.supervisor": 11,
+    "edge.cli": 12,
+    "edge.__main__": 13,
 }
 """Each part of the house, and its height."""
 
 ROOF = "edge"
 """The package itself: the version and nothing else; anybody may read it."""
 
-HIGHEST_PURE = 2
+HIGHEST_PURE = 3
 
-KNOWS_ONLY = {"origin_adapter": {"edge.protocol"}}
+KNOWS_ONLY = {"origin_adapter": {"edge.protocol", "edge.core"}}
 """Parts that may not use everything below them."""
 
 KNOWN_ONLY_TO = {"origin_adapter": {"edge.settings", "edge.wiring", "edge.origin"}}
@@ -54,7 +61,7 @@ IMPURE_FUNCTIONS = {"open", "print", "input"}
 IMPURE_METHODS = {"now", "utcnow", "today"}
 """What a pure floor must not call: files and terminals, and ``datetime.now``."""
 
-MODULE_LINES = 400
+MODULE_LINES = 500
 FUNCTION_LINES = 60
 
 MODULES = {
@@ -70,7 +77,7 @@ every_module = pytest.mark.parametrize("name", MODULES)
 
 def part_of(module: str) -> str | None:
     """The part that a module belongs to; None for what is not of this house."""
-    for part in FLOORS:
+    for part in sorted(FLOORS, key=len, reverse=True):
         if module == part or module.startswith(part + "."):
             return part
     return ROOF if module == ROOF or module.startswith(ROOF + ".") else None
@@ -146,7 +153,7 @@ def tree_of(name: str) -> ast.Module:
 def test_the_walk_sees_the_house() -> None:
     """Were nothing found, everything below would pass."""
     assert "edge.protocol" in MODULES
-    assert "edge.protocol.values" in MODULES
+    assert "edge.core.values" in MODULES
 
 
 @every_module
@@ -181,7 +188,7 @@ def test_a_module_opens_with_its_contract(name: str) -> None:
 
 @every_module
 def test_a_module_and_its_functions_stay_within_their_bars(name: str) -> None:
-    """House style: no module above 400 lines, no function above 60."""
+    """House style: no module above 500 lines, no function above 60."""
     lines = MODULES[name].read_text("utf-8").splitlines()
 
     assert len(lines) <= MODULE_LINES
@@ -194,13 +201,13 @@ def test_a_module_and_its_functions_stay_within_their_bars(name: str) -> None:
 @pytest.mark.parametrize(
     ("importer", "target"),
     [
-        ("edge.policy.decide", "edge.log.segment.Segment"),
-        ("edge.log.segment", "edge.log.boundaries"),
+        ("edge.policy.streams.decide", "edge.streamlog.segment.Segment"),
+        ("edge.streamlog.segment", "edge.streamlog.boundaries"),
         ("edge.live.hub", "edge.policy"),
-        ("edge.front.worker", "edge.live.hub"),
+        ("edge.process.worker", "edge.live.hub"),
         ("edge.settings.schema", "origin_adapter.http.options.PoolOptions"),
         ("edge.wiring", "origin_adapter.http"),
-        ("origin_adapter.http.pool", "edge.protocol.ports"),
+        ("origin_adapter.http.pool", "edge.core.ports"),
         ("origin_adapter.http.pool", "origin_adapter.http.head"),
         ("edge.cli.main", "edge.__version__"),
         ("edge.protocol.sse", "json"),
@@ -217,18 +224,18 @@ def test_an_import_from_below_or_from_within_is_no_fault(
 @pytest.mark.parametrize(
     ("importer", "target"),
     [
-        ("edge.protocol.values", "edge.log.segment"),
-        ("edge.log.segment", "edge.policy.decide"),
-        ("edge.live.hub", "edge.front.app"),
+        ("edge.core.values", "edge.streamlog.segment"),
+        ("edge.streamlog.segment", "edge.policy.streams.decide"),
+        ("edge.live.hub", "edge.front.app.app"),
         ("edge.live.hub", "origin_adapter.scripted"),
         ("origin_adapter.http.pool", "edge.live.hub"),
-        ("origin_adapter.http.pool", "edge.log.segment"),
-        ("edge.front.app", "origin_adapter.http"),
-        ("edge.front.app", "edge.settings"),
+        ("origin_adapter.http.pool", "edge.streamlog.segment"),
+        ("edge.front.app.app", "origin_adapter.http"),
+        ("edge.front.app.app", "edge.settings"),
         ("edge.cli.serve", "origin_adapter.http"),
         ("edge.settings", "edge.wiring"),
-        ("edge", "edge.protocol.values"),
-        ("edge.somewhere", "edge.protocol.values"),
+        ("edge", "edge.core.values"),
+        ("edge.somewhere", "edge.core.values"),
     ],
 )
 def test_an_import_upwards_sideways_or_around_is_a_fault(
@@ -253,9 +260,9 @@ def test_an_import_upwards_sideways_or_around_is_a_fault(
 )
 def test_no_way_of_writing_an_import_hides_it(statement: str) -> None:
     """Absolute, relative, renamed, late or only for the type checker."""
-    targets = imported("edge.log.segment", ast.parse(statement))
+    targets = imported("edge.streamlog.segment", ast.parse(statement))
 
-    assert any(fault("edge.log.segment", target) for target in targets)
+    assert any(fault("edge.streamlog.segment", target) for target in targets)
 
 
 def test_a_package_counts_its_dots_from_itself() -> None:
@@ -279,7 +286,7 @@ def test_a_package_counts_its_dots_from_itself() -> None:
 )
 def test_an_impurity_is_seen(source: str) -> None:
     """Clocks, files and sockets, imported or called."""
-    assert impurities("edge.log.segment", ast.parse(source))
+    assert impurities("edge.streamlog.segment", ast.parse(source))
 
 
 def test_a_constant_of_the_calendar_is_pure() -> None:

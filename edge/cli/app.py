@@ -28,7 +28,7 @@ from edge.cli.options import (
 )
 from edge.cli.streams.app import app as streams
 from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, load
-from edge.settings.show import as_data, as_text
+from edge.settings.dump import as_data, as_text
 
 app = typer.Typer(
     name="ds-edge",

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from edge.cli import console, preflight
-from edge.cli.again import Again
+from edge.cli.reload import Reloader
 from edge.settings import Settings
 from edge.settings.addresses import MAX_UNIX_PATH
 
@@ -55,7 +55,7 @@ def start(
     from edge.wiring import serve
 
     capped = preflight.with_connections(settings, plan.connections)
-    serve(capped, Again(settings, read))
+    serve(capped, Reloader(settings, read))
     return 0
 
 

@@ -11,10 +11,10 @@ from json.encoder import encode_basestring_ascii
 from urllib.parse import unquote_plus
 
 from edge.front import cache_status
-from edge.front.log_output import Put, timestamp
+from edge.front.log_writer import Put, timestamp
 from edge.front.options import LogOptions
-from edge.front.record import Record
-from edge.policy.routes import Route
+from edge.front.request_context import RequestContext
+from edge.policy.streams.routes import Route
 
 _DEFAULT = Route()
 _FAILED = 500
@@ -42,13 +42,15 @@ class AccessLog:
         # By target and the identity of its route, which lives as long as this.
         self._paths: dict[tuple[str, int], str] = {}
 
-    def write(self, record: Record, status: int, sent: int, seconds: float) -> None:
+    def write(
+        self, ctx: RequestContext, status: int, sent: int, seconds: float
+    ) -> None:
         """Log a request that is over; ``sent`` are bytes of its answer's body.
 
         ``status`` is 0 when the client left before it could be told one.
         """
-        if self.wants(status, record.lost):
-            self.put(record, status, sent, seconds)
+        if self.wants(status, ctx.lost):
+            self.put(ctx, status, sent, seconds)
 
     @property
     def writes(self) -> bool:
@@ -64,19 +66,19 @@ class AccessLog:
         self._seen += 1
         return lost or self._seen % self._one_in == 0
 
-    def put(self, record: Record, status: int, sent: int, seconds: float) -> None:
+    def put(self, ctx: RequestContext, status: int, sent: int, seconds: float) -> None:
         """Write the line of a request for which one is wanted."""
         fields: Fields = {
-            "method": record.method,
-            "path": self._path(record.target, record.route or _DEFAULT),
+            "method": ctx.method,
+            "path": self._path(ctx.target, ctx.route or _DEFAULT),
             "status": status,
             "bytes": sent,
             "ms": round(seconds * 1000, 1),
-            "mode": record.mode,
-            "cache": _cache(record),
-            "reason": record.reason.value if record.reason else "",
-            "lost": int(record.lost),
-            "id": record.request_id,
+            "mode": ctx.mode,
+            "cache": _cache(ctx),
+            "reason": ctx.reason.value if ctx.reason else "",
+            "lost": int(ctx.lost),
+            "id": ctx.request_id,
         }
         self._put(self._line(timestamp(self._wall()), fields))
 
@@ -95,11 +97,11 @@ class AccessLog:
 Fields = dict[str, str | int | float]
 
 
-def _cache(record: Record) -> str:
+def _cache(ctx: RequestContext) -> str:
     """Cache-Status without the cache's own name."""
-    if record.cache is None:
+    if ctx.cache is None:
         return ""
-    return cache_status.member("-", record.cache)[3:]
+    return cache_status.member("-", ctx.cache)[3:]
 
 
 def redacted(target: str, route: Route) -> str:

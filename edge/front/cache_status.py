@@ -7,7 +7,7 @@ reason word, which is a token.
 
 from functools import lru_cache
 
-from edge.protocol.values import CacheStatus
+from edge.core.values import CacheStatus
 
 
 @lru_cache(maxsize=1024)

@@ -9,9 +9,9 @@ stands in the log and the metrics too. Pure.
 import http
 import json
 
-from edge.protocol.errors import EdgeError
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Answer, Headers
+from edge.core.errors import EdgeError
+from edge.core.reasons import Reason
+from edge.core.values import Answer, Headers
 
 MEDIA_TYPE = "application/problem+json"
 

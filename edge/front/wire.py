@@ -6,8 +6,8 @@ malformed heads, connections past the limit. Such a connection always closes.
 
 from email.utils import formatdate
 
+from edge.core.values import Answer, Headers
 from edge.front.problems import title_of
-from edge.protocol.values import Answer, Headers
 
 
 def closing(answer: Answer, fields: Headers, server: str) -> bytes:

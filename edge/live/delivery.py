@@ -1,7 +1,7 @@
 """Delivery: from a decision to what a reader's sink is given.
 
 Answers are prepared once per (range, kind, claims, coding) and shared by all who
-get the same; only age, cursor and how it came about differ (Stamp). SSE events
+get the same; only age, cursor and how it came about differ (PerResponse). SSE events
 are made once per range in the same way. Called by the hub alone, never switches
 greenlets; compression runs on a thread and is used by whoever comes after (L19).
 """
@@ -11,19 +11,20 @@ from typing import TypeVar
 
 from cachetools import LRUCache
 
+from edge.core.counters import Counters, result_of
+from edge.core.errors import EdgeError
+from edge.core.ports import Clock
+from edge.core.reasons import Reason
+from edge.core.values import Answer, Mode, OriginAnswer, PerResponse
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
-from edge.policy import answers, codings, conditional
-from edge.policy.answers import Prepared
-from edge.policy.decide import Serve
-from edge.policy.freshness import Kind
+from edge.policy.http import codings, conditional
+from edge.policy.streams import answers
+from edge.policy.streams.answers import Prepared
+from edge.policy.streams.decide import Serve
+from edge.policy.streams.freshness import Kind
 from edge.protocol import cursor as cursors
 from edge.protocol import sse
-from edge.protocol.counters import Counters, result_of
-from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Clock
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Answer, Mode, OriginAnswer, Stamp
 
 _OVERHEAD = 1024
 """Bytes that a prepared answer costs beside its body."""
@@ -36,20 +37,20 @@ V = TypeVar("V")
 _Key = tuple[object, ...]
 
 
-class Given:
+class Delivered:
     """What a reader is given as a whole, and others after it (``ports.Ready``)."""
 
-    __slots__ = ("answer", "result", "size", "stamp", "wire")
+    __slots__ = ("answer", "encoded", "per_response", "result", "size")
 
-    def __init__(self, answer: Answer, stamp: Stamp) -> None:
+    def __init__(self, answer: Answer, per_response: PerResponse) -> None:
         self.answer = answer
-        self.stamp = stamp
-        self.wire: object = None
-        self.result = result_of(stamp.status, answer.status)
+        self.per_response = per_response
+        self.encoded: object = None
+        self.result = result_of(per_response.status, answer.status)
         self.size = len(answer.body or b"")
 
 
-class EventsGiven:
+class EventsDelivered:
     """What an SSE viewer is given: a range, and its frames with the control event."""
 
     __slots__ = ("frames", "serve", "size")
@@ -76,13 +77,13 @@ class Delivery:
         self._events: LRUCache[_Key, bytes] = LRUCache(size, len)
         self._coding: set[_Key] = set()
         # While somebody takes notes: everything that is given (see ``crowd``).
-        self.notes: list[Given | EventsGiven] | None = None
+        self.recorder: list[Delivered | EventsDelivered] | None = None
 
     # Whole answers
 
     def serve(
         self, reader: Reader, serve: Serve, body: bytes | None = None
-    ) -> Given | None:
+    ) -> Delivered | None:
         """Answer a catch-up or long-poll read, and be done with it.
 
         ``body`` is given when the range is not in the log (L1). What was given is
@@ -94,8 +95,8 @@ class Delivery:
         asked = read.if_none_match
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             answer = prepared.not_modified()
-        stamp = self._stamp(reader, serve, prepared)
-        given = self.give(reader, answer, stamp)
+        per_response = self._per_response(reader, serve, prepared)
+        given = self.give(reader, answer, per_response)
         return given if self._is_best(reader, serve, prepared) else None
 
     def _is_best(self, reader: Reader, serve: Serve, prepared: Prepared) -> bool:
@@ -115,14 +116,16 @@ class Delivery:
         """Give the origin's own answer to one who may see it, kept by nobody."""
         headers = answers.unshared_headers(answer.headers)
         status = reader.cache_status(None, reason)
-        self.give(reader, Answer(answer.status, headers, answer.body), Stamp(status))
+        self.give(
+            reader, Answer(answer.status, headers, answer.body), PerResponse(status)
+        )
 
     def head(self, reader: Reader, answer: OriginAnswer) -> None:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
         kept = [(k, v) for k, v in answer.headers if k in _HEAD_KEEPS]
         kept.append(("Cache-Control", "no-store"))
-        stamp = Stamp(reader.cache_status(None, None))
-        self.give(reader, Answer(200, tuple(kept), b""), stamp)
+        per_response = PerResponse(reader.cache_status(None, None))
+        self.give(reader, Answer(200, tuple(kept), b""), per_response)
 
     def refuse(self, reader: Reader, error: EdgeError) -> None:
         """End with an error; one that has begun is cut (see Sink.abort)."""
@@ -130,22 +133,24 @@ class Delivery:
         self._counters.answers["error"] += 1
         reader.sink.abort(error)
 
-    def give(self, reader: Reader, answer: Answer, stamp: Stamp) -> Given:
+    def give(
+        self, reader: Reader, answer: Answer, per_response: PerResponse
+    ) -> Delivered:
         """Hand out a whole answer, and be done with the reader."""
-        given = Given(answer, stamp)
-        if self.notes is not None:
-            self.notes.append(given)
+        given = Delivered(answer, per_response)
+        if self.recorder is not None:
+            self.recorder.append(given)
         self.hand(reader, given)
         return given
 
-    def hand(self, reader: Reader, given: Given, hold: bool = False) -> None:
-        """Hand out what was made for another; ``hold``: see ``ports.Sink.give``."""
+    def hand(self, reader: Reader, given: Delivered, pause_reads: bool = False) -> None:
+        """Hand out what was made for another. ``pause_reads``: see ``ports.Sink``."""
         reader.move(State.DONE)
         counters = self._counters
         counters.answers[given.result] += 1
         counters.delivered += 1
         counters.bytes_out += given.size
-        reader.sink.give(given, hold)
+        reader.sink.send_whole(given, pause_reads)
 
     # SSE
 
@@ -153,9 +158,9 @@ class Delivery:
         """Send the head of an event stream, once."""
         if not reader.begun:
             reader.begun = True
-            stamp = Stamp(reader.cache_status(None, None))
-            self._counters.answers[result_of(stamp.status, 200)] += 1
-            reader.sink.begin(answers.sse_head(reader.stream.log), stamp)
+            per_response = PerResponse(reader.cache_status(None, None))
+            self._counters.answers[result_of(per_response.status, 200)] += 1
+            reader.sink.begin(answers.sse_head(reader.stream.log), per_response)
 
     def events(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
         """Send a range with its control event, or a control event alone.
@@ -166,21 +171,21 @@ class Delivery:
         frames: tuple[bytes, ...] = (self._control(reader, serve),)
         if serve.kind is not Kind.EMPTY:
             frames = (self._event(reader, serve, body), *frames)
-        given = EventsGiven(serve, frames)
-        if self.notes is not None:
-            self.notes.append(given)
+        given = EventsDelivered(serve, frames)
+        if self.recorder is not None:
+            self.recorder.append(given)
         self.hand_events(reader, given)
 
-    def hand_events(self, reader: Reader, given: EventsGiven) -> None:
+    def hand_events(self, reader: Reader, given: EventsDelivered) -> None:
         """Send frames that were made for the range that they hold."""
         serve = given.serve
         if serve.kind is not Kind.EMPTY:
             self._counters.delivered += 1
         reader.offset = serve.next
-        reader.told = True
-        reader.told_up_to_date = serve.up_to_date
+        reader.control_sent = True
+        reader.caught_up_sent = serve.up_to_date
         if serve.up_to_date:
-            reader.stream.untold.discard(reader)
+            reader.stream.awaiting_caught_up.discard(reader)
         self._write(reader, given.frames, given.size)
 
     def keep_alive(self, reader: Reader) -> None:
@@ -237,7 +242,9 @@ class Delivery:
 
     # Preparing
 
-    def _stamp(self, reader: Reader, serve: Serve, prepared: Prepared) -> Stamp:
+    def _per_response(
+        self, reader: Reader, serve: Serve, prepared: Prepared
+    ) -> PerResponse:
         cursor = None
         if reader.read.mode is Mode.LONG_POLL and not serve.closed:
             cursor = str(self.mint(reader))
@@ -247,7 +254,7 @@ class Delivery:
             age = min(age, max(0, prepared.max_age - 1))
         ttl = prepared.max_age - (age or 0) if prepared.max_age else None
         stale = Reason.STALE if serve.kind is Kind.STALE else None
-        return Stamp(reader.cache_status(ttl, stale), age, cursor)
+        return PerResponse(reader.cache_status(ttl, stale), age, cursor)
 
     def _prepare(self, reader: Reader, serve: Serve, body: bytes | None) -> Prepared:
         """The shared answer, made on first use."""

@@ -14,17 +14,17 @@ from collections.abc import Callable
 
 import gevent
 
+from edge.core.counters import Counters
+from edge.core.errors import OriginFault, Refusal
+from edge.core.ports import Clock
+from edge.core.reasons import Reason
+from edge.core.values import OriginAnswer, OriginRequest
 from edge.live.reader import Reader, State
 from edge.live.stream import Stream
 from edge.live.upstream import TooLarge, Upstream
-from edge.log.tail import Sent
-from edge.policy import requests
-from edge.policy.decide import Fetch
-from edge.protocol.counters import Counters
-from edge.protocol.errors import OriginFault, Refusal
-from edge.protocol.ports import Clock
-from edge.protocol.reasons import Reason
-from edge.protocol.values import OriginAnswer, OriginRequest
+from edge.policy.streams import upstream_requests
+from edge.policy.streams.decide import Fetch
+from edge.streamlog.tail import RequestSnapshot
 
 Outcome = OriginAnswer | OriginFault | TooLarge
 """How a flight ended."""
@@ -41,7 +41,7 @@ class Flight:
         self.greenlet: gevent.Greenlet[[Flight], None] | None = None
         self.waiters: list[Reader] = []
         self.after: list[Reader] = []
-        self.sent: Sent | None = None
+        self.sent: RequestSnapshot | None = None
 
     def __repr__(self) -> str:
         state = "sent" if self.sent else "waiting"
@@ -82,7 +82,7 @@ class Flights:
         flight = stream.flights.get(fetch.start)
         if flight is None:
             flight = self._open(stream, fetch.start)
-            reader.led = True
+            reader.is_leader = True
         elif fetch.fresh and flight.sent is not None:
             # 1: it was sent; 2: this reader arrives; 3: it lands. What it
             # brings is from before 2, so the reader asks again after 3.
@@ -134,14 +134,18 @@ class Flights:
         log = flight.stream.log
         # From here on nobody who needs a fresh request may join: the snapshot
         # of what was known must be older than the request itself.
-        flight.sent = log.tail.send(self._clock.monotonic(), log.incarnation)
+        flight.sent = log.tail.request_snapshot(
+            self._clock.monotonic(), log.incarnation
+        )
         return self._upstream.fetch(self._request(flight))
 
     def _request(self, flight: Flight) -> OriginRequest:
         key, route = flight.stream.key, flight.stream.route
         if flight.start is None:
-            return requests.head_request(key, route, node_id=self._node_id)
-        return requests.read_request(key, flight.start, route, node_id=self._node_id)
+            return upstream_requests.head_request(key, route, node_id=self._node_id)
+        return upstream_requests.read_request(
+            key, flight.start, route, node_id=self._node_id
+        )
 
 
 def _given_up() -> OriginFault:

@@ -18,17 +18,17 @@ from enum import Enum
 import gevent
 from gevent.event import Event
 
+from edge.core.counters import Counters
+from edge.core.errors import OriginFault
+from edge.core.ports import Clock
+from edge.core.values import OriginAnswer, OriginRequest, PartitionKind
 from edge.live.options import HubOptions
 from edge.live.reader import Reader
 from edge.live.stream import Stream
 from edge.live.upstream import TooLarge, Upstream
-from edge.log.tail import Sent
-from edge.policy import requests
-from edge.protocol.counters import Counters
-from edge.protocol.errors import OriginFault
+from edge.policy.streams import upstream_requests
 from edge.protocol.offsets import BEGIN
-from edge.protocol.ports import Clock
-from edge.protocol.values import OriginAnswer, OriginRequest, PartitionKind
+from edge.streamlog.tail import RequestSnapshot
 
 QUICK_DATA = 1.0
 QUICK_EMPTY = 0.25
@@ -52,7 +52,7 @@ class Poll:
     """One poll that was answered, after ``elapsed`` seconds."""
 
     start: str
-    sent: Sent
+    sent: RequestSnapshot
     answer: OriginAnswer | TooLarge
     elapsed: float
 
@@ -216,7 +216,7 @@ class Followers:
         try:
             poll = self._poll(stream)
         except OriginFault as fault:
-            stream.log.tail.doubt()
+            stream.log.tail.mark_unverified()
             self._release(follower, fault)
             self._back_off(follower, 0.0)
             return True
@@ -233,9 +233,9 @@ class Followers:
         log, now = stream.log, self._clock.monotonic()
         end = log.end or BEGIN
         start = end
-        if log.tail.suspect:
+        if log.tail.unverified:
             start = log.probe_start(self._options.rules.max_probe) or end
-        sent = log.tail.send(now, log.incarnation)
+        sent = log.tail.request_snapshot(now, log.incarnation)
         request = self._request(stream, start, live=start == end)
         self._counters.follower_polls += 1
 
@@ -257,7 +257,7 @@ class Followers:
         return Poll(start, sent, answer, self._clock.monotonic() - now)
 
     def _request(self, stream: Stream, start: str, live: bool) -> OriginRequest:
-        return requests.read_request(
+        return upstream_requests.read_request(
             stream.key,
             start,
             stream.route,

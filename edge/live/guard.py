@@ -13,9 +13,9 @@ from typing import ParamSpec
 
 import gevent
 
+from edge.core.counters import Counters
+from edge.core.errors import EdgeError
 from edge.live.reader import Reader, State
-from edge.protocol.counters import Counters
-from edge.protocol.errors import EdgeError
 
 P = ParamSpec("P")
 

@@ -1,14 +1,14 @@
 """Hub: the one entrance for reads, and what keeps them moving.
 
-``ask`` takes a read and a sink. The hub decides (``edge.policy.decide``) and acts:
-it serves from the log, parks the reader, lets it wait for a flight, or passes it
-through; whenever something was heard it decides again. ``wrote`` tells it of
-writes, ``tick`` of time, ``drain`` of the end. Nothing here switches greenlets
-but ``tick`` and ``drain``, which have greenlets of their own.
+``ask`` takes a read and a sink. The hub decides (``edge.policy.streams.decide``) and
+acts: it serves from the log, parks the reader, lets it wait for a flight, or passes it
+through; whenever something was heard it decides again. ``wrote`` tells it of writes,
+``tick`` of time, ``drain`` of the end. Nothing here switches greenlets but ``tick`` and
+``drain``, which have greenlets of their own.
 
 The parts: ``tables`` (rows), ``flights`` and ``followers`` (upstream), ``landings`` and
 ``polls`` (what their answers mean), ``viewers`` (parking, waking, times), ``relays``
-(passing), ``delivery`` (what goes out), ``repeats`` (what was given before and is
+(passing), ``delivery`` (what goes out), ``answer_cache`` (what was given before and is
 still right: the second entrance). No request's greenlet owns any of them.
 """
 
@@ -16,25 +16,30 @@ from typing import assert_never
 
 import gevent
 
+from edge.core.counters import Counters
+from edge.core.errors import OriginFault, Refusal
+from edge.core.ports import Clock, Origin, PendingRead, Sink
+from edge.core.reasons import Reason
+from edge.core.values import Headers, Mode, Read
+from edge.live.answer_cache import AnswerCache
 from edge.live.apart import run_apart
 from edge.live.delivery import Delivery
+from edge.live.fetch_results import FetchResults
 from edge.live.flights import Flights
 from edge.live.followers import Followers
 from edge.live.guard import Guard
-from edge.live.intake import Intake
-from edge.live.landings import Landings
+from edge.live.ingest import Ingest
 from edge.live.options import HubOptions
-from edge.live.polls import Polls
+from edge.live.poll_results import PollResults
 from edge.live.reader import Reader, State
+from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
-from edge.live.repeats import Repeats
 from edge.live.stream import Stream
-from edge.live.tables import Streams
 from edge.live.ticker import Ticker
 from edge.live.upstream import Upstream
-from edge.live.viewers import Viewers
+from edge.live.waiters import Waiters
 from edge.live.writes import Writes
-from edge.policy.decide import (
+from edge.policy.streams.decide import (
     Decision,
     Fetch,
     Park,
@@ -43,11 +48,6 @@ from edge.policy.decide import (
     Serve,
     decide,
 )
-from edge.protocol.counters import Counters
-from edge.protocol.errors import OriginFault, Refusal
-from edge.protocol.ports import Clock, Origin, Sink, Ticket
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Headers, Mode, Read
 
 MOST_ROUNDS = 6
 """Upstream answers after which a read that is still undecided passes alone."""
@@ -68,19 +68,17 @@ class Hub:
     def __init__(
         self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
     ) -> None:
-        self._options = options
-        self._counters = counters
-        self._clock = clock
+        self._options, self._counters, self._clock = options, counters, clock
         upstream = Upstream(origin, counters, options.max_object)
-        self.streams = Streams(options, counters)
+        self.streams = StreamRegistry(options, counters)
         self.relays = Relays(upstream, counters, clock, options)
         self._guard = Guard(counters)
         self._ticker = Ticker(self._guard, lambda: self.tick(clock.monotonic()))
         self._delivery = Delivery(options, counters, clock, run_apart)
-        self._viewers = Viewers(
+        self._viewers = Waiters(
             options, counters, clock, self._delivery, self._guard, self.advance
         )
-        intake = Intake(
+        intake = Ingest(
             options,
             counters,
             clock,
@@ -91,7 +89,7 @@ class Hub:
             self._relay,
             self._unfollow,
         )
-        landings = Landings(
+        landings = FetchResults(
             intake,
             counters,
             clock,
@@ -116,11 +114,13 @@ class Hub:
             counters,
             clock,
             options,
-            Polls(intake, counters, self._viewers).polled,
+            PollResults(intake, counters, self._viewers).polled,
             self._viewers.armed,
             self._released,
         )
-        self.repeats = Repeats(options, counters, clock, self.streams, self.followers)
+        self.answer_cache = AnswerCache(
+            options, counters, clock, self.streams, self.followers
+        )
         self._writes = Writes(
             self.streams, intake.renew, self._viewers.wake, self.followers.kick
         )
@@ -132,10 +132,10 @@ class Hub:
 
     # The entrance
 
-    def ask(self, read: Read, sink: Sink, now: float) -> Ticket | None:
-        """See ``edge.protocol.ports.Asks``."""
+    def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
+        """See ``edge.core.ports.Asks``."""
         self._counters.reads[read.mode] += 1
-        waits_at = self.repeats.stand(read, now)
+        waits_at = self.answer_cache.park_hint(read, now)
         try:
             reader = self._admit(read, sink, now, waits_at)
         except Refusal as refusal:
@@ -192,11 +192,11 @@ class Hub:
         if passing is not None:
             self._relay(reader, passing)
             return False
-        if reader.meet() and reader.begun:
+        if reader.rejoin() and reader.begun:
             # L5: one event stream never shows two incarnations.
             self._viewers.end(reader, Reason.OLD_INCARNATION)
             return False
-        moment = reader.moment(now, self._clock.wall())
+        moment = reader.read_state(now, self._clock.wall())
         decision = decide(
             reader.read, stream.log, moment, stream.route, self._options.rules
         )
@@ -207,7 +207,9 @@ class Hub:
             case Serve():
                 return self._serve(reader, decision)
             case Park():
-                self.repeats.stood(reader, decision, self._clock.monotonic())
+                self.answer_cache.keep_park_hint(
+                    reader, decision, self._clock.monotonic()
+                )
                 self._park(reader, decision.offset)
             case Fetch():
                 self._fetch(reader, decision)
@@ -224,7 +226,7 @@ class Hub:
             return self._serve_sse(reader, serve)
         if serve.up_to_date and reader.read.mode is Mode.CATCH_UP:
             self.followers.tail_was_read(reader.stream)
-        self.repeats.keep(reader, serve, self._delivery.serve(reader, serve))
+        self.answer_cache.keep(reader, serve, self._delivery.serve(reader, serve))
         return False
 
     def _serve_sse(self, reader: Reader, serve: Serve) -> bool:
@@ -242,14 +244,14 @@ class Hub:
         return not reader.full
 
     def _park(self, reader: Reader, offset: str) -> None:
-        reader.stream.log.open_at(offset)
+        reader.stream.log.note_position(offset)
         reader.offset = offset
         self._wait(reader)
 
     def _wait(self, reader: Reader) -> None:
         """Let the reader wait where it stands."""
         self._viewers.park(reader, reader.offset)
-        if not self._viewers.may_stay(reader):
+        if not self._viewers.may_park(reader):
             # It came too late to wait, or has had its turn: come back elsewhere.
             self._viewers.end(reader, Reason.DRAINING)
         elif not self.followers.ensure(reader.stream):
@@ -352,7 +354,7 @@ class Hub:
     def wrote(
         self, route: str, path: str, method: str, status: int | None, headers: Headers
     ) -> None:
-        """See ``edge.protocol.ports.Asks``."""
+        """See ``edge.core.ports.Asks``."""
         self._writes.wrote(route, path, method, status, headers)
 
     def start(self) -> None:
@@ -369,7 +371,7 @@ class Hub:
     def begin_drain(self) -> None:
         """Park nobody new from now on: a live read with nothing new ends at once."""
         self.draining = True
-        self._viewers.line_up()
+        self._viewers.begin_drain()
 
     def drain(self, grace: float) -> None:
         """Let all live readers go within ``grace`` seconds: polls are answered

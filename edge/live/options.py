@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edge.policy.decide import Rules
-from edge.policy.freshness import FreshnessOptions
-from edge.policy.routes import Route
+from edge.policy.streams.decide import Rules
+from edge.policy.streams.freshness import FreshnessOptions
+from edge.policy.streams.routes import Route
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ A move that the table does not list is a defect of the hub, and raises.
 import enum
 from typing import TYPE_CHECKING, Protocol
 
-from edge.log.tail import Arrival
-from edge.policy.decide import Moment
-from edge.protocol.errors import OriginFault
-from edge.protocol.ports import Sink
-from edge.protocol.reasons import Reason
-from edge.protocol.values import CacheStatus, Mode, Read
+from edge.core.errors import OriginFault
+from edge.core.ports import Sink
+from edge.core.reasons import Reason
+from edge.core.values import CacheStatus, Mode, Read
+from edge.policy.streams.decide import ReadState
+from edge.streamlog.tail import ReadBarrier
 
 if TYPE_CHECKING:
     from edge.live.stream import Stream
@@ -72,18 +72,20 @@ class Reader:
     """A read, its sink, and how far it has come. Times are monotonic seconds."""
 
     __slots__ = (
-        "arrival",
         "asked",
+        "barrier",
         "begun",
+        "caught_up_sent",
+        "control_sent",
         "cursor",
         "deadline",
         "due",
         "fault",
         "full",
         "incarnation",
+        "is_leader",
         "is_live",
         "is_sse",
-        "led",
         "life_ends",
         "offset",
         "owner",
@@ -94,8 +96,6 @@ class Reader:
         "state",
         "stored",
         "stream",
-        "told",
-        "told_up_to_date",
     )
 
     def __init__(
@@ -117,14 +117,14 @@ class Reader:
         self.offset = read.offset
         self.cursor = read.cursor
         # What was known when it came, and of which incarnation.
-        self.arrival: Arrival = stream.log.tail.arrive()
+        self.barrier: ReadBarrier = stream.log.tail.read_barrier()
         self.incarnation = stream.log.incarnation
         # What it went through upstream, for Cache-Status: why the origin was
         # asked, whether a flight was begun for it, whether anything was stored.
         self.fault: OriginFault | None = None
         self.rounds = 0
         self.asked: Reason | None = None
-        self.led = False
+        self.is_leader = False
         self.stored = False
         # Live reads: when its time is up, and its slot in the agenda.
         self.deadline = 0.0
@@ -134,8 +134,8 @@ class Reader:
         # nothing was written.
         self.begun = False
         self.full = False
-        self.told = False
-        self.told_up_to_date = False
+        self.control_sent = False
+        self.caught_up_sent = False
         self.quiet_since = 0.0
         self.life_ends = 0.0
 
@@ -155,20 +155,20 @@ class Reader:
         if state is State.DONE:
             self.owner.ended(self)
 
-    def meet(self) -> bool:
+    def rejoin(self) -> bool:
         """Arrive anew when the stream is another incarnation than before (L5);
         whether it is."""
         log = self.stream.log
         if self.incarnation == log.incarnation:
             return False
         self.incarnation = log.incarnation
-        self.arrival = log.tail.arrive()
+        self.barrier = log.tail.read_barrier()
         return True
 
-    def moment(self, now: float, wall: float) -> Moment:
+    def read_state(self, now: float, wall: float) -> ReadState:
         """What ``decide`` needs to know of this reader."""
-        return Moment(
-            now, wall, self.offset, self.arrival, self.fault, asked=self.rounds
+        return ReadState(
+            now, wall, self.offset, self.barrier, self.fault, asked=self.rounds
         )
 
     def cache_status(self, ttl: int | None, detail: Reason | None) -> CacheStatus:
@@ -177,7 +177,7 @@ class Reader:
             return CacheStatus(hit=True, ttl=ttl, detail=detail)
         return CacheStatus(
             fwd="miss" if self.asked in _NOTHING_HELD else "stale",
-            collapsed=not self.led,
+            collapsed=not self.is_leader,
             stored=self.stored,
             ttl=ttl,
             detail=detail or self.asked,

@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 import gevent
 from gevent.event import Event
 
+from edge.core.counters import Counters
+from edge.core.errors import EdgeError, OriginFault, Refusal
+from edge.core.ports import Clock, Exchange
+from edge.core.reasons import Reason
+from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.live.options import HubOptions
 from edge.live.reader import Reader, State
 from edge.live.upstream import Upstream
-from edge.policy import requests
-from edge.policy.answers import unshared_headers
-from edge.protocol.counters import Counters
-from edge.protocol.errors import EdgeError, OriginFault, Refusal
-from edge.protocol.ports import Clock, Exchange
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Answer, CacheStatus, Stamp
+from edge.policy.streams import upstream_requests
+from edge.policy.streams.answers import unshared_headers
 
 _EVENT_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
@@ -106,7 +106,7 @@ class Relays:
     def _pump(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
         # From where it stands: one that asked for ``now`` may have waited (L20).
         read = replace(reader.read, offset=reader.offset)
-        request = requests.relay_read(
+        request = upstream_requests.relay_read(
             read, reader.stream.route, node_id=self._options.node_id
         )
         exchange = self._upstream.open(request)
@@ -147,4 +147,4 @@ class Relays:
         answer = Answer(
             exchange.status, unshared_headers(exchange.headers), None, length
         )
-        reader.sink.begin(answer, Stamp(CacheStatus(fwd="bypass", detail=reason)))
+        reader.sink.begin(answer, PerResponse(CacheStatus(fwd="bypass", detail=reason)))

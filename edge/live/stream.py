@@ -2,18 +2,18 @@
 
 A table row of the hub: the log, the flights under way, the follower, the parked
 viewers, and what makes the key pass. It keeps them consistent and decides
-nothing; ``edge.policy.decide`` does, on the log that lies here.
+nothing; ``edge.policy.streams.decide`` does, on the log that lies here.
 """
 
 from collections import deque
 from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
+from edge.core.reasons import Reason
+from edge.core.values import StreamKey
 from edge.live.reader import Reader
-from edge.log.stream_log import StreamLog
-from edge.policy.routes import Route
-from edge.protocol.reasons import Reason
-from edge.protocol.values import StreamKey
+from edge.policy.streams.routes import Route
+from edge.streamlog.stream_log import StreamLog
 
 if TYPE_CHECKING:
     from edge.live.flights import Flight
@@ -25,6 +25,7 @@ class Stream:
 
     __slots__ = (
         "_tail_reads",
+        "awaiting_caught_up",
         "flights",
         "follower",
         "highest",
@@ -36,7 +37,6 @@ class Stream:
         "pass_reason",
         "pass_until",
         "route",
-        "untold",
         "viewers",
         "waking",
     )
@@ -51,7 +51,7 @@ class Stream:
         # A dict for its order: who parked first is woken first.
         self.parked: dict[Reader, None] = {}
         # SSE viewers that were not told yet that they are up to date.
-        self.untold: set[Reader] = set()
+        self.awaiting_caught_up: set[Reader] = set()
         # Live readers that are not done, parked or not.
         self.viewers = 0
         # None: nobody wakes the parked ones; else whether to wake them once more.
@@ -94,9 +94,9 @@ class Stream:
             self.large.clear()
         self.large[start] = until
 
-    def standing(self) -> Container[str]:
+    def waiter_offsets(self) -> Container[str]:
         """The offsets where viewers stand (L10), gathered when first asked."""
-        return _Standing(self.parked)
+        return _WaiterOffsets(self.parked)
 
     def count_tail_read(self, now: float) -> None:
         """A catch-up read reached the tail (L24)."""
@@ -108,7 +108,7 @@ class Stream:
         return len(recent) >= reads and now - recent[-reads] <= within
 
 
-class _Standing:
+class _WaiterOffsets:
     """A set that is made only if somebody looks into it: most answers do not
     thin the log, and a crowd may stand anywhere."""
 

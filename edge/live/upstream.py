@@ -6,10 +6,10 @@ requests and answers; what an answer means is judged elsewhere.
 
 from collections.abc import Callable
 
-from edge.protocol.counters import Counters
-from edge.protocol.errors import OriginFault
-from edge.protocol.ports import Exchange, Origin
-from edge.protocol.values import Framing, OriginAnswer, OriginRequest
+from edge.core.counters import Counters
+from edge.core.errors import OriginFault
+from edge.core.ports import Exchange, Origin
+from edge.core.values import Framing, OriginAnswer, OriginRequest
 
 
 class TooLarge(Exception):

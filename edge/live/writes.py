@@ -7,12 +7,12 @@ hears its answer; changes logs, wakes viewers, never asks and never switches.
 
 from collections.abc import Callable
 
+from edge.core.reasons import Reason
+from edge.core.values import Headers
+from edge.live.registry import StreamRegistry
 from edge.live.stream import Stream
-from edge.live.tables import Streams
 from edge.protocol import names
 from edge.protocol.offsets import is_position
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Headers
 
 
 class Writes:
@@ -21,7 +21,7 @@ class Writes:
 
     def __init__(
         self,
-        streams: Streams,
+        streams: StreamRegistry,
         renew: Callable[[Stream, Reason], None],
         wake: Callable[[Stream], None],
         kick: Callable[[Stream], None],

@@ -22,9 +22,6 @@ the others. Only CursorClock holds anything; the rest are pure functions.
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from edge.protocol.errors import ClientFault
-from edge.protocol.reasons import Reason
-
 EPOCH = datetime(2024, 10, 9, tzinfo=UTC).timestamp()
 """Unix seconds at which interval 0 begins."""
 
@@ -53,14 +50,12 @@ def parse(text: str | None) -> int | None:
 
     A cursor that is no number came from another origin and counts as none.
     Digits of other scripts are no digits here, though ``int`` would take them.
-    Raises ClientFault (bad-cursor) for more than 18 digits.
+    Raises ValueError for more than 18 digits.
     """
     if text is None or not (text.isascii() and text.isdigit()):
         return None
     if len(text) > MAX_DIGITS:
-        raise ClientFault(
-            f"a cursor has at most {MAX_DIGITS} digits", reason=Reason.BAD_CURSOR
-        )
+        raise ValueError(f"a cursor has at most {MAX_DIGITS} digits")
     return int(text)
 
 

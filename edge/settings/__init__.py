@@ -6,7 +6,7 @@ its file, line and key. Only ``edge.wiring`` and ``edge.cli`` import this floor.
 
 from edge.settings.layers import CONFIG_VARIABLE, Flag
 from edge.settings.load import load
-from edge.settings.problems import Place, Problem, SettingsError
+from edge.settings.problems import Problem, SettingsError, SourceLocation
 from edge.settings.schema import (
     AdminSettings,
     CacheSettings,
@@ -33,12 +33,12 @@ __all__ = [
     "LogLevel",
     "LogSettings",
     "OriginSettings",
-    "Place",
     "Problem",
     "RecycleSettings",
     "RouteSettings",
     "Settings",
     "SettingsError",
     "ShutdownSettings",
+    "SourceLocation",
     "load",
 ]

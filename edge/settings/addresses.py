@@ -1,8 +1,8 @@
 """Addresses to listen at and base URLs to speak to, checked and made uniform.
 
-The parsers raise ValueError with one sentence saying what is expected. They
-never repeat what they were given: a URL may carry a password by mistake. Pure;
-called by ``edge.settings.fields`` and, for conflicts, by ``edge.settings.rules``.
+The parsers raise ValueError with one sentence saying what is expected. They never
+repeat what they were given: a URL may carry a password by mistake. Pure; called by
+``edge.settings.fields`` and, for conflicts, by ``edge.settings.cross_checks``.
 """
 
 import ipaddress

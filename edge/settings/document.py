@@ -19,14 +19,14 @@ from yaml.composer import ComposerError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
-from edge.settings.problems import Path, Place, Problem
+from edge.settings.problems import Path, Problem, SourceLocation
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
 
 Data = dict[str, "Data"] | list["Data"] | str | None
 
-NOWHERE = Place("settings")
+NOWHERE = SourceLocation("settings")
 """The place of what nobody wrote."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -42,10 +42,10 @@ class Document:
     """
 
     data: Data = None
-    places: dict[Path, Place] = field(default_factory=dict)
+    places: dict[Path, SourceLocation] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     readable: bool = True
-    source: Place = NOWHERE
+    source: SourceLocation = NOWHERE
 
 
 def read(path: str | os.PathLike[str]) -> Document:
@@ -55,14 +55,14 @@ def read(path: str | os.PathLike[str]) -> Document:
         with open(name, "rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        return _unreadable(Place(name), f"cannot be read: {error.strerror}")
+        return _unreadable(SourceLocation(name), f"cannot be read: {error.strerror}")
     if len(content) > MAX_BYTES:
-        return _unreadable(Place(name), f"is larger than {MAX_BYTES} bytes")
+        return _unreadable(SourceLocation(name), f"is larger than {MAX_BYTES} bytes")
     try:
         return parse(content.decode("utf-8-sig"), name)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return _unreadable(Place(name, line), "is not UTF-8 text")
+        return _unreadable(SourceLocation(name, line), "is not UTF-8 text")
 
 
 def parse(text: str, source: str) -> Document:
@@ -71,13 +71,13 @@ def parse(text: str, source: str) -> Document:
         _refuse_excess(text)
         node = yaml.compose(text, Loader=_Loader)
     except _Excess as error:
-        return _unreadable(Place(source, error.line), str(error))
+        return _unreadable(SourceLocation(source, error.line), str(error))
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        return _unreadable(Place(source, line), "holds a control character")
+        return _unreadable(SourceLocation(source, line), "holds a control character")
     except yaml.MarkedYAMLError as error:
         return _unreadable(_place_of(error, source), _sentence(error))
-    document = Document(source=Place(source))
+    document = Document(source=SourceLocation(source))
     if node is not None:
         document.data = _walk(node, (), source, document)
     return document
@@ -133,7 +133,7 @@ def _mapping(node: MappingNode, path: Path, source: str, into: Document) -> Data
     _check_tag(node, "map", path, source, into)
     mapping: dict[str, Data] = {}
     for key, value in node.value:
-        place = Place(source, key.start_mark.line + 1)
+        place = SourceLocation(source, key.start_mark.line + 1)
         if not isinstance(key, ScalarNode) or key.tag != f"{_CORE}str":
             into.problems.append(Problem(place, path, "a key must be plain text"))
             continue
@@ -153,20 +153,20 @@ def _sequence(node: SequenceNode, path: Path, source: str, into: Document) -> Da
     items: list[Data] = []
     for index, item in enumerate(node.value):
         here = (*path, index)
-        into.places[here] = Place(source, item.start_mark.line + 1)
+        into.places[here] = SourceLocation(source, item.start_mark.line + 1)
         items.append(_walk(item, here, source, into))
     return items
 
 
 def _check_tag(node: Node, kind: str, path: Path, source: str, into: Document) -> None:
     if node.tag != f"{_CORE}{kind}":
-        place = Place(source, node.start_mark.line + 1)
+        place = SourceLocation(source, node.start_mark.line + 1)
         into.problems.append(Problem(place, path, "tags (!...) are not taken"))
 
 
-def _place_of(error: yaml.MarkedYAMLError, source: str) -> Place:
+def _place_of(error: yaml.MarkedYAMLError, source: str) -> SourceLocation:
     mark = error.problem_mark or error.context_mark
-    return Place(source, None if mark is None else mark.line + 1)
+    return SourceLocation(source, None if mark is None else mark.line + 1)
 
 
 def _sentence(error: yaml.MarkedYAMLError) -> str:
@@ -175,5 +175,5 @@ def _sentence(error: yaml.MarkedYAMLError) -> str:
     return f"is not YAML: {error.problem or error.context}"
 
 
-def _unreadable(place: Place, message: str) -> Document:
+def _unreadable(place: SourceLocation, message: str) -> Document:
     return Document(problems=[Problem(place, (), message)], readable=False)

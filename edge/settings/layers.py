@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from edge.settings import document, shape
+from edge.settings import document, schema_index
 from edge.settings.document import Data, Document
-from edge.settings.problems import Path, Place, Problem
-from edge.settings.shape import Kind
+from edge.settings.problems import Path, Problem, SourceLocation
+from edge.settings.schema_index import Kind
 
 PREFIX = "DS_EDGE_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -41,7 +41,7 @@ def stack(
         _add_variable(base, variable, path, environ[variable])
     for flag in flags:
         value = document.scalar(flag.text)
-        _put(base, flag.path, Document(value, {(): Place(flag.name)}))
+        _put(base, flag.path, Document(value, {(): SourceLocation(flag.name)}))
     return base
 
 
@@ -62,16 +62,16 @@ def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
 
 
 def _add_variable(base: Document, variable: str, path: Path, text: str) -> None:
-    kind = shape.kind_of(path)
+    kind = schema_index.kind_of(path)
     if kind is None:
         base.problems.append(_unknown(variable))
         return
     if kind is Kind.SCALAR:
         value = document.scalar(text)
-        _put(base, path, Document(value, {(): Place(variable)}))
+        _put(base, path, Document(value, {(): SourceLocation(variable)}))
         return
     layer = document.parse(text, variable)
-    layer.places[()] = Place(variable)
+    layer.places[()] = SourceLocation(variable)
     base.problems += layer.problems
     base.readable = base.readable and layer.readable
     if layer.readable:
@@ -79,15 +79,15 @@ def _add_variable(base: Document, variable: str, path: Path, text: str) -> None:
 
 
 def _unknown(variable: str) -> Problem:
-    known = [variable_of(name) for name in shape.names() if "[]" not in name]
+    known = [variable_of(name) for name in schema_index.names() if "[]" not in name]
     close = get_close_matches(variable, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return Problem(Place(variable), (), f"names no setting{hint}")
+    return Problem(SourceLocation(variable), (), f"names no setting{hint}")
 
 
 def _put(base: Document, path: Path, layer: Document) -> None:
     """Set ``path`` to the layer's data; a section on a section is merged."""
-    if shape.kind_of(path) is Kind.SECTION and isinstance(layer.data, dict):
+    if schema_index.kind_of(path) is Kind.SECTION and isinstance(layer.data, dict):
         for key, value in layer.data.items():
             inner = {
                 place[1:]: where

@@ -12,12 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from edge.settings import document, rules, shape
+from edge.settings import cross_checks, document, schema_index
 from edge.settings.document import Data, Document
 from edge.settings.layers import Flag, stack
-from edge.settings.problems import Path, Place, Problem, SettingsError
+from edge.settings.problems import Path, Problem, SettingsError, SourceLocation
 from edge.settings.schema import Settings
-from edge.settings.shape import Kind
+from edge.settings.schema_index import Kind
 
 
 def load(
@@ -55,7 +55,9 @@ def _without_empty_sections(data: Data) -> dict[str, Data]:
     """A section whose keys are all commented out says nothing: defaults."""
     given = data if isinstance(data, dict) else {}
     return {
-        key: {} if value is None and shape.kind_of((key,)) is Kind.SECTION else value
+        key: {}
+        if value is None and schema_index.kind_of((key,)) is Kind.SECTION
+        else value
         for key, value in given.items()
     }
 
@@ -83,13 +85,14 @@ def _message(detail: ErrorDetails, path: Path) -> str:
 
 
 def _unknown(path: Path) -> str:
-    guess = shape.meant(path)
+    guess = schema_index.meant(path)
     if guess is not None:
         return f"is not a setting; did you mean {guess}?"
-    return f"is not a setting; known here: {', '.join(shape.known_in(path[:-1]))}"
+    known = ", ".join(schema_index.known_in(path[:-1]))
+    return f"is not a setting; known here: {known}"
 
 
-def _place(path: Path, layered: Document) -> Place:
+def _place(path: Path, layered: Document) -> SourceLocation:
     """Where ``path`` was written, or the nearest mapping around it."""
     while path and path not in layered.places:
         path = path[:-1]
@@ -101,7 +104,7 @@ def _conflicts(
 ) -> list[Problem]:
     """The conflicts between keys that are right by themselves, where written."""
     found = []
-    for conflict in rules.conflicts(settings):
+    for conflict in cross_checks.conflicts(settings):
         path, other = conflict.path, conflict.other
         if path in wrong or other in wrong:
             continue

@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """Where a value was written: a file, a variable or a flag; its line from 1."""
 
     source: str
@@ -27,7 +27,7 @@ class Place:
 class Problem:
     """One thing to mend. ``path`` is empty when the whole source is at fault."""
 
-    place: Place
+    place: SourceLocation
     path: Path
     message: str
 

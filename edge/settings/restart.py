@@ -5,8 +5,8 @@ start: the sockets that the master bound, the number of workers, and what the em
 origin was told.
 """
 
+from edge.settings.cross_checks import EMBEDDED_KEYS
 from edge.settings.problems import Path, key_name
-from edge.settings.rules import EMBEDDED_KEYS
 from edge.settings.schema import Settings
 
 _OF_THE_MASTER: tuple[Path, ...] = (("listen",), ("workers",), ("admin", "listen"))

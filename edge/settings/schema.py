@@ -2,7 +2,7 @@
 
 ``Settings`` is what the rest of the edge is given: frozen, whole and valid as
 far as one key can tell (what keys must not say together is in
-``edge.settings.rules``). Durations are seconds, sizes are bytes. Secrets are
+``edge.settings.cross_checks``). Durations are seconds, sizes are bytes. Secrets are
 ``SecretStr``, so that no log and no ``repr`` shows one; the properties that
 hand them out in plain say so.
 
@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from edge.policy.routes import Access, OriginNoStore, Recreate, Route, Tail
+from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route, TailMode
 from edge.settings.addresses import EMBEDDED, Address
 from edge.settings.fields import (
     Authority,
@@ -148,7 +148,7 @@ class RouteSettings(Section):
     match: PathGlob = "/v1/stream/**"
     access: Access = Access.PARTITIONED
     recreate: Recreate = Recreate.POSSIBLE
-    tail: Tail = Tail.FOLLOWED
+    tail: TailMode = TailMode.FOLLOWED
     origin_no_store: OriginNoStore = OriginNoStore.HONOUR
     credential_headers: tuple[HeaderName, ...] = ("authorization", "cookie")
     credential_parameters: tuple[ParameterName, ...] = ("signature", "secret", "token")

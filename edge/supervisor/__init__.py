@@ -9,5 +9,5 @@ no event loop, only the standard library. ``edge.cli.start`` replaces itself wit
   its parked readers wait on.
 - The edge decides when it is over: when it ends, the origin is told to, and the
   edge's exit code is passed on.
-- Children die with this process, however it dies (``tether``).
+- Children die with this process, however it dies (``parent_death``).
 """

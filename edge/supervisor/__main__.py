@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import suppress
 
-from edge.supervisor.household import Household
+from edge.supervisor.supervisor import Supervisor
 
 STDERR = 2
 
@@ -24,11 +24,11 @@ def main(arguments: list[str]) -> int:
         _write(_json(message) if form == "json" else f"ds-edge: {message}")
 
     origin, edge = commands[:middle], commands[middle + 1 :]
-    return Household(origin, edge, float(grace), say).run()
+    return Supervisor(origin, edge, float(grace), say).run()
 
 
 def _json(message: str) -> str:
-    """A line as ``edge.front.log_output`` writes them."""
+    """A line as ``edge.front.log_writer`` writes them."""
     now = time.time()
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     document = {

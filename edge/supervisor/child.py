@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-TETHER = (sys.executable, "-IS", str(Path(__file__).with_name("tether.py")))
+TETHER = (sys.executable, "-IS", str(Path(__file__).with_name("parent_death.py")))
 
 
 class Child:

@@ -9,9 +9,9 @@ from pathlib import Path
 import gevent
 from gevent.event import Event
 
-from origin_adapter.embedded.keep.schema import KeepError
 from origin_adapter.embedded.options import Durability, Options
 from origin_adapter.embedded.serve import AlreadyRunning, Serving
+from origin_adapter.embedded.store.schema import StoreError
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
         gevent.signal_handler(number, stop.set)
     try:
         serving = Serving(options, said.listen)
-    except (AlreadyRunning, KeepError, OSError, sqlite3.Error) as error:
+    except (AlreadyRunning, StoreError, OSError, sqlite3.Error) as error:
         print(f"cannot serve {options.data}: {error}", file=sys.stderr)
         return 1
     with serving:

@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from origin_adapter.embedded.front.app import create_app
-from origin_adapter.embedded.front.server import Server, listen
-from origin_adapter.embedded.keep.schema import make_folder
-from origin_adapter.embedded.live.deliveries import Deliveries
-from origin_adapter.embedded.live.desk import Desk
-from origin_adapter.embedded.live.signing import Keys
+from origin_adapter.embedded.engine.engine import Engine
+from origin_adapter.embedded.engine.signing import Keys
+from origin_adapter.embedded.engine.webhook_dispatcher import Deliveries
+from origin_adapter.embedded.http.app import create_app
+from origin_adapter.embedded.http.server import Server, listen
 from origin_adapter.embedded.options import Options
+from origin_adapter.embedded.store.schema import make_folder
 
 LOCK = "lock"
 MAX_FILES = 1_048_576
@@ -40,7 +40,7 @@ class Serving:
             undo.callback(os.close, self._lock)
             self._socket = listen(address)
             undo.callback(self._socket.close)
-            self.desk = Desk(options)
+            self.desk = Engine(options)
             undo.callback(self.desk.stop)
             keys = Keys(self.desk.keep.secret)
             self.deliveries = Deliveries(self.desk, keys)

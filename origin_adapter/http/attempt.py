@@ -10,13 +10,13 @@ import math
 import time
 from dataclasses import replace
 
-from edge.protocol.errors import OriginGarbage
-from edge.protocol.values import OriginRequest
+from edge.core.errors import OriginGarbage
+from edge.core.values import OriginRequest
 from origin_adapter.http.body import Body
 from origin_adapter.http.connection import READ, WRITE, Connection, ConnectionLost
 from origin_adapter.http.head import Head, HeadReader
 from origin_adapter.http.options import HttpOptions
-from origin_adapter.http.wire import Outgoing
+from origin_adapter.http.request_encoder import EncodedRequest
 
 Answered = tuple[Head, Body, bytes]
 """A final head, where its body ends, and the bytes behind the head."""
@@ -43,7 +43,7 @@ class Attempt:
         self._answer: tuple[Head, Body] | None = None
         self._sent_whole = False
 
-    def send(self, outgoing: Outgoing) -> bool:
+    def send(self, outgoing: EncodedRequest) -> bool:
         """Send; whether the whole request is on the wire now.
 
         It is not when the origin answered or hung up first: ``answer`` tells

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from httptools import HttpParserError, HttpResponseParser
 
-from edge.protocol.errors import OriginBodyCut, OriginGarbage
+from edge.core.errors import OriginBodyCut, OriginGarbage
 
 
 class Body(Protocol):

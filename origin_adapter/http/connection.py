@@ -19,7 +19,7 @@ import gevent
 from gevent.hub import get_hub
 from gevent.socket import wait as wait_for
 
-from edge.protocol.errors import OriginTimeout, OriginUnreachable
+from edge.core.errors import OriginTimeout, OriginUnreachable
 
 READ = 1
 WRITE = 2

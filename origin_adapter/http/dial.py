@@ -18,7 +18,7 @@ import gevent
 from gevent import socket
 from gevent.hub import get_hub
 
-from edge.protocol.errors import OriginFault, OriginTimeout, OriginUnreachable
+from edge.core.errors import OriginFault, OriginTimeout, OriginUnreachable
 from origin_adapter.http.connection import READ, WRITE, Connection
 from origin_adapter.http.options import Address
 

@@ -8,8 +8,8 @@ the head has ended before anybody reads it.
 import time
 from collections.abc import Callable
 
-from edge.protocol.errors import OriginBodyCut, OriginFault
-from edge.protocol.values import Framing, Headers
+from edge.core.errors import OriginBodyCut, OriginFault
+from edge.core.values import Framing, Headers
 from origin_adapter.http.body import Body
 from origin_adapter.http.connection import ConnectionLost
 from origin_adapter.http.head import Head
@@ -17,7 +17,7 @@ from origin_adapter.http.pool import Lease
 
 
 class HttpExchange:
-    """Implements ``edge.protocol.ports.Exchange``; made by ``HttpOrigin``.
+    """Implements ``edge.core.ports.Exchange``; made by ``HttpOrigin``.
 
     ``progress_within`` is how long the body may stand still, ``end_by`` when
     it must have ended (monotonic) or None. ``on_fault`` hears of the fault

@@ -22,9 +22,9 @@ from httptools import (
     HttpResponseParser,
 )
 
-from edge.protocol.errors import OriginGarbage
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Framing, Headers
+from edge.core.errors import OriginGarbage
+from edge.core.reasons import Reason
+from edge.core.values import Framing, Headers
 from origin_adapter.http.body import (
     Body,
     ChunkedBody,

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from edge.protocol.values import Purpose
+from edge.core.values import Purpose
 
 _PORTS = {"http": 80, "https": 443}
 _PREFIX = re.compile(r"(/[!-\"$-~]*)?", re.ASCII)

@@ -16,20 +16,20 @@ import ssl
 import time
 from collections.abc import Callable
 
-from edge.protocol.errors import OriginFault
-from edge.protocol.ports import Exchange
-from edge.protocol.values import OriginRequest
+from edge.core.errors import OriginFault
+from edge.core.ports import Exchange
+from edge.core.values import OriginRequest
 from origin_adapter.http.attempt import Answered, Attempt
 from origin_adapter.http.connection import Connection, ConnectionLost
 from origin_adapter.http.dial import dial
 from origin_adapter.http.exchange import HttpExchange
 from origin_adapter.http.options import Address, HttpOptions
-from origin_adapter.http.pool import Lanes, Lease, PoolCounts
-from origin_adapter.http.wire import Outgoing, checked_host
+from origin_adapter.http.pool import Lease, PoolCounts, Pools
+from origin_adapter.http.request_encoder import EncodedRequest, checked_host
 
 
 class HttpOrigin:
-    """Implements ``edge.protocol.ports.Origin`` over HTTP/1.1.
+    """Implements ``edge.core.ports.Origin`` over HTTP/1.1.
 
     Raises ValueError for a url that cannot be used. ``tls`` replaces the
     default context, which verifies the origin's certificate and name. One
@@ -42,7 +42,7 @@ class HttpOrigin:
         self._address = Address.parse(options.url)
         self._host = checked_host(options.host or self._address.authority)
         self._tls = (tls or ssl.create_default_context()) if self._address.tls else None
-        self._lanes = Lanes(options, self._dial, self.counts)
+        self._lanes = Pools(options, self._dial, self.counts)
 
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
@@ -52,7 +52,7 @@ class HttpOrigin:
         Raises ClientFault too, for a request that cannot be put on the wire.
         """
         self.counts.requests += 1
-        outgoing = Outgoing.prepare(request, self._host, self._address.prefix)
+        outgoing = EncodedRequest.prepare(request, self._host, self._address.prefix)
         try:
             return self._call(request, outgoing, on_sent)
         except OriginFault as fault:
@@ -66,7 +66,7 @@ class HttpOrigin:
     def _call(
         self,
         request: OriginRequest,
-        outgoing: Outgoing,
+        outgoing: EncodedRequest,
         on_sent: Callable[[], None] | None,
     ) -> Exchange:
         end_within = self._options.end_within(request.purpose)
@@ -117,7 +117,7 @@ class _Call:
     def __init__(
         self,
         request: OriginRequest,
-        outgoing: Outgoing,
+        outgoing: EncodedRequest,
         options: HttpOptions,
         end_by: float | None,
         on_sent: Callable[[], None] | None,

@@ -1,6 +1,6 @@
 """Who may call the origin now, and over which connection.
 
-A ``Lane`` is the pool of one kind of call: a number of slots, a line of those
+A ``PurposePool`` is the pool of one kind of call: a number of slots, a line of those
 that wait for one (first come, first served), and idle connections. A ``Lease``
 is one call's hold on a slot and, later, on a connection; it goes back exactly
 once, whatever happens to the call. Nothing here reads or writes a socket.
@@ -15,9 +15,9 @@ from typing import Any
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from edge.protocol.errors import OriginFault, OriginUnreachable
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Purpose
+from edge.core.errors import OriginFault, OriginUnreachable
+from edge.core.reasons import Reason
+from edge.core.values import Purpose
 from origin_adapter.http.connection import Connection, ConnectionLost
 from origin_adapter.http.options import HttpOptions
 
@@ -38,7 +38,7 @@ class PoolCounts:
     faults: Counter[Reason] = field(default_factory=Counter)
 
 
-class Lane:
+class PurposePool:
     """The pool of one kind of call.
 
     ``dial`` makes a new connection; the rest is as in ``HttpOptions``.
@@ -185,7 +185,7 @@ class Lease:
 
     __slots__ = ("_connection", "_lane", "_over")
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: PurposePool) -> None:
         self._lane = lane
         self._connection: Connection | None = None
         self._over = False
@@ -235,7 +235,7 @@ class _Turn:
     granted: bool = False
 
 
-class Lanes:
+class Pools:
     """The lanes of one origin: writes, catch-up reads, followers, relays."""
 
     def __init__(
@@ -248,16 +248,16 @@ class Lanes:
             Purpose.RELAY: options.relay_connections,
         }
         self._lanes = {
-            purpose: Lane(limit, options, dial, counts)
+            purpose: PurposePool(limit, options, dial, counts)
             for purpose, limit in limits.items()
         }
 
     def lease(self, purpose: Purpose) -> Lease:
-        """A slot in the lane of ``purpose``; see Lane.lease."""
+        """A slot in the lane of ``purpose``; see PurposePool.lease."""
         return self._lanes[purpose].lease()
 
     def close(self) -> None:
-        """Close all lanes; see Lane.close."""
+        """Close all lanes; see PurposePool.close."""
         for lane in self._lanes.values():
             lane.close()
 

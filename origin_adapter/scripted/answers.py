@@ -5,7 +5,7 @@ sections 5.5 to 5.7 want it. Keyword arguments beyond the named ones become
 header fields (``cache_control="private"`` is ``cache-control: private``).
 """
 
-from edge.protocol.values import Framing, Headers, OriginAnswer
+from edge.core.values import Framing, Headers, OriginAnswer
 
 
 def data(

@@ -18,10 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from gevent.event import Event
 
-from edge.protocol.errors import OriginUnreachable
+from edge.core.errors import OriginUnreachable
+from edge.core.ports import Exchange
+from edge.core.values import Framing, Header, OriginAnswer, OriginRequest
 from edge.protocol.offsets import BEGIN, NOW
-from edge.protocol.ports import Exchange
-from edge.protocol.values import Framing, Header, OriginAnswer, OriginRequest
 from origin_adapter.scripted.messages import Messages
 from origin_adapter.scripted.played import PlayedExchange
 
@@ -41,7 +41,7 @@ class _Stream:
 
 
 class LivingOrigin:
-    """Implements ``edge.protocol.ports.Origin``; see the module.
+    """Implements ``edge.core.ports.Origin``; see the module.
 
     ``hold`` is how long a long-poll waits (seconds), ``page`` the largest
     body in bytes (None: never pages). ``requests`` counts by kind: create,

@@ -8,12 +8,12 @@ from collections import deque
 
 from gevent.event import Event
 
-from edge.protocol.errors import OriginBodyCut, OriginFault
-from edge.protocol.values import Framing, Headers
+from edge.core.errors import OriginBodyCut, OriginFault
+from edge.core.values import Framing, Headers
 
 
 class PlayedExchange:
-    """Implements ``edge.protocol.ports.Exchange`` in memory.
+    """Implements ``edge.core.ports.Exchange`` in memory.
 
     ``closed`` is set once the reader gave it up by ``close()``; ``ended`` once
     the reader has seen the end or the fault.

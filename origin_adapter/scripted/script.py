@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 from gevent.event import Event
 
-from edge.protocol.errors import OriginBodyCut, OriginFault, OriginUnreachable
-from edge.protocol.ports import Exchange
-from edge.protocol.values import (
+from edge.core.errors import OriginBodyCut, OriginFault, OriginUnreachable
+from edge.core.ports import Exchange
+from edge.core.values import (
     Framing,
     Header,
     OriginAnswer,
@@ -126,7 +126,7 @@ class Call:
 
 
 class ScriptedOrigin:
-    """Implements ``edge.protocol.ports.Origin``; see the module.
+    """Implements ``edge.core.ports.Origin``; see the module.
 
     ``calls`` are all requests so far, in order.
     """

@@ -25,8 +25,8 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from edge.cli.bench import drawing
-from edge.cli.streams.faults import Fault
+from edge.cli.bench.plot import check as check_plot
+from edge.cli.streams.exit_faults import Fault
 from tests.bench import machine, plot, results, tables
 from tests.bench.cases import KIB, SIZES, VIEWERS, Plan, cases, size
 from tests.bench.measure import Bench, Unfit, origin
@@ -151,7 +151,7 @@ def unfit(plan: Plan, asked: argparse.Namespace) -> str | None:
         return f"--json: there is no folder {asked.json.absolute().parent}"
     try:
         if asked.plot is not None:
-            drawing.check(asked.plot)
+            check_plot(asked.plot)
     except Fault as fault:
         return str(fault)
     return None

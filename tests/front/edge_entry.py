@@ -19,7 +19,7 @@ from edge.front.options import (
     RecycleOptions,
     ServerOptions,
 )
-from edge.front.server import EdgeApplication, Plan
+from edge.process.gunicorn_app import EdgeApplication, Plan
 from tests.front.fake_edge import FakeAsks, FakeBuilt, FakeOrigin, parts
 
 
@@ -49,7 +49,9 @@ def main() -> None:
         if os.path.exists(given.get("broken_by", "")):
             raise RuntimeError("cannot be made, as the test asked")
         front = FrontOptions(limits=limits, **given.get("front", {}))
-        asks = FakeAsks(tell)
-        return FakeBuilt(asks, parts(asks, FakeOrigin(tell), options=front))
+        read_service = FakeAsks(tell)
+        return FakeBuilt(
+            read_service, parts(read_service, FakeOrigin(tell), options=front)
+        )
 
     EdgeApplication(Plan(make, options)).run()

@@ -19,30 +19,30 @@ from dataclasses import dataclass, field
 
 import gevent
 
-from edge.front.options import FrontOptions
-from edge.front.parts import FrontParts
-from edge.policy.routes import Route
-from edge.protocol.counters import Counters
-from edge.protocol.errors import (
+from edge.core.counters import Counters
+from edge.core.errors import (
     ClientFault,
     OriginBodyCut,
     OriginTimeout,
     OriginUnreachable,
 )
-from edge.protocol.ports import Exchange, Origin, Sink
-from edge.protocol.values import (
+from edge.core.ports import Exchange, Origin, Sink
+from edge.core.values import (
     Answer,
     CacheStatus,
     Headers,
     Mode,
     OriginRequest,
+    PerResponse,
     Read,
-    Stamp,
 )
+from edge.front.dependencies import Dependencies
+from edge.front.options import FrontOptions
+from edge.policy.streams.routes import Route
 from origin_adapter.scripted import LivingOrigin, PlayedExchange
 
 TEXT: Headers = (("Content-Type", "text/plain"), ("Stream-Next-Offset", "7"))
-HIT = Stamp(CacheStatus(hit=True, ttl=60), age=3)
+HIT = PerResponse(CacheStatus(hit=True, ttl=60), age=3)
 LARGE = b"x" * (1 << 20)
 
 Tell = Callable[[str], None]
@@ -80,7 +80,7 @@ class FakeTicket:
 
 @dataclass(eq=False)
 class FakeAsks:
-    """Implements ``edge.protocol.ports.Asks``; see the module."""
+    """Implements ``edge.core.ports.Asks``; see the module."""
 
     tell: Tell = lambda line: None
     reads: list[Read] = field(default_factory=list)
@@ -100,11 +100,11 @@ class FakeAsks:
 
     def release(self, path: str | None = None) -> None:
         """Answer the parked readers of a path, or all of them."""
-        for ticket in [t for t in self.parked if path in (None, t.path)]:
-            self.parked.remove(ticket)
-            if not ticket.over:
-                ticket.over = True
-                whole(ticket.sink, Answer(204, TEXT[1:], b""))
+        for pending in [t for t in self.parked if path in (None, t.path)]:
+            self.parked.remove(pending)
+            if not pending.over:
+                pending.over = True
+                whole(pending.sink, Answer(204, TEXT[1:], b""))
 
     # How paths behave.
 
@@ -125,15 +125,15 @@ class FakeAsks:
         sink.abort(OriginTimeout("The origin did not answer in time."))
 
     def _park(self, read: Read, sink: Sink) -> FakeTicket:
-        ticket = FakeTicket(read.key.path, sink, self.tell)
-        self.parked.append(ticket)
+        pending = FakeTicket(read.key.path, sink, self.tell)
+        self.parked.append(pending)
         self.tell(f"parked {read.key.path}")
-        return ticket
+        return pending
 
     def _two_step(self, read: Read, sink: Sink) -> FakeTicket:
-        ticket = FakeTicket(read.key.path, sink, self.tell)
+        pending = FakeTicket(read.key.path, sink, self.tell)
         gevent.spawn(whole, sink, Answer(200, TEXT, b"later\n"))
-        return ticket
+        return pending
 
     def _events(self, read: Read, sink: Sink) -> FakeTicket:
         return self._stream(read, sink, 3, sink.finish)
@@ -154,31 +154,31 @@ class FakeAsks:
         size: int = 0,
     ) -> FakeTicket:
         """Writes until the sink is full, goes on when it has drained, then ``end``."""
-        ticket = FakeTicket(read.key.path, sink, self.tell)
+        pending = FakeTicket(read.key.path, sink, self.tell)
         left = iter(range(count))
 
         def more() -> None:
             room = True
-            while room and not ticket.over:
+            while room and not pending.over:
                 number = next(left, None)
                 if number is None:
-                    ticket.over = True
+                    pending.over = True
                     end()
                 else:
                     room = sink.write([b"data:%d" % number, b"\n\n", b"." * size])
             if not room:
                 self.tell(f"full {read.key.path}")
 
-        ticket.on_drained = more
+        pending.on_drained = more
         head = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache"))
-        sink.begin(Answer(200, head, None), Stamp(CacheStatus(fwd="miss")))
+        sink.begin(Answer(200, head, None), PerResponse(CacheStatus(fwd="miss")))
         more()
-        return ticket
+        return pending
 
 
 @dataclass(eq=False)
 class FakeOrigin:
-    """Implements ``edge.protocol.ports.Origin``: a living one, but for some paths.
+    """Implements ``edge.core.ports.Origin``: a living one, but for some paths.
 
     ========= ==================================================================
     swallow   reads the body piece by piece and answers with what it counted
@@ -261,14 +261,14 @@ def whole(sink: Sink, answer: Answer) -> None:
 
 
 def parts(
-    asks: FakeAsks | None = None,
+    read_service: FakeAsks | None = None,
     origin: Origin | None = None,
     routes: tuple[Route, ...] = (Route(),),
     options: FrontOptions | None = None,
-) -> FrontParts:
-    """FrontParts with fakes wherever nothing is given."""
-    return FrontParts(
-        asks or FakeAsks(),
+) -> Dependencies:
+    """Dependencies with fakes wherever nothing is given."""
+    return Dependencies(
+        read_service or FakeAsks(),
         origin or LivingOrigin(),
         routes,
         Counters(),
@@ -279,27 +279,27 @@ def parts(
 
 @dataclass(eq=False)
 class FakeBuilt:
-    """Implements ``edge.front.parts.Built`` around FakeAsks."""
+    """Implements ``edge.front.dependencies.Built`` around FakeAsks."""
 
-    asks: FakeAsks
-    parts: FrontParts
+    read_service: FakeAsks
+    parts: Dependencies
     state: str = "new"
 
     def start(self) -> None:
         self.state = "started"
-        self.asks.tell(f"started {os.getpid()}")
+        self.read_service.tell(f"started {os.getpid()}")
 
     def ready(self) -> bool:
         return self.state == "started"
 
     def gauges(self) -> Mapping[str, float]:
-        return {"viewers": float(len(self.asks.parked))}
+        return {"viewers": float(len(self.read_service.parked))}
 
     def drain(self, grace: float) -> None:
         self.state = "draining"
-        self.asks.tell("draining")
-        self.asks.release()
+        self.read_service.tell("draining")
+        self.read_service.release()
 
     def stop(self) -> None:
         self.state = "stopped"
-        self.asks.tell("stopped")
+        self.read_service.tell("stopped")

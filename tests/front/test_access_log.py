@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.reasons import Reason
+from edge.core.values import CacheStatus
 from edge.front.access_log import AccessLog, redacted
 from edge.front.options import LogOptions
-from edge.front.record import Record
-from edge.policy.routes import Route
-from edge.protocol.reasons import Reason
-from edge.protocol.values import CacheStatus
+from edge.front.request_context import RequestContext
+from edge.policy.streams.routes import Route
 
-RECORD = Record(
+RECORD = RequestContext(
     environ={},
     method="GET",
     target="/v1/stream/a?offset=-1",
@@ -25,12 +25,14 @@ RECORD = Record(
 )
 
 
-def logged(options: LogOptions, *statuses: int, record: Record = RECORD) -> list[str]:
+def logged(
+    options: LogOptions, *statuses: int, ctx: RequestContext = RECORD
+) -> list[str]:
     """The lines for requests that ended with these statuses."""
     lines: list[str] = []
     log = AccessLog(options, lines.append, lambda: 1_700_000_000.25)
     for status in statuses:
-        log.write(record, status, 5, 0.0123)
+        log.write(ctx, status, 5, 0.0123)
     return lines
 
 
@@ -60,8 +62,8 @@ def test_a_line_is_json_whatever_was_asked(target: str, request_id: str) -> None
     records = (replace(RECORD, target=target, request_id=request_id), RECORD)
     lines: list[str] = []
     log = AccessLog(LogOptions(), lines.append, lambda: 1_700_000_000.25)
-    for record in (*records, *records):
-        log.write(record, 200, 5, 0.0)
+    for ctx in (*records, *records):
+        log.write(ctx, 200, 5, 0.0)
     said = [json.loads(line) for line in lines]
 
     assert said[0] == said[2] and said[1] == said[3]
@@ -88,7 +90,7 @@ def test_an_answer_that_was_lost_is_logged_whatever_the_sample() -> None:
     """The client left or the origin broke off: somebody will ask."""
     lost = replace(RECORD, lost=True)
 
-    assert len(logged(LogOptions(access=100), 200, record=lost)) == 1
+    assert len(logged(LogOptions(access=100), 200, ctx=lost)) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from edge.core.reasons import Reason
+from edge.core.values import CacheStatus
 from edge.front.cache_status import member
-from edge.protocol.reasons import Reason
-from edge.protocol.values import CacheStatus
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from edge.core.errors import ClientFault, EdgeError, OriginTimeout, Refusal
+from edge.core.reasons import Reason
 from edge.front import problems
-from edge.protocol.errors import ClientFault, EdgeError, OriginTimeout, Refusal
-from edge.protocol.reasons import Reason
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,22 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from edge.live.hub import Hub
-from edge.live.options import HubOptions
-from edge.policy.routes import Route
-from edge.protocol.counters import Counters
-from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Origin, Ready, Ticket
-from edge.protocol.values import (
+from edge.core.counters import Counters
+from edge.core.errors import EdgeError
+from edge.core.ports import Origin, PendingRead, Ready
+from edge.core.values import (
     Answer,
     Mode,
     Partition,
     PartitionKind,
+    PerResponse,
     Purpose,
     Read,
-    Stamp,
     StreamKey,
 )
+from edge.live.hub import Hub
+from edge.live.options import HubOptions
+from edge.policy.streams.routes import Route
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 
 ROUTE = Route()
@@ -64,7 +64,7 @@ class RecordingSink:
 
     room: bool = True
     answer: Answer | None = None
-    stamp: Stamp | None = None
+    per_response: PerResponse | None = None
     error: EdgeError | None = None
     written: list[bytes] = field(default_factory=list)
     finished: bool = False
@@ -72,18 +72,18 @@ class RecordingSink:
     ended: Event = field(default_factory=Event)
     wrote: Event = field(default_factory=Event)
 
-    def give(self, ready: Ready, hold: bool = False) -> None:
+    def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         assert not self.held, "given twice"
-        self.held = hold
-        self.begin(ready.answer, ready.stamp)
+        self.held = pause_reads
+        self.begin(ready.answer, ready.per_response)
         self.finish()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self.held = False
 
-    def begin(self, answer: Answer, stamp: Stamp) -> None:
+    def begin(self, answer: Answer, per_response: PerResponse) -> None:
         assert self.answer is None, "begun twice"
-        self.answer, self.stamp = answer, stamp
+        self.answer, self.per_response = answer, per_response
 
     def write(self, buffers: Sequence[bytes]) -> bool:
         assert self.answer is not None and not self.ended.is_set()
@@ -143,14 +143,14 @@ class RecordingSink:
 
     @property
     def cursor(self) -> str | None:
-        assert self.stamp is not None
-        return self.stamp.cursor
+        assert self.per_response is not None
+        return self.per_response.cursor
 
     @property
     def how(self) -> str:
         """How the answer came about, in a few words of Cache-Status."""
-        assert self.stamp is not None
-        status = self.stamp.status
+        assert self.per_response is not None
+        status = self.per_response.status
         words = ["hit"] if status.hit else []
         words += [f"fwd={status.fwd}"] if status.fwd else []
         words += ["collapsed"] if status.collapsed else []
@@ -189,8 +189,8 @@ class House:
         read = Read(
             key or self.key(), offset, mode, cursor, if_none_match, codings, expires_at
         )
-        ticket = self.hub.ask(read, sink, self.clock.monotonic())
-        return Asked(sink, ticket)
+        pending = self.hub.ask(read, sink, self.clock.monotonic())
+        return Asked(sink, pending)
 
     def poll(self, offset: str, cursor: int | None = None) -> "Asked":
         """Ask by long-poll."""
@@ -217,7 +217,7 @@ class Asked:
     """A read that was asked: its sink, and its ticket while it waits."""
 
     sink: RecordingSink
-    ticket: Ticket | None
+    pending: PendingRead | None
 
     @property
     def waits(self) -> bool:
@@ -226,7 +226,7 @@ class Asked:
 
     def done(self) -> RecordingSink:
         """Wait until it was answered."""
-        assert self.sink.ended.wait(5), f"never answered: {self.ticket!r}"
+        assert self.sink.ended.wait(5), f"never answered: {self.pending!r}"
         return self.sink
 
 

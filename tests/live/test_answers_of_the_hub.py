@@ -3,9 +3,9 @@
 import pytest
 from gevent.event import Event
 
-from edge.policy.decide import Rules
-from edge.policy.routes import Access, Recreate, Route
-from edge.protocol.values import PUBLIC, Mode, Partition, Purpose
+from edge.core.values import PUBLIC, Mode, Partition, Purpose
+from edge.policy.streams.decide import Rules
+from edge.policy.streams.routes import Access, Recreate, Route
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
     ALICE,

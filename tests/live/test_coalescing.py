@@ -5,7 +5,7 @@ E13, E14, E21, E39, E41, E42; PROTOCOL.md section 10.1.
 
 import pytest
 
-from edge.protocol.values import Mode, Purpose
+from edge.core.values import Mode, Purpose
 from origin_adapter.scripted import LivingOrigin, data, head_answer, no_content
 from tests.live.support import ALICE, BOB, PATH, House, scripted, settle, warm, watch
 
@@ -51,8 +51,8 @@ def test_one_request_per_event_while_viewers_come_and_go() -> None:
     settle()
     for event in range(5):
         leaver = crowd.pop(0)
-        assert leaver.ticket is not None
-        leaver.ticket.gone()
+        assert leaver.pending is not None
+        leaver.pending.gone()
         crowd.append(house.view(origin.tail(PATH)))
         settle()
         origin.append(PATH, b"event %d" % event)
@@ -104,7 +104,7 @@ def test_viewers_time_out_by_their_own_clock_without_any_request() -> None:
         assert sink.header("Stream-Next-Offset") == "0003"
         assert sink.header("Stream-Up-To-Date") == "true"
         assert sink.header("Cache-Control") == "no-store"
-        assert sink.stamp is not None and sink.stamp.cursor is not None
+        assert sink.per_response is not None and sink.per_response.cursor is not None
     assert len(origin.calls) == 2
 
 

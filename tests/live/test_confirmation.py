@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge.policy.decide import Rules
-from edge.protocol.values import Mode, Purpose
+from edge.core.values import Mode, Purpose
+from edge.policy.streams.decide import Rules
 from origin_adapter.scripted import ScriptedOrigin, data, head_answer, no_content
 from tests.live.support import (
     ALICE,
@@ -32,8 +32,8 @@ def test_within_verify_a_held_range_is_served_without_asking() -> None:
     page = house.ask().done()
 
     assert (page.body, page.how) == (b"abc", "hit")
-    assert page.stamp is not None and page.stamp.age == 59
-    assert page.stamp.status.ttl == 1
+    assert page.per_response is not None and page.per_response.age == 59
+    assert page.per_response.status.ttl == 1
     assert len(origin.calls) == 2
 
 
@@ -48,7 +48,7 @@ def test_after_verify_one_shared_read_of_the_end_goes_first() -> None:
     probe.reply(data(b"de", "0005"))
 
     assert {reader.done().body for reader in readers} == {b"abc"}
-    assert {r.sink.stamp.age for r in readers if r.sink.stamp} == {0}
+    assert {r.sink.per_response.age for r in readers if r.sink.per_response} == {0}
     assert readers[0].sink.how == "fwd=stale unconfirmed"
     assert readers[1].sink.how == "fwd=stale collapsed unconfirmed"
     assert len(origin.calls) == 3
@@ -229,6 +229,6 @@ def test_an_armed_poll_keeps_a_followed_stream_confirmed_and_young() -> None:
     sink = house.ask().done()
 
     assert sink.body == b"abcde" and sink.how == "hit"
-    assert sink.stamp is not None and sink.stamp.age == 0
+    assert sink.per_response is not None and sink.per_response.age == 0
     assert sink.header("Stream-Up-To-Date") == "true"
     assert viewer.waits

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from edge.live.viewers import FIRST_CONTROL
-from edge.policy.decide import Rules
+from edge.core.values import Mode, Purpose
+from edge.live.waiters import FIRST_CONTROL
+from edge.policy.streams.decide import Rules
 from edge.protocol.sse import KEEP_ALIVE
-from edge.protocol.values import Mode, Purpose
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
     QUICK,
@@ -39,8 +39,8 @@ def narrow(house: House, offset: str) -> Asked:
 
 
 def drain(asked: Asked) -> None:
-    assert asked.ticket is not None
-    asked.ticket.drained()
+    assert asked.pending is not None
+    asked.pending.drained()
 
 
 def test_the_head_says_what_it_is_and_is_kept_by_nobody() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.protocol.values import Mode, Purpose
+from edge.core.values import Mode, Purpose
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.support import ALICE, PATH, QUICK, scripted, settle, warm, watch
 
@@ -251,8 +251,8 @@ def test_a_short_ttl_is_not_kept_alive_by_re_arming_alone() -> None:
     # A HEAD renews nothing; the read that does goes first.
     origin.expect().reply(data(b"", "0003"))
     poll = origin.expect(Purpose.FOLLOW)
-    assert viewer.ticket is not None
-    viewer.ticket.gone()
+    assert viewer.pending is not None
+    viewer.pending.gone()
     poll.reply(no_content("0003"))
     settle()
 
@@ -326,16 +326,16 @@ def test_a_credentials_tail_is_never_followed_for_reads_alone() -> None:
 def test_a_follower_lingers_and_then_ends() -> None:
     house, origin = scripted(linger=5.0)
     viewer, poll = watch(house, origin)
-    assert viewer.ticket is not None
-    viewer.ticket.gone()
+    assert viewer.pending is not None
+    viewer.pending.gone()
     house.pass_time(4)
     assert not poll.closed.is_set()
     assert house.poll("0003").waits and len(origin.calls) == 2
 
     house, origin = scripted(linger=5.0)
     viewer, poll = watch(house, origin)
-    assert viewer.ticket is not None
-    viewer.ticket.gone()
+    assert viewer.pending is not None
+    viewer.pending.gone()
     house.pass_time(5.5)
     assert poll.closed.wait(5)
     assert len(house.hub.followers) == 0
@@ -352,8 +352,8 @@ def test_above_the_cap_followers_without_viewers_go_first() -> None:
     assert error.reason.value == "limit-followers"
     assert house.counters.refusals["limit-followers"] == 1
 
-    assert viewer.ticket is not None
-    viewer.ticket.gone()
+    assert viewer.pending is not None
+    viewer.pending.gone()
     other = house.ask("0003", Mode.LONG_POLL, key=house.key("/v1/stream/b"))
     settle()
     assert poll.closed.is_set()

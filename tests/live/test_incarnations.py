@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.protocol.values import Purpose
+from edge.core.values import Purpose
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.support import (
     ALICE,

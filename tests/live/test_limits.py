@@ -2,10 +2,10 @@
 
 import pytest
 
+from edge.core.errors import EdgeError
+from edge.core.values import Framing, Mode, Purpose
+from edge.live.registry import MOST_OF_PATH
 from edge.live.stream import Stream
-from edge.live.tables import MOST_OF_PATH
-from edge.protocol.errors import EdgeError
-from edge.protocol.values import Framing, Mode, Purpose
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import PATH, Asked, House, scripted, settle, warm, watch
 
@@ -26,8 +26,8 @@ def test_one_live_reader_too_many_is_told_so(limit: str) -> None:
     assert error.reason.value == "limit-viewers"
     assert house.ask("0003").done().status == 200
 
-    assert first.ticket is not None
-    first.ticket.gone()
+    assert first.pending is not None
+    first.pending.gone()
     assert house.poll("0003").waits
 
 
@@ -233,7 +233,7 @@ def test_the_ticker_looks_only_at_streams_that_somebody_is_parked_at() -> None:
     viewer, _ = watch(house, origin)
     assert list(house.hub._viewers._crowded) == [view_stream(house)]
 
-    assert viewer.ticket is not None
-    viewer.ticket.gone()
+    assert viewer.pending is not None
+    viewer.pending.gone()
     assert not house.hub._viewers._crowded
     assert len(house.hub.streams) == 51

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge.policy.routes import OriginNoStore, Route
-from edge.protocol.values import Framing, Header, Mode, OriginAnswer, Purpose
+from edge.core.values import Framing, Header, Mode, OriginAnswer, Purpose
+from edge.policy.streams.routes import OriginNoStore, Route
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import ALICE, PATH, scripted, settle, warm, watch
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from edge.core.values import Mode, Purpose
 from edge.live.hub import PATIENCE
-from edge.protocol.values import Mode, Purpose
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.support import PATH, QUICK, scripted, settle, warm, watch
 
@@ -152,7 +152,9 @@ def test_a_close_that_is_acknowledged_ends_everybody_at_once() -> None:
 
     assert viewer.done().status == 204
     assert viewer.sink.header("Stream-Closed") == "true"
-    assert viewer.sink.stamp is not None and viewer.sink.stamp.cursor is None
+    assert (
+        viewer.sink.per_response is not None and viewer.sink.per_response.cursor is None
+    )
     last = stream.done().events[-1]
     assert last == (
         "control",

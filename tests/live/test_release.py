@@ -10,11 +10,11 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from edge.core.errors import EdgeError
+from edge.core.ports import Exchange
+from edge.core.values import Answer, Mode, OriginRequest, PerResponse, Purpose
 from edge.live.reader import Reader, State
-from edge.live.waves import AT_ONCE
-from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Exchange
-from edge.protocol.values import Answer, Mode, OriginRequest, Purpose, Stamp
+from edge.live.wakeup import AT_ONCE
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
     PATH,
@@ -47,7 +47,7 @@ class BrokenOrigin:
 class BrokenSink(RecordingSink):
     """A front with a defect."""
 
-    def begin(self, answer: Answer, stamp: Stamp) -> None:
+    def begin(self, answer: Answer, per_response: PerResponse) -> None:
         raise Broken
 
 
@@ -155,7 +155,7 @@ def test_a_defect_in_a_polls_answer_starves_nobody(
     house, origin = scripted()
     viewer, poll = watch(house, origin)
     with monkeypatch.context() as broken:
-        broken.setattr("edge.live.polls.judge", _break)
+        broken.setattr("edge.live.poll_results.judge", _break)
         poll.reply(data(b"de", "0005"))
         settle()
     house.pass_time(0.25)
@@ -172,7 +172,7 @@ def test_a_defect_in_a_landing_ends_those_who_waited_for_it(
     crowd = [house.ask("now") for _ in range(2)]
     call = origin.expect()
     late = house.ask("now")
-    monkeypatch.setattr("edge.live.landings.judge", _break)
+    monkeypatch.setattr("edge.live.fetch_results.judge", _break)
     call.reply(data(b"", "0003"))
 
     for asked in (*crowd, late):
@@ -233,17 +233,17 @@ def test_a_client_that_leaves_while_its_flight_is_out_harms_nobody(mode: Mode) -
     house, origin = scripted()
     leaver, other = house.ask("0003", mode), house.ask("0003", mode)
     call = origin.expect()
-    assert leaver.ticket is not None
-    leaver.ticket.gone()
-    leaver.ticket.gone()
-    leaver.ticket.drained()
+    assert leaver.pending is not None
+    leaver.pending.gone()
+    leaver.pending.gone()
+    leaver.pending.drained()
     call.reply(
         head_answer("0003") if call.request.method == "HEAD" else data(b"d", "4")
     )
     settle()
 
     assert leaver.sink.answer is None and leaver.waits
-    assert other.ticket is not None
+    assert other.pending is not None
     assert other.sink.answer is not None or mode is Mode.LONG_POLL
 
 
@@ -252,8 +252,8 @@ def test_a_client_that_leaves_while_parked_is_forgotten(mode: Mode) -> None:
     house, origin = scripted()
     viewer, poll = watch(house, origin, mode=mode)
     written = len(viewer.sink.written)
-    assert house.hub.viewers == 1 and viewer.ticket is not None
-    viewer.ticket.gone()
+    assert house.hub.viewers == 1 and viewer.pending is not None
+    viewer.pending.gone()
     assert house.hub.viewers == 0
     poll.reply(data(b"de", "0005"))
     settle()
@@ -273,8 +273,8 @@ def test_a_client_that_leaves_its_relay_ends_the_origins_request() -> None:
     relay = origin.expect(Purpose.RELAY)
     relay.head(200, [("content-type", "text/event-stream")])
     relay.piece(b": hello\n\n")
-    assert viewer.sink.wrote.wait(5) and viewer.ticket is not None
-    viewer.ticket.gone()
+    assert viewer.sink.wrote.wait(5) and viewer.pending is not None
+    viewer.pending.gone()
 
     assert relay.closed.wait(5)
     assert len(house.hub.relays) == 0
@@ -285,8 +285,8 @@ def test_a_client_that_leaves_while_it_waits_to_ask_again_is_forgotten() -> None
     viewer = house.poll("0003")
     origin.expect().cut()
     settle()
-    assert viewer.ticket is not None
-    viewer.ticket.gone()
+    assert viewer.pending is not None
+    viewer.pending.gone()
     house.pass_time(5)
 
     assert len(origin.calls) == 1
@@ -323,8 +323,8 @@ def test_a_relay_waits_for_a_sink_that_is_full() -> None:
     settle()
     assert reader.sink.written == [b"a"]
     for _ in range(2):
-        assert reader.ticket is not None
-        reader.ticket.drained()
+        assert reader.pending is not None
+        reader.pending.drained()
         settle()
 
     assert reader.done().written == [b"a", b"b"]
@@ -449,7 +449,7 @@ def test_stop_releases_everybody_wherever_they_are(begun: bool) -> None:
 
     for asked in (parked, view, relayed, away, fetch, live, lost):
         asked.done()
-        assert ended_well(asked), asked.ticket
+        assert ended_well(asked), asked.pending
     assert house.hub.viewers == 0
     gauges = house.hub.gauges()
     assert gauges["flights_under_way"] == gauges["relays"] == gauges["followers"] == 0
@@ -510,7 +510,7 @@ def test_the_ticker_runs_by_itself() -> None:
 def test_a_reader_that_is_done_stays_so() -> None:
     """A move that the table does not have is a defect, and raises."""
     house, origin = scripted()
-    reader = house.ask().ticket
+    reader = house.ask().pending
     assert isinstance(reader, Reader)
     origin.expect().reply(data(b"abc", "0003"))
     settle()

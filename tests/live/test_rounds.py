@@ -9,11 +9,11 @@ is what the origin holds.
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
-from edge.live.landing import RESET_REASONS, Effect
-from edge.policy.decide import Decision, Fetch, Moment, Park, Pass, Serve
-from edge.policy.freshness import Kind
+from edge.core.values import Mode, Read
+from edge.live.absorb import RESET_REASONS, Effect
+from edge.policy.streams.decide import Decision, Fetch, Park, Pass, ReadState, Serve
+from edge.policy.streams.freshness import Kind
 from edge.protocol.offsets import BEGIN, NOW, order
-from edge.protocol.values import Mode, Read
 from tests.support.worlds import RULES, WALL, World, index_of, offsets, worlds
 
 MOST_ROUNDS = 4
@@ -46,7 +46,7 @@ def follow(world: World, read: Read) -> Decision | None:
         assert effect not in RESET_REASONS
         if own and (not known or effect is Effect.NOT_KEPT):
             return None
-        moment = Moment(world.now, WALL, moment.offset, moment.arrival)
+        moment = ReadState(world.now, WALL, moment.offset, moment.barrier)
         decision = world.decide(read, moment)
     assert not isinstance(decision, Fetch), "still asking"
     return decision

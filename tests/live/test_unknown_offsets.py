@@ -1,7 +1,7 @@
 """Offsets that only a client named (L1; E11, E25, ORIGINS)."""
 
-from edge.policy.decide import Rules
-from edge.protocol.values import Mode, Purpose
+from edge.core.values import Mode, Purpose
+from edge.policy.streams.decide import Rules
 from origin_adapter.scripted import LivingOrigin, data, head_answer
 from tests.live.support import PATH, House, scripted, settle, warm, watch
 

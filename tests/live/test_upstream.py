@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from edge.core.counters import Counters
+from edge.core.errors import OriginBodyCut, OriginFault, OriginUnreachable
+from edge.core.ports import Exchange
+from edge.core.reasons import Reason
+from edge.core.values import Framing, Headers, OriginRequest, Purpose
 from edge.live.upstream import TooLarge, Upstream
-from edge.protocol.counters import Counters
-from edge.protocol.errors import OriginBodyCut, OriginFault, OriginUnreachable
-from edge.protocol.ports import Exchange
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Framing, Headers, OriginRequest, Purpose
 
 GET = OriginRequest("GET", "/v1/stream/a")
 POLL = OriginRequest("GET", "/v1/stream/a?live=long-poll", purpose=Purpose.FOLLOW)

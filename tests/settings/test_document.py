@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge.settings import document
 from edge.settings.document import Document
-from edge.settings.problems import Place
+from edge.settings.problems import SourceLocation
 
 
 def said(text: str) -> list[str]:
@@ -40,11 +40,11 @@ def test_every_key_and_item_has_its_line() -> None:
     found = document.parse("a:\n  b: 1\n  c:\n    - x\n    - y\n", "f")
 
     assert found.places == {
-        ("a",): Place("f", 1),
-        ("a", "b"): Place("f", 2),
-        ("a", "c"): Place("f", 3),
-        ("a", "c", 0): Place("f", 4),
-        ("a", "c", 1): Place("f", 5),
+        ("a",): SourceLocation("f", 1),
+        ("a", "b"): SourceLocation("f", 2),
+        ("a", "c"): SourceLocation("f", 3),
+        ("a", "c", 0): SourceLocation("f", 4),
+        ("a", "c", 1): SourceLocation("f", 5),
     }
 
 

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from edge.policy.routes import Access, Recreate, Route
+from edge.policy.streams.routes import Access, Recreate, Route
 from edge.settings import Flag, Settings, SettingsError, load
 from edge.settings.addresses import Address
 from edge.settings.units import Rate

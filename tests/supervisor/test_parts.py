@@ -7,9 +7,9 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.supervisor import tether
+from edge.supervisor import parent_death
+from edge.supervisor.backoff import FIRST, HEALTHY, LONGEST, pause_after
 from edge.supervisor.child import TETHER, Child
-from edge.supervisor.pauses import FIRST, HEALTHY, LONGEST, pause_after
 from tests.support.processes import ROOT
 
 QUIT = [sys.executable, "-c", "raise SystemExit(3)"]
@@ -38,7 +38,7 @@ def test_a_child_whose_parent_died_before_it_could_be_tethered_ends() -> None:
     orphan = [*TETHER, str(os.getppid()), "echo", "alive"]
     done = subprocess.run(orphan, capture_output=True, text=True)
 
-    assert (done.returncode, done.stdout) == (tether.ORPHANED, "")
+    assert (done.returncode, done.stdout) == (parent_death.ORPHANED, "")
 
 
 def test_a_tethered_command_is_the_command() -> None:

@@ -76,11 +76,11 @@ def install() -> Node:
     Raises NodeMissing, or CalledProcessError with npm's own words above it.
     """
     node = ensure()
-    stamp, wanted = PACKAGES / ".lock-digest", _digest(node)
+    per_response, wanted = PACKAGES / ".lock-digest", _digest(node)
     with _exclusively():
-        if not stamp.exists() or stamp.read_text() != wanted:
+        if not per_response.exists() or per_response.read_text() != wanted:
             _run([*node.npm, "ci"], cwd=FOLDER, env=node.environment())
-            stamp.write_text(wanted)
+            per_response.write_text(wanted)
     return node
 
 

@@ -11,15 +11,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from edge.live.landing import Effect, absorb, describe
-from edge.log.stream_log import StreamLog
-from edge.log.tail import Sent
-from edge.policy.admission import Verdict, judge
-from edge.policy.decide import Decision, Fetch, Moment, Rules, decide
-from edge.policy.routes import Route, Tail
-from edge.protocol.errors import OriginFault
-from edge.protocol.offsets import BEGIN, NOW
-from edge.protocol.values import (
+from edge.core.errors import OriginFault
+from edge.core.values import (
     ANONYMOUS,
     OriginAnswer,
     Partition,
@@ -27,6 +20,13 @@ from edge.protocol.values import (
     Read,
     StreamKey,
 )
+from edge.live.absorb import Effect, absorb, describe
+from edge.policy.streams.admission import Verdict, judge
+from edge.policy.streams.decide import Decision, Fetch, ReadState, Rules, decide
+from edge.policy.streams.routes import Route, TailMode
+from edge.protocol.offsets import BEGIN, NOW
+from edge.streamlog.stream_log import StreamLog
+from edge.streamlog.tail import RequestSnapshot
 from origin_adapter.scripted import data, head_answer
 
 WALL = 1_800_000_000.0
@@ -84,7 +84,7 @@ class World:
         self.route = route
         self.log = StreamLog(1, 30.0)
         self.now = 1000.0
-        self.late: list[tuple[str, Sent, OriginAnswer]] = []
+        self.late: list[tuple[str, RequestSnapshot, OriginAnswer]] = []
 
     def __repr__(self) -> str:
         return f"<World {self.origin.messages} {self.log!r}>"
@@ -121,7 +121,7 @@ class World:
 
     def send(self, start: str) -> None:
         """A read is sent and answered, but its answer is not here yet."""
-        sent = self.log.tail.send(self.now, self.log.incarnation)
+        sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)
         self.late.append((start, sent, self.origin.get(start)))
 
     def land(self, which: int) -> Effect | None:
@@ -145,20 +145,22 @@ class World:
         )
 
     def head(self) -> Effect:
-        sent = self.log.tail.send(self.now, self.log.incarnation)
+        sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)
         return describe(self.log, self.origin.head(), sent, self.now)
 
     def arm(self) -> None:
         """A follower's poll is on the wire: there was nothing beyond the end."""
         if self.log.end == self.origin.tail and not self.origin.closed:
-            self.log.tail.arm(self.log.tail.send(self.now, self.log.incarnation))
+            self.log.tail.arm(
+                self.log.tail.request_snapshot(self.now, self.log.incarnation)
+            )
 
     def disarm(self) -> None:
         self.log.tail.disarm()
 
     def lose_contact(self) -> None:
         self.log.tail.disarm()
-        self.log.tail.doubt()
+        self.log.tail.mark_unverified()
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -168,13 +170,13 @@ class World:
 
     # A reader
 
-    def decide(self, read: Read, moment: Moment) -> Decision:
+    def decide(self, read: Read, moment: ReadState) -> Decision:
         return decide(read, self.log, moment, self.route, RULES)
 
-    def moment(self, read: Read, fault: OriginFault | None = None) -> Moment:
+    def moment(self, read: Read, fault: OriginFault | None = None) -> ReadState:
         """A reader arrives now."""
-        arrival = self.log.tail.arrive()
-        return Moment(self.now, WALL, read.offset, arrival, fault)
+        barrier = self.log.tail.read_barrier()
+        return ReadState(self.now, WALL, read.offset, barrier, fault)
 
     def answer(self, fetch: Fetch) -> Effect | None:
         """Do what a hub does for a Fetch."""
@@ -233,7 +235,7 @@ def worlds(
     draw: st.DrawFn, partitions: tuple[Partition, ...] = (ANONYMOUS, ONE)
 ) -> World:
     """A world after some acts."""
-    route = draw(st.sampled_from([Route(), Route(tail=Tail.STRICT)]))
+    route = draw(st.sampled_from([Route(), Route(tail=TailMode.STRICT)]))
     world = World(draw(habits), draw(st.sampled_from(partitions)), route)
     for name, *arguments in draw(acts):
         getattr(world, str(name))(*arguments)

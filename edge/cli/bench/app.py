@@ -93,7 +93,7 @@ def fanout(
     plot: Plot = None,
 ) -> None:
     """Let a crowd follow one stream, append, and time each viewer's reception."""
-    from edge.cli.bench.conclusion import conclude
+    from edge.cli.bench.report import conclude
 
     def make(bar: Bar) -> "Fanout":
         from edge.cli.bench.fanout import Fanout
@@ -138,7 +138,7 @@ def hits(
     plot: Plot = None,
 ) -> None:
     """Read one URL again and again, as fast as the server answers."""
-    from edge.cli.bench.conclusion import conclude
+    from edge.cli.bench.report import conclude
 
     def make(bar: Bar) -> "Hits":
         from edge.cli.bench.hits import Hits

@@ -11,10 +11,10 @@ import time
 
 from edge.cli.bench.crowd import Crowd
 from edge.cli.bench.framing import BadAnswer
-from edge.cli.bench.reception import Marks, News, Reception
 from edge.cli.bench.requests import Target
-from edge.cli.streams.faults import Exit, Fault
-from edge.cli.streams.refusals import refused
+from edge.cli.bench.viewer_reader import Marks, News, Reception
+from edge.cli.streams.exit_faults import Exit, Fault
+from edge.cli.streams.server_errors import refused
 
 _CONNECT_WITHIN = 10.0
 

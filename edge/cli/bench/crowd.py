@@ -19,13 +19,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from edge.cli.bench.connect_ramp import Joining
 from edge.cli.bench.framing import BadAnswer
-from edge.cli.bench.joining import Joining
-from edge.cli.bench.reception import Calm, Marks, News, Place
 from edge.cli.bench.requests import Reads, Target
 from edge.cli.bench.viewer import Stage, Viewer
-from edge.cli.streams.faults import Exit, Fault
-from edge.cli.streams.refusals import refused
+from edge.cli.bench.viewer_reader import Calm, Marks, News, Place
+from edge.cli.streams.exit_faults import Exit, Fault
+from edge.cli.streams.server_errors import refused
 
 IN = select.EPOLLIN
 # Edge-triggered: a level-triggered descriptor is looked at once more after each wait.

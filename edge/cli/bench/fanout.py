@@ -14,18 +14,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from edge.cli.bench.appender import Appender
+from edge.cli.bench.cpu_usage import Effort
 from edge.cli.bench.crowd import Crowd, Tally
-from edge.cli.bench.effort import Effort
-from edge.cli.bench.figures import FanoutFigures
 from edge.cli.bench.metrics import origin_reads
 from edge.cli.bench.plan import FanoutPlan
 from edge.cli.bench.processes import Household, allow_files
 from edge.cli.bench.progress import Bar
 from edge.cli.bench.quantiles import grid, summary
-from edge.cli.bench.reception import Marks
 from edge.cli.bench.requests import target
+from edge.cli.bench.results import FanoutFigures
 from edge.cli.bench.stream import Stream, stream
-from edge.cli.streams.faults import Exit, Fault
+from edge.cli.bench.viewer_reader import Marks
+from edge.cli.streams.exit_faults import Exit, Fault
 
 SMALLEST_READ = 4096
 PAINTED_EVERY = 0.2

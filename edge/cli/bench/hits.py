@@ -7,14 +7,14 @@ success afterwards makes the run fail, with the figures it has.
 
 from typing import Protocol
 
-from edge.cli.bench import own, wrk
-from edge.cli.bench.figures import HitsFigures
+from edge.cli.bench import builtin_client, wrk
 from edge.cli.bench.load import Load
 from edge.cli.bench.plan import HitsPlan
 from edge.cli.bench.processes import allow_files
 from edge.cli.bench.progress import Bar
-from edge.cli.streams.faults import Exit, Fault, wrong
-from edge.cli.streams.refusals import refused
+from edge.cli.bench.results import HitsFigures
+from edge.cli.streams.exit_faults import Exit, Fault, wrong
+from edge.cli.streams.server_errors import refused
 from edge.cli.streams.session import Session, mapped
 
 TIMEOUT = 10.0
@@ -61,13 +61,17 @@ class Hits:
 
 def _generator(plan: HitsPlan, bar: Bar) -> Generator:
     if plan.generator is None:
-        chosen = wrk.NAME if wrk.available() else own.NAME
+        chosen = wrk.NAME if wrk.available() else builtin_client.NAME
     else:
         chosen = plan.generator
     if chosen == wrk.NAME and not wrk.available():
         message = "there is no wrk here (Debian: apt-get install wrk)"
         raise wrong("--generator", message)
-    return wrk.Wrk(plan, bar) if chosen == wrk.NAME else own.Own(plan, bar)
+    return (
+        wrk.Wrk(plan, bar)
+        if chosen == wrk.NAME
+        else builtin_client.BuiltinClient(plan, bar)
+    )
 
 
 def _probe(plan: HitsPlan) -> None:

@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.cli.streams.address import Address
 from edge.cli.streams.client import Ask, Client
-from edge.cli.streams.faults import Exit, Fault
+from edge.cli.streams.exit_faults import Exit, Fault
 
 _FAMILY = "ds_edge_origin_requests"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edge.cli.streams.address import OURS, Address, address
-from edge.cli.streams.faults import Fault, wrong
+from edge.cli.streams.exit_faults import Fault, wrong
 
 Fields = tuple[tuple[str, str], ...]
 

@@ -8,7 +8,7 @@ import re
 import resource
 from pathlib import Path
 
-from edge.cli.streams.faults import wrong
+from edge.cli.streams.exit_faults import wrong
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")

@@ -9,9 +9,9 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from edge.cli.bench.reception import Place
+from edge.cli.bench.viewer_reader import Place
 from edge.cli.streams.address import Address
-from edge.cli.streams.faults import Exit, Fault, wrong
+from edge.cli.streams.exit_faults import Exit, Fault, wrong
 
 Fields = tuple[tuple[str, str], ...]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edge.cli.streams.address import Address
 from edge.cli.streams.client import Answer, Ask, Client
-from edge.cli.streams.faults import Exit, Fault
+from edge.cli.streams.exit_faults import Exit, Fault
 from edge.protocol import names
 
 TEXT = "text/plain"

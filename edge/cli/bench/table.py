@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge.cli.bench.figures import (
+from edge.cli.bench.results import (
     FanoutFigures,
     Figures,
     HitsFigures,

@@ -3,7 +3,7 @@
 import enum
 import socket
 
-from edge.cli.bench.reception import Calm, Marks, Place, Reception
+from edge.cli.bench.viewer_reader import Calm, Marks, Place, Reception
 
 
 class Stage(enum.Enum):

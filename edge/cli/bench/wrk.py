@@ -20,7 +20,7 @@ from edge.cli.bench.load import Load
 from edge.cli.bench.plan import HitsPlan
 from edge.cli.bench.progress import Bar
 from edge.cli.bench.quantiles import GRID, name
-from edge.cli.streams.faults import Exit, Fault
+from edge.cli.streams.exit_faults import Exit, Fault
 
 NAME = "wrk"
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from edge.cli.streams.faults import wrong
+from edge.cli.streams.exit_faults import wrong
 from edge.protocol.offsets import BEGIN, NOW, is_safe
 
 OURS = frozenset({"offset", "live", "cursor"})

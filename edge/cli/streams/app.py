@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.cli.streams import address, options, progress
-from edge.cli.streams.conclusion import Conclusion
-from edge.cli.streams.pace import Pace
+from edge.cli.streams.report import Conclusion
+from edge.cli.streams.retry_policy import Pace
 from edge.cli.streams.source import Source, source
 from edge.protocol.offsets import BEGIN
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from edge.cli.streams.faults import Exit, Fault
+from edge.cli.streams.exit_faults import Exit, Fault
 from edge.cli.streams.json_values import MAX_VALUE, Values
 
 MAX_BATCH = 1024 * 1024

@@ -13,9 +13,9 @@ from typing import Self
 import requests
 
 from edge.cli.streams.address import Address
-from edge.cli.streams.faults import Exit, Fault, Known
-from edge.cli.streams.pace import Pace
-from edge.cli.streams.refusals import refused
+from edge.cli.streams.exit_faults import Exit, Fault, Known
+from edge.cli.streams.retry_policy import Pace
+from edge.cli.streams.server_errors import refused
 from edge.cli.streams.session import Session, mapped
 from edge.protocol import names
 

@@ -18,12 +18,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.cli.streams import pace as paces
+from edge.cli.streams import retry_policy as paces
 from edge.cli.streams.client import Answer, Client
-from edge.cli.streams.faults import Exit, Fault, Known, lost
+from edge.cli.streams.exit_faults import Exit, Fault, Known, lost
 from edge.cli.streams.output import Output
-from edge.cli.streams.pace import Pace
 from edge.cli.streams.reading import catch_up, pour
+from edge.cli.streams.retry_policy import Pace
 from edge.cli.streams.sse_events import Event, Events, EventTooLarge
 from edge.protocol import names
 

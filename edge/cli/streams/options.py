@@ -5,7 +5,7 @@ returns what the work takes: header fields, a producer, an offset.
 """
 
 from edge.cli.streams.address import Address, offset_of, source_path
-from edge.cli.streams.faults import wrong
+from edge.cli.streams.exit_faults import wrong
 from edge.protocol import names
 from edge.protocol.offsets import BEGIN, NOW
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Self
 
-from edge.cli.streams.faults import Exit, Fault, NoReader
+from edge.cli.streams.exit_faults import Exit, Fault, NoReader
 from edge.cli.streams.json_values import ArrayMessages, NotOneArray
-from edge.cli.streams.once import Changed, Once
+from edge.cli.streams.replay_check import Changed, Once
 from edge.protocol.json_arrays import is_json
 from edge.protocol.offsets import NOW, is_position, order
 

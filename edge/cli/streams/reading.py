@@ -6,9 +6,9 @@ with servers that never do, where an answer leads no further.
 """
 
 from edge.cli.streams.client import Answer, Client
-from edge.cli.streams.faults import Fault, Known
+from edge.cli.streams.exit_faults import Fault, Known
 from edge.cli.streams.output import Output
-from edge.cli.streams.pace import Pace
+from edge.cli.streams.retry_policy import Pace
 from edge.protocol import names
 
 

@@ -16,7 +16,7 @@ import urllib3.exceptions as low
 
 from edge import __version__
 from edge.cli.streams.address import Address
-from edge.cli.streams.faults import Exit, Fault, lost
+from edge.cli.streams.exit_faults import Exit, Fault, lost
 
 
 class Session(requests.Session):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from edge.cli.streams.faults import Exit, Fault, wrong
+from edge.cli.streams.exit_faults import Exit, Fault, wrong
 
 PIECE = 64 * 1024
 STANDARD_INPUT = "-"

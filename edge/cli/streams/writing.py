@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from edge.cli.streams.batches import Batch, batches, lines, marked_last, values
 from edge.cli.streams.client import Answer, Ask, Body, Client
-from edge.cli.streams.faults import Exit, Fault, Known
-from edge.cli.streams.pace import Pace
-from edge.cli.streams.refusals import shown
+from edge.cli.streams.exit_faults import Exit, Fault, Known
+from edge.cli.streams.retry_policy import Pace
+from edge.cli.streams.server_errors import shown
 from edge.cli.streams.source import Source
 from edge.protocol import names
 from edge.protocol.json_arrays import is_json

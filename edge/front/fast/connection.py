@@ -3,7 +3,7 @@
 A socket, a watcher, what was read ahead, the sink of the request under way.
 ``edge.front.fast.stages`` has the table of its stages. Requests are served in
 order, one at a time; one that is not plain is handed to a greenlet that serves
-it the whole way (``edge.front.connection``) and gives the connection back.
+it the whole way (``edge.front.http1.connection``) and gives the connection back.
 
 Every callback is guarded here: an exception ends this connection and is
 counted, and nothing else hears of it. Nothing blocks or switches greenlets.
@@ -13,16 +13,16 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from edge.core.errors import ClientFault, EdgeError
+from edge.core.reasons import Reason
 from edge.front import problems
-from edge.front.fast import outgoing
-from edge.front.fast.floor import Floor
-from edge.front.fast.handing import Hand
-from edge.front.fast.recognise import Block, Plain
+from edge.front.fast import write_buffer
+from edge.front.fast.context import FastContext
+from edge.front.fast.handoff import Handoff
+from edge.front.fast.request_memo import HeaderBlock, PlainRead
 from edge.front.fast.sink import SocketSink
-from edge.front.fast.socket_end import SocketEnd
 from edge.front.fast.stages import Stage, check
-from edge.protocol.errors import ClientFault, EdgeError
-from edge.protocol.reasons import Reason
+from edge.front.fast.transport import Transport
 
 READ = 64 * 1024
 """Bytes taken from the socket at once, and kept ahead at most."""
@@ -37,14 +37,14 @@ _READ_IN = frozenset({Stage.IDLE, Stage.READING, Stage.PARKED})
 _MAY_BEGIN = frozenset({Stage.IDLE, Stage.READING})
 
 
-class FastConnection(SocketEnd):
+class FastConnection(Transport):
     """One accepted socket. ``ended`` is called once, when it is closed."""
 
     __slots__ = (
         "_block",
         "_closing",
         "_ended",
-        "_hand",
+        "_handoff",
         "_held",
         "_listener",
         "_looping",
@@ -53,18 +53,18 @@ class FastConnection(SocketEnd):
 
     def __init__(
         self,
-        floor: Floor,
+        context: FastContext,
         sock: Any,
         listener: Any,
         ended: Callable[["FastConnection"], None],
     ) -> None:
-        super().__init__(floor, sock)
+        super().__init__(context, sock)
         self._listener = listener
         self._ended = ended
         self._held = b""
-        self._block: Block | None = None
+        self._block: HeaderBlock | None = None
         self._sink: SocketSink | None = None
-        self._hand: Hand | None = None
+        self._handoff: Handoff | None = None
         self._looping = False
         self._closing = False
 
@@ -85,8 +85,8 @@ class FastConnection(SocketEnd):
 
     def cut(self) -> None:
         """End now, whatever is under way."""
-        if self._hand is not None:
-            self._hand.cut()
+        if self._handoff is not None:
+            self._handoff.cut()
         else:
             self._gone()
 
@@ -99,8 +99,8 @@ class FastConnection(SocketEnd):
         try:
             if self.stage is _PARKED:
                 # The hub has its own clock for that.
-                self.deadline += self._floor.limits.idle_timeout
-                self._floor.wheel.put(self)
+                self.deadline += self._context.limits.idle_timeout
+                self._context.wheel.put(self)
                 return
             if self.stage is not Stage.READING:
                 self._gone()
@@ -117,7 +117,7 @@ class FastConnection(SocketEnd):
         try:
             data = self._sock.recv(READ)
             if self.stage is _IDLE and not self._held:
-                plain = self._floor.heads.get(data)
+                plain = self._context.heads.get(data)
                 if plain is not None:
                     self._answer(plain)
                     return
@@ -144,7 +144,7 @@ class FastConnection(SocketEnd):
         """Serve what was read while the last answer was under way."""
         try:
             self._serve_held()
-            self.go_on()
+            self.resume()
         except OSError:
             self._gone()
         except Exception as error:
@@ -160,7 +160,7 @@ class FastConnection(SocketEnd):
                     return
                 if not self._serve_next():
                     return
-            self._floor.in_next_turn(self._resume)
+            self._context.in_next_turn(self._resume)
         finally:
             self._looping = False
 
@@ -174,9 +174,9 @@ class FastConnection(SocketEnd):
         plain = None
         if len(held) > end + 4:
             # Several in one go; one alone was looked up when it came.
-            plain = self._floor.heads.get(held[: end + 4])
+            plain = self._context.heads.get(held[: end + 4])
         if plain is None:
-            block, plain = self._floor.recogniser.head(held, end, self._block)
+            block, plain = self._context.request_memo.head(held, end, self._block)
             self._block = block or self._block
         if plain is None:
             self._give(lambda hand: hand.serve(held))
@@ -187,47 +187,47 @@ class FastConnection(SocketEnd):
 
     def _await_more(self, held: bytes) -> None:
         """Wait for the rest of a head, unless it cannot become a plain one."""
-        if not self._floor.recogniser.may_be_plain(held):
+        if not self._context.request_memo.may_be_plain(held):
             self._give(lambda hand: hand.serve(held))
         elif self.stage is _IDLE:
             self.stage = check(self.stage, Stage.READING)
-            self._until(self._floor.limits.head_timeout)
+            self._until(self._context.limits.head_timeout)
 
     # Answering.
 
-    def _answer(self, plain: Plain) -> None:
-        floor = self._floor
-        now = floor.monotonic()
+    def _answer(self, plain: PlainRead) -> None:
+        context = self._context
+        now = context.monotonic()
         # A peek is counted as an answer: none that could not be used.
-        may = not plain.close and not floor.serving.draining
-        ready = floor.peek(plain.read, now) if may else None
+        may = not plain.close and not context.server_context.draining
+        ready = context.peek(plain.read, now) if may else None
         if ready is None:
             self._ask(plain, now)
             return
-        wire = floor.ready(ready, plain.line.route, now)
+        encoded = context.ready(ready, plain.line.route, now)
         self.stage = _IDLE
-        self.deadline = now + floor.limits.idle_timeout
-        request_id = plain.request_id or floor.next_id()
-        head = wire.before + request_id + wire.after
-        body = wire.body
-        sent = outgoing.send(self._sock, head, body)
-        if floor.logs or sent != len(head) + len(body):
-            self._sink = SocketSink(floor, self, plain, now)
-            self._sink.served(wire, request_id)
+        self.deadline = now + context.limits.idle_timeout
+        request_id = plain.request_id or context.next_id()
+        head = encoded.before + request_id + encoded.after
+        body = encoded.body
+        sent = write_buffer.send(self._sock, head, body)
+        if context.logs or sent != len(head) + len(body):
+            self._sink = SocketSink(context, self, plain, now)
+            self._sink.served(encoded, request_id)
             self._keep(head, body, sent)
             self.complete(False)
 
-    def _ask(self, plain: Plain, now: float) -> None:
-        self._sink = sink = SocketSink(self._floor, self, plain, now)
+    def _ask(self, plain: PlainRead, now: float) -> None:
+        self._sink = sink = SocketSink(self._context, self, plain, now)
         self.stage = check(self.stage, _PARKED)
         try:
-            sink.ticket = self._floor.asks.ask(plain.read, sink, now)
+            sink.pending = self._context.read_service.ask(plain.read, sink, now)
         except Exception as error:
             # What the hub or the sink let through: told as Falcon's way does.
-            self._floor.report(error, sink.request_id)
+            self._context.report(error, sink.request_id)
             sink.abort(problems.INTERNAL)
 
-    # Carrier, for the sink; ``send`` is SocketEnd's.
+    # Carrier, for the sink; ``send`` is Transport's.
 
     def _drained(self) -> None:
         self.stage = check(self.stage, _PARKED)
@@ -238,21 +238,21 @@ class FastConnection(SocketEnd):
             return
         if len(self._held) < READ:
             self._watch()
-        if sink.ticket is not None:
-            sink.ticket.drained()
+        if sink.pending is not None:
+            sink.pending.drained()
 
-    def complete(self, close: bool, hold: bool = False) -> None:
+    def complete(self, close: bool, pause_reads: bool = False) -> None:
         """See Carrier. What is still to be sent when it is held is not held."""
         self._closing = close
-        if self._outgoing is None and not self._lost:
-            self._finished(hold)
+        if self._unsent is None and not self._lost:
+            self._finished(pause_reads)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """See Carrier. What happened to the connection meanwhile comes first."""
         if self.stage in _READ_IN and len(self._held) < READ:
             self._watch()
 
-    def _finished(self, hold: bool = False) -> None:
+    def _finished(self, pause_reads: bool = False) -> None:
         """The answer is out: the next request, or the end."""
         sink, self._sink = self._sink, None
         assert sink is not None
@@ -261,13 +261,13 @@ class FastConnection(SocketEnd):
             self._close_gently()
             return
         self.stage = _IDLE
-        self.deadline = self._floor.monotonic() + self._floor.limits.idle_timeout
-        if hold:
+        self.deadline = self._context.monotonic() + self._context.limits.idle_timeout
+        if pause_reads:
             self._watcher.stop()
         elif len(self._held) < READ:
             self._watch()
         if self._held and not self._looping:
-            self._floor.soon(self._resume)
+            self._context.soon(self._resume)
 
     # The end.
 
@@ -279,12 +279,12 @@ class FastConnection(SocketEnd):
             self._close()
 
     def _broken(self, error: Exception) -> None:
-        self._floor.report(error)
+        self._context.report(error)
         self._gone()
 
     def _gone(self) -> None:
         """The client left, or must. Whoever works for it hears of it."""
-        if self.stage is Stage.CLOSED or self._hand is not None:
+        if self.stage is Stage.CLOSED or self._handoff is not None:
             return
         sink, self._sink = self._sink, None
         self._close()
@@ -300,31 +300,33 @@ class FastConnection(SocketEnd):
 
     def _over(self) -> None:
         self.stage = check(self.stage, Stage.CLOSED)
-        self._floor.wheel.drop(self)
+        self._context.wheel.drop(self)
         self._ended(self)
 
     # Handing over.
 
-    def _give(self, act: Callable[[Hand], None]) -> None:
+    def _give(self, act: Callable[[Handoff], None]) -> None:
         """Let a greenlet do something with the socket; ``_taken_back`` ends it."""
         self.stage = check(self.stage, Stage.HANDED)
         self._held = b""
         self._watcher.stop()
-        self._floor.wheel.drop(self)
-        self._hand = Hand(self._floor, self._sock, self._listener, self._taken_back)
-        act(self._hand)
+        self._context.wheel.drop(self)
+        self._handoff = Handoff(
+            self._context, self._sock, self._listener, self._taken_back
+        )
+        act(self._handoff)
 
     def _taken_back(self, sock: Any, held: bytes) -> None:
         """The greenlet has ended; ``sock`` None: with the connection."""
-        self._hand = None
+        self._handoff = None
         self._sock = sock
         if sock is None:
             self._watcher.close()
             self._over()
             return
         self.stage = check(self.stage, Stage.IDLE)
-        self.deadline = self._floor.monotonic() + self._floor.limits.idle_timeout
-        self._floor.wheel.put(self)
+        self.deadline = self._context.monotonic() + self._context.limits.idle_timeout
+        self._context.wheel.put(self)
         self._watcher.start(self._readable)
         self._held = held
         self._resume()

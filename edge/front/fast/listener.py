@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from edge.core.errors import Refusal
+from edge.core.reasons import Reason
 from edge.front.fast.connection import FastConnection
-from edge.front.fast.floor import Floor, plain_socket
-from edge.protocol.errors import Refusal
-from edge.protocol.reasons import Reason
+from edge.front.fast.context import FastContext, plain_socket
 
 PAUSE = 0.1
 """Seconds without accepting, once descriptors or memory ran out."""
@@ -30,22 +30,22 @@ class Listener:
 
     def __init__(
         self,
-        floor: Floor,
+        context: FastContext,
         bound: Any,
         connections: "set[FastConnection]",
         most_refused: int,
     ) -> None:
-        self._floor = floor
+        self._context = context
         self._connections = connections
         self._refused: set[FastConnection] = set()
-        self._most = floor.limits.max_connections
+        self._most = context.limits.max_connections
         self._most_refused = most_refused
         descriptor = os.dup(bound.fileno())
         self._kind = (int(bound.family), int(bound.type), bound.proto)
         self._sock = plain_socket(*self._kind, descriptor)
         self._name = bound.getsockname()
-        self._watcher = floor.loop.io(descriptor, _ON_READ)
-        self._timer = floor.loop.timer(PAUSE)
+        self._watcher = context.loop.io(descriptor, _ON_READ)
+        self._timer = context.loop.timer(PAUSE)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -74,7 +74,7 @@ class Listener:
             return False
         except Exception as error:
             # The outermost guard of accepting: counted, logged, and goes on.
-            self._floor.report(error)
+            self._context.report(error)
             return False
         return True
 
@@ -91,17 +91,17 @@ class Listener:
 
     def _admit(self, sock: Any, among: "set[FastConnection]") -> FastConnection:
         ended: Callable[[FastConnection], None] = among.discard
-        connection = FastConnection(self._floor, sock, self._name, ended)
+        connection = FastConnection(self._context, sock, self._name, ended)
         among.add(connection)
         return connection
 
     def _refuse(self, sock: Any) -> None:
         reason = Reason.LIMIT_CONNECTIONS
-        self._floor.serving.counters.refusals[reason.value] += 1
+        self._context.server_context.counters.refusals[reason.value] += 1
         detail = "This edge serves as many connections as it may."
         self._admit(sock, self._refused).refuse(Refusal(detail, reason=reason))
 
     def _pause(self) -> None:
-        self._floor.serving.counters.accept_pauses += 1
+        self._context.server_context.counters.accept_pauses += 1
         self._watcher.stop()
         self._timer.start(self._watcher.start, self._acceptable)

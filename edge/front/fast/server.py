@@ -4,7 +4,7 @@ from typing import Any
 
 import gevent
 
-from edge.front.fast.floor import Floor
+from edge.front.fast.context import FastContext
 from edge.front.fast.listener import Listener
 from edge.front.fast.wheel import GRAIN
 
@@ -13,13 +13,13 @@ class FastServer:
     """Serves one bound socket. ``connections`` are the worker's."""
 
     def __init__(
-        self, floor: Floor, bound: Any, connections: set[Any], most_refused: int
+        self, context: FastContext, bound: Any, connections: set[Any], most_refused: int
     ) -> None:
-        self._floor = floor
+        self._context = context
         self._bound = bound
         self._connections = connections
-        self._listener = Listener(floor, bound, connections, most_refused)
-        self._ticker: Any = floor.loop.timer(GRAIN, repeat=GRAIN)
+        self._listener = Listener(context, bound, connections, most_refused)
+        self._ticker: Any = context.loop.timer(GRAIN, repeat=GRAIN)
 
     def start(self) -> None:
         """Begin to accept, and to look at the clock."""
@@ -42,6 +42,6 @@ class FastServer:
     def _tick(self) -> None:
         """The ticker's callback; a defect must not end it."""
         try:
-            self._floor.wheel.turn(self._floor.monotonic())
+            self._context.wheel.turn(self._context.monotonic())
         except Exception as error:
-            self._floor.report(error)
+            self._context.report(error)

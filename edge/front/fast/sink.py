@@ -10,16 +10,16 @@ and nothing is called back from within a call of the hub's.
 from collections.abc import Sequence
 from typing import Protocol
 
+from edge.core.errors import EdgeError
+from edge.core.ports import PendingRead, Ready
+from edge.core.reasons import Reason
+from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.front import problems
-from edge.front.fast.floor import Floor
-from edge.front.fast.recognise import Plain
-from edge.front.fast.writing import Wire
-from edge.front.faults import note
-from edge.front.record import Record
-from edge.protocol.errors import EdgeError
-from edge.protocol.ports import Ready, Ticket
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Answer, CacheStatus, Stamp
+from edge.front.app.error_handlers import note
+from edge.front.fast.context import FastContext
+from edge.front.fast.request_memo import PlainRead
+from edge.front.fast.response_encoder import EncodedResponse
+from edge.front.request_context import RequestContext
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
@@ -30,94 +30,98 @@ class Carrier(Protocol):
     def send(self, head: bytes, body: bytes = b"") -> bool:
         """Send both; False when some of it has to wait for the socket."""
 
-    def complete(self, close: bool, hold: bool = False) -> None:
+    def complete(self, close: bool, pause_reads: bool = False) -> None:
         """The answer is over; close the connection behind it, or go on: at once,
-        or when ``go_on`` is called (``hold``)."""
+        or when ``resume`` is called (``pause_reads``)."""
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Read on, if that was held."""
 
 
 class SocketSink:
-    """Implements ``edge.protocol.ports.Sink`` for one request; use once."""
+    """Implements ``edge.core.ports.Sink`` for one request; use once."""
 
     __slots__ = (
         "_carrier",
-        "_floor",
+        "_context",
+        "_encoded",
         "_head",
         "_plain",
         "_started",
-        "_wire",
         "ended",
         "error",
+        "pending",
         "request_id",
         "sent",
-        "ticket",
     )
 
     def __init__(
-        self, floor: Floor, carrier: Carrier, plain: Plain, started: float
+        self, context: FastContext, carrier: Carrier, plain: PlainRead, started: float
     ) -> None:
-        self._floor = floor
+        self._context = context
         self._carrier = carrier
         self._plain = plain
         self._started = started
-        self.request_id = plain.request_id or floor.next_id()
-        self._wire: Wire | None = None
+        self.request_id = plain.request_id or context.next_id()
+        self._encoded: EncodedResponse | None = None
         self._head = b""
-        self.ticket: Ticket | None = None
+        self.pending: PendingRead | None = None
         self.ended = False
         self.error: EdgeError | None = None
         self.sent = 0
 
     # What the hub calls.
 
-    def give(self, ready: Ready, hold: bool = False) -> None:
+    def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``."""
-        floor, plain = self._floor, self._plain
-        if plain.close or floor.serving.draining:
-            self.begin(ready.answer, ready.stamp)
+        context, plain = self._context, self._plain
+        if plain.close or context.server_context.draining:
+            self.begin(ready.answer, ready.per_response)
             self.finish()
             return
         try:
-            wire = floor.ready(ready, plain.line.route, floor.monotonic())
+            encoded = context.ready(ready, plain.line.route, context.monotonic())
         except ValueError as error:
-            self._unsendable(error, ready.stamp)
+            self._unsendable(error, ready.per_response)
             return
-        self._wire = wire
-        self.sent = wire.size
+        self._encoded = encoded
+        self.sent = encoded.size
         self.ended = True
-        self._carrier.send(wire.before + self.request_id + wire.after, wire.body)
-        self._carrier.complete(False, hold)
+        self._carrier.send(
+            encoded.before + self.request_id + encoded.after, encoded.body
+        )
+        self._carrier.complete(False, pause_reads)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """See ``ports.Sink``."""
-        self._carrier.go_on()
+        self._carrier.resume()
 
-    def begin(self, answer: Answer, stamp: Stamp) -> None:
+    def begin(self, answer: Answer, per_response: PerResponse) -> None:
         """See ``ports.Sink``."""
-        close = self._plain.close or self._floor.serving.draining
+        close = self._plain.close or self._context.server_context.draining
         try:
-            wire = self._floor.wire(answer, stamp, self._plain.line.route, close)
+            encoded = self._context.encoded(
+                answer, per_response, self._plain.line.route, close
+            )
         except ValueError as error:
-            self._unsendable(error, stamp)
+            self._unsendable(error, per_response)
             return
-        self._wire = wire
-        head = wire.before + self.request_id + wire.after
-        self.sent = wire.size
+        self._encoded = encoded
+        head = encoded.before + self.request_id + encoded.after
+        self.sent = encoded.size
         if answer.body is None:
             # What is written in this turn goes out with the head.
             self._head = head
-            self._floor.soon(self._send_head)
+            self._context.soon(self._send_head)
         else:
-            self._carrier.send(head, wire.body)
+            self._carrier.send(head, encoded.body)
 
     def write(self, buffers: Sequence[bytes]) -> bool:
         """See ``ports.Sink``. One write is one chunk."""
-        wire = self._wire
-        if self.ended or wire is None or wire.answer.status in (204, 304):
+        encoded = self._encoded
+        if self.ended or encoded is None or encoded.answer.status in (204, 304):
             return True
-        data = self._floor.gathered(buffers, wire.chunked)
+        data = self._context.gathered(buffers, encoded.chunked)
         if not data:
             return True
         self.sent += len(data)
@@ -130,19 +134,19 @@ class SocketSink:
         if self.ended:
             return
         self.ended = True
-        wire = self._wire
-        last = _LAST_CHUNK if wire is not None and wire.chunked else b""
+        encoded = self._encoded
+        last = _LAST_CHUNK if encoded is not None and encoded.chunked else b""
         if self._head or last:
             self._carrier.send(self._head + last)
             self._head = b""
-        self._carrier.complete(wire is None or wire.close)
+        self._carrier.complete(encoded is None or encoded.close)
 
     def abort(self, error: EdgeError) -> None:
         """See ``ports.Sink``: a problem, or a body that does not look complete."""
         if self.ended:
             return
-        if self._wire is None:
-            close = self._plain.close or self._floor.serving.draining
+        if self._encoded is None:
+            close = self._plain.close or self._context.server_context.draining
             self._problem(error, None, close=close)
             return
         self.ended = True
@@ -152,11 +156,11 @@ class SocketSink:
 
     # What the connection calls.
 
-    def served(self, wire: Wire, request_id: bytes) -> None:
+    def served(self, encoded: EncodedResponse, request_id: bytes) -> None:
         """The whole answer was sent, or is being sent, without the hub."""
-        self._wire = wire
+        self._encoded = encoded
         self.request_id = request_id
-        self.sent = wire.size
+        self.sent = encoded.size
         self.ended = True
 
     def over(self) -> None:
@@ -164,38 +168,38 @@ class SocketSink:
         self._log(lost=False)
         # Sink and ticket hold each other: thousands of them after each wake-up
         # would be garbage that only a collection finds.
-        self.ticket = None
+        self.pending = None
 
     def client_left(self) -> None:
         """The client left before its answer was out. The last call."""
         self._log(lost=True)
-        ticket, self.ticket = self.ticket, None
-        if ticket is not None and not self.ended:
-            ticket.gone()
+        pending, self.pending = self.pending, None
+        if pending is not None and not self.ended:
+            pending.gone()
 
     # Its own.
 
     def _log(self, lost: bool) -> None:
         """Write the request's line, if one is wanted."""
-        wire = self._wire
-        status = wire.answer.status if wire is not None else 0
+        encoded = self._encoded
+        status = encoded.answer.status if encoded is not None else 0
         lost = lost or self.error is not None
-        if self._floor.serving.access_log.wants(status, lost):
-            record = self._record(None if wire is None else wire.stamp.status)
-            record.lost = lost
-            if record.cache is not None:
-                record.reason = record.cache.detail
+        if self._context.server_context.access_log.wants(status, lost):
+            ctx = self._ctx(None if encoded is None else encoded.per_response.status)
+            ctx.lost = lost
+            if ctx.cache is not None:
+                ctx.reason = ctx.cache.detail
             if self.error is not None:
-                record.reason = self.error.reason
+                ctx.reason = self.error.reason
             elif lost:
-                record.reason = Reason.CLIENT_GONE
-            self._floor.serving.put_line(record, status, self.sent)
+                ctx.reason = Reason.CLIENT_GONE
+            self._context.server_context.put_line(ctx, status, self.sent)
 
     # Its own.
 
-    def _unsendable(self, error: ValueError, stamp: Stamp) -> None:
-        self._floor.report(error, self.request_id)
-        self._problem(problems.INTERNAL, stamp.status, close=True)
+    def _unsendable(self, error: ValueError, per_response: PerResponse) -> None:
+        self._context.report(error, self.request_id)
+        self._problem(problems.INTERNAL, per_response.status, close=True)
 
     def _send_head(self) -> None:
         head, self._head = self._head, b""
@@ -206,20 +210,22 @@ class SocketSink:
         self, error: EdgeError, cache: CacheStatus | None, *, close: bool
     ) -> None:
         """Answer with the error's own problem document."""
-        record = self._record(cache)
-        note(record, error, self._floor.serving.counters)
-        answer = problems.answer_of(error, record.request_id)
-        stamp = Stamp(record.cache or CacheStatus())
+        ctx = self._ctx(cache)
+        note(ctx, error, self._context.server_context.counters)
+        answer = problems.answer_of(error, ctx.request_id)
+        per_response = PerResponse(ctx.cache or CacheStatus())
         route = self._plain.line.route
-        self._wire = wire = self._floor.wire(answer, stamp, route, close)
-        self.sent = wire.size
-        self._carrier.send(wire.before + self.request_id + wire.after)
+        self._encoded = encoded = self._context.encoded(
+            answer, per_response, route, close
+        )
+        self.sent = encoded.size
+        self._carrier.send(encoded.before + self.request_id + encoded.after)
         self.ended = True
         self._carrier.complete(close)
 
-    def _record(self, cache: CacheStatus | None) -> Record:
+    def _ctx(self, cache: CacheStatus | None) -> RequestContext:
         plain = self._plain
-        return Record(
+        return RequestContext(
             {},
             "GET",
             plain.line.target,

@@ -1,4 +1,4 @@
-"""NextTurn: what is done when the event loop has looked at all sockets once more.
+"""NextIteration: what is done when the event loop has looked at all sockets once more.
 
 ``loop.run_callback`` does not wait for that: gevent does up to fifty things that
 were put off, and what these put off, before it looks at a socket again. That is
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class NextTurn:
+class NextIteration:
     """Calls back what was put into it, in order. A callback must not raise."""
 
     def __init__(self, loop: Any) -> None:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from origin_adapter.embedded.rules import globs, positions
+from origin_adapter.embedded.rules import globs, offsets
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.subscriptions import (
     BEFORE_FIRST,
@@ -120,7 +120,7 @@ def _ack(item: object) -> Ack:
     if not isinstance(path, str) or not isinstance(offset, str):
         raise _invalid("an ack names a stream and an offset")
     try:
-        position = positions.parse(offset)
+        position = offsets.parse(offset)
     except Refused:
         raise Denied(409, "INVALID_OFFSET", "not an offset of this server") from None
     return Ack(globs.normal(path), position)
@@ -154,4 +154,4 @@ def _invalid(message: str) -> Denied:
 
 def offset_text(position: int) -> str:
     """How an acked position is written: -1 before the first byte."""
-    return "-1" if position == BEFORE_FIRST else positions.to_text(position)
+    return "-1" if position == BEFORE_FIRST else offsets.to_text(position)

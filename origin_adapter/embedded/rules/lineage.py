@@ -9,7 +9,7 @@ source's rows, so a span may end within a row: what is read is cut there.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from origin_adapter.embedded.rules import messages, positions
+from origin_adapter.embedded.rules import messages, offsets
 from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
 from origin_adapter.embedded.rules.values import ForkAsk, Span, Stream
 
@@ -65,7 +65,7 @@ def cut(row: Row, high: int) -> Row:
 
 def _anchor(source: Stream, offset: str) -> int:
     try:
-        anchor = positions.parse(offset)
+        anchor = offsets.parse(offset)
     except Refused:
         raise _bad("malformed Stream-Fork-Offset") from None
     if anchor > source.tail:

@@ -6,7 +6,7 @@ The rules raise Refused; the front turns it into an RFC 9457 problem whose
 
 import enum
 
-from edge.protocol.values import Headers
+from edge.core.values import Headers
 
 
 class Why(enum.Enum):

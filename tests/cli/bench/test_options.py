@@ -6,7 +6,7 @@ import pytest
 
 from edge.cli.bench.metrics import origin_reads
 from edge.cli.streams.address import address
-from edge.cli.streams.faults import Fault
+from edge.cli.streams.exit_faults import Fault
 from tests.cli.bench.conftest import SMALL, Bench
 from tests.cli.bench.trivial import Trivial, serving
 

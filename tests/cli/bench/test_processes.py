@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from edge.cli.bench.processes import Household, allow_files
-from edge.cli.streams.faults import Exit, Fault
+from edge.cli.streams.exit_faults import Exit, Fault
 
 # Says that it is there, when its child is, and ends with its standard input.
 PARENT = """

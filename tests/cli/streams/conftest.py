@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from edge.cli.streams import pace
+from edge.cli.streams import retry_policy
 from edge.cli.streams.app import app
 from tests.cli.streams.faulty import Faulty
 from tests.support import processes
@@ -41,7 +41,7 @@ def faulty() -> Iterator[Faulty]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the commands would have waited; nobody does."""
     waited: list[float] = []
-    monkeypatch.setattr(pace, "sleep", waited.append)
+    monkeypatch.setattr(retry_policy, "sleep", waited.append)
     return waited
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.cli.streams.address import address, fields, offset_of, source_path
-from edge.cli.streams.faults import Exit, Fault
+from edge.cli.streams.exit_faults import Exit, Fault
 
 
 def test_parameters_are_sorted_and_those_of_the_user_kept_as_written() -> None:

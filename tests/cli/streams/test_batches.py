@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edge.cli.streams import batches
 from edge.cli.streams.batches import Batch, lines, marked_last, values
-from edge.cli.streams.faults import Fault
+from edge.cli.streams.exit_faults import Fault
 
 
 @given(st.lists(st.text("ab\r\n", min_size=1).map(str.encode)))

@@ -12,7 +12,7 @@ import typer.main
 
 from edge.cli.streams import NAMES
 from edge.cli.streams.app import app
-from edge.cli.streams.faults import Exit
+from edge.cli.streams.exit_faults import Exit
 from tests.cli.streams.conftest import Run
 from tests.support.processes import ROOT, ds_edge
 

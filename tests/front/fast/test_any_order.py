@@ -15,10 +15,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge.core.values import Answer
 from edge.front.fast.connection import READ
 from edge.front.fast.stages import Stage
-from edge.front.record import Environ
-from edge.protocol.values import Answer
+from edge.front.request_context import Environ
 from tests.front.fake_edge import HIT, TEXT, FakeTicket
 from tests.front.fast.test_connection import Bench, Kept
 
@@ -51,7 +51,7 @@ class Story:
     held: list[FakeTicket] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.bench.serving.app = whole_way
+        self.bench.server_context.app = whole_way
         self.bench.client.setblocking(False)
         self.bench.connection._listener = ("127.0.0.1", 80)
 
@@ -88,20 +88,20 @@ class Story:
     def catch_up(self) -> None:
         self.bench.catch_up_once()
 
-    def news(self, hold: bool) -> None:
+    def news(self, pause_reads: bool) -> None:
         """One of those who wait is given something, perhaps in a long pass."""
-        if self.bench.asks.parked:
-            ticket = self.bench.asks.parked.pop(0)
-            ticket.over = True
+        if self.bench.read_service.parked:
+            pending = self.bench.read_service.parked.pop(0)
+            pending.over = True
             given = Kept(Answer(200, TEXT, b"news\n"), HIT)
-            ticket.sink.give(given, hold=hold)
-            self.held += [ticket] if hold else []
+            pending.sink.send_whole(given, pause_reads=pause_reads)
+            self.held += [pending] if pause_reads else []
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """The pass is over."""
         held, self.held = self.held, []
-        for ticket in held:
-            ticket.sink.go_on()
+        for pending in held:
+            pending.sink.resume()
 
     # What must hold
 
@@ -121,9 +121,9 @@ class Story:
                 self.send(READ)
                 self.turn()
                 self.catch_up()
-                self.news(hold=True)
+                self.news(pause_reads=True)
                 self.turn()
-                self.go_on()
+                self.resume()
                 assert self.is_read()
                 self.take(1 << 22)
 
@@ -143,7 +143,7 @@ ACTS = st.one_of(
     st.tuples(st.just("ask"), st.just("large"), st.just(1)),
     st.tuples(st.just("send"), st.sampled_from([1, 7, 50, 200, 5000, READ])),
     st.tuples(st.just("take"), st.sampled_from([1000, 1 << 20])),
-    st.tuples(st.sampled_from(["turn", "turn", "turn", "catch_up", "go_on"])),
+    st.tuples(st.sampled_from(["turn", "turn", "turn", "catch_up", "resume"])),
     st.tuples(st.just("news"), st.booleans()),
 )
 
@@ -166,4 +166,4 @@ def test_every_request_is_answered_in_its_turn(
         told.bench.catch_up()
         told.turn()
         assert told.bench.connection.stage is Stage.CLOSED
-        assert told.bench.serving.counters.internal_errors == 0
+        assert told.bench.server_context.counters.internal_errors == 0

@@ -15,47 +15,49 @@ import gevent
 import pytest
 from gunicorn.config import Config
 
+from edge.core.ports import Ready
+from edge.core.values import Answer, PerResponse, Read
 from edge.front.access_log import AccessLog
 from edge.front.fast.connection import AT_ONCE, READ, FastConnection
-from edge.front.fast.floor import Floor, plain_socket
+from edge.front.fast.context import FastContext, plain_socket
 from edge.front.fast.stages import Stage
-from edge.front.fast.turns import NextTurn
+from edge.front.fast.turns import NextIteration
+from edge.front.http1.context import ServerContext
 from edge.front.options import LogOptions
-from edge.front.serving import Serving
-from edge.protocol.ports import Ready
-from edge.protocol.values import Answer, Read, Stamp
 from tests.front.fake_edge import HIT, TEXT, FakeAsks, FakeTicket, parts
 
 
 @dataclass(eq=False)
 class Kept:
-    """Implements ``edge.protocol.ports.Ready``."""
+    """Implements ``edge.core.ports.Ready``."""
 
     answer: Answer
-    stamp: Stamp
-    wire: object = None
+    per_response: PerResponse
+    encoded: object = None
 
 
 @dataclass(eq=False)
 class Bench:
     """A floor whose callbacks run when the test says so, and one client."""
 
-    asks: FakeAsks = field(default_factory=FakeAsks)
+    read_service: FakeAsks = field(default_factory=FakeAsks)
     peeked: list[Read] = field(default_factory=list)
     later: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        made = replace(parts(self.asks), peek=self._peek)
+        made = replace(parts(self.read_service), peek=self._peek)
         log = AccessLog(LogOptions(access=0), lambda line: None, made.clock.wall)
         made_of = (made.options, made.counters, made.clock, log)
-        self.serving = Serving(lambda environ, start: (), Config(), *made_of)
-        self.floor = Floor(made, self.serving)
-        self.floor.soon = self.floor.in_next_turn = self._put_off
+        self.server_context = ServerContext(
+            lambda environ, start: (), Config(), *made_of
+        )
+        self.context = FastContext(made, self.server_context)
+        self.context.soon = self.context.in_next_turn = self._put_off
         ours, self.client = socket.socketpair()
         self.client.settimeout(5.0)
         kind = (ours.family, ours.type, ours.proto)
         sock = plain_socket(*kind, ours.detach())
-        self.connection = FastConnection(self.floor, sock, None, lambda ended: None)
+        self.connection = FastConnection(self.context, sock, None, lambda ended: None)
 
     def _peek(self, read: Read, now: float) -> Ready | None:
         self.peeked.append(read)
@@ -117,7 +119,7 @@ def test_what_came_first_is_answered_first_though_a_known_head_comes_after_it(
         bench.client.recv(READ)
     bench.get("park?offset=7&live=long-poll")
     bench.get("kept", "X-Request-Id: first")
-    bench.asks.release()
+    bench.read_service.release()
     bench.client.recv(READ)
     assert bench.connection.stage is Stage.IDLE and not bench.connection.idle
     bench.get("kept", "X-Request-Id: last")
@@ -129,11 +131,11 @@ def test_what_came_first_is_answered_first_though_a_known_head_comes_after_it(
 
 def test_a_read_that_cannot_be_repeated_is_not_peeked(bench: Bench) -> None:
     """A peek counts an answer, and the whole way counts it too."""
-    bench.serving.draining = True
+    bench.server_context.draining = True
     bench.get("kept")
     assert b"hello" in bench.client.recv(READ)
 
-    assert not bench.peeked and len(bench.asks.reads) == 1
+    assert not bench.peeked and len(bench.read_service.reads) == 1
 
 
 def test_a_client_that_sends_ahead_of_a_stream_is_not_kept_without_bound(
@@ -141,11 +143,11 @@ def test_a_client_that_sends_ahead_of_a_stream_is_not_kept_without_bound(
 ) -> None:
     """However often its socket drains meanwhile."""
     bench.get("park?offset=7&live=sse")
-    [ticket] = bench.asks.parked
-    ticket.sink.begin(Answer(200, TEXT, None), HIT)
+    [pending] = bench.read_service.parked
+    pending.sink.begin(Answer(200, TEXT, None), HIT)
     bench.client.setblocking(False)
     for _ in range(20):
-        assert not ticket.sink.write([b"." * (1 << 20)])
+        assert not pending.sink.write([b"." * (1 << 20)])
         while bench.connection.stage is Stage.SENDING:
             with suppress(BlockingIOError):
                 bench.client.recv(1 << 20)
@@ -161,11 +163,11 @@ def test_a_client_that_sends_ahead_of_a_stream_is_not_kept_without_bound(
 def test_an_empty_write_does_not_end_a_chunked_body(bench: Bench) -> None:
     """A chunk of no bytes is the last one (RFC 9112 section 7.1)."""
     bench.get("park?offset=7&live=sse")
-    [ticket] = bench.asks.parked
-    ticket.sink.begin(Answer(200, TEXT, None), HIT)
+    [pending] = bench.read_service.parked
+    pending.sink.begin(Answer(200, TEXT, None), HIT)
     for pieces in ([], [b""], [b"data"], [b"", b""]):
-        assert ticket.sink.write(pieces)
-    ticket.sink.finish()
+        assert pending.sink.write(pieces)
+    pending.sink.finish()
     body = bench.client.recv(READ).partition(b"\r\n\r\n")[2]
 
     assert body == b"4\r\ndata\r\n0\r\n\r\n"
@@ -176,18 +178,18 @@ def test_a_defect_at_one_deadline_leaves_the_others_theirs(
 ) -> None:
     """The wheel tells many at once."""
 
-    def broken(ticket: FakeTicket) -> None:
+    def broken(pending: FakeTicket) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(FakeTicket, "gone", broken)
     bench.get("park?offset=7&live=sse")
-    [ticket] = bench.asks.parked
-    ticket.sink.begin(Answer(200, TEXT, None), HIT)
-    assert not ticket.sink.write([b"." * (1 << 24)])
+    [pending] = bench.read_service.parked
+    pending.sink.begin(Answer(200, TEXT, None), HIT)
+    assert not pending.sink.write([b"." * (1 << 24)])
     bench.connection.due()
 
     assert bench.connection.stage is Stage.CLOSED
-    assert bench.serving.counters.internal_errors == 1
+    assert bench.server_context.counters.internal_errors == 1
 
 
 def test_who_waits_is_not_ended_by_the_front_and_has_its_time_again_afterwards(
@@ -197,10 +199,10 @@ def test_who_waits_is_not_ended_by_the_front_and_has_its_time_again_afterwards(
     bench.get("park?offset=7&live=long-poll")
     before = bench.connection.deadline
     bench.connection.due()
-    assert len(bench.asks.parked) == 1
+    assert len(bench.read_service.parked) == 1
     assert bench.connection.deadline > before
 
-    bench.asks.release()
+    bench.read_service.release()
     bench.connection.due()
     assert bench.connection.stage is Stage.CLOSED
 
@@ -208,35 +210,35 @@ def test_who_waits_is_not_ended_by_the_front_and_has_its_time_again_afterwards(
 def given_in_a_crowd(bench: Bench) -> FakeTicket:
     """The client has its answer, and others of its crowd wait for theirs."""
     bench.get("park?offset=7&live=long-poll")
-    [ticket] = bench.asks.parked
-    ticket.sink.give(Kept(Answer(200, TEXT, b"news\n"), HIT), hold=True)
+    [pending] = bench.read_service.parked
+    pending.sink.send_whole(Kept(Answer(200, TEXT, b"news\n"), HIT), pause_reads=True)
     assert b"news" in bench.client.recv(READ)
-    return ticket
+    return pending
 
 
 def test_what_one_of_a_crowd_asks_next_is_read_when_all_of_it_was_served(
     bench: Bench,
 ) -> None:
-    ticket = given_in_a_crowd(bench)
+    pending = given_in_a_crowd(bench)
     bench.get("kept")
     assert len(bench.peeked) == 1
-    ticket.sink.go_on()
+    pending.sink.resume()
     bench.turn()
 
     assert b"kept" in bench.client.recv(READ)
 
 
 def test_one_of_a_crowd_that_left_meanwhile_is_found_gone(bench: Bench) -> None:
-    ticket = given_in_a_crowd(bench)
+    pending = given_in_a_crowd(bench)
     bench.client.close()
     bench.turn()
-    ticket.sink.go_on()
+    pending.sink.resume()
     bench.turn()
     assert bench.connection.stage is Stage.CLOSED
 
-    ticket.sink.go_on()
+    pending.sink.resume()
     bench.connection.cut()
-    assert bench.serving.counters.internal_errors == 0
+    assert bench.server_context.counters.internal_errors == 0
 
 
 def test_what_one_of_a_crowd_had_sent_ahead_is_served_and_more_is_read(
@@ -245,11 +247,11 @@ def test_what_one_of_a_crowd_had_sent_ahead_is_served_and_more_is_read(
     """Held back is only what comes; the next poll may be in hand already."""
     bench.get("park?offset=7&live=long-poll")
     bench.get("park?offset=8&live=long-poll")
-    [ticket] = bench.asks.parked
-    ticket.sink.give(Kept(Answer(200, TEXT, b"news\n"), HIT), hold=True)
+    [pending] = bench.read_service.parked
+    pending.sink.send_whole(Kept(Answer(200, TEXT, b"news\n"), HIT), pause_reads=True)
     bench.catch_up()
-    assert len(bench.asks.parked) == 2
-    ticket.sink.go_on()
+    assert len(bench.read_service.parked) == 2
+    pending.sink.resume()
     bench.client.close()
     bench.turn()
 
@@ -279,23 +281,26 @@ def test_a_thousand_requests_in_one_go_are_answered_in_several_turns(
 
 def test_between_two_of_these_turns_others_are_read(bench: Bench) -> None:
     """What is only put off comes before any socket is looked at."""
-    loop = bench.floor.loop
-    bench.floor.soon, bench.floor.in_next_turn = loop.run_callback, NextTurn(loop).put
+    loop = bench.context.loop
+    bench.context.soon, bench.context.in_next_turn = (
+        loop.run_callback,
+        NextIteration(loop).put,
+    )
     ours, theirs = socket.socketpair()
     kind = (ours.family, ours.type, ours.proto)
     other = FastConnection(
-        bench.floor, plain_socket(*kind, ours.detach()), None, lambda ended: None
+        bench.context, plain_socket(*kind, ours.detach()), None, lambda ended: None
     )
-    asks = bench.floor.peek
+    read_service = bench.context.peek
 
     def ask_meanwhile(read: Read, now: float) -> Ready | None:
         if not bench.peeked:
             theirs.sendall(b"GET /v1/stream/other HTTP/1.1\r\nHost: edge.test\r\n\r\n")
         with suppress(BlockingIOError):
             bench.client.recv(READ)
-        return asks(read, now)
+        return read_service(read, now)
 
-    bench.floor.peek = ask_meanwhile
+    bench.context.peek = ask_meanwhile
     head = b"GET /v1/stream/kept HTTP/1.1\r\nHost: edge.test\r\n\r\n"
     bench.client.sendall(head * 10 * AT_ONCE)
     bench.client.setblocking(False)
@@ -310,7 +315,7 @@ def test_between_two_of_these_turns_others_are_read(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "end",
-    [lambda bench: bench.asks.release(), lambda bench: bench.connection.cut()],
+    [lambda bench: bench.read_service.release(), lambda bench: bench.connection.cut()],
     ids=["answered", "left"],
 )
 def test_what_waited_for_an_answer_is_gone_with_it(
@@ -318,11 +323,11 @@ def test_what_waited_for_an_answer_is_gone_with_it(
 ) -> None:
     """Not left to the garbage collector: a crowd's worth of it would stop the loop."""
     bench.get("park?offset=7&live=long-poll")
-    gone = weakref.ref(bench.asks.parked[0])
+    gone = weakref.ref(bench.read_service.parked[0])
     gc.disable()
     try:
         end(bench)
-        bench.asks.parked.clear()
+        bench.read_service.parked.clear()
         assert gone() is None
     finally:
         gc.enable()

@@ -21,7 +21,7 @@ def test_all_that_waits_in_the_backlog_is_still_accepted(
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(address)
         bound.listen(64)
-        accepting = listener.Listener(bench.floor, bound, connections, 8)
+        accepting = listener.Listener(bench.context, bound, connections, 8)
         accepting.start()
         clients = [socket.socket(socket.AF_UNIX) for _ in range(10)]
         for client in clients:

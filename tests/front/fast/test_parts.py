@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.front.fast.outgoing import Outgoing, rest, send
+from edge.core.values import Answer
+from edge.front.fast.response_encoder import ResponseEncoder
 from edge.front.fast.stages import Stage, check
 from edge.front.fast.wheel import GRAIN, Wheel
-from edge.front.fast.writing import Writing
-from edge.policy.routes import Route
-from edge.protocol.values import Answer
+from edge.front.fast.write_buffer import WriteBuffer, rest, send
+from edge.policy.streams.routes import Route
 from tests.front.fake_edge import HIT, RealClock
 
 
@@ -96,13 +96,13 @@ def test_a_full_socket_drains_in_order() -> None:
         left = rest([memoryview(b"head"), memoryview(data)], taken)
         loop = gevent.get_hub().loop
         drained = []
-        outgoing = Outgoing(loop, ours, left, lambda: drained.append(True))
+        outgoing = WriteBuffer(loop, ours, left, lambda: drained.append(True))
         outgoing.add(b"tail")
         outgoing.add(b"")
         received = bytearray()
         while len(received) < len(data) + 8:
             received += theirs.recv(1 << 16)
-            outgoing.go_on()
+            outgoing.resume()
         outgoing.close()
 
         assert bytes(received) == b"head" + data + b"tail"
@@ -141,12 +141,12 @@ def test_a_move_that_nobody_thought_of_is_a_defect(before: Stage, after: Stage) 
 
 def test_one_answer_on_two_routes_has_the_fields_of_each() -> None:
     """The head of an event stream is one object for all routes (L18)."""
-    writing = Writing("ds-edge", RealClock())
-    writing.turn(0.0)
+    encoder = ResponseEncoder("ds-edge", RealClock())
+    encoder.turn(0.0)
     open_route, own = Route(), Route(cors_origin="https://own.test")
     head = Answer(200, (("Content-Type", "text/event-stream"),), None)
-    wires = [writing.shared(head, HIT, route, False) for route in (open_route, own)]
+    wires = [encoder.shared(head, HIT, route, False) for route in (open_route, own)]
 
     assert b"Allow-Origin: *\r\n".lower() in (wires[0].before + wires[0].after).lower()
     assert b"origin: https://own.test\r\n" in (wires[1].before + wires[1].after).lower()
-    assert writing.shared(head, HIT, own, False) is wires[1]
+    assert encoder.shared(head, HIT, own, False) is wires[1]

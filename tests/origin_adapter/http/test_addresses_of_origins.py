@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.protocol.values import Purpose
+from edge.core.values import Purpose
 from origin_adapter.http import HttpOptions, HttpOrigin
 from origin_adapter.http.options import Address
 

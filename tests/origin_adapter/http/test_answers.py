@@ -9,16 +9,16 @@ from collections.abc import Callable
 import pytest
 from gevent.event import Event
 
-from edge.protocol.errors import (
+from edge.core.errors import (
     OriginBodyCut,
     OriginFault,
     OriginGarbage,
     OriginTimeout,
     OriginUnreachable,
 )
-from edge.protocol.ports import Exchange
-from edge.protocol.reasons import Reason
-from edge.protocol.values import Framing, OriginRequest, Purpose
+from edge.core.ports import Exchange
+from edge.core.reasons import Reason
+from edge.core.values import Framing, OriginRequest, Purpose
 from tests.origin_adapter.http.raw_origin import (
     OK,
     Origins,

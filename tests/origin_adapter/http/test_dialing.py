@@ -11,9 +11,9 @@ import gevent
 import pytest
 from gevent import socket
 
-from edge.protocol.errors import OriginBodyCut, OriginTimeout, OriginUnreachable
-from edge.protocol.ports import Exchange
-from edge.protocol.values import OriginRequest
+from edge.core.errors import OriginBodyCut, OriginTimeout, OriginUnreachable
+from edge.core.ports import Exchange
+from edge.core.values import OriginRequest
 from origin_adapter.http import HttpOptions, HttpOrigin
 from tests.origin_adapter.http.raw_origin import (
     OK,

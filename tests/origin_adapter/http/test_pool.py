@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from edge.protocol.errors import OriginBodyCut, OriginFault, OriginUnreachable
-from edge.protocol.ports import Exchange
-from edge.protocol.reasons import Reason
-from edge.protocol.values import OriginRequest, Purpose
+from edge.core.errors import OriginBodyCut, OriginFault, OriginUnreachable
+from edge.core.ports import Exchange
+from edge.core.reasons import Reason
+from edge.core.values import OriginRequest, Purpose
 from tests.origin_adapter.http.raw_origin import (
     OK,
     Origins,

@@ -6,9 +6,9 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from edge.protocol.errors import OriginGarbage, OriginUnreachable
-from edge.protocol.ports import Exchange
-from edge.protocol.values import OriginRequest, Purpose
+from edge.core.errors import OriginGarbage, OriginUnreachable
+from edge.core.ports import Exchange
+from edge.core.values import OriginRequest, Purpose
 from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
 
 GET = OriginRequest("GET", "/s")

@@ -7,14 +7,14 @@ import gevent
 import pytest
 from gevent.event import AsyncResult, Event
 
-from edge.protocol.errors import (
+from edge.core.errors import (
     ClientBodyCut,
     ClientFault,
     OriginTimeout,
     OriginUnreachable,
 )
-from edge.protocol.ports import Exchange
-from edge.protocol.values import OriginRequest, Purpose
+from edge.core.ports import Exchange
+from edge.core.values import OriginRequest, Purpose
 from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
 
 REFUSED = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!"

@@ -7,8 +7,8 @@ from pathlib import Path
 import gevent
 import pytest
 
-from edge.protocol.errors import ClientBodyCut, OriginFault
-from edge.protocol.values import OriginRequest, Purpose
+from edge.core.errors import ClientBodyCut, OriginFault
+from edge.core.values import OriginRequest, Purpose
 from origin_adapter.http import HttpOptions, HttpOrigin
 from tests.origin_adapter.http.raw_origin import OK, Peer, listening, settle
 

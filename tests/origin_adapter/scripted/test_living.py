@@ -3,8 +3,8 @@
 import gevent
 import pytest
 
-from edge.protocol.errors import OriginUnreachable
-from edge.protocol.values import Framing, Headers, OriginRequest
+from edge.core.errors import OriginUnreachable
+from edge.core.values import Framing, Headers, OriginRequest
 from origin_adapter.scripted import LivingOrigin
 
 TEXT = (("content-type", "text/plain"),)

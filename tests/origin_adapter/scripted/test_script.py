@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 import gevent
 import pytest
 
-from edge.protocol.errors import (
+from edge.core.errors import (
     ClientBodyCut,
     OriginBodyCut,
     OriginFault,
     OriginTimeout,
     OriginUnreachable,
 )
-from edge.protocol.ports import Exchange
-from edge.protocol.values import Framing, OriginRequest, Purpose
+from edge.core.ports import Exchange
+from edge.core.values import Framing, OriginRequest, Purpose
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer, no_content
 
 GET = OriginRequest("GET", "/s?offset=-1")

@@ -3,8 +3,8 @@
 import pytest
 
 from origin_adapter.embedded.rules import lifetimes
-from origin_adapter.embedded.rules.catalogue import draft
 from origin_adapter.embedded.rules.refusals import Refused
+from origin_adapter.embedded.rules.stream_rules import draft
 from origin_adapter.embedded.rules.values import ENDLESS, Create, Lifetime
 
 TTL = Lifetime(ttl=60)

@@ -1,0 +1,1 @@
+"""The admin address: health, readiness, metrics, and what an operator may ask."""

@@ -1,0 +1,75 @@
+"""Counters and gauges in Prometheus' text format.
+
+Walks ``Counters.snapshot()`` when it is asked; nothing is registered while
+requests are served. Every name begins with ``ds_edge_``. The one number that
+says whether the edge does its job is ``ds_edge_origin_requests_per_delivery``:
+requests to the origin for reads, for each answer delivered (E55).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from edge.core.counters import DESCRIPTIONS, Counters, Described
+from edge.core.values import Purpose
+
+PREFIX = "ds_edge_"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Gauges = Callable[[], Mapping[str, float]]
+
+
+class Metrics(Collector):
+    """A collector over one worker's numbers."""
+
+    def __init__(self, counters: Counters, gauges: Gauges) -> None:
+        self._counters = counters
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        numbers = self._counters.snapshot()
+        for described in DESCRIPTIONS:
+            yield _counter(described, numbers[described.name])
+        yield _gauge(
+            "origin_requests_per_delivery",
+            "Requests to the origin for reads, for each answer delivered.",
+            requests_per_delivery(self._counters),
+        )
+        for name, value in self._gauges().items():
+            yield _gauge(name, f"{name.replace('_', ' ').capitalize()}, now.", value)
+
+
+def requests_per_delivery(counters: Counters) -> float:
+    """How many requests an answer cost the origin; NaN before the first answer."""
+    for_reads = sum(
+        number
+        for purpose, number in counters.origin_requests.items()
+        if purpose != Purpose.WRITE.value
+    )
+    return for_reads / counters.delivered if counters.delivered else float("nan")
+
+
+def exposition(metrics: Metrics) -> bytes:
+    """The page that a scraper gets, with the process's own figures."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(metrics)
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+def _counter(described: Described, number: int | dict[str, int]) -> Metric:
+    name = PREFIX + described.name
+    if isinstance(number, int):
+        return CounterMetricFamily(name, described.help, value=number)
+    labels = [described.label or "label"]
+    family = CounterMetricFamily(name, described.help, labels=labels)
+    for label, value in sorted(number.items()):
+        family.add_metric([label], value)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, text, value=value)

@@ -1,0 +1,83 @@
+"""When to try again: back-off with jitter, the server's Retry-After, never a spin.
+
+One Pace serves one command. It counts failures in a row; whoever makes progress
+says so. It sleeps and reads clocks only through this module's two names, so
+tests wait for nothing.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from edge.cli.streams.exit_faults import Fault, Known
+
+FIRST = 0.25
+"""Seconds before the first further try; doubled for each one after it."""
+LONGEST = 15.0
+"""Seconds that our own back-off never exceeds."""
+PATIENCE = 300.0
+"""A server that asks for a longer wait than this is taken as away."""
+HOLD = 1.0
+"""Least seconds of a live exchange that brought nothing (L21: no spinning)."""
+FOREVER = -1
+
+sleep = time.sleep
+clock = time.monotonic
+
+
+def _silent(message: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How often, and when, a command tries again. ``tell`` hears of each try."""
+
+    retries: int
+    tell: Callable[[str], None] = _silent
+    failures: int = 0
+    doubt: bool = False
+    """Whether a try failed that may have done its work all the same."""
+
+    def progressed(self) -> None:
+        """Something arrived: failures count from zero."""
+        self.failures = 0
+
+    def failed(self, fault: Fault) -> None:
+        """Wait before the next try; raise ``fault`` when none is left."""
+        asked = fault.retry_after or 0.0
+        if self.failures == self.retries or asked > PATIENCE:
+            raise fault
+        wait = max(asked, _jittered(min(LONGEST, FIRST * 2 ** min(self.failures, 16))))
+        self.failures += 1
+        self.doubt |= fault.known is Known.UNKNOWN
+        self.tell(f"{fault}; trying again in {wait:.1f} s")
+        sleep(wait)
+
+    def hold(self, began: float) -> None:
+        """Wait until a live exchange that brought nothing lasted HOLD seconds."""
+        left = HOLD - (clock() - began)
+        if left > 0:
+            sleep(left + _jittered(FIRST))
+
+
+def _jittered(seconds: float) -> float:
+    """Between half of ``seconds`` and all: a crowd must not return as one."""
+    return seconds * (0.5 + random.random() / 2)
+
+
+def retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Seconds that Retry-After asks for (RFC 9110 section 10.2.3); None if nothing."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())

@@ -1,0 +1,148 @@
+"""What the edge counts: plain integers, one set per worker.
+
+Whoever does a thing adds to its counter on the spot::
+
+    counters.delivered += 1
+    counters.reads[read.mode.value] += 1
+
+A worker's greenlets share one thread and an addition never switches, so there
+are no locks; nothing here knows who publishes the numbers. ``DESCRIPTIONS``
+says what each counter means and what its label holds; the metrics endpoint
+walks it with ``snapshot()``. Counters only ever grow. What goes up and down
+(viewers, logs, bytes held) is read from the hub when somebody asks.
+
+``result_of`` tells hits, collapsed, stale and passed answers apart by the
+terms of ``Cache-Status``, so that metric and header cannot disagree (E55).
+"""
+
+import enum
+from collections import defaultdict
+from dataclasses import dataclass
+
+from edge.core.reasons import Reason
+from edge.core.values import CacheStatus
+
+
+class Result(enum.StrEnum):
+    """How one answered read came about: the label of ``answers``."""
+
+    HIT = "hit"
+    MISS = "miss"
+    COLLAPSED = "collapsed"
+    STALE = "stale"
+    PASS = "pass"
+    NOT_MODIFIED = "not-modified"
+    EMPTY = "empty"
+    ERROR = "error"
+
+
+def result_of(cache: CacheStatus, status: int) -> Result:
+    """The one word for an answer: by its HTTP status first, then by its cache status.
+
+    EMPTY is a 204: a poll that ended without data, however many shared it.
+    """
+    if status >= 400:
+        return Result.ERROR
+    if status == 304:
+        return Result.NOT_MODIFIED
+    if status == 204:
+        return Result.EMPTY
+    return _cached(cache)
+
+
+def _cached(cache: CacheStatus) -> Result:
+    """The word for an answer that carries data."""
+    if cache.detail is Reason.STALE:
+        return Result.STALE
+    if cache.hit:
+        return Result.HIT
+    if cache.collapsed:
+        return Result.COLLAPSED
+    return Result.PASS if cache.fwd in ("bypass", "method") else Result.MISS
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One counter: its meaning, and what its label holds (None: no label)."""
+
+    name: str
+    help: str
+    label: str | None = None
+
+
+DESCRIPTIONS: tuple[Described, ...] = (
+    Described("reads", "Reads that arrived, by how the stream is read.", "mode"),
+    Described("answers", "Reads that were answered, by how.", "result"),
+    Described("delivered", "Answers and SSE data events delivered to readers."),
+    Described("origin_requests", "Requests sent to the origin, by purpose.", "purpose"),
+    Described("origin_faults", "Failures of the origin, by reason.", "reason"),
+    Described("refusals", "Requests refused at a limit, by reason.", "reason"),
+    Described("passes", "Requests passed on one to one, by reason.", "reason"),
+    Described("stores", "Ranges stored."),
+    Described("not_stored", "Ranges shared but not stored, by reason.", "reason"),
+    Described("drops", "Logs dropped, by reason.", "reason"),
+    Described("evictions", "Ranges or logs evicted to stay within the budget."),
+    Described("flights", "Catch-up fetches begun that several reads may share."),
+    Described("follower_polls", "Polls that followers sent to the origin."),
+    Described("viewers_ended", "Parked viewers that ended, by reason.", "reason"),
+    Described("wakeups", "Times that a stream's parked viewers were woken."),
+    Described("client_faults", "Requests that were at fault, by reason.", "reason"),
+    Described("writes", "Writes answered, by class of status.", "status"),
+    Described("problems", "Problem documents sent, by status.", "status"),
+    Described("compressions", "Bodies compressed."),
+    Described("bytes_out", "Bytes of bodies sent to clients."),
+    Described("bytes_from_origin", "Bytes of bodies received from the origin."),
+    Described("accept_pauses", "Pauses in accepting for want of descriptors."),
+    Described("collections", "Full garbage collections, by moment.", "moment"),
+    Described("replacements", "Workers replaced by new ones, by reason.", "reason"),
+    Described("internal_errors", "Exceptions that an outermost guard caught."),
+)
+
+
+class Counters:
+    """The numbers of one worker, by the names in DESCRIPTIONS.
+
+    A labelled counter is a mapping from the label's value to its number, in
+    which a value not seen before starts at 0.
+    """
+
+    __slots__ = tuple(described.name for described in DESCRIPTIONS)
+
+    reads: dict[str, int]
+    answers: dict[str, int]
+    delivered: int
+    origin_requests: dict[str, int]
+    origin_faults: dict[str, int]
+    refusals: dict[str, int]
+    passes: dict[str, int]
+    stores: int
+    not_stored: dict[str, int]
+    drops: dict[str, int]
+    evictions: int
+    flights: int
+    follower_polls: int
+    viewers_ended: dict[str, int]
+    wakeups: int
+    client_faults: dict[str, int]
+    writes: dict[str, int]
+    problems: dict[str, int]
+    compressions: int
+    bytes_out: int
+    bytes_from_origin: int
+    accept_pauses: int
+    collections: dict[str, int]
+    replacements: dict[str, int]
+    internal_errors: int
+
+    def __init__(self) -> None:
+        for described in DESCRIPTIONS:
+            start = 0 if described.label is None else defaultdict[str, int](int)
+            setattr(self, described.name, start)
+
+    def snapshot(self) -> dict[str, int | dict[str, int]]:
+        """A copy of all numbers, by name, in the order of DESCRIPTIONS."""
+        return {name: self._copy(name) for name in self.__slots__}
+
+    def _copy(self, name: str) -> int | dict[str, int]:
+        value: int | dict[str, int] = getattr(self, name)
+        return value if isinstance(value, int) else dict(value)

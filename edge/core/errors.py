@@ -1,0 +1,117 @@
+"""The error tree: whose fault it is decides the status.
+
+::
+
+    EdgeError                  status, reason, retry_after
+      ClientFault              4xx: this request can never be answered
+        ClientBodyCut          the client's body ended early; nothing was appended
+      OriginFault              502/504: the origin failed; Retry-After is set
+        OriginUnreachable      no connection, or it died before a first byte
+        OriginTimeout          connected, but too slow (504)
+        OriginGarbage          not HTTP, or HTTP that must not be trusted
+        OriginBodyCut          the body ended before its framing said so
+      Refusal                  503/508: a limit of this edge, or it is draining
+
+Foreign exceptions are turned into these at the module that called out. The
+front turns them into RFC 9457 problems; the hub turns them into outcomes.
+"""
+
+from edge.core.reasons import Reason
+
+
+class EdgeError(Exception):
+    """Anything the edge raises on purpose.
+
+    ``status`` is the HTTP status to answer with, ``reason`` the word for logs
+    and metrics, ``detail`` one sentence for a person, ``retry_after`` seconds
+    or None.
+    """
+
+    status = 500
+    reason = Reason.INTERNAL
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        reason: Reason | None = None,
+        status: int | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        if reason is not None:
+            self.reason = reason
+        if status is not None:
+            self.status = status
+
+
+class ClientFault(EdgeError):
+    """The request itself is wrong. 400 unless said otherwise."""
+
+    status = 400
+    reason = Reason.BAD_HEAD
+
+
+class ClientBodyCut(ClientFault):
+    """The client's body ended before its framing said so (RFC 9112 section 8)."""
+
+    reason = Reason.BODY_CUT
+
+
+class OriginFault(EdgeError):
+    """The origin is at fault: 502 with Retry-After, never the client's fault."""
+
+    status = 502
+    reason = Reason.ORIGIN_GARBAGE
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        reason: Reason | None = None,
+        status: int | None = None,
+        retry_after: int | None = 1,
+    ) -> None:
+        super().__init__(detail, reason=reason, status=status, retry_after=retry_after)
+
+
+class OriginUnreachable(OriginFault):
+    """No connection could be made, or it died before the first byte."""
+
+    reason = Reason.ORIGIN_UNREACHABLE
+
+
+class OriginTimeout(OriginFault):
+    """The origin was too slow to connect, to begin or to go on: 504."""
+
+    status = 504
+    reason = Reason.ORIGIN_TIMEOUT
+
+
+class OriginGarbage(OriginFault):
+    """What came is not HTTP/1.1, or is framed so that it cannot be trusted."""
+
+
+class OriginBodyCut(OriginFault):
+    """The origin's body ended before its framing said so."""
+
+    reason = Reason.ORIGIN_BODY_CUT
+
+
+class Refusal(EdgeError):
+    """A limit of this edge was reached: 503 with Retry-After."""
+
+    status = 503
+    reason = Reason.LIMIT_CONNECTIONS
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        reason: Reason | None = None,
+        status: int | None = None,
+        retry_after: int | None = 1,
+    ) -> None:
+        super().__init__(detail, reason=reason, status=status, retry_after=retry_after)

@@ -1,0 +1,170 @@
+"""The ports: what the edge's floors need from the world.
+
+``Origin`` and ``Exchange`` are implemented by ``origin_adapter``; ``Sink`` by the
+front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Clock`` by wiring
+and by tests.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edge.core.errors import EdgeError
+from edge.core.values import (
+    Answer,
+    Framing,
+    Headers,
+    OriginRequest,
+    PerResponse,
+    Read,
+)
+
+
+class Clock(Protocol):
+    """Both clocks, in seconds."""
+
+    def wall(self) -> float:
+        """Unix time: cursors, Date, expiry. May step back."""
+
+    def monotonic(self) -> float:
+        """Never goes back: deadlines, ages, time-outs."""
+
+
+class Exchange(Protocol):
+    """One answer of the origin while it arrives. Owns its connection.
+
+    Every exit gives the connection back or closes it: reading to the end, an
+    error, or ``close()``.
+    """
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def framing(self) -> Framing: ...
+
+    @property
+    def content_length(self) -> int | None: ...
+
+    def read(self) -> bytes:
+        """The next piece of the body; b"" only at its verified end.
+
+        Blocks the calling greenlet. Raises OriginFault.
+        """
+
+    def close(self) -> None:
+        """Give up. May be called at any time, from any greenlet, many times.
+
+        A reader blocked in ``read`` is released with OriginFault.
+        """
+
+
+class Origin(Protocol):
+    """Where streams live. Blocks the calling greenlet only."""
+
+    def open(
+        self, request: OriginRequest, on_sent: Callable[[], None] | None = None
+    ) -> Exchange:
+        """Send a request and wait for the head of its answer.
+
+        ``on_sent`` is called once the whole request is on the wire, at most
+        once per call (a retried GET counts from its first sending).
+        Raises OriginFault, and whatever ``request.body`` raises while it is
+        being sent (the connection is dropped then, so that a cut body can
+        never look complete to the origin).
+        """
+
+
+class Ready(Protocol):
+    """A whole answer that many are given, as a front sees it.
+
+    ``encoded`` is the front's own to keep what it made of the answer; None at first.
+    """
+
+    @property
+    def answer(self) -> Answer: ...
+
+    @property
+    def per_response(self) -> PerResponse: ...
+
+    encoded: object
+
+
+class Sink(Protocol):
+    """Where one reader's answer goes. Never blocks, never switches greenlets.
+
+    The hub calls ``send_whole`` once; or ``begin`` once, then ``write`` any number of
+    times when the answer's body is streamed, then ``finish`` or ``abort`` once.
+    """
+
+    def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
+        """The whole answer: ``begin`` and ``finish`` in one.
+
+        ``pause_reads``: a crowd is being served, and this client's next request may
+        wait until all of it has been (``resume``, which follows in any case).
+        """
+
+    def resume(self) -> None:
+        """The crowd of a ``send_whole`` with ``pause_reads`` has been served."""
+
+    def begin(self, answer: Answer, per_response: PerResponse) -> None:
+        """The head, and the whole body where ``answer.body`` is not None."""
+
+    def write(self, buffers: Sequence[bytes]) -> bool:
+        """Take buffers whole; False: full, no more until ``PendingRead.drained``.
+
+        What the socket does not take now, the sink keeps: at most one write.
+        """
+
+    def finish(self) -> None:
+        """The answer is complete."""
+
+    def abort(self, error: EdgeError) -> None:
+        """Nothing more comes.
+
+        Before ``begin`` the sink answers with the error's own problem; after
+        it, the connection is cut so that the body cannot look complete.
+        """
+
+
+class PendingRead(Protocol):
+    """A reader that is not answered yet, as the front sees it."""
+
+    def drained(self) -> None:
+        """The sink can take more."""
+
+    def gone(self) -> None:
+        """The client left. Idempotent; the sink is not called afterwards."""
+
+
+Peek = Callable[[Read, float], Ready | None]
+"""The entrance for reads asked again: ``peek(read, now)`` answers what ``ask``
+would with an answer at once, one that was given before and is still right, counted
+alike; or None: then ask. Never switches.
+It knows a read by identity, so a front hands in the same object again."""
+
+
+def never_ready(read: Read, now: float) -> Ready | None:
+    """A Peek that knows nothing."""
+    return None
+
+
+class ReadService(Protocol):
+    """The one entrance for reads, for every front (the Hub)."""
+
+    def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
+        """Answer into ``sink`` now (None), or keep it and return its PendingRead.
+
+        ``now`` is monotonic seconds. Never switches greenlets.
+        """
+
+    def wrote(
+        self, route: str, path: str, method: str, status: int | None, headers: Headers
+    ) -> None:
+        """A write passed through this edge and was answered (L4, L5).
+
+        Called before the client hears of it. ``status`` None: the answer was
+        lost, so nobody knows whether the write happened. Never switches.
+        """

@@ -1,0 +1,190 @@
+"""The values that floors hand to each other.
+
+All are frozen. They hold facts and parse nothing from the network themselves:
+``edge.policy.streams.classify`` makes Reads, ``origin_adapter`` makes Exchanges,
+``edge.policy.streams.answers`` makes Answers.
+"""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edge.core.reasons import Reason
+from edge.protocol.offsets import BEGIN
+
+Header = tuple[str, str]
+Headers = tuple[Header, ...]
+"""Header fields in order; names from an origin are lower-case."""
+
+
+class Mode(enum.StrEnum):
+    """How a stream is read (PROTOCOL.md sections 5.5 to 5.8)."""
+
+    CATCH_UP = "catch-up"
+    LONG_POLL = "long-poll"
+    SSE = "sse"
+    HEAD = "head"
+
+    @property
+    def live(self) -> bool:
+        """Whether the reader waits for data (long-poll or SSE)."""
+        return self is Mode.LONG_POLL or self is Mode.SSE
+
+
+class PartitionKind(enum.StrEnum):
+    """Who may share an answer."""
+
+    ANONYMOUS = "anonymous"
+    PUBLIC = "public"
+    CREDENTIAL = "credential"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Who shares a log. ``headers`` go upstream with every read of it.
+
+    Two partitions are equal when kind and digest are; the digest covers every
+    header in ``headers`` (LOG.md L13), which are kept out of ``repr``.
+    """
+
+    kind: PartitionKind = PartitionKind.ANONYMOUS
+    digest: str = ""
+    headers: Headers = field(default=(), compare=False, repr=False)
+
+
+ANONYMOUS = Partition()
+PUBLIC = Partition(PartitionKind.PUBLIC)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKey:
+    """What identifies a log: route, path, extension parameters, partition.
+
+    ``path`` is percent-encoded as received (L26), ``extension`` the canonical
+    query string of the parameters that the protocol does not define, or "".
+    """
+
+    route: str
+    path: str
+    extension: str = ""
+    partition: Partition = ANONYMOUS
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One read of a stream, validated. Made by ``edge.policy.streams.classify``.
+
+    ``cursor`` is the client's own, None when absent or not a number.
+    ``if_none_match`` is the raw field value. ``codings`` are the content
+    codings the client takes, best first, without identity.
+    ``expires_at`` (Unix seconds) caps what a signed URL may be answered with.
+    """
+
+    key: StreamKey
+    offset: str = BEGIN
+    mode: Mode = Mode.CATCH_UP
+    cursor: int | None = None
+    if_none_match: str | None = None
+    codings: tuple[str, ...] = ()
+    expires_at: float | None = None
+
+
+class Purpose(enum.Enum):
+    """What an upstream call is for: chooses its pool and its time-outs (L24)."""
+
+    CATCH_UP = "catch-up"
+    FOLLOW = "follow"
+    WRITE = "write"
+    RELAY = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRequest:
+    """One request to the origin, built, not forwarded.
+
+    ``target`` is in origin-form, as it is sent. ``headers`` carry no framing,
+    no Host and no hop-by-hop field. A body is an iterator of pieces with its
+    length, or with None for chunked coding; ``body`` None means no body.
+    """
+
+    method: str
+    target: str
+    headers: Headers = ()
+    purpose: Purpose = Purpose.CATCH_UP
+    body: Iterator[bytes] | None = None
+    content_length: int | None = None
+
+
+class Framing(enum.Enum):
+    """How the end of an origin's body is known (RFC 9112 section 6.3)."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class OriginAnswer:
+    """A whole answer of the origin, its body checked against its framing."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    framing: Framing = Framing.LENGTH
+
+    def get(self, name: str) -> str | None:
+        """The first value of a field, by lower-case name."""
+        for field_name, value in self.headers:
+            if field_name == name:
+                return value
+        return None
+
+    def get_all(self, name: str) -> str:
+        """All values of a list field, joined by commas (RFC 9110 section 5.3)."""
+        return ", ".join(value for key, value in self.headers if key == name)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatus:
+    """How an answer came about, for ``Cache-Status`` (RFC 9211) and the counters.
+
+    ``fwd`` is RFC 9211's reason for asking the origin, None on a hit;
+    ``collapsed`` says that another reader's request served this one too.
+    """
+
+    hit: bool = False
+    fwd: Literal["miss", "stale", "bypass", "method", "request", "partial"] | None = (
+        None
+    )
+    fwd_status: int | None = None
+    collapsed: bool = False
+    stored: bool = False
+    ttl: int | None = None
+    detail: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes out, made once and shared: status, fixed header fields, body.
+
+    Per response only ``Date``, ``Age``, the cursor, ``Cache-Status`` and the
+    request's id are put in (see PerResponse). ``body`` None announces a streamed
+    body (SSE, relay) that follows through ``Sink.write``; ``content_length``
+    is then its length where it is known.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes | None = b""
+    content_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PerResponse:
+    """What differs between two deliveries of one Answer."""
+
+    status: CacheStatus
+    age: int | None = None
+    cursor: str | None = None

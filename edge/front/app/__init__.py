@@ -1,0 +1,1 @@
+"""The Falcon application: every request, complete in itself."""

@@ -1,0 +1,56 @@
+"""The parts that the front is built from. Wiring makes them, once per worker.
+
+``Dependencies`` is all that the Falcon application needs, and all that a later
+front on the event loop needs: both hold the same one. ``Runtime`` is what a
+worker starts, drains and stops around it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edge.core.counters import Counters
+from edge.core.ports import Clock, Origin, Peek, ReadService, never_ready
+from edge.front.options import FrontOptions
+from edge.policy.streams.routes import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What answers requests: ``read_service`` for reads, ``origin`` for the rest.
+
+    ``peek`` is the hub's entrance for reads that are asked again.
+    """
+
+    read_service: ReadService
+    origin: Origin
+    routes: Sequence[Route]
+    counters: Counters
+    clock: Clock
+    options: FrontOptions = field(default_factory=FrontOptions)
+    peek: Peek = never_ready
+
+
+class Runtime(Protocol):
+    """One worker's parts, alive."""
+
+    @property
+    def parts(self) -> Dependencies: ...
+
+    def start(self) -> None:
+        """Begin what runs by itself (tickers). Called once, in the worker."""
+
+    def ready(self) -> bool:
+        """Whether reads can be answered: started and not draining."""
+
+    def gauges(self) -> Mapping[str, float]:
+        """What goes up and down, by metric name without prefix, for metrics."""
+
+    def drain(self, grace: float) -> None:
+        """Release every parked reader within ``grace`` seconds; park no more.
+
+        Returns at once. Reads that arrive later are still answered.
+        """
+
+    def stop(self) -> None:
+        """Close everything. Called once, when nobody is served any more."""

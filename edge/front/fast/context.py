@@ -1,0 +1,115 @@
+"""FastContext: what all fast connections of a worker share.
+
+The recogniser, the writing, the wheel, the hub's two entrances; and the one
+place where a defect of the fast way is counted and logged. It holds no
+connection's state.
+"""
+
+import _socket
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import gevent
+
+from edge.core.ports import Ready
+from edge.core.values import Answer, PerResponse
+from edge.front.dependencies import Dependencies
+from edge.front.fast.request_memo import RequestMemo
+from edge.front.fast.response_encoder import EncodedResponse, ResponseEncoder
+from edge.front.fast.turns import NextIteration
+from edge.front.fast.wheel import Wheel
+from edge.front.http1.context import ServerContext
+from edge.policy.streams.routes import Route
+
+_log = logging.getLogger("edge.front")
+
+
+def plain_socket(family: int, kind: int, proto: int, descriptor: int) -> Any:
+    """A non-blocking socket without Python's and gevent's layers, over an open
+    descriptor: its calls return at once, and it costs little to keep."""
+    sock = _socket.socket(family, kind, proto, descriptor)
+    sock.setblocking(False)
+    return sock
+
+
+class FastContext:
+    """Made once per worker, after fork and patch."""
+
+    def __init__(self, parts: Dependencies, server_context: ServerContext) -> None:
+        self.server_context = server_context
+        self.limits = server_context.options.limits
+        self.logs = server_context.access_log.writes
+        self.read_service = parts.read_service
+        self.peek = parts.peek
+        self.monotonic = parts.clock.monotonic
+        self.request_memo = RequestMemo(parts.routes, parts.options)
+        self.heads = self.request_memo.heads
+        self.encoder = ResponseEncoder(parts.options.name, parts.clock)
+        self.wheel = Wheel(parts.clock.monotonic())
+        self.loop: Any = gevent.get_hub().loop
+        self.soon: Callable[..., object] = self.loop.run_callback
+        self.in_next_turn: Callable[..., object] = NextIteration(self.loop).put
+        # A new request id, each time it is called.
+        self.next_id: Callable[[], bytes] = _ids(os.urandom(8)).__next__
+        self._last_pieces: Sequence[bytes] | None = None
+        self._last_chunk = b""
+
+    def encoded(
+        self, answer: Answer, per_response: PerResponse, route: Route, close: bool
+    ) -> EncodedResponse:
+        """The answer's bytes as of now. Raises ValueError (see ResponseEncoder)."""
+        encoder = self.encoder
+        now = self.monotonic()
+        if now >= encoder.until:
+            encoder.turn(now)
+        return encoder.shared(answer, per_response, route, close)
+
+    def ready(self, ready: Ready, route: Route, now: float) -> EncodedResponse:
+        """The bytes of an answer that many are given, as of ``now``: made once a
+        second. Raises ValueError (see ResponseEncoder)."""
+        encoder = self.encoder
+        if now >= encoder.until:
+            encoder.turn(now)
+        encoded = ready.encoded
+        if not isinstance(encoded, EncodedResponse) or encoded.second != encoder.second:
+            encoded = encoder.shared(ready.answer, ready.per_response, route, False)
+            ready.encoded = encoded
+        return encoded
+
+    def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
+        """One write's bytes, as a chunk where the body is chunked.
+
+        A crowd is given the same pieces one after another: they are made into
+        a chunk once.
+        """
+        if not chunked:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if pieces is self._last_pieces:
+            return self._last_chunk
+        data = b"".join(pieces)
+        # As a chunk, nothing would be the last one.
+        chunk = b"%X\r\n%b\r\n" % (len(data), data) if data else b""
+        if isinstance(pieces, tuple):
+            self._last_pieces, self._last_chunk = pieces, chunk
+        return chunk
+
+    def report(self, error: Exception, request_id: bytes = b"-") -> None:
+        """A defect: counted, and logged with its traceback."""
+        self.server_context.counters.internal_errors += 1
+        said = "unexpected error answering request %s"
+        _log.error(said, request_id.decode("ascii"), exc_info=error)
+
+
+def _ids(prefix: bytes) -> Iterator[bytes]:
+    """Request ids of the shape that ``record.request_id`` makes, one after another.
+
+    A generator, and most of each is made for 256 at once: every answer has one.
+    """
+    lasts = [b"%02x" % last for last in range(256)]
+    for number in count():
+        first = b"%s%06x" % (prefix.hex().encode(), number & 0xFFFFFF)
+        for last in lasts:
+            yield first + last

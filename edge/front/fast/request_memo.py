@@ -1,0 +1,337 @@
+"""Recognise: which bytes are a plain read, judged by a closed list of shapes.
+
+A plain read is a GET of a stream on a route, in HTTP/1.1, with a complete head
+and nothing that asks for more than an answer. What is not on the list is not an
+error; it is not plain, and goes the whole way through gunicorn's parser and
+Falcon, which alone judge what is wrong with it. So this module may be stricter
+than they are, and must never be laxer.
+
+A head is two parts. The request line is judged once and remembered; the field block,
+which a client repeats byte by byte, is compared before it is parsed. It comes to
+``HeaderFacts``, the few fields that anything hangs on; a client that numbers or traces
+its requests changes one of the others, and is compared around it. A ``PlainRead`` is
+what a line and facts come to, shared by all who send them. Pure, and bounded: a memo
+that is full forgets everything and begins again.
+
+A line is plain as ``GET origin-form HTTP/1.1`` in visible ASCII. A block is plain
+with CRLF ends, token names without "_", values of visible ASCII, space and tab,
+no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
+``close``, none of the names in ``_NEVER``, and no loop through this node.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from edge.core.errors import ClientFault
+from edge.core.values import Read
+from edge.front.head_rules import is_host
+from edge.front.options import FrontOptions
+from edge.front.request_context import is_safe_id
+from edge.policy.http import forwarding
+from edge.policy.streams import classify, routes
+from edge.policy.streams.routes import Route
+
+MOST_LINES = 8192
+MOST_BLOCKS = 2048
+MOST_HEADS = 8192
+MOST_FACTS = 2048
+MOST_NAMES = 1024
+"""How many of each are remembered."""
+
+LONGEST_REMEMBERED = 1024
+"""Bytes of a line, a block or a head beyond which it is judged each time."""
+
+LONGEST_LINE = 4096
+LONGEST_BLOCK = 8192
+LONGEST_HEAD = LONGEST_LINE + LONGEST_BLOCK
+MOST_FIELDS = 64
+"""What is larger is not plain; all lie below the slow way's own limits."""
+
+_LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
+_NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
+_IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
+_NEVER = frozenset(
+    {
+        *("transfer-encoding", "content-length", "expect", "upgrade", "range"),
+        *("http2-settings", "proxy-connection", "te", "trailer"),
+    }
+)
+_KEEPS = {None: False, "keep-alive": False, "close": True}
+"""The plain values of Connection, and whether each asks to close."""
+
+_ALWAYS = ("host", "connection", "x-request-id", "via", "cdn-loop")
+_CHOOSING = ("if-none-match", "accept-encoding")
+"""Fields by which every answer is chosen; a route adds those of its partition."""
+
+_Lines = tuple[bytes | None, ...]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Memo(dict[K, V], Generic[K, V]):
+    """A dictionary that begins again when it is full."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def keep(self, key: K, value: V) -> V:
+        """Remember and return ``value``."""
+        if len(self) >= self._most:
+            self.clear()
+        self[key] = value
+        return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestLine:
+    """A plain request line. ``chosen_by``: the fields that decide the Read."""
+
+    target: str
+    route: Route
+    chosen_by: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class HeaderFacts:
+    """What hangs on a field block: values by lower-case name, and what they come to.
+
+    ``shared``: it is remembered, for whoever sends the same lines. Not frozen, as
+    ``HeaderBlock`` and ``PlainRead``: each costs a third of what it would to make.
+    """
+
+    fields: dict[str, str]
+    close: bool
+    request_id: bytes | None
+    shared: bool
+
+
+@dataclass(slots=True, eq=False)
+class HeaderBlock:
+    """A plain field block, as it was sent.
+
+    ``before`` and ``after`` are what does not change of it, once the client has
+    changed a single value on which nothing hangs; else empty.
+    """
+
+    raw: bytes
+    facts: HeaderFacts
+    before: bytes = b""
+    after: bytes = b""
+
+    def is_again(self, raw: bytes) -> bool:
+        """Whether ``raw`` comes to the same: it is the same, but for that value."""
+        if raw == self.raw:
+            return True
+        before, after = self.before, self.after
+        if not before or not raw.startswith(before) or not raw.endswith(after):
+            return False
+        end = len(raw) - len(after)
+        if end < len(before) or len(raw) > LONGEST_BLOCK:
+            return False
+        return not raw[len(before) : end].translate(None, _IN_VALUES)
+
+
+@dataclass(slots=True, eq=False)
+class PlainRead:
+    """A plain read. ``request_id`` is the client's own, where it is safe."""
+
+    read: Read
+    line: RequestLine
+    close: bool
+    request_id: bytes | None
+
+
+class RequestMemo:
+    """Judges the heads of one worker. ``heads`` has those judged lately, whole."""
+
+    def __init__(self, table: Sequence[Route], options: FrontOptions) -> None:
+        self._table = tuple(table)
+        self._node_id = options.node_id
+        self._lines: Memo[bytes, RequestLine] = Memo(MOST_LINES)
+        self._blocks: Memo[bytes, HeaderBlock] = Memo(MOST_BLOCKS)
+        self._reads: Memo[tuple[RequestLine, tuple[str | None, ...]], Read] = Memo(
+            MOST_LINES
+        )
+        self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(
+            MOST_LINES
+        )
+        self._facts: Memo[_Lines, HeaderFacts] = Memo(MOST_FACTS)
+        self._names: Memo[bytes, str] = Memo(MOST_NAMES)
+        choosing = (name for route in table for name in _choosing(route))
+        self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *choosing)))
+        # None: no plain field at all.
+        self._matter = frozenset((None, *self._of_interest))
+        self.heads: Memo[bytes, PlainRead] = Memo(MOST_HEADS)
+
+    def head(
+        self, held: bytes, end: int, last: HeaderBlock | None
+    ) -> tuple[HeaderBlock | None, PlainRead | None]:
+        """The head whose empty line begins at ``end``: what it comes to, if it is
+        plain, and its block. ``last`` is the block that this client sent before."""
+        line_end = held.find(b"\r\n")
+        line = self.line(held[:line_end])
+        if line is None:
+            return None, None
+        block = self.block(held[line_end + 2 : end + 2], last)
+        if block is None:
+            return None, None
+        plain = self.plain(line, block.facts)
+        # Whole heads are remembered of clients that repeat themselves.
+        same = block is last and not block.before
+        if plain is not None and same and end < LONGEST_REMEMBERED:
+            self.heads.keep(held[: end + 4], plain)
+        return block, plain
+
+    def may_be_plain(self, held: bytes) -> bool:
+        """Whether an incomplete head can still become a plain one."""
+        if len(held) > LONGEST_HEAD or held.count(b"\n") != held.count(b"\r\n"):
+            return False
+        line_end = held.find(b"\r\n")
+        if line_end < 0:
+            return len(held) <= LONGEST_LINE
+        return self.line(held[:line_end]) is not None
+
+    def line(self, raw: bytes) -> RequestLine | None:
+        """The request line without its CRLF; None when it is not plain."""
+        return self._lines.get(raw) or self._judge_line(raw)
+
+    def block(self, raw: bytes, last: HeaderBlock | None = None) -> HeaderBlock | None:
+        """All fields, each with its CRLF; None when they are not plain.
+
+        ``last`` is what the same client sent before: most send it again.
+        """
+        if last is not None:
+            if last.is_again(raw):
+                return last
+            changed = self._changed(last, raw)
+            if changed is not None:
+                return changed
+        block = self._blocks.get(raw) or self._judge_block(raw)
+        if last is None and block is not None and len(raw) < LONGEST_REMEMBERED:
+            # A client's first one: others may send it too, and then share it.
+            self._blocks.keep(raw, block)
+        return block
+
+    def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | None:
+        """What a line and a block come to; None when that is no plain read."""
+        known = self._plains.get((line, facts))
+        if known is not None:
+            return known
+        choice = (line, tuple(map(facts.fields.get, line.chosen_by)))
+        read = self._reads.get(choice) or _classified(line, facts)
+        if read is None:
+            return None
+        plain = PlainRead(read, line, facts.close, facts.request_id)
+        # One that is asked with much is not shared: it would hold all of that.
+        if len(line.target) + _size(choice[1]) <= LONGEST_REMEMBERED:
+            self._reads.keep(choice, read)
+            if facts.shared:
+                self._plains.keep((line, facts), plain)
+        return plain
+
+    def _judge_line(self, raw: bytes) -> RequestLine | None:
+        match = _LINE.fullmatch(raw)
+        if match is None or len(raw) > LONGEST_LINE:
+            return None
+        target = match[1].decode("ascii")
+        route = routes.find(self._table, target.partition("?")[0])
+        if route is None:
+            return None
+        line = RequestLine(target, route, _choosing(route))
+        if len(raw) <= LONGEST_REMEMBERED:
+            self._lines.keep(raw, line)
+        return line
+
+    def _judge_block(self, raw: bytes) -> HeaderBlock | None:
+        lines = raw.split(b"\r\n")
+        lines.pop()
+        if len(raw) > LONGEST_BLOCK or len(lines) > MOST_FIELDS:
+            return None
+        found: dict[str, bytes] = {}
+        for line in lines:
+            name = self._judge_field(line)
+            if name is None:
+                return None
+            found[name] = line
+        if len(found) != len(lines):
+            return None
+        of_interest = tuple(map(found.get, self._of_interest))
+        facts = self._facts.get(of_interest) or self._judge_facts(of_interest)
+        return None if facts is None else HeaderBlock(raw, facts)
+
+    def _changed(self, last: HeaderBlock, raw: bytes) -> HeaderBlock | None:
+        """The block, if it is ``last`` but for one value on which nothing hangs."""
+        old, new = last.raw.split(b"\r\n"), raw.split(b"\r\n")
+        if len(old) != len(new) or len(raw) > LONGEST_BLOCK:
+            return None
+        places = [n for n, line in enumerate(new) if line != old[n]]
+        if len(places) != 1:
+            return None
+        [n] = places
+        name, colon, _ = old[n].partition(b":")
+        if not new[n].startswith(name + colon):
+            return None
+        if self._judge_field(new[n]) in self._matter:
+            return None
+        before = b"\r\n".join([*new[:n], name + colon])
+        return HeaderBlock(raw, last.facts, before, b"\r\n".join([b"", *new[n + 1 :]]))
+
+    def _judge_field(self, raw: bytes) -> str | None:
+        """The lower-case name of a line, if it is a plain field."""
+        name, colon, value = raw.partition(b":")
+        if not colon or value.translate(None, _IN_VALUES):
+            return None
+        return self._names.get(name) or self._judge_name(name)
+
+    def _judge_name(self, name: bytes) -> str | None:
+        if _NAME.fullmatch(name) is None:
+            return None
+        lower = name.decode("ascii").lower()
+        if lower in _NEVER:
+            return None
+        return self._names.keep(name, lower) if len(name) < 64 else lower
+
+    def _judge_facts(self, of_interest: _Lines) -> HeaderFacts | None:
+        """What the lines come to that are of interest; None when that is not plain."""
+        fields = {
+            name: line.partition(b":")[2].strip(b" \t").decode("ascii")
+            for name, line in zip(self._of_interest, of_interest, strict=True)
+            if line is not None
+        }
+        if not is_host(fields.get("host", "")) or self._is_loop(fields):
+            return None
+        close = _KEEPS.get(fields.get("connection"))
+        if close is None:
+            return None
+        own_id = fields.get("x-request-id")
+        request_id = own_id.encode() if own_id and is_safe_id(own_id) else None
+        # A client that numbers its requests sends each number once.
+        shared = own_id is None and _size(fields.values()) <= LONGEST_REMEMBERED
+        facts = HeaderFacts(fields, close, request_id, shared)
+        return self._facts.keep(of_interest, facts) if shared else facts
+
+    def _is_loop(self, fields: dict[str, str]) -> bool:
+        if "via" not in fields and "cdn-loop" not in fields:
+            return False
+        return forwarding.is_loop(tuple(fields.items()), self._node_id)
+
+
+def _choosing(route: Route) -> tuple[str, ...]:
+    return (*_CHOOSING, *route.credential_headers, *route.request_headers)
+
+
+def _size(values: Iterable[str | None]) -> int:
+    return sum(len(value) for value in values if value)
+
+
+def _classified(line: RequestLine, facts: HeaderFacts) -> Read | None:
+    """The Read, by the one reading of requests that every front uses."""
+    try:
+        found = classify.classify("GET", line.target, facts.fields.get, line.route)
+    except ClientFault:
+        return None
+    return found if isinstance(found, Read) else None

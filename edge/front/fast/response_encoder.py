@@ -1,0 +1,173 @@
+"""ResponseEncoder: an answer's head as bytes, the same fields as the Falcon way sends.
+
+What is the same for everybody who gets an Answer with an equal PerResponse is made
+once: two runs of bytes with room for the request's id between them
+(``EncodedResponse``). A EncodedResponse lasts a second, for ``Date`` is in it. Names,
+joining and order follow ``edge.front.app.falcon_response``,
+``edge.front.common_fields`` and Falcon; a corpus of requests that is sent both ways
+holds them together.
+"""
+
+import re
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from gunicorn.util import is_hoppish
+
+from edge.core.ports import Clock
+from edge.core.values import Answer, PerResponse
+from edge.front import cache_status
+from edge.front.common_fields import route_fields
+from edge.front.problems import title_of
+from edge.policy.http.forwarding import via
+from edge.policy.streams.routes import Route
+from edge.protocol import names
+
+GATHERED = 32 * 1024
+"""Bytes of a body up to which it is copied into one buffer with its head."""
+
+_MOST_WIRES = 256
+_BODILESS = frozenset({204, 304})
+_LENGTHLESS = 204
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
+_ID_HERE = "\0"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedResponse:
+    """A response with room for the request's id.
+
+    ``before`` and ``after`` it; ``body`` is what was too large to be in
+    ``after``. ``size`` are bytes of the whole body, ``chunked`` its framing.
+    """
+
+    answer: Answer
+    per_response: PerResponse
+    close: bool
+    second: int
+    before: bytes
+    after: bytes
+    body: bytes
+    size: int
+    chunked: bool
+
+
+class ResponseEncoder:
+    """Makes Wires for one worker. ``second`` is the current one, by ``turn``."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self._name = name
+        self._clock = clock
+        self._recent: dict[tuple[int, int], EncodedResponse] = {}
+        self._date = ""
+        self.second = 0
+        self.until = 0.0
+
+    def turn(self, now: float) -> None:
+        """Look at the clock again; call it once ``now`` has reached ``until``."""
+        wall = self._clock.wall()
+        self.second = int(wall)
+        self.until = now + 1.0 - wall % 1.0
+        self._date = formatdate(self.second, usegmt=True)
+        self._recent.clear()
+
+    def shared(
+        self, answer: Answer, per_response: PerResponse, route: Route, close: bool
+    ) -> EncodedResponse:
+        """The bytes of this answer, shared with an equal one where there was one.
+
+        Raises ValueError when a field could not go out as it is.
+        """
+        # Some answers are the same object on all routes, whose fields differ (L18).
+        key = (id(answer), id(route))
+        encoded = self._recent.get(key)
+        if (
+            encoded is not None
+            and encoded.close is close
+            and encoded.per_response == per_response
+        ):
+            return encoded
+        encoded = self.encoded(answer, per_response, route, close)
+        if len(self._recent) >= _MOST_WIRES:
+            self._recent.clear()
+        # The EncodedResponse holds the answer, and the table its routes: ids stay their
+        # own.
+        self._recent[key] = encoded
+        return encoded
+
+    def encoded(
+        self, answer: Answer, per_response: PerResponse, route: Route, close: bool
+    ) -> EncodedResponse:
+        """A new EncodedResponse. Raises ValueError."""
+        streams = answer.body is None and answer.status not in _BODILESS
+        chunked = streams and answer.content_length is None
+        fields = self._fields(answer, per_response, route)
+        lines = [
+            f"HTTP/1.1 {answer.status} {title_of(answer.status)}",
+            f"Server: {self._name}",
+            f"Date: {self._date}",
+            "Connection: close" if close else "Connection: keep-alive",
+        ]
+        if chunked:
+            lines.append("Transfer-Encoding: chunked")
+        lines += [f"{name}: {value}" for name, value in fields]
+        text = "\r\n".join(lines) + "\r\n\r\n"
+        before, _, after = text.partition(_ID_HERE)
+        body = b"" if answer.status in _BODILESS else answer.body or b""
+        gathered = len(body) <= GATHERED
+        return EncodedResponse(
+            answer,
+            per_response,
+            close,
+            self.second,
+            before.encode("latin-1"),
+            after.encode("latin-1") + (body if gathered else b""),
+            b"" if gathered else body,
+            len(body),
+            chunked,
+        )
+
+    def _fields(
+        self, answer: Answer, per_response: PerResponse, route: Route
+    ) -> list[tuple[str, str]]:
+        """All fields but the first four, as Falcon joins and orders them."""
+        fields: dict[str, str] = {}
+        if per_response.age is not None:
+            fields["age"] = str(per_response.age)
+        if per_response.cursor is not None:
+            fields[names.CURSOR.lower()] = per_response.cursor
+        apart = _put(fields, answer)
+        for name, value in route_fields(route):
+            fields[name.lower()] = value
+        fields["x-request-id"] = _ID_HERE
+        _append(fields, "via", via(self._name))
+        _append(
+            fields, "cache-status", cache_status.member(self._name, per_response.status)
+        )
+        if answer.body is not None and answer.status not in _BODILESS:
+            fields["content-length"] = str(len(answer.body))
+        return [*fields.items(), *apart]
+
+
+def _put(fields: dict[str, str], answer: Answer) -> list[tuple[str, str]]:
+    """Put the answer's own fields in; those that are never joined are returned."""
+    apart = []
+    for given, value in answer.headers:
+        name = given.lower()
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise ValueError(f"a field that cannot be sent: {name!r}")
+        if is_hoppish(name) or name == "content-length":
+            continue
+        if name == "set-cookie":
+            apart.append((name, value))
+        else:
+            _append(fields, name, value.strip(" \t"))
+    if answer.content_length is not None and answer.status != _LENGTHLESS:
+        fields["content-length"] = str(answer.content_length)
+    return apart
+
+
+def _append(fields: dict[str, str], name: str, value: str) -> None:
+    before = fields.get(name)
+    fields[name] = value if before is None else f"{before}, {value}"

@@ -1,0 +1,141 @@
+"""RequestCycle: one request, from a parsed head to the end of its answer.
+
+gunicorn makes environ and response, the application answers, this module
+writes it out and says what becomes of the connection::
+
+    KEEP    the next request may follow
+    CLOSE   close now: both sides have said what they had to say
+    LINGER  close, but first read a little of what the client is still
+            sending, so that it can read its answer (RFC 9112 section 9.6)
+    CUT     reset: the end must not look like the end of the body
+
+It is also the last guard: what the application lets through is logged, counted,
+and ends this one request.
+"""
+
+import enum
+import logging
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+from gunicorn.http import Request, wsgi
+from gunicorn.http.wsgi import Response
+
+from edge.core.reasons import Reason
+from edge.front import problems
+from edge.front.app.falcon_sink import AnswerCut
+from edge.front.http1.context import ServerContext
+from edge.front.http1.response import EdgeResponse
+from edge.front.request_context import PASS, Environ, RequestContext
+
+_log = logging.getLogger("edge.front")
+
+
+class Disposition(enum.Enum):
+    """What becomes of the connection after a turn."""
+
+    KEEP = "keep"
+    CLOSE = "close"
+    LINGER = "linger"
+    CUT = "cut"
+
+
+class RequestCycle:
+    """One request of a connection. Use once: ``take``."""
+
+    def __init__(
+        self, server_context: ServerContext, request: Request, sock: socket.socket
+    ) -> None:
+        self._server_context = server_context
+        self._request = request
+        self._sock = sock
+
+    def take(self, listener: Any, peer: Any) -> Disposition:
+        """Answer the request. Raises OSError when the client cannot be told.
+
+        ``listener`` and ``peer`` are addresses, as gunicorn takes them.
+        """
+        response, environ = wsgi.create(
+            self._request,
+            self._sock,
+            peer,
+            listener,
+            self._server_context.cfg,
+            EdgeResponse,
+        )
+        response.version = self._server_context.options.name
+        ctx = RequestContext.begin(environ, self._server_context.clock.monotonic())
+        try:
+            return self._guarded(environ, response, ctx)
+        finally:
+            ctx.release()
+            status = response.status_code if response.headers_sent else 0
+            self._server_context.log(ctx, status or 0, response.sent)
+
+    def _guarded(
+        self, environ: Environ, response: Response, ctx: RequestContext
+    ) -> Disposition:
+        try:
+            self._run(environ, response, ctx)
+        except AnswerCut as cut:
+            ctx.lost = True
+            ctx.reason = cut.error.reason
+            return self._after_cut(response)
+        except OSError:
+            ctx.lost = True
+            ctx.reason = Reason.CLIENT_GONE
+            raise
+        except Exception as error:
+            return self._failed(error, response, ctx)
+        return _after(response, ctx)
+
+    def _run(self, environ: Environ, response: Response, ctx: RequestContext) -> None:
+        body = self._server_context.app(environ, response.start_response)
+        try:
+            if ctx.body_left or self._server_context.draining:
+                response.force_close()
+            for piece in body:
+                response.write(piece)
+            response.close()
+            self._count(ctx, response)
+        finally:
+            _close(body)
+
+    def _count(self, ctx: RequestContext, response: Response) -> None:
+        """Bytes of what passed through; the hub counts those of reads."""
+        if ctx.mode == PASS:
+            self._server_context.counters.bytes_out += response.sent
+
+    def _failed(
+        self, error: Exception, response: Response, ctx: RequestContext
+    ) -> Disposition:
+        """The application let something through: a defect, of it or of Falcon."""
+        self._server_context.counters.internal_errors += 1
+        said = "unexpected error serving request %s"
+        _log.error(said, ctx.request_id, exc_info=error)
+        if response.headers_sent:
+            ctx.lost = True
+            ctx.reason = Reason.INTERNAL
+            return self._after_cut(response)
+        self._sock.sendall(self._server_context.problem(ctx, problems.INTERNAL))
+        response.headers_sent = True
+        response.status_code = 500
+        return Disposition.LINGER
+
+    def _after_cut(self, response: Response) -> Disposition:
+        """A body framed by the connection's end is cut by a reset alone."""
+        framed = response.chunked or response.response_length is not None
+        return Disposition.CLOSE if framed else Disposition.CUT
+
+
+def _after(response: Response, ctx: RequestContext) -> Disposition:
+    if not response.should_close():
+        return Disposition.KEEP
+    return Disposition.LINGER if ctx.body_left else Disposition.CLOSE
+
+
+def _close(body: Iterable[bytes]) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,63 @@
+"""GreenletServer: each connection in a greenlet of its own, from accept to close.
+
+The whole way for everything: what serves when the fast way is switched off, and
+what the fast way must answer like.
+"""
+
+from typing import Any
+
+from gevent.pool import Pool
+from gevent.server import StreamServer
+
+from edge.core.errors import Refusal
+from edge.core.reasons import Reason
+from edge.front.http1.connection import Connection
+from edge.front.http1.context import ServerContext
+
+
+class GreenletServer:
+    """Accepts on one listener. ``connections`` are the worker's."""
+
+    def __init__(
+        self,
+        server_context: ServerContext,
+        listener: Any,
+        connections: set[Any],
+        most_refused: int,
+    ) -> None:
+        self._server_context = server_context
+        self._name = listener.getsockname()
+        self._connections = connections
+        self._most = server_context.options.limits.max_connections
+        pool = Pool(self._most + most_refused)
+        self._server = StreamServer(listener, self._handle, spawn=pool)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._server.start()
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._server.close()
+
+    def stop(self) -> None:
+        """End what has not ended by itself."""
+        self._server.stop(timeout=1)
+
+    def _handle(self, client: Any, addr: Any) -> None:
+        """Serve one connection."""
+        connection = Connection(self._server_context, client, self._name, addr)
+        if len(self._connections) >= self._most:
+            self._refuse(connection)
+            return
+        self._connections.add(connection)
+        try:
+            connection.serve()
+        finally:
+            self._connections.discard(connection)
+
+    def _refuse(self, connection: Connection) -> None:
+        reason = Reason.LIMIT_CONNECTIONS
+        self._server_context.counters.refusals[reason.value] += 1
+        detail = "This edge serves as many connections as it may."
+        connection.refuse(Refusal(detail, reason=reason))

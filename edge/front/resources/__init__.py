@@ -1,1 +1,0 @@
-"""What answers requests: reads, preflights, and everything that passes through."""

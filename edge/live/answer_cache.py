@@ -1,0 +1,248 @@
+"""AnswerCache: reads that were answered at once and would be again, word for word.
+
+``ask`` decides each read anew. Most reads are asked a thousand times between two
+changes of what is known, and the answer to a newcomer is a function of the log,
+the rules and the time. So an answer that ``ask`` gave at once, to a catch-up read or a
+poll that found data, is kept here with all that it hung on, and given again while
+nothing of that changed:
+
+- the log is the same one, and its ``tail.version`` (which every change of log or tail
+  moves: growth, arming and disarming, writes, doubt, closure, eviction) has not moved;
+- no time has passed that would change the decision or the Stamp: the end of a
+  confirmation (LOG.md L6, L14), of an armed poll (L3), of the second that ``Age``
+  counts (L16), of the interval that a cursor counts (L22);
+- a poll's cursor would be the same: it follows from the poll's own, the interval and
+  the largest one that the stream's crowd was given.
+
+So is where a live read waits, which a crowd asks within milliseconds of each wake-up:
+``park_hint`` spares it the deciding, and nothing else.
+
+Never kept: reads that asked the origin or waited (their claims and Cache-Status are
+their own), event streams, streams with a TTL or an
+expiry and reads with one (L14, L23: they follow the clock), answers of which a coded
+variant is still to come (L19). What a read does beside being answered is done here
+too: counters, the budget's order, and the tail read that makes following (L24).
+"""
+
+from dataclasses import dataclass
+
+from edge.core.counters import Counters
+from edge.core.ports import Clock
+from edge.core.values import Mode, Read
+from edge.live.delivery import Delivered
+from edge.live.followers import Followers
+from edge.live.options import HubOptions
+from edge.live.reader import Reader, State
+from edge.live.registry import StreamRegistry
+from edge.live.stream import Stream
+from edge.policy.streams.decide import Park, Serve
+from edge.policy.streams.freshness import Kind
+from edge.protocol import cursor as cursors
+from edge.streamlog.tail import ARMED_SLACK, Tail
+
+MOST = 8192
+"""Answers kept at once."""
+
+TOUCH = 0.125
+"""Seconds within which the repeats of one answer count as one read, for the budget's
+order and for following: both look at times far longer than that."""
+
+_COST = 512
+
+LONGEST = 1024
+"""Characters of a read beyond which it is asked anew each time: what clients make up
+is not held by the thousand."""
+
+
+_KEPT = frozenset({Mode.CATCH_UP, Mode.LONG_POLL})
+
+
+class CachedAnswer(Delivered):
+    """One kept answer. Times are monotonic."""
+
+    __slots__ = (
+        "at_tail",
+        "highest",
+        "mode",
+        "read",
+        "stream",
+        "tail",
+        "touch_at",
+        "until",
+        "version",
+    )
+
+    def __init__(
+        self, reader: Reader, serve: Serve, given: Delivered, until: float
+    ) -> None:
+        super().__init__(given.answer, given.per_response)
+        self.read = reader.read
+        self.stream = reader.stream
+        self.tail: Tail = reader.stream.log.tail
+        self.version = self.tail.version
+        self.until = until
+        self.mode = reader.read.mode
+        # L24 speaks of catch-up reads; L22 of cursors, None where there is none.
+        self.at_tail = serve.up_to_date and self.mode is Mode.CATCH_UP
+        cursor = given.per_response.cursor
+        self.highest = None if cursor is None else reader.stream.highest
+        self.touch_at = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class _ParkHint:
+    """A live read that was told to wait at its own offset."""
+
+    read: Read
+    stream: Stream
+    tail: Tail
+    version: int
+    until: float
+    touch_at: float = 0.0
+
+
+class AnswerCache:
+    """Kept answers by the identity of their Read, within a share of the memory."""
+
+    def __init__(
+        self,
+        options: HubOptions,
+        counters: Counters,
+        clock: Clock,
+        streams: StreamRegistry,
+        followers: Followers,
+    ) -> None:
+        self._rules = options.rules
+        self._most_bytes = options.memory // 8
+        self._counters = counters
+        self._streams = streams
+        self._followers = followers
+        self._clock = clock
+        self._kept: dict[int, CachedAnswer] = {}
+        self._park_hints: dict[int, _ParkHint] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def peek(self, read: Read, now: float) -> CachedAnswer | None:
+        """See ``edge.core.ports.Peek``."""
+        kept = self._kept.get(id(read))
+        if kept is None or kept.read is not read:
+            return None
+        tail = kept.tail
+        if kept.version != tail.version or now >= kept.until:
+            return None
+        stream = kept.stream
+        if stream.log.tail is not tail:
+            return None
+        if kept.highest is not None and kept.highest != stream.highest:
+            return None
+        counters = self._counters
+        counters.reads[kept.mode] += 1
+        counters.answers[kept.result] += 1
+        counters.delivered += 1
+        counters.bytes_out += kept.size
+        if now >= kept.touch_at:
+            kept.touch_at = now + TOUCH
+            self._streams.touch(stream)
+            if kept.at_tail:
+                self._followers.tail_was_read(stream)
+        return kept
+
+    def keep(self, reader: Reader, serve: Serve, given: Delivered | None) -> None:
+        """``reader`` was given this; keep it if a newcomer would be given it too."""
+        if given is None or reader.asked is not None or _follows_the_clock(reader):
+            return
+        if _is_long(reader.read):
+            return
+        if reader.read.mode not in _KEPT or serve.kind is Kind.STALE:
+            return
+        now = self._clock.monotonic()
+        until = self._until(reader, serve, now)
+        if until > now:
+            self._put(CachedAnswer(reader, serve, given, until))
+
+    # Where live reads wait
+
+    def park_hint(self, read: Read, now: float) -> Stream | None:
+        """The stream where a newcomer with this read waits at its offset, if one
+        was told so before and nothing has changed since."""
+        known = self._park_hints.get(id(read))
+        if known is None or known.read is not read or now >= known.until:
+            return None
+        stream, tail = known.stream, known.tail
+        if tail.version != known.version or stream.log.tail is not tail:
+            return None
+        if now >= known.touch_at:
+            known.touch_at = now + TOUCH
+            self._streams.touch(stream)
+        return stream
+
+    def keep_park_hint(self, reader: Reader, park: Park, now: float) -> None:
+        """``reader`` is to wait there; remember it if a newcomer would, too."""
+        read, stream = reader.read, reader.stream
+        if park.offset != read.offset or not _is_new(reader):
+            return
+        if _follows_the_clock(reader) or _is_long(read):
+            return
+        if len(self._park_hints) >= MOST:
+            self._park_hints.clear()
+        tail, until = stream.log.tail, self._decided_until(reader, now)
+        self._park_hints[id(read)] = _ParkHint(read, stream, tail, tail.version, until)
+
+    # How long anything holds
+
+    def _until(self, reader: Reader, serve: Serve, now: float) -> float:
+        """Until when the same decision and the same Stamp come of the same state."""
+        tail = reader.stream.log.tail
+        until = self._decided_until(reader, now)
+        if reader.read.mode is Mode.LONG_POLL:
+            until = min(until, now + cursors.left(self._clock.wall()))
+        if serve.kind is Kind.EMPTY or tail.is_armed(now):
+            return until
+        return min(until, tail.confirmed_at + int(tail.age(now)) + 1)
+
+    def _decided_until(self, reader: Reader, now: float) -> float:
+        """Until when the same decision comes of the same state."""
+        log = reader.stream.log
+        tail = log.tail
+        verify = self._rules.verify_for(log, reader.read.key.partition.kind)
+        until = tail.confirmed_at + verify
+        if tail.armed is not None and tail.is_armed(now):
+            return min(until, tail.armed.at + tail.hold + ARMED_SLACK)
+        return until
+
+    def _put(self, repeat: CachedAnswer) -> None:
+        key = id(repeat.read)
+        before = self._kept.pop(key, None)
+        if before is not None:
+            self._bytes -= before.size + _COST
+        cost = repeat.size + _COST
+        if len(self._kept) >= MOST or self._bytes + cost > self._most_bytes:
+            self._kept.clear()
+            self._bytes = 0
+        if cost <= self._most_bytes:
+            self._kept[key] = repeat
+            self._bytes += cost
+
+
+def _is_new(reader: Reader) -> bool:
+    """Whether it is decided for the first time, having asked nobody."""
+    new = reader.state is State.NEW and reader.asked is None
+    # An event stream may have been given a page, and stand behind it now.
+    return new and not reader.begun and reader.offset == reader.read.offset
+
+
+def _is_long(read: Read) -> bool:
+    key = read.key
+    size = len(key.path) + len(key.extension) + len(read.if_none_match or "")
+    return size + sum(len(value) for _, value in key.partition.headers) > LONGEST
+
+
+def _follows_the_clock(reader: Reader) -> bool:
+    """Whether what it is told changes from one moment to the next (L14, L23)."""
+    log = reader.stream.log
+    if reader.read.expires_at is not None or log.ttl is not None:
+        return True
+    return log.expires_at is not None

@@ -1,0 +1,160 @@
+"""StreamRegistry: the table of all stream keys, by key and by path, within its budgets.
+
+It makes rows, finds them, and forgets those read least recently when the memory
+budget or the number of rows is exceeded. A row that somebody waits on is never
+forgotten; of its log the oldest part may be. Called by the hub alone.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from edge.core.counters import Counters
+from edge.core.errors import Refusal
+from edge.core.reasons import Reason
+from edge.core.values import StreamKey
+from edge.live.options import HubOptions
+from edge.live.stream import Stream
+from edge.policy.streams.routes import Route
+from edge.streamlog.budget import Budget
+from edge.streamlog.stream_log import StreamLog
+
+_ROW_COST = 2048
+"""Bytes that a row costs in the budget though its log is empty."""
+
+MOST_OF_PATH = 256
+"""Rows of one path from which on an idle one is forgotten for each new one: a write
+looks at all of them (L5), so whoever invents parameters must not make it long."""
+
+_LOOKED_AT = 8
+
+_Path = tuple[str, str]
+
+
+class StreamRegistry:
+    """All rows of one hub."""
+
+    def __init__(self, options: HubOptions, counters: Counters) -> None:
+        self._options = options
+        self._counters = counters
+        self._routes: dict[str, Route] = {r.match: r for r in options.routes}
+        self._rows: dict[StreamKey, Stream] = {}
+        self._by_path: dict[_Path, dict[StreamKey, None]] = {}
+        # Prepared answers and events have a quarter of the memory.
+        self._budget: Budget[StreamKey] = Budget(options.memory * 3 // 4)
+        self._incarnations = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(list(self._rows.values()))
+
+    @property
+    def cost(self) -> int:
+        """Bytes held by all logs and rows."""
+        return self._budget.total
+
+    def obtain(self, key: StreamKey) -> Stream:
+        """The row of ``key``, made if need be, and now the latest read.
+
+        Raises Refusal (limit-streams) when all rows are taken and busy.
+        """
+        stream = self._rows.get(key)
+        if stream is None:
+            stream = self._make(key)
+        self._budget.touch(key)
+        return stream
+
+    def touch(self, stream: Stream) -> None:
+        """The row was read without being obtained: it is now the latest read."""
+        self._budget.touch(stream.key)
+
+    def of_path(self, route: str, path: str) -> list[Stream]:
+        """All rows of a path: every partition and extension (L5)."""
+        return [self._rows[key] for key in self._by_path.get((route, path), ())]
+
+    def renew(self, stream: Stream) -> None:
+        """Begin a new incarnation: nothing of the old log is known any more."""
+        stream.log = self._new_log()
+        stream.large.clear()
+        self.weigh(stream)
+
+    def weigh(self, stream: Stream) -> None:
+        """The log changed its size: forget what no longer fits."""
+        if self._rows.get(stream.key) is stream:
+            self._budget.set_cost(stream.key, stream.log.cost + _ROW_COST)
+        if self._budget.over():
+            self._shrink(stream)
+
+    def _make(self, key: StreamKey) -> Stream:
+        if len(self._rows) >= self._options.max_streams and not self._forget_one():
+            raise Refusal("too many streams are in use", reason=Reason.LIMIT_STREAMS)
+        self._thin_path((key.route, key.path))
+        stream = Stream(key, self._routes[key.route], self._new_log())
+        self._rows[key] = stream
+        self._by_path.setdefault((key.route, key.path), {})[key] = None
+        self.weigh(stream)
+        return stream
+
+    def _thin_path(self, path: _Path) -> None:
+        """Forget one of the path's oldest rows, if there are many.
+
+        One that somebody waits on is looked at again after the others.
+        """
+        keys = self._by_path.get(path, {})
+        if len(keys) < MOST_OF_PATH:
+            return
+        for key in list(islice(keys, _LOOKED_AT)):
+            if self._rows[key].idle:
+                self._forget(self._rows[key])
+                return
+            del keys[key]
+            keys[key] = None
+
+    def _new_log(self) -> StreamLog:
+        self._incarnations += 1
+        return StreamLog(self._incarnations, self._options.hold)
+
+    def _forget_one(self) -> bool:
+        """Forget the row read longest ago of those that nobody waits on.
+
+        The others that it meets count as read just now, so that the same ones
+        are not gone through each time.
+        """
+        for _ in range(len(self._rows)):
+            key = next(iter(self._budget))
+            if self._rows[key].idle:
+                self._forget(self._rows[key])
+                return True
+            self._budget.touch(key)
+        return False
+
+    def _shrink(self, at_work: Stream) -> None:
+        """Evict, least recently read first, until the budget holds again.
+
+        Not the row ``at_work``: whoever has just let it grow is not done with it.
+        """
+        for key in self._budget.victims():
+            stream = self._rows[key]
+            if stream.idle and stream is not at_work:
+                self._forget(stream)
+            else:
+                while self._budget.over() and stream.log.evict_first():
+                    self._counters.evictions += 1
+                    self._budget.set_cost(key, stream.log.cost + _ROW_COST)
+            if not self._budget.over():
+                return
+
+    def _forget(self, stream: Stream) -> None:
+        key = stream.key
+        # Writes do not find it any more: what was told of it holds no longer. And
+        # who still knows the row must not hold its bytes, which nobody counts now.
+        stream.log.tail.version += 1
+        stream.log = self._new_log()
+        del self._rows[key]
+        self._budget.forget(key)
+        keys = self._by_path[key.route, key.path]
+        del keys[key]
+        if not keys:
+            del self._by_path[key.route, key.path]
+        self._counters.evictions += 1

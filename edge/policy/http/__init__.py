@@ -1,0 +1,1 @@
+"""Rules of HTTP that hold for any proxy: headers, targets, codings. Pure."""

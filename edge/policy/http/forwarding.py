@@ -1,0 +1,191 @@
+"""Header rules for what passes through: writes, control paths, odd methods.
+
+A read of a stream is built (``edge.policy.streams.upstream_requests``); everything else
+is forwarded, and this module says which header fields go along, each way. It decides
+nothing about bodies: framing belongs to the adapter and the front. Called by the
+front's pass-through and, for the loop check, by every entrance.
+
+Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
+(CDN-Loop), HAZARDS part III, LOG.md L18 and L26.
+"""
+
+from collections.abc import Iterable
+
+from edge.core.values import Header, Headers
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""What concerns one connection only; every ``proxy-*`` field does so too."""
+
+UNFIT_ON_READS = HOP_BY_HOP | {
+    "accept-encoding",
+    "cdn-loop",
+    "content-length",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "via",
+}
+"""What a route cannot add to built reads: the edge answers or makes these itself.
+
+Client conditionals and ranges would make one reader's answer useless to those
+who share it (E20, E31).
+"""
+
+_MADE_HERE = frozenset(
+    {"accept-encoding", "cdn-loop", "content-length", "expect", "host", "via"}
+)
+
+# Fields by which a client could speak as if it were a proxy, or ask an origin
+# to read another method, host or path than the one that this edge saw.
+_SPOOFS = frozenset(
+    {
+        "forwarded",
+        "front-end-https",
+        "true-client-ip",
+        "x-forwarded",
+        "x-host",
+        "x-http-host-override",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-host",
+        "x-original-uri",
+        "x-original-url",
+        "x-real-ip",
+        "x-rewrite-url",
+    }
+)
+
+# The edge puts these on every answer itself, or they concern the connection.
+_NOT_BACK = frozenset(
+    {
+        "alt-svc",
+        "content-length",
+        "cross-origin-resource-policy",
+        "date",
+        "server",
+        "x-content-type-options",
+    }
+)
+
+
+def request_headers(
+    headers: Iterable[Header], *, node_id: str, forwarded: Headers = ()
+) -> Headers:
+    """What goes to the origin with a forwarded request, names in lower case.
+
+    All end-to-end fields of the client but those that the adapter frames
+    (Host, Content-Length) and those that speak for a proxy. ``node_id`` is
+    this node's pseudonym in Via and CDN-Loop; ``forwarded`` is what the edge
+    itself tells of the client (its own ``x-forwarded-for``, for instance).
+    """
+    received = [(name.lower(), value) for name, value in headers]
+    dropped = _connection_fields(received) | _MADE_HERE
+    kept = [
+        (name, value)
+        for name, value in received
+        if name not in dropped and not _hop_by_hop(name) and not _spoof(name)
+    ]
+    kept += forwarded
+    kept.append(("accept-encoding", "identity"))
+    kept.append(("via", _appended(received, "via", via(node_id))))
+    kept.append(("cdn-loop", _appended(received, "cdn-loop", node_id)))
+    return tuple(kept)
+
+
+def response_headers(
+    headers: Iterable[Header], *, cache_control: str = "no-store"
+) -> Headers:
+    """What of the origin's answer goes back to the client, names in lower case.
+
+    Without hop-by-hop fields, framing, Date, Server, and what the edge sets
+    for itself on every answer (CORS, the security fields). Set-Cookie, Location
+    and all fields of the protocol stay. ``cache_control`` is added when the
+    origin says nothing: an answer to a write must not become cacheable by
+    heuristics downstream (RFC 9111 section 4.2.2).
+    """
+    received = [(name.lower(), value) for name, value in headers]
+    dropped = _connection_fields(received) | _NOT_BACK
+    kept = [
+        (name, value)
+        for name, value in received
+        if name not in dropped
+        and not _hop_by_hop(name)
+        and not name.startswith("access-control-")
+    ]
+    if all(name != "cache-control" for name, _ in kept):
+        kept.append(("cache-control", cache_control))
+    return tuple(kept)
+
+
+def via(node_id: str) -> str:
+    """This node's member of a Via field (RFC 9110 section 7.6.3)."""
+    return f"1.1 {node_id}"
+
+
+def is_loop(headers: Iterable[Header], node_id: str) -> bool:
+    """Whether this request has been at this very node before (L26).
+
+    Looks for ``node_id`` as a CDN-Loop identifier or as the received-by part
+    of a Via member. Other edges' identifiers are no loop: a shield is one.
+    """
+    for name, value in headers:
+        field = name.lower()
+        if field == "cdn-loop" and node_id in _identifiers(value):
+            return True
+        if field == "via" and node_id in _received_by(value):
+            return True
+    return False
+
+
+def _identifiers(value: str) -> list[str]:
+    """The cdn-ids of a CDN-Loop field, without their parameters (RFC 8586)."""
+    return [member.partition(";")[0].strip(" \t") for member in value.split(",")]
+
+
+def _received_by(value: str) -> list[str]:
+    """The second word of each Via member."""
+    words = [member.split(None, 2) for member in value.split(",")]
+    return [word[1] for word in words if len(word) > 1]
+
+
+def _connection_fields(headers: Iterable[Header]) -> set[str]:
+    """The field names that Connection lists (RFC 9110 section 7.6.1)."""
+    return {
+        option.strip(" \t").lower()
+        for name, value in headers
+        if name == "connection"
+        for option in value.split(",")
+    }
+
+
+def _hop_by_hop(name: str) -> bool:
+    return name in HOP_BY_HOP or name.startswith("proxy-")
+
+
+def _spoof(name: str) -> bool:
+    # CGI-like origins read X_Forwarded_For as X-Forwarded-For.
+    plain = name.replace("_", "-")
+    return plain in _SPOOFS or plain.startswith("x-forwarded-")
+
+
+def _appended(headers: Iterable[Header], name: str, member: str) -> str:
+    # Read from what was received: a Connection field that lists Via or CDN-Loop
+    # must not be able to hide a loop (RFC 8586 section 2.1).
+    values = [value for field, value in headers if field == name and value.strip()]
+    return ", ".join([*values, member])

@@ -1,0 +1,138 @@
+"""Admission: what an answer of the origin may become.
+
+Sharing and storing are two decisions (DESIGN section 3, idea 3). ``judge``
+makes both for an answer to a catch-up read or a poll: it may join the log, be
+shared by those who wait together, go to one asker alone, switch the whole key
+to passing, or be a fault. It only reads the answer; ``edge.live`` acts.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from edge.core.errors import OriginFault
+from edge.core.reasons import Reason
+from edge.core.values import Framing, OriginAnswer, StreamKey
+from edge.policy.streams.freshness import origin_forbids
+from edge.policy.streams.routes import Route
+from edge.protocol import json_arrays, names
+from edge.protocol.offsets import NOW, is_position, order
+
+ONE_READER_STATUSES = frozenset({401, 403, 407, 429})
+"""Statuses that judge the asker, not the stream (L15)."""
+
+_NEVER_ASKED_FOR = frozenset({206, 304})
+"""Answers to ranges and conditionals, which no built read carries (E31)."""
+
+
+class Verdict(enum.Enum):
+    """What an answer may become. All but ADMIT leave the log as it is."""
+
+    ADMIT = "admit"  # its range may join the log, and all who wait may see it
+    SHARE = "share"  # all who wait may see it as it is; never kept
+    ONE_READER = "one-reader"  # the one asker whose request earned it; others ask again
+    BYPASS_KEY = "bypass-key"  # as ONE_READER, and the key passes for a while
+    FAULT = "fault"  # the origin broke the protocol: 502
+    GONE = "gone"  # 404 or 410: as SHARE, and the stream is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A verdict with its reason, and the range where there is one.
+
+    ``data`` is a fragment for JSON streams. ``progress`` is False when the
+    answer ends where it was asked.
+    """
+
+    verdict: Verdict
+    reason: Reason | None = None
+    next: str = ""
+    data: bytes = b""
+    up_to_date: bool = False
+    closed: bool = False
+    progress: bool = False
+
+
+def judge(answer: OriginAnswer, start: str, key: StreamKey, route: Route) -> Admission:
+    """What the answer to a read from ``start`` may become."""
+    if answer.status == 204:
+        return _judge_no_content(answer, start)
+    if answer.status != 200:
+        return _judge_status(answer)
+    unshared = _not_shareable(answer, key, route)
+    if unshared is not None:
+        return unshared
+    return _judge_range(answer, start)
+
+
+def fault_of(admission: Admission) -> OriginFault:
+    """The error that a FAULT verdict stands for."""
+    return OriginFault(
+        "the origin's answer breaks the protocol", reason=admission.reason
+    )
+
+
+def _judge_status(answer: OriginAnswer) -> Admission:
+    if answer.status in ONE_READER_STATUSES:
+        return Admission(Verdict.ONE_READER, Reason.STATUS)
+    if answer.status in _NEVER_ASKED_FOR:
+        return Admission(Verdict.FAULT, Reason.ORIGIN_GARBAGE)
+    if answer.status in (404, 410):
+        return Admission(Verdict.GONE, Reason.GONE)
+    if 300 <= answer.status < 400 or answer.get("set-cookie") is not None:
+        return Admission(Verdict.ONE_READER, Reason.STATUS)
+    return Admission(Verdict.SHARE, Reason.STATUS)
+
+
+def _not_shareable(
+    answer: OriginAnswer, key: StreamKey, route: Route
+) -> Admission | None:
+    """What keeps a 200 from being shared at all (L15)."""
+    forbidden = origin_forbids(answer, key.partition, route)
+    if forbidden is not None:
+        return Admission(Verdict.BYPASS_KEY, forbidden)
+    if answer.framing is Framing.CLOSE:
+        return Admission(Verdict.ONE_READER, Reason.CLOSE_FRAMED)
+    coding = (answer.get("content-encoding") or "identity").strip().lower()
+    if coding not in ("", "identity"):
+        return Admission(Verdict.ONE_READER, Reason.CODED)
+    return None
+
+
+def _judge_range(answer: OriginAnswer, start: str) -> Admission:
+    end = answer.get(names.IN_NEXT_OFFSET)
+    if end is None:
+        return Admission(Verdict.FAULT, Reason.ORIGIN_NO_NEXT_OFFSET)
+    if not is_position(end):
+        return Admission(Verdict.FAULT, Reason.ORIGIN_GARBAGE)
+    data = answer.body
+    if json_arrays.is_json(answer.get("content-type")):
+        try:
+            data = json_arrays.fragment(data)
+        except ValueError:
+            return Admission(Verdict.FAULT, Reason.ORIGIN_BAD_JSON)
+    if data and order(end) <= order(start) and start != NOW:
+        return Admission(Verdict.FAULT, Reason.ORIGIN_ECHO)
+    return _admit(answer, start, end, data)
+
+
+def _judge_no_content(answer: OriginAnswer, start: str) -> Admission:
+    """A long-poll's 204: nothing new; its offset is the tail's (section 5.7)."""
+    end = answer.get(names.IN_NEXT_OFFSET)
+    if end is None:
+        return Admission(Verdict.FAULT, Reason.ORIGIN_NO_NEXT_OFFSET)
+    if not is_position(end):
+        return Admission(Verdict.FAULT, Reason.ORIGIN_GARBAGE)
+    return _admit(answer, start, end, b"")
+
+
+def _admit(answer: OriginAnswer, start: str, end: str, data: bytes) -> Admission:
+    up_to_date = answer.status == 204 or names.is_true(answer.get(names.IN_UP_TO_DATE))
+    return Admission(
+        Verdict.ADMIT,
+        None,
+        end,
+        data,
+        up_to_date,
+        names.is_true(answer.get(names.IN_CLOSED)),
+        progress=order(end) > order(start),
+    )

@@ -1,0 +1,192 @@
+"""Answers: the head and body of what is served, made once for all who get it.
+
+``prepare`` turns a ``Serve`` into an ``Answer`` by the table of DESIGN section 5:
+the protocol's headers, the edge's own ETag (LOG.md L17) and Cache-Control (L16),
+and nothing of the origin's but its content type and what the route keeps (L18).
+It takes what it needs as values; it reads no clock and holds nothing.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from edge.core.values import Answer, Header, Headers, Mode, PartitionKind, Read
+from edge.policy.http import codings
+from edge.policy.http.cache_control import directives_of
+from edge.policy.http.forwarding import response_headers
+from edge.policy.streams import freshness
+from edge.policy.streams.decide import Serve
+from edge.policy.streams.entity_tag import body_digest, entity_tag
+from edge.policy.streams.freshness import FreshnessOptions, Kind
+from edge.policy.streams.routes import Route
+from edge.protocol import json_arrays, names, sse
+from edge.streamlog.stream_log import StreamLog
+
+_TAGGED = frozenset({Kind.CLOSED_RANGE, Kind.TAIL, Kind.LIVE, Kind.EMPTY})
+_NOT_MODIFIED_KEEPS = frozenset(
+    {"etag", "cache-control", "vary", "stream-next-offset"}
+    | {"stream-up-to-date", "stream-closed"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An Answer with what a delivery must know of it.
+
+    ``etag`` is None where conditionals do not apply; ``max_age`` bounds Age.
+    """
+
+    answer: Answer
+    etag: str | None
+    max_age: int
+
+    def not_modified(self) -> Answer:
+        """The 304 for this answer (RFC 9110 section 15.4.5, L17)."""
+        kept = tuple(
+            (name, value)
+            for name, value in self.answer.headers
+            if name.lower() in _NOT_MODIFIED_KEEPS
+        )
+        return Answer(304, kept, b"")
+
+
+def cap(
+    log: StreamLog, kind: PartitionKind, read: Read, wall: float, trust: float
+) -> int | None:
+    """Seconds that an answer may live at most downstream (L14, L16), or None.
+
+    A sliding TTL was renewed at most a third of itself ago (L23). An expiry
+    that is further away than any freshness is no limit, so that answers stay
+    the same from one second to the next.
+    """
+    limits = [] if log.ttl is None else [int(log.ttl * 2 / 3)]
+    for expires_at in (log.expires_at, read.expires_at):
+        if expires_at is not None:
+            limits.append(max(0, int(expires_at - wall)))
+    if kind is PartitionKind.CREDENTIAL:
+        limits.append(int(trust))
+    return min(limits) if limits else None
+
+
+def body_of(log: StreamLog, serve: Serve, max_page: int) -> bytes:
+    """The bytes of ``[start, next)`` as they go out, before coding."""
+    page = log.page(serve.start, max_page) if serve.kind is not Kind.EMPTY else None
+    data = b"" if page is None else page.data
+    return json_arrays.whole(data) if log.is_json else data
+
+
+def prepare(
+    log: StreamLog,
+    serve: Serve,
+    read: Read,
+    route: Route,
+    body: bytes,
+    limit: int | None,
+    options: FreshnessOptions,
+    coding: str = "",
+) -> Prepared:
+    """The answer for ``serve`` with ``body``, coded when ``coding`` names one."""
+    kind = read.key.partition.kind
+    control = freshness.cache_control(
+        serve.kind, kind, route, cap=limit, options=options
+    )
+    headers = [*_stream_headers(log, serve), ("Cache-Control", control)]
+    headers += _variance(serve.kind, kind, route, coding)
+    etag = _etag(log, serve, body, coding)
+    if etag is not None:
+        headers.append(("ETag", etag))
+    if read.mode is Mode.LONG_POLL and serve.kind is Kind.EMPTY:
+        return Prepared(Answer(204, _without_type(headers), b""), None, 0)
+    conditional = None if read.mode.live else etag
+    sent = codings.compress(coding, body) if coding else body
+    return Prepared(Answer(200, tuple(headers), sent), conditional, _max_age(control))
+
+
+def may_code(serve: Serve, kind: PartitionKind, route: Route) -> bool:
+    """Whether this answer may be compressed (L19): pages, in shared partitions."""
+    shared = kind is not PartitionKind.CREDENTIAL
+    return route.compress and shared and serve.kind in (Kind.CLOSED_RANGE, Kind.TAIL)
+
+
+def sse_head(log: StreamLog) -> Answer:
+    """The head of an SSE response (section 5.8); the same object for all of them."""
+    return _sse_head(sse.encoding_for(log.content_type))
+
+
+@lru_cache
+def _sse_head(encoding: sse.Encoding) -> Answer:
+    headers: list[Header] = [
+        ("Content-Type", "text/event-stream"),
+        ("Cache-Control", "no-cache"),
+        ("X-Accel-Buffering", "no"),
+    ]
+    if encoding is sse.Encoding.BASE64:
+        headers.append((names.SSE_ENCODING, names.SSE_BASE64))
+    return Answer(200, tuple(headers), None)
+
+
+def unshared_headers(headers: Headers) -> Headers:
+    """The origin's headers for one who alone is given its answer (L15).
+
+    Whatever the origin lets others keep is kept by nobody, for this edge cannot
+    stand for it (L12); its entity tag is as good as none (ORIGINS).
+    """
+    return tuple(
+        (name, "no-store" if name == "cache-control" and _keepable(value) else value)
+        for name, value in response_headers(headers)
+        if name != "etag"
+    )
+
+
+def _keepable(cache_control: str) -> bool:
+    directives = directives_of(cache_control)
+    return "private" not in directives and "no-store" not in directives
+
+
+def _stream_headers(log: StreamLog, serve: Serve) -> list[Header]:
+    headers: list[Header] = []
+    if log.content_type is not None:
+        headers.append(("Content-Type", log.content_type))
+    headers.append((names.NEXT_OFFSET, serve.next))
+    if serve.up_to_date:
+        headers.append((names.UP_TO_DATE, names.TRUE))
+    if serve.closed:
+        headers.append((names.CLOSED, names.TRUE))
+    return headers + list(log.kept_headers)
+
+
+def _variance(
+    kind: Kind, partition: PartitionKind, route: Route, coding: str
+) -> list[Header]:
+    """Vary, the same on every variant of a URL, and the coding of this one."""
+    headers: list[Header] = []
+    codable = route.compress and partition is not PartitionKind.CREDENTIAL
+    if kind is not Kind.LIVE and (codable or route.request_headers):
+        headers.append(("Vary", freshness.vary(route)))
+    if coding:
+        headers.append(("Content-Encoding", coding))
+    return headers
+
+
+def _etag(log: StreamLog, serve: Serve, body: bytes, coding: str) -> str | None:
+    if serve.kind not in _TAGGED:
+        return None
+    return entity_tag(
+        log.content_type or "",
+        serve.start,
+        serve.next,
+        body_digest(body),
+        coding,
+        serve.up_to_date,
+        serve.closed,
+    )
+
+
+def _without_type(headers: list[Header]) -> Headers:
+    """A 204 has no content, so nothing says of what type it is."""
+    drop = ("content-type", "etag", "vary")
+    return tuple((name, value) for name, value in headers if name.lower() not in drop)
+
+
+def _max_age(control: str) -> int:
+    age = directives_of(control).get("max-age")
+    return int(age) if age else 0

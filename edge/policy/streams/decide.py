@@ -1,0 +1,323 @@
+"""decide: what to do with a read, given what is held and what time it is.
+
+The one judgement of the edge (DESIGN section 3, idea 6): a pure function with a
+closed set of outcomes. It never asks, waits or sends; the hub does, and then
+asks again. A read is decided at its arrival, after each upstream answer that it
+waited for, and after each time its log grew.
+
+======== ==================================================================
+Serve    from the log, as this kind of answer, with these claims
+Park     wait at this offset until the log grows (live reads only)
+Fetch    ask the origin from this offset on (None: ask by HEAD) and decide again
+Pass     pass the read through, one to one
+Refuse   the origin failed, and nothing held can answer
+======== ==================================================================
+
+Rules are cited from LOG.md. Whoever reads this for the first time: start at
+``decide`` and follow a catch-up read at the end of a followed stream.
+"""
+
+from dataclasses import dataclass
+
+from edge.core.errors import OriginFault
+from edge.core.reasons import Reason
+from edge.core.values import Mode, PartitionKind, Read
+from edge.policy.streams.freshness import Kind
+from edge.policy.streams.routes import Route, TailMode
+from edge.protocol.offsets import NOW, order
+from edge.streamlog.stream_log import StreamLog
+from edge.streamlog.tail import ReadBarrier
+
+MAX_PROBE = 64 * 1024
+"""Bytes that a check of the end may read again (L7)."""
+
+MAX_GAP_FETCHES = 3
+"""Upstream answers for which a reader waits so that a hole is filled (L20)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Answer from the log: ``[start, next)``, or nothing when they are equal."""
+
+    kind: Kind
+    start: str
+    next: str
+    up_to_date: bool = False
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Wait at ``offset``, which the origin minted, until the log grows."""
+
+    offset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask the origin from ``start`` on, or by HEAD when it is None.
+
+    ``fresh``: only a request that begins after this reader arrived will do.
+    """
+
+    start: str | None
+    reason: Reason
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Pass the read through by itself: neither joined nor kept."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The origin failed and nothing that is held can hide it."""
+
+    fault: OriginFault
+
+
+Decision = Serve | Park | Fetch | Pass | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The numbers that decide goes by. Seconds and bytes.
+
+    ``verify``: L6. ``trust``: L14. ``max_probe``: L7.
+    """
+
+    max_page: int = 1024 * 1024
+    verify: float = 60.0
+    trust: float = 30.0
+    max_probe: int = MAX_PROBE
+
+    def verify_for(self, log: StreamLog, kind: PartitionKind) -> float:
+        """How long a confirmation lasts for this log (L6, L14)."""
+        verify = self.verify if log.ttl is None else min(self.verify, log.ttl / 3)
+        if kind is PartitionKind.CREDENTIAL:
+            return min(verify, self.trust)
+        return verify
+
+
+@dataclass(frozen=True, slots=True)
+class ReadState:
+    """When a read is decided, and what its reader has been through since it came.
+
+    ``now`` is monotonic, ``wall`` Unix seconds. ``offset`` is where the reader
+    stands: its own offset, or what ``now`` turned out to be. ``fault`` is how
+    the last upstream request that it waited for failed, None if it did not;
+    ``asked`` is for how many it waited since it was last served or parked.
+    """
+
+    now: float
+    wall: float
+    offset: str
+    barrier: ReadBarrier
+    fault: OriginFault | None = None
+    asked: int = 0
+
+
+def decide(
+    read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
+) -> Decision:
+    """What to do with ``read`` now."""
+    if read.expires_at is not None and state.wall >= read.expires_at:
+        return Pass(Reason.EXPIRED_CREDENTIAL)
+    if read.mode is Mode.HEAD:
+        return _ask(state, Fetch(None, Reason.MISS, fresh=True))
+    if state.offset == NOW:
+        return _decide_now(read, log, state, route, rules)
+    if not log.holds(state.offset):
+        return _decide_unheld(read, log, state, route, rules)
+    return _decide_held(read, log, state, route, rules)
+
+
+def _ask(state: ReadState, fetch: Fetch) -> Fetch | Refuse:
+    """Ask, unless asking is what just failed."""
+    return fetch if state.fault is None else Refuse(state.fault)
+
+
+def _is_known(log: StreamLog, state: ReadState, end: str, route: Route) -> bool:
+    strict = route.tail is TailMode.STRICT
+    return log.tail.is_known_to(state.barrier, end, state.now, strict)
+
+
+def _was_heard_at(log: StreamLog, state: ReadState, end: str) -> bool:
+    """Whether the origin told since this reader arrived that data reaches ``end``.
+
+    One that then does not claim that this is all may never do so, or hands out
+    pages: to ask it again would bring no more (L3).
+    """
+    return log.tail.offset == end and log.tail.is_heard_by(state.barrier)
+
+
+def _decide_now(
+    read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
+) -> Decision:
+    """``offset=now``: the tail as it is when asked (section 8, L20)."""
+    tail = log.tail
+    if tail.offset is not None and _is_settled(read, log, state, route, rules):
+        known = _is_known(log, state, tail.offset, route)
+        if tail.closed or not read.mode.live:
+            return _empty(tail.offset, tail.closed, known)
+        if log.described:
+            return Park(tail.offset)
+    if not read.mode.live:
+        return _ask(state, Fetch(NOW, Reason.TAIL_UNKNOWN, fresh=True))
+    return _ask(state, Fetch(None, Reason.COLD_OPEN, fresh=True))
+
+
+def _is_settled(
+    read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
+) -> bool:
+    """Whether the tail is where ``now`` is for this reader: heard since it came,
+    or known, of a stream that needs no check (L6, L14, L23)."""
+    tail = log.tail
+    if tail.is_heard_by(state.barrier):
+        return True
+    known = tail.offset is not None and _is_known(log, state, tail.offset, route)
+    return known and _check(read, log, state, rules) is None
+
+
+def _decide_unheld(
+    read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
+) -> Decision:
+    """An offset from which nothing is held (L1, L20)."""
+    if read.mode.live and not log.described:
+        return _ask(state, Fetch(None, Reason.COLD_OPEN, fresh=True))
+    end = log.end
+    if end is None or not log.is_above(state.offset):
+        return _ask(state, Fetch(state.offset, Reason.MISS))
+    if _is_known(log, state, end, route) or _was_heard_at(log, state, end):
+        return Pass(Reason.OFFSET_UNKNOWN)
+    # After lost contact the delta begins before the end, or proves nothing (L7).
+    start = log.probe_start(rules.max_probe) if log.tail.unverified else end
+    return _ask(state, Fetch(start, Reason.OFFSET_ABOVE))
+
+
+def _decide_held(
+    read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
+) -> Decision:
+    """An offset from which the log can be read, be it only up to its end."""
+    page_end = log.page_end(state.offset, rules.max_page)
+    check = _check(read, log, state, rules)
+    if check is not None:
+        return check if state.fault is None else _without(read, log, state, page_end)
+    if page_end is not None and page_end != log.end:
+        if _hides_write(log, state, page_end):
+            return Fetch(page_end, Reason.MISS)
+        return _serve_behind(read, log, state, page_end)
+    end = page_end or log.end_alias(state.offset)
+    if end is None:
+        # A hole: data follows, but no boundary that could be handed out.
+        return _ask(state, Fetch(state.offset, Reason.MISS))
+    if log.reaches_beyond(end):
+        if page_end is not None and _was_heard_at(log, state, end):
+            return _serve_behind(read, log, state, page_end)
+        ask: Decision = Fetch(end, Reason.NEWER_WRITE)
+        return ask if state.fault is None else _without(read, log, state, page_end)
+    if read.mode.live:
+        return _decide_live(read, log, state, route, page_end, end)
+    known = _is_known(log, state, end, route)
+    if known or _was_heard_at(log, state, end):
+        return _serve_tail(log, state, page_end, end, known)
+    if state.fault is not None:
+        return _without(read, log, state, page_end)
+    return Fetch(end, Reason.TAIL_UNKNOWN)
+
+
+def _check(read: Read, log: StreamLog, state: ReadState, rules: Rules) -> Fetch | None:
+    """What must be asked before anything held may be shown (L6, L7, L14, L23)."""
+    verify = rules.verify_for(log, read.key.partition.kind)
+    if not log.tail.is_confirmed_to(state.barrier, state.now, verify):
+        return Fetch(log.probe_start(rules.max_probe), Reason.UNCONFIRMED)
+    # Once for each reader is enough, however long it took to be answered.
+    asked = log.tail.confirmed_seq > state.barrier.seq
+    unread = state.now - log.last_read_sent
+    if log.ttl is not None and unread > log.ttl / 3 and not asked:
+        return Fetch(log.end, Reason.SLIDING_TTL)
+    return None
+
+
+def _hides_write(log: StreamLog, state: ReadState, page_end: str) -> bool:
+    """Whether a hole at ``page_end`` keeps from this reader a write that was
+    acknowledged before it came (L4, L20).
+
+    A page that is full does not hide anything: the next one follows at once.
+    Only an origin that hands out pages leaves the hole open after one answer.
+    """
+    barrier = state.barrier
+    if not barrier.writes or log.end_alias(page_end) is None:
+        return False
+    if barrier.ack is not None and order(page_end) >= order(barrier.ack):
+        return False
+    return state.fault is None and state.asked < MAX_GAP_FETCHES
+
+
+def _serve_behind(
+    read: Read, log: StreamLog, state: ReadState, page_end: str
+) -> Decision:
+    """More is known beyond this page: it is closed, and carries no claims (E2)."""
+    if read.mode.live:
+        return Serve(Kind.LIVE, state.offset, page_end)
+    return Serve(Kind.CLOSED_RANGE, state.offset, page_end)
+
+
+def _decide_live(
+    read: Read,
+    log: StreamLog,
+    state: ReadState,
+    route: Route,
+    page_end: str | None,
+    end: str,
+) -> Decision:
+    """A live read whose page, if any, ends where the log does."""
+    known = _is_known(log, state, end, route)
+    closed = known and log.tail.closed
+    newer_write = not log.tail.covers(state.barrier, end)
+    if newer_write and state.fault is None:
+        return Fetch(end, Reason.NEWER_WRITE)
+    if page_end is not None:
+        return Serve(Kind.LIVE, state.offset, page_end, known, closed)
+    if closed:
+        return _empty(end, closed=True)
+    if not log.described and state.fault is None:
+        return Fetch(None, Reason.COLD_OPEN, fresh=True)
+    return Park(end)
+
+
+def _serve_tail(
+    log: StreamLog, state: ReadState, page_end: str | None, end: str, known: bool
+) -> Serve:
+    """The answer reaches the end. ``known``: that this is all, is known now (L3)."""
+    closed = known and log.tail.closed
+    if page_end is None:
+        return _empty(end, closed, known)
+    kind = Kind.CLOSED_RANGE if closed else Kind.TAIL
+    return Serve(kind, state.offset, end, known, closed)
+
+
+def _empty(end: str, closed: bool, up_to_date: bool = True) -> Serve:
+    return Serve(Kind.EMPTY, end, end, up_to_date, closed)
+
+
+def _without(
+    read: Read, log: StreamLog, state: ReadState, page_end: str | None
+) -> Decision:
+    """The origin is away: what is held is shown without claims, as stale (L6, L21).
+
+    Not to a credential, which only the origin can judge (L14): it may wait, for
+    waiting shows nothing.
+    """
+    fault = state.fault
+    assert fault is not None
+    private = read.key.partition.kind is PartitionKind.CREDENTIAL
+    if page_end is not None and not private:
+        return Serve(Kind.STALE, state.offset, page_end)
+    stand = log.end_alias(state.offset)
+    if read.mode.live and stand is not None:
+        return Park(stand)
+    return Refuse(fault)

@@ -1,0 +1,165 @@
+"""What an answer may claim downstream, and what an origin forbids.
+
+``cache_control`` is the table of DESIGN section 5 with L12 and L16: freshness
+is the edge's own, never the origin's. ``origin_forbids`` reads the origin's
+fields for what must not be joined (L15). Neither looks at a log or a clock:
+the caller says how many seconds an answer has left (TTL, expiry, L14).
+
+Sources: RFC 9111 sections 3 and 5.2, RFC 5861, RFC 8246; PROTOCOL.md 10.1.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from edge.core.reasons import Reason
+from edge.core.values import OriginAnswer, Partition, PartitionKind
+from edge.policy.http.cache_control import directives_of
+from edge.policy.streams.routes import OriginNoStore, Recreate, Route
+from edge.protocol import json_arrays
+
+
+class Kind(enum.Enum):
+    """What goes out, as far as freshness is concerned."""
+
+    CLOSED_RANGE = "closed-range"
+    TAIL = "tail"
+    LIVE = "live"
+    EMPTY = "empty"
+    SSE = "sse"
+    ERROR = "error"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessOptions:
+    """Seconds of freshness downstream. Defaults are PROTOCOL.md's own figures."""
+
+    closed_max_age: int = 60
+    stale_while_revalidate: int = 300
+    immutable_max_age: int = 31_536_000
+    live_max_age: int = 20
+
+
+DEFAULTS = FreshnessOptions()
+
+_NO_STORE = "no-store"
+_FIXED = {
+    Kind.EMPTY: _NO_STORE,
+    Kind.SSE: "no-cache",
+    Kind.ERROR: _NO_STORE,
+    Kind.STALE: _NO_STORE,
+}
+
+# The edge does CORS and coding itself, so these select nothing of an origin's.
+_ANSWERED_HERE = frozenset(
+    {
+        "accept-encoding",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "origin",
+    }
+)
+
+
+def cache_control(
+    kind: Kind,
+    partition_kind: PartitionKind,
+    route: Route,
+    *,
+    cap: int | None = None,
+    options: FreshnessOptions = DEFAULTS,
+) -> str:
+    """The Cache-Control value of an answer of this kind (DESIGN section 5).
+
+    ``cap`` is how many seconds the answer may live at most, None without a
+    limit; nothing outlives it, not even as stale (E7), and none left means
+    ``no-store``. Only shared partitions are ``public`` (L12).
+    """
+    if cap is not None and cap <= 0:
+        return _NO_STORE
+    fixed = _FIXED.get(kind)
+    if fixed is not None:
+        return fixed
+    who = "private" if partition_kind is PartitionKind.CREDENTIAL else "public"
+    return f"{who}, {_lifetime(kind, route, cap, options)}"
+
+
+def vary(route: Route) -> str:
+    """The Vary value of a read's answer on this route.
+
+    The edge chooses by coding, and by the client headers that the route sends
+    upstream: they are in the partition here, so caches below must tell them
+    apart too.
+    """
+    return ", ".join(("Accept-Encoding", *route.request_headers))
+
+
+def origin_forbids(
+    answer: OriginAnswer, partition: Partition, route: Route
+) -> Reason | None:
+    """Why this answer must never be joined or kept, or None (L15).
+
+    The caller lets the key pass for a while when there is a reason. The empty
+    answers that the protocol itself marks ``no-store`` (``now``, HEAD) and
+    errors are no reason: they are shared and not stored in any case.
+    """
+    directives = directives_of(answer.get_all("cache-control"))
+    if answer.get("set-cookie") is not None:
+        return Reason.SET_COOKIE
+    if not _selects_nothing(answer.get_all("vary"), route):
+        return Reason.VARY_STAR
+    if "private" in directives and partition.kind is not PartitionKind.CREDENTIAL:
+        return Reason.PRIVATE
+    if "no-store" in directives and _is_data(answer) and _honours_no_store(route):
+        return Reason.NO_STORE
+    return None
+
+
+def _lifetime(
+    kind: Kind, route: Route, cap: int | None, options: FreshnessOptions
+) -> str:
+    """All of the value but who may keep it; ``cap`` is above 0."""
+    if kind is Kind.TAIL:
+        return "max-age=0, must-revalidate"
+    if kind is Kind.LIVE:
+        return f"max-age={_least(options.live_max_age, cap)}"
+    if route.recreate is Recreate.NEVER:
+        return f"max-age={_least(options.immutable_max_age, cap)}, immutable"
+    return _closed(options, cap)
+
+
+def _closed(options: FreshnessOptions, cap: int | None) -> str:
+    fresh = _least(options.closed_max_age, cap)
+    left = None if cap is None else cap - fresh
+    stale = _least(options.stale_while_revalidate, left)
+    if stale <= 0:
+        return f"max-age={fresh}"
+    return f"max-age={fresh}, stale-while-revalidate={stale}"
+
+
+def _least(seconds: int, cap: int | None) -> int:
+    return seconds if cap is None else min(seconds, cap)
+
+
+def _selects_nothing(vary_field: str, route: Route) -> bool:
+    """Whether everything that Vary names is the same for all of a partition.
+
+    Headers that go upstream are in the partition (L13). Another name, or ``*``
+    anywhere in the list, means that the origin chose by something unkept.
+    """
+    keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
+    named = {name.strip(" \t").lower() for name in vary_field.split(",")}
+    return named - {""} <= keyed
+
+
+def _is_data(answer: OriginAnswer) -> bool:
+    """Whether the answer brings messages: not empty, and in JSON mode not ``[]``."""
+    if answer.status != 200 or not answer.body:
+        return False
+    if not json_arrays.is_json(answer.get("content-type")):
+        return True
+    return answer.body.translate(None, b" \t\r\n") != b"[]"
+
+
+def _honours_no_store(route: Route) -> bool:
+    return route.origin_no_store is OriginNoStore.HONOUR

@@ -1,0 +1,84 @@
+"""Routes: what an operator declares about a family of paths.
+
+A Route is plain data that settings fill in and the rules of this floor read.
+``find`` chooses the route of a path. Called by the front for every request;
+decides nothing about the stream itself.
+"""
+
+import enum
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+
+class Access(enum.Enum):
+    """Who shares an answer on this route (DESIGN section 6).
+
+    PARTITIONED: a request with a credential lives in its own partition.
+    PUBLIC: everybody shares; client credentials never go upstream on reads.
+    """
+
+    PARTITIONED = "partitioned"
+    PUBLIC = "public"
+
+
+class Recreate(enum.Enum):
+    """Whether a stream may be deleted and created again at the same URL."""
+
+    POSSIBLE = "possible"
+    NEVER = "never"
+
+
+class TailMode(enum.Enum):
+    """Whether an armed poll's knowledge of the tail is good enough (L3)."""
+
+    FOLLOWED = "followed"
+    STRICT = "strict"
+
+
+class OriginNoStore(enum.Enum):
+    """What ``no-store`` on the origin's data means to this edge (L15)."""
+
+    HONOUR = "honour"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One declared family of streams. ``match`` is also its name.
+
+    ``match`` is a glob over the raw path: ``*`` within a segment, ``**`` over
+    segments. Header names are lower-case. ``request_headers`` go upstream on
+    reads and so are part of the partition (L13); ``response_headers`` of the
+    origin are kept on answers (L18). ``cors_origin`` "" switches CORS off.
+    """
+
+    match: str = "/v1/stream/**"
+    access: Access = Access.PARTITIONED
+    recreate: Recreate = Recreate.POSSIBLE
+    tail: TailMode = TailMode.FOLLOWED
+    origin_no_store: OriginNoStore = OriginNoStore.HONOUR
+    credential_headers: tuple[str, ...] = ("authorization", "cookie")
+    credential_parameters: tuple[str, ...] = ("signature", "secret", "token")
+    expires_parameters: tuple[str, ...] = ("expires",)
+    request_headers: tuple[str, ...] = ()
+    response_headers: tuple[str, ...] = ()
+    origin_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    compress: bool = True
+    cors_origin: str = "*"
+
+
+@lru_cache(maxsize=256)
+def _pattern(match: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*\*|\*)", match)
+    words = {"**": ".*", "*": "[^/]*"}
+    return re.compile("".join(words.get(part) or re.escape(part) for part in parts))
+
+
+def find(routes: Sequence[Route], path: str) -> Route | None:
+    """The first route whose glob covers the whole raw path, or None."""
+    for route in routes:
+        if _pattern(route.match).fullmatch(path):
+            return route
+    return None

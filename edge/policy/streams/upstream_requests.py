@@ -1,0 +1,130 @@
+"""What goes upstream for reads: built, never forwarded (L13).
+
+The target is canonical, the coding is identity, and the headers are those of
+the key's partition, the route's own for shared partitions, and Via. No client
+conditional, range, preference or forwarding field can reach the origin on a
+read, so none can choose an answer that others will share (E25, E26, E28, E30,
+E31, and HAZARDS part III on unkeyed input).
+
+The parameters go out as ``offset``, ``live``, ``cursor``, then the extension
+in its canonical order. That is the TypeScript client's order, so a cache
+between edge and origin sees one URL from both; and an origin that takes the
+first of two parameters can only ever see the edge's own.
+
+Called by the hub (flights, followers, HEADs) and by the relay for reads whose
+key must not be joined (L15) or whose ``live`` the edge does not know.
+"""
+
+from urllib.parse import quote
+
+from edge.core.values import (
+    Headers,
+    Mode,
+    OriginRequest,
+    Partition,
+    PartitionKind,
+    Purpose,
+    Read,
+    StreamKey,
+)
+from edge.policy.http import request_target
+from edge.policy.http.forwarding import UNFIT_ON_READS, via
+from edge.policy.streams.classify import PassRequest
+from edge.policy.streams.routes import Route
+from edge.protocol import names
+
+DEFAULT_NODE = "ds-edge"
+"""The pseudonym in Via of a node without an id of its own."""
+
+
+def read_request(
+    key: StreamKey,
+    offset: str | None,
+    route: Route,
+    *,
+    live_cursor: str | None = None,
+    live: bool = False,
+    node_id: str = DEFAULT_NODE,
+) -> OriginRequest:
+    """A GET from ``offset`` on; None leaves the parameter out.
+
+    ``live`` makes it the follower's long-poll, which echoes the origin's last
+    cursor (``live_cursor``); the pool and its time-outs follow from that (L24).
+    """
+    mode = names.LIVE_LONG_POLL if live else None
+    return OriginRequest(
+        method="GET",
+        target=_target(key, offset, mode, live_cursor),
+        headers=_headers(key.partition, route, node_id),
+        purpose=Purpose.FOLLOW if live else Purpose.CATCH_UP,
+    )
+
+
+def head_request(
+    key: StreamKey, route: Route, *, node_id: str = DEFAULT_NODE
+) -> OriginRequest:
+    """A HEAD of the stream: type, tail, closed, TTL (PROTOCOL.md section 5.5)."""
+    return OriginRequest(
+        method="HEAD",
+        target=_target(key),
+        headers=_headers(key.partition, route, node_id),
+    )
+
+
+def relay_read(
+    read: Read, route: Route, *, node_id: str = DEFAULT_NODE
+) -> OriginRequest:
+    """One reader's own request, for a key whose answers are not joined (L15).
+
+    It asks what the client asked, its cursor included, by the same canonical
+    URL and the same few headers.
+    """
+    headers = _headers(read.key.partition, route, node_id)
+    if read.mode is Mode.HEAD:
+        return OriginRequest("HEAD", _target(read.key), headers, Purpose.RELAY)
+    mode = read.mode.value if read.mode.live else None
+    cursor = None if read.cursor is None else str(read.cursor)
+    target = _target(read.key, read.offset, mode, cursor)
+    return OriginRequest("GET", target, headers, Purpose.RELAY)
+
+
+def relay_request(
+    passing: PassRequest, route: Route, *, node_id: str = DEFAULT_NODE
+) -> OriginRequest:
+    """A GET with a ``live`` that this edge does not know, as it was asked.
+
+    Only for Reason.UNKNOWN_LIVE; what passes otherwise is forwarded.
+    """
+    headers = _headers(passing.partition, route, node_id)
+    return OriginRequest("GET", passing.target, headers, Purpose.RELAY)
+
+
+def _target(
+    key: StreamKey,
+    offset: str | None = None,
+    live: str | None = None,
+    cursor: str | None = None,
+) -> str:
+    """The canonical origin-form target; the same for the same read, always."""
+    asked = (
+        (names.PARAM_OFFSET, offset),
+        (names.PARAM_LIVE, live),
+        (names.PARAM_CURSOR, cursor),
+    )
+    pieces = [f"{name}={quote(v, safe='')}" for name, v in asked if v is not None]
+    if key.extension:
+        pieces.append(key.extension)
+    return request_target.join(key.path, "&".join(pieces))
+
+
+def _headers(partition: Partition, route: Route, node_id: str) -> Headers:
+    """The allow-list. The route's own credential never joins a client's (L13).
+
+    Where the route and the client name one header, the route's stands.
+    """
+    own: Headers = ()
+    if partition.kind is not PartitionKind.CREDENTIAL:
+        own = tuple((name.lower(), value) for name, value in route.origin_headers)
+    taken = UNFIT_ON_READS.union(name for name, _ in own)
+    kept = tuple(pair for pair in partition.headers if pair[0] not in taken)
+    return (*kept, *own, ("accept-encoding", "identity"), ("via", via(node_id)))

@@ -1,0 +1,1 @@
+"""The worker processes: gunicorn as this edge needs it, start, drain, replacement."""

@@ -1,0 +1,227 @@
+"""What keys must not say together, and what must not be said yet.
+
+Each rule looks at whole, typed settings and yields the key to change with one
+sentence why. A rule stands here only when the combination cannot work or means
+something else than it seems to; what is merely odd is the operator's business.
+Pure; called by ``edge.settings.load``.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from edge.policy.streams.routes import Access
+from edge.settings.addresses import Address, authority_of
+from edge.settings.problems import Path, key_name
+from edge.settings.schema import OriginSettings, RouteSettings, Settings
+from edge.settings.units import MiB, write_duration, write_size
+
+EMBEDDED_KEYS = (
+    "data",
+    "durability",
+    "retention_age",
+    "retention_size",
+    "max_body",
+    "local_webhooks",
+)
+"""Keys of ``origin`` that mean nothing with another origin."""
+
+BESIDE_CACHE = 128 * MiB
+"""What a worker holds beside its cache with some tens of thousands of viewers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The key to change, why it cannot stay, and the key that it clashes with."""
+
+    path: Path
+    message: str
+    other: Path | None = None
+
+
+def conflicts(settings: Settings) -> Iterator[Conflict]:
+    """All of them."""
+    for rule in _RULES:
+        yield from rule(settings)
+
+
+def _one_worker(settings: Settings) -> Iterator[Conflict]:
+    if settings.workers != 1:
+        message = (
+            "must be 1: workers do not share their logs and followers yet, so each "
+            "would ask the origin for itself"
+        )
+        yield Conflict(("workers",), message)
+
+
+def _own_addresses(settings: Settings) -> Iterator[Conflict]:
+    if settings.admin.listen.collides(settings.listen):
+        message = f"is taken by listen ({settings.listen}); choose another address"
+        yield Conflict(("admin", "listen"), message, ("listen",))
+
+
+def _not_before_itself(settings: Settings) -> Iterator[Conflict]:
+    own: tuple[tuple[Path, Address], ...] = (
+        (("listen",), settings.listen),
+        (("admin", "listen"), settings.admin.listen),
+    )
+    for path, address in own:
+        if _names(settings.origin.call_url, address):
+            name = key_name(path)
+            message = f"is this edge's own address ({name}); it would ask itself"
+            yield Conflict(("origin", "url"), message, path)
+
+
+def _names(url: str, address: Address) -> bool:
+    """Whether ``url`` leads to ``address``, as far as the texts tell."""
+    authority = authority_of(url)
+    if authority is None:
+        return bool(address.path) and url == str(address)
+    return not address.path and Address(*authority).collides(address)
+
+
+def _embedded_alone(settings: Settings) -> Iterator[Conflict]:
+    """What is only said to the origin that comes with the edge."""
+    origin = settings.origin
+    if origin.embedded:
+        return
+    for key in EMBEDDED_KEYS:
+        if getattr(origin, key) != OriginSettings.model_fields[key].default:
+            message = "is for the embedded origin, and origin.url names another"
+            yield Conflict(("origin", key), message, ("origin", "url"))
+
+
+def _sizes_fit(settings: Settings) -> Iterator[Conflict]:
+    cache = settings.cache
+    if cache.max_page > cache.max_object:
+        bound = write_size(cache.max_object)
+        message = f"is above cache.max_object ({bound}); no page could be that large"
+        yield Conflict(("cache", "max_page"), message, ("cache", "max_object"))
+    if cache.max_object > cache.memory:
+        bound = write_size(cache.memory)
+        message = f"is above cache.memory ({bound}); one object would evict everything"
+        yield Conflict(("cache", "max_object"), message, ("cache", "memory"))
+
+
+def _recycling_ends(settings: Settings) -> Iterator[Conflict]:
+    """A worker whose cache is full must not be over its bound for that alone."""
+    memory, cache = settings.recycle.memory, settings.cache.memory
+    if memory is not None and memory < cache + BESIDE_CACHE:
+        least = write_size(cache + BESIDE_CACHE)
+        message = (
+            f"must be at least {least}, which is {write_size(BESIDE_CACHE)} above "
+            "cache.memory: a worker with a full cache would be replaced again and again"
+        )
+        yield Conflict(("recycle", "memory"), message, ("cache", "memory"))
+
+
+def _trust_is_reached(settings: Settings) -> Iterator[Conflict]:
+    cache = settings.cache
+    if cache.trust > cache.verify:
+        bound = write_duration(cache.verify)
+        message = f"is above cache.verify ({bound}), after which the origin is asked"
+        yield Conflict(("cache", "trust"), message, ("cache", "verify"))
+
+
+def _age_stays_below(settings: Settings) -> Iterator[Conflict]:
+    """Age counts from the last confirmation and must stay below max-age (L16)."""
+    cache = settings.cache
+    if 0 < cache.closed_max_age < cache.verify:
+        bound = write_duration(cache.verify)
+        message = (
+            f"is below cache.verify ({bound}); an answer could leave older than that. "
+            "Take 0 to let nobody keep one, or lower cache.verify"
+        )
+        yield Conflict(("cache", "closed_max_age"), message, ("cache", "verify"))
+
+
+def _pools_leave_room(settings: Settings) -> Iterator[Conflict]:
+    origin = settings.origin
+    if origin.write_connections < 1:
+        message = (
+            f"must be at least 3 below origin.connections ({origin.connections}): "
+            "reads, writes and what passes need connections too"
+        )
+        yield Conflict(("origin", "max_followers"), message, ("origin", "connections"))
+
+
+def _routes_are_told_apart(settings: Settings) -> Iterator[Conflict]:
+    first: dict[str, int] = {}
+    for index, route in enumerate(settings.routes):
+        before = first.setdefault(route.match, index)
+        if before != index:
+            message = f"is the same as routes[{before}].match; this route is never met"
+            yield Conflict(("routes", index, "match"), message)
+
+
+def _route_headers(settings: Settings) -> Iterator[Conflict]:
+    for index, route in enumerate(settings.routes):
+        for key, name, why in _wrong_headers(route):
+            yield Conflict(("routes", index, key), f"cannot hold {name}: {why}")
+
+
+def _wrong_headers(route: RouteSettings) -> Iterator[tuple[str, str, str]]:
+    public = route.access is Access.PUBLIC
+    for name in route.request_headers:
+        if name in _BUILT_UPSTREAM:
+            yield "request_headers", name, "the edge builds its own"
+        elif public and name in route.credential_headers:
+            why = "a public route sends no client's credential upstream"
+            yield "request_headers", name, why
+    for name in route.response_headers:
+        if name in _BUILT_DOWNSTREAM:
+            yield "response_headers", name, "the edge builds its own"
+        elif name == "set-cookie":
+            why = "an answer that sets a cookie is never shared"
+            yield "response_headers", name, why
+
+
+# A read goes upstream as the edge's own: one client's terms must not become the
+# crowd's (HAZARDS E30, E31; LOG L13).
+_BUILT_UPSTREAM = frozenset(
+    (
+        "accept-encoding",
+        "cache-control",
+        "cdn-loop",
+        "forwarded",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "pragma",
+        "range",
+        "via",
+    )
+)
+
+# Answers are built, not forwarded (LOG L15, L18).
+_BUILT_DOWNSTREAM = frozenset(
+    (
+        "age",
+        "cache-control",
+        "cache-status",
+        "cdn-cache-control",
+        "content-encoding",
+        "content-type",
+        "date",
+        "etag",
+        "expires",
+        "surrogate-control",
+        "vary",
+        "via",
+    )
+)
+
+_RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
+    _one_worker,
+    _own_addresses,
+    _not_before_itself,
+    _embedded_alone,
+    _sizes_fit,
+    _recycling_ends,
+    _trust_is_reached,
+    _age_stays_below,
+    _pools_leave_room,
+    _routes_are_told_apart,
+    _route_headers,
+)

@@ -1,0 +1,210 @@
+"""StreamLog: the part of one incarnation of a stream that the edge has seen.
+
+It answers what can be read from here (``page``, ``end_alias``), what the origin is
+known to have said (``knows``, L1), and where a check of the end begins
+(``probe_start``, L7); it takes in answers (``join``, by the rules of
+``edge.streamlog.joining``) and keeps its own size. It never asks anybody and never
+looks at a clock; ``edge.policy`` decides what to do with what it says, and the
+hub is the only one that changes it.
+
+JSON streams are held as fragments (``edge.protocol.json_arrays``): whatever is
+said here of bytes then holds of fragments.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from edge.core.values import Headers
+from edge.protocol.offsets import BEGIN, order
+from edge.streamlog import joining
+from edge.streamlog.joining import Joined
+from edge.streamlog.segments import Place, Segments
+from edge.streamlog.tail import Tail
+
+__all__ = ["LOG_COST", "Joined", "Page", "StreamLog"]
+
+LOG_COST = 1024
+"""Bytes that a log costs before it holds anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A closed range as it is held: ``data`` is a fragment in JSON streams."""
+
+    start: str
+    next: str
+    data: bytes
+
+
+class StreamLog:
+    """All segments of one incarnation, and what is known of its tail."""
+
+    __slots__ = (
+        "_segments",
+        "content_type",
+        "described",
+        "expires_at",
+        "incarnation",
+        "is_json",
+        "kept_headers",
+        "last_read_sent",
+        "origin_cursor",
+        "tail",
+        "ttl",
+    )
+
+    def __init__(self, incarnation: int, hold: float) -> None:
+        self.incarnation = incarnation
+        self.tail = Tail(hold)
+        self._segments = Segments()
+        # What a HEAD tells (L20), and whether one did.
+        self.described = False
+        self.content_type: str | None = None
+        self.is_json = False
+        self.ttl: int | None = None
+        self.expires_at: float | None = None
+        # When the last GET that the origin counts as a read was sent (L23).
+        self.last_read_sent = float("-inf")
+        self.origin_cursor: str | None = None
+        # Of the origin's header fields those that the route keeps (L18).
+        self.kept_headers: Headers = ()
+
+    def __repr__(self) -> str:
+        held = " ".join(f"[{s.start},{s.end})" for s in self._segments)
+        return f"<StreamLog #{self.incarnation} {held or 'empty'} {self.tail!r}>"
+
+    @property
+    def cost(self) -> int:
+        """Bytes that count in the budget: data, boundaries, and what holds them."""
+        return LOG_COST + self._segments.cost
+
+    # What is held
+
+    @property
+    def end(self) -> str | None:
+        """Y of LOG.md: the end of what is held, None when nothing is."""
+        last = self._segments.last
+        return None if last is None else last.end
+
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether anything at all can be read from here."""
+        return any(segment.length for segment in self._segments)
+
+    def knows(self, offset: str) -> bool:
+        """Whether the origin returned ``offset`` for this key (L1)."""
+        if offset in (BEGIN, self.tail.offset, self.tail.ack):
+            return True
+        place = self._segments.find(offset)
+        return place is not None and place.segment.is_minted(offset)
+
+    def holds(self, offset: str) -> bool:
+        """Whether ``offset`` can be read from here, be it only up to the end."""
+        return self._segments.find(offset) is not None
+
+    def is_above(self, offset: str) -> bool:
+        """Whether ``offset`` sorts after everything held (L1)."""
+        return self.end is None or order(offset) > order(self.end)
+
+    def reaches_beyond(self, offset: str) -> bool:
+        """Whether the origin named a later offset: a range up to this is closed."""
+        known = (self.end, self.tail.offset, self.tail.ack)
+        return any(k is not None and order(k) > order(offset) for k in known)
+
+    def page(self, offset: str, max_page: int) -> Page | None:
+        """The closed range that begins at ``offset`` (L9).
+
+        None where no bytes follow, and where ``offset`` is not held. Copies
+        the page once, and nothing more.
+        """
+        place = self._place(offset)
+        cut = None if place is None else place.segment.cut(place.position, max_page)
+        if place is None or cut is None:
+            return None
+        return Page(offset, cut[0], place.segment.copy(place.position, cut[1]))
+
+    def page_end(self, offset: str, max_page: int) -> str | None:
+        """Where ``page`` would end, without making it."""
+        place = self._place(offset)
+        cut = None if place is None else place.segment.cut(place.position, max_page)
+        return None if cut is None else cut[0]
+
+    def end_alias(self, offset: str) -> str | None:
+        """The furthest alias of ``offset`` when no data lies beyond it here.
+
+        What a reader at the end is told as its next offset (L20: never ``-1``
+        where the origin minted another). None when data follows or it is unknown.
+        """
+        place = self._place(offset)
+        if place is None or place.position < place.segment.length:
+            return None
+        return place.segment.end
+
+    def distance(self, offset: str) -> int | None:
+        """Bytes from ``offset`` to the end of what is held; None when it is not
+        held, or a hole lies between."""
+        place = self._segments.find(offset)
+        return None if place is None else self._segments.distance(place)
+
+    def probe_start(self, max_probe: int) -> str | None:
+        """Where the read that checks the end begins (L7).
+
+        The last boundary before the end, if that range is at most ``max_probe``
+        bytes; otherwise the end itself. None when nothing is held.
+        """
+        last = self._segments.last
+        if last is None:
+            return None
+        before = last.last_boundary_before_end()
+        if before is not None and last.length - before[1] <= max_probe:
+            return before[0]
+        return last.end
+
+    def _place(self, offset: str) -> Place | None:
+        """Where the bytes from ``offset`` on are."""
+        place = self._segments.find(offset)
+        return None if place is None else self._segments.ahead(place)
+
+    # How it grows
+
+    def note_position(self, offset: str) -> None:
+        """Know the tail's offset as a place to follow from, holding nothing there."""
+        if self.is_above(offset):
+            self.tail.version += 1
+            self._segments.open(offset)
+
+    def join(
+        self, start: str, end: str, data: bytes, keep: Container[str] = ()
+    ) -> Joined:
+        """Take in the answer ``[start, end)`` by proof (L8).
+
+        Unequal bytes after a start that the origin minted are another
+        incarnation; after a guessed one they prove nothing (L1). So are bytes
+        beyond the end of a closed stream. ``keep`` has the offsets where
+        viewers stand; their boundaries are not thinned (L10).
+        """
+        self.tail.version += 1
+        before = self._segments.cost
+        known = self.knows(start)
+        result = joining.join(self._segments, start, end, data, known)
+        if known and self._outgrew_closure():
+            return Joined.DIFFERS
+        if result is Joined.SAME and self._segments.cost != before:
+            result = Joined.GREW
+        if result is Joined.GREW:
+            self._segments.thin(keep)
+        return result
+
+    def _outgrew_closure(self) -> bool:
+        """Whether bytes lie beyond a closed end: closure is final (L4)."""
+        if not self.tail.closed or self.tail.offset is None:
+            return False
+        place = self._place(self.tail.offset)
+        return place is not None and place.position < place.segment.length
+
+    # How it shrinks
+
+    def evict_first(self) -> int:
+        """Drop the oldest segment but not the last one; bytes freed, 0 if none."""
+        self.tail.version += 1
+        return self._segments.evict_first()

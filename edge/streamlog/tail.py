@@ -1,0 +1,273 @@
+"""Tail: what is known, and what is only believed, of a stream's end.
+
+Answers three questions for ``edge.policy.streams.decide``: may an answer claim to be up
+to date (LOG.md L3), is an upstream answer new enough for a reader (L4), and was
+the stream confirmed to exist lately enough (L6). It holds facts and compares
+them; the hub tells it what was sent and heard.
+
+Order is kept by a sequence number, not by clocks: two things that happen at one
+instant of the clock still have an order.
+"""
+
+from dataclasses import dataclass
+
+from edge.protocol.offsets import BEGIN, order
+
+ARMED_SLACK = 5.0
+"""Seconds that an armed poll may outlive the origin's observed hold (L3)."""
+
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadBarrier:
+    """What was known when a reader arrived: it must not be shown less (L4).
+
+    Readers between whose arrivals nothing was sent or heard share one. ``seq``
+    orders it among what was heard; ``writes`` counts the acknowledged writes seen
+    by then; ``ack`` is the furthest offset that they named, None when one of them
+    is nobody knows where.
+    """
+
+    seq: int
+    writes: int
+    ack: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSnapshot:
+    """What an upstream read carried when it was sent (L4, L5)."""
+
+    at: float
+    seq: int
+    writes: int
+    incarnation: int
+
+
+class Tail:
+    """The last known end of one incarnation. Monotonic seconds throughout."""
+
+    __slots__ = (
+        "_barrier",
+        "_barrier_made",
+        "ack",
+        "armed",
+        "closed",
+        "confirmed_at",
+        "confirmed_seq",
+        "heard_seq",
+        "heard_writes",
+        "hold",
+        "learnt_seq",
+        "offset",
+        "seq",
+        "told_seq",
+        "unplaced",
+        "unverified",
+        "unverified_seq",
+        "up_to_date",
+        "version",
+        "writes",
+    )
+
+    def __init__(self, hold: float) -> None:
+        self.seq = 0
+        # Moves with every change of this tail, and of the log that it belongs to:
+        # what a newcomer is told is the same while it stands still.
+        self.version = 0
+        self.hold = hold
+        self.armed: RequestSnapshot | None = None
+        # The furthest offset that the origin named, and when it did first.
+        self.offset: str | None = None
+        self.closed = False
+        self.learnt_seq = -1
+        # What the newest answer that reached that offset claimed: when that one
+        # was sent, when it was heard, and the most writes that one had seen.
+        self.up_to_date = False
+        self.told_seq = -1
+        self.heard_seq = -1
+        self.heard_writes = -1
+        # The newest 2xx (L6), and whether something since then makes us doubt.
+        self.confirmed_at = NEVER
+        self.confirmed_seq = -1
+        self.unverified_seq = -1
+        self.unverified = False
+        # Writes answered through this edge (L4): the furthest offset named, and
+        # the last of them of which nobody knows where it is.
+        self.writes = 0
+        self.ack: str | None = None
+        self.unplaced = -1
+        # What whoever arrives now shares, and the version and sequence of then.
+        self._barrier: ReadBarrier | None = None
+        self._barrier_made = (-1, -1)
+
+    def __repr__(self) -> str:
+        words = [self.offset or "?", "closed" if self.closed else "open"]
+        words += ["armed"] if self.armed else []
+        words += ["suspect"] if self.unverified else []
+        return f"<Tail {' '.join(words)}>"
+
+    def tick(self) -> int:
+        """The next sequence number."""
+        self.seq += 1
+        return self.seq
+
+    def read_barrier(self) -> ReadBarrier:
+        """A reader arrives now.
+
+        After a write of which nobody knows where it is, no offset proves that it
+        is shown, until an upstream answer was sent after it.
+        """
+        barrier = self._barrier
+        if barrier is not None and self._barrier_made == (self.version, self.seq):
+            return barrier
+        placed = self.heard_writes >= self.unplaced
+        barrier = ReadBarrier(self.tick(), self.writes, self.ack if placed else None)
+        self._barrier, self._barrier_made = barrier, (self.version, self.seq)
+        return barrier
+
+    def request_snapshot(self, now: float, incarnation: int) -> RequestSnapshot:
+        """An upstream read is sent now."""
+        return RequestSnapshot(now, self.tick(), self.writes, incarnation)
+
+    def arm(self, sent: RequestSnapshot) -> None:
+        """A poll from the known end is on the wire (L3)."""
+        self.version += 1
+        self.armed = sent
+
+    def disarm(self) -> None:
+        """The poll ended, whatever the way: nothing is known until the next one."""
+        self.version += 1
+        self.armed = None
+
+    def mark_unverified(self) -> None:
+        """Contact was lost or something odd was seen: confirm before serving."""
+        self.version += 1
+        self.unverified = True
+        self.unverified_seq = self.tick()
+
+    def confirm(self, now: float, sent: RequestSnapshot | None = None) -> None:
+        """A 2xx arrived at ``now`` (L6), to the read ``sent`` if it was one.
+
+        One that was sent before the doubt arose says nothing about it.
+        """
+        self.version += 1
+        if self.unverified and sent is not None and sent.seq < self.unverified_seq:
+            return
+        self.confirmed_at = now
+        self.confirmed_seq = self.tick()
+        self.unverified = False
+
+    def hear(self, sent: RequestSnapshot, offset: str, up_to_date: bool) -> None:
+        """The origin said that the data reaches ``offset``, and whether that is all.
+
+        What is behind the furthest known offset says nothing about the tail. An
+        older answer than the last one may repeat its claim, not change it.
+        """
+        self.version += 1
+        if self.offset is not None and order(offset) < order(self.offset):
+            return
+        if offset != self.offset:
+            self._move(offset)
+        elif sent.seq < self.told_seq and up_to_date != self.up_to_date:
+            return
+        self.up_to_date = up_to_date
+        self.told_seq = max(self.told_seq, sent.seq)
+        self.heard_seq = self.tick()
+        self.heard_writes = max(self.heard_writes, sent.writes)
+
+    def close(self, offset: str) -> None:
+        """The stream is closed at ``offset``: final, whatever else was believed."""
+        self.version += 1
+        if offset != self.offset:
+            self._move(offset)
+        self.closed = True
+
+    def _move(self, offset: str) -> None:
+        self.offset = offset
+        self.learnt_seq = self.tick()
+        self.up_to_date = False
+        self.told_seq = -1
+        # A poll that waits at another offset will not tell when this one grows.
+        self.disarm()
+
+    def acknowledge(self, offset: str | None, closed: bool) -> None:
+        """A write was answered through this edge (L4); None: it named no offset.
+
+        Answers to writes may overtake each other, so the furthest offset counts.
+        """
+        self.version += 1
+        self.writes += 1
+        if offset is None:
+            self.unplaced = self.writes
+            self.disarm()
+        elif closed:
+            self.close(offset)
+        if offset is not None and order(offset) >= order(self.ack or BEGIN):
+            self.ack = offset
+
+    def went_back(self, sent: RequestSnapshot, offset: str) -> bool:
+        """Whether an answer from a known offset ends before what was learnt before
+        it was sent (L2). An old answer that arrives late is not that."""
+        return (
+            self.offset is not None
+            and order(offset) < order(self.offset)
+            and sent.seq > self.learnt_seq
+        )
+
+    def is_armed(self, now: float) -> bool:
+        """Whether a poll is armed and not older than the origin ever held one (L3)."""
+        armed = self.armed
+        return armed is not None and now - armed.at < self.hold + ARMED_SLACK
+
+    def is_known_to(
+        self, barrier: ReadBarrier, end: str, now: float, strict: bool
+    ) -> bool:
+        """Whether an answer that ends at ``end`` may tell this reader that it is all.
+
+        The stream is closed there, or a poll is armed there (L3; ``strict``
+        does not trust it), or an answer heard since the reader arrived said so.
+        Each only if no write acknowledged before the reader arrived is missing.
+        """
+        if self.offset != end:
+            return False
+        if self.closed:
+            return True
+        if not self.covers(barrier, end):
+            return False
+        if self.is_armed(now) and not strict:
+            return True
+        return self.up_to_date and self.heard_seq > barrier.seq
+
+    def covers(self, barrier: ReadBarrier, end: str) -> bool:
+        """Whether what ends at ``end`` shows every write acknowledged to others
+        before this reader arrived (L4).
+
+        It was heard from a read sent after those writes, or reaches their
+        offset. That a poll was *sent* after a write is not enough: its answer,
+        with the written bytes, may be on the way. So only answers count here.
+        """
+        if self.heard_writes >= barrier.writes:
+            return True
+        return barrier.ack is not None and order(end) >= order(barrier.ack)
+
+    def is_heard_by(self, barrier: ReadBarrier) -> bool:
+        """Whether the tail was told since this reader arrived, with the writes
+        acknowledged before in it: where ``now`` is for it (L20)."""
+        if self.offset is None or self.heard_seq <= barrier.seq:
+            return False
+        return self.covers(barrier, self.offset)
+
+    def is_confirmed_to(self, barrier: ReadBarrier, now: float, verify: float) -> bool:
+        """Whether a 2xx was heard within ``verify`` s or since the arrival (L6),
+        and nothing since then makes us doubt."""
+        if self.unverified:
+            return False
+        return self.confirmed_seq > barrier.seq or now - self.confirmed_at <= verify
+
+    def age(self, now: float) -> float:
+        """Seconds since the last confirmation; 0 while a poll is armed (L16), and
+        while there was none yet."""
+        if self.is_armed(now) or self.confirmed_seq < 0:
+            return 0.0
+        return max(0.0, now - self.confirmed_at)

@@ -1,0 +1,33 @@
+"""Run a command that dies with its parent: ``python parent_death.py PARENT COMMAND ...``.
+
+The kernel sends TERM when the process that started this one ends (prctl(2),
+PR_SET_PDEATHSIG); the wish survives exec, so the command inherits it. A parent
+that died before the wish was made would never be told of: hence its id is given
+and compared. Elsewhere than on Linux the command simply runs.
+
+A program of its own, because code between fork and exec is unsafe in a process
+with threads. Started by path, so that it imports nothing of this package.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+ORPHANED = 75
+"""The exit code when the parent is gone already (EX_TEMPFAIL)."""
+
+
+def main(parent: int, command: list[str]) -> None:
+    """Become ``command``. Does not return."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(ORPHANED)
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

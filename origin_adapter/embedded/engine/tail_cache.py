@@ -1,0 +1,91 @@
+"""Recent: the newest rows of the streams that are being written, in memory.
+
+A reader who is woken by an append finds its bytes here and does not ask the
+disk. Bounded in bytes over all streams; the stream written longest ago is
+forgotten first, and a stream keeps at most a share of it. Only committed rows
+come in, and only in order.
+"""
+
+from collections import deque
+
+from origin_adapter.embedded.rules.lineage import Row
+from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.store.pages import Page, check_joint
+
+OVERHEAD = 200
+"""Bytes that a row costs beside its body."""
+
+
+class _Tail:
+    __slots__ = ("rows", "size")
+
+    def __init__(self) -> None:
+        self.rows: deque[Row] = deque()
+        self.size = 0
+
+    def push(self, row: Row) -> int:
+        cost = len(row.body) + OVERHEAD
+        self.rows.append(row)
+        self.size += cost
+        return cost
+
+    def pop(self) -> int:
+        cost = len(self.rows.popleft().body) + OVERHEAD
+        self.size -= cost
+        return cost
+
+
+class Recent:
+    """Newest rows by stream id. Used by the event loop only."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.size = 0
+        self._tails: dict[int, _Tail] = {}
+
+    def add(self, id: int, rows: list[Row]) -> None:
+        """Rows that were just committed, following those already here."""
+        tail = self._tails.pop(id, None) or _Tail()
+        self._tails[id] = tail
+        for row in rows:
+            self.size += tail.push(row)
+        while tail.size > self.budget // 8 and len(tail.rows) > 1:
+            self.size -= tail.pop()
+        while self.size > self.budget:
+            self.forget(next(iter(self._tails)))
+
+    def forget(self, id: int) -> None:
+        """The stream is no more, or has to make room."""
+        tail = self._tails.pop(id, None)
+        if tail is not None:
+            self.size -= tail.size
+
+    def page(self, stream: Stream, start: int, limit: int) -> Page | None:
+        """The page at ``start`` if all of it is here; None: ask the disk.
+
+        Raises Refused (bad-offset) when ``start`` lies inside a row.
+        """
+        tail = self._tails.get(stream.id)
+        if tail is None or tail.rows[0].start > start:
+            return None
+        parts: list[bytes] = []
+        size = 0
+        end = start
+        for row in self._from(tail, start):
+            if row.end > stream.tail or (parts and size + len(row.body) > limit):
+                break
+            check_joint(end, row.start, first=not parts)
+            parts.append(row.body)
+            size += len(row.body)
+            end = row.end
+        return Page(start, end, parts) if parts else None
+
+    def _from(self, tail: _Tail, start: int) -> list[Row]:
+        """The rows that end after ``start``; looked for from the newest one."""
+        found: list[Row] = []
+        for row in reversed(tail.rows):
+            if row.end <= start:
+                break
+            found.append(row)
+        found.reverse()
+        return found

@@ -1,0 +1,149 @@
+"""Answers: status and fields of what the origin says about a stream.
+
+ETags name the incarnation, the range and both claims, so a 304 can never hide
+growth, closure or another stream at the same URL. What the last page of an open
+stream is cached for is nothing (it grows under the same URL); pages that can
+only ever be answered like this are cached as section 10.1 proposes.
+"""
+
+import json
+from dataclasses import dataclass
+
+import falcon
+
+from edge.core.values import Headers
+from edge.protocol import names, sse
+from edge.protocol.json_arrays import is_json
+from origin_adapter.embedded.rules import lifetimes, offsets
+from origin_adapter.embedded.rules.refusals import Refused
+from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.store.pages import Page
+
+NO_STORE = "no-store"
+MAX_AGE = 60
+STALE = 300
+
+COMMON: Headers = (
+    ("Access-Control-Allow-Origin", "*"),
+    (
+        "Access-Control-Expose-Headers",
+        "Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date, Stream-Closed, "
+        "Stream-TTL, Stream-Expires-At, stream-sse-data-encoding, Producer-Epoch, "
+        "Producer-Seq, Producer-Expected-Seq, Producer-Received-Seq, ETag, "
+        "Location, Retry-After, Content-Type",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+)
+PREFLIGHT: Headers = (
+    ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, HEAD, OPTIONS"),
+    (
+        "Access-Control-Allow-Headers",
+        "Content-Type, Authorization, If-None-Match, Stream-Seq, Stream-TTL, "
+        "Stream-Expires-At, Stream-Closed, Stream-Forked-From, Stream-Fork-Offset, "
+        "Stream-Fork-Sub-Offset, Producer-Id, Producer-Epoch, Producer-Seq, "
+        "Last-Event-ID, Cache-Control",
+    ),
+    ("Access-Control-Max-Age", "86400"),
+)
+_STATUS = {
+    status: f"{status} {phrase}"
+    for status, phrase in (
+        (408, "Request Timeout"),
+        (507, "Insufficient Storage"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a page says of the stream's end."""
+
+    up_to_date: bool
+    closed: bool
+
+
+def claims(stream: Stream, end: int) -> Claims:
+    """What may be said to a reader who stands at ``end``."""
+    at_tail = end == stream.tail
+    return Claims(at_tail, at_tail and stream.closed)
+
+
+def fields(resp: falcon.Response, said: Headers) -> None:
+    for name, value in said:
+        resp.set_header(name, value)
+
+
+def position(resp: falcon.Response, end: int, said: Claims) -> None:
+    """Where the reader or writer stands afterwards."""
+    resp.set_header(names.NEXT_OFFSET, offsets.to_text(end))
+    if said.up_to_date:
+        resp.set_header(names.UP_TO_DATE, names.TRUE)
+    if said.closed:
+        resp.set_header(names.CLOSED, names.TRUE)
+
+
+def etag(stream: Stream, page: Page) -> str:
+    """The strong validator of one page."""
+    said = claims(stream, page.end)
+    flags = ("u" if said.up_to_date else "") + ("c" if said.closed else "")
+    return f'"{stream.tag}-{page.start}-{page.end}{flags and "-" + flags}"'
+
+
+def matches(if_none_match: str | None, tag: str) -> bool:
+    """Whether a client holds this page (RFC 9110 section 13.1.2, weak compare)."""
+    if if_none_match is None:
+        return False
+    listed = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
+    return tag in listed or listed == ["*"]
+
+
+def freshness(stream: Stream, page: Page, shared: bool, now: float) -> str:
+    """``Cache-Control`` of a catch-up page."""
+    scope = "public" if shared else "private"
+    said = claims(stream, page.end)
+    if said.up_to_date and not said.closed:
+        return f"{scope}, max-age=0, must-revalidate"
+    end = lifetimes.deadline(stream.lifetime, now)
+    age = MAX_AGE if end is None else max(0, min(MAX_AGE, int(end - now)))
+    if age < MAX_AGE:
+        return f"{scope}, max-age={age}"
+    return f"{scope}, max-age={age}, stale-while-revalidate={STALE}"
+
+
+def metadata(resp: falcon.Response, stream: Stream) -> None:
+    """What HEAD tells of a stream (section 5.5)."""
+    resp.content_type = stream.content_type
+    resp.set_header("Cache-Control", NO_STORE)
+    resp.set_header(names.NEXT_OFFSET, offsets.to_text(stream.tail))
+    if stream.closed:
+        resp.set_header(names.CLOSED, names.TRUE)
+    if stream.lifetime.ttl is not None:
+        resp.set_header(names.TTL, str(stream.lifetime.ttl))
+    if stream.lifetime.at is not None:
+        resp.set_header(names.EXPIRES_AT, stream.lifetime.at)
+
+
+def problem(resp: falcon.Response, refusal: Refused) -> None:
+    """A refusal as an RFC 9457 problem; nothing of it may be cached."""
+    status = refusal.status
+    resp.status = _STATUS.get(status) or falcon.code_to_http_status(status)
+    resp.content_type = "application/problem+json"
+    resp.set_header("Cache-Control", NO_STORE)
+    fields(resp, refusal.headers)
+    said = {
+        "status": status,
+        "title": refusal.detail,
+        "reason": refusal.why.value,
+    }
+    resp.data = json.dumps(said).encode()
+
+
+def is_base64(stream: Stream) -> bool:
+    """Whether SSE carries this stream's bytes in base64."""
+    return sse.encoding_for(stream.content_type) is sse.Encoding.BASE64
+
+
+def empty_body(stream: Stream) -> bytes:
+    """No messages, in the stream's type."""
+    return b"[]" if is_json(stream.content_type) else b""

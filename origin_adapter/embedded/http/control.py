@@ -1,0 +1,172 @@
+"""Control: the reserved ``__ds`` paths (PROTOCOL.md sections 6 and 7).
+
+Requests become orders for the keep; their JSON is read by ``rules.control``.
+"""
+
+import json
+import time
+from typing import Any
+from urllib.parse import unquote
+
+import falcon
+
+from origin_adapter.embedded.engine.engine import Engine
+from origin_adapter.embedded.engine.signing import Keys
+from origin_adapter.embedded.http import answers
+from origin_adapter.embedded.http.bodies import Bodies
+from origin_adapter.embedded.http.writes import base_url
+from origin_adapter.embedded.rules import control, globs, subscription_commands, targets
+from origin_adapter.embedded.rules.paths import RESERVED
+from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.subscriptions import Denied, Fence
+
+MAX_BODY = 1024 * 1024
+MAX_ID = 256
+JWKS_TYPE = "application/jwk-set+json"
+
+Json = dict[str, Any]
+
+
+class Control:
+    """Answers everything below the reserved segment."""
+
+    def __init__(self, desk: Engine, keys: Keys, bodies: Bodies) -> None:
+        self.desk = desk
+        self.bodies = bodies
+        self.keys = keys
+        self.options = desk.options
+
+    def __call__(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.set_header("Cache-Control", answers.NO_STORE)
+        match path[len(self.options.root) :].split("/"):
+            case [_, "jwks.json"]:
+                self._jwks(req, resp)
+            case [_, "subscriptions", id] if id:
+                self._base(_id(id), req, resp)
+            case [_, "subscriptions", id, "streams"] if id:
+                self._link(_id(id), req, resp)
+            case [_, "subscriptions", id, "streams", *rest] if id:
+                self._unlink(_id(id), unquote("/".join(rest)), req, resp)
+            case [_, "subscriptions", id, act] if id:
+                self._act(_id(id), act, req, resp)
+            case _:
+                raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
+
+    def _jwks(self, req: falcon.Request, resp: falcon.Response) -> None:
+        _only(req, "GET", "HEAD")
+        resp.content_type = JWKS_TYPE
+        resp.set_header("Cache-Control", "public, max-age=300")
+        resp.data = json.dumps(self.keys.jwks()).encode()
+
+    def _base(self, id: str, req: falcon.Request, resp: falcon.Response) -> None:
+        _only(req, "GET", "HEAD", "PUT", "DELETE")
+        base = base_url(req, self.options.public_url)
+        if req.method == "DELETE":
+            self.desk.submit(subscription_commands.Unsubscribe(id))
+            resp.status = falcon.HTTP_204
+            return
+        if req.method == "PUT":
+            said, new = self._subscribe(id, base, req)
+            resp.status = falcon.HTTP_201 if new else falcon.HTTP_200
+        else:
+            said = self._json(subscription_commands.Inspect(id))
+        _write(resp, self._with_signing(said, base))
+
+    def _subscribe(self, id: str, base: str, req: falcon.Request) -> tuple[Json, bool]:
+        config = control.config(self._body(req))
+        if config.webhook is not None:
+            try:
+                targets.parse(config.webhook, self.options.local_webhooks)
+            except targets.BadTarget as bad:
+                raise Denied(400, "WEBHOOK_URL_REJECTED", str(bad)) from None
+        outcome = self.desk.submit(subscription_commands.Subscribe(id, config, base))
+        assert isinstance(outcome, tuple)
+        return outcome
+
+    def _link(self, id: str, req: falcon.Request, resp: falcon.Response) -> None:
+        _only(req, "POST")
+        paths = control.paths(self._body(req).get("streams"))
+        self.desk.submit(subscription_commands.LinkStreams(id, tuple(paths)))
+        resp.status = falcon.HTTP_204
+
+    def _unlink(
+        self, id: str, path: str, req: falcon.Request, resp: falcon.Response
+    ) -> None:
+        _only(req, "DELETE")
+        self.desk.submit(subscription_commands.UnlinkStream(id, globs.normal(path)))
+        resp.status = falcon.HTTP_204
+
+    def _act(
+        self, id: str, act: str, req: falcon.Request, resp: falcon.Response
+    ) -> None:
+        if act not in ("claim", "callback", "ack", "release"):
+            raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
+        _only(req, "POST")
+        if act == "claim":
+            _write(resp, self._claim(id, req))
+            return
+        token = self.keys.generation(req.get_header("Authorization"), id)
+        report = control.report(self._body(req))
+        fence = Fence(token, report.generation, report.wake_id)
+        if act == "release":
+            self.desk.submit(subscription_commands.ReleaseWake(id, fence))
+            resp.status = falcon.HTTP_204
+            return
+        order = subscription_commands.Acknowledge(
+            id, fence, report, webhook=act == "callback"
+        )
+        _write(resp, self._json(order))
+
+    def _claim(self, id: str, req: falcon.Request) -> Json:
+        worker = control.worker(self._body(req))
+        said = self._json(subscription_commands.ClaimWake(id, worker))
+        said["token"] = self.keys.token(id, said["generation"], time.time())
+        return said
+
+    def _with_signing(self, said: Json, base: str) -> Json:
+        """Webhook subscriptions say with which key they are signed (section 6.3)."""
+        if said["webhook"] is not None:
+            said["webhook"]["signing"] = {
+                "alg": "ed25519",
+                "kid": self.keys.kid,
+                "jwks_url": f"{base}{self.options.root}{RESERVED}/jwks.json",
+            }
+        return said
+
+    def _json(self, order: subscription_commands.Order) -> Json:
+        outcome = self.desk.submit(order)
+        assert isinstance(outcome, dict)
+        return outcome
+
+    def _body(self, req: falcon.Request) -> Json:
+        return control.parse(self.bodies.read(req, MAX_BODY))
+
+
+def denied(
+    req: falcon.Request, resp: falcon.Response, denial: Denied, params: Any
+) -> None:
+    """A denial as the protocol writes it: ``{"error": {"code": …}}``."""
+    error: Json = {"code": denial.code, **denial.more}
+    if denial.message:
+        error["message"] = denial.message
+    resp.status = falcon.code_to_http_status(denial.status)
+    resp.set_header("Cache-Control", answers.NO_STORE)
+    _write(resp, {"error": error})
+
+
+def _write(resp: falcon.Response, said: Json) -> None:
+    resp.content_type = "application/json"
+    resp.data = json.dumps(said).encode()
+
+
+def _only(req: falcon.Request, *methods: str) -> None:
+    if req.method not in methods:
+        allow = (("Allow", ", ".join((*methods, "OPTIONS"))),)
+        raise Refused(405, Why.METHOD, "not a method of this path", allow)
+
+
+def _id(segment: str) -> str:
+    id = unquote(segment, errors="replace")
+    if len(id) > MAX_ID or not id.isprintable():
+        raise Denied(400, "INVALID_REQUEST", f"an id has 1 to {MAX_ID} characters")
+    return id

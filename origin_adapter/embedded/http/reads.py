@@ -1,0 +1,179 @@
+"""Reads: GET and HEAD (PROTOCOL.md sections 5.5 to 5.8).
+
+A live reader takes the stream's bell, looks at the stream, and waits only when
+there is nothing for it; its greenlet sleeps on the bell with everybody else's.
+A stream that was deleted or replaced while somebody waited is told as such: a
+long-poll gets the 404 or 410, an SSE connection ends and finds it on return.
+"""
+
+import time
+from collections.abc import Iterator
+
+import falcon
+
+from edge.core.values import Mode
+from edge.protocol import cursor as cursors
+from edge.protocol import names, sse
+from origin_adapter.embedded.engine.engine import Engine
+from origin_adapter.embedded.http import answers
+from origin_adapter.embedded.http.requests import ReadAsk
+from origin_adapter.embedded.rules import messages, offsets
+from origin_adapter.embedded.rules.refusals import Refused
+from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.store.pages import Page
+
+
+class Reads:
+    """Answers reads from the desk."""
+
+    def __init__(self, desk: Engine) -> None:
+        self.desk = desk
+        self.options = desk.options
+        self.clock = cursors.CursorClock()
+
+    def head(self, path: str, resp: falcon.Response) -> None:
+        """What is known of a stream; does not count as reading it."""
+        answers.metadata(resp, self.desk.living(path))
+
+    def get(
+        self, path: str, ask: ReadAsk, req: falcon.Request, resp: falcon.Response
+    ) -> None:
+        """Bytes of a stream, now or when they come."""
+        stream = self.desk.living(path)
+        self.desk.touch(stream)
+        start = _start(stream, ask)
+        if ask.mode is Mode.SSE:
+            self._sse(stream, start, ask.cursor, resp)
+        elif ask.mode is Mode.LONG_POLL:
+            self._long_poll(stream, start, ask.cursor, resp)
+        elif ask.position is None and not ask.begin:
+            self._now(stream, resp)
+        else:
+            self._catch_up(stream, start, req, resp)
+
+    # --- Catch-up.
+
+    def _catch_up(
+        self, stream: Stream, start: int, req: falcon.Request, resp: falcon.Response
+    ) -> None:
+        page = self.desk.page(stream, min(start, stream.tail))
+        tag = answers.etag(stream, page)
+        answers.position(resp, page.end, answers.claims(stream, page.end))
+        resp.set_header("ETag", tag)
+        resp.set_header(
+            "Cache-Control",
+            answers.freshness(stream, page, self.options.shared, time.time()),
+        )
+        if answers.matches(req.get_header("If-None-Match"), tag):
+            resp.status = falcon.HTTP_304
+            return
+        self._body(stream, page, resp)
+
+    def _now(self, stream: Stream, resp: falcon.Response) -> None:
+        answers.position(resp, stream.tail, answers.claims(stream, stream.tail))
+        resp.set_header("Cache-Control", answers.NO_STORE)
+        resp.content_type = stream.content_type
+        resp.data = answers.empty_body(stream)
+
+    # --- Long-poll.
+
+    def _long_poll(
+        self, stream: Stream, start: int, cursor: int | None, resp: falcon.Response
+    ) -> None:
+        if start <= stream.tail:
+            with self.desk.bells.waiting(stream.id):
+                until = time.monotonic() + self.options.long_poll_timeout
+                stream = self._await(stream, start, until)
+        page = self.desk.page(stream, min(start, stream.tail))
+        claims = answers.claims(stream, page.end)
+        answers.position(resp, page.end, claims)
+        if not (claims.closed and not page.parts):
+            resp.set_header(names.CURSOR, self._cursor(cursor))
+        if not page.parts:
+            resp.status = falcon.HTTP_204
+            resp.set_header("Cache-Control", answers.NO_STORE)
+            return
+        scope = "public" if self.options.shared else "private"
+        resp.set_header("Cache-Control", f"{scope}, max-age={cursors.INTERVAL}")
+        resp.set_header("ETag", answers.etag(stream, page))
+        self._body(stream, page, resp)
+
+    def _await(self, stream: Stream, start: int, until: float) -> Stream:
+        """The stream once there is something beyond ``start``, or time is up.
+
+        Raises Refused when it ended.
+        """
+        while True:
+            # The bell before the look: what happens in between rings it.
+            bell = self.desk.bells.take(stream.id)
+            stream = self.desk.same(stream)
+            left = until - time.monotonic()
+            if stream.tail > start or stream.closed or left <= 0:
+                return stream
+            if self.desk.bells.stopped:
+                return stream
+            bell.wait(left)
+
+    # --- Server-sent events.
+
+    def _sse(
+        self, stream: Stream, start: int, cursor: int | None, resp: falcon.Response
+    ) -> None:
+        resp.content_type = "text/event-stream"
+        resp.set_header("Cache-Control", "no-cache")
+        resp.set_header("X-Accel-Buffering", "no")
+        if answers.is_base64(stream):
+            resp.set_header(names.SSE_ENCODING, names.SSE_BASE64)
+        resp.stream = self._events(stream, min(start, stream.tail), cursor)
+
+    def _events(
+        self, stream: Stream, position: int, cursor: int | None
+    ) -> Iterator[bytes]:
+        """Pages and control events until the stream or the connection's life ends."""
+        ends = time.monotonic() + self.options.sse_lifetime
+        try:
+            with self.desk.bells.waiting(stream.id):
+                until = 0.0
+                while True:
+                    stream = self._await(stream, position, until)
+                    page = self.desk.page(stream, position)
+                    position = page.end
+                    yield self._frames(stream, page, cursor)
+                    now = time.monotonic()
+                    done = answers.claims(stream, position).closed
+                    if done or now >= ends or self.desk.bells.stopped:
+                        return
+                    until = min(now + self.options.keep_alive, ends)
+        except Refused:
+            # The head is long out. The reader learns why when it comes back.
+            return
+
+    def _frames(self, stream: Stream, page: Page, cursor: int | None) -> bytes:
+        claims = answers.claims(stream, page.end)
+        control = sse.control_event(
+            offsets.to_text(page.end),
+            self._cursor(cursor),
+            claims.up_to_date,
+            claims.closed,
+        )
+        if not page.parts:
+            return control
+        payload = messages.answer(page.parts, stream.content_type)
+        encoding = sse.encoding_for(stream.content_type)
+        return sse.data_event(payload, encoding) + control
+
+    # --- Both.
+
+    def _body(self, stream: Stream, page: Page, resp: falcon.Response) -> None:
+        resp.content_type = stream.content_type
+        resp.data = messages.answer(page.parts, stream.content_type)
+
+    def _cursor(self, client: int | None) -> str:
+        return str(cursors.own(self.clock.interval(time.time()), client))
+
+
+def _start(stream: Stream, ask: ReadAsk) -> int:
+    """Where a read begins: the earliest byte kept, the tail, or where it says."""
+    if ask.begin:
+        return stream.floor
+    return stream.tail if ask.position is None else ask.position

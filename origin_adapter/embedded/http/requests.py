@@ -1,0 +1,171 @@
+"""Requests: what a client's fields and parameters ask for.
+
+From Falcon's request to the rules' values. Raises Refused on whatever is
+malformed; knows no stream.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+import falcon
+
+from edge.core.values import Mode
+from edge.protocol import cursor as cursors
+from edge.protocol import names
+from edge.protocol.offsets import BEGIN, NOW
+from origin_adapter.embedded.rules import lifetimes, offsets, paths, producers
+from origin_adapter.embedded.rules.refusals import Why, bad_request
+from origin_adapter.embedded.rules.values import Claim, ForkAsk, Lifetime
+
+_TYPE = re.compile(
+    r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+/[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+    r"[ \t]*(;[ -~\t]*)?",
+    re.ASCII,
+)
+_SUB_OFFSET = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+_INTEGER = re.compile(r"[0-9]{1,20}", re.ASCII)
+_VISIBLE = re.compile(r"[ -~\x80-\xff]{1,256}")
+_ONCE = frozenset(
+    name.lower()
+    for name in (
+        "Content-Type",
+        names.CLOSED,
+        names.TTL,
+        names.EXPIRES_AT,
+        names.SEQ,
+        names.FORKED_FROM,
+        names.FORK_OFFSET,
+        names.FORK_SUB_OFFSET,
+        names.PRODUCER_ID,
+        names.PRODUCER_EPOCH,
+        names.PRODUCER_SEQ,
+    )
+)
+_LIVE = {
+    None: Mode.CATCH_UP,
+    names.LIVE_LONG_POLL: Mode.LONG_POLL,
+    names.LIVE_SSE: Mode.SSE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAsk:
+    """GET as it was asked. ``position`` None: the tail as it is now (``now``)."""
+
+    mode: Mode
+    begin: bool
+    position: int | None
+    cursor: int | None
+
+
+def read(req: falcon.Request) -> ReadAsk:
+    """What a GET asks for (sections 5.6 to 5.8)."""
+    said = _parameters(req.query_string)
+    offset = said.get(names.PARAM_OFFSET)
+    live = said.get(names.PARAM_LIVE)
+    if live not in _LIVE:
+        raise bad_request(Why.BAD_LIVE, "live is long-poll or sse")
+    mode = _LIVE[live]
+    if offset is None and mode.live:
+        raise bad_request(Why.OFFSET_REQUIRED, "live reads need an offset")
+    if offset == "":
+        raise bad_request(Why.EMPTY_OFFSET, "the offset is empty")
+    try:
+        cursor = cursors.parse(said.get(names.PARAM_CURSOR))
+    except ValueError as error:
+        raise bad_request(Why.BAD_CURSOR, str(error)) from None
+    if offset is None or offset == BEGIN:
+        return ReadAsk(mode, True, None, cursor)
+    if offset == NOW:
+        return ReadAsk(mode, False, None, cursor)
+    return ReadAsk(mode, False, offsets.parse(offset), cursor)
+
+
+def check_fields(req: falcon.Request) -> None:
+    """A writer's field that comes twice could be read in two ways."""
+    twice = req.env.get("ds.repeated", frozenset()) & _ONCE
+    if twice:
+        raise bad_request(Why.DUPLICATE_HEADER, f"{min(twice)} comes more than once")
+
+
+def content_type(req: falcon.Request) -> str | None:
+    """The content type; None when it is not said."""
+    said = (req.content_type or "").strip()
+    if not said:
+        return None
+    if len(said) > 256 or _TYPE.fullmatch(said) is None:
+        raise bad_request(Why.BAD_CONTENT_TYPE, "malformed Content-Type")
+    return said
+
+
+def lifetime(req: falcon.Request) -> Lifetime:
+    """What a PUT says of the stream's end."""
+    return lifetimes.parse(req.get_header(names.TTL), req.get_header(names.EXPIRES_AT))
+
+
+def closed(req: falcon.Request) -> bool:
+    """Whether the request closes the stream, or makes it closed."""
+    return names.is_true(req.get_header(names.CLOSED))
+
+
+def seq(req: falcon.Request) -> str | None:
+    """The writer's ``Stream-Seq``."""
+    said = req.get_header(names.SEQ)
+    if said is not None and _VISIBLE.fullmatch(said) is None:
+        raise bad_request(Why.BAD_SEQ, "Stream-Seq has 1 to 256 characters")
+    return said
+
+
+def claim(req: falcon.Request) -> Claim | None:
+    """The producer's claim: all three fields, or none (section 5.2.1)."""
+    producer = req.get_header(names.PRODUCER_ID)
+    epoch = req.get_header(names.PRODUCER_EPOCH)
+    number = req.get_header(names.PRODUCER_SEQ)
+    if producer is None and epoch is None and number is None:
+        return None
+    if producer is None or epoch is None or number is None:
+        raise bad_request(Why.BAD_PRODUCER, "the producer fields come together")
+    if _VISIBLE.fullmatch(producer) is None:
+        raise bad_request(Why.BAD_PRODUCER, "Producer-Id has 1 to 256 characters")
+    return Claim(
+        producer,
+        _integer(names.PRODUCER_EPOCH, epoch),
+        _integer(names.PRODUCER_SEQ, number),
+    )
+
+
+def fork(req: falcon.Request, root: str, max_path: int) -> ForkAsk | None:
+    """The fork that a PUT asks for (section 4.2)."""
+    source = req.get_header(names.FORKED_FROM)
+    offset = req.get_header(names.FORK_OFFSET)
+    sub = req.get_header(names.FORK_SUB_OFFSET)
+    if source is None:
+        if offset is not None or sub is not None:
+            raise bad_request(Why.BAD_FORK, f"a fork needs {names.FORKED_FROM}")
+        return None
+    if sub is not None and _SUB_OFFSET.fullmatch(sub) is None:
+        raise bad_request(Why.BAD_FORK, f"malformed {names.FORK_SUB_OFFSET}")
+    return ForkAsk(paths.check(source, root, max_path), offset, int(sub or 0))
+
+
+def _integer(name: str, said: str) -> int:
+    if _INTEGER.fullmatch(said) is None or int(said) > producers.MAX_INTEGER:
+        raise bad_request(
+            Why.BAD_PRODUCER, f"{name} is a whole number of at most 2^53-1"
+        )
+    return int(said)
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """The protocol's parameters; each may come once, others do not matter."""
+    said: dict[str, str] = {}
+    for item in query.split("&"):
+        name, _, value = item.partition("=")
+        name = unquote_plus(name)
+        if name not in (names.PARAM_OFFSET, names.PARAM_LIVE, names.PARAM_CURSOR):
+            continue
+        if name in said:
+            raise bad_request(Why.DUPLICATE_PARAMETER, f"{name} comes more than once")
+        said[name] = unquote_plus(value)
+    return said

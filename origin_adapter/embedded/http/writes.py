@@ -1,0 +1,130 @@
+"""Writes: PUT, POST and DELETE (PROTOCOL.md sections 5.1 to 5.4).
+
+A request becomes a command; the desk answers when it is on disk. A JSON body is
+checked before it is handed over, and a body that is no JSON still hears first
+that its stream is closed or of another type (section 5.2, precedence).
+"""
+
+import falcon
+import gevent
+
+from edge.protocol import names
+from origin_adapter.embedded.engine.engine import Engine
+from origin_adapter.embedded.http import answers, requests
+from origin_adapter.embedded.http.bodies import Bodies
+from origin_adapter.embedded.rules import messages, offsets, stream_rules
+from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
+from origin_adapter.embedded.rules.values import (
+    Append,
+    Appended,
+    Batch,
+    Create,
+    Created,
+    Delete,
+    ForkAsk,
+)
+
+
+class Writes:
+    """Makes commands of requests, and answers of outcomes."""
+
+    def __init__(self, desk: Engine, bodies: Bodies) -> None:
+        self.desk = desk
+        self.bodies = bodies
+        self.options = desk.options
+
+    def put(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
+        requests.check_fields(req)
+        fork = requests.fork(req, self.options.root, self.options.max_path)
+        kind = requests.content_type(req)
+        lifetime = requests.lifetime(req)
+        closed = requests.closed(req)
+        body = self._body(req)
+        batch = messages.batch(body, self._type(kind, fork), True, _let_others_go)
+        ask = Create(path, kind, lifetime, closed, fork, batch)
+        done = self.desk.submit(ask)
+        assert isinstance(done, Created)
+        self._created(done, req, resp)
+
+    def post(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
+        requests.check_fields(req)
+        claim = requests.claim(req)
+        seq = requests.seq(req)
+        close = requests.closed(req)
+        body = self._body(req)
+        kind = None
+        if body:
+            kind = requests.content_type(req)
+            if kind is None:
+                raise bad_request(Why.BAD_CONTENT_TYPE, "a body needs a Content-Type")
+        elif not close:
+            raise bad_request(Why.EMPTY_BODY, "nothing to append")
+        ask = Append(path, kind or "", self._batch(path, body, kind), seq, claim, close)
+        done = self.desk.submit(ask)
+        assert isinstance(done, Appended)
+        _appended(done, ask, resp)
+
+    def delete(self, path: str, resp: falcon.Response) -> None:
+        self.desk.submit(Delete(path))
+        resp.status = falcon.HTTP_204
+        resp.set_header("Cache-Control", answers.NO_STORE)
+
+    def _body(self, req: falcon.Request) -> bytes:
+        return self.bodies.read(req, self.options.max_body)
+
+    def _batch(self, path: str, body: bytes, kind: str | None) -> Batch | None:
+        try:
+            return messages.batch(body, kind or "", pause=_let_others_go)
+        except Refused as malformed:
+            stream = self.desk.living(path)
+            stream_rules.check_append(stream, Append(path, kind or "", Batch(body)))
+            raise malformed
+
+    def _type(self, kind: str | None, fork: ForkAsk | None) -> str:
+        """As what a PUT's body is read: its own type, or the source's."""
+        if kind is not None:
+            return kind
+        if fork is None:
+            return stream_rules.DEFAULT_TYPE
+        try:
+            return self.desk.living(fork.source).content_type
+        except Refused:
+            # Creating the fork will refuse with the right word.
+            return stream_rules.DEFAULT_TYPE
+
+    def _created(
+        self, done: Created, req: falcon.Request, resp: falcon.Response
+    ) -> None:
+        stream = done.stream
+        resp.status = falcon.HTTP_201 if done.new else falcon.HTTP_200
+        resp.content_type = stream.content_type
+        resp.set_header("Cache-Control", answers.NO_STORE)
+        resp.set_header(names.NEXT_OFFSET, offsets.to_text(stream.tail))
+        if stream.closed:
+            resp.set_header(names.CLOSED, names.TRUE)
+        if done.new:
+            base = base_url(req, self.options.public_url)
+            resp.set_header("Location", base + stream.path)
+
+
+def _let_others_go() -> None:
+    gevent.sleep(0)
+
+
+def base_url(req: falcon.Request, public_url: str | None) -> str:
+    """Scheme and authority under which this server is reached."""
+    if public_url is not None:
+        return public_url.rstrip("/")
+    return f"{req.scheme}://{req.netloc}"
+
+
+def _appended(done: Appended, ask: Append, resp: falcon.Response) -> None:
+    fresh = ask.claim is not None and ask.batch is not None and not done.duplicate
+    resp.status = falcon.HTTP_200 if fresh else falcon.HTTP_204
+    resp.set_header("Cache-Control", answers.NO_STORE)
+    resp.set_header(names.NEXT_OFFSET, offsets.to_text(done.stream.tail))
+    if done.stream.closed:
+        resp.set_header(names.CLOSED, names.TRUE)
+    if done.claim is not None:
+        resp.set_header(names.PRODUCER_EPOCH, str(done.claim.epoch))
+        resp.set_header(names.PRODUCER_SEQ, str(done.claim.seq))

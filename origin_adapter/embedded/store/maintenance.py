@@ -1,0 +1,125 @@
+"""Upkeep: what time does to the file, a bounded piece per call.
+
+Reads not yet on disk are written, streams whose time is over end, retention
+moves floors, removed streams give back their messages, and the file shrinks.
+Each step does so little that writers hardly wait for it, and says whether it
+left something for the next one.
+"""
+
+import sqlite3
+from dataclasses import replace
+from itertools import islice
+
+from origin_adapter.embedded.options import Options
+from origin_adapter.embedded.rules.stream_rules import trimmed
+from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.store import stream_rows
+from origin_adapter.embedded.store.transaction import Transaction
+
+STEP_ROWS = 1000
+STEP_TOUCHES = 1000
+STEP_BYTES = 4 * 1024 * 1024
+STEP_STREAMS = 50
+STEP_PAGES = 512
+
+_EXPIRED = (
+    "SELECT path FROM stream WHERE deadline <= ? AND path IS NOT NULL "
+    "AND soft_deleted = 0 LIMIT ?"
+)
+_REMOVED = "SELECT id FROM stream WHERE path IS NULL LIMIT ?"
+_NEXT_STREAMS = (
+    "SELECT id FROM stream WHERE id > ? AND path IS NOT NULL AND refs = 0 "
+    "AND soft_deleted = 0 AND tail > base ORDER BY id LIMIT ?"
+)
+_OLDEST = (
+    "SELECT end, length(body), at FROM message WHERE stream = ? ORDER BY end LIMIT ?"
+)
+_DROP = "DELETE FROM message WHERE stream = ? AND end <= ?"
+
+
+def touch(unit: Transaction) -> None:
+    """Write down when streams with a TTL were last read, those read first first."""
+    # A copy in one step: the loop adds to it meanwhile.
+    for id, at in islice(unit.known.touches.copy().items(), STEP_TOUCHES):
+        stream = unit.by_id(id)
+        if stream is not None and stream.touched < at:
+            unit.put(replace(stream, touched=at))
+        unit.touched[id] = at
+
+
+def expire(unit: Transaction) -> bool:
+    """End streams whose time is over; whether there may be more."""
+    unit.flush()
+    due = unit.db.execute(_EXPIRED, (unit.now, STEP_STREAMS)).fetchall()
+    for (path,) in due:
+        unit.current(path)
+    return len(due) == STEP_STREAMS
+
+
+def sweep(unit: Transaction) -> bool:
+    """Drop messages of removed streams; whether there may be more."""
+    unit.flush()
+    for (id,) in unit.db.execute(_REMOVED, (STEP_STREAMS,)).fetchall():
+        oldest = unit.db.execute(_OLDEST, (id, STEP_ROWS)).fetchall()
+        if oldest:
+            unit.db.execute(_DROP, (id, _within(oldest)))
+            return True
+        unit.db.execute("DELETE FROM producer WHERE stream = ?", (id,))
+        unit.db.execute("DELETE FROM stream WHERE id = ?", (id,))
+    return unit.db.execute(_REMOVED, (1,)).fetchone() is not None
+
+
+def retain(unit: Transaction, options: Options, after: int) -> int:
+    """Trim some streams with an id above ``after``; where to go on (0: again).
+
+    A stream that forks read is left whole: they may need what is old.
+    """
+    if options.retention_age is None and options.retention_bytes is None:
+        return 0
+    unit.flush()
+    ids = unit.db.execute(_NEXT_STREAMS, (after, STEP_STREAMS)).fetchall()
+    for (id,) in ids:
+        stream = unit.by_id(id)
+        if stream is not None:
+            _trim(unit, options, stream)
+    return ids[-1][0] if len(ids) == STEP_STREAMS else 0
+
+
+def shrink(db: sqlite3.Connection) -> bool:
+    """Outside a transaction: give free pages back; whether there may be more."""
+    free = db.execute("PRAGMA freelist_count").fetchone()[0]
+    if free < STEP_PAGES:
+        return False
+    db.execute(f"PRAGMA incremental_vacuum({STEP_PAGES})").fetchall()
+    return True
+
+
+def _trim(unit: Transaction, options: Options, stream: Stream) -> None:
+    floor = stream.floor
+    for end, _, at in unit.db.execute(_OLDEST, (stream.id, STEP_ROWS)).fetchall():
+        if not _outdated(unit, options, stream, end, at):
+            break
+        floor = end
+    if floor > stream.floor:
+        unit.db.execute(_DROP, (stream.id, floor))
+        unit.put(trimmed(stream, floor))
+
+
+def _outdated(
+    unit: Transaction, options: Options, stream: Stream, end: int, at: float
+) -> bool:
+    """Whether a row that ends at ``end`` and was written at ``at`` may go."""
+    age, size = options.retention_age, options.retention_bytes
+    if age is not None and at < unit.now - age:
+        return True
+    return size is not None and stream.tail - end >= size
+
+
+def _within(oldest: list[stream_rows.Cells]) -> int:
+    """The end of the last row of a step: bounded in rows and in bytes."""
+    size = 0
+    for end, length, _ in oldest:
+        size += length
+        if size >= STEP_BYTES:
+            return int(end)
+    return int(oldest[-1][0])

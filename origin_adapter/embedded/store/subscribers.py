@@ -1,0 +1,404 @@
+"""Subscribers: subscriptions inside the transactions that concern them.
+
+An append, the link it makes, the wake it causes and the event in the wake
+stream are one transaction, so nothing is left to be put right after a crash.
+The rules are in ``rules.subscriptions``; here they meet the rows. Used by the
+writer's thread only. After a rollback, ``reload`` takes the rows as the truth.
+"""
+
+import json
+import secrets
+import sqlite3
+from collections import deque
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from origin_adapter.embedded.rules import globs, subscription_commands, subscriptions
+from origin_adapter.embedded.rules.subscriptions import (
+    BEFORE_FIRST,
+    Config,
+    Denied,
+    Event,
+    Kind,
+    Phase,
+    Subscription,
+)
+from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.store import subscription_rows
+from origin_adapter.embedded.store.transaction import Transaction
+
+MAX_MEMO = 50_000
+Json = dict[str, Any]
+
+
+class Subscribers:
+    """All subscriptions, and what they order."""
+
+    def __init__(self, db: sqlite3.Connection, root: str) -> None:
+        self.db = db
+        self.root = root
+        self.due: list[subscription_commands.Delivery] = []
+        self._grown: deque[Stream] = deque()
+        self._waking = False
+        self.reload()
+
+    def reload(self) -> None:
+        """Take the rows as the truth; deliveries that are due are ordered again."""
+        self._all = subscription_rows.load(self.db)
+        self._followers: dict[str, tuple[str, ...]] = {}
+        self._linked: set[tuple[str, str]] = set()
+        self.due = [
+            _delivery(sub, sub.wake_id)
+            for sub in self._all.values()
+            if sub.wake_id is not None and sub.next_attempt is not None
+        ]
+
+    # --- What streams do.
+
+    def grew(self, unit: Transaction, stream: Stream) -> None:
+        """A stream got new bytes: link it, and wake who is idle.
+
+        A wake may write to a stream that others follow; those take their turn
+        after it, so a long chain of wake streams is no deep stack.
+        """
+        if not self._all:
+            return
+        self._grown.append(stream)
+        if self._waking:
+            return
+        self._waking = True
+        try:
+            while self._grown:
+                self._wake_followers(unit, self._grown.popleft())
+        finally:
+            self._waking = False
+            self._grown.clear()
+
+    def created(self, unit: Transaction, stream: Stream) -> None:
+        """A stream was made: whose wakes go there can be woken from now on."""
+        path = self._relative(stream.path)
+        for sub in list(self._all.values()):
+            if sub.config.wake_stream == path and sub.phase is Phase.IDLE:
+                self._wake_if_pending(unit, sub, None)
+
+    def awaits(self, id: str, wake_id: str) -> bool:
+        """Whether a wake is still the current one. The event loop may ask, too."""
+        sub = self._all.get(id)
+        return sub is not None and sub.wake_id == wake_id
+
+    def _wake_followers(self, unit: Transaction, stream: Stream) -> None:
+        path = self._relative(stream.path)
+        if path is None:
+            return
+        for id in self._who_follows(path):
+            sub = self._all[id]
+            if sub.config.wake_stream == path:
+                continue
+            self._link_by_glob(sub, path)
+            if sub.phase is Phase.IDLE:
+                self._wake_if_pending(unit, sub, path)
+
+    def ended(self, stream: Stream) -> None:
+        """A stream was deleted or its time is over."""
+        path = self._relative(stream.path)
+        if self._all and path is not None:
+            subscription_rows.forget_stream(self.db, path)
+            self._forget_memo()
+            self._forget_snapshots(path)
+
+    def leases(self, unit: Transaction) -> None:
+        """Give up the wakes whose lease ran out."""
+        for sub in list(self._all.values()):
+            if sub.lease_until is not None and sub.lease_until <= unit.now:
+                self._finish(unit, sub, Event.LEASE_OVER)
+
+    # --- What requests do. Each raises Denied.
+
+    def subscribe(
+        self, unit: Transaction, order: subscription_commands.Subscribe
+    ) -> tuple[Json, bool]:
+        """Make a subscription or confirm it; what it is, and whether it is new."""
+        there = self._all.get(order.id)
+        if there is not None:
+            if there.config.hash != order.config.hash:
+                raise Denied(409, "SUBSCRIPTION_ALREADY_EXISTS", "configured otherwise")
+            return self._describe(unit, there), False
+        created = datetime.fromtimestamp(unit.now, UTC)
+        stamp = created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        sub = Subscription(order.id, order.config, stamp, order.base_url)
+        unit.flush()
+        subscription_rows.insert(self.db, sub)
+        self._all[sub.id] = sub
+        self._link_explicitly(unit, sub, order.config.streams)
+        self._backfill(sub.id, order.config)
+        self._forget_memo()
+        return self._describe(unit, sub), True
+
+    def inspect(self, unit: Transaction, order: subscription_commands.Inspect) -> Json:
+        return self._describe(unit, self._get(order.id))
+
+    def unsubscribe(self, order: subscription_commands.Unsubscribe) -> None:
+        if self._all.pop(order.id, None) is not None:
+            subscription_rows.remove(self.db, order.id)
+            self._forget_memo()
+
+    def link(self, unit: Transaction, order: subscription_commands.LinkStreams) -> None:
+        sub = self._get(order.id)
+        self._link_explicitly(unit, sub, order.paths)
+        self._forget_memo()
+
+    def unlink(self, order: subscription_commands.UnlinkStream) -> None:
+        sub = self._get(order.id)
+        subscription_rows.unlink(self.db, sub.id, order.path)
+        self._forget_memo()
+
+    def claim(self, unit: Transaction, order: subscription_commands.ClaimWake) -> Json:
+        """A worker takes the wake; what it is to work on, but for its token."""
+        sub = self._get(order.id)
+        self._expect(sub, Kind.PULL_WAKE)
+        stands = self._stands(unit, sub)
+        if sub.phase is not Phase.HELD and not any(s.pending for s in stands):
+            if sub.phase is Phase.WOKEN:
+                # Deleted or unlinked since; the next append must wake anew.
+                self._put(subscriptions.finish(sub, Event.LAPSE))
+            raise Denied(409, "NO_PENDING_WORK", "nothing to do")
+        if sub.phase is Phase.IDLE:
+            sub = self._wake(unit, sub, next(s.path for s in stands if s.pending))
+        sub = self._put(subscriptions.claim(sub, order.worker, unit.now))
+        return {
+            "wake_id": sub.wake_id,
+            "generation": sub.generation,
+            "streams": [stand.as_json(with_tail=True) for stand in stands],
+            "lease_ttl_ms": sub.config.lease_ttl_ms,
+        }
+
+    def acknowledge(
+        self, unit: Transaction, order: subscription_commands.Acknowledge
+    ) -> Json:
+        """Move cursors; extend the lease, or finish the wake."""
+        sub = self._get(order.id)
+        self._expect(sub, Kind.WEBHOOK if order.webhook else Kind.PULL_WAKE)
+        subscriptions.check_fence(sub, order.fence)
+        tails = {stand.path: stand.tail for stand in self._stands(unit, sub)}
+        moved = [
+            subscriptions.check_ack(
+                subscription_rows.find(self.db, sub.id, ack.path),
+                ack.position,
+                tails.get(ack.path, 0),
+            )
+            for ack in order.report.acks
+        ]
+        for link in moved:
+            subscription_rows.set_acked(self.db, sub.id, link.path, link.acked)
+        again = False
+        if order.report.done:
+            again = self._finish(unit, sub, Event.DONE)
+        else:
+            self._put(subscriptions.heartbeat(sub, unit.now))
+        return {"ok": True, "next_wake": again}
+
+    def release(
+        self, unit: Transaction, order: subscription_commands.ReleaseWake
+    ) -> None:
+        sub = self._get(order.id)
+        self._expect(sub, Kind.PULL_WAKE)
+        subscriptions.check_fence(sub, order.fence)
+        self._finish(unit, sub, Event.RELEASE)
+
+    def delivered(
+        self, unit: Transaction, order: subscription_commands.Delivered
+    ) -> None:
+        """How a webhook went; nothing when its wake is over by now."""
+        sub = self._all.get(order.id)
+        if sub is None or sub.wake_id != order.wake_id:
+            return
+        if not order.taken:
+            sub = self._put(subscriptions.failed(sub, unit.now, order.chance))
+            self.due.append(_delivery(sub, order.wake_id))
+            return
+        sub = self._put(subscriptions.delivered(sub))
+        if order.done:
+            self._ack_snapshot(sub)
+            self._finish(unit, sub, Event.DONE)
+
+    # --- Inside.
+
+    def _finish(self, unit: Transaction, sub: Subscription, event: Event) -> bool:
+        """The wake is over; whether the next one followed at once."""
+        sub = self._put(subscriptions.finish(sub, event))
+        return self._wake_if_pending(unit, sub, None)
+
+    def _wake_if_pending(
+        self, unit: Transaction, sub: Subscription, because: str | None
+    ) -> bool:
+        if sub.config.kind is Kind.PULL_WAKE and self._wake_stream(unit, sub) is None:
+            # Nobody would hear of it. It can be claimed all the same.
+            return False
+        pending = [s.path for s in self._stands(unit, sub) if s.pending]
+        if not pending:
+            return False
+        self._wake(unit, sub, because if because in pending else pending[0])
+        return True
+
+    def _wake(self, unit: Transaction, sub: Subscription, because: str) -> Subscription:
+        wake_id = f"w_{secrets.token_hex(12)}"
+        sub = subscriptions.wake(sub, wake_id, unit.now)
+        if sub.config.kind is Kind.WEBHOOK:
+            stands = self._stands(unit, sub)
+            said = [stand.as_json(with_tail=True) for stand in stands]
+            sub = self._put(replace(sub, snapshot=json.dumps(said)))
+            self.due.append(_delivery(sub, wake_id))
+        else:
+            self._put(sub)
+            self._write_wake(unit, sub, because)
+        return sub
+
+    def _write_wake(self, unit: Transaction, sub: Subscription, because: str) -> None:
+        """Append the wake event, if there is a stream for it."""
+        stream = self._wake_stream(unit, sub)
+        if stream is None:
+            return
+        event = {
+            "type": "wake",
+            "subscription_id": sub.id,
+            "stream": because,
+            "generation": sub.generation,
+            "ts": int(unit.now * 1000),
+        }
+        body = json.dumps(event, separators=(",", ":")).encode()
+        stream = replace(stream, tail=stream.tail + len(body), touched=unit.now)
+        unit.put(stream)
+        unit.append_row(stream, body)
+        self.grew(unit, stream)
+
+    def _wake_stream(self, unit: Transaction, sub: Subscription) -> Stream | None:
+        stream = unit.current(f"{self.root}{sub.config.wake_stream}")
+        open_ = stream is not None and not (stream.soft_deleted or stream.closed)
+        return stream if open_ else None
+
+    def _forget_snapshots(self, path: str) -> None:
+        """What a wake showed of a stream says nothing of the next one there."""
+        for sub in list(self._all.values()):
+            if sub.snapshot is not None:
+                left = subscription_rows.without(sub.snapshot, path)
+                if left != sub.snapshot:
+                    self._put(replace(sub, snapshot=left))
+
+    def _ack_snapshot(self, sub: Subscription) -> None:
+        for said in json.loads(sub.snapshot or "[]"):
+            link = subscription_rows.find(self.db, sub.id, said["path"])
+            tail = int(said["tail_offset"].rpartition("_")[2])
+            if link is not None and link.acked < tail:
+                subscription_rows.set_acked(self.db, sub.id, link.path, tail)
+
+    def _link_explicitly(
+        self, unit: Transaction, sub: Subscription, paths: tuple[str, ...]
+    ) -> None:
+        for path in paths:
+            stream = unit.current(self.root + path)
+            alive = stream is not None and not stream.soft_deleted
+            tail = stream.tail if stream is not None and alive else 0
+            subscription_rows.link(self.db, sub.id, path, tail, explicit=True)
+
+    def _link_by_glob(self, sub: Subscription, path: str) -> None:
+        pattern = sub.config.pattern
+        if pattern is None or (sub.id, path) in self._linked:
+            return
+        if globs.matches(pattern, path):
+            subscription_rows.link(self.db, sub.id, path, BEFORE_FIRST, explicit=False)
+            self._linked.add((sub.id, path))
+
+    def _backfill(self, id: str, config: Config) -> None:
+        """Link what matches by now, at its tail: history is not replayed."""
+        if config.pattern is None:
+            return
+        low = self.root + globs.literal_prefix(config.pattern)
+        rows = self.db.execute(
+            "SELECT path, tail FROM stream WHERE path >= ? AND path < ? "
+            "AND soft_deleted = 0",
+            (low, low + "\U0010ffff"),
+        ).fetchall()
+        for absolute, tail in rows:
+            path = self._relative(absolute)
+            own = path == config.wake_stream
+            if path is not None and not own and globs.matches(config.pattern, path):
+                subscription_rows.link(self.db, id, path, tail, explicit=False)
+
+    def _who_follows(self, path: str) -> tuple[str, ...]:
+        """The ids of subscriptions that have, or are to have, a link to a path."""
+        found = self._followers.get(path)
+        if found is None:
+            by_glob = {
+                sub.id
+                for sub in self._all.values()
+                if sub.config.pattern and globs.matches(sub.config.pattern, path)
+            }
+            found = tuple(
+                sorted(by_glob | set(subscription_rows.linked_to(self.db, path)))
+            )
+            if len(self._followers) > MAX_MEMO or len(self._linked) > MAX_MEMO:
+                self._forget_memo()
+            self._followers[path] = found
+        return found
+
+    def _forget_memo(self) -> None:
+        self._followers.clear()
+        self._linked.clear()
+
+    def _stands(
+        self, unit: Transaction, sub: Subscription
+    ) -> list[subscription_rows.Stand]:
+        unit.flush()
+        return subscription_rows.stands(self.db, self.root, sub.id)
+
+    def _describe(self, unit: Transaction, sub: Subscription) -> Json:
+        """What GET and PUT answer, but for the signing key (section 6.3)."""
+        stands = self._stands(unit, sub)
+        config = sub.config
+        return {
+            "id": sub.id,
+            "subscription_id": sub.id,
+            "type": config.type,
+            "pattern": config.pattern,
+            "streams": [stand.as_json(with_tail=False) for stand in stands],
+            "webhook": None if config.webhook is None else {"url": config.webhook},
+            "wake_stream": config.wake_stream,
+            "lease_ttl_ms": config.lease_ttl_ms,
+            "created_at": sub.created_at,
+            "status": "failed" if sub.retries else "active",
+            "description": config.description,
+        }
+
+    def _put(self, sub: Subscription) -> Subscription:
+        subscription_rows.update(self.db, sub)
+        self._all[sub.id] = sub
+        return sub
+
+    def _get(self, id: str) -> Subscription:
+        sub = self._all.get(id)
+        if sub is None:
+            raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such subscription")
+        return sub
+
+    def _expect(self, sub: Subscription, kind: Kind) -> None:
+        if sub.config.kind is not kind:
+            raise Denied(400, "INVALID_REQUEST", f"not a {kind.value} subscription")
+
+    def _relative(self, path: str) -> str | None:
+        """A stream's path below the root; None for what lies outside."""
+        if not path.startswith(self.root):
+            return None
+        return path[len(self.root) :]
+
+
+def _delivery(sub: Subscription, wake_id: str) -> subscription_commands.Delivery:
+    return subscription_commands.Delivery(
+        id=sub.id,
+        wake_id=wake_id,
+        generation=sub.generation,
+        url=sub.config.webhook or "",
+        base_url=sub.base_url,
+        snapshot=sub.snapshot or "[]",
+        due=sub.next_attempt or 0.0,
+    )

@@ -1,0 +1,204 @@
+"""A unit: what one transaction sees and changes.
+
+Commands of one batch share a unit, so the second append sees the first one.
+Streams, rows and producers are collected and written when something has to read
+them, or at the end; nothing outside learns of them before the commit. Ending a
+stream is decided here too, because a removal cascades along the forks.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from origin_adapter.embedded.rules import lifetimes
+from origin_adapter.embedded.rules.lineage import Row
+from origin_adapter.embedded.rules.values import Producer, Stream
+from origin_adapter.embedded.store import pages, stream_rows
+from origin_adapter.embedded.store.stream_cache import Known
+
+_INSERT_ROW = "INSERT INTO message (stream, end, at, body) VALUES (?, ?, ?, ?)"
+_SELECT_PRODUCER = "SELECT epoch, seq FROM producer WHERE stream = ? AND name = ?"
+_UPSERT_PRODUCER = (
+    "INSERT INTO producer (stream, name, epoch, seq) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (stream, name) DO UPDATE SET epoch = excluded.epoch, "
+    "seq = excluded.seq"
+)
+
+
+@dataclass(slots=True)
+class News:
+    """What a commit changed, for those who wait: streams by id, and their rows."""
+
+    changed: dict[int, Stream] = field(default_factory=dict)
+    rows: dict[int, list[Row]] = field(default_factory=dict)
+    ended: dict[int, Stream] = field(default_factory=dict)
+
+
+class Transaction:
+    """One open transaction. Used by the writer's thread only."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        known: Known,
+        now: float,
+        on_end: Callable[[Stream], None] = lambda stream: None,
+    ) -> None:
+        self.db = db
+        self.known = known
+        self.now = now
+        self._on_end = on_end
+        self.news = News()
+        self._paths: dict[str, Stream | None] = {}
+        self._dirty: set[int] = set()
+        self._rows: list[tuple[int, int, float, bytes]] = []
+        self._producers: dict[tuple[int, str], Producer] = {}
+        self._unwritten: set[tuple[int, str]] = set()
+        self._removed: list[Stream] = []
+        self._gone: set[int] = set()
+        self.touched: dict[int, float] = {}
+
+    # --- Streams.
+
+    def find(self, path: str) -> Stream | None:
+        """The stream at a path as this transaction sees it, expired or not."""
+        if path in self._paths:
+            return self._paths[path]
+        stream = self.known.at(path)
+        if stream is None:
+            stream = self._select(stream_rows.SELECT_BY_PATH, path)
+        return stream
+
+    def by_id(self, id: int) -> Stream | None:
+        """The stream with an id as this transaction sees it; None: it is removed."""
+        if id in self._gone:
+            # Until the commit, others still know it; here it must not come back.
+            return None
+        stream = self.news.changed.get(id) or self.known.by_id(id)
+        return stream or self._select(stream_rows.SELECT_BY_ID, id)
+
+    def current(self, path: str) -> Stream | None:
+        """The stream at a path; one whose time is over is ended first."""
+        stream = self.find(path)
+        if stream is None or stream.soft_deleted or not self.expired(stream):
+            return stream
+        self.end(stream)
+        return self.find(path)
+
+    def expired(self, stream: Stream) -> bool:
+        """Whether a stream's time is over, reads not yet on disk included."""
+        return lifetimes.expired(stream, self.known.touched(stream), self.now)
+
+    def add(self, stream: Stream) -> Stream:
+        """Write a new stream; returns it with its id."""
+        cursor = self.db.execute(stream_rows.INSERT, stream_rows.to_insert(stream))
+        if cursor.lastrowid is None:
+            raise sqlite3.InternalError("a new stream got no id")
+        stream = replace(stream, id=cursor.lastrowid)
+        self._see(stream)
+        return stream
+
+    def put(self, stream: Stream) -> None:
+        """Change a stream."""
+        self._see(stream)
+        self._dirty.add(stream.id)
+
+    def end(self, stream: Stream) -> None:
+        """Delete a stream, softly while forks read it (section 4.2)."""
+        self.news.ended[stream.id] = stream
+        self._on_end(stream)
+        if stream.references:
+            self.put(replace(stream, soft_deleted=True))
+            return
+        doomed: Stream | None = stream
+        while doomed is not None:
+            self._remove(doomed)
+            doomed = self._release_source(doomed)
+
+    # --- Rows and producers.
+
+    def append_row(self, stream: Stream, body: bytes) -> None:
+        """Add the row that ends at the stream's (new) tail."""
+        self._rows.append((stream.id, stream.tail, self.now, body))
+        row = Row(stream.tail - len(body), stream.tail, body)
+        self.news.rows.setdefault(stream.id, []).append(row)
+
+    def row_after(self, stream: Stream, position: int) -> Row | None:
+        """The first row of a stream that ends after a position."""
+        self.flush()
+        return next(pages.rows(self.db, stream, position), None)
+
+    def producer(self, stream: Stream, name: str) -> Producer | None:
+        """What is known of a producer on a stream."""
+        key = (stream.id, name)
+        if key in self._producers:
+            return self._producers[key]
+        found = self.db.execute(_SELECT_PRODUCER, key).fetchone()
+        return None if found is None else Producer(*found)
+
+    def put_producer(self, stream: Stream, name: str, state: Producer) -> None:
+        """Remember a producer's newest request."""
+        self._producers[stream.id, name] = state
+        self._unwritten.add((stream.id, name))
+
+    # --- The end of the transaction.
+
+    def flush(self) -> None:
+        """Write what was collected, so that SQL sees it."""
+        if self._dirty:
+            changed = (self.news.changed[id] for id in self._dirty)
+            self.db.executemany(stream_rows.UPDATE, map(stream_rows.to_update, changed))
+            self._dirty.clear()
+        if self._rows:
+            self.db.executemany(_INSERT_ROW, self._rows)
+            self._rows.clear()
+        if self._unwritten:
+            self.db.executemany(_UPSERT_PRODUCER, map(self._cells, self._unwritten))
+            self._unwritten.clear()
+
+    def publish(self) -> None:
+        """After the commit: let everybody know the streams as they are now."""
+        for stream in self._removed:
+            self.known.forget(stream)
+        for there in self._paths.values():
+            if there is not None:
+                self.known.learn(there)
+        for id, at in self.touched.items():
+            self.known.written(id, at)
+
+    def _see(self, stream: Stream) -> None:
+        self._paths[stream.path] = stream
+        self.news.changed[stream.id] = stream
+
+    def _select(self, statement: str, key: str | int) -> Stream | None:
+        row = self.db.execute(statement, (key,)).fetchone()
+        if row is None:
+            return None
+        if row[1] is None:
+            # Removed, and waiting to be swept.
+            return None
+        stream = stream_rows.to_stream(row)
+        self._paths.setdefault(stream.path, stream)
+        return stream
+
+    def _remove(self, stream: Stream) -> None:
+        self.news.ended.setdefault(stream.id, stream)
+        self.db.execute(stream_rows.REMOVE, (stream.id,))
+        self._dirty.discard(stream.id)
+        self.news.changed.pop(stream.id, None)
+        self._paths[stream.path] = None
+        self._removed.append(stream)
+        self._gone.add(stream.id)
+
+    def _release_source(self, fork: Stream) -> Stream | None:
+        """Take a fork's reference off its source; the source if it is to go too."""
+        source = None if fork.fork is None else self.by_id(fork.fork.source_id)
+        if source is None:
+            return None
+        source = replace(source, references=max(0, source.references - 1))
+        self.put(source)
+        return source if source.soft_deleted and not source.references else None
+
+    def _cells(self, key: tuple[int, str]) -> tuple[int, str, int, int]:
+        state = self._producers[key]
+        return (*key, state.epoch, state.seq)

@@ -1,0 +1,154 @@
+"""The bytes of a request. Pure: it connects to nothing.
+
+A request is built here, never forwarded, and what it is built from is checked
+once more although the floors above have checked it: a line break in a field's
+value would be a second request. Whatever is wrong raises ClientFault, for it
+came from a client, and nothing is sent.
+
+The connection is kept (HTTP/1.1 needs no field to say so), and the origin is
+never asked for 100-continue.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edge.core.errors import ClientBodyCut, ClientFault
+from edge.core.reasons import Reason
+from edge.core.values import Headers, OriginRequest
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+_TARGET = re.compile(r"/[!-\"$-~]*", re.ASCII)
+_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+_HOST = re.compile(r"[!-.0-~]+", re.ASCII)
+
+# What concerns one connection, or decides where a message ends (RFC 9110
+# section 7.6.1, RFC 9112 section 6), is this module's to say.
+_RESERVED = frozenset(
+    {
+        "host",
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# Methods whose missing body has to be announced (RFC 9110 section 8.6).
+_EXPECT_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+CHUNKED_END = b"0\r\n\r\n"
+
+
+def checked_host(host: str) -> str:
+    """``host`` if it can be sent as a Host field; else ValueError."""
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{host!r} cannot be a Host field")
+    return host
+
+
+def request_head(request: OriginRequest, host: str, prefix: str = "") -> bytes:
+    """The request line and the fields, Host first, with the empty line.
+
+    Raises ClientFault.
+    """
+    target = prefix + request.target
+    if not _TOKEN.fullmatch(request.method):
+        raise _bad(f"the method {request.method!r} is no token")
+    if not _TARGET.fullmatch(target):
+        raise _bad("the target must be a path in visible ASCII")
+    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {host}"]
+    lines.extend(_field_lines(request.headers))
+    lines.extend(_framing_line(request))
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _field_lines(headers: Headers) -> Iterator[str]:
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name) or name.lower() in _RESERVED:
+            raise _bad(f"the field {name!r} cannot be sent")
+        if not _VALUE.fullmatch(value):
+            raise _bad(f"the value of {name!r} holds a control character")
+        yield f"{name}: {value}"
+
+
+def _framing_line(request: OriginRequest) -> Iterator[str]:
+    if request.body is None:
+        if request.method in _EXPECT_BODY:
+            yield "Content-Length: 0"
+    elif request.content_length is None:
+        yield "Transfer-Encoding: chunked"
+    else:
+        yield f"Content-Length: {request.content_length}"
+
+
+def framed(body: Iterator[bytes], content_length: int | None) -> Iterator[bytes]:
+    """The body as it goes on the wire, in pieces that are never empty.
+
+    What completes the message comes only after ``body`` has ended by itself:
+    a body that raises at its last moment is never complete on the wire.
+    Raises whatever ``body`` raises, and ClientFault for a wrong length.
+    """
+    pieces = (piece for piece in body if piece)
+    return (
+        _chunked(pieces) if content_length is None else _counted(pieces, content_length)
+    )
+
+
+def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield CHUNKED_END
+
+
+def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
+    left = length
+    held = b""
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            raise ClientFault(
+                "the body is longer than its Content-Length",
+                reason=Reason.BODY_TOO_LARGE,
+            )
+        if left == 0:
+            held = piece
+        else:
+            yield piece
+    if left:
+        raise ClientBodyCut(f"the body ended {left} bytes early")
+    if held:
+        yield held
+
+
+@dataclass(slots=True)
+class EncodedRequest:
+    """A request ready to be sent: the first bytes, and the rest as an iterator.
+
+    ``first`` holds the head and the first piece of the body, so that a body
+    that fails at once costs no connection. ``resendable`` says that sending
+    the request twice does no harm and is possible.
+    """
+
+    first: bytes
+    rest: Iterator[bytes]
+    resendable: bool
+
+    @classmethod
+    def prepare(
+        cls, request: OriginRequest, host: str, prefix: str
+    ) -> "EncodedRequest":
+        """Check the request and read its body's first piece. May block on it."""
+        head = request_head(request, host, prefix)
+        if request.body is None:
+            return cls(head, iter(()), request.method in ("GET", "HEAD"))
+        rest = framed(request.body, request.content_length)
+        return cls(head + next(rest, b""), rest, False)
+
+
+def _bad(detail: str) -> ClientFault:
+    return ClientFault(detail, reason=Reason.BAD_HEAD)

@@ -1,0 +1,101 @@
+"""Health, readiness and metrics, on the operator's own address."""
+
+import math
+
+import pytest
+from falcon import testing
+
+from edge.admin.app import AdminParts, create_operator_app
+from edge.admin.metrics import Metrics, exposition, requests_per_delivery
+from edge.core.counters import DESCRIPTIONS, Counters
+from edge.core.values import Purpose
+
+
+def operator(
+    counters: Counters | None = None, ready: bool = True, token: str | None = None
+) -> testing.TestClient:
+    """A client of the operator's application."""
+    metrics = Metrics(counters or Counters(), lambda: {"viewers": 2.0})
+    parts = AdminParts(metrics, lambda: ready, token)
+    return testing.TestClient(create_operator_app(parts))
+
+
+def test_the_process_is_healthy_even_when_it_is_not_ready() -> None:
+    """Restarting it would not help."""
+    client = operator(ready=False)
+
+    assert client.get("/health").status_code == 200
+    assert client.get("/ready").status_code == 503
+    assert client.get("/ready").headers["retry-after"] == "1"
+
+
+def test_every_counter_is_in_the_metrics() -> None:
+    """By the name and with the help of its description (E55)."""
+    page = operator().get("/metrics")
+
+    assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for described in DESCRIPTIONS:
+        assert f"# HELP ds_edge_{described.name}_total {described.help}" in page.text
+    assert "ds_edge_viewers 2.0" in page.text
+    assert "process_resident_memory_bytes" in page.text
+
+
+def test_a_labelled_counter_has_a_line_for_each_label() -> None:
+    """And nothing is registered while requests are served: it is all read here."""
+    counters = Counters()
+    counters.client_faults["bad-offset"] += 2
+    page = exposition(Metrics(counters, dict)).decode()
+
+    assert 'ds_edge_client_faults_total{reason="bad-offset"} 2.0' in page
+
+
+def test_the_number_that_tells_whether_the_edge_does_its_job() -> None:
+    """Requests for reads, for each answer delivered; writes are no part of it."""
+    counters = Counters()
+    assert math.isnan(requests_per_delivery(counters))
+    counters.delivered = 100
+    counters.origin_requests[Purpose.FOLLOW.value] = 1
+    counters.origin_requests[Purpose.WRITE.value] = 50
+
+    assert requests_per_delivery(counters) == 0.01
+    assert "ds_edge_origin_requests_per_delivery 0.01" in (
+        operator(counters).get("/metrics").text
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (None, 401),
+        ("Bearer wrong", 401),
+        ("Basic s3cret", 401),
+        ("Bearer s3cret", 200),
+        ("bearer  s3cret", 200),
+        ("Bearer s\xe9cret", 401),
+    ],
+)
+def test_a_token_guards_the_metrics(given: str | None, status: int) -> None:
+    """Where one is set."""
+    headers = {} if given is None else {"Authorization": given}
+    answered = operator(token="s3cret").get("/metrics", headers=headers)
+
+    assert answered.status_code == status
+    assert answered.headers["www-authenticate"] == "Bearer"
+
+
+def test_probes_need_no_token() -> None:
+    """They tell nothing that an open port would not."""
+    client = operator(token="s3cret")
+
+    assert client.get("/health").status_code == 200
+    assert client.get("/ready").status_code == 200
+    assert client.get("/other").status_code == 401
+
+
+def test_what_is_no_page_is_a_problem() -> None:
+    """404, or 405 with what is allowed."""
+    client = operator()
+
+    assert client.get("/other").json["reason"] == "not-found"
+    refused = client.post("/metrics")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")

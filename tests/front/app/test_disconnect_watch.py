@@ -1,0 +1,94 @@
+"""DisconnectWatch: a look into a socket that takes nothing out of it."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from gevent import socket as gevent_socket
+from gevent.event import Event
+
+from edge.front.app.disconnect_watch import DisconnectWatch
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A client's end and the edge's."""
+    client, edge = gevent_socket.socketpair()
+    with client, edge:
+        yield client, edge
+
+
+def test_a_client_that_closes_is_noticed(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """E46; told once."""
+    client, edge = pair
+    gone = Event()
+    watch = DisconnectWatch(edge, gone.set)
+    watch.start()
+    client.close()
+
+    assert gone.wait(5)
+    watch.close()
+
+
+def test_a_client_that_sends_is_there_and_its_bytes_stay(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """They are its next request. The watch ends: it would spin."""
+    client, edge = pair
+    looked = Event()
+    watch = DisconnectWatch(edge, looked.set)
+    watch.start()
+    client.sendall(b"GET ")
+    gevent_socket.wait_read(edge.fileno(), 5)
+
+    assert edge.recv(16) == b"GET "
+    client.close()
+    assert not looked.wait(0.01)
+    watch.close()
+
+
+def test_a_paused_watch_is_blind_until_it_goes_on(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """While the edge itself is writing, errors tell."""
+    client, edge = pair
+    gone = Event()
+    watch = DisconnectWatch(edge, gone.set)
+    watch.start()
+    watch.pause()
+    client.close()
+    assert not gone.wait(0.01)
+    watch.start()
+
+    assert gone.wait(5)
+
+
+def test_a_closed_watch_never_starts_again(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """And may be closed twice: every exit closes it."""
+    client, edge = pair
+    gone = Event()
+    watch = DisconnectWatch(edge, gone.set)
+    watch.close()
+    watch.close()
+    watch.start()
+    client.close()
+
+    assert not gone.wait(0.01)
+
+
+def test_the_time_out_of_the_socket_is_left_as_it_was(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """The look itself must not wait, and must not leave traces."""
+    client, edge = pair
+    edge.settimeout(12.5)
+    gone = Event()
+    DisconnectWatch(edge, gone.set).start()
+    client.close()
+    gone.wait(5)
+
+    assert edge.gettimeout() == 12.5

@@ -1,0 +1,185 @@
+"""A crowd that is woken: each gets what it would have got alone."""
+
+import socket
+
+import gevent
+
+from edge.core.ports import Ready
+from edge.core.values import Mode
+from edge.live.wakeup import AT_ONCE
+from origin_adapter.scripted import LivingOrigin
+from tests.live.support import PATH, Asked, House, RecordingSink, settle
+
+OUTLIER = 10_000_000
+
+
+def parked(
+    mode: Mode, cursors: list[int | None]
+) -> tuple[House, LivingOrigin, list[Asked]]:
+    """Viewers at the end of a stream, one for each cursor."""
+    origin = LivingOrigin(hold=1000.0)
+    origin.create(PATH)
+    tail = origin.append(PATH, b"one")
+    house = House(origin)
+    crowd = [house.ask(tail, mode, cursor=cursor) for cursor in cursors]
+    settle()
+    return house, origin, crowd
+
+
+def test_everybody_gets_the_same_answer_and_it_is_made_once() -> None:
+    """DESIGN section 7: the bytes of a wake-up are made once."""
+    _, origin, crowd = parked(Mode.LONG_POLL, [None] * 40)
+    tail = origin.append(PATH, b"two")
+    sinks = [asked.done() for asked in crowd]
+
+    assert {(sink.status, sink.body) for sink in sinks} == {(200, b"two")}
+    assert {sink.header("Stream-Next-Offset") for sink in sinks} == {tail}
+    assert len({id(sink.answer) for sink in sinks}) == 1
+    assert len({id(sink.per_response) for sink in sinks}) <= 2
+
+
+def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None:
+    """Or the new polls of a few would keep thousands waiting for their bytes."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * AT_ONCE))
+    held: list[bool] = []
+
+    class Watching(RecordingSink):
+        def send_whole(self, ready: Ready, hold: bool = False) -> None:
+            super().send_whole(ready, hold)
+            held.extend([crowd[0].sink.held, crowd[1].sink.held])
+
+    last = parked_too(house, origin, Watching())
+    origin.append(PATH, b"two")
+    last.done()
+    settle()
+
+    assert held == [False, True], "the first is decided by itself, others are held"
+    assert not any(asked.sink.held for asked in (*crowd, last))
+
+
+def test_those_who_were_held_are_let_go_though_the_pass_breaks() -> None:
+    """Every waiter is always released."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * AT_ONCE))
+
+    class Stuck(RecordingSink):
+        def resume(self) -> None:
+            raise ZeroDivisionError
+
+    last = parked_too(house, origin, Stuck())
+    origin.append(PATH, b"two")
+    last.done()
+    settle()
+
+    assert not any(asked.sink.held for asked in crowd)
+    assert house.counters.internal_errors == 1
+
+
+def test_others_get_their_turn_in_the_middle_of_a_long_pass() -> None:
+    """Thousands who are woken do not stop the sockets of everybody else."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [])
+    ours, theirs = socket.socketpair()
+    ready = gevent.get_hub().loop.io(ours.fileno(), 1)
+    served: list[int] = []
+
+    def look() -> None:
+        ready.stop()
+        served.append(sum(not asked.waits for asked in crowd))
+
+    class First(RecordingSink):
+        def send_whole(self, answer: Ready, hold: bool = False) -> None:
+            super().send_whole(answer, hold)
+            theirs.send(b"somebody else")
+            ready.start(look)
+
+    with ours, theirs:
+        crowd.append(parked_too(house, origin, First()))
+        crowd += [house.poll(origin.tail(PATH)) for _ in range(4 * AT_ONCE)]
+        origin.append(PATH, b"two")
+        crowd[-1].done()
+        ready.close()
+
+    assert served and served[0] < len(crowd)
+
+
+def parked_too(house: House, origin: LivingOrigin, sink: RecordingSink) -> Asked:
+    """One more, who stands behind all the others."""
+    asked = house.ask(origin.tail(PATH), Mode.LONG_POLL, sink=sink)
+    settle()
+    return asked
+
+
+def test_an_outlier_in_the_crowd_gets_a_cursor_above_its_own() -> None:
+    """L22: strictly above each one's own, and one value for all but the outliers."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None, 5, None, OUTLIER, 7, None])
+    origin.append(PATH, b"two")
+    stamps = [asked.done().per_response for asked in crowd]
+    cursors = [
+        int(per_response.cursor or "")
+        for per_response in stamps
+        if per_response is not None
+    ]
+
+    assert cursors[3] == OUTLIER + 1
+    assert len({cursors[n] for n in (0, 1, 2, 4, 5)}) == 1
+    assert house.counters.answers["collapsed"] == 6
+
+
+def test_who_knows_of_a_newer_write_is_not_given_less() -> None:
+    """L4: viewers who parked before and after a write are decided apart."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None])
+    start = origin.tail(PATH)
+    tail = origin.append(PATH, b"two")
+    house.wrote("POST", 204, stream_next_offset=tail)
+    late = house.ask(start, Mode.LONG_POLL)
+    further = origin.append(PATH, b"three")
+    house.wrote("POST", 204, stream_next_offset=further)
+    settle()
+
+    for asked in (*crowd, late):
+        offset = asked.done().header("Stream-Next-Offset") or ""
+        assert offset >= tail
+
+
+def test_a_crowd_of_event_streams_hears_every_event_once() -> None:
+    """One that is slow is left behind and goes on from where it stands."""
+    _, origin, crowd = parked(Mode.SSE, [None] * 10)
+    slow = crowd[3].sink
+    slow.room = False
+    for word in (b"two", b"three", b"four"):
+        origin.append(PATH, word)
+        settle()
+    assert "data:three" not in slow.text
+    slow.room = True
+    assert crowd[3].pending is not None
+    crowd[3].pending.drained()
+    settle()
+
+    for asked in crowd:
+        assert words(asked.sink.text) == "twothreefour"
+
+
+def words(text: str) -> str:
+    """What the data events of an event stream carry, one after another."""
+    events = [e for e in text.split("\n\n") if e.startswith("event: data")]
+    lines = [line for event in events for line in event.split("\n")[1:]]
+    return "".join(line.removeprefix("data:") for line in lines)
+
+
+def test_a_sink_that_fails_ends_its_own_viewer_alone() -> None:
+    """The guard is around each of the crowd."""
+    house, origin, crowd = parked(Mode.LONG_POLL, [None] * 5)
+    tail = origin.tail(PATH)
+
+    class Failing(RecordingSink):
+        def begin(self, *_: object) -> None:
+            raise ZeroDivisionError
+
+    failing = house.ask(tail, Mode.LONG_POLL, sink=Failing())
+    more = house.ask(tail, Mode.LONG_POLL)
+    settle()
+    origin.append(PATH, b"two")
+
+    for asked in (*crowd, more):
+        assert asked.done().body == b"two"
+    assert failing.sink.answer is None
+    assert house.counters.internal_errors >= 1

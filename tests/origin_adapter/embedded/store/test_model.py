@@ -1,0 +1,246 @@
+"""Any history of streams and forks, against a plain model, byte for byte.
+
+The model keeps each stream's bytes as one string, copied when it is forked; the
+keep never copies, sweeps in between, and is closed and opened again. Whatever
+was acknowledged must be read back, from every offset that was ever returned,
+in pages of any size.
+"""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+)
+
+from origin_adapter.embedded.options import Durability, Options
+from origin_adapter.embedded.rules.offsets import to_text
+from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.values import (
+    Append,
+    Appended,
+    Batch,
+    Claim,
+    Create,
+    Created,
+    Delete,
+    ForkAsk,
+)
+from origin_adapter.embedded.store import pages
+from origin_adapter.embedded.store.store import Outcome, Store, Tick, look_up
+
+PATHS = [f"/v1/stream/{name}" for name in "abcd"]
+FIRST = PATHS[:2]
+TEXT = "text/plain"
+
+paths = st.sampled_from(PATHS)
+bodies = st.binary(min_size=1, max_size=12)
+seldom = st.sampled_from([False] * 9 + [True])
+
+
+@dataclass
+class Model:
+    """One stream as its writers know it."""
+
+    data: bytes
+    offsets: list[int]
+    closed: bool = False
+    source: "Model | None" = None
+    forks: int = 0
+    gone: bool = False
+    producers: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class Histories(RuleBasedStateMachine):
+    """Rules are what clients do; invariants are what they may rely on."""
+
+    @initialize()
+    def start(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.options = Options(data=Path(self.folder.name), durability=Durability.OS)
+        self.keep = Store(self.options)
+        self.now = 1_000_000.0
+        self.models: dict[str, Model] = {}
+        for path in FIRST:
+            self.create(path, b"first", False)
+            self.append(path, b"second", False)
+
+    def teardown(self) -> None:
+        self.keep.close()
+        self.folder.cleanup()
+
+    # --- What clients do.
+
+    @rule(path=paths, body=st.none() | bodies, closed=seldom)
+    def create(self, path: str, body: bytes | None, closed: bool) -> None:
+        batch = None if body is None else Batch(body)
+        outcome = self._do(Create(path, TEXT, closed=closed, batch=batch))
+        there = self.models.get(path)
+        if there is None:
+            assert isinstance(outcome, Created) and outcome.new
+            data = body or b""
+            self.models[path] = Model(data, [0, len(data)], closed)
+        elif there.gone:
+            assert self._why(outcome) is Why.BLOCKED
+        elif there.source is not None or there.closed != closed:
+            assert self._why(outcome) is Why.EXISTS
+        else:
+            assert isinstance(outcome, Created) and not outcome.new
+
+    @rule(path=paths, body=st.none() | bodies, close=seldom)
+    def append(self, path: str, body: bytes | None, close: bool) -> None:
+        if body is None and not close:
+            return
+        batch = None if body is None else Batch(body)
+        outcome = self._do(Append(path, TEXT, batch, close=close))
+        model = self.models.get(path)
+        if model is None or model.gone:
+            assert self._why(outcome) is (Why.GONE if model else Why.NOT_FOUND)
+        elif model.closed:
+            if body is None:
+                assert isinstance(outcome, Appended) and outcome.duplicate
+            else:
+                assert self._why(outcome) is Why.CLOSED
+        else:
+            assert isinstance(outcome, Appended)
+            self._grow(model, body or b"", close)
+
+    @rule(
+        path=paths,
+        body=bodies,
+        name=st.sampled_from("pq"),
+        epoch=st.sampled_from([0, 0, 0, 1]),
+        step=st.sampled_from([0, 1, 1, 2]),
+    )
+    def produce(self, path: str, body: bytes, name: str, epoch: int, step: int) -> None:
+        model = self.models.get(path)
+        known = None if model is None else model.producers.get(name)
+        last = known[1] if known is not None and known[0] == epoch else -1
+        seq = max(0, last + step)
+        outcome = self._do(
+            Append(path, TEXT, Batch(body), claim=Claim(name, epoch, seq))
+        )
+        if model is None or model.gone or model.closed:
+            assert isinstance(outcome, Refused)
+        elif known is not None and epoch < known[0]:
+            assert self._why(outcome) is Why.STALE_EPOCH
+        elif seq == last + 1:
+            assert isinstance(outcome, Appended) and not outcome.duplicate
+            model.producers[name] = (epoch, seq)
+            self._grow(model, body, close=False)
+        elif seq <= last:
+            assert isinstance(outcome, Appended) and outcome.duplicate
+        else:
+            assert self._why(outcome) in (Why.SEQ_GAP, Why.EPOCH_START)
+
+    @rule(path=paths, source=paths, pick=st.integers(0, 99), part=st.integers(0, 99))
+    def fork(self, path: str, source: str, pick: int, part: int) -> None:
+        model = self.models.get(source)
+        offsets = sorted(set(model.offsets)) if model is not None else [0]
+        anchor = offsets[pick % len(offsets)]
+        following = [offset for offset in offsets if offset > anchor]
+        room = following[0] - anchor if following else 0
+        sub = part % (room + 2)
+        ask = ForkAsk(source, to_text(anchor), sub)
+        outcome = self._do(Create(path, None, fork=ask))
+        if path in self.models:
+            return
+        if model is None or model.gone:
+            assert self._why(outcome) in (Why.SOURCE_NOT_FOUND, Why.SOURCE_GONE)
+            return
+        if sub > room:
+            assert self._why(outcome) is Why.BAD_FORK
+            return
+        assert isinstance(outcome, Created) and outcome.new
+        at = anchor + sub
+        inherited = [offset for offset in model.offsets if offset <= at]
+        self.models[path] = Model(model.data[:at], [*inherited, at], source=model)
+        model.forks += 1
+
+    @rule(path=paths, really=st.sampled_from([False, False, True]))
+    def delete(self, path: str, really: bool) -> None:
+        if not really:
+            return
+        outcome = self._do(Delete(path))
+        model = self.models.get(path)
+        if model is None or model.gone:
+            assert self._why(outcome) is (Why.GONE if model else Why.NOT_FOUND)
+            return
+        model.gone = True
+        self._collect()
+
+    @rule()
+    def tick(self) -> None:
+        self.now += 1
+        while self._do(Tick()) is True:
+            pass
+
+    @rule()
+    def restart(self) -> None:
+        self.keep.close()
+        self.keep = Store(self.options)
+
+    # --- What clients may rely on.
+
+    @invariant()
+    def every_byte_is_there_from_every_offset(self) -> None:
+        for path in PATHS if hasattr(self, "models") else []:
+            stream = look_up(self.keep.db, path)
+            model = self.models.get(path)
+            if stream is None or stream.soft_deleted:
+                assert model is None or model.gone
+                continue
+            assert model is not None and not model.gone
+            assert (stream.tail, stream.closed) == (len(model.data), model.closed)
+            for offset in set(model.offsets):
+                for limit in (1, 20):
+                    assert self._read(path, offset, limit) == model.data[offset:]
+
+    # --- How.
+
+    def _read(self, path: str, start: int, limit: int) -> bytes:
+        stream = look_up(self.keep.db, path)
+        assert stream is not None
+        read = b""
+        while start < stream.tail:
+            page = pages.page(self.keep.db, stream, start, limit)
+            assert page.start == start < page.end
+            read += b"".join(page.parts)
+            start = page.end
+        return read
+
+    def _do(self, command: Create | Append | Delete | Tick) -> Outcome:
+        return self.keep.commit([command], self.now).outcomes[0]
+
+    def _why(self, outcome: Outcome) -> Why:
+        assert isinstance(outcome, Refused), outcome
+        return outcome.why
+
+    def _grow(self, model: Model, body: bytes, close: bool) -> None:
+        model.data += body
+        model.offsets.append(len(model.data))
+        model.closed = model.closed or close
+
+    def _collect(self) -> None:
+        """Deleted streams go when no fork reads them, and so on up the chain."""
+        again = True
+        while again:
+            again = False
+            for path, model in list(self.models.items()):
+                if model.gone and not model.forks:
+                    del self.models[path]
+                    if model.source is not None:
+                        model.source.forks -= 1
+                    again = True
+
+
+Histories.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=40, deadline=None
+)
+test_histories = Histories.TestCase

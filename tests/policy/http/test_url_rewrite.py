@@ -1,0 +1,212 @@
+"""The origin's addresses, made the edge's own; nothing else changed."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.policy.http.url_rewrite import public_base, rewrite_document, rewrite_location
+
+EDGE = "https://edge.example"
+ORIGIN = "http://127.0.0.1:4437"
+BASES = (ORIGIN, "http://origin.internal")
+PATH = "/v1/stream/a%2Fb"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "configured", "base"),
+    [
+        ("http", "127.0.0.1:8080", None, "http://127.0.0.1:8080"),
+        ("HTTPS", "edge.example", "", "https://edge.example"),
+        ("http", "x", "https://edge.example/", "https://edge.example"),
+        ("http", "", "https://edge.example/ds", "https://edge.example/ds"),
+        ("http", "", None, ""),
+    ],
+)
+def test_the_public_base_is_configured_or_what_the_request_came_by(
+    scheme: str, host: str, configured: str | None, base: str
+) -> None:
+    assert public_base(scheme, host, configured) == base
+
+
+@pytest.mark.parametrize(
+    ("value", "rewritten"),
+    [
+        (f"{ORIGIN}{PATH}", f"{EDGE}{PATH}"),
+        (f"{ORIGIN}/other?a=b#c", f"{EDGE}/other?a=b#c"),
+        (ORIGIN, EDGE),
+        (f"HTTP://Origin.Internal{PATH}", f"{EDGE}{PATH}"),
+        (f"http://origin.internal:80{PATH}", f"{EDGE}{PATH}"),
+        (f"http://user@origin.internal{PATH}", f"{EDGE}{PATH}"),
+        (PATH, f"{EDGE}{PATH}"),
+        ("c", f"{EDGE}/v1/stream/c"),
+        ("../c?d", f"{EDGE}/v1/c?d"),
+        ("?offset=5_snapshot", f"{EDGE}{PATH}?offset=5_snapshot"),
+        ("//127.0.0.1:4437/x", f"{EDGE}/x"),
+        (f" {PATH} ", f"{EDGE}{PATH}"),
+        (f"http://0.0.0.0:4437{PATH}", f"{EDGE}{PATH}"),
+        (f"http://ds-7c9f:4437{PATH}", f"{EDGE}{PATH}"),
+    ],
+)
+def test_where_a_stream_was_made_is_told_by_the_edges_address(
+    value: str, rewritten: str
+) -> None:
+    """ORIGINS 18: Node writes its listen address there, whatever Host says."""
+    assert rewrite_location(value, PATH, EDGE, BASES) == rewritten
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://elsewhere.example/x",
+        "http://127.0.0.1:4438/x",
+        "https://127.0.0.1/x",
+        "//elsewhere.example/x",
+        "http://elsewhere.example/v1/stream/a/b",
+        "mailto:a@b",
+        "http://[::1/x",
+        "http://origin.internal:port/x",
+        "http://origin.internal:99999/x",
+    ],
+)
+def test_other_addresses_are_left_alone(value: str) -> None:
+    assert rewrite_location(value, PATH, EDGE, BASES) == value
+
+
+def test_a_redirect_to_the_same_path_elsewhere_is_a_redirect() -> None:
+    """Only a 201 names the stream just made (PROTOCOL.md section 5.1)."""
+    value = f"https://cdn.example{PATH}"
+
+    assert rewrite_location(value, PATH, EDGE, BASES, created=False) == value
+    assert rewrite_location(f"{ORIGIN}/x", PATH, EDGE, BASES, created=False) == (
+        f"{EDGE}/x"
+    )
+    assert rewrite_location("?offset=1", PATH, EDGE, BASES, created=False) == (
+        f"{EDGE}{PATH}?offset=1"
+    )
+
+
+def test_without_a_public_base_a_location_stays() -> None:
+    assert rewrite_location(f"{ORIGIN}{PATH}", PATH, "", BASES) == f"{ORIGIN}{PATH}"
+
+
+# -- documents below __ds -----------------------------------------------------
+
+
+def subscription(jwks_url: str, hook: str = "http://127.0.0.1:9/hook") -> bytes:
+    webhook = {"url": hook, "signing": {"alg": "ed25519", "jwks_url": jwks_url}}
+    return json.dumps({"id": "s", "webhook": webhook}, separators=(",", ":")).encode()
+
+
+JWKS = "/v1/stream/__ds/jwks.json"
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        ORIGIN,
+        "http://origin.internal",
+        "https://origin.internal:80",
+        "http://localhost:4437",
+        "http://127.0.0.9:1",
+        "http://[::1]:4437",
+        "http://0.0.0.0:4437",
+        "http://[::]:4437",
+    ],
+)
+def test_the_keys_of_a_subscription_are_found_through_the_edge(base: str) -> None:
+    """PROTOCOL.md section 6.5; the receiver's own address is not the origin's."""
+    body = rewrite_document(subscription(f"{base}{JWKS}"), BASES, EDGE)
+
+    assert body == subscription(f"{EDGE}{JWKS}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://keys.example{JWKS}",
+        f"http://10.0.0.1{JWKS}",
+        "http://127.0.0.1:9/hook",
+        "http://localhost:9/my__ds/x",
+        "http://localhost:bad/__ds/x",
+        f"ftp://127.0.0.1{JWKS}",
+        f"see {ORIGIN}{JWKS}",
+        f"127.0.0.1:4437{JWKS}",
+    ],
+)
+def test_addresses_of_others_are_left_alone(url: str) -> None:
+    body = subscription(url)
+
+    assert rewrite_document(body, BASES, EDGE) == body
+
+
+def test_all_other_bytes_stay_the_same() -> None:
+    """White space, order, doubled names, numbers and member names included."""
+    document = (
+        '{ "n": 1.000000000000000001e2,\n\t"n" : [ "http://127.0.0.1:4437/x" ,'
+        ' "\\u0068ttp:\\/\\/127.0.0.1:4437\\/y", "a\\"http://127.0.0.1:4437/z" ],'
+        ' "http://127.0.0.1:4437/name" : "\\\\", "é":"é" }\n'
+    )
+    expected = (
+        '{ "n": 1.000000000000000001e2,\n\t"n" : [ "https://edge.example/x" ,'
+        ' "https://edge.example/y", "a\\"http://127.0.0.1:4437/z" ],'
+        ' "http://127.0.0.1:4437/name" : "\\\\", "é":"é" }\n'
+    )
+
+    assert rewrite_document(document.encode(), BASES, EDGE) == expected.encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json http://127.0.0.1:4437/x",
+        b'{"a": "http://127.0.0.1:4437/x"',
+        b'"http://127.0.0.1:4437/x" x',
+        b'\xff"http://127.0.0.1:4437/x"',
+        b'\xef\xbb\xbf"http://127.0.0.1:4437/x"',
+        b"[" * 100_000 + b'"http://127.0.0.1:4437/x"' + b"]" * 100_000,
+    ],
+)
+def test_what_is_no_json_is_left_alone(body: bytes) -> None:
+    assert rewrite_document(body, BASES, EDGE) == body
+
+
+def test_without_a_public_base_a_document_stays() -> None:
+    body = subscription(f"{ORIGIN}{JWKS}")
+
+    assert rewrite_document(body, BASES, "") == body
+
+
+STRINGS = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from([f"{ORIGIN}/x", f"http://localhost{JWKS}", "http://else/x"]),
+)
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | STRINGS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner),
+    max_leaves=8,
+)
+
+
+def expected(document: object) -> object:
+    """The same rewriting on the parsed document."""
+    if isinstance(document, list):
+        return [expected(item) for item in document]
+    if isinstance(document, dict):
+        return {name: expected(value) for name, value in document.items()}
+    if document == f"{ORIGIN}/x":
+        return f"{EDGE}/x"
+    return f"{EDGE}{JWKS}" if document == f"http://localhost{JWKS}" else document
+
+
+@given(DOCUMENTS, st.booleans(), st.sampled_from([None, 1]))
+def test_rewriting_bytes_is_rewriting_values(
+    document: object, escaped: bool, indent: int | None
+) -> None:
+    body = json.dumps(document, ensure_ascii=escaped, indent=indent)
+
+    rewritten = rewrite_document(body.encode(), BASES, EDGE)
+
+    assert json.loads(rewritten) == expected(document)

@@ -1,0 +1,345 @@
+"""Admission: what each answer of an origin may become."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core.reasons import Reason
+from edge.core.values import (
+    ANONYMOUS,
+    PUBLIC,
+    Framing,
+    OriginAnswer,
+    Partition,
+    PartitionKind,
+    StreamKey,
+)
+from edge.policy.streams.admission import Admission, Verdict, fault_of, judge
+from edge.policy.streams.routes import OriginNoStore, Route
+from edge.protocol.offsets import BEGIN, NOW
+from origin_adapter.scripted import data, no_content
+
+ROUTE = Route()
+ONE = Partition(PartitionKind.CREDENTIAL, "one")
+A, B = "0_10", "0_20"
+
+
+def judged(
+    answer: OriginAnswer,
+    start: str = A,
+    partition: Partition = ANONYMOUS,
+    route: Route = ROUTE,
+) -> Admission:
+    return judge(answer, start, StreamKey(route.match, "/a", "", partition), route)
+
+
+# -- ranges ----------------------------------------------------------------------
+
+
+def test_a_range_may_join_the_log() -> None:
+    """PROTOCOL.md section 5.6."""
+    assert judged(data(b"hello", B)) == (
+        Admission(Verdict.ADMIT, None, B, b"hello", up_to_date=True, progress=True)
+    )
+
+
+@pytest.mark.parametrize("up_to_date", [True, False])
+@pytest.mark.parametrize("closed", [True, False])
+def test_claims_come_from_the_answer_alone(up_to_date: bool, closed: bool) -> None:
+    """L3: an origin that does not say so made no claim."""
+    admission = judged(data(b"x", B, up_to_date=up_to_date, closed=closed))
+
+    assert (admission.up_to_date, admission.closed) == (up_to_date, closed)
+
+
+@pytest.mark.parametrize("value", ["TRUE", "True", "true"])
+def test_a_flag_is_true_in_any_case(value: str) -> None:
+    """PROTOCOL.md section 4.1."""
+    answer = data(b"", A, up_to_date=False, stream_closed=value)
+
+    assert judged(answer).closed
+
+
+@pytest.mark.parametrize("value", ["false", "1", "yes", ""])
+def test_every_other_value_is_no_flag(value: str) -> None:
+    answer = data(b"", A, stream_up_to_date=value, stream_closed=value)
+
+    assert not judged(answer).up_to_date
+    assert not judged(answer).closed
+
+
+@pytest.mark.parametrize(
+    ("start", "body", "next", "progress"),
+    [
+        (BEGIN, b"x", A, True),
+        (BEGIN, b"", A, True),  # the two are aliases (L8)
+        (A, b"x", B, True),
+        (A, b"", A, False),
+        (A, b"", B, True),
+        (B, b"", A, False),  # beyond the tail: the real tail (ORIGINS.md)
+        (NOW, b"", A, False),
+    ],
+)
+def test_an_answer_has_progress_when_it_ends_beyond_its_start(
+    start: str, body: bytes, next: str, progress: bool
+) -> None:
+    admission = judged(data(body, next), start)
+
+    assert admission.verdict is Verdict.ADMIT
+    assert admission.next == next
+    assert admission.progress is progress
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_204_is_an_empty_answer_at_the_tail(closed: bool) -> None:
+    """PROTOCOL.md section 5.7; L3: it is a claim by itself."""
+    answer = OriginAnswer(
+        204, (("stream-next-offset", A), *((("stream-closed", "true"),) * closed))
+    )
+
+    assert judged(answer) == (
+        Admission(Verdict.ADMIT, None, A, b"", up_to_date=True, closed=closed)
+    )
+    assert judged(no_content(B)).progress
+
+
+# -- JSON ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b"[1,2]", b",1,2"),
+        (b' [ {"a": [] } ]\n', b',{"a": [] }'),
+        (b"[]", b""),
+        (b"[ ]", b""),
+    ],
+)
+def test_of_an_array_the_inner_bytes_are_kept(body: bytes, kept: bytes) -> None:
+    """L8, E20."""
+    answer = data(body, B, content_type="application/json; charset=utf-8")
+
+    assert judged(answer).data == kept
+
+
+@pytest.mark.parametrize("body", [b"", b"[1", b'{"a": 1}', b"1]", b"[", b"<html>"])
+def test_half_an_array_is_never_kept(body: bytes) -> None:
+    """L8: a body without its outer brackets."""
+    admission = judged(data(body, B, content_type="application/json"))
+
+    assert admission == Admission(Verdict.FAULT, Reason.ORIGIN_BAD_JSON)
+
+
+def test_other_types_are_bytes() -> None:
+    """PROTOCOL.md section 9.1: JSON mode is application/json only."""
+    for content_type in ("application/vnd.a+json", "application/x-ndjson", None):
+        assert judged(data(b"[1", B, content_type=content_type)).data == b"[1"
+
+
+# -- what breaks the protocol ------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 204])
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (None, Reason.ORIGIN_NO_NEXT_OFFSET),
+        ("", Reason.ORIGIN_GARBAGE),
+        ("-1", Reason.ORIGIN_GARBAGE),
+        ("now", Reason.ORIGIN_GARBAGE),
+        ("a b", Reason.ORIGIN_GARBAGE),
+        ("a&b", Reason.ORIGIN_GARBAGE),
+        ('a"b', Reason.ORIGIN_GARBAGE),
+        ("\xe9", Reason.ORIGIN_GARBAGE),
+        ("9" * 257, Reason.ORIGIN_GARBAGE),
+    ],
+)
+def test_an_answer_needs_an_offset_that_can_be_passed_on(
+    status: int, told: str | None, reason: Reason
+) -> None:
+    """PROTOCOL.md section 8; a client would put it into its next URL."""
+    fields = () if told is None else (("stream-next-offset", told),)
+    admission = judged(OriginAnswer(status, fields, b""))
+
+    assert (admission.verdict, admission.reason) == (Verdict.FAULT, reason)
+
+
+@pytest.mark.parametrize("next", [A, "0_05"])
+def test_data_that_leads_nowhere_would_be_shown_for_ever(next: str) -> None:
+    """ORIGINS.md: an origin that echoes the offset with data."""
+    admission = judged(data(b"again", next))
+
+    assert admission == Admission(Verdict.FAULT, Reason.ORIGIN_ECHO)
+
+
+def test_the_fault_carries_its_reason() -> None:
+    fault = fault_of(judged(OriginAnswer(200, ())))
+
+    assert (fault.status, fault.reason) == (502, Reason.ORIGIN_NO_NEXT_OFFSET)
+    assert fault.retry_after is not None
+
+
+# -- statuses ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "reason"),
+    [
+        (301, Verdict.ONE_READER, Reason.STATUS),
+        (304, Verdict.FAULT, Reason.ORIGIN_GARBAGE),
+        (307, Verdict.ONE_READER, Reason.STATUS),
+        (400, Verdict.SHARE, Reason.STATUS),
+        (401, Verdict.ONE_READER, Reason.STATUS),
+        (403, Verdict.ONE_READER, Reason.STATUS),
+        (404, Verdict.GONE, Reason.GONE),
+        (405, Verdict.SHARE, Reason.STATUS),
+        (407, Verdict.ONE_READER, Reason.STATUS),
+        (410, Verdict.GONE, Reason.GONE),
+        (429, Verdict.ONE_READER, Reason.STATUS),
+        (500, Verdict.SHARE, Reason.STATUS),
+        (503, Verdict.SHARE, Reason.STATUS),
+        (206, Verdict.FAULT, Reason.ORIGIN_GARBAGE),
+    ],
+)
+def test_a_status_is_shared_or_goes_to_the_one_who_earned_it(
+    status: int, verdict: Verdict, reason: Reason
+) -> None:
+    """L15, E28, E38; a redirect may carry what only one asker may use."""
+    assert judged(OriginAnswer(status, (), b"no")) == Admission(verdict, reason)
+
+
+def test_an_error_with_a_cookie_is_nobody_elses() -> None:
+    """L15, E33."""
+    answer = OriginAnswer(500, (("set-cookie", "sid=1"),), b"no")
+
+    assert judged(answer) == Admission(Verdict.ONE_READER, Reason.STATUS)
+
+
+# -- what the origin forbids, and what cannot be trusted -----------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("cache-control", "private", Reason.PRIVATE),
+        ("cache-control", "no-store", Reason.NO_STORE),
+        ("set-cookie", "sid=1", Reason.SET_COOKIE),
+        ("vary", "*", Reason.VARY_STAR),
+        ("vary", "user-agent", Reason.VARY_STAR),
+    ],
+)
+@pytest.mark.parametrize("partition", [ANONYMOUS, PUBLIC])
+def test_what_is_not_for_all_makes_the_key_pass(
+    field: str, value: str, reason: Reason, partition: Partition
+) -> None:
+    """L15, E26, E29, E33."""
+    told = data(b"x", B)
+    answer = replace(told, headers=(*told.headers, (field, value)))
+
+    assert judged(answer, partition=partition) == Admission(Verdict.BYPASS_KEY, reason)
+
+
+def test_private_is_kept_inside_a_credential_partition() -> None:
+    """L15."""
+    answer = data(b"x", B, cache_control="private, max-age=60")
+
+    assert judged(answer, partition=ONE).verdict is Verdict.ADMIT
+
+
+def test_a_route_may_say_what_no_store_means() -> None:
+    """L15: ``origin_no_store: ignore``."""
+    route = Route(origin_no_store=OriginNoStore.IGNORE)
+    answer = data(b"x", B, cache_control="no-store")
+
+    assert judged(answer, route=route).verdict is Verdict.ADMIT
+
+
+def test_now_is_shared_though_the_origin_marks_it_no_store() -> None:
+    """L15, E11: every reference origin does so."""
+    answer = data(b"", A, cache_control="no-store")
+
+    assert judged(answer, NOW).verdict is Verdict.ADMIT
+
+
+def test_an_answer_that_ends_with_its_connection_is_for_its_asker() -> None:
+    """DESIGN section 7: nobody knows whether it is whole (E41)."""
+    answer = data(b"x", B, framing=Framing.CLOSE)
+
+    assert judged(answer) == Admission(Verdict.ONE_READER, Reason.CLOSE_FRAMED)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip"])
+def test_an_answer_in_a_coding_nobody_asked_for_is_for_its_asker(coding: str) -> None:
+    """E30: the origin was asked for identity; its offsets count plain bytes."""
+    assert judged(data(b"x", B, content_encoding=coding)) == (
+        Admission(Verdict.ONE_READER, Reason.CODED)
+    )
+
+
+@pytest.mark.parametrize("coding", ["identity", " Identity ", ""])
+def test_identity_is_no_coding(coding: str) -> None:
+    assert judged(data(b"x", B, content_encoding=coding)).verdict is Verdict.ADMIT
+
+
+# -- laws ------------------------------------------------------------------------
+
+headers = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                "cache-control",
+                "content-encoding",
+                "content-type",
+                "set-cookie",
+                "stream-closed",
+                "stream-next-offset",
+                "stream-up-to-date",
+                "vary",
+            ]
+        ),
+        st.one_of(
+            st.sampled_from(["true", "private", "no-store", "*", A, B, "gzip", "-1"]),
+            st.just("application/json"),
+            st.text(max_size=5),
+        ),
+    ),
+    max_size=6,
+).map(tuple)
+answers = st.builds(
+    OriginAnswer,
+    st.one_of(st.just(200), st.just(204), st.integers(200, 599)),
+    headers,
+    st.one_of(st.binary(max_size=8), st.just(b"[1]")),
+    st.sampled_from(Framing),
+)
+starts = st.sampled_from([BEGIN, NOW, A, B])
+partitions = st.sampled_from([ANONYMOUS, PUBLIC, ONE])
+
+
+@given(answer=answers, start=starts, partition=partitions)
+def test_only_what_can_be_read_on_from_is_admitted(
+    answer: OriginAnswer, start: str, partition: Partition
+) -> None:
+    """L1, L8: whatever an origin sends, and never with an exception."""
+    admission = judged(answer, start, partition)
+
+    if admission.verdict is Verdict.ADMIT:
+        assert answer.status in (200, 204)
+        assert admission.next == answer.get("stream-next-offset")
+        assert admission.progress or not admission.data or start == NOW
+    else:
+        assert admission.reason is not None
+        assert not (admission.data or admission.next or admission.closed)
+
+
+@given(answer=answers, start=starts, partition=partitions)
+def test_a_cookie_reaches_one_asker_at_most(
+    answer: OriginAnswer, start: str, partition: Partition
+) -> None:
+    """L15, E33."""
+    verdict = judged(answer, start, partition).verdict
+
+    if answer.get("set-cookie") is not None and answer.status != 204:
+        assert verdict not in (Verdict.ADMIT, Verdict.SHARE)

@@ -1,0 +1,59 @@
+"""How gunicorn is configured: each default that does not fit, pinned."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.front.options import Limits, ServerOptions
+from edge.process.gunicorn_app import bind, gunicorn_settings
+from edge.process.worker import REFUSALS_AT_ONCE, EdgeWorker
+
+
+def test_the_settings_are_those_of_design_section_7() -> None:
+    """Strict parser, no control socket, nobody trusted, limits that answer."""
+    options = ServerOptions(grace=10.5, limits=Limits(max_connections=100))
+    settings = gunicorn_settings(options)
+
+    assert settings["worker_class"] is EdgeWorker
+    assert settings["http_parser"] == "python"
+    assert settings["control_socket_disable"] is True
+    assert settings["forwarded_allow_ips"] == ""
+    assert settings["limit_request_line"] == 8190
+    assert settings["worker_connections"] == 100 + REFUSALS_AT_ONCE
+    assert settings["keepalive"] == 75
+    assert settings["graceful_timeout"] > options.grace
+    assert settings["accesslog"] is None
+
+
+def test_a_socket_that_a_dead_process_left_is_taken_over(tmp_path: Path) -> None:
+    """As gunicorn does with its own."""
+    path = tmp_path / "admin"
+    bind(f"unix:{path}").close()
+
+    with bind(f"unix:{path}") as listener:
+        assert listener.getsockname() == str(path)
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    """A mistyped path must not cost a file."""
+    path = tmp_path / "file"
+    path.write_text("precious")
+
+    with pytest.raises(RuntimeError, match="cannot listen on"):
+        bind(f"unix:{path}")
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_both_families_of_addresses_are_taken(host: str) -> None:
+    """Port 0 is any that is free."""
+    with bind(f"{host}:0") as listener:
+        assert listener.getsockname()[1] > 0
+
+
+def test_an_address_that_is_taken_is_said_plainly() -> None:
+    """gunicorn shows the message and ends."""
+    with bind("127.0.0.1:0") as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RuntimeError, match="Address already in use"):
+            bind(f"127.0.0.1:{port}")

@@ -1,0 +1,187 @@
+"""What keys must not say together: each a case, and its nearest allowed one."""
+
+import pytest
+
+from edge.settings import OriginSettings, SettingsError, load
+from edge.settings.cross_checks import EMBEDDED_KEYS
+
+ORIGIN = {"DS_EDGE_ORIGIN__URL": "http://origin.example:4437"}
+
+
+def told(**variables: str) -> list[str]:
+    """The problems of settings made of variables, without where they stand."""
+    environ = ORIGIN | {f"DS_EDGE_{name}": text for name, text in variables.items()}
+    try:
+        load(None, environ)
+    except SettingsError as error:
+        return [f"{problem.key}: {problem.message}" for problem in error.problems]
+    return []
+
+
+def test_one_worker_until_workers_share_their_logs() -> None:
+    (problem,) = told(WORKERS="2")
+
+    assert problem.startswith("workers: must be 1: workers do not share")
+    assert told(WORKERS="1") == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "admin", "allowed"),
+    [
+        ("127.0.0.1:80", "127.0.0.1:80", False),
+        (":80", "127.0.0.1:80", False),
+        ("127.0.0.1:0", "127.0.0.1:0", True),
+        ("unix:/run/a.sock", "unix:/run/a.sock", False),
+        ("unix:/run/a.sock", "127.0.0.1:80", True),
+    ],
+)
+def test_clients_and_operators_have_their_own_addresses(
+    listen: str, admin: str, allowed: bool
+) -> None:
+    problems = told(LISTEN=listen, ADMIN__LISTEN=admin)
+
+    assert (problems == []) is allowed
+    assert all(problem.startswith("admin.listen: is taken") for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("url", "listen"),
+    [
+        ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+        ("http://127.0.0.1:8080", ":8080"),
+        ("http://127.0.0.1", "127.0.0.1:80"),
+        ("unix:/run/a.sock", "unix:/run/a.sock"),
+    ],
+)
+def test_an_edge_is_not_put_before_itself(url: str, listen: str) -> None:
+    (problem,) = told(ORIGIN__URL=url, LISTEN=listen)
+
+    assert problem.startswith("origin.url: is this edge's own address (listen)")
+
+
+def test_an_origin_on_the_same_machine_is_none_of_the_edge() -> None:
+    assert told(ORIGIN__URL="http://127.0.0.1:4437") == []
+    assert told(ORIGIN__URL="unix:/run/o.sock", LISTEN="unix:/run/e.sock") == []
+
+
+def test_a_page_fits_an_object_and_an_object_the_memory() -> None:
+    (page,) = told(CACHE__MAX_PAGE="32MiB")
+    (whole,) = told(CACHE__MAX_OBJECT="1GiB")
+
+    assert page.startswith("cache.max_page: is above cache.max_object (16MiB)")
+    assert whole.startswith("cache.max_object: is above cache.memory (256MiB)")
+    assert told(CACHE__MAX_PAGE="16MiB", CACHE__MEMORY="16MiB") == []
+
+
+def test_a_full_cache_alone_replaces_no_worker() -> None:
+    """Or it would be replaced as often as its cache is full."""
+    (problem,) = told(RECYCLE__MEMORY="300MiB")
+
+    assert problem.startswith("recycle.memory: must be at least 384MiB")
+    assert told(RECYCLE__MEMORY="384MiB") == []
+
+
+def test_trust_ends_with_verification() -> None:
+    """L6, L14."""
+    (problem,) = told(CACHE__TRUST="2m")
+
+    assert problem.startswith("cache.trust: is above cache.verify (1m)")
+    assert told(CACHE__TRUST="60s") == []
+
+
+def test_age_stays_below_max_age() -> None:
+    """L16: Age counts from the last confirmation, at most verify ago."""
+    (problem,) = told(CACHE__CLOSED_MAX_AGE="30s")
+
+    assert problem.startswith("cache.closed_max_age: is below cache.verify (1m)")
+    assert told(CACHE__CLOSED_MAX_AGE="0") == []
+    assert told(CACHE__CLOSED_MAX_AGE="30s", CACHE__VERIFY="30s") == []
+
+
+def test_followers_leave_connections_for_everything_else() -> None:
+    """L24."""
+    (problem,) = told(ORIGIN__CONNECTIONS="514")
+
+    assert problem.startswith("origin.max_followers: must be at least 3 below")
+    assert told(ORIGIN__CONNECTIONS="515") == []
+
+
+def test_the_pools_add_up_to_all_connections() -> None:
+    """L24: each kind of call is bounded by itself."""
+    origin = load(None, ORIGIN | {"DS_EDGE_ORIGIN__CONNECTIONS": "516"}).origin
+
+    reads, writes = origin.catch_up_connections, origin.write_connections
+    pools = (reads, writes, origin.relay_connections)
+
+    assert pools == (2, 1, 1)
+    assert sum(pools) + origin.max_followers == origin.connections
+
+
+def test_a_route_that_is_never_met_is_told() -> None:
+    (problem,) = told(ROUTES="[{match: /a}, {match: /b}, {match: /a}]")
+
+    assert problem.startswith("routes[2].match: is the same as routes[0].match")
+
+
+@pytest.mark.parametrize(
+    ("route", "problem"),
+    [
+        ("request_headers: [If-None-Match]", "request_headers: cannot hold if-none"),
+        ("request_headers: [range]", "request_headers: cannot hold range: the edge"),
+        (
+            "access: public, request_headers: [Authorization]",
+            "request_headers: cannot hold authorization: a public route sends no",
+        ),
+        ("response_headers: [ETag]", "response_headers: cannot hold etag: the edge"),
+        (
+            "response_headers: [set-cookie]",
+            "response_headers: cannot hold set-cookie: an answer that sets a cookie",
+        ),
+    ],
+)
+def test_a_route_cannot_forward_what_the_edge_builds(route: str, problem: str) -> None:
+    """L12, L13, L15, L18; E26, E30, E31, E33."""
+    (told_of,) = told(ROUTES=f"[{{{route}}}]")
+
+    assert told_of.startswith(f"routes[0].{problem}")
+
+
+def test_a_route_may_forward_what_is_its_own() -> None:
+    assert told(ROUTES="[{request_headers: [x-a], response_headers: [x-b]}]") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("data", "elsewhere"),
+        ("durability", "os"),
+        ("retention_age", "30d"),
+        ("retention_size", "1GiB"),
+        ("max_body", "1MiB"),
+        ("local_webhooks", "true"),
+    ],
+)
+def test_what_only_the_embedded_origin_understands_is_said_to_no_other(
+    key: str, text: str
+) -> None:
+    """A durability that another origin does not keep would be a false promise."""
+    assert told(**{f"ORIGIN__{key.upper()}": text}) == [
+        f"origin.{key}: is for the embedded origin, and origin.url names another"
+    ]
+    assert told(**{f"ORIGIN__{key.upper()}": text}, ORIGIN__URL="embedded") == []
+
+
+def test_the_list_of_embedded_keys_is_whole() -> None:
+    """The schema has them side by side, between ``url`` and ``host``."""
+    keys = list(OriginSettings.model_fields)
+
+    assert tuple(keys[1 : keys.index("host")]) == EMBEDDED_KEYS
+
+
+def test_an_edge_does_not_listen_at_its_origin_s_socket() -> None:
+    problems = told(
+        ORIGIN__URL="embedded", ORIGIN__DATA="/d", LISTEN="unix:/d/origin.sock"
+    )
+
+    assert len(problems) == 1
+    assert problems[0].startswith("origin.url: is this edge's own address (listen)")
