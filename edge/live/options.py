@@ -1,4 +1,4 @@
-"""What the live floor is configured with. Settings fill it; defaults are DESIGN's."""
+"""What the live floor is configured with. Settings fill it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One upstream request per event, whatever the crowd does (DESIGN section 6).
+"""One upstream request per event, whatever the crowd does.
 
 E13, E14, E21, E39, E41, E42; PROTOCOL.md section 10.1.
 """
@@ -175,7 +175,7 @@ def test_catch_up_now_of_a_followed_stream_costs_nothing() -> None:
 
 
 def test_a_reader_behind_the_tail_costs_only_what_lies_beyond() -> None:
-    """DESIGN section 3: history crosses the wire once per node."""
+    """E1: history crosses the wire once per node."""
     house, origin = scripted()
     warm(house, origin)
     asked = [house.ask() for _ in range(10)]
