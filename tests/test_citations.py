@@ -206,16 +206,8 @@ def test_everything_that_is_cited_is_explained() -> None:
     assert not lost
 
 
-def test_everything_that_is_explained_is_cited() -> None:
-    """A number that nothing cites is a text that nobody needs."""
-    code = {n: t for n, t in FILES.items() if not n.startswith("docs/")}
-
-    assert {number for text in code.values() for number in cited(text)} >= {
-        number for number in EXPLAINED if number[0] in "LO"
-    }
-
-
-def test_every_rule_is_cited_by_a_test() -> None:
+def test_everything_that_is_explained_is_cited_by_a_test() -> None:
+    """A rule that no test names may be broken without a sound."""
     tested = {
         number
         for name, text in FILES.items()
@@ -223,7 +215,7 @@ def test_every_rule_is_cited_by_a_test() -> None:
         for number in cited(text)
     }
 
-    assert not [number for number in headings(*texts([RULES])) if number not in tested]
+    assert not [number for number in EXPLAINED if number not in tested]
 
 
 @pytest.mark.parametrize("number", headings(*texts([RULES])))
@@ -234,12 +226,15 @@ def test_a_rule_says_why_whence_where_and_how_it_is_tested(number: str) -> None:
         assert f"*{word}.* " in entry, word
 
 
-@pytest.mark.parametrize("number", [f"E{number}" for number in range(1, 56)])
+@pytest.mark.parametrize(
+    "number", [number for number in EXPLAINED if number[0] in "EP"]
+)
 def test_a_hazard_says_what_happens_here_and_where(number: str) -> None:
+    """A guard is itself what happens here."""
     entry = entries(HAZARDS.read_text(encoding="utf-8"))[number]
 
-    for word in ("*Here:*", "*Where:*", "*Tests.* "):
-        assert word in entry, word
+    for word in ("*Where:*", "*Tests.* ", *(["*Here:*"] if number[0] == "E" else [])):
+        assert word in " ".join(entry.split()), word
 
 
 def test_no_text_leans_on_a_document_that_is_not_here() -> None:

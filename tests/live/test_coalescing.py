@@ -187,7 +187,7 @@ def test_a_reader_behind_the_tail_costs_only_what_lies_beyond() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.CATCH_UP, Mode.LONG_POLL, Mode.SSE])
 def test_two_credentials_never_meet(mode: Mode) -> None:
-    """E26, L13: partitions share nothing: not the flight, the poll, nor the log."""
+    """E26, L13, P10: nothing is shared: not the flight, the poll, nor the log."""
     house, origin = scripted()
     one = house.ask("0003", mode, key=house.key(partition=ALICE))
     two = house.ask("0003", mode, key=house.key(partition=BOB))

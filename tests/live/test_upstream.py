@@ -112,7 +112,7 @@ def test_a_caller_is_told_when_the_request_is_on_the_wire() -> None:
     ids=["by pieces", "by one piece", "by its length"],
 )
 def test_an_answer_that_is_too_large_is_given_up_early(pieces: Pieces) -> None:
-    """L11: ``max_object`` bounds what is held in memory; it is no fault."""
+    """L11, P13: ``max_object`` bounds what is held in memory; it is no fault."""
     source, counters = upstream(pieces)
 
     with pytest.raises(TooLarge):

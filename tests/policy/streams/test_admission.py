@@ -322,7 +322,7 @@ partitions = st.sampled_from([ANONYMOUS, PUBLIC, ONE])
 def test_only_what_can_be_read_on_from_is_admitted(
     answer: OriginAnswer, start: str, partition: Partition
 ) -> None:
-    """L1, L8: whatever an origin sends, and never with an exception."""
+    """L1, L8, P5: whatever an origin sends, and never with an exception."""
     admission = judged(answer, start, partition)
 
     if admission.verdict is Verdict.ADMIT:
