@@ -90,7 +90,7 @@ def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
     before. Everything must have been patched by gevent before (``edge.cli.serve``).
     """
     # One node, whatever its workers: a request that comes back to any of them
-    # has been here before (LOG.md L26).
+    # has been here before (L26).
     node_id = f"{NAME}-{secrets.token_hex(4)}"
 
     def planned_again() -> Plan | None:
@@ -126,7 +126,7 @@ def http_options(settings: Settings) -> HttpOptions:
 
 def routes(settings: Settings) -> tuple[Route, ...]:
     """The routes, each with the edge's own credential for shared partitions: its
-    own, or else the origin's (LOG.md L13)."""
+    own, or else the origin's (L13)."""
     own = settings.origin.plain_headers
     return tuple(
         replace(route, origin_headers=route.origin_headers or own)

@@ -31,7 +31,7 @@ class HttpOptions:
     how long a catch-up read may take in all.
 
     Writes, catch-up reads, followers and relayed calls have their own
-    connections, so that none can starve another (LOG.md L24): what a client
+    connections, so that none can starve another (L24): what a client
     alone has the origin hold must cost no crowd its follower. A call that finds
     all of its kind taken waits in line, at most ``queue_timeout`` and at most
     ``queue_limit`` of them. Idle connections live for ``keep_alive``, which

@@ -262,7 +262,7 @@ def test_draining_is_told_at_odd_times_and_changes_nothing() -> None:
 
 
 def test_one_that_falls_too_far_behind_is_ended_and_comes_back() -> None:
-    """DESIGN section 9: past viewer_lag, after a whole event."""
+    """E45: past viewer_lag, after a whole event."""
     house, origin = scripted(viewer_lag=4, sse_lifetime=1000.0, sse_keep_alive=15.0)
     slow, quick = narrow(house, "0003"), narrow(house, "0003")
     origin.expect().reply(head_answer("0003"))

@@ -1,4 +1,4 @@
-"""Offsets that only a client named (L1; E11, E25, ORIGINS)."""
+"""Offsets that only a client named (L1; E11, E25, O22)."""
 
 from edge.core.values import Mode, Purpose
 from origin_adapter.scripted import LivingOrigin, data, head_answer

@@ -26,9 +26,8 @@ def test_nothing_is_looked_at_unless_it_is_set() -> None:
 def test_each_reason_has_its_bound(
     requests: int, memory: int, reason: Reason | None
 ) -> None:
-    recycling = Recycling(
-        recycle_options(after_requests=1000, memory=500, least_age=0.0), 0.0
-    )
+    options = recycle_options(after_requests=1000, memory=500, least_age=0.0)
+    recycling = Recycling(options, 0.0)
 
     assert recycling.judge(0.0, requests, memory) is reason
 

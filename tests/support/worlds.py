@@ -1,6 +1,6 @@
 """Worlds: a model origin, and the log that an edge holds of its stream.
 
-The origin keeps the rules of PROTOCOL.md and has habits (ORIGINS.md): it may
+The origin keeps the rules of PROTOCOL.md and has habits (O23): it may
 hand out pages, or never claim that an answer is up to date. ``acts`` draws what
 can happen to the two: writes through the edge and behind its back, reads whose
 answers come late, polls, lost contact, time, eviction. The states of the log

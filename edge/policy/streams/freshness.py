@@ -1,6 +1,6 @@
 """What an answer may claim downstream, and what an origin forbids.
 
-``cache_control`` is the table of DESIGN section 5 with L12 and L16: freshness
+``cache_control`` is the table of docs/rules.md, L12 and L16: freshness
 is the edge's own, never the origin's. ``origin_forbids`` reads the origin's
 fields for what must not be joined (L15). Neither looks at a log or a clock:
 the caller says how many seconds an answer has left (TTL, expiry, L14).
@@ -67,7 +67,7 @@ def cache_control(
     cap: int | None = None,
     options: FreshnessOptions,
 ) -> str:
-    """The Cache-Control value of an answer of this kind (DESIGN section 5).
+    """The Cache-Control value of an answer of this kind (L12, L16).
 
     ``cap`` is how many seconds the answer may live at most, None without a
     limit; nothing outlives it, not even as stale (E7), and none left means

@@ -56,7 +56,7 @@ def front(
 
 
 def test_a_write_goes_on_with_its_fields_and_without_those_of_the_connection() -> None:
-    """ORIGINS 17; RFC 9110 section 7.6.1; HAZARDS part III on spoofed fields."""
+    """O17, P1; RFC 9110 section 7.6.1."""
     origin = OneAnswer(204)
     front(origin)(
         "POST",
@@ -131,7 +131,7 @@ def test_an_answer_without_a_content_type_stays_without_one() -> None:
 def test_where_a_stream_was_made_is_told_by_the_edges_address(
     location: str, seen: str
 ) -> None:
-    """ORIGINS 18: the origin writes its own, whatever Host says."""
+    """O18: the origin writes its own, whatever Host says."""
     options = front_options(public_url="https://edge.test", origin_bases=(ORIGIN,))
     origin = OneAnswer(201, ("location", location))
     answered = front(origin, options=options)("PUT", "/v1/stream/a")
@@ -148,7 +148,7 @@ def test_without_a_public_address_the_clients_own_word_for_it_counts() -> None:
 
 
 def test_a_control_document_speaks_of_the_edge() -> None:
-    """ORIGINS 18: their bodies hold the origin's addresses."""
+    """O18: their bodies hold the origin's addresses."""
     options = front_options(public_url="https://edge.test", origin_bases=(ORIGIN,))
     body = b'{"callback_url":"%s/v1/stream/__ds/x"}' % ORIGIN.encode()
     origin = OneAnswer(200, ("content-type", "application/json"), body=body)

@@ -1,4 +1,4 @@
-"""Answers: the heads that go out, by the table of DESIGN section 5."""
+"""Answers: the heads that go out, by the table of docs/rules.md."""
 
 import gzip
 from dataclasses import replace
@@ -87,7 +87,7 @@ def names_of(answer: Answer) -> set[str]:
     return {name.lower() for name, _ in answer.headers}
 
 
-# -- the table of DESIGN section 5 ---------------------------------------------------
+# -- the table of docs/rules.md -----------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ def test_what_is_not_shared_here_is_not_shared_below(
 
 
 def test_an_origins_tag_is_never_passed_on() -> None:
-    """E3: real ones are the same for other bytes (ORIGINS.md)."""
+    """E3: real ones are the same for other bytes (O9)."""
     headers = (("etag", '"x"'), ("stream-next-offset", A), ("set-cookie", "a=b"))
 
     assert unshared_headers(headers) == (

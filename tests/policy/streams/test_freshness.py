@@ -48,7 +48,7 @@ ONE = PartitionKind.CREDENTIAL
 def test_what_may_be_kept_downstream_and_by_whom(
     kind: Kind, route: Route, cap: int | None, value: str
 ) -> None:
-    """L12, L16, E7, E37; DESIGN section 5. Never stale beyond the cap; E36."""
+    """L12, L16, E7, E36, E37. Never stale beyond the cap."""
 
     def said(partition: PartitionKind) -> str:
         return cache_control(kind, partition, route, cap=cap, options=OPTIONS)
