@@ -1,4 +1,4 @@
-"""Run a command that dies with its parent: ``python parent_death.py PARENT COMMAND ...``.
+"""Run a command that dies with its parent: ``parent_death.py PARENT COMMAND ...``.
 
 The kernel sends TERM when the process that started this one ends (prctl(2),
 PR_SET_PDEATHSIG); the wish survives exec, so the command inherits it. A parent

@@ -4,14 +4,14 @@ import pytest
 
 from edge.core.counters import Counters
 from edge.core.reasons import Reason
-from edge.front.options import RecycleOptions
 from edge.process.recycling import AGAIN, SPREAD, Recycling, requests_of, resident
+from tests.support.options import recycle_options
 
 
 def test_nothing_is_looked_at_unless_it_is_set() -> None:
-    assert not Recycling(RecycleOptions(), 0.0).wanted
-    assert Recycling(RecycleOptions(after_requests=1), 0.0).wanted
-    assert Recycling(RecycleOptions(memory=1), 0.0).wanted
+    assert not Recycling(recycle_options(), 0.0).wanted
+    assert Recycling(recycle_options(after_requests=1), 0.0).wanted
+    assert Recycling(recycle_options(memory=1), 0.0).wanted
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,8 @@ def test_nothing_is_looked_at_unless_it_is_set() -> None:
 def test_each_reason_has_its_bound(
     requests: int, memory: int, reason: Reason | None
 ) -> None:
-    recycling = Recycling(RecycleOptions(1000, 500, least_age=0.0), 0.0)
+    options = recycle_options(after_requests=1000, memory=500, least_age=0.0)
+    recycling = Recycling(options, 0.0)
 
     assert recycling.judge(0.0, requests, memory) is reason
 
@@ -35,7 +36,7 @@ def test_requests_are_spread_and_never_fewer_than_was_set() -> None:
     """Nodes that began together must not go together."""
     bounds = set()
     for _ in range(200):
-        recycling = Recycling(RecycleOptions(1000, least_age=0.0), 0.0)
+        recycling = Recycling(recycle_options(after_requests=1000, least_age=0.0), 0.0)
         first = next(n for n in range(3000) if recycling.judge(0.0, n, 0))
         bounds.add(first)
 
@@ -44,14 +45,14 @@ def test_requests_are_spread_and_never_fewer_than_was_set() -> None:
 
 def test_a_young_worker_does_not_ask() -> None:
     """A bound that is too low must not make workers follow each other at once."""
-    recycling = Recycling(RecycleOptions(memory=1, least_age=60.0), 100.0)
+    recycling = Recycling(recycle_options(memory=1, least_age=60.0), 100.0)
 
     assert recycling.judge(159.9, 0, 2) is None
     assert recycling.judge(160.0, 0, 2) is Reason.OVER_MEMORY
 
 
 def test_who_was_not_replaced_asks_again_after_a_while() -> None:
-    recycling = Recycling(RecycleOptions(memory=1, least_age=0.0), 0.0)
+    recycling = Recycling(recycle_options(memory=1, least_age=0.0), 0.0)
 
     assert recycling.judge(0.0, 0, 2) is Reason.OVER_MEMORY
     assert recycling.judge(AGAIN - 1, 0, 2) is None
