@@ -15,8 +15,8 @@ from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers
 from origin_adapter.embedded.http.bodies import RequestBodies
 from origin_adapter.embedded.http.writes import base_url
-from origin_adapter.embedded.rules import control, globs, subscription_commands, targets
-from origin_adapter.embedded.rules.paths import RESERVED
+from origin_adapter.embedded.rules import control, subscription_commands, targets
+from origin_adapter.embedded.rules.paths import RESERVED, relative
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscriptions import Denied, Fence
 
@@ -87,7 +87,7 @@ class ControlHandler:
 
     def _link(self, id: str, req: falcon.Request, resp: falcon.Response) -> None:
         _only(req, "POST")
-        paths = control.paths(self._body(req).get("streams"))
+        paths = control.stream_paths(self._body(req).get("streams"))
         self.engine.submit(subscription_commands.LinkStreams(id, tuple(paths)))
         resp.status = falcon.HTTP_204
 
@@ -95,7 +95,7 @@ class ControlHandler:
         self, id: str, path: str, req: falcon.Request, resp: falcon.Response
     ) -> None:
         _only(req, "DELETE")
-        self.engine.submit(subscription_commands.UnlinkStream(id, globs.normal(path)))
+        self.engine.submit(subscription_commands.UnlinkStream(id, relative(path)))
         resp.status = falcon.HTTP_204
 
     def _wake_action(

@@ -14,7 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from origin_adapter.embedded.rules import globs, subscription_commands, subscriptions
+from origin_adapter.embedded.rules import subscription_commands, subscriptions
+from origin_adapter.embedded.rules.paths import literal_prefix, matches
 from origin_adapter.embedded.rules.subscriptions import (
     BEFORE_FIRST,
     Denied,
@@ -329,7 +330,7 @@ class Subscribers:
         pattern = sub.config.pattern
         if pattern is None or (sub.id, path) in self._linked:
             return
-        if globs.matches(pattern, path):
+        if matches(pattern, path):
             subscription_rows.link(self.db, sub.id, path, BEFORE_FIRST, explicit=False)
             self._linked.add((sub.id, path))
 
@@ -337,7 +338,7 @@ class Subscribers:
         """Link what matches by now, at its tail: history is not replayed."""
         if config.pattern is None:
             return
-        low = self.root + globs.literal_prefix(config.pattern)
+        low = self.root + literal_prefix(config.pattern)
         rows = self.db.execute(
             "SELECT path, tail FROM stream WHERE path >= ? AND path < ? "
             "AND soft_deleted = 0",
@@ -346,7 +347,7 @@ class Subscribers:
         for absolute, tail in rows:
             path = self._relative(absolute)
             own = path == config.wake_stream
-            if path is not None and not own and globs.matches(config.pattern, path):
+            if path is not None and not own and matches(config.pattern, path):
                 subscription_rows.link(self.db, id, path, tail, explicit=False)
 
     def _who_follows(self, path: str) -> tuple[str, ...]:
@@ -356,7 +357,7 @@ class Subscribers:
             by_glob = {
                 sub.id
                 for sub in self._all.values()
-                if sub.config.pattern and globs.matches(sub.config.pattern, path)
+                if sub.config.pattern and matches(sub.config.pattern, path)
             }
             found = tuple(
                 sorted(by_glob | set(subscription_rows.linked_to(self.db, path)))
