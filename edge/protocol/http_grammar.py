@@ -1,15 +1,15 @@
 """The grammar of HTTP that more than one part reads or writes by. Pure.
 
-Tokens, field values, the Host field, lists, the fields of one hop, statuses
-without a body, the last chunk, Retry-After. What is said here is said nowhere
-else. A part that needs more (a longest length, one more name to refuse) adds it
-where it needs it, and says why.
+Tokens, field values, the Host field, the fields of one hop, statuses without a
+body, the last chunk, lists, Cache-Control, Retry-After. What is said here is said
+nowhere else. A part that needs more (a longest length, one more name to refuse)
+adds it where it needs it, and says why.
 
 The patterns are compiled once. ``TOKEN`` and its like are whole-string rules:
 call ``fullmatch``.
 
-Sources: RFC 9110 sections 5.5, 5.6, 7.2, 7.6.1 and 10.2.3; RFC 9112 sections 3.2
-and 7.1.
+Sources: RFC 9110 sections 5.5, 5.6, 7.2, 7.6.1 and 10.2.3; RFC 9111 section 5.2;
+RFC 9112 sections 3.2 and 7.1.
 """
 
 import re
@@ -31,7 +31,7 @@ FIELD_VALUE_CHARS = r"\t -~\x80-\xff"
 FIELD_VALUE = re.compile(f"[{FIELD_VALUE_CHARS}]*")
 """A field's value as latin-1 text: no control character but the tab."""
 
-# The Host field and the request-target.
+# The Host field.
 
 _HOST = re.compile(
     r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)"
@@ -94,6 +94,32 @@ def connection_options(values: Iterable[str]) -> frozenset[str]:
     return frozenset(
         option.lower() for value in values for option in list_members(value)
     )
+
+
+# Cache-Control.
+
+# A directive's name, and its argument where there is one. An argument whose
+# quote never ends is none: what follows is read on as directives, so that a
+# broken field can only forbid more.
+_DIRECTIVE = re.compile(
+    rf"([{TOKEN_CHARS}]+)"
+    r'(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*)))?'
+)
+
+
+def cache_directives(field: str) -> dict[str, str | None]:
+    """The directives of a Cache-Control field: lower-case name to argument.
+
+    Quoted arguments lose their quotes and escapes. Never raises; the last of
+    two directives with one name is kept. What they mean for a stream is judged
+    in ``edge.policy.streams.freshness``.
+    """
+    found: dict[str, str | None] = {}
+    for match in _DIRECTIVE.finditer(field):
+        name, quoted, token = match.group(1, 2, 3)
+        value = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        found[name.lower()] = value
+    return found
 
 
 # Retry-After.

@@ -12,6 +12,7 @@ from edge.protocol.http_grammar import (
     HOP_BY_HOP,
     LAST_CHUNK,
     TOKEN,
+    cache_directives,
     connection_options,
     is_host,
     list_members,
@@ -89,3 +90,31 @@ def test_retry_after_is_seconds_or_a_date(
 ) -> None:
     """RFC 9110 section 10.2.3."""
     assert retry_after(value, datetime(2025, 1, 1, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("field", "directives"),
+    [
+        ("", {}),
+        (", ,", {}),
+        ("max-age=60", {"max-age": "60"}),
+        ("Max-Age = 60 ,\tPUBLIC", {"max-age": "60", "public": None}),
+        ('max-age="60"', {"max-age": "60"}),
+        ('private="set-cookie, x"', {"private": "set-cookie, x"}),
+        (r'x="a\"b\\", y', {"x": 'a"b\\', "y": None}),
+        ("x=", {"x": ""}),
+        ("a=1, a=2", {"a": "2"}),
+    ],
+)
+def test_directives_are_read_with_their_arguments(
+    field: str, directives: dict[str, str | None]
+) -> None:
+    """RFC 9111 section 5.2: without case, token and quoted form alike."""
+    assert cache_directives(field) == directives
+
+
+@pytest.mark.parametrize("unit", ['a="', 'a="\\', ",", "a", "a=", " ", '"', "\\"])
+def test_a_hostile_cache_control_is_read_to_its_end(unit: str) -> None:
+    field = unit * (65536 // len(unit)) + ", no-store"
+
+    assert isinstance(cache_directives(field), dict)
