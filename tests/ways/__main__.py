@@ -5,7 +5,7 @@
     make ways ARGS="--list cold --functions"  and the functions in each
 
 Calls are Python calls in the edge's worker into ``edge/`` and ``origin_adapter/``; a
-generator that goes on is one more. Takes about half a minute.
+generator that goes on is one more. Takes under a minute.
 """
 
 import argparse
