@@ -48,13 +48,13 @@ class Stage(enum.StrEnum):
 
 _MOVES = {
     Stage.IDLE: {Stage.READING, Stage.PARKED, Stage.SENDING, Stage.HANDED},
-    Stage.READING: {Stage.PARKED, Stage.SENDING, Stage.HANDED},
+    Stage.READING: {Stage.IDLE, Stage.PARKED, Stage.HANDED},
     Stage.PARKED: {Stage.IDLE, Stage.SENDING, Stage.HANDED},
-    Stage.SENDING: {Stage.IDLE, Stage.PARKED, Stage.HANDED},
+    Stage.SENDING: {Stage.PARKED},
     Stage.HANDED: {Stage.IDLE},
     Stage.CLOSED: set(),
 }
-"""What follows what. Besides, every stage may be followed by CLOSED, but for that."""
+"""What may follow what. Besides, all others may be followed by CLOSED."""
 
 _IDLE = Stage.IDLE
 _PARKED = Stage.PARKED

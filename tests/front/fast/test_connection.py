@@ -37,7 +37,7 @@ class Kept:
 
 @dataclass(eq=False)
 class Bench:
-    """A floor whose callbacks run when the test says so, and one client."""
+    """A context whose callbacks run when the test says so, and one client."""
 
     read_service: FakeAsks = field(default_factory=FakeAsks)
     peeked: list[Read] = field(default_factory=list)
@@ -52,6 +52,10 @@ class Bench:
         )
         self.context = FastContext(made, self.server_context)
         self.context.soon = self.context.call_next_iteration = self._put_off
+        self.connect()
+
+    def connect(self) -> None:
+        """The one client."""
         ours, self.client = socket.socketpair()
         self.client.settimeout(5.0)
         transport = PlainTransport.of(self.context.loop, ours)
