@@ -12,7 +12,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 
 
 class EdgeResponse(Response):
-    """Used by a Turn for one response."""
+    """One response of a RequestCycle; ``sock`` is a BlockingStream."""
 
     _head = b""
 
