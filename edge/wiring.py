@@ -14,19 +14,14 @@ import gevent
 
 from edge.core.counters import Counters
 from edge.front.dependencies import Dependencies
-from edge.front.options import (
-    FrontOptions,
-    Limits,
-    LogOptions,
-    RecycleOptions,
-    ServerOptions,
-)
+from edge.front.options import FrontOptions, Limits, LogOptions
 from edge.live.hub import Hub
 from edge.live.options import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
 from edge.process.gunicorn_app import EdgeApplication, Plan
+from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
 

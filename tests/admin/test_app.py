@@ -1,23 +1,24 @@
-"""Health, readiness and metrics, on the operator's own address."""
+"""Health, readiness and metrics on the admin address: what they say, byte for byte."""
 
 import math
 
 import pytest
 from falcon import testing
 
-from edge.admin.app import AdminParts, create_operator_app
+from edge.admin.app import create_admin_app
 from edge.admin.metrics import Metrics, exposition, requests_per_delivery
 from edge.core.counters import DESCRIPTIONS, Counters
 from edge.core.values import Purpose
+from edge.process.worker import probes
 
 
 def operator(
     counters: Counters | None = None, ready: bool = True, token: str | None = None
 ) -> testing.TestClient:
-    """A client of the operator's application."""
+    """A client of the admin address."""
     metrics = Metrics(counters or Counters(), lambda: {"viewers": 2.0})
-    parts = AdminParts(metrics, lambda: ready, token)
-    return testing.TestClient(create_operator_app(parts))
+    routes = [*probes(lambda: ready), *metrics.routes()]
+    return testing.TestClient(create_admin_app(routes, token))
 
 
 def test_the_process_is_healthy_even_when_it_is_not_ready() -> None:

@@ -12,14 +12,9 @@ import resource
 import sys
 from typing import Any
 
-from edge.front.options import (
-    FrontOptions,
-    Limits,
-    LogOptions,
-    RecycleOptions,
-    ServerOptions,
-)
+from edge.front.options import FrontOptions, Limits, LogOptions
 from edge.process.gunicorn_app import EdgeApplication, Plan
+from edge.process.options import RecycleOptions, ServerOptions
 from tests.front.fake_edge import FakeAsks, FakeBuilt, FakeOrigin, parts
 
 

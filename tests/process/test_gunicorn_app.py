@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.front.options import Limits, ServerOptions
+from edge.front.options import Limits
 from edge.process.gunicorn_app import bind, gunicorn_settings
-from edge.process.worker import REFUSALS_AT_ONCE, EdgeWorker
+from edge.process.options import ServerOptions
+from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
 
 
 def test_the_settings_are_those_of_design_section_7() -> None:
@@ -19,7 +20,7 @@ def test_the_settings_are_those_of_design_section_7() -> None:
     assert settings["control_socket_disable"] is True
     assert settings["forwarded_allow_ips"] == ""
     assert settings["limit_request_line"] == 8190
-    assert settings["worker_connections"] == 100 + REFUSALS_AT_ONCE
+    assert settings["worker_connections"] == 100 + MAX_REFUSED_CONNECTIONS
     assert settings["keepalive"] == 75
     assert settings["graceful_timeout"] > options.grace
     assert settings["accesslog"] is None

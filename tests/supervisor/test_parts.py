@@ -1,4 +1,4 @@
-"""The supervisor's parts: pauses, the tether, signals as something to wait for."""
+"""The supervisor's parts: backoff, death with the parent, signals to wait for."""
 
 import os
 import subprocess
@@ -8,15 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.supervisor import parent_death
-from edge.supervisor.backoff import FIRST, HEALTHY, LONGEST, pause_after
-from edge.supervisor.child import TETHER, Child
+from edge.supervisor.backoff import (
+    FIRST_SECONDS,
+    HEALTHY_SECONDS,
+    MAX_SECONDS,
+    pause_after,
+)
+from edge.supervisor.child import DIE_WITH_PARENT, Child
 from tests.support.processes import ROOT
 
 QUIT = [sys.executable, "-c", "raise SystemExit(3)"]
 
 
 def test_a_first_death_is_hardly_noticed() -> None:
-    assert pause_after(None, lived=0.0) == FIRST
+    assert pause_after(None, lived=0.0) == FIRST_SECONDS
 
 
 def test_one_that_cannot_run_is_tried_less_and_less_often() -> None:
@@ -25,25 +30,25 @@ def test_one_that_cannot_run_is_tried_less_and_less_often() -> None:
         pauses.append(pause_after(pauses[-1], 0.0))
 
     assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST
+    assert pauses[-1] == MAX_SECONDS
 
 
-@given(st.floats(FIRST, LONGEST), st.floats(HEALTHY, 1e9))
+@given(st.floats(FIRST_SECONDS, MAX_SECONDS), st.floats(HEALTHY_SECONDS, 1e9))
 def test_a_long_life_is_forgiven(last: float, lived: float) -> None:
-    assert pause_after(last, lived) == FIRST
+    assert pause_after(last, lived) == FIRST_SECONDS
 
 
-def test_a_child_whose_parent_died_before_it_could_be_tethered_ends() -> None:
+def test_a_command_whose_parent_died_early_does_not_start() -> None:
     """The kernel would never tell it: the parent's end is in the past."""
-    orphan = [*TETHER, str(os.getppid()), "echo", "alive"]
+    orphan = [*DIE_WITH_PARENT, str(os.getppid()), "echo", "alive"]
     done = subprocess.run(orphan, capture_output=True, text=True)
 
     assert (done.returncode, done.stdout) == (parent_death.ORPHANED, "")
 
 
-def test_a_tethered_command_is_the_command() -> None:
+def test_a_command_that_dies_with_its_parent_is_the_command() -> None:
     """Same process, same exit code, same words."""
-    words = [*TETHER, str(os.getpid()), sys.executable, "-c"]
+    words = [*DIE_WITH_PARENT, str(os.getpid()), sys.executable, "-c"]
     code = "import os, sys; print(os.getpid(), sys.argv[1:]); raise SystemExit(7)"
     started = subprocess.Popen([*words, code, "a b"], stdout=subprocess.PIPE, text=True)
     said, _ = started.communicate()
