@@ -85,7 +85,7 @@ def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
     before. Everything must have been patched by gevent before (``edge.cli.serve``).
     """
     # One node, whatever its workers: a request that comes back to any of them
-    # has been here before (LOG.md L26).
+    # has been here before (L26).
     node_id = f"{NAME}-{secrets.token_hex(4)}"
 
     def planned_again() -> Plan | None:
@@ -121,7 +121,7 @@ def http_options(settings: Settings) -> HttpOptions:
 
 def routes(settings: Settings) -> tuple[Route, ...]:
     """The routes, each with the edge's own credential for shared partitions: its
-    own, or else the origin's (LOG.md L13)."""
+    own, or else the origin's (L13)."""
     own = settings.origin.plain_headers
     return tuple(
         replace(route, origin_headers=route.origin_headers or own)
@@ -199,7 +199,11 @@ def server_options(settings: Settings) -> ServerOptions:
         grace=settings.shutdown.grace,
         limits=limits_of(settings),
         recycle=RecycleOptions(
-            recycle.after_requests, recycle.memory, recycle.least_age
+            after_requests=recycle.after_requests,
+            memory=recycle.memory,
+            least_age=recycle.least_age,
         ),
-        log=LogOptions(log.format.value, log.level.value, log.access),
+        log=LogOptions(
+            format=log.format.value, level=log.level.value, access=log.access
+        ),
     )

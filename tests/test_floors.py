@@ -1,6 +1,6 @@
 """The house stands: imports run downwards, pure floors are pure, bars are kept.
 
-The floors are those of DESIGN section 4. Every module of the product is read
+The floors are those of docs/architecture.md. Every module of the product is read
 as a syntax tree, so an import inside a function or under TYPE_CHECKING counts
 like any other. The judges below are tried on small faults of their own first.
 """
@@ -158,13 +158,13 @@ def test_the_walk_sees_the_house() -> None:
 
 @every_module
 def test_a_module_stands_on_a_floor(name: str) -> None:
-    """DESIGN section 4 names every part; a new one gets its height here."""
+    """docs/architecture.md names every part; a new one gets its height here."""
     assert name == ROOF or part_of(name) in FLOORS
 
 
 @every_module
 def test_imports_run_downwards(name: str) -> None:
-    """DESIGN section 4: only from lower floors, and never from a sibling."""
+    """Only from lower floors, and never from a sibling."""
     is_package = MODULES[name].name == "__init__.py"
     targets = imported(name, tree_of(name), is_package)
 
@@ -173,7 +173,7 @@ def test_imports_run_downwards(name: str) -> None:
 
 @every_module
 def test_a_pure_floor_is_pure(name: str) -> None:
-    """DESIGN section 4: time is an argument, and nothing leaves floors 0 to 2."""
+    """Time is an argument, and nothing leaves floors 0 to 2."""
     part = part_of(name)
 
     if part in FLOORS and FLOORS[part] <= HIGHEST_PURE:

@@ -45,7 +45,7 @@ class Partition:
     """Who shares a log. ``headers`` go upstream with every read of it.
 
     Two partitions are equal when kind and digest are; the digest covers every
-    header in ``headers`` (LOG.md L13), which are kept out of ``repr``.
+    header in ``headers`` (L13), which are kept out of ``repr``.
     """
 
     kind: PartitionKind = PartitionKind.ANONYMOUS

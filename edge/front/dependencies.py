@@ -6,7 +6,7 @@ worker starts, drains and stops around it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from edge.core.counters import Counters
@@ -27,7 +27,7 @@ class Dependencies:
     routes: Sequence[Route]
     counters: Counters
     clock: Clock
-    options: FrontOptions = field(default_factory=FrontOptions)
+    options: FrontOptions
     peek: Peek = never_ready
 
 

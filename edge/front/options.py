@@ -1,15 +1,16 @@
-"""What an operator sets about the front. Settings fill these; nothing reads a file.
+"""What an operator sets about the front. Settings fill these, and hold the
+defaults; what no setting names has its value here.
 
 Durations are seconds, sizes are bytes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 KIB = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Where the front says no, and how long it waits for a client.
 
@@ -19,22 +20,22 @@ class Limits:
     on, ``body_timeout`` and ``send_timeout`` for each step without progress.
     """
 
-    max_connections: int = 50_000
-    head: int = 64 * KIB
+    max_connections: int
+    head: int
     request_line: int = 8190
     fields: int = 100
     field_size: int = 16 * KIB
-    max_body: int | None = None
-    idle_timeout: float = 75.0
-    head_timeout: float = 10.0
-    body_timeout: float = 30.0
-    send_timeout: float = 30.0
+    max_body: int | None
+    idle_timeout: float
+    head_timeout: float
+    body_timeout: float
+    send_timeout: float
     linger_timeout: float = 2.0
     linger_bytes: int = 1024 * KIB
     """What is still read, for how long, after a refusal that came early."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrontOptions:
     """How this node presents itself.
 
@@ -46,15 +47,15 @@ class FrontOptions:
     False serves everything the whole way, with the same bytes.
     """
 
-    name: str = "ds-edge"
-    node_id: str = "ds-edge"
-    public_url: str | None = None
-    origin_bases: tuple[str, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    name: str
+    node_id: str
+    public_url: str | None
+    origin_bases: tuple[str, ...]
+    limits: Limits
     fast: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
     """What is written to the log, and how.
 
@@ -62,6 +63,6 @@ class LogOptions:
     Those that ended badly (500 and above, or cut short) always get one.
     """
 
-    format: Literal["json", "text"] = "json"
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    access: int = 1
+    format: Literal["json", "text"]
+    level: Literal["debug", "info", "warning", "error"]
+    access: int

@@ -2,7 +2,7 @@
 
 The step between an answer of the origin and the readers who wait for it:
 ``absorb`` joins a range, learns the tail, and notices when the stream is another
-one than before (LOG.md L1, L2, L5, L7, L8); ``describe`` does so for a HEAD (L20).
+one than before (L1, L2, L5, L7, L8); ``describe`` does so for a HEAD (L20).
 Both change the log they are given and say what they found; replacing the log by
 a new incarnation and waking readers is the hub's. No sockets, no greenlets.
 """

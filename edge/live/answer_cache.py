@@ -9,7 +9,7 @@ nothing of that changed:
 - the log is the same one, and its ``tail.version`` (which every change of log or tail
   moves: growth, arming and disarming, writes, doubt, closure, eviction) has not moved;
 - no time has passed that would change the decision or the Stamp: the end of a
-  confirmation (LOG.md L6, L14), of an armed poll (L3), of the second that ``Age``
+  confirmation (L6, L14), of an armed poll (L3), of the second that ``Age``
   counts (L16), of the interval that a cursor counts (L22);
 - a poll's cursor would be the same: it follows from the poll's own, the interval and
   the largest one that the stream's crowd was given.

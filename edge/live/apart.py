@@ -1,4 +1,4 @@
-"""Work apart: what would hold up the event loop goes to a thread (DESIGN 1, L19)."""
+"""Work apart: what would hold up the event loop goes to a thread (L19)."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -3,7 +3,7 @@
 A pass over a stream's parked viewers serves the first of them by deciding
 (``edge.policy.streams.decide``), and everybody who is like it with what it was given:
 the same Answer and Stamp, or the same event frames, whose bytes are then made once. Two
-viewers are alike when they wait at one offset, know of the same writes (LOG.md L4),
+viewers are alike when they wait at one offset, know of the same writes (L4),
 arrived on the same side of what was heard and confirmed since, and are no outliers by
 their cursor (L22). What was learnt holds for one batch at most, and only while the log
 and its tail stand still (``Tail.version``).

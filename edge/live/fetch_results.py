@@ -3,7 +3,7 @@
 The answer is judged (``edge.policy.streams.admission``), taken in where it may be
 (``edge.live.ingest``), and then each reader is released by its own right to it:
 decided again on the log that has grown, handed the answer itself, a fault, a
-status, or sent to ask alone (LOG.md L1, L4, L15). Runs in the flight's greenlet,
+status, or sent to ask alone (L1, L4, L15). Runs in the flight's greenlet,
 never asks by itself and never switches.
 """
 

@@ -2,10 +2,10 @@
 
 A flight belongs to a stream and a start (None for the HEAD); there is one at a
 time for each. It is a greenlet of the hub's own, never of a request: a reader
-that leaves changes nothing for the others (HAZARDS E42). However it ends, by an
+that leaves changes nothing for the others (E42). However it ends, by an
 answer, a fault, a kill or a defect, everybody who waits for it is told, once.
 
-Who may be given its answer is judged when it lands (LOG.md L4). A reader that
+Who may be given its answer is judged when it lands (L4). A reader that
 needs a request begun after its own arrival waits behind one that is on its way
 (``after``), and is decided again when that has landed.
 """

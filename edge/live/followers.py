@@ -1,7 +1,7 @@
 """Followers: the one upstream live read of a stream at its tail.
 
 While somebody waits at a stream's end, and a linger after, one greenlet polls
-the origin from the end of what is held (LOG.md L20). Each answer goes to the hub,
+the origin from the end of what is held (L20). Each answer goes to the hub,
 which lets the log grow and wakes the viewers; this module only keeps the poll
 going: it arms (L3), backs off after failures (L21), probes after lost contact
 (L7), and ends when nobody needs it (L23, L24).

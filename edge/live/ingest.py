@@ -1,7 +1,7 @@
 """Ingest: what an upstream answer does to a stream and to those parked at it.
 
 The part that flights and polls have in common: an answer is taken into the log,
-a new incarnation begins (LOG.md L2, L5, L7), a key passes for a while (L15), a
+a new incarnation begins (L2, L5, L7), a key passes for a while (L15), a
 partition is refused (L14), a status ends whoever waits. It changes rows and
 releases readers; it never asks the origin and never switches greenlets.
 """

@@ -1,14 +1,17 @@
-"""What the live floor is configured with. Settings fill it; defaults are DESIGN's."""
+"""What the live floor is configured with.
+
+Settings fill it, and hold the defaults. What no setting names has its value here.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubOptions:
     """All times in seconds, all sizes in bytes.
 
@@ -18,25 +21,25 @@ class HubOptions:
     viewer may fall behind before its response ends after a whole event.
     """
 
-    routes: Sequence[Route] = (Route(),)
-    rules: Rules = field(default_factory=Rules)
-    freshness: FreshnessOptions = field(default_factory=FreshnessOptions)
-    node_id: str = "ds-edge"
-    long_poll_timeout: float = 30.0
-    sse_lifetime: float = 60.0
-    sse_keep_alive: float = 15.0
-    linger: float = 5.0
-    follow_reads: int = 4
-    follow_within: float = 1.0
-    hold: float = 65.0
-    memory: int = 256 * 1024 * 1024
-    max_object: int = 16 * 1024 * 1024
+    routes: Sequence[Route]
+    rules: Rules
+    freshness: FreshnessOptions
+    node_id: str
+    long_poll_timeout: float
+    sse_lifetime: float
+    sse_keep_alive: float
+    linger: float
+    follow_reads: int
+    follow_within: float
+    hold: float
+    memory: int
+    max_object: int
+    viewer_lag: int
+    max_viewers: int
+    max_viewers_per_stream: int
+    max_flights: int
+    max_followers: int
+    max_streams: int
     pass_for: float = 60.0
-    viewer_lag: int = 64 * 1024 * 1024
-    max_viewers: int = 50_000
-    max_viewers_per_stream: int = 50_000
-    max_flights: int = 1000
-    max_followers: int = 512
-    max_streams: int = 100_000
     backoff_first: float = 0.1
     backoff_most: float = 5.0

@@ -1,7 +1,7 @@
 """PollResults: a follower's poll was answered; what that means, and what comes next.
 
 Data joins the log and wakes the viewers (through ``edge.live.ingest``); a 204
-confirms the tail; failures are hidden from those who wait (LOG.md L21); what is
+confirms the tail; failures are hidden from those who wait (L21); what is
 final goes to all of them. Runs in the follower's greenlet and tells it whether
 to go on, to back off or to stop. It never asks and never switches.
 """

@@ -1,6 +1,6 @@
 """Relays: reads that are passed through, one upstream request for each reader.
 
-For what may not be joined (LOG.md L15) or cannot be held (L11). A greenlet per
+For what may not be joined (L15) or cannot be held (L11). A greenlet per
 reader pumps the origin's answer into its sink as it arrives, as fast as the sink
 takes it, and nothing is kept. A client that leaves ends its greenlet, and with
 it the upstream request. An event stream ends with its life-time, after a whole

@@ -2,7 +2,7 @@
 
 One pass goes through all of them, in the order in which they parked, and lets the
 event loop have its turn every few hundred. Bytes and cursor are made once for those
-who are alike (``edge.live.batch``, LOG.md L22).
+who are alike (``edge.live.batch``, L22).
 
 Who is served early in a long pass asks again while others still wait, and its new
 poll would be parked at once. So whoever is served in one is not read until all have

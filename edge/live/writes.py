@@ -1,6 +1,6 @@
 """Writes: what a write that passed through this edge says of its stream.
 
-Read your writes (LOG.md L4) and new incarnations (L5). A write acts on the path:
+Read your writes (L4) and new incarnations (L5). A write acts on the path:
 on every partition and extension of it. Called by the front before the writer
 hears its answer; changes logs, wakes viewers, never asks and never switches.
 """

@@ -1,4 +1,5 @@
-"""What an operator sets about the process. Settings fill these; nothing reads a file.
+"""What an operator sets about the process. Settings fill these, and hold the
+defaults; what no setting names has its value here.
 
 Durations are seconds, sizes are bytes.
 """
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from edge.front.options import Limits, LogOptions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleOptions:
     """When a worker asks to be replaced: not for a reason that is None.
 
@@ -16,12 +17,12 @@ class RecycleOptions:
     No worker is replaced before it has lived ``least_age`` seconds.
     """
 
-    after_requests: int | None = None
-    memory: int | None = None
-    least_age: float = 60.0
+    after_requests: int | None
+    memory: int | None
+    least_age: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """The process: addresses, workers, how it leaves.
 
@@ -33,13 +34,13 @@ class ServerOptions:
     says when it asks for that itself.
     """
 
-    listen: str = "127.0.0.1:8080"
-    admin: str = "127.0.0.1:8081"
-    admin_token: str | None = field(default=None, repr=False)
-    workers: int = 1
-    grace: float = 10.0
+    listen: str
+    admin: str
+    admin_token: str | None = field(repr=False)
+    workers: int
+    grace: float
     idle_grace: float = 1.0
     heartbeat: int = 30
-    recycle: RecycleOptions = field(default_factory=RecycleOptions)
-    limits: Limits = field(default_factory=Limits)
-    log: LogOptions = field(default_factory=LogOptions)
+    recycle: RecycleOptions
+    limits: Limits
+    log: LogOptions

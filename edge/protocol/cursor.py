@@ -1,4 +1,4 @@
-"""Cursor arithmetic (PROTOCOL.md section 10.1, LOG.md L22).
+"""Cursor arithmetic (PROTOCOL.md section 10.1, L22).
 
 A cursor makes a client's next URL differ from its last one, so that a cache
 downstream cannot answer it with the same bytes for ever. It counts intervals
@@ -32,7 +32,7 @@ WINDOW = 180
 """Intervals that a cursor may be ahead and still belong to the crowd."""
 
 MAX_DIGITS = 18
-"""Longest cursor taken from a client (HAZARDS.md E13)."""
+"""Longest cursor taken from a client (E13)."""
 
 
 def interval(wall: float) -> int:

@@ -176,7 +176,7 @@ def _wrong_headers(route: RouteSettings) -> Iterator[tuple[str, str, str]]:
 
 
 # A read goes upstream as the edge's own: one client's terms must not become the
-# crowd's (HAZARDS E30, E31; LOG L13).
+# crowd's (E30, E31; L13).
 _BUILT_UPSTREAM = frozenset(
     (
         "accept-encoding",
@@ -194,7 +194,7 @@ _BUILT_UPSTREAM = frozenset(
     )
 )
 
-# Answers are built, not forwarded (LOG L15, L18).
+# Answers are built, not forwarded (L15, L18).
 _BUILT_DOWNSTREAM = frozenset(
     (
         "age",

@@ -142,22 +142,26 @@ class OriginSettings(Section):
         return plain_headers(self.headers)
 
 
+_ROUTE = Route()
+"""What holds on a path that no route matches: where a route says nothing, too."""
+
+
 class RouteSettings(Section):
     """A family of paths and what its operator declares about it."""
 
-    match: PathGlob = "/v1/stream/**"
-    access: Access = Access.PARTITIONED
-    recreate: Recreate = Recreate.POSSIBLE
-    tail: TailMode = TailMode.FOLLOWED
-    origin_no_store: OriginNoStore = OriginNoStore.HONOUR
-    credential_headers: tuple[HeaderName, ...] = ("authorization", "cookie")
-    credential_parameters: tuple[ParameterName, ...] = ("signature", "secret", "token")
-    expires_parameters: tuple[ParameterName, ...] = ("expires",)
-    request_headers: tuple[HeaderName, ...] = ()
-    response_headers: tuple[HeaderName, ...] = ()
+    match: PathGlob = _ROUTE.match
+    access: Access = _ROUTE.access
+    recreate: Recreate = _ROUTE.recreate
+    tail: TailMode = _ROUTE.tail
+    origin_no_store: OriginNoStore = _ROUTE.origin_no_store
+    credential_headers: tuple[HeaderName, ...] = _ROUTE.credential_headers
+    credential_parameters: tuple[ParameterName, ...] = _ROUTE.credential_parameters
+    expires_parameters: tuple[ParameterName, ...] = _ROUTE.expires_parameters
+    request_headers: tuple[HeaderName, ...] = _ROUTE.request_headers
+    response_headers: tuple[HeaderName, ...] = _ROUTE.response_headers
     origin_headers: SecretHeaders = Field(default_factory=dict)
-    compress: Flag = True
-    cors_origin: CorsOrigin = "*"
+    compress: Flag = _ROUTE.compress
+    cors_origin: CorsOrigin = _ROUTE.cors_origin
 
     def to_route(self) -> Route:
         """The same as the rules of ``edge.policy`` read it, secrets in plain."""

@@ -1,4 +1,4 @@
-"""Joining: what an answer of the origin proves about the bytes held (LOG.md L8).
+"""Joining: what an answer of the origin proves about the bytes held (L8).
 
 ``join`` is the only entrance; ``edge.streamlog.stream_log`` calls it. Overlapping
 answers are the normal case with origins that never page, so nearly every

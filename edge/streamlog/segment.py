@@ -1,7 +1,7 @@
 """Segment: a run of adjoining closed ranges, held as one piece of bytes.
 
 A segment knows the offsets at which its ranges meet (*boundaries*) and where
-in its bytes each of them lies. It decides where a page may be cut (LOG.md L9)
+in its bytes each of them lies. It decides where a page may be cut (L9)
 and which boundaries may be forgotten (L10). It never judges whether bytes may
 be joined (``edge.streamlog.joining`` does) and never sees another segment but to
 absorb it. ``edge.streamlog.segments`` is the only one that changes it.

@@ -82,7 +82,7 @@ class StreamLog:
 
     @property
     def end(self) -> str | None:
-        """Y of LOG.md: the end of what is held, None when nothing is."""
+        """The end of what is held, None when nothing is."""
         last = self._segments.last
         return None if last is None else last.end
 

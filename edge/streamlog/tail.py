@@ -1,7 +1,7 @@
 """Tail: what is known, and what is only believed, of a stream's end.
 
 Answers three questions for ``edge.policy.streams.decide``: may an answer claim to be up
-to date (LOG.md L3), is an upstream answer new enough for a reader (L4), and was
+to date (L3), is an upstream answer new enough for a reader (L4), and was
 the stream confirmed to exist lately enough (L6). It holds facts and compares
 them; the hub tells it what was sent and heard.
 

@@ -14,7 +14,7 @@ _PORTS = {"http": 80, "https": 443}
 _PREFIX = re.compile(r"(/[!-\"$-~]*)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
     """How one origin is called. Times in seconds, sizes in bytes.
 
@@ -31,7 +31,7 @@ class HttpOptions:
     how long a catch-up read may take in all.
 
     Writes, catch-up reads, followers and relayed calls have their own
-    connections, so that none can starve another (LOG.md L24): what a client
+    connections, so that none can starve another (L24): what a client
     alone has the origin hold must cost no crowd its follower. A call that finds
     all of its kind taken waits in line, at most ``queue_timeout`` and at most
     ``queue_limit`` of them. Idle connections live for ``keep_alive``, which
@@ -39,20 +39,20 @@ class HttpOptions:
     """
 
     url: str
-    host: str | None = None
-    connect_timeout: float = 2.0
-    head_timeout: float = 30.0
-    hold_timeout: float = 65.0
-    idle_timeout: float = 30.0
+    host: str | None
+    connect_timeout: float
+    head_timeout: float
+    hold_timeout: float
+    idle_timeout: float
+    max_head: int
+    write_connections: int
+    catch_up_connections: int
+    follow_connections: int
+    relay_connections: int
+    keep_alive: float
     total_timeout: float | None = None
-    max_head: int = 64 * 1024
-    write_connections: int = 170
-    catch_up_connections: int = 172
-    follow_connections: int = 512
-    relay_connections: int = 170
     queue_timeout: float = 5.0
     queue_limit: int = 1024
-    keep_alive: float = 4.0
     max_idle: int = 64
 
     def begin_within(self, purpose: Purpose) -> float:

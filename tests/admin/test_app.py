@@ -76,7 +76,7 @@ def test_the_number_that_tells_whether_the_edge_does_its_job() -> None:
     ],
 )
 def test_a_token_guards_the_metrics(given: str | None, status: int) -> None:
-    """Where one is set."""
+    """P12: where one is set."""
     headers = {} if given is None else {"Authorization": given}
     answered = operator(token="s3cret").get("/metrics", headers=headers)
 

@@ -1,8 +1,8 @@
 """The origin stands still again and again while a crowd follows and writers write.
 
 Real processes on both sides. Whatever the readers' mode, each must have seen every
-byte once and in order: what the origin holds at the end is the truth (DESIGN
-section 6; LOG.md L7, L8, L21; E42, E46).
+byte once and in order: what the origin holds at the end is the truth (L7,
+L8, L21; E42, E46).
 """
 
 import os

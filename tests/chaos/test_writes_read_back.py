@@ -1,7 +1,7 @@
 """Many writers and readers at once, through one edge: what was acknowledged is seen.
 
 Real processes. A read that begins after an acknowledgement shows that write in its
-first answer, in every mode, from wherever it starts (LOG.md L4, L20; E10, E22). What
+first answer, in every mode, from wherever it starts (L4, L20; E10, E22). What
 others append meanwhile leaves holes in the log, and they must not hide it.
 """
 

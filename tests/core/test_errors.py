@@ -37,7 +37,7 @@ def test_the_status_tells_whose_fault_it_is(kind: type[EdgeError], status: int) 
 
 @pytest.mark.parametrize("kind", [OriginFault, OriginTimeout, OriginBodyCut, Refusal])
 def test_what_may_pass_says_when_to_come_back(kind: type[EdgeError]) -> None:
-    """E43, DESIGN section 6: 502, 503 and 504 carry Retry-After."""
+    """E43: 502, 503 and 504 carry Retry-After."""
     assert kind("why").retry_after == 1
 
 

@@ -12,10 +12,15 @@ import resource
 import sys
 from typing import Any
 
-from edge.front.options import FrontOptions, Limits, LogOptions
 from edge.process.gunicorn_app import EdgeApplication, Plan
-from edge.process.options import RecycleOptions, ServerOptions
 from tests.front.fake_edge import FakeAsks, FakeBuilt, FakeOrigin, parts
+from tests.support.options import (
+    front_options,
+    limits,
+    log_options,
+    recycle_options,
+    server_options,
+)
 
 
 def main() -> None:
@@ -24,16 +29,16 @@ def main() -> None:
     given: dict[str, Any] = json.loads(text)
     if "files" in given:
         resource.setrlimit(resource.RLIMIT_NOFILE, (given["files"],) * 2)
-    limits = Limits(**given.get("limits", {}))
-    options = ServerOptions(
+    bounds = limits(**given.get("limits", {}))
+    options = server_options(
         listen=f"fd://{listener}",
         admin=admin,
         admin_token=given.get("token"),
         grace=given.get("grace", 5.0),
         idle_grace=given.get("idle_grace", 0.05),
-        limits=limits,
-        recycle=RecycleOptions(**given.get("recycle", {})),
-        log=LogOptions(**given.get("log", {})),
+        limits=bounds,
+        recycle=recycle_options(**given.get("recycle", {})),
+        log=log_options(**given.get("log", {})),
     )
     pipe = int(events)
 
@@ -43,7 +48,7 @@ def main() -> None:
     def make() -> FakeBuilt:
         if os.path.exists(given.get("broken_by", "")):
             raise RuntimeError("cannot be made, as the test asked")
-        front = FrontOptions(limits=limits, **given.get("front", {}))
+        front = front_options(limits=bounds, **given.get("front", {}))
         read_service = FakeAsks(tell)
         return FakeBuilt(
             read_service, parts(read_service, FakeOrigin(tell), options=front)

@@ -40,6 +40,7 @@ from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import LivingOrigin, PlayedExchange
+from tests.support.options import front_options
 
 TEXT: Headers = (("Content-Type", "text/plain"), ("Stream-Next-Offset", "7"))
 HIT = PerResponse(CacheStatus(hit=True, ttl=60), age=3)
@@ -273,7 +274,7 @@ def parts(
         routes,
         Counters(),
         RealClock(),
-        options or FrontOptions(),
+        options or front_options(),
     )
 
 

@@ -13,6 +13,7 @@ from edge.front.access_log import AccessLog, redacted
 from edge.front.options import LogOptions
 from edge.front.request_context import RequestContext
 from edge.policy.streams.routes import Route
+from tests.support.options import log_options
 
 RECORD = RequestContext(
     environ={},
@@ -38,7 +39,7 @@ def logged(
 
 def test_a_line_is_one_json_object() -> None:
     """Reason and cache words are those of metric and header."""
-    [line] = logged(LogOptions(), 200)
+    [line] = logged(log_options(), 200)
 
     assert json.loads(line) == {
         "time": "2023-11-14T22:13:20.250Z",
@@ -61,7 +62,7 @@ def test_a_line_is_json_whatever_was_asked(target: str, request_id: str) -> None
     """And what was asked is in it: a path is remembered, not what came with it."""
     records = (replace(RECORD, target=target, request_id=request_id), RECORD)
     lines: list[str] = []
-    log = AccessLog(LogOptions(), lines.append, lambda: 1_700_000_000.25)
+    log = AccessLog(log_options(), lines.append, lambda: 1_700_000_000.25)
     for ctx in (*records, *records):
         log.write(ctx, 200, 5, 0.0)
     said = [json.loads(line) for line in lines]
@@ -74,23 +75,23 @@ def test_a_line_is_json_whatever_was_asked(target: str, request_id: str) -> None
 
 def test_a_line_may_be_text() -> None:
     """For people."""
-    [line] = logged(LogOptions(format="text"), 200)
+    [line] = logged(log_options(format="text"), 200)
 
     assert line.startswith("2023-11-14T22:13:20.250Z request method=GET path=/v1")
 
 
 def test_one_in_so_many_is_logged_but_every_failure() -> None:
     """A sample of what went well, all of what did not."""
-    assert len(logged(LogOptions(access=3), *[200] * 9)) == 3
-    assert len(logged(LogOptions(access=0), 200, 404, 503)) == 1
-    assert len(logged(LogOptions(level="warning"), 200, 500)) == 1
+    assert len(logged(log_options(access=3), *[200] * 9)) == 3
+    assert len(logged(log_options(access=0), 200, 404, 503)) == 1
+    assert len(logged(log_options(level="warning"), 200, 500)) == 1
 
 
 def test_an_answer_that_was_lost_is_logged_whatever_the_sample() -> None:
     """The client left or the origin broke off: somebody will ask."""
     lost = replace(RECORD, lost=True)
 
-    assert len(logged(LogOptions(access=100), 200, ctx=lost)) == 1
+    assert len(logged(log_options(access=100), 200, ctx=lost)) == 1
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_a_host_may_be_a_name_or_an_address(host: str) -> None:
     ["", "a b", "a/b", "a?b", "a#b", "u@a", "a,b", "[::1", "::1", "a:b", "a:123456"],
 )
 def test_what_is_no_host_is_refused(host: str) -> None:
-    """RFC 9112 section 3.2."""
+    """P2; RFC 9112 section 3.2."""
     with pytest.raises(ClientFault) as caught:
         head_rules.judge((1, 1), [("HOST", host)])
     assert caught.value.reason is Reason.BAD_HOST
@@ -96,7 +96,7 @@ def test_a_target_is_brought_into_origin_form(
 
 @pytest.mark.parametrize("target", ["ftp://h/", "http:///a", "http://u@h/", "a:80", ""])
 def test_a_target_of_another_form_is_refused(target: str) -> None:
-    """CONNECT's form too; nothing is guessed."""
+    """P11: CONNECT's form too; nothing is guessed."""
     with pytest.raises(ClientFault):
         head_rules.origin_form(target)
 

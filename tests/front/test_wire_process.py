@@ -13,7 +13,7 @@ PARK = "/v1/stream/park?offset=7&live=long-poll"
 
 
 def test_a_connection_past_the_limit_is_refused_with_an_answer() -> None:
-    """DESIGN section 6: what cannot be evicted is refused, never left waiting."""
+    """E48: what cannot be evicted is refused, never left waiting."""
     with EdgeProcess({"limits": {"max_connections": 2}}) as edge:
         with edge.connect() as first, edge.connect() as second:
             for client in (first, second):

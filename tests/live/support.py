@@ -26,9 +26,9 @@ from edge.core.values import (
     StreamKey,
 )
 from edge.live.hub import Hub
-from edge.live.options import HubOptions
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
+from tests.support.options import hub_options
 
 ROUTE = Route()
 PATH = "/v1/stream/a"
@@ -165,7 +165,7 @@ class House:
     def __init__(self, origin: Origin, **options: object) -> None:
         self.clock = TestClock()
         self.counters = Counters()
-        self.options = HubOptions(**options)  # type: ignore[arg-type]
+        self.options = hub_options(**options)
         self.hub = Hub(origin, self.options, self.counters, self.clock)
 
     def key(

@@ -244,7 +244,7 @@ def test_a_crowd_that_comes_back_waits_where_the_first_of_it_does() -> None:
 
 
 def test_a_read_of_a_followed_tail_is_answered_again() -> None:
-    """DESIGN section 5: reading a followed stream costs the origin nothing."""
+    """L24: reading a followed stream costs the origin nothing."""
     house, _, read = followed()
     ready = check(house, read)
 

@@ -4,7 +4,6 @@ import pytest
 from gevent.event import Event
 
 from edge.core.values import PUBLIC, Mode, Partition, Purpose
-from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Access, Recreate, Route
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
@@ -15,6 +14,7 @@ from tests.live.support import (
     warm,
     watch,
 )
+from tests.support.options import rules
 
 LONG = b"the same words again and again, " * 100
 
@@ -50,7 +50,7 @@ def test_a_tail_is_compressed_from_its_second_read_on() -> None:
 
 
 def test_a_closed_page_is_compressed_from_its_first_read_on() -> None:
-    house, origin = scripted(rules=Rules(max_page=len(LONG)))
+    house, origin = scripted(rules=rules(max_page=len(LONG)))
     warm(house, origin, LONG)
     asked = house.ask(f"{len(LONG):04d}")
     origin.expect().reply(data(b"more", "9999"))
@@ -169,7 +169,7 @@ def test_a_closed_range_is_fresh_for_those_who_may_see_it(
     route: Route, partition: Partition | None, control: str
 ) -> None:
     """L12, L14, L16."""
-    house, origin = scripted(routes=(route,), rules=Rules(max_page=3))
+    house, origin = scripted(routes=(route,), rules=rules(max_page=3))
     key = house.key(partition=partition)
     for start, body, end in (("-1", b"abc", "0003"), ("0003", b"de", "0005")):
         asked = house.ask(start, key=key)

@@ -27,7 +27,7 @@ def parked(
 
 
 def test_everybody_gets_the_same_answer_and_it_is_made_once() -> None:
-    """DESIGN section 7: the bytes of a wake-up are made once."""
+    """E47: the bytes of a wake-up are made once."""
     _, origin, crowd = parked(Mode.LONG_POLL, [None] * 40)
     tail = origin.append(PATH, b"two")
     sinks = [asked.done() for asked in crowd]

@@ -1,4 +1,4 @@
-"""One upstream request per event, whatever the crowd does (DESIGN section 6).
+"""One upstream request per event, whatever the crowd does.
 
 E13, E14, E21, E39, E41, E42; PROTOCOL.md section 10.1.
 """
@@ -175,7 +175,7 @@ def test_catch_up_now_of_a_followed_stream_costs_nothing() -> None:
 
 
 def test_a_reader_behind_the_tail_costs_only_what_lies_beyond() -> None:
-    """DESIGN section 3: history crosses the wire once per node."""
+    """E1: history crosses the wire once per node."""
     house, origin = scripted()
     warm(house, origin)
     asked = [house.ask() for _ in range(10)]
@@ -187,7 +187,7 @@ def test_a_reader_behind_the_tail_costs_only_what_lies_beyond() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.CATCH_UP, Mode.LONG_POLL, Mode.SSE])
 def test_two_credentials_never_meet(mode: Mode) -> None:
-    """E26, L13: partitions share nothing: not the flight, the poll, nor the log."""
+    """E26, L13, P10: nothing is shared: not the flight, the poll, nor the log."""
     house, origin = scripted()
     one = house.ask("0003", mode, key=house.key(partition=ALICE))
     two = house.ask("0003", mode, key=house.key(partition=BOB))

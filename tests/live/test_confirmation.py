@@ -3,7 +3,6 @@
 import pytest
 
 from edge.core.values import Mode, Purpose
-from edge.policy.streams.decide import Rules
 from origin_adapter.scripted import ScriptedOrigin, data, head_answer, no_content
 from tests.live.support import (
     ALICE,
@@ -15,6 +14,7 @@ from tests.live.support import (
     warm,
     watch,
 )
+from tests.support.options import rules
 
 
 def behind(house: House, origin: ScriptedOrigin) -> None:
@@ -26,7 +26,7 @@ def behind(house: House, origin: ScriptedOrigin) -> None:
 
 
 def test_within_verify_a_held_range_is_served_without_asking() -> None:
-    house, origin = scripted(rules=Rules(max_page=3))
+    house, origin = scripted(rules=rules(max_page=3))
     behind(house, origin)
     house.clock.move(59)
     page = house.ask().done()
@@ -39,7 +39,7 @@ def test_within_verify_a_held_range_is_served_without_asking() -> None:
 
 def test_after_verify_one_shared_read_of_the_end_goes_first() -> None:
     """L7: it begins before the end, so that other bytes would be seen."""
-    house, origin = scripted(rules=Rules(max_page=3))
+    house, origin = scripted(rules=rules(max_page=3))
     behind(house, origin)
     house.clock.move(61)
     readers = [house.ask() for _ in range(5)]
@@ -56,7 +56,7 @@ def test_after_verify_one_shared_read_of_the_end_goes_first() -> None:
 
 def test_a_longer_stream_that_was_created_anew_is_found_by_its_bytes() -> None:
     """L7: a delta from the end would be answered just as well."""
-    house, origin = scripted(rules=Rules(max_page=3))
+    house, origin = scripted(rules=rules(max_page=3))
     behind(house, origin)
     house.clock.move(61)
     reader = house.ask()
@@ -148,7 +148,7 @@ def test_a_credential_is_shown_nothing_that_the_origin_cannot_confirm() -> None:
 @pytest.mark.parametrize(("trust", "asks"), [(30.0, 0), (5.0, 1), (0.0, 1)])
 def test_trust_is_how_long_the_judge_is_believed(trust: float, asks: int) -> None:
     """L14: 0 means to ask always."""
-    house, origin = scripted(rules=Rules(trust=trust, max_page=3))
+    house, origin = scripted(rules=rules(trust=trust, max_page=3))
     key = house.key(partition=ALICE)
     for offset, body, end in (("-1", b"abc", "0003"), ("0003", b"de", "0005")):
         asked = house.ask(offset, key=key)
@@ -171,7 +171,7 @@ def test_trust_is_how_long_the_judge_is_believed(trust: float, asks: int) -> Non
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_ends_the_partition_and_its_viewers(status: int) -> None:
     """L14: by a read; the next one begins from nothing."""
-    house, origin = scripted(rules=Rules(trust=5.0))
+    house, origin = scripted(rules=rules(trust=5.0))
     key = house.key(partition=ALICE)
     viewer = house.ask("0003", Mode.LONG_POLL, key=key)
     stream = house.ask("0003", Mode.SSE, key=key)

@@ -4,7 +4,6 @@ from typing import Any
 
 from edge.core.values import Mode, Purpose
 from edge.live.waiters import FIRST_CONTROL
-from edge.policy.streams.decide import Rules
 from edge.protocol.sse import KEEP_ALIVE
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
@@ -17,6 +16,7 @@ from tests.live.support import (
     warm,
     watch,
 )
+from tests.support.options import rules
 
 
 def control(offset: str, up_to_date: bool = True) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def test_a_control_event_follows_every_data_event() -> None:
 
 
 def test_history_goes_out_page_by_page_each_with_its_control_event() -> None:
-    house, origin = scripted(rules=Rules(max_page=3))
+    house, origin = scripted(rules=rules(max_page=3))
     warm(house, origin)
     for start, body, end in (("0003", b"de", "0005"), ("0005", b"fg", "0007")):
         asked = house.ask(start)
@@ -226,7 +226,7 @@ def test_a_slow_viewer_keeps_an_offset_and_finds_everything_in_the_log() -> None
 
 def test_a_full_sink_is_written_to_only_when_it_has_drained() -> None:
     """Section Sink of the ports: False means no more until then."""
-    house, origin = scripted(rules=Rules(max_page=3))
+    house, origin = scripted(rules=rules(max_page=3))
     warm(house, origin)
     asked = house.ask("0003")
     origin.expect().reply(data(b"de", "0005"))
@@ -262,7 +262,7 @@ def test_draining_is_told_at_odd_times_and_changes_nothing() -> None:
 
 
 def test_one_that_falls_too_far_behind_is_ended_and_comes_back() -> None:
-    """DESIGN section 9: past viewer_lag, after a whole event."""
+    """E45: past viewer_lag, after a whole event."""
     house, origin = scripted(viewer_lag=4, sse_lifetime=1000.0, sse_keep_alive=15.0)
     slow, quick = narrow(house, "0003"), narrow(house, "0003")
     origin.expect().reply(head_answer("0003"))

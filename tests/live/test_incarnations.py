@@ -145,7 +145,7 @@ def test_a_stream_that_is_gone_ends_its_log_and_its_viewers(status: int) -> None
 
 
 def test_a_404_is_shared_by_those_who_wait_and_never_remembered() -> None:
-    """StreamFS reads a 404 and creates the stream at once (ORIGINS)."""
+    """StreamFS reads a 404 and creates the stream at once (O7)."""
     house, origin = scripted()
     crowd = [house.ask() for _ in range(5)]
     origin.expect().answer(404, NOT_FOUND, b"Stream not found")

@@ -82,7 +82,7 @@ def test_the_same_again_confirms(known: Landed) -> None:
 
 
 def test_a_delta_is_put_behind_what_is_held(known: Landed) -> None:
-    """DESIGN section 3, idea 2; an answer that begins earlier is as good (L8)."""
+    """E1; an answer that begins earlier is as good (L8)."""
     assert known.get(B, data(b"!", C)) is Effect.GREW
     assert known.get(A, data(b" world!?", D)) is Effect.GREW
     assert known.page() == b"hello world!?"

@@ -141,7 +141,7 @@ def test_the_least_recently_read_stream_goes_when_memory_is_full() -> None:
 
 
 def test_a_stream_that_viewers_stand_on_loses_its_oldest_bytes_alone() -> None:
-    """DESIGN section 9: logs are evicted, viewers are not."""
+    """E48: logs are evicted, viewers are not."""
     house, origin = scripted(memory=24_000)
     viewer, poll = watch(house, origin, "5000")
     # A piece that does not adjoin the tail: it is the oldest of this log.

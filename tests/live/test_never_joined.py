@@ -77,7 +77,7 @@ def test_live_reads_of_a_passing_key_are_streamed_one_to_one(mode: Mode) -> None
 
 
 def test_a_relayed_event_stream_ends_with_its_life_after_a_whole_event() -> None:
-    """DESIGN section 6: the life-times are the edge's own. E46."""
+    """E19, E46: the life-times are the edge's own."""
     house, origin = scripted(sse_lifetime=60.0)
     first = house.ask()
     origin.expect().reply(data(b"x", "0001", vary="*"))
@@ -214,7 +214,7 @@ def test_other_errors_are_shared_by_those_who_wait_and_not_remembered(
 def test_a_body_that_cannot_be_trusted_is_passed_on_and_not_kept(
     reason: str, answer: OriginAnswer
 ) -> None:
-    """DESIGN section 7: framed by the connection's end; coded though not asked."""
+    """L15: framed by the connection's end; coded though not asked."""
     house, origin = scripted()
     leader, other = house.ask(), house.ask()
     origin.expect().reply(answer)
@@ -227,7 +227,7 @@ def test_a_body_that_cannot_be_trusted_is_passed_on_and_not_kept(
 
 
 def test_a_redirect_is_for_its_asker_alone() -> None:
-    """``offset=snapshot`` of an extension is a 307 (ORIGINS)."""
+    """``offset=snapshot`` of an extension is a 307 (O7)."""
     house, origin = scripted()
     reader = house.ask("snapshot")
     origin.expect().answer(
@@ -240,7 +240,7 @@ def test_a_redirect_is_for_its_asker_alone() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.CATCH_UP, Mode.LONG_POLL])
 def test_what_a_status_asks_its_reader_to_do_is_kept(mode: Mode) -> None:
-    """L21, ORIGINS 17: with no body, too, and when a HEAD was answered so."""
+    """L21, O17: with no body, too, and when a HEAD was answered so."""
     house, origin = scripted()
     busy, unknown = (
         house.ask("0003", mode),

@@ -1,6 +1,6 @@
 """Every waiter is always released, whatever happens to whom it waits for.
 
-DESIGN section 6; E6, E42 to E44, E54.
+E6, E42 to E44, E54.
 """
 
 from collections.abc import Callable

@@ -62,7 +62,7 @@ def truth(world: World, serve: Serve) -> bytes:
 def test_every_read_is_served_parked_or_passed_within_a_few_rounds(
     world: World, offset: str, mode: Mode
 ) -> None:
-    """DESIGN section 6: every waiter is released. L1, L4, L6, L7, L20, L23."""
+    """Every waiter is released. L1, L4, L6, L7, L20, L23."""
     note(repr(world))
     decision = follow(world, Read(world.key, offset, mode))
 
@@ -115,7 +115,7 @@ def test_a_reader_sees_what_was_written_through_the_edge_before_it_came(
 @law
 @given(world=worlds(), size=st.integers(1, 9))
 def test_reading_on_shows_every_byte_once(world: World, size: int) -> None:
-    """DESIGN section 6: no byte twice, none skipped, from the beginning to the tail."""
+    """E40: no byte twice, none skipped, from the beginning to the tail."""
     world.append(size)
     offset, seen = BEGIN, b""
     for _ in range(len(world.origin.messages) + 1):

@@ -1,9 +1,9 @@
-"""Offsets that only a client named (L1; E11, E25, ORIGINS)."""
+"""Offsets that only a client named (L1; E11, E25, O22)."""
 
 from edge.core.values import Mode, Purpose
-from edge.policy.streams.decide import Rules
 from origin_adapter.scripted import LivingOrigin, data, head_answer
 from tests.live.support import PATH, House, scripted, settle, warm, watch
+from tests.support.options import rules
 
 
 def test_the_answer_serves_those_who_asked() -> None:
@@ -96,7 +96,7 @@ def test_a_live_read_beyond_the_tail_passes_alone() -> None:
 
 def test_a_viewer_at_a_made_up_offset_gets_history_page_by_page() -> None:
     """L25, also for what a guess brought."""
-    house, origin = scripted(rules=Rules(max_page=4))
+    house, origin = scripted(rules=rules(max_page=4))
     view = house.view("0003")
     origin.expect().reply(head_answer("0009"))
     origin.expect().reply(data(b"defghi", "0009"))

@@ -85,7 +85,7 @@ def test_the_pieces_of_an_answer_become_one() -> None:
 
 
 def test_how_it_was_framed_is_told() -> None:
-    """What ends with its connection must not be shared (DESIGN section 7)."""
+    """What ends with its connection must not be shared (L15)."""
     source, _ = upstream(Pieces(b"x", framing=Framing.CLOSE))
 
     assert source.fetch(GET).framing is Framing.CLOSE
@@ -112,7 +112,7 @@ def test_a_caller_is_told_when_the_request_is_on_the_wire() -> None:
     ids=["by pieces", "by one piece", "by its length"],
 )
 def test_an_answer_that_is_too_large_is_given_up_early(pieces: Pieces) -> None:
-    """L11: ``max_object`` bounds what is held in memory; it is no fault."""
+    """L11, P13: ``max_object`` bounds what is held in memory; it is no fault."""
     source, counters = upstream(pieces)
 
     with pytest.raises(TooLarge):
@@ -139,7 +139,7 @@ def test_a_head_may_tell_the_length_of_what_does_not_come() -> None:
 
 
 def test_an_answer_cut_short_is_no_answer() -> None:
-    """DESIGN section 6: a body that ended early is never stored (E41)."""
+    """E44: a body that ended early is never stored."""
     pieces = Pieces(b"hal", OriginBodyCut("it ended early"))
     source, counters = upstream(pieces)
 

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.front.options import Limits
 from edge.process.gunicorn_app import bind, gunicorn_settings
-from edge.process.options import ServerOptions
 from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
+from tests.support.options import limits, server_options
 
 
-def test_the_settings_are_those_of_design_section_7() -> None:
+def test_gunicorn_is_told_what_this_edge_needs() -> None:
     """Strict parser, no control socket, nobody trusted, limits that answer."""
-    options = ServerOptions(grace=10.5, limits=Limits(max_connections=100))
+    options = server_options(grace=10.5, limits=limits(max_connections=100))
     settings = gunicorn_settings(options)
 
     assert settings["worker_class"] is EdgeWorker

@@ -4,7 +4,6 @@ import pytest
 
 from edge.core.counters import Counters
 from edge.core.reasons import Reason
-from edge.process.options import RecycleOptions
 from edge.process.recycling import (
     ASK_AGAIN_SECONDS,
     MAX_SPREAD,
@@ -12,12 +11,13 @@ from edge.process.recycling import (
     requests_of,
     resident,
 )
+from tests.support.options import recycle_options
 
 
 def test_recycling_is_off_unless_it_is_set() -> None:
-    assert not Recycling(RecycleOptions(), 0.0).enabled
-    assert Recycling(RecycleOptions(after_requests=1), 0.0).enabled
-    assert Recycling(RecycleOptions(memory=1), 0.0).enabled
+    assert not Recycling(recycle_options(), 0.0).enabled
+    assert Recycling(recycle_options(after_requests=1), 0.0).enabled
+    assert Recycling(recycle_options(memory=1), 0.0).enabled
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,8 @@ def test_recycling_is_off_unless_it_is_set() -> None:
 def test_each_reason_has_its_bound(
     requests: int, memory: int, reason: Reason | None
 ) -> None:
-    recycling = Recycling(RecycleOptions(1000, 500, least_age=0.0), 0.0)
+    options = recycle_options(after_requests=1000, memory=500, least_age=0.0)
+    recycling = Recycling(options, 0.0)
 
     assert recycling.judge(0.0, requests, memory) is reason
 
@@ -41,7 +42,7 @@ def test_requests_are_spread_and_never_fewer_than_was_set() -> None:
     """Nodes that began together must not go together."""
     bounds = set()
     for _ in range(200):
-        recycling = Recycling(RecycleOptions(1000, least_age=0.0), 0.0)
+        recycling = Recycling(recycle_options(after_requests=1000, least_age=0.0), 0.0)
         first = next(n for n in range(3000) if recycling.judge(0.0, n, 0))
         bounds.add(first)
 
@@ -50,14 +51,14 @@ def test_requests_are_spread_and_never_fewer_than_was_set() -> None:
 
 def test_a_young_worker_does_not_ask() -> None:
     """A bound that is too low must not make workers follow each other at once."""
-    recycling = Recycling(RecycleOptions(memory=1, least_age=60.0), 100.0)
+    recycling = Recycling(recycle_options(memory=1, least_age=60.0), 100.0)
 
     assert recycling.judge(159.9, 0, 2) is None
     assert recycling.judge(160.0, 0, 2) is Reason.OVER_MEMORY
 
 
 def test_a_worker_that_was_not_replaced_asks_again() -> None:
-    recycling = Recycling(RecycleOptions(memory=1, least_age=0.0), 0.0)
+    recycling = Recycling(recycle_options(memory=1, least_age=0.0), 0.0)
 
     assert recycling.judge(0.0, 0, 2) is Reason.OVER_MEMORY
     assert recycling.judge(ASK_AGAIN_SECONDS - 1, 0, 2) is None

@@ -44,7 +44,7 @@ def test_only_visible_ascii_outside_the_forbidden_seven_is_safe(code: int) -> No
     ],
 )
 def test_offsets_of_real_origins_and_words_of_extensions_are_safe(offset: str) -> None:
-    """ORIGINS.md: extension words pass untouched."""
+    """O8: extension words pass untouched."""
     assert is_safe(offset)
 
 

@@ -19,6 +19,7 @@ def told(**variables: str) -> list[str]:
 
 
 def test_one_worker_until_workers_share_their_logs() -> None:
+    """E53: each would ask the origin for itself."""
     (problem,) = told(WORKERS="2")
 
     assert problem.startswith("workers: must be 1: workers do not share")

@@ -1,4 +1,4 @@
-"""Eviction decides, storage deletes: which logs must go (HAZARDS.md E48)."""
+"""Eviction decides, storage deletes: which logs must go (E48)."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Join by proof (LOG.md L8): what an answer does to what is held, case by case.
+"""Join by proof (L8): what an answer does to what is held, case by case.
 
 Logs are written as they read: ``-1 abc 3 de 5 | 8 f 9`` are two segments, the
 first with bytes ``abc`` between the offsets ``-1`` and ``3``; ``3?`` is an offset

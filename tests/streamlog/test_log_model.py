@@ -4,8 +4,8 @@ An origin owns the true sequence of messages. Its answers (from the beginning,
 from offsets it minted, from offsets that a client guessed inside messages;
 paged anywhere or not at all, overlapping, late, empty) are offered to a log with
 tiny limits, so that it splits, thins and merges all the time. After every step
-every page that the log would hand out is compared with the truth (LOG.md L1, L8,
-L9, L10; HAZARDS.md E1, E5, E9).
+every page that the log would hand out is compared with the truth (L1, L8,
+L9, L10; E1, E5, E9).
 """
 
 import copy
@@ -35,7 +35,7 @@ PAGE_SIZES = (1, 5, 1000)
 
 
 class GuessPolicy(Enum):
-    """What an origin answers from an offset inside a message (ORIGINS.md)."""
+    """What an origin answers from an offset inside a message (O22)."""
 
     WHOLE = "the whole message"
     EXACT = "the exact suffix"

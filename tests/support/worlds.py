@@ -1,6 +1,6 @@
 """Worlds: a model origin, and the log that an edge holds of its stream.
 
-The origin keeps the rules of PROTOCOL.md and has habits (ORIGINS.md): it may
+The origin keeps the rules of PROTOCOL.md and has habits (O23): it may
 hand out pages, or never claim that an answer is up to date. ``acts`` draws what
 can happen to the two: writes through the edge and behind its back, reads whose
 answers come late, polls, lost contact, time, eviction. The states of the log
@@ -22,16 +22,17 @@ from edge.core.values import (
 )
 from edge.live.absorb import Effect, absorb, describe
 from edge.policy.streams.admission import Verdict, judge
-from edge.policy.streams.decide import Decision, Fetch, ReadState, Rules, decide
+from edge.policy.streams.decide import Decision, Fetch, ReadState, decide
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import RequestSnapshot
 from origin_adapter.scripted import data, head_answer
+from tests.support.options import rules
 
 WALL = 1_800_000_000.0
 ONE = Partition(PartitionKind.CREDENTIAL, "one")
-RULES = Rules(max_page=12, verify=60.0, trust=30.0, max_probe=8)
+RULES = rules(max_page=12, verify=60.0, trust=30.0, max_probe=8)
 """Small enough that a few messages make pages and are too large to probe."""
 
 

@@ -29,7 +29,7 @@ def append(running: Edge, number: int) -> None:
 
 
 def test_one_upstream_request_per_event_whoever_waits(served: Edge) -> None:
-    """DESIGN section 6, L20, L22: polls and event streams share one follower."""
+    """L20, L22: polls and event streams share one follower."""
     url = f"{served.url}{PATH}"
     call("PUT", url)
     offset = call("POST", url, b"<begin>")["stream-next-offset"]

@@ -1,7 +1,7 @@
 """Workers replaced under load, with real processes on both sides: no request fails.
 
 Viewers who wait, readers, writers and the operator go on while one worker follows the
-other (E54, DESIGN section 9). What is seen through the last one is what was written.
+other (E54). What is seen through the last one is what was written.
 """
 
 import http.client

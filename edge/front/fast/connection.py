@@ -94,13 +94,12 @@ class FastConnection(Transport):
         """Answer ``error`` without reading a request, and close."""
         self._give(lambda hand: hand.refuse(error))
 
-    def due(self) -> None:
-        """The deadline has passed (see Wheel)."""
+    def expire(self) -> None:
+        """The deadline has passed (see ``TimerWheel``)."""
         try:
             if self.stage is _PARKED:
                 # The hub has its own clock for that.
-                self.deadline += self._context.limits.idle_timeout
-                self._context.wheel.put(self)
+                self._until(self._context.limits.idle_timeout)
                 return
             if self.stage is not Stage.READING:
                 self._gone()
@@ -206,7 +205,7 @@ class FastConnection(Transport):
             return
         encoded = context.ready(ready, plain.line.route, now)
         self.stage = _IDLE
-        self.deadline = now + context.limits.idle_timeout
+        self.due_at = now + context.limits.idle_timeout
         request_id = plain.request_id or context.next_id()
         head = encoded.before + request_id + encoded.after
         body = encoded.body
@@ -261,7 +260,7 @@ class FastConnection(Transport):
             self._close_gently()
             return
         self.stage = _IDLE
-        self.deadline = self._context.monotonic() + self._context.limits.idle_timeout
+        self.due_at = self._context.monotonic() + self._context.limits.idle_timeout
         if pause_reads:
             self._watcher.stop()
         elif len(self._held) < READ:
@@ -325,8 +324,7 @@ class FastConnection(Transport):
             self._over()
             return
         self.stage = check(self.stage, Stage.IDLE)
-        self.deadline = self._context.monotonic() + self._context.limits.idle_timeout
-        self._context.wheel.put(self)
+        self._until(self._context.limits.idle_timeout)
         self._watcher.start(self._readable)
         self._held = held
         self._resume()

@@ -15,12 +15,12 @@ from typing import Any
 import gevent
 
 from edge.core.ports import Ready
+from edge.core.timer_wheel import TimerWheel
 from edge.core.values import Answer, PerResponse
 from edge.front.dependencies import Dependencies
 from edge.front.fast.request_memo import RequestMemo
 from edge.front.fast.response_encoder import EncodedResponse, ResponseEncoder
 from edge.front.fast.turns import NextIteration
-from edge.front.fast.wheel import Wheel
 from edge.front.http1.context import ServerContext
 from edge.policy.streams.routes import Route
 
@@ -48,7 +48,7 @@ class FastContext:
         self.request_memo = RequestMemo(parts.routes, parts.options)
         self.heads = self.request_memo.heads
         self.encoder = ResponseEncoder(parts.options.name, parts.clock)
-        self.wheel = Wheel(parts.clock.monotonic())
+        self.wheel: TimerWheel[Any] = TimerWheel(parts.clock.monotonic())
         self.loop: Any = gevent.get_hub().loop
         self.soon: Callable[..., object] = self.loop.run_callback
         self.in_next_turn: Callable[..., object] = NextIteration(self.loop).put

@@ -4,9 +4,9 @@ from typing import Any
 
 import gevent
 
+from edge.core.timer_wheel import GRAIN
 from edge.front.fast.context import FastContext
 from edge.front.fast.listener import Listener
-from edge.front.fast.wheel import GRAIN
 
 
 class FastServer:
@@ -42,6 +42,8 @@ class FastServer:
     def _tick(self) -> None:
         """The ticker's callback; a defect must not end it."""
         try:
-            self._context.wheel.turn(self._context.monotonic())
+            for connection in self._context.wheel.pop(self._context.monotonic()):
+                # Each guards itself.
+                connection.expire()
         except Exception as error:
             self._context.report(error)

@@ -10,6 +10,7 @@ import socket
 from abc import ABC, abstractmethod
 from typing import Any
 
+from edge.core.timer_wheel import Slot
 from edge.front.fast import write_buffer
 from edge.front.fast.context import FastContext
 from edge.front.fast.stages import Stage, check
@@ -20,8 +21,8 @@ _CLOSED = Stage.CLOSED
 
 
 class Transport(ABC):
-    """An accepted, non-blocking socket. ``deadline`` is monotonic seconds, ``slot``
-    the wheel's; ``stage`` moves by the table in ``stages``."""
+    """An accepted, non-blocking socket. ``due_at`` is its deadline, in monotonic
+    seconds, ``slot`` the wheel's; ``stage`` moves by the table in ``stages``."""
 
     __slots__ = (
         "_context",
@@ -29,7 +30,7 @@ class Transport(ABC):
         "_sock",
         "_unsent",
         "_watcher",
-        "deadline",
+        "due_at",
         "slot",
         "stage",
     )
@@ -40,17 +41,17 @@ class Transport(ABC):
         self._unsent: WriteBuffer | None = None
         self._lost = False
         self.stage = Stage.IDLE
-        self.slot = 0
-        self.deadline = context.monotonic() + context.limits.idle_timeout
+        self.slot: Slot | None = None
+        self.due_at = 0.0
         self._watcher = context.loop.io(sock.fileno(), _ON_READ)
         self._watcher.start(self._readable)
-        context.wheel.put(self)
+        self._until(context.limits.idle_timeout)
 
     # What FastConnection does when something happens.
 
     @abstractmethod
-    def due(self) -> None:
-        """The deadline has passed (see Wheel)."""
+    def expire(self) -> None:
+        """The deadline has passed (see ``TimerWheel``)."""
 
     @abstractmethod
     def _readable(self) -> None:
@@ -83,8 +84,8 @@ class Transport(ABC):
 
     def _until(self, seconds: float) -> None:
         """The next thing must happen within so many seconds."""
-        self.deadline = self._context.monotonic() + seconds
-        self._context.wheel.sooner(self)
+        context = self._context
+        context.wheel.set(self, context.monotonic() + seconds)
 
     # Sending.
 

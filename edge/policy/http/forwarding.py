@@ -6,7 +6,7 @@ nothing about bodies: framing belongs to the adapter and the front. Called by th
 front's pass-through and, for the loop check, by every entrance.
 
 Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
-(CDN-Loop), HAZARDS part III, LOG.md L18 and L26.
+(CDN-Loop); P1, P9, L18, L26.
 """
 
 from collections.abc import Iterable

@@ -4,7 +4,7 @@
 received (L26): Node takes ``a%2Fb`` and ``a%2fb`` for two streams, so nothing
 is normalised. What an origin's URL parser would normalise away is refused, for
 writes too, since two spellings of one stream would escape each other's
-invalidation (HAZARDS part III, key normalisation).
+invalidation (P3).
 
 Names of parameters are decoded as Node's URLSearchParams does it (``+`` is a
 space, only ``&`` separates), so no spelling of ``offset`` passes for an

@@ -1,4 +1,4 @@
-"""Addresses that an origin mints, turned into the edge's own (ORIGINS 18).
+"""Addresses that an origin mints, turned into the edge's own (O18).
 
 The Node reference server writes the address that it listens on into
 ``Location`` and into the documents below ``__ds``, whatever ``Host`` says. A

@@ -1,6 +1,6 @@
 """Admission: what an answer of the origin may become.
 
-Sharing and storing are two decisions (DESIGN section 3, idea 3). ``judge``
+Sharing and storing are two decisions (L15). ``judge``
 makes both for an answer to a catch-up read or a poll: it may join the log, be
 shared by those who wait together, go to one asker alone, switch the whole key
 to passing, or be a fault. It only reads the answer; ``edge.live`` acts.

@@ -1,7 +1,7 @@
 """Answers: the head and body of what is served, made once for all who get it.
 
-``prepare`` turns a ``Serve`` into an ``Answer`` by the table of DESIGN section 5:
-the protocol's headers, the edge's own ETag (LOG.md L17) and Cache-Control (L16),
+``prepare`` turns a ``Serve`` into an ``Answer`` by the table of docs/rules.md:
+the protocol's headers, the edge's own ETag (L17) and Cache-Control (L16),
 and nothing of the origin's but its content type and what the route keeps (L18).
 It takes what it needs as values; it reads no clock and holds nothing.
 """
@@ -128,7 +128,7 @@ def unshared_headers(headers: Headers) -> Headers:
     """The origin's headers for one who alone is given its answer (L15).
 
     Whatever the origin lets others keep is kept by nobody, for this edge cannot
-    stand for it (L12); its entity tag is as good as none (ORIGINS).
+    stand for it (L12); its entity tag is as good as none (O9).
     """
     return tuple(
         (name, "no-store" if name == "cache-control" and _keepable(value) else value)

@@ -8,7 +8,7 @@ body: the front refuses a GET with one.
 
 A key is the path as received, the extension parameters in canonical order
 (``edge.policy.http.request_target``), and the partition, whose digest covers every
-client header that goes upstream (LOG.md L13, L26). A cursor is in no key.
+client header that goes upstream (L13, L26). A cursor is in no key.
 """
 
 import re

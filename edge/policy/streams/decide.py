@@ -1,6 +1,6 @@
 """decide: what to do with a read, given what is held and what time it is.
 
-The one judgement of the edge (DESIGN section 3, idea 6): a pure function with a
+The one judgement of the edge: a pure function with a
 closed set of outcomes. It never asks, waits or sends; the hub does, and then
 asks again. A read is decided at its arrival, after each upstream answer that it
 waited for, and after each time its log grew.
@@ -13,7 +13,7 @@ Pass     pass the read through, one to one
 Refuse   the origin failed, and nothing held can answer
 ======== ==================================================================
 
-Rules are cited from LOG.md. Whoever reads this for the first time: start at
+Rules are cited from docs/rules.md. Whoever reads this for the first time: start at
 ``decide`` and follow a catch-up read at the end of a followed stream.
 """
 
@@ -82,16 +82,16 @@ class Refuse:
 Decision = Serve | Park | Fetch | Pass | Refuse
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The numbers that decide goes by. Seconds and bytes.
 
     ``verify``: L6. ``trust``: L14. ``max_probe``: L7.
     """
 
-    max_page: int = 1024 * 1024
-    verify: float = 60.0
-    trust: float = 30.0
+    max_page: int
+    verify: float
+    trust: float
     max_probe: int = MAX_PROBE
 
     def verify_for(self, log: StreamLog, kind: PartitionKind) -> float:

@@ -1,6 +1,6 @@
 """What an answer may claim downstream, and what an origin forbids.
 
-``cache_control`` is the table of DESIGN section 5 with L12 and L16: freshness
+``cache_control`` is the table of docs/rules.md, L12 and L16: freshness
 is the edge's own, never the origin's. ``origin_forbids`` reads the origin's
 fields for what must not be joined (L15). Neither looks at a log or a clock:
 the caller says how many seconds an answer has left (TTL, expiry, L14).
@@ -30,17 +30,15 @@ class Kind(enum.Enum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FreshnessOptions:
-    """Seconds of freshness downstream. Defaults are PROTOCOL.md's own figures."""
+    """Seconds of freshness downstream."""
 
-    closed_max_age: int = 60
-    stale_while_revalidate: int = 300
-    immutable_max_age: int = 31_536_000
-    live_max_age: int = 20
+    closed_max_age: int
+    stale_while_revalidate: int
+    immutable_max_age: int
+    live_max_age: int
 
-
-DEFAULTS = FreshnessOptions()
 
 _NO_STORE = "no-store"
 _FIXED = {
@@ -67,9 +65,9 @@ def cache_control(
     route: Route,
     *,
     cap: int | None = None,
-    options: FreshnessOptions = DEFAULTS,
+    options: FreshnessOptions,
 ) -> str:
-    """The Cache-Control value of an answer of this kind (DESIGN section 5).
+    """The Cache-Control value of an answer of this kind (L12, L16).
 
     ``cap`` is how many seconds the answer may live at most, None without a
     limit; nothing outlives it, not even as stale (E7), and none left means

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 
 class Access(enum.Enum):
-    """Who shares an answer on this route (DESIGN section 6).
+    """Who shares an answer on this route (L13).
 
     PARTITIONED: a request with a credential lives in its own partition.
     PUBLIC: everybody shares; client credentials never go upstream on reads.

@@ -4,7 +4,7 @@ The target is canonical, the coding is identity, and the headers are those of
 the key's partition, the route's own for shared partitions, and Via. No client
 conditional, range, preference or forwarding field can reach the origin on a
 read, so none can choose an answer that others will share (E25, E26, E28, E30,
-E31, and HAZARDS part III on unkeyed input).
+E31, P1).
 
 The parameters go out as ``offset``, ``live``, ``cursor``, then the extension
 in its canonical order. That is the TypeScript client's order, so a cache

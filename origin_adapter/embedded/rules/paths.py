@@ -1,4 +1,4 @@
-"""Paths: which paths may name a stream (section 12.2, LOG.md L26).
+"""Paths: which paths may name a stream (section 12.2, L26).
 
 A path is a stream's key exactly as it was sent, percent-encoding and all. What
 another program could read as another path is refused: dot segments, NUL,

@@ -10,7 +10,7 @@ from tests.front.wsgi_client import WsgiClient
 
 
 def test_a_read_is_the_one_that_policy_makes_of_it() -> None:
-    """DESIGN section 4, one entrance: the hub sees a Read and nothing of HTTP."""
+    """One entrance: the hub sees a Read and nothing of HTTP."""
     read_service = FakeAsks()
     client = WsgiClient(create_app(parts(read_service)))
     client("GET", "/v1/stream/hit?offset=7&live=long-poll&cursor=5&x=1")

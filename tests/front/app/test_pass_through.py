@@ -8,11 +8,12 @@ from edge.core.errors import OriginTimeout
 from edge.core.ports import Exchange
 from edge.core.values import Framing, Header, OriginRequest, Purpose
 from edge.front.app.app import create_app
-from edge.front.options import FrontOptions, Limits
+from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import PlayedExchange
 from tests.front.fake_edge import FakeAsks, parts
 from tests.front.wsgi_client import WsgiClient
+from tests.support.options import front_options, limits
 
 ORIGIN = "http://127.0.0.1:4437"
 
@@ -50,12 +51,12 @@ def front(
     routes: tuple[Route, ...] = (Route(),),
 ) -> WsgiClient:
     """A client of the application before this origin."""
-    given = options or FrontOptions(origin_bases=(ORIGIN,))
+    given = options or front_options(origin_bases=(ORIGIN,))
     return WsgiClient(create_app(parts(read_service, origin, routes, given)))
 
 
 def test_a_write_goes_on_with_its_fields_and_without_those_of_the_connection() -> None:
-    """ORIGINS 17; RFC 9110 section 7.6.1; HAZARDS part III on spoofed fields."""
+    """O17, P1; RFC 9110 section 7.6.1."""
     origin = OneAnswer(204)
     front(origin)(
         "POST",
@@ -130,8 +131,8 @@ def test_an_answer_without_a_content_type_stays_without_one() -> None:
 def test_where_a_stream_was_made_is_told_by_the_edges_address(
     location: str, seen: str
 ) -> None:
-    """ORIGINS 18: the origin writes its own, whatever Host says."""
-    options = FrontOptions(public_url="https://edge.test", origin_bases=(ORIGIN,))
+    """O18: the origin writes its own, whatever Host says."""
+    options = front_options(public_url="https://edge.test", origin_bases=(ORIGIN,))
     origin = OneAnswer(201, ("location", location))
     answered = front(origin, options=options)("PUT", "/v1/stream/a")
 
@@ -147,8 +148,8 @@ def test_without_a_public_address_the_clients_own_word_for_it_counts() -> None:
 
 
 def test_a_control_document_speaks_of_the_edge() -> None:
-    """ORIGINS 18: their bodies hold the origin's addresses."""
-    options = FrontOptions(public_url="https://edge.test", origin_bases=(ORIGIN,))
+    """O18: their bodies hold the origin's addresses."""
+    options = front_options(public_url="https://edge.test", origin_bases=(ORIGIN,))
     body = b'{"callback_url":"%s/v1/stream/__ds/x"}' % ORIGIN.encode()
     origin = OneAnswer(200, ("content-type", "application/json"), body=body)
     answered = front(origin, options=options)("GET", "/v1/stream/__ds/x")
@@ -213,7 +214,7 @@ def test_the_exchange_is_let_go_of_however_the_request_ends() -> None:
 def test_a_body_that_is_too_large_never_reaches_the_origin() -> None:
     """413, decided by what it announces."""
     origin = OneAnswer(204)
-    options = FrontOptions(limits=Limits(max_body=2))
+    options = front_options(limits=limits(max_body=2))
     answered = front(origin, options=options)("POST", "/v1/stream/a", body=b"abc")
 
     assert answered.json["reason"] == "body-too-large"

@@ -54,7 +54,7 @@ def test_what_was_sent_comes_out_in_pieces(sent: bytes, chunked: bool) -> None:
 
 @given(st.binary(max_size=2 * PIECE), st.integers(1, 2 * PIECE))
 def test_a_body_shorter_than_announced_is_cut(sent: bytes, missing: int) -> None:
-    """gunicorn ends it as if it were whole (DESIGN section 7)."""
+    """gunicorn ends it as if it were whole (E44)."""
     ctx = record_of(io.BytesIO(sent), len(sent) + missing)
 
     with pytest.raises(ClientBodyCut):

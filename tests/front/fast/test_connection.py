@@ -23,8 +23,8 @@ from edge.front.fast.context import FastContext, plain_socket
 from edge.front.fast.stages import Stage
 from edge.front.fast.turns import NextIteration
 from edge.front.http1.context import ServerContext
-from edge.front.options import LogOptions
 from tests.front.fake_edge import HIT, TEXT, FakeAsks, FakeTicket, parts
+from tests.support.options import log_options
 
 
 @dataclass(eq=False)
@@ -46,7 +46,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         made = replace(parts(self.read_service), peek=self._peek)
-        log = AccessLog(LogOptions(access=0), lambda line: None, made.clock.wall)
+        log = AccessLog(log_options(access=0), lambda line: None, made.clock.wall)
         made_of = (made.options, made.counters, made.clock, log)
         self.server_context = ServerContext(
             lambda environ, start: (), Config(), *made_of
@@ -186,7 +186,7 @@ def test_a_defect_at_one_deadline_leaves_the_others_theirs(
     [pending] = bench.read_service.parked
     pending.sink.begin(Answer(200, TEXT, None), HIT)
     assert not pending.sink.write([b"." * (1 << 24)])
-    bench.connection.due()
+    bench.connection.expire()
 
     assert bench.connection.stage is Stage.CLOSED
     assert bench.server_context.counters.internal_errors == 1
@@ -197,13 +197,13 @@ def test_who_waits_is_not_ended_by_the_front_and_has_its_time_again_afterwards(
 ) -> None:
     """How long a viewer waits is the hub's to say."""
     bench.get("park?offset=7&live=long-poll")
-    before = bench.connection.deadline
-    bench.connection.due()
+    before = bench.connection.due_at
+    bench.connection.expire()
     assert len(bench.read_service.parked) == 1
-    assert bench.connection.deadline > before
+    assert bench.connection.due_at > before
 
     bench.read_service.release()
-    bench.connection.due()
+    bench.connection.expire()
     assert bench.connection.stage is Stage.CLOSED
 
 

@@ -1,7 +1,6 @@
-"""The small parts: the wheel, what a full socket keeps, the table of stages."""
+"""The small parts: what a full socket keeps, the table of stages."""
 
 import socket
-from dataclasses import dataclass, field
 
 import gevent
 import pytest
@@ -11,69 +10,9 @@ from hypothesis import strategies as st
 from edge.core.values import Answer
 from edge.front.fast.response_encoder import ResponseEncoder
 from edge.front.fast.stages import Stage, check
-from edge.front.fast.wheel import GRAIN, Wheel
 from edge.front.fast.write_buffer import WriteBuffer, rest, send
 from edge.policy.streams.routes import Route
 from tests.front.fake_edge import HIT, RealClock
-
-
-@dataclass(eq=False)
-class Entry:
-    """Something with a deadline; ``told`` counts."""
-
-    deadline: float
-    slot: int = 0
-    told: list[float] = field(default_factory=list)
-
-    def due(self) -> None:
-        self.told.append(self.deadline)
-
-
-@given(st.lists(st.floats(0, 200), min_size=1), st.lists(st.floats(0, 300)))
-def test_everybody_is_told_once_and_never_too_soon(
-    deadlines: list[float], turns: list[float]
-) -> None:
-    """However seldom the wheel is turned."""
-    wheel = Wheel(0.0)
-    entries = [Entry(deadline) for deadline in deadlines]
-    for entry in entries:
-        wheel.put(entry)
-    for now in sorted(turns):
-        wheel.turn(now)
-        for entry in entries:
-            assert len(entry.told) <= (entry.deadline <= now)
-    wheel.turn(1000.0)
-
-    assert all(entry.told == [entry.deadline] for entry in entries)
-
-
-def test_a_deadline_may_be_put_off_by_one_assignment_and_brought_nearer() -> None:
-    """The first is what a request costs; the second is told."""
-    wheel = Wheel(0.0)
-    entry = Entry(1.0)
-    wheel.put(entry)
-    entry.deadline = 50.0
-    wheel.turn(10.0)
-    assert not entry.told
-    entry.deadline = 12.0
-    wheel.sooner(entry)
-    wheel.turn(12.0 + 2 * GRAIN)
-
-    assert entry.told == [12.0]
-
-
-def test_one_that_is_dropped_or_has_no_deadline_is_never_told() -> None:
-    """Closed connections, and parked ones."""
-    wheel = Wheel(0.0)
-    dropped, parked = Entry(1.0), Entry(float("inf"))
-    for entry in (dropped, parked):
-        wheel.put(entry)
-    wheel.drop(dropped)
-    wheel.drop(dropped)
-    for now in range(0, 600, 7):
-        wheel.turn(now)
-
-    assert not dropped.told and not parked.told
 
 
 @given(st.lists(st.binary(max_size=9), max_size=5), st.integers(0, 60))

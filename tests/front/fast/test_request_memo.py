@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from edge.core.values import Mode, PartitionKind, Read
 from edge.front import head_rules
 from edge.front.fast.request_memo import Memo, PlainRead, RequestMemo
-from edge.front.options import FrontOptions
 from edge.policy.streams import classify, routes
 from edge.policy.streams.routes import Access, Route
+from tests.support.options import front_options
 
 ROUTES = (
     Route("/public/**", access=Access.PUBLIC, request_headers=("x-tenant",)),
@@ -22,7 +22,7 @@ HOST = "Host: edge.test"
 
 
 def request_memo() -> RequestMemo:
-    return RequestMemo(ROUTES, FrontOptions())
+    return RequestMemo(ROUTES, front_options())
 
 
 def plain(
@@ -106,7 +106,7 @@ def test_another_line_is_not_plain(line: str) -> None:
     ],
 )
 def test_other_fields_are_not_plain(fields: list[str]) -> None:
-    """HAZARDS part III, smuggling: what frames or folds is judged elsewhere."""
+    """P9: what frames or folds is judged elsewhere."""
     assert plain(*fields) is None
 
 
@@ -207,7 +207,7 @@ FIELDS = st.tuples(
 def test_what_is_plain_is_the_same_read_the_whole_way(
     method: str, target: str, version: str, fields: list[tuple[str, str, str, str]]
 ) -> None:
-    """DESIGN section 3, idea 5: never laxer, and never another Read."""
+    """P9: never laxer, and never another Read."""
     lines = "".join(map("".join, [("Host", ": ", "a", "\r\n"), *fields]))
     raw = f"{method} {target} {version}\r\n{lines}\r\n".encode("latin-1")
     found = request_memo().head(raw, raw.find(b"\r\n\r\n"), None)[1]

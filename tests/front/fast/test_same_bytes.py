@@ -81,7 +81,7 @@ def _methods(data: bytes) -> list[str]:
 def test_both_ways_give_the_same_bytes(
     path: Path, fast: EdgeProcess, whole: EdgeProcess
 ) -> None:
-    """DESIGN section 3, idea 5."""
+    """docs/architecture.md, The two ways through the front."""
     data = path.read_bytes() + LAST
     methods = _methods(data)
     middle = len(path.read_bytes()) // 2

@@ -187,7 +187,7 @@ def poor_edge() -> Iterator[EdgeProcess]:
 
 
 def test_accepting_pauses_when_descriptors_run_out(poor_edge: EdgeProcess) -> None:
-    """DESIGN section 7: counted, no spinning, and it goes on when there are some."""
+    """E49: counted, no spinning, and it goes on when there are some."""
     with poor_edge.admin() as operator:
         operator.get("/health")
         operator.read()

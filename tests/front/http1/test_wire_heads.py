@@ -97,7 +97,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_head_is_refused_with_its_reason(client: Client, name: str) -> None:
-    """HAZARDS part III; gunicorn's own answer would be a page of HTML."""
+    """P6; gunicorn's own answer would be a page of HTML."""
     raw, status, reason = MALFORMED[name]
     answered = refused(client, raw)
 
@@ -198,7 +198,7 @@ def test_each_answer_has_one_date_and_one_server(client: Client) -> None:
 
 
 def test_fields_whose_names_would_be_confused_are_dropped(client: Client) -> None:
-    """HAZARDS part III: X_Request_Id is not X-Request-Id."""
+    """P9: X_Request_Id is not X-Request-Id."""
     client.get(HIT, "X_Request_Id: spoofed")
 
     assert client.read()["x-request-id"] != "spoofed"

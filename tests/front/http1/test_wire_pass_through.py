@@ -114,7 +114,7 @@ def test_an_endless_answer_ends_with_its_reader(
 
 
 def test_a_preflight_is_answered_at_the_edge(client: Client) -> None:
-    """PROTOCOL.md 12.7, ORIGINS 19: If-None-Match is allowed, the fields exposed."""
+    """PROTOCOL.md 12.7, O19: If-None-Match is allowed, the fields exposed."""
     client.request(
         "OPTIONS",
         "/v1/stream/hit",

@@ -14,7 +14,7 @@ PARK = "/v1/stream/park?offset=7&live=long-poll"
 
 
 def test_a_hit_says_all_that_an_answer_says(client: Client) -> None:
-    """DESIGN section 5; RFC 9211 for what the cache did."""
+    """docs/rules.md, What goes out; RFC 9211 for what the cache did."""
     client.get("/v1/stream/hit", "X-Request-Id: mine-1")
     answered = client.read()
 
@@ -221,7 +221,7 @@ def test_a_defect_is_a_500_that_tells_nothing(
 
 
 def test_a_field_that_would_split_the_answer_is_never_sent(client: Client) -> None:
-    """HAZARDS part III, response splitting: refused as a whole."""
+    """P7: refused as a whole."""
     client.get("/v1/stream/bad-field")
 
     assert client.read().problem()["reason"] == "internal"
@@ -254,7 +254,7 @@ def test_a_malformed_read_is_refused_with_its_reason(
     "fields", [["Content-Length: 3"], ["Transfer-Encoding: chunked"]]
 )
 def test_a_read_with_a_body_is_refused(client: Client, fields: list[str]) -> None:
-    """HAZARDS part III, fat GET."""
+    """P4: a body on a GET."""
     client.get("/v1/stream/hit", *fields)
     client.send(b"3\r\nabc\r\n0\r\n\r\n" if "chunked" in fields[0] else b"abc")
     answered = client.read()

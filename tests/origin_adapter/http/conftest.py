@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from origin_adapter.http import HttpOptions, HttpOrigin
+from origin_adapter.http import HttpOrigin
 from tests.origin_adapter.http.raw_origin import Origins, Play, RawOrigin, listening
+from tests.support.options import http_options
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def origins() -> Iterator[Origins]:
             *plays: Play, unix: Path | None = None, **options: Any
         ) -> tuple[RawOrigin, HttpOrigin]:
             raw = stack.enter_context(listening(*plays, unix=unix))
-            pool = HttpOrigin(HttpOptions(raw.url, **options))
+            pool = HttpOrigin(http_options(raw.url, **options))
             pools.append(pool)
             stack.callback(pool.close)
             return raw, pool

@@ -3,8 +3,9 @@
 import pytest
 
 from edge.core.values import Purpose
-from origin_adapter.http import HttpOptions, HttpOrigin
+from origin_adapter.http import HttpOrigin
 from origin_adapter.http.options import Address
+from tests.support.options import http_options
 
 
 @pytest.mark.parametrize(
@@ -40,17 +41,17 @@ def test_urls(url: str, address: Address) -> None:
 )
 def test_a_url_that_cannot_be_used_is_told_at_once(url: str) -> None:
     with pytest.raises(ValueError, match=r"origin url|[Pp]ort"):
-        HttpOrigin(HttpOptions(url))
+        HttpOrigin(http_options(url))
 
 
 def test_a_bad_host_is_told_at_once() -> None:
     with pytest.raises(ValueError, match="Host"):
-        HttpOrigin(HttpOptions("http://a", host="a\r\nX: 1"))
+        HttpOrigin(http_options("http://a", host="a\r\nX: 1"))
 
 
 def test_held_calls_have_their_own_patience() -> None:
     """A relayed long-poll holds its head as long as a follower's does."""
-    options = HttpOptions(
+    options = http_options(
         "http://a", head_timeout=1, hold_timeout=2, idle_timeout=1.5, total_timeout=9
     )
 

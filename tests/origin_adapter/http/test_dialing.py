@@ -14,7 +14,7 @@ from gevent import socket
 from edge.core.errors import OriginBodyCut, OriginTimeout, OriginUnreachable
 from edge.core.ports import Exchange
 from edge.core.values import OriginRequest
-from origin_adapter.http import HttpOptions, HttpOrigin
+from origin_adapter.http import HttpOrigin
 from tests.origin_adapter.http.raw_origin import (
     OK,
     Origins,
@@ -25,6 +25,7 @@ from tests.origin_adapter.http.raw_origin import (
     settle,
 )
 from tests.support.certificates import self_signed
+from tests.support.options import http_options
 
 GET = OriginRequest("GET", "/s")
 _FOLDER = tempfile.TemporaryDirectory(prefix="ds-tls-")
@@ -93,7 +94,7 @@ class _Secured:
 
 def trusting(url: str, **options: Any) -> HttpOrigin:
     return HttpOrigin(
-        HttpOptions(url, **options), ssl.create_default_context(cafile=CERTIFICATE)
+        http_options(url, **options), ssl.create_default_context(cafile=CERTIFICATE)
     )
 
 
@@ -110,7 +111,7 @@ def test_a_socket_file(origins: Origins, tmp_path: Path) -> None:
 
 
 def test_a_socket_file_that_is_not_there(tmp_path: Path) -> None:
-    pool = HttpOrigin(HttpOptions(f"unix:{tmp_path}/o.sock"))
+    pool = HttpOrigin(http_options(f"unix:{tmp_path}/o.sock"))
 
     with pytest.raises(OriginUnreachable):
         pool.open(GET)
@@ -128,7 +129,7 @@ def test_a_socket_file_with_a_full_backlog_is_waited_for(tmp_path: Path) -> None
         filler.connect_ex(str(path))
         waiting.append(filler)
 
-    pool = HttpOrigin(HttpOptions(f"unix:{path}", connect_timeout=0.03))
+    pool = HttpOrigin(http_options(f"unix:{path}", connect_timeout=0.03))
     with pytest.raises(OriginTimeout):
         pool.open(GET)
 
@@ -139,7 +140,7 @@ def test_a_socket_file_with_a_full_backlog_is_waited_for(tmp_path: Path) -> None
 def test_a_name_is_resolved_and_each_of_its_addresses_tried(origins: Origins) -> None:
     """``localhost`` may be ::1 first, where nobody listens here."""
     raw, _ = origins(OK)
-    pool = HttpOrigin(HttpOptions(raw.url.replace("127.0.0.1", "localhost")))
+    pool = HttpOrigin(http_options(raw.url.replace("127.0.0.1", "localhost")))
 
     assert whole(pool.open(GET)) == b"hi"
     assert b"Host: localhost:" in raw.requests[0]
@@ -147,7 +148,7 @@ def test_a_name_is_resolved_and_each_of_its_addresses_tried(origins: Origins) ->
 
 
 def test_a_name_that_does_not_exist() -> None:
-    pool = HttpOrigin(HttpOptions("http://no.such.name.invalid:1"))
+    pool = HttpOrigin(http_options("http://no.such.name.invalid:1"))
 
     with pytest.raises((OriginUnreachable, OriginTimeout)):
         pool.open(GET)
@@ -155,7 +156,7 @@ def test_a_name_that_does_not_exist() -> None:
 
 def test_the_host_field_and_the_prefix_come_from_the_settings() -> None:
     with listening(OK) as raw:
-        pool = HttpOrigin(HttpOptions(f"{raw.url}/base/", host="streams.example"))
+        pool = HttpOrigin(http_options(f"{raw.url}/base/", host="streams.example"))
 
         assert whole(pool.open(GET)) == b"hi"
 
@@ -175,7 +176,9 @@ def test_a_connect_that_is_never_answered_has_an_end() -> None:
         filler.setblocking(False)
         filler.connect_ex(place)
         fillers.append(filler)
-    pool = HttpOrigin(HttpOptions(f"http://127.0.0.1:{place[1]}", connect_timeout=0.03))
+    pool = HttpOrigin(
+        http_options(f"http://127.0.0.1:{place[1]}", connect_timeout=0.03)
+    )
 
     with pytest.raises(OriginTimeout) as caught:
         pool.open(GET)
@@ -197,7 +200,7 @@ def test_a_call_killed_while_it_connects_leaves_nothing() -> None:
         filler.setblocking(False)
         filler.connect_ex(place)
         fillers.append(filler)
-    pool = HttpOrigin(HttpOptions(f"http://127.0.0.1:{place[1]}"))
+    pool = HttpOrigin(http_options(f"http://127.0.0.1:{place[1]}"))
     caller = gevent.spawn(pool.open, GET)
     settle()
     assert "catch-up: 1 active" in repr(pool)
@@ -236,7 +239,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
             secured(play)(peer)
 
     with listening(refused) as raw:
-        pool = HttpOrigin(HttpOptions(https(raw)))
+        pool = HttpOrigin(http_options(https(raw)))
 
         with pytest.raises(OriginUnreachable):
             pool.open(GET)

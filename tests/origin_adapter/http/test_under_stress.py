@@ -9,8 +9,9 @@ import pytest
 
 from edge.core.errors import ClientBodyCut, OriginFault
 from edge.core.values import OriginRequest, Purpose
-from origin_adapter.http import HttpOptions, HttpOrigin
+from origin_adapter.http import HttpOrigin
 from tests.origin_adapter.http.raw_origin import OK, Peer, listening, settle
+from tests.support.options import http_options
 
 CALLERS = 200
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -89,7 +90,7 @@ def test_no_slot_is_lost(seed: int) -> None:
     files = open_files()
     with listening(*[Moody(dice)] * 5000, backlog=1024) as raw:
         pool = HttpOrigin(
-            HttpOptions(
+            http_options(
                 raw.url,
                 head_timeout=0.05,
                 hold_timeout=0.05,
@@ -124,7 +125,7 @@ def test_a_crowd_is_served_by_few_connections() -> None:
             peer.send(OK)
 
     with listening(*[play] * 8, backlog=1024) as raw:
-        pool = HttpOrigin(HttpOptions(raw.url, catch_up_connections=8))
+        pool = HttpOrigin(http_options(raw.url, catch_up_connections=8))
         calls = [
             gevent.spawn(pool.open, OriginRequest("GET", f"/{number}"))
             for number in range(CALLERS)

@@ -48,7 +48,7 @@ DECODERS = {
 def test_codings_are_taken_by_weight_then_by_preference(
     field: str | None, codings: tuple[str, ...]
 ) -> None:
-    """RFC 9110 section 12.5.3; E30 and HAZARDS part III: one small closed set."""
+    """RFC 9110 section 12.5.3; E30, P8: one small closed set."""
     assert accepted(field) == codings
 
 

@@ -61,7 +61,7 @@ def test_anybody_may_read_without_credentials() -> None:
     ],
 )
 def test_a_script_can_read_what_the_protocol_says(name: str) -> None:
-    """ORIGINS 19; the reference server hides the SSE encoding."""
+    """O19; the reference server hides the SSE encoding."""
     exposed = dict(answer_headers(ROUTE.cors_origin, ROUTE.response_headers))[
         "Access-Control-Expose-Headers"
     ]
@@ -98,7 +98,7 @@ def test_a_script_can_read_what_the_route_keeps() -> None:
     ],
 )
 def test_a_preflight_allows_what_clients_send(name: str) -> None:
-    """ORIGINS 19: the reference server forgets If-None-Match."""
+    """O19: the reference server forgets If-None-Match."""
     assert name in listed(ROUTE, "Access-Control-Allow-Headers")
 
 
@@ -133,7 +133,7 @@ def test_a_preflight_allows_what_extensions_ask_for() -> None:
     "asked", ["*", "a b", "x\r\nset-cookie: a", 'x"', "x:y", "é", "x" * 65, ",,", ""]
 )
 def test_a_preflight_reflects_no_name_that_is_none(asked: str) -> None:
-    """HAZARDS part III: response splitting."""
+    """P7: response splitting."""
     allowed = listed(ROUTE, "Access-Control-Allow-Headers", "GET", asked)
 
     assert allowed == listed(ROUTE, "Access-Control-Allow-Headers")

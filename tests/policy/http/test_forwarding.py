@@ -20,7 +20,7 @@ def sent(*headers: tuple[str, str]) -> Headers:
 
 
 def test_a_write_keeps_its_own_fields() -> None:
-    """ORIGINS 17: all of the protocol's, credentials, and what extensions add."""
+    """O17: all of the protocol's, credentials, and what extensions add."""
     own = (
         ("content-type", "application/json"),
         ("authorization", "Bearer a"),
@@ -69,7 +69,7 @@ def test_names_go_in_lower_case_and_in_order() -> None:
     ],
 )
 def test_what_belongs_to_one_connection_stays_there(name: str) -> None:
-    """RFC 9110 section 7.6.1, and HAZARDS part III (smuggling)."""
+    """RFC 9110 section 7.6.1, P9."""
     assert sent((name, "x"), ("x-kept", "y")) == (("x-kept", "y"),)
 
 
@@ -93,7 +93,7 @@ def test_what_belongs_to_one_connection_stays_there(name: str) -> None:
     ],
 )
 def test_a_client_cannot_speak_as_a_proxy(name: str) -> None:
-    """HAZARDS part III: unkeyed fields that change what an origin sees."""
+    """P1: unkeyed fields that change what an origin sees."""
     assert sent((name, "evil")) == ()
 
 
@@ -176,7 +176,7 @@ def test_what_one_node_sends_is_a_loop_to_it_and_to_no_other() -> None:
 
 
 def test_an_answer_keeps_what_the_protocol_says() -> None:
-    """ORIGINS 17; L18. Set-Cookie is one client's own on this way."""
+    """O17; L18. Set-Cookie is one client's own on this way."""
     own = (
         ("content-type", "text/plain"),
         ("stream-next-offset", "0_7"),

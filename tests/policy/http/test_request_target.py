@@ -84,7 +84,7 @@ def test_a_path_stays_as_received(path: str) -> None:
     ],
 )
 def test_a_path_that_an_origin_could_read_in_another_way_is_refused(path: str) -> None:
-    """L26, and HAZARDS part III (key normalisation, delimiter confusion)."""
+    """L26, P3."""
     with pytest.raises(ClientFault) as refused:
         request_target.split(path)
 
@@ -162,7 +162,7 @@ def test_control_paths_have_a_segment_of_their_own(path: str, control: bool) -> 
 def test_names_are_decoded_as_an_origin_decodes_them(
     query: str, names: list[str]
 ) -> None:
-    """HAZARDS part III: ``;`` never separates, and no spelling hides a name."""
+    """P4: ``;`` never separates, and no spelling hides a name."""
     assert [parameter.name for parameter in request_target.parameters(query)] == names
 
 

@@ -52,7 +52,7 @@ def test_the_public_base_is_configured_or_what_the_request_came_by(
 def test_where_a_stream_was_made_is_told_by_the_edges_address(
     value: str, rewritten: str
 ) -> None:
-    """ORIGINS 18: Node writes its listen address there, whatever Host says."""
+    """O18: Node writes its listen address there, whatever Host says."""
     assert rewrite_location(value, PATH, EDGE, BASES) == rewritten
 
 

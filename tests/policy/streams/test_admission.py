@@ -78,7 +78,7 @@ def test_every_other_value_is_no_flag(value: str) -> None:
         (A, b"x", B, True),
         (A, b"", A, False),
         (A, b"", B, True),
-        (B, b"", A, False),  # beyond the tail: the real tail (ORIGINS.md)
+        (B, b"", A, False),  # beyond the tail: the real tail (O22)
         (NOW, b"", A, False),
     ],
 )
@@ -168,7 +168,7 @@ def test_an_answer_needs_an_offset_that_can_be_passed_on(
 
 @pytest.mark.parametrize("next", [A, "0_05"])
 def test_data_that_leads_nowhere_would_be_shown_for_ever(next: str) -> None:
-    """ORIGINS.md: an origin that echoes the offset with data."""
+    """O22: an origin that echoes the offset with data."""
     admission = judged(data(b"again", next))
 
     assert admission == Admission(Verdict.FAULT, Reason.ORIGIN_ECHO)
@@ -264,7 +264,7 @@ def test_now_is_shared_though_the_origin_marks_it_no_store() -> None:
 
 
 def test_an_answer_that_ends_with_its_connection_is_for_its_asker() -> None:
-    """DESIGN section 7: nobody knows whether it is whole (E41)."""
+    """E44: nobody knows whether it is whole."""
     answer = data(b"x", B, framing=Framing.CLOSE)
 
     assert judged(answer) == Admission(Verdict.ONE_READER, Reason.CLOSE_FRAMED)
@@ -322,7 +322,7 @@ partitions = st.sampled_from([ANONYMOUS, PUBLIC, ONE])
 def test_only_what_can_be_read_on_from_is_admitted(
     answer: OriginAnswer, start: str, partition: Partition
 ) -> None:
-    """L1, L8: whatever an origin sends, and never with an exception."""
+    """L1, L8, P5: whatever an origin sends, and never with an exception."""
     admission = judged(answer, start, partition)
 
     if admission.verdict is Verdict.ADMIT:

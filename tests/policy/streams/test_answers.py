@@ -1,4 +1,4 @@
-"""Answers: the heads that go out, by the table of DESIGN section 5."""
+"""Answers: the heads that go out, by the table of docs/rules.md."""
 
 import gzip
 from dataclasses import replace
@@ -29,10 +29,11 @@ from edge.policy.streams.answers import (
     unshared_headers,
 )
 from edge.policy.streams.decide import Serve
-from edge.policy.streams.freshness import FreshnessOptions, Kind
+from edge.policy.streams.freshness import Kind
 from edge.policy.streams.routes import Recreate, Route
 from edge.protocol.offsets import BEGIN
 from edge.streamlog.stream_log import StreamLog
+from tests.support.options import freshness_options
 
 ROUTE = Route()
 FINAL = Route(recreate=Recreate.NEVER)
@@ -72,7 +73,7 @@ def prepared(
 ) -> Prepared:
     read = Read(StreamKey(route.match, "/a", "", partition), serve.start, mode)
     body = b"" if serve.kind is Kind.EMPTY else body
-    options = FreshnessOptions()
+    options = freshness_options()
     return prepare(known or log(), serve, read, route, body, limit, options, coding)
 
 
@@ -86,7 +87,7 @@ def names_of(answer: Answer) -> set[str]:
     return {name.lower() for name, _ in answer.headers}
 
 
-# -- the table of DESIGN section 5 ---------------------------------------------------
+# -- the table of docs/rules.md -----------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -429,7 +430,7 @@ def test_what_is_not_shared_here_is_not_shared_below(
 
 
 def test_an_origins_tag_is_never_passed_on() -> None:
-    """E3: real ones are the same for other bytes (ORIGINS.md)."""
+    """E3: real ones are the same for other bytes (O9)."""
     headers = (("etag", '"x"'), ("stream-next-offset", A), ("set-cookie", "a=b"))
 
     assert unshared_headers(headers) == (

@@ -84,7 +84,7 @@ def test_a_bare_get_reads_from_the_beginning() -> None:
 def test_the_protocols_parameters_are_read_decoded(
     query: str, offset: str, mode: Mode, cursor: int | None
 ) -> None:
-    """PROTOCOL.md sections 5.6 to 5.8; extensions' offsets pass (ORIGINS 8)."""
+    """PROTOCOL.md sections 5.6 to 5.8; extensions' offsets pass (O8)."""
     found = read(query)
 
     assert (found.offset, found.mode, found.cursor) == (offset, mode, cursor)
@@ -123,7 +123,7 @@ def test_the_protocols_parameters_are_read_decoded(
     ],
 )
 def test_a_malformed_question_is_the_clients_fault(query: str, reason: Reason) -> None:
-    """E12, E13, HAZARDS part III; PROTOCOL.md sections 5.6, 5.7 and 8."""
+    """E12, E13, P4, P7; PROTOCOL.md sections 5.6, 5.7 and 8."""
     assert refusal(query) is reason
 
 
@@ -235,7 +235,7 @@ def test_a_semicolon_cloaks_no_parameter() -> None:
 def test_every_order_of_parameters_is_one_key(
     extensions: tuple[str, ...], random: Random
 ) -> None:
-    """E25, ORIGINS 1: the order is free, so the crowd must not split by it."""
+    """E25, O1: the order is free, so the crowd must not split by it."""
     pieces = ["offset=0_1", "live=sse", "cursor=7", *extensions]
     shuffled = list(pieces)
     random.shuffle(shuffled)

@@ -1,4 +1,4 @@
-"""decide: which of the five, by the rules of LOG.md; tables first, then laws."""
+"""decide: which of the five, by the rules (docs/rules.md); tables first, then laws."""
 
 from dataclasses import dataclass, field, replace
 
@@ -25,7 +25,6 @@ from edge.policy.streams.decide import (
     Pass,
     ReadState,
     Refuse,
-    Rules,
     Serve,
     decide,
 )
@@ -35,10 +34,11 @@ from edge.protocol.offsets import BEGIN, NOW, is_position, order
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier
 from tests.support import worlds as w
+from tests.support.options import rules
 
 ROUTE = Route()
 STRICT = Route(tail=TailMode.STRICT)
-RULES = Rules(max_page=25, verify=60.0, trust=30.0, max_probe=64)
+RULES = rules(max_page=25, verify=60.0, trust=30.0, max_probe=64)
 AWAY = OriginUnreachable("nobody answers")
 ONE = Partition(PartitionKind.CREDENTIAL, "one")
 CATCH_UP, LONG_POLL, SSE = Mode.CATCH_UP, Mode.LONG_POLL, Mode.SSE
@@ -142,7 +142,7 @@ def test_what_nobody_has_seen_is_asked_for_from_where_the_reader_stands() -> Non
 
 
 def test_history_crosses_the_wire_once() -> None:
-    """DESIGN section 3, idea 2: a known [X,Y) at the tail is refreshed from Y."""
+    """E1: a known [X,Y) at the tail is refreshed from Y."""
     known = story().held(A, B)
 
     assert known.decide(BEGIN) == Fetch(B, Reason.TAIL_UNKNOWN)
@@ -682,7 +682,7 @@ def test_who_failed_to_ask_is_not_sent_to_ask_again(
 def test_the_origin_is_asked_only_for_what_lies_beyond(
     world: w.World, asked: Asked
 ) -> None:
-    """DESIGN section 3, idea 2; L1: from the reader's own offset, or a minted one."""
+    """E1, L1: from the reader's own offset, or a minted one."""
     read, moment, decision = decided(world, asked)
     if not isinstance(decision, Fetch):
         return
@@ -732,7 +732,7 @@ def test_a_served_range_shows_every_write_acknowledged_before(
 @law
 @given(world=w.worlds(), asked=reads)
 def test_deciding_changes_nothing(world: w.World, asked: Asked) -> None:
-    """DESIGN section 3, idea 6: pure, so deciding again gives the same."""
+    """Pure, so deciding again gives the same."""
     read, moment, decision = decided(world, asked)
     before, cost = repr(world), world.log.cost
 

@@ -11,15 +11,16 @@ from edge.core.values import (
     PartitionKind,
 )
 from edge.policy.streams.freshness import (
-    FreshnessOptions,
     Kind,
     cache_control,
     origin_forbids,
     vary,
 )
 from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route
+from tests.support.options import freshness_options
 
 ROUTE = Route()
+OPTIONS = freshness_options()
 FINAL = Route(recreate=Recreate.NEVER)
 SECRET = Partition(PartitionKind.CREDENTIAL, "d")
 EVERYBODY = PartitionKind.ANONYMOUS
@@ -47,12 +48,14 @@ ONE = PartitionKind.CREDENTIAL
 def test_what_may_be_kept_downstream_and_by_whom(
     kind: Kind, route: Route, cap: int | None, value: str
 ) -> None:
-    """L12, L16, E7, E37; DESIGN section 5. Never stale beyond the cap; E36."""
-    assert cache_control(kind, EVERYBODY, route, cap=cap) == f"public, {value}"
-    assert cache_control(kind, PartitionKind.PUBLIC, route, cap=cap) == (
-        f"public, {value}"
-    )
-    assert cache_control(kind, ONE, route, cap=cap) == f"private, {value}"
+    """L12, L16, E7, E36, E37. Never stale beyond the cap."""
+
+    def said(partition: PartitionKind) -> str:
+        return cache_control(kind, partition, route, cap=cap, options=OPTIONS)
+
+    assert said(EVERYBODY) == f"public, {value}"
+    assert said(PartitionKind.PUBLIC) == f"public, {value}"
+    assert said(ONE) == f"private, {value}"
 
 
 @pytest.mark.parametrize("partition", list(PartitionKind))
@@ -67,15 +70,15 @@ def test_what_may_be_kept_downstream_and_by_whom(
 )
 def test_what_is_never_kept(kind: Kind, value: str, partition: PartitionKind) -> None:
     """E14, E21, E38; L6: stale bytes go out without a promise."""
-    assert cache_control(kind, partition, FINAL, cap=None) == value
-    assert cache_control(kind, partition, FINAL, cap=60) == value
+    assert cache_control(kind, partition, FINAL, cap=None, options=OPTIONS) == value
+    assert cache_control(kind, partition, FINAL, cap=60, options=OPTIONS) == value
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("cap", [0, -1])
 def test_nothing_outlives_its_stream_or_its_signature(kind: Kind, cap: int) -> None:
     """L14, L16."""
-    assert cache_control(kind, EVERYBODY, FINAL, cap=cap) == "no-store"
+    assert cache_control(kind, EVERYBODY, FINAL, cap=cap, options=OPTIONS) == "no-store"
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -83,13 +86,15 @@ def test_no_credential_partition_ever_says_public(kind: Kind) -> None:
     """L12: nor ``s-maxage``, which only shared caches read."""
     for route in (ROUTE, FINAL, Route(access=Access.PUBLIC)):
         for cap in (None, 1, 1000):
-            value = cache_control(kind, ONE, route, cap=cap)
+            value = cache_control(kind, ONE, route, cap=cap, options=OPTIONS)
             assert "public" not in value
             assert "s-maxage" not in value
 
 
 def test_the_numbers_are_settings() -> None:
-    options = FreshnessOptions(5, 0, 50, 1)
+    options = freshness_options(
+        closed_max_age=5, stale_while_revalidate=0, immutable_max_age=50, live_max_age=1
+    )
 
     def value(kind: Kind, route: Route) -> str:
         return cache_control(kind, EVERYBODY, route, options=options)

@@ -74,7 +74,7 @@ def test_a_head_asks_for_the_stream_itself() -> None:
 
 
 def test_only_the_allow_list_goes_upstream() -> None:
-    """L13, E26 to E31 and HAZARDS part III: whatever a client sends besides."""
+    """L13, E26 to E31, P1: whatever a client sends besides."""
     hostile = {
         "host": "evil",
         "x-forwarded-host": "evil",

@@ -1,0 +1,142 @@
+"""A default is written once, in the schema, and wiring carries every setting.
+
+What wiring makes of empty settings is held against the schema field by field: each
+field of an options class is filled by a setting, or is a constant that is named here
+with its reason. A setting that is changed changes something that wiring makes.
+"""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from edge import wiring
+from edge.front.options import (
+    FrontOptions,
+    Limits,
+    LogOptions,
+)
+from edge.live.options import HubOptions
+from edge.policy.streams.decide import Rules
+from edge.policy.streams.freshness import FreshnessOptions
+from edge.policy.streams.routes import Route
+from edge.process.options import RecycleOptions, ServerOptions
+from edge.settings import Settings, load
+from edge.settings.schema import RouteSettings
+from origin_adapter.http import HttpOptions
+
+CONSTANTS = {
+    HubOptions: {
+        "pass_for": "a minute, L15",
+        "backoff_first": "the first pause after a failure, L21",
+        "backoff_most": "the longest one, L21",
+    },
+    Rules: {"max_probe": "what a check of the end may read again, L7"},
+    FreshnessOptions: {},
+    Limits: {
+        "request_line": "gunicorn's own bound, below limits.head",
+        "fields": "gunicorn's own bound, below limits.head",
+        "field_size": "gunicorn's own bound, below limits.head",
+        "linger_timeout": "what is still read after a refusal that came early",
+        "linger_bytes": "what is still read after a refusal that came early",
+    },
+    FrontOptions: {"fast": "off in tests alone: the reference for the fast way"},
+    LogOptions: {},
+    RecycleOptions: {},
+    ServerOptions: {
+        "idle_grace": "a moment within shutdown.grace",
+        "heartbeat": "gunicorn's time-out for a worker that hangs",
+    },
+    HttpOptions: {
+        "total_timeout": "none: idle_timeout notices what stands still",
+        "queue_timeout": "how long a call waits for a connection",
+        "queue_limit": "how many calls wait for a connection",
+        "max_idle": "idle connections that are kept",
+    },
+}
+"""The fields that no setting fills, by class, each with its reason."""
+
+
+@pytest.mark.parametrize("options", CONSTANTS, ids=lambda options: options.__name__)
+def test_only_what_no_setting_fills_has_a_default(options: type) -> None:
+    """A second default beside the schema's would drift from it."""
+    defaulted = {
+        field.name
+        for field in dataclasses.fields(options)
+        if field.default is not dataclasses.MISSING
+        or field.default_factory is not dataclasses.MISSING
+    }
+
+    assert defaulted == set(CONSTANTS[options])
+
+
+def test_a_route_without_settings_is_the_route_of_the_rules() -> None:
+    """The one pair that shares its defaults the other way round: the rules need a
+    route for paths that no setting speaks of."""
+    assert RouteSettings().to_route() == Route()
+
+
+def made_of(settings: Settings) -> tuple[object, ...]:
+    """Everything that wiring makes of settings for one worker."""
+    return (
+        wiring.hub_options(settings, "node"),
+        wiring.front_options(settings, "node"),
+        wiring.server_options(settings),
+        wiring.http_options(settings),
+    )
+
+
+def changed(value: object) -> object:
+    """Another value of the same kind."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case tuple():
+            return (*value, "x-other")
+        case None:
+            return 7
+        case _:
+            return f"{value}x"
+
+
+ELSEWHERE = {
+    "data": "where the embedded origin's socket lies",
+    "durability": "the embedded origin's",
+    "retention_age": "the embedded origin's",
+    "retention_size": "the embedded origin's",
+    "max_body": "the embedded origin's",
+    "local_webhooks": "the embedded origin's",
+}
+
+
+def settable(section: BaseModel) -> list[str]:
+    return [name for name in type(section).model_fields if name not in ELSEWHERE]
+
+
+def sections() -> list[tuple[str, str]]:
+    """Every plain key of every section that a worker is made of."""
+    settings = load(None, {})
+    found = []
+    for name in ("live", "cache", "limits", "shutdown", "recycle", "origin"):
+        section: BaseModel = getattr(settings, name)
+        found += [(name, key) for key in settable(section)]
+    return found
+
+
+@pytest.mark.parametrize(("section", "key"), sections())
+def test_a_setting_that_changes_changes_what_workers_are_made_of(
+    section: str, key: str
+) -> None:
+    settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})
+    part: Any = getattr(settings, section)
+    value = getattr(part, key)
+    if key in ("follow_after", "headers", "url"):
+        return
+    other = settings.model_copy(
+        update={section: part.model_copy(update={key: changed(value)})}
+    )
+
+    assert made_of(other) != made_of(settings)
