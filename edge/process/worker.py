@@ -33,6 +33,7 @@ import gevent
 from gevent.event import Event
 from gunicorn.workers.ggevent import GeventWorker
 
+from edge.admin.control_pages import ControlPages
 from edge.admin.metrics import Metrics
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import AdminServer
@@ -249,6 +250,7 @@ class EdgeWorker(GeventWorker):
         return [
             *probes(self._ready),
             *Metrics(runtime.parts.counters, self._gauges).routes(),
+            *ControlPages(runtime.control, runtime.parts.routes).routes(),
         ]
 
     def _ready(self) -> bool:
@@ -258,7 +260,7 @@ class EdgeWorker(GeventWorker):
 
     def _gauges(self) -> dict[str, float]:
         return {
-            **self._application.runtime.gauges(),
+            **self._application.runtime.control.gauges(),
             **self._gc_runner.gauges(),
             "connections": len(self.connections),
         }
