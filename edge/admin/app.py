@@ -9,6 +9,7 @@ The only module of the admin address that knows Falcon.
 """
 
 import hmac
+import logging
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
@@ -21,6 +22,8 @@ from edge.core.values import Answer
 from edge.front import problems
 from edge.front.app.error_handlers import WsgiApp
 from edge.front.request_context import request_id
+
+_log = logging.getLogger("edge.admin")
 
 _NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 _CHALLENGE = ("WWW-Authenticate", "Bearer")
@@ -42,11 +45,15 @@ class AdminApp:
     ) -> None:
         """Falcon's sink."""
         route = self._routes.get(req.path)
+        given = req.get_header("X-Request-Id")
         try:
             answer = self._answer(req, route)
         except EdgeError as error:
-            given = req.get_header("X-Request-Id")
             answer = problems.answer_of(error, request_id(given))
+        except Exception:
+            # The outermost guard: a defect of one page ends nothing else.
+            _log.exception("unexpected error answering %s", req.path)
+            answer = problems.answer_of(problems.INTERNAL, request_id(given))
         methods = READ if route is None else route.methods
         resp.status = answer.status
         resp.set_headers(answer.headers)
