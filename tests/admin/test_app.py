@@ -1,16 +1,15 @@
-"""Health, readiness and metrics on the admin address: what they say, byte for byte."""
+"""The admin address: its pages, byte for byte, the token, and what parts contribute."""
 
-import math
 from typing import Any
 
 import pytest
 from falcon import testing
 
 from edge.admin.app import create_admin_app
-from edge.admin.metrics import Metrics, exposition, requests_per_delivery
+from edge.admin.metrics import Metrics
 from edge.admin.routes import AdminRequest, AdminRoute, json_page
-from edge.core.counters import DESCRIPTIONS, Counters
-from edge.core.values import Answer, Purpose
+from edge.core.counters import Counters
+from edge.core.values import Answer
 from edge.process.worker import probes
 
 
@@ -30,40 +29,6 @@ def test_the_process_is_healthy_even_when_it_is_not_ready() -> None:
     assert client.get("/health").status_code == 200
     assert client.get("/ready").status_code == 503
     assert client.get("/ready").headers["retry-after"] == "1"
-
-
-def test_every_counter_is_in_the_metrics() -> None:
-    """By the name and with the help of its description (E55)."""
-    page = operator().get("/metrics")
-
-    assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
-    for described in DESCRIPTIONS:
-        assert f"# HELP ds_edge_{described.name}_total {described.help}" in page.text
-    assert "ds_edge_viewers 2.0" in page.text
-    assert "process_resident_memory_bytes" in page.text
-
-
-def test_a_labelled_counter_has_a_line_for_each_label() -> None:
-    """And nothing is registered while requests are served: it is all read here."""
-    counters = Counters()
-    counters.client_faults["bad-offset"] += 2
-    page = exposition(Metrics(counters, dict)).decode()
-
-    assert 'ds_edge_client_faults_total{reason="bad-offset"} 2.0' in page
-
-
-def test_the_number_that_tells_whether_the_edge_does_its_job() -> None:
-    """Requests for reads, for each answer delivered; writes are no part of it."""
-    counters = Counters()
-    assert math.isnan(requests_per_delivery(counters))
-    counters.delivered = 100
-    counters.origin_requests[Purpose.FOLLOW.value] = 1
-    counters.origin_requests[Purpose.WRITE.value] = 50
-
-    assert requests_per_delivery(counters) == 0.01
-    assert "ds_edge_origin_requests_per_delivery 0.01" in (
-        operator(counters).get("/metrics").text
-    )
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,19 @@ def test_lines_for_programs_have_the_form_of_the_edge_s() -> None:
         "logger": "edge.supervisor",
         "message": "the edge ended with 5",
     }
+
+
+def test_the_supervisor_imports_the_standard_library_only() -> None:
+    """It lives as long as the service, and has nothing to do with gevent."""
+    code = (
+        "import sys, edge.supervisor.__main__\n"
+        "home = [m for m in sys.modules if m.split('.')[0] in "
+        "('gevent', 'gunicorn', 'falcon', 'typer', 'pydantic', 'origin_adapter')]\n"
+        "print(home, sorted(m for m in sys.modules if m.startswith('edge.') "
+        "and not m.startswith('edge.supervisor')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.stdout == "[] []\n"
