@@ -123,7 +123,11 @@ def test_streams_need_the_token_where_one_is_set() -> None:
     assert operator(FakeControl(), None).get("/streams").status_code == 200
 
 
-def test_a_path_is_forgotten_in_every_partition() -> None:
+def test_a_path_is_forgotten_in_every_partition(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And that it was asked for is logged."""
+    caplog.set_level("INFO")
     credential = row(partition=PartitionKind.CREDENTIAL)
     control = FakeControl([row(), credential, row("/v1/stream/y")])
     answered = forget(operator(control))
@@ -135,6 +139,7 @@ def test_a_path_is_forgotten_in_every_partition() -> None:
         "forgotten": 2,
     }
     assert control.rows == [row("/v1/stream/y")]
+    assert f"forgot {PATH} as asked: 2 held" in caplog.text
 
 
 def test_a_path_in_the_query_is_decoded_once() -> None:
