@@ -86,10 +86,8 @@ def prepare(
 ) -> Prepared:
     """The answer for ``serve`` with ``body``, coded when ``coding`` names one."""
     kind = read.key.partition.kind
-    control = freshness.cache_control(
-        serve.kind, kind, route, cap=limit, options=options
-    )
-    headers = [*_stream_headers(log, serve), ("Cache-Control", control)]
+    fresh = freshness.freshness_of(serve.kind, kind, route, cap=limit, options=options)
+    headers = [*_stream_headers(log, serve), ("Cache-Control", fresh.cache_control)]
     headers += _variance(serve.kind, kind, route, coding)
     etag = _etag(log, serve, body, coding)
     if etag is not None:
@@ -98,7 +96,7 @@ def prepare(
         return Prepared(Answer(204, _without_type(headers), b""), None, 0)
     conditional = None if read.mode.live else etag
     sent = codings.compress(coding, body) if coding else body
-    return Prepared(Answer(200, tuple(headers), sent), conditional, _max_age(control))
+    return Prepared(Answer(200, tuple(headers), sent), conditional, fresh.max_age)
 
 
 def may_code(serve: Serve, kind: PartitionKind, route: Route) -> bool:
@@ -185,8 +183,3 @@ def _without_type(headers: list[Header]) -> Headers:
     """A 204 has no content, so nothing says of what type it is."""
     drop = ("content-type", "etag", "vary")
     return tuple((name, value) for name, value in headers if name.lower() not in drop)
-
-
-def _max_age(control: str) -> int:
-    age = directives_of(control).get("max-age")
-    return int(age) if age else 0
