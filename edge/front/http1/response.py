@@ -12,7 +12,7 @@ from edge.protocol.http_grammar import LAST_CHUNK
 
 
 class EdgeResponse(Response):
-    """Used by a Turn for one response."""
+    """One response of a RequestCycle; ``sock`` is a BlockingStream."""
 
     _head = b""
 
