@@ -43,7 +43,7 @@ from edge.core.values import Answer
 from edge.front.access_log import AccessLog
 from edge.front.dependencies import Runtime
 from edge.front.fast.context import FastContext
-from edge.front.fast.server import FastServer
+from edge.front.fast.listener import FastServer
 from edge.front.http1.context import Application, ServerContext
 from edge.front.http1.server import GreenletServer
 from edge.front.log_writer import LogWriter, configure, put_now
