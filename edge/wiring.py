@@ -21,8 +21,8 @@ from edge.front.options import (
     RecycleOptions,
     ServerOptions,
 )
+from edge.live.context import HubOptions
 from edge.live.hub import Hub
-from edge.live.options import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from edge.live.context import HubOptions
 from pydantic import BaseModel
 
 from edge import wiring
@@ -19,7 +20,6 @@ from edge.front.options import (
     RecycleOptions,
     ServerOptions,
 )
-from edge.live.options import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
@@ -29,9 +29,9 @@ from origin_adapter.http import HttpOptions
 
 CONSTANTS = {
     HubOptions: {
-        "pass_for": "a minute, L15",
+        "bypass_for": "a minute, L15",
         "backoff_first": "the first pause after a failure, L21",
-        "backoff_most": "the longest one, L21",
+        "backoff_max": "the longest one, L21",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
     FreshnessOptions: {},

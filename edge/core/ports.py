@@ -10,11 +10,13 @@ from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.values import (
+    DIRECT,
     Answer,
     Framing,
     Headers,
     OriginRequest,
     PerResponse,
+    Provenance,
     Read,
 )
 
@@ -33,7 +35,8 @@ class Exchange(Protocol):
     """One answer of the origin while it arrives. Owns its connection.
 
     Every exit gives the connection back or closes it: reading to the end, an
-    error, or ``close()``.
+    error, or ``close()``. One that does not come straight from the origin also has a
+    ``provenance`` (see ``provenance_of``).
     """
 
     @property
@@ -59,6 +62,13 @@ class Exchange(Protocol):
 
         A reader blocked in ``read`` is released with OriginFault.
         """
+
+
+def provenance_of(exchange: Exchange) -> Provenance:
+    """How old this answer was when it arrived: just now, unless the exchange has a
+    ``provenance`` that tells otherwise."""
+    told: Provenance = getattr(exchange, "provenance", DIRECT)
+    return told
 
 
 class Origin(Protocol):
@@ -175,7 +185,7 @@ Look = Callable[[float], None]
 
 
 class Ticks(Protocol):
-    """The one ticker of a worker (the Hub's): looks at the clock four times a second."""
+    """The one ticker of a worker (the hub's): a look at the clock every 0.25 s."""
 
     def register(self, look: Look) -> None:
         """Call ``look`` at each tick from now on, for as long as the worker lives.
@@ -191,3 +201,6 @@ class NoTicks:
 
     def register(self, look: Look) -> None:
         """Forget ``look``."""
+
+
+NO_TICKS: Ticks = NoTicks()

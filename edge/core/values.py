@@ -126,6 +126,29 @@ class Framing(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """How old an answer was when it arrived, where something in between (a tier,
+    another process) answered for the origin. Seconds, to the millisecond.
+
+    ``age`` is what an ``Age`` field tells: since the origin sent or last validated it.
+    ``confirmed_ago`` is since the origin last said that this is what it has, None
+    where that was not told: then it is no less than the age.
+    """
+
+    age: float = 0.0
+    confirmed_ago: float | None = None
+
+    @property
+    def since_confirmed(self) -> float:
+        """Seconds since the origin itself is known to have said so."""
+        return self.age if self.confirmed_ago is None else self.confirmed_ago
+
+
+DIRECT = Provenance()
+"""The origin said so just now."""
+
+
+@dataclass(frozen=True, slots=True)
 class OriginAnswer:
     """A whole answer of the origin, its body checked against its framing."""
 
@@ -133,6 +156,7 @@ class OriginAnswer:
     headers: Headers
     body: bytes = b""
     framing: Framing = Framing.LENGTH
+    provenance: Provenance = DIRECT
 
     def get(self, name: str) -> str | None:
         """The first value of a field, by lower-case name."""

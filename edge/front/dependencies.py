@@ -11,8 +11,8 @@ from typing import Protocol
 
 from edge.core.counters import Counters
 from edge.core.ports import (
+    NO_TICKS,
     Clock,
-    NoTicks,
     Origin,
     Peek,
     ReadService,
@@ -38,7 +38,7 @@ class Dependencies:
     clock: Clock
     options: FrontOptions
     peek: Peek = never_ready
-    ticks: Ticks = NoTicks()
+    ticks: Ticks = NO_TICKS
 
 
 class Runtime(Protocol):

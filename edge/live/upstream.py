@@ -8,12 +8,16 @@ from collections.abc import Callable
 
 from edge.core.counters import Counters
 from edge.core.errors import OriginFault
-from edge.core.ports import Exchange, Origin
+from edge.core.ports import Exchange, Origin, provenance_of
 from edge.core.values import Framing, OriginAnswer, OriginRequest
 
 
 class TooLarge(Exception):
     """The answer is larger than ``max_object``; its exchange was given up (L11)."""
+
+
+Outcome = OriginAnswer | OriginFault | TooLarge
+"""How a fetch ended."""
 
 
 class Upstream:
@@ -36,7 +40,13 @@ class Upstream:
             raise
         finally:
             exchange.close()
-        return OriginAnswer(exchange.status, exchange.headers, body, exchange.framing)
+        return OriginAnswer(
+            exchange.status,
+            exchange.headers,
+            body,
+            exchange.framing,
+            provenance_of(exchange),
+        )
 
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None

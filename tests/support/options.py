@@ -17,7 +17,7 @@ from edge.front.options import (
     RecycleOptions,
     ServerOptions,
 )
-from edge.live.options import HubOptions
+from edge.live.context import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.settings import Settings, load
