@@ -18,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 PYTHON ?=
 ARGS ?=
 
-.PHONY: help install fix check test serve bench lock clean
+.PHONY: help install fix check test serve bench ways lock clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -53,6 +53,11 @@ serve: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(PY) -m tests.support.node
 	@$(PY) -m tests.bench $(ARGS)
+
+# For who changes the code: how many calls and files each way of a request takes.
+#   make ways ARGS="--list cold"   names the files of one way, in order.
+ways: $(INSTALLED)
+	@$(PY) -m tests.ways $(ARGS)
 
 # For who changes dependencies: pins them anew, within pyproject.toml and package.json.
 lock: $(INSTALLED)

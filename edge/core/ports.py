@@ -5,7 +5,7 @@ front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Clock`` by
 and by tests.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from edge.core.errors import EdgeError
@@ -18,6 +18,7 @@ from edge.core.values import (
     PerResponse,
     Provenance,
     Read,
+    StreamSnapshot,
 )
 
 
@@ -204,3 +205,19 @@ class NoTicks:
 
 
 NO_TICKS: Ticks = NoTicks()
+
+
+class Control(Protocol):
+    """What an operator may ask of what is alive (the Hub). Never switches."""
+
+    def snapshot(self, limit: int) -> Sequence[StreamSnapshot]:
+        """At most ``limit`` streams, those with most viewers first."""
+
+    def forget(self, route: str, path: str) -> int:
+        """Drop what is held of a path, in every partition; how many there were.
+
+        Whoever waits there is served on, from what the origin says next.
+        """
+
+    def gauges(self) -> Mapping[str, float]:
+        """What goes up and down, by metric name without prefix."""

@@ -206,6 +206,32 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """What is held of one stream key, for an operator. It tells no credential.
+
+    ``incarnation`` is a number of this worker's, another one after each new beginning.
+    ``viewers`` are its live readers, of which ``parked`` wait for the log to grow;
+    ``flights`` are fetches under way. ``end`` is the last offset up to which bytes are
+    held, ``tail`` the furthest that the origin named (None: none). ``followed`` says
+    whether it has a follower, ``armed`` whether that one's poll is on the wire.
+    """
+
+    route: str
+    path: str
+    partition: PartitionKind
+    incarnation: int
+    viewers: int
+    parked: int
+    flights: int
+    bytes_held: int
+    end: str | None
+    tail: str | None
+    closed: bool
+    followed: bool
+    armed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PerResponse:
     """What differs between two deliveries of one Answer."""
 

@@ -289,7 +289,7 @@ class Hub:
                 if grew:
                     self._wakeup.wake(stream)
             case Replace(stream, reason):
-                self._replace(stream, reason)
+                self.replace(stream, reason)
             case Wake(stream):
                 self._wakeup.wake(stream)
             case Kick(stream):
@@ -319,7 +319,7 @@ class Hub:
             case _:
                 assert_never(step)
 
-    def _replace(self, stream: Stream, reason: Reason) -> None:
+    def replace(self, stream: Stream, reason: Reason) -> None:
         """A new incarnation (L5): the old log is dropped, who waits is decided anew."""
         self._counters.drops[reason.value] += 1
         # First the log: readers that are released by the rest must not see the old one.

@@ -1,6 +1,6 @@
 """What an answer may claim downstream, and what an origin forbids.
 
-``cache_control`` is the table of docs/rules.md, L12 and L16: freshness
+``freshness_of`` is the table of docs/rules.md, L12 and L16: freshness
 is the edge's own, never the origin's. ``origin_forbids`` reads the origin's
 fields for what must not be joined (L15). Neither looks at a log or a clock:
 the caller says how many seconds an answer has left (TTL, expiry, L14).
@@ -10,12 +10,13 @@ Sources: RFC 9111 sections 3 and 5.2, RFC 5861, RFC 8246; PROTOCOL.md 10.1.
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer, Partition, PartitionKind
-from edge.policy.http.cache_control import directives_of
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
 from edge.protocol import json_arrays
+from edge.protocol.http_grammar import cache_directives, list_members
 
 
 class Kind(enum.Enum):
@@ -59,27 +60,43 @@ _ANSWERED_HERE = frozenset(
 )
 
 
-def cache_control(
+class Freshness(NamedTuple):
+    """A Cache-Control value, and the seconds of freshness that it gives: 0 for none."""
+
+    cache_control: str
+    max_age: int = 0
+
+
+def freshness_of(
     kind: Kind,
     partition_kind: PartitionKind,
     route: Route,
     *,
     cap: int | None = None,
     options: FreshnessOptions,
-) -> str:
-    """The Cache-Control value of an answer of this kind (L12, L16).
+) -> Freshness:
+    """How fresh an answer of this kind is downstream (L12, L16).
 
     ``cap`` is how many seconds the answer may live at most, None without a
     limit; nothing outlives it, not even as stale (E7), and none left means
     ``no-store``. Only shared partitions are ``public`` (L12).
     """
     if cap is not None and cap <= 0:
-        return _NO_STORE
+        return Freshness(_NO_STORE)
     fixed = _FIXED.get(kind)
     if fixed is not None:
-        return fixed
-    who = "private" if partition_kind is PartitionKind.CREDENTIAL else "public"
-    return f"{who}, {_lifetime(kind, route, cap, options)}"
+        return Freshness(fixed)
+    shared = partition_kind is not PartitionKind.CREDENTIAL
+    who = "public" if shared else "private"
+    if kind is Kind.TAIL:
+        return Freshness(f"{who}, max-age=0, must-revalidate")
+    if kind is Kind.LIVE:
+        max_age = _least(options.live_max_age, cap)
+        return Freshness(f"{who}, max-age={max_age}", max_age)
+    if route.recreate is Recreate.NEVER:
+        max_age = _least(options.immutable_max_age, cap)
+        return Freshness(f"{who}, max-age={max_age}, immutable", max_age)
+    return _closed_range(who, options, cap)
 
 
 def vary(route: Route) -> str:
@@ -101,7 +118,7 @@ def origin_forbids(
     answers that the protocol itself marks ``no-store`` (``now``, HEAD) and
     errors are no reason: they are shared and not stored in any case.
     """
-    directives = directives_of(answer.get_all("cache-control"))
+    directives = cache_directives(answer.get_all("cache-control"))
     if answer.get("set-cookie") is not None:
         return Reason.SET_COOKIE
     if not _selects_nothing(answer.get_all("vary"), route):
@@ -113,26 +130,14 @@ def origin_forbids(
     return None
 
 
-def _lifetime(
-    kind: Kind, route: Route, cap: int | None, options: FreshnessOptions
-) -> str:
-    """All of the value but who may keep it; ``cap`` is above 0."""
-    if kind is Kind.TAIL:
-        return "max-age=0, must-revalidate"
-    if kind is Kind.LIVE:
-        return f"max-age={_least(options.live_max_age, cap)}"
-    if route.recreate is Recreate.NEVER:
-        return f"max-age={_least(options.immutable_max_age, cap)}, immutable"
-    return _closed(options, cap)
-
-
-def _closed(options: FreshnessOptions, cap: int | None) -> str:
-    fresh = _least(options.closed_max_age, cap)
-    left = None if cap is None else cap - fresh
+def _closed_range(who: str, options: FreshnessOptions, cap: int | None) -> Freshness:
+    max_age = _least(options.closed_max_age, cap)
+    left = None if cap is None else cap - max_age
     stale = _least(options.stale_while_revalidate, left)
-    if stale <= 0:
-        return f"max-age={fresh}"
-    return f"max-age={fresh}, stale-while-revalidate={stale}"
+    value = f"{who}, max-age={max_age}"
+    if stale > 0:
+        value += f", stale-while-revalidate={stale}"
+    return Freshness(value, max_age)
 
 
 def _least(seconds: int, cap: int | None) -> int:
@@ -146,7 +151,7 @@ def _selects_nothing(vary_field: str, route: Route) -> bool:
     anywhere in the list, means that the origin chose by something unkept.
     """
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
-    named = {name.strip(" \t").lower() for name in vary_field.split(",")}
+    named = {name.lower() for name in list_members(vary_field)}
     return named - {""} <= keyed
 
 

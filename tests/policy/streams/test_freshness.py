@@ -12,11 +12,12 @@ from edge.core.values import (
 )
 from edge.policy.streams.freshness import (
     Kind,
-    cache_control,
+    freshness_of,
     origin_forbids,
     vary,
 )
 from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route
+from edge.protocol.http_grammar import cache_directives
 from tests.support.options import freshness_options
 
 ROUTE = Route()
@@ -51,7 +52,9 @@ def test_what_may_be_kept_downstream_and_by_whom(
     """L12, L16, E7, E36, E37. Never stale beyond the cap."""
 
     def said(partition: PartitionKind) -> str:
-        return cache_control(kind, partition, route, cap=cap, options=OPTIONS)
+        return freshness_of(
+            kind, partition, route, cap=cap, options=OPTIONS
+        ).cache_control
 
     assert said(EVERYBODY) == f"public, {value}"
     assert said(PartitionKind.PUBLIC) == f"public, {value}"
@@ -70,15 +73,19 @@ def test_what_may_be_kept_downstream_and_by_whom(
 )
 def test_what_is_never_kept(kind: Kind, value: str, partition: PartitionKind) -> None:
     """E14, E21, E38; L6: stale bytes go out without a promise."""
-    assert cache_control(kind, partition, FINAL, cap=None, options=OPTIONS) == value
-    assert cache_control(kind, partition, FINAL, cap=60, options=OPTIONS) == value
+    for cap in (None, 60):
+        fresh = freshness_of(kind, partition, FINAL, cap=cap, options=OPTIONS)
+        assert fresh.cache_control == value
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("cap", [0, -1])
 def test_nothing_outlives_its_stream_or_its_signature(kind: Kind, cap: int) -> None:
     """L14, L16."""
-    assert cache_control(kind, EVERYBODY, FINAL, cap=cap, options=OPTIONS) == "no-store"
+    assert (
+        freshness_of(kind, EVERYBODY, FINAL, cap=cap, options=OPTIONS).cache_control
+        == "no-store"
+    )
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -86,7 +93,9 @@ def test_no_credential_partition_ever_says_public(kind: Kind) -> None:
     """L12: nor ``s-maxage``, which only shared caches read."""
     for route in (ROUTE, FINAL, Route(access=Access.PUBLIC)):
         for cap in (None, 1, 1000):
-            value = cache_control(kind, ONE, route, cap=cap, options=OPTIONS)
+            value = freshness_of(
+                kind, ONE, route, cap=cap, options=OPTIONS
+            ).cache_control
             assert "public" not in value
             assert "s-maxage" not in value
 
@@ -97,7 +106,7 @@ def test_the_numbers_are_settings() -> None:
     )
 
     def value(kind: Kind, route: Route) -> str:
-        return cache_control(kind, EVERYBODY, route, options=options)
+        return freshness_of(kind, EVERYBODY, route, options=options).cache_control
 
     assert value(Kind.CLOSED_RANGE, ROUTE) == "public, max-age=5"
     assert value(Kind.CLOSED_RANGE, FINAL) == "public, max-age=50, immutable"
@@ -232,3 +241,16 @@ def test_an_origin_may_vary_by_what_the_route_sends_it() -> None:
         origin_forbids(answer(("vary", "Authorization")), ANONYMOUS, route)
         is Reason.VARY_STAR
     )
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("route", [ROUTE, FINAL])
+@pytest.mark.parametrize("cap", [None, 0, 7, 100_000])
+def test_the_seconds_are_those_that_the_field_says(
+    kind: Kind, route: Route, cap: int | None
+) -> None:
+    """L16: Age is held below them, so they must not differ from the field."""
+    fresh = freshness_of(kind, EVERYBODY, route, cap=cap, options=OPTIONS)
+
+    said = cache_directives(fresh.cache_control).get("max-age") or "0"
+    assert fresh.max_age == int(said)
