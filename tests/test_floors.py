@@ -262,8 +262,8 @@ def test_a_module_and_its_functions_stay_within_their_bars(name: str) -> None:
 @pytest.mark.parametrize(
     ("importer", "target"),
     [
-        ("edge.policy.streams.decide", "edge.streamlog.segment.Segment"),
-        ("edge.streamlog.segment", "edge.streamlog.boundaries"),
+        ("edge.policy.streams.decide", "edge.streamlog.segments.Segment"),
+        ("edge.streamlog.segments", "edge.streamlog.boundaries"),
         ("edge.live.hub", "edge.policy"),
         ("edge.process.worker", "edge.live.hub"),
         ("edge.settings.schema", "origin_adapter.http.options.PoolOptions"),
@@ -285,12 +285,12 @@ def test_an_import_from_below_or_from_within_is_no_fault(
 @pytest.mark.parametrize(
     ("importer", "target"),
     [
-        ("edge.core.values", "edge.streamlog.segment"),
-        ("edge.streamlog.segment", "edge.policy.streams.decide"),
+        ("edge.core.values", "edge.streamlog.segments"),
+        ("edge.streamlog.segments", "edge.policy.streams.decide"),
         ("edge.live.hub", "edge.front.app.app"),
         ("edge.live.hub", "origin_adapter.scripted"),
         ("origin_adapter.http.pool", "edge.live.hub"),
-        ("origin_adapter.http.pool", "edge.streamlog.segment"),
+        ("origin_adapter.http.pool", "edge.streamlog.segments"),
         ("edge.front.app.app", "origin_adapter.http"),
         ("edge.front.app.app", "edge.settings"),
         ("edge.cli.serve", "origin_adapter.http"),
@@ -321,9 +321,9 @@ def test_an_import_upwards_sideways_or_around_is_a_fault(
 )
 def test_no_way_of_writing_an_import_hides_it(statement: str) -> None:
     """Absolute, relative, renamed, late or only for the type checker."""
-    targets = imported("edge.streamlog.segment", ast.parse(statement))
+    targets = imported("edge.streamlog.segments", ast.parse(statement))
 
-    assert any(fault("edge.streamlog.segment", target) for target in targets)
+    assert any(fault("edge.streamlog.segments", target) for target in targets)
 
 
 HOUSE_OF_THREE = {
@@ -423,7 +423,7 @@ def test_a_package_counts_its_dots_from_itself() -> None:
 )
 def test_an_impurity_is_seen(source: str) -> None:
     """Clocks, files and sockets, imported or called."""
-    assert impurities("edge.streamlog.segment", ast.parse(source))
+    assert impurities("edge.streamlog.segments", ast.parse(source))
 
 
 def test_a_constant_of_the_calendar_is_pure() -> None:

@@ -10,13 +10,11 @@ from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.values import (
-    DIRECT,
     Answer,
     Framing,
     Headers,
     OriginRequest,
     PerResponse,
-    Provenance,
     Read,
     StreamSnapshot,
 )
@@ -37,7 +35,7 @@ class Exchange(Protocol):
 
     Every exit gives the connection back or closes it: reading to the end, an
     error, or ``close()``. One that does not come straight from the origin also has a
-    ``provenance`` (see ``provenance_of``).
+    ``provenance`` (``edge.core.values.Provenance``).
     """
 
     @property
@@ -63,13 +61,6 @@ class Exchange(Protocol):
 
         A reader blocked in ``read`` is released with OriginFault.
         """
-
-
-def provenance_of(exchange: Exchange) -> Provenance:
-    """How old this answer was when it arrived: just now, unless the exchange has a
-    ``provenance`` that tells otherwise."""
-    told: Provenance = getattr(exchange, "provenance", DIRECT)
-    return told
 
 
 class Origin(Protocol):

@@ -106,6 +106,10 @@ class AnswerCache:
     ) -> None:
         self._rules = context.options.rules
         self._max_bytes = context.options.memory // 8
+        self._follow_after = (
+            context.options.follow_reads,
+            context.options.follow_within,
+        )
         self._counters = context.counters
         self._clock = context.clock
         self._streams = streams
@@ -138,8 +142,8 @@ class AnswerCache:
         if now >= kept.touch_at:
             kept.touch_at = now + TOUCH_SECONDS
             self._streams.touch(stream)
-            if kept.at_tail:
-                self._followers.tail_was_read(stream)
+            if kept.at_tail and stream.count_tail_read(now, *self._follow_after):
+                self._followers.follow_unwatched(stream)
         return kept
 
     def keep(self, reader: Reader, serve: Serve, given: Delivered | None) -> None:

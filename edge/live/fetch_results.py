@@ -14,7 +14,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Mode, OriginAnswer
 from edge.live.context import HubContext
 from edge.live.ingest import Effect, HeardRange, Ingest
-from edge.live.rows import Flight, Reader
+from edge.live.rows import Flight, Reader, State
 from edge.live.steps import (
     Again,
     AskHead,
@@ -27,9 +27,7 @@ from edge.live.steps import (
     Status,
     Steps,
     Wake,
-    again,
     bypass_all,
-    waiting,
 )
 from edge.live.upstream import Outcome, TooLarge
 from edge.policy.streams.admission import Admission, Verdict, fault_of, judge
@@ -56,7 +54,8 @@ class FetchResults:
         if sent is not None and sent.incarnation != stream.log.incarnation:
             # L5: it speaks of a stream that is no more.
             self._counters.not_stored[Reason.OLD_INCARNATION.value] += 1
-            yield from again([*flight.waiters, *flight.after])
+            for reader in flight.waiting(late=True):
+                yield Again(reader)
             return
         if isinstance(outcome, OriginFault):
             yield from _failed(flight, outcome)
@@ -72,7 +71,9 @@ class FetchResults:
             yield from self._head_landed(flight, sent, outcome)
         else:
             yield from self._range_landed(flight, flight.start, sent, outcome)
-        yield from again(flight.after)
+        for reader in flight.after:
+            if reader.state is State.WAITING:
+                yield Again(reader)
 
     def _range_landed(
         self, flight: Flight, start: str, sent: RequestSnapshot, answer: OriginAnswer
@@ -87,10 +88,10 @@ class FetchResults:
         effect = yield from self._ingest.take_in(stream, heard)
         if effect is Effect.WENT_BACK:
             # L2: one HEAD confirms it.
-            yield from (AskHead(reader) for reader in waiting(flight.waiters))
+            yield from (AskHead(reader) for reader in flight.waiting())
             return
         grew, kept = effect is Effect.GREW, effect in (Effect.GREW, Effect.CONFIRMED)
-        for reader in waiting(flight.waiters):
+        for reader in flight.waiting():
             reader.fault = None
             reader.stored = reader.stored or grew
             own = reader.offset == start and not (known and kept)
@@ -142,7 +143,7 @@ class FetchResults:
         if answer.status in (401, 403):
             yield from self._ingest.refuse_partition(stream, answer)
         leader: Reader | None = None
-        for reader in waiting(flight.waiters):
+        for reader in flight.waiting():
             if leader is None:
                 leader = reader
                 yield _raw(reader, answer, reason)
@@ -175,7 +176,7 @@ class FetchResults:
         yield Changed(stream, grew=False)
         if stream.log.tail.closed:
             yield Wake(stream)
-        for reader in waiting(flight.waiters):
+        for reader in flight.waiting():
             is_head = reader.read.mode is Mode.HEAD
             if is_head and _is_due(reader, sent, ""):
                 yield GiveHead(reader, answer)
@@ -186,14 +187,14 @@ class FetchResults:
 
 
 def _failed(flight: Flight, fault: OriginFault) -> Steps:
-    return (Fail(reader, fault) for reader in waiting(flight.waiters))
+    return (Fail(reader, fault) for reader in flight.waiting())
 
 
 def _share(
     flight: Flight, answer: OriginAnswer, sent: RequestSnapshot, reason: Reason
 ) -> Steps:
     """An error is for everybody whom a newer request could not serve better."""
-    for reader in waiting(flight.waiters):
+    for reader in flight.waiting():
         if sent.writes >= reader.barrier.writes:
             yield Status(reader, answer, reason)
         else:

@@ -88,14 +88,14 @@ class Flights:
         return flight
 
     def _fly(self, flight: Flight) -> None:
-        outcome: Outcome = _given_up()
+        outcome: Outcome | None = None
         try:
             outcome = self._fetch(flight)
         except (OriginFault, TooLarge) as error:
             outcome = error
         finally:
             # Also when killed, or on a defect that goes on to gevent's hub.
-            self._end(flight, outcome)
+            self._end(flight, outcome or _given_up())
 
     def _end(self, flight: Flight, outcome: Outcome) -> None:
         """Make room first: who is decided again may need another flight."""

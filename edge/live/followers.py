@@ -93,14 +93,11 @@ class Followers:
         follower.greenlet = gevent.spawn(self._follow, follower)
         return True
 
-    def tail_was_read(self, stream: Stream) -> None:
-        """Reading makes following: a tail read often is followed (L24)."""
-        options, now = self._options, self._clock.monotonic()
-        stream.count_tail_read(now)
-        hot = stream.is_hot(now, options.follow_reads, options.follow_within)
-        if hot and _may_follow_unwatched(stream):
-            stream.linger_until = now + options.linger
-            if len(self._all) < options.max_followers:
+    def follow_unwatched(self, stream: Stream) -> None:
+        """Reading makes following: a tail that is read often is followed (L24)."""
+        if _may_follow_unwatched(stream):
+            stream.linger_until = self._clock.monotonic() + self._options.linger
+            if len(self._all) < self._options.max_followers:
                 self.ensure(stream)
 
     def kick(self, stream: Stream) -> None:

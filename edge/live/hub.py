@@ -39,13 +39,11 @@ from edge.live.steps import (
     GiveHead,
     Judged,
     Kick,
-    ReaderStep,
     Replace,
     Status,
     Step,
     T,
     Wake,
-    waiting,
 )
 from edge.live.ticker import Ticker
 from edge.live.upstream import Outcome, Upstream
@@ -78,6 +76,7 @@ class Hub:
         context = HubContext(options, counters, clock)
         self._options, self._counters, self._clock = options, counters, clock
         self._guard = context.guard
+        self._follow_after = (options.follow_reads, options.follow_within)
         upstream = Upstream(origin, counters, options.max_object)
         self.streams = StreamRegistry(context)
         self._delivery = Delivery(context)
@@ -156,8 +155,12 @@ class Hub:
             case Serve():
                 if reader.is_sse:
                     return self._serve_events(reader, decision)
-                if decision.up_to_date and reader.read.mode is Mode.CATCH_UP:
-                    self.followers.tail_was_read(stream)
+                if (
+                    decision.up_to_date
+                    and reader.read.mode is Mode.CATCH_UP
+                    and stream.count_tail_read(now, *self._follow_after)
+                ):
+                    self.followers.follow_unwatched(stream)
                 given = self._delivery.serve(reader, decision)
                 self.answer_cache.keep(reader, decision, given)
             case Park():
@@ -262,7 +265,7 @@ class Hub:
             # A defect, which goes on to gevent's hub: nobody is left behind.
             self._counters.internal_errors += 1
             fault = OriginFault("the answer was not understood", reason=Reason.INTERNAL)
-            for reader in waiting([*flight.waiters, *flight.after]):
+            for reader in flight.waiting(late=True):
                 self._guard.serve(lambda it: self._delivery.refuse(it, fault), reader)
             raise
 
@@ -283,10 +286,13 @@ class Hub:
     def _do(self, step: Step) -> None:
         """Execute one step, before the next is computed (see ``edge.live.steps``)."""
         match step:
+            case Again(reader):
+                # Guards itself.
+                self.advance(reader)
             case Changed(stream, grew):
                 self._counters.stores += grew
                 self.streams.weigh(stream)
-                if grew:
+                if grew and stream.parked:
                     self._wakeup.wake(stream)
             case Replace(stream, reason):
                 self.replace(stream, reason)
@@ -297,11 +303,11 @@ class Hub:
             case _:
                 self._guard.serve(lambda _: self._release(step), step.reader)
 
-    def _release(self, step: ReaderStep) -> None:
+    def _release(
+        self, step: Fail | Give | GiveHead | Status | Bypass | AskHead
+    ) -> None:
         """Execute one step to a reader."""
         match step:
-            case Again(reader):
-                self.advance(reader)
             case Fail(reader, fault):
                 reader.fault = fault
                 self.advance(reader)
@@ -374,9 +380,10 @@ class Hub:
             self._counters.viewers_ended[Reason.CLIENT_GONE.value] += 1
         reader.move(State.DONE)
 
-    def ended(self, reader: Reader) -> None:
+    def ended(self, reader: Reader, before: State) -> None:
         """A live or relayed reader has just become DONE."""
-        self.relays.forget(reader)
+        if before is State.RELAYED:
+            self.relays.forget(reader)
         if reader.is_live:
             self._waiters.ended(reader)
 

@@ -24,7 +24,7 @@ WAITING and PARKED also lead to each other and to RELAYED. A move that the table
 
 import enum
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import Protocol
 
 import gevent
@@ -84,7 +84,7 @@ class Owner(Protocol):
     def gone(self, reader: "Reader") -> None:
         """The reader's client left."""
 
-    def ended(self, reader: "Reader") -> None:
+    def ended(self, reader: "Reader", before: State) -> None:
         """A live or relayed reader has just become DONE, for whatever reason."""
 
 
@@ -170,7 +170,7 @@ class Reader:
             raise RuntimeError(f"{self!r} cannot become {state.value}")
         self.state = state
         if state is State.DONE and (self.is_live or before is State.RELAYED):
-            self.owner.ended(self)
+            self.owner.ended(self, before)
 
     def rejoin(self) -> bool:
         """Arrive anew when the stream is another incarnation than before (L5);
@@ -292,13 +292,11 @@ class Stream:
         """The offsets where viewers stand (L10), gathered when first asked."""
         return _WaiterOffsets(self.parked)
 
-    def count_tail_read(self, now: float) -> None:
-        """A catch-up read reached the tail (L24)."""
-        self._tail_reads.append(now)
-
-    def is_hot(self, now: float, reads: int, within: float) -> bool:
-        """Whether the tail was read ``reads`` times within the last ``within`` s."""
+    def count_tail_read(self, now: float, reads: int, within: float) -> bool:
+        """A catch-up read reached the tail (L24); whether this was the last of
+        ``reads`` within ``within`` seconds."""
         recent = self._tail_reads
+        recent.append(now)
         return len(recent) >= reads and now - recent[-reads] <= within
 
 
@@ -334,6 +332,13 @@ class Flight:
         self.waiters: list[Reader] = []
         self.after: list[Reader] = []
         self.sent: RequestSnapshot | None = None
+
+    def waiting(self, late: bool = False) -> Iterator[Reader]:
+        """Those who still wait when their turn comes: others have left, timed out, or
+        were passed on. ``late``: also those in ``after``."""
+        for reader in (*self.waiters, *self.after) if late else self.waiters:
+            if reader.state is State.WAITING:
+                yield reader
 
     def __repr__(self) -> str:
         state = "sent" if self.sent else "waiting"

@@ -127,17 +127,6 @@ Judged = Generator[Step, None, T]
 # What several of them do to many readers
 
 
-def waiting(readers: Iterable[Reader]) -> Iterator[Reader]:
-    """Those who still wait when their turn comes: others have left, timed out, or
-    were passed on."""
-    return (reader for reader in readers if reader.state is State.WAITING)
-
-
-def again(readers: Iterable[Reader]) -> Steps:
-    """Decide all who wait anew."""
-    return (Again(reader) for reader in waiting(readers))
-
-
 def bypass_all(readers: Iterable[Reader], reason: Reason) -> Steps:
     """Pass all of them through, parked or waiting."""
     for reader in tuple(readers):

@@ -8,8 +8,14 @@ from collections.abc import Callable
 
 from edge.core.counters import Counters
 from edge.core.errors import OriginFault
-from edge.core.ports import Exchange, Origin, provenance_of
-from edge.core.values import Framing, OriginAnswer, OriginRequest
+from edge.core.ports import Exchange, Origin
+from edge.core.values import (
+    DIRECT,
+    Framing,
+    OriginAnswer,
+    OriginRequest,
+    Provenance,
+)
 
 
 class TooLarge(Exception):
@@ -40,12 +46,10 @@ class Upstream:
             raise
         finally:
             exchange.close()
+        # Just now, unless the exchange tells otherwise.
+        provenance: Provenance = getattr(exchange, "provenance", DIRECT)
         return OriginAnswer(
-            exchange.status,
-            exchange.headers,
-            body,
-            exchange.framing,
-            provenance_of(exchange),
+            exchange.status, exchange.headers, body, exchange.framing, provenance
         )
 
     def open(
