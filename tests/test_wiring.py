@@ -17,7 +17,7 @@ from edge.front.options import (
     Limits,
     LogOptions,
 )
-from edge.live.options import HubOptions
+from edge.live.context import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
@@ -28,9 +28,9 @@ from origin_adapter.http import HttpOptions
 
 CONSTANTS = {
     HubOptions: {
-        "pass_for": "a minute, L15",
+        "bypass_for": "a minute, L15",
         "backoff_first": "the first pause after a failure, L21",
-        "backoff_most": "the longest one, L21",
+        "backoff_max": "the longest one, L21",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
     FreshnessOptions: {},

@@ -13,8 +13,8 @@ from gevent.event import Event
 from edge.core.errors import EdgeError
 from edge.core.ports import Exchange
 from edge.core.values import Answer, Mode, OriginRequest, PerResponse, Purpose
-from edge.live.reader import Reader, State
-from edge.live.wakeup import AT_ONCE
+from edge.live.rows import Reader, State
+from edge.live.waiters import BATCH_SIZE
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
     PATH,
@@ -373,7 +373,7 @@ def test_a_crowd_that_is_woken_while_it_drains_leaves_one_by_one() -> None:
 
 def test_an_event_stream_that_heard_nothing_yet_ends_after_a_control_event() -> None:
     """E54: it says where the viewer stands, though no poll is armed to say more."""
-    house, origin = scripted(backoff_first=1000.0, backoff_most=1000.0)
+    house, origin = scripted(backoff_first=1000.0, backoff_max=1000.0)
     _, follow = watch(house, origin)
     follow.cut()
     settle()
@@ -469,7 +469,7 @@ def test_stop_finds_those_whom_a_tick_had_in_hand() -> None:
     """The ticker is killed between two batches of those who are due."""
     house, origin = scripted()
     first, _ = watch(house, origin)
-    polls = [first] + [house.poll("0003") for _ in range(3 * AT_ONCE)]
+    polls = [first] + [house.poll("0003") for _ in range(3 * BATCH_SIZE)]
     house.clock.move(house.options.long_poll_timeout)
     ticking = gevent.spawn(house.hub.tick, house.clock.monotonic())
     polls[0].done()
