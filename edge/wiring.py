@@ -57,6 +57,7 @@ class Worker:
             clock,
             front_options(settings, node_id),
             self._hub.answer_cache.peek,
+            self._hub.ticker,
         )
 
     def start(self) -> None:

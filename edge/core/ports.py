@@ -168,3 +168,26 @@ class ReadService(Protocol):
         Called before the client hears of it. ``status`` None: the answer was
         lost, so nobody knows whether the write happened. Never switches.
         """
+
+
+Look = Callable[[float], None]
+"""Looks at the clock: is given monotonic seconds."""
+
+
+class Ticks(Protocol):
+    """The one ticker of a worker (the Hub's): looks at the clock four times a second."""
+
+    def register(self, look: Look) -> None:
+        """Call ``look`` at each tick from now on, for as long as the worker lives.
+
+        Each look is guarded by itself: when one raises, that is counted and
+        reported, and the others and the next ticks follow. A look that is
+        registered here never switches greenlets.
+        """
+
+
+class NoTicks:
+    """Ticks that never come: for a front that stands without a hub."""
+
+    def register(self, look: Look) -> None:
+        """Forget ``look``."""

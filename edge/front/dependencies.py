@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge.core.counters import Counters
-from edge.core.ports import Clock, Origin, Peek, ReadService, never_ready
+from edge.core.ports import (
+    Clock,
+    NoTicks,
+    Origin,
+    Peek,
+    ReadService,
+    Ticks,
+    never_ready,
+)
 from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
 
@@ -19,7 +27,8 @@ from edge.policy.streams.routes import Route
 class Dependencies:
     """What answers requests: ``read_service`` for reads, ``origin`` for the rest.
 
-    ``peek`` is the hub's entrance for reads that are asked again.
+    ``peek`` is the hub's entrance for reads that are asked again, ``ticks`` the
+    worker's one ticker.
     """
 
     read_service: ReadService
@@ -29,6 +38,7 @@ class Dependencies:
     clock: Clock
     options: FrontOptions
     peek: Peek = never_ready
+    ticks: Ticks = NoTicks()
 
 
 class Runtime(Protocol):
