@@ -505,6 +505,21 @@ def test_the_deadline_follows_the_stage(table: Table) -> None:
     assert table.at(Stage.CLOSED)
 
 
+def test_at_each_tick_connections_hear_that_their_time_is_up(table: Table) -> None:
+    """The worker's one ticker turns the wheel that holds them."""
+    [look] = table.looks
+    idle_ends = table.connection.due_at
+    look(idle_ends - 1)
+    assert table.at(Stage.IDLE)
+    table.feed(PARK)
+    look(idle_ends + 1)
+    assert table.at(Stage.PARKED)
+    table.read_service.release()
+    look(idle_ends + 10 * table.context.limits.idle_timeout)
+
+    assert table.at(Stage.CLOSED)
+
+
 # Handing over.
 
 
