@@ -5,14 +5,15 @@ front on the event loop needs: both hold the same one. ``Runtime`` is what a
 worker starts, drains and stops around it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge.core.counters import Counters
 from edge.core.ports import (
+    NO_TICKS,
     Clock,
-    NoTicks,
+    Control,
     Origin,
     Peek,
     ReadService,
@@ -38,7 +39,7 @@ class Dependencies:
     clock: Clock
     options: FrontOptions
     peek: Peek = never_ready
-    ticks: Ticks = NoTicks()
+    ticks: Ticks = NO_TICKS
 
 
 class Runtime(Protocol):
@@ -47,14 +48,15 @@ class Runtime(Protocol):
     @property
     def parts(self) -> Dependencies: ...
 
+    @property
+    def control(self) -> Control:
+        """What an operator may ask of it; its gauges are for the metrics, too."""
+
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""
 
     def ready(self) -> bool:
         """Whether reads can be answered: started and not draining."""
-
-    def gauges(self) -> Mapping[str, float]:
-        """What goes up and down, by metric name without prefix, for metrics."""
 
     def drain(self, grace: float) -> None:
         """Release every parked reader within ``grace`` seconds; park no more.
