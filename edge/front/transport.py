@@ -57,7 +57,7 @@ class Watch(Protocol):
 
 
 class Transport(Protocol):
-    """One client's end of a byte stream. All calls raise OSError once it failed."""
+    """One client's end of a byte stream. Once it failed, calls raise OSError."""
 
     @property
     def reading(self) -> Watch:
@@ -91,7 +91,8 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close; what was sent is still delivered, unless something was left unread.
-        May be called twice. Watches end, and the callbacks are let go of."""
+        Never raises, and may be called twice. Watches end, and let go of what they
+        would have called."""
 
     def abort(self) -> None:
         """Close with a reset: what the client got must not look complete."""
@@ -156,7 +157,9 @@ class PlainTransport(_socket.socket):
             if watch is not None:
                 watch.stop()
                 watch.close()
-        super().close()
+        with suppress(OSError):
+            # An error that came late; there is nobody left to tell.
+            super().close()
 
     def abort(self) -> None:
         """See ``Transport``."""
