@@ -16,7 +16,6 @@ from functools import lru_cache
 
 import gevent
 from gevent.event import Event
-from gevent.os import tp_write
 
 from edge.front.options import LogOptions
 
@@ -69,7 +68,7 @@ class LogWriter:
             self._waiting.wait()
             self._waiting.clear()
             gevent.sleep(0 if self._ending else GATHER)
-            _write_all(tp_write, self._fd, self._taken())
+            gevent.get_hub().threadpool.apply(_write_all, (self._fd, self._taken()))
 
     def _taken(self) -> bytes:
         lines, self._lines = self._lines, []
@@ -79,11 +78,15 @@ class LogWriter:
         return "".join(line + "\n" for line in lines).encode("utf-8", "replace")
 
 
-def _write_all(write: Callable[[int, bytes], int], fd: int, data: bytes) -> None:
-    """A reader that went away must not take the edge with it."""
+def _write_all(fd: int, data: bytes) -> None:
+    """A reader that went away must not take the edge with it.
+
+    Whole on the thread: gevent would report an error that leaves it, to the same
+    stderr that nobody reads.
+    """
     try:
         while data:
-            data = data[write(fd, data) :]
+            data = data[os.write(fd, data) :]
     except OSError:
         return
 
@@ -142,4 +145,4 @@ def configure(options: LogOptions, put: Put) -> None:
 
 def put_now(line: str) -> None:
     """For processes without an event loop, such as the master."""
-    _write_all(os.write, STDERR, (line + "\n").encode("utf-8", "replace"))
+    _write_all(STDERR, (line + "\n").encode("utf-8", "replace"))
