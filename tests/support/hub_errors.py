@@ -35,4 +35,4 @@ def _record(hub: Hub, context: object, kind: Any, value: Any, trace: Any) -> Non
 
 
 # On the class: a hub is made when somebody first needs it, one for each thread.
-Hub.print_exception = _record  # type: ignore[method-assign]
+Hub.print_exception = _record  # type: ignore[assignment, method-assign]
