@@ -13,7 +13,7 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from origin_adapter.embedded.engine import webhooks
-from origin_adapter.embedded.rules.targets import Target
+from origin_adapter.embedded.rules.targets import WebhookTarget
 from tests.support.certificates import self_signed
 from tests.support.hub_errors import HubError
 
@@ -47,7 +47,7 @@ def worker(
     )
     server.start()
 
-    def addresses(target: Target) -> list[str]:
+    def addresses(target: WebhookTarget) -> list[str]:
         return ["127.0.0.2", "127.0.0.1"]
 
     monkeypatch.setattr(webhooks, "_addresses", addresses)
@@ -57,7 +57,7 @@ def worker(
     server.stop(timeout=5)
 
 
-def post(server: WSGIServer, host: str = NAME) -> webhooks.Reply:
+def post(server: WSGIServer, host: str = NAME) -> webhooks.WebhookReply:
     url = f"https://{host}:{server.server_port}/hook"
     return webhooks.post(url, b"said", {}, local_webhooks=False)
 
@@ -66,7 +66,7 @@ def test_a_trusted_target_is_reached(worker: WSGIServer, certificate: Path) -> N
     """At whichever of its addresses answers."""
     webhooks._trust().load_verify_locations(certificate)
     with gevent.Timeout(10):
-        assert post(worker) == webhooks.Reply(200, b"said")
+        assert post(worker) == webhooks.WebhookReply(200, b"said")
 
 
 def test_a_target_that_cannot_prove_its_name(
