@@ -12,7 +12,7 @@ import pytest
 from edge.core.ports import Exchange, Origin
 from edge.core.values import OriginRequest, Purpose
 from origin_adapter.embedded.options import Durability
-from origin_adapter.embedded.serve import Serving
+from origin_adapter.embedded.serve import RunningOrigin
 from origin_adapter.http import HttpOrigin
 from tests.support.options import embedded_options, http_options
 from tests.support.origin_contract import (
@@ -31,7 +31,7 @@ class TestEmbeddedOrigin(OriginContract, StreamedBodyContract, AwayContract):
         options = embedded_options(
             tmp_path / "data", durability=Durability.OS, long_poll_timeout=HOLD
         )
-        with Serving(options, address):
+        with RunningOrigin(options, address):
             pool = HttpOrigin(http_options(address))
             yield pool
             pool.close()
