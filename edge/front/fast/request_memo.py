@@ -26,12 +26,12 @@ from typing import Generic, TypeVar
 
 from edge.core.errors import ClientFault
 from edge.core.values import Read
-from edge.front.head_rules import is_host
 from edge.front.options import FrontOptions
 from edge.front.request_context import is_safe_id
 from edge.policy.http import forwarding
 from edge.policy.streams import classify, routes
 from edge.policy.streams.routes import Route
+from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
 
 MAX_LINES = 8192
 MAX_BLOCKS = 2048
@@ -50,14 +50,10 @@ MAX_FIELDS = 64
 """What is larger is not plain; all lie below the slow way's own limits."""
 
 _LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
-_NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 _IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
-_NEVER = frozenset(
-    {
-        *("transfer-encoding", "content-length", "expect", "upgrade", "range"),
-        *("http2-settings", "proxy-connection", "te", "trailer"),
-    }
-)
+_NEVER = (HOP_BY_HOP - {"connection", "keep-alive"}) | {
+    *("content-length", "expect", "range"),
+}
 _KEEPS = {None: False, "keep-alive": False, "close": True}
 """The plain values of Connection, and whether each asks to close."""
 
@@ -286,10 +282,8 @@ class RequestMemo:
         return self._names.get(name) or self._judge_name(name)
 
     def _judge_name(self, name: bytes) -> str | None:
-        if _NAME.fullmatch(name) is None:
-            return None
-        lower = name.decode("ascii").lower()
-        if lower in _NEVER:
+        lower = name.decode("latin-1").lower()
+        if TOKEN.fullmatch(lower) is None or "_" in lower or lower in _NEVER:
             return None
         return self._names.keep(name, lower) if len(name) < 64 else lower
 

@@ -7,11 +7,8 @@ order of fields follow ``edge.front.app.falcon_response``, ``edge.front.common_f
 and Falcon; a corpus of requests that is sent both ways holds them together.
 """
 
-import re
 from dataclasses import dataclass
 from email.utils import formatdate
-
-from gunicorn.util import is_hoppish
 
 from edge.core.ports import Clock
 from edge.core.values import Answer, PerResponse
@@ -21,15 +18,21 @@ from edge.front.problems import title_of
 from edge.policy.http.forwarding import via
 from edge.policy.streams.routes import Route
 from edge.protocol import names
+from edge.protocol.http_grammar import (
+    BODILESS_STATUSES,
+    FIELD_VALUE,
+    HOP_BY_HOP,
+    PROXY_AUTHENTICATION,
+    TOKEN,
+)
 
 MAX_COPIED = 32 * 1024
 """Bytes of a body up to which it is copied into one buffer with its head."""
 
 _MAX_RECENT = 256
-_BODILESS = frozenset({204, 304})
 _LENGTHLESS = 204
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
+_WRITTEN_HERE = HOP_BY_HOP | PROXY_AUTHENTICATION | {"content-length", "date", "server"}
+"""What no answer brings: gunicorn drops the same on the whole way."""
 _ID_HERE = "\0"
 
 
@@ -100,7 +103,7 @@ class ResponseEncoder:
         self, answer: Answer, per_response: PerResponse, route: Route, close: bool
     ) -> EncodedResponse:
         """A new EncodedResponse. Raises ValueError."""
-        streams = answer.body is None and answer.status not in _BODILESS
+        streams = answer.body is None and answer.status not in BODILESS_STATUSES
         chunked = streams and answer.content_length is None
         fields = self._fields(answer, per_response, route)
         lines = [
@@ -114,7 +117,7 @@ class ResponseEncoder:
         lines += [f"{name}: {value}" for name, value in fields]
         text = "\r\n".join(lines) + "\r\n\r\n"
         before, _, after = text.partition(_ID_HERE)
-        body = b"" if answer.status in _BODILESS else answer.body or b""
+        body = b"" if answer.status in BODILESS_STATUSES else answer.body or b""
         copied = len(body) <= MAX_COPIED
         return EncodedResponse(
             answer,
@@ -145,7 +148,7 @@ class ResponseEncoder:
         _append(
             fields, "cache-status", cache_status.member(self._name, per_response.status)
         )
-        if answer.body is not None and answer.status not in _BODILESS:
+        if answer.body is not None and answer.status not in BODILESS_STATUSES:
             fields["content-length"] = str(len(answer.body))
         return [*fields.items(), *apart]
 
@@ -155,9 +158,9 @@ def _put(fields: dict[str, str], answer: Answer) -> list[tuple[str, str]]:
     apart = []
     for given, value in answer.headers:
         name = given.lower()
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not TOKEN.fullmatch(name) or not FIELD_VALUE.fullmatch(value):
             raise ValueError(f"a field that cannot be sent: {name!r}")
-        if is_hoppish(name) or name == "content-length":
+        if name in _WRITTEN_HERE:
             continue
         if name == "set-cookie":
             apart.append((name, value))

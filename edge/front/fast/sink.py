@@ -20,8 +20,7 @@ from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
 from edge.front.request_context import RequestContext
-
-_LAST_CHUNK = b"0\r\n\r\n"
+from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
 
 
 class ResponseWriter(Protocol):
@@ -125,7 +124,7 @@ class FastSink:
     def write(self, buffers: Sequence[bytes]) -> bool:
         """See ``ports.Sink``. One write is one chunk."""
         encoded = self._encoded
-        if self.ended or encoded is None or encoded.answer.status in (204, 304):
+        if self.ended or encoded is None or encoded.answer.status in BODILESS_STATUSES:
             return True
         data = self._context.gathered(buffers, encoded.chunked)
         if not data:
@@ -141,7 +140,7 @@ class FastSink:
             return
         self.ended = True
         encoded = self._encoded
-        last = _LAST_CHUNK if encoded is not None and encoded.chunked else b""
+        last = LAST_CHUNK if encoded is not None and encoded.chunked else b""
         if self._head or last:
             self._writer.send(self._head + last)
             self._head = b""

@@ -12,8 +12,8 @@ from gunicorn import http
 from gunicorn.http import Request
 from gunicorn.http.errors import NoMoreData, ParseException
 
+from edge.core import head_rules
 from edge.core.errors import EdgeError
-from edge.front import head_rules
 from edge.front.blocking_stream import BlockingStream
 from edge.front.http1.context import ServerContext
 from edge.front.http1.parser_errors import fault_of
@@ -114,7 +114,7 @@ class Connection:
         request: Request | None = None
         try:
             request = next(self._parser)
-            keep = head_rules.judge(request.version, request.headers)
+            keep = head_rules.validate(request.version, request.headers)
         except (StopIteration, NoMoreData):
             return Disposition.CLOSE
         except (ParseException, TimeoutError, EdgeError) as error:

@@ -8,7 +8,7 @@ one first, so that nobody waits for a head until there is something to say.
 
 from gunicorn.http.wsgi import Response
 
-_LAST_CHUNK = b"0\r\n\r\n"
+from edge.protocol.http_grammar import LAST_CHUNK
 
 
 class EdgeResponse(Response):
@@ -34,7 +34,7 @@ class EdgeResponse(Response):
     def close(self) -> None:
         """The body is complete."""
         self.send_headers()
-        self._send(_LAST_CHUNK if self.chunked else b"")
+        self._send(LAST_CHUNK if self.chunked else b"")
 
     def _emit_body(self, data: bytes) -> None:
         if self.chunked:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer, Partition, PartitionKind
-from edge.policy.http.cache_control import directives_of
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
 from edge.protocol import json_arrays
+from edge.protocol.http_grammar import cache_directives, list_members
 
 
 class Kind(enum.Enum):
@@ -118,7 +118,7 @@ def origin_forbids(
     answers that the protocol itself marks ``no-store`` (``now``, HEAD) and
     errors are no reason: they are shared and not stored in any case.
     """
-    directives = directives_of(answer.get_all("cache-control"))
+    directives = cache_directives(answer.get_all("cache-control"))
     if answer.get("set-cookie") is not None:
         return Reason.SET_COOKIE
     if not _selects_nothing(answer.get_all("vary"), route):
@@ -151,7 +151,7 @@ def _selects_nothing(vary_field: str, route: Route) -> bool:
     anywhere in the list, means that the origin chose by something unkept.
     """
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
-    named = {name.strip(" \t").lower() for name in vary_field.split(",")}
+    named = {name.lower() for name in list_members(vary_field)}
     return named - {""} <= keyed
 
 

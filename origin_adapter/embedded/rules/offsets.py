@@ -12,7 +12,7 @@ and tests know from other servers.
 
 import re
 
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 
 _OFFSET = re.compile(r"([0-9]{16})_([0-9]{16})", re.ASCII)
 _SPAN = 10**16
@@ -40,4 +40,4 @@ def parse(text: str) -> int:
 
 def misplaced(detail: str) -> Refused:
     """An offset that this origin never returned for the stream."""
-    return bad_request(Why.BAD_OFFSET, detail)
+    return bad_request(RefusalReason.BAD_OFFSET, detail)
