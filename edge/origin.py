@@ -6,11 +6,9 @@ the supervisor runs it. Called by ``edge.cli`` and by nobody else.
 """
 
 import os
-import resource
 import signal
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +18,12 @@ from gevent.event import Event
 from edge.settings import Settings
 from edge.settings.units import Rate
 from origin_adapter.embedded.options import Options
-from origin_adapter.embedded.serve import AlreadyRunning, Serving
+from origin_adapter.embedded.serve import AlreadyRunning, RunningOrigin
 from origin_adapter.embedded.store.backup import backup as copy_file
 from origin_adapter.embedded.store.schema import FILE, StoreError
 
 MAX_POLL = 30.0
 """Seconds that a poll is held at most; as the reference server does."""
-
-MOST_FILES = 65_536
-"""What the soft limit of open files is raised to, if the hard one allows it."""
 
 Progress = Callable[[int, int], None]
 
@@ -81,7 +76,6 @@ def serve(
 
     ``ready`` is told the address when it is listened at.
     """
-    _raise_files()
     stop = Event()
 
     def heed() -> None:
@@ -101,9 +95,9 @@ def serve(
     serving.stop(grace)
 
 
-def _start(options: Options, address: str) -> Serving:
+def _start(options: Options, address: str) -> RunningOrigin:
     try:
-        return Serving(options, address)
+        return RunningOrigin(options, address)
     except AlreadyRunning as error:
         raise CannotServe(str(error)) from error
     except StoreError as error:
@@ -157,12 +151,3 @@ def arguments(settings: Settings) -> list[str]:
 
 def _or_null(value: float | None) -> str:
     return "null" if value is None else str(value)
-
-
-def _raise_files() -> None:
-    """Each waiting reader is an open file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,6 +1,7 @@
 """Origins: everything that can stand behind the edge as ``edge.core.ports.Origin``.
 
-``http`` is a strict pool of connections to a real server; ``scripted`` are
-fakes with behaviour, for tests. Nothing here knows what is cached or shared;
-all of it imports ``edge.protocol`` and nothing else of ``edge``.
+``http`` is a strict pool of connections to a real server. ``embedded`` is such a
+server itself: the origin that comes with the edge, in a process of its own.
+``scripted`` are fakes with behaviour, for tests only. Nothing here knows what is
+cached or shared; of ``edge`` it imports ``edge.protocol`` and ``edge.core``.
 """

@@ -208,7 +208,7 @@ def test_a_module_and_its_functions_stay_within_their_bars(name: str) -> None:
         ("edge.settings.schema", "origin_adapter.http.options.PoolOptions"),
         ("edge.wiring", "origin_adapter.http"),
         ("origin_adapter.http.pool", "edge.core.ports"),
-        ("origin_adapter.http.pool", "origin_adapter.http.head"),
+        ("origin_adapter.http.pool", "origin_adapter.http.options"),
         ("edge.cli.main", "edge.__version__"),
         ("edge.protocol.sse", "json"),
         ("edge.live.hub", "edgewise"),

@@ -16,13 +16,12 @@ from edge.front.options import (
     FrontOptions,
     Limits,
     LogOptions,
-    RecycleOptions,
-    ServerOptions,
 )
 from edge.live.options import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
+from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load
 from edge.settings.schema import RouteSettings
 from origin_adapter.http import HttpOptions

@@ -182,6 +182,24 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """What is held of one stream key, for an operator. It tells no credential.
+
+    ``viewers`` are its live readers, ``end`` the last offset up to which bytes are
+    held (None: none), ``followed`` whether a follower waits at its tail.
+    """
+
+    route: str
+    path: str
+    partition: PartitionKind
+    viewers: int
+    bytes_held: int
+    end: str | None
+    closed: bool
+    followed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PerResponse:
     """What differs between two deliveries of one Answer."""
 

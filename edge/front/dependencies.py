@@ -5,12 +5,21 @@ front on the event loop needs: both hold the same one. ``Runtime`` is what a
 worker starts, drains and stops around it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge.core.counters import Counters
-from edge.core.ports import Clock, Origin, Peek, ReadService, never_ready
+from edge.core.ports import (
+    NO_TICKS,
+    Clock,
+    Control,
+    Origin,
+    Peek,
+    ReadService,
+    Ticks,
+    never_ready,
+)
 from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
 
@@ -19,7 +28,8 @@ from edge.policy.streams.routes import Route
 class Dependencies:
     """What answers requests: ``read_service`` for reads, ``origin`` for the rest.
 
-    ``peek`` is the hub's entrance for reads that are asked again.
+    ``peek`` is the hub's entrance for reads that are asked again, ``ticks`` the
+    worker's one ticker.
     """
 
     read_service: ReadService
@@ -29,6 +39,7 @@ class Dependencies:
     clock: Clock
     options: FrontOptions
     peek: Peek = never_ready
+    ticks: Ticks = NO_TICKS
 
 
 class Runtime(Protocol):
@@ -37,14 +48,15 @@ class Runtime(Protocol):
     @property
     def parts(self) -> Dependencies: ...
 
+    @property
+    def control(self) -> Control:
+        """What an operator may ask of it; its gauges are for the metrics, too."""
+
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""
 
     def ready(self) -> bool:
         """Whether reads can be answered: started and not draining."""
-
-    def gauges(self) -> Mapping[str, float]:
-        """What goes up and down, by metric name without prefix, for metrics."""
 
     def drain(self, grace: float) -> None:
         """Release every parked reader within ``grace`` seconds; park no more.

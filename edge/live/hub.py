@@ -73,7 +73,7 @@ class Hub:
         self.streams = StreamRegistry(options, counters)
         self.relays = Relays(upstream, counters, clock, options)
         self._guard = Guard(counters)
-        self._ticker = Ticker(self._guard, lambda: self.tick(clock.monotonic()))
+        self.ticker = Ticker(self._guard, clock, lambda now: self.tick(now))
         self._delivery = Delivery(options, counters, clock, run_apart)
         self._viewers = Waiters(
             options, counters, clock, self._delivery, self._guard, self.advance
@@ -359,7 +359,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin to look at the clock. Called once, in the worker."""
-        self._ticker.start()
+        self.ticker.start()
 
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
@@ -393,7 +393,7 @@ class Hub:
     def stop(self) -> None:
         """End everything: no reader is left waiting. The last call."""
         self.draining = True
-        self._ticker.stop()
+        self.ticker.stop()
         self.followers.stop_all()
         self.flights.stop()
         self.relays.stop()

@@ -20,6 +20,7 @@ from pydantic import (
     SerializationInfo,
 )
 
+from edge.protocol.http_grammar import HOP_BY_HOP, PROXY_AUTHENTICATION, TOKEN_CHARS
 from edge.settings import addresses, units
 
 FOR_PEOPLE = "for people"
@@ -31,28 +32,13 @@ MAX_COUNT = 10_000_000
 
 T = TypeVar("T")
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}", re.ASCII)
+_TOKEN = re.compile(rf"[{TOKEN_CHARS}]{{1,256}}")
 _FIELD_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?", re.ASCII)
 _PARAMETER = re.compile(r"[A-Za-z0-9._~-]{1,256}", re.ASCII)
 _GLOB = re.compile(r"/[!$%&'()*+,\-./0-9:;=@A-Z_a-z~]*", re.ASCII)
 
-# Fields of the connection or of the message's framing: the edge writes them.
-HOP_BY_HOP = frozenset(
-    (
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
+_WRITTEN_HERE = HOP_BY_HOP | PROXY_AUTHENTICATION | {"content-length", "expect", "host"}
+"""Fields of the connection or of the message's framing: the edge writes them."""
 
 
 def _expected(what: str, given: object) -> ValueError:
@@ -237,7 +223,7 @@ _HEADER_HINT = "the name of a header field, such as x-tenant"
 
 
 def _not_framing(name: str) -> str:
-    if name in HOP_BY_HOP:
+    if name in _WRITTEN_HERE:
         raise ValueError(f"the edge writes {name} itself; it cannot be set here")
     return name
 

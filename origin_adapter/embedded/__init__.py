@@ -1,17 +1,25 @@
 """The embedded origin: a whole Durable Streams server in one process.
 
-Four floors, each importing only from those below it and from ``edge.protocol``:
+It is no part of the edge and knows nothing of it but the protocol and a few
+values; the edge speaks HTTP with it, as with any other origin. It can be learnt
+by itself, and the edge without it.
 
-- ``rules``: what may happen to a stream, a producer, a fork, a subscription.
-  Pure: values in, values out, time given.
-- ``keep``: the SQLite file. One writer thread, many writes per commit; pages
-  are read on connections of their own.
-- ``live``: gevent. Hands writes to the keep, wakes parked readers, delivers
-  webhooks.
-- ``front``: HTTP heads, the Falcon application, the server.
+Four parts, each importing only from those before it, from ``edge.protocol`` and
+from ``edge.core``. Read them in this order:
 
-The life of a write: ``front.server`` reads a head, ``front.writes`` makes a
-command of it, ``live.desk`` puts it into the next batch, ``keep.acts`` decides
-by ``rules.catalogue`` and writes, one commit makes the whole batch durable, and
-only then each writer is answered and ``live.bells`` wakes the readers.
+1. ``rules``: what may happen to a stream, a producer, a fork, a subscription.
+   Pure: values in, values out, time given. Begin with ``values`` and
+   ``stream_rules``.
+2. ``store``: the SQLite file. One writer thread, many writes per commit; pages
+   are read on connections of their own. Begin with ``store.store``.
+3. ``engine``: gevent. Hands batches of commands to the store, wakes parked
+   readers, delivers webhooks.
+4. ``http``: request heads, the Falcon application, the server.
+
+``options`` says what may be set, and ``serve`` puts the parts together.
+
+The life of a write: ``http.server`` reads a head, ``http.writes`` makes a command
+of it, ``engine.engine`` puts it into the next batch, ``store.operations`` decides
+by ``rules.stream_rules`` and writes. One commit makes the whole batch durable. Only
+then is each writer answered, and ``engine.change_events`` wakes the readers.
 """

@@ -10,7 +10,7 @@ import gevent
 from gevent.event import Event
 
 from origin_adapter.embedded.options import Durability, Options
-from origin_adapter.embedded.serve import AlreadyRunning, Serving
+from origin_adapter.embedded.serve import AlreadyRunning, RunningOrigin
 from origin_adapter.embedded.store.schema import StoreError
 
 
@@ -28,7 +28,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
     try:
-        serving = Serving(options, said.listen)
+        serving = RunningOrigin(options, said.listen)
     except (AlreadyRunning, StoreError, OSError, sqlite3.Error) as error:
         print(f"cannot serve {options.data}: {error}", file=sys.stderr)
         return 1

@@ -1,35 +1,35 @@
-"""Serving: the parts put together, from start to stop.
+"""RunningOrigin: the parts put together, from start to stop.
 
-``Serving`` is what the command line runs, and what tests run beside their own
-greenlets. A keep belongs to one process: a lock file says so.
+``RunningOrigin`` is what the command line runs, and what tests run beside their own
+greenlets. A store belongs to one process: a lock file says so.
 """
 
 import fcntl
 import os
 import resource
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
 from origin_adapter.embedded.engine.engine import Engine
-from origin_adapter.embedded.engine.signing import Keys
-from origin_adapter.embedded.engine.webhook_dispatcher import Deliveries
+from origin_adapter.embedded.engine.signing import SigningKeys
+from origin_adapter.embedded.engine.webhook_dispatcher import WebhookDispatcher
 from origin_adapter.embedded.http.app import create_app
-from origin_adapter.embedded.http.server import Server, listen
+from origin_adapter.embedded.http.server import OriginServer, listen
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.store.schema import make_folder
 
 LOCK = "lock"
 MAX_FILES = 1_048_576
 OWN_FILES = 128
-"""Files that are no connections: the keep's, webhooks', the loop's."""
+"""Files that are no connections: the store's, webhooks', the loop's."""
 
 
 class AlreadyRunning(Exception):
     """Another process serves this folder."""
 
 
-class Serving:
+class RunningOrigin:
     """A running origin. Stop it with ``stop``, or as a context manager."""
 
     def __init__(self, options: Options, address: str) -> None:
@@ -40,13 +40,13 @@ class Serving:
             undo.callback(os.close, self._lock)
             self._socket = listen(address)
             undo.callback(self._socket.close)
-            self.desk = Engine(options)
-            undo.callback(self.desk.stop)
-            keys = Keys(self.desk.keep.secret)
-            self.deliveries = Deliveries(self.desk, keys)
-            self.desk.deliver = self.deliveries.order
-            app = create_app(self.desk, keys)
-            self._server = Server(
+            self.engine = Engine(options)
+            undo.callback(self.engine.stop)
+            keys = SigningKeys(self.engine.store.secret)
+            self.dispatcher = WebhookDispatcher(self.engine, keys)
+            self.engine.deliver = self.dispatcher.dispatch
+            app = create_app(self.engine, keys)
+            self._server = OriginServer(
                 self._socket,
                 app,
                 min(options.max_connections, _raise_file_limit()),
@@ -64,18 +64,18 @@ class Serving:
         return f"{name[0]}:{name[1]}"
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Answer who waits, finish what was begun, close the file. Once."""
+        """Answer waiting readers, finish what was begun, close the file. Once."""
         if self._stopped:
             return
         self._stopped = True
         self._server.drain()
-        self.desk.bells.stop()
+        self.engine.change_events.stop()
         self._server.stop(timeout)
-        self.deliveries.stop()
-        self.desk.stop()
+        self.dispatcher.stop()
+        self.engine.stop()
         os.close(self._lock)
 
-    def __enter__(self) -> "Serving":
+    def __enter__(self) -> "RunningOrigin":
         return self
 
     def __exit__(
@@ -88,13 +88,17 @@ class Serving:
 
 
 def _raise_file_limit() -> int:
-    """Let this process have all files it may have; how many connections fit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        hard = max(soft, MAX_FILES)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(1, hard - OWN_FILES)
+    """Let this process have all files it may have; how many connections fit.
+
+    Each waiting reader is an open file. Where the system refuses more, the limit
+    stays as it is.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_FILES if hard == resource.RLIM_INFINITY else hard
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, (MAX_FILES if soft == resource.RLIM_INFINITY else soft) - OWN_FILES)
 
 
 def _lock(data: Path) -> int:

@@ -1,9 +1,9 @@
 """A real origin over HTTP/1.1: our own small, strict pool of connections.
 
-Files in reading order: ``options`` (what may be set), ``wire`` (a request's
-bytes), ``head`` and ``body`` (an answer's bytes), ``connection`` and ``dial``
-(one socket), ``pool`` (slots and idle connections), ``exchange`` (an answer
-while it arrives) and ``origin`` (one call from beginning to end).
+Files in reading order: ``options`` (what may be set), ``request_encoder`` (a
+request's bytes), ``response_parser`` (an answer's bytes), ``connection`` (one
+socket), ``pool`` (slots and idle connections), ``exchange`` (a request and its
+answer over one connection) and ``origin`` (one call from beginning to end).
 """
 
 from origin_adapter.http.options import HttpOptions

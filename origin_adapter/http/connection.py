@@ -1,42 +1,55 @@
-"""One connection to the origin: a socket that waits only where it says so.
+"""One connection to the origin: making it, and waiting on it.
 
-The socket is non-blocking; ``wait`` is the only place that switches greenlets
-for it, with one watcher that ``close`` can cancel from any other greenlet.
-Plain, unix and TLS sockets differ only in which errors mean "not yet".
+``dial`` connects within one deadline: addresses, connect, TLS. A name with
+several addresses gets an equal part of what is left of the time for each: one
+that swallows packets does not keep the next from being tried. Everything that
+goes wrong is OriginUnreachable or OriginTimeout, and leaves no socket behind.
 
-A connection is used by one call at a time. It never parses: bytes in, bytes
-out. Every failure of the socket becomes ``ConnectionLost``; its caller knows
-what that means at its point of the exchange.
+The socket of an ``UpstreamConnection`` is non-blocking; ``wait`` is the only
+place that switches greenlets for it, with one watcher that ``close`` can cancel
+from any other greenlet. Plain, unix and TLS sockets differ only in which errors
+mean "not yet". A connection is used by one call at a time. It never parses:
+bytes in, bytes out. Every failure of the socket becomes ``ConnectionLost``; its
+caller knows what that means at its point of the exchange.
 """
 
 import errno
+import ipaddress
+import os
 import ssl
 import time
-from socket import socket
+from socket import socket as Socket
 from typing import Any
 
 import gevent
+from gevent import socket
 from gevent.hub import get_hub
-from gevent.socket import wait as wait_for
 
-from edge.core.errors import OriginTimeout, OriginUnreachable
+from edge.core.errors import OriginFault, OriginTimeout, OriginUnreachable
+from origin_adapter.http.options import OriginAddress
 
 READ = 1
 WRITE = 2
 """Events of the loop's io watchers."""
 
-RECEIVE = 64 * 1024
-FAIR_SHARE = 1024 * 1024
+RECEIVE_SIZE = 64 * 1024
+MAX_MOVED = 1024 * 1024
 """Bytes that a connection may move before it lets other greenlets run."""
 
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+SocketAddress = tuple[int, tuple[Any, ...] | str]
+"""An address family, and what ``connect`` takes in it."""
+
+FULL_BACKLOG_PAUSE = 0.01
+"""Seconds between tries at a socket file whose backlog is full."""
 
 
 class ConnectionLost(OriginUnreachable):
     """The connection ended, by reset or before anything could be read."""
 
 
-class Connection:
+class UpstreamConnection:
     """A connected socket. ``reused`` while it serves a second call or a later one.
 
     ``idle_since`` is monotonic seconds, for the pool.
@@ -44,10 +57,10 @@ class Connection:
 
     __slots__ = ("_moved", "_received", "_socket", "_waiting", "idle_since", "reused")
 
-    def __init__(self, connected: socket) -> None:
+    def __init__(self, connected: Socket) -> None:
         self.reused = False
         self.idle_since = 0.0
-        self._socket: socket | None = connected
+        self._socket: Socket | None = connected
         # A watcher of the loop; gevent gives its type no public name.
         self._waiting: Any = None
         self._received: bytes | None = None
@@ -94,7 +107,7 @@ class Connection:
         """
         if self._received is None:
             try:
-                self._received = self._open().recv(RECEIVE)
+                self._received = self._open().recv(RECEIVE_SIZE)
             except _NOT_YET:
                 return False
             except OSError as error:
@@ -114,7 +127,7 @@ class Connection:
         self._waiting = watcher
         self._moved = 0
         try:
-            wait_for(watcher, timeout, _late())
+            socket.wait(watcher, timeout, _late())
         except OSError as error:
             raise ConnectionLost("the connection was closed here") from error
         finally:
@@ -124,11 +137,11 @@ class Connection:
     def _share(self, moved: int) -> None:
         """A fast peer must not keep the loop from everybody else."""
         self._moved += moved
-        if self._moved >= FAIR_SHARE:
+        if self._moved >= MAX_MOVED:
             self._moved = 0
             gevent.sleep(0)
 
-    def _open(self) -> socket:
+    def _open(self) -> Socket:
         if self._socket is None:
             raise ConnectionLost("the connection was closed here")
         return self._socket
@@ -141,7 +154,7 @@ class Connection:
             return True
 
     def close(self) -> None:
-        """Close; who waits in ``wait`` is released. Never switches, idempotent."""
+        """Close, and release the greenlet in ``wait``. Never switches, idempotent."""
         if self._socket is None:
             return
         connected, self._socket = self._socket, None
@@ -160,3 +173,132 @@ def _late() -> OriginTimeout:
 
 def _closed_here() -> OSError:
     return OSError(errno.EBADF, "closed by another greenlet")
+
+
+# Making one.
+
+
+def dial(
+    address: OriginAddress, timeout: float, context: ssl.SSLContext | None = None
+) -> UpstreamConnection:
+    """Connect within ``timeout`` seconds; with TLS when ``context`` is given.
+
+    Raises OriginUnreachable or OriginTimeout.
+    """
+    deadline = time.monotonic() + timeout
+    addresses = _addresses(address, timeout)
+    fault: OriginFault = OriginUnreachable(f"{address.host} has no address")
+    for tried, reachable in enumerate(addresses):
+        share = (deadline - time.monotonic()) / (len(addresses) - tried)
+        try:
+            return _reach(address, reachable, time.monotonic() + share, context)
+        except OriginFault as error:
+            fault = error
+    raise fault
+
+
+def _addresses(address: OriginAddress, timeout: float) -> list[SocketAddress]:
+    if address.unix_path is not None:
+        return [(socket.AF_UNIX, address.unix_path)]
+    return _literal(address) or _resolved(address, timeout)
+
+
+def _literal(address: OriginAddress) -> list[SocketAddress]:
+    """The address itself where the url names one: no resolver, no thread."""
+    try:
+        version = ipaddress.ip_address(address.host).version
+    except ValueError:
+        return []
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    return [(family, (address.host, address.port))]
+
+
+def _resolved(address: OriginAddress, timeout: float) -> list[SocketAddress]:
+    late = OriginTimeout(f"the name {address.host} was not resolved in time")
+    try:
+        with gevent.Timeout(timeout, late):
+            found = socket.getaddrinfo(
+                address.host, address.port, type=socket.SOCK_STREAM
+            )
+    except OSError as error:
+        raise OriginUnreachable(f"{address.host}: {error}") from error
+    return [(family, name) for family, _, _, _, name in found]
+
+
+def _reach(
+    address: OriginAddress,
+    reachable: SocketAddress,
+    deadline: float,
+    context: ssl.SSLContext | None,
+) -> UpstreamConnection:
+    """Connect to one address of the name."""
+    family, name = reachable
+    connected: Socket = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connected.setblocking(False)
+        _connect(connected, name, deadline)
+        if family != socket.AF_UNIX:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            connected = _wrapped(connected, address.host, context)
+            _shake_hands(connected, deadline)
+    except OSError as error:
+        connected.close()
+        raise OriginUnreachable(f"{address.authority}: {error}") from error
+    except BaseException:
+        connected.close()
+        raise
+    return UpstreamConnection(connected)
+
+
+def _connect(connecting: Socket, name: tuple[Any, ...] | str, deadline: float) -> None:
+    code = connecting.connect_ex(name)
+    while code == errno.EAGAIN:
+        # A socket file with a full backlog; there is no event to wait for.
+        _still_time(deadline)
+        gevent.sleep(FULL_BACKLOG_PAUSE)
+        code = connecting.connect_ex(name)
+    if code == errno.EINPROGRESS:
+        _ready(connecting, WRITE, deadline)
+        code = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def _wrapped(connected: Socket, host: str, context: ssl.SSLContext) -> ssl.SSLSocket:
+    # An end without TLS's own farewell may be a cut: it has to be an error.
+    return context.wrap_socket(
+        connected,
+        server_hostname=host,
+        do_handshake_on_connect=False,
+        suppress_ragged_eofs=False,
+    )
+
+
+def _shake_hands(connected: ssl.SSLSocket, deadline: float) -> None:
+    while True:
+        try:
+            return connected.do_handshake()
+        except ssl.SSLWantReadError:
+            _ready(connected, READ, deadline)
+        except ssl.SSLWantWriteError:
+            _ready(connected, WRITE, deadline)
+
+
+def _ready(connecting: Socket, events: int, deadline: float) -> None:
+    watcher = get_hub().loop.io(connecting.fileno(), events)
+    try:
+        socket.wait(watcher, _still_time(deadline), _too_late())
+    finally:
+        watcher.close()
+
+
+def _still_time(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise _too_late()
+    return left
+
+
+def _too_late() -> OriginTimeout:
+    return OriginTimeout("no connection was made in time")

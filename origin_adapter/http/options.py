@@ -1,6 +1,6 @@
 """What can be set about an origin, and where its url points.
 
-Settings fill ``HttpOptions``; ``Address`` is what the pool dials. A url that
+Settings fill ``HttpOptions``; ``OriginAddress`` is what the pool dials. A url that
 cannot be used raises ValueError, in words for the person who wrote it.
 """
 
@@ -31,9 +31,9 @@ class HttpOptions:
     how long a catch-up read may take in all.
 
     Writes, catch-up reads, followers and relayed calls have their own
-    connections, so that none can starve another (L24): what a client
-    alone has the origin hold must cost no crowd its follower. A call that finds
-    all of its kind taken waits in line, at most ``queue_timeout`` and at most
+    connections, and none can starve another (L24): what one client has
+    the origin hold must cost no crowd its follower. A call that finds
+    all of its kind taken waits in a queue, at most ``queue_timeout`` and at most
     ``queue_limit`` of them. Idle connections live for ``keep_alive``, which
     is shorter than the five seconds after which Node closes its end.
     """
@@ -72,7 +72,7 @@ class HttpOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class OriginAddress:
     """Where an origin listens: a socket file, or host and port with or without TLS.
 
     ``authority`` is the default Host field, ``prefix`` the path before every
@@ -87,7 +87,7 @@ class Address:
     tls: bool = False
 
     @classmethod
-    def parse(cls, url: str) -> "Address":
+    def parse(cls, url: str) -> "OriginAddress":
         """Read an origin's url; ValueError says what is wrong with it."""
         if url.startswith("unix:"):
             return cls._unix(url.removeprefix("unix:"))
@@ -101,13 +101,13 @@ class Address:
         return cls._network(parts)
 
     @classmethod
-    def _unix(cls, path: str) -> "Address":
+    def _unix(cls, path: str) -> "OriginAddress":
         if not path.startswith("/"):
             raise ValueError(f"origin url unix:{path}: the path must be absolute")
         return cls("localhost", unix_path=path)
 
     @classmethod
-    def _network(cls, parts: SplitResult) -> "Address":
+    def _network(cls, parts: SplitResult) -> "OriginAddress":
         return cls(
             authority=parts.netloc,
             prefix=parts.path.rstrip("/"),

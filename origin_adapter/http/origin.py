@@ -19,11 +19,9 @@ from collections.abc import Callable
 from edge.core.errors import OriginFault
 from edge.core.ports import Exchange
 from edge.core.values import OriginRequest
-from origin_adapter.http.attempt import Answered, Attempt
-from origin_adapter.http.connection import Connection, ConnectionLost
-from origin_adapter.http.dial import dial
-from origin_adapter.http.exchange import HttpExchange
-from origin_adapter.http.options import Address, HttpOptions
+from origin_adapter.http.connection import ConnectionLost, UpstreamConnection, dial
+from origin_adapter.http.exchange import Answered, Attempt, HttpExchange
+from origin_adapter.http.options import HttpOptions, OriginAddress
 from origin_adapter.http.pool import Lease, PoolCounts, Pools
 from origin_adapter.http.request_encoder import EncodedRequest, checked_host
 
@@ -39,10 +37,10 @@ class HttpOrigin:
     def __init__(self, options: HttpOptions, tls: ssl.SSLContext | None = None) -> None:
         self.counts = PoolCounts()
         self._options = options
-        self._address = Address.parse(options.url)
+        self._address = OriginAddress.parse(options.url)
         self._host = checked_host(options.host or self._address.authority)
         self._tls = (tls or ssl.create_default_context()) if self._address.tls else None
-        self._lanes = Pools(options, self._dial, self.counts)
+        self._pools = Pools(options, self._dial, self.counts)
 
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
@@ -52,28 +50,28 @@ class HttpOrigin:
         Raises ClientFault too, for a request that cannot be put on the wire.
         """
         self.counts.requests += 1
-        outgoing = EncodedRequest.prepare(request, self._host, self._address.prefix)
+        encoded = EncodedRequest.prepare(request, self._host, self._address.prefix)
         try:
-            return self._call(request, outgoing, on_sent)
+            return self._call(request, encoded, on_sent)
         except OriginFault as fault:
             self._count(fault)
             raise
 
     def close(self) -> None:
         """Close every connection; calls under way fail, new ones too."""
-        self._lanes.close()
+        self._pools.close()
 
     def _call(
         self,
         request: OriginRequest,
-        outgoing: EncodedRequest,
+        encoded: EncodedRequest,
         on_sent: Callable[[], None] | None,
     ) -> Exchange:
         end_within = self._options.end_within(request.purpose)
         end_by = None if end_within is None else time.monotonic() + end_within
-        lease = self._lanes.lease(request.purpose)
+        lease = self._pools.lease(request.purpose)
         try:
-            call = _Call(request, outgoing, self._options, end_by, on_sent)
+            call = _Call(request, encoded, self._options, end_by, on_sent)
             head, body, rest = self._deliver(call, lease)
             exchange = HttpExchange(
                 head,
@@ -95,20 +93,20 @@ class HttpOrigin:
         try:
             return call.over(connection)
         except ConnectionLost:
-            if not (connection.reused and call.outgoing.resendable):
+            if not (connection.reused and call.encoded.resendable):
                 raise
         self.counts.retries += 1
         lease.discard()
         return call.over(lease.connect(fresh=True))
 
-    def _dial(self) -> Connection:
+    def _dial(self) -> UpstreamConnection:
         return dial(self._address, self._options.connect_timeout, self._tls)
 
     def _count(self, fault: OriginFault) -> None:
         self.counts.faults[fault.reason] += 1
 
     def __repr__(self) -> str:
-        return f"<HttpOrigin {self._options.url} [{self._lanes!r}]>"
+        return f"<HttpOrigin {self._options.url} [{self._pools!r}]>"
 
 
 class _Call:
@@ -117,24 +115,24 @@ class _Call:
     def __init__(
         self,
         request: OriginRequest,
-        outgoing: EncodedRequest,
+        encoded: EncodedRequest,
         options: HttpOptions,
         end_by: float | None,
         on_sent: Callable[[], None] | None,
     ) -> None:
-        self.outgoing = outgoing
+        self.encoded = encoded
         self._request = request
         self._options = options
         self._end_by = end_by
         self._on_sent = on_sent
 
-    def over(self, connection: Connection) -> Answered:
+    def over(self, connection: UpstreamConnection) -> Answered:
         """Send over ``connection`` and wait for the head of the answer.
 
         Raises ConnectionLost when it died before the first byte.
         """
         attempt = Attempt(connection, self._request, self._options, self._end_by)
-        if attempt.send(self.outgoing):
+        if attempt.send(self.encoded):
             self._tell_sent()
         return attempt.answer()
 

@@ -1,6 +1,6 @@
-"""Who may call the origin now, and over which connection.
+"""Which call may go to the origin now, and over which connection.
 
-A ``PurposePool`` is the pool of one kind of call: a number of slots, a line of those
+A ``PurposePool`` is the pool of one kind of call: a number of slots, a queue of those
 that wait for one (first come, first served), and idle connections. A ``Lease``
 is one call's hold on a slot and, later, on a connection; it goes back exactly
 once, whatever happens to the call. Nothing here reads or writes a socket.
@@ -18,7 +18,7 @@ from gevent.hub import get_hub
 from edge.core.errors import OriginFault, OriginUnreachable
 from edge.core.reasons import Reason
 from edge.core.values import Purpose
-from origin_adapter.http.connection import Connection, ConnectionLost
+from origin_adapter.http.connection import ConnectionLost, UpstreamConnection
 from origin_adapter.http.options import HttpOptions
 
 
@@ -48,7 +48,7 @@ class PurposePool:
         self,
         limit: int,
         options: HttpOptions,
-        dial: Callable[[], Connection],
+        dial: Callable[[], UpstreamConnection],
         counts: PoolCounts,
     ) -> None:
         self.dial = dial
@@ -57,8 +57,8 @@ class PurposePool:
         self._limit = limit
         self._options = options
         self._active = 0
-        self._line: deque[_Turn] = deque()
-        self._idle: deque[Connection] = deque()
+        self._queue: deque[_QueuedCall] = deque()
+        self._idle: deque[UpstreamConnection] = deque()
         self._leases: set[Lease] = set()
         # A timer of the loop; gevent gives its type no public name.
         self._reaper: Any = None
@@ -66,7 +66,7 @@ class PurposePool:
     # Slots.
 
     def lease(self) -> "Lease":
-        """A slot, after a wait in the line if all are taken.
+        """A slot, after a wait in the queue if all are taken.
 
         Raises OriginFault (origin-busy, 503), OriginUnreachable once closed.
         """
@@ -75,41 +75,41 @@ class PurposePool:
         if self._active < self._limit:
             self._active += 1
         else:
-            self._wait_in_line()
+            self._wait_in_queue()
         lease = Lease(self)
         self._leases.add(lease)
         return lease
 
-    def _wait_in_line(self) -> None:
-        if len(self._line) >= self._options.queue_limit:
+    def _wait_in_queue(self) -> None:
+        if len(self._queue) >= self._options.queue_limit:
             raise _busy("too many calls wait for the origin")
-        turn = _Turn()
-        self._line.append(turn)
+        queued = _QueuedCall()
+        self._queue.append(queued)
         try:
-            turn.called.wait(self._options.queue_timeout)
+            queued.called.wait(self._options.queue_timeout)
         except BaseException:
-            self._leave_line(turn)
+            self._leave_queue(queued)
             raise
-        if not turn.granted:
-            self._leave_line(turn)
+        if not queued.granted:
+            self._leave_queue(queued)
             raise pool_closed() if self.closed else _busy("no connection came free")
 
-    def _leave_line(self, turn: "_Turn") -> None:
-        if turn.granted:
+    def _leave_queue(self, queued: "_QueuedCall") -> None:
+        if queued.granted:
             self._free_slot()
-        elif turn in self._line:
-            self._line.remove(turn)
+        elif queued in self._queue:
+            self._queue.remove(queued)
 
     def _free_slot(self) -> None:
-        """Hand the slot to the first in the line: nobody can overtake."""
-        if self._line:
-            turn = self._line.popleft()
-            turn.granted = True
-            turn.called.set()
+        """Hand the slot to the first in the queue: nobody can overtake."""
+        if self._queue:
+            queued = self._queue.popleft()
+            queued.granted = True
+            queued.called.set()
         else:
             self._active -= 1
 
-    def end(self, lease: "Lease", reusable: Connection | None) -> None:
+    def end(self, lease: "Lease", reusable: UpstreamConnection | None) -> None:
         """Take a lease's slot back, and its connection if it can serve again."""
         self._leases.discard(lease)
         if reusable is not None:
@@ -118,7 +118,7 @@ class PurposePool:
 
     # Idle connections.
 
-    def idle_connection(self) -> Connection | None:
+    def idle_connection(self) -> UpstreamConnection | None:
         """A kept connection that is fit to be used, the last one kept first."""
         oldest = time.monotonic() - self._options.keep_alive
         while self._idle:
@@ -129,7 +129,7 @@ class PurposePool:
             connection.close()
         return None
 
-    def _keep(self, connection: Connection) -> None:
+    def _keep(self, connection: UpstreamConnection) -> None:
         if self.closed or self._options.max_idle <= 0:
             connection.close()
             return
@@ -161,50 +161,49 @@ class PurposePool:
             self._reaper = None
 
     def close(self) -> None:
-        """Close every connection and send everybody in the line away."""
+        """Close every connection and send everybody in the queue away."""
         self.closed = True
         self._stop_reaper()
         while self._idle:
             self._idle.popleft().close()
-        while self._line:
-            self._line.popleft().called.set()
+        while self._queue:
+            self._queue.popleft().called.set()
         for lease in tuple(self._leases):
             lease.discard()
 
     def __repr__(self) -> str:
         counted = f"{self._active} active, {len(self._idle)} idle"
-        return f"{counted}, {len(self._line)} waiting"
+        return f"{counted}, {len(self._queue)} waiting"
 
 
 class Lease:
     """One call's hold on a slot, and on the connection that it uses.
 
-    Whoever has a lease ends it with ``end``, on every path, as often as it
-    likes: the first time counts.
+    Its holder ends it with ``end``, on every path; only the first time counts.
     """
 
-    __slots__ = ("_connection", "_lane", "_over")
+    __slots__ = ("_connection", "_over", "_pool")
 
-    def __init__(self, lane: PurposePool) -> None:
-        self._lane = lane
-        self._connection: Connection | None = None
+    def __init__(self, pool: PurposePool) -> None:
+        self._pool = pool
+        self._connection: UpstreamConnection | None = None
         self._over = False
 
-    def connect(self, *, fresh: bool = False) -> Connection:
+    def connect(self, *, fresh: bool = False) -> UpstreamConnection:
         """A kept connection, or a new one. Raises OriginFault."""
-        kept = None if fresh else self._lane.idle_connection()
+        kept = None if fresh else self._pool.idle_connection()
         if kept is not None:
-            self._lane.counts.reused += 1
+            self._pool.counts.reused += 1
             self._connection = kept
             return kept
-        self._connection = self._lane.dial()
-        self._lane.counts.connects += 1
-        if self._lane.closed:
+        self._connection = self._pool.dial()
+        self._pool.counts.connects += 1
+        if self._pool.closed:
             self.discard()
             raise pool_closed()
         return self._connection
 
-    def connection(self) -> Connection:
+    def connection(self) -> UpstreamConnection:
         """The connection in use. Raises ConnectionLost once it was given back."""
         if self._connection is None:
             raise ConnectionLost("the connection was given back")
@@ -224,22 +223,25 @@ class Lease:
         if connection is not None and not reusable:
             connection.close()
         fit = reusable and connection is not None and not connection.closed
-        self._lane.end(self, connection if fit else None)
+        self._pool.end(self, connection if fit else None)
 
 
 @dataclass(slots=True, eq=False)
-class _Turn:
-    """A place in the line. ``granted`` once a slot has been handed over."""
+class _QueuedCall:
+    """A call's place in the queue. ``granted`` once a slot has been handed over."""
 
     called: Event = field(default_factory=Event)
     granted: bool = False
 
 
 class Pools:
-    """The lanes of one origin: writes, catch-up reads, followers, relays."""
+    """The pools of one origin: writes, catch-up reads, followers, relays."""
 
     def __init__(
-        self, options: HttpOptions, dial: Callable[[], Connection], counts: PoolCounts
+        self,
+        options: HttpOptions,
+        dial: Callable[[], UpstreamConnection],
+        counts: PoolCounts,
     ) -> None:
         limits = {
             Purpose.CATCH_UP: options.catch_up_connections,
@@ -247,22 +249,22 @@ class Pools:
             Purpose.WRITE: options.write_connections,
             Purpose.RELAY: options.relay_connections,
         }
-        self._lanes = {
+        self._pools = {
             purpose: PurposePool(limit, options, dial, counts)
             for purpose, limit in limits.items()
         }
 
     def lease(self, purpose: Purpose) -> Lease:
-        """A slot in the lane of ``purpose``; see PurposePool.lease."""
-        return self._lanes[purpose].lease()
+        """A slot in the pool of ``purpose``; see PurposePool.lease."""
+        return self._pools[purpose].lease()
 
     def close(self) -> None:
-        """Close all lanes; see PurposePool.close."""
-        for lane in self._lanes.values():
-            lane.close()
+        """Close all pools; see PurposePool.close."""
+        for pool in self._pools.values():
+            pool.close()
 
     def __repr__(self) -> str:
-        return " | ".join(f"{p.value}: {lane!r}" for p, lane in self._lanes.items())
+        return " | ".join(f"{p.value}: {pool!r}" for p, pool in self._pools.items())
 
 
 def pool_closed() -> OriginUnreachable:

@@ -16,32 +16,18 @@ from dataclasses import dataclass
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
 from edge.core.values import Headers, OriginRequest
+from edge.protocol.http_grammar import FIELD_VALUE, HOP_BY_HOP, LAST_CHUNK, TOKEN
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _TARGET = re.compile(r"/[!-\"$-~]*", re.ASCII)
-_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+# What an operator may have sent as Host: wider than the Host of a client, since
+# a scope ("[fe80::1%eth0]") is none of the grammar's and reaches a neighbour.
 _HOST = re.compile(r"[!-.0-~]+", re.ASCII)
 
-# What concerns one connection, or decides where a message ends (RFC 9110
-# section 7.6.1, RFC 9112 section 6), is this module's to say.
-_RESERVED = frozenset(
-    {
-        "host",
-        "connection",
-        "content-length",
-        "expect",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+# What concerns one connection, or decides where a message ends (RFC 9112
+# section 6), is this module's to say.
+_RESERVED = HOP_BY_HOP | {"content-length", "expect", "host"}
 # Methods whose missing body has to be announced (RFC 9110 section 8.6).
 _EXPECT_BODY = frozenset({"POST", "PUT", "PATCH"})
-
-CHUNKED_END = b"0\r\n\r\n"
 
 
 def checked_host(host: str) -> str:
@@ -57,7 +43,7 @@ def request_head(request: OriginRequest, host: str, prefix: str = "") -> bytes:
     Raises ClientFault.
     """
     target = prefix + request.target
-    if not _TOKEN.fullmatch(request.method):
+    if not TOKEN.fullmatch(request.method):
         raise _bad(f"the method {request.method!r} is no token")
     if not _TARGET.fullmatch(target):
         raise _bad("the target must be a path in visible ASCII")
@@ -69,9 +55,9 @@ def request_head(request: OriginRequest, host: str, prefix: str = "") -> bytes:
 
 def _field_lines(headers: Headers) -> Iterator[str]:
     for name, value in headers:
-        if not _TOKEN.fullmatch(name) or name.lower() in _RESERVED:
+        if not TOKEN.fullmatch(name) or name.lower() in _RESERVED:
             raise _bad(f"the field {name!r} cannot be sent")
-        if not _VALUE.fullmatch(value):
+        if not FIELD_VALUE.fullmatch(value):
             raise _bad(f"the value of {name!r} holds a control character")
         yield f"{name}: {value}"
 
@@ -102,7 +88,7 @@ def framed(body: Iterator[bytes], content_length: int | None) -> Iterator[bytes]
 def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         yield b"%x\r\n%b\r\n" % (len(piece), piece)
-    yield CHUNKED_END
+    yield LAST_CHUNK
 
 
 def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
@@ -129,8 +115,8 @@ def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
 class EncodedRequest:
     """A request ready to be sent: the first bytes, and the rest as an iterator.
 
-    ``first`` holds the head and the first piece of the body, so that a body
-    that fails at once costs no connection. ``resendable`` says that sending
+    ``first`` holds the head and the first piece of the body: a body that fails at
+    once costs no connection. ``resendable`` says that sending
     the request twice does no harm and is possible.
     """
 

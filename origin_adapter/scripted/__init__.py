@@ -1,4 +1,6 @@
-"""Origins without sockets, for tests: a script with barriers, and a living one.
+"""Origins without sockets. For tests only: nothing that serves imports them.
+
+They implement the port of a real origin (``edge.core.ports.Origin``).
 
 ``ScriptedOrigin`` does what the test says, call by call. ``LivingOrigin`` is a
 small conforming origin in memory. Neither sleeps; both release everybody.

@@ -35,7 +35,7 @@ class _Stream:
     changed: Event = field(default_factory=Event)
 
     def touch(self) -> None:
-        """Wake who waits for a change; later ones wait for the next."""
+        """Wake those that wait for a change; later ones wait for the next."""
         self.changed.set()
         self.changed = Event()
 
@@ -93,7 +93,7 @@ class LivingOrigin:
         stream.touch()
 
     def remove(self, path: str) -> None:
-        """Delete the stream, if it is there; who waits at it gets a 404."""
+        """Delete the stream, if it is there; a poll that waits at it gets a 404."""
         stream = self._streams.pop(path, None)
         if stream is not None:
             stream.touch()

@@ -1,7 +1,7 @@
 """An Exchange whose body is played into it piece by piece.
 
 The player (a test, or the living origin) puts pieces; the reader blocks on
-``read`` as it would on a socket. Who puts never waits for who reads.
+``read`` as it would on a socket. The player never waits for the reader.
 """
 
 from collections import deque

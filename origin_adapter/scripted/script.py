@@ -20,9 +20,8 @@ from edge.core.values import (
     OriginRequest,
     Purpose,
 )
+from edge.protocol.http_grammar import BODILESS_STATUSES
 from origin_adapter.scripted.played import PlayedExchange
-
-_BODYLESS = frozenset({204, 304})
 
 
 class Call:
@@ -72,7 +71,7 @@ class Call:
     ) -> None:
         """Answer the head only. Names are put into lower case."""
         assert self._exchange is None, f"{self!r} has its head already"
-        if self.request.method == "HEAD" or status in _BODYLESS:
+        if self.request.method == "HEAD" or status in BODILESS_STATUSES:
             framing, content_length = Framing.NONE, None
         fields = tuple((name.lower(), value) for name, value in headers)
         exchange = PlayedExchange(status, fields, framing, content_length)

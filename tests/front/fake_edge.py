@@ -35,6 +35,7 @@ from edge.core.values import (
     OriginRequest,
     PerResponse,
     Read,
+    StreamSnapshot,
 )
 from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions
@@ -279,6 +280,22 @@ def parts(
 
 
 @dataclass(eq=False)
+class FakeControl:
+    """Implements ``edge.core.ports.Control``: knows who is parked, holds nothing."""
+
+    read_service: FakeAsks
+
+    def snapshot(self, limit: int) -> list[StreamSnapshot]:
+        return []
+
+    def forget(self, route: str, path: str) -> int:
+        return 0
+
+    def gauges(self) -> Mapping[str, float]:
+        return {"viewers": float(len(self.read_service.parked))}
+
+
+@dataclass(eq=False)
 class FakeBuilt:
     """Implements ``edge.front.dependencies.Built`` around FakeAsks."""
 
@@ -293,8 +310,9 @@ class FakeBuilt:
     def ready(self) -> bool:
         return self.state == "started"
 
-    def gauges(self) -> Mapping[str, float]:
-        return {"viewers": float(len(self.read_service.parked))}
+    @property
+    def control(self) -> "FakeControl":
+        return FakeControl(self.read_service)
 
     def drain(self, grace: float) -> None:
         self.state = "draining"

@@ -10,16 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edge import origin, wiring
-from edge.front.options import (
-    FrontOptions,
-    Limits,
-    LogOptions,
-    RecycleOptions,
-    ServerOptions,
-)
+from edge.front.options import FrontOptions, Limits, LogOptions
 from edge.live.options import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
+from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load
 from origin_adapter.embedded.options import Options
 from origin_adapter.http import HttpOptions

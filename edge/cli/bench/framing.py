@@ -12,6 +12,8 @@ of them: httptools calls back for each field, and costs three times as much.
 import enum
 from typing import Final, NamedTuple
 
+from edge.protocol.http_grammar import BODILESS_STATUSES
+
 CHUNKED: Final = -1
 TO_THE_END: Final = -2
 """Lengths of bodies that no number tells."""
@@ -77,7 +79,7 @@ def _value(text: bytes, lower: bytes, name: bytes) -> bytes:
 
 def _length(status: int, lower: bytes) -> int:
     """How the body is framed (RFC 9112 section 6.3; nobody here asks HEAD)."""
-    if status < 200 or status in (204, 304):
+    if status < 200 or status in BODILESS_STATUSES:
         return 0
     if b"chunked" in _value(lower, lower, b"\r\ntransfer-encoding:"):
         return CHUNKED

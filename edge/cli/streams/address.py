@@ -9,17 +9,13 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from edge.cli.streams.exit_faults import wrong
+from edge.protocol.http_grammar import FIELD_VALUE, HOP_BY_HOP, TOKEN
 from edge.protocol.offsets import BEGIN, NOW, is_safe
 
 OURS = frozenset({"offset", "live", "cursor"})
 """Parameters that the commands set themselves."""
 
-_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_FRAMING = frozenset(
-    {"connection", "content-length", "host", "te", "trailer", "transfer-encoding",
-     "upgrade", "expect"}
-)  # fmt: skip
+_FRAMING = HOP_BY_HOP | {"content-length", "expect", "host"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +88,9 @@ def _field(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     value = value.strip(" \t")
     # The text itself is not repeated: it may hold a credential.
-    if not colon or not _FIELD_NAME.fullmatch(name):
+    if not colon or not TOKEN.fullmatch(name):
         raise wrong("--header", "expected 'Name: value'")
-    if not _FIELD_VALUE.fullmatch(value):
+    if not FIELD_VALUE.fullmatch(value):
         raise wrong("--header", f"{name} has characters that no header may have")
     if name.lower() in _FRAMING:
         raise wrong("--header", f"{name} is set by the connection itself")

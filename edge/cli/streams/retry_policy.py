@@ -9,8 +9,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from edge.cli.streams.exit_faults import Fault, RequestOutcome
 
@@ -69,17 +67,3 @@ class RetryPolicy:
 def _jittered(seconds: float) -> float:
     """Between half of ``seconds`` and all: a crowd must not return as one."""
     return seconds * (0.5 + random.random() / 2)
-
-
-def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that Retry-After asks for (RFC 9110 section 10.2.3); None if nothing."""
-    if value is None:
-        return None
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        then = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())

@@ -6,11 +6,12 @@ JSON, or the first line of a text. Control characters never reach the terminal.
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from edge.cli.streams.exit_faults import Exit, Fault, RequestOutcome
-from edge.cli.streams.retry_policy import retry_after
 from edge.protocol import names
+from edge.protocol.http_grammar import retry_after
 
 MAX_BODY = 16 * 1024
 """Bytes of a refusal's body that are read."""
@@ -49,7 +50,7 @@ def refused(status: int, get: Get, pieces: Iterable[bytes]) -> Fault:
         _sentence(status, get, pieces),
         known=_KNOWN.get(status, RequestOutcome.FINAL),
         status=status,
-        retry_after=retry_after(get("Retry-After")),
+        retry_after=retry_after(get("Retry-After"), datetime.now(UTC)),
     )
 
 

@@ -1,26 +1,25 @@
-"""DisconnectWatch: hears that a client left while it has nothing to say.
+"""DisconnectWatch: hears that a client left while the edge has nothing to say to it.
 
-A parked reader neither sends nor is sent to, so nobody would notice its FIN
-(E46). The watch looks into the socket's buffer without taking anything out:
-nothing there means the client closed; bytes are its next request, which stays
-for the parser, and the watch ends (a level-triggered watcher would spin).
+A parked reader neither sends nor is sent to, so nobody would notice its FIN (E46).
+The watch looks at the next unread byte and leaves it there. The end means that the
+client closed. A byte begins its next request and stays for the parser; the watch ends
+then, for it would be called again at once, for ever.
 """
 
-import socket
 from collections.abc import Callable
 
-import gevent
-
-_READ = 1
+from edge.front.blocking_stream import BlockingStream
 
 
 class DisconnectWatch:
-    """Calls ``gone`` once, from the event loop, when the client has closed."""
+    """Calls ``gone`` once, from the event loop, when the client has closed.
 
-    def __init__(self, sock: socket.socket, gone: Callable[[], None]) -> None:
-        self._sock = sock
+    While it watches, nobody else may wait for bytes of this client.
+    """
+
+    def __init__(self, stream: BlockingStream, gone: Callable[[], None]) -> None:
+        self._transport = stream.transport
         self._gone = gone
-        self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
         self._watching = False
         self._over = False
 
@@ -28,43 +27,23 @@ class DisconnectWatch:
         """Watch, unless the watch has ended."""
         if not self._over and not self._watching:
             self._watching = True
-            self._watcher.start(self._readable)
+            self._transport.reading.start(self._readable)
 
     def pause(self) -> None:
         """Do not watch; ``start`` goes on."""
         if self._watching:
             self._watching = False
-            self._watcher.stop()
+            self._transport.reading.stop()
 
     def close(self) -> None:
         """Never watch again. May be called twice."""
-        if not self._over:
-            self.pause()
-            self._over = True
-            self._watcher.close()
+        self.pause()
+        self._over = True
 
     def _readable(self) -> None:
-        found = peek(self._sock)
+        found = self._transport.peek()
         if found is None:
             return
         self.close()
         if not found:
             self._gone()
-
-
-def peek(sock: socket.socket) -> bytes | None:
-    """The first unread byte, b"" at the end, None when there is none yet.
-
-    Never waits, never raises: a connection that failed is at its end. The
-    time-out is 0 meanwhile, since in a watcher's callback nothing may wait.
-    """
-    before = sock.gettimeout()
-    sock.settimeout(0.0)
-    try:
-        return sock.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return None
-    except OSError:
-        return b""
-    finally:
-        sock.settimeout(before)

@@ -23,11 +23,10 @@ from edge.front.request_context import RequestContext
 from edge.policy.http import forwarding, url_rewrite
 from edge.policy.streams.classify import PassRequest
 from edge.protocol import names
+from edge.protocol.http_grammar import BODILESS_STATUSES
 
 MAX_DOCUMENT = 1024 * 1024
 """Control documents up to this size are rewritten; larger ones pass untouched."""
-
-_BODILESS = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class PassResponse:
         )
         length = len(read.body) if read.whole else _length(ctx, exchange)
         fill(ctx, resp, Answer(exchange.status, headers, None, length))
-        if ctx.method != "HEAD" and exchange.status not in _BODILESS:
+        if ctx.method != "HEAD" and exchange.status not in BODILESS_STATUSES:
             resp.stream = self._body(ctx, exchange, read)
 
     # Addresses.
@@ -165,7 +164,7 @@ def _is_document(ctx: RequestContext, passing: PassRequest, exchange: Exchange) 
     """Whether this is JSON that a control path answered with, in the clear."""
     if passing.reason is not Reason.NOT_A_STREAM or ctx.route is None:
         return False
-    if ctx.method == "HEAD" or exchange.status in _BODILESS:
+    if ctx.method == "HEAD" or exchange.status in BODILESS_STATUSES:
         return False
     fields = dict(exchange.headers)
     kind = names.media_type(fields.get("content-type"))

@@ -14,6 +14,7 @@ What a request is, ``edge.policy.streams.classify`` says; nothing is decided twi
 import falcon
 
 from edge.core.errors import ClientFault, Refusal
+from edge.core.head_rules import origin_form
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Read
 from edge.front.app.falcon_response import fill
@@ -21,7 +22,6 @@ from edge.front.app.pass_through import PassThrough
 from edge.front.app.reads import ReadResource
 from edge.front.common_fields import OFF_ROUTE
 from edge.front.dependencies import Dependencies
-from edge.front.head_rules import origin_form
 from edge.front.request_context import RequestContext
 from edge.policy.http import cors, forwarding, request_target
 from edge.policy.streams import classify, routes

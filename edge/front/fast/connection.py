@@ -1,72 +1,124 @@
 """FastConnection: one client's connection as data on the event loop.
 
-A socket, a watcher, what was read ahead, the sink of the request under way.
-``edge.front.fast.stages`` has the table of its stages. Requests are served in
-order, one at a time; one that is not plain is handed to a greenlet that serves
-it the whole way (``edge.front.http1.connection``) and gives the connection back.
+A transport, what was read ahead, the sink of the request under way, and the deadline
+by which the next thing must have happened. Requests are served in order, one at a
+time. One that is not plain is handed to a greenlet that serves it the whole way
+(``edge.front.http1.connection``) and gives the connection back. ``Stage`` says where
+a connection is, and ``check`` what may follow.
 
-Every callback is guarded here: an exception ends this connection and is
-counted, and nothing else hears of it. Nothing blocks or switches greenlets.
+Every callback is guarded here: an exception ends this connection and is counted, and
+nothing else hears of it. Nothing blocks or switches greenlets.
 """
 
-import socket
+import enum
 from collections.abc import Callable
 from typing import Any
 
 from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
+from edge.core.timer_wheel import Slot
 from edge.front import problems
 from edge.front.fast import write_buffer
 from edge.front.fast.context import FastContext
 from edge.front.fast.handoff import Handoff
 from edge.front.fast.request_memo import HeaderBlock, PlainRead
-from edge.front.fast.sink import SocketSink
-from edge.front.fast.stages import Stage, check
-from edge.front.fast.transport import Transport
+from edge.front.fast.sink import FastSink
+from edge.front.fast.write_buffer import WriteBuffer
+from edge.front.transport import Transport
 
-READ = 64 * 1024
-"""Bytes taken from the socket at once, and kept ahead at most."""
+READ_SIZE = 64 * 1024
+"""Bytes taken from the transport at once, and kept ahead at most."""
 
-AT_ONCE = 32
-"""Requests of one client that are answered before others get their turn."""
+BATCH_SIZE = 32
+"""Requests of one client that are answered before other clients get their turn."""
 
 _HEAD_END = b"\r\n\r\n"
+
+
+class Stage(enum.StrEnum):
+    """Where a connection is."""
+
+    IDLE = "idle"  # nothing of a request has come
+    READING = "reading"  # part of a head has come, and may still be plain
+    PARKED = "parked"  # the hub holds its sink
+    SENDING = "sending"  # the transport is full; reading waits
+    HANDED = "handed"  # a greenlet serves one request the whole way
+    CLOSED = "closed"  # over
+
+
+_MOVES = {
+    Stage.IDLE: {Stage.READING, Stage.PARKED, Stage.SENDING, Stage.HANDED},
+    Stage.READING: {Stage.IDLE, Stage.PARKED, Stage.HANDED},
+    Stage.PARKED: {Stage.IDLE, Stage.SENDING, Stage.HANDED},
+    Stage.SENDING: {Stage.PARKED},
+    Stage.HANDED: {Stage.IDLE},
+    Stage.CLOSED: set(),
+}
+"""What may follow what. Besides, all others may be followed by CLOSED."""
+
 _IDLE = Stage.IDLE
 _PARKED = Stage.PARKED
 _READ_IN = frozenset({Stage.IDLE, Stage.READING, Stage.PARKED})
 _MAY_BEGIN = frozenset({Stage.IDLE, Stage.READING})
 
 
-class FastConnection(Transport):
-    """One accepted socket. ``ended`` is called once, when it is closed."""
+def check(before: Stage, after: Stage) -> Stage:
+    """``after``; RuntimeError when the table has no such move."""
+    allowed = after in _MOVES[before] or after is Stage.CLOSED
+    if not allowed or before is Stage.CLOSED:
+        raise RuntimeError(f"a connection that is {before.value}: {after.value}?")
+    return after
+
+
+class FastConnection:
+    """Serves one accepted client. ``listener`` is the address that it called;
+    ``ended`` is called once, when the transport is closed.
+
+    ``due_at`` and ``slot``: see ``TimerWheel``.
+    """
 
     __slots__ = (
         "_block",
         "_closing",
+        "_context",
         "_ended",
         "_handoff",
         "_held",
         "_listener",
         "_looping",
+        "_lost",
         "_sink",
+        "_transport",
+        "_unsent",
+        "due_at",
+        "slot",
+        "stage",
     )
 
     def __init__(
         self,
         context: FastContext,
-        sock: Any,
+        transport: Transport,
         listener: Any,
         ended: Callable[["FastConnection"], None],
     ) -> None:
-        super().__init__(context, sock)
+        self._context = context
+        self._transport = transport
         self._listener = listener
         self._ended = ended
         self._held = b""
         self._block: HeaderBlock | None = None
-        self._sink: SocketSink | None = None
+        self._sink: FastSink | None = None
+        self._unsent: WriteBuffer | None = None
         self._handoff: Handoff | None = None
         self._looping = False
         self._closing = False
+        self._lost = False
+        self.stage = Stage.IDLE
+        self.due_at = 0.0
+        self.slot: Slot | None = None
+        self._until(context.limits.idle_timeout)
+        transport.reading.start(self._readable)
 
     def __repr__(self) -> str:
         return f"<FastConnection {self.stage.value} {len(self._held)} ahead>"
@@ -79,7 +131,7 @@ class FastConnection(Transport):
     def dismiss(self) -> None:
         """Have an idle connection end. What was sent before is still answered."""
         try:
-            self._sock.shutdown(socket.SHUT_RD)
+            self._transport.shutdown_reading()
         except OSError:
             self._gone()
 
@@ -92,7 +144,9 @@ class FastConnection(Transport):
 
     def refuse(self, error: EdgeError) -> None:
         """Answer ``error`` without reading a request, and close."""
-        self._give(lambda hand: hand.refuse(error))
+        self._hand_over(lambda handoff: handoff.refuse(error))
+
+    # Time.
 
     def expire(self) -> None:
         """The deadline has passed (see ``TimerWheel``)."""
@@ -109,12 +163,17 @@ class FastConnection(Transport):
         except Exception as error:
             self._broken(error)
 
+    def _until(self, seconds: float) -> None:
+        """The next thing must happen within so many seconds."""
+        context = self._context
+        context.wheel.set(self, context.monotonic() + seconds)
+
     # Reading.
 
     def _readable(self) -> None:
-        """The watcher's callback. Most of what comes is one whole known head."""
+        """The read watch's callback. Most of what comes is one whole known head."""
         try:
-            data = self._sock.recv(READ)
+            data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
                 plain = self._context.heads.get(data)
                 if plain is not None:
@@ -136,8 +195,14 @@ class FastConnection(Transport):
         self._held += data
         if self.stage in _MAY_BEGIN:
             self._serve_held()
-        if len(self._held) >= READ and self.stage in _READ_IN:
-            self._watcher.stop()
+        if len(self._held) >= READ_SIZE and self.stage in _READ_IN:
+            self._transport.reading.stop()
+
+    def _watch(self) -> None:
+        """Hear of what comes, if there is room for it."""
+        reading = self._transport.reading
+        if len(self._held) < READ_SIZE and not reading.active:
+            reading.start(self._readable)
 
     def _resume(self) -> None:
         """Serve what was read while the last answer was under way."""
@@ -151,15 +216,15 @@ class FastConnection(Transport):
 
     def _serve_held(self) -> None:
         """Serve what was read, one request after another, as far as it goes; of
-        many, some in each turn of the loop."""
+        many, some in each iteration of the loop."""
         self._looping = True
         try:
-            for _ in range(AT_ONCE):
+            for _ in range(BATCH_SIZE):
                 if not (self._held and self.stage in _MAY_BEGIN):
                     return
                 if not self._serve_next():
                     return
-            self._context.in_next_turn(self._resume)
+            self._context.call_next_iteration(self._resume)
         finally:
             self._looping = False
 
@@ -178,7 +243,7 @@ class FastConnection(Transport):
             block, plain = self._context.request_memo.head(held, end, self._block)
             self._block = block or self._block
         if plain is None:
-            self._give(lambda hand: hand.serve(held))
+            self._hand_over(lambda handoff: handoff.serve(held))
             return False
         self._held = held[end + 4 :]
         self._answer(plain)
@@ -187,7 +252,7 @@ class FastConnection(Transport):
     def _await_more(self, held: bytes) -> None:
         """Wait for the rest of a head, unless it cannot become a plain one."""
         if not self._context.request_memo.may_be_plain(held):
-            self._give(lambda hand: hand.serve(held))
+            self._hand_over(lambda handoff: handoff.serve(held))
         elif self.stage is _IDLE:
             self.stage = check(self.stage, Stage.READING)
             self._until(self._context.limits.head_timeout)
@@ -209,15 +274,15 @@ class FastConnection(Transport):
         request_id = plain.request_id or context.next_id()
         head = encoded.before + request_id + encoded.after
         body = encoded.body
-        sent = write_buffer.send(self._sock, head, body)
+        sent = write_buffer.send(self._transport, head, body)
         if context.logs or sent != len(head) + len(body):
-            self._sink = SocketSink(context, self, plain, now)
+            self._sink = FastSink(context, self, plain, now)
             self._sink.served(encoded, request_id)
             self._keep(head, body, sent)
             self.complete(False)
 
     def _ask(self, plain: PlainRead, now: float) -> None:
-        self._sink = sink = SocketSink(self._context, self, plain, now)
+        self._sink = sink = FastSink(self._context, self, plain, now)
         self.stage = check(self.stage, _PARKED)
         try:
             sink.pending = self._context.read_service.ask(plain.read, sink, now)
@@ -226,29 +291,37 @@ class FastConnection(Transport):
             self._context.report(error, sink.request_id)
             sink.abort(problems.INTERNAL)
 
-    # Carrier, for the sink; ``send`` is Transport's.
+    # What the sink calls (see ``ResponseWriter``).
 
-    def _drained(self) -> None:
-        self.stage = check(self.stage, _PARKED)
-        sink = self._sink
-        assert sink is not None
-        if sink.ended:
-            self._finished()
-            return
-        if len(self._held) < READ:
-            self._watch()
-        if sink.pending is not None:
-            sink.pending.drained()
+    def send(self, head: bytes, body: bytes = b"") -> bool:
+        """Send both; False when some of it has to wait for the transport."""
+        if self._lost or self.stage is Stage.CLOSED:
+            return False
+        if self._unsent is not None:
+            self._unsent.add(head)
+            self._unsent.add(body)
+            return False
+        try:
+            sent = write_buffer.send(self._transport, head, body)
+        except OSError:
+            # The hub is calling: it hears of it when this call is over.
+            self._lost = True
+            self._context.soon(self._gone)
+            return False
+        if sent == len(head) + len(body):
+            return True
+        self._keep(head, body, sent)
+        return False
 
     def complete(self, close: bool, pause_reads: bool = False) -> None:
-        """See Carrier. What is still to be sent when it is held is not held."""
+        """The answer is over. Reads are not paused while some of it is unsent."""
         self._closing = close
         if self._unsent is None and not self._lost:
             self._finished(pause_reads)
 
     def resume(self) -> None:
-        """See Carrier. What happened to the connection meanwhile comes first."""
-        if self.stage in _READ_IN and len(self._held) < READ:
+        """Read on, unless something else came in between."""
+        if self.stage in _READ_IN:
             self._watch()
 
     def _finished(self, pause_reads: bool = False) -> None:
@@ -257,32 +330,74 @@ class FastConnection(Transport):
         assert sink is not None
         sink.over()
         if self._closing:
-            self._close_gently()
+            self._close_gracefully()
             return
         self.stage = _IDLE
         self.due_at = self._context.monotonic() + self._context.limits.idle_timeout
         if pause_reads:
-            self._watcher.stop()
-        elif len(self._held) < READ:
+            self._transport.reading.stop()
+        else:
             self._watch()
         if self._held and not self._looping:
             self._context.soon(self._resume)
 
+    # What the transport did not take at once.
+
+    def _keep(self, head: bytes, body: bytes, sent: int) -> None:
+        """Send what is left when there is room for it; read nothing until then."""
+        left = write_buffer.rest([memoryview(head), memoryview(body)], sent)
+        if left:
+            self.stage = check(self.stage, Stage.SENDING)
+            self._transport.reading.stop()
+            self._unsent = WriteBuffer(self._transport, left, self._writable)
+            self._until(self._context.limits.send_timeout)
+
+    def _writable(self) -> None:
+        """The write watch's callback."""
+        try:
+            assert self._unsent is not None
+            if self._unsent.flush():
+                self._drop_unsent()
+                self._drained()
+            else:
+                self._until(self._context.limits.send_timeout)
+        except OSError:
+            self._gone()
+        except Exception as error:
+            self._broken(error)
+
+    def _drained(self) -> None:
+        self.stage = check(self.stage, _PARKED)
+        sink = self._sink
+        assert sink is not None
+        if sink.ended:
+            self._finished()
+            return
+        self._watch()
+        if sink.pending is not None:
+            sink.pending.drained()
+
+    def _drop_unsent(self) -> None:
+        if self._unsent is not None:
+            self._unsent.close()
+            self._unsent = None
+
     # The end.
 
-    def _close_gently(self) -> None:
+    def _close_gracefully(self) -> None:
         """Close; not so that what the client still sends resets the answer away."""
-        if self._held or self._has_unread():
-            self._give(lambda hand: hand.linger())
+        if self._held or self._transport.peek():
+            self._hand_over(lambda handoff: handoff.linger())
         else:
             self._close()
 
     def _broken(self, error: Exception) -> None:
+        """A defect met this connection."""
         self._context.report(error)
         self._gone()
 
     def _gone(self) -> None:
-        """The client left, or must. Whoever works for it hears of it."""
+        """The client left, or must. The request under way hears of it."""
         if self.stage is Stage.CLOSED or self._handoff is not None:
             return
         sink, self._sink = self._sink, None
@@ -291,10 +406,8 @@ class FastConnection(Transport):
             sink.client_left()
 
     def _close(self) -> None:
-        self._drop_outgoing()
-        self._watcher.stop()
-        self._watcher.close()
-        self._sock.close()
+        self._drop_unsent()
+        self._transport.close()
         self._over()
 
     def _over(self) -> None:
@@ -304,27 +417,25 @@ class FastConnection(Transport):
 
     # Handing over.
 
-    def _give(self, act: Callable[[Handoff], None]) -> None:
-        """Let a greenlet do something with the socket; ``_taken_back`` ends it."""
+    def _hand_over(self, act: Callable[[Handoff], None]) -> None:
+        """Let a greenlet use the transport; ``_taken_back`` ends that."""
         self.stage = check(self.stage, Stage.HANDED)
         self._held = b""
-        self._watcher.stop()
+        self._transport.reading.stop()
         self._context.wheel.drop(self)
         self._handoff = Handoff(
-            self._context, self._sock, self._listener, self._taken_back
+            self._context, self._transport, self._listener, self._taken_back
         )
         act(self._handoff)
 
-    def _taken_back(self, sock: Any, held: bytes) -> None:
-        """The greenlet has ended; ``sock`` None: with the connection."""
+    def _taken_back(self, held: bytes | None) -> None:
+        """The greenlet has ended. None: it has closed the transport."""
         self._handoff = None
-        self._sock = sock
-        if sock is None:
-            self._watcher.close()
+        if held is None:
             self._over()
             return
         self.stage = check(self.stage, Stage.IDLE)
         self._until(self._context.limits.idle_timeout)
-        self._watcher.start(self._readable)
+        self._transport.reading.start(self._readable)
         self._held = held
         self._resume()

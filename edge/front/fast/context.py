@@ -1,11 +1,10 @@
 """FastContext: what all fast connections of a worker share.
 
-The recogniser, the writing, the wheel, the hub's two entrances; and the one
-place where a defect of the fast way is counted and logged. It holds no
-connection's state.
+The request memo, the response encoder, the timer wheel, the hub's two entrances,
+two ways to be called later; and the one place where a defect of the fast way is
+counted and logged. It holds no connection's state.
 """
 
-import _socket
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -20,19 +19,37 @@ from edge.core.values import Answer, PerResponse
 from edge.front.dependencies import Dependencies
 from edge.front.fast.request_memo import RequestMemo
 from edge.front.fast.response_encoder import EncodedResponse, ResponseEncoder
-from edge.front.fast.turns import NextIteration
 from edge.front.http1.context import ServerContext
 from edge.policy.streams.routes import Route
 
 _log = logging.getLogger("edge.front")
 
 
-def plain_socket(family: int, kind: int, proto: int, descriptor: int) -> Any:
-    """A non-blocking socket without Python's and gevent's layers, over an open
-    descriptor: its calls return at once, and it costs little to keep."""
-    sock = _socket.socket(family, kind, proto, descriptor)
-    sock.setblocking(False)
-    return sock
+class NextIteration:
+    """Calls back once the event loop has looked at all sockets again.
+
+    ``loop.run_callback`` does not wait for that: gevent does up to fifty things that
+    were put off, and what these put off, before it looks at a socket. That is right
+    for the few bytes that end a call; what takes long waits here instead.
+    """
+
+    def __init__(self, loop: Any) -> None:
+        # A timer that is due at once comes with the sockets.
+        self._timer: Any = loop.timer(0)
+        self._acts: list[Callable[[], None]] = []
+
+    def put(self, act: Callable[[], None]) -> None:
+        """Call ``act``, which must not raise, in the next iteration."""
+        if not self._acts:
+            self._timer.start(self._take)
+        self._acts.append(act)
+
+    def _take(self) -> None:
+        """The timer's callback. What is put in meanwhile waits for another one."""
+        acts, self._acts = self._acts, []
+        self._timer.stop()
+        for act in acts:
+            act()
 
 
 class FastContext:
@@ -51,7 +68,7 @@ class FastContext:
         self.wheel: TimerWheel[Any] = TimerWheel(parts.clock.monotonic())
         self.loop: Any = gevent.get_hub().loop
         self.soon: Callable[..., object] = self.loop.run_callback
-        self.in_next_turn: Callable[..., object] = NextIteration(self.loop).put
+        self.call_next_iteration: Callable[..., object] = NextIteration(self.loop).put
         # A new request id, each time it is called.
         self.next_id: Callable[[], bytes] = _ids(os.urandom(8)).__next__
         self._last_pieces: Sequence[bytes] | None = None
@@ -64,7 +81,7 @@ class FastContext:
         encoder = self.encoder
         now = self.monotonic()
         if now >= encoder.until:
-            encoder.turn(now)
+            encoder.look_at_clock(now)
         return encoder.shared(answer, per_response, route, close)
 
     def ready(self, ready: Ready, route: Route, now: float) -> EncodedResponse:
@@ -72,7 +89,7 @@ class FastContext:
         second. Raises ValueError (see ResponseEncoder)."""
         encoder = self.encoder
         if now >= encoder.until:
-            encoder.turn(now)
+            encoder.look_at_clock(now)
         encoded = ready.encoded
         if not isinstance(encoded, EncodedResponse) or encoded.second != encoder.second:
             encoded = encoder.shared(ready.answer, ready.per_response, route, False)
@@ -82,8 +99,8 @@ class FastContext:
     def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
         """One write's bytes, as a chunk where the body is chunked.
 
-        A crowd is given the same pieces one after another: they are made into
-        a chunk once.
+        All viewers that are woken together are given the same pieces, one after
+        another: they are made into a chunk once.
         """
         if not chunked:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -104,7 +121,7 @@ class FastContext:
 
 
 def _ids(prefix: bytes) -> Iterator[bytes]:
-    """Request ids of the shape that ``record.request_id`` makes, one after another.
+    """Request ids as ``request_context.request_id`` makes them, one after another.
 
     A generator, and most of each is made for 256 at once: every answer has one.
     """

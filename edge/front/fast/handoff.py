@@ -1,32 +1,33 @@
 """Handoff: a connection that a greenlet serves for one request, the whole way.
 
-It owns the socket meanwhile, as a gevent socket over the same descriptor, and
-runs the code that serves connections without the fast way: gunicorn's parser,
-Falcon, refusals, lingering. Then it gives the descriptor back, or says that
-there is none any more.
+The greenlet has the transport to itself meanwhile, as a blocking stream, and runs
+the code that serves connections without the fast way: gunicorn's parser, Falcon,
+refusals, lingering. Then it gives the transport back, or says that it is closed.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent import socket as gevent_socket
 
 from edge.core.errors import EdgeError
-from edge.front.fast.context import FastContext, plain_socket
-from edge.front.http1.connection import Connection
+from edge.front.blocking_stream import BlockingStream
+from edge.front.fast.context import FastContext
+from edge.front.http1.connection import GreenletConnection
+from edge.front.transport import Transport
 
-Back = Callable[[Any, bytes], None]
+Back = Callable[[bytes | None], None]
+"""Called once: with the bytes read ahead, or None when the transport is closed."""
 
 
 class Handoff:
-    """One hand-over. ``back`` is called once: socket or None, bytes read ahead."""
+    """One hand-over, and ``back`` from it. ``listener`` is an address."""
 
     def __init__(
-        self, context: FastContext, sock: Any, listener: Any, back: Back
+        self, context: FastContext, transport: Transport, listener: Any, back: Back
     ) -> None:
         self._context = context
-        self._sock = sock
+        self._transport = transport
         self._listener = listener
         self._back = back
         self._greenlet: gevent.Greenlet[..., None] | None = None
@@ -48,37 +49,33 @@ class Handoff:
         if self._greenlet is not None:
             self._greenlet.kill(block=False)
 
-    def _spawn(self, act: Callable[[Connection], bytes | None]) -> None:
+    def _spawn(self, act: Callable[[GreenletConnection], bytes | None]) -> None:
         self._greenlet = gevent.spawn(self._run, act)
         # A greenlet that is killed before it began must give back, too.
         self._greenlet.link(self._ended)
 
-    def _run(self, act: Callable[[Connection], bytes | None]) -> None:
-        family, kind, proto = self._sock.family, self._sock.type, self._sock.proto
-        sock = gevent_socket.socket(family, kind, proto, fileno=self._sock.detach())
-        held = self._served(act, sock)
-        if held is not None:
-            self._sock = plain_socket(family, kind, proto, sock.detach())
-            back, self._back = self._back, _nobody
-            back(self._sock, held)
-
-    def _served(
-        self, act: Callable[[Connection], bytes | None], sock: Any
-    ) -> bytes | None:
+    def _run(self, act: Callable[[GreenletConnection], bytes | None]) -> None:
         try:
-            peer = sock.getpeername()
+            peer = self._transport.peername()
         except OSError:
-            sock.close()
-            return None
-        return act(Connection(self._context.server_context, sock, self._listener, peer))
+            # The client has gone already; ``_ended`` closes.
+            return
+        stream = BlockingStream(self._transport)
+        server_context = self._context.server_context
+        held = act(GreenletConnection(server_context, stream, self._listener, peer))
+        if held is not None:
+            self._give_back(held)
 
     def _ended(self, _greenlet: object) -> None:
         """However it ended: if it did not give back, there is nothing left."""
+        if self._back is not _nobody:
+            self._transport.close()
+            self._give_back(None)
+
+    def _give_back(self, held: bytes | None) -> None:
         back, self._back = self._back, _nobody
-        if self._sock.fileno() >= 0 and back is not _nobody:
-            self._sock.close()
-        back(None, b"")
+        back(held)
 
 
-def _nobody(_sock: Any, _held: bytes) -> None:
+def _nobody(_held: bytes | None) -> None:
     """Has been told already."""

@@ -1,70 +1,99 @@
-"""Listener: accepts connections on the event loop, as many as may be served.
+"""FastServer: accepts connections on the event loop, as many as may be served.
 
-Past the limit a client hears why, and is not left waiting in the backlog. When
-the process runs out of descriptors the listener pauses and that is counted: it
-would be called again at once, for ever. An exception never ends it.
+Past the limit a client is told so, and is not left waiting in the backlog. When the
+process runs out of descriptors the server pauses and counts that: the event loop
+would call it again at once, for ever. It also ends connections whose deadline has
+passed. No exception ends it.
 """
 
+import _socket
 import errno
 import os
-from collections.abc import Callable
 from typing import Any
+
+import gevent
 
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
+from edge.core.timer_wheel import GRAIN
 from edge.front.fast.connection import FastConnection
-from edge.front.fast.context import FastContext, plain_socket
+from edge.front.fast.context import FastContext
+from edge.front.transport import READABLE, PlainTransport
 
-PAUSE = 0.1
-"""Seconds without accepting, once descriptors or memory ran out."""
+PAUSE_SECONDS = 0.1
+"""How long nothing is accepted, once descriptors or memory ran out."""
 
-AT_ONCE = 256
-"""Connections accepted before others get their turn."""
+BATCH_SIZE = 256
+"""Connections accepted before other callbacks get their turn."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_ON_READ = 1
 
 
-class Listener:
-    """Accepts on a copy of a bound socket. ``connections`` are the worker's own."""
+class FastServer:
+    """Serves one bound socket. ``connections`` are the worker's; up to
+    ``max_refused`` more are told at once that there is no room."""
 
     def __init__(
         self,
         context: FastContext,
         bound: Any,
-        connections: "set[FastConnection]",
-        most_refused: int,
+        connections: set[Any],
+        max_refused: int,
     ) -> None:
         self._context = context
+        self._bound = bound
         self._connections = connections
         self._refused: set[FastConnection] = set()
-        self._most = context.limits.max_connections
-        self._most_refused = most_refused
-        descriptor = os.dup(bound.fileno())
+        self._max = context.limits.max_connections
+        self._max_refused = max_refused
         self._kind = (int(bound.family), int(bound.type), bound.proto)
-        self._sock = plain_socket(*self._kind, descriptor)
-        self._name = bound.getsockname()
-        self._watcher = context.loop.io(descriptor, _ON_READ)
-        self._timer = context.loop.timer(PAUSE)
+        # A copy without gevent's layers, whose accept never waits.
+        descriptor = os.dup(bound.fileno())
+        self._socket: Any = _socket.socket(*self._kind, descriptor)
+        self._socket.setblocking(False)
+        self._address = bound.getsockname()
+        self._watcher: Any = context.loop.io(descriptor, READABLE)
+        self._pause_timer: Any = context.loop.timer(PAUSE_SECONDS)
+        self._ticker: Any = context.loop.timer(GRAIN, repeat=GRAIN)
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Begin to accept, and to look at the clock."""
         self._watcher.start(self._acceptable)
+        self._ticker.start(self._tick)
 
     def close(self) -> None:
         """Accept what waits in the backlog, then no more."""
         while self._watcher.active and self._acceptable():
             pass
-        self._watcher.stop()
-        self._watcher.close()
-        self._timer.stop()
-        self._timer.close()
-        self._sock.close()
+        for watcher in (self._watcher, self._pause_timer):
+            watcher.stop()
+            watcher.close()
+        self._socket.close()
+        self._bound.close()
+
+    def stop(self) -> None:
+        """End what has not ended by itself."""
+        for connection in tuple(self._connections):
+            connection.cut()
+        gevent.sleep(0)
+        self._ticker.stop()
+        self._ticker.close()
+
+    def _tick(self) -> None:
+        """The ticker's callback; a defect must not end it."""
+        try:
+            for connection in self._context.wheel.pop(self._context.monotonic()):
+                # Each guards itself.
+                connection.expire()
+        except Exception as error:
+            self._context.report(error)
+
+    # Accepting.
 
     def _acceptable(self) -> bool:
         """The watcher's callback. Whether more may wait in the backlog."""
         try:
-            for _ in range(AT_ONCE):
+            for _ in range(BATCH_SIZE):
                 self._accept()
         except BlockingIOError:
             return False
@@ -79,29 +108,33 @@ class Listener:
         return True
 
     def _accept(self) -> None:
-        if len(self._refused) >= self._most_refused:
+        if len(self._refused) >= self._max_refused:
             self._pause()
             raise BlockingIOError
-        descriptor, _ = self._sock._accept()
-        sock = plain_socket(*self._kind, descriptor)
-        if len(self._connections) >= self._most:
-            self._refuse(sock)
+        descriptor, _ = self._socket._accept()
+        transport = PlainTransport(self._context.loop, *self._kind, descriptor)
+        if len(self._connections) >= self._max:
+            self._refuse(transport)
         else:
-            self._admit(sock, self._connections)
+            self._admit(transport, self._connections)
 
-    def _admit(self, sock: Any, among: "set[FastConnection]") -> FastConnection:
-        ended: Callable[[FastConnection], None] = among.discard
-        connection = FastConnection(self._context, sock, self._name, ended)
+    def _admit(
+        self, transport: PlainTransport, among: set[FastConnection]
+    ) -> FastConnection:
+        connection = FastConnection(
+            self._context, transport, self._address, among.discard
+        )
         among.add(connection)
         return connection
 
-    def _refuse(self, sock: Any) -> None:
+    def _refuse(self, transport: PlainTransport) -> None:
         reason = Reason.LIMIT_CONNECTIONS
         self._context.server_context.counters.refusals[reason.value] += 1
         detail = "This edge serves as many connections as it may."
-        self._admit(sock, self._refused).refuse(Refusal(detail, reason=reason))
+        connection = self._admit(transport, self._refused)
+        connection.refuse(Refusal(detail, reason=reason))
 
     def _pause(self) -> None:
         self._context.server_context.counters.accept_pauses += 1
         self._watcher.stop()
-        self._timer.start(self._watcher.start, self._acceptable)
+        self._pause_timer.start(self._watcher.start, self._acceptable)

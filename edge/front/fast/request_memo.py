@@ -26,44 +26,40 @@ from typing import Generic, TypeVar
 
 from edge.core.errors import ClientFault
 from edge.core.values import Read
-from edge.front.head_rules import is_host
 from edge.front.options import FrontOptions
 from edge.front.request_context import is_safe_id
 from edge.policy.http import forwarding
 from edge.policy.streams import classify, routes
 from edge.policy.streams.routes import Route
+from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
 
-MOST_LINES = 8192
-MOST_BLOCKS = 2048
-MOST_HEADS = 8192
-MOST_FACTS = 2048
-MOST_NAMES = 1024
+MAX_LINES = 8192
+MAX_BLOCKS = 2048
+MAX_HEADS = 8192
+MAX_FACTS = 2048
+MAX_NAMES = 1024
 """How many of each are remembered."""
 
-LONGEST_REMEMBERED = 1024
+MAX_REMEMBERED_BYTES = 1024
 """Bytes of a line, a block or a head beyond which it is judged each time."""
 
-LONGEST_LINE = 4096
-LONGEST_BLOCK = 8192
-LONGEST_HEAD = LONGEST_LINE + LONGEST_BLOCK
-MOST_FIELDS = 64
+MAX_LINE_BYTES = 4096
+MAX_BLOCK_BYTES = 8192
+MAX_HEAD_BYTES = MAX_LINE_BYTES + MAX_BLOCK_BYTES
+MAX_FIELDS = 64
 """What is larger is not plain; all lie below the slow way's own limits."""
 
 _LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
-_NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 _IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
-_NEVER = frozenset(
-    {
-        *("transfer-encoding", "content-length", "expect", "upgrade", "range"),
-        *("http2-settings", "proxy-connection", "te", "trailer"),
-    }
-)
+_NEVER = (HOP_BY_HOP - {"connection", "keep-alive"}) | {
+    *("content-length", "expect", "range"),
+}
 _KEEPS = {None: False, "keep-alive": False, "close": True}
 """The plain values of Connection, and whether each asks to close."""
 
 _ALWAYS = ("host", "connection", "x-request-id", "via", "cdn-loop")
-_CHOOSING = ("if-none-match", "accept-encoding")
-"""Fields by which every answer is chosen; a route adds those of its partition."""
+_SELECTING = ("if-none-match", "accept-encoding")
+"""Fields by which every answer is selected; a route adds those of its partition."""
 
 _Lines = tuple[bytes | None, ...]
 
@@ -74,13 +70,13 @@ V = TypeVar("V")
 class Memo(dict[K, V], Generic[K, V]):
     """A dictionary that begins again when it is full."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, capacity: int) -> None:
         super().__init__()
-        self._most = most
+        self._capacity = capacity
 
     def keep(self, key: K, value: V) -> V:
         """Remember and return ``value``."""
-        if len(self) >= self._most:
+        if len(self) >= self._capacity:
             self.clear()
         self[key] = value
         return value
@@ -88,11 +84,11 @@ class Memo(dict[K, V], Generic[K, V]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestLine:
-    """A plain request line. ``chosen_by``: the fields that decide the Read."""
+    """A plain request line. ``selected_by``: the fields that decide the Read."""
 
     target: str
     route: Route
-    chosen_by: tuple[str, ...]
+    selected_by: tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -130,7 +126,7 @@ class HeaderBlock:
         if not before or not raw.startswith(before) or not raw.endswith(after):
             return False
         end = len(raw) - len(after)
-        if end < len(before) or len(raw) > LONGEST_BLOCK:
+        if end < len(before) or len(raw) > MAX_BLOCK_BYTES:
             return False
         return not raw[len(before) : end].translate(None, _IN_VALUES)
 
@@ -151,21 +147,19 @@ class RequestMemo:
     def __init__(self, table: Sequence[Route], options: FrontOptions) -> None:
         self._table = tuple(table)
         self._node_id = options.node_id
-        self._lines: Memo[bytes, RequestLine] = Memo(MOST_LINES)
-        self._blocks: Memo[bytes, HeaderBlock] = Memo(MOST_BLOCKS)
+        self._lines: Memo[bytes, RequestLine] = Memo(MAX_LINES)
+        self._blocks: Memo[bytes, HeaderBlock] = Memo(MAX_BLOCKS)
         self._reads: Memo[tuple[RequestLine, tuple[str | None, ...]], Read] = Memo(
-            MOST_LINES
+            MAX_LINES
         )
-        self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(
-            MOST_LINES
-        )
-        self._facts: Memo[_Lines, HeaderFacts] = Memo(MOST_FACTS)
-        self._names: Memo[bytes, str] = Memo(MOST_NAMES)
-        choosing = (name for route in table for name in _choosing(route))
-        self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *choosing)))
+        self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(MAX_LINES)
+        self._facts: Memo[_Lines, HeaderFacts] = Memo(MAX_FACTS)
+        self._names: Memo[bytes, str] = Memo(MAX_NAMES)
+        selecting = (name for route in table for name in _selecting(route))
+        self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *selecting)))
         # None: no plain field at all.
         self._matter = frozenset((None, *self._of_interest))
-        self.heads: Memo[bytes, PlainRead] = Memo(MOST_HEADS)
+        self.heads: Memo[bytes, PlainRead] = Memo(MAX_HEADS)
 
     def head(
         self, held: bytes, end: int, last: HeaderBlock | None
@@ -182,17 +176,17 @@ class RequestMemo:
         plain = self.plain(line, block.facts)
         # Whole heads are remembered of clients that repeat themselves.
         same = block is last and not block.before
-        if plain is not None and same and end < LONGEST_REMEMBERED:
+        if plain is not None and same and end < MAX_REMEMBERED_BYTES:
             self.heads.keep(held[: end + 4], plain)
         return block, plain
 
     def may_be_plain(self, held: bytes) -> bool:
         """Whether an incomplete head can still become a plain one."""
-        if len(held) > LONGEST_HEAD or held.count(b"\n") != held.count(b"\r\n"):
+        if len(held) > MAX_HEAD_BYTES or held.count(b"\n") != held.count(b"\r\n"):
             return False
         line_end = held.find(b"\r\n")
         if line_end < 0:
-            return len(held) <= LONGEST_LINE
+            return len(held) <= MAX_LINE_BYTES
         return self.line(held[:line_end]) is not None
 
     def line(self, raw: bytes) -> RequestLine | None:
@@ -211,7 +205,7 @@ class RequestMemo:
             if changed is not None:
                 return changed
         block = self._blocks.get(raw) or self._judge_block(raw)
-        if last is None and block is not None and len(raw) < LONGEST_REMEMBERED:
+        if last is None and block is not None and len(raw) < MAX_REMEMBERED_BYTES:
             # A client's first one: others may send it too, and then share it.
             self._blocks.keep(raw, block)
         return block
@@ -221,13 +215,13 @@ class RequestMemo:
         known = self._plains.get((line, facts))
         if known is not None:
             return known
-        choice = (line, tuple(map(facts.fields.get, line.chosen_by)))
+        choice = (line, tuple(map(facts.fields.get, line.selected_by)))
         read = self._reads.get(choice) or _classified(line, facts)
         if read is None:
             return None
         plain = PlainRead(read, line, facts.close, facts.request_id)
         # One that is asked with much is not shared: it would hold all of that.
-        if len(line.target) + _size(choice[1]) <= LONGEST_REMEMBERED:
+        if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, read)
             if facts.shared:
                 self._plains.keep((line, facts), plain)
@@ -235,21 +229,21 @@ class RequestMemo:
 
     def _judge_line(self, raw: bytes) -> RequestLine | None:
         match = _LINE.fullmatch(raw)
-        if match is None or len(raw) > LONGEST_LINE:
+        if match is None or len(raw) > MAX_LINE_BYTES:
             return None
         target = match[1].decode("ascii")
         route = routes.find(self._table, target.partition("?")[0])
         if route is None:
             return None
-        line = RequestLine(target, route, _choosing(route))
-        if len(raw) <= LONGEST_REMEMBERED:
+        line = RequestLine(target, route, _selecting(route))
+        if len(raw) <= MAX_REMEMBERED_BYTES:
             self._lines.keep(raw, line)
         return line
 
     def _judge_block(self, raw: bytes) -> HeaderBlock | None:
         lines = raw.split(b"\r\n")
         lines.pop()
-        if len(raw) > LONGEST_BLOCK or len(lines) > MOST_FIELDS:
+        if len(raw) > MAX_BLOCK_BYTES or len(lines) > MAX_FIELDS:
             return None
         found: dict[str, bytes] = {}
         for line in lines:
@@ -266,7 +260,7 @@ class RequestMemo:
     def _changed(self, last: HeaderBlock, raw: bytes) -> HeaderBlock | None:
         """The block, if it is ``last`` but for one value on which nothing hangs."""
         old, new = last.raw.split(b"\r\n"), raw.split(b"\r\n")
-        if len(old) != len(new) or len(raw) > LONGEST_BLOCK:
+        if len(old) != len(new) or len(raw) > MAX_BLOCK_BYTES:
             return None
         places = [n for n, line in enumerate(new) if line != old[n]]
         if len(places) != 1:
@@ -288,10 +282,8 @@ class RequestMemo:
         return self._names.get(name) or self._judge_name(name)
 
     def _judge_name(self, name: bytes) -> str | None:
-        if _NAME.fullmatch(name) is None:
-            return None
-        lower = name.decode("ascii").lower()
-        if lower in _NEVER:
+        lower = name.decode("latin-1").lower()
+        if TOKEN.fullmatch(lower) is None or "_" in lower or lower in _NEVER:
             return None
         return self._names.keep(name, lower) if len(name) < 64 else lower
 
@@ -310,7 +302,7 @@ class RequestMemo:
         own_id = fields.get("x-request-id")
         request_id = own_id.encode() if own_id and is_safe_id(own_id) else None
         # A client that numbers its requests sends each number once.
-        shared = own_id is None and _size(fields.values()) <= LONGEST_REMEMBERED
+        shared = own_id is None and _size(fields.values()) <= MAX_REMEMBERED_BYTES
         facts = HeaderFacts(fields, close, request_id, shared)
         return self._facts.keep(of_interest, facts) if shared else facts
 
@@ -320,8 +312,8 @@ class RequestMemo:
         return forwarding.is_loop(tuple(fields.items()), self._node_id)
 
 
-def _choosing(route: Route) -> tuple[str, ...]:
-    return (*_CHOOSING, *route.credential_headers, *route.request_headers)
+def _selecting(route: Route) -> tuple[str, ...]:
+    return (*_SELECTING, *route.credential_headers, *route.request_headers)
 
 
 def _size(values: Iterable[str | None]) -> int:

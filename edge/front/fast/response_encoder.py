@@ -1,18 +1,14 @@
-"""ResponseEncoder: an answer's head as bytes, the same fields as the Falcon way sends.
+"""ResponseEncoder: an answer's head as bytes, with the fields that Falcon's way sends.
 
-What is the same for everybody who gets an Answer with an equal PerResponse is made
-once: two runs of bytes with room for the request's id between them
-(``EncodedResponse``). A EncodedResponse lasts a second, for ``Date`` is in it. Names,
-joining and order follow ``edge.front.app.falcon_response``,
-``edge.front.common_fields`` and Falcon; a corpus of requests that is sent both ways
-holds them together.
+What is the same for every client that gets an Answer with an equal PerResponse is
+encoded once: two runs of bytes with room for the request's id between them
+(``EncodedResponse``). It lasts a second, for ``Date`` is in it. Names, joining and
+order of fields follow ``edge.front.app.falcon_response``, ``edge.front.common_fields``
+and Falcon; a corpus of requests that is sent both ways holds them together.
 """
 
-import re
 from dataclasses import dataclass
 from email.utils import formatdate
-
-from gunicorn.util import is_hoppish
 
 from edge.core.ports import Clock
 from edge.core.values import Answer, PerResponse
@@ -22,15 +18,21 @@ from edge.front.problems import title_of
 from edge.policy.http.forwarding import via
 from edge.policy.streams.routes import Route
 from edge.protocol import names
+from edge.protocol.http_grammar import (
+    BODILESS_STATUSES,
+    FIELD_VALUE,
+    HOP_BY_HOP,
+    PROXY_AUTHENTICATION,
+    TOKEN,
+)
 
-GATHERED = 32 * 1024
+MAX_COPIED = 32 * 1024
 """Bytes of a body up to which it is copied into one buffer with its head."""
 
-_MOST_WIRES = 256
-_BODILESS = frozenset({204, 304})
+_MAX_RECENT = 256
 _LENGTHLESS = 204
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
+_WRITTEN_HERE = HOP_BY_HOP | PROXY_AUTHENTICATION | {"content-length", "date", "server"}
+"""What no answer brings: gunicorn drops the same on the whole way."""
 _ID_HERE = "\0"
 
 
@@ -54,7 +56,8 @@ class EncodedResponse:
 
 
 class ResponseEncoder:
-    """Makes Wires for one worker. ``second`` is the current one, by ``turn``."""
+    """Encodes responses for one worker. ``second`` is the wall clock's, as of
+    ``look_at_clock``; ``until`` is when to look again, in monotonic seconds."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._name = name
@@ -64,8 +67,8 @@ class ResponseEncoder:
         self.second = 0
         self.until = 0.0
 
-    def turn(self, now: float) -> None:
-        """Look at the clock again; call it once ``now`` has reached ``until``."""
+    def look_at_clock(self, now: float) -> None:
+        """A new second has begun; call this once ``now`` has reached ``until``."""
         wall = self._clock.wall()
         self.second = int(wall)
         self.until = now + 1.0 - wall % 1.0
@@ -79,7 +82,7 @@ class ResponseEncoder:
 
         Raises ValueError when a field could not go out as it is.
         """
-        # Some answers are the same object on all routes, whose fields differ (L18).
+        # Some answers are one object on all routes, though the fields differ (L18).
         key = (id(answer), id(route))
         encoded = self._recent.get(key)
         if (
@@ -89,10 +92,10 @@ class ResponseEncoder:
         ):
             return encoded
         encoded = self.encoded(answer, per_response, route, close)
-        if len(self._recent) >= _MOST_WIRES:
+        if len(self._recent) >= _MAX_RECENT:
             self._recent.clear()
-        # The EncodedResponse holds the answer, and the table its routes: ids stay their
-        # own.
+        # Ids are not used anew meanwhile: ``encoded`` holds the answer, and the table
+        # its routes.
         self._recent[key] = encoded
         return encoded
 
@@ -100,7 +103,7 @@ class ResponseEncoder:
         self, answer: Answer, per_response: PerResponse, route: Route, close: bool
     ) -> EncodedResponse:
         """A new EncodedResponse. Raises ValueError."""
-        streams = answer.body is None and answer.status not in _BODILESS
+        streams = answer.body is None and answer.status not in BODILESS_STATUSES
         chunked = streams and answer.content_length is None
         fields = self._fields(answer, per_response, route)
         lines = [
@@ -114,16 +117,16 @@ class ResponseEncoder:
         lines += [f"{name}: {value}" for name, value in fields]
         text = "\r\n".join(lines) + "\r\n\r\n"
         before, _, after = text.partition(_ID_HERE)
-        body = b"" if answer.status in _BODILESS else answer.body or b""
-        gathered = len(body) <= GATHERED
+        body = b"" if answer.status in BODILESS_STATUSES else answer.body or b""
+        copied = len(body) <= MAX_COPIED
         return EncodedResponse(
             answer,
             per_response,
             close,
             self.second,
             before.encode("latin-1"),
-            after.encode("latin-1") + (body if gathered else b""),
-            b"" if gathered else body,
+            after.encode("latin-1") + (body if copied else b""),
+            b"" if copied else body,
             len(body),
             chunked,
         )
@@ -145,7 +148,7 @@ class ResponseEncoder:
         _append(
             fields, "cache-status", cache_status.member(self._name, per_response.status)
         )
-        if answer.body is not None and answer.status not in _BODILESS:
+        if answer.body is not None and answer.status not in BODILESS_STATUSES:
             fields["content-length"] = str(len(answer.body))
         return [*fields.items(), *apart]
 
@@ -155,9 +158,9 @@ def _put(fields: dict[str, str], answer: Answer) -> list[tuple[str, str]]:
     apart = []
     for given, value in answer.headers:
         name = given.lower()
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not TOKEN.fullmatch(name) or not FIELD_VALUE.fullmatch(value):
             raise ValueError(f"a field that cannot be sent: {name!r}")
-        if is_hoppish(name) or name == "content-length":
+        if name in _WRITTEN_HERE:
             continue
         if name == "set-cookie":
             apart.append((name, value))

@@ -1,10 +1,10 @@
-"""SocketSink: one plain read's answer, from the hub onto a non-blocking socket.
+"""FastSink: one plain read's answer, from the hub onto a connection.
 
-Whole answers go out with one send. Streamed ones go out as chunks, one for each
-write; what the socket does not take, its connection keeps, and the hub is told
-``full`` until it is gone. The head of a stream waits for what is written with it
-in the same turn of the event loop. Nothing here blocks or switches greenlets,
-and nothing is called back from within a call of the hub's.
+A whole answer goes out with one send. A streamed one goes out as chunks, one for each
+write. What the transport does not take, the connection keeps, and the hub is told
+``full`` until it is gone. The head of a stream waits for what is written with it in
+the same iteration of the event loop. Nothing here blocks or switches greenlets, and
+nothing is called back from within a call of the hub's.
 """
 
 from collections.abc import Sequence
@@ -20,34 +20,35 @@ from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
 from edge.front.request_context import RequestContext
+from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
 
-_LAST_CHUNK = b"0\r\n\r\n"
 
-
-class Carrier(Protocol):
+class ResponseWriter(Protocol):
     """The connection, as its sink sees it."""
 
     def send(self, head: bytes, body: bytes = b"") -> bool:
-        """Send both; False when some of it has to wait for the socket."""
+        """Send both; False when some of it has to wait."""
 
     def complete(self, close: bool, pause_reads: bool = False) -> None:
-        """The answer is over; close the connection behind it, or go on: at once,
-        or when ``resume`` is called (``pause_reads``)."""
+        """The answer is over: close the connection behind it, or go on.
+
+        ``pause_reads``: go on only when ``resume`` is called.
+        """
 
     def resume(self) -> None:
-        """Read on, if that was held."""
+        """Read on, if that was paused."""
 
 
-class SocketSink:
+class FastSink:
     """Implements ``edge.core.ports.Sink`` for one request; use once."""
 
     __slots__ = (
-        "_carrier",
         "_context",
         "_encoded",
         "_head",
         "_plain",
         "_started",
+        "_writer",
         "ended",
         "error",
         "pending",
@@ -56,10 +57,14 @@ class SocketSink:
     )
 
     def __init__(
-        self, context: FastContext, carrier: Carrier, plain: PlainRead, started: float
+        self,
+        context: FastContext,
+        writer: ResponseWriter,
+        plain: PlainRead,
+        started: float,
     ) -> None:
         self._context = context
-        self._carrier = carrier
+        self._writer = writer
         self._plain = plain
         self._started = started
         self.request_id = plain.request_id or context.next_id()
@@ -87,14 +92,14 @@ class SocketSink:
         self._encoded = encoded
         self.sent = encoded.size
         self.ended = True
-        self._carrier.send(
+        self._writer.send(
             encoded.before + self.request_id + encoded.after, encoded.body
         )
-        self._carrier.complete(False, pause_reads)
+        self._writer.complete(False, pause_reads)
 
     def resume(self) -> None:
         """See ``ports.Sink``."""
-        self._carrier.resume()
+        self._writer.resume()
 
     def begin(self, answer: Answer, per_response: PerResponse) -> None:
         """See ``ports.Sink``."""
@@ -110,16 +115,16 @@ class SocketSink:
         head = encoded.before + self.request_id + encoded.after
         self.sent = encoded.size
         if answer.body is None:
-            # What is written in this turn goes out with the head.
+            # What is written in this iteration goes out with the head.
             self._head = head
             self._context.soon(self._send_head)
         else:
-            self._carrier.send(head, encoded.body)
+            self._writer.send(head, encoded.body)
 
     def write(self, buffers: Sequence[bytes]) -> bool:
         """See ``ports.Sink``. One write is one chunk."""
         encoded = self._encoded
-        if self.ended or encoded is None or encoded.answer.status in (204, 304):
+        if self.ended or encoded is None or encoded.answer.status in BODILESS_STATUSES:
             return True
         data = self._context.gathered(buffers, encoded.chunked)
         if not data:
@@ -127,7 +132,7 @@ class SocketSink:
         self.sent += len(data)
         if self._head:
             data, self._head = self._head + data, b""
-        return self._carrier.send(data)
+        return self._writer.send(data)
 
     def finish(self) -> None:
         """See ``ports.Sink``."""
@@ -135,11 +140,11 @@ class SocketSink:
             return
         self.ended = True
         encoded = self._encoded
-        last = _LAST_CHUNK if encoded is not None and encoded.chunked else b""
+        last = LAST_CHUNK if encoded is not None and encoded.chunked else b""
         if self._head or last:
-            self._carrier.send(self._head + last)
+            self._writer.send(self._head + last)
             self._head = b""
-        self._carrier.complete(encoded is None or encoded.close)
+        self._writer.complete(encoded is None or encoded.close)
 
     def abort(self, error: EdgeError) -> None:
         """See ``ports.Sink``: a problem, or a body that does not look complete."""
@@ -152,7 +157,7 @@ class SocketSink:
         self.ended = True
         self.error = error
         self._send_head()
-        self._carrier.complete(True)
+        self._writer.complete(True)
 
     # What the connection calls.
 
@@ -166,8 +171,8 @@ class SocketSink:
     def over(self) -> None:
         """The answer is out. The last call."""
         self._log(lost=False)
-        # Sink and ticket hold each other: thousands of them after each wake-up
-        # would be garbage that only a collection finds.
+        # Sink and pending read hold each other: after each wake-up, thousands of
+        # them would be garbage that only a collection finds.
         self.pending = None
 
     def client_left(self) -> None:
@@ -176,8 +181,6 @@ class SocketSink:
         pending, self.pending = self.pending, None
         if pending is not None and not self.ended:
             pending.gone()
-
-    # Its own.
 
     def _log(self, lost: bool) -> None:
         """Write the request's line, if one is wanted."""
@@ -204,7 +207,7 @@ class SocketSink:
     def _send_head(self) -> None:
         head, self._head = self._head, b""
         if head:
-            self._carrier.send(head)
+            self._writer.send(head)
 
     def _problem(
         self, error: EdgeError, cache: CacheStatus | None, *, close: bool
@@ -219,9 +222,9 @@ class SocketSink:
             answer, per_response, route, close
         )
         self.sent = encoded.size
-        self._carrier.send(encoded.before + self.request_id + encoded.after)
+        self._writer.send(encoded.before + self.request_id + encoded.after)
         self.ended = True
-        self._carrier.complete(close)
+        self._writer.complete(close)
 
     def _ctx(self, cache: CacheStatus | None) -> RequestContext:
         plain = self._plain

@@ -1,57 +1,59 @@
-"""WriteBuffer: a non-blocking socket that says when it is full, and when it is not.
+"""WriteBuffer: what of one response a transport did not take at once.
 
-One write at most lies here, never a queue: who is told that the socket is full
-writes no more until it has drained. Large bodies are never copied to be sent.
-The owner is told of progress, so that a client which takes nothing is noticed.
+One write at most lies here, never a queue: a writer that is told that the
+transport is full writes no more until it has drained. Large bodies are never
+copied to be sent. The owner is called for each bit of progress, so that it can
+give up a client which takes nothing.
 """
 
 from collections.abc import Callable
-from typing import Any
 
-_ON_WRITE = 2
+from edge.front.transport import Transport
 
 
 class WriteBuffer:
-    """What of one response the socket did not take at once."""
+    """Bytes that wait until ``transport`` can take them.
 
-    __slots__ = ("_drained", "_left", "_sock", "_watcher")
+    ``writable`` is called when it can take some: the owner then calls ``flush``.
+    """
+
+    __slots__ = ("_left", "_transport")
 
     def __init__(
-        self, loop: Any, sock: Any, left: list[memoryview], drained: Callable[[], None]
+        self,
+        transport: Transport,
+        left: list[memoryview],
+        writable: Callable[[], None],
     ) -> None:
-        self._sock = sock
+        self._transport = transport
         self._left = left
-        self._drained = drained
-        self._watcher = loop.io(sock.fileno(), _ON_WRITE)
-        self._watcher.start(drained)
+        transport.writing.start(writable)
 
     def add(self, data: bytes) -> None:
         """Send ``data`` after the rest: the few bytes that end a stream."""
         if data:
             self._left.append(memoryview(data))
 
-    def resume(self) -> bool:
+    def flush(self) -> bool:
         """Send what can be sent; whether all is out. Raises OSError."""
         try:
-            sent = self._sock.sendmsg(self._left)
+            sent = self._transport.sendmsg(self._left)
         except BlockingIOError:
             return False
         self._left = rest(self._left, sent)
         return not self._left
 
     def close(self) -> None:
-        """Watch no more. Before the socket is closed or given away."""
-        self._watcher.stop()
-        self._watcher.close()
+        """Wait no more. Before the transport is closed or handed over."""
+        self._transport.writing.stop()
 
 
-def send(sock: Any, head: bytes, body: bytes) -> int:
-    """How many bytes of both the socket takes now. Raises OSError."""
+def send(transport: Transport, head: bytes, body: bytes) -> int:
+    """How many bytes of both the transport takes now. Raises OSError."""
     try:
-        sent: int = sock.sendmsg((head, body)) if body else sock.send(head)
+        return transport.sendmsg((head, body)) if body else transport.send(head)
     except BlockingIOError:
         return 0
-    return sent
 
 
 def rest(pieces: list[memoryview], sent: int) -> list[memoryview]:

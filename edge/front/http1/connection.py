@@ -1,22 +1,20 @@
-"""Connection: one client's connection, one request after another.
+"""GreenletConnection: one client's connection, one request after another.
 
 Reads heads with gunicorn's parser, has each request answered in a RequestCycle, and
-closes the socket the way the last turn asks for. Its greenlet blocks on this
+closes the stream as the last one's Disposition says. Its greenlet blocks on this
 client and on what the application waits for, on nothing else.
 """
 
 import logging
-import socket
-import struct
 from typing import Any
 
-from gunicorn import http, util
+from gunicorn import http
 from gunicorn.http import Request
 from gunicorn.http.errors import NoMoreData, ParseException
 
+from edge.core import head_rules
 from edge.core.errors import EdgeError
-from edge.front import head_rules
-from edge.front.app.disconnect_watch import peek
+from edge.front.blocking_stream import BlockingStream
 from edge.front.http1.context import ServerContext
 from edge.front.http1.parser_errors import fault_of
 from edge.front.http1.request_cycle import Disposition, RequestCycle
@@ -25,27 +23,25 @@ from edge.front.request_context import RequestContext, request_id
 
 _log = logging.getLogger("edge.front")
 
-_RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER on, for no time: close sends RST."""
 
-
-class Connection:
-    """Serves one accepted socket; ``listener`` and ``peer`` are addresses."""
+class GreenletConnection:
+    """Serves one accepted client; ``listener`` and ``peer`` are addresses."""
 
     def __init__(
         self,
         server_context: ServerContext,
-        sock: socket.socket,
+        stream: BlockingStream,
         listener: Any,
         peer: Any,
     ) -> None:
         self._server_context = server_context
         self._limits = server_context.options.limits
-        self._sock = sock
+        self._stream = stream
         self._listener = listener
         self._peer = peer
-        self._reader = TimedReader(sock, self._limits)
-        self._parser = http.get_parser(server_context.cfg, sock, peer)
+        self._reader = TimedReader(stream, self._limits)
+        # Without a source of its own: it reads through the TimedReader alone.
+        self._parser = http.get_parser(server_context.cfg, (), peer)
         self._parser.unreader = self._reader
 
     @property
@@ -56,12 +52,12 @@ class Connection:
     def dismiss(self) -> None:
         """Have an idle connection end. What was sent before is still answered."""
         try:
-            self._sock.shutdown(socket.SHUT_RD)
+            self._stream.transport.shutdown_reading()
         except OSError as error:
             _log.debug("connection already lost: %s", error)
 
     def serve(self) -> None:
-        """Serve all requests, then close the socket."""
+        """Serve all requests, then close the stream."""
         after = Disposition.CLOSE
         try:
             while (after := self._guarded()) is Disposition.KEEP:
@@ -70,10 +66,10 @@ class Connection:
             self._close(after)
 
     def serve_one(self, held: bytes) -> bytes | None:
-        """Serve one request, of which ``held`` was read from the socket already.
+        """Serve one request, of which ``held`` was read already.
 
         What was read beyond it, when the connection may be kept: the body has
-        been read to its end then. None when the socket is closed.
+        been read to its end then. None when the stream is closed.
         """
         self._reader.unread(held)
         after = Disposition.CLOSE
@@ -91,7 +87,7 @@ class Connection:
     def _guarded(self) -> Disposition:
         """The outermost guard of a connection: what went wrong ends it alone."""
         try:
-            self._sock.settimeout(self._limits.send_timeout)
+            self._stream.settimeout(self._limits.send_timeout)
             return self._next()
         except OSError as error:
             # The client's end failed or is too slow; there is nobody to tell.
@@ -105,7 +101,7 @@ class Connection:
     def refuse(self, error: EdgeError) -> None:
         """Answer ``error`` without reading a request, and close."""
         try:
-            self._sock.settimeout(self._limits.send_timeout)
+            self._stream.settimeout(self._limits.send_timeout)
             self._send_problem(None, error)
         except OSError as lost:
             _log.debug("connection lost: %s", lost)
@@ -118,7 +114,7 @@ class Connection:
         request: Request | None = None
         try:
             request = next(self._parser)
-            keep = head_rules.judge(request.version, request.headers)
+            keep = head_rules.validate(request.version, request.headers)
         except (StopIteration, NoMoreData):
             return Disposition.CLOSE
         except (ParseException, TimeoutError, EdgeError) as error:
@@ -126,7 +122,7 @@ class Connection:
         self._reader.await_body()
         if not keep:
             request.force_close()
-        return RequestCycle(self._server_context, request, self._sock).take(
+        return RequestCycle(self._server_context, request, self._stream).take(
             self._listener, self._peer
         )
 
@@ -145,23 +141,16 @@ class Connection:
         response = self._server_context.problem(ctx, error)
         body = response.partition(b"\r\n\r\n")[2]
         self._server_context.log(ctx, error.status, len(body))
-        self._sock.sendall(response)
+        self._stream.sendall(response)
 
     def _close(self, after: Disposition) -> None:
-        if after is Disposition.CLOSE and peek(self._sock):
+        if after is Disposition.CLOSE and self._stream.peek():
             # Closing with something unread would reset the answer away.
             after = Disposition.LINGER
         if after is Disposition.LINGER:
             limits = self._limits
-            util.close_graceful(self._sock, limits.linger_timeout, limits.linger_bytes)
-            return
-        if after is Disposition.CUT:
-            _reset_on_close(self._sock)
-        util.close(self._sock)
-
-
-def _reset_on_close(sock: socket.socket) -> None:
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    except OSError as error:
-        _log.debug("connection already lost: %s", error)
+            self._stream.close_gracefully(limits.linger_timeout, limits.linger_bytes)
+        elif after is Disposition.CUT:
+            self._stream.abort()
+        else:
+            self._stream.close()

@@ -15,9 +15,8 @@ and ends this one request.
 
 import enum
 import logging
-import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from gunicorn.http import Request, wsgi
 from gunicorn.http.wsgi import Response
@@ -25,6 +24,7 @@ from gunicorn.http.wsgi import Response
 from edge.core.reasons import Reason
 from edge.front import problems
 from edge.front.app.falcon_sink import AnswerCut
+from edge.front.blocking_stream import BlockingStream
 from edge.front.http1.context import ServerContext
 from edge.front.http1.response import EdgeResponse
 from edge.front.request_context import PASS, Environ, RequestContext
@@ -45,11 +45,11 @@ class RequestCycle:
     """One request of a connection. Use once: ``take``."""
 
     def __init__(
-        self, server_context: ServerContext, request: Request, sock: socket.socket
+        self, server_context: ServerContext, request: Request, stream: BlockingStream
     ) -> None:
         self._server_context = server_context
         self._request = request
-        self._sock = sock
+        self._stream = stream
 
     def take(self, listener: Any, peer: Any) -> Disposition:
         """Answer the request. Raises OSError when the client cannot be told.
@@ -58,7 +58,7 @@ class RequestCycle:
         """
         response, environ = wsgi.create(
             self._request,
-            self._sock,
+            cast(Any, self._stream),
             peer,
             listener,
             self._server_context.cfg,
@@ -118,7 +118,7 @@ class RequestCycle:
             ctx.lost = True
             ctx.reason = Reason.INTERNAL
             return self._after_cut(response)
-        self._sock.sendall(self._server_context.problem(ctx, problems.INTERNAL))
+        self._stream.sendall(self._server_context.problem(ctx, problems.INTERNAL))
         response.headers_sent = True
         response.status_code = 500
         return Disposition.LINGER

@@ -8,11 +8,11 @@ one first, so that nobody waits for a head until there is something to say.
 
 from gunicorn.http.wsgi import Response
 
-_LAST_CHUNK = b"0\r\n\r\n"
+from edge.protocol.http_grammar import LAST_CHUNK
 
 
 class EdgeResponse(Response):
-    """Used by a Turn for one response."""
+    """One response of a RequestCycle; ``sock`` is a BlockingStream."""
 
     _head = b""
 
@@ -34,7 +34,7 @@ class EdgeResponse(Response):
     def close(self) -> None:
         """The body is complete."""
         self.send_headers()
-        self._send(_LAST_CHUNK if self.chunked else b"")
+        self._send(LAST_CHUNK if self.chunked else b"")
 
     def _emit_body(self, data: bytes) -> None:
         if self.chunked:

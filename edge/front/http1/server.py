@@ -6,13 +6,16 @@ what the fast way must answer like.
 
 from typing import Any
 
+import gevent
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
-from edge.front.http1.connection import Connection
+from edge.front.blocking_stream import BlockingStream
+from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
+from edge.front.transport import PlainTransport
 
 
 class GreenletServer:
@@ -23,13 +26,13 @@ class GreenletServer:
         server_context: ServerContext,
         listener: Any,
         connections: set[Any],
-        most_refused: int,
+        max_refused: int,
     ) -> None:
         self._server_context = server_context
         self._name = listener.getsockname()
         self._connections = connections
-        self._most = server_context.options.limits.max_connections
-        pool = Pool(self._most + most_refused)
+        self._max = server_context.options.limits.max_connections
+        pool = Pool(self._max + max_refused)
         self._server = StreamServer(listener, self._handle, spawn=pool)
 
     def start(self) -> None:
@@ -44,10 +47,12 @@ class GreenletServer:
         """End what has not ended by itself."""
         self._server.stop(timeout=1)
 
-    def _handle(self, client: Any, addr: Any) -> None:
+    def _handle(self, accepted: Any, peer: Any) -> None:
         """Serve one connection."""
-        connection = Connection(self._server_context, client, self._name, addr)
-        if len(self._connections) >= self._most:
+        transport = PlainTransport.of(gevent.get_hub().loop, accepted)
+        stream = BlockingStream(transport)
+        connection = GreenletConnection(self._server_context, stream, self._name, peer)
+        if len(self._connections) >= self._max:
             self._refuse(connection)
             return
         self._connections.add(connection)
@@ -56,7 +61,7 @@ class GreenletServer:
         finally:
             self._connections.discard(connection)
 
-    def _refuse(self, connection: Connection) -> None:
+    def _refuse(self, connection: GreenletConnection) -> None:
         reason = Reason.LIMIT_CONNECTIONS
         self._server_context.counters.refusals[reason.value] += 1
         detail = "This edge serves as many connections as it may."

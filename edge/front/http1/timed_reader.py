@@ -1,7 +1,7 @@
 """TimedReader: bytes of one connection for gunicorn's parser, in bounded time.
 
-gunicorn's own reader waits as long as its socket does and takes heads of any
-size that its per-field limits allow. This one knows what is being waited for:
+gunicorn's own reader waits as long as its socket does, and takes heads of any size
+that its limits for single fields allow. This one knows what is being waited for:
 
 ======= ============================ =====================================
 phase   ends with                    waits at most
@@ -16,12 +16,13 @@ for its own limits.
 """
 
 import enum
-import socket
 import time
+from typing import Any, cast
 
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.http.unreader import SocketUnreader
 
+from edge.front.blocking_stream import BlockingStream
 from edge.front.options import Limits
 
 _READ = 8 * 1024
@@ -39,8 +40,8 @@ class Phase(enum.Enum):
 class TimedReader(SocketUnreader):
     """Put into a gunicorn parser as its ``unreader``."""
 
-    def __init__(self, sock: socket.socket, limits: Limits) -> None:
-        super().__init__(sock)
+    def __init__(self, stream: BlockingStream, limits: Limits) -> None:
+        super().__init__(cast(Any, stream))
         self._limits = limits
         self._deadline = 0.0
         self._head_size = 0

@@ -1,9 +1,9 @@
 """Content codings: which ones a client takes, and how bytes are coded (L19).
 
 The edge knows zstd, br and gzip. ``accepted`` reads Accept-Encoding for a
-Read; ``compress`` and ``worth`` serve whoever prepares answers. Whether an
-answer may be compressed at all (never live ones, never credential partitions)
-is decided there, not here.
+Read; ``compress`` and ``worth`` serve the preparation of answers. Whether an
+answer may be compressed at all (never live ones, never in credential
+partitions) is decided there, not here.
 
 Source: RFC 9110 sections 8.4 and 12.5.3.
 """
@@ -15,6 +15,7 @@ from functools import lru_cache
 import brotli
 import zstandard
 
+from edge.protocol.http_grammar import TOKEN
 from edge.protocol.names import media_type
 
 CODINGS = ("zstd", "br", "gzip")
@@ -28,9 +29,8 @@ _BROTLI_QUALITY = 5
 _GZIP_LEVEL = 6
 
 _ALIASES = {"x-gzip": "gzip"}
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _WEIGHT = re.compile(r"[Qq]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
-_LONGEST_CACHED = 256
+_MAX_CACHED = 256
 
 _COMPRESSIBLE = frozenset(
     {
@@ -55,12 +55,12 @@ def accepted(accept_encoding: str | None) -> tuple[str, ...]:
     Ordered by weight, then by ``CODINGS``. A weight of 0 refuses; ``*`` stands
     for the codings not named; a coding named twice has its smaller weight.
     One that weighs less than an explicit ``identity`` is left out: the client
-    prefers plain bytes. Members that are no member are ignored. No field at
-    all means identity: who wants coded bytes says so.
+    prefers plain bytes. Malformed members are ignored. No field at all means
+    identity: a client that wants coded bytes says so.
     """
     if not accept_encoding:
         return ()
-    if len(accept_encoding) > _LONGEST_CACHED:
+    if len(accept_encoding) > _MAX_CACHED:
         return _accepted(accept_encoding)
     return _accepted_cached(accept_encoding)
 
@@ -115,7 +115,7 @@ def _weights(field: str) -> dict[str, float]:
         name, _, parameter = member.partition(";")
         weight = _weight(parameter)
         coding = name.strip(" \t").lower()
-        if weight is None or _TOKEN.fullmatch(coding) is None:
+        if weight is None or TOKEN.fullmatch(coding) is None:
             continue
         coding = _ALIASES.get(coding, coding)
         weights[coding] = min(weight, weights.get(coding, weight))

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from edge.core.values import Header, Headers
 from edge.protocol import names
+from edge.protocol.http_grammar import TOKEN_CHARS
 
 SECURITY_HEADERS: Headers = (
     ("X-Content-Type-Options", "nosniff"),
@@ -66,8 +67,9 @@ _EXPOSED = (
     "X-Request-Id",
 )
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
-_MOST_ECHOED = 32
+_ECHOED = re.compile(rf"[{TOKEN_CHARS}]{{1,64}}")
+"""A name that a preflight may ask for and hear again: a token, not too long."""
+_MAX_ECHOED = 32
 
 
 def answer_headers(allow_origin: str, kept: tuple[str, ...]) -> Headers:
@@ -118,17 +120,17 @@ def _expose(kept: tuple[str, ...]) -> Header:
 
 def _asked_method(request_method: str | None) -> tuple[str, ...]:
     method = request_method or ""
-    if method.upper() in _FORBIDDEN_METHODS or not _TOKEN.fullmatch(method):
+    if method.upper() in _FORBIDDEN_METHODS or not _ECHOED.fullmatch(method):
         return ()
     return (method,)
 
 
 def _asked_names(request_headers: str | None) -> list[str]:
     """The well-formed names of a list, a bounded number of them."""
-    pieces = (request_headers or "").split(",", _MOST_ECHOED)[:_MOST_ECHOED]
+    pieces = (request_headers or "").split(",", _MAX_ECHOED)[:_MAX_ECHOED]
     stripped = (piece.strip(" \t") for piece in pieces)
     # A lone "*" would allow every name, which nobody asked for by name.
-    return [name for name in stripped if name != "*" and _TOKEN.fullmatch(name)]
+    return [name for name in stripped if name != "*" and _ECHOED.fullmatch(name)]
 
 
 def _distinct(words: tuple[str, ...]) -> str:

@@ -2,8 +2,8 @@
 
 A read of a stream is built (``edge.policy.streams.upstream_requests``); everything else
 is forwarded, and this module says which header fields go along, each way. It decides
-nothing about bodies: framing belongs to the adapter and the front. Called by the
-front's pass-through and, for the loop check, by every entrance.
+nothing about bodies: framing belongs to the adapter and the front. Called by
+``front.app.pass_through`` and, for the loop check, by both ways into the edge.
 
 Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
 (CDN-Loop); P1, P9, L18, L26.
@@ -12,19 +12,7 @@ Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
 from collections.abc import Iterable
 
 from edge.core.values import Header, Headers
-
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "http2-settings",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""What concerns one connection only; every ``proxy-*`` field does so too."""
+from edge.protocol.http_grammar import HOP_BY_HOP, connection_options, list_members
 
 UNFIT_ON_READS = HOP_BY_HOP | {
     "accept-encoding",
@@ -42,8 +30,8 @@ UNFIT_ON_READS = HOP_BY_HOP | {
 }
 """What a route cannot add to built reads: the edge answers or makes these itself.
 
-Client conditionals and ranges would make one reader's answer useless to those
-who share it (E20, E31).
+Client conditionals and ranges would make an answer useless to the readers that
+share it (E20, E31).
 """
 
 _MADE_HERE = frozenset(
@@ -52,7 +40,7 @@ _MADE_HERE = frozenset(
 
 # Fields by which a client could speak as if it were a proxy, or ask an origin
 # to read another method, host or path than the one that this edge saw.
-_SPOOFS = frozenset(
+_SPOOFABLE = frozenset(
     {
         "forwarded",
         "front-end-https",
@@ -72,7 +60,7 @@ _SPOOFS = frozenset(
 )
 
 # The edge puts these on every answer itself, or they concern the connection.
-_NOT_BACK = frozenset(
+_NOT_RETURNED = frozenset(
     {
         "alt-svc",
         "content-length",
@@ -95,16 +83,16 @@ def request_headers(
     itself tells of the client (its own ``x-forwarded-for``, for instance).
     """
     received = [(name.lower(), value) for name, value in headers]
-    dropped = _connection_fields(received) | _MADE_HERE
+    dropped = _named_by_connection(received) | _MADE_HERE
     kept = [
         (name, value)
         for name, value in received
-        if name not in dropped and not _hop_by_hop(name) and not _spoof(name)
+        if name not in dropped and not _ends_here(name) and not _is_spoofable(name)
     ]
     kept += forwarded
     kept.append(("accept-encoding", "identity"))
-    kept.append(("via", _appended(received, "via", via(node_id))))
-    kept.append(("cdn-loop", _appended(received, "cdn-loop", node_id)))
+    kept.append(("via", _with_member(received, "via", via(node_id))))
+    kept.append(("cdn-loop", _with_member(received, "cdn-loop", node_id)))
     return tuple(kept)
 
 
@@ -120,12 +108,12 @@ def response_headers(
     heuristics downstream (RFC 9111 section 4.2.2).
     """
     received = [(name.lower(), value) for name, value in headers]
-    dropped = _connection_fields(received) | _NOT_BACK
+    dropped = _named_by_connection(received) | _NOT_RETURNED
     kept = [
         (name, value)
         for name, value in received
         if name not in dropped
-        and not _hop_by_hop(name)
+        and not _ends_here(name)
         and not name.startswith("access-control-")
     ]
     if all(name != "cache-control" for name, _ in kept):
@@ -155,36 +143,32 @@ def is_loop(headers: Iterable[Header], node_id: str) -> bool:
 
 def _identifiers(value: str) -> list[str]:
     """The cdn-ids of a CDN-Loop field, without their parameters (RFC 8586)."""
-    return [member.partition(";")[0].strip(" \t") for member in value.split(",")]
+    return [m.partition(";")[0].rstrip(" \t") for m in list_members(value)]
 
 
 def _received_by(value: str) -> list[str]:
     """The second word of each Via member."""
-    words = [member.split(None, 2) for member in value.split(",")]
+    words = [member.split(None, 2) for member in list_members(value)]
     return [word[1] for word in words if len(word) > 1]
 
 
-def _connection_fields(headers: Iterable[Header]) -> set[str]:
-    """The field names that Connection lists (RFC 9110 section 7.6.1)."""
-    return {
-        option.strip(" \t").lower()
-        for name, value in headers
-        if name == "connection"
-        for option in value.split(",")
-    }
+def _named_by_connection(headers: Iterable[Header]) -> frozenset[str]:
+    """The fields that Connection lists (RFC 9110 section 7.6.1)."""
+    return connection_options(v for name, v in headers if name == "connection")
 
 
-def _hop_by_hop(name: str) -> bool:
+def _ends_here(name: str) -> bool:
+    # Whatever is called proxy-* is between one client and one proxy.
     return name in HOP_BY_HOP or name.startswith("proxy-")
 
 
-def _spoof(name: str) -> bool:
+def _is_spoofable(name: str) -> bool:
     # CGI-like origins read X_Forwarded_For as X-Forwarded-For.
     plain = name.replace("_", "-")
-    return plain in _SPOOFS or plain.startswith("x-forwarded-")
+    return plain in _SPOOFABLE or plain.startswith("x-forwarded-")
 
 
-def _appended(headers: Iterable[Header], name: str, member: str) -> str:
+def _with_member(headers: Iterable[Header], name: str, member: str) -> str:
     # Read from what was received: a Connection field that lists Via or CDN-Loop
     # must not be able to hide a loop (RFC 8586 section 2.1).
     values = [value for field, value in headers if field == name and value.strip()]

@@ -3,8 +3,8 @@
 ``edge.policy.streams.classify`` reads targets through this module. The path is taken as
 received (L26): Node takes ``a%2Fb`` and ``a%2fb`` for two streams, so nothing
 is normalised. What an origin's URL parser would normalise away is refused, for
-writes too, since two spellings of one stream would escape each other's
-invalidation (P3).
+writes too: two spellings of one stream would escape each other's invalidation
+(P3).
 
 Names of parameters are decoded as Node's URLSearchParams does it (``+`` is a
 space, only ``&`` separates), so no spelling of ``offset`` passes for an

@@ -44,11 +44,11 @@ def rewrite_location(
 ) -> str:
     """A Location field as the client must see it.
 
-    Absolute on the public base when it is relative, or when its authority is
-    that of one of the origin's bases. In a 201 (``created``) it names the
-    stream just made (PROTOCOL.md section 5.1), so one whose path is the raw
-    ``request_path`` is the origin's listen address and is rewritten too; a
-    redirect elsewhere may well keep the path. Others stay as they are.
+    A relative one becomes absolute on the public base, and so does one whose
+    authority is that of one of the origin's bases. In a 201 (``created``) it names
+    the stream just made (PROTOCOL.md section 5.1): one whose path is the raw
+    ``request_path`` then holds the origin's listen address, and is rewritten too.
+    Elsewhere it is not, since a redirect may well keep the path.
     """
     parts = _split(value.strip(" \t"))
     if parts is None or not public_base:
@@ -58,8 +58,8 @@ def rewrite_location(
         return public_base + path if path.startswith("/") else value
     if parts.scheme not in ("http", "https", ""):
         return value
-    if _at_one_of(parts, origin_bases) or (created and parts.path == request_path):
-        return _moved(parts, public_base)
+    if _is_at_one_of(parts, origin_bases) or (created and parts.path == request_path):
+        return _on_base(parts, public_base)
     return value
 
 
@@ -68,11 +68,11 @@ def rewrite_document(
 ) -> bytes:
     """A control path's JSON body with the origin's addresses made the edge's.
 
-    A string value that is an absolute http(s) URL moves to the public base if
-    its authority is that of one of the origin's bases; or if it lies below
-    ``__ds`` and its host is loopback or unspecified, where only an origin that
-    knows no better name for itself can have put it. All other bytes, member
-    names included, are the same as before. What is no JSON is returned as it is.
+    A string value that is an absolute http(s) URL gets the public base in two
+    cases: its authority is that of one of the origin's bases, or it lies below
+    ``__ds`` and its host is loopback or unspecified. Only an origin that knows no
+    better name for itself writes the latter. All other bytes stay as they are,
+    member names included. So does a body that is no JSON.
     """
     if not public_base or b"://" not in body.replace(b"\\/", b"/"):
         return body
@@ -81,15 +81,15 @@ def rewrite_document(
     except (ValueError, RecursionError):
         return body
 
-    def moved(match: re.Match[bytes]) -> bytes:
+    def rewritten(match: re.Match[bytes]) -> bytes:
         if match["name"] is not None:
             return match[0]
-        return _moved_string(match[0], origin_bases, public_base)
+        return _rewritten_string(match[0], origin_bases, public_base)
 
-    return _STRING.sub(moved, body)
+    return _STRING.sub(rewritten, body)
 
 
-def _moved_string(
+def _rewritten_string(
     literal: bytes, origin_bases: Sequence[str], public_base: str
 ) -> bytes:
     """One JSON string literal, rewritten if it is an address of the origin's."""
@@ -99,12 +99,12 @@ def _moved_string(
     parts = _split(text)
     if parts is None:
         return literal
-    if _at_one_of(parts, origin_bases) or _own_control_address(parts):
-        return json.dumps(_moved(parts, public_base)).encode("ascii")
+    if _is_at_one_of(parts, origin_bases) or _is_own_control_address(parts):
+        return json.dumps(_on_base(parts, public_base)).encode("ascii")
     return literal
 
 
-def _own_control_address(parts: SplitResult) -> bool:
+def _is_own_control_address(parts: SplitResult) -> bool:
     """A ``__ds`` address on a host that means nothing to anybody else."""
     if "/__ds/" not in parts.path:
         return False
@@ -122,29 +122,28 @@ def _split(url: str) -> SplitResult | None:
     """A URL's parts, or None for one that is no URL (a bad port, say)."""
     try:
         parts = urlsplit(url)
-        _place(parts)
+        _host_and_port(parts)
     except ValueError:
         return None
     return parts
 
 
-def _place(parts: SplitResult) -> tuple[str, int | None]:
-    """Host and port: what one origin is told from another by.
+def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
+    """What one origin is told from another by; the scheme only gives the port.
 
-    The scheme gives no more than the default port. Raises ValueError for a
-    port that is none.
+    Raises ValueError for a port that is none.
     """
     return parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme)
 
 
-def _at_one_of(parts: SplitResult, bases: Sequence[str]) -> bool:
+def _is_at_one_of(parts: SplitResult, bases: Sequence[str]) -> bool:
     """Whether a URL's authority is that of one of the bases."""
     known = (_split(base) for base in bases)
-    return any(base and _place(base) == _place(parts) for base in known)
+    return any(base and _host_and_port(base) == _host_and_port(parts) for base in known)
 
 
-def _moved(parts: SplitResult, public_base: str) -> str:
-    """The URL with scheme and authority replaced, all after them unchanged."""
+def _on_base(parts: SplitResult, public_base: str) -> str:
+    """The URL with its scheme and authority replaced by the base."""
     query = f"?{parts.query}" if parts.query else ""
     fragment = f"#{parts.fragment}" if parts.fragment else ""
     return f"{public_base}{parts.path}{query}{fragment}"

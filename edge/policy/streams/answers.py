@@ -4,22 +4,33 @@
 the protocol's headers, the edge's own ETag (L17) and Cache-Control (L16),
 and nothing of the origin's but its content type and what the route keeps (L18).
 It takes what it needs as values; it reads no clock and holds nothing.
+
+A tag covers what a 304 cannot take back: content type, both ends of the range,
+its bytes, the content coding, and both claims (L17, E3). An origin's tag is never
+passed on: real ones are the same across codings, closure and recreation. The bytes
+are digested once per range (``body_digest``); a tag is then made per variant from
+the digest.
 """
 
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 
 from edge.core.values import Answer, Header, Headers, Mode, PartitionKind, Read
 from edge.policy.http import codings
-from edge.policy.http.cache_control import directives_of
 from edge.policy.http.forwarding import response_headers
 from edge.policy.streams import freshness
 from edge.policy.streams.decide import Serve
-from edge.policy.streams.entity_tag import body_digest, entity_tag
 from edge.policy.streams.freshness import FreshnessOptions, Kind
 from edge.policy.streams.routes import Route
 from edge.protocol import json_arrays, names, sse
+from edge.protocol.http_grammar import cache_directives
 from edge.streamlog.stream_log import StreamLog
+
+_DIGEST_SIZE = 24
+_TAG_SIZE = 18
+"""A multiple of three, so that the tag's base64 has no padding."""
 
 _TAGGED = frozenset({Kind.CLOSED_RANGE, Kind.TAIL, Kind.LIVE, Kind.EMPTY})
 _NOT_MODIFIED_KEEPS = frozenset(
@@ -136,7 +147,7 @@ def unshared_headers(headers: Headers) -> Headers:
 
 
 def _keepable(cache_control: str) -> bool:
-    directives = directives_of(cache_control)
+    directives = cache_directives(cache_control)
     return "private" not in directives and "no-store" not in directives
 
 
@@ -183,3 +194,39 @@ def _without_type(headers: list[Header]) -> Headers:
     """A 204 has no content, so nothing says of what type it is."""
     drop = ("content-type", "etag", "vary")
     return tuple((name, value) for name, value in headers if name.lower() not in drop)
+
+
+# Entity tags.
+
+
+def body_digest(body: bytes) -> bytes:
+    """What stands for ``body`` in its tags: kept beside the bytes."""
+    return blake2b(body, digest_size=_DIGEST_SIZE).digest()
+
+
+def entity_tag(
+    content_type: str,
+    start: str,
+    next_offset: str,
+    digest: bytes,
+    coding: str,
+    up_to_date: bool,
+    closed: bool,
+) -> str:
+    """The strong entity tag, with its quotes, of one variant of one range.
+
+    ``digest`` is ``body_digest`` of the bytes before coding; ``coding`` is ""
+    for identity. Equal inputs give equal tags on every node.
+    """
+    # Lengths go first, so no two inputs run together into the same text.
+    parts = (
+        content_type.encode("utf-8", "surrogatepass"),
+        start.encode("ascii", "backslashreplace"),
+        next_offset.encode("ascii", "backslashreplace"),
+        digest,
+        coding.encode("ascii", "backslashreplace"),
+        b"%d%d" % (up_to_date, closed),
+    )
+    text = b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    tag = blake2b(text, digest_size=_TAG_SIZE).digest()
+    return f'"{urlsafe_b64encode(tag).decode("ascii")}"'

@@ -1,6 +1,6 @@
 """What an answer may claim downstream, and what an origin forbids.
 
-``cache_control`` is the table of docs/rules.md, L12 and L16: freshness
+``freshness_of`` is the table of docs/rules.md, L12 and L16: freshness
 is the edge's own, never the origin's. ``origin_forbids`` reads the origin's
 fields for what must not be joined (L15). Neither looks at a log or a clock:
 the caller says how many seconds an answer has left (TTL, expiry, L14).
@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer, Partition, PartitionKind
-from edge.policy.http.cache_control import directives_of
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
 from edge.protocol import json_arrays
+from edge.protocol.http_grammar import cache_directives, list_members
 
 
 class Kind(enum.Enum):
@@ -118,7 +118,7 @@ def origin_forbids(
     answers that the protocol itself marks ``no-store`` (``now``, HEAD) and
     errors are no reason: they are shared and not stored in any case.
     """
-    directives = directives_of(answer.get_all("cache-control"))
+    directives = cache_directives(answer.get_all("cache-control"))
     if answer.get("set-cookie") is not None:
         return Reason.SET_COOKIE
     if not _selects_nothing(answer.get_all("vary"), route):
@@ -151,7 +151,7 @@ def _selects_nothing(vary_field: str, route: Route) -> bool:
     anywhere in the list, means that the origin chose by something unkept.
     """
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
-    named = {name.strip(" \t").lower() for name in vary_field.split(",")}
+    named = {name.lower() for name in list_members(vary_field)}
     return named - {""} <= keyed
 
 

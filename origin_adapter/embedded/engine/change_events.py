@@ -1,9 +1,9 @@
 """ChangeEvents: how parked readers hear that a stream changed.
 
 One event per stream that somebody waits for, shared by all who do. A reader
-takes the bell first and looks at the stream second, so that nothing that
-happens in between is missed; a bell rings once, and the next wait takes a new
-one. What is not promised: that there is news when it rings.
+takes the event first and looks at the stream second: what happens in between sets
+the event. It is set once, and the next wait takes a new one. What is not promised:
+that there is something new for this reader when it is set.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from gevent.event import Event
 
 
 class ChangeEvents:
-    """The bells of all streams that somebody waits for, by stream id."""
+    """One event for each stream that somebody waits for, by stream id."""
 
     def __init__(self) -> None:
-        self._bells: dict[int, Event] = {}
+        self._changes: dict[int, Event] = {}
         self._waiting: dict[int, int] = {}
         self.stopped = False
 
@@ -30,28 +30,28 @@ class ChangeEvents:
             self._waiting[id] -= 1
             if not self._waiting[id]:
                 del self._waiting[id]
-                self._bells.pop(id, None)
+                self._changes.pop(id, None)
 
-    def take(self, id: int) -> Event:
-        """The bell that will ring at the stream's next change."""
-        bell = self._bells.get(id)
-        if bell is None:
-            bell = self._bells[id] = Event()
+    def next_change(self, id: int) -> Event:
+        """The event that will be set at the stream's next change."""
+        change = self._changes.get(id)
+        if change is None:
+            change = self._changes[id] = Event()
             if self.stopped:
-                bell.set()
-        return bell
+                change.set()
+        return change
 
-    def ring(self, id: int) -> None:
+    def notify(self, id: int) -> None:
         """The stream changed."""
-        bell = self._bells.pop(id, None)
-        if bell is not None:
-            bell.set()
+        change = self._changes.pop(id, None)
+        if change is not None:
+            change.set()
 
     def stop(self) -> None:
-        """Ring all bells, now and for ever: the server stops."""
+        """Set all events, now and for ever: the server stops."""
         self.stopped = True
-        for id in list(self._bells):
-            self.ring(id)
+        for id in list(self._changes):
+            self.notify(id)
 
     def ids(self) -> list[int]:
         """The ids of the streams that somebody waits for."""

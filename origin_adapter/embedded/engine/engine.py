@@ -1,10 +1,13 @@
-"""The desk: hands writes to the keep and takes reads to the disk.
+"""The engine: hands writes to the store and takes reads to the disk.
 
-Commands that arrive while a batch is being committed form the next batch: many
-writers share one fsync, and a lone writer waits for nobody. The batch runs on
-a thread of its own; the greenlet that asked sleeps until its outcome is there.
-After a commit, and before anybody is answered, the freshest rows are put where
-readers look, and the bells ring.
+``BatchWriter``: commands that arrive while a batch is being committed form the
+next batch. Many writers share one fsync, and a lone writer waits for nobody. The
+batch runs on a thread of its own; the greenlet that asked sleeps until its outcome
+is there. ``PageReader``: reads run on threads too, each on a connection of its own.
+
+``Engine`` is both, and what lies between them and the readers: after a commit, and
+before anybody is answered, the freshest rows are put where readers look, and the
+readers of the stream are woken.
 """
 
 import logging
@@ -13,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import gevent
@@ -21,59 +25,53 @@ from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from origin_adapter.embedded.engine.change_events import ChangeEvents
-from origin_adapter.embedded.engine.tail_cache import Recent
+from origin_adapter.embedded.engine.tail_cache import TailCache
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import lifetimes, stream_rules, subscription_commands
-from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscriptions import Denied
-from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.store import pages, schema
 from origin_adapter.embedded.store.store import (
     Command,
     Committed,
+    Maintain,
     Outcome,
     Store,
-    Tick,
     disk_refusal,
     look_up,
 )
 
 MAX_BATCH = 512
-READERS = 4
+READER_THREADS = 4
 SHRINK_EVERY = 40
 """Ticks between two looks at the file's free pages."""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-Deliver = Callable[[subscription_commands.Delivery], None]
+Deliver = Callable[[subscription_commands.WebhookDelivery], None]
 
 
-class Engine:
-    """The origin's state as greenlets see it. Blocks the calling greenlet only."""
+class BatchWriter:
+    """Commits commands in batches. ``publish`` is called after each, on the loop."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self.keep = Store(options)
-        self.known = self.keep.known
-        self.bells = ChangeEvents()
-        self.recent = Recent(options.recent_memory)
-        self.deliver: Deliver = lambda delivery: None
+    def __init__(self, store: Store, publish: Callable[[Committed], None]) -> None:
+        self._store = store
+        self._publish = publish
         self._pending: deque[tuple[Command, AsyncResult[Outcome]]] = deque()
         self._wanted = Event()
         self._stopping = False
-        self._writer = ThreadPool(1)
-        self._readers = ThreadPool(READERS)
-        self._slots = BoundedSemaphore(READERS)
-        self._free = [schema.open_reader(options.data) for _ in range(READERS)]
-        self._greenlets = [gevent.spawn(self._write), gevent.spawn(self._keep_up)]
-
-    # --- Writes.
+        self._thread = ThreadPool(1)
+        self._greenlet = gevent.spawn(self._write)
 
     def submit(self, command: Command) -> Outcome:
         """Do a command durably; returns its outcome, or raises its refusal."""
         if self._stopping:
             raise Refused(
-                503, Why.STOPPING, "the server stops", (("Retry-After", "1"),)
+                503,
+                RefusalReason.STOPPING,
+                "the server stops",
+                (("Retry-After", "1"),),
             )
         result: AsyncResult[Outcome] = AsyncResult()
         self._pending.append((command, result))
@@ -83,86 +81,20 @@ class Engine:
             raise outcome
         return outcome
 
-    # --- Reads.
+    def apply(self, work: Callable[[], T]) -> T:
+        """``work`` on the writer's thread, between two batches."""
+        return _apply(self._thread, work)
 
-    def living(self, path: str) -> Stream:
-        """The stream at a path; raises Refused (not-found, gone)."""
-        stream = self.known.at(path)
-        if stream is None:
-            found = self._read(look_up, path)
-            # A commit may have come in between: what it published is newer.
-            stream = self.known.at(path) or found
-        if stream is not None and self._over(stream):
-            stream = None
-        return stream_rules.living(stream)
-
-    def page(self, stream: Stream, start: int) -> pages.Page:
-        """The page of a stream that begins at ``start``, at or below its tail.
-
-        Raises Refused (bad-offset, below-retention, not-found).
-        """
-        for _ in range(2):
-            if start < stream.floor:
-                raise Refused(410, Why.BELOW_RETENTION, "before what is retained")
-            if start == stream.tail:
-                return pages.Page(start, start, [])
-            limit = self.options.max_page
-            try:
-                found = self.recent.page(stream, start, limit)
-                return found or self._read(pages.page, stream, start, limit)
-            except pages.Vanished:
-                stream = self.same(stream)
-        raise Refused(503, Why.DISK_FAILED, "stored bytes are missing")
-
-    def awaits(self, delivery: subscription_commands.Delivery) -> bool:
-        """Whether a webhook is still to be sent: its wake is not over."""
-        return self.keep.subscribers.awaits(delivery.id, delivery.wake_id)
-
-    def touch(self, stream: Stream) -> None:
-        """The stream was read: its TTL starts again."""
-        self.known.touch(stream, time.time())
-
-    def stop(self) -> None:
-        """Finish what was submitted, and close the file."""
+    def finish(self) -> None:
+        """Take no more commands, and commit those that were taken."""
         self._stopping = True
         self._wanted.set()
-        self._greenlets[0].join()
-        self._greenlets[1].kill()
-        self._readers.join()
-        for db in self._free:
-            db.close()
-        self._writer.apply(self.keep.close)
-        self._writer.join()
+        self._greenlet.join()
 
-    # --- Inside.
-
-    def _over(self, stream: Stream) -> bool:
-        """Whether a stream's time is over; raises Refused when forks read it."""
-        if stream.soft_deleted:
-            return False
-        if not lifetimes.expired(stream, self.known.touched(stream), time.time()):
-            return False
-        if stream.references:
-            raise Refused(410, Why.GONE, "its time is over; forks still read it")
-        return True
-
-    def same(self, stream: Stream) -> Stream:
-        """The stream as it is now; raises Refused when it is another one."""
-        fresh = self.living(stream.path)
-        if fresh.id != stream.id:
-            raise Refused(404, Why.NOT_FOUND, "the stream was deleted")
-        return fresh
-
-    def _read(self, act: Callable[..., T], *args: object) -> T:
-        """Run a read on a connection of its own, off the event loop."""
-        with self._slots:
-            db = self._free.pop()
-            try:
-                return _apply(self._readers, act, db, *args)
-            except sqlite3.Error as error:
-                raise disk_refusal(error) from error
-            finally:
-                self._free.append(db)
+    def close(self) -> None:
+        """Close the file. Nothing may be called afterwards."""
+        self._thread.apply(self._store.close)
+        self._thread.join()
 
     def _write(self) -> None:
         while not (self._stopping and not self._pending):
@@ -175,44 +107,160 @@ class Engine:
     def _commit(self, batch: "list[tuple[Command, AsyncResult[Outcome]]]") -> None:
         commands = [command for command, _ in batch]
         try:
-            done = _apply(self._writer, self.keep.commit, commands, time.time())
+            done = _apply(self._thread, self._store.commit, commands, time.time())
         except Refused as refusal:
             for _, result in batch:
                 result.set(refusal)
             return
         except Exception as error:
             # The outermost guard of the writer: a mistake of ours must not end
-            # it for everybody. Whoever asked raises it, and the server logs it.
+            # it for everybody. Each submitter raises it, and the server logs it.
             for _, result in batch:
                 result.set_exception(error)
             return
         try:
             self._publish(done)
         except Exception:
-            # As above; it is on disk, so whoever asked is answered all the same.
+            # As above; it is on disk, so each submitter is answered all the same.
             _log.exception("publishing a commit")
         for (_, result), outcome in zip(batch, done.outcomes, strict=True):
             result.set(outcome)
 
+
+class PageReader:
+    """Reads on ``READER_THREADS`` threads, each with a connection of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self._threads = ThreadPool(READER_THREADS)
+        self._slots = BoundedSemaphore(READER_THREADS)
+        self._free = [schema.open_reader(data) for _ in range(READER_THREADS)]
+
+    def read(self, work: Callable[..., T], *args: object) -> T:
+        """``work`` with a connection, off the event loop. Raises Refused (disk-...)."""
+        with self._slots:
+            db = self._free.pop()
+            try:
+                return _apply(self._threads, work, db, *args)
+            except sqlite3.Error as error:
+                raise disk_refusal(error) from error
+            finally:
+                self._free.append(db)
+
+    def close(self) -> None:
+        """Wait for reads under way, and close the connections."""
+        self._threads.join()
+        for db in self._free:
+            db.close()
+
+
+class Engine:
+    """The origin's state as greenlets see it. Blocks the calling greenlet only."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.store = Store(options)
+        self.cache = self.store.cache
+        self.change_events = ChangeEvents()
+        self.tail_cache = TailCache(options.recent_memory)
+        self.deliver: Deliver = lambda delivery: None
+        self.reader = PageReader(options.data)
+        self.writer = BatchWriter(self.store, self._publish)
+        self._upkeep = gevent.spawn(self._maintain)
+
+    def submit(self, command: Command) -> Outcome:
+        """See BatchWriter."""
+        return self.writer.submit(command)
+
+    def stop(self) -> None:
+        """Finish what was submitted, and close the file."""
+        self.writer.finish()
+        self._upkeep.kill()
+        self.reader.close()
+        self.writer.close()
+
+    # --- Reads.
+
+    def living(self, path: str) -> StoredStream:
+        """The stream at a path; raises Refused (not-found, gone)."""
+        stream = self.cache.at(path)
+        if stream is None:
+            found = self.reader.read(look_up, path)
+            # A commit may have come in between: what it published is newer.
+            stream = self.cache.at(path) or found
+        if stream is not None and self._over(stream):
+            stream = None
+        return stream_rules.living(stream)
+
+    def same(self, stream: StoredStream) -> StoredStream:
+        """The stream as it is now; raises Refused when it is another one."""
+        fresh = self.living(stream.path)
+        if fresh.id != stream.id:
+            raise Refused(404, RefusalReason.NOT_FOUND, "the stream was deleted")
+        return fresh
+
+    def page(self, stream: StoredStream, start: int) -> pages.StoredPage:
+        """The page of a stream that begins at ``start``, at or below its tail.
+
+        Raises Refused (bad-offset, below-retention, not-found).
+        """
+        for _ in range(2):
+            if start < stream.floor:
+                raise Refused(
+                    410, RefusalReason.BELOW_RETENTION, "before what is retained"
+                )
+            if start == stream.tail:
+                return pages.StoredPage(start, start, [])
+            limit = self.options.max_page
+            try:
+                found = self.tail_cache.page(stream, start, limit)
+                return found or self.reader.read(pages.page, stream, start, limit)
+            except pages.Vanished:
+                stream = self.same(stream)
+        raise Refused(503, RefusalReason.DISK_FAILED, "stored bytes are missing")
+
+    def touch(self, stream: StoredStream) -> None:
+        """The stream was read: its TTL starts again."""
+        self.cache.touch(stream, time.time())
+
+    def awaits(self, delivery: subscription_commands.WebhookDelivery) -> bool:
+        """Whether a webhook is still to be sent: its wake is not over."""
+        return self.store.subscribers.awaits(delivery.id, delivery.wake_id)
+
+    def _over(self, stream: StoredStream) -> bool:
+        """Whether a stream's time is over; raises Refused when forks read it."""
+        if stream.soft_deleted:
+            return False
+        if not lifetimes.expired(stream, self.cache.touched(stream), time.time()):
+            return False
+        if stream.references:
+            raise Refused(
+                410, RefusalReason.GONE, "its time is over; forks still read it"
+            )
+        return True
+
+    # --- After a commit.
+
     def _publish(self, done: Committed) -> None:
-        for id in done.news.ended:
-            self.recent.forget(id)
-            self.bells.ring(id)
-        for id, rows in done.news.rows.items():
-            if id not in done.news.ended:
-                self.recent.add(id, rows)
-        for id in done.news.changed:
-            self.bells.ring(id)
+        for id in done.changes.ended:
+            self.tail_cache.forget(id)
+            self.change_events.notify(id)
+        for id, rows in done.changes.rows.items():
+            if id not in done.changes.ended:
+                self.tail_cache.add(id, rows)
+        for id in done.changes.changed:
+            self.change_events.notify(id)
         for delivery in done.deliveries:
             self.deliver(delivery)
 
-    def _keep_up(self) -> None:
-        """Once a tick: let parked readers count as readers, then upkeep."""
+    # --- Maintenance.
+
+    def _maintain(self) -> None:
+        """Once a tick: count parked readers as readers, then do some maintenance."""
         ticks = 0
         shrinking = False
-        while not self._stopping:
-            for id in self.bells.ids():
-                stream = self.known.by_id(id)
+        while True:
+            for id in self.change_events.ids():
+                stream = self.cache.by_id(id)
                 if stream is not None:
                     self.touch(stream)
             more = self._tick()
@@ -224,36 +272,36 @@ class Engine:
 
     def _tick(self) -> bool:
         try:
-            return self.submit(Tick()) is True
+            return self.submit(Maintain()) is True
         except Refused:
-            # The disk refuses; writers are told so, upkeep tries again later.
+            # The disk refuses; writers are told so, the next tick tries again.
             return False
         except Exception:
             # A mistake of ours, perhaps another command's in the same batch.
-            # Without upkeep no lease and no stream would ever end.
-            _log.exception("upkeep")
+            # Without maintenance no lease and no stream would ever end.
+            _log.exception("maintenance")
             return False
 
     def _shrink(self) -> bool:
         try:
-            return _apply(self._writer, self.keep.shrink)
+            return self.writer.apply(self.store.shrink)
         except Refused:
             return False
 
 
-def _apply(pool: ThreadPool, act: Callable[..., T], *args: object) -> T:
-    """``act`` on a thread of the pool; returns and raises what it does.
+def _apply(pool: ThreadPool, work: Callable[..., T], *args: object) -> T:
+    """``work`` on a thread of the pool; returns and raises what it does.
 
     An exception that crossed the pool by itself would be printed there, each
     time: a refusal is an answer and not worth a traceback.
     """
-    done: Callable[[], T] = pool.apply(_caught, (act, *args))
+    done: Callable[[], T] = pool.apply(_caught, (work, *args))
     return done()
 
 
-def _caught(act: Callable[..., T], *args: object) -> Callable[[], T]:
+def _caught(work: Callable[..., T], *args: object) -> Callable[[], T]:
     try:
-        result = act(*args)
+        result = work(*args)
     except Exception as error:
         return partial(_raise, error)
     return lambda: result

@@ -1,7 +1,7 @@
 """Signing: webhook signatures, their public keys, and wake tokens.
 
-Both keys are made once and live in the keep, so that signatures verify and
-tokens hold over restarts. A webhook is signed with Ed25519 over
+Both keys are made once and live in the store: signatures verify and tokens
+hold over restarts. A webhook is signed with Ed25519 over
 ``<timestamp>.<body>`` (section 7.1); its key is published as a JWK whose id is
 the RFC 7638 thumbprint. A token is a JWT under HMAC-SHA256 that names one
 subscription and one generation (section 12.9).
@@ -25,7 +25,7 @@ _ALGORITHM = "HS256"
 Secret = Callable[[str, Callable[[], bytes]], bytes]
 
 
-class Keys:
+class SigningKeys:
     """What this server signs with. ``secret`` keeps a value that is made once."""
 
     def __init__(self, secret: Secret) -> None:

@@ -1,22 +1,21 @@
-"""Recent: the newest rows of the streams that are being written, in memory.
+"""TailCache: the newest rows of the streams that are being written, in memory.
 
-A reader who is woken by an append finds its bytes here and does not ask the
-disk. Bounded in bytes over all streams; the stream written longest ago is
-forgotten first, and a stream keeps at most a share of it. Only committed rows
-come in, and only in order.
+A reader that an append wakes finds the bytes here and does not ask the disk. Bounded in
+bytes over all streams; the stream written longest ago is forgotten first, and a stream
+keeps at most a share of it. Only committed rows come in, and only in order.
 """
 
 from collections import deque
 
 from origin_adapter.embedded.rules.lineage import Row
-from origin_adapter.embedded.rules.values import Stream
-from origin_adapter.embedded.store.pages import Page, check_joint
+from origin_adapter.embedded.rules.values import StoredStream
+from origin_adapter.embedded.store.pages import StoredPage, check_joint
 
-OVERHEAD = 200
+ROW_OVERHEAD = 200
 """Bytes that a row costs beside its body."""
 
 
-class _Tail:
+class _StreamTail:
     __slots__ = ("rows", "size")
 
     def __init__(self) -> None:
@@ -24,28 +23,28 @@ class _Tail:
         self.size = 0
 
     def push(self, row: Row) -> int:
-        cost = len(row.body) + OVERHEAD
+        cost = len(row.body) + ROW_OVERHEAD
         self.rows.append(row)
         self.size += cost
         return cost
 
     def pop(self) -> int:
-        cost = len(self.rows.popleft().body) + OVERHEAD
+        cost = len(self.rows.popleft().body) + ROW_OVERHEAD
         self.size -= cost
         return cost
 
 
-class Recent:
+class TailCache:
     """Newest rows by stream id. Used by the event loop only."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.size = 0
-        self._tails: dict[int, _Tail] = {}
+        self._tails: dict[int, _StreamTail] = {}
 
     def add(self, id: int, rows: list[Row]) -> None:
         """Rows that were just committed, following those already here."""
-        tail = self._tails.pop(id, None) or _Tail()
+        tail = self._tails.pop(id, None) or _StreamTail()
         self._tails[id] = tail
         for row in rows:
             self.size += tail.push(row)
@@ -60,7 +59,7 @@ class Recent:
         if tail is not None:
             self.size -= tail.size
 
-    def page(self, stream: Stream, start: int, limit: int) -> Page | None:
+    def page(self, stream: StoredStream, start: int, limit: int) -> StoredPage | None:
         """The page at ``start`` if all of it is here; None: ask the disk.
 
         Raises Refused (bad-offset) when ``start`` lies inside a row.
@@ -78,9 +77,9 @@ class Recent:
             parts.append(row.body)
             size += len(row.body)
             end = row.end
-        return Page(start, end, parts) if parts else None
+        return StoredPage(start, end, parts) if parts else None
 
-    def _from(self, tail: _Tail, start: int) -> list[Row]:
+    def _from(self, tail: _StreamTail, start: int) -> list[Row]:
         """The rows that end after ``start``; looked for from the newest one."""
         found: list[Row] = []
         for row in reversed(tail.rows):

@@ -1,8 +1,8 @@
-"""Deliveries: webhooks that are due, sent by a greenlet per subscription.
+"""WebhookDispatcher: webhooks that are due, sent by a greenlet per subscription.
 
-At most one delivery per subscription is under way; a newer order takes the
-place of the older one, whose wake is over. How an attempt went is a command to
-the keep, and the next attempt is the keep's order again; so the schedule is
+At most one delivery per subscription is under way; a newer one takes the place
+of the older one, whose wake is over. How an attempt went is a command to the
+store, and the next attempt is one more delivery from the store. The schedule is
 always the one on disk, and a restart goes on with it.
 """
 
@@ -16,7 +16,7 @@ import gevent
 from gevent.lock import BoundedSemaphore
 
 from origin_adapter.embedded.engine.engine import Engine
-from origin_adapter.embedded.engine.signing import Keys
+from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.engine.webhooks import DeliveryFailed, post
 from origin_adapter.embedded.rules import subscription_commands
 from origin_adapter.embedded.rules.refusals import Refused
@@ -26,17 +26,17 @@ MAX_AT_ONCE = 64
 _log = logging.getLogger(__name__)
 
 
-class Deliveries:
-    """Sends what the keep orders."""
+class WebhookDispatcher:
+    """Sends the deliveries that commits bring."""
 
-    def __init__(self, desk: Engine, keys: Keys) -> None:
-        self.desk = desk
+    def __init__(self, engine: Engine, keys: SigningKeys) -> None:
+        self.engine = engine
         self.keys = keys
         self._slots = BoundedSemaphore(MAX_AT_ONCE)
         self._under_way: dict[str, gevent.Greenlet[..., None]] = {}
 
-    def order(self, delivery: subscription_commands.Delivery) -> None:
-        """Take an order. Never switches greenlets."""
+    def dispatch(self, delivery: subscription_commands.WebhookDelivery) -> None:
+        """Send a delivery when it is due. Never switches greenlets."""
         older = self._under_way.pop(delivery.id, None)
         if older is not None:
             older.kill(block=False)
@@ -47,30 +47,32 @@ class Deliveries:
         """Send nothing more; what is due is sent after the next start."""
         gevent.killall(list(self._under_way.values()))
 
-    def _deliver(self, delivery: subscription_commands.Delivery) -> None:
+    def _deliver(self, delivery: subscription_commands.WebhookDelivery) -> None:
         gevent.sleep(max(0.0, delivery.due - time.time()))
         with self._slots:
-            if not self.desk.awaits(delivery):
+            if not self.engine.awaits(delivery):
                 self._forget_me(delivery)
                 return
             taken, done = self._attempt(delivery)
-        # From here on a newer order must not end this greenlet unheard.
+        # From here on a newer delivery must not kill this greenlet.
         self._forget_me(delivery)
         chance = random.random()
-        told = subscription_commands.Delivered(
+        told = subscription_commands.ReportDelivery(
             delivery.id, delivery.wake_id, taken, done, chance
         )
         try:
-            self.desk.submit(told)
+            self.engine.submit(told)
         except Refused as refusal:
             # The disk refuses: the lease will end this wake and begin another.
-            _log.warning("webhook of %s: %s", delivery.id, refusal.why.value)
+            _log.warning("webhook of %s: %s", delivery.id, refusal.reason.value)
 
-    def _forget_me(self, delivery: subscription_commands.Delivery) -> None:
+    def _forget_me(self, delivery: subscription_commands.WebhookDelivery) -> None:
         if self._under_way.get(delivery.id) is gevent.getcurrent():
             del self._under_way[delivery.id]
 
-    def _attempt(self, delivery: subscription_commands.Delivery) -> tuple[bool, bool]:
+    def _attempt(
+        self, delivery: subscription_commands.WebhookDelivery
+    ) -> tuple[bool, bool]:
         """One POST: whether the target took it, and said that it is done."""
         now = time.time()
         body = json.dumps(self._said(delivery, now)).encode()
@@ -78,7 +80,7 @@ class Deliveries:
             "Content-Type": "application/json",
             "Webhook-Signature": self.keys.sign(body, now),
         }
-        local = self.desk.options.local_webhooks
+        local = self.engine.options.local_webhooks
         try:
             reply = post(delivery.url, body, headers, local)
         except DeliveryFailed as failure:
@@ -90,9 +92,9 @@ class Deliveries:
         return True, _says_done(reply.body)
 
     def _said(
-        self, delivery: subscription_commands.Delivery, now: float
+        self, delivery: subscription_commands.WebhookDelivery, now: float
     ) -> dict[str, object]:
-        root = self.desk.options.root
+        root = self.engine.options.root
         return {
             "subscription_id": delivery.id,
             "wake_id": delivery.wake_id,

@@ -28,14 +28,16 @@ class DeliveryFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class WebhookReply:
     """What the target answered; a body longer than is of interest is cut."""
 
     status: int
     body: bytes
 
 
-def post(url: str, body: bytes, headers: dict[str, str], local_webhooks: bool) -> Reply:
+def post(
+    url: str, body: bytes, headers: dict[str, str], local_webhooks: bool
+) -> WebhookReply:
     """Send one webhook. Blocks the calling greenlet; raises DeliveryFailed."""
     slow = DeliveryFailed(f"no answer within {TIMEOUT:.0f} s")
     try:
@@ -46,7 +48,9 @@ def post(url: str, body: bytes, headers: dict[str, str], local_webhooks: bool) -
         raise DeliveryFailed(str(error) or type(error).__name__) from error
 
 
-def _exchange(target: targets.Target, body: bytes, headers: dict[str, str]) -> Reply:
+def _exchange(
+    target: targets.WebhookTarget, body: bytes, headers: dict[str, str]
+) -> WebhookReply:
     sock = _connect(target)
     # The connection speaks over a socket it did not open; it never redials.
     link = http.client.HTTPConnection(target.host, target.port)
@@ -56,17 +60,17 @@ def _exchange(target: targets.Target, body: bytes, headers: dict[str, str]) -> R
     try:
         link.request("POST", target.path, body, {**headers, "Connection": "close"})
         answer = link.getresponse()
-        return Reply(answer.status, answer.read(MAX_ANSWER))
+        return WebhookReply(answer.status, answer.read(MAX_ANSWER))
     finally:
         link.close()
         sock.close()
 
 
-def _connect(target: targets.Target) -> socket.socket:
+def _connect(target: targets.WebhookTarget) -> socket.socket:
     sock = _dial(_addresses(target), target.port)
     if not target.secure:
         return sock
-    # Shaken separately, so that there is something to close when it fails.
+    # The handshake is separate: there is something to close when it fails.
     secured = _trust().wrap_socket(
         sock, server_hostname=target.host, do_handshake_on_connect=False
     )
@@ -99,7 +103,7 @@ def _dial(addresses: list[str], port: int) -> socket.socket:
     return socket.create_connection((addresses[-1], port))
 
 
-def _addresses(target: targets.Target) -> list[str]:
+def _addresses(target: targets.WebhookTarget) -> list[str]:
     """The addresses of the host; every one of them must be allowed."""
     found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]

@@ -16,12 +16,12 @@ from edge.protocol import names, sse
 from edge.protocol.json_arrays import is_json
 from origin_adapter.embedded.rules import lifetimes, offsets
 from origin_adapter.embedded.rules.refusals import Refused
-from origin_adapter.embedded.rules.values import Stream
-from origin_adapter.embedded.store.pages import Page
+from origin_adapter.embedded.rules.values import StoredStream
+from origin_adapter.embedded.store.pages import StoredPage
 
 NO_STORE = "no-store"
 MAX_AGE = 60
-STALE = 300
+STALE_WHILE_REVALIDATE = 300
 
 COMMON: Headers = (
     ("Access-Control-Allow-Origin", "*"),
@@ -56,17 +56,17 @@ _STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class TailClaims:
     """What a page says of the stream's end."""
 
     up_to_date: bool
     closed: bool
 
 
-def claims(stream: Stream, end: int) -> Claims:
+def claims(stream: StoredStream, end: int) -> TailClaims:
     """What may be said to a reader who stands at ``end``."""
     at_tail = end == stream.tail
-    return Claims(at_tail, at_tail and stream.closed)
+    return TailClaims(at_tail, at_tail and stream.closed)
 
 
 def fields(resp: falcon.Response, said: Headers) -> None:
@@ -74,7 +74,7 @@ def fields(resp: falcon.Response, said: Headers) -> None:
         resp.set_header(name, value)
 
 
-def position(resp: falcon.Response, end: int, said: Claims) -> None:
+def position(resp: falcon.Response, end: int, said: TailClaims) -> None:
     """Where the reader or writer stands afterwards."""
     resp.set_header(names.NEXT_OFFSET, offsets.to_text(end))
     if said.up_to_date:
@@ -83,7 +83,7 @@ def position(resp: falcon.Response, end: int, said: Claims) -> None:
         resp.set_header(names.CLOSED, names.TRUE)
 
 
-def etag(stream: Stream, page: Page) -> str:
+def etag(stream: StoredStream, page: StoredPage) -> str:
     """The strong validator of one page."""
     said = claims(stream, page.end)
     flags = ("u" if said.up_to_date else "") + ("c" if said.closed else "")
@@ -98,7 +98,7 @@ def matches(if_none_match: str | None, tag: str) -> bool:
     return tag in listed or listed == ["*"]
 
 
-def freshness(stream: Stream, page: Page, shared: bool, now: float) -> str:
+def freshness(stream: StoredStream, page: StoredPage, shared: bool, now: float) -> str:
     """``Cache-Control`` of a catch-up page."""
     scope = "public" if shared else "private"
     said = claims(stream, page.end)
@@ -108,10 +108,10 @@ def freshness(stream: Stream, page: Page, shared: bool, now: float) -> str:
     age = MAX_AGE if end is None else max(0, min(MAX_AGE, int(end - now)))
     if age < MAX_AGE:
         return f"{scope}, max-age={age}"
-    return f"{scope}, max-age={age}, stale-while-revalidate={STALE}"
+    return f"{scope}, max-age={age}, stale-while-revalidate={STALE_WHILE_REVALIDATE}"
 
 
-def metadata(resp: falcon.Response, stream: Stream) -> None:
+def metadata(resp: falcon.Response, stream: StoredStream) -> None:
     """What HEAD tells of a stream (section 5.5)."""
     resp.content_type = stream.content_type
     resp.set_header("Cache-Control", NO_STORE)
@@ -134,16 +134,16 @@ def problem(resp: falcon.Response, refusal: Refused) -> None:
     said = {
         "status": status,
         "title": refusal.detail,
-        "reason": refusal.why.value,
+        "reason": refusal.reason.value,
     }
     resp.data = json.dumps(said).encode()
 
 
-def is_base64(stream: Stream) -> bool:
+def is_base64(stream: StoredStream) -> bool:
     """Whether SSE carries this stream's bytes in base64."""
     return sse.encoding_for(stream.content_type) is sse.Encoding.BASE64
 
 
-def empty_body(stream: Stream) -> bytes:
+def empty_body(stream: StoredStream) -> bytes:
     """No messages, in the stream's type."""
     return b"[]" if is_json(stream.content_type) else b""

@@ -5,34 +5,40 @@ sinks are used and not its routes, because a stream's key is its path as it was
 sent, and routes match decoded ones.
 """
 
+import re
 import time
+from collections import OrderedDict
 from typing import Any
 
 import falcon
 
 from origin_adapter.embedded.engine.engine import Engine
-from origin_adapter.embedded.engine.signing import Keys
+from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers, requests
-from origin_adapter.embedded.http.bodies import Bodies
-from origin_adapter.embedded.http.control import Control, denied
-from origin_adapter.embedded.http.reads import Reads
-from origin_adapter.embedded.http.writes import Writes
+from origin_adapter.embedded.http.bodies import RequestBodies
+from origin_adapter.embedded.http.control import ControlHandler, denied
+from origin_adapter.embedded.http.reads import ReadHandler
+from origin_adapter.embedded.http.writes import WriteHandler
 from origin_adapter.embedded.rules import paths
-from origin_adapter.embedded.rules.rates import Rates
-from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscriptions import Denied
 
+_ANY_PATH = re.compile("")
+MAX_CLIENTS = 10_000
+"""Clients whose rate is remembered; the one that asked longest ago goes first."""
 METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 
 
-class Streams:
+class StreamHandler:
     """Everything below the root that is not reserved."""
 
-    def __init__(self, desk: Engine, keys: Keys, bodies: Bodies) -> None:
-        self.options = desk.options
-        self.reads = Reads(desk)
-        self.writes = Writes(desk, bodies)
-        self.control = Control(desk, keys, bodies)
+    def __init__(
+        self, engine: Engine, keys: SigningKeys, bodies: RequestBodies
+    ) -> None:
+        self.options = engine.options
+        self.reads = ReadHandler(engine)
+        self.writes = WriteHandler(engine, bodies)
+        self.control = ControlHandler(engine, keys, bodies)
 
     def __call__(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
         path = req.env["PATH_INFO"]
@@ -61,14 +67,39 @@ class Streams:
                 self.writes.delete(path, resp)
             case _:
                 raise Refused(
-                    405, Why.METHOD, "not a method of streams", (("Allow", METHODS),)
+                    405,
+                    RefusalReason.METHOD,
+                    "not a method of streams",
+                    (("Allow", METHODS),),
                 )
 
 
-class Common:
+class RateLimiter:
+    """A token bucket per client (section 12.5): so many a second, so many at once."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait(self, client: str, now: float) -> float:
+        """Seconds until the client may send again; 0.0: now, and it is counted."""
+        full_at = max(now, self._full_at.get(client, now))
+        over = full_at - now - (self.burst - 1) / self.rate
+        # What floating point leaves over is not worth a refusal.
+        if over > 1e-9:
+            return over
+        self._full_at[client] = full_at + 1 / self.rate
+        self._full_at.move_to_end(client)
+        if len(self._full_at) > MAX_CLIENTS:
+            self._full_at.popitem(last=False)
+        return 0.0
+
+
+class CommonFields:
     """What every answer carries, and the rate limit before every request."""
 
-    def __init__(self, rates: Rates | None, bodies: Bodies) -> None:
+    def __init__(self, rates: RateLimiter | None, bodies: RequestBodies) -> None:
         self.rates = rates
         self.bodies = bodies
 
@@ -78,7 +109,7 @@ class Common:
         wait = self.rates.wait(req.env.get("REMOTE_ADDR", ""), time.monotonic())
         if wait > 0:
             after = (("Retry-After", str(int(wait) + 1)),)
-            raise Refused(429, Why.RATE, "too many requests", after)
+            raise Refused(429, RefusalReason.RATE, "too many requests", after)
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: Any, ok: bool
@@ -87,15 +118,16 @@ class Common:
         self.bodies.release(req)
 
 
-def create_app(desk: Engine, keys: Keys) -> falcon.App[Any, Any]:
-    """The origin as a WSGI application over one desk."""
-    options = desk.options
-    rates = None if options.rate is None else Rates(options.rate, options.burst)
-    bodies = Bodies(options.max_bodies, options.body_timeout)
-    app = falcon.App(middleware=[Common(rates, bodies)])
+def create_app(engine: Engine, keys: SigningKeys) -> falcon.App[Any, Any]:
+    """The origin as a WSGI application over one engine."""
+    options = engine.options
+    rates = None if options.rate is None else RateLimiter(options.rate, options.burst)
+    bodies = RequestBodies(options.max_bodies, options.body_timeout)
+    app = falcon.App(middleware=[CommonFields(rates, bodies)])
     app.add_error_handler(Refused, _refused)
     app.add_error_handler(Denied, denied)
-    app.add_sink(Streams(desk, keys, bodies), prefix="/")
+    # Not a prefix of "/": the target of ``OPTIONS *`` has none.
+    app.add_sink(StreamHandler(engine, keys, bodies), prefix=_ANY_PATH)
     return app
 
 

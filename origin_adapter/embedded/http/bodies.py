@@ -3,13 +3,13 @@
 A writer that dies in the middle, or whose chunks are cut short, has appended
 nothing: pywsgi's reader raises when fewer bytes come than were announced. Bodies
 count from their first byte until their request is answered; what all of them
-take together is bounded, and who comes when it is full is told to come again.
+take together is bounded; a request that comes when it is full gets a 503.
 """
 
 import falcon
 import gevent
 
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 
 PIECE = 65536
 _CLOSE = (("Connection", "close"),)
@@ -17,7 +17,7 @@ _COME_AGAIN = (*_CLOSE, ("Retry-After", "1"))
 _TAKEN = "ds.taken"
 
 
-class Bodies:
+class RequestBodies:
     """The bodies of all requests under way. ``taken`` is their size in bytes."""
 
     def __init__(self, most: int, timeout: float) -> None:
@@ -52,22 +52,24 @@ class Bodies:
 
     def _take(self, req: falcon.Request, size: int) -> None:
         if self.taken + size > self.most:
-            raise Refused(503, Why.BUSY, "too much is under way", _COME_AGAIN)
+            raise Refused(503, RefusalReason.BUSY, "too much is under way", _COME_AGAIN)
         self.taken += size
         req.env[_TAKEN] = req.env.get(_TAKEN, 0) + size
 
 
 def _piece(req: falcon.Request, size: int, timeout: float) -> bytes:
-    slow = Refused(408, Why.BODY_TIMEOUT, "the body is too slow", _CLOSE)
+    slow = Refused(408, RefusalReason.BODY_TIMEOUT, "the body is too slow", _CLOSE)
     try:
         with gevent.Timeout(timeout, slow):
             piece: bytes = req.env["wsgi.input"].read(size)
             return piece
     except OSError:
-        cut = bad_request(Why.BODY_CUT, "the body ended early; nothing was appended")
+        cut = bad_request(
+            RefusalReason.BODY_CUT, "the body ended early; nothing was appended"
+        )
         cut.headers = _CLOSE
         raise cut from None
 
 
 def _too_large(limit: int) -> Refused:
-    return Refused(413, Why.BODY_TOO_LARGE, f"at most {limit} bytes", _CLOSE)
+    return Refused(413, RefusalReason.BODY_TOO_LARGE, f"at most {limit} bytes", _CLOSE)

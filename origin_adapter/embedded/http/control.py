@@ -1,6 +1,6 @@
 """Control: the reserved ``__ds`` paths (PROTOCOL.md sections 6 and 7).
 
-Requests become orders for the keep; their JSON is read by ``rules.control``.
+Requests become commands for the engine; their JSON is read by ``rules.control``.
 """
 
 import json
@@ -11,13 +11,13 @@ from urllib.parse import unquote
 import falcon
 
 from origin_adapter.embedded.engine.engine import Engine
-from origin_adapter.embedded.engine.signing import Keys
+from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers
-from origin_adapter.embedded.http.bodies import Bodies
+from origin_adapter.embedded.http.bodies import RequestBodies
 from origin_adapter.embedded.http.writes import base_url
-from origin_adapter.embedded.rules import control, globs, subscription_commands, targets
-from origin_adapter.embedded.rules.paths import RESERVED
-from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules import control, subscription_commands, targets
+from origin_adapter.embedded.rules.paths import RESERVED, relative
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscriptions import Denied, Fence
 
 MAX_BODY = 1024 * 1024
@@ -27,14 +27,16 @@ JWKS_TYPE = "application/jwk-set+json"
 Json = dict[str, Any]
 
 
-class Control:
+class ControlHandler:
     """Answers everything below the reserved segment."""
 
-    def __init__(self, desk: Engine, keys: Keys, bodies: Bodies) -> None:
-        self.desk = desk
+    def __init__(
+        self, engine: Engine, keys: SigningKeys, bodies: RequestBodies
+    ) -> None:
+        self.engine = engine
         self.bodies = bodies
         self.keys = keys
-        self.options = desk.options
+        self.options = engine.options
 
     def __call__(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
         resp.set_header("Cache-Control", answers.NO_STORE)
@@ -47,8 +49,8 @@ class Control:
                 self._link(_id(id), req, resp)
             case [_, "subscriptions", id, "streams", *rest] if id:
                 self._unlink(_id(id), unquote("/".join(rest)), req, resp)
-            case [_, "subscriptions", id, act] if id:
-                self._act(_id(id), act, req, resp)
+            case [_, "subscriptions", id, action] if id:
+                self._wake_action(_id(id), action, req, resp)
             case _:
                 raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
 
@@ -62,7 +64,7 @@ class Control:
         _only(req, "GET", "HEAD", "PUT", "DELETE")
         base = base_url(req, self.options.public_url)
         if req.method == "DELETE":
-            self.desk.submit(subscription_commands.Unsubscribe(id))
+            self.engine.submit(subscription_commands.Unsubscribe(id))
             resp.status = falcon.HTTP_204
             return
         if req.method == "PUT":
@@ -79,43 +81,43 @@ class Control:
                 targets.parse(config.webhook, self.options.local_webhooks)
             except targets.BadTarget as bad:
                 raise Denied(400, "WEBHOOK_URL_REJECTED", str(bad)) from None
-        outcome = self.desk.submit(subscription_commands.Subscribe(id, config, base))
+        outcome = self.engine.submit(subscription_commands.Subscribe(id, config, base))
         assert isinstance(outcome, tuple)
         return outcome
 
     def _link(self, id: str, req: falcon.Request, resp: falcon.Response) -> None:
         _only(req, "POST")
-        paths = control.paths(self._body(req).get("streams"))
-        self.desk.submit(subscription_commands.LinkStreams(id, tuple(paths)))
+        paths = control.stream_paths(self._body(req).get("streams"))
+        self.engine.submit(subscription_commands.LinkStreams(id, tuple(paths)))
         resp.status = falcon.HTTP_204
 
     def _unlink(
         self, id: str, path: str, req: falcon.Request, resp: falcon.Response
     ) -> None:
         _only(req, "DELETE")
-        self.desk.submit(subscription_commands.UnlinkStream(id, globs.normal(path)))
+        self.engine.submit(subscription_commands.UnlinkStream(id, relative(path)))
         resp.status = falcon.HTTP_204
 
-    def _act(
-        self, id: str, act: str, req: falcon.Request, resp: falcon.Response
+    def _wake_action(
+        self, id: str, action: str, req: falcon.Request, resp: falcon.Response
     ) -> None:
-        if act not in ("claim", "callback", "ack", "release"):
+        if action not in ("claim", "callback", "ack", "release"):
             raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
         _only(req, "POST")
-        if act == "claim":
+        if action == "claim":
             _write(resp, self._claim(id, req))
             return
         token = self.keys.generation(req.get_header("Authorization"), id)
         report = control.report(self._body(req))
         fence = Fence(token, report.generation, report.wake_id)
-        if act == "release":
-            self.desk.submit(subscription_commands.ReleaseWake(id, fence))
+        if action == "release":
+            self.engine.submit(subscription_commands.ReleaseWake(id, fence))
             resp.status = falcon.HTTP_204
             return
-        order = subscription_commands.Acknowledge(
-            id, fence, report, webhook=act == "callback"
+        command = subscription_commands.Acknowledge(
+            id, fence, report, webhook=action == "callback"
         )
-        _write(resp, self._json(order))
+        _write(resp, self._json(command))
 
     def _claim(self, id: str, req: falcon.Request) -> Json:
         worker = control.worker(self._body(req))
@@ -133,8 +135,8 @@ class Control:
             }
         return said
 
-    def _json(self, order: subscription_commands.Order) -> Json:
-        outcome = self.desk.submit(order)
+    def _json(self, command: subscription_commands.SubscriptionCommand) -> Json:
+        outcome = self.engine.submit(command)
         assert isinstance(outcome, dict)
         return outcome
 
@@ -162,7 +164,7 @@ def _write(resp: falcon.Response, said: Json) -> None:
 def _only(req: falcon.Request, *methods: str) -> None:
     if req.method not in methods:
         allow = (("Allow", ", ".join((*methods, "OPTIONS"))),)
-        raise Refused(405, Why.METHOD, "not a method of this path", allow)
+        raise Refused(405, RefusalReason.METHOD, "not a method of this path", allow)
 
 
 def _id(segment: str) -> str:

@@ -1,7 +1,7 @@
 """Reads: GET and HEAD (PROTOCOL.md sections 5.5 to 5.8).
 
-A live reader takes the stream's bell, looks at the stream, and waits only when
-there is nothing for it; its greenlet sleeps on the bell with everybody else's.
+A live reader takes the event of the stream's next change, looks at the stream, and
+waits only when there is nothing for it; all readers of a stream share the event.
 A stream that was deleted or replaced while somebody waited is told as such: a
 long-poll gets the 404 or 410, an SSE connection ends and finds it on return.
 """
@@ -16,37 +16,41 @@ from edge.protocol import cursor as cursors
 from edge.protocol import names, sse
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers
-from origin_adapter.embedded.http.requests import ReadAsk
+from origin_adapter.embedded.http.requests import ReadRequest
 from origin_adapter.embedded.rules import messages, offsets
 from origin_adapter.embedded.rules.refusals import Refused
-from origin_adapter.embedded.rules.values import Stream
-from origin_adapter.embedded.store.pages import Page
+from origin_adapter.embedded.rules.values import StoredStream
+from origin_adapter.embedded.store.pages import StoredPage
 
 
-class Reads:
-    """Answers reads from the desk."""
+class ReadHandler:
+    """Answers reads from the engine."""
 
-    def __init__(self, desk: Engine) -> None:
-        self.desk = desk
-        self.options = desk.options
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.options = engine.options
         self.clock = cursors.CursorClock()
 
     def head(self, path: str, resp: falcon.Response) -> None:
         """What is known of a stream; does not count as reading it."""
-        answers.metadata(resp, self.desk.living(path))
+        answers.metadata(resp, self.engine.living(path))
 
     def get(
-        self, path: str, ask: ReadAsk, req: falcon.Request, resp: falcon.Response
+        self,
+        path: str,
+        request: ReadRequest,
+        req: falcon.Request,
+        resp: falcon.Response,
     ) -> None:
         """Bytes of a stream, now or when they come."""
-        stream = self.desk.living(path)
-        self.desk.touch(stream)
-        start = _start(stream, ask)
-        if ask.mode is Mode.SSE:
-            self._sse(stream, start, ask.cursor, resp)
-        elif ask.mode is Mode.LONG_POLL:
-            self._long_poll(stream, start, ask.cursor, resp)
-        elif ask.position is None and not ask.begin:
+        stream = self.engine.living(path)
+        self.engine.touch(stream)
+        start = _start(stream, request)
+        if request.mode is Mode.SSE:
+            self._sse(stream, start, request.cursor, resp)
+        elif request.mode is Mode.LONG_POLL:
+            self._long_poll(stream, start, request.cursor, resp)
+        elif request.position is None and not request.begin:
             self._now(stream, resp)
         else:
             self._catch_up(stream, start, req, resp)
@@ -54,9 +58,13 @@ class Reads:
     # --- Catch-up.
 
     def _catch_up(
-        self, stream: Stream, start: int, req: falcon.Request, resp: falcon.Response
+        self,
+        stream: StoredStream,
+        start: int,
+        req: falcon.Request,
+        resp: falcon.Response,
     ) -> None:
-        page = self.desk.page(stream, min(start, stream.tail))
+        page = self.engine.page(stream, min(start, stream.tail))
         tag = answers.etag(stream, page)
         answers.position(resp, page.end, answers.claims(stream, page.end))
         resp.set_header("ETag", tag)
@@ -69,7 +77,7 @@ class Reads:
             return
         self._body(stream, page, resp)
 
-    def _now(self, stream: Stream, resp: falcon.Response) -> None:
+    def _now(self, stream: StoredStream, resp: falcon.Response) -> None:
         answers.position(resp, stream.tail, answers.claims(stream, stream.tail))
         resp.set_header("Cache-Control", answers.NO_STORE)
         resp.content_type = stream.content_type
@@ -78,13 +86,17 @@ class Reads:
     # --- Long-poll.
 
     def _long_poll(
-        self, stream: Stream, start: int, cursor: int | None, resp: falcon.Response
+        self,
+        stream: StoredStream,
+        start: int,
+        cursor: int | None,
+        resp: falcon.Response,
     ) -> None:
         if start <= stream.tail:
-            with self.desk.bells.waiting(stream.id):
+            with self.engine.change_events.waiting(stream.id):
                 until = time.monotonic() + self.options.long_poll_timeout
                 stream = self._await(stream, start, until)
-        page = self.desk.page(stream, min(start, stream.tail))
+        page = self.engine.page(stream, min(start, stream.tail))
         claims = answers.claims(stream, page.end)
         answers.position(resp, page.end, claims)
         if not (claims.closed and not page.parts):
@@ -98,26 +110,30 @@ class Reads:
         resp.set_header("ETag", answers.etag(stream, page))
         self._body(stream, page, resp)
 
-    def _await(self, stream: Stream, start: int, until: float) -> Stream:
+    def _await(self, stream: StoredStream, start: int, until: float) -> StoredStream:
         """The stream once there is something beyond ``start``, or time is up.
 
         Raises Refused when it ended.
         """
         while True:
-            # The bell before the look: what happens in between rings it.
-            bell = self.desk.bells.take(stream.id)
-            stream = self.desk.same(stream)
+            # The event before the look: what happens in between sets it.
+            change = self.engine.change_events.next_change(stream.id)
+            stream = self.engine.same(stream)
             left = until - time.monotonic()
             if stream.tail > start or stream.closed or left <= 0:
                 return stream
-            if self.desk.bells.stopped:
+            if self.engine.change_events.stopped:
                 return stream
-            bell.wait(left)
+            change.wait(left)
 
     # --- Server-sent events.
 
     def _sse(
-        self, stream: Stream, start: int, cursor: int | None, resp: falcon.Response
+        self,
+        stream: StoredStream,
+        start: int,
+        cursor: int | None,
+        resp: falcon.Response,
     ) -> None:
         resp.content_type = "text/event-stream"
         resp.set_header("Cache-Control", "no-cache")
@@ -127,28 +143,30 @@ class Reads:
         resp.stream = self._events(stream, min(start, stream.tail), cursor)
 
     def _events(
-        self, stream: Stream, position: int, cursor: int | None
+        self, stream: StoredStream, position: int, cursor: int | None
     ) -> Iterator[bytes]:
         """Pages and control events until the stream or the connection's life ends."""
         ends = time.monotonic() + self.options.sse_lifetime
         try:
-            with self.desk.bells.waiting(stream.id):
+            with self.engine.change_events.waiting(stream.id):
                 until = 0.0
                 while True:
                     stream = self._await(stream, position, until)
-                    page = self.desk.page(stream, position)
+                    page = self.engine.page(stream, position)
                     position = page.end
                     yield self._frames(stream, page, cursor)
                     now = time.monotonic()
                     done = answers.claims(stream, position).closed
-                    if done or now >= ends or self.desk.bells.stopped:
+                    if done or now >= ends or self.engine.change_events.stopped:
                         return
                     until = min(now + self.options.keep_alive, ends)
         except Refused:
             # The head is long out. The reader learns why when it comes back.
             return
 
-    def _frames(self, stream: Stream, page: Page, cursor: int | None) -> bytes:
+    def _frames(
+        self, stream: StoredStream, page: StoredPage, cursor: int | None
+    ) -> bytes:
         claims = answers.claims(stream, page.end)
         control = sse.control_event(
             offsets.to_text(page.end),
@@ -164,7 +182,9 @@ class Reads:
 
     # --- Both.
 
-    def _body(self, stream: Stream, page: Page, resp: falcon.Response) -> None:
+    def _body(
+        self, stream: StoredStream, page: StoredPage, resp: falcon.Response
+    ) -> None:
         resp.content_type = stream.content_type
         resp.data = messages.answer(page.parts, stream.content_type)
 
@@ -172,8 +192,8 @@ class Reads:
         return str(cursors.own(self.clock.interval(time.time()), client))
 
 
-def _start(stream: Stream, ask: ReadAsk) -> int:
+def _start(stream: StoredStream, request: ReadRequest) -> int:
     """Where a read begins: the earliest byte kept, the tail, or where it says."""
-    if ask.begin:
+    if request.begin:
         return stream.floor
-    return stream.tail if ask.position is None else ask.position
+    return stream.tail if request.position is None else request.position

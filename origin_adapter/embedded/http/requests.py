@@ -13,16 +13,13 @@ import falcon
 from edge.core.values import Mode
 from edge.protocol import cursor as cursors
 from edge.protocol import names
+from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.protocol.offsets import BEGIN, NOW
 from origin_adapter.embedded.rules import lifetimes, offsets, paths, producers
-from origin_adapter.embedded.rules.refusals import Why, bad_request
-from origin_adapter.embedded.rules.values import Claim, ForkAsk, Lifetime
+from origin_adapter.embedded.rules.refusals import RefusalReason, bad_request
+from origin_adapter.embedded.rules.values import ForkRequest, Lifetime, ProducerClaim
 
-_TYPE = re.compile(
-    r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+/[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-    r"[ \t]*(;[ -~\t]*)?",
-    re.ASCII,
-)
+_TYPE = re.compile(rf"[{TOKEN_CHARS}]+/[{TOKEN_CHARS}]+[ \t]*(;[ -~\t]*)?")
 _SUB_OFFSET = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _INTEGER = re.compile(r"[0-9]{1,20}", re.ASCII)
 _VISIBLE = re.compile(r"[ -~\x80-\xff]{1,256}")
@@ -50,7 +47,7 @@ _LIVE = {
 
 
 @dataclass(frozen=True, slots=True)
-class ReadAsk:
+class ReadRequest:
     """GET as it was asked. ``position`` None: the tail as it is now (``now``)."""
 
     mode: Mode
@@ -59,34 +56,36 @@ class ReadAsk:
     cursor: int | None
 
 
-def read(req: falcon.Request) -> ReadAsk:
+def read(req: falcon.Request) -> ReadRequest:
     """What a GET asks for (sections 5.6 to 5.8)."""
     said = _parameters(req.query_string)
     offset = said.get(names.PARAM_OFFSET)
     live = said.get(names.PARAM_LIVE)
     if live not in _LIVE:
-        raise bad_request(Why.BAD_LIVE, "live is long-poll or sse")
+        raise bad_request(RefusalReason.BAD_LIVE, "live is long-poll or sse")
     mode = _LIVE[live]
     if offset is None and mode.live:
-        raise bad_request(Why.OFFSET_REQUIRED, "live reads need an offset")
+        raise bad_request(RefusalReason.OFFSET_REQUIRED, "live reads need an offset")
     if offset == "":
-        raise bad_request(Why.EMPTY_OFFSET, "the offset is empty")
+        raise bad_request(RefusalReason.EMPTY_OFFSET, "the offset is empty")
     try:
         cursor = cursors.parse(said.get(names.PARAM_CURSOR))
     except ValueError as error:
-        raise bad_request(Why.BAD_CURSOR, str(error)) from None
+        raise bad_request(RefusalReason.BAD_CURSOR, str(error)) from None
     if offset is None or offset == BEGIN:
-        return ReadAsk(mode, True, None, cursor)
+        return ReadRequest(mode, True, None, cursor)
     if offset == NOW:
-        return ReadAsk(mode, False, None, cursor)
-    return ReadAsk(mode, False, offsets.parse(offset), cursor)
+        return ReadRequest(mode, False, None, cursor)
+    return ReadRequest(mode, False, offsets.parse(offset), cursor)
 
 
 def check_fields(req: falcon.Request) -> None:
     """A writer's field that comes twice could be read in two ways."""
     twice = req.env.get("ds.repeated", frozenset()) & _ONCE
     if twice:
-        raise bad_request(Why.DUPLICATE_HEADER, f"{min(twice)} comes more than once")
+        raise bad_request(
+            RefusalReason.DUPLICATE_HEADER, f"{min(twice)} comes more than once"
+        )
 
 
 def content_type(req: falcon.Request) -> str | None:
@@ -95,7 +94,7 @@ def content_type(req: falcon.Request) -> str | None:
     if not said:
         return None
     if len(said) > 256 or _TYPE.fullmatch(said) is None:
-        raise bad_request(Why.BAD_CONTENT_TYPE, "malformed Content-Type")
+        raise bad_request(RefusalReason.BAD_CONTENT_TYPE, "malformed Content-Type")
     return said
 
 
@@ -113,11 +112,11 @@ def seq(req: falcon.Request) -> str | None:
     """The writer's ``Stream-Seq``."""
     said = req.get_header(names.SEQ)
     if said is not None and _VISIBLE.fullmatch(said) is None:
-        raise bad_request(Why.BAD_SEQ, "Stream-Seq has 1 to 256 characters")
+        raise bad_request(RefusalReason.BAD_SEQ, "Stream-Seq has 1 to 256 characters")
     return said
 
 
-def claim(req: falcon.Request) -> Claim | None:
+def claim(req: falcon.Request) -> ProducerClaim | None:
     """The producer's claim: all three fields, or none (section 5.2.1)."""
     producer = req.get_header(names.PRODUCER_ID)
     epoch = req.get_header(names.PRODUCER_EPOCH)
@@ -125,34 +124,40 @@ def claim(req: falcon.Request) -> Claim | None:
     if producer is None and epoch is None and number is None:
         return None
     if producer is None or epoch is None or number is None:
-        raise bad_request(Why.BAD_PRODUCER, "the producer fields come together")
+        raise bad_request(
+            RefusalReason.BAD_PRODUCER, "the producer fields come together"
+        )
     if _VISIBLE.fullmatch(producer) is None:
-        raise bad_request(Why.BAD_PRODUCER, "Producer-Id has 1 to 256 characters")
-    return Claim(
+        raise bad_request(
+            RefusalReason.BAD_PRODUCER, "Producer-Id has 1 to 256 characters"
+        )
+    return ProducerClaim(
         producer,
         _integer(names.PRODUCER_EPOCH, epoch),
         _integer(names.PRODUCER_SEQ, number),
     )
 
 
-def fork(req: falcon.Request, root: str, max_path: int) -> ForkAsk | None:
+def fork(req: falcon.Request, root: str, max_path: int) -> ForkRequest | None:
     """The fork that a PUT asks for (section 4.2)."""
     source = req.get_header(names.FORKED_FROM)
     offset = req.get_header(names.FORK_OFFSET)
     sub = req.get_header(names.FORK_SUB_OFFSET)
     if source is None:
         if offset is not None or sub is not None:
-            raise bad_request(Why.BAD_FORK, f"a fork needs {names.FORKED_FROM}")
+            raise bad_request(
+                RefusalReason.BAD_FORK, f"a fork needs {names.FORKED_FROM}"
+            )
         return None
     if sub is not None and _SUB_OFFSET.fullmatch(sub) is None:
-        raise bad_request(Why.BAD_FORK, f"malformed {names.FORK_SUB_OFFSET}")
-    return ForkAsk(paths.check(source, root, max_path), offset, int(sub or 0))
+        raise bad_request(RefusalReason.BAD_FORK, f"malformed {names.FORK_SUB_OFFSET}")
+    return ForkRequest(paths.check(source, root, max_path), offset, int(sub or 0))
 
 
 def _integer(name: str, said: str) -> int:
     if _INTEGER.fullmatch(said) is None or int(said) > producers.MAX_INTEGER:
         raise bad_request(
-            Why.BAD_PRODUCER, f"{name} is a whole number of at most 2^53-1"
+            RefusalReason.BAD_PRODUCER, f"{name} is a whole number of at most 2^53-1"
         )
     return int(said)
 
@@ -166,6 +171,8 @@ def _parameters(query: str) -> dict[str, str]:
         if name not in (names.PARAM_OFFSET, names.PARAM_LIVE, names.PARAM_CURSOR):
             continue
         if name in said:
-            raise bad_request(Why.DUPLICATE_PARAMETER, f"{name} comes more than once")
+            raise bad_request(
+                RefusalReason.DUPLICATE_PARAMETER, f"{name} comes more than once"
+            )
         said[name] = unquote_plus(value)
     return said

@@ -1,8 +1,8 @@
 """The server: gevent's pywsgi with strict heads, time-outs and raw paths.
 
 pywsgi was chosen over gunicorn's gevent worker by measuring (7,000 against
-5,500 small appends a second here) and because a keep has one process: there is
-nothing for a master to manage. Its parser is replaced by ``front.heads``; its
+5,500 small appends a second here) and because a store has one process: there is
+nothing for a master to manage. Its parser is replaced by ``request_head``; its
 connection loop, chunked bodies and responses stay.
 
 Every wait for a client is bounded: for a request to begin, for its head, for
@@ -22,14 +22,9 @@ from gevent import socket
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
-from origin_adapter.embedded.http.heads import (
-    MAX_FIELDS,
-    MAX_HEAD,
-    BadHead,
-    Head,
-    parse,
-    parse_line,
-)
+from edge.core.errors import ClientFault, EdgeError, Refusal
+from origin_adapter.embedded.http import request_head
+from origin_adapter.embedded.http.request_head import RequestHead
 
 IDLE_TIMEOUT = 75.0
 HEAD_TIMEOUT = 10.0
@@ -37,7 +32,7 @@ DISCARD_TIMEOUT = 5.0
 REFUSE_TIMEOUT = 1.0
 MAX_LINE = 16384
 MAX_DISCARD = 1024 * 1024
-SMALL = 65536
+MAX_COPIED = 65536
 """Bytes of an answer that are copied to go out with its head."""
 
 
@@ -56,7 +51,7 @@ class TooSlow(OSError):
         super().__init__(errno.ECONNRESET, "the client is too slow")
 
 
-class Body(Input):
+class RequestInput(Input):
     """A request's body. What nobody reads is skipped, up to two bounds."""
 
     __slots__ = ("abandoned",)
@@ -77,13 +72,15 @@ class Body(Input):
                 left -= len(piece)
 
 
-class Handler(WSGIHandler):
+class ConnectionHandler(WSGIHandler):
     """One connection."""
 
-    head: Head
-    server: "Server"
+    head: RequestHead
+    server: "OriginServer"
 
-    def __init__(self, sock: socket.socket, address: str, server: "Server") -> None:
+    def __init__(
+        self, sock: socket.socket, address: str, server: "OriginServer"
+    ) -> None:
         super().__init__(sock, address, server)
         self._corked: bytearray | None = None
         if sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -102,8 +99,8 @@ class Handler(WSGIHandler):
         self.response_length = 0
         try:
             self._read_head(line)
-        except BadHead as bad:
-            return str(bad.status), _refusal(bad)
+        except ClientFault as fault:
+            return str(fault.status), _refusal(fault)
         except OSError:
             return None
         self.environ = self.get_environ()
@@ -117,19 +114,22 @@ class Handler(WSGIHandler):
         self.server.idle.add(self.socket)
         try:
             with gevent.Timeout(IDLE_TIMEOUT, TooSlow()):
-                return self.rfile.readline(MAX_LINE)
+                line: bytes = self.rfile.readline(MAX_LINE)
+                # Some clients end a body with one CRLF too many (RFC 9112, 2.2).
+                return line if line != b"\r\n" else self.rfile.readline(MAX_LINE)
         finally:
             self.server.idle.discard(self.socket)
 
     def _read_head(self, raw: bytes) -> None:
-        """The head. Raises BadHead."""
+        """The head. Raises ClientFault."""
         self.requestline = raw.decode("latin-1").rstrip()
         self.request_version = "HTTP/1.1"
         if len(raw) >= MAX_LINE:
-            raise BadHead("the request line is too long", 414)
-        line = parse_line(raw)
-        with gevent.Timeout(HEAD_TIMEOUT, BadHead("the head is too slow", 408)):
-            self.head = parse(line, self._field_lines())
+            raise ClientFault("the request line is too long", status=414)
+        line = request_head.parse_line(raw)
+        slow = ClientFault("the head is too slow", status=408)
+        with gevent.Timeout(HEAD_TIMEOUT, slow):
+            self.head = request_head.parse(line, self._field_lines())
         self.command = line.method
         self.path = line.target
         self.request_version = "HTTP/1.1" if line.http11 else "HTTP/1.0"
@@ -137,16 +137,16 @@ class Handler(WSGIHandler):
 
     def _field_lines(self) -> list[bytes]:
         lines: list[bytes] = []
-        left = MAX_HEAD
+        left = request_head.MAX_HEAD
         while True:
             line: bytes = self.rfile.readline(left)
             left -= len(line)
             if line == b"\r\n":
                 return lines
             if not line:
-                raise BadHead("the head ended early")
-            if left <= 0 or len(lines) == MAX_FIELDS:
-                raise BadHead("the head is too large", 431)
+                raise ClientFault("the head ended early")
+            if left <= 0 or len(lines) == request_head.MAX_FIELDS:
+                raise ClientFault("the head is too large", status=431)
             lines.append(line)
 
     def get_environ(self) -> dict[str, Any]:
@@ -168,8 +168,10 @@ class Handler(WSGIHandler):
         for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             if (said := env.pop("HTTP_" + name, None)) is not None:
                 env[name] = said
+        if self.head.line.authority is not None:
+            env["HTTP_HOST"] = self.head.line.authority
         expects = env.get("HTTP_EXPECT", "").lower() == "100-continue"
-        self.wsgi_input = Body(
+        self.wsgi_input = RequestInput(
             self.rfile,
             self.head.length,
             socket=self.socket if expects else None,
@@ -200,7 +202,7 @@ class Handler(WSGIHandler):
 
     def _write_with_headers(self, data: bytes) -> None:
         """Head and first piece in one packet, unless the piece is large anyway."""
-        if len(data) > SMALL:
+        if len(data) > MAX_COPIED:
             _WRITE_WITH_HEADERS(self, data)
             return
         self._corked = whole = bytearray()
@@ -227,14 +229,14 @@ class Handler(WSGIHandler):
             self.socket.settimeout(None)
 
 
-class Server(WSGIServer):
+class OriginServer(WSGIServer):
     """Listens on a TCP or a Unix socket.
 
     ``idle`` are the connections between two requests; ``max_connections`` how
     many there may be, ``send_timeout`` seconds in which some bytes must be taken.
     """
 
-    handler_class = Handler
+    handler_class = ConnectionHandler
 
     def __init__(
         self,
@@ -269,19 +271,21 @@ class Server(WSGIServer):
 
 def _turn_away(sock: socket.socket) -> None:
     """503 for a connection too many, without reading what it wants."""
-    busy = BadHead("too many connections", 503)
+    busy = Refusal("too many connections")
     with suppress(OSError), gevent.Timeout(REFUSE_TIMEOUT, TooSlow()):
-        sock.sendall(_refusal(busy, "Retry-After: 1\r\n"))
+        sock.sendall(_refusal(busy))
         sock.shutdown(socket.SHUT_WR)
         # A request that is never read would reset the connection and the answer.
         sock.recv(MAX_LINE)
 
 
-def _refusal(bad: BadHead, more: str = "") -> bytes:
-    """The whole answer to a head that cannot be read; the connection closes."""
-    phrase = HTTPStatus(bad.status).phrase
+def _refusal(error: EdgeError) -> bytes:
+    """The whole answer before there is a request; the connection closes."""
+    phrase = HTTPStatus(error.status).phrase
+    after = error.retry_after
+    more = "" if after is None else f"Retry-After: {after}\r\n"
     return (
-        f"HTTP/1.1 {bad.status} {phrase}\r\nConnection: close\r\n"
+        f"HTTP/1.1 {error.status} {phrase}\r\nConnection: close\r\n"
         "Content-Length: 0\r\nX-Content-Type-Options: nosniff\r\n"
         "Cross-Origin-Resource-Policy: cross-origin\r\n"
         f"Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n{more}\r\n"

@@ -1,6 +1,6 @@
 """Writes: PUT, POST and DELETE (PROTOCOL.md sections 5.1 to 5.4).
 
-A request becomes a command; the desk answers when it is on disk. A JSON body is
+A request becomes a command; the engine answers when it is on disk. A JSON body is
 checked before it is handed over, and a body that is no JSON still hears first
 that its stream is closed or of another type (section 5.2, precedence).
 """
@@ -11,27 +11,27 @@ import gevent
 from edge.protocol import names
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers, requests
-from origin_adapter.embedded.http.bodies import Bodies
+from origin_adapter.embedded.http.bodies import RequestBodies
 from origin_adapter.embedded.rules import messages, offsets, stream_rules
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 from origin_adapter.embedded.rules.values import (
-    Append,
-    Appended,
-    Batch,
-    Create,
-    Created,
-    Delete,
-    ForkAsk,
+    AppendToStream,
+    CreateStream,
+    DeleteStream,
+    ForkRequest,
+    MessageBatch,
+    StreamAppended,
+    StreamCreated,
 )
 
 
-class Writes:
+class WriteHandler:
     """Makes commands of requests, and answers of outcomes."""
 
-    def __init__(self, desk: Engine, bodies: Bodies) -> None:
-        self.desk = desk
+    def __init__(self, engine: Engine, bodies: RequestBodies) -> None:
+        self.engine = engine
         self.bodies = bodies
-        self.options = desk.options
+        self.options = engine.options
 
     def put(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
         requests.check_fields(req)
@@ -41,9 +41,9 @@ class Writes:
         closed = requests.closed(req)
         body = self._body(req)
         batch = messages.batch(body, self._type(kind, fork), True, _let_others_go)
-        ask = Create(path, kind, lifetime, closed, fork, batch)
-        done = self.desk.submit(ask)
-        assert isinstance(done, Created)
+        command = CreateStream(path, kind, lifetime, closed, fork, batch)
+        done = self.engine.submit(command)
+        assert isinstance(done, StreamCreated)
         self._created(done, req, resp)
 
     def post(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
@@ -56,44 +56,50 @@ class Writes:
         if body:
             kind = requests.content_type(req)
             if kind is None:
-                raise bad_request(Why.BAD_CONTENT_TYPE, "a body needs a Content-Type")
+                raise bad_request(
+                    RefusalReason.BAD_CONTENT_TYPE, "a body needs a Content-Type"
+                )
         elif not close:
-            raise bad_request(Why.EMPTY_BODY, "nothing to append")
-        ask = Append(path, kind or "", self._batch(path, body, kind), seq, claim, close)
-        done = self.desk.submit(ask)
-        assert isinstance(done, Appended)
-        _appended(done, ask, resp)
+            raise bad_request(RefusalReason.EMPTY_BODY, "nothing to append")
+        command = AppendToStream(
+            path, kind or "", self._batch(path, body, kind), seq, claim, close
+        )
+        done = self.engine.submit(command)
+        assert isinstance(done, StreamAppended)
+        _appended(done, command, resp)
 
     def delete(self, path: str, resp: falcon.Response) -> None:
-        self.desk.submit(Delete(path))
+        self.engine.submit(DeleteStream(path))
         resp.status = falcon.HTTP_204
         resp.set_header("Cache-Control", answers.NO_STORE)
 
     def _body(self, req: falcon.Request) -> bytes:
         return self.bodies.read(req, self.options.max_body)
 
-    def _batch(self, path: str, body: bytes, kind: str | None) -> Batch | None:
+    def _batch(self, path: str, body: bytes, kind: str | None) -> MessageBatch | None:
         try:
             return messages.batch(body, kind or "", pause=_let_others_go)
         except Refused as malformed:
-            stream = self.desk.living(path)
-            stream_rules.check_append(stream, Append(path, kind or "", Batch(body)))
+            stream = self.engine.living(path)
+            stream_rules.check_append(
+                stream, AppendToStream(path, kind or "", MessageBatch(body))
+            )
             raise malformed
 
-    def _type(self, kind: str | None, fork: ForkAsk | None) -> str:
+    def _type(self, kind: str | None, fork: ForkRequest | None) -> str:
         """As what a PUT's body is read: its own type, or the source's."""
         if kind is not None:
             return kind
         if fork is None:
             return stream_rules.DEFAULT_TYPE
         try:
-            return self.desk.living(fork.source).content_type
+            return self.engine.living(fork.source).content_type
         except Refused:
             # Creating the fork will refuse with the right word.
             return stream_rules.DEFAULT_TYPE
 
     def _created(
-        self, done: Created, req: falcon.Request, resp: falcon.Response
+        self, done: StreamCreated, req: falcon.Request, resp: falcon.Response
     ) -> None:
         stream = done.stream
         resp.status = falcon.HTTP_201 if done.new else falcon.HTTP_200
@@ -118,8 +124,12 @@ def base_url(req: falcon.Request, public_url: str | None) -> str:
     return f"{req.scheme}://{req.netloc}"
 
 
-def _appended(done: Appended, ask: Append, resp: falcon.Response) -> None:
-    fresh = ask.claim is not None and ask.batch is not None and not done.duplicate
+def _appended(
+    done: StreamAppended, command: AppendToStream, resp: falcon.Response
+) -> None:
+    fresh = (
+        command.claim is not None and command.batch is not None and not done.duplicate
+    )
     resp.status = falcon.HTTP_200 if fresh else falcon.HTTP_204
     resp.set_header("Cache-Control", answers.NO_STORE)
     resp.set_header(names.NEXT_OFFSET, offsets.to_text(done.stream.tail))

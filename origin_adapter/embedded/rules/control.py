@@ -7,16 +7,17 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from origin_adapter.embedded.rules import globs, offsets
+from origin_adapter.embedded.rules import offsets
+from origin_adapter.embedded.rules.paths import relative
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.subscriptions import (
     BEFORE_FIRST,
     DEFAULT_LEASE,
     MAX_LEASE,
     MIN_LEASE,
-    Config,
     Denied,
-    Kind,
+    SubscriptionConfig,
+    SubscriptionKind,
 )
 
 MAX_STREAMS = 10_000
@@ -32,7 +33,7 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class WorkerReport:
     """The body of a callback, ack or release."""
 
     wake_id: object
@@ -54,23 +55,23 @@ def parse(body: bytes) -> dict[str, Any]:
     return value
 
 
-def config(said: dict[str, Any]) -> Config:
+def config(said: dict[str, Any]) -> SubscriptionConfig:
     """What a PUT asks a subscription to be."""
     kind = said.get("type")
     if kind not in ("webhook", "pull-wake"):
         raise _invalid('type must be "webhook" or "pull-wake"')
-    pattern = globs.normal(_text(said, "pattern") or "") or None
-    streams = paths(said.get("streams") or [])
+    pattern = relative(_text(said, "pattern") or "") or None
+    streams = stream_paths(said.get("streams") or [])
     if pattern is None and not streams:
         raise _invalid("at least one of pattern and streams is needed")
     webhook = wake_stream = None
-    if Kind(kind) is Kind.WEBHOOK:
+    if SubscriptionKind(kind) is SubscriptionKind.WEBHOOK:
         webhook = _webhook(said.get("webhook"))
     else:
-        wake_stream = globs.normal(_text(said, "wake_stream") or "") or None
+        wake_stream = relative(_text(said, "wake_stream") or "") or None
         if wake_stream is None:
             raise _invalid("pull-wake subscriptions need wake_stream")
-    return Config(
+    return SubscriptionConfig(
         type=kind,
         pattern=pattern,
         streams=tuple(sorted(set(streams))),
@@ -81,30 +82,30 @@ def config(said: dict[str, Any]) -> Config:
     )
 
 
-def paths(value: object) -> list[str]:
+def stream_paths(value: object) -> list[str]:
     """Stream-root-relative paths out of a JSON array of texts."""
     if not isinstance(value, list) or len(value) > MAX_STREAMS:
         raise _invalid("streams must be an array of paths")
-    found = [globs.normal(item) if isinstance(item, str) else "" for item in value]
+    found = [relative(item) if isinstance(item, str) else "" for item in value]
     if not all(found) or any(len(path) > MAX_TEXT for path in found):
         raise _invalid("streams must be an array of paths")
     return found
 
 
 def worker(said: dict[str, Any]) -> str:
-    """Who claims."""
+    """The name of the worker that claims."""
     name = _text(said, "worker")
     if not name:
         raise _invalid("worker must be a text that is not empty")
     return name
 
 
-def report(said: dict[str, Any]) -> Report:
+def report(said: dict[str, Any]) -> WorkerReport:
     """What a worker or a webhook's handler says of its wake."""
     acks = said.get("acks") or []
     if not isinstance(acks, list) or len(acks) > MAX_STREAMS:
         raise _invalid("acks must be an array")
-    return Report(
+    return WorkerReport(
         wake_id=said.get("wake_id"),
         generation=said.get("generation"),
         acks=tuple(_ack(item) for item in acks),
@@ -123,7 +124,7 @@ def _ack(item: object) -> Ack:
         position = offsets.parse(offset)
     except Refused:
         raise Denied(409, "INVALID_OFFSET", "not an offset of this server") from None
-    return Ack(globs.normal(path), position)
+    return Ack(relative(path), position)
 
 
 def _webhook(value: object) -> str:

@@ -7,8 +7,8 @@ A ``Stream-TTL`` slides with every read and write but not with HEAD; a
 import re
 from datetime import datetime
 
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
-from origin_adapter.embedded.rules.values import ENDLESS, Lifetime, Stream
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
+from origin_adapter.embedded.rules.values import ENDLESS, Lifetime, StoredStream
 
 _TTL = re.compile(r"0|[1-9][0-9]{0,11}", re.ASCII)
 _RFC3339 = re.compile(
@@ -36,7 +36,7 @@ def deadline(lifetime: Lifetime, touched: float) -> float | None:
     return lifetime.deadline
 
 
-def expired(stream: Stream, touched: float, now: float) -> bool:
+def expired(stream: StoredStream, touched: float, now: float) -> bool:
     """Whether the stream's time is over. ``touched`` may be newer than its own."""
     end = deadline(stream.lifetime, max(touched, stream.touched))
     return end is not None and now >= end
@@ -57,4 +57,4 @@ def _moment(text: str) -> float:
 
 
 def _bad(detail: str) -> Refused:
-    return bad_request(Why.BAD_LIFETIME, detail)
+    return bad_request(RefusalReason.BAD_LIFETIME, detail)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from origin_adapter.embedded.rules import messages, offsets
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request
-from origin_adapter.embedded.rules.values import ForkAsk, Span, Stream
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
+from origin_adapter.embedded.rules.values import ForkRequest, Span, StoredStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,10 @@ class Row:
 
 
 def divergence(
-    source: Stream, ask: ForkAsk, row_after: Callable[[int], Row | None], is_json: bool
+    source: StoredStream,
+    request: ForkRequest,
+    row_after: Callable[[int], Row | None],
+    is_json: bool,
 ) -> int:
     """The position at which a fork of ``source`` begins.
 
@@ -32,22 +35,22 @@ def divergence(
     Raises Refused (bad-fork) when the offset is beyond the tail, was never
     minted, is below what is retained, or the sub-offset passes the next boundary.
     """
-    anchor = source.tail if ask.offset is None else _anchor(source, ask.offset)
+    anchor = source.tail if request.offset is None else _anchor(source, request.offset)
     row = row_after(anchor)
     if row is not None and row.start != anchor:
         raise _bad("Stream-Fork-Offset was never returned by this server")
-    if ask.sub == 0:
+    if request.sub == 0:
         return anchor
     if row is None:
         raise _bad("sub-offset past the source's end")
     if is_json:
-        return anchor + messages.prefix(row.body, ask.sub)
-    if ask.sub > len(row.body):
+        return anchor + messages.prefix(row.body, request.sub)
+    if request.sub > len(row.body):
         raise _bad("sub-offset past the next boundary")
-    return anchor + ask.sub
+    return anchor + request.sub
 
 
-def inherited(source: Stream, at: int) -> tuple[Span, ...]:
+def inherited(source: StoredStream, at: int) -> tuple[Span, ...]:
     """The spans of ``source`` up to a divergence."""
     return tuple(
         Span(span.id, span.low, min(span.high, at))
@@ -63,7 +66,7 @@ def cut(row: Row, high: int) -> Row:
     return Row(row.start, high, row.body[: high - row.start])
 
 
-def _anchor(source: Stream, offset: str) -> int:
+def _anchor(source: StoredStream, offset: str) -> int:
     try:
         anchor = offsets.parse(offset)
     except Refused:
@@ -76,4 +79,4 @@ def _anchor(source: Stream, offset: str) -> int:
 
 
 def _bad(detail: str) -> Refused:
-    return bad_request(Why.BAD_FORK, detail)
+    return bad_request(RefusalReason.BAD_FORK, detail)

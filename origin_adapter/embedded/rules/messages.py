@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from edge.protocol.json_arrays import is_json
 from origin_adapter.embedded.rules import json_text
-from origin_adapter.embedded.rules.refusals import Why, bad_request
-from origin_adapter.embedded.rules.values import Batch
+from origin_adapter.embedded.rules.refusals import RefusalReason, bad_request
+from origin_adapter.embedded.rules.values import MessageBatch
 
 _SPACE = " \t\n\r"
 
@@ -22,7 +22,7 @@ def batch(
     content_type: str,
     creating: bool = False,
     pause: Callable[[], None] | None = None,
-) -> Batch | None:
+) -> MessageBatch | None:
     """What a body becomes in a stream of this type; None: no message at all.
 
     An empty JSON array is no message when ``creating`` (section 9.1.3) and is
@@ -32,13 +32,13 @@ def batch(
     if not body:
         return None
     if not is_json(content_type):
-        return Batch(body)
+        return MessageBatch(body)
     stored = _flat(body, pause)
     if stored:
-        return Batch(stored, json=True)
+        return MessageBatch(stored, json=True)
     if creating:
         return None
-    raise bad_request(Why.BAD_JSON, "an empty array holds no message")
+    raise bad_request(RefusalReason.BAD_JSON, "an empty array holds no message")
 
 
 def _flat(body: bytes, pause: Callable[[], None] | None) -> bytes:
@@ -48,14 +48,14 @@ def _flat(body: bytes, pause: Callable[[], None] | None) -> bytes:
         start = json_text.skip(text, 0)
         end = json_text.value(text, start, pause)
     except UnicodeDecodeError:
-        raise bad_request(Why.BAD_JSON, "the body is not UTF-8") from None
+        raise bad_request(RefusalReason.BAD_JSON, "the body is not UTF-8") from None
     except json_text.TooDeep:
         deepest = f"nested deeper than {json_text.MAX_DEPTH}"
-        raise bad_request(Why.JSON_TOO_DEEP, deepest) from None
+        raise bad_request(RefusalReason.JSON_TOO_DEEP, deepest) from None
     except json_text.NotJson:
-        raise bad_request(Why.BAD_JSON, "the body is not JSON") from None
+        raise bad_request(RefusalReason.BAD_JSON, "the body is not JSON") from None
     if json_text.skip(text, end) != len(text):
-        raise bad_request(Why.BAD_JSON, "something follows the JSON value")
+        raise bad_request(RefusalReason.BAD_JSON, "something follows the JSON value")
     if text[start] == "[":
         return text[start + 1 : end - 1].strip(_SPACE).encode()
     return text[start:end].encode()
@@ -69,7 +69,7 @@ def prefix(stored: bytes, count: int) -> int:
     text = stored.decode()
     end = json_text.nth_end(text, count)
     if end is None:
-        raise bad_request(Why.BAD_FORK, "sub-offset past the next boundary")
+        raise bad_request(RefusalReason.BAD_FORK, "sub-offset past the next boundary")
     return len(text[:end].encode())
 
 

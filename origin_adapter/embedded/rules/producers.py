@@ -2,7 +2,7 @@
 
 A claim is compared with what is known of its producer in two ways, and the
 pair names the verdict. The table is whole: every pair has its row. Callers
-must judge and append under one lock per stream and producer; here the keep's
+must judge and append under one lock per stream and producer; here the store's
 single writer is that lock.
 """
 
@@ -14,8 +14,13 @@ from edge.protocol.names import (
     PRODUCER_EXPECTED_SEQ,
     PRODUCER_RECEIVED_SEQ,
 )
-from origin_adapter.embedded.rules.refusals import Refused, Why, bad_request, conflict
-from origin_adapter.embedded.rules.values import Claim, Producer
+from origin_adapter.embedded.rules.refusals import (
+    RefusalReason,
+    Refused,
+    bad_request,
+    conflict,
+)
+from origin_adapter.embedded.rules.values import ProducerClaim, ProducerState
 
 MAX_INTEGER = 2**53 - 1
 """Largest epoch and sequence number, for clients in JavaScript."""
@@ -38,7 +43,7 @@ class Seq(enum.Enum):
     AHEAD = "ahead"
 
 
-class Verdict(enum.Enum):
+class ProducerVerdict(enum.Enum):
     """What becomes of a claim."""
 
     ACCEPT = "accept"
@@ -48,53 +53,57 @@ class Verdict(enum.Enum):
     GAP = "gap"
 
 
-TABLE: dict[tuple[Epoch, Seq], Verdict] = {
-    (Epoch.UNKNOWN, Seq.PAST): Verdict.GAP,
-    (Epoch.UNKNOWN, Seq.DUE): Verdict.ACCEPT,
-    (Epoch.UNKNOWN, Seq.AHEAD): Verdict.GAP,
-    (Epoch.OLDER, Seq.PAST): Verdict.STALE,
-    (Epoch.OLDER, Seq.DUE): Verdict.STALE,
-    (Epoch.OLDER, Seq.AHEAD): Verdict.STALE,
-    (Epoch.SAME, Seq.PAST): Verdict.DUPLICATE,
-    (Epoch.SAME, Seq.DUE): Verdict.ACCEPT,
-    (Epoch.SAME, Seq.AHEAD): Verdict.GAP,
-    (Epoch.NEWER, Seq.PAST): Verdict.MUST_START,
-    (Epoch.NEWER, Seq.DUE): Verdict.ACCEPT,
-    (Epoch.NEWER, Seq.AHEAD): Verdict.MUST_START,
+TABLE: dict[tuple[Epoch, Seq], ProducerVerdict] = {
+    (Epoch.UNKNOWN, Seq.PAST): ProducerVerdict.GAP,
+    (Epoch.UNKNOWN, Seq.DUE): ProducerVerdict.ACCEPT,
+    (Epoch.UNKNOWN, Seq.AHEAD): ProducerVerdict.GAP,
+    (Epoch.OLDER, Seq.PAST): ProducerVerdict.STALE,
+    (Epoch.OLDER, Seq.DUE): ProducerVerdict.STALE,
+    (Epoch.OLDER, Seq.AHEAD): ProducerVerdict.STALE,
+    (Epoch.SAME, Seq.PAST): ProducerVerdict.DUPLICATE,
+    (Epoch.SAME, Seq.DUE): ProducerVerdict.ACCEPT,
+    (Epoch.SAME, Seq.AHEAD): ProducerVerdict.GAP,
+    (Epoch.NEWER, Seq.PAST): ProducerVerdict.MUST_START,
+    (Epoch.NEWER, Seq.DUE): ProducerVerdict.ACCEPT,
+    (Epoch.NEWER, Seq.AHEAD): ProducerVerdict.MUST_START,
 }
 """A new epoch, and a producer that is not known, are due to start at 0."""
 
 
-def judge(claim: Claim, known: Producer | None) -> Verdict:
+def judge(claim: ProducerClaim, known: ProducerState | None) -> ProducerVerdict:
     """What becomes of ``claim``, given what is known of its producer."""
     return TABLE[_epoch(claim, known), _seq(claim.seq, due(claim, known))]
 
 
-def due(claim: Claim, known: Producer | None) -> int:
+def due(claim: ProducerClaim, known: ProducerState | None) -> int:
     """The sequence number that the claim's epoch must bring next."""
     if known is None or claim.epoch != known.epoch:
         return 0
     return known.seq + 1
 
 
-def refusal(verdict: Verdict, claim: Claim, known: Producer | None) -> Refused | None:
+def refusal(
+    verdict: ProducerVerdict, claim: ProducerClaim, known: ProducerState | None
+) -> Refused | None:
     """The refusal that a verdict means; None for an accepted or repeated claim."""
     match verdict:
-        case Verdict.ACCEPT | Verdict.DUPLICATE:
+        case ProducerVerdict.ACCEPT | ProducerVerdict.DUPLICATE:
             return None
-        case Verdict.STALE:
+        case ProducerVerdict.STALE:
             epoch = known.epoch if known is not None else 0
             return Refused(
                 403,
-                Why.STALE_EPOCH,
+                RefusalReason.STALE_EPOCH,
                 "a newer epoch of this producer is known",
                 ((PRODUCER_EPOCH, str(epoch)),),
             )
-        case Verdict.MUST_START:
-            return bad_request(Why.EPOCH_START, "a new epoch starts at sequence 0")
-        case Verdict.GAP:
+        case ProducerVerdict.MUST_START:
+            return bad_request(
+                RefusalReason.EPOCH_START, "a new epoch starts at sequence 0"
+            )
+        case ProducerVerdict.GAP:
             return conflict(
-                Why.SEQ_GAP,
+                RefusalReason.SEQ_GAP,
                 "sequence numbers are missing before this one",
                 (
                     (PRODUCER_EXPECTED_SEQ, str(due(claim, known))),
@@ -105,7 +114,7 @@ def refusal(verdict: Verdict, claim: Claim, known: Producer | None) -> Refused |
             assert_never(verdict)
 
 
-def _epoch(claim: Claim, known: Producer | None) -> Epoch:
+def _epoch(claim: ProducerClaim, known: ProducerState | None) -> Epoch:
     if known is None:
         return Epoch.UNKNOWN
     if claim.epoch == known.epoch:

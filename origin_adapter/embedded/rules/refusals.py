@@ -1,6 +1,6 @@
 """Why a request is refused: one closed set of words, one exception.
 
-The rules raise Refused; the front turns it into an RFC 9457 problem whose
+The rules raise Refused; ``http`` turns it into an RFC 9457 problem whose
 ``reason`` is the word. Nothing was changed by a request that was refused.
 """
 
@@ -9,7 +9,7 @@ import enum
 from edge.core.values import Headers
 
 
-class Why(enum.Enum):
+class RefusalReason(enum.Enum):
     """A reason word of the origin. The value is the word as it goes out."""
 
     NOT_FOUND = "not-found"
@@ -63,20 +63,20 @@ class Refused(Exception):
     """
 
     def __init__(
-        self, status: int, why: Why, detail: str, headers: Headers = ()
+        self, status: int, reason: RefusalReason, detail: str, headers: Headers = ()
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.why = why
+        self.reason = reason
         self.detail = detail
         self.headers = headers
 
 
-def bad_request(why: Why, detail: str) -> Refused:
+def bad_request(reason: RefusalReason, detail: str) -> Refused:
     """The request itself is wrong: 400."""
-    return Refused(400, why, detail)
+    return Refused(400, reason, detail)
 
 
-def conflict(why: Why, detail: str, headers: Headers = ()) -> Refused:
+def conflict(reason: RefusalReason, detail: str, headers: Headers = ()) -> Refused:
     """The stream is not in the state that the request needs: 409."""
-    return Refused(409, why, detail, headers)
+    return Refused(409, reason, detail, headers)

@@ -1,12 +1,13 @@
-"""Orders: what subscriptions are told, and what they order (sections 6 and 7).
+"""Commands for subscriptions, and the deliveries they cause (sections 6 and 7).
 
-The front and the deliverer make the first, the keep makes the second.
+``http.control`` and the webhook dispatcher make the commands; a commit brings
+the deliveries.
 """
 
 from dataclasses import dataclass
 
-from origin_adapter.embedded.rules.control import Report
-from origin_adapter.embedded.rules.subscriptions import Config, Fence
+from origin_adapter.embedded.rules.control import WorkerReport
+from origin_adapter.embedded.rules.subscriptions import Fence, SubscriptionConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Subscribe:
     """PUT: make a subscription or confirm it. ``base_url`` is this server's."""
 
     id: str
-    config: Config
+    config: SubscriptionConfig
     base_url: str
 
 
@@ -62,7 +63,7 @@ class Acknowledge:
 
     id: str
     fence: Fence
-    report: Report
+    report: WorkerReport
     webhook: bool
 
 
@@ -75,7 +76,7 @@ class ReleaseWake:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class ReportDelivery:
     """How an attempt to deliver a webhook went. ``chance`` spreads the next one."""
 
     id: str
@@ -85,7 +86,7 @@ class Delivered:
     chance: float
 
 
-Order = (
+SubscriptionCommand = (
     Subscribe
     | Inspect
     | Unsubscribe
@@ -94,12 +95,12 @@ Order = (
     | ClaimWake
     | Acknowledge
     | ReleaseWake
-    | Delivered
+    | ReportDelivery
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class WebhookDelivery:
     """A webhook to be sent at ``due`` (Unix seconds), unless its wake is over."""
 
     id: str

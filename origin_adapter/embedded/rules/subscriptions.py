@@ -2,10 +2,10 @@
 
 A subscription is idle, woken (a wake is in flight) or held (a worker claimed
 it). What moves it is a table; an event that has no row in the present phase is
-refused and changes nothing. Generation and wake id fence off everybody who
-speaks for an older wake. Time is Unix seconds, leases are milliseconds.
+refused and changes nothing. Generation and wake id fence off requests that
+speak for an older wake. Time is Unix seconds, leases are milliseconds.
 
-The keep's writer calls these functions inside the transaction of the append,
+The store's writer calls these functions inside the transaction of the append,
 the ack or the tick that causes them.
 """
 
@@ -37,14 +37,14 @@ class Denied(Exception):
         self.more = more
 
 
-class Kind(enum.Enum):
+class SubscriptionKind(enum.Enum):
     """How a subscription reaches its workers."""
 
     WEBHOOK = "webhook"
     PULL_WAKE = "pull-wake"
 
 
-class Phase(enum.Enum):
+class SubscriptionPhase(enum.Enum):
     """Where a subscription stands."""
 
     IDLE = "idle"
@@ -52,7 +52,7 @@ class Phase(enum.Enum):
     HELD = "held"
 
 
-class Event(enum.Enum):
+class SubscriptionEvent(enum.Enum):
     """What may happen to a subscription."""
 
     WAKE = "wake"
@@ -64,26 +64,26 @@ class Event(enum.Enum):
     LAPSE = "lapse"
 
 
-_WEBHOOK: dict[tuple[Phase, Event], Phase] = {
-    (Phase.IDLE, Event.WAKE): Phase.WOKEN,
-    (Phase.WOKEN, Event.HEARTBEAT): Phase.WOKEN,
-    (Phase.WOKEN, Event.DONE): Phase.IDLE,
-    (Phase.WOKEN, Event.LEASE_OVER): Phase.IDLE,
+_WEBHOOK: dict[tuple[SubscriptionPhase, SubscriptionEvent], SubscriptionPhase] = {
+    (SubscriptionPhase.IDLE, SubscriptionEvent.WAKE): SubscriptionPhase.WOKEN,
+    (SubscriptionPhase.WOKEN, SubscriptionEvent.HEARTBEAT): SubscriptionPhase.WOKEN,
+    (SubscriptionPhase.WOKEN, SubscriptionEvent.DONE): SubscriptionPhase.IDLE,
+    (SubscriptionPhase.WOKEN, SubscriptionEvent.LEASE_OVER): SubscriptionPhase.IDLE,
 }
-_PULL_WAKE: dict[tuple[Phase, Event], Phase] = {
-    (Phase.IDLE, Event.WAKE): Phase.WOKEN,
-    (Phase.WOKEN, Event.CLAIM): Phase.HELD,
-    (Phase.WOKEN, Event.LAPSE): Phase.IDLE,
-    (Phase.HELD, Event.HEARTBEAT): Phase.HELD,
-    (Phase.HELD, Event.DONE): Phase.IDLE,
-    (Phase.HELD, Event.RELEASE): Phase.IDLE,
-    (Phase.HELD, Event.LEASE_OVER): Phase.IDLE,
+_PULL_WAKE: dict[tuple[SubscriptionPhase, SubscriptionEvent], SubscriptionPhase] = {
+    (SubscriptionPhase.IDLE, SubscriptionEvent.WAKE): SubscriptionPhase.WOKEN,
+    (SubscriptionPhase.WOKEN, SubscriptionEvent.CLAIM): SubscriptionPhase.HELD,
+    (SubscriptionPhase.WOKEN, SubscriptionEvent.LAPSE): SubscriptionPhase.IDLE,
+    (SubscriptionPhase.HELD, SubscriptionEvent.HEARTBEAT): SubscriptionPhase.HELD,
+    (SubscriptionPhase.HELD, SubscriptionEvent.DONE): SubscriptionPhase.IDLE,
+    (SubscriptionPhase.HELD, SubscriptionEvent.RELEASE): SubscriptionPhase.IDLE,
+    (SubscriptionPhase.HELD, SubscriptionEvent.LEASE_OVER): SubscriptionPhase.IDLE,
 }
-TABLE = {Kind.WEBHOOK: _WEBHOOK, Kind.PULL_WAKE: _PULL_WAKE}
+TABLE = {SubscriptionKind.WEBHOOK: _WEBHOOK, SubscriptionKind.PULL_WAKE: _PULL_WAKE}
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class SubscriptionConfig:
     """What a subscription was asked to be; normalised, so equal means equal."""
 
     type: str
@@ -95,8 +95,8 @@ class Config:
     description: str | None
 
     @property
-    def kind(self) -> Kind:
-        return Kind(self.type)
+    def kind(self) -> SubscriptionKind:
+        return SubscriptionKind(self.type)
 
     @property
     def hash(self) -> str:
@@ -115,7 +115,7 @@ class Subscription:
     """
 
     id: str
-    config: Config
+    config: SubscriptionConfig
     created_at: str
     base_url: str
     generation: int = 0
@@ -127,14 +127,16 @@ class Subscription:
     snapshot: str | None = None
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> SubscriptionPhase:
         if self.wake_id is None:
-            return Phase.IDLE
-        return Phase.WOKEN if self.holder is None else Phase.HELD
+            return SubscriptionPhase.IDLE
+        return (
+            SubscriptionPhase.WOKEN if self.holder is None else SubscriptionPhase.HELD
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class StreamLink:
     """A stream of a subscription, by its stream-root-relative path."""
 
     path: str
@@ -154,9 +156,9 @@ class Fence:
 
 def wake(sub: Subscription, wake_id: str, now: float) -> Subscription:
     """A new wake. A webhook's lease starts with it, but not before its back-off."""
-    _move(sub, Event.WAKE)
+    _move(sub, SubscriptionEvent.WAKE)
     woken = replace(sub, generation=sub.generation + 1, wake_id=wake_id, holder=None)
-    if sub.config.kind is Kind.PULL_WAKE:
+    if sub.config.kind is SubscriptionKind.PULL_WAKE:
         return woken
     due = max(now, sub.next_attempt or now)
     return replace(woken, next_attempt=due, lease_until=due + _lease(sub))
@@ -164,14 +166,14 @@ def wake(sub: Subscription, wake_id: str, now: float) -> Subscription:
 
 def claim(sub: Subscription, worker: str, now: float) -> Subscription:
     """A worker takes the wake; its lease starts. Raises Denied when it is held."""
-    if sub.phase is Phase.HELD and sub.holder is not None:
+    if sub.phase is SubscriptionPhase.HELD and sub.holder is not None:
         raise Denied(
             409,
             "ALREADY_CLAIMED",
             current_holder=sub.holder,
             generation=sub.generation,
         )
-    _move(sub, Event.CLAIM)
+    _move(sub, SubscriptionEvent.CLAIM)
     return replace(sub, holder=worker, lease_until=now + _lease(sub))
 
 
@@ -190,11 +192,11 @@ def check_fence(sub: Subscription, fence: Fence) -> None:
 
 def heartbeat(sub: Subscription, now: float) -> Subscription:
     """The lease is extended."""
-    _move(sub, Event.HEARTBEAT)
+    _move(sub, SubscriptionEvent.HEARTBEAT)
     return replace(sub, lease_until=now + _lease(sub))
 
 
-def finish(sub: Subscription, event: Event) -> Subscription:
+def finish(sub: Subscription, event: SubscriptionEvent) -> Subscription:
     """The wake is over: done, released, its lease ran out, or nothing is left."""
     _move(sub, event)
     return replace(
@@ -221,7 +223,7 @@ def failed(sub: Subscription, now: float, chance: float) -> Subscription:
     return replace(sub, retries=retries, next_attempt=now + delay)
 
 
-def check_ack(link: Link | None, position: int, tail: int) -> Link:
+def check_ack(link: StreamLink | None, position: int, tail: int) -> StreamLink:
     """The link after an ack of ``position``; raises Denied."""
     if link is None:
         raise Denied(409, "INVALID_OFFSET", "the stream is not part of it")
@@ -232,7 +234,7 @@ def check_ack(link: Link | None, position: int, tail: int) -> Link:
     return replace(link, acked=position)
 
 
-def _move(sub: Subscription, event: Event) -> Phase:
+def _move(sub: Subscription, event: SubscriptionEvent) -> SubscriptionPhase:
     try:
         return TABLE[sub.config.kind][sub.phase, event]
     except KeyError:

@@ -1,10 +1,9 @@
 """Webhook targets: where this origin may send requests (section 12.8).
 
-Two looks, both here: at the URL when a subscription is made, and at the
-addresses when a connection is opened, so that a name which later resolves to
-the inside is refused too. Only ``https`` to public addresses is allowed;
-``local_webhooks`` adds ``http`` to ``localhost`` and ``127.0.0.x``, for
-development.
+The URL is judged when a subscription is made, the addresses when a connection is
+opened: a name that later resolves to the inside is refused too. Only ``https`` to
+public addresses is allowed; ``local_webhooks`` adds ``http`` to ``localhost`` and
+``127.0.0.x``, for development.
 """
 
 import ipaddress
@@ -20,7 +19,7 @@ class BadTarget(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class WebhookTarget:
     """A URL that may be tried: its parts, and whether it is a local one."""
 
     secure: bool
@@ -30,7 +29,7 @@ class Target:
     local: bool
 
 
-def parse(url: str, local_webhooks: bool) -> Target:
+def parse(url: str, local_webhooks: bool) -> WebhookTarget:
     """The target that a URL names. Raises BadTarget."""
     if not url.isascii() or any(char <= " " or char == "\x7f" for char in url):
         raise BadTarget("a webhook URL is plain ASCII")
@@ -46,11 +45,11 @@ def parse(url: str, local_webhooks: bool) -> Target:
     if parts.scheme == "http":
         if not (local_webhooks and _is_dev_host(host)):
             raise BadTarget("webhook URLs must use https")
-        return Target(False, host, port or 80, path, local=True)
+        return WebhookTarget(False, host, port or 80, path, local=True)
     if parts.scheme != "https":
         raise BadTarget("webhook URLs must use https")
     _check_host(host)
-    return Target(True, host, port or 443, path, local=False)
+    return WebhookTarget(True, host, port or 443, path, local=False)
 
 
 def check_address(address: str, local: bool) -> None:

@@ -1,6 +1,6 @@
-"""The values of the catalogue: streams, what was asked, what came of it.
+"""Streams, the commands that change them, and what came of a command.
 
-All are frozen. ``Stream`` is the whole truth about a stream but for its bytes
+All are frozen. ``StoredStream`` is the whole truth about a stream but for its bytes
 and its producers; a change makes a new one by ``dataclasses.replace``.
 """
 
@@ -28,7 +28,7 @@ ENDLESS = Lifetime()
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ProducerClaim:
     """What an idempotent producer says of one request (section 5.2.1)."""
 
     producer: str
@@ -37,7 +37,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Producer:
+class ProducerState:
     """What is known of a producer on one stream."""
 
     epoch: int
@@ -54,7 +54,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class ForkAsk:
+class ForkRequest:
     """A fork as it was asked for: source path, offset text or None, sub-offset."""
 
     source: str
@@ -68,11 +68,11 @@ class Fork:
 
     source_id: int
     at: int
-    ask: ForkAsk
+    request: ForkRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StoredStream:
     """A stream as it was last committed.
 
     ``id`` is this incarnation's and never used again; ``tag`` is random, so
@@ -92,7 +92,7 @@ class Stream:
     floor: int = 0
     tail: int = 0
     closed: bool = False
-    closed_by: Claim | None = None
+    closed_by: ProducerClaim | None = None
     last_seq: str | None = None
     inherited_lifetime: bool = False
     fork: Fork | None = None
@@ -109,7 +109,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class MessageBatch:
     """The bytes of one append, never empty. ``json``: checked values and commas."""
 
     body: bytes
@@ -117,51 +117,51 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Create:
+class CreateStream:
     """PUT (section 5.1). ``content_type`` None: not said."""
 
     path: str
     content_type: str | None = None
     lifetime: Lifetime = ENDLESS
     closed: bool = False
-    fork: ForkAsk | None = None
-    batch: Batch | None = None
+    fork: ForkRequest | None = None
+    batch: MessageBatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Append:
+class AppendToStream:
     """POST (sections 5.2 and 5.3). ``batch`` None: close only."""
 
     path: str
     content_type: str = ""
-    batch: Batch | None = None
+    batch: MessageBatch | None = None
     seq: str | None = None
-    claim: Claim | None = None
+    claim: ProducerClaim | None = None
     close: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
+class DeleteStream:
     """DELETE (section 5.4)."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class StreamCreated:
     """The stream is there. ``new`` False: it was there before, as asked."""
 
-    stream: Stream
+    stream: StoredStream
     new: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
+class StreamAppended:
     """The stream after a write that was accepted, or was a duplicate.
 
     ``claim`` carries the highest accepted sequence number of its producer.
     """
 
-    stream: Stream
+    stream: StoredStream
     duplicate: bool = False
-    claim: Claim | None = None
+    claim: ProducerClaim | None = None

@@ -1,4 +1,4 @@
-"""Upkeep: what time does to the file, a bounded piece per call.
+"""Maintenance: what time does to the file, a bounded piece per call.
 
 Reads not yet on disk are written, streams whose time is over end, retention
 moves floors, removed streams give back their messages, and the file shrinks.
@@ -12,7 +12,7 @@ from itertools import islice
 
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules.stream_rules import trimmed
-from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.store import stream_rows
 from origin_adapter.embedded.store.transaction import Transaction
 
@@ -37,51 +37,51 @@ _OLDEST = (
 _DROP = "DELETE FROM message WHERE stream = ? AND end <= ?"
 
 
-def touch(unit: Transaction) -> None:
+def touch(transaction: Transaction) -> None:
     """Write down when streams with a TTL were last read, those read first first."""
     # A copy in one step: the loop adds to it meanwhile.
-    for id, at in islice(unit.known.touches.copy().items(), STEP_TOUCHES):
-        stream = unit.by_id(id)
+    for id, at in islice(transaction.cache.touches.copy().items(), STEP_TOUCHES):
+        stream = transaction.by_id(id)
         if stream is not None and stream.touched < at:
-            unit.put(replace(stream, touched=at))
-        unit.touched[id] = at
+            transaction.put(replace(stream, touched=at))
+        transaction.touched[id] = at
 
 
-def expire(unit: Transaction) -> bool:
+def expire(transaction: Transaction) -> bool:
     """End streams whose time is over; whether there may be more."""
-    unit.flush()
-    due = unit.db.execute(_EXPIRED, (unit.now, STEP_STREAMS)).fetchall()
+    transaction.flush()
+    due = transaction.db.execute(_EXPIRED, (transaction.now, STEP_STREAMS)).fetchall()
     for (path,) in due:
-        unit.current(path)
+        transaction.current(path)
     return len(due) == STEP_STREAMS
 
 
-def sweep(unit: Transaction) -> bool:
+def sweep(transaction: Transaction) -> bool:
     """Drop messages of removed streams; whether there may be more."""
-    unit.flush()
-    for (id,) in unit.db.execute(_REMOVED, (STEP_STREAMS,)).fetchall():
-        oldest = unit.db.execute(_OLDEST, (id, STEP_ROWS)).fetchall()
+    transaction.flush()
+    for (id,) in transaction.db.execute(_REMOVED, (STEP_STREAMS,)).fetchall():
+        oldest = transaction.db.execute(_OLDEST, (id, STEP_ROWS)).fetchall()
         if oldest:
-            unit.db.execute(_DROP, (id, _within(oldest)))
+            transaction.db.execute(_DROP, (id, _within(oldest)))
             return True
-        unit.db.execute("DELETE FROM producer WHERE stream = ?", (id,))
-        unit.db.execute("DELETE FROM stream WHERE id = ?", (id,))
-    return unit.db.execute(_REMOVED, (1,)).fetchone() is not None
+        transaction.db.execute("DELETE FROM producer WHERE stream = ?", (id,))
+        transaction.db.execute("DELETE FROM stream WHERE id = ?", (id,))
+    return transaction.db.execute(_REMOVED, (1,)).fetchone() is not None
 
 
-def retain(unit: Transaction, options: Options, after: int) -> int:
+def retain(transaction: Transaction, options: Options, after: int) -> int:
     """Trim some streams with an id above ``after``; where to go on (0: again).
 
     A stream that forks read is left whole: they may need what is old.
     """
     if options.retention_age is None and options.retention_bytes is None:
         return 0
-    unit.flush()
-    ids = unit.db.execute(_NEXT_STREAMS, (after, STEP_STREAMS)).fetchall()
+    transaction.flush()
+    ids = transaction.db.execute(_NEXT_STREAMS, (after, STEP_STREAMS)).fetchall()
     for (id,) in ids:
-        stream = unit.by_id(id)
+        stream = transaction.by_id(id)
         if stream is not None:
-            _trim(unit, options, stream)
+            _trim(transaction, options, stream)
     return ids[-1][0] if len(ids) == STEP_STREAMS else 0
 
 
@@ -94,23 +94,29 @@ def shrink(db: sqlite3.Connection) -> bool:
     return True
 
 
-def _trim(unit: Transaction, options: Options, stream: Stream) -> None:
+def _trim(transaction: Transaction, options: Options, stream: StoredStream) -> None:
     floor = stream.floor
-    for end, _, at in unit.db.execute(_OLDEST, (stream.id, STEP_ROWS)).fetchall():
-        if not _outdated(unit, options, stream, end, at):
+    for end, _, at in transaction.db.execute(
+        _OLDEST, (stream.id, STEP_ROWS)
+    ).fetchall():
+        if not _outdated(transaction, options, stream, end, at):
             break
         floor = end
     if floor > stream.floor:
-        unit.db.execute(_DROP, (stream.id, floor))
-        unit.put(trimmed(stream, floor))
+        transaction.db.execute(_DROP, (stream.id, floor))
+        transaction.put(trimmed(stream, floor))
 
 
 def _outdated(
-    unit: Transaction, options: Options, stream: Stream, end: int, at: float
+    transaction: Transaction,
+    options: Options,
+    stream: StoredStream,
+    end: int,
+    at: float,
 ) -> bool:
     """Whether a row that ends at ``end`` and was written at ``at`` may go."""
     age, size = options.retention_age, options.retention_bytes
-    if age is not None and at < unit.now - age:
+    if age is not None and at < transaction.now - age:
         return True
     return size is not None and stream.tail - end >= size
 

@@ -1,8 +1,8 @@
-"""Acts: what each command does inside a transaction.
+"""What each command for a stream does inside a transaction.
 
 The rules decide; here is looked up what they need and written what they return.
-An act that raises Refused has written nothing but, perhaps, the end of a stream
-whose time was over anyway.
+An operation that raises Refused has written nothing but, perhaps, the end of a
+stream whose time was over anyway.
 """
 
 import secrets
@@ -13,78 +13,91 @@ from functools import partial
 from edge.protocol.json_arrays import is_json
 from origin_adapter.embedded.rules import lineage, stream_rules
 from origin_adapter.embedded.rules.values import (
-    Append,
-    Appended,
-    Create,
-    Created,
-    Delete,
-    ForkAsk,
-    Producer,
-    Stream,
+    AppendToStream,
+    CreateStream,
+    DeleteStream,
+    ForkRequest,
+    ProducerState,
+    StoredStream,
+    StreamAppended,
+    StreamCreated,
 )
 from origin_adapter.embedded.store.transaction import Transaction
 
-Grew = Callable[[Transaction, Stream], None]
+Grew = Callable[[Transaction, StoredStream], None]
 """Called inside the transaction for a stream that got new bytes."""
 
 
-def create(unit: Transaction, ask: Create, grew: Grew) -> Created:
+def create(
+    transaction: Transaction, command: CreateStream, grew: Grew
+) -> StreamCreated:
     """PUT: make a stream or a fork, or confirm the one that is there."""
-    existing = unit.current(ask.path)
+    existing = transaction.current(command.path)
     if existing is not None:
-        stream_rules.confirm(existing, ask)
-        return Created(existing, new=False)
-    stream = _plain(unit, ask) if ask.fork is None else _fork(unit, ask, ask.fork)
-    if ask.batch is not None:
-        stream = replace(stream, tail=stream.tail + len(ask.batch.body))
-        unit.put(stream)
-        unit.append_row(stream, ask.batch.body)
-        grew(unit, stream)
-    return Created(stream, new=True)
+        stream_rules.confirm(existing, command)
+        return StreamCreated(existing, new=False)
+    stream = (
+        _plain(transaction, command)
+        if command.fork is None
+        else _fork(transaction, command, command.fork)
+    )
+    if command.batch is not None:
+        stream = replace(stream, tail=stream.tail + len(command.batch.body))
+        transaction.put(stream)
+        transaction.append_row(stream, command.batch.body)
+        grew(transaction, stream)
+    return StreamCreated(stream, new=True)
 
 
-def append(unit: Transaction, ask: Append, grew: Grew) -> Appended:
+def append(
+    transaction: Transaction, command: AppendToStream, grew: Grew
+) -> StreamAppended:
     """POST: append, close, or both; data, producer and closure in one."""
-    stream = stream_rules.living(unit.current(ask.path))
+    stream = stream_rules.living(transaction.current(command.path))
     known = None
-    if ask.claim is not None:
-        known = unit.producer(stream, ask.claim.producer)
-    done = stream_rules.append(stream, ask, known, unit.now)
+    if command.claim is not None:
+        known = transaction.producer(stream, command.claim.producer)
+    done = stream_rules.append(stream, command, known, transaction.now)
     if done.duplicate:
         return done
-    unit.put(done.stream)
-    if ask.claim is not None:
-        state = Producer(ask.claim.epoch, ask.claim.seq)
-        unit.put_producer(stream, ask.claim.producer, state)
-    if ask.batch is not None:
-        unit.append_row(done.stream, ask.batch.body)
-        grew(unit, done.stream)
+    transaction.put(done.stream)
+    if command.claim is not None:
+        state = ProducerState(command.claim.epoch, command.claim.seq)
+        transaction.put_producer(stream, command.claim.producer, state)
+    if command.batch is not None:
+        transaction.append_row(done.stream, command.batch.body)
+        grew(transaction, done.stream)
     return done
 
 
-def delete(unit: Transaction, ask: Delete) -> Stream:
+def delete(transaction: Transaction, command: DeleteStream) -> StoredStream:
     """DELETE: end a stream; returns it as it was."""
-    stream = stream_rules.living(unit.current(ask.path))
-    unit.end(stream)
+    stream = stream_rules.living(transaction.current(command.path))
+    transaction.end(stream)
     return stream
 
 
-def _plain(unit: Transaction, ask: Create) -> Stream:
-    draft = stream_rules.draft(ask, _tag(), unit.now)
-    stream_rules.check_batch(draft, ask)
-    return unit.add(draft)
+def _plain(transaction: Transaction, command: CreateStream) -> StoredStream:
+    draft = stream_rules.draft(command, _tag(), transaction.now)
+    stream_rules.check_batch(draft, command)
+    return transaction.add(draft)
 
 
-def _fork(unit: Transaction, ask: Create, fork: ForkAsk) -> Stream:
-    source = stream_rules.fork_source(unit.current(fork.source), ask)
+def _fork(
+    transaction: Transaction, command: CreateStream, fork: ForkRequest
+) -> StoredStream:
+    source = stream_rules.fork_source(transaction.current(fork.source), command)
     at = lineage.divergence(
-        source, fork, partial(unit.row_after, source), is_json(source.content_type)
+        source,
+        fork,
+        partial(transaction.row_after, source),
+        is_json(source.content_type),
     )
     spans = lineage.inherited(source, at)
-    draft = stream_rules.draft_fork(ask, source, at, spans, _tag(), unit.now)
-    stream_rules.check_batch(draft, ask)
-    unit.put(replace(source, references=source.references + 1))
-    return unit.add(draft)
+    draft = stream_rules.draft_fork(command, source, at, spans, _tag(), transaction.now)
+    stream_rules.check_batch(draft, command)
+    transaction.put(replace(source, references=source.references + 1))
+    return transaction.add(draft)
 
 
 def _tag() -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from origin_adapter.embedded.rules import offsets
 from origin_adapter.embedded.rules.lineage import Row, cut
-from origin_adapter.embedded.rules.values import Span, Stream
+from origin_adapter.embedded.rules.values import Span, StoredStream
 
 _ROWS = "SELECT end, body FROM message WHERE stream = ? AND end > ? ORDER BY end"
 
@@ -20,12 +20,12 @@ _ROWS = "SELECT end, body FROM message WHERE stream = ? AND end > ? ORDER BY end
 class Vanished(Exception):
     """Bytes are gone that the stream had when it was looked up.
 
-    It was removed or trimmed in between; whoever reads looks it up again.
+    It was removed or trimmed in between; the reader looks it up again.
     """
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class StoredPage:
     """The bytes ``[start, end)`` of a stream, as the rows they were stored in."""
 
     start: int
@@ -33,7 +33,9 @@ class Page:
     parts: list[bytes]
 
 
-def page(db: sqlite3.Connection, stream: Stream, start: int, limit: int) -> Page:
+def page(
+    db: sqlite3.Connection, stream: StoredStream, start: int, limit: int
+) -> StoredPage:
     """The page of ``stream`` that begins at ``start``, which is below its tail.
 
     Raises Refused (bad-offset) when ``start`` lies inside a row, and Vanished.
@@ -51,10 +53,10 @@ def page(db: sqlite3.Connection, stream: Stream, start: int, limit: int) -> Page
     else:
         if end < stream.tail:
             raise Vanished
-    return Page(start, end, parts)
+    return StoredPage(start, end, parts)
 
 
-def rows(db: sqlite3.Connection, stream: Stream, start: int) -> Iterator[Row]:
+def rows(db: sqlite3.Connection, stream: StoredStream, start: int) -> Iterator[Row]:
     """The rows of a stream that end after ``start``, its inherited ones first."""
     for span in stream.spans:
         if span.high > start:

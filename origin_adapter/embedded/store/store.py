@@ -1,4 +1,4 @@
-"""The keep: batches of commands in, one durable transaction each.
+"""The store: batches of commands in, one durable transaction each.
 
 ``commit`` is called by one thread at a time. It answers every command with an
 outcome or with the refusal it earned; when the disk refuses, nothing of the
@@ -12,32 +12,38 @@ from dataclasses import dataclass
 
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import subscription_commands
-from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscriptions import Denied
 from origin_adapter.embedded.rules.values import (
-    Append,
-    Appended,
-    Create,
-    Created,
-    Delete,
-    Stream,
+    AppendToStream,
+    CreateStream,
+    DeleteStream,
+    StoredStream,
+    StreamAppended,
+    StreamCreated,
 )
 from origin_adapter.embedded.store import maintenance, operations, schema, stream_rows
-from origin_adapter.embedded.store.stream_cache import Known
+from origin_adapter.embedded.store.stream_cache import StreamCache
 from origin_adapter.embedded.store.subscribers import Json, Subscribers
-from origin_adapter.embedded.store.transaction import News, Transaction
+from origin_adapter.embedded.store.transaction import Changes, Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed: let upkeep do a little of everything that is due."""
+class Maintain:
+    """Time has passed: let maintenance do a little of everything that is due."""
 
 
-Command = Create | Append | Delete | Tick | subscription_commands.Order
+Command = (
+    CreateStream
+    | AppendToStream
+    | DeleteStream
+    | Maintain
+    | subscription_commands.SubscriptionCommand
+)
 Outcome = (
-    Created
-    | Appended
-    | Stream
+    StreamCreated
+    | StreamAppended
+    | StoredStream
     | bool
     | Json
     | tuple[Json, bool]
@@ -49,11 +55,11 @@ Outcome = (
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """One batch on disk: an outcome per command, news, webhooks to send."""
+    """One batch on disk: an outcome per command, changes, webhooks to send."""
 
     outcomes: list[Outcome]
-    news: News
-    deliveries: list[subscription_commands.Delivery]
+    changes: Changes
+    deliveries: list[subscription_commands.WebhookDelivery]
 
 
 class Store:
@@ -61,7 +67,7 @@ class Store:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.known = Known()
+        self.cache = StreamCache()
         self.db = schema.open_writer(options.data, options.durability)
         self.subscribers = Subscribers(self.db, options.root)
         self._trim_after = 0
@@ -81,11 +87,11 @@ class Store:
 
     def commit(self, commands: Sequence[Command], now: float) -> Committed:
         """Do a batch. Raises Refused (disk-...) when the disk refuses all of it."""
-        unit = Transaction(self.db, self.known, now, self.subscribers.ended)
+        transaction = Transaction(self.db, self.cache, now, self.subscribers.ended)
         try:
             self.db.execute("BEGIN IMMEDIATE")
-            outcomes = [self._do(unit, command) for command in commands]
-            unit.flush()
+            outcomes = [self._do(transaction, command) for command in commands]
+            transaction.flush()
             self.db.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
@@ -94,62 +100,70 @@ class Store:
             # Not the disk: a mistake of ours. Undo, and let it be seen.
             self._roll_back()
             raise
-        unit.publish()
+        transaction.publish()
         deliveries, self.subscribers.due = self.subscribers.due, []
-        return Committed(outcomes, unit.news, deliveries)
+        return Committed(outcomes, transaction.changes, deliveries)
 
-    def _do(self, unit: Transaction, command: Command) -> Outcome:
+    def _do(self, transaction: Transaction, command: Command) -> Outcome:
         try:
             match command:
-                case Append():
-                    return operations.append(unit, command, self.subscribers.grew)
-                case Create():
-                    return self._create(unit, command)
-                case Delete():
-                    return operations.delete(unit, command)
-                case Tick():
-                    return self._tick(unit)
+                case AppendToStream():
+                    return operations.append(
+                        transaction, command, self.subscribers.grew
+                    )
+                case CreateStream():
+                    return self._create(transaction, command)
+                case DeleteStream():
+                    return operations.delete(transaction, command)
+                case Maintain():
+                    return self._tick(transaction)
                 case _:
-                    return self._order(unit, command)
+                    return self._subscription(transaction, command)
         except (Refused, Denied) as refusal:
             return refusal
 
-    def _create(self, unit: Transaction, ask: Create) -> Created:
-        done = operations.create(unit, ask, self.subscribers.grew)
+    def _create(self, transaction: Transaction, command: CreateStream) -> StreamCreated:
+        done = operations.create(transaction, command, self.subscribers.grew)
         if done.new:
-            self.subscribers.created(unit, done.stream)
+            self.subscribers.created(transaction, done.stream)
         return done
 
-    def _order(self, unit: Transaction, order: subscription_commands.Order) -> Outcome:
+    def _subscription(
+        self,
+        transaction: Transaction,
+        command: subscription_commands.SubscriptionCommand,
+    ) -> Outcome:
         subs = self.subscribers
-        match order:
+        match command:
             case subscription_commands.Subscribe():
-                return subs.subscribe(unit, order)
+                return subs.subscribe(transaction, command)
             case subscription_commands.Inspect():
-                return subs.inspect(unit, order)
+                return subs.inspect(transaction, command)
             case subscription_commands.Unsubscribe():
-                subs.unsubscribe(order)
+                subs.unsubscribe(command)
             case subscription_commands.LinkStreams():
-                subs.link(unit, order)
+                subs.link(transaction, command)
             case subscription_commands.UnlinkStream():
-                subs.unlink(order)
+                subs.unlink(command)
             case subscription_commands.ClaimWake():
-                return subs.claim(unit, order)
+                return subs.claim(transaction, command)
             case subscription_commands.Acknowledge():
-                return subs.acknowledge(unit, order)
+                return subs.acknowledge(transaction, command)
             case subscription_commands.ReleaseWake():
-                subs.release(unit, order)
+                subs.release(transaction, command)
             case _:
-                subs.delivered(unit, order)
+                subs.delivered(transaction, command)
         return None
 
-    def _tick(self, unit: Transaction) -> bool:
-        """Some upkeep; whether more is waiting."""
-        maintenance.touch(unit)
-        more = maintenance.expire(unit)
-        more = maintenance.sweep(unit) or more
-        self._trim_after = maintenance.retain(unit, self.options, self._trim_after)
-        self.subscribers.leases(unit)
+    def _tick(self, transaction: Transaction) -> bool:
+        """Some maintenance; whether more is waiting."""
+        maintenance.touch(transaction)
+        more = maintenance.expire(transaction)
+        more = maintenance.sweep(transaction) or more
+        self._trim_after = maintenance.retain(
+            transaction, self.options, self._trim_after
+        )
+        self.subscribers.leases(transaction)
         return more
 
     def shrink(self) -> bool:
@@ -168,7 +182,7 @@ class Store:
             raise disk_refusal(error) from error
 
 
-def look_up(db: sqlite3.Connection, path: str) -> Stream | None:
+def look_up(db: sqlite3.Connection, path: str) -> StoredStream | None:
     """The stream at a path, as a reader's connection sees it."""
     row = db.execute(stream_rows.SELECT_BY_PATH, (path,)).fetchone()
     return None if row is None else stream_rows.to_stream(row)
@@ -178,9 +192,13 @@ def disk_refusal(error: sqlite3.Error) -> Refused:
     """What a writer is told when the disk refuses."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith("SQLITE_FULL"):
-        return Refused(507, Why.DISK_FULL, "the disk is full; nothing was written")
+        return Refused(
+            507, RefusalReason.DISK_FULL, "the disk is full; nothing was written"
+        )
     if name.startswith("SQLITE_READONLY"):
         return Refused(
-            503, Why.DISK_READ_ONLY, "the disk is read-only; nothing was written"
+            503,
+            RefusalReason.DISK_READ_ONLY,
+            "the disk is read-only; nothing was written",
         )
-    return Refused(503, Why.DISK_FAILED, f"the disk failed ({name or error})")
+    return Refused(503, RefusalReason.DISK_FAILED, f"the disk failed ({name or error})")

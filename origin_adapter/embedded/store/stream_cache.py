@@ -1,16 +1,16 @@
-"""What both sides of the process know of streams without asking the disk.
+"""StreamCache: what both sides of the process know of streams without asking the disk.
 
 The writer's thread changes it, after a commit and never before; the event loop
 only looks. Every operation is a single one on a dict and every value is frozen,
 so neither side needs a lock. Streams known longest are forgotten first.
 """
 
-from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.rules.values import StoredStream
 
 MAX_STREAMS = 50_000
 
 
-class Known:
+class StreamCache:
     """Committed streams by path and by id, and when each was last read.
 
     ``touches`` are Unix seconds of reads that are not on disk yet, by id; only
@@ -20,20 +20,20 @@ class Known:
     __slots__ = ("_by_id", "_by_path", "limit", "touches")
 
     def __init__(self, limit: int = MAX_STREAMS) -> None:
-        self._by_path: dict[str, Stream] = {}
-        self._by_id: dict[int, Stream] = {}
+        self._by_path: dict[str, StoredStream] = {}
+        self._by_id: dict[int, StoredStream] = {}
         self.limit = limit
         self.touches: dict[int, float] = {}
 
-    def at(self, path: str) -> Stream | None:
+    def at(self, path: str) -> StoredStream | None:
         """The stream at a path; None says nothing but that it is not known."""
         return self._by_path.get(path)
 
-    def by_id(self, id: int) -> Stream | None:
+    def by_id(self, id: int) -> StoredStream | None:
         """The stream with an id; None says nothing but that it is not known."""
         return self._by_id.get(id)
 
-    def learn(self, stream: Stream) -> None:
+    def learn(self, stream: StoredStream) -> None:
         """Writer only: the stream as it was just committed or read."""
         self._by_path.pop(stream.path, None)
         self._by_path[stream.path] = stream
@@ -42,18 +42,18 @@ class Known:
             oldest = self._by_path.pop(next(iter(self._by_path)))
             self._by_id.pop(oldest.id, None)
 
-    def forget(self, stream: Stream) -> None:
+    def forget(self, stream: StoredStream) -> None:
         """Writer only: the stream is no more."""
         if (there := self._by_path.get(stream.path)) and there.id == stream.id:
             del self._by_path[stream.path]
         self._by_id.pop(stream.id, None)
         self.touches.pop(stream.id, None)
 
-    def touch(self, stream: Stream, now: float) -> None:
+    def touch(self, stream: StoredStream, now: float) -> None:
         """Loop only: the stream was read. Nothing without a TTL."""
         if stream.lifetime.ttl is not None:
-            # To the end, so that those who are read all the time are not the
-            # only ones to be written down.
+            # To the end: streams that are read all the time must not be the only
+            # ones whose touches are written down.
             self.touches.pop(stream.id, None)
             self.touches[stream.id] = now
 
@@ -62,6 +62,6 @@ class Known:
         if self.touches.get(id) == at:
             self.touches.pop(id, None)
 
-    def touched(self, stream: Stream) -> float:
+    def touched(self, stream: StoredStream) -> float:
         """When the stream was last touched, on disk or not yet."""
         return max(stream.touched, self.touches.get(stream.id, 0.0))

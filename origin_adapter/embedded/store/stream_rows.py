@@ -9,12 +9,12 @@ from typing import Any
 
 from origin_adapter.embedded.rules import lifetimes
 from origin_adapter.embedded.rules.values import (
-    Claim,
     Fork,
-    ForkAsk,
+    ForkRequest,
     Lifetime,
+    ProducerClaim,
     Span,
-    Stream,
+    StoredStream,
 )
 
 _COLUMNS = (
@@ -36,7 +36,7 @@ REMOVE = "UPDATE stream SET path = NULL WHERE id = ?"
 Cells = tuple[Any, ...]
 
 
-def to_stream(row: Cells) -> Stream:
+def to_stream(row: Cells) -> StoredStream:
     """The stream that a selected row stands for."""
     (id, path, tag, content_type, ttl, at, expires, inherited, touched, _) = row[:10]
     (base, floor, tail, closed, closed_by, last_seq) = row[10:16]
@@ -44,8 +44,8 @@ def to_stream(row: Cells) -> Stream:
     (lineage, refs, soft_deleted) = row[21:]
     fork = None
     if source is not None:
-        fork = Fork(source, diverged, ForkAsk(fork_source, fork_offset, fork_sub))
-    return Stream(
+        fork = Fork(source, diverged, ForkRequest(fork_source, fork_offset, fork_sub))
+    return StoredStream(
         id=id,
         tag=tag,
         path=path,
@@ -56,7 +56,7 @@ def to_stream(row: Cells) -> Stream:
         floor=floor,
         tail=tail,
         closed=bool(closed),
-        closed_by=None if closed_by is None else Claim(*json.loads(closed_by)),
+        closed_by=None if closed_by is None else ProducerClaim(*json.loads(closed_by)),
         last_seq=last_seq,
         inherited_lifetime=bool(inherited),
         fork=fork,
@@ -66,7 +66,7 @@ def to_stream(row: Cells) -> Stream:
     )
 
 
-def to_insert(stream: Stream) -> Cells:
+def to_insert(stream: StoredStream) -> Cells:
     """The cells of a new stream's row."""
     life = stream.lifetime
     return (
@@ -92,7 +92,7 @@ def to_insert(stream: Stream) -> Cells:
     )
 
 
-def to_update(stream: Stream) -> Cells:
+def to_update(stream: StoredStream) -> Cells:
     """The cells that change during a stream's life, and its id."""
     return (
         stream.touched,
@@ -108,7 +108,7 @@ def to_update(stream: Stream) -> Cells:
     )
 
 
-def _closed_by(stream: Stream) -> str | None:
+def _closed_by(stream: StoredStream) -> str | None:
     claim = stream.closed_by
     if claim is None:
         return None
@@ -118,7 +118,13 @@ def _closed_by(stream: Stream) -> str | None:
 def _fork_cells(fork: Fork | None) -> Cells:
     if fork is None:
         return (None, None, None, None, None)
-    return (fork.source_id, fork.at, fork.ask.source, fork.ask.offset, fork.ask.sub)
+    return (
+        fork.source_id,
+        fork.at,
+        fork.request.source,
+        fork.request.offset,
+        fork.request.sub,
+    )
 
 
 def _to_spans(text: str) -> tuple[Span, ...]:

@@ -14,17 +14,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from origin_adapter.embedded.rules import globs, subscription_commands, subscriptions
+from origin_adapter.embedded.rules import subscription_commands, subscriptions
+from origin_adapter.embedded.rules.paths import literal_prefix, matches
 from origin_adapter.embedded.rules.subscriptions import (
     BEFORE_FIRST,
-    Config,
     Denied,
-    Event,
-    Kind,
-    Phase,
     Subscription,
+    SubscriptionConfig,
+    SubscriptionEvent,
+    SubscriptionKind,
+    SubscriptionPhase,
 )
-from origin_adapter.embedded.rules.values import Stream
+from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.store import subscription_rows
 from origin_adapter.embedded.store.transaction import Transaction
 
@@ -33,13 +34,13 @@ Json = dict[str, Any]
 
 
 class Subscribers:
-    """All subscriptions, and what they order."""
+    """All subscriptions, and the deliveries that they cause."""
 
     def __init__(self, db: sqlite3.Connection, root: str) -> None:
         self.db = db
         self.root = root
-        self.due: list[subscription_commands.Delivery] = []
-        self._grown: deque[Stream] = deque()
+        self.due: list[subscription_commands.WebhookDelivery] = []
+        self._grown: deque[StoredStream] = deque()
         self._waking = False
         self.reload()
 
@@ -56,8 +57,8 @@ class Subscribers:
 
     # --- What streams do.
 
-    def grew(self, unit: Transaction, stream: Stream) -> None:
-        """A stream got new bytes: link it, and wake who is idle.
+    def grew(self, transaction: Transaction, stream: StoredStream) -> None:
+        """A stream got new bytes: link it, and wake idle subscriptions.
 
         A wake may write to a stream that others follow; those take their turn
         after it, so a long chain of wake streams is no deep stack.
@@ -70,24 +71,24 @@ class Subscribers:
         self._waking = True
         try:
             while self._grown:
-                self._wake_followers(unit, self._grown.popleft())
+                self._wake_followers(transaction, self._grown.popleft())
         finally:
             self._waking = False
             self._grown.clear()
 
-    def created(self, unit: Transaction, stream: Stream) -> None:
+    def created(self, transaction: Transaction, stream: StoredStream) -> None:
         """A stream was made: whose wakes go there can be woken from now on."""
         path = self._relative(stream.path)
         for sub in list(self._all.values()):
-            if sub.config.wake_stream == path and sub.phase is Phase.IDLE:
-                self._wake_if_pending(unit, sub, None)
+            if sub.config.wake_stream == path and sub.phase is SubscriptionPhase.IDLE:
+                self._wake_if_pending(transaction, sub, None)
 
     def awaits(self, id: str, wake_id: str) -> bool:
         """Whether a wake is still the current one. The event loop may ask, too."""
         sub = self._all.get(id)
         return sub is not None and sub.wake_id == wake_id
 
-    def _wake_followers(self, unit: Transaction, stream: Stream) -> None:
+    def _wake_followers(self, transaction: Transaction, stream: StoredStream) -> None:
         path = self._relative(stream.path)
         if path is None:
             return
@@ -96,10 +97,10 @@ class Subscribers:
             if sub.config.wake_stream == path:
                 continue
             self._link_by_glob(sub, path)
-            if sub.phase is Phase.IDLE:
-                self._wake_if_pending(unit, sub, path)
+            if sub.phase is SubscriptionPhase.IDLE:
+                self._wake_if_pending(transaction, sub, path)
 
-    def ended(self, stream: Stream) -> None:
+    def ended(self, stream: StoredStream) -> None:
         """A stream was deleted or its time is over."""
         path = self._relative(stream.path)
         if self._all and path is not None:
@@ -107,156 +108,178 @@ class Subscribers:
             self._forget_memo()
             self._forget_snapshots(path)
 
-    def leases(self, unit: Transaction) -> None:
+    def leases(self, transaction: Transaction) -> None:
         """Give up the wakes whose lease ran out."""
         for sub in list(self._all.values()):
-            if sub.lease_until is not None and sub.lease_until <= unit.now:
-                self._finish(unit, sub, Event.LEASE_OVER)
+            if sub.lease_until is not None and sub.lease_until <= transaction.now:
+                self._finish(transaction, sub, SubscriptionEvent.LEASE_OVER)
 
     # --- What requests do. Each raises Denied.
 
     def subscribe(
-        self, unit: Transaction, order: subscription_commands.Subscribe
+        self, transaction: Transaction, command: subscription_commands.Subscribe
     ) -> tuple[Json, bool]:
         """Make a subscription or confirm it; what it is, and whether it is new."""
-        there = self._all.get(order.id)
+        there = self._all.get(command.id)
         if there is not None:
-            if there.config.hash != order.config.hash:
+            if there.config.hash != command.config.hash:
                 raise Denied(409, "SUBSCRIPTION_ALREADY_EXISTS", "configured otherwise")
-            return self._describe(unit, there), False
-        created = datetime.fromtimestamp(unit.now, UTC)
+            return self._describe(transaction, there), False
+        created = datetime.fromtimestamp(transaction.now, UTC)
         stamp = created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        sub = Subscription(order.id, order.config, stamp, order.base_url)
-        unit.flush()
+        sub = Subscription(command.id, command.config, stamp, command.base_url)
+        transaction.flush()
         subscription_rows.insert(self.db, sub)
         self._all[sub.id] = sub
-        self._link_explicitly(unit, sub, order.config.streams)
-        self._backfill(sub.id, order.config)
+        self._link_explicitly(transaction, sub, command.config.streams)
+        self._backfill(sub.id, command.config)
         self._forget_memo()
-        return self._describe(unit, sub), True
+        return self._describe(transaction, sub), True
 
-    def inspect(self, unit: Transaction, order: subscription_commands.Inspect) -> Json:
-        return self._describe(unit, self._get(order.id))
+    def inspect(
+        self, transaction: Transaction, command: subscription_commands.Inspect
+    ) -> Json:
+        return self._describe(transaction, self._get(command.id))
 
-    def unsubscribe(self, order: subscription_commands.Unsubscribe) -> None:
-        if self._all.pop(order.id, None) is not None:
-            subscription_rows.remove(self.db, order.id)
+    def unsubscribe(self, command: subscription_commands.Unsubscribe) -> None:
+        if self._all.pop(command.id, None) is not None:
+            subscription_rows.remove(self.db, command.id)
             self._forget_memo()
 
-    def link(self, unit: Transaction, order: subscription_commands.LinkStreams) -> None:
-        sub = self._get(order.id)
-        self._link_explicitly(unit, sub, order.paths)
+    def link(
+        self, transaction: Transaction, command: subscription_commands.LinkStreams
+    ) -> None:
+        sub = self._get(command.id)
+        self._link_explicitly(transaction, sub, command.paths)
         self._forget_memo()
 
-    def unlink(self, order: subscription_commands.UnlinkStream) -> None:
-        sub = self._get(order.id)
-        subscription_rows.unlink(self.db, sub.id, order.path)
+    def unlink(self, command: subscription_commands.UnlinkStream) -> None:
+        sub = self._get(command.id)
+        subscription_rows.unlink(self.db, sub.id, command.path)
         self._forget_memo()
 
-    def claim(self, unit: Transaction, order: subscription_commands.ClaimWake) -> Json:
+    def claim(
+        self, transaction: Transaction, command: subscription_commands.ClaimWake
+    ) -> Json:
         """A worker takes the wake; what it is to work on, but for its token."""
-        sub = self._get(order.id)
-        self._expect(sub, Kind.PULL_WAKE)
-        stands = self._stands(unit, sub)
-        if sub.phase is not Phase.HELD and not any(s.pending for s in stands):
-            if sub.phase is Phase.WOKEN:
+        sub = self._get(command.id)
+        self._expect(sub, SubscriptionKind.PULL_WAKE)
+        progress = self._progress(transaction, sub)
+        if sub.phase is not SubscriptionPhase.HELD and not any(
+            s.pending for s in progress
+        ):
+            if sub.phase is SubscriptionPhase.WOKEN:
                 # Deleted or unlinked since; the next append must wake anew.
-                self._put(subscriptions.finish(sub, Event.LAPSE))
+                self._put(subscriptions.finish(sub, SubscriptionEvent.LAPSE))
             raise Denied(409, "NO_PENDING_WORK", "nothing to do")
-        if sub.phase is Phase.IDLE:
-            sub = self._wake(unit, sub, next(s.path for s in stands if s.pending))
-        sub = self._put(subscriptions.claim(sub, order.worker, unit.now))
+        if sub.phase is SubscriptionPhase.IDLE:
+            sub = self._wake(
+                transaction, sub, next(s.path for s in progress if s.pending)
+            )
+        sub = self._put(subscriptions.claim(sub, command.worker, transaction.now))
         return {
             "wake_id": sub.wake_id,
             "generation": sub.generation,
-            "streams": [stand.as_json(with_tail=True) for stand in stands],
+            "streams": [stand.as_json(with_tail=True) for stand in progress],
             "lease_ttl_ms": sub.config.lease_ttl_ms,
         }
 
     def acknowledge(
-        self, unit: Transaction, order: subscription_commands.Acknowledge
+        self, transaction: Transaction, command: subscription_commands.Acknowledge
     ) -> Json:
         """Move cursors; extend the lease, or finish the wake."""
-        sub = self._get(order.id)
-        self._expect(sub, Kind.WEBHOOK if order.webhook else Kind.PULL_WAKE)
-        subscriptions.check_fence(sub, order.fence)
-        tails = {stand.path: stand.tail for stand in self._stands(unit, sub)}
+        sub = self._get(command.id)
+        self._expect(
+            sub,
+            SubscriptionKind.WEBHOOK if command.webhook else SubscriptionKind.PULL_WAKE,
+        )
+        subscriptions.check_fence(sub, command.fence)
+        tails = {stand.path: stand.tail for stand in self._progress(transaction, sub)}
         moved = [
             subscriptions.check_ack(
                 subscription_rows.find(self.db, sub.id, ack.path),
                 ack.position,
                 tails.get(ack.path, 0),
             )
-            for ack in order.report.acks
+            for ack in command.report.acks
         ]
         for link in moved:
             subscription_rows.set_acked(self.db, sub.id, link.path, link.acked)
         again = False
-        if order.report.done:
-            again = self._finish(unit, sub, Event.DONE)
+        if command.report.done:
+            again = self._finish(transaction, sub, SubscriptionEvent.DONE)
         else:
-            self._put(subscriptions.heartbeat(sub, unit.now))
+            self._put(subscriptions.heartbeat(sub, transaction.now))
         return {"ok": True, "next_wake": again}
 
     def release(
-        self, unit: Transaction, order: subscription_commands.ReleaseWake
+        self, transaction: Transaction, command: subscription_commands.ReleaseWake
     ) -> None:
-        sub = self._get(order.id)
-        self._expect(sub, Kind.PULL_WAKE)
-        subscriptions.check_fence(sub, order.fence)
-        self._finish(unit, sub, Event.RELEASE)
+        sub = self._get(command.id)
+        self._expect(sub, SubscriptionKind.PULL_WAKE)
+        subscriptions.check_fence(sub, command.fence)
+        self._finish(transaction, sub, SubscriptionEvent.RELEASE)
 
     def delivered(
-        self, unit: Transaction, order: subscription_commands.Delivered
+        self, transaction: Transaction, command: subscription_commands.ReportDelivery
     ) -> None:
         """How a webhook went; nothing when its wake is over by now."""
-        sub = self._all.get(order.id)
-        if sub is None or sub.wake_id != order.wake_id:
+        sub = self._all.get(command.id)
+        if sub is None or sub.wake_id != command.wake_id:
             return
-        if not order.taken:
-            sub = self._put(subscriptions.failed(sub, unit.now, order.chance))
-            self.due.append(_delivery(sub, order.wake_id))
+        if not command.taken:
+            sub = self._put(subscriptions.failed(sub, transaction.now, command.chance))
+            self.due.append(_delivery(sub, command.wake_id))
             return
         sub = self._put(subscriptions.delivered(sub))
-        if order.done:
+        if command.done:
             self._ack_snapshot(sub)
-            self._finish(unit, sub, Event.DONE)
+            self._finish(transaction, sub, SubscriptionEvent.DONE)
 
     # --- Inside.
 
-    def _finish(self, unit: Transaction, sub: Subscription, event: Event) -> bool:
+    def _finish(
+        self, transaction: Transaction, sub: Subscription, event: SubscriptionEvent
+    ) -> bool:
         """The wake is over; whether the next one followed at once."""
         sub = self._put(subscriptions.finish(sub, event))
-        return self._wake_if_pending(unit, sub, None)
+        return self._wake_if_pending(transaction, sub, None)
 
     def _wake_if_pending(
-        self, unit: Transaction, sub: Subscription, because: str | None
+        self, transaction: Transaction, sub: Subscription, because: str | None
     ) -> bool:
-        if sub.config.kind is Kind.PULL_WAKE and self._wake_stream(unit, sub) is None:
+        if (
+            sub.config.kind is SubscriptionKind.PULL_WAKE
+            and self._wake_stream(transaction, sub) is None
+        ):
             # Nobody would hear of it. It can be claimed all the same.
             return False
-        pending = [s.path for s in self._stands(unit, sub) if s.pending]
+        pending = [s.path for s in self._progress(transaction, sub) if s.pending]
         if not pending:
             return False
-        self._wake(unit, sub, because if because in pending else pending[0])
+        self._wake(transaction, sub, because if because in pending else pending[0])
         return True
 
-    def _wake(self, unit: Transaction, sub: Subscription, because: str) -> Subscription:
+    def _wake(
+        self, transaction: Transaction, sub: Subscription, because: str
+    ) -> Subscription:
         wake_id = f"w_{secrets.token_hex(12)}"
-        sub = subscriptions.wake(sub, wake_id, unit.now)
-        if sub.config.kind is Kind.WEBHOOK:
-            stands = self._stands(unit, sub)
-            said = [stand.as_json(with_tail=True) for stand in stands]
+        sub = subscriptions.wake(sub, wake_id, transaction.now)
+        if sub.config.kind is SubscriptionKind.WEBHOOK:
+            progress = self._progress(transaction, sub)
+            said = [stand.as_json(with_tail=True) for stand in progress]
             sub = self._put(replace(sub, snapshot=json.dumps(said)))
             self.due.append(_delivery(sub, wake_id))
         else:
             self._put(sub)
-            self._write_wake(unit, sub, because)
+            self._write_wake(transaction, sub, because)
         return sub
 
-    def _write_wake(self, unit: Transaction, sub: Subscription, because: str) -> None:
+    def _write_wake(
+        self, transaction: Transaction, sub: Subscription, because: str
+    ) -> None:
         """Append the wake event, if there is a stream for it."""
-        stream = self._wake_stream(unit, sub)
+        stream = self._wake_stream(transaction, sub)
         if stream is None:
             return
         event = {
@@ -264,16 +287,18 @@ class Subscribers:
             "subscription_id": sub.id,
             "stream": because,
             "generation": sub.generation,
-            "ts": int(unit.now * 1000),
+            "ts": int(transaction.now * 1000),
         }
         body = json.dumps(event, separators=(",", ":")).encode()
-        stream = replace(stream, tail=stream.tail + len(body), touched=unit.now)
-        unit.put(stream)
-        unit.append_row(stream, body)
-        self.grew(unit, stream)
+        stream = replace(stream, tail=stream.tail + len(body), touched=transaction.now)
+        transaction.put(stream)
+        transaction.append_row(stream, body)
+        self.grew(transaction, stream)
 
-    def _wake_stream(self, unit: Transaction, sub: Subscription) -> Stream | None:
-        stream = unit.current(f"{self.root}{sub.config.wake_stream}")
+    def _wake_stream(
+        self, transaction: Transaction, sub: Subscription
+    ) -> StoredStream | None:
+        stream = transaction.current(f"{self.root}{sub.config.wake_stream}")
         open_ = stream is not None and not (stream.soft_deleted or stream.closed)
         return stream if open_ else None
 
@@ -293,10 +318,10 @@ class Subscribers:
                 subscription_rows.set_acked(self.db, sub.id, link.path, tail)
 
     def _link_explicitly(
-        self, unit: Transaction, sub: Subscription, paths: tuple[str, ...]
+        self, transaction: Transaction, sub: Subscription, paths: tuple[str, ...]
     ) -> None:
         for path in paths:
-            stream = unit.current(self.root + path)
+            stream = transaction.current(self.root + path)
             alive = stream is not None and not stream.soft_deleted
             tail = stream.tail if stream is not None and alive else 0
             subscription_rows.link(self.db, sub.id, path, tail, explicit=True)
@@ -305,15 +330,15 @@ class Subscribers:
         pattern = sub.config.pattern
         if pattern is None or (sub.id, path) in self._linked:
             return
-        if globs.matches(pattern, path):
+        if matches(pattern, path):
             subscription_rows.link(self.db, sub.id, path, BEFORE_FIRST, explicit=False)
             self._linked.add((sub.id, path))
 
-    def _backfill(self, id: str, config: Config) -> None:
+    def _backfill(self, id: str, config: SubscriptionConfig) -> None:
         """Link what matches by now, at its tail: history is not replayed."""
         if config.pattern is None:
             return
-        low = self.root + globs.literal_prefix(config.pattern)
+        low = self.root + literal_prefix(config.pattern)
         rows = self.db.execute(
             "SELECT path, tail FROM stream WHERE path >= ? AND path < ? "
             "AND soft_deleted = 0",
@@ -322,7 +347,7 @@ class Subscribers:
         for absolute, tail in rows:
             path = self._relative(absolute)
             own = path == config.wake_stream
-            if path is not None and not own and globs.matches(config.pattern, path):
+            if path is not None and not own and matches(config.pattern, path):
                 subscription_rows.link(self.db, id, path, tail, explicit=False)
 
     def _who_follows(self, path: str) -> tuple[str, ...]:
@@ -332,7 +357,7 @@ class Subscribers:
             by_glob = {
                 sub.id
                 for sub in self._all.values()
-                if sub.config.pattern and globs.matches(sub.config.pattern, path)
+                if sub.config.pattern and matches(sub.config.pattern, path)
             }
             found = tuple(
                 sorted(by_glob | set(subscription_rows.linked_to(self.db, path)))
@@ -346,22 +371,22 @@ class Subscribers:
         self._followers.clear()
         self._linked.clear()
 
-    def _stands(
-        self, unit: Transaction, sub: Subscription
-    ) -> list[subscription_rows.Stand]:
-        unit.flush()
-        return subscription_rows.stands(self.db, self.root, sub.id)
+    def _progress(
+        self, transaction: Transaction, sub: Subscription
+    ) -> list[subscription_rows.LinkProgress]:
+        transaction.flush()
+        return subscription_rows.progress(self.db, self.root, sub.id)
 
-    def _describe(self, unit: Transaction, sub: Subscription) -> Json:
+    def _describe(self, transaction: Transaction, sub: Subscription) -> Json:
         """What GET and PUT answer, but for the signing key (section 6.3)."""
-        stands = self._stands(unit, sub)
+        progress = self._progress(transaction, sub)
         config = sub.config
         return {
             "id": sub.id,
             "subscription_id": sub.id,
             "type": config.type,
             "pattern": config.pattern,
-            "streams": [stand.as_json(with_tail=False) for stand in stands],
+            "streams": [stand.as_json(with_tail=False) for stand in progress],
             "webhook": None if config.webhook is None else {"url": config.webhook},
             "wake_stream": config.wake_stream,
             "lease_ttl_ms": config.lease_ttl_ms,
@@ -381,7 +406,7 @@ class Subscribers:
             raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such subscription")
         return sub
 
-    def _expect(self, sub: Subscription, kind: Kind) -> None:
+    def _expect(self, sub: Subscription, kind: SubscriptionKind) -> None:
         if sub.config.kind is not kind:
             raise Denied(400, "INVALID_REQUEST", f"not a {kind.value} subscription")
 
@@ -392,8 +417,8 @@ class Subscribers:
         return path[len(self.root) :]
 
 
-def _delivery(sub: Subscription, wake_id: str) -> subscription_commands.Delivery:
-    return subscription_commands.Delivery(
+def _delivery(sub: Subscription, wake_id: str) -> subscription_commands.WebhookDelivery:
+    return subscription_commands.WebhookDelivery(
         id=sub.id,
         wake_id=wake_id,
         generation=sub.generation,

@@ -6,7 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from origin_adapter.embedded.rules import control
-from origin_adapter.embedded.rules.subscriptions import Config, Link, Subscription
+from origin_adapter.embedded.rules.subscriptions import (
+    StreamLink,
+    Subscription,
+    SubscriptionConfig,
+)
 
 _ALL = (
     "SELECT id, config, created_at, base_url, generation, wake_id, holder, "
@@ -21,7 +25,7 @@ _UPDATE = (
     "UPDATE subscription SET generation = ?, wake_id = ?, holder = ?, "
     "lease_until = ?, retries = ?, next_attempt = ?, snapshot = ? WHERE id = ?"
 )
-_STANDS = (
+_PROGRESS = (
     "SELECT l.path, l.explicit, l.acked, coalesce(s.tail, 0) FROM link l "
     "LEFT JOIN stream s ON s.path = ? || l.path AND s.soft_deleted = 0 "
     "WHERE l.subscription = ? ORDER BY l.path"
@@ -34,7 +38,7 @@ _LINK = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class LinkProgress:
     """Where a subscription stands with one stream."""
 
     path: str
@@ -80,10 +84,12 @@ def remove(db: sqlite3.Connection, id: str) -> None:
     db.execute("DELETE FROM subscription WHERE id = ?", (id,))
 
 
-def stands(db: sqlite3.Connection, root: str, id: str) -> list[Stand]:
+def progress(db: sqlite3.Connection, root: str, id: str) -> list[LinkProgress]:
     """Where a subscription stands with each of its streams, by path."""
-    rows = db.execute(_STANDS, (root, id)).fetchall()
-    return [Stand(path, bool(exp), acked, tail) for path, exp, acked, tail in rows]
+    rows = db.execute(_PROGRESS, (root, id)).fetchall()
+    return [
+        LinkProgress(path, bool(exp), acked, tail) for path, exp, acked, tail in rows
+    ]
 
 
 def link(
@@ -106,12 +112,12 @@ def forget_stream(db: sqlite3.Connection, path: str) -> None:
     db.execute("UPDATE link SET glob = 0, acked = 0 WHERE path = ?", (path,))
 
 
-def find(db: sqlite3.Connection, id: str, path: str) -> Link | None:
+def find(db: sqlite3.Connection, id: str, path: str) -> StreamLink | None:
     row = db.execute(
         "SELECT explicit, glob, acked FROM link WHERE subscription = ? AND path = ?",
         (id, path),
     ).fetchone()
-    return None if row is None else Link(path, bool(row[0]), bool(row[1]), row[2])
+    return None if row is None else StreamLink(path, bool(row[0]), bool(row[1]), row[2])
 
 
 def without(snapshot: str, path: str) -> str:
@@ -149,4 +155,4 @@ def _moving(sub: Subscription) -> tuple[Any, ...]:
 def _to_subscription(row: tuple[Any, ...]) -> Subscription:
     said = json.loads(row[1])
     said["streams"] = tuple(said["streams"])
-    return Subscription(row[0], Config(**said), *row[2:])
+    return Subscription(row[0], SubscriptionConfig(**said), *row[2:])

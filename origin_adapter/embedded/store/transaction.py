@@ -1,6 +1,6 @@
-"""A unit: what one transaction sees and changes.
+"""Transaction: what the commands of one batch see and change.
 
-Commands of one batch share a unit, so the second append sees the first one.
+They share it, so the second append sees the first one.
 Streams, rows and producers are collected and written when something has to read
 them, or at the end; nothing outside learns of them before the commit. Ending a
 stream is decided here too, because a removal cascades along the forks.
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from origin_adapter.embedded.rules import lifetimes
 from origin_adapter.embedded.rules.lineage import Row
-from origin_adapter.embedded.rules.values import Producer, Stream
+from origin_adapter.embedded.rules.values import ProducerState, StoredStream
 from origin_adapter.embedded.store import pages, stream_rows
-from origin_adapter.embedded.store.stream_cache import Known
+from origin_adapter.embedded.store.stream_cache import StreamCache
 
 _INSERT_ROW = "INSERT INTO message (stream, end, at, body) VALUES (?, ?, ?, ?)"
 _SELECT_PRODUCER = "SELECT epoch, seq FROM producer WHERE stream = ? AND name = ?"
@@ -26,12 +26,12 @@ _UPSERT_PRODUCER = (
 
 
 @dataclass(slots=True)
-class News:
-    """What a commit changed, for those who wait: streams by id, and their rows."""
+class Changes:
+    """What a commit changed, for waiting readers: streams by id, and their rows."""
 
-    changed: dict[int, Stream] = field(default_factory=dict)
+    changed: dict[int, StoredStream] = field(default_factory=dict)
     rows: dict[int, list[Row]] = field(default_factory=dict)
-    ended: dict[int, Stream] = field(default_factory=dict)
+    ended: dict[int, StoredStream] = field(default_factory=dict)
 
 
 class Transaction:
@@ -40,44 +40,44 @@ class Transaction:
     def __init__(
         self,
         db: sqlite3.Connection,
-        known: Known,
+        cache: StreamCache,
         now: float,
-        on_end: Callable[[Stream], None] = lambda stream: None,
+        on_end: Callable[[StoredStream], None] = lambda stream: None,
     ) -> None:
         self.db = db
-        self.known = known
+        self.cache = cache
         self.now = now
         self._on_end = on_end
-        self.news = News()
-        self._paths: dict[str, Stream | None] = {}
+        self.changes = Changes()
+        self._paths: dict[str, StoredStream | None] = {}
         self._dirty: set[int] = set()
         self._rows: list[tuple[int, int, float, bytes]] = []
-        self._producers: dict[tuple[int, str], Producer] = {}
+        self._producers: dict[tuple[int, str], ProducerState] = {}
         self._unwritten: set[tuple[int, str]] = set()
-        self._removed: list[Stream] = []
+        self._removed: list[StoredStream] = []
         self._gone: set[int] = set()
         self.touched: dict[int, float] = {}
 
     # --- Streams.
 
-    def find(self, path: str) -> Stream | None:
+    def find(self, path: str) -> StoredStream | None:
         """The stream at a path as this transaction sees it, expired or not."""
         if path in self._paths:
             return self._paths[path]
-        stream = self.known.at(path)
+        stream = self.cache.at(path)
         if stream is None:
             stream = self._select(stream_rows.SELECT_BY_PATH, path)
         return stream
 
-    def by_id(self, id: int) -> Stream | None:
+    def by_id(self, id: int) -> StoredStream | None:
         """The stream with an id as this transaction sees it; None: it is removed."""
         if id in self._gone:
             # Until the commit, others still know it; here it must not come back.
             return None
-        stream = self.news.changed.get(id) or self.known.by_id(id)
+        stream = self.changes.changed.get(id) or self.cache.by_id(id)
         return stream or self._select(stream_rows.SELECT_BY_ID, id)
 
-    def current(self, path: str) -> Stream | None:
+    def current(self, path: str) -> StoredStream | None:
         """The stream at a path; one whose time is over is ended first."""
         stream = self.find(path)
         if stream is None or stream.soft_deleted or not self.expired(stream):
@@ -85,11 +85,11 @@ class Transaction:
         self.end(stream)
         return self.find(path)
 
-    def expired(self, stream: Stream) -> bool:
+    def expired(self, stream: StoredStream) -> bool:
         """Whether a stream's time is over, reads not yet on disk included."""
-        return lifetimes.expired(stream, self.known.touched(stream), self.now)
+        return lifetimes.expired(stream, self.cache.touched(stream), self.now)
 
-    def add(self, stream: Stream) -> Stream:
+    def add(self, stream: StoredStream) -> StoredStream:
         """Write a new stream; returns it with its id."""
         cursor = self.db.execute(stream_rows.INSERT, stream_rows.to_insert(stream))
         if cursor.lastrowid is None:
@@ -98,45 +98,47 @@ class Transaction:
         self._see(stream)
         return stream
 
-    def put(self, stream: Stream) -> None:
+    def put(self, stream: StoredStream) -> None:
         """Change a stream."""
         self._see(stream)
         self._dirty.add(stream.id)
 
-    def end(self, stream: Stream) -> None:
+    def end(self, stream: StoredStream) -> None:
         """Delete a stream, softly while forks read it (section 4.2)."""
-        self.news.ended[stream.id] = stream
+        self.changes.ended[stream.id] = stream
         self._on_end(stream)
         if stream.references:
             self.put(replace(stream, soft_deleted=True))
             return
-        doomed: Stream | None = stream
+        doomed: StoredStream | None = stream
         while doomed is not None:
             self._remove(doomed)
             doomed = self._release_source(doomed)
 
     # --- Rows and producers.
 
-    def append_row(self, stream: Stream, body: bytes) -> None:
+    def append_row(self, stream: StoredStream, body: bytes) -> None:
         """Add the row that ends at the stream's (new) tail."""
         self._rows.append((stream.id, stream.tail, self.now, body))
         row = Row(stream.tail - len(body), stream.tail, body)
-        self.news.rows.setdefault(stream.id, []).append(row)
+        self.changes.rows.setdefault(stream.id, []).append(row)
 
-    def row_after(self, stream: Stream, position: int) -> Row | None:
+    def row_after(self, stream: StoredStream, position: int) -> Row | None:
         """The first row of a stream that ends after a position."""
         self.flush()
         return next(pages.rows(self.db, stream, position), None)
 
-    def producer(self, stream: Stream, name: str) -> Producer | None:
+    def producer(self, stream: StoredStream, name: str) -> ProducerState | None:
         """What is known of a producer on a stream."""
         key = (stream.id, name)
         if key in self._producers:
             return self._producers[key]
         found = self.db.execute(_SELECT_PRODUCER, key).fetchone()
-        return None if found is None else Producer(*found)
+        return None if found is None else ProducerState(*found)
 
-    def put_producer(self, stream: Stream, name: str, state: Producer) -> None:
+    def put_producer(
+        self, stream: StoredStream, name: str, state: ProducerState
+    ) -> None:
         """Remember a producer's newest request."""
         self._producers[stream.id, name] = state
         self._unwritten.add((stream.id, name))
@@ -144,9 +146,9 @@ class Transaction:
     # --- The end of the transaction.
 
     def flush(self) -> None:
-        """Write what was collected, so that SQL sees it."""
+        """Write what was collected: SQL sees it from here on."""
         if self._dirty:
-            changed = (self.news.changed[id] for id in self._dirty)
+            changed = (self.changes.changed[id] for id in self._dirty)
             self.db.executemany(stream_rows.UPDATE, map(stream_rows.to_update, changed))
             self._dirty.clear()
         if self._rows:
@@ -159,18 +161,18 @@ class Transaction:
     def publish(self) -> None:
         """After the commit: let everybody know the streams as they are now."""
         for stream in self._removed:
-            self.known.forget(stream)
+            self.cache.forget(stream)
         for there in self._paths.values():
             if there is not None:
-                self.known.learn(there)
+                self.cache.learn(there)
         for id, at in self.touched.items():
-            self.known.written(id, at)
+            self.cache.written(id, at)
 
-    def _see(self, stream: Stream) -> None:
+    def _see(self, stream: StoredStream) -> None:
         self._paths[stream.path] = stream
-        self.news.changed[stream.id] = stream
+        self.changes.changed[stream.id] = stream
 
-    def _select(self, statement: str, key: str | int) -> Stream | None:
+    def _select(self, statement: str, key: str | int) -> StoredStream | None:
         row = self.db.execute(statement, (key,)).fetchone()
         if row is None:
             return None
@@ -181,16 +183,16 @@ class Transaction:
         self._paths.setdefault(stream.path, stream)
         return stream
 
-    def _remove(self, stream: Stream) -> None:
-        self.news.ended.setdefault(stream.id, stream)
+    def _remove(self, stream: StoredStream) -> None:
+        self.changes.ended.setdefault(stream.id, stream)
         self.db.execute(stream_rows.REMOVE, (stream.id,))
         self._dirty.discard(stream.id)
-        self.news.changed.pop(stream.id, None)
+        self.changes.changed.pop(stream.id, None)
         self._paths[stream.path] = None
         self._removed.append(stream)
         self._gone.add(stream.id)
 
-    def _release_source(self, fork: Stream) -> Stream | None:
+    def _release_source(self, fork: StoredStream) -> StoredStream | None:
         """Take a fork's reference off its source; the source if it is to go too."""
         source = None if fork.fork is None else self.by_id(fork.fork.source_id)
         if source is None:

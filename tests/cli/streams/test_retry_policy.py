@@ -1,12 +1,10 @@
 """Tries come later and later, never together, and as the server asks."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from edge.cli.streams import retry_policy
 from edge.cli.streams.exit_faults import Exit, Fault, lost
-from edge.cli.streams.retry_policy import FOREVER, RetryPolicy, retry_after
+from edge.cli.streams.retry_policy import FOREVER, RetryPolicy
 
 
 def test_waits_grow_to_a_bound_and_vary(waits: list[float]) -> None:
@@ -59,20 +57,3 @@ def test_a_live_exchange_that_brought_nothing_lasts_a_second(
 
     (wait,) = waits
     assert 0.75 < wait <= 0.75 + retry_policy.FIRST_PAUSE
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("7", 7.0),
-        ("-7", None),
-        ("soon", None),
-        ("Wed, 01 Jan 2025 00:01:00 GMT", 60.0),
-        ("Tue, 31 Dec 2024 00:00:00 GMT", 0.0),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(
-    value: str | None, seconds: float | None
-) -> None:
-    assert retry_after(value, datetime(2025, 1, 1, tzinfo=UTC)) == seconds

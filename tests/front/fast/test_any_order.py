@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Answer
-from edge.front.fast.connection import READ
-from edge.front.fast.stages import Stage
+from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.request_context import Environ
 from tests.front.fake_edge import HIT, TEXT, FakeTicket
 from tests.front.fast.test_connection import Bench, Kept
@@ -110,15 +109,15 @@ class Story:
         connection = self.bench.connection
         if self.bench.later or self.held or connection.stage in _UNWATCHED:
             return True
-        full = len(connection._held) >= READ
-        return full or connection._watcher.active
+        full = len(connection._held) >= READ_SIZE
+        return full or connection._transport.reading.active
 
     def to_the_end(self) -> None:
         """Let everybody do what he can, for as long as anything comes of it."""
         before: tuple[int, int] | None = None
         while before != (before := (len(self.heard), len(self.to_send))):
             for _ in range(8):
-                self.send(READ)
+                self.send(READ_SIZE)
                 self.turn()
                 self.catch_up()
                 self.news(pause_reads=True)
@@ -141,7 +140,7 @@ KIND = st.sampled_from([kind for kind in KINDS if kind != "large"])
 ACTS = st.one_of(
     st.tuples(st.just("ask"), KIND, st.sampled_from([1, 1, 2, 3, 40, 700])),
     st.tuples(st.just("ask"), st.just("large"), st.just(1)),
-    st.tuples(st.just("send"), st.sampled_from([1, 7, 50, 200, 5000, READ])),
+    st.tuples(st.just("send"), st.sampled_from([1, 7, 50, 200, 5000, READ_SIZE])),
     st.tuples(st.just("take"), st.sampled_from([1000, 1 << 20])),
     st.tuples(st.sampled_from(["turn", "turn", "turn", "catch_up", "resume"])),
     st.tuples(st.just("news"), st.booleans()),

@@ -18,11 +18,10 @@ from gunicorn.config import Config
 from edge.core.ports import Ready
 from edge.core.values import Answer, PerResponse, Read
 from edge.front.access_log import AccessLog
-from edge.front.fast.connection import AT_ONCE, READ, FastConnection
-from edge.front.fast.context import FastContext, plain_socket
-from edge.front.fast.stages import Stage
-from edge.front.fast.turns import NextIteration
+from edge.front.fast.connection import BATCH_SIZE, READ_SIZE, FastConnection, Stage
+from edge.front.fast.context import FastContext, NextIteration
 from edge.front.http1.context import ServerContext
+from edge.front.transport import PlainTransport
 from tests.front.fake_edge import HIT, TEXT, FakeAsks, FakeTicket, parts
 from tests.support.options import log_options
 
@@ -38,7 +37,7 @@ class Kept:
 
 @dataclass(eq=False)
 class Bench:
-    """A floor whose callbacks run when the test says so, and one client."""
+    """A context whose callbacks run when the test says so, and one client."""
 
     read_service: FakeAsks = field(default_factory=FakeAsks)
     peeked: list[Read] = field(default_factory=list)
@@ -52,12 +51,17 @@ class Bench:
             lambda environ, start: (), Config(), *made_of
         )
         self.context = FastContext(made, self.server_context)
-        self.context.soon = self.context.in_next_turn = self._put_off
+        self.context.soon = self.context.call_next_iteration = self._put_off
+        self.connect()
+
+    def connect(self) -> None:
+        """The one client."""
         ours, self.client = socket.socketpair()
         self.client.settimeout(5.0)
-        kind = (ours.family, ours.type, ours.proto)
-        sock = plain_socket(*kind, ours.detach())
-        self.connection = FastConnection(self.context, sock, None, lambda ended: None)
+        transport = PlainTransport.of(self.context.loop, ours)
+        self.connection = FastConnection(
+            self.context, transport, None, lambda ended: None
+        )
 
     def _peek(self, read: Read, now: float) -> Ready | None:
         self.peeked.append(read)
@@ -104,7 +108,7 @@ def bench() -> Iterator[Bench]:
 def test_a_refusal_tells_the_time_as_every_answer_does(bench: Bench) -> None:
     """Though it is the first that is written, or the first in an hour."""
     bench.get("fail")
-    said = bench.client.recv(READ)
+    said = bench.client.recv(READ_SIZE)
     [date] = re.findall(rb"\r\nDate: (.*?)\r\n", said)
 
     assert parsedate_to_datetime(date.decode()).utcoffset() == timedelta(0)
@@ -116,15 +120,15 @@ def test_what_came_first_is_answered_first_though_a_known_head_comes_after_it(
     """Between an answer's end and the next request in hand the loop may turn."""
     for _ in range(3):
         bench.get("kept", "X-Request-Id: last")
-        bench.client.recv(READ)
+        bench.client.recv(READ_SIZE)
     bench.get("park?offset=7&live=long-poll")
     bench.get("kept", "X-Request-Id: first")
     bench.read_service.release()
-    bench.client.recv(READ)
+    bench.client.recv(READ_SIZE)
     assert bench.connection.stage is Stage.IDLE and not bench.connection.idle
     bench.get("kept", "X-Request-Id: last")
     bench.catch_up()
-    said = bench.client.recv(READ)
+    said = bench.client.recv(READ_SIZE)
 
     assert 0 < said.find(b": first") < said.find(b": last")
 
@@ -133,7 +137,7 @@ def test_a_read_that_cannot_be_repeated_is_not_peeked(bench: Bench) -> None:
     """A peek counts an answer, and the whole way counts it too."""
     bench.server_context.draining = True
     bench.get("kept")
-    assert b"hello" in bench.client.recv(READ)
+    assert b"hello" in bench.client.recv(READ_SIZE)
 
     assert not bench.peeked and len(bench.read_service.reads) == 1
 
@@ -153,11 +157,11 @@ def test_a_client_that_sends_ahead_of_a_stream_is_not_kept_without_bound(
                 bench.client.recv(1 << 20)
             bench.turn()
         with suppress(BlockingIOError):
-            bench.client.send(b"x" * READ)
+            bench.client.send(b"x" * READ_SIZE)
         bench.turn()
     ahead = int(repr(bench.connection).split()[-2])
 
-    assert READ <= ahead < 2 * READ
+    assert READ_SIZE <= ahead < 2 * READ_SIZE
 
 
 def test_an_empty_write_does_not_end_a_chunked_body(bench: Bench) -> None:
@@ -168,7 +172,7 @@ def test_an_empty_write_does_not_end_a_chunked_body(bench: Bench) -> None:
     for pieces in ([], [b""], [b"data"], [b"", b""]):
         assert pending.sink.write(pieces)
     pending.sink.finish()
-    body = bench.client.recv(READ).partition(b"\r\n\r\n")[2]
+    body = bench.client.recv(READ_SIZE).partition(b"\r\n\r\n")[2]
 
     assert body == b"4\r\ndata\r\n0\r\n\r\n"
 
@@ -212,7 +216,7 @@ def given_in_a_crowd(bench: Bench) -> FakeTicket:
     bench.get("park?offset=7&live=long-poll")
     [pending] = bench.read_service.parked
     pending.sink.send_whole(Kept(Answer(200, TEXT, b"news\n"), HIT), pause_reads=True)
-    assert b"news" in bench.client.recv(READ)
+    assert b"news" in bench.client.recv(READ_SIZE)
     return pending
 
 
@@ -225,7 +229,7 @@ def test_what_one_of_a_crowd_asks_next_is_read_when_all_of_it_was_served(
     pending.sink.resume()
     bench.turn()
 
-    assert b"kept" in bench.client.recv(READ)
+    assert b"kept" in bench.client.recv(READ_SIZE)
 
 
 def test_one_of_a_crowd_that_left_meanwhile_is_found_gone(bench: Bench) -> None:
@@ -263,7 +267,7 @@ def test_a_thousand_requests_in_one_go_are_answered_in_several_turns(
 ) -> None:
     """And all of them, though more is sent than is kept ahead."""
     head = b"GET /v1/stream/kept HTTP/1.1\r\nHost: edge.test\r\n\r\n"
-    many = 2 * READ // len(head)
+    many = 2 * READ_SIZE // len(head)
     bench.client.setblocking(False)
     left, said = head * many, b""
     while said.count(b"kept\n") < many:
@@ -272,7 +276,7 @@ def test_a_thousand_requests_in_one_go_are_answered_in_several_turns(
         before = len(bench.peeked)
         bench.turn()
         bench.catch_up_once()
-        assert len(bench.peeked) - before <= 8 * AT_ONCE
+        assert len(bench.peeked) - before <= 8 * BATCH_SIZE
         with suppress(BlockingIOError):
             said += bench.client.recv(1 << 20)
 
@@ -282,14 +286,13 @@ def test_a_thousand_requests_in_one_go_are_answered_in_several_turns(
 def test_between_two_of_these_turns_others_are_read(bench: Bench) -> None:
     """What is only put off comes before any socket is looked at."""
     loop = bench.context.loop
-    bench.context.soon, bench.context.in_next_turn = (
+    bench.context.soon, bench.context.call_next_iteration = (
         loop.run_callback,
         NextIteration(loop).put,
     )
     ours, theirs = socket.socketpair()
-    kind = (ours.family, ours.type, ours.proto)
     other = FastConnection(
-        bench.context, plain_socket(*kind, ours.detach()), None, lambda ended: None
+        bench.context, PlainTransport.of(loop, ours), None, lambda ended: None
     )
     read_service = bench.context.peek
 
@@ -297,20 +300,20 @@ def test_between_two_of_these_turns_others_are_read(bench: Bench) -> None:
         if not bench.peeked:
             theirs.sendall(b"GET /v1/stream/other HTTP/1.1\r\nHost: edge.test\r\n\r\n")
         with suppress(BlockingIOError):
-            bench.client.recv(READ)
+            bench.client.recv(READ_SIZE)
         return read_service(read, now)
 
     bench.context.peek = ask_meanwhile
     head = b"GET /v1/stream/kept HTTP/1.1\r\nHost: edge.test\r\n\r\n"
-    bench.client.sendall(head * 10 * AT_ONCE)
+    bench.client.sendall(head * 10 * BATCH_SIZE)
     bench.client.setblocking(False)
-    while len(bench.peeked) <= 10 * AT_ONCE:
+    while len(bench.peeked) <= 10 * BATCH_SIZE:
         gevent.idle()
     order = ["other" in repr(read) for read in bench.peeked]
     other.cut()
     theirs.close()
 
-    assert order.index(True) <= 3 * AT_ONCE
+    assert order.index(True) <= 3 * BATCH_SIZE
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.values import Answer
+from edge.front.fast.connection import Stage, check
 from edge.front.fast.response_encoder import ResponseEncoder
-from edge.front.fast.stages import Stage, check
 from edge.front.fast.write_buffer import WriteBuffer, rest, send
+from edge.front.transport import PlainTransport
 from edge.policy.streams.routes import Route
 from tests.front.fake_edge import HIT, RealClock
 
@@ -28,21 +29,20 @@ def test_a_full_socket_drains_in_order() -> None:
     """What was kept, then what was added, each byte once."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ours.setblocking(False)
+        transport = PlainTransport.of(gevent.get_hub().loop, ours)
         data = bytes(range(256)) * 8000
-        taken = send(ours, b"head", data)
+        taken = send(transport, b"head", data)
         assert taken < len(data)
         left = rest([memoryview(b"head"), memoryview(data)], taken)
-        loop = gevent.get_hub().loop
-        drained = []
-        outgoing = WriteBuffer(loop, ours, left, lambda: drained.append(True))
+        outgoing = WriteBuffer(transport, left, lambda: None)
         outgoing.add(b"tail")
         outgoing.add(b"")
         received = bytearray()
         while len(received) < len(data) + 8:
             received += theirs.recv(1 << 16)
-            outgoing.resume()
+            outgoing.flush()
         outgoing.close()
+        transport.close()
 
         assert bytes(received) == b"head" + data + b"tail"
 
@@ -81,7 +81,7 @@ def test_a_move_that_nobody_thought_of_is_a_defect(before: Stage, after: Stage) 
 def test_one_answer_on_two_routes_has_the_fields_of_each() -> None:
     """The head of an event stream is one object for all routes (L18)."""
     encoder = ResponseEncoder("ds-edge", RealClock())
-    encoder.turn(0.0)
+    encoder.look_at_clock(0.0)
     open_route, own = Route(), Route(cors_origin="https://own.test")
     head = Answer(200, (("Content-Type", "text/event-stream"),), None)
     wires = [encoder.shared(head, HIT, route, False) for route in (open_route, own)]

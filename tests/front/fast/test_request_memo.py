@@ -6,8 +6,8 @@ from gunicorn.http import get_parser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.core import head_rules
 from edge.core.values import Mode, PartitionKind, Read
-from edge.front import head_rules
 from edge.front.fast.request_memo import Memo, PlainRead, RequestMemo
 from edge.policy.streams import classify, routes
 from edge.policy.streams.routes import Access, Route
@@ -218,7 +218,7 @@ def test_what_is_plain_is_the_same_read_the_whole_way(
     config.set("http_parser", "python")
     config.set("header_map", "drop")
     request = next(get_parser(config, iter([raw]), ("127.0.0.1", 1)))
-    keep = head_rules.judge(request.version, request.headers)
+    keep = head_rules.validate(request.version, request.headers)
     assert keep is not found.close
     given = {name.lower(): value for name, value in request.headers}
     route = routes.find(ROUTES, target.partition("?")[0])

@@ -6,22 +6,22 @@ from pathlib import Path
 import pytest
 
 from origin_adapter.embedded.options import Durability, Options
-from origin_adapter.embedded.serve import Serving
+from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Wire
 
-Start = Callable[..., Serving]
+Start = Callable[..., RunningOrigin]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts origins on one folder, one at a time."""
-    running: list[Serving] = []
+    running: list[RunningOrigin] = []
 
-    def start_one(**options: object) -> Serving:
+    def start_one(**options: object) -> RunningOrigin:
         while running:
             running.pop().stop()
         said = {"durability": Durability.OS, "long_poll_timeout": 0.2, **options}
-        serving = Serving(Options(data=tmp_path, **said), "127.0.0.1:0")  # type: ignore[arg-type]  # any option, by name
+        serving = RunningOrigin(Options(data=tmp_path, **said), "127.0.0.1:0")  # type: ignore[arg-type]  # any option, by name
         running.append(serving)
         return serving
 
@@ -31,11 +31,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[[Serving], Wire]]:
+def connect() -> Iterator[Callable[[RunningOrigin], Wire]]:
     """Opens connections, and closes them at the end."""
     wires: list[Wire] = []
 
-    def open_wire(serving: Serving) -> Wire:
+    def open_wire(serving: RunningOrigin) -> Wire:
         wires.append(Wire(serving.address))
         return wires[-1]
 
@@ -45,12 +45,12 @@ def connect() -> Iterator[Callable[[Serving], Wire]]:
 
 
 @pytest.fixture
-def origin(start: Start) -> Serving:
+def origin(start: Start) -> RunningOrigin:
     """An origin with the tests' settings."""
     return start()
 
 
 @pytest.fixture
-def wire(origin: Serving, connect: Callable[[Serving], Wire]) -> Wire:
+def wire(origin: RunningOrigin, connect: Callable[[RunningOrigin], Wire]) -> Wire:
     """A connection to it."""
     return connect(origin)

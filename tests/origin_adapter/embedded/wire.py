@@ -59,6 +59,9 @@ class Wire:
             return Reply(status, headers, b"")
         if headers.get("transfer-encoding") == "chunked":
             return Reply(status, headers, b"".join(iter(self.chunk, b"")))
+        if "content-length" not in headers:
+            # To a client of HTTP/1.0: the body ends with the connection.
+            return Reply(status, headers, self.file.read())
         length = int(headers["content-length"])
         body = self.file.read(length)
         assert len(body) == length

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.policy.http.conditional import matches
-from edge.policy.streams.entity_tag import body_digest, entity_tag
+from edge.policy.streams.answers import body_digest, entity_tag
 
 SAME: dict[str, Any] = {
     "content_type": "text/plain",

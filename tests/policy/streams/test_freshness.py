@@ -10,7 +10,6 @@ from edge.core.values import (
     Partition,
     PartitionKind,
 )
-from edge.policy.http.cache_control import directives_of
 from edge.policy.streams.freshness import (
     Kind,
     freshness_of,
@@ -18,6 +17,7 @@ from edge.policy.streams.freshness import (
     vary,
 )
 from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route
+from edge.protocol.http_grammar import cache_directives
 from tests.support.options import freshness_options
 
 ROUTE = Route()
@@ -252,5 +252,5 @@ def test_the_seconds_are_those_that_the_field_says(
     """L16: Age is held below them, so they must not differ from the field."""
     fresh = freshness_of(kind, EVERYBODY, route, cap=cap, options=OPTIONS)
 
-    said = directives_of(fresh.cache_control).get("max-age") or "0"
+    said = cache_directives(fresh.cache_control).get("max-age") or "0"
     assert fresh.max_age == int(said)

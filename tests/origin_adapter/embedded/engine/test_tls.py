@@ -12,7 +12,7 @@ from gevent import ssl as gevent_ssl
 from gevent.pywsgi import WSGIServer
 
 from origin_adapter.embedded.engine import webhooks
-from origin_adapter.embedded.rules.targets import Target
+from origin_adapter.embedded.rules.targets import WebhookTarget
 from tests.support.certificates import self_signed
 
 NAME = "worker.test"
@@ -37,7 +37,7 @@ def worker(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WSGIS
     server = WSGIServer(("127.0.0.1", 0), answer, log=None, ssl_context=context)
     server.start()
 
-    def addresses(target: Target) -> list[str]:
+    def addresses(target: WebhookTarget) -> list[str]:
         return ["127.0.0.2", "127.0.0.1"]
 
     monkeypatch.setattr(webhooks, "_addresses", addresses)
@@ -47,7 +47,7 @@ def worker(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WSGIS
     server.stop()
 
 
-def post(server: WSGIServer, host: str = NAME) -> webhooks.Reply:
+def post(server: WSGIServer, host: str = NAME) -> webhooks.WebhookReply:
     url = f"https://{host}:{server.server_port}/hook"
     return webhooks.post(url, b"said", {}, local_webhooks=False)
 
@@ -56,7 +56,7 @@ def test_a_trusted_target_is_reached(worker: WSGIServer, certificate: Path) -> N
     """At whichever of its addresses answers."""
     webhooks._trust().load_verify_locations(certificate)
     with gevent.Timeout(10):
-        assert post(worker) == webhooks.Reply(200, b"said")
+        assert post(worker) == webhooks.WebhookReply(200, b"said")
 
 
 def test_a_target_that_cannot_prove_its_name(

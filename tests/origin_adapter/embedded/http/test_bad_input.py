@@ -6,11 +6,11 @@ from collections.abc import Callable
 import gevent
 import pytest
 
-from origin_adapter.embedded.serve import Serving
+from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Wire
 
 S = "/v1/stream/s"
-Connect = Callable[[Serving], Wire]
+Connect = Callable[[RunningOrigin], Wire]
 
 
 def make(wire: Wire, kind: str = "text/plain", path: str = S) -> None:
@@ -39,7 +39,7 @@ def raw(body: bytes, *fields: str) -> bytes:
     ],
 )
 def test_a_body_that_is_cut_appends_nothing(
-    origin: Serving, connect: Connect, cut: bytes
+    origin: RunningOrigin, connect: Connect, cut: bytes
 ) -> None:
     """A writer that dies in the middle: 400, and the connection is over (E44)."""
     make(connect(origin))
@@ -74,7 +74,7 @@ def test_a_client_that_asks_first_is_told_to_go_on(wire: Wire) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_unread(
-    start: Callable[..., Serving], connect: Connect
+    start: Callable[..., RunningOrigin], connect: Connect
 ) -> None:
     """413 by what is announced, and by what comes."""
     origin = start(max_body=1000)
@@ -90,7 +90,9 @@ def test_a_body_that_is_too_large_is_refused_unread(
     assert content(connect(origin)) == b""
 
 
-def test_bodies_share_a_bound(start: Callable[..., Serving], connect: Connect) -> None:
+def test_bodies_share_a_bound(
+    start: Callable[..., RunningOrigin], connect: Connect
+) -> None:
     """503 with Retry-After when it is full; room again when one is answered."""
     origin = start(max_bodies=200_000)
     make(connect(origin))
@@ -125,7 +127,10 @@ def test_bodies_share_a_bound(start: Callable[..., Serving], connect: Connect) -
         b"GET /v1/stream/s HTTP/2.0\r\nHost: a\r\n\r\n",
         b"GET  /v1/stream/s HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /v1/stream/s\r\n\r\n",
-        b"GET http://a/v1/stream/s HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://u@a/v1/stream/s HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET ftp://a/v1/stream/s HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /v1/stream/s HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET /v1/stream/s HTTP/1.1\r\nHost: a, b\r\n\r\n",
         b"POST /v1/stream/s HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
         b"Content-Length: 1\r\n\r\nx",
         b"POST /v1/stream/s HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx",
@@ -275,7 +280,9 @@ def test_every_answer_may_be_read_by_a_page_of_another_origin(wire: Wire) -> Non
     assert "GET" in replies[2].headers["allow"]
 
 
-def test_too_many_requests(start: Callable[..., Serving], connect: Connect) -> None:
+def test_too_many_requests(
+    start: Callable[..., RunningOrigin], connect: Connect
+) -> None:
     """429 with Retry-After, per client."""
     wire = connect(start(rate=0.001, burst=2))
     make(wire)

@@ -8,12 +8,12 @@ import pytest
 from gevent import socket
 
 from origin_adapter.embedded.http import server
-from origin_adapter.embedded.serve import Serving
+from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Wire
 
 S = "/v1/stream/s"
-Start = Callable[..., Serving]
-Connect = Callable[[Serving], Wire]
+Start = Callable[..., RunningOrigin]
+Connect = Callable[[RunningOrigin], Wire]
 
 
 def ended(wire: Wire) -> bool:
@@ -114,7 +114,9 @@ def test_stopping_answers_what_was_begun(start: Start, connect: Connect) -> None
     stopping.get(timeout=10)
 
 
-def test_connections_leave_no_files_behind(origin: Serving, connect: Connect) -> None:
+def test_connections_leave_no_files_behind(
+    origin: RunningOrigin, connect: Connect
+) -> None:
     """Served, refused, cut and abandoned ones alike."""
     wire = connect(origin)
     wire.ask("PUT", S, content_type="text/plain")

@@ -6,18 +6,18 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from origin_adapter.embedded.rules.values import Stream
-from origin_adapter.embedded.serve import Serving
+from origin_adapter.embedded.rules.values import StoredStream
+from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Reply, Wire
 
 S = "/v1/stream/s"
 TAIL = f"{S}?offset=now&live=long-poll"
-Connect = Callable[[Serving], Wire]
-Start = Callable[..., Serving]
+Connect = Callable[[RunningOrigin], Wire]
+Start = Callable[..., RunningOrigin]
 
 
 @pytest.fixture
-def patient(start: Start) -> Serving:
+def patient(start: Start) -> RunningOrigin:
     """An origin on which nobody's time runs out."""
     return start(long_poll_timeout=60.0)
 
@@ -30,10 +30,10 @@ def post(wire: Wire, body: bytes, path: str = S, **fields: str) -> Reply:
     return wire.ask("POST", path, body, **{"content_type": "text/plain", **fields})
 
 
-def parked(serving: Serving, count: int) -> None:
+def parked(serving: RunningOrigin, count: int) -> None:
     """Wait until so many readers are parked; they go round by ringing no bell."""
     with gevent.Timeout(10):
-        while serving.desk.bells.count() != count:
+        while serving.engine.change_events.count() != count:
             gevent.sleep(0.001)
 
 
@@ -42,7 +42,7 @@ def asking(wire: Wire, target: str) -> "gevent.Greenlet[..., Reply]":
 
 
 def test_an_append_wakes_everybody_with_the_same_bytes(
-    patient: Serving, connect: Connect
+    patient: RunningOrigin, connect: Connect
 ) -> None:
     """And the bytes come from memory: no reader asks the disk."""
     writer = connect(patient)
@@ -58,29 +58,29 @@ def test_an_append_wakes_everybody_with_the_same_bytes(
         assert reply.offset == acked.offset
         assert reply.headers["stream-up-to-date"] == "true"
         assert reply.headers["stream-cursor"].isdigit()
-    assert patient.desk.bells.count() == 0
+    assert patient.engine.change_events.count() == 0
 
 
 def test_an_append_between_the_look_and_the_wait_is_heard(
-    patient: Serving, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    patient: RunningOrigin, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reader saw nothing yet, and is not asleep yet (E40)."""
     writer = connect(patient)
     make(writer)
-    look = patient.desk.same
+    look = patient.engine.same
 
-    def look_and_be_slow(stream: Stream) -> Stream:
+    def look_and_be_slow(stream: StoredStream) -> StoredStream:
         found = look(stream)
         if not found.tail:
             post(writer, b"in between")
         return found
 
-    monkeypatch.setattr(patient.desk, "same", look_and_be_slow)
+    monkeypatch.setattr(patient.engine, "same", look_and_be_slow)
     reader = asking(connect(patient), TAIL)
     assert reader.get(timeout=10).body == b"in between"
 
 
-def test_closing_releases_everybody(patient: Serving, connect: Connect) -> None:
+def test_closing_releases_everybody(patient: RunningOrigin, connect: Connect) -> None:
     """204 with the closure, and no cursor to come back with (section 5.7)."""
     writer = connect(patient)
     make(writer)
@@ -96,7 +96,7 @@ def test_closing_releases_everybody(patient: Serving, connect: Connect) -> None:
 
 
 def test_the_last_message_and_the_closure_come_together(
-    patient: Serving, connect: Connect
+    patient: RunningOrigin, connect: Connect
 ) -> None:
     """Append and close are one step for readers too (section 4.1)."""
     writer = connect(patient)
@@ -111,7 +111,7 @@ def test_the_last_message_and_the_closure_come_together(
     assert reply.headers["stream-closed"] == "true"
 
 
-def test_deleting_releases_everybody(patient: Serving, connect: Connect) -> None:
+def test_deleting_releases_everybody(patient: RunningOrigin, connect: Connect) -> None:
     """404, also when another stream is made at once (E5, E6)."""
     writer = connect(patient)
     make(writer)
@@ -143,7 +143,7 @@ def test_a_sources_appends_wake_no_reader_of_its_fork(
 
 
 def test_a_forks_reader_below_the_divergence_does_not_wait(
-    patient: Serving, connect: Connect
+    patient: RunningOrigin, connect: Connect
 ) -> None:
     """Inherited bytes are there already."""
     wire = connect(patient)
@@ -174,7 +174,7 @@ def test_a_cursor_always_moves_on(wire: Wire) -> None:
 
 
 def test_a_stopping_server_answers_who_waits(
-    patient: Serving, connect: Connect, start: Start
+    patient: RunningOrigin, connect: Connect, start: Start
 ) -> None:
     """No reader is left hanging; the stream is there after the restart (E54)."""
     writer = connect(patient)
@@ -216,7 +216,7 @@ def open_events(wire: Wire, target: str) -> dict[str, str]:
 
 
 def test_events_history_first_then_what_comes_then_the_end(
-    patient: Serving, connect: Connect
+    patient: RunningOrigin, connect: Connect
 ) -> None:
     """A control event after every data event; the last one closes (section 5.8)."""
     writer, reader = connect(patient), connect(patient)
@@ -238,7 +238,7 @@ def test_events_history_first_then_what_comes_then_the_end(
     assert reader.chunk() == b""
 
 
-def test_binary_events_are_base64(patient: Serving, connect: Connect) -> None:
+def test_binary_events_are_base64(patient: RunningOrigin, connect: Connect) -> None:
     """And the head says so."""
     writer, reader = connect(patient), connect(patient)
     make(writer, content_type="application/octet-stream")

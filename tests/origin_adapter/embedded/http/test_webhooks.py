@@ -11,19 +11,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gevent.pywsgi import WSGIServer
 from gevent.queue import Queue
 
-from origin_adapter.embedded.engine.webhook_dispatcher import Deliveries
-from origin_adapter.embedded.serve import Serving
+from origin_adapter.embedded.engine.webhook_dispatcher import WebhookDispatcher
+from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Reply, Wire
 
 SUB = "/v1/stream/__ds/subscriptions/s"
-Start = Callable[..., Serving]
-Connect = Callable[[Serving], Wire]
+Start = Callable[..., RunningOrigin]
+Connect = Callable[[RunningOrigin], Wire]
 
 
 class Receiver:
     """Takes webhooks, and answers with what the test put into ``answers``."""
 
-    deliveries: Deliveries
+    dispatcher: WebhookDispatcher
 
     def __init__(self) -> None:
         self.got: Queue[tuple[dict[str, Any], bytes, str]] = Queue()
@@ -52,9 +52,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def origin(start: Start, receiver: Receiver) -> Serving:
+def origin(start: Start, receiver: Receiver) -> RunningOrigin:
     serving = start(local_webhooks=True, tick=0.02)
-    receiver.deliveries = serving.deliveries
+    receiver.dispatcher = serving.dispatcher
     return serving
 
 
@@ -219,7 +219,7 @@ def test_a_wake_that_is_over_is_not_sent_again(
         assert callback(wire, wake, acks=[ack]).status == 200
 
     with gevent.Timeout(10):
-        while receiver.deliveries._under_way:
+        while receiver.dispatcher._under_way:
             gevent.sleep(0.01)
     assert receiver.got.empty()
 

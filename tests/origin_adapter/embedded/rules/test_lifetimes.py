@@ -5,7 +5,7 @@ import pytest
 from origin_adapter.embedded.rules import lifetimes
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.stream_rules import draft
-from origin_adapter.embedded.rules.values import ENDLESS, Create, Lifetime
+from origin_adapter.embedded.rules.values import ENDLESS, CreateStream, Lifetime
 
 TTL = Lifetime(ttl=60)
 OTHER_TTL = Lifetime(ttl=5)
@@ -72,8 +72,10 @@ def test_both_at_once_are_refused() -> None:
 
 def test_a_ttl_slides_and_a_moment_does_not() -> None:
     """Reads that are not on disk yet count too."""
-    sliding = draft(Create("/s", lifetime=Lifetime(ttl=10)), "tag", now=100.0)
-    fixed = draft(Create("/s", lifetime=Lifetime(deadline=110.0)), "tag", now=100.0)
+    sliding = draft(CreateStream("/s", lifetime=Lifetime(ttl=10)), "tag", now=100.0)
+    fixed = draft(
+        CreateStream("/s", lifetime=Lifetime(deadline=110.0)), "tag", now=100.0
+    )
 
     assert not lifetimes.expired(sliding, 0.0, now=109.9)
     assert lifetimes.expired(sliding, 0.0, now=110.0)

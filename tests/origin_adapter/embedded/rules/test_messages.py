@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from origin_adapter.embedded.rules import json_text, messages
-from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 
 JSON = "application/json"
 
@@ -78,7 +78,7 @@ def test_what_is_no_message_is_refused(body: bytes) -> None:
         return
     with pytest.raises(Refused) as refused:
         messages.batch(body, JSON)
-    assert (refused.value.status, refused.value.why) == (400, Why.BAD_JSON)
+    assert (refused.value.status, refused.value.reason) == (400, RefusalReason.BAD_JSON)
 
 
 def test_an_empty_array_makes_an_empty_stream() -> None:
@@ -94,7 +94,7 @@ def test_deep_nesting_is_bounded_and_strings_do_not_count() -> None:
     assert messages.batch(b"[" + b"[]," * 5000 + b"1]", JSON) is not None
     with pytest.raises(Refused) as refused:
         messages.batch(b"[" * 100_000, JSON)
-    assert refused.value.why is Why.JSON_TOO_DEEP
+    assert refused.value.reason is RefusalReason.JSON_TOO_DEEP
 
 
 def test_a_huge_number_is_read_in_linear_time() -> None:
@@ -132,7 +132,7 @@ def test_a_prefix_past_the_end_is_refused() -> None:
     """A sub-offset names a position within one append."""
     with pytest.raises(Refused) as refused:
         messages.prefix(b"1,2", 3)
-    assert refused.value.why is Why.BAD_FORK
+    assert refused.value.reason is RefusalReason.BAD_FORK
 
 
 @given(st.binary(min_size=1), st.sampled_from(["text/plain", "application/x-ndjson"]))

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from origin_adapter.embedded.rules import producers
-from origin_adapter.embedded.rules.producers import Epoch, Seq, Verdict, judge
-from origin_adapter.embedded.rules.refusals import Why
-from origin_adapter.embedded.rules.values import Claim, Producer
+from origin_adapter.embedded.rules.producers import Epoch, ProducerVerdict, Seq, judge
+from origin_adapter.embedded.rules.refusals import RefusalReason
+from origin_adapter.embedded.rules.values import ProducerClaim, ProducerState
 
 small = st.integers(0, 4)
 
 
-def said(epoch: int, seq: int) -> Claim:
-    return Claim("p", epoch, seq)
+def said(epoch: int, seq: int) -> ProducerClaim:
+    return ProducerClaim("p", epoch, seq)
 
 
 def test_the_table_has_a_row_for_every_pair() -> None:
@@ -26,50 +26,54 @@ def test_the_table_has_a_row_for_every_pair() -> None:
 @pytest.mark.parametrize(
     ("known", "claim", "verdict"),
     [
-        (None, said(0, 0), Verdict.ACCEPT),
-        (None, said(7, 0), Verdict.ACCEPT),
-        (None, said(0, 3), Verdict.GAP),
-        (Producer(1, 4), said(1, 5), Verdict.ACCEPT),
-        (Producer(1, 4), said(1, 4), Verdict.DUPLICATE),
-        (Producer(1, 4), said(1, 0), Verdict.DUPLICATE),
-        (Producer(1, 4), said(1, 6), Verdict.GAP),
-        (Producer(1, 4), said(2, 0), Verdict.ACCEPT),
-        (Producer(1, 4), said(2, 1), Verdict.MUST_START),
-        (Producer(1, 4), said(0, 5), Verdict.STALE),
-        (Producer(1, 4), said(0, 0), Verdict.STALE),
+        (None, said(0, 0), ProducerVerdict.ACCEPT),
+        (None, said(7, 0), ProducerVerdict.ACCEPT),
+        (None, said(0, 3), ProducerVerdict.GAP),
+        (ProducerState(1, 4), said(1, 5), ProducerVerdict.ACCEPT),
+        (ProducerState(1, 4), said(1, 4), ProducerVerdict.DUPLICATE),
+        (ProducerState(1, 4), said(1, 0), ProducerVerdict.DUPLICATE),
+        (ProducerState(1, 4), said(1, 6), ProducerVerdict.GAP),
+        (ProducerState(1, 4), said(2, 0), ProducerVerdict.ACCEPT),
+        (ProducerState(1, 4), said(2, 1), ProducerVerdict.MUST_START),
+        (ProducerState(1, 4), said(0, 5), ProducerVerdict.STALE),
+        (ProducerState(1, 4), said(0, 0), ProducerVerdict.STALE),
     ],
 )
-def test_verdicts(known: Producer | None, claim: Claim, verdict: Verdict) -> None:
+def test_verdicts(
+    known: ProducerState | None, claim: ProducerClaim, verdict: ProducerVerdict
+) -> None:
     """The cases that the protocol's text names."""
     assert judge(claim, known) is verdict
 
 
-@given(epoch=small, seq=small, known=st.none() | st.builds(Producer, small, small))
+@given(epoch=small, seq=small, known=st.none() | st.builds(ProducerState, small, small))
 def test_the_protocols_own_pseudocode_agrees(
-    epoch: int, seq: int, known: Producer | None
+    epoch: int, seq: int, known: ProducerState | None
 ) -> None:
     """Section 5.2.1, line by line."""
     if known is None:
-        expected = Verdict.ACCEPT if seq == 0 else Verdict.GAP
+        expected = ProducerVerdict.ACCEPT if seq == 0 else ProducerVerdict.GAP
     elif epoch < known.epoch:
-        expected = Verdict.STALE
+        expected = ProducerVerdict.STALE
     elif epoch > known.epoch:
-        expected = Verdict.ACCEPT if seq == 0 else Verdict.MUST_START
+        expected = ProducerVerdict.ACCEPT if seq == 0 else ProducerVerdict.MUST_START
     elif seq <= known.seq:
-        expected = Verdict.DUPLICATE
+        expected = ProducerVerdict.DUPLICATE
     else:
-        expected = Verdict.ACCEPT if seq == known.seq + 1 else Verdict.GAP
+        expected = (
+            ProducerVerdict.ACCEPT if seq == known.seq + 1 else ProducerVerdict.GAP
+        )
 
     assert judge(said(epoch, seq), known) is expected
 
 
 def test_refusals_say_what_was_expected() -> None:
     """A client can recover from what the refusal's fields say."""
-    gap = producers.refusal(Verdict.GAP, said(1, 9), Producer(1, 4))
-    stale = producers.refusal(Verdict.STALE, said(0, 0), Producer(3, 4))
+    gap = producers.refusal(ProducerVerdict.GAP, said(1, 9), ProducerState(1, 4))
+    stale = producers.refusal(ProducerVerdict.STALE, said(0, 0), ProducerState(3, 4))
 
     assert gap is not None and stale is not None
-    assert (gap.status, gap.why) == (409, Why.SEQ_GAP)
+    assert (gap.status, gap.reason) == (409, RefusalReason.SEQ_GAP)
     assert gap.headers == (
         ("Producer-Expected-Seq", "5"),
         ("Producer-Received-Seq", "9"),

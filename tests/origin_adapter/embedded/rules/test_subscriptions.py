@@ -9,38 +9,40 @@ from hypothesis import strategies as st
 
 from origin_adapter.embedded.rules import subscriptions as rules
 from origin_adapter.embedded.rules.subscriptions import (
-    Config,
     Denied,
-    Event,
     Fence,
-    Kind,
-    Link,
-    Phase,
+    StreamLink,
     Subscription,
+    SubscriptionConfig,
+    SubscriptionEvent,
+    SubscriptionKind,
+    SubscriptionPhase,
 )
 
 NOW = 1000.0
 
 
-def make(kind: Kind) -> Subscription:
-    config = Config(kind.value, "*", (), "https://a.example/", "w", 2000, None)
+def make(kind: SubscriptionKind) -> Subscription:
+    config = SubscriptionConfig(
+        kind.value, "*", (), "https://a.example/", "w", 2000, None
+    )
     return Subscription("s", config, "", "")
 
 
-PULL = make(Kind.PULL_WAKE)
-HOOK = make(Kind.WEBHOOK)
+PULL = make(SubscriptionKind.PULL_WAKE)
+HOOK = make(SubscriptionKind.WEBHOOK)
 
 
 def test_a_pull_wake_goes_round() -> None:
     """Woken without a lease, claimed with one, finished, woken again."""
     woken = rules.wake(PULL, "w1", NOW)
     held = rules.claim(woken, "worker", NOW)
-    idle = rules.finish(held, Event.DONE)
+    idle = rules.finish(held, SubscriptionEvent.DONE)
     again = rules.wake(idle, "w2", NOW)
 
-    assert (woken.phase, woken.lease_until) == (Phase.WOKEN, None)
-    assert (held.phase, held.lease_until) == (Phase.HELD, NOW + 2)
-    assert (idle.phase, idle.lease_until) == (Phase.IDLE, None)
+    assert (woken.phase, woken.lease_until) == (SubscriptionPhase.WOKEN, None)
+    assert (held.phase, held.lease_until) == (SubscriptionPhase.HELD, NOW + 2)
+    assert (idle.phase, idle.lease_until) == (SubscriptionPhase.IDLE, None)
     assert again.generation == woken.generation + 1
 
 
@@ -49,33 +51,37 @@ def test_a_webhook_goes_round() -> None:
     woken = rules.wake(HOOK, "w1", NOW)
     assert (woken.lease_until, woken.next_attempt) == (NOW + 2, NOW)
     assert rules.delivered(woken).next_attempt is None
-    assert rules.finish(woken, Event.LEASE_OVER).phase is Phase.IDLE
+    assert (
+        rules.finish(woken, SubscriptionEvent.LEASE_OVER).phase
+        is SubscriptionPhase.IDLE
+    )
 
 
-def act(sub: Subscription, event: Event) -> Subscription:
+def act(sub: Subscription, event: SubscriptionEvent) -> Subscription:
     """The function of an event."""
     match event:
-        case Event.WAKE:
+        case SubscriptionEvent.WAKE:
             return rules.wake(sub, "w9", NOW)
-        case Event.CLAIM:
+        case SubscriptionEvent.CLAIM:
             return rules.claim(sub, "other", NOW)
-        case Event.HEARTBEAT:
+        case SubscriptionEvent.HEARTBEAT:
             return rules.heartbeat(sub, NOW)
         case _:
             return rules.finish(sub, event)
 
 
 @pytest.mark.parametrize(
-    ("kind", "phase", "event"), list(itertools.product(Kind, Phase, Event))
+    ("kind", "phase", "event"),
+    list(itertools.product(SubscriptionKind, SubscriptionPhase, SubscriptionEvent)),
 )
 def test_what_the_table_does_not_name_is_refused(
-    kind: Kind, phase: Phase, event: Event
+    kind: SubscriptionKind, phase: SubscriptionPhase, event: SubscriptionEvent
 ) -> None:
     """And what it names leads where it says."""
     sub = make(kind)
-    if phase is not Phase.IDLE:
+    if phase is not SubscriptionPhase.IDLE:
         sub = replace(sub, wake_id="w1", generation=1)
-    if phase is Phase.HELD:
+    if phase is SubscriptionPhase.HELD:
         sub = replace(sub, holder="worker")
 
     expected = rules.TABLE[kind].get((phase, event))
@@ -127,7 +133,9 @@ def test_a_new_wake_does_not_jump_the_back_off() -> None:
     """The lease runs out first, and the schedule still holds."""
     woken = rules.wake(HOOK, "w1", NOW)
     failed = rules.failed(replace(woken, retries=4), NOW, 0.5)
-    again = rules.wake(rules.finish(failed, Event.LEASE_OVER), "w2", NOW + 2)
+    again = rules.wake(
+        rules.finish(failed, SubscriptionEvent.LEASE_OVER), "w2", NOW + 2
+    )
 
     assert again.next_attempt == NOW + 16
     assert again.lease_until == NOW + 16 + 2
@@ -136,7 +144,7 @@ def test_a_new_wake_does_not_jump_the_back_off() -> None:
 @pytest.mark.parametrize("position", [4, 11])
 def test_acks_neither_go_back_nor_beyond_the_tail(position: int) -> None:
     """Cursors only move forward over what is there."""
-    link = Link("a", True, False, acked=5)
+    link = StreamLink("a", True, False, acked=5)
     assert rules.check_ack(link, 5, tail=10).acked == 5
     assert rules.check_ack(link, 10, tail=10).acked == 10
     with pytest.raises(Denied):

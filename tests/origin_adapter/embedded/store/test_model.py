@@ -21,19 +21,19 @@ from hypothesis.stateful import (
 
 from origin_adapter.embedded.options import Durability, Options
 from origin_adapter.embedded.rules.offsets import to_text
-from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.values import (
-    Append,
-    Appended,
-    Batch,
-    Claim,
-    Create,
-    Created,
-    Delete,
-    ForkAsk,
+    AppendToStream,
+    CreateStream,
+    DeleteStream,
+    ForkRequest,
+    MessageBatch,
+    ProducerClaim,
+    StreamAppended,
+    StreamCreated,
 )
 from origin_adapter.embedded.store import pages
-from origin_adapter.embedded.store.store import Outcome, Store, Tick, look_up
+from origin_adapter.embedded.store.store import Maintain, Outcome, Store, look_up
 
 PATHS = [f"/v1/stream/{name}" for name in "abcd"]
 FIRST = PATHS[:2]
@@ -64,7 +64,7 @@ class Histories(RuleBasedStateMachine):
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.options = Options(data=Path(self.folder.name), durability=Durability.OS)
-        self.keep = Store(self.options)
+        self.store = Store(self.options)
         self.now = 1_000_000.0
         self.models: dict[str, Model] = {}
         for path in FIRST:
@@ -72,43 +72,45 @@ class Histories(RuleBasedStateMachine):
             self.append(path, b"second", False)
 
     def teardown(self) -> None:
-        self.keep.close()
+        self.store.close()
         self.folder.cleanup()
 
     # --- What clients do.
 
     @rule(path=paths, body=st.none() | bodies, closed=seldom)
     def create(self, path: str, body: bytes | None, closed: bool) -> None:
-        batch = None if body is None else Batch(body)
-        outcome = self._do(Create(path, TEXT, closed=closed, batch=batch))
+        batch = None if body is None else MessageBatch(body)
+        outcome = self._do(CreateStream(path, TEXT, closed=closed, batch=batch))
         there = self.models.get(path)
         if there is None:
-            assert isinstance(outcome, Created) and outcome.new
+            assert isinstance(outcome, StreamCreated) and outcome.new
             data = body or b""
             self.models[path] = Model(data, [0, len(data)], closed)
         elif there.gone:
-            assert self._why(outcome) is Why.BLOCKED
+            assert self._why(outcome) is RefusalReason.BLOCKED
         elif there.source is not None or there.closed != closed:
-            assert self._why(outcome) is Why.EXISTS
+            assert self._why(outcome) is RefusalReason.EXISTS
         else:
-            assert isinstance(outcome, Created) and not outcome.new
+            assert isinstance(outcome, StreamCreated) and not outcome.new
 
     @rule(path=paths, body=st.none() | bodies, close=seldom)
     def append(self, path: str, body: bytes | None, close: bool) -> None:
         if body is None and not close:
             return
-        batch = None if body is None else Batch(body)
-        outcome = self._do(Append(path, TEXT, batch, close=close))
+        batch = None if body is None else MessageBatch(body)
+        outcome = self._do(AppendToStream(path, TEXT, batch, close=close))
         model = self.models.get(path)
         if model is None or model.gone:
-            assert self._why(outcome) is (Why.GONE if model else Why.NOT_FOUND)
+            assert self._why(outcome) is (
+                RefusalReason.GONE if model else RefusalReason.NOT_FOUND
+            )
         elif model.closed:
             if body is None:
-                assert isinstance(outcome, Appended) and outcome.duplicate
+                assert isinstance(outcome, StreamAppended) and outcome.duplicate
             else:
-                assert self._why(outcome) is Why.CLOSED
+                assert self._why(outcome) is RefusalReason.CLOSED
         else:
-            assert isinstance(outcome, Appended)
+            assert isinstance(outcome, StreamAppended)
             self._grow(model, body or b"", close)
 
     @rule(
@@ -120,24 +122,29 @@ class Histories(RuleBasedStateMachine):
     )
     def produce(self, path: str, body: bytes, name: str, epoch: int, step: int) -> None:
         model = self.models.get(path)
-        known = None if model is None else model.producers.get(name)
-        last = known[1] if known is not None and known[0] == epoch else -1
+        cache = None if model is None else model.producers.get(name)
+        last = cache[1] if cache is not None and cache[0] == epoch else -1
         seq = max(0, last + step)
         outcome = self._do(
-            Append(path, TEXT, Batch(body), claim=Claim(name, epoch, seq))
+            AppendToStream(
+                path, TEXT, MessageBatch(body), claim=ProducerClaim(name, epoch, seq)
+            )
         )
         if model is None or model.gone or model.closed:
             assert isinstance(outcome, Refused)
-        elif known is not None and epoch < known[0]:
-            assert self._why(outcome) is Why.STALE_EPOCH
+        elif cache is not None and epoch < cache[0]:
+            assert self._why(outcome) is RefusalReason.STALE_EPOCH
         elif seq == last + 1:
-            assert isinstance(outcome, Appended) and not outcome.duplicate
+            assert isinstance(outcome, StreamAppended) and not outcome.duplicate
             model.producers[name] = (epoch, seq)
             self._grow(model, body, close=False)
         elif seq <= last:
-            assert isinstance(outcome, Appended) and outcome.duplicate
+            assert isinstance(outcome, StreamAppended) and outcome.duplicate
         else:
-            assert self._why(outcome) in (Why.SEQ_GAP, Why.EPOCH_START)
+            assert self._why(outcome) in (
+                RefusalReason.SEQ_GAP,
+                RefusalReason.EPOCH_START,
+            )
 
     @rule(path=paths, source=paths, pick=st.integers(0, 99), part=st.integers(0, 99))
     def fork(self, path: str, source: str, pick: int, part: int) -> None:
@@ -147,17 +154,20 @@ class Histories(RuleBasedStateMachine):
         following = [offset for offset in offsets if offset > anchor]
         room = following[0] - anchor if following else 0
         sub = part % (room + 2)
-        ask = ForkAsk(source, to_text(anchor), sub)
-        outcome = self._do(Create(path, None, fork=ask))
+        ask = ForkRequest(source, to_text(anchor), sub)
+        outcome = self._do(CreateStream(path, None, fork=ask))
         if path in self.models:
             return
         if model is None or model.gone:
-            assert self._why(outcome) in (Why.SOURCE_NOT_FOUND, Why.SOURCE_GONE)
+            assert self._why(outcome) in (
+                RefusalReason.SOURCE_NOT_FOUND,
+                RefusalReason.SOURCE_GONE,
+            )
             return
         if sub > room:
-            assert self._why(outcome) is Why.BAD_FORK
+            assert self._why(outcome) is RefusalReason.BAD_FORK
             return
-        assert isinstance(outcome, Created) and outcome.new
+        assert isinstance(outcome, StreamCreated) and outcome.new
         at = anchor + sub
         inherited = [offset for offset in model.offsets if offset <= at]
         self.models[path] = Model(model.data[:at], [*inherited, at], source=model)
@@ -167,10 +177,12 @@ class Histories(RuleBasedStateMachine):
     def delete(self, path: str, really: bool) -> None:
         if not really:
             return
-        outcome = self._do(Delete(path))
+        outcome = self._do(DeleteStream(path))
         model = self.models.get(path)
         if model is None or model.gone:
-            assert self._why(outcome) is (Why.GONE if model else Why.NOT_FOUND)
+            assert self._why(outcome) is (
+                RefusalReason.GONE if model else RefusalReason.NOT_FOUND
+            )
             return
         model.gone = True
         self._collect()
@@ -178,20 +190,20 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def tick(self) -> None:
         self.now += 1
-        while self._do(Tick()) is True:
+        while self._do(Maintain()) is True:
             pass
 
     @rule()
     def restart(self) -> None:
-        self.keep.close()
-        self.keep = Store(self.options)
+        self.store.close()
+        self.store = Store(self.options)
 
     # --- What clients may rely on.
 
     @invariant()
     def every_byte_is_there_from_every_offset(self) -> None:
         for path in PATHS if hasattr(self, "models") else []:
-            stream = look_up(self.keep.db, path)
+            stream = look_up(self.store.db, path)
             model = self.models.get(path)
             if stream is None or stream.soft_deleted:
                 assert model is None or model.gone
@@ -205,22 +217,24 @@ class Histories(RuleBasedStateMachine):
     # --- How.
 
     def _read(self, path: str, start: int, limit: int) -> bytes:
-        stream = look_up(self.keep.db, path)
+        stream = look_up(self.store.db, path)
         assert stream is not None
         read = b""
         while start < stream.tail:
-            page = pages.page(self.keep.db, stream, start, limit)
+            page = pages.page(self.store.db, stream, start, limit)
             assert page.start == start < page.end
             read += b"".join(page.parts)
             start = page.end
         return read
 
-    def _do(self, command: Create | Append | Delete | Tick) -> Outcome:
-        return self.keep.commit([command], self.now).outcomes[0]
+    def _do(
+        self, command: CreateStream | AppendToStream | DeleteStream | Maintain
+    ) -> Outcome:
+        return self.store.commit([command], self.now).outcomes[0]
 
-    def _why(self, outcome: Outcome) -> Why:
+    def _why(self, outcome: Outcome) -> RefusalReason:
         assert isinstance(outcome, Refused), outcome
-        return outcome.why
+        return outcome.reason
 
     def _grow(self, model: Model, body: bytes, close: bool) -> None:
         model.data += body

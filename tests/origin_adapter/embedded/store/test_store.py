@@ -1,4 +1,4 @@
-"""The keep: batches, refusals of the disk, upkeep and restarts."""
+"""The store: batches, refusals of the disk, maintenance and restarts."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 
 from origin_adapter.embedded.options import Durability, Options
-from origin_adapter.embedded.rules.refusals import Refused, Why
+from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscription_commands import Inspect, Subscribe
-from origin_adapter.embedded.rules.subscriptions import Config, Denied
+from origin_adapter.embedded.rules.subscriptions import Denied, SubscriptionConfig
 from origin_adapter.embedded.rules.values import (
-    Append,
-    Appended,
-    Batch,
-    Claim,
-    Create,
-    Created,
-    Delete,
-    ForkAsk,
+    AppendToStream,
+    CreateStream,
+    DeleteStream,
+    ForkRequest,
     Lifetime,
-    Stream,
+    MessageBatch,
+    ProducerClaim,
+    StoredStream,
+    StreamAppended,
+    StreamCreated,
 )
 from origin_adapter.embedded.store import maintenance, pages, schema
 from origin_adapter.embedded.store.backup import backup
-from origin_adapter.embedded.store.store import Store, Tick, look_up
+from origin_adapter.embedded.store.store import Maintain, Store, look_up
 
 TEXT = "text/plain"
 PATH = "/v1/stream/s"
@@ -36,67 +36,67 @@ Open = Callable[..., Store]
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Open]:
     """Opens keeps on one folder; the last one is closed at the end."""
-    keeps: list[Store] = []
+    stores: list[Store] = []
 
-    def open_keep(**options: object) -> Store:
-        if keeps:
-            keeps.pop().close()
-        keeps.append(Store(Options(data=tmp_path, **options)))  # type: ignore[arg-type]  # any option, by name
-        return keeps[-1]
+    def open_store(**options: object) -> Store:
+        if stores:
+            stores.pop().close()
+        stores.append(Store(Options(data=tmp_path, **options)))  # type: ignore[arg-type]  # any option, by name
+        return stores[-1]
 
-    yield open_keep
-    for keep in keeps:
-        keep.close()
-
-
-def put(path: str = PATH, **more: object) -> Create:
-    return Create(path, TEXT, **more)  # type: ignore[arg-type]  # any field, by name
+    yield open_store
+    for store in stores:
+        store.close()
 
 
-def post(body: str, path: str = PATH, **more: object) -> Append:
-    return Append(path, TEXT, Batch(body.encode()), **more)  # type: ignore[arg-type]  # any field, by name
+def put(path: str = PATH, **more: object) -> CreateStream:
+    return CreateStream(path, TEXT, **more)  # type: ignore[arg-type]  # any field, by name
 
 
-def do(keep: Store, *commands: object, now: float = NOW) -> list[object]:
-    return list(keep.commit(commands, now).outcomes)  # type: ignore[arg-type]  # commands of any kind
+def post(body: str, path: str = PATH, **more: object) -> AppendToStream:
+    return AppendToStream(path, TEXT, MessageBatch(body.encode()), **more)  # type: ignore[arg-type]  # any field, by name
 
 
-def text(keep: Store, path: str = PATH) -> str:
-    stream = look_up(keep.db, path)
+def do(store: Store, *commands: object, now: float = NOW) -> list[object]:
+    return list(store.commit(commands, now).outcomes)  # type: ignore[arg-type]  # commands of any kind
+
+
+def text(store: Store, path: str = PATH) -> str:
+    stream = look_up(store.db, path)
     assert stream is not None
-    page = pages.page(keep.db, stream, stream.floor, 1 << 30)
+    page = pages.page(store.db, stream, stream.floor, 1 << 30)
     return b"".join(page.parts).decode()
 
 
-def refusal(outcome: object) -> Why:
+def refusal(outcome: object) -> RefusalReason:
     assert isinstance(outcome, Refused)
-    return outcome.why
+    return outcome.reason
 
 
 def test_commands_of_one_batch_see_each_other(opened: Open) -> None:
     """A stream made, written, closed and refused to in one transaction."""
-    keep = opened()
+    store = opened()
 
-    outcomes = do(keep, put(), post("a"), post("b", close=True), post("c"))
+    outcomes = do(store, put(), post("a"), post("b", close=True), post("c"))
 
-    assert isinstance(outcomes[0], Created) and outcomes[0].new
-    assert isinstance(outcomes[2], Appended) and outcomes[2].stream.closed
-    assert refusal(outcomes[3]) is Why.CLOSED
-    assert text(keep) == "ab"
+    assert isinstance(outcomes[0], StreamCreated) and outcomes[0].new
+    assert isinstance(outcomes[2], StreamAppended) and outcomes[2].stream.closed
+    assert refusal(outcomes[3]) is RefusalReason.CLOSED
+    assert text(store) == "ab"
 
 
 def test_one_batch_is_one_transaction(opened: Open) -> None:
     """Group commit: many writers share one commit."""
-    keep = opened()
-    do(keep, put())
+    store = opened()
+    do(store, put())
     said: list[str] = []
-    keep.db.set_trace_callback(said.append)
+    store.db.set_trace_callback(said.append)
 
-    do(keep, *(post(f"{n};") for n in range(200)))
+    do(store, *(post(f"{n};") for n in range(200)))
 
-    keep.db.set_trace_callback(None)
+    store.db.set_trace_callback(None)
     assert said.count("COMMIT") == 1
-    assert text(keep) == "".join(f"{n};" for n in range(200))
+    assert text(store) == "".join(f"{n};" for n in range(200))
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ def test_durability_is_what_sqlite_was_told(
     opened: Open, durability: Durability, level: int
 ) -> None:
     """``full`` syncs the log at every commit, ``os`` at checkpoints."""
-    keep = opened(durability=durability)
+    store = opened(durability=durability)
 
-    assert keep.db.execute("PRAGMA synchronous").fetchone() == (level,)
-    assert keep.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store.db.execute("PRAGMA synchronous").fetchone() == (level,)
+    assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_file_system_without_a_shared_log_is_refused(
@@ -148,121 +148,127 @@ def test_a_new_folder_is_on_disk_before_anything_is_acknowledged(
 
 def test_everything_of_a_write_is_there_after_a_restart(opened: Open) -> None:
     """Data, closure, producer and lifetime are one transaction."""
-    claim = Claim("p", 2, 0)
-    keep = opened()
-    do(keep, put(lifetime=Lifetime(ttl=60)), post("a", claim=claim, close=True))
-    before = look_up(keep.db, PATH)
+    claim = ProducerClaim("p", 2, 0)
+    store = opened()
+    do(store, put(lifetime=Lifetime(ttl=60)), post("a", claim=claim, close=True))
+    before = look_up(store.db, PATH)
 
-    keep = opened()
+    store = opened()
     again, other = do(
-        keep,
+        store,
         post("a", claim=claim, close=True),
-        post("b", claim=Claim("p", 2, 1)),
+        post("b", claim=ProducerClaim("p", 2, 1)),
     )
 
-    assert look_up(keep.db, PATH) == before
-    assert isinstance(again, Appended) and again.duplicate
-    assert refusal(other) is Why.CLOSED
-    assert text(keep) == "a"
+    assert look_up(store.db, PATH) == before
+    assert isinstance(again, StreamAppended) and again.duplicate
+    assert refusal(other) is RefusalReason.CLOSED
+    assert text(store) == "a"
 
 
 def test_a_full_disk_refuses_the_batch_and_reads_go_on(opened: Open) -> None:
     """507, nothing of the batch happened, and space makes it work again."""
-    keep = opened()
-    do(keep, put(), post("kept"))
-    pages_now = keep.db.execute("PRAGMA page_count").fetchone()[0]
-    keep.db.execute(f"PRAGMA max_page_count = {pages_now + 2}")
+    store = opened()
+    do(store, put(), post("kept"))
+    pages_now = store.db.execute("PRAGMA page_count").fetchone()[0]
+    store.db.execute(f"PRAGMA max_page_count = {pages_now + 2}")
 
     with pytest.raises(Refused) as refused:
-        do(keep, post("small"), post("x" * 1_000_000))
+        do(store, post("small"), post("x" * 1_000_000))
 
-    assert (refused.value.status, refused.value.why) == (507, Why.DISK_FULL)
-    assert text(keep) == "kept"
-    keep.db.execute("PRAGMA max_page_count = 1000000")
-    do(keep, post("!"))
-    assert text(keep) == "kept!"
+    assert (refused.value.status, refused.value.reason) == (
+        507,
+        RefusalReason.DISK_FULL,
+    )
+    assert text(store) == "kept"
+    store.db.execute("PRAGMA max_page_count = 1000000")
+    do(store, post("!"))
+    assert text(store) == "kept!"
 
 
 def test_a_read_only_disk_refuses_the_batch_and_reads_go_on(opened: Open) -> None:
     """503 with its own word."""
-    keep = opened()
-    do(keep, put(), post("kept"))
-    keep.db.execute("PRAGMA query_only = ON")
+    store = opened()
+    do(store, put(), post("kept"))
+    store.db.execute("PRAGMA query_only = ON")
 
     with pytest.raises(Refused) as refused:
-        do(keep, post("lost"))
+        do(store, post("lost"))
 
-    assert (refused.value.status, refused.value.why) == (503, Why.DISK_READ_ONLY)
-    assert text(keep) == "kept"
-    keep.db.execute("PRAGMA query_only = OFF")
-    do(keep, post("!"))
-    assert text(keep) == "kept!"
+    assert (refused.value.status, refused.value.reason) == (
+        503,
+        RefusalReason.DISK_READ_ONLY,
+    )
+    assert text(store) == "kept"
+    store.db.execute("PRAGMA query_only = OFF")
+    do(store, post("!"))
+    assert text(store) == "kept!"
 
 
 def test_a_refused_command_leaves_nothing_behind(opened: Open) -> None:
     """A fork that is refused takes no reference on its source (section 4.2)."""
-    keep = opened()
-    do(keep, put(), post("abc"))
+    store = opened()
+    do(store, put(), post("abc"))
 
-    beyond = ForkAsk(PATH, "0000000000000000_0000000000000009")
-    outcome, deleted = do(keep, put("/v1/stream/f", fork=beyond), Delete(PATH))
+    beyond = ForkRequest(PATH, "0000000000000000_0000000000000009")
+    outcome, deleted = do(store, put("/v1/stream/f", fork=beyond), DeleteStream(PATH))
 
-    assert refusal(outcome) is Why.BAD_FORK
-    assert isinstance(deleted, Stream)
-    assert look_up(keep.db, PATH) is None
-    assert look_up(keep.db, "/v1/stream/f") is None
+    assert refusal(outcome) is RefusalReason.BAD_FORK
+    assert isinstance(deleted, StoredStream)
+    assert look_up(store.db, PATH) is None
+    assert look_up(store.db, "/v1/stream/f") is None
 
 
 def test_space_of_deleted_streams_is_given_back(opened: Open, tmp_path: Path) -> None:
     """The sweep drops messages, the shrink gives pages back."""
-    keep = opened(durability=Durability.OS)
-    do(keep, put(), *(post("x" * 100_000) for _ in range(200)), Delete(PATH))
-    keep.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store = opened(durability=Durability.OS)
+    do(store, put(), *(post("x" * 100_000) for _ in range(200)), DeleteStream(PATH))
+    store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = (tmp_path / schema.FILE).stat().st_size
 
-    while do(keep, Tick()) == [True]:
+    while do(store, Maintain()) == [True]:
         pass
-    while keep.shrink():
+    while store.shrink():
         pass
-    keep.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    assert keep.db.execute("SELECT count(*) FROM message").fetchone() == (0,)
-    assert keep.db.execute("SELECT count(*) FROM stream").fetchone() == (0,)
+    assert store.db.execute("SELECT count(*) FROM message").fetchone() == (0,)
+    assert store.db.execute("SELECT count(*) FROM stream").fetchone() == (0,)
     assert (tmp_path / schema.FILE).stat().st_size < size / 3
 
 
 def test_expired_streams_end_and_their_forks_live(opened: Open) -> None:
     """Soft deletion by time, and the cascade when the fork goes too."""
     fork = "/v1/stream/f"
-    keep = opened()
-    do(keep, put(lifetime=Lifetime(ttl=10)), post("abc"))
-    do(keep, put(fork, lifetime=Lifetime(ttl=100), fork=ForkAsk(PATH)))
+    store = opened()
+    do(store, put(lifetime=Lifetime(ttl=10)), post("abc"))
+    do(store, put(fork, lifetime=Lifetime(ttl=100), fork=ForkRequest(PATH)))
 
-    do(keep, Tick(), now=NOW + 11)
+    do(store, Maintain(), now=NOW + 11)
 
-    source = look_up(keep.db, PATH)
+    source = look_up(store.db, PATH)
     assert source is not None and source.soft_deleted
-    assert text(keep, fork) == "abc"
-    do(keep, Tick(), now=NOW + 101)
-    assert look_up(keep.db, PATH) is None
-    assert look_up(keep.db, fork) is None
+    assert text(store, fork) == "abc"
+    do(store, Maintain(), now=NOW + 101)
+    assert look_up(store.db, PATH) is None
+    assert look_up(store.db, fork) is None
 
 
 def test_a_read_keeps_a_stream_alive_and_is_written_down(opened: Open) -> None:
     """Touches come to disk with the next tick, so they hold over a restart."""
-    keep = opened()
-    created = do(keep, put(lifetime=Lifetime(ttl=10)))[0]
-    assert isinstance(created, Created)
-    keep.known.touch(created.stream, NOW + 9)
+    store = opened()
+    created = do(store, put(lifetime=Lifetime(ttl=10)))[0]
+    assert isinstance(created, StreamCreated)
+    store.cache.touch(created.stream, NOW + 9)
 
-    do(keep, Tick(), now=NOW + 9)
+    do(store, Maintain(), now=NOW + 9)
 
-    assert not keep.known.touches
-    keep = opened()
-    do(keep, Tick(), now=NOW + 15)
-    assert look_up(keep.db, PATH) is not None
-    do(keep, Tick(), now=NOW + 20)
-    assert look_up(keep.db, PATH) is None
+    assert not store.cache.touches
+    store = opened()
+    do(store, Maintain(), now=NOW + 15)
+    assert look_up(store.db, PATH) is not None
+    do(store, Maintain(), now=NOW + 20)
+    assert look_up(store.db, PATH) is None
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -270,33 +276,33 @@ def test_a_touch_does_not_bring_a_deleted_stream_back(
     opened: Open, again: bool
 ) -> None:
     """Deleted (perhaps made anew) and ticked in one batch, with a read pending."""
-    keep = opened()
-    made = do(keep, put(lifetime=Lifetime(ttl=10)), post("old"))[0]
-    assert isinstance(made, Created)
-    keep.known.touch(made.stream, NOW + 1)
+    store = opened()
+    made = do(store, put(lifetime=Lifetime(ttl=10)), post("old"))[0]
+    assert isinstance(made, StreamCreated)
+    store.cache.touch(made.stream, NOW + 1)
 
-    do(keep, Delete(PATH), *([put()] if again else []), Tick(), now=NOW + 1)
+    do(store, DeleteStream(PATH), *([put()] if again else []), Maintain(), now=NOW + 1)
 
-    found = keep.known.at(PATH)
+    found = store.cache.at(PATH)
     assert (found is not None) is again
-    assert found == look_up(keep.db, PATH)
-    [outcome] = do(keep, post("new"))
-    assert isinstance(outcome, Appended) is again
-    assert not keep.known.touches
+    assert found == look_up(store.db, PATH)
+    [outcome] = do(store, post("new"))
+    assert isinstance(outcome, StreamAppended) is again
+    assert not store.cache.touches
 
 
 def test_a_touch_that_comes_after_the_deletion_is_forgotten(opened: Open) -> None:
     """A read that was under way when its stream went."""
-    keep = opened()
-    made = do(keep, put(lifetime=Lifetime(ttl=10)), post("old"))[0]
-    assert isinstance(made, Created)
-    do(keep, Delete(PATH))
-    keep.known.touch(made.stream, NOW + 1)
+    store = opened()
+    made = do(store, put(lifetime=Lifetime(ttl=10)), post("old"))[0]
+    assert isinstance(made, StreamCreated)
+    do(store, DeleteStream(PATH))
+    store.cache.touch(made.stream, NOW + 1)
 
-    do(keep, Tick(), now=NOW + 1)
+    do(store, Maintain(), now=NOW + 1)
 
-    assert not keep.known.touches
-    assert keep.known.by_id(made.stream.id) is None
+    assert not store.cache.touches
+    assert store.cache.by_id(made.stream.id) is None
 
 
 def test_touches_are_written_down_a_bounded_number_at_a_time(
@@ -304,56 +310,56 @@ def test_touches_are_written_down_a_bounded_number_at_a_time(
 ) -> None:
     """Streams that are read all the time do not keep the others waiting."""
     monkeypatch.setattr(maintenance, "STEP_TOUCHES", 2)
-    keep = opened()
+    store = opened()
     paths = [f"/v1/stream/{n}" for n in range(3)]
-    made = do(keep, *(put(path, lifetime=Lifetime(ttl=10)) for path in paths))
-    streams = [one.stream for one in made if isinstance(one, Created)]
+    made = do(store, *(put(path, lifetime=Lifetime(ttl=10)) for path in paths))
+    streams = [one.stream for one in made if isinstance(one, StreamCreated)]
     for stream in (*streams, streams[0], streams[1]):
-        keep.known.touch(stream, NOW + 1)
+        store.cache.touch(stream, NOW + 1)
 
-    do(keep, Tick(), now=NOW + 1)
+    do(store, Maintain(), now=NOW + 1)
 
-    assert list(keep.known.touches) == [streams[1].id]
+    assert list(store.cache.touches) == [streams[1].id]
 
 
 def test_retention_by_size_and_by_age(opened: Open) -> None:
     """Old rows go, the floor says so, and offsets stay what they were."""
-    keep = opened(retention_bytes=4)
-    do(keep, put(), post("aa"), post("bb"), post("cc"), Tick())
-    trimmed = look_up(keep.db, PATH)
+    store = opened(retention_bytes=4)
+    do(store, put(), post("aa"), post("bb"), post("cc"), Maintain())
+    trimmed = look_up(store.db, PATH)
     assert trimmed is not None
     assert (trimmed.floor, trimmed.tail) == (2, 6)
-    assert text(keep) == "bbcc"
+    assert text(store) == "bbcc"
 
-    keep = opened(retention_age=10)
-    do(keep, post("dd"), now=NOW + 9)
-    do(keep, Tick(), now=NOW + 11)
-    trimmed = look_up(keep.db, PATH)
+    store = opened(retention_age=10)
+    do(store, post("dd"), now=NOW + 9)
+    do(store, Maintain(), now=NOW + 11)
+    trimmed = look_up(store.db, PATH)
     assert trimmed is not None
     assert (trimmed.floor, trimmed.tail) == (6, 8)
-    assert text(keep) == "dd"
+    assert text(store) == "dd"
 
 
 def test_retention_leaves_what_forks_read(opened: Open) -> None:
     """A source with forks is kept whole."""
-    keep = opened(retention_bytes=1)
-    do(keep, put(), post("aa"), post("bb"))
-    do(keep, put("/v1/stream/f", fork=ForkAsk(PATH)), Tick())
+    store = opened(retention_bytes=1)
+    do(store, put(), post("aa"), post("bb"))
+    do(store, put("/v1/stream/f", fork=ForkRequest(PATH)), Maintain())
 
-    assert text(keep) == "aabb"
-    assert text(keep, "/v1/stream/f") == "aabb"
+    assert text(store) == "aabb"
+    assert text(store, "/v1/stream/f") == "aabb"
 
 
 def test_a_backup_is_of_one_moment_while_writers_go_on(
     opened: Open, tmp_path: Path
 ) -> None:
     """Writes between its steps are not in it, and do not make it begin anew."""
-    keep = opened()
-    do(keep, put(), *(post("x" * 50_000) for _ in range(400)))
+    store = opened()
+    do(store, put(), *(post("x" * 50_000) for _ in range(400)))
     lengths = []
 
     def busy(left: int, total: int) -> None:
-        do(keep, post("late"))
+        do(store, post("late"))
         lengths.append(left)
 
     target = tmp_path / "copy" / schema.FILE
@@ -387,15 +393,15 @@ def test_a_broken_file_is_said_to_be_broken(tmp_path: Path) -> None:
 
 def test_subscriptions_of_a_batch_that_failed_are_forgotten(opened: Open) -> None:
     """What is known of them is what is on disk."""
-    keep = opened()
-    do(keep, put())
-    size = keep.db.execute("PRAGMA page_count").fetchone()[0]
-    keep.db.execute(f"PRAGMA max_page_count = {size}")
-    config = Config("pull-wake", "*", (), None, "wake", 1000, None)
+    store = opened()
+    do(store, put())
+    size = store.db.execute("PRAGMA page_count").fetchone()[0]
+    store.db.execute(f"PRAGMA max_page_count = {size}")
+    config = SubscriptionConfig("pull-wake", "*", (), None, "wake", 1000, None)
 
     with pytest.raises(Refused):
-        do(keep, Subscribe("lost", config, ""), post("x" * 1_000_000))
+        do(store, Subscribe("lost", config, ""), post("x" * 1_000_000))
 
-    keep.db.execute("PRAGMA max_page_count = 1000000")
-    [outcome] = do(keep, Inspect("lost"))
+    store.db.execute("PRAGMA max_page_count = 1000000")
+    [outcome] = do(store, Inspect("lost"))
     assert isinstance(outcome, Denied) and outcome.status == 404

@@ -4,23 +4,23 @@ import pytest
 
 from edge.core.values import Purpose
 from origin_adapter.http import HttpOrigin
-from origin_adapter.http.options import Address
+from origin_adapter.http.options import OriginAddress
 from tests.support.options import http_options
 
 
 @pytest.mark.parametrize(
     ("url", "address"),
     [
-        ("http://a:4437", Address("a:4437", host="a", port=4437)),
-        ("http://a", Address("a", host="a", port=80)),
-        ("https://a", Address("a", host="a", port=443, tls=True)),
-        ("http://a/base/", Address("a", prefix="/base", host="a", port=80)),
-        ("http://[::1]:8", Address("[::1]:8", host="::1", port=8)),
-        ("unix:/run/o.sock", Address("localhost", unix_path="/run/o.sock")),
+        ("http://a:4437", OriginAddress("a:4437", host="a", port=4437)),
+        ("http://a", OriginAddress("a", host="a", port=80)),
+        ("https://a", OriginAddress("a", host="a", port=443, tls=True)),
+        ("http://a/base/", OriginAddress("a", prefix="/base", host="a", port=80)),
+        ("http://[::1]:8", OriginAddress("[::1]:8", host="::1", port=8)),
+        ("unix:/run/o.sock", OriginAddress("localhost", unix_path="/run/o.sock")),
     ],
 )
-def test_urls(url: str, address: Address) -> None:
-    assert Address.parse(url) == address
+def test_urls(url: str, address: OriginAddress) -> None:
+    assert OriginAddress.parse(url) == address
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Globs over stream paths (PROTOCOL.md section 6.2)."""
+"""Paths of streams, and patterns of them (PROTOCOL.md section 6.2)."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from origin_adapter.embedded.rules import globs
+from origin_adapter.embedded.rules.paths import literal_prefix, matches
 
 segment = st.sampled_from(["a", "b", "ab"])
 paths = st.lists(segment, min_size=1, max_size=5).map("/".join)
@@ -25,18 +25,18 @@ def by_regex(pattern: str, path: str) -> bool:
 @given(patterns, paths)
 def test_any_pattern_on_any_path(pattern: str, path: str) -> None:
     """Linear matching decides as backtracking would."""
-    assert globs.matches(pattern, path) is by_regex(pattern, path)
+    assert matches(pattern, path) is by_regex(pattern, path)
 
 
 @given(patterns, paths)
 def test_the_prefix_never_hides_a_match(pattern: str, path: str) -> None:
     """Looking only below the literal prefix loses nothing."""
-    if globs.matches(pattern, path):
-        assert path.startswith(globs.literal_prefix(pattern))
+    if matches(pattern, path):
+        assert path.startswith(literal_prefix(pattern))
 
 
 @pytest.mark.parametrize(
-    ("pattern", "path", "matches"),
+    ("pattern", "path", "expected"),
     [
         ("events/*", "events/a", True),
         ("events/*", "events/a/b", False),
@@ -47,11 +47,11 @@ def test_the_prefix_never_hides_a_match(pattern: str, path: str) -> None:
         ("/events/*/", "events/a", True),
     ],
 )
-def test_examples(pattern: str, path: str, matches: bool) -> None:
+def test_examples(pattern: str, path: str, expected: bool) -> None:
     """One star is one segment, two are any number."""
-    assert globs.matches(pattern, path) is matches
+    assert matches(pattern, path) is expected
 
 
 def test_many_double_stars_are_no_trap() -> None:
     """A pattern that would take backtracking for ever."""
-    assert not globs.matches("/".join(["**", "a"] * 30) + "/b", "/".join(["a"] * 200))
+    assert not matches("/".join(["**", "a"] * 30) + "/b", "/".join(["a"] * 200))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core import head_rules
 from edge.core.errors import ClientFault
 from edge.core.reasons import Reason
-from edge.front import head_rules
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from edge.front import head_rules
 )
 def test_a_host_may_be_a_name_or_an_address(host: str) -> None:
     """RFC 3986 section 3.2.2."""
-    assert head_rules.judge((1, 1), [("HOST", host)])
+    assert head_rules.validate((1, 1), [("HOST", host)])
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,15 @@ def test_a_host_may_be_a_name_or_an_address(host: str) -> None:
 def test_what_is_no_host_is_refused(host: str) -> None:
     """P2; RFC 9112 section 3.2."""
     with pytest.raises(ClientFault) as caught:
-        head_rules.judge((1, 1), [("HOST", host)])
+        head_rules.validate((1, 1), [("HOST", host)])
     assert caught.value.reason is Reason.BAD_HOST
 
 
 def test_http_1_0_needs_no_host() -> None:
     """It came with HTTP/1.1."""
-    assert head_rules.judge((1, 0), [])
+    assert head_rules.validate((1, 0), [])
     with pytest.raises(ClientFault):
-        head_rules.judge((1, 1), [])
+        head_rules.validate((1, 1), [])
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_every_member_of_every_connection_field_counts(
     """RFC 9110 section 7.6.1."""
     fields = [("CONNECTION", value) for value in values]
 
-    assert head_rules.judge((1, 1), [("HOST", "a"), *fields]) is kept
+    assert head_rules.validate((1, 1), [("HOST", "a"), *fields]) is kept
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_every_member_of_every_connection_field_counts(
 def test_the_only_transfer_coding_is_chunked(coding: str) -> None:
     """RFC 9112 section 6.1: nothing here could undo another."""
     with pytest.raises(ClientFault) as caught:
-        head_rules.judge((1, 1), [("HOST", "a"), ("TRANSFER-ENCODING", coding)])
+        head_rules.validate((1, 1), [("HOST", "a"), ("TRANSFER-ENCODING", coding)])
     assert caught.value.reason is Reason.UNSUPPORTED_FRAMING
 
 

@@ -1,0 +1,142 @@
+"""The grammar of HTTP that more than one part reads or writes by. Pure.
+
+Tokens, field values, the Host field, the fields of one hop, statuses without a
+body, the last chunk, lists, Cache-Control, Retry-After. What is said here is said
+nowhere else. A part that needs more (a longest length, one more name to refuse)
+adds it where it needs it, and says why.
+
+The patterns are compiled once. ``TOKEN`` and its like are whole-string rules:
+call ``fullmatch``.
+
+Sources: RFC 9110 sections 5.5, 5.6, 7.2, 7.6.1 and 10.2.3; RFC 9111 section 5.2;
+RFC 9112 sections 3.2 and 7.1.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+# Tokens and field values.
+
+TOKEN_CHARS = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
+"""The characters of a token, to stand between the brackets of a pattern."""
+
+TOKEN = re.compile(f"[{TOKEN_CHARS}]+")
+"""A method or the name of a field (RFC 9110 section 5.6.2)."""
+
+FIELD_VALUE_CHARS = r"\t -~\x80-\xff"
+"""The characters of a field's value, to stand between brackets."""
+
+FIELD_VALUE = re.compile(f"[{FIELD_VALUE_CHARS}]*")
+"""A field's value as latin-1 text: no control character but the tab."""
+
+# The Host field.
+
+_HOST = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)"
+    r"(?::[0-9]{0,5})?"
+)
+"""uri-host [":" port] of RFC 3986 without the comma, which would join two."""
+
+
+def is_host(value: str) -> bool:
+    """Whether ``value`` may stand in a Host field (RFC 9110 section 7.2)."""
+    return _HOST.fullmatch(value) is not None
+
+
+# The fields of one hop.
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Fields that end with this connection, beside those that Connection names.
+
+RFC 9110 section 7.6.1, and two that go with it: ``http2-settings`` is the other
+half of an Upgrade (RFC 7540 section 3.2.1), and ``trailer`` announces trailers,
+which nobody here passes on. What a sender frames by itself (``content-length``,
+``host``) is no field of a hop: modules that write messages add those.
+"""
+
+PROXY_AUTHENTICATION = frozenset({"proxy-authenticate", "proxy-authorization"})
+"""What is between a client and its proxy alone (RFC 9110 section 11.7)."""
+
+LAST_CHUNK = b"0\r\n\r\n"
+"""The end of a chunked body without trailers (RFC 9112 section 7.1)."""
+
+BODILESS_STATUSES = frozenset({204, 304})
+"""Final statuses that never have a body; every interim one (1xx) has none either."""
+
+
+# Lists.
+
+
+def list_members(value: str) -> list[str]:
+    """The members of a list field, in order, without the white space around them.
+
+    Empty members, which a sender may leave, are returned as "". Not for fields
+    whose members may hold quoted commas.
+    """
+    return [member.strip(" \t") for member in value.split(",")]
+
+
+def connection_options(values: Iterable[str]) -> frozenset[str]:
+    """What the values of all Connection fields of a head name, in lower case."""
+    return frozenset(
+        option.lower() for value in values for option in list_members(value)
+    )
+
+
+# Cache-Control.
+
+# A directive's name, and its argument where there is one. An argument whose
+# quote never ends is none: what follows is read as directives, and a broken
+# field can only forbid more.
+_DIRECTIVE = re.compile(
+    rf"([{TOKEN_CHARS}]+)"
+    r'(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*)))?'
+)
+
+
+def cache_directives(field: str) -> dict[str, str | None]:
+    """The directives of a Cache-Control field: lower-case name to argument.
+
+    Quoted arguments lose their quotes and escapes. Never raises; the last of
+    two directives with one name is kept. What they mean for a stream is judged
+    in ``edge.policy.streams.freshness``.
+    """
+    found: dict[str, str | None] = {}
+    for match in _DIRECTIVE.finditer(field):
+        name, quoted, token = match.group(1, 2, 3)
+        value = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        found[name.lower()] = value
+    return found
+
+
+# Retry-After.
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that Retry-After asks for, never below 0; None if nothing readable.
+
+    A number of seconds, or an HTTP-date, which is taken against ``now`` (aware).
+    """
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return max(0.0, (then - now).total_seconds())

@@ -1,0 +1,317 @@
+"""An answer of the origin, read strictly: its head, and where its body ends. Pure.
+
+llhttp (through httptools) reads heads and chunks in its strict mode, which
+refuses bare LF, obs-fold, control characters in fields, a second
+Content-Length, Content-Length beside Transfer-Encoding, and sizes that are no
+numbers. What it lets pass is refused here: another version than HTTP/1.1,
+blank lines before the status line, control characters in the reason phrase,
+statuses outside 100 to 599, every transfer coding but a single ``chunked``, a
+switch of protocols, more than a few interim answers, heads and trailers
+without end.
+
+The head ends where the first CRLF CRLF stands (the parser confirms it), so
+every byte after it is known to belong to the body or to nobody. The head chooses
+one of three bodies by RFC 9112 section 6.3. Each is fed what arrives and gives
+back what of it is body. Bytes after its end make it unclean: its connection is
+not used again.
+
+``exchange`` feeds both. Nothing here reads a socket.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from httptools import (
+    HttpParserError,
+    HttpParserUpgrade,
+    HttpResponseParser,
+)
+
+from edge.core.errors import OriginBodyCut, OriginGarbage
+from edge.core.reasons import Reason
+from edge.core.values import Framing, Headers
+from edge.protocol.http_grammar import (
+    BODILESS_STATUSES,
+    HOP_BY_HOP,
+    LAST_CHUNK,
+    connection_options,
+)
+
+MAX_INTERIM = 8
+"""Interim answers (1xx) before one final answer."""
+
+_VERSION = b"HTTP/1.1 "
+_END = b"\r\n\r\n"
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+# The body.
+
+
+class BodyReader(Protocol):
+    """Where the body of an answer ends.
+
+    ``done`` once its framing says that it has ended; ``clean`` while nothing
+    speaks against using the connection again.
+    """
+
+    done: bool
+    clean: bool
+
+    def feed(self, data: bytes) -> bytes:
+        """What of ``data`` is body; not called once done. Raises OriginGarbage."""
+
+    def eof(self) -> None:
+        """The connection ended. Raises OriginBodyCut unless that is the end."""
+
+
+class ParserEvents:
+    """What httptools calls back while it reads one message."""
+
+    def __init__(self) -> None:
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []
+        self.head_complete = False
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.head_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        # A second answer behind the first is parsed too; it is nobody's.
+        if not self.complete:
+            self.pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+class LengthBody:
+    """A body of a declared length; also the empty one of HEAD, 204 and 304."""
+
+    def __init__(self, length: int) -> None:
+        self.done = length == 0
+        self.clean = True
+        self._left = length
+
+    def feed(self, data: bytes) -> bytes:
+        """See Body."""
+        if len(data) > self._left:
+            self.clean = False
+            data = data[: self._left]
+        self._left -= len(data)
+        self.done = self._left == 0
+        return data
+
+    def eof(self) -> None:
+        """See Body."""
+        self.clean = False
+        if self._left:
+            raise OriginBodyCut(f"the origin's body ended {self._left} bytes early")
+
+
+class CloseBody:
+    """A body that ends with the connection: nothing proves that it is whole."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.clean = False
+
+    def feed(self, data: bytes) -> bytes:
+        """See Body."""
+        return data
+
+    def eof(self) -> None:
+        """See Body."""
+        self.done = True
+
+
+class ChunkedBody:
+    """A body in chunks, read on by the parser that has read the head.
+
+    The connection is used again only when the message ended with a bare last
+    chunk and nothing after it: trailers are dropped together with the
+    connection.
+    """
+
+    MAX_OVERHEAD = 64 * 1024
+    """Bytes of chunk heads or trailers in a row, without any of the body."""
+
+    def __init__(self, parser: HttpResponseParser, events: ParserEvents) -> None:
+        self.done = False
+        self.clean = True
+        self._parser = parser
+        self._events = events
+        self._fields = len(events.fields)
+        self._overhead = 0
+        self._last = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """See Body."""
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            if not self._events.complete:
+                raise OriginGarbage(f"the answer's chunks: {error}") from error
+            self.clean = False
+        self._last = (self._last + data[-5:])[-5:]
+        return self._taken(len(data))
+
+    def _taken(self, size: int) -> bytes:
+        pieces = b"".join(self._events.pieces)
+        self._events.pieces.clear()
+        self._overhead = 0 if pieces else self._overhead + size
+        if self._overhead > self.MAX_OVERHEAD:
+            raise OriginGarbage("chunk heads or trailers without end")
+        self.done = self._events.complete
+        if self.done and not self._ended_bare():
+            self.clean = False
+        return pieces
+
+    def _ended_bare(self) -> bool:
+        no_trailers = len(self._events.fields) == self._fields
+        return no_trailers and self._last == LAST_CHUNK
+
+    def eof(self) -> None:
+        """See Body."""
+        self.clean = False
+        if not self.done:
+            raise OriginBodyCut("the origin's body ended before its last chunk")
+
+
+# The head.
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """The final head of an answer; hop-by-hop fields are taken out.
+
+    ``content_length`` is the declared length: of the body, or of the
+    representation where ``framing`` is NONE (HEAD and 304).
+    """
+
+    status: int
+    headers: Headers
+    framing: Framing
+    content_length: int | None
+    keep_alive: bool
+
+
+class ResponseHeadReader:
+    """Reads the head of the answer to one request, past interim answers."""
+
+    def __init__(self, method: str, max_head: int) -> None:
+        self.received = 0
+        self._method = method
+        self._room = max_head
+        self._interim = 0
+        self._buffer = b""
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._fed = 0
+        self._events = ParserEvents()
+        self._parser = HttpResponseParser(self._events)
+
+    def feed(self, data: bytes) -> "tuple[ResponseHead, BodyReader] | None":
+        """Take bytes; the final head and its body, once it is whole.
+
+        Bytes beyond the head stay in ``rest()``. Raises OriginGarbage.
+        """
+        self.received += len(data)
+        self._buffer += data
+        while (end := self._scan()) is not None:
+            status = self._parser.get_status_code()
+            if status >= 200:
+                return self._finish(status, end)
+            self._skip(status, end)
+        return None
+
+    def rest(self) -> bytes:
+        """The bytes after the final head."""
+        return self._buffer
+
+    def _scan(self) -> int | None:
+        """Parse what is new of the head; where it ends, if it does."""
+        if not self._buffer:
+            return None
+        if not _VERSION.startswith(self._buffer[: len(_VERSION)]):
+            raise OriginGarbage("the answer does not begin as HTTP/1.1 does")
+        found = self._buffer.find(_END, max(0, self._fed - len(_END)))
+        end = found + len(_END) if found >= 0 else len(self._buffer)
+        if end > self._room:
+            raise OriginGarbage(
+                "the answer's head is too large", reason=Reason.ORIGIN_HEAD_TOO_LARGE
+            )
+        self._parse(self._buffer[self._fed : end])
+        self._fed = end
+        if found < 0:
+            return None
+        if not self._events.head_complete or _CONTROL.search(self._buffer, 0, end):
+            raise OriginGarbage("the answer's head holds what no head may hold")
+        return end
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            raise OriginGarbage("the origin switched protocols") from upgrade
+        except HttpParserError as error:
+            raise OriginGarbage(f"the answer's head: {error}") from error
+
+    def _skip(self, status: int, end: int) -> None:
+        """Leave an interim answer behind (RFC 9110 section 15.2)."""
+        self._interim += 1
+        if status < 100 or status == 101 or self._interim > MAX_INTERIM:
+            raise OriginGarbage(f"an interim answer too many, or of status {status}")
+        self._room -= end
+        self._buffer = self._buffer[end:]
+        self._fresh()
+
+    def _finish(self, status: int, end: int) -> "tuple[ResponseHead, BodyReader]":
+        if status > 599:
+            raise OriginGarbage(f"{status} is no status")
+        self._buffer = self._buffer[end:]
+        fields = tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
+            for name, value in self._events.fields
+        )
+        return self._framed(status, fields)
+
+    def _framed(
+        self, status: int, fields: Headers
+    ) -> "tuple[ResponseHead, BodyReader]":
+        """RFC 9112 section 6.3, without its tolerances."""
+        length = _content_length(fields)
+        body: BodyReader
+        if _is_chunked(fields):
+            framing, body = Framing.CHUNKED, ChunkedBody(self._parser, self._events)
+        elif length is not None:
+            framing, body = Framing.LENGTH, LengthBody(length)
+        else:
+            framing, body = Framing.CLOSE, CloseBody()
+        if self._method == "HEAD" or status in BODILESS_STATUSES:
+            framing, body = Framing.NONE, LengthBody(0)
+            length = None if status == 204 else length
+        named = connection_options(v for name, v in fields if name == "connection")
+        kept = tuple(f for f in fields if f[0] not in HOP_BY_HOP | named)
+        return ResponseHead(status, kept, framing, length, "close" not in named), body
+
+
+def _content_length(fields: Headers) -> int | None:
+    """The declared length; llhttp has refused lists, signs and second ones."""
+    for name, value in fields:
+        if name == "content-length":
+            return int(value)
+    return None
+
+
+def _is_chunked(fields: Headers) -> bool:
+    codings = [value.lower() for name, value in fields if name == "transfer-encoding"]
+    if codings and codings != ["chunked"]:
+        raise OriginGarbage(f"transfer codings {codings} were not asked for")
+    return bool(codings)

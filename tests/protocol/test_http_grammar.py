@@ -1,0 +1,120 @@
+"""The grammar of HTTP, as the RFCs write it; the tables are the RFCs' own."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.protocol.http_grammar import (
+    BODILESS_STATUSES,
+    FIELD_VALUE,
+    HOP_BY_HOP,
+    LAST_CHUNK,
+    TOKEN,
+    cache_directives,
+    connection_options,
+    is_host,
+    list_members,
+    retry_after,
+)
+
+TCHAR = "!#$%&'*+-.^_`|~0123456789" + "".join(
+    chr(start + letter) for start in (0x41, 0x61) for letter in range(26)
+)
+"""RFC 9110 section 5.6.2."""
+
+any_character = st.characters(max_codepoint=0x17F)
+
+
+@given(any_character)
+def test_a_token_is_made_of_its_alphabet(character: str) -> None:
+    """RFC 9110 section 5.6.2: nothing else, and no letter beyond ASCII."""
+    assert (TOKEN.fullmatch(character) is not None) is (character in TCHAR)
+
+
+@given(any_character)
+def test_a_value_holds_no_control_character_but_the_tab(character: str) -> None:
+    """RFC 9110 section 5.5, read as latin-1."""
+    code = ord(character)
+    fit = code == 9 or 0x20 <= code <= 0x7E or 0x80 <= code <= 0xFF
+
+    assert (FIELD_VALUE.fullmatch(character) is not None) is fit
+
+
+def test_rules_are_for_whole_strings() -> None:
+    """A line break at the end would be a second field."""
+    assert TOKEN.fullmatch("a\n") is None
+    assert FIELD_VALUE.fullmatch("a\n") is None
+    assert not is_host("a\n")
+    assert TOKEN.fullmatch("") is None
+    assert FIELD_VALUE.fullmatch("") is not None
+
+
+def test_the_fields_of_one_hop() -> None:
+    """RFC 9110 section 7.6.1; RFC 7540 section 3.2.1 for HTTP2-Settings."""
+    assert {
+        *("connection", "proxy-connection", "keep-alive", "te"),
+        *("transfer-encoding", "upgrade", "trailer", "http2-settings"),
+    } == HOP_BY_HOP
+
+
+def test_statuses_without_a_body_and_the_last_chunk() -> None:
+    """RFC 9110 sections 15.3.5 and 15.4.5; RFC 9112 section 7.1."""
+    assert {204, 304} == BODILESS_STATUSES
+    assert LAST_CHUNK == b"0\r\n\r\n"
+
+
+def test_a_list_is_cut_at_commas() -> None:
+    """RFC 9110 section 5.6.1: white space around a member is none of it."""
+    assert list_members(" a ,\tb,, c d ") == ["a", "b", "", "c d"]
+    assert connection_options(["Close, X-Hop", "keep-alive"]) == {
+        *("close", "x-hop", "keep-alive"),
+    }
+    assert connection_options([]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("7", 7.0),
+        ("-7", None),
+        ("soon", None),
+        ("Wed, 01 Jan 2025 00:01:00 GMT", 60.0),
+        ("Tue, 31 Dec 2024 00:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(
+    value: str | None, seconds: float | None
+) -> None:
+    """RFC 9110 section 10.2.3."""
+    assert retry_after(value, datetime(2025, 1, 1, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("field", "directives"),
+    [
+        ("", {}),
+        (", ,", {}),
+        ("max-age=60", {"max-age": "60"}),
+        ("Max-Age = 60 ,\tPUBLIC", {"max-age": "60", "public": None}),
+        ('max-age="60"', {"max-age": "60"}),
+        ('private="set-cookie, x"', {"private": "set-cookie, x"}),
+        (r'x="a\"b\\", y', {"x": 'a"b\\', "y": None}),
+        ("x=", {"x": ""}),
+        ("a=1, a=2", {"a": "2"}),
+    ],
+)
+def test_directives_are_read_with_their_arguments(
+    field: str, directives: dict[str, str | None]
+) -> None:
+    """RFC 9111 section 5.2: without case, token and quoted form alike."""
+    assert cache_directives(field) == directives
+
+
+@pytest.mark.parametrize("unit", ['a="', 'a="\\', ",", "a", "a=", " ", '"', "\\"])
+def test_a_hostile_cache_control_is_read_to_its_end(unit: str) -> None:
+    field = unit * (65536 // len(unit)) + ", no-store"
+
+    assert isinstance(cache_directives(field), dict)
