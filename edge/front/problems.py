@@ -6,12 +6,12 @@ problem is never stored (``no-store``, E38) and says in ``reason`` the word that
 stands in the log and the metrics too. Pure.
 """
 
-import http
 import json
 
 from edge.core.errors import EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Headers
+from edge.protocol.http_grammar import reason_phrase
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -19,19 +19,11 @@ INTERNAL = EdgeError("The edge failed to answer.", reason=Reason.INTERNAL)
 """What a client hears of an exception that nobody expected: nothing of it."""
 
 
-def title_of(status: int) -> str:
-    """The standard phrase of a status; what ``about:blank`` asks for as title."""
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
-
-
 def answer_of(error: EdgeError, request_id: str) -> Answer:
     """The problem document for ``error``. ``instance`` is the request's id."""
     document = {
         "type": "about:blank",
-        "title": title_of(error.status),
+        "title": reason_phrase(error.status),
         "status": error.status,
         "detail": error.detail,
         "reason": error.reason.value,

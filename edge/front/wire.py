@@ -7,7 +7,7 @@ malformed heads, connections past the limit. Such a connection always closes.
 from email.utils import formatdate
 
 from edge.core.values import Answer, Headers
-from edge.front.problems import title_of
+from edge.protocol.http_grammar import reason_phrase
 
 
 def closing(answer: Answer, fields: Headers, server: str) -> bytes:
@@ -19,6 +19,6 @@ def closing(answer: Answer, fields: Headers, server: str) -> bytes:
         ("Connection", "close"),
         ("Content-Length", str(len(body))),
     )
-    lines = [f"HTTP/1.1 {answer.status} {title_of(answer.status)}"]
+    lines = [f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}"]
     lines += [f"{name}: {value}" for name, value in framing + answer.headers + fields]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

@@ -12,10 +12,9 @@ from typing import TypeVar
 import gevent
 from cachetools import LRUCache
 
-from edge.core.counters import result_of
 from edge.core.errors import EdgeError
 from edge.core.reasons import Reason
-from edge.core.values import Answer, Mode, OriginAnswer, PerResponse
+from edge.core.values import Answer, Mode, OriginAnswer, PerResponse, result_of
 from edge.live.context import HubContext
 from edge.live.rows import Reader, State
 from edge.policy.http import codings, conditional

@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 from edge.cli.streams.exit_faults import Exit, Fault, NoReader
 from edge.cli.streams.json_values import ArrayMessages, NotOneArray
 from edge.cli.streams.replay_check import ReplayCheck, ReplayMismatch
-from edge.protocol.json_arrays import is_json
+from edge.protocol.names import is_json
 from edge.protocol.offsets import NOW, is_position, order
 
 

@@ -16,7 +16,7 @@ from edge.cli.streams.retry_policy import RetryPolicy
 from edge.cli.streams.server_errors import shown
 from edge.cli.streams.source import Source
 from edge.protocol import names
-from edge.protocol.json_arrays import is_json
+from edge.protocol.names import is_json
 
 UNKNOWN = "it may have been appended or not (a producer could safely send it again)"
 
