@@ -1,8 +1,8 @@
-"""The commands of ``ds-edge`` and what each exit code tells.
+"""The commands of ``ds-edge`` and their exit codes.
 
-0: done. 1: it could not start or be done. 2: the settings or the command line
-are wrong. Settings that are wrong are told one problem to a line, as
-``file:line: key: what was expected``, never as a traceback.
+0: done. 1: it could not start or be done. 2: the settings or the command line are
+wrong. Wrong settings are printed one problem to a line, as ``file:line: key: what was
+expected``, never as a traceback.
 """
 
 import importlib

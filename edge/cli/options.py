@@ -1,4 +1,4 @@
-"""What commands have in common: options, exit codes, settings, JSON on stdout."""
+"""What several commands share: options, exit codes, settings, JSON on stdout."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Text = str | None
 
 
 def flags_of(given: Iterable[tuple[str, str, Text]]) -> list[Flag]:
-    """Flags that were said: each with its name, its setting and its text."""
+    """The flags that were given: each with its name, its setting and its text."""
     return [
         Flag(name, tuple(key.split(".")), text)
         for name, key, text in given
@@ -32,7 +32,7 @@ def flags_of(given: Iterable[tuple[str, str, Text]]) -> list[Flag]:
 
 
 def settings_or_exit(config: Path | None, flags: list[Flag]) -> Settings:
-    """The settings in force; told and exited with 2 when they are wrong."""
+    """The settings in force. If they are wrong: prints why and exits with 2."""
     try:
         return load(config, os.environ, flags)
     except SettingsError as error:

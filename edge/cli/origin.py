@@ -1,8 +1,8 @@
 """``ds-edge origin``: the embedded origin alone, and a copy of its streams.
 
-The options are settings of the same names, so a file and variables count here as
-they do for ``serve``; ``origin.url`` does not. What runs is in ``edge.origin``,
-imported late: it needs gevent's patch, and this module is read by every command.
+Each option is the setting of the same name, so a file and variables count as they do
+for ``serve``. Only ``origin.url`` does not. ``edge.origin`` runs it. That module is
+imported late: it needs gevent's patch, and every command imports this one.
 """
 
 import importlib

@@ -1,12 +1,12 @@
 """Many viewers of one stream on one epoll, as cheap as Python can make them.
 
-Each viewer is a descriptor that is read when it can be, and written to when it has
-its answer: it asks again at once. What bytes mean is remembered for as long as one
-event lasts: a server sends the same to a whole crowd, so that most viewers cost a
-read, two look-ups and a write. Everything else goes through ``ViewerReader``.
+Each viewer is a connection. It is read when it has bytes, and asks again as soon as its
+answer is complete. A server sends the same bytes to a whole crowd, so their meaning is
+remembered while one event lasts: most viewers cost a read, two look-ups and a write.
+Everything else goes through ``ViewerReader``.
 
-Times are of ``time.monotonic``, taken when a viewer's bytes have been read. Nothing
-here waits for anything but the epoll; who conducts the run calls ``turn``.
+Times are of ``time.monotonic``, taken when a viewer's bytes have been read. Only the
+epoll is waited for. ``fanout`` calls ``turn``.
 """
 
 import os
@@ -37,13 +37,13 @@ IN = select.EPOLLIN
 # Edge-triggered: a level-triggered descriptor is looked at once more after each wait.
 LISTEN = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 MAX_READY = 64
-"""Descriptors in one turn: few, so that the append's answer waits for few."""
+"""Descriptors in one turn. Few: the append's answer waits for a whole turn."""
 
 MAX_REMEMBERED = 64
-"""Meanings kept for one event: a server whose answers all differ fills no memory."""
+"""Meanings kept for one event. If all answers differ, memory stays bounded."""
 
 RETRY_PAUSE = 0.5
-"""Seconds before a viewer whose answer was a failure comes back."""
+"""Seconds before a viewer comes back after a failure."""
 
 # Fields that servers make for each answer anew. Without them the answers of one event
 # are the same for a whole crowd, and are known by that.
@@ -59,7 +59,7 @@ Heard = Callable[[bytes, float], None]
 
 
 class KnownAnswer(NamedTuple):
-    """What bytes mean for all who are between the same and wait for event ``first``."""
+    """What bytes mean to every viewer in ``state`` that waits for event ``first``."""
 
     state: ParserState
     first: int
@@ -72,7 +72,7 @@ class KnownAnswer(NamedTuple):
 
 
 class AnswerTemplate(NamedTuple):
-    """An answer of known meaning, but for the value that numbers it."""
+    """An answer of known meaning, apart from the number that each answer has."""
 
     before: bytes
     after: bytes
@@ -98,7 +98,7 @@ class Tally:
 
 
 class FanoutCrowd:
-    """Viewers, from joining to the last event."""
+    """The viewers of a run, from connecting to the last event."""
 
     def __init__(
         self, target: RequestTarget, mode: str, marks: EventMarkers, piece: int
@@ -129,7 +129,7 @@ class FanoutCrowd:
         self._epoll.close()
 
     def join(self, count: int, offset: str) -> None:
-        """Let ``count`` viewers come, who have everything before ``offset``."""
+        """Connect ``count`` viewers that have everything before ``offset``."""
         self._place = ReadPosition(offset.encode(), b"")
         for _ in range(count):
             self._ramp.add(Viewer(self._markers, self._place))
@@ -137,7 +137,7 @@ class FanoutCrowd:
 
     @property
     def live(self) -> int:
-        """Viewers who have asked for what comes."""
+        """How many viewers wait for events."""
         return len(self._viewers) - self._ramp.under_way
 
     def expect(self, number: int) -> None:
@@ -154,7 +154,7 @@ class FanoutCrowd:
         return len(self.received[number])
 
     def listen(self, descriptor: int, heard: Heard) -> None:
-        """Hear another connection in the same turns: that of the appends."""
+        """Read another connection in the same turns: the one of the appends."""
         self._others[descriptor] = heard
         self._epoll.register(descriptor, LISTEN)
 
@@ -224,7 +224,7 @@ class FanoutCrowd:
                 return
 
     def _take(self, descriptor: int, data: bytes, now: float) -> bool:
-        """Whatever is not plain. Whether the connection may have more to read."""
+        """The slow path. Returns whether the connection may have more to read."""
         other = self._others.get(descriptor)
         if other is not None:
             other(data, now)
@@ -266,7 +266,7 @@ class FanoutCrowd:
             self._around = AnswerTemplate(data[: number.end()], after, mine)
 
     def _study(self, viewer: Viewer, data: bytes, shared: bytes, now: float) -> None:
-        """Bytes that nobody has had yet, or not in this place."""
+        """Bytes that are new, or new to a viewer in this state."""
         state = viewer.state
         try:
             all_news = viewer.reader.feed(data)
@@ -314,7 +314,7 @@ class FanoutCrowd:
     def _remember(
         self, data: bytes, shared: bytes, news: Received, before: int, viewer: Viewer
     ) -> None:
-        """What these bytes meant, if they mean as much for everybody."""
+        """Keep what these bytes meant, if they mean the same to every viewer."""
         # The end of an event stream is counted, like that of a connection.
         goes_on = news.done is not self._streaming and not news.last
         plain = goes_on and news.status == 200 and news.place is not None

@@ -3,10 +3,10 @@
 ``ViewerReader`` turns a connection's bytes into markers of events and the position
 to read on from. It is pure. ``Viewer`` is a viewer's data; ``crowd`` changes it.
 
-Each append carries a mark of its run and its number at its very end, so that an
-event counts when its last byte is there, in whatever pieces it came and however
-many came together. A long-poll's answer counts when it is complete; of an event
-stream each event counts when its empty line is there (WHATWG HTML section 9.2.6).
+Each append ends with a marker: its run and its number. An event counts when its last
+byte is there, in whatever pieces it came. A long-poll's answer counts when it is
+complete. An event of an event stream counts when its empty line is there (WHATWG HTML
+section 9.2.6).
 """
 
 import enum
@@ -30,11 +30,11 @@ class ReadPosition(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What a piece of bytes told: events, and whether an answer ended with it."""
+    """What some bytes brought: events, and whether an answer ended with them."""
 
     marks: tuple[int, ...]
     place: ReadPosition | None
-    """Where to go on; None where the server did not say."""
+    """Where to read on; None: the server did not say."""
     status: int
     done: bool
     """Whether the answer is over, and the next may be asked for."""
@@ -46,14 +46,14 @@ class Received(NamedTuple):
 
 
 class ParserState(enum.Enum):
-    """What a viewer is between, so that the same bytes mean the same to all in it."""
+    """What a viewer is between. The same bytes mean the same to all in one state."""
 
     ANSWERS = "two answers"
     EVENTS = "two events of an event stream"
 
 
 class EventMarkers:
-    """The marks of one run: written into appends, found in what arrives."""
+    """The markers of one run: written into appends, found in what arrives."""
 
     def __init__(self, run: str) -> None:
         self._run = run.encode()
@@ -71,10 +71,10 @@ class EventMarkers:
 
 
 class ViewerReader:
-    """One connection's reading: bytes in, news out.
+    """Reads one connection: bytes in, events out.
 
-    ``state`` says that nothing is half read. Whoever is in the same calm before and
-    after some bytes has read what everybody else in it would read.
+    ``state`` says between what it is, if nothing is half read. Two readers in the same
+    state read the same out of the same bytes.
     """
 
     __slots__ = ("_body", "_cr", "_framing", "_head", "_markers", "_text")
@@ -90,7 +90,7 @@ class ViewerReader:
 
     @property
     def state(self) -> ParserState | None:
-        """What the next byte comes between; None where something is half read."""
+        """What the reader is between; None: something is half read."""
         if self._head is None:
             return ParserState.ANSWERS if self._framing.resting else None
         if self._text or self._cr or not self._framing.between_chunks:
@@ -197,7 +197,7 @@ class ViewerStage(enum.Enum):
 
 
 class Viewer:
-    """Data of one viewer; the crowd moves it on."""
+    """Data of one viewer. The crowd changes it."""
 
     __slots__ = (
         "been_live",
