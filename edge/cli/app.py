@@ -60,15 +60,14 @@ def serve(
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
     """Serve streams. Flags win over the environment, and that over the file."""
-    given = [
-        ("--origin", "origin.url", origin),
-        ("--data", "origin.data", data),
-        ("--listen", "listen", listen),
-        ("--admin", "admin.listen", admin),
-        ("--workers", "workers", workers),
-        ("--log-level", "log.level", log_level),
-    ]
-    flags = flags_of(given)
+    flags = flags_of(
+        origin=origin,
+        data=data,
+        listen=listen,
+        admin=admin,
+        workers=workers,
+        log_level=log_level,
+    )
     settings = settings_or_exit(config, flags)
     importlib.import_module("edge.cli.serve")
     from edge.cli.start import start
