@@ -6,8 +6,8 @@ bytes. Secrets are ``SecretStr``: no log and no ``repr`` shows one. The names of
 properties that give them in plain begin with ``plain_``.
 
 A key exists here only if what it names works: a key without effect would be an open
-door. ``config/edge.yaml`` and ``docs/configuration.md`` describe the keys; tests compare
-all three.
+door. ``config/edge.yaml`` and ``docs/configuration.md`` describe the keys; tests
+compare all three.
 """
 
 import enum

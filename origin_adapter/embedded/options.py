@@ -1,4 +1,4 @@
-"""The origin's settings, as ``wiring``, the command line and tests fill them."""
+"""The embedded origin's options. ``edge.origin`` fills them from settings."""
 
 import enum
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Durability(enum.Enum):
 class Options:
     """Everything that can be set. Times in seconds, sizes in bytes.
 
-    The fields without a default are filled by settings, which hold the defaults; what no
-    setting names has its value here.
+    Settings fill the fields without a default, and hold their defaults. What no setting
+    names has its value here.
 
     ``root`` is the path under which streams live, with both slashes.
     ``public_url`` (scheme and authority) is used in ``Location`` and in URLs
