@@ -92,7 +92,7 @@ class Tally:
     """What happened besides deliveries."""
 
     resumed: int = 0
-    """Answers without news, ends of event streams, and proper ends of connections."""
+    """Answers without events, ends of event streams, proper ends of connections."""
     failed: int = 0
     """Connections that broke, and refusals; each viewer came back."""
 
@@ -101,14 +101,14 @@ class FanoutCrowd:
     """The viewers of a run, from connecting to the last event."""
 
     def __init__(
-        self, target: RequestTarget, mode: str, marks: EventMarkers, piece: int
+        self, target: RequestTarget, mode: str, markers: EventMarkers, piece: int
     ) -> None:
         self.tally = Tally()
         self.received: list[array[float]] = []
         """For each event the times at which viewers had it, in order."""
         self._reads = StreamReads(target, mode)
         self._streaming = mode == "sse"
-        self._markers = marks
+        self._markers = markers
         self._piece = piece
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
@@ -269,26 +269,26 @@ class FanoutCrowd:
         """Bytes that are new, or new to a viewer in this state."""
         state = viewer.state
         try:
-            all_news = viewer.reader.feed(data)
+            all_received = viewer.reader.feed(data)
         except BadAnswer as error:
             raise Fault(Exit.FAILED, f"no HTTP/1.1 answer: {error}") from None
         viewer.state = viewer.reader.state
-        for news in all_news:
+        for received in all_received:
             before = viewer.expects
-            self._learn(viewer, news, now)
-            if state is not None and state is viewer.state and len(all_news) == 1:
-                self._remember(data, shared, news, before, viewer)
+            self._learn(viewer, received, now)
+            if state is not None and state is viewer.state and len(all_received) == 1:
+                self._remember(data, shared, received, before, viewer)
 
-    def _learn(self, viewer: Viewer, news: Received, now: float) -> None:
-        for number in news.marks:
+    def _learn(self, viewer: Viewer, received: Received, now: float) -> None:
+        for number in received.numbers:
             self._count(viewer, number, now)
-        if news.closed:
+        if received.closed:
             raise Fault(Exit.CONFLICT, "the stream was closed")
-        viewer.place = news.place or viewer.place
-        if news.status >= 300:
-            self._refused(viewer, news)
-        elif news.done:
-            self._go_on(viewer, news)
+        viewer.place = received.place or viewer.place
+        if received.status >= 300:
+            self._refused(viewer, received)
+        elif received.done:
+            self._go_on(viewer, received)
 
     def _count(self, viewer: Viewer, number: int, now: float) -> None:
         if number < viewer.expects:
@@ -296,44 +296,51 @@ class FanoutCrowd:
         viewer.expects = number + 1
         self.received[number].append(now)
 
-    def _go_on(self, viewer: Viewer, news: Received) -> None:
+    def _go_on(self, viewer: Viewer, received: Received) -> None:
         """The answer is over: ask the next, as a client does."""
-        if news.place is None and viewer.stage is ViewerStage.CATCHING_UP:
+        if received.place is None and viewer.stage is ViewerStage.CATCHING_UP:
             raise Fault(Exit.FAILED, "no stream is served here: no Stream-Next-Offset")
-        plain = news.marks and not (self._streaming or news.last)
+        plain = received.numbers and not (self._streaming or received.last)
         if viewer.stage is ViewerStage.LIVE and not plain:
             self.tally.resumed += 1
         if viewer.stage is ViewerStage.CATCHING_UP:
             self._ramp.arrived()
             viewer.been_live = True
-        if news.last:
+        if received.last:
             self._come_back(viewer, 0.0)
         else:
             self._ask(viewer, self._reads.live(viewer.place))
 
     def _remember(
-        self, data: bytes, shared: bytes, news: Received, before: int, viewer: Viewer
+        self,
+        data: bytes,
+        shared: bytes,
+        received: Received,
+        before: int,
+        viewer: Viewer,
     ) -> None:
         """Keep what these bytes meant, if they mean the same to every viewer."""
         # The end of an event stream is counted, like that of a connection.
-        goes_on = news.done is not self._streaming and not news.last
-        plain = goes_on and news.status == 200 and news.place is not None
-        if not (plain and news.marks and len(data) < self._piece):
+        goes_on = received.done is not self._streaming and not received.last
+        plain = goes_on and received.status == 200 and received.place is not None
+        if not (plain and received.numbers and len(data) < self._piece):
             return
-        in_a_row = tuple(range(before, before + len(news.marks))) == news.marks
+        in_a_row = (
+            tuple(range(before, before + len(received.numbers))) == received.numbers
+        )
         if in_a_row and viewer.state and len(self._known) < MAX_REMEMBERED:
             meaning = KnownAnswer(
                 viewer.state,
                 before,
                 viewer.expects,
-                self._recorder(news.marks),
+                self._recorder(received.numbers),
                 viewer.place,
-                self._reads.live(viewer.place) if news.done else b"",
+                self._reads.live(viewer.place) if received.done else b"",
             )
             self._known[data] = self._shared[shared] = meaning
 
-    def _recorder(self, marks: tuple[int, ...]) -> Callable[[float], None]:
-        records = [self.received[number].append for number in marks]
+    def _recorder(self, numbers: tuple[int, ...]) -> Callable[[float], None]:
+        records = [self.received[number].append for number in numbers]
         if len(records) == 1:
             return records[0]
 
@@ -343,17 +350,17 @@ class FanoutCrowd:
 
         return record
 
-    def _refused(self, viewer: Viewer, news: Received) -> None:
+    def _refused(self, viewer: Viewer, received: Received) -> None:
         """An answer of 300 or above: final, or to be tried again later."""
-        if viewer.been_live and (news.status >= 500 or news.status == 429):
+        if viewer.been_live and (received.status >= 500 or received.status == 429):
             self.tally.failed += 1
             self._come_back(viewer, RETRY_PAUSE)
             return
-        if news.status < 400:
-            text = f"{news.status}: redirects are not followed, give the URL behind"
-            raise Fault(Exit.FAILED, text, status=news.status)
-        told = refused(news.status, lambda name: None, [news.body])
-        raise Fault(told.exit_code, f"a viewer's read: {told}", status=news.status)
+        if received.status < 400:
+            text = f"{received.status}: redirects are not followed, give the URL behind"
+            raise Fault(Exit.FAILED, text, status=received.status)
+        told = refused(received.status, lambda name: None, [received.body])
+        raise Fault(told.exit_code, f"a viewer's read: {told}", status=received.status)
 
     def _ended(self, viewer: Viewer) -> None:
         """The server closed the connection, after an answer or within one."""

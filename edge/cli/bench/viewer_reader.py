@@ -32,7 +32,7 @@ class ReadPosition(NamedTuple):
 class Received(NamedTuple):
     """What some bytes brought: events, and whether an answer ended with them."""
 
-    marks: tuple[int, ...]
+    numbers: tuple[int, ...]
     place: ReadPosition | None
     """Where to read on; None: the server did not say."""
     status: int
@@ -79,8 +79,8 @@ class ViewerReader:
 
     __slots__ = ("_body", "_cr", "_framing", "_head", "_markers", "_text")
 
-    def __init__(self, marks: EventMarkers) -> None:
-        self._markers = marks
+    def __init__(self, markers: EventMarkers) -> None:
+        self._markers = markers
         self._framing = AnswerFraming()
         self._head: AnswerHead | None = None
         self._body: list[bytes] = []
@@ -110,17 +110,17 @@ class ViewerReader:
         return self._framing.end()
 
     def _heard(self, parts: list[Part]) -> list[Received]:
-        news: list[Received] = []
+        received: list[Received] = []
         for part in parts:
             if isinstance(part, AnswerHead):
                 self._head = part
             elif isinstance(part, bytes):
                 self._body.append(part)
             else:
-                news.append(self._ended())
+                received.append(self._ended())
         if self._head is not None and self._streams(self._head):
-            news.append(self._events(self._head, done=False))
-        return news
+            received.append(self._events(self._head, done=False))
+        return received
 
     @staticmethod
     def _streams(head: AnswerHead) -> bool:
@@ -130,12 +130,12 @@ class ViewerReader:
         head = self._head
         assert head is not None, "an end comes after its head"
         if self._streams(head):
-            news = self._events(head, done=True)
+            received = self._events(head, done=True)
         else:
-            news = self._answered(head, b"".join(self._body))
+            received = self._answered(head, b"".join(self._body))
         self._head, self._text, self._cr = None, b"", False
         self._body.clear()
-        return news
+        return received
 
     def _answered(self, head: AnswerHead, body: bytes) -> Received:
         place = ReadPosition(head.offset, head.cursor) if head.offset else None
@@ -152,14 +152,14 @@ class ViewerReader:
     def _events(self, head: AnswerHead, done: bool) -> Received:
         """The events that are complete; what is not waits for more."""
         complete = self._complete()
-        marks: list[int] = []
+        numbers: list[int] = []
         place, closed = None, False
         for event in SseParser().feed(complete):
             if event.type == "control":
                 place, closed = _control(event.data)
             else:
-                marks += self._markers.found(event.data)
-        return Received(tuple(marks), place, head.status, done, head.last, closed)
+                numbers += self._markers.found(event.data)
+        return Received(tuple(numbers), place, head.status, done, head.last, closed)
 
     def _complete(self) -> bytes:
         """What is there of events that are complete, its lines ended by LF."""
@@ -209,16 +209,16 @@ class Viewer:
         "state",
     )
 
-    def __init__(self, marks: EventMarkers, place: ReadPosition) -> None:
+    def __init__(self, markers: EventMarkers, place: ReadPosition) -> None:
         self.place = place
         self.expects = 0
         self.been_live = False
         self.stage = ViewerStage.WAITING
         self.socket: socket.socket
-        self.renew(marks)
+        self.renew(markers)
 
-    def renew(self, marks: EventMarkers) -> None:
+    def renew(self, markers: EventMarkers) -> None:
         """A new connection begins: nothing is half read."""
         self.stage = ViewerStage.WAITING
-        self.reader = ViewerReader(marks)
+        self.reader = ViewerReader(markers)
         self.state: ParserState | None = ParserState.ANSWERS
