@@ -16,9 +16,9 @@ import gevent
 from edge.core.counters import Counters
 from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions, Limits, LogOptions
+from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
-from edge.live.options import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
