@@ -89,7 +89,7 @@ class AppendResult(WriteResult):
 
 @dataclass(slots=True)
 class IdempotentProducer:
-    """An idempotent producer: who, which epoch, and the next number (5.2.1)."""
+    """An idempotent producer: its id, its epoch and its next number (5.2.1)."""
 
     id: str
     epoch: int = 0
