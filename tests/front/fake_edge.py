@@ -322,7 +322,7 @@ class FakeControl:
 
 @dataclass(eq=False)
 class FakeBuilt:
-    """Implements ``edge.front.dependencies.Built`` around FakeAsks."""
+    """Implements ``edge.front.dependencies.Runtime`` around FakeAsks."""
 
     read_service: FakeAsks
     parts: Dependencies
