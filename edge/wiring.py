@@ -15,9 +15,9 @@ import gevent
 from edge.core.counters import Counters
 from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions, Limits, LogOptions
+from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
-from edge.live.options import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
@@ -37,7 +37,7 @@ class SystemClock:
     monotonic = staticmethod(time.monotonic)
 
 
-class Worker:
+class EdgeRuntime:
     """One worker's parts, alive (``edge.front.dependencies.Built``)."""
 
     def __init__(self, settings: Settings, node_id: str) -> None:
@@ -96,7 +96,7 @@ def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
 
 def plan(settings: Settings, node_id: str) -> Plan:
     """What workers are made of from now on."""
-    return Plan(lambda: Worker(settings, node_id), server_options(settings))
+    return Plan(lambda: EdgeRuntime(settings, node_id), server_options(settings))
 
 
 def http_options(settings: Settings) -> HttpOptions:

@@ -18,7 +18,7 @@ from edge.front.options import (
     Limits,
     LogOptions,
 )
-from edge.live.options import HubOptions
+from edge.live.context import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
@@ -29,9 +29,9 @@ from origin_adapter.http import HttpOptions
 
 CONSTANTS = {
     HubOptions: {
-        "pass_for": "a minute, L15",
+        "bypass_for": "a minute, L15",
         "backoff_first": "the first pause after a failure, L21",
-        "backoff_most": "the longest one, L21",
+        "backoff_max": "the longest one, L21",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
     FreshnessOptions: {},
@@ -146,6 +146,6 @@ def test_a_setting_that_changes_changes_what_workers_are_made_of(
 def test_the_front_is_given_what_only_the_hub_has() -> None:
     """Each has a default that does nothing: forgotten, no slow client would end."""
     settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})
-    parts = wiring.Worker(settings, "a-node").parts
+    parts = wiring.EdgeRuntime(settings, "a-node").parts
 
     assert parts.ticks is not NO_TICKS and parts.peek is not never_ready

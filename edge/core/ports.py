@@ -34,7 +34,8 @@ class Exchange(Protocol):
     """One answer of the origin while it arrives. Owns its connection.
 
     Every exit gives the connection back or closes it: reading to the end, an
-    error, or ``close()``.
+    error, or ``close()``. One that does not come straight from the origin also has a
+    ``provenance`` (``edge.core.values.Provenance``).
     """
 
     @property
@@ -176,7 +177,7 @@ Look = Callable[[float], None]
 
 
 class Ticks(Protocol):
-    """The one ticker of a worker (the Hub's), four times a second."""
+    """The one ticker of a worker (the hub's): a look at the clock every 0.25 s."""
 
     def register(self, look: Look) -> None:
         """Call ``look`` at each tick from now on, for as long as the worker lives.
@@ -194,7 +195,7 @@ class NoTicks:
         """Forget ``look``."""
 
 
-NO_TICKS = NoTicks()
+NO_TICKS: Ticks = NoTicks()
 
 
 class Control(Protocol):

@@ -92,6 +92,7 @@ class Reason(enum.Enum):
     TYPE_CHANGED = "type-changed"
     GONE = "gone"
     REWRITTEN = "rewritten"
+    FORGOTTEN = "forgotten"
     REFUSED = "refused"
     OLD_INCARNATION = "old-incarnation"
 

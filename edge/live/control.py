@@ -6,9 +6,10 @@ admin address.
 
 from heapq import nlargest
 
+from edge.core.reasons import Reason
 from edge.core.values import StreamSnapshot
 from edge.live.hub import Hub
-from edge.live.stream import Stream
+from edge.live.rows import Stream
 
 
 class HubControl:
@@ -25,8 +26,8 @@ class HubControl:
     def forget(self, route: str, path: str) -> int:
         """See ``edge.core.ports.Control``. As if the stream had been replaced."""
         rows = [row for row in self._hub.streams.of_path(route, path) if _holds(row)]
-        if rows:
-            self._hub.wrote(route, path, "DELETE", 204, ())
+        for row in rows:
+            self._hub.replace(row, Reason.FORGOTTEN)
         return len(rows)
 
     def gauges(self) -> dict[str, float]:
@@ -43,9 +44,14 @@ def _snapshot(row: Stream) -> StreamSnapshot:
         route=row.key.route,
         path=row.key.path,
         partition=row.key.partition.kind,
+        incarnation=row.log.incarnation,
         viewers=row.viewers,
+        parked=len(row.parked),
+        flights=len(row.flights),
         bytes_held=row.log.cost,
         end=row.log.end,
+        tail=row.log.tail.offset,
         closed=row.log.tail.closed,
         followed=row.follower is not None,
+        armed=row.log.tail.armed is not None,
     )

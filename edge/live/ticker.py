@@ -8,17 +8,17 @@ next ticks follow.
 
 import gevent
 
-from edge.core.ports import Clock, Look
+from edge.core.ports import Look
 from edge.core.timer_wheel import GRAIN
-from edge.live.guard import Guard
+from edge.live.context import HubContext
 
 
 class Ticker:
     """Calls the registered looks, then ``last``, the only one that may yield."""
 
-    def __init__(self, guard: Guard, clock: Clock, last: Look) -> None:
-        self._guard = guard
-        self._clock = clock
+    def __init__(self, context: HubContext, last: Look) -> None:
+        self._guard = context.guard
+        self._clock = context.clock
         self._last = last
         self._looks: list[Look] = []
         self._greenlet: gevent.Greenlet[[], None] | None = None

@@ -22,11 +22,16 @@ def row(path: str = PATH, viewers: int = 0, **changes: Any) -> StreamSnapshot:
         route="/v1/stream/**",
         path=path,
         partition=PartitionKind.ANONYMOUS,
+        incarnation=1,
         viewers=viewers,
+        parked=0,
+        flights=0,
         bytes_held=10,
         end="7",
+        tail="7",
         closed=False,
         followed=True,
+        armed=True,
     )
     return replace(made, **changes)
 
@@ -76,11 +81,16 @@ def test_streams_are_shown_with_totals_and_most_viewers_first() -> None:
         "path": "/v1/stream/b%20c",
         "route": "/v1/stream/**",
         "partition": "anonymous",
+        "incarnation": 1,
         "viewers": 3,
+        "parked": 0,
+        "flights": 0,
         "bytes_held": 10,
         "end": "7",
+        "tail": "7",
         "closed": False,
         "followed": True,
+        "armed": True,
     }
     assert [one["path"] for one in answered.json["streams"]] == [
         "/v1/stream/b%20c",

@@ -6,7 +6,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from edge.core.ports import NoTicks
+from edge.core.ports import NO_TICKS
 from tests.live.support import scripted
 
 
@@ -44,4 +44,4 @@ def test_a_look_with_a_defect_is_reported_and_stops_nobody(
 
 def test_without_a_hub_no_tick_comes() -> None:
     """A front that stands alone registers all the same."""
-    NoTicks().register(lambda now: pytest.fail("a tick"))
+    NO_TICKS.register(lambda now: pytest.fail("a tick"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from edge import origin, wiring
 from edge.front.options import FrontOptions, Limits, LogOptions
-from edge.live.options import HubOptions
+from edge.live.context import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.process.options import RecycleOptions, ServerOptions
@@ -68,5 +68,5 @@ def http_options(url: str, **changes: Any) -> HttpOptions:
 
 
 def embedded_options(data: Path, **changes: Any) -> Options:
-    made = origin.origin_options(settings(), origin.Alone())
+    made = origin.origin_options(settings(), origin.StandaloneOptions())
     return replace(made, data=data, **changes)
