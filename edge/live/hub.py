@@ -33,12 +33,12 @@ from edge.live.steps import (
     Again,
     AskHead,
     Bypass,
-    Changed,
     Fail,
     Give,
     GiveHead,
     Judged,
     Kick,
+    LogChanged,
     Replace,
     Status,
     Step,
@@ -289,7 +289,7 @@ class Hub:
             case Again(reader):
                 # Guards itself.
                 self.advance(reader)
-            case Changed(stream, grew):
+            case LogChanged(stream, grew):
                 self._counters.stores += grew
                 self.streams.weigh(stream)
                 if grew and stream.parked:
