@@ -37,7 +37,7 @@ class SystemClock:
     monotonic = staticmethod(time.monotonic)
 
 
-class Worker:
+class EdgeRuntime:
     """One worker's parts, alive (``edge.front.dependencies.Built``)."""
 
     def __init__(self, settings: Settings, node_id: str) -> None:
@@ -96,7 +96,7 @@ def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
 
 def plan(settings: Settings, node_id: str) -> Plan:
     """What workers are made of from now on."""
-    return Plan(lambda: Worker(settings, node_id), server_options(settings))
+    return Plan(lambda: EdgeRuntime(settings, node_id), server_options(settings))
 
 
 def http_options(settings: Settings) -> HttpOptions:

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from edge import wiring
+from edge.core.ports import NO_TICKS, never_ready
 from edge.front.options import (
     FrontOptions,
     Limits,
@@ -140,3 +141,11 @@ def test_a_setting_that_changes_changes_what_workers_are_made_of(
     )
 
     assert made_of(other) != made_of(settings)
+
+
+def test_the_front_is_given_what_only_the_hub_has() -> None:
+    """Each has a default that does nothing: forgotten, no slow client would end."""
+    settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})
+    parts = wiring.EdgeRuntime(settings, "a-node").parts
+
+    assert parts.ticks is not NO_TICKS and parts.peek is not never_ready

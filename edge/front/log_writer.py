@@ -16,7 +16,6 @@ from functools import lru_cache
 
 import gevent
 from gevent.event import Event
-from gevent.os import tp_write
 
 from edge.front.options import LogOptions
 
@@ -67,7 +66,7 @@ class LogWriter:
             self._waiting.wait()
             self._waiting.clear()
             gevent.sleep(0 if self._ending else GATHER_SECONDS)
-            _write_all(tp_write, self._fd, self._take())
+            gevent.get_hub().threadpool.apply(_write_all, (self._fd, self._take()))
 
     def _take(self) -> bytes:
         lines, self._lines = self._lines, []
@@ -77,11 +76,15 @@ class LogWriter:
         return "".join(line + "\n" for line in lines).encode("utf-8", "replace")
 
 
-def _write_all(write: Callable[[int, bytes], int], fd: int, data: bytes) -> None:
-    """Write ``data``; what a reader that went away does not take is lost."""
+def _write_all(fd: int, data: bytes) -> None:
+    """Write ``data``; what a reader that went away does not take is lost.
+
+    Runs whole on the thread. An error that left the thread would be reported by
+    gevent, to the same stderr that nobody reads.
+    """
     try:
         while data:
-            data = data[write(fd, data) :]
+            data = data[os.write(fd, data) :]
     except OSError:
         return
 
@@ -140,4 +143,4 @@ def configure(options: LogOptions, put: Put) -> None:
 
 def put_now(line: str) -> None:
     """For processes without an event loop, such as the master."""
-    _write_all(os.write, STDERR, (line + "\n").encode("utf-8", "replace"))
+    _write_all(STDERR, (line + "\n").encode("utf-8", "replace"))

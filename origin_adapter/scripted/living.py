@@ -63,12 +63,13 @@ class LivingOrigin:
     ) -> Exchange:
         """See ``ports.Origin.open``."""
         body = b"".join(request.body or ())
+        if self.down:
+            # Nobody takes it, so it is never on the wire.
+            self.requests["down"] += 1
+            raise OriginUnreachable("the living origin is down")
         if on_sent is not None:
             on_sent()
         act = _ACTS.get(request.method, LivingOrigin._refuse)
-        if self.down:
-            self.requests["down"] += 1
-            raise OriginUnreachable("the living origin is down")
         return _played(act(self, request, body), request.method)
 
     # What another writer does, uncounted.

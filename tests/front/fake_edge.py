@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import gevent
 
@@ -26,7 +27,8 @@ from edge.core.errors import (
     OriginTimeout,
     OriginUnreachable,
 )
-from edge.core.ports import Exchange, Origin, Sink
+from edge.core.ports import Exchange, Look, Origin, Sink
+from edge.core.timer_wheel import GRAIN
 from edge.core.values import (
     Answer,
     CacheStatus,
@@ -58,6 +60,28 @@ class RealClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+class LoopTicks:
+    """Implements ``edge.core.ports.Ticks`` with a timer of the event loop."""
+
+    def __init__(self) -> None:
+        self._looks: list[Look] = []
+        self._timer: Any = None
+
+    def register(self, look: Look) -> None:
+        self._looks.append(look)
+
+    def start(self) -> None:
+        self._timer = gevent.get_hub().loop.timer(GRAIN, repeat=GRAIN)
+        self._timer.start(self._tick)
+
+    def stop(self) -> None:
+        self._timer.stop()
+
+    def _tick(self) -> None:
+        for look in self._looks:
+            look(time.monotonic())
 
 
 @dataclass(eq=False)
@@ -276,6 +300,7 @@ def parts(
         Counters(),
         RealClock(),
         options or front_options(),
+        ticks=LoopTicks(),
     )
 
 
@@ -305,6 +330,9 @@ class FakeBuilt:
 
     def start(self) -> None:
         self.state = "started"
+        ticks = self.parts.ticks
+        assert isinstance(ticks, LoopTicks)
+        ticks.start()
         self.read_service.tell(f"started {os.getpid()}")
 
     def ready(self) -> bool:

@@ -3,6 +3,7 @@
 import socket
 
 import gevent
+import pytest
 
 from edge.core.ports import Ready
 from edge.core.values import Mode
@@ -57,6 +58,7 @@ def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None
     assert not any(asked.sink.held for asked in (*crowd, last))
 
 
+@pytest.mark.usefixtures("hub_errors")
 def test_those_who_were_held_are_let_go_though_the_pass_breaks() -> None:
     """Every waiter is always released."""
     house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * BATCH_SIZE))
@@ -165,6 +167,7 @@ def words(text: str) -> str:
     return "".join(line.removeprefix("data:") for line in lines)
 
 
+@pytest.mark.usefixtures("hub_errors")
 def test_a_sink_that_fails_ends_its_own_viewer_alone() -> None:
     """The guard is around each of the crowd."""
     house, origin, crowd = parked(Mode.LONG_POLL, [None] * 5)

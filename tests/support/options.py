@@ -68,5 +68,5 @@ def http_options(url: str, **changes: Any) -> HttpOptions:
 
 
 def embedded_options(data: Path, **changes: Any) -> Options:
-    made = origin.origin_options(settings(), origin.Alone())
+    made = origin.origin_options(settings(), origin.StandaloneOptions())
     return replace(made, data=data, **changes)

@@ -1,4 +1,4 @@
-"""Offsets of this origin, and the positions that they stand for (section 8).
+"""Offsets of this origin, and what they stand for (PROTOCOL.md section 8).
 
 A position is the number of stored bytes before it, counted over a whole
 lineage, so a fork shares its source's positions up to where it diverged. In

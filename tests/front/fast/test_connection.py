@@ -15,7 +15,7 @@ import gevent
 import pytest
 from gunicorn.config import Config
 
-from edge.core.ports import Ready
+from edge.core.ports import Look, Ready
 from edge.core.values import Answer, PerResponse, Read
 from edge.front.access_log import AccessLog
 from edge.front.fast.connection import BATCH_SIZE, READ_SIZE, FastConnection, Stage
@@ -42,9 +42,10 @@ class Bench:
     read_service: FakeAsks = field(default_factory=FakeAsks)
     peeked: list[Read] = field(default_factory=list)
     later: list[tuple[Any, ...]] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        made = replace(parts(self.read_service), peek=self._peek)
+        made = replace(parts(self.read_service), peek=self._peek, ticks=self)
         log = AccessLog(log_options(access=0), lambda line: None, made.clock.wall)
         made_of = (made.options, made.counters, made.clock, log)
         self.server_context = ServerContext(
@@ -62,6 +63,10 @@ class Bench:
         self.connection = FastConnection(
             self.context, transport, None, lambda ended: None
         )
+
+    def register(self, look: Look) -> None:
+        """See ``edge.core.ports.Ticks``: the test has them tick."""
+        self.looks.append(look)
 
     def _peek(self, read: Read, now: float) -> Ready | None:
         self.peeked.append(read)
