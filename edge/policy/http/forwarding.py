@@ -10,6 +10,7 @@ Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from edge.core.values import Header, Headers
 from edge.protocol.http_grammar import HOP_BY_HOP, connection_options, list_members
@@ -121,6 +122,7 @@ def response_headers(
     return tuple(kept)
 
 
+@lru_cache
 def via(node_id: str) -> str:
     """This node's member of a Via field (RFC 9110 section 7.6.3)."""
     return f"1.1 {node_id}"
