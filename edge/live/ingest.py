@@ -20,7 +20,7 @@ from edge.core.values import OriginAnswer, PartitionKind
 from edge.live.context import HubContext
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Stream
-from edge.live.steps import Changed, Judged, Replace, Steps, end_parked
+from edge.live.steps import Judged, LogChanged, Replace, Steps, end_parked
 from edge.policy.streams.admission import Admission
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
@@ -91,7 +91,7 @@ class Ingest:
             self._options.rules.max_probe,
         )
         if effect is Effect.GREW:
-            yield Changed(stream, grew=True)
+            yield LogChanged(stream, grew=True)
         elif effect is Effect.NOT_KEPT:
             self._counters.not_stored[Reason.NO_PROOF.value] += 1
         elif effect in RESET_REASONS and effect is not Effect.WENT_BACK:
