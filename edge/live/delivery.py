@@ -107,7 +107,7 @@ class Delivery:
         return not (may and codings.worth(stream.log.content_type, size))
 
     def raw(self, reader: Reader, answer: OriginAnswer, reason: Reason | None) -> None:
-        """Give the origin's own answer to one who may see it, kept by nobody."""
+        """Give the origin's own answer to a reader that may see it. It is not kept."""
         headers = answers.unshared_headers(answer.headers)
         status = reader.cache_status(None, reason)
         self.give(
@@ -226,7 +226,7 @@ class Delivery:
         return reader.cursor
 
     def mint_for_all(self, readers: list[Reader]) -> None:
-        """Before one wake-up: the one value for everybody whom it serves (L22)."""
+        """Before one wake-up: the one value for all that it serves (L22)."""
         if readers:
             stream = readers[0].stream
             now = self._cursors.interval(self._clock.wall())
@@ -273,7 +273,7 @@ class Delivery:
     def _prepare_own(
         self, reader: Reader, serve: Serve, key: _Key, body: bytes, limit: int | None
     ) -> Prepared:
-        """One answer for all who waited for these very bytes (L1); not for others."""
+        """One answer for all that waited for these very bytes (L1), and for no others."""
         key = (*key, None)
         prepared = self._prepared.get(key)
         if prepared is None or prepared.answer.body is not body:
