@@ -273,7 +273,7 @@ class Delivery:
     def _prepare_own(
         self, reader: Reader, serve: Serve, key: _Key, body: bytes, limit: int | None
     ) -> Prepared:
-        """One answer for all that waited for these very bytes (L1), and for no others."""
+        """One answer for all that waited for these very bytes (L1), and no others."""
         key = (*key, None)
         prepared = self._prepared.get(key)
         if prepared is None or prepared.answer.body is not body:
