@@ -12,7 +12,6 @@ from typing import TypeVar
 import gevent
 from cachetools import LRUCache
 
-from edge.core.counters import result_of
 from edge.core.errors import EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Mode, OriginAnswer, PerResponse
@@ -43,7 +42,7 @@ class Delivered:
         self.answer = answer
         self.per_response = per_response
         self.encoded: object = None
-        self.result = result_of(per_response.status, answer.status)
+        self.result = per_response.status.result(answer.status)
         self.size = len(answer.body or b"")
 
 
@@ -153,7 +152,7 @@ class Delivery:
         if not reader.begun:
             reader.begun = True
             per_response = PerResponse(reader.cache_status(None, None))
-            self._counters.answers[result_of(per_response.status, 200)] += 1
+            self._counters.answers[per_response.status.result(200)] += 1
             reader.sink.begin(answers.sse_head(reader.stream.log), per_response)
 
     def events(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
