@@ -11,8 +11,7 @@ says what each counter means and what its label holds; the metrics endpoint
 walks it with ``snapshot()``. Counters only ever grow. What goes up and down
 (viewers, logs, bytes held) is read from the hub when somebody asks.
 
-``edge.core.values.result_of`` makes the label of ``answers`` out of the Cache-Status
-that goes out, so metric and header cannot disagree (E55).
+The label of ``answers`` is ``edge.core.values.CacheStatus.result``.
 """
 
 from collections import defaultdict

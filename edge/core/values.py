@@ -170,6 +170,19 @@ class OriginAnswer:
         return ", ".join(value for key, value in self.headers if key == name)
 
 
+class Result(enum.StrEnum):
+    """How one answered read came about: the label of ``answers``."""
+
+    HIT = "hit"
+    MISS = "miss"
+    COLLAPSED = "collapsed"
+    STALE = "stale"
+    PASS = "pass"
+    NOT_MODIFIED = "not-modified"
+    EMPTY = "empty"
+    ERROR = "error"
+
+
 @dataclass(frozen=True, slots=True)
 class CacheStatus:
     """How an answer came about, for ``Cache-Status`` (RFC 9211) and the counters.
@@ -188,43 +201,25 @@ class CacheStatus:
     ttl: int | None = None
     detail: Reason | None = None
 
+    def result(self, status: int) -> Result:
+        """The one word for an answer: by its HTTP status first, then by these terms,
+        so that metric and header cannot disagree (E55).
 
-class Result(enum.StrEnum):
-    """How one answered read came about: the label of ``answers``."""
-
-    HIT = "hit"
-    MISS = "miss"
-    COLLAPSED = "collapsed"
-    STALE = "stale"
-    PASS = "pass"
-    NOT_MODIFIED = "not-modified"
-    EMPTY = "empty"
-    ERROR = "error"
-
-
-def result_of(cache: CacheStatus, status: int) -> Result:
-    """The one word for an answer: by its HTTP status first, then by its cache status.
-
-    EMPTY is a 204: a poll that ended without data, however many shared it.
-    """
-    if status >= 400:
-        return Result.ERROR
-    if status == 304:
-        return Result.NOT_MODIFIED
-    if status == 204:
-        return Result.EMPTY
-    return _cached(cache)
-
-
-def _cached(cache: CacheStatus) -> Result:
-    """The word for an answer that carries data."""
-    if cache.detail is Reason.STALE:
-        return Result.STALE
-    if cache.hit:
-        return Result.HIT
-    if cache.collapsed:
-        return Result.COLLAPSED
-    return Result.PASS if cache.fwd in ("bypass", "method") else Result.MISS
+        EMPTY is a 204: a poll that ended without data, however many shared it.
+        """
+        if status >= 400:
+            return Result.ERROR
+        if status == 304:
+            return Result.NOT_MODIFIED
+        if status == 204:
+            return Result.EMPTY
+        if self.detail is Reason.STALE:
+            return Result.STALE
+        if self.hit:
+            return Result.HIT
+        if self.collapsed:
+            return Result.COLLAPSED
+        return Result.PASS if self.fwd in ("bypass", "method") else Result.MISS
 
 
 @dataclass(frozen=True, slots=True)

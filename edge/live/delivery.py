@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from edge.core.errors import EdgeError
 from edge.core.reasons import Reason
-from edge.core.values import Answer, Mode, OriginAnswer, PerResponse, result_of
+from edge.core.values import Answer, Mode, OriginAnswer, PerResponse
 from edge.live.context import HubContext
 from edge.live.rows import Reader, State
 from edge.policy.http import codings, conditional
@@ -42,7 +42,7 @@ class Delivered:
         self.answer = answer
         self.per_response = per_response
         self.encoded: object = None
-        self.result = result_of(per_response.status, answer.status)
+        self.result = per_response.status.result(answer.status)
         self.size = len(answer.body or b"")
 
 
@@ -106,7 +106,7 @@ class Delivery:
         return not (may and codings.worth(stream.log.content_type, size))
 
     def raw(self, reader: Reader, answer: OriginAnswer, reason: Reason | None) -> None:
-        """Give the origin's own answer to one who may see it, kept by nobody."""
+        """Give the origin's own answer to a reader that may see it. It is not kept."""
         headers = answers.unshared_headers(answer.headers)
         status = reader.cache_status(None, reason)
         self.give(
@@ -152,7 +152,7 @@ class Delivery:
         if not reader.begun:
             reader.begun = True
             per_response = PerResponse(reader.cache_status(None, None))
-            self._counters.answers[result_of(per_response.status, 200)] += 1
+            self._counters.answers[per_response.status.result(200)] += 1
             reader.sink.begin(answers.sse_head(reader.stream.log), per_response)
 
     def events(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
@@ -225,7 +225,7 @@ class Delivery:
         return reader.cursor
 
     def mint_for_all(self, readers: list[Reader]) -> None:
-        """Before one wake-up: the one value for everybody whom it serves (L22)."""
+        """Before one wake-up: the one value for all that it serves (L22)."""
         if readers:
             stream = readers[0].stream
             now = self._cursors.interval(self._clock.wall())
@@ -272,7 +272,7 @@ class Delivery:
     def _prepare_own(
         self, reader: Reader, serve: Serve, key: _Key, body: bytes, limit: int | None
     ) -> Prepared:
-        """One answer for all who waited for these very bytes (L1); not for others."""
+        """One answer for all that waited for these very bytes (L1), and no others."""
         key = (*key, None)
         prepared = self._prepared.get(key)
         if prepared is None or prepared.answer.body is not body:

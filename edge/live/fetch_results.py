@@ -49,7 +49,7 @@ class FetchResults:
         self._ingest = ingest
 
     def landed(self, flight: Flight, outcome: Outcome) -> Steps:
-        """A flight ended; the steps that release everybody who waited for it."""
+        """A flight ended; the steps that release all readers that waited for it."""
         stream, sent = flight.stream, flight.sent
         if sent is not None and sent.incarnation != stream.log.incarnation:
             # L5: it speaks of a stream that is no more.
@@ -193,7 +193,7 @@ def _failed(flight: Flight, fault: OriginFault) -> Steps:
 def _share(
     flight: Flight, answer: OriginAnswer, sent: RequestSnapshot, reason: Reason
 ) -> Steps:
-    """An error is for everybody whom a newer request could not serve better."""
+    """An error goes to all readers but those that a newer request may serve better."""
     for reader in flight.waiting():
         if sent.writes >= reader.barrier.writes:
             yield Status(reader, answer, reason)

@@ -3,10 +3,10 @@
 A flight belongs to a stream and a start (None for the HEAD); there is one at a
 time for each. It is a greenlet of the hub's own, never of a request: a reader
 that leaves changes nothing for the others (E42). However it ends, by an
-answer, a fault, a kill or a defect, everybody who waits for it is told, once.
+answer, a fault, a kill or a defect, all its readers are told, once.
 
-Who may be given its answer is judged when it lands (L4). A reader that needs a
-request begun after its own arrival waits behind one that is on its way (``after``),
+Which of them may be given its answer is judged when it lands (L4). A reader that needs
+a request begun after its own arrival waits behind one that is on its way (``after``),
 and is decided again when that has landed.
 """
 
@@ -66,7 +66,7 @@ class Flights:
         flight.waiters.append(reader)
 
     def stop(self) -> None:
-        """Kill all flights, and begin none; everybody who waits is told."""
+        """Kill all flights, and begin none; all their readers are told."""
         self._stopped = True
         for flight in list(self._all):
             assert flight.greenlet is not None
@@ -98,14 +98,14 @@ class Flights:
             self._end(flight, outcome or _given_up())
 
     def _end(self, flight: Flight, outcome: Outcome) -> None:
-        """Make room first: who is decided again may need another flight."""
+        """Make room first: a reader that is decided again may need another flight."""
         del flight.stream.flights[flight.start]
         self._all.discard(flight)
         self._land(flight, outcome)
 
     def _fetch(self, flight: Flight) -> OriginAnswer:
         log = flight.stream.log
-        # From here on nobody who needs a fresh request may join: the snapshot
+        # From here on no reader that needs a fresh request may join: the snapshot
         # of what was known must be older than the request itself.
         flight.sent = log.tail.request_snapshot(
             self._clock.monotonic(), log.incarnation

@@ -1,10 +1,10 @@
 """Followers: the one upstream live read of a stream at its tail.
 
-While somebody waits at a stream's end, and a linger after, one greenlet polls
-the origin from the end of what is held (L20). Each answer goes to the hub,
+While readers wait at a stream's end, and a linger after, one greenlet polls the
+origin from the end of what is held (L20). Each answer goes to the hub,
 which lets the log grow and wakes the viewers; this module only keeps the poll
 going: it arms (L3), backs off after failures (L21), probes after lost contact
-(L7), and ends when nobody needs it (L23, L24).
+(L7), and ends when it is not needed (L23, L24).
 
 A follower that is killed in a poll gives its connection back through the
 origin adapter's own clean-up; the tail is disarmed on every way out.
@@ -143,7 +143,7 @@ class Followers:
         return True
 
     def release_late(self, patience: float) -> None:
-        """Release readers whom a poll keeps waiting longer than ``patience`` s."""
+        """Release readers that wait for a poll longer than ``patience`` seconds."""
         now = self._clock.monotonic()
         for follower in list(self._all):
             if follower.waiting and now - follower.waiting_since >= patience:

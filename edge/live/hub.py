@@ -255,7 +255,7 @@ class Hub:
     # Steps
 
     def _landed(self, flight: Flight, outcome: Outcome) -> None:
-        """A flight ended: release everybody who waited for it. In its greenlet."""
+        """A flight ended: release all readers that waited for it. In its greenlet."""
         try:
             for step in self._fetch_results.landed(flight, outcome):
                 self._do(step)
@@ -324,7 +324,7 @@ class Hub:
                 assert_never(step)
 
     def replace(self, stream: Stream, reason: Reason) -> None:
-        """A new incarnation (L5): the old log is dropped, who waits is decided anew."""
+        """A new incarnation (L5): the old log is dropped, waiters are decided anew."""
         self._counters.drops[reason.value] += 1
         # First the log: readers that are released by the rest must not see the old one.
         self.streams.renew(stream)
@@ -407,7 +407,7 @@ class Hub:
             self._wakeup.wake(stream)
 
     def begin_drain(self) -> None:
-        """Park nobody new from now on: a live read with nothing new ends at once."""
+        """Park no new reader from now on: a live read with nothing new ends at once."""
         self.draining = True
         self._waiters.begin_drain()
 

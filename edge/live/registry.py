@@ -146,8 +146,8 @@ class StreamRegistry:
 
     def _forget(self, stream: Stream) -> None:
         key = stream.key
-        # Writes do not find it any more: what was told of it holds no longer. And
-        # who still knows the row must not hold its bytes, which nobody counts now.
+        # Writes do not find it any more: what was told of it holds no longer. And a
+        # reader that still has the row must not hold its bytes, which no budget counts.
         stream.log.tail.version += 1
         stream.log = self._new_log()
         del self._rows[key]

@@ -2,7 +2,7 @@
 
 ================ ==================================================================
 Reader           one read on its way to an answer; the front holds it as PendingRead
-Stream           one stream key: its log, who waits there, what is under way for it
+Stream           one stream key: its log, its waiters, what is under way for it
 Flight           one upstream fetch, and the readers that share it
 Follower         one stream's poll, and the readers that its next answer may serve
 ================ ==================================================================
@@ -73,7 +73,7 @@ checked or refreshed, which RFC 9211 calls stale."""
 
 
 class Owner(Protocol):
-    """Who moves readers: the hub."""
+    """What moves readers: the hub."""
 
     def advance(self, reader: "Reader") -> None:
         """Decide the reader again, and act. Never raises."""
@@ -346,7 +346,7 @@ class Flight:
 
 
 class Follower:
-    """One stream's poll. ``waiting`` are readers whom its next answer may serve."""
+    """One stream's poll. ``waiting`` are readers that its next answer may serve."""
 
     __slots__ = (
         "failed_seq",

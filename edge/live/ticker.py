@@ -1,8 +1,8 @@
 """Ticker: looks at the clock, four times a second, for as long as the worker lives.
 
 It is the only one in a worker (``edge.core.ports.Ticks``) and owns one greenlet. What
-is due, those know who registered a look: the hub for its readers, the fast way for
-its connections. A defect in one look is counted and reported; the other looks and the
+is due, only the looks know: the hub's for its readers, the fast way's for its
+connections. A defect in one look is counted and reported; the other looks and the
 next ticks follow.
 """
 

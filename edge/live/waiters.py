@@ -116,7 +116,7 @@ class Waiters:
         return log.tail.is_armed(now) and not log.reaches_beyond(reader.offset)
 
     def armed(self, stream: Stream) -> None:
-        """A poll is on the wire: who waits to hear that it is up to date may."""
+        """A poll is on the wire: viewers may be told now that they are up to date."""
         now = self._clock.monotonic()
         for reader in list(stream.awaiting_caught_up):
             parked = reader.state is State.PARKED and not reader.full
@@ -139,7 +139,7 @@ class Waiters:
         self._wheel.set(reader, min(when, reader.life_ends))
 
     def tick(self, now: float) -> None:
-        """Serve everybody who is due. Yields between batches."""
+        """Serve all that are due. Yields between batches."""
         for some in batches(self._wheel.pop(now)):
             for reader in some:
                 if not reader.done:
@@ -268,21 +268,21 @@ class Waiters:
         return self._drain_queue is None or reader in self._drain_queue
 
     def drain(self, grace: float) -> None:
-        """Let everybody in line go, spread over ``grace`` seconds (E54). Blocks."""
+        """Let all in the queue go, spread over ``grace`` seconds (E54). Blocks."""
         self.begin_drain()
-        line = self._drain_queue or {}
-        waiting = tuple(line)
+        queue = self._drain_queue or {}
+        waiting = tuple(queue)
         begun = self._clock.monotonic()
         for count, reader in enumerate(waiting):
             due = begun + grace * DRAIN_SHARE * count / len(waiting)
             pause = due - self._clock.monotonic()
             if pause > 0 and not reader.done:
                 gevent.sleep(pause)
-            line.pop(reader, None)
+            queue.pop(reader, None)
             self._guard.serve(self._let_go, reader)
 
     def let_go(self) -> None:
-        """End at once everybody who is parked, or waits to ask again."""
+        """End at once all that are parked, or wait to ask again."""
         self._drain_queue = {}
         for reader in self._here():
             self._guard.serve(self._let_go, reader)
@@ -290,16 +290,16 @@ class Waiters:
     def _let_go(self, reader: Reader) -> None:
         """Its turn: what it has is all that it gets here.
 
-        One that waits for an answer gets that, and no more (see ``Hub._park``).
+        One that waits for an answer gets that, and no more (see ``Hub._wait``).
         """
         if reader.state is State.PARKED:
-            self._end_told(reader)
+            self._end_after_control(reader)
         elif reader.state is State.WAITING and reader.begun:
             self.end(reader, Reason.DRAINING)
         elif reader.state is State.WAITING and reader.fault is not None:
             self._let_go_at_fault(reader, reader.fault)
 
-    def _end_told(self, reader: Reader) -> None:
+    def _end_after_control(self, reader: Reader) -> None:
         """An event stream ends after a control event, be it the first (E54)."""
         if reader.is_sse and not reader.control_sent and not reader.full:
             self._delivery.begin_sse(reader)
@@ -313,7 +313,7 @@ class Waiters:
             self._delivery.refuse(reader, fault)
         else:
             reader.offset = stand
-            self._end_told(reader)
+            self._end_after_control(reader)
 
 
 def batches(readers: list[Reader]) -> Iterator[list[Reader]]:

@@ -1,4 +1,4 @@
-"""Wakeup: everybody parked at a stream is decided again when something is new.
+"""Wakeup: all viewers parked at a stream are decided again when something is new.
 
 One pass goes through all of them, in the order in which they parked, and lets the
 event loop have its turn every few hundred (``edge.live.waiters.batches``).

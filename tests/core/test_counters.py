@@ -11,7 +11,7 @@ import pytest
 from edge.core import counters as module
 from edge.core.counters import DESCRIPTIONS, Counters
 from edge.core.reasons import Reason
-from edge.core.values import CacheStatus, Result, result_of
+from edge.core.values import CacheStatus, Result
 
 
 def test_every_counter_is_described_once_and_typed_as_described() -> None:
@@ -109,7 +109,7 @@ def test_an_answers_result_follows_its_cache_status(
     cache: CacheStatus, status: int, expected: Result
 ) -> None:
     """E55: stored, collapsed, revalidated, stale, passed and failed are told apart."""
-    assert result_of(cache, status) is expected
+    assert cache.result(status) is expected
 
 
 def test_every_result_can_happen() -> None:
@@ -123,6 +123,6 @@ def test_every_result_can_happen() -> None:
         CacheStatus(detail=Reason.STALE),
     )
 
-    happened = {result_of(c, s) for c, s in itertools.product(caches, statuses)}
+    happened = {c.result(s) for c, s in itertools.product(caches, statuses)}
 
     assert happened == set(Result)

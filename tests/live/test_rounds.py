@@ -16,16 +16,16 @@ from edge.policy.streams.freshness import Kind
 from edge.protocol.offsets import BEGIN, NOW, order
 from tests.support.worlds import RULES, WALL, World, index_of, offsets, worlds
 
-MOST_ROUNDS = 4
+MAX_ROUNDS = 4
 law = settings(deadline=None, max_examples=60)
 modes = st.sampled_from([Mode.CATCH_UP, Mode.LONG_POLL, Mode.SSE])
 
 
-def most_rounds(world: World) -> int:
+def max_rounds(world: World) -> int:
     """An origin that pages is asked page by page up to a write that is known."""
     page = world.origin.habits.page
     pages = 0 if page is None else len(world.origin.messages) // page
-    return MOST_ROUNDS + pages
+    return MAX_ROUNDS + pages
 
 
 def follow(world: World, read: Read) -> Decision | None:
@@ -36,7 +36,7 @@ def follow(world: World, read: Read) -> Decision | None:
     """
     moment = world.moment(read)
     decision = world.decide(read, moment)
-    for _ in range(most_rounds(world)):
+    for asked in range(1, max_rounds(world) + 1):
         note(repr(decision))
         if not isinstance(decision, Fetch):
             return decision
@@ -46,7 +46,7 @@ def follow(world: World, read: Read) -> Decision | None:
         assert effect not in RESET_REASONS
         if own and (not known or effect is Effect.NOT_KEPT):
             return None
-        moment = ReadState(world.now, WALL, moment.offset, moment.barrier)
+        moment = ReadState(world.now, WALL, moment.offset, moment.barrier, asked=asked)
         decision = world.decide(read, moment)
     assert not isinstance(decision, Fetch), "still asking"
     return decision
