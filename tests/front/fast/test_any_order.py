@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Answer
+from edge.front.app.wsgi import Environ
 from edge.front.fast.connection import READ_SIZE, Stage
-from edge.front.request_context import Environ
 from tests.front.fake_edge import HIT, TEXT, FakeTicket
 from tests.front.fast.test_connection import Bench, Kept
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Answer
-from edge.front.app.request_body import RequestBody
+from edge.front.app.wsgi import Environ, exchange_of
 from edge.front.fast.connection import (
     _MOVES,
     BATCH_SIZE,
@@ -24,7 +24,6 @@ from edge.front.fast.connection import (
     Stage,
 )
 from edge.front.options import Limits
-from edge.front.request_context import Environ, RequestContext
 from tests.front.fake_edge import HIT, TEXT, FakeTicket
 from tests.front.fake_transport import FakeTransport
 from tests.front.fast.test_connection import Bench, Kept
@@ -47,7 +46,8 @@ WRITE = request("a", "Content-Length: 4", method="POST") + b"body"
 
 def whole_way(environ: Environ, start: Any) -> list[bytes]:
     """What stands where Falcon does: answers with what it was sent."""
-    body = b"".join(RequestBody(RequestContext.of(environ), None))
+    content = exchange_of(environ).request.body
+    body = b"".join(content.pieces(None) if content else ())
     start("200 OK", [("Content-Length", str(len(body) + 4))])
     return [b"way:" + body]
 
