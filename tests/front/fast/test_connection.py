@@ -15,14 +15,22 @@ import gevent
 import pytest
 from gunicorn.config import Config
 
-from edge.core.ports import Ready
+from edge.core.ports import Clock, Ready
 from edge.core.values import Answer, PerResponse, Read
 from edge.front.access_log import AccessLog
 from edge.front.fast.connection import BATCH_SIZE, READ_SIZE, FastConnection, Stage
 from edge.front.fast.context import FastContext, NextIteration
 from edge.front.http1.context import ServerContext
 from edge.front.transport import PlainTransport
-from tests.front.fake_edge import HIT, TEXT, FakeAsks, FakeTicket, parts
+from edge.policy.streams.authorize import Authorizer, authorize
+from tests.front.fake_edge import (
+    HIT,
+    TEXT,
+    FakeAsks,
+    FakeTicket,
+    RealClock,
+    parts,
+)
 from tests.support.options import log_options
 
 
@@ -40,11 +48,18 @@ class Bench:
     """A context whose callbacks run when the test says so, and one client."""
 
     read_service: FakeAsks = field(default_factory=FakeAsks)
+    authorizer: Authorizer = authorize
+    clock: Clock = field(default_factory=RealClock)
     peeked: list[Read] = field(default_factory=list)
     later: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        made = replace(parts(self.read_service), peek=self._peek)
+        made = self.made = replace(
+            parts(self.read_service),
+            peek=self._peek,
+            authorizer=self.authorizer,
+            clock=self.clock,
+        )
         log = AccessLog(log_options(access=0), lambda line: None, made.clock.wall)
         made_of = (made.options, made.counters, made.clock, log)
         self.server_context = ServerContext(
