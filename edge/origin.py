@@ -22,7 +22,7 @@ from origin_adapter.embedded.serve import AlreadyRunning, RunningOrigin
 from origin_adapter.embedded.store.backup import backup as copy_file
 from origin_adapter.embedded.store.schema import FILE, StoreError
 
-LONGEST_POLL = 30.0
+MAX_POLL = 30.0
 """Seconds that a poll is held at most; as the reference server does."""
 
 Progress = Callable[[int, int], None]
@@ -37,7 +37,7 @@ class CannotCopy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class StandaloneOptions:
     """What is only said to an origin that clients reach themselves.
 
     ``rate`` is per client address; behind an edge all clients have one.
@@ -47,7 +47,7 @@ class Alone:
     burst: int | None = None
 
 
-def origin_options(settings: Settings, alone: Alone) -> Options:
+def origin_options(settings: Settings, alone: StandaloneOptions) -> Options:
     """What the origin goes by."""
     origin = settings.origin
     rate = alone.rate
@@ -55,7 +55,7 @@ def origin_options(settings: Settings, alone: Alone) -> Options:
         data=Path(origin.folder),
         durability=origin.durability,
         public_url=settings.public_url,
-        long_poll_timeout=min(settings.live.long_poll_timeout, LONGEST_POLL),
+        long_poll_timeout=min(settings.live.long_poll_timeout, MAX_POLL),
         sse_lifetime=settings.live.sse_lifetime,
         keep_alive=settings.live.sse_keep_alive,
         body_timeout=settings.limits.body_timeout,

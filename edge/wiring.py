@@ -7,26 +7,22 @@ greenlet ever crosses a fork. Called by ``edge.cli`` and by nobody else.
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import gevent
 
 from edge.core.counters import Counters
 from edge.front.dependencies import Dependencies
-from edge.front.options import (
-    FrontOptions,
-    Limits,
-    LogOptions,
-    RecycleOptions,
-    ServerOptions,
-)
+from edge.front.options import FrontOptions, Limits, LogOptions
+from edge.live.context import HubOptions
+from edge.live.control import HubControl
 from edge.live.hub import Hub
-from edge.live.options import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
 from edge.process.gunicorn_app import EdgeApplication, Plan
+from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
 
@@ -41,13 +37,14 @@ class SystemClock:
     monotonic = staticmethod(time.monotonic)
 
 
-class Worker:
+class EdgeRuntime:
     """One worker's parts, alive (``edge.front.dependencies.Built``)."""
 
     def __init__(self, settings: Settings, node_id: str) -> None:
         counters, clock = Counters(), SystemClock()
         self._origin = HttpOrigin(http_options(settings))
         self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
+        self.control = HubControl(self._hub)
         self._started = False
         self.parts = Dependencies(
             self._hub,
@@ -57,6 +54,7 @@ class Worker:
             clock,
             front_options(settings, node_id),
             self._hub.answer_cache.peek,
+            self._hub.ticker,
         )
 
     def start(self) -> None:
@@ -67,10 +65,6 @@ class Worker:
     def ready(self) -> bool:
         """See Built."""
         return self._started and not self._hub.draining
-
-    def gauges(self) -> Mapping[str, float]:
-        """See Built."""
-        return self._hub.gauges()
 
     def drain(self, grace: float) -> None:
         """See Built."""
@@ -102,7 +96,7 @@ def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
 
 def plan(settings: Settings, node_id: str) -> Plan:
     """What workers are made of from now on."""
-    return Plan(lambda: Worker(settings, node_id), server_options(settings))
+    return Plan(lambda: EdgeRuntime(settings, node_id), server_options(settings))
 
 
 def http_options(settings: Settings) -> HttpOptions:

@@ -1,11 +1,42 @@
-"""For all tests: in continuous integration, a test that was skipped has failed."""
+"""For all tests: what fails a test beside its own asserts.
+
+In continuous integration, a test that was skipped has failed. Anywhere, a test has
+failed during which gevent's hub reported an error: an exception that ends a greenlet
+is printed by the hub and reaches nobody else, so that no assert could see it. A test
+that expects such a report takes the fixture ``hub_errors``.
+"""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.support.hub_errors import HubError, reported
+
 REASON = "skipped, and CI skips nothing"
+
+
+@pytest.fixture
+def hub_errors() -> Iterator[list[HubError]]:
+    """What gevent's hub reports during this test, which expects it to."""
+    yield reported
+    reported.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test whose greenlets failed, its fixtures' included.
+
+    After all teardown, and so not a fixture: what fixtures of wider scope leave
+    behind is told of the last test that used them.
+    """
+    try:
+        yield
+    finally:
+        texts = [error.text for error in reported]
+        reported.clear()
+    if texts:
+        pytest.fail("gevent's hub reported:\n" + "\n".join(texts), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

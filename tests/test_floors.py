@@ -6,7 +6,7 @@ like any other. The judges below are tried on small faults of their own first.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -119,6 +119,61 @@ def fault(importer: str, target: str) -> str | None:
     return None
 
 
+def module_of(target: str, modules: Container[str]) -> str | None:
+    """The module that an imported name is, or is defined in; None for others'."""
+    while target not in modules:
+        target, dot, _ = target.rpartition(".")
+        if not dot:
+            return None
+    return target
+
+
+def circles(imports: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Sets of modules that import each other, however far around (Tarjan).
+
+    ``imports`` has the modules that each module imports, itself not among them.
+    """
+    numbers: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        numbers[name] = lowest[name] = len(numbers)
+        path.append(name)
+        for target in imports.get(name, ()):
+            if target not in numbers:
+                visit(target)
+                lowest[name] = min(lowest[name], lowest[target])
+            elif target in path:
+                lowest[name] = min(lowest[name], numbers[target])
+        if lowest[name] == numbers[name]:
+            first = path.index(name)
+            if len(path) - first > 1:
+                found.append(sorted(path[first:]))
+            del path[first:]
+
+    for name in imports:
+        if name not in numbers:
+            visit(name)
+    return found
+
+
+def imports_between(sources: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+    """Which of these modules each of them imports, late and for the type checker too.
+
+    A package is its ``__init__``. That importing a module runs the packages around it
+    counts for nothing: those import their modules, and nothing else.
+    """
+    graph: dict[str, set[str]] = {}
+    for name, tree in sources.items():
+        is_package = any(other.startswith(name + ".") for other in sources)
+        targets = imported(name, tree, is_package)
+        seen = {module_of(target, sources) for target in targets}
+        graph[name] = {target for target in seen if target is not None} - {name}
+    return graph
+
+
 def impurities(name: str, tree: ast.Module) -> list[str]:
     """What a module of a pure floor imports or calls and must not."""
     found = [m for m in imported(name, tree) if m.partition(".")[0] in IMPURE]
@@ -171,6 +226,12 @@ def test_imports_run_downwards(name: str) -> None:
     assert [fault(name, target) for target in targets if fault(name, target)] == []
 
 
+def test_no_modules_import_each_other() -> None:
+    """Not inside a part either, and not for the type checker alone: where two modules
+    need each other, they are one subject, or a third one is missing."""
+    assert circles(imports_between({name: tree_of(name) for name in MODULES})) == []
+
+
 @every_module
 def test_a_pure_floor_is_pure(name: str) -> None:
     """Time is an argument, and nothing leaves floors 0 to 2."""
@@ -201,8 +262,8 @@ def test_a_module_and_its_functions_stay_within_their_bars(name: str) -> None:
 @pytest.mark.parametrize(
     ("importer", "target"),
     [
-        ("edge.policy.streams.decide", "edge.streamlog.segment.Segment"),
-        ("edge.streamlog.segment", "edge.streamlog.boundaries"),
+        ("edge.policy.streams.decide", "edge.streamlog.segments.Segment"),
+        ("edge.streamlog.segments", "edge.streamlog.boundaries"),
         ("edge.live.hub", "edge.policy"),
         ("edge.process.worker", "edge.live.hub"),
         ("edge.settings.schema", "origin_adapter.http.options.PoolOptions"),
@@ -224,12 +285,12 @@ def test_an_import_from_below_or_from_within_is_no_fault(
 @pytest.mark.parametrize(
     ("importer", "target"),
     [
-        ("edge.core.values", "edge.streamlog.segment"),
-        ("edge.streamlog.segment", "edge.policy.streams.decide"),
+        ("edge.core.values", "edge.streamlog.segments"),
+        ("edge.streamlog.segments", "edge.policy.streams.decide"),
         ("edge.live.hub", "edge.front.app.app"),
         ("edge.live.hub", "origin_adapter.scripted"),
         ("origin_adapter.http.pool", "edge.live.hub"),
-        ("origin_adapter.http.pool", "edge.streamlog.segment"),
+        ("origin_adapter.http.pool", "edge.streamlog.segments"),
         ("edge.front.app.app", "origin_adapter.http"),
         ("edge.front.app.app", "edge.settings"),
         ("edge.cli.serve", "origin_adapter.http"),
@@ -260,9 +321,85 @@ def test_an_import_upwards_sideways_or_around_is_a_fault(
 )
 def test_no_way_of_writing_an_import_hides_it(statement: str) -> None:
     """Absolute, relative, renamed, late or only for the type checker."""
-    targets = imported("edge.streamlog.segment", ast.parse(statement))
+    targets = imported("edge.streamlog.segments", ast.parse(statement))
 
-    assert any(fault("edge.streamlog.segment", target) for target in targets)
+    assert any(fault("edge.streamlog.segments", target) for target in targets)
+
+
+HOUSE_OF_THREE = {
+    "edge.live": "",
+    "edge.live.rows": "import enum\n",
+    "edge.live.flights": "from edge.live.rows import Reader\n",
+    "edge.live.hub": "from edge.live.flights import Flights\nimport edge.live.rows\n",
+}
+
+
+def house(**changed: str) -> dict[str, ast.Module]:
+    """The small house, with the text of some modules changed."""
+    texts = {**HOUSE_OF_THREE, **{f"edge.live.{k}": v for k, v in changed.items()}}
+    return {name: ast.parse(text) for name, text in texts.items()}
+
+
+def test_modules_that_import_downwards_make_no_circle() -> None:
+    """Nor does one that two others import."""
+    assert circles(imports_between(house())) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from edge.live.flights import Flights",
+        "from edge.live import flights",
+        "from . import flights",
+        "from .flights import Flights",
+        "import edge.live.flights",
+        "def late():\n    from edge.live.flights import Flights",
+        "if TYPE_CHECKING:\n    from edge.live.flights import Flights",
+    ],
+)
+def test_a_circle_of_two_modules_is_seen(statement: str) -> None:
+    """In whatever way it is written."""
+    (circle,) = circles(imports_between(house(rows=statement)))
+
+    assert circle == ["edge.live.flights", "edge.live.rows"]
+
+
+def test_a_circle_around_three_modules_is_seen_as_one() -> None:
+    """However long it is, and whatever hangs on it."""
+    found = circles(
+        imports_between(
+            house(rows="import edge.live.hub", aside="import edge.live.hub")
+        )
+    )
+
+    assert found == [["edge.live.flights", "edge.live.hub", "edge.live.rows"]]
+
+
+def test_two_circles_are_two() -> None:
+    """Each is named by itself."""
+    found = circles(
+        imports_between(
+            house(
+                rows="import edge.live.flights",
+                one="import edge.live.two",
+                two="import edge.live.one, edge.live.hub",
+            )
+        )
+    )
+
+    assert sorted(found) == [
+        ["edge.live.flights", "edge.live.rows"],
+        ["edge.live.one", "edge.live.two"],
+    ]
+
+
+def test_a_package_that_its_own_module_imports_is_in_a_circle() -> None:
+    """If it imports that module; importing names around it is none."""
+    sources = house(rows="from edge.live import VERSION")
+    assert circles(imports_between(sources)) == []
+
+    sources["edge.live"] = ast.parse("from edge.live.rows import Reader")
+    assert circles(imports_between(sources)) == [["edge.live", "edge.live.rows"]]
 
 
 def test_a_package_counts_its_dots_from_itself() -> None:
@@ -286,7 +423,7 @@ def test_a_package_counts_its_dots_from_itself() -> None:
 )
 def test_an_impurity_is_seen(source: str) -> None:
     """Clocks, files and sockets, imported or called."""
-    assert impurities("edge.streamlog.segment", ast.parse(source))
+    assert impurities("edge.streamlog.segments", ast.parse(source))
 
 
 def test_a_constant_of_the_calendar_is_pure() -> None:

@@ -12,26 +12,26 @@ import pytest
 from pydantic import BaseModel
 
 from edge import wiring
+from edge.core.ports import NO_TICKS, never_ready
 from edge.front.options import (
     FrontOptions,
     Limits,
     LogOptions,
-    RecycleOptions,
-    ServerOptions,
 )
-from edge.live.options import HubOptions
+from edge.live.context import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
+from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load
 from edge.settings.schema import RouteSettings
 from origin_adapter.http import HttpOptions
 
 CONSTANTS = {
     HubOptions: {
-        "pass_for": "a minute, L15",
+        "bypass_for": "a minute, L15",
         "backoff_first": "the first pause after a failure, L21",
-        "backoff_most": "the longest one, L21",
+        "backoff_max": "the longest one, L21",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
     FreshnessOptions: {},
@@ -141,3 +141,11 @@ def test_a_setting_that_changes_changes_what_workers_are_made_of(
     )
 
     assert made_of(other) != made_of(settings)
+
+
+def test_the_front_is_given_what_only_the_hub_has() -> None:
+    """Each has a default that does nothing: forgotten, no slow client would end."""
+    settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})
+    parts = wiring.EdgeRuntime(settings, "a-node").parts
+
+    assert parts.ticks is not NO_TICKS and parts.peek is not never_ready

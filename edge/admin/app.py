@@ -1,112 +1,96 @@
-"""The operator's own application: health, readiness, metrics.
+"""AdminApp: the application of the admin address.
 
-Served on an address of its own, which is not for clients. ``/health`` says that
-the process answers, ``/ready`` that reads can be answered: started and not
-draining. Everything but those two needs the bearer token, if there is one.
-Nothing is cached and nothing here asks the origin.
+It finds the route of a request, checks the bearer token, and turns errors into problem
+documents. What the pages say is the business of the parts that contribute them
+(``edge.admin.routes``). The address is not for clients: nothing is cached, and no other
+origin's page may read an answer (there is no CORS).
+
+The only module of the admin address that knows Falcon.
 """
 
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 import falcon
 
-from edge.admin.metrics import CONTENT_TYPE, Metrics, exposition
-from edge.core.errors import ClientFault, EdgeError, Refusal
+from edge.admin.routes import READ, AdminRequest, AdminRoute, TokenRule
+from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer
 from edge.front import problems
 from edge.front.app.app import WsgiApp
 from edge.front.request_context import request_id
 
-_OPEN = frozenset({"/health", "/ready"})
-_METHODS = frozenset({"GET", "HEAD"})
-_FIXED = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Allow", "GET, HEAD"),
-    ("WWW-Authenticate", "Bearer"),
-)
-"""RFC 9110 asks for the last two on 405 and 401, and allows them anywhere."""
+_log = logging.getLogger("edge.admin")
 
-
-@dataclass(frozen=True, slots=True)
-class AdminParts:
-    """What the operator may see. ``token`` None: the address alone protects it."""
-
-    metrics: Metrics
-    ready: Callable[[], bool]
-    token: str | None = None
+_NO_SNIFF = ("X-Content-Type-Options", "nosniff")
+_CHALLENGE = ("WWW-Authenticate", "Bearer")
+"""RFC 9110 asks for it on 401, and for Allow on 405. Both may be on any answer."""
 
 
 class AdminApp:
-    """Answers every path of the admin address."""
+    """Answers every path of the admin address.
 
-    def __init__(self, parts: AdminParts) -> None:
-        self._parts = parts
-        self._pages: dict[str, Callable[[], Answer]] = {
-            "/health": _health,
-            "/ready": self._ready,
-            "/metrics": self._metrics,
-        }
+    ``token`` None: the address alone protects the pages.
+    """
+
+    def __init__(self, routes: Sequence[AdminRoute], token: str | None) -> None:
+        self._routes = {route.path: route for route in routes}
+        self._token = token
 
     def __call__(
         self, req: falcon.Request, resp: falcon.Response, **_named: object
     ) -> None:
-        """Falcon's sink: also for what is no page."""
+        """Falcon's sink."""
+        route = self._routes.get(req.path)
+        given = req.get_header("X-Request-Id")
         try:
-            answer = self._answer(req)
+            answer = self._answer(req, route)
         except EdgeError as error:
-            given = req.get_header("X-Request-Id")
             answer = problems.answer_of(error, request_id(given))
+        except Exception:
+            # The outermost guard: a defect of one page ends nothing else.
+            _log.exception("unexpected error answering %s", req.path)
+            answer = problems.answer_of(problems.INTERNAL, request_id(given))
+        methods = READ if route is None else route.methods
         resp.status = answer.status
         resp.set_headers(answer.headers)
-        resp.set_headers(_FIXED)
+        resp.set_headers((_NO_SNIFF, ("Allow", ", ".join(methods)), _CHALLENGE))
         resp.data = answer.body
 
-    def _answer(self, req: falcon.Request) -> Answer:
-        page = self._pages.get(req.path)
-        if req.path not in _OPEN:
-            self._check_token(req)
-        if page is None:
+    def _answer(self, req: falcon.Request, route: AdminRoute | None) -> Answer:
+        self._check_token(req, TokenRule.IF_SET if route is None else route.token)
+        if route is None:
             raise ClientFault("No such page.", reason=Reason.NOT_FOUND, status=404)
-        if req.method not in _METHODS:
-            raise ClientFault("This page is read by GET.", status=405)
-        return page()
+        if req.method not in route.methods:
+            raise ClientFault(_wrong_method(route), status=405)
+        parameters = parse_qsl(req.query_string, keep_blank_values=True)
+        return route.handler(AdminRequest(tuple(parameters)))
 
-    def _check_token(self, req: falcon.Request) -> None:
-        token = self._parts.token
-        if token is None:
+    def _check_token(self, req: falcon.Request, rule: TokenRule) -> None:
+        if rule is TokenRule.OPEN:
+            return
+        if self._token is None:
+            if rule is TokenRule.MUST_BE_SET:
+                detail = "This page is served only where admin.token is set."
+                raise ClientFault(detail, reason=Reason.TOKEN_NOT_SET, status=403)
             return
         scheme, _, given = (req.auth or "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode(), token.encode())
+        same = hmac.compare_digest(given.strip().encode(), self._token.encode())
         if scheme.lower() != "bearer" or not same:
             raise ClientFault("A bearer token is required.", status=401)
 
-    def _ready(self) -> Answer:
-        if not self._parts.ready():
-            raise Refusal("Not ready.", reason=Reason.DRAINING)
-        return _text("ready\n")
 
-    def _metrics(self) -> Answer:
-        return _page(CONTENT_TYPE, exposition(self._parts.metrics))
+def _wrong_method(route: AdminRoute) -> str:
+    if "GET" in route.methods:
+        return "This page is read by GET."
+    return f"This page takes {' and '.join(route.methods)}."
 
 
-def _health() -> Answer:
-    return _text("healthy\n")
-
-
-def _text(text: str) -> Answer:
-    return _page("text/plain; charset=utf-8", text.encode())
-
-
-def _page(content_type: str, body: bytes) -> Answer:
-    headers = (("Content-Type", content_type), ("Cache-Control", "no-store"))
-    return Answer(200, headers, body)
-
-
-def create_operator_app(parts: AdminParts) -> WsgiApp:
+def create_admin_app(routes: Sequence[AdminRoute], token: str | None) -> WsgiApp:
     """The application for the admin address."""
     app: WsgiApp = falcon.App()
-    app.add_sink(AdminApp(parts), "/")
+    app.add_sink(AdminApp(routes, token), "/")
     return app

@@ -1,4 +1,4 @@
-"""Counters and gauges in Prometheus' text format.
+"""``/metrics``: counters and gauges in Prometheus' text format.
 
 Walks ``Counters.snapshot()`` when it is asked; nothing is registered while
 requests are served. Every name begins with ``ds_edge_``. The one number that
@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from edge.admin.routes import AdminRequest, AdminRoute, page
 from edge.core.counters import DESCRIPTIONS, Counters, Described
-from edge.core.values import Purpose
+from edge.core.values import Answer, Purpose
 
 PREFIX = "ds_edge_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,6 +28,13 @@ class Metrics(Collector):
     def __init__(self, counters: Counters, gauges: Gauges) -> None:
         self._counters = counters
         self._gauges = gauges
+
+    def routes(self) -> tuple[AdminRoute, ...]:
+        """What this contributes to the admin address."""
+        return (AdminRoute("/metrics", self._page),)
+
+    def _page(self, _request: AdminRequest) -> Answer:
+        return page(CONTENT_TYPE, exposition(self))
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""

@@ -1,42 +1,33 @@
-"""AdminServer: the operator's application on its own socket, in the worker.
+"""AdminServer: the admin address of one worker, served on a socket of its own.
 
-gevent's own server, small and without logs: what it serves is asked for every
-few seconds by few. The socket is bound by the master before it forks, so that
-a taken address is an error at the start; a worker that is relieved stops accepting
-there once its successor serves, so that a scraper does not get both in turns while
-it drains.
+gevent's own WSGI server, without logs: few clients ask, every few seconds. The master
+binds the socket before it forks, so a taken address is an error at the start. A worker
+that is retired stops accepting here once its successor serves; otherwise a scraper
+would get both in turns while the old one drains.
 """
 
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from gevent import socket as gevent_socket
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
-from edge.admin.app import AdminParts, create_operator_app
-from edge.admin.metrics import Gauges, Metrics
-from edge.front.dependencies import Runtime
-from edge.front.options import ServerOptions
+from edge.admin.app import create_admin_app
+from edge.admin.routes import AdminRoute
 
-_AT_ONCE = 32
+MAX_CONNECTIONS = 32
+STOP_SECONDS = 1
+"""How long an answer under way may take once the server stops."""
 
 
 class AdminServer:
-    """Serves health, readiness and metrics of one worker."""
+    """Serves the pages that the parts of one worker contribute."""
 
-    def __init__(
-        self,
-        built: Runtime,
-        options: ServerOptions,
-        gauges: Gauges,
-        ready: Callable[[], bool],
-    ) -> None:
-        metrics = Metrics(built.parts.counters, gauges)
-        parts = AdminParts(metrics, ready, options.admin_token)
-        self._app = create_operator_app(parts)
+    def __init__(self, routes: Sequence[AdminRoute], token: str | None) -> None:
+        self._app = create_admin_app(routes, token)
         self._server: WSGIServer | None = None
 
     def start(self, bound: socket.socket | None) -> None:
@@ -50,12 +41,12 @@ class AdminServer:
             self._app,
             log=None,
             error_log=logging.getLogger("edge.admin"),
-            spawn=Pool(_AT_ONCE),
+            spawn=Pool(MAX_CONNECTIONS),
         )
         self._server.start()
 
     def stop(self) -> None:
-        """Stop accepting; what is being answered may end. Idempotent."""
+        """Stop accepting; answers under way may end. Idempotent."""
         server, self._server = self._server, None
         if server is not None:
-            server.stop(timeout=1)
+            server.stop(timeout=STOP_SECONDS)

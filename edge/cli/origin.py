@@ -30,7 +30,7 @@ from edge.settings.addresses import EMBEDDED, parse_listen
 from edge.settings.units import Rate, parse_rate, write_size
 
 if TYPE_CHECKING:
-    from edge.origin import Alone
+    from edge.origin import StandaloneOptions
 
 app = typer.Typer(
     help="The embedded origin alone: a Durable Streams server on one folder.",
@@ -104,9 +104,9 @@ def origin(
         context.obj = settings
         return
     importlib.import_module("edge.cli.serve")
-    from edge.origin import Alone
+    from edge.origin import StandaloneOptions
 
-    alone = Alone(_rate(rate), burst)
+    alone = StandaloneOptions(_rate(rate), burst)
     raise typer.Exit(_serve(settings, alone, _address(listen), ready_fd))
 
 
@@ -176,7 +176,7 @@ def _address(text: str) -> str:
 
 
 def _serve(
-    settings: Settings, alone: "Alone", address: str, ready_fd: int | None
+    settings: Settings, alone: "StandaloneOptions", address: str, ready_fd: int | None
 ) -> int:
     from edge.origin import CannotServe, origin_options, serve
 

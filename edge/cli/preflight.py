@@ -1,61 +1,26 @@
-"""Before the start: room for open files, and addresses that can be listened at.
+"""Before the start: room for connections, addresses to listen at, a folder to write.
 
-``plan_files`` is arithmetic; ``raise_files`` asks the system. Called by
-``edge.cli.serve`` before anything is forked, so that children inherit the limit
-and an address in use is one clear line instead of a restart loop.
+``start`` asks before anything is forked: an address in use is then one clear line
+instead of a restart loop. ``reload`` makes room for connections once more.
 """
 
 import errno
 import os
-import resource
 import socket
 import stat
 import tempfile
-from dataclasses import dataclass
 
-from edge.settings.addresses import Address
+from edge.cli import open_files
+from edge.cli.open_files import FilePlan
+from edge.settings.addresses import ListenAddress
 from edge.settings.schema import Settings
-
-RESERVE = 256
-"""Files for listeners, logs, libraries and pipes, beside all connections."""
-LEAST_FILES = 20_000
-"""The soft limit is raised to this even where fewer connections are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilePlan:
-    """The soft limit to set, and the client connections that fit below it."""
-
-    soft: int
-    connections: int
-
-
-def plan_files(soft: int, hard: int, connections: int, upstream: int) -> FilePlan:
-    """What to raise the soft limit to; ``hard`` may be RLIM_INFINITY.
-
-    No more than is of use: some programs walk all files up to the limit.
-    ``connections`` of the result may be zero or less: then nothing fits.
-    """
-    wanted = max(connections + upstream + RESERVE, LEAST_FILES)
-    if soft == resource.RLIM_INFINITY:
-        return FilePlan(soft, connections)
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    raised = max(soft, allowed)
-    return FilePlan(raised, min(connections, raised - upstream - RESERVE))
 
 
 def raise_files(settings: Settings) -> FilePlan:
-    """Raise the soft limit and return what fits; keep it where the system refuses."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = (settings.limits.connections, settings.origin.connections)
-    plan = plan_files(soft, hard, *wanted)
-    if plan.soft == soft:
-        return plan
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (plan.soft, hard))
-    except (OSError, ValueError):
-        return plan_files(soft, soft, *wanted)
-    return plan
+    """Make room for the connections that ``settings`` asks for, as far as it goes."""
+    return open_files.raise_files(
+        settings.limits.connections, settings.origin.connections
+    )
 
 
 def with_connections(settings: Settings, connections: int) -> Settings:
@@ -64,11 +29,11 @@ def with_connections(settings: Settings, connections: int) -> Settings:
     return settings.model_copy(update={"limits": limits})
 
 
-def refusal(address: Address) -> str | None:
+def refusal(address: ListenAddress) -> str | None:
     """Why ``address`` cannot be listened at; None when it can.
 
-    Tries and lets go again, so somebody may still come first; whoever binds for
-    good must not rely on this.
+    It binds and lets go again. Another process may still come first, so binding for
+    good can fail all the same.
     """
     try:
         if address.path:
@@ -82,7 +47,7 @@ def refusal(address: Address) -> str | None:
     return None
 
 
-def _try_port(address: Address) -> None:
+def _try_port(address: ListenAddress) -> None:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

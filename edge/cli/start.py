@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from edge.cli import console, preflight
+from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.settings import Settings
 from edge.settings.addresses import MAX_UNIX_PATH
@@ -99,7 +100,7 @@ def _addresses_free(settings: Settings) -> bool:
     return not any(refused.values())
 
 
-def _tell(settings: Settings, plan: preflight.FilePlan) -> None:
+def _tell(settings: Settings, plan: FilePlan) -> None:
     asked = settings.limits.connections
     capped = "" if plan.connections == asked else f" (of {asked} asked for)"
     console.note(

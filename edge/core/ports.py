@@ -5,7 +5,7 @@ front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Clock`` by
 and by tests.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from edge.core.errors import EdgeError
@@ -16,6 +16,7 @@ from edge.core.values import (
     OriginRequest,
     PerResponse,
     Read,
+    StreamSnapshot,
 )
 
 
@@ -33,7 +34,8 @@ class Exchange(Protocol):
     """One answer of the origin while it arrives. Owns its connection.
 
     Every exit gives the connection back or closes it: reading to the end, an
-    error, or ``close()``.
+    error, or ``close()``. One that does not come straight from the origin also has a
+    ``provenance`` (``edge.core.values.Provenance``).
     """
 
     @property
@@ -168,3 +170,45 @@ class ReadService(Protocol):
         Called before the client hears of it. ``status`` None: the answer was
         lost, so nobody knows whether the write happened. Never switches.
         """
+
+
+Look = Callable[[float], None]
+"""Looks at the clock: is given monotonic seconds."""
+
+
+class Ticks(Protocol):
+    """The one ticker of a worker (the hub's): a look at the clock every 0.25 s."""
+
+    def register(self, look: Look) -> None:
+        """Call ``look`` at each tick from now on, for as long as the worker lives.
+
+        Each look is guarded by itself: when one raises, that is counted and
+        reported, and the others and the next ticks follow. A look that is
+        registered here never switches greenlets.
+        """
+
+
+class NoTicks:
+    """Ticks that never come: for a front that stands without a hub."""
+
+    def register(self, look: Look) -> None:
+        """Forget ``look``."""
+
+
+NO_TICKS: Ticks = NoTicks()
+
+
+class Control(Protocol):
+    """What an operator may ask of what is alive (the Hub). Never switches."""
+
+    def snapshot(self, limit: int) -> Sequence[StreamSnapshot]:
+        """At most ``limit`` streams, those with most viewers first."""
+
+    def forget(self, route: str, path: str) -> int:
+        """Drop what is held of a path, in every partition; how many there were.
+
+        Whoever waits there is served on, from what the origin says next.
+        """
+
+    def gauges(self) -> Mapping[str, float]:
+        """What goes up and down, by metric name without prefix."""

@@ -30,6 +30,7 @@ class Reason(enum.Enum):
     BODY_TIMEOUT = "body-timeout"
     BODY_TOO_LARGE = "body-too-large"
     NOT_FOUND = "not-found"
+    TOKEN_NOT_SET = "token-not-set"
     LOOP = "loop"
     UNSUPPORTED_FRAMING = "unsupported-framing"
 
@@ -91,6 +92,7 @@ class Reason(enum.Enum):
     TYPE_CHANGED = "type-changed"
     GONE = "gone"
     REWRITTEN = "rewritten"
+    FORGOTTEN = "forgotten"
     REFUSED = "refused"
     OLD_INCARNATION = "old-incarnation"
 

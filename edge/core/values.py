@@ -126,6 +126,29 @@ class Framing(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """How old an answer was when it arrived, where something in between (a tier,
+    another process) answered for the origin. Seconds, to the millisecond.
+
+    ``age`` is what an ``Age`` field tells: since the origin sent or last validated it.
+    ``confirmed_ago`` is since the origin last said that this is what it has, None
+    where that was not told: then it is no less than the age.
+    """
+
+    age: float = 0.0
+    confirmed_ago: float | None = None
+
+    @property
+    def since_confirmed(self) -> float:
+        """Seconds since the origin itself is known to have said so."""
+        return self.age if self.confirmed_ago is None else self.confirmed_ago
+
+
+DIRECT = Provenance()
+"""The origin said so just now."""
+
+
+@dataclass(frozen=True, slots=True)
 class OriginAnswer:
     """A whole answer of the origin, its body checked against its framing."""
 
@@ -133,6 +156,7 @@ class OriginAnswer:
     headers: Headers
     body: bytes = b""
     framing: Framing = Framing.LENGTH
+    provenance: Provenance = DIRECT
 
     def get(self, name: str) -> str | None:
         """The first value of a field, by lower-case name."""
@@ -179,6 +203,32 @@ class Answer:
     headers: Headers
     body: bytes | None = b""
     content_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """What is held of one stream key, for an operator. It tells no credential.
+
+    ``incarnation`` is a number of this worker's, another one after each new beginning.
+    ``viewers`` are its live readers, of which ``parked`` wait for the log to grow;
+    ``flights`` are fetches under way. ``end`` is the last offset up to which bytes are
+    held, ``tail`` the furthest that the origin named (None: none). ``followed`` says
+    whether it has a follower, ``armed`` whether that one's poll is on the wire.
+    """
+
+    route: str
+    path: str
+    partition: PartitionKind
+    incarnation: int
+    viewers: int
+    parked: int
+    flights: int
+    bytes_held: int
+    end: str | None
+    tail: str | None
+    closed: bool
+    followed: bool
+    armed: bool
 
 
 @dataclass(frozen=True, slots=True)

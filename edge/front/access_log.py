@@ -1,8 +1,8 @@
 """The access log: one line per request, whoever answered it.
 
-The words in a line are those of the metrics and of Cache-Status. Values of
-parameters that a route counts as credentials are blanked, whatever their
-spelling; header fields are never logged.
+A line has the words of the metrics and of Cache-Status. The value of a parameter that
+its route counts as a credential is blanked, in any spelling. Header fields are never
+logged.
 """
 
 import re
@@ -17,14 +17,14 @@ from edge.front.request_context import RequestContext
 from edge.policy.streams.routes import Route
 
 _DEFAULT = Route()
-_FAILED = 500
+_MIN_FAILURE = 500
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*://)[^/@]*(?:@[^/@]*)*@")
 _BLANK = "***"
 
-MOST_PATHS = 2048
-LONGEST_PATH = 1024
-"""Redacted targets that are remembered, and how long they may be: most are asked for
-again, and to blank one takes as long as the rest of its line."""
+MAX_PATHS = 2048
+MAX_PATH_LENGTH = 1024
+"""Redacted targets that are remembered, and how long one may be. Most are asked for
+again, and redacting one takes as long as the rest of its line."""
 
 
 class AccessLog:
@@ -47,7 +47,7 @@ class AccessLog:
     ) -> None:
         """Log a request that is over; ``sent`` are bytes of its answer's body.
 
-        ``status`` is 0 when the client left before it could be told one.
+        ``status`` is 0 when the client left before an answer began.
         """
         if self.wants(status, ctx.lost):
             self.put(ctx, status, sent, seconds)
@@ -58,8 +58,8 @@ class AccessLog:
         return self._one_in > 0 and not self._quiet
 
     def wants(self, status: int, lost: bool) -> bool:
-        """Whether a request that ended so gets a line. Ask once for each: counts."""
-        if status >= _FAILED:
+        """Whether a request that ended so gets a line. It counts: ask once for each."""
+        if status >= _MIN_FAILURE:
             return True
         if not self.writes:
             return False
@@ -87,9 +87,9 @@ class AccessLog:
         path = self._paths.get(key)
         if path is None:
             path = redacted(target, route)
-            if len(self._paths) >= MOST_PATHS:
+            if len(self._paths) >= MAX_PATHS:
                 self._paths.clear()
-            if len(target) <= LONGEST_PATH:
+            if len(target) <= MAX_PATH_LENGTH:
                 self._paths[key] = path
         return path
 
@@ -126,7 +126,7 @@ def _redacted_piece(piece: str, secret: frozenset[str]) -> str:
 
 
 def _json_line(when: str, fields: Fields) -> str:
-    """As ``json.dumps`` would, in a third of its time: the names need no escaping."""
+    """As ``json.dumps`` does, in a third of its time: the names need no escaping."""
     members = [
         f', "{key}": {encode_basestring_ascii(value)}'
         if isinstance(value, str)

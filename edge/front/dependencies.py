@@ -5,12 +5,21 @@ hold the same one. ``Runtime`` is what a
 worker starts, drains and stops around it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge.core.counters import Counters
-from edge.core.ports import Clock, Origin, Peek, ReadService, never_ready
+from edge.core.ports import (
+    NO_TICKS,
+    Clock,
+    Control,
+    Origin,
+    Peek,
+    ReadService,
+    Ticks,
+    never_ready,
+)
 from edge.front.options import FrontOptions
 from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.pipeline import RequestPipeline
@@ -21,8 +30,9 @@ from edge.policy.streams.routes import Route
 class Dependencies:
     """What answers requests: ``read_service`` for reads, ``origin`` for the rest.
 
-    ``peek`` is the hub's entrance for reads that are asked again. ``authorizer`` says
-    who may ask (``edge.policy.streams.authorize``).
+    ``peek`` is the hub's entrance for reads that are asked again, ``ticks`` the
+    worker's one ticker. ``authorizer`` says whether a request may go on, and with
+    whom it shares (``edge.policy.streams.authorize``).
     """
 
     read_service: ReadService
@@ -32,6 +42,7 @@ class Dependencies:
     clock: Clock
     options: FrontOptions
     peek: Peek = never_ready
+    ticks: Ticks = NO_TICKS
     authorizer: Authorizer = authorize
 
     @property
@@ -46,14 +57,15 @@ class Runtime(Protocol):
     @property
     def parts(self) -> Dependencies: ...
 
+    @property
+    def control(self) -> Control:
+        """What an operator may ask of it; its gauges are for the metrics, too."""
+
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""
 
     def ready(self) -> bool:
         """Whether reads can be answered: started and not draining."""
-
-    def gauges(self) -> Mapping[str, float]:
-        """What goes up and down, by metric name without prefix, for metrics."""
 
     def drain(self, grace: float) -> None:
         """Release every parked reader within ``grace`` seconds; park no more.

@@ -1,10 +1,10 @@
 """Log lines, written off the hot path.
 
-Whoever logs hands over a finished line and goes on: nothing here blocks or
-switches greenlets, so that a watcher's callback may log. One greenlet writes
-what has gathered, on a thread, because a full pipe would stop the whole event
-loop. When nobody reads, lines past a bound are dropped, and their number is
-written once somebody does.
+``put`` takes a finished line and returns: it never blocks and never switches
+greenlets, so a callback of the event loop may log. One greenlet writes the lines that
+have gathered, on a thread, because a full pipe would stop the whole event loop. When
+nothing reads the pipe, lines past a bound are dropped; their number is written as soon
+as something does.
 """
 
 import json
@@ -16,19 +16,16 @@ from functools import lru_cache
 
 import gevent
 from gevent.event import Event
-from gevent.os import tp_write
 
 from edge.front.options import LogOptions
 
 STDERR = 2
-MOST_WAITING = 20_000
-"""Lines that may wait to be written."""
+MAX_WAITING_LINES = 20_000
+GATHER_SECONDS = 0.05
+"""How long lines gather before they are written together."""
 
-GATHER = 0.05
-"""Seconds that lines gather before they are written together."""
-
-LAST_WORDS = 1.0
-"""Seconds that the end waits for the last lines to be written."""
+STOP_SECONDS = 1.0
+"""How long ``stop`` waits for the last lines to be written."""
 
 Put = Callable[[str], None]
 
@@ -36,10 +33,10 @@ Put = Callable[[str], None]
 class LogWriter:
     """Writes lines to a file descriptor, in order."""
 
-    def __init__(self, fd: int = STDERR, most: int = MOST_WAITING) -> None:
+    def __init__(self, fd: int = STDERR, max_lines: int = MAX_WAITING_LINES) -> None:
         self.dropped = 0
         self._fd = fd
-        self._most = most
+        self._max_lines = max_lines
         self._lines: list[str] = []
         self._waiting = Event()
         self._ending = False
@@ -47,7 +44,7 @@ class LogWriter:
 
     def put(self, line: str) -> None:
         """Have ``line`` written soon. Never blocks, never switches."""
-        if len(self._lines) >= self._most:
+        if len(self._lines) >= self._max_lines:
             self.dropped += 1
             return
         self._lines.append(line)
@@ -58,20 +55,20 @@ class LogWriter:
         self._writer = gevent.spawn(self._run)
 
     def stop(self) -> None:
-        """Write what is left and end, unless nobody reads it."""
+        """Write what is left, and end. Gives up on a pipe that nothing reads."""
         self._ending = True
         self._waiting.set()
         if self._writer is not None:
-            self._writer.join(LAST_WORDS)
+            self._writer.join(STOP_SECONDS)
 
     def _run(self) -> None:
         while not (self._ending and not self._lines):
             self._waiting.wait()
             self._waiting.clear()
-            gevent.sleep(0 if self._ending else GATHER)
-            _write_all(tp_write, self._fd, self._taken())
+            gevent.sleep(0 if self._ending else GATHER_SECONDS)
+            gevent.get_hub().threadpool.apply(_write_all, (self._fd, self._take()))
 
-    def _taken(self) -> bytes:
+    def _take(self) -> bytes:
         lines, self._lines = self._lines, []
         if self.dropped:
             lines.append(json.dumps({"event": "log-dropped", "lines": self.dropped}))
@@ -79,17 +76,21 @@ class LogWriter:
         return "".join(line + "\n" for line in lines).encode("utf-8", "replace")
 
 
-def _write_all(write: Callable[[int, bytes], int], fd: int, data: bytes) -> None:
-    """A reader that went away must not take the edge with it."""
+def _write_all(fd: int, data: bytes) -> None:
+    """Write ``data``; what a reader that went away does not take is lost.
+
+    Runs whole on the thread. An error that left the thread would be reported by
+    gevent, to the same stderr that nobody reads.
+    """
     try:
         while data:
-            data = data[write(fd, data) :]
+            data = data[os.write(fd, data) :]
     except OSError:
         return
 
 
 class LineHandler(logging.Handler):
-    """A logging handler that hands formatted lines on."""
+    """A logging handler that passes formatted lines to ``put``."""
 
     def __init__(self, put: Put) -> None:
         super().__init__()
@@ -142,4 +143,4 @@ def configure(options: LogOptions, put: Put) -> None:
 
 def put_now(line: str) -> None:
     """For processes without an event loop, such as the master."""
-    _write_all(os.write, STDERR, (line + "\n").encode("utf-8", "replace"))
+    _write_all(STDERR, (line + "\n").encode("utf-8", "replace"))

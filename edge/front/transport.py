@@ -8,22 +8,23 @@ module and the listeners, which accept, touches a socket or a file descriptor, a
 nothing here knows of HTTP. ``PlainTransport`` is a socket; ``tests/front`` has one
 that is a list of bytes.
 
-TLS is to be another one, an ``SSLObject`` between two ``MemoryBIO`` over a plain
+TLS is to be another one: an ``SSLObject`` between two ``MemoryBIO``, over a plain
 transport. The contract leaves room for what is different there:
 
 - A watch is about the transport, not about a descriptor. ``reading`` calls back when
-  ``recv`` would not raise BlockingIOError, which is also the case while bytes that
-  were decrypted already lie in OpenSSL, where they wake nobody: the transport has
-  the event loop call back then. A callback may come in vain, too.
+  ``recv`` has something to say. That includes bytes which OpenSSL has decrypted
+  already: no descriptor tells of them, so the transport asks the event loop to call
+  back. A callback may also come in vain; ``recv`` raises BlockingIOError then.
 - Reading may need writing (a handshake, a key update), and the reverse. That is the
-  transport's own business: it watches its socket for whatever OpenSSL wants, and
-  calls back when the call that was asked for can go on.
-- ``send`` and ``sendmsg`` return how many bytes of the caller's were taken. What was
-  encrypted and not yet sent is the transport's to flush; it takes no more meanwhile.
+  transport's own business: it watches its socket for what OpenSSL wants, and calls
+  back when the call that was asked for can go on.
+- ``send`` and ``sendmsg`` return how many of the caller's bytes were taken. Their
+  encrypted form is the transport's to flush, and it takes no more until that is out.
+  ``close`` flushes too, for a bounded time.
 - A connection is handed to a greenlet and back as this object. No descriptor is
   passed on, for a session in OpenSSL could not follow it.
-- ``abort`` resets without a closing alert, so that a body cut short never looks
-  complete. ``shutdown_writing`` sends the alert first.
+- ``shutdown_writing`` and ``close`` send the closing alert. ``abort`` sends none, so
+  that a body cut short never looks complete.
 """
 
 import _socket
@@ -43,8 +44,8 @@ _RESET = struct.pack("ii", 1, 0)
 class Watch(Protocol):
     """Calls back from the event loop, again and again, as long as there is reason to.
 
-    Level-triggered: whoever leaves something unread is called again. At most one
-    callback at a time.
+    Level-triggered: a reader that leaves something unread is called again. There is
+    one callback at a time: only a watch that is not active may be started.
     """
 
     @property
@@ -56,7 +57,7 @@ class Watch(Protocol):
 
 
 class Transport(Protocol):
-    """One client's end of a byte stream. All calls raise OSError once it failed."""
+    """One client's end of a byte stream. Once it failed, calls raise OSError."""
 
     @property
     def reading(self) -> Watch:
@@ -90,7 +91,8 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close; what was sent is still delivered, unless something was left unread.
-        May be called twice. Watches end, and the callbacks are let go of."""
+        Never raises, and may be called twice. Watches end, and let go of what they
+        would have called."""
 
     def abort(self) -> None:
         """Close with a reset: what the client got must not look complete."""
@@ -155,7 +157,9 @@ class PlainTransport(_socket.socket):
             if watch is not None:
                 watch.stop()
                 watch.close()
-        super().close()
+        with suppress(OSError):
+            # An error that came late; there is nobody left to tell.
+            super().close()
 
     def abort(self) -> None:
         """See ``Transport``."""

@@ -1,1 +1,77 @@
-"""Floor 4: the hub. Flights, followers and viewers; gevent lives here."""
+"""Floor 4: the hub. Everything that is alive in a worker; gevent lives here.
+
+This is the theory of the hub, told once. A module below says what it does itself.
+
+What there is
+    Four kinds of rows (``rows``): a Stream for each stream key, with its log; a Reader
+    for each read that is not answered yet; a Flight for each fetch under way; a
+    Follower for each stream that is polled at its tail. They are data. No request's
+    greenlet owns any of them: a parked viewer is a Reader in a table, and costs
+    neither a greenlet nor a stack.
+
+Who has a greenlet
+    =============== =============================================================
+    ``flights``     one for each fetch; it ends with its answer
+    ``followers``   one for each followed stream; it lasts while it is wanted
+    ``relays``      one for each read that is passed through
+    ``wakeup``      one for each stream whose crowd is being woken
+    ``ticker``      one for the worker: it looks at the clock every 0.25 s
+    ``hub``         one for a drain, and one for a viewer with a long history
+    =============== =============================================================
+
+    Four callables lead from them to the hub: ``Flights.land``, ``Followers.heard``
+    and ``armed``, and the ticker's look. Everything else is called downwards.
+
+The life of a reader
+    ``Hub.ask`` makes it NEW and decides it at once. Then it is ::
+
+        DONE      answered, refused, ended, or left by its client
+        WAITING   for a flight, for the follower's poll, or to ask again
+        PARKED    live, at the end of what is held, until the log grows
+        RELAYED   passed through by a greenlet of its own, until it is DONE
+
+    WAITING and PARKED readers are decided anew by ``Hub.advance`` when what they wait
+    for is there. A read that was answered at once is never seen again, and its answer
+    may be kept for others (``answer_cache``, the second entrance).
+
+Decide, then act
+    ``edge.policy.streams.decide`` is a pure function of the read, the log and the
+    time, with five outcomes: Serve, Park, Fetch, Pass, Refuse. ``Hub._step`` executes
+    the outcome. Then the reader is decided again, or it waits. At most
+    ``hub.MAX_ROUNDS`` upstream answers later it is served or passed through.
+
+Results are steps
+    What an answer, a poll or a write means is judged elsewhere (``fetch_results``,
+    ``poll_results``, ``ingest``, ``writes``) and comes back as values, the steps of
+    ``edge.live.steps``; ``Hub._do`` executes them. The judges change what is known (a
+    row, a log, a tail); only the hub releases readers, wakes crowds and ends
+    followers. Judges are generators: a step is executed before the next one is
+    computed, because a released reader can change what the next is told, and the one
+    whose state changed meanwhile is skipped.
+
+What may switch greenlets
+    ``Hub.ask``, ``advance``, ``wrote``, every step and every judge run from beginning
+    to end without a switch, so rows need no locks and what a judge has seen still
+    holds at its last step. Fetching, backing off, relaying, waking a large crowd (in
+    batches), ticking and draining do switch, between two of these.
+
+Who releases whom
+    Every waiter is released, whatever happens to what it waits for:
+
+    - a flight lands once, however it ends: by an answer, a fault, a kill, a defect.
+      Its readers are released by steps. A step that raises ends its reader with a 500;
+      where the judge itself raises, everybody who still waits is refused;
+    - a follower releases its readers with each poll, and when it ends. Late ones are
+      released by the tick, and parked viewers without a follower are decided again;
+    - a relay that breaks aborts its sink;
+    - a live reader has a time in the timer wheel, and is answered when it is due;
+    - ``stop`` ends everybody else.
+
+    ``context.Guard`` is the outermost guard: it counts and reports a defect, ends the
+    reader that met it, and the pass goes on to the next one.
+
+What is not promised
+    That a crowd is served in order, or a viewer woken once per event: it may find two
+    at once. That anybody is due more precisely than a quarter second. That a row
+    outlives its last reader: the memory budget decides. Two workers share nothing.
+"""

@@ -26,30 +26,27 @@ too: counters, the budget's order, and the tail read that makes following (L24).
 
 from dataclasses import dataclass
 
-from edge.core.counters import Counters
-from edge.core.ports import Clock
 from edge.core.values import Mode, Read
+from edge.live.context import HubContext
 from edge.live.delivery import Delivered
 from edge.live.followers import Followers
-from edge.live.options import HubOptions
-from edge.live.reader import Reader, State
 from edge.live.registry import StreamRegistry
-from edge.live.stream import Stream
+from edge.live.rows import Reader, State, Stream
 from edge.policy.streams.decide import Park, Serve
 from edge.policy.streams.freshness import Kind
 from edge.protocol import cursor as cursors
 from edge.streamlog.tail import ARMED_SLACK, Tail
 
-MOST = 8192
+MAX_ANSWERS = 8192
 """Answers kept at once."""
 
-TOUCH = 0.125
+TOUCH_SECONDS = 0.125
 """Seconds within which the repeats of one answer count as one read, for the budget's
 order and for following: both look at times far longer than that."""
 
 _COST = 512
 
-LONGEST = 1024
+MAX_READ_LENGTH = 1024
 """Characters of a read beyond which it is asked anew each time: what clients make up
 is not held by the thousand."""
 
@@ -105,19 +102,18 @@ class AnswerCache:
     """Kept answers by the identity of their Read, within a share of the memory."""
 
     def __init__(
-        self,
-        options: HubOptions,
-        counters: Counters,
-        clock: Clock,
-        streams: StreamRegistry,
-        followers: Followers,
+        self, context: HubContext, streams: StreamRegistry, followers: Followers
     ) -> None:
-        self._rules = options.rules
-        self._most_bytes = options.memory // 8
-        self._counters = counters
+        self._rules = context.options.rules
+        self._max_bytes = context.options.memory // 8
+        self._follow_after = (
+            context.options.follow_reads,
+            context.options.follow_within,
+        )
+        self._counters = context.counters
+        self._clock = context.clock
         self._streams = streams
         self._followers = followers
-        self._clock = clock
         self._kept: dict[int, CachedAnswer] = {}
         self._park_hints: dict[int, _ParkHint] = {}
         self._bytes = 0
@@ -144,10 +140,10 @@ class AnswerCache:
         counters.delivered += 1
         counters.bytes_out += kept.size
         if now >= kept.touch_at:
-            kept.touch_at = now + TOUCH
+            kept.touch_at = now + TOUCH_SECONDS
             self._streams.touch(stream)
-            if kept.at_tail:
-                self._followers.tail_was_read(stream)
+            if kept.at_tail and stream.count_tail_read(now, *self._follow_after):
+                self._followers.follow_unwatched(stream)
         return kept
 
     def keep(self, reader: Reader, serve: Serve, given: Delivered | None) -> None:
@@ -175,7 +171,7 @@ class AnswerCache:
         if tail.version != known.version or stream.log.tail is not tail:
             return None
         if now >= known.touch_at:
-            known.touch_at = now + TOUCH
+            known.touch_at = now + TOUCH_SECONDS
             self._streams.touch(stream)
         return stream
 
@@ -186,7 +182,7 @@ class AnswerCache:
             return
         if _follows_the_clock(reader) or _is_long(read):
             return
-        if len(self._park_hints) >= MOST:
+        if len(self._park_hints) >= MAX_ANSWERS:
             self._park_hints.clear()
         tail, until = stream.log.tail, self._decided_until(reader, now)
         self._park_hints[id(read)] = _ParkHint(read, stream, tail, tail.version, until)
@@ -213,17 +209,17 @@ class AnswerCache:
             return min(until, tail.armed.at + tail.hold + ARMED_SLACK)
         return until
 
-    def _put(self, repeat: CachedAnswer) -> None:
-        key = id(repeat.read)
+    def _put(self, cached: CachedAnswer) -> None:
+        key = id(cached.read)
         before = self._kept.pop(key, None)
         if before is not None:
             self._bytes -= before.size + _COST
-        cost = repeat.size + _COST
-        if len(self._kept) >= MOST or self._bytes + cost > self._most_bytes:
+        cost = cached.size + _COST
+        if len(self._kept) >= MAX_ANSWERS or self._bytes + cost > self._max_bytes:
             self._kept.clear()
             self._bytes = 0
-        if cost <= self._most_bytes:
-            self._kept[key] = repeat
+        if cost <= self._max_bytes:
+            self._kept[key] = cached
             self._bytes += cost
 
 
@@ -237,7 +233,9 @@ def _is_new(reader: Reader) -> bool:
 def _is_long(read: Read) -> bool:
     key = read.key
     size = len(key.path) + len(key.extension) + len(read.if_none_match or "")
-    return size + sum(len(value) for _, value in key.partition.headers) > LONGEST
+    return (
+        size + sum(len(value) for _, value in key.partition.headers) > MAX_READ_LENGTH
+    )
 
 
 def _follows_the_clock(reader: Reader) -> bool:

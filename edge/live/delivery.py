@@ -9,15 +9,15 @@ greenlets; compression runs on a thread and is used by whoever comes after (L19)
 from collections.abc import Callable
 from typing import TypeVar
 
+import gevent
 from cachetools import LRUCache
 
-from edge.core.counters import Counters, result_of
+from edge.core.counters import result_of
 from edge.core.errors import EdgeError
-from edge.core.ports import Clock
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Mode, OriginAnswer, PerResponse
-from edge.live.options import HubOptions
-from edge.live.reader import Reader, State
+from edge.live.context import HubContext
+from edge.live.rows import Reader, State
 from edge.policy.http import codings, conditional
 from edge.policy.streams import answers
 from edge.policy.streams.answers import Prepared
@@ -28,9 +28,6 @@ from edge.protocol import sse
 
 _OVERHEAD = 1024
 """Bytes that a prepared answer costs beside its body."""
-
-RunApart = Callable[[Callable[[], Prepared], Callable[[Prepared], None]], None]
-"""Runs the first function off the event loop, and the second on it afterwards."""
 
 V = TypeVar("V")
 
@@ -64,19 +61,16 @@ class EventsDelivered:
 class Delivery:
     """Prepares and hands out; holds what is prepared within its share of memory."""
 
-    def __init__(
-        self, options: HubOptions, counters: Counters, clock: Clock, run_apart: RunApart
-    ) -> None:
-        self._options = options
-        self._counters = counters
-        self._clock = clock
-        self._run_apart = run_apart
+    def __init__(self, context: HubContext) -> None:
+        options = self._options = context.options
+        self._counters = context.counters
+        self._clock = context.clock
         self._cursors = cursors.CursorClock()
         size = options.memory // 8
         self._prepared: LRUCache[_Key, Prepared] = LRUCache(size, _cost_of_answer)
         self._events: LRUCache[_Key, bytes] = LRUCache(size, len)
         self._coding: set[_Key] = set()
-        # While somebody takes notes: everything that is given (see ``crowd``).
+        # While a crowd is served: everything that is given (see ``edge.live.wakeup``).
         self.recorder: list[Delivered | EventsDelivered] | None = None
 
     # Whole answers
@@ -352,7 +346,7 @@ class Delivery:
             self._counters.compressions += 1
             _keep(self._prepared, key, prepared)
 
-        self._run_apart(work, then)
+        run_in_thread(work, then)
 
 
 _KEEP_ALIVE = (sse.KEEP_ALIVE,)
@@ -370,3 +364,12 @@ def _keep(cache: "LRUCache[_Key, V]", key: _Key, value: V) -> None:
     """Keep it, unless it alone is larger than the whole cache."""
     if cache.getsizeof(value) <= cache.maxsize:
         cache[key] = value
+
+
+def run_in_thread(work: Callable[[], V], then: Callable[[V], None]) -> None:
+    """Run ``work`` on a thread, then ``then`` with its result on the event loop."""
+
+    def both() -> None:
+        then(gevent.get_hub().threadpool.apply(work))
+
+    gevent.spawn(both)

@@ -5,47 +5,23 @@ time for each. It is a greenlet of the hub's own, never of a request: a reader
 that leaves changes nothing for the others (E42). However it ends, by an
 answer, a fault, a kill or a defect, everybody who waits for it is told, once.
 
-Who may be given its answer is judged when it lands (L4). A reader that
-needs a request begun after its own arrival waits behind one that is on its way
-(``after``), and is decided again when that has landed.
+Who may be given its answer is judged when it lands (L4). A reader that needs a
+request begun after its own arrival waits behind one that is on its way (``after``),
+and is decided again when that has landed.
 """
 
 from collections.abc import Callable
 
 import gevent
 
-from edge.core.counters import Counters
 from edge.core.errors import OriginFault, Refusal
-from edge.core.ports import Clock
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer, OriginRequest
-from edge.live.reader import Reader, State
-from edge.live.stream import Stream
-from edge.live.upstream import TooLarge, Upstream
+from edge.live.context import HubContext
+from edge.live.rows import Flight, Reader, State, Stream
+from edge.live.upstream import Outcome, TooLarge, Upstream
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.decide import Fetch
-from edge.streamlog.tail import RequestSnapshot
-
-Outcome = OriginAnswer | OriginFault | TooLarge
-"""How a flight ended."""
-
-
-class Flight:
-    """A fetch under way. ``sent`` is None until it goes to the origin."""
-
-    __slots__ = ("after", "greenlet", "sent", "start", "stream", "waiters")
-
-    def __init__(self, stream: Stream, start: str | None) -> None:
-        self.stream = stream
-        self.start = start
-        self.greenlet: gevent.Greenlet[[Flight], None] | None = None
-        self.waiters: list[Reader] = []
-        self.after: list[Reader] = []
-        self.sent: RequestSnapshot | None = None
-
-    def __repr__(self) -> str:
-        state = "sent" if self.sent else "waiting"
-        return f"<Flight {self.start} {state} {len(self.waiters)} readers>"
 
 
 class Flights:
@@ -53,18 +29,15 @@ class Flights:
 
     def __init__(
         self,
+        context: HubContext,
         upstream: Upstream,
-        counters: Counters,
-        clock: Clock,
-        node_id: str,
-        most: int,
         land: Callable[[Flight, Outcome], None],
     ) -> None:
         self._upstream = upstream
-        self._counters = counters
-        self._clock = clock
-        self._node_id = node_id
-        self._most = most
+        self._counters = context.counters
+        self._clock = context.clock
+        self._node_id = context.options.node_id
+        self._max = context.options.max_flights
         self._land = land
         self._all: set[Flight] = set()
         self._stopped = False
@@ -105,7 +78,7 @@ class Flights:
     def _open(self, stream: Stream, start: str | None) -> Flight:
         if self._stopped:
             raise Refusal("the edge is stopping", reason=Reason.DRAINING)
-        if len(self._all) >= self._most:
+        if len(self._all) >= self._max:
             raise Refusal("too many fetches are under way", reason=Reason.LIMIT_FLIGHTS)
         flight = Flight(stream, start)
         stream.flights[start] = flight
@@ -115,14 +88,14 @@ class Flights:
         return flight
 
     def _fly(self, flight: Flight) -> None:
-        outcome: Outcome = _given_up()
+        outcome: Outcome | None = None
         try:
             outcome = self._fetch(flight)
         except (OriginFault, TooLarge) as error:
             outcome = error
         finally:
             # Also when killed, or on a defect that goes on to gevent's hub.
-            self._end(flight, outcome)
+            self._end(flight, outcome or _given_up())
 
     def _end(self, flight: Flight, outcome: Outcome) -> None:
         """Make room first: who is decided again may need another flight."""

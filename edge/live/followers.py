@@ -16,27 +16,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 import gevent
-from gevent.event import Event
 
-from edge.core.counters import Counters
 from edge.core.errors import OriginFault
-from edge.core.ports import Clock
 from edge.core.values import OriginAnswer, OriginRequest, PartitionKind
-from edge.live.options import HubOptions
-from edge.live.reader import Reader
-from edge.live.stream import Stream
+from edge.live.context import HubContext
+from edge.live.rows import Follower, Reader, State, Stream
 from edge.live.upstream import TooLarge, Upstream
 from edge.policy.streams import upstream_requests
 from edge.protocol.offsets import BEGIN
 from edge.streamlog.tail import RequestSnapshot
 
-QUICK_DATA = 1.0
-QUICK_EMPTY = 0.25
-"""An answer without progress in less than this many seconds is a failure (L21).
-
-L21 says 1 s. A 204 is held to a quarter of that: an origin with a short hold is
-slow to spin, and backing off from it would leave the tail unknown in between.
-"""
+MAX_RETRY_AFTER = 60.0
+"""Seconds that a Retry-After may hold a follower back."""
 
 
 class Next(Enum):
@@ -57,51 +48,30 @@ class Poll:
     elapsed: float
 
 
-class Follower:
-    """One stream's poll. ``waiting`` are readers whom its next answer may serve."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.waiting: list[Reader] = []
-        self.waiting_since = 0.0
-        self.kicked = Event()
-        # Where the tail's sequence stood when the last back-off began.
-        self.failed_seq = -1
-        self.greenlet: gevent.Greenlet[[Follower], None] | None = None
-        self.failures = 0
-
-    def __repr__(self) -> str:
-        return f"<Follower {self.stream.key.path} failures={self.failures}>"
-
-
 Heard = Callable[[Stream, Poll], Next]
 
 
 class Followers:
     """All followers of the hub. Callbacks run in a follower's greenlet.
 
-    ``heard`` takes a poll's answer; ``lost`` is told of a failure; ``armed``
-    that a poll is on the wire; ``released`` takes readers who waited for an
-    answer that will not come, or did come.
+    ``heard`` takes a poll's answer and says what comes next; ``armed`` is told that a
+    poll is on the wire. Readers that waited for an answer are decided again by their
+    owner once it came, or will not come.
     """
 
     def __init__(
         self,
+        context: HubContext,
         upstream: Upstream,
-        counters: Counters,
-        clock: Clock,
-        options: HubOptions,
         heard: Heard,
         armed: Callable[[Stream], None],
-        released: Callable[[list[Reader], OriginFault | None], None],
     ) -> None:
         self._upstream = upstream
-        self._counters = counters
-        self._clock = clock
-        self._options = options
+        self._counters = context.counters
+        self._clock = context.clock
+        self._options = context.options
         self._heard = heard
         self._armed = armed
-        self._released = released
         self._all: set[Follower] = set()
 
     def __len__(self) -> int:
@@ -123,14 +93,11 @@ class Followers:
         follower.greenlet = gevent.spawn(self._follow, follower)
         return True
 
-    def tail_was_read(self, stream: Stream) -> None:
-        """Reading makes following: a tail read often is followed (L24)."""
-        options, now = self._options, self._clock.monotonic()
-        stream.count_tail_read(now)
-        hot = stream.is_hot(now, options.follow_reads, options.follow_within)
-        if hot and _may_follow_unwatched(stream):
-            stream.linger_until = now + options.linger
-            if len(self._all) < options.max_followers:
+    def follow_unwatched(self, stream: Stream) -> None:
+        """Reading makes following: a tail that is read often is followed (L24)."""
+        if _may_follow_unwatched(stream):
+            stream.linger_until = self._clock.monotonic() + self._options.linger
+            if len(self._all) < self._options.max_followers:
                 self.ensure(stream)
 
     def kick(self, stream: Stream) -> None:
@@ -207,8 +174,10 @@ class Followers:
 
     def _release(self, follower: Follower, fault: OriginFault | None) -> None:
         waiting, follower.waiting = follower.waiting, []
-        if waiting:
-            self._released(waiting, fault)
+        for reader in waiting:
+            if reader.state is State.WAITING:
+                reader.fault = fault
+                reader.owner.advance(reader)
 
     def _go_on(self, follower: Follower) -> bool:
         """One poll; whether there shall be another."""
@@ -270,8 +239,8 @@ class Followers:
         """Wait with jitter, longer each time; a kick (news) ends it early."""
         follower.failures += 1
         options = self._options
-        most = options.backoff_first * 2 ** min(follower.failures, 16)
-        pause = random.uniform(0.5, 1.0) * min(most, options.backoff_most)
+        longest = options.backoff_first * 2 ** min(follower.failures, 16)
+        pause = random.uniform(0.5, 1.0) * min(longest, options.backoff_max)
         follower.failed_seq = follower.stream.log.tail.tick()
         follower.kicked.clear()
         follower.kicked.wait(timeout=max(pause, at_least))
@@ -282,7 +251,9 @@ def _retry_after(answer: OriginAnswer | TooLarge) -> float:
     if isinstance(answer, TooLarge):
         return 0.0
     text = answer.get("retry-after") or ""
-    return min(float(text), 60.0) if text.isascii() and text.isdigit() else 0.0
+    return (
+        min(float(text), MAX_RETRY_AFTER) if text.isascii() and text.isdigit() else 0.0
+    )
 
 
 def _may_follow_unwatched(stream: Stream) -> bool:

@@ -1,15 +1,12 @@
-"""Hub: the one entrance for reads, and what keeps them moving.
+"""Hub: the one entrance for reads, and the one place that acts.
 
 ``ask`` takes a read and a sink. The hub decides (``edge.policy.streams.decide``) and
 acts: it serves from the log, parks the reader, lets it wait for a flight, or passes it
 through; whenever something was heard it decides again. ``wrote`` tells it of writes,
-``tick`` of time, ``drain`` of the end. Nothing here switches greenlets but ``tick`` and
-``drain``, which have greenlets of their own.
-
-The parts: ``tables`` (rows), ``flights`` and ``followers`` (upstream), ``landings`` and
-``polls`` (what their answers mean), ``viewers`` (parking, waking, times), ``relays``
-(passing), ``delivery`` (what goes out), ``answer_cache`` (what was given before and is
-still right: the second entrance). No request's greenlet owns any of them.
+``tick`` of time, ``drain`` of the end. What answers, polls and writes mean comes as
+steps (``edge.live.steps``), which ``_do`` executes. Nothing here switches greenlets but
+``tick`` and ``drain``, which have greenlets of their own. How the parts work together
+is told in ``edge.live``.
 """
 
 from typing import assert_never
@@ -17,127 +14,100 @@ from typing import assert_never
 import gevent
 
 from edge.core.counters import Counters
-from edge.core.errors import OriginFault, Refusal
+from edge.core.errors import EdgeError, OriginFault, Refusal
 from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
-from edge.core.values import Headers, Mode, Read
+from edge.core.values import Headers, Mode, OriginAnswer, Read
 from edge.live.answer_cache import AnswerCache
-from edge.live.apart import run_apart
+from edge.live.context import HubContext, HubOptions
 from edge.live.delivery import Delivery
 from edge.live.fetch_results import FetchResults
 from edge.live.flights import Flights
-from edge.live.followers import Followers
-from edge.live.guard import Guard
+from edge.live.followers import Followers, Next, Poll
 from edge.live.ingest import Ingest
-from edge.live.options import HubOptions
 from edge.live.poll_results import PollResults
-from edge.live.reader import Reader, State
 from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
-from edge.live.stream import Stream
-from edge.live.ticker import Ticker
-from edge.live.upstream import Upstream
-from edge.live.waiters import Waiters
-from edge.live.writes import Writes
-from edge.policy.streams.decide import (
-    Decision,
-    Fetch,
-    Park,
-    Pass,
-    Refuse,
-    Serve,
-    decide,
+from edge.live.rows import Flight, Reader, State, Stream
+from edge.live.steps import (
+    Again,
+    AskHead,
+    Bypass,
+    Changed,
+    Fail,
+    Give,
+    GiveHead,
+    Judged,
+    Kick,
+    Replace,
+    Status,
+    Step,
+    T,
+    Wake,
 )
+from edge.live.ticker import Ticker
+from edge.live.upstream import Outcome, Upstream
+from edge.live.waiters import Waiters
+from edge.live.wakeup import Wakeup
+from edge.live.writes import wrote
+from edge.policy.streams.decide import Fetch, Park, Pass, Refuse, Serve, decide
 
-MOST_ROUNDS = 6
+MAX_ROUNDS = 6
 """Upstream answers after which a read that is still undecided passes alone."""
 
-MOST_STEPS = 32
+MAX_PAGES_AT_ONCE = 32
 """History pages given to one SSE viewer before the event loop gets its turn."""
 
-PATIENCE = 0.25
-"""Seconds that a reader waits for an armed poll to bring a write (L4)."""
+POLL_PATIENCE_SECONDS = 0.25
+"""How long a reader waits for an armed poll to bring a write (L4)."""
+
+_TO_DO = frozenset({"location", "retry-after", "www-authenticate"})
+"""Fields that tell a reader what it is to do about a status."""
 
 
 class Hub:
     """Everything that is alive in one worker. One set of tables, one event loop."""
 
     draining = False
-    _viewer_count = 0
 
     def __init__(
         self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
     ) -> None:
+        context = HubContext(options, counters, clock)
         self._options, self._counters, self._clock = options, counters, clock
+        self._guard = context.guard
+        self._follow_after = (options.follow_reads, options.follow_within)
         upstream = Upstream(origin, counters, options.max_object)
-        self.streams = StreamRegistry(options, counters)
-        self.relays = Relays(upstream, counters, clock, options)
-        self._guard = Guard(counters)
-        self._ticker = Ticker(self._guard, lambda: self.tick(clock.monotonic()))
-        self._delivery = Delivery(options, counters, clock, run_apart)
-        self._viewers = Waiters(
-            options, counters, clock, self._delivery, self._guard, self.advance
-        )
-        intake = Ingest(
-            options,
-            counters,
-            clock,
-            self.streams,
-            self._delivery,
-            self._viewers,
-            self._guard,
-            self._relay,
-            self._unfollow,
-        )
-        landings = FetchResults(
-            intake,
-            counters,
-            clock,
-            self.streams,
-            self._delivery,
-            self._viewers,
-            self._guard,
-            self.advance,
-            self._fetch,
-            self._relay,
-        )
-        self.flights = Flights(
-            upstream,
-            counters,
-            clock,
-            options.node_id,
-            options.max_flights,
-            landings.landed,
-        )
-        self.followers = Followers(
-            upstream,
-            counters,
-            clock,
-            options,
-            PollResults(intake, counters, self._viewers).polled,
-            self._viewers.armed,
-            self._released,
-        )
-        self.answer_cache = AnswerCache(
-            options, counters, clock, self.streams, self.followers
-        )
-        self._writes = Writes(
-            self.streams, intake.renew, self._viewers.wake, self.followers.kick
-        )
+        self.streams = StreamRegistry(context)
+        self._delivery = Delivery(context)
+        self._waiters = Waiters(context, self._delivery)
+        self._wakeup = Wakeup(context, self._delivery, self._waiters)
+        self.relays = Relays(context, upstream)
+        self.flights = Flights(context, upstream, self._landed)
+        armed = self._waiters.armed
+        self.followers = Followers(context, upstream, self._heard, armed)
+        self.answer_cache = AnswerCache(context, self.streams, self.followers)
+        ingest = Ingest(context, self.streams)
+        self._fetch_results = FetchResults(context, ingest)
+        self._poll_results = PollResults(context, ingest)
+        self.ticker = Ticker(context, lambda now: self.tick(now))
 
     @property
     def viewers(self) -> int:
         """Live readers that are not done, parked or not."""
-        return self._viewer_count
+        return self._waiters.viewers
 
     # The entrance
 
     def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
-        """See ``edge.core.ports.Asks``."""
+        """See ``edge.core.ports.ReadService``."""
         self._counters.reads[read.mode] += 1
         waits_at = self.answer_cache.park_hint(read, now)
         try:
-            reader = self._admit(read, sink, now, waits_at)
+            stream = waits_at or self.streams.obtain(read.key)
+            reader = Reader(read, sink, stream, self)
+            if reader.is_live:
+                self._waiters.admit(reader, now)
         except Refusal as refusal:
             self._counters.refusals[refusal.reason.value] += 1
             self._counters.answers["error"] += 1
@@ -149,25 +119,6 @@ class Hub:
             self._guard.serve(self._wait, reader)
         return None if reader.state is State.DONE else reader
 
-    def _admit(
-        self, read: Read, sink: Sink, now: float, stream: Stream | None
-    ) -> Reader:
-        """A Reader for this read. Raises Refusal at a limit."""
-        if stream is None:
-            stream = self.streams.obtain(read.key)
-        reader = Reader(read, sink, stream, self)
-        if reader.is_live:
-            self._check_viewers(stream)
-            self._viewer_count += 1
-            stream.viewers += 1
-            self._viewers.admit(reader, now)
-        return reader
-
-    def _check_viewers(self, stream: Stream) -> None:
-        full = self._viewer_count >= self._options.max_viewers
-        if full or stream.viewers >= self._options.max_viewers_per_stream:
-            raise Refusal("too many live readers", reason=Reason.LIMIT_VIEWERS)
-
     # Deciding and acting
 
     def advance(self, reader: Reader) -> None:
@@ -175,61 +126,59 @@ class Hub:
 
         Never raises: a defect ends this reader alone.
         """
-        self._guard.serve(self._advance, reader)
-
-    def _advance(self, reader: Reader) -> None:
-        for _ in range(MOST_STEPS):
-            if reader.done or reader.full or reader.state is State.RELAYED:
-                return
-            if not self._step(reader):
-                return
-        gevent.spawn(self.advance, reader)
+        try:
+            for _ in range(MAX_PAGES_AT_ONCE):
+                if reader.done or reader.full or reader.state is State.RELAYED:
+                    return
+                if not self._step(reader):
+                    return
+            gevent.spawn(self.advance, reader)
+        except Exception:
+            self._guard.end(reader)
 
     def _step(self, reader: Reader) -> bool:
-        """One decision; whether to decide again at once."""
+        """One decision, and what follows from it; whether to decide again at once."""
         stream, now = reader.stream, self._clock.monotonic()
-        passing = stream.passing(now)
-        if passing is not None:
-            self._relay(reader, passing)
+        bypass = stream.bypass(now)
+        if bypass is not None:
+            self._bypass(reader, bypass)
             return False
         if reader.rejoin() and reader.begun:
             # L5: one event stream never shows two incarnations.
-            self._viewers.end(reader, Reason.OLD_INCARNATION)
+            self._waiters.end(reader, Reason.OLD_INCARNATION)
             return False
-        moment = reader.read_state(now, self._clock.wall())
+        state = reader.read_state(now, self._clock.wall())
         decision = decide(
-            reader.read, stream.log, moment, stream.route, self._options.rules
+            reader.read, stream.log, state, stream.route, self._options.rules
         )
-        return self._act(reader, decision)
-
-    def _act(self, reader: Reader, decision: Decision) -> bool:
         match decision:
             case Serve():
-                return self._serve(reader, decision)
+                if reader.is_sse:
+                    return self._serve_events(reader, decision)
+                if (
+                    decision.up_to_date
+                    and reader.read.mode is Mode.CATCH_UP
+                    and stream.count_tail_read(now, *self._follow_after)
+                ):
+                    self.followers.follow_unwatched(stream)
+                given = self._delivery.serve(reader, decision)
+                self.answer_cache.keep(reader, decision, given)
             case Park():
-                self.answer_cache.keep_park_hint(
-                    reader, decision, self._clock.monotonic()
-                )
-                self._park(reader, decision.offset)
+                self.answer_cache.keep_park_hint(reader, decision, now)
+                stream.log.note_position(decision.offset)
+                reader.offset = decision.offset
+                self._wait(reader)
             case Fetch():
-                self._fetch(reader, decision)
+                self._fetch(reader, decision, now)
             case Pass():
-                self._relay(reader, decision.reason)
+                self._bypass(reader, decision.reason)
             case Refuse():
                 self._refuse(reader, decision.fault)
             case _:
                 assert_never(decision)
         return False
 
-    def _serve(self, reader: Reader, serve: Serve) -> bool:
-        if reader.is_sse:
-            return self._serve_sse(reader, serve)
-        if serve.up_to_date and reader.read.mode is Mode.CATCH_UP:
-            self.followers.tail_was_read(reader.stream)
-        self.answer_cache.keep(reader, serve, self._delivery.serve(reader, serve))
-        return False
-
-    def _serve_sse(self, reader: Reader, serve: Serve) -> bool:
+    def _serve_events(self, reader: Reader, serve: Serve) -> bool:
         """A page of history, or of news; whether there may be more at once."""
         self._delivery.begin_sse(reader)
         self._delivery.events(reader, serve)
@@ -240,90 +189,180 @@ class Hub:
             return False
         if reader.full and reader.state is not State.PARKED:
             # It waits for its sink alone; ``drained`` decides it again.
-            self._viewers.park(reader, reader.offset)
+            self._waiters.park(reader, reader.offset)
         return not reader.full
-
-    def _park(self, reader: Reader, offset: str) -> None:
-        reader.stream.log.note_position(offset)
-        reader.offset = offset
-        self._wait(reader)
 
     def _wait(self, reader: Reader) -> None:
         """Let the reader wait where it stands."""
-        self._viewers.park(reader, reader.offset)
-        if not self._viewers.may_park(reader):
-            # It came too late to wait, or has had its turn: come back elsewhere.
-            self._viewers.end(reader, Reason.DRAINING)
+        self._waiters.park(reader, reader.offset)
+        if not self._waiters.may_park(reader):
+            # Draining: it is not parked; the client reconnects to another worker.
+            self._waiters.end(reader, Reason.DRAINING)
         elif not self.followers.ensure(reader.stream):
             detail = "too many streams are followed"
             self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
 
-    def _over_limit(self, reader: Reader, refusal: Refusal) -> None:
-        self._counters.refusals[refusal.reason.value] += 1
-        if reader.begun:
-            # Whole events and an end: it comes back where it stands.
-            self._viewers.end(reader, refusal.reason)
-        else:
-            self._delivery.refuse(reader, refusal)
-
-    def _fetch(self, reader: Reader, fetch: Fetch) -> None:
+    def _fetch(self, reader: Reader, fetch: Fetch, now: float) -> None:
         """Let the reader wait for an upstream answer."""
         reader.rounds += 1
         reader.asked = fetch.reason
-        if reader.rounds > MOST_ROUNDS:
-            self._relay(reader, Reason.UNDECIDED)
-        elif reader.stream.is_large(fetch.start, self._clock.monotonic()):
-            self._relay(reader, Reason.TOO_LARGE)
-        elif fetch.reason is Reason.NEWER_WRITE and reader.rounds == 1:
-            self._wait_for_news(reader, fetch)
-        else:
-            self._join(reader, fetch)
-
-    def _wait_for_news(self, reader: Reader, fetch: Fetch) -> None:
-        """A write is on its way through the armed poll: its answer will do (L4)."""
-        if self.followers.wait(reader):
+        if reader.rounds > MAX_ROUNDS:
+            self._bypass(reader, Reason.UNDECIDED)
+        elif reader.stream.is_large(fetch.start, now):
+            self._bypass(reader, Reason.TOO_LARGE)
+        elif (
+            fetch.reason is Reason.NEWER_WRITE
+            and reader.rounds == 1
+            and self.followers.wait(reader)
+        ):
+            # The write is on its way through the armed poll, whose answer will do (L4).
             reader.move(State.WAITING)
         else:
-            self._join(reader, fetch)
+            try:
+                self.flights.join(reader, fetch)
+            except Refusal as refusal:
+                self._over_limit(reader, refusal)
 
-    def _join(self, reader: Reader, fetch: Fetch) -> None:
-        try:
-            self.flights.join(reader, fetch)
-        except Refusal as refusal:
-            self._over_limit(reader, refusal)
-
-    def _relay(self, reader: Reader, reason: Reason) -> None:
+    def _bypass(self, reader: Reader, reason: Reason) -> None:
+        """Pass the reader through one to one."""
         if reader.begun:
             # Its event stream is under way; it comes back and is relayed then.
-            self._viewers.end(reader, reason)
+            self._waiters.end(reader, reason)
             return
         try:
             self.relays.start(reader, reason)
         except Refusal as refusal:
             self._over_limit(reader, refusal)
         else:
-            self._viewers.leave(reader)
+            self._waiters.leave(reader)
+
+    def _over_limit(self, reader: Reader, refusal: Refusal) -> None:
+        self._counters.refusals[refusal.reason.value] += 1
+        if reader.begun:
+            # Whole events and an end: it comes back where it stands.
+            self._waiters.end(reader, refusal.reason)
+        else:
+            self._delivery.refuse(reader, refusal)
 
     def _refuse(self, reader: Reader, fault: OriginFault) -> None:
         """The origin is away; a live reader may outwait it (L21)."""
         if reader.begun:
-            self._viewers.end(reader, fault.reason)
-        elif self._viewers.may_wait(reader):
+            self._waiters.end(reader, fault.reason)
+        elif self._waiters.may_wait(reader):
             reader.move(State.WAITING)
-            self._viewers.retry_later(reader)
+            self._waiters.retry_later(reader)
         else:
             self._delivery.refuse(reader, fault)
 
-    # What the parts call back
+    # Steps
 
-    def _unfollow(self, stream: Stream) -> None:
-        self.followers.stop(stream)
+    def _landed(self, flight: Flight, outcome: Outcome) -> None:
+        """A flight ended: release everybody who waited for it. In its greenlet."""
+        try:
+            for step in self._fetch_results.landed(flight, outcome):
+                self._do(step)
+        except Exception:
+            # A defect, which goes on to gevent's hub: nobody is left behind.
+            self._counters.internal_errors += 1
+            fault = OriginFault("the answer was not understood", reason=Reason.INTERNAL)
+            for reader in flight.waiting(late=True):
+                self._guard.serve(lambda it: self._delivery.refuse(it, fault), reader)
+            raise
 
-    def _released(self, readers: list[Reader], fault: OriginFault | None) -> None:
-        for reader in readers:
-            if reader.state is State.WAITING:
+    def _heard(self, stream: Stream, poll: Poll) -> Next:
+        """A poll was answered; what its follower does next. In its greenlet."""
+        return self._execute(self._poll_results.polled(stream, poll))
+
+    def _execute(self, steps: Judged[T]) -> T:
+        """Execute all steps; their verdict."""
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                verdict: T = end.value
+                return verdict
+            self._do(step)
+
+    def _do(self, step: Step) -> None:
+        """Execute one step, before the next is computed (see ``edge.live.steps``)."""
+        match step:
+            case Again(reader):
+                # Guards itself.
+                self.advance(reader)
+            case Changed(stream, grew):
+                self._counters.stores += grew
+                self.streams.weigh(stream)
+                if grew and stream.parked:
+                    self._wakeup.wake(stream)
+            case Replace(stream, reason):
+                self.replace(stream, reason)
+            case Wake(stream):
+                self._wakeup.wake(stream)
+            case Kick(stream):
+                self.followers.kick(stream)
+            case _:
+                self._guard.serve(lambda _: self._release(step), step.reader)
+
+    def _release(
+        self, step: Fail | Give | GiveHead | Status | Bypass | AskHead
+    ) -> None:
+        """Execute one step to a reader."""
+        match step:
+            case Fail(reader, fault):
                 reader.fault = fault
                 self.advance(reader)
+            case Give(reader, serve, body):
+                self._give(reader, serve, body)
+            case GiveHead(reader, answer):
+                self._delivery.head(reader, answer)
+            case Status(reader, answer, reason):
+                self._give_status(reader, answer, reason)
+            case Bypass(reader, reason):
+                self._bypass(reader, reason)
+            case AskHead(reader):
+                fetch = Fetch(None, Reason.TAIL_WENT_BACK, fresh=True)
+                self._fetch(reader, fetch, self._clock.monotonic())
+            case _:
+                assert_never(step)
+
+    def replace(self, stream: Stream, reason: Reason) -> None:
+        """A new incarnation (L5): the old log is dropped, who waits is decided anew."""
+        self._counters.drops[reason.value] += 1
+        # First the log: readers that are released by the rest must not see the old one.
+        self.streams.renew(stream)
+        self.followers.stop(stream)
+        self._wakeup.wake(stream)
+
+    def _give(self, reader: Reader, serve: Serve, body: bytes) -> None:
+        """Serve an answer that the log does not stand for (L1)."""
+        if not reader.is_sse:
+            self._delivery.serve(reader, serve, body)
+            return
+        self._delivery.begin_sse(reader)
+        self._delivery.events(reader, serve, body)
+        if reader.full:
+            # On with it when its sink takes more.
+            self._waiters.park(reader, reader.offset)
+        else:
+            self.advance(reader)
+
+    def _give_status(
+        self, reader: Reader, answer: OriginAnswer, reason: Reason
+    ) -> None:
+        """Hand on a status; one whose event stream has begun can only be ended."""
+        if reader.begun:
+            self._waiters.end(reader, reason)
+        elif (
+            answer.status >= 400
+            and reader.read.mode is not Mode.HEAD
+            and not _says_anything(answer)
+        ):
+            # A HEAD's status tells a GET's reader nothing without a word.
+            detail = "the origin answered so"
+            error = EdgeError(detail, reason=reason, status=answer.status)
+            self._delivery.refuse(reader, error)
+        else:
+            self._delivery.raw(reader, answer, reason)
 
     # Owner, for readers
 
@@ -337,52 +376,53 @@ class Hub:
 
     def gone(self, reader: Reader) -> None:
         """The reader's client left."""
-        if reader.read.mode.live:
+        if reader.is_live:
             self._counters.viewers_ended[Reason.CLIENT_GONE.value] += 1
         reader.move(State.DONE)
 
-    def ended(self, reader: Reader) -> None:
-        """The reader has just become DONE."""
-        self.relays.forget(reader)
+    def ended(self, reader: Reader, before: State) -> None:
+        """A live or relayed reader has just become DONE."""
+        if before is State.RELAYED:
+            self.relays.forget(reader)
         if reader.is_live:
-            self._viewers.leave(reader)
-            self._viewer_count -= 1
-            reader.stream.viewers -= 1
+            self._waiters.ended(reader)
 
     # Writes, time, the end
 
     def wrote(
         self, route: str, path: str, method: str, status: int | None, headers: Headers
     ) -> None:
-        """See ``edge.core.ports.Asks``."""
-        self._writes.wrote(route, path, method, status, headers)
+        """See ``edge.core.ports.ReadService``."""
+        for step in wrote(self.streams, route, path, method, status, headers):
+            self._do(step)
 
     def start(self) -> None:
         """Begin to look at the clock. Called once, in the worker."""
-        self._ticker.start()
+        self.ticker.start()
 
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
-        self._viewers.tick(now)
+        self._waiters.tick(now)
         self.followers.stop_unwanted()
-        self.followers.release_late(PATIENCE)
-        self._viewers.wake_unfollowed()
+        self.followers.release_late(POLL_PATIENCE_SECONDS)
+        for stream in self._waiters.unfollowed():
+            self._wakeup.wake(stream)
 
     def begin_drain(self) -> None:
         """Park nobody new from now on: a live read with nothing new ends at once."""
         self.draining = True
-        self._viewers.begin_drain()
+        self._waiters.begin_drain()
 
     def drain(self, grace: float) -> None:
         """Let all live readers go within ``grace`` seconds: polls are answered
         204, SSE ends after a whole event, spread over that time (E54)."""
         self.begin_drain()
-        self._viewers.drain(grace)
+        self._waiters.drain(grace)
 
     def gauges(self) -> dict[str, float]:
         """What goes up and down, by metric name."""
         return {
-            "viewers": self._viewer_count,
+            "viewers": self.viewers,
             "streams": len(self.streams),
             "followers": len(self.followers),
             "flights_under_way": len(self.flights),
@@ -393,8 +433,13 @@ class Hub:
     def stop(self) -> None:
         """End everything: no reader is left waiting. The last call."""
         self.draining = True
-        self._ticker.stop()
+        self.ticker.stop()
         self.followers.stop_all()
         self.flights.stop()
         self.relays.stop()
-        self._viewers.let_go()
+        self._waiters.let_go()
+
+
+def _says_anything(answer: OriginAnswer) -> bool:
+    """Whether a status comes with words, or with what its reader is to do."""
+    return bool(answer.body) or any(name in _TO_DO for name, _ in answer.headers)

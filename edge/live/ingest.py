@@ -1,121 +1,143 @@
-"""Ingest: what an upstream answer does to a stream and to those parked at it.
+"""Ingest: what an answer of the origin does to a stream.
 
-The part that flights and polls have in common: an answer is taken into the log,
-a new incarnation begins (L2, L5, L7), a key passes for a while (L15), a
-partition is refused (L14), a status ends whoever waits. It changes rows and
-releases readers; it never asks the origin and never switches greenlets.
+``absorb`` takes a range into the log, learns the tail, and notices when the stream is
+another one than before (L1, L2, L5, L7, L8); ``describe`` does so for a HEAD (L20).
+Both change the log that they are given and say what they found. ``Ingest`` is what the
+answers of flights and of polls have in common beyond that: a new incarnation begins
+(L2, L5, L7), a key passes one to one for a while (L15), a partition is refused (L14).
+
+It changes rows, and yields steps for everything else. It never asks the origin and
+never switches greenlets.
 """
 
-from collections.abc import Callable
+import enum
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import datetime
 
-from edge.core.counters import Counters
-from edge.core.errors import EdgeError
-from edge.core.ports import Clock
 from edge.core.reasons import Reason
-from edge.core.values import Mode, OriginAnswer, PartitionKind
-from edge.live.absorb import RESET_REASONS, Effect, absorb
-from edge.live.delivery import Delivery
-from edge.live.guard import Guard
-from edge.live.options import HubOptions
-from edge.live.reader import Reader, State
+from edge.core.values import OriginAnswer, PartitionKind
+from edge.live.context import HubContext
 from edge.live.registry import StreamRegistry
-from edge.live.stream import Stream
-from edge.live.waiters import Waiters
+from edge.live.rows import Stream
+from edge.live.steps import Changed, Judged, Replace, Steps, end_parked
 from edge.policy.streams.admission import Admission
-from edge.protocol.offsets import NOW
+from edge.policy.streams.decide import MAX_PROBE
+from edge.policy.streams.routes import Route
+from edge.protocol import json_arrays, names
+from edge.protocol.offsets import NOW, is_position
+from edge.streamlog.stream_log import Joined, StreamLog
 from edge.streamlog.tail import RequestSnapshot
 
-_TO_DO = frozenset({"location", "retry-after", "www-authenticate"})
+MAX_TTL_DIGITS = 12
+
+
+class Effect(enum.Enum):
+    """What became of an answer."""
+
+    GREW = "grew"  # the log holds more than before
+    CONFIRMED = "confirmed"  # nothing new, and the stream is as we knew it
+    NOT_KEPT = "not-kept"  # for its own askers only
+    WENT_BACK = "went-back"  # the tail seems to have gone back: ask by HEAD
+    OTHER_BYTES = "other-bytes"  # another incarnation: the bytes differ
+    OTHER_TYPE = "other-type"  # another incarnation: the content type differs
+
+
+RESET_REASONS = {
+    Effect.WENT_BACK: Reason.TAIL_WENT_BACK,
+    Effect.OTHER_BYTES: Reason.BYTES_DIFFER,
+    Effect.OTHER_TYPE: Reason.TYPE_CHANGED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HeardRange:
+    """An admitted answer to a read from ``start``, and when it was heard.
+
+    ``heard_at`` is when it arrived here, in monotonic seconds.
+    """
+
+    start: str
+    sent: RequestSnapshot
+    admission: Admission
+    answer: OriginAnswer
+    heard_at: float
+
+    @property
+    def confirmed_at(self) -> float:
+        """When the origin itself last said so: at its arrival, or before that where
+        something in between answered for the origin."""
+        return self.heard_at - self.answer.provenance.since_confirmed
 
 
 class Ingest:
-    """Takes answers into rows. ``relay`` passes a reader on by itself,
-    ``unfollow`` ends a stream's follower."""
+    """Takes answers into rows, for flights and for polls."""
 
-    def __init__(
-        self,
-        options: HubOptions,
-        counters: Counters,
-        clock: Clock,
-        streams: StreamRegistry,
-        delivery: Delivery,
-        viewers: Waiters,
-        guard: Guard,
-        relay: Callable[[Reader, Reason], None],
-        unfollow: Callable[[Stream], None],
-    ) -> None:
-        self._options = options
-        self._counters = counters
-        self._clock = clock
+    def __init__(self, context: HubContext, streams: StreamRegistry) -> None:
+        self._options = context.options
+        self._counters = context.counters
+        self._clock = context.clock
         self._streams = streams
-        self._delivery = delivery
-        self._viewers = viewers
-        self._guard = guard
-        self._relay = relay
-        self._unfollow = unfollow
 
     # The log
 
-    def take_in(
-        self,
-        stream: Stream,
-        start: str,
-        sent: RequestSnapshot,
-        admission: Admission,
-        answer: OriginAnswer,
-    ) -> Effect:
+    def take_in(self, stream: Stream, heard: HeardRange) -> Judged[Effect]:
         """Let the log take the answer in, and begin a new one where it cannot."""
-        log, now = stream.log, self._clock.monotonic()
-        keep, max_probe = stream.waiter_offsets(), self._options.rules.max_probe
         effect = absorb(
-            log, stream.route, start, sent, admission, answer, now, keep, max_probe
+            stream.log,
+            stream.route,
+            heard,
+            stream.waiter_offsets(),
+            self._options.rules.max_probe,
         )
-        if effect in RESET_REASONS and effect is not Effect.WENT_BACK:
-            self.replaced(stream, RESET_REASONS[effect])
-        elif effect is Effect.GREW:
-            self._counters.stores += 1
-            self._streams.weigh(stream)
-            self._viewers.wake(stream)
+        if effect is Effect.GREW:
+            yield Changed(stream, grew=True)
         elif effect is Effect.NOT_KEPT:
             self._counters.not_stored[Reason.NO_PROOF.value] += 1
+        elif effect in RESET_REASONS and effect is not Effect.WENT_BACK:
+            yield from self.replaced(stream, RESET_REASONS[effect])
         return effect
 
-    def renew(self, stream: Stream, reason: Reason) -> None:
-        """A new incarnation (L5): the old log is dropped, who waits is decided anew."""
-        self._counters.drops[reason.value] += 1
-        # First the log: whoever is released by the rest must not see the old one.
-        self._streams.renew(stream)
-        self._unfollow(stream)
-        self._viewers.wake(stream)
+    def take_in_head(
+        self, stream: Stream, answer: OriginAnswer, sent: RequestSnapshot
+    ) -> Judged[Effect]:
+        """The same for a HEAD's 200. What it tells of another stream than the one
+        that is held begins that one's log."""
+        now = self._clock.monotonic()
+        effect = describe(stream.log, answer, sent, now)
+        if effect in RESET_REASONS:
+            yield from self.replaced(stream, RESET_REASONS[effect])
+            anew = stream.log.tail.request_snapshot(sent.at, stream.log.incarnation)
+            effect = describe(stream.log, answer, anew, now)
+        return effect
 
-    def replaced(self, stream: Stream, reason: Reason) -> None:
+    def replaced(self, stream: Stream, reason: Reason) -> Steps:
         """A read saw another stream, or none, where this one was (L5).
 
         That ends this key's incarnation alone; the other keys of the path must
         confirm theirs at their next read.
         """
-        self.renew(stream, reason)
+        yield Replace(stream, reason)
         for other in self._streams.of_path(stream.key.route, stream.key.path):
             if other is not stream:
                 other.log.tail.mark_unverified()
 
     # The whole key
 
-    def pass_on(self, stream: Stream, start: str | None, reason: Reason) -> None:
+    def bypass_key(self, stream: Stream, start: str | None, reason: Reason) -> Steps:
         """L15: the key passes for a while. Not for an offset that clients made up."""
         if start is None or start == NOW or stream.log.knows(start):
-            until = self._clock.monotonic() + self._options.pass_for
-            stream.pass_on(reason, until)
-            self.renew(stream, reason)
+            until = self._clock.monotonic() + self._options.bypass_for
+            stream.begin_bypass(reason, until)
+            yield Replace(stream, reason)
 
-    def refuse_partition(self, stream: Stream, answer: OriginAnswer) -> None:
+    def refuse_partition(self, stream: Stream, answer: OriginAnswer) -> Steps:
         """L14: a 401 or 403 ends a credential partition's log and its viewers."""
-        if stream.key.partition.kind is not PartitionKind.CREDENTIAL:
-            return
-        self.end_parked(stream, answer, Reason.REFUSED)
-        self.renew(stream, Reason.REFUSED)
+        if stream.key.partition.kind is PartitionKind.CREDENTIAL:
+            yield from end_parked(stream, answer, Reason.REFUSED)
+            yield Replace(stream, Reason.REFUSED)
 
-    def gone(self, stream: Stream, start: str | None, answer: OriginAnswer) -> None:
+    def gone(self, stream: Stream, start: str | None, answer: OriginAnswer) -> Steps:
         """404 or 410 (L5): the stream is gone, or only its beginning is (E8)."""
         log = stream.log
         if not log.holds_bytes and log.tail.offset is None:
@@ -123,45 +145,186 @@ class Ingest:
         known = start in (None, NOW) or (start is not None and log.knows(start))
         retention = answer.status == 410 and start not in (None, NOW, log.end)
         if known and not retention:
-            self.replaced(stream, Reason.GONE)
+            yield from self.replaced(stream, Reason.GONE)
         else:
             log.tail.mark_unverified()
 
     def mark_large(self, stream: Stream, start: str | None) -> None:
         """L11: what was too large to hold is asked for one by one for a while."""
-        until = self._clock.monotonic() + self._options.pass_for
+        until = self._clock.monotonic() + self._options.bypass_for
         stream.mark_large(start, until)
         self._counters.not_stored[Reason.TOO_LARGE.value] += 1
 
-    # Those who wait
 
-    def end_parked(self, stream: Stream, answer: OriginAnswer, reason: Reason) -> None:
-        def end(reader: Reader) -> None:
-            self.give_status(reader, answer, reason)
-
-        self._guard.each(end, list(stream.parked))
-
-    def relay_all(self, readers: list[Reader], reason: Reason) -> None:
-        for reader in readers:
-            if not reader.done and reader.state is not State.RELAYED:
-                self._relay(reader, reason)
-
-    def give_status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:
-        """Hand on a status; one whose event stream has begun can only be ended."""
-        if reader.begun:
-            self._viewers.end(reader, reason)
-        elif reader.read.mode is not Mode.HEAD and not _says_anything(answer):
-            # A HEAD's status tells a GET's reader nothing without a word.
-            if answer.status >= 400:
-                detail = "the origin answered so"
-                error = EdgeError(detail, reason=reason, status=answer.status)
-                self._delivery.refuse(reader, error)
-            else:
-                self._delivery.raw(reader, answer, reason)
-        else:
-            self._delivery.raw(reader, answer, reason)
+# A range
 
 
-def _says_anything(answer: OriginAnswer) -> bool:
-    """Whether a status comes with words, or with what its reader is to do."""
-    return bool(answer.body) or any(name in _TO_DO for name, _ in answer.headers)
+def absorb(
+    log: StreamLog,
+    route: Route,
+    heard: HeardRange,
+    keep: Container[str] = (),
+    max_probe: int = MAX_PROBE,
+) -> Effect:
+    """Take an admitted answer into the log.
+
+    ``keep``: L10. ``max_probe``: the size of the last range up to which a check
+    of the end begins before it (L7).
+    """
+    start, admission = heard.start, heard.admission
+    known = start == NOW or log.knows(start)
+    if _is_other_type(log, heard.answer):
+        return Effect.OTHER_TYPE if known else Effect.NOT_KEPT
+    if not known:
+        return _absorb_guess(log, route, heard, keep)
+    if _tells_all(admission) and log.tail.went_back(heard.sent, admission.next):
+        return Effect.WENT_BACK
+    proves = _proves(log, start, max_probe)
+    if not proves and admission.progress:
+        # Joined now, these bytes would be all that a later probe looks at (L7).
+        return Effect.NOT_KEPT
+    joined = Joined.SAME
+    if start != NOW:
+        joined = log.join(start, admission.next, admission.data, keep)
+    if joined is Joined.DIFFERS:
+        return Effect.OTHER_BYTES
+    _remember(log, route, heard.answer)
+    log.last_read_sent = max(log.last_read_sent, heard.sent.at)
+    if proves:
+        log.tail.confirm(heard.confirmed_at, heard.sent)
+    _learn(log, heard.sent, admission)
+    if joined is Joined.NO_PROOF:
+        return Effect.NOT_KEPT
+    return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
+
+
+def _absorb_guess(
+    log: StreamLog, route: Route, heard: HeardRange, keep: Container[str]
+) -> Effect:
+    """An offset that only a client named: kept if it proves itself, no more (L1)."""
+    admission = heard.admission
+    if not admission.progress:
+        return Effect.NOT_KEPT
+    joined = log.join(heard.start, admission.next, admission.data, keep)
+    if joined not in (Joined.GREW, Joined.SAME):
+        return Effect.NOT_KEPT
+    _remember(log, route, heard.answer)
+    if not log.tail.unverified:
+        log.tail.confirm(heard.confirmed_at, heard.sent)
+    return Effect.GREW
+
+
+def _learn(log: StreamLog, sent: RequestSnapshot, admission: Admission) -> None:
+    """What the answer to a known offset tells of the tail (L3)."""
+    log.tail.hear(sent, admission.next, admission.up_to_date)
+    if admission.closed:
+        log.tail.close(admission.next)
+    if not admission.data:
+        # Nothing to hold, yet the next reader at this offset must find it known.
+        log.note_position(admission.next)
+
+
+def _tells_all(admission: Admission) -> bool:
+    """Whether the answer ends where the stream does, as far as its origin knows.
+
+    Others may be pages: where those end says nothing about the tail (L2).
+    """
+    return admission.up_to_date or admission.closed or not admission.progress
+
+
+def _proves(log: StreamLog, start: str, max_probe: int) -> bool:
+    """Whether an answer from ``start`` shows that this is still the same stream.
+
+    After contact was lost, one that begins at the end proves nothing: a longer
+    log of a recreated stream answers it just as well. It has to do where no
+    read can begin before the end: that is the documented limit (L7).
+    """
+    if not log.tail.unverified or not log.holds_bytes:
+        return True
+    if start == log.end:
+        return log.probe_start(max_probe) == start
+    return start != NOW
+
+
+# A HEAD
+
+
+def describe(
+    log: StreamLog, answer: OriginAnswer, sent: RequestSnapshot, now: float
+) -> Effect:
+    """Take in what a HEAD's 200 tells: type, tail, closure, TTL, expiry (5.5)."""
+    if _is_other_type(log, answer):
+        return Effect.OTHER_TYPE
+    offset = answer.get(names.IN_NEXT_OFFSET)
+    if offset is None or not is_position(offset):
+        return Effect.NOT_KEPT
+    if log.tail.went_back(sent, offset):
+        return Effect.WENT_BACK
+    _remember_type(log, answer)
+    log.described = True
+    log.ttl = _seconds(answer.get(names.IN_TTL))
+    log.expires_at = _instant(answer.get(names.IN_EXPIRES_AT))
+    if not log.tail.unverified or not log.holds_bytes:
+        log.tail.confirm(now - answer.provenance.since_confirmed, sent)
+    log.tail.hear(sent, offset, log.tail.up_to_date and offset == log.tail.offset)
+    if names.is_true(answer.get(names.IN_CLOSED)):
+        log.tail.close(offset)
+    log.note_position(offset)
+    return Effect.CONFIRMED
+
+
+# What both tell
+
+
+def _is_other_type(log: StreamLog, answer: OriginAnswer) -> bool:
+    told = answer.get("content-type")
+    return (
+        answer.status == 200
+        and told is not None
+        and log.content_type is not None
+        and _plain(told) != _plain(log.content_type)
+    )
+
+
+def _plain(content_type: str) -> str:
+    return content_type.replace(" ", "").lower()
+
+
+def _remember(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
+    """What later answers repeat: the type, the origin's cursor, kept headers (L18)."""
+    _remember_type(log, answer)
+    log.origin_cursor = answer.get(names.IN_CURSOR) or log.origin_cursor
+    if route.response_headers and answer.status == 200:
+        log.kept_headers = tuple(
+            (name, value)
+            for name, value in answer.headers
+            if name in route.response_headers
+        )
+
+
+def _remember_type(log: StreamLog, answer: OriginAnswer) -> None:
+    told = answer.get("content-type")
+    if answer.status == 200 and told is not None and log.content_type is None:
+        log.content_type = told
+        log.is_json = json_arrays.is_json(told)
+
+
+def _seconds(text: str | None) -> int | None:
+    if (
+        text is None
+        or not (text.isascii() and text.isdigit())
+        or len(text) > MAX_TTL_DIGITS
+    ):
+        return None
+    return int(text)
+
+
+def _instant(text: str | None) -> float | None:
+    """RFC 3339 to Unix seconds; None when it is none."""
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return instant.timestamp() if instant.tzinfo else None

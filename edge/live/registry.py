@@ -8,12 +8,11 @@ forgotten; of its log the oldest part may be. Called by the hub alone.
 from collections.abc import Iterator
 from itertools import islice
 
-from edge.core.counters import Counters
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.core.values import StreamKey
-from edge.live.options import HubOptions
-from edge.live.stream import Stream
+from edge.live.context import HubContext
+from edge.live.rows import Stream
 from edge.policy.streams.routes import Route
 from edge.streamlog.budget import Budget
 from edge.streamlog.stream_log import StreamLog
@@ -21,11 +20,11 @@ from edge.streamlog.stream_log import StreamLog
 _ROW_COST = 2048
 """Bytes that a row costs in the budget though its log is empty."""
 
-MOST_OF_PATH = 256
+MAX_ROWS_OF_PATH = 256
 """Rows of one path from which on an idle one is forgotten for each new one: a write
 looks at all of them (L5), so whoever invents parameters must not make it long."""
 
-_LOOKED_AT = 8
+_MAX_LOOKED_AT = 8
 
 _Path = tuple[str, str]
 
@@ -33,9 +32,9 @@ _Path = tuple[str, str]
 class StreamRegistry:
     """All rows of one hub."""
 
-    def __init__(self, options: HubOptions, counters: Counters) -> None:
-        self._options = options
-        self._counters = counters
+    def __init__(self, context: HubContext) -> None:
+        options = self._options = context.options
+        self._counters = context.counters
         self._routes: dict[str, Route] = {r.match: r for r in options.routes}
         self._rows: dict[StreamKey, Stream] = {}
         self._by_path: dict[_Path, dict[StreamKey, None]] = {}
@@ -102,9 +101,9 @@ class StreamRegistry:
         One that somebody waits on is looked at again after the others.
         """
         keys = self._by_path.get(path, {})
-        if len(keys) < MOST_OF_PATH:
+        if len(keys) < MAX_ROWS_OF_PATH:
             return
-        for key in list(islice(keys, _LOOKED_AT)):
+        for key in list(islice(keys, _MAX_LOOKED_AT)):
             if self._rows[key].idle:
                 self._forget(self._rows[key])
                 return

@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 import gevent
 from gevent.event import Event
 
-from edge.core.counters import Counters
 from edge.core.errors import EdgeError, OriginFault, Refusal
-from edge.core.ports import Clock, Exchange
+from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, PerResponse
-from edge.live.options import HubOptions
-from edge.live.reader import Reader, State
+from edge.live.context import HubContext
+from edge.live.rows import Reader, State
 from edge.live.upstream import Upstream
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.answers import unshared_headers
@@ -42,17 +41,11 @@ class _Relay:
 class Relays:
     """All relayed reads of the hub."""
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        counters: Counters,
-        clock: Clock,
-        options: HubOptions,
-    ) -> None:
+    def __init__(self, context: HubContext, upstream: Upstream) -> None:
         self._upstream = upstream
-        self._counters = counters
-        self._clock = clock
-        self._options = options
+        self._counters = context.counters
+        self._clock = context.clock
+        self._options = context.options
         self._running: dict[Reader, _Relay] = {}
 
     def __len__(self) -> int:

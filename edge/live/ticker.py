@@ -1,37 +1,48 @@
 """Ticker: looks at the clock, four times a second, for as long as the worker lives.
 
-It owns the greenlet and nothing else: what is due, the hub knows. A defect in one
-look is counted, and the next one follows.
+It is the only one in a worker (``edge.core.ports.Ticks``) and owns one greenlet. What
+is due, those know who registered a look: the hub for its readers, the fast way for
+its connections. A defect in one look is counted and reported; the other looks and the
+next ticks follow.
 """
-
-from collections.abc import Callable
 
 import gevent
 
-from edge.live.guard import Guard
-
-TICK = 0.25
-"""Seconds between two looks at the clock."""
+from edge.core.ports import Look
+from edge.core.timer_wheel import GRAIN
+from edge.live.context import HubContext
 
 
 class Ticker:
-    """Calls ``look`` until it is stopped."""
+    """Calls the registered looks, then ``last``, the only one that may yield."""
 
-    def __init__(self, guard: Guard, look: Callable[[], None]) -> None:
-        self._guard = guard
-        self._look = look
+    def __init__(self, context: HubContext, last: Look) -> None:
+        self._guard = context.guard
+        self._clock = context.clock
+        self._last = last
+        self._looks: list[Look] = []
         self._greenlet: gevent.Greenlet[[], None] | None = None
+
+    def register(self, look: Look) -> None:
+        """See ``edge.core.ports.Ticks``."""
+        self._looks.append(look)
 
     def start(self) -> None:
         """Begin. Called once, in the worker."""
-        self._greenlet = gevent.spawn(self._for_ever)
+        self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:
         """Look no more."""
         if self._greenlet is not None:
             self._greenlet.kill(block=False)
 
-    def _for_ever(self) -> None:
+    def _run(self) -> None:
         while True:
-            gevent.sleep(TICK)
-            self._guard.call(self._look)
+            gevent.sleep(GRAIN)
+            self.tick()
+
+    def tick(self) -> None:
+        """One look of each."""
+        now = self._clock.monotonic()
+        for look in (*self._looks, self._last):
+            self._guard.call(look, now)

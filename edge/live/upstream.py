@@ -9,11 +9,21 @@ from collections.abc import Callable
 from edge.core.counters import Counters
 from edge.core.errors import OriginFault
 from edge.core.ports import Exchange, Origin
-from edge.core.values import Framing, OriginAnswer, OriginRequest
+from edge.core.values import (
+    DIRECT,
+    Framing,
+    OriginAnswer,
+    OriginRequest,
+    Provenance,
+)
 
 
 class TooLarge(Exception):
     """The answer is larger than ``max_object``; its exchange was given up (L11)."""
+
+
+Outcome = OriginAnswer | OriginFault | TooLarge
+"""How a fetch ended."""
 
 
 class Upstream:
@@ -36,7 +46,11 @@ class Upstream:
             raise
         finally:
             exchange.close()
-        return OriginAnswer(exchange.status, exchange.headers, body, exchange.framing)
+        # Just now, unless the exchange tells otherwise.
+        provenance: Provenance = getattr(exchange, "provenance", DIRECT)
+        return OriginAnswer(
+            exchange.status, exchange.headers, body, exchange.framing, provenance
+        )
 
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None

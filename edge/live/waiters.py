@@ -1,78 +1,75 @@
-"""Waiters: parking, waking, and everything that is due at a time.
+"""Waiters: live readers that wait, and everything that is due at a time.
 
-Parked viewers are data in their stream's table; ``edge.live.wakeup`` wakes them
-when the log grew. The agenda holds when each of them is due: its time-out, its
-keep-alive, the end of its SSE response; the ticker asks it. An event does not
+Parked viewers are data in their stream's row; ``edge.live.wakeup`` wakes them when
+the log grew. A timer wheel holds when each live reader is due: its time-out, its
+keep-alive, the end of its SSE response. The hub's tick asks it. An event does not
 move an event stream's time: when that comes, it is seen how long it was silent.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import gevent
 
-from edge.core.counters import Counters
-from edge.core.errors import OriginFault
-from edge.core.ports import Clock
+from edge.core.errors import OriginFault, Refusal
 from edge.core.reasons import Reason
-from edge.live.agenda import GRAIN, Agenda
+from edge.core.timer_wheel import GRAIN, TimerWheel
+from edge.live.context import HubContext
 from edge.live.delivery import Delivery
-from edge.live.guard import Guard
-from edge.live.options import HubOptions
-from edge.live.reader import Reader, State
-from edge.live.stream import Stream
-from edge.live.wakeup import Wakeup, batches
+from edge.live.rows import Reader, State, Stream
 from edge.policy.streams.decide import Serve
 from edge.policy.streams.freshness import Kind
 
-FIRST_CONTROL = 1.0
-"""Seconds after which an SSE viewer is told where it stands, known tail or not."""
+FIRST_CONTROL_SECONDS = 1.0
+"""When an SSE viewer is told where it stands, known tail or not."""
 
-RETRY = 1.0
-"""Seconds after which a live reader that met a dead origin asks it again."""
+RETRY_SECONDS = 1.0
+"""When a live reader that met a dead origin asks it again."""
 
-SPREAD = 0.7
+DRAIN_SHARE = 0.7
 """Share of a drain's grace within which everybody is released; the rest is for
 what they ask next on the same connection."""
 
-LATE = 0.1
-"""Share of a time-out by which it is spread, so that a crowd does not come back
-in one instant."""
+JITTER = 0.1
+"""Share of a time-out by which it is spread: a crowd must not come back in one
+instant."""
+
+BATCH_SIZE = 256
+"""Readers served before the event loop gets its turn."""
 
 
 class Waiters:
-    """Parks live readers and wakes them. ``advance`` decides one of them again."""
+    """Counts live readers, parks them, and looks after their times."""
 
-    def __init__(
-        self,
-        options: HubOptions,
-        counters: Counters,
-        clock: Clock,
-        delivery: Delivery,
-        guard: Guard,
-        advance: Callable[[Reader], None],
-    ) -> None:
-        self._options = options
-        self._counters = counters
-        self._clock = clock
+    def __init__(self, context: HubContext, delivery: Delivery) -> None:
+        self._options = context.options
+        self._counters = context.counters
+        self._clock = context.clock
+        self._guard = context.guard
         self._delivery = delivery
-        self._guard = guard
-        self._advance = advance
-        self._waves = Wakeup(counters, delivery, guard, advance, self.park)
-        self._agenda = Agenda(clock.monotonic())
-        # The streams that somebody is parked at: the ticker looks at no others.
+        self._wheel: TimerWheel[Reader] = TimerWheel(context.clock.monotonic())
+        # Live readers that are not done, parked or not.
+        self.viewers = 0
+        # The streams that somebody is parked at: the tick looks at no others.
         self._crowded: dict[Stream, None] = {}
-        # While draining: who was here when it began, and still has a turn to leave.
+        # While draining: those that were here when it began, and still have a turn
+        # to leave.
         self._drain_queue: dict[Reader, None] | None = None
 
     # Parking
 
     def admit(self, reader: Reader, now: float) -> None:
-        """A live reader arrived: its time begins."""
-        spread = 1.0 - random.random() * LATE
-        reader.deadline = now + self._options.long_poll_timeout * spread
-        reader.life_ends = now + self._options.sse_lifetime * spread
-        self._agenda.set(reader, reader.life_ends if reader.is_sse else reader.deadline)
+        """A live reader arrived: its time begins. Raises Refusal at a limit."""
+        stream, options = reader.stream, self._options
+        full = self.viewers >= options.max_viewers
+        if full or stream.viewers >= options.max_viewers_per_stream:
+            raise Refusal("too many live readers", reason=Reason.LIMIT_VIEWERS)
+        self.viewers += 1
+        stream.viewers += 1
+        spread = 1.0 - random.random() * JITTER
+        reader.deadline = now + options.long_poll_timeout * spread
+        reader.life_ends = now + options.sse_lifetime * spread
+        self._wheel.set(reader, reader.life_ends if reader.is_sse else reader.deadline)
 
     def park(self, reader: Reader, offset: str) -> None:
         """Let the reader wait at ``offset`` until the log grows."""
@@ -96,7 +93,7 @@ class Waiters:
             self._look_again(reader, now + self._options.sse_keep_alive)
         else:
             reader.stream.awaiting_caught_up.add(reader)
-            self._look_again(reader, now + FIRST_CONTROL)
+            self._look_again(reader, now + FIRST_CONTROL_SECONDS)
             if self._is_up_to_date(reader, now):
                 self._tell(reader)
 
@@ -126,27 +123,24 @@ class Waiters:
             if parked and self._is_up_to_date(reader, now):
                 self._guard.serve(self._tell, reader)
 
-    # Waking
-
-    def wake(self, stream: Stream) -> None:
-        """Decide all parked viewers of a stream again (see ``edge.live.wakeup``)."""
-        self._waves.wake(stream)
-
-    def wake_unfollowed(self) -> None:
-        """Decide viewers again whose follower has ended: they must not starve."""
-        for stream in list(self._crowded):
-            if stream.follower is None and stream.waking is None:
-                self.wake(stream)
+    def unfollowed(self) -> list[Stream]:
+        """Streams that somebody is parked at and no follower polls: it has ended, and
+        their viewers must not starve."""
+        return [
+            stream
+            for stream in self._crowded
+            if stream.follower is None and stream.waking is None
+        ]
 
     # Times
 
     def _look_again(self, reader: Reader, when: float) -> None:
         """Look at an SSE viewer at ``when``, or when its response must end."""
-        self._agenda.set(reader, min(when, reader.life_ends))
+        self._wheel.set(reader, min(when, reader.life_ends))
 
     def tick(self, now: float) -> None:
         """Serve everybody who is due. Yields between batches."""
-        for some in batches(self._agenda.pop(now)):
+        for some in batches(self._wheel.pop(now)):
             for reader in some:
                 if not reader.done:
                     self._guard.serve(self._due, reader)
@@ -171,7 +165,7 @@ class Waiters:
             reader.offset = stand
             self.time_out(reader)
         else:
-            self._agenda.set(reader, now + 1.0)
+            self._wheel.set(reader, now + 1.0)
 
     def time_out(self, reader: Reader, reason: Reason = Reason.TIMED_OUT) -> None:
         """Answer a parked long-poll with nothing new."""
@@ -193,7 +187,7 @@ class Waiters:
         # Events do not move it: it is looked at when its silence might be over.
         again = reader.quiet_since + keep_alive
         again = again if again > now else now + keep_alive
-        self._agenda.set(reader, min(again, max(reader.life_ends, now + 1.0)))
+        self._wheel.set(reader, min(again, max(reader.life_ends, now + 1.0)))
 
     def _break_silence(self, reader: Reader, now: float) -> None:
         """Say where the viewer stands if nothing was said yet, or that we live."""
@@ -213,13 +207,13 @@ class Waiters:
         """Whether a reader is live, and its time-out leaves time to ask again (L21)."""
         if not self.may_park(reader):
             return False
-        soon = self._clock.monotonic() + RETRY
+        soon = self._clock.monotonic() + RETRY_SECONDS
         return reader.read.mode.live and soon < reader.deadline
 
     def retry_later(self, reader: Reader) -> None:
         """Ask for this reader again in a while; until then its fault stands."""
-        pause = RETRY * random.uniform(0.8, 1.2)
-        self._agenda.set(reader, self._clock.monotonic() + pause)
+        pause = RETRY_SECONDS * random.uniform(0.8, 1.2)
+        self._wheel.set(reader, self._clock.monotonic() + pause)
 
     def _retry(self, reader: Reader, now: float) -> None:
         """Forget the fault and ask again, for as long as the reader has time."""
@@ -228,8 +222,8 @@ class Waiters:
             self._delivery.refuse(reader, fault)
             return
         reader.rounds = 0
-        self._agenda.set(reader, reader.life_ends if reader.is_sse else reader.deadline)
-        self._advance(reader)
+        self._wheel.set(reader, reader.life_ends if reader.is_sse else reader.deadline)
+        reader.owner.advance(reader)
 
     def end(self, reader: Reader, reason: Reason) -> None:
         """End a parked viewer, or an event stream that has begun, where it stands."""
@@ -239,10 +233,16 @@ class Waiters:
         else:
             self.time_out(reader, reason)
 
+    def ended(self, reader: Reader) -> None:
+        """A live reader is done."""
+        self.leave(reader)
+        self.viewers -= 1
+        reader.stream.viewers -= 1
+
     def leave(self, reader: Reader) -> None:
         """A reader waits here no more, be it done or passed on."""
         stream = reader.stream
-        self._agenda.drop(reader)
+        self._wheel.drop(reader)
         if stream.awaiting_caught_up:
             stream.awaiting_caught_up.discard(reader)
         if stream.parked.pop(reader, reader) is None and not stream.parked:
@@ -260,7 +260,7 @@ class Waiters:
         """All live readers that wait here; some may come twice. Those whom the tick
         has in hand are in no agenda."""
         parked = [reader for stream in self._crowded for reader in stream.parked]
-        return (*parked, *self._agenda)
+        return (*parked, *self._wheel)
 
     def may_park(self, reader: Reader) -> bool:
         """Whether the reader may park. While draining: whether its turn to leave is
@@ -274,7 +274,7 @@ class Waiters:
         waiting = tuple(line)
         begun = self._clock.monotonic()
         for count, reader in enumerate(waiting):
-            due = begun + grace * SPREAD * count / len(waiting)
+            due = begun + grace * DRAIN_SHARE * count / len(waiting)
             pause = due - self._clock.monotonic()
             if pause > 0 and not reader.done:
                 gevent.sleep(pause)
@@ -314,3 +314,27 @@ class Waiters:
         else:
             reader.offset = stand
             self._end_told(reader)
+
+
+def batches(readers: list[Reader]) -> Iterator[list[Reader]]:
+    """All of them, some at a time; the event loop gets its turn in between."""
+    for start in range(0, len(readers), BATCH_SIZE):
+        if start:
+            _let_others()
+        yield readers[start : start + BATCH_SIZE]
+
+
+def _let_others() -> None:
+    """Go on when the event loop has looked at all sockets once.
+
+    ``gevent.sleep(0)`` would not wait for that: gevent does up to fifty things that
+    were put off before it looks at a socket again, so a pass over ten thousand
+    would be one turn of the loop. A timer that is due at once comes with the
+    sockets.
+    """
+    hub = gevent.get_hub()
+    due = hub.loop.timer(0)
+    try:
+        hub.wait(due)
+    finally:
+        due.close()

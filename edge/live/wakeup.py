@@ -1,59 +1,58 @@
 """Wakeup: everybody parked at a stream is decided again when something is new.
 
 One pass goes through all of them, in the order in which they parked, and lets the
-event loop have its turn every few hundred. Bytes and cursor are made once for those
-who are alike (``edge.live.batch``, L22).
+event loop have its turn every few hundred (``edge.live.waiters.batches``).
 
-Who is served early in a long pass asks again while others still wait, and its new
-poll would be parked at once. So whoever is served in one is not read until all have
-been (``pause_reads`` in ``edge.core.ports.Sink``): otherwise the last of 5,000 waited
-for its own bytes and for 4,000 polls.
+Within one batch a decision is made once for all who are alike: the first of them is
+decided (``edge.policy.streams.decide``), and the others are given what it was given,
+the same Answer or the same event frames, whose bytes are then made once. Two viewers
+are alike when they wait at one offset, know of the same writes (L4), arrived on the
+same side of what was heard and confirmed since, and are no outliers by their cursor
+(L22). What was learnt holds for one batch at most, and only while the log and its tail
+stand still (``Tail.version``). A viewer that is like no other is decided by itself.
+
+A client that is served early in a long pass asks again while the others still wait,
+and its new poll would be parked at once. So a client that is served in one is not read
+until all have been (``pause_reads`` in ``edge.core.ports.Sink``): otherwise the last of
+5,000 waited for its own bytes and for 4,000 polls.
 
 What is not promised: the order in which a crowd is served, and that a viewer is
 woken once per event (it may find two at once).
 """
 
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import gevent
 
-from edge.core.counters import Counters
-from edge.live.batch import Batch
-from edge.live.delivery import Delivery
-from edge.live.guard import Guard
-from edge.live.reader import Reader, State
-from edge.live.stream import Stream
-
-AT_ONCE = 256
-"""Viewers served before the event loop gets its turn."""
+from edge.core.reasons import Reason
+from edge.live.context import HubContext
+from edge.live.delivery import Delivered, Delivery, EventsDelivered
+from edge.live.rows import Reader, State, Stream
+from edge.live.waiters import BATCH_SIZE, Waiters, batches
+from edge.streamlog.stream_log import StreamLog
+from edge.streamlog.tail import ReadBarrier, Tail
 
 _PARKED = State.PARKED
 _DONE = State.DONE
 
 
 class Wakeup:
-    """Wakes crowds. ``advance`` decides one viewer, ``park`` lets one wait on."""
+    """Wakes the parked viewers of streams."""
 
     def __init__(
-        self,
-        counters: Counters,
-        delivery: Delivery,
-        guard: Guard,
-        advance: Callable[[Reader], None],
-        park: Callable[[Reader, str], None],
+        self, context: HubContext, delivery: Delivery, waiters: Waiters
     ) -> None:
-        self._counters = counters
+        self._counters = context.counters
+        self._guard = context.guard
         self._delivery = delivery
-        self._guard = guard
-        self._advance = advance
-        self._park = park
+        self._waiters = waiters
 
     def wake(self, stream: Stream) -> None:
         """Decide all parked viewers of a stream again, in a greenlet of its own.
 
         1: a pass runs and yields; 2: the log grows again; 3: the pass goes on.
-        Who was served before 2 has parked again, so 2 asks for another pass
-        (``waking`` is set anew) and the running one begins it when it ends.
+        A viewer that was served before 2 has parked again, so 2 asks for another
+        pass (``waking`` is set anew), and the running one begins it when it ends.
         """
         if not stream.parked:
             return
@@ -76,48 +75,156 @@ class Wakeup:
         readers = list(stream.parked)
         self._counters.wakeups += 1
         self._delivery.mint_for_all(readers)
-        pause_reads = len(readers) > AT_ONCE
-        crowd = Batch(self._delivery, self._advance, self._park, pause_reads)
+        pause_reads = len(readers) > BATCH_SIZE
+        batch = _Batch(self._delivery, self._waiters, pause_reads)
         try:
             for some in batches(readers):
-                self._serve(crowd, some)
-                crowd.forget()
+                for reader in some:
+                    if reader.state is _PARKED and not reader.full:
+                        self._guard.serve(batch.serve, reader)
+                batch.forget()
         finally:
             if pause_reads:
-                self._go_on(readers)
+                self._resume(readers)
 
-    def _serve(self, crowd: Batch, readers: list[Reader]) -> None:
-        for reader in readers:
-            if reader.state is _PARKED and not reader.full:
-                self._guard.serve(crowd.serve, reader)
-
-    def _go_on(self, readers: list[Reader]) -> None:
-        """Let those be read again who were served."""
+    def _resume(self, readers: list[Reader]) -> None:
+        """Read those clients again that were served."""
         for some in batches(readers):
             for reader in some:
                 if reader.state is _DONE:
                     self._guard.call(reader.sink.resume)
 
 
-def batches(readers: list[Reader]) -> Iterator[list[Reader]]:
-    """All of them, some at a time; the event loop gets its turn in between."""
-    for start in range(0, len(readers), AT_ONCE):
-        if start:
-            _let_others()
-        yield readers[start : start + AT_ONCE]
+_Position = tuple[bool, str, ReadBarrier]
+"""Viewers that came together and wait at one offset in one way are alike at sight."""
+
+_Key = tuple[bool, str, int, str | None, bool, bool]
 
 
-def _let_others() -> None:
-    """Go on when the event loop has looked at all sockets once.
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What one viewer was given. ``minted``: the crowd's cursor in it, if any."""
 
-    ``gevent.sleep(0)`` would not wait for that: gevent does up to fifty things that
-    were put off before it looks at a socket again, so a pass over ten thousand
-    would be one turn of the loop. A timer that is due at once comes with the
-    sockets.
+    tail: Tail
+    version: int
+    given: Delivered | EventsDelivered
+    minted: int | None
+
+    def fits(self, reader: Reader) -> bool:
+        """Whether this one would be given the same, being alike."""
+        tail = reader.stream.log.tail
+        if tail is not self.tail or tail.version != self.version:
+            return False
+        if self.minted is None or reader.cursor is None:
+            return True
+        return reader.cursor < self.minted
+
+
+class _Batch:
+    """Serves the parked viewers of one stream in one pass. It never yields.
+
+    Call ``forget`` between two batches, for time has passed then.
+    ``pause_reads``: the pass is a long one (see ``ports.Sink.send_whole``).
     """
-    hub = gevent.get_hub()
-    due = hub.loop.timer(0)
-    try:
-        hub.wait(due)
-    finally:
-        due.close()
+
+    def __init__(self, delivery: Delivery, waiters: Waiters, pause_reads: bool) -> None:
+        self._delivery = delivery
+        self._waiters = waiters
+        self._pause_reads = pause_reads
+        self._outcomes: dict[_Key, _Outcome] = {}
+        self._at: dict[_Position, _Outcome] = {}
+
+    def forget(self) -> None:
+        """Learn anew from the next one."""
+        self._outcomes.clear()
+        self._at.clear()
+
+    def serve(self, reader: Reader) -> None:
+        """Serve one parked viewer."""
+        if _is_special(reader, reader.stream.log):
+            reader.owner.advance(reader)
+            return
+        position = (reader.is_sse, reader.offset, reader.barrier)
+        outcome = self._at.get(position)
+        if outcome is not None and outcome.fits(reader):
+            self._give(reader, outcome)
+        else:
+            self._serve_at(position, reader)
+
+    def _serve_at(self, position: _Position, reader: Reader) -> None:
+        """Serve the first one found in its position, which may be like others."""
+        key = _key(reader)
+        outcome = self._outcomes.get(key)
+        if outcome is not None and outcome.fits(reader):
+            self._at[position] = outcome
+            self._give(reader, outcome)
+            return
+        outcome = self._learn(reader)
+        if outcome is not None:
+            self._outcomes[key] = self._at[position] = outcome
+
+    def _give(self, reader: Reader, outcome: _Outcome) -> None:
+        given = outcome.given
+        if isinstance(given, Delivered):
+            self._delivery.hand(reader, given, self._pause_reads)
+            return
+        reader.cursor = outcome.minted
+        self._delivery.hand_events(reader, given)
+        if reader.full:
+            return
+        if given.serve.up_to_date:
+            # It is parked where it should be; only what it knows is newer.
+            reader.barrier = reader.stream.log.tail.read_barrier()
+        else:
+            self._waiters.park(reader, reader.offset)
+
+    def _learn(self, reader: Reader) -> _Outcome | None:
+        """Decide this one; what it was given if that was one thing only, and right
+        for others."""
+        given: list[Delivered | EventsDelivered] = []
+        self._delivery.recorder = given
+        try:
+            reader.owner.advance(reader)
+        finally:
+            self._delivery.recorder = None
+        return _outcome(reader, given[0]) if len(given) == 1 else None
+
+
+def _is_special(reader: Reader, log: StreamLog) -> bool:
+    """Whether a viewer is like no other, wherever it waits."""
+    if reader.fault is not None or reader.stored:
+        return True
+    if reader.incarnation != log.incarnation or reader.read.expires_at is not None:
+        return True
+    if reader.is_sse:
+        return not reader.begun
+    return reader.is_leader or reader.asked is not Reason.FOLLOWED
+
+
+def _key(reader: Reader) -> _Key:
+    """Equal for viewers who are alike."""
+    barrier, tail = reader.barrier, reader.stream.log.tail
+    return (
+        reader.is_sse,
+        reader.offset,
+        barrier.writes,
+        barrier.ack,
+        tail.heard_seq > barrier.seq,
+        tail.confirmed_seq > barrier.seq,
+    )
+
+
+def _outcome(reader: Reader, given: Delivered | EventsDelivered) -> _Outcome | None:
+    """What others may be given after this one; None when it was a special case."""
+    tail, highest = reader.stream.log.tail, reader.stream.highest
+    if isinstance(given, EventsDelivered):
+        parked = reader.state is State.PARKED and reader.offset == given.serve.next
+        if given.serve.closed or not parked or reader.cursor != highest:
+            return None
+        return _Outcome(tail, tail.version, given, highest)
+    cursor = given.per_response.cursor
+    if cursor is None:
+        return _Outcome(tail, tail.version, given, None)
+    if not reader.done or cursor != str(highest):
+        return None
+    return _Outcome(tail, tail.version, given, highest)

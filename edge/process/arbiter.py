@@ -1,13 +1,13 @@
-"""EdgeArbiter: gunicorn's master, which starts a new worker before an old one goes.
+"""EdgeArbiter: gunicorn's master; it starts a new worker before it retires an old one.
 
-gunicorn tells the old workers to go as soon as the new ones are forked, before any of
-them accepts; blocks for as long as they drain, deaf to signals; ends everything when a
-new one cannot start; and replaces a worker that leaves by itself only when it has
-ended, so that nobody accepts while it drains. Here ``rollover`` says who is started
-and who may go. Workers say what they have to by a pipe (``edge.process.worker_pipe``).
+gunicorn itself retires the old workers as soon as the new ones are forked, before any
+of them accepts connections. It blocks while they drain, deaf to signals. It ends
+everything when a new one cannot start. And it replaces a worker that leaves by itself
+only after its end, so nothing accepts connections while that one drains.
 
-The number of workers is fixed, and a new program needs a restart: TTIN, TTOU and USR2
-mean nothing.
+Here ``rollover`` decides which worker is started and which is retired. Workers report
+through ``worker_pipe``. The number of workers is fixed, and a new program needs a
+restart: TTIN, TTOU and USR2 change nothing.
 """
 
 import logging
@@ -25,20 +25,23 @@ from edge.process.worker_pipe import READY, WorkerPipe
 _log = logging.getLogger("edge.front")
 
 RETIRE = signal.SIGUSR2
-"""Tells a worker to go because a successor serves (TERM: because it is over)."""
+"""Tells a worker to drain because its successor serves (TERM: because all ends)."""
 
 
 class Reloadable(Protocol):
-    """What the master needs of the gunicorn application that it runs."""
+    """What the master needs of the gunicorn application that it runs.
+
+    ``replaced`` is set by the master: workers that got a successor, by reason word.
+    """
 
     worker_pipe: WorkerPipe
     replaced: Mapping[str, int]
 
     def renew(self) -> bool:
-        """Take over what was set anew; False, once it has said why not."""
+        """Read the settings again and go by them. False: refused, and logged why."""
 
     def revert(self) -> None:
-        """Go by what was in force before ``renew``."""
+        """Go by the settings from before ``renew``."""
 
 
 class EdgeArbiter(Arbiter):
@@ -63,8 +66,8 @@ class EdgeArbiter(Arbiter):
         rollover.ended(self.WORKERS.keys())
         for _ in range(rollover.missing(self.num_workers)):
             self.spawn_worker()
-        for pid in rollover.may_go(self.num_workers):
-            rollover.told(pid)
+        for pid in rollover.to_retire(self.num_workers):
+            rollover.retiring(pid)
             self.kill_worker(pid, RETIRE)
 
     def spawn_worker(self) -> int:
@@ -74,24 +77,24 @@ class EdgeArbiter(Arbiter):
         return pid
 
     def reload(self) -> None:
-        """HUP: replace everybody, by what is set now. See gunicorn."""
+        """HUP: replace all workers, by the settings as they are now. See gunicorn."""
         if self._reloadable.renew():
             self.setup(self.app)
             self._rollover.replace_all(Reason.RELOAD)
 
     def reap_workers(self) -> None:
-        """Take note of who ended. See gunicorn.
+        """Note which workers ended. See gunicorn.
 
-        Raises HaltServer when a worker could not start, unless another one serves.
+        Raises HaltServer when a worker could not start and no other one serves.
         """
         try:
             super().reap_workers()
         except HaltServer:
             self._rollover.ended(self.WORKERS.keys())
-            if not self._rollover.served:
+            if not self._rollover.serving:
                 raise
             _log.error("the new worker did not start: the old one stays")
-            self._rollover.call_off()
+            self._rollover.cancel()
             self._reloadable.revert()
             self.setup(self.app)
             self.reap_workers()

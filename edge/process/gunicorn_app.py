@@ -1,12 +1,11 @@
 """EdgeApplication: gunicorn's application, configured as this edge needs it.
 
-Wiring gives a factory; ``load`` calls it in the worker, after fork and patch,
-so that no part ever crosses a fork. Every default of gunicorn's that does not
-fit is set here and nowhere else, and nothing of gunicorn's own configuration
-files, environment or command line is read.
+Wiring gives a factory. ``load`` calls it in the worker, after fork and patch, so
+nothing it makes crosses a fork. Every default of gunicorn's that does not fit is set
+here and nowhere else. gunicorn's own configuration files, environment variables and
+command line are not read.
 
-The monkey patch must be the first statement of the entry module; this module
-is imported long after it.
+The entry module must have monkey-patched before it imports this one.
 """
 
 import math
@@ -24,17 +23,17 @@ from gunicorn.glogging import Logger
 from edge.front.app.app import WsgiApp, create_app
 from edge.front.dependencies import Runtime
 from edge.front.log_writer import configure, put_now
-from edge.front.options import ServerOptions
 from edge.process.arbiter import EdgeArbiter
-from edge.process.worker import REFUSALS_AT_ONCE, EdgeWorker
+from edge.process.options import ServerOptions
+from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
 from edge.process.worker_pipe import WorkerPipe
 
-MARGIN = 3
-"""Seconds that the master waits longer than a worker's own grace."""
+GRACE_MARGIN_SECONDS = 3
+"""The master waits this much longer than a worker's own grace."""
 
 
 class PlainLogger(Logger):
-    """gunicorn's own messages by way of the standard logging, like all others."""
+    """gunicorn's own messages, through the standard logging like all others."""
 
     def setup(self, cfg: Any) -> None:
         """See gunicorn. Handlers and levels are the root logger's."""
@@ -45,7 +44,7 @@ class PlainLogger(Logger):
             log.propagate = True
 
     def access(self, *_args: Any) -> None:
-        """The edge writes its own."""
+        """Nothing: the edge writes its own access log."""
 
     def reopen_files(self) -> None:
         """There are none: lines go to standard error."""
@@ -61,9 +60,9 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
         "bind": options.listen,
         "workers": options.workers,
         "worker_class": EdgeWorker,
-        "worker_connections": limits.max_connections + REFUSALS_AT_ONCE,
+        "worker_connections": limits.max_connections + MAX_REFUSED_CONNECTIONS,
         "timeout": options.heartbeat,
-        "graceful_timeout": math.ceil(options.grace) + MARGIN,
+        "graceful_timeout": math.ceil(options.grace) + GRACE_MARGIN_SECONDS,
         "keepalive": math.ceil(limits.idle_timeout),
         "limit_request_line": limits.request_line,
         "limit_request_fields": limits.fields,
@@ -87,27 +86,27 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What workers are made of, and how the process goes by it."""
+    """How a worker builds its parts, and the options of the process."""
 
-    make: Callable[[], Runtime]
+    build: Callable[[], Runtime]
     options: ServerOptions
 
 
 class EdgeApplication(BaseApplication):
     """Runs an edge: ``EdgeApplication(plan).run()`` does not return.
 
-    ``again`` is called for each reload: the plan from then on, or None once it has
-    said why there is none. Addresses and the number of workers stay what they are.
+    ``replan`` is called for each reload. It returns the plan from then on, or None
+    after it has logged why there is none. Addresses and the number of workers stay.
     """
 
-    built: Runtime
+    runtime: Runtime
     admin_socket: socket.socket | None = None
 
     def __init__(
-        self, plan: Plan, again: Callable[[], Plan | None] | None = None
+        self, plan: Plan, replan: Callable[[], Plan | None] | None = None
     ) -> None:
-        self._plan = self._before = plan
-        self._again = again or (lambda: plan)
+        self._plan = self._previous = plan
+        self._replan = replan or (lambda: plan)
         self.worker_pipe = WorkerPipe()
         self.replaced: Mapping[str, int] = {}
         configure(plan.options.log, put_now)
@@ -115,7 +114,7 @@ class EdgeApplication(BaseApplication):
 
     @property
     def options(self) -> ServerOptions:
-        """What is in force."""
+        """Those in force."""
         return self._plan.options
 
     def run(self) -> None:
@@ -127,20 +126,20 @@ class EdgeApplication(BaseApplication):
             sys.exit(1)
 
     def renew(self) -> bool:
-        """See ``edge.process.arbiter.Turning``."""
-        plan = self._again()
+        """See ``edge.process.arbiter.Reloadable``."""
+        plan = self._replan()
         if plan is None:
             return False
-        self._before, self._plan = self._plan, plan
-        self._go_by_plan()
+        self._previous, self._plan = self._plan, plan
+        self._apply()
         return True
 
     def revert(self) -> None:
-        """See ``edge.process.arbiter.Turning``."""
-        self._plan = self._before
-        self._go_by_plan()
+        """See ``edge.process.arbiter.Reloadable``."""
+        self._plan = self._previous
+        self._apply()
 
-    def _go_by_plan(self) -> None:
+    def _apply(self) -> None:
         configure(self.options.log, put_now)
         self.do_load_config()
 
@@ -152,8 +151,8 @@ class EdgeApplication(BaseApplication):
 
     def load(self) -> WsgiApp:  # type: ignore[override]
         """Build this worker's parts. Called in the worker, once."""
-        self.built = self._plan.make()
-        return create_app(self.built.parts)
+        self.runtime = self._plan.build()
+        return create_app(self.runtime.parts)
 
     def _bind_admin(self, _arbiter: Any) -> None:
         """Bind the admin address in the master, before any worker is forked."""
@@ -162,9 +161,9 @@ class EdgeApplication(BaseApplication):
 
 
 def bind(address: str) -> socket.socket:
-    """A listening socket on ``host:port`` or ``unix:/path``, or ``fd://`` as it is.
+    """A listening socket on ``host:port`` or ``unix:/path``; ``fd://n`` is taken as is.
 
-    Raises RuntimeError, which gunicorn shows as it is, when it cannot be had.
+    Raises RuntimeError when the address cannot be had; gunicorn shows its message.
     """
     parsed = util.parse_address(address)
     if isinstance(parsed, int):
@@ -177,7 +176,7 @@ def bind(address: str) -> socket.socket:
 
 def _listening(address: str | tuple[str, int]) -> socket.socket:
     if isinstance(address, str):
-        # What a process left that died is taken over, as gunicorn does.
+        # A socket that a dead process left is replaced, as gunicorn does.
         if Path(address).is_socket():
             Path(address).unlink()
         family = socket.AF_UNIX

@@ -1,7 +1,7 @@
 """Recycling: when a worker asks to be replaced by a new one. The rule is pure.
 
-Off unless it is set, for a worker that needs it has a defect, and each new one begins
-with an empty cache. What is counted is counted anyway, and looked at once a second.
+Off by default: a worker that needs it has a defect, and each new one begins with an
+empty cache. The worker asks the rule once a second.
 """
 
 import os
@@ -10,39 +10,39 @@ from pathlib import Path
 
 from edge.core.counters import Counters
 from edge.core.reasons import Reason
-from edge.front.options import RecycleOptions
+from edge.process.options import RecycleOptions
 
-SPREAD = 0.1
-"""How much more than ``after_requests`` a worker may serve, by chance, so that nodes
-behind one balancer are not all recycled in the same minute."""
+MAX_SPREAD = 0.1
+"""Share of ``after_requests`` that a worker may serve beyond it, by chance: nodes
+behind one balancer must not all be recycled in the same minute."""
 
-AGAIN = 60.0
-"""Seconds after which a worker that was not replaced asks once more."""
+ASK_AGAIN_SECONDS = 60.0
+"""After this long, a worker that was not replaced asks once more."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Recycling:
-    """Judges one worker. Times are monotonic seconds."""
+    """Judges one worker. Times are monotonic seconds, memory is bytes."""
 
     def __init__(self, options: RecycleOptions, now: float) -> None:
         self._options = options
         self._not_before = now + options.least_age
         requests = options.after_requests
-        spread = 1.0 + random.random() * SPREAD
+        spread = 1.0 + random.random() * MAX_SPREAD
         self._requests = None if requests is None else int(requests * spread)
 
     @property
-    def wanted(self) -> bool:
-        """Whether there is anything to look at."""
+    def enabled(self) -> bool:
+        """Whether recycling is set at all."""
         return self._requests is not None or self._options.memory is not None
 
     def judge(self, now: float, requests: int, memory: int) -> Reason | None:
-        """Why to ask for a successor now; None: not now."""
+        """Why to ask for a successor now; None: do not ask."""
         reason = self._reason(requests, memory)
         if reason is None or now < self._not_before:
             return None
-        self._not_before = now + AGAIN
+        self._not_before = now + ASK_AGAIN_SECONDS
         return reason
 
     def _reason(self, requests: int, memory: int) -> Reason | None:

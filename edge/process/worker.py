@@ -1,25 +1,31 @@
 """EdgeWorker: gunicorn's gevent worker, as this edge needs it.
 
-What gunicorn gives: processes, signals, the listener, the heartbeat. What it
-does not: a bound on connections that answers instead of leaving them in the
-backlog, recycling by what is really served, and a drain that knows of parked
-readers and idle connections (E54). Its steps, once told to stop::
+What gunicorn gives: processes, signals, the listeners, the heartbeat. What it does
+not: a bound on connections that answers instead of leaving them in the backlog,
+recycling by what was really served, and a drain that knows parked readers and idle
+connections (E54). The life of a worker (``run``)::
 
-    1  the hub releases parked readers, spread over the time there is
-    2  no new connection is accepted; what waits in the backlog still is
-    3  answers say ``Connection: close``; idle connections get a moment to
-       send one more request, then they end
-    4  when nobody is left, or the time is over, everything is closed
+    build    load_wsgi: all parts, after fork and patch
+    start    the log, the parts, the admin address
+    accept   the listeners; the master is told once they accept
+    wait     a heartbeat each second, until told to stop
+    drain    1  the hub releases parked readers, spread over the grace
+             2  connections in the backlog are accepted, then no more
+             3  answers say ``Connection: close``; an idle connection may send one
+                more request within ``idle_grace``, then it is closed
+             4  what is left after ``grace`` is cut
+    stop     everything that was started, last first, on every exit
 
-One that is relieved by a successor (``edge.process.arbiter``) leaves the operator's
-address to it at once; one that is told to stop answers there until it ends.
+A worker that is retired (``edge.process.arbiter``) leaves the admin address to its
+successor at once. One that is told to stop answers there until it ends.
 """
 
 import logging
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -27,7 +33,13 @@ import gevent
 from gevent.event import Event
 from gunicorn.workers.ggevent import GeventWorker
 
+from edge.admin.control_pages import ControlPages
+from edge.admin.metrics import Metrics
+from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import AdminServer
+from edge.core.errors import Refusal
+from edge.core.reasons import Reason
+from edge.core.values import Answer
 from edge.front.access_log import AccessLog
 from edge.front.dependencies import Runtime
 from edge.front.fast.context import FastContext
@@ -35,16 +47,20 @@ from edge.front.fast.listener import FastServer
 from edge.front.http1.context import Application, ServerContext
 from edge.front.http1.server import GreenletServer
 from edge.front.log_writer import LogWriter, configure, put_now
-from edge.front.options import ServerOptions
 from edge.process.arbiter import RETIRE
-from edge.process.collector import Collector
+from edge.process.gc_schedule import GcRunner
+from edge.process.options import ServerOptions
 from edge.process.recycling import Recycling, requests_of, resident
 from edge.process.worker_pipe import READY, WorkerPipe
 
 _log = logging.getLogger("edge.front")
 
-REFUSALS_AT_ONCE = 256
+MAX_REFUSED_CONNECTIONS = 256
 """Connections past the limit that may be hearing of it at the same time."""
+
+HEARTBEAT_SECONDS = 1.0
+DRAIN_SECONDS = 0.05
+"""Between two looks at what is left, while draining."""
 
 _KEEP_ALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -53,39 +69,40 @@ _KEEP_ALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
 )
-"""On listeners, from which accepted sockets inherit it: finds dead peers (E46)."""
+"""On listeners; accepted sockets inherit it. It finds dead peers (E46)."""
 
 
-class Hosting(Protocol):
-    """What the worker takes from the gunicorn application that it runs in."""
+class WorkerApplication(Protocol):
+    """What a worker takes from the gunicorn application that it runs."""
 
-    built: Runtime
+    runtime: Runtime
     options: ServerOptions
     admin_socket: socket.socket | None
     worker_pipe: WorkerPipe
     replaced: Mapping[str, int]
 
 
-class Server(Protocol):
-    """What serves one listener, the fast way or not."""
+class ConnectionServer(Protocol):
+    """Accepts on one listener and serves its connections, the fast way or not."""
 
     def start(self) -> None: ...
 
     def close(self) -> None:
-        """Accept no more."""
+        """Accept what waits in the backlog, then no more."""
 
     def stop(self) -> None:
-        """End what has not ended by itself."""
+        """Cut the connections that are left."""
 
 
-class Served(Protocol):
-    """A connection, as the worker sees it."""
+class DrainableConnection(Protocol):
+    """A connection, as draining sees it."""
 
     @property
-    def idle(self) -> bool: ...
+    def idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come."""
 
     def dismiss(self) -> None:
-        """Have it end, if nothing more comes."""
+        """Close it once idle."""
 
 
 class EdgeWorker(GeventWorker):
@@ -93,154 +110,195 @@ class EdgeWorker(GeventWorker):
 
     server_context: ServerContext
     fast_context: FastContext | None = None
-    _hosting: Hosting
-    _output: LogWriter
-    _stopping: Event | None = None
-    _relieved = False
+    _application: WorkerApplication
+    _log_writer: LogWriter
+    _told: Event | None = None
+    _retired = False
+
+    # Build.
 
     def load_wsgi(self) -> None:
         """Called by gunicorn after fork and patch: build everything here."""
-        self._hosting = cast(Hosting, self.app)
-        options = self._hosting.options
-        self._output = LogWriter()
-        configure(options.log, self._output.put)
+        self._application = cast(WorkerApplication, self.app)
+        options = self._application.options
+        self._log_writer = LogWriter()
+        configure(options.log, self._log_writer.put)
         super().load_wsgi()
-        parts = self._hosting.built.parts
+        parts = self._application.runtime.parts
         self.server_context = ServerContext(
             cast(Application, self.wsgi),
             self.cfg,
             parts.options,
             parts.counters,
             parts.clock,
-            AccessLog(options.log, self._output.put, parts.clock.wall),
+            AccessLog(options.log, self._log_writer.put, parts.clock.wall),
         )
         if parts.options.fast:
             self.fast_context = FastContext(parts, self.server_context)
-        self.connections: set[Served] = set()
-        self._collector = Collector(parts.counters)
-        # What the master counts, as of the fork.
-        parts.counters.replacements.update(self._hosting.replaced)
+        self.connections: set[DrainableConnection] = set()
+        self._accepting: list[ConnectionServer] = []
+        self._gc_runner = GcRunner(parts.counters)
+        # What the master has counted until the fork.
+        parts.counters.replacements.update(self._application.replaced)
 
-    # ServerContext.
+    # The life.
 
     def run(self) -> None:
-        """Serve until told to stop, then drain. See gunicorn."""
-        self._stopping = Event()
-        self._output.start()
-        hosting = self._hosting
-        hosting.built.start()
-        admin = AdminServer(hosting.built, hosting.options, self._gauges, self._ready)
-        admin.start(hosting.admin_socket)
-        servers = [self._listen(listener) for listener in self.sockets]
-        self._collector.start()
-        self._serve()
-        if self._relieved:
-            gevent.spawn(admin.stop)
-        self._drain(servers)
-        self._collector.stop()
-        admin.stop()
-        hosting.built.stop()
-        self._output.stop()
-        # What gunicorn still has to say is said without a loop.
-        configure(hosting.options.log, put_now)
+        """Start, accept, wait until told to stop, drain, stop. See gunicorn."""
+        self._told = Event()
+        with ExitStack() as cleanup:
+            admin = self._start(cleanup)
+            self._accept(cleanup)
+            self._wait()
+            if self._retired:
+                gevent.spawn(admin.stop)
+            self._drain()
 
-    def _serve(self) -> None:
-        """Look at what there is to look at once a second, until told to stop."""
-        assert self._stopping is not None
-        parts, options = self._hosting.built.parts, self._hosting.options
-        recycling = Recycling(options.recycle, parts.clock.monotonic())
-        self._hosting.worker_pipe.write(READY, self.ppid)
+    def _start(self, cleanup: ExitStack) -> AdminServer:
+        """The log, the parts, the admin address: what runs beside connections."""
+        application = self._application
+        runtime, options = application.runtime, application.options
+        # From the end of the log writer on, gunicorn still logs, without a loop.
+        cleanup.callback(configure, options.log, put_now)
+        cleanup.callback(self._log_writer.stop)
+        self._log_writer.start()
+        cleanup.callback(runtime.stop)
+        runtime.start()
+        admin = AdminServer(self._admin_routes(), options.admin_token)
+        cleanup.callback(admin.stop)
+        admin.start(application.admin_socket)
+        return admin
+
+    def _accept(self, cleanup: ExitStack) -> None:
+        """Accept connections on every listener, and tell the master."""
+        for listener in self.sockets:
+            server = self._server_on(listener)
+            self._accepting.append(server)
+            cleanup.callback(server.stop)
+            cleanup.callback(self._stop_accepting)
+            server.start()
+        cleanup.callback(self._gc_runner.stop)
+        self._gc_runner.start()
+        self._application.worker_pipe.write(READY, self.ppid)
+
+    def _wait(self) -> None:
+        """Give a sign of life each second, until told to stop."""
+        assert self._told is not None
+        clock, options = self.server_context.clock, self._application.options
+        recycling = Recycling(options.recycle, clock.monotonic())
         while self.alive:
             self.notify()
-            if recycling.wanted:
-                self._perhaps_ask(recycling)
-            self._stopping.wait(1.0)
+            if recycling.enabled:
+                self._ask_for_successor(recycling)
+            self._told.wait(HEARTBEAT_SECONDS)
 
-    def _perhaps_ask(self, recycling: Recycling) -> None:
-        """Ask for a successor, if it is time."""
-        parts = self._hosting.built.parts
-        requests, memory = requests_of(parts.counters), resident()
-        reason = recycling.judge(parts.clock.monotonic(), requests, memory)
+    def _ask_for_successor(self, recycling: Recycling) -> None:
+        """Ask the master for one, if it is time."""
+        context = self.server_context
+        requests, memory = requests_of(context.counters), resident()
+        reason = recycling.judge(context.clock.monotonic(), requests, memory)
         if reason is not None:
             said = "asking to be replaced: %s (%d requests, %d MiB)"
             _log.info(said, reason.value, requests, memory >> 20)
-            self._hosting.worker_pipe.write(reason.value, self.ppid)
+            self._application.worker_pipe.write(reason.value, self.ppid)
 
-    def _ready(self) -> bool:
-        """Whether this node can answer reads: a worker that was relieved leaves it
-        to one that can."""
-        return self._relieved or self._hosting.built.ready()
-
-    def _gauges(self) -> dict[str, float]:
-        return {
-            **self._hosting.built.gauges(),
-            **self._collector.gauges(),
-            "connections": len(self.connections),
-        }
-
-    def _listen(self, listener: Any) -> Server:
-        listener.setblocking(True)
-        if listener.family != socket.AF_UNIX:
-            for level, name, value in _KEEP_ALIVE:
-                listener.setsockopt(level, name, value)
-        server = self._server(listener)
-        server.start()
-        return server
-
-    def _server(self, listener: Any) -> Server:
-        if self.fast_context is None:
-            return GreenletServer(
-                self.server_context, listener, self.connections, REFUSALS_AT_ONCE
-            )
-        return FastServer(
-            self.fast_context, listener, self.connections, REFUSALS_AT_ONCE
-        )
-
-    # Stopping.
-
-    def init_signals(self) -> None:
-        """See gunicorn. A terminal's hang-up is for the master to judge."""
-        super().init_signals()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(RETIRE, self._handle_relief)
-        signal.siginterrupt(RETIRE, False)
-
-    def _handle_relief(self, sig: int, frame: FrameType | None) -> None:
-        """A successor serves: finish and go."""
-        self._relieved = True
-        self.handle_exit(sig, frame)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM: finish and go. See gunicorn."""
-        super().handle_exit(sig, frame)
-        if self._stopping is not None:
-            self._stopping.set()
-
-    def _drain(self, servers: list[Server]) -> None:
-        options = self._hosting.options
+    def _drain(self) -> None:
+        """Let everybody finish, for at most ``grace`` seconds. See the module."""
+        options = self._application.options
         ends = time.monotonic() + options.grace
         idle_ends = time.monotonic() + min(options.idle_grace, options.grace)
         _log.info("draining %d connections", len(self.connections))
         self.server_context.draining = True
-        self._hosting.built.drain(options.grace)
+        self._application.runtime.drain(options.grace)
         gevent.sleep(0)
-        for server in servers:
-            server.close()
+        self._stop_accepting()
         while self.connections and time.monotonic() < ends:
             self.notify()
             if time.monotonic() >= idle_ends:
                 self._dismiss_idle()
-            gevent.sleep(0.05)
-        self._force(servers)
+            gevent.sleep(DRAIN_SECONDS)
+        if self.connections:
+            _log.warning("cutting %d connections", len(self.connections))
+
+    # Connections.
+
+    def _server_on(self, listener: Any) -> ConnectionServer:
+        listener.setblocking(True)
+        if listener.family != socket.AF_UNIX:
+            for level, name, value in _KEEP_ALIVE:
+                listener.setsockopt(level, name, value)
+        most = MAX_REFUSED_CONNECTIONS
+        if self.fast_context is None:
+            context = self.server_context
+            return GreenletServer(context, listener, self.connections, most)
+        return FastServer(self.fast_context, listener, self.connections, most)
+
+    def _stop_accepting(self) -> None:
+        while self._accepting:
+            self._accepting.pop().close()
 
     def _dismiss_idle(self) -> None:
         for connection in tuple(self.connections):
             if connection.idle:
                 connection.dismiss()
 
-    def _force(self, servers: list[Server]) -> None:
-        """End what has not ended by itself."""
-        if self.connections:
-            _log.warning("cutting %d connections", len(self.connections))
-        for server in servers:
-            server.stop()
+    # What an operator may see and ask.
+
+    def _admin_routes(self) -> list[AdminRoute]:
+        """The pages of the admin address, by the parts that know."""
+        runtime = self._application.runtime
+        return [
+            *probes(self._ready),
+            *Metrics(runtime.parts.counters, self._gauges).routes(),
+            *ControlPages(runtime.control, runtime.parts.routes).routes(),
+        ]
+
+    def _ready(self) -> bool:
+        """Whether this node can answer reads. A retired worker has a successor that
+        can."""
+        return self._retired or self._application.runtime.ready()
+
+    def _gauges(self) -> dict[str, float]:
+        return {
+            **self._application.runtime.control.gauges(),
+            **self._gc_runner.gauges(),
+            "connections": len(self.connections),
+        }
+
+    # Signals.
+
+    def init_signals(self) -> None:
+        """See gunicorn. A terminal's hang-up is for the master to judge."""
+        super().init_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(RETIRE, self._handle_retire)
+        signal.siginterrupt(RETIRE, False)
+
+    def _handle_retire(self, sig: int, frame: FrameType | None) -> None:
+        """A successor serves: drain and end."""
+        self._retired = True
+        self.handle_exit(sig, frame)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: drain and end. See gunicorn."""
+        super().handle_exit(sig, frame)
+        if self._told is not None:
+            self._told.set()
+
+
+def probes(ready: Callable[[], bool]) -> tuple[AdminRoute, ...]:
+    """``/health``: the process answers. ``/ready``: it can answer reads, since it is
+    started and not draining. Neither tells more than an open port would."""
+
+    def health(_request: AdminRequest) -> Answer:
+        return text_page("healthy\n")
+
+    def readiness(_request: AdminRequest) -> Answer:
+        if not ready():
+            raise Refusal("Not ready.", reason=Reason.DRAINING)
+        return text_page("ready\n")
+
+    return (
+        AdminRoute("/health", health, token=TokenRule.OPEN),
+        AdminRoute("/ready", readiness, token=TokenRule.OPEN),
+    )

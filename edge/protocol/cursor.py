@@ -1,10 +1,10 @@
 """Cursor arithmetic (PROTOCOL.md section 10.1, L22).
 
-A cursor makes a client's next URL differ from its last one, so that a cache
-downstream cannot answer it with the same bytes for ever. It counts intervals
-of 20 seconds. What is minted is strictly above the client's own cursor and,
-but for outliers, one value for everybody whom one wake-up serves, so that the
-crowd stays on one URL. There is no randomness, and a cursor is in no key.
+A cursor makes a client's next URL differ from its last one: a cache downstream
+cannot answer it with the same bytes for ever. It counts intervals of 20 seconds.
+What is minted is strictly above the client's own cursor. But for outliers it is
+one value for all that one wake-up serves, which keeps the crowd on one URL. There
+is no randomness, and a cursor is in no key.
 
 The hub keeps one integer per stream, ``highest``: the largest value minted for
 its crowd. For one wake-up at interval ``now`` it does::
@@ -65,7 +65,7 @@ def own(now: int, client: int | None) -> int:
 
 
 def crowd(now: int, highest: int, clients: Iterable[int | None]) -> int:
-    """The one value for everybody in ``clients`` who is no outlier.
+    """The one value for all ``clients`` but outliers.
 
     The largest own among them, and never below ``highest``: a viewer that
     brought no cursor must not be taken back behind what it was given before
@@ -82,7 +82,7 @@ def crowd(now: int, highest: int, clients: Iterable[int | None]) -> int:
 def for_client(crowd_value: int, now: int, highest: int, client: int | None) -> int:
     """What this viewer gets: the crowd's value, or its own if it is an outlier.
 
-    Strictly above ``client`` in any case, also for a viewer who came after
+    Strictly above ``client`` in any case, also for a viewer that came after
     ``crowd_value`` was made. ``highest`` may be that from before the wake-up or
     from after it; nobody's value depends on which.
     """

@@ -64,7 +64,7 @@ HOP_BY_HOP = frozenset(
 RFC 9110 section 7.6.1, and two that go with it: ``http2-settings`` is the other
 half of an Upgrade (RFC 7540 section 3.2.1), and ``trailer`` announces trailers,
 which nobody here passes on. What a sender frames by itself (``content-length``,
-``host``) is no field of a hop: whoever writes a message adds those.
+``host``) is no field of a hop: modules that write messages add those.
 """
 
 PROXY_AUTHENTICATION = frozenset({"proxy-authenticate", "proxy-authorization"})
@@ -99,8 +99,8 @@ def connection_options(values: Iterable[str]) -> frozenset[str]:
 # Cache-Control.
 
 # A directive's name, and its argument where there is one. An argument whose
-# quote never ends is none: what follows is read on as directives, so that a
-# broken field can only forbid more.
+# quote never ends is none: what follows is read as directives, and a broken
+# field can only forbid more.
 _DIRECTIVE = re.compile(
     rf"([{TOKEN_CHARS}]+)"
     r'(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*)))?'

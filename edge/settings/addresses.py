@@ -31,7 +31,7 @@ _ANY_HOST = frozenset({"", "0.0.0.0", "::"})
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """Where to listen: a host and a port, or the path of a unix socket.
 
     ``path`` "" means TCP. ``host`` "" means every interface; port 0 lets the
@@ -56,7 +56,7 @@ class Address:
         local = replace(self, host="127.0.0.1") if self.host in _ANY_HOST else self
         return f"http://{local}"
 
-    def collides(self, other: "Address") -> bool:
+    def collides(self, other: "ListenAddress") -> bool:
         """Whether the two cannot be listened at together.
 
         Names are not resolved; every interface collides with each of them.
@@ -69,10 +69,10 @@ class Address:
         return len(hosts) == 1 or bool(hosts & _ANY_HOST)
 
 
-def parse_listen(text: str) -> Address:
+def parse_listen(text: str) -> ListenAddress:
     """An address to listen at."""
     if text.startswith("unix:"):
-        return Address(path=_unix_path(text))
+        return ListenAddress(path=_unix_path(text))
     match = _HOST_PORT.fullmatch(text)
     if match is None or int(match[3]) > 65_535:
         raise ValueError(f"expected {LISTEN_HINT}")
@@ -81,7 +81,7 @@ def parse_listen(text: str) -> Address:
         host = _ipv6(match[1])
     elif host and not _HOST_NAME.fullmatch(host):
         raise ValueError(f"expected {LISTEN_HINT}")
-    return Address(host, int(match[3]))
+    return ListenAddress(host, int(match[3]))
 
 
 def parse_origin(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edge.policy.streams.routes import Access
-from edge.settings.addresses import Address, authority_of
+from edge.settings.addresses import ListenAddress, authority_of
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import OriginSettings, RouteSettings, Settings
 from edge.settings.units import MiB, write_duration, write_size
@@ -60,7 +60,7 @@ def _own_addresses(settings: Settings) -> Iterator[Conflict]:
 
 
 def _not_before_itself(settings: Settings) -> Iterator[Conflict]:
-    own: tuple[tuple[Path, Address], ...] = (
+    own: tuple[tuple[Path, ListenAddress], ...] = (
         (("listen",), settings.listen),
         (("admin", "listen"), settings.admin.listen),
     )
@@ -71,12 +71,12 @@ def _not_before_itself(settings: Settings) -> Iterator[Conflict]:
             yield Conflict(("origin", "url"), message, path)
 
 
-def _names(url: str, address: Address) -> bool:
+def _names(url: str, address: ListenAddress) -> bool:
     """Whether ``url`` leads to ``address``, as far as the texts tell."""
     authority = authority_of(url)
     if authority is None:
         return bool(address.path) and url == str(address)
-    return not address.path and Address(*authority).collides(address)
+    return not address.path and ListenAddress(*authority).collides(address)
 
 
 def _embedded_alone(settings: Settings) -> Iterator[Conflict]:

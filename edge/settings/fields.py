@@ -158,13 +158,15 @@ Share = Annotated[int, BeforeValidator(_share), _written(units.write_share)]
 """One in how many: 0 none, 1 all."""
 
 
-def _listen(given: object) -> addresses.Address:
+def _listen(given: object) -> addresses.ListenAddress:
     return _read(
-        addresses.parse_listen, addresses.Address, given, addresses.LISTEN_HINT
+        addresses.parse_listen, addresses.ListenAddress, given, addresses.LISTEN_HINT
     )
 
 
-Listen = Annotated[addresses.Address, PlainValidator(_listen), PlainSerializer(str)]
+Listen = Annotated[
+    addresses.ListenAddress, PlainValidator(_listen), PlainSerializer(str)
+]
 
 
 def _text(

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from edge.settings import document, schema_index
 from edge.settings.document import Data, Document
 from edge.settings.problems import Path, Problem, SourceLocation
-from edge.settings.schema_index import Kind
+from edge.settings.schema_index import KeyKind
 
 PREFIX = "DS_EDGE_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -66,7 +66,7 @@ def _add_variable(base: Document, variable: str, path: Path, text: str) -> None:
     if kind is None:
         base.problems.append(_unknown(variable))
         return
-    if kind is Kind.SCALAR:
+    if kind is KeyKind.SCALAR:
         value = document.scalar(text)
         _put(base, path, Document(value, {(): SourceLocation(variable)}))
         return
@@ -87,7 +87,7 @@ def _unknown(variable: str) -> Problem:
 
 def _put(base: Document, path: Path, layer: Document) -> None:
     """Set ``path`` to the layer's data; a section on a section is merged."""
-    if schema_index.kind_of(path) is Kind.SECTION and isinstance(layer.data, dict):
+    if schema_index.kind_of(path) is KeyKind.SECTION and isinstance(layer.data, dict):
         for key, value in layer.data.items():
             inner = {
                 place[1:]: where

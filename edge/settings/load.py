@@ -17,7 +17,7 @@ from edge.settings.document import Data, Document
 from edge.settings.layers import Flag, stack
 from edge.settings.problems import Path, Problem, SettingsError, SourceLocation
 from edge.settings.schema import Settings
-from edge.settings.schema_index import Kind
+from edge.settings.schema_index import KeyKind
 
 
 def load(
@@ -56,7 +56,7 @@ def _without_empty_sections(data: Data) -> dict[str, Data]:
     given = data if isinstance(data, dict) else {}
     return {
         key: {}
-        if value is None and schema_index.kind_of((key,)) is Kind.SECTION
+        if value is None and schema_index.kind_of((key,)) is KeyKind.SECTION
         else value
         for key, value in given.items()
     }

@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route, TailMode
-from edge.settings.addresses import EMBEDDED, Address
+from edge.settings.addresses import EMBEDDED, ListenAddress
 from edge.settings.fields import (
     Authority,
     BaseUrl,
@@ -228,7 +228,7 @@ class RecycleSettings(Section):
 class AdminSettings(Section):
     """The operator's own address: health, readiness, metrics."""
 
-    listen: Listen = Address("127.0.0.1", 8081)
+    listen: Listen = ListenAddress("127.0.0.1", 8081)
     token: Token | None = None
 
     @property
@@ -254,7 +254,7 @@ def _at_least_one(given: object) -> object:
 class Settings(Section):
     """All settings of one edge."""
 
-    listen: Listen = Address("127.0.0.1", 8080)
+    listen: Listen = ListenAddress("127.0.0.1", 8080)
     public_url: BaseUrl | None = None
     workers: Count = 1
     origin: OriginSettings = OriginSettings()

@@ -18,7 +18,7 @@ from edge.settings.schema import Section, Settings
 Model = type[Section]
 
 
-class Kind(enum.Enum):
+class KeyKind(enum.Enum):
     """What a key takes."""
 
     SECTION = "section"
@@ -26,10 +26,10 @@ class Kind(enum.Enum):
     SCALAR = "scalar"
 
 
-def kind_of(path: Path) -> Kind | None:
+def kind_of(path: Path) -> KeyKind | None:
     """What stands at a key of text parts; None when there is no such key."""
     if not path:
-        return Kind.SECTION
+        return KeyKind.SECTION
     section = _section_at(path[:-1])
     field = None if section is None else section.model_fields.get(str(path[-1]))
     return None if field is None else _kind(field)
@@ -82,10 +82,10 @@ def _model(field: FieldInfo) -> Model | None:
     return None
 
 
-def _kind(field: FieldInfo) -> Kind:
+def _kind(field: FieldInfo) -> KeyKind:
     if typing.get_origin(field.annotation) in (tuple, dict):
-        return Kind.STRUCTURE
-    return Kind.SCALAR if _model(field) is None else Kind.SECTION
+        return KeyKind.STRUCTURE
+    return KeyKind.SCALAR if _model(field) is None else KeyKind.SECTION
 
 
 def _walk(section: Model, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
@@ -94,5 +94,5 @@ def _walk(section: Model, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
         if inner is None:
             yield prefix + name, field
         else:
-            many = "[]" if _kind(field) is Kind.STRUCTURE else ""
+            many = "[]" if _kind(field) is KeyKind.STRUCTURE else ""
             yield from _walk(inner, f"{prefix}{name}{many}.")

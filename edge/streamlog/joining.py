@@ -22,8 +22,7 @@ import enum
 from dataclasses import dataclass
 
 from edge.protocol.offsets import order
-from edge.streamlog.segment import Segment
-from edge.streamlog.segments import Place, Segments
+from edge.streamlog.segments import Segment, SegmentPosition, Segments
 
 
 class Joined(enum.Enum):
@@ -75,7 +74,7 @@ def join(segments: Segments, start: str, end: str, data: bytes, known: bool) -> 
     return _along(segments, place, piece)
 
 
-def _along(segments: Segments, place: Place, piece: _Piece) -> Joined:
+def _along(segments: Segments, place: SegmentPosition, piece: _Piece) -> Joined:
     """Lay the answer along what is held from its start on."""
     segment, position = place
     rest = piece.data
@@ -108,10 +107,10 @@ def _join_by_end(segments: Segments, piece: _Piece) -> Joined:
     if position is None:
         return _instead(segments, met, piece)
     segments.mark(met[-1], piece.end, position, minted=True)
-    return _back_from(segments, Place(met[-1], position), piece)
+    return _back_from(segments, SegmentPosition(met[-1], position), piece)
 
 
-def _back_from(segments: Segments, place: Place, piece: _Piece) -> Joined:
+def _back_from(segments: Segments, place: SegmentPosition, piece: _Piece) -> Joined:
     """Lay the answer along what is held before its end, backwards."""
     segment, position = place
     rest = piece.data

@@ -18,7 +18,7 @@ from edge.core.values import Headers
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog import joining
 from edge.streamlog.joining import Joined
-from edge.streamlog.segments import Place, Segments
+from edge.streamlog.segments import SegmentPosition, Segments
 from edge.streamlog.tail import Tail
 
 __all__ = ["LOG_COST", "Joined", "Page", "StreamLog"]
@@ -160,7 +160,7 @@ class StreamLog:
             return before[0]
         return last.end
 
-    def _place(self, offset: str) -> Place | None:
+    def _place(self, offset: str) -> SegmentPosition | None:
         """Where the bytes from ``offset`` on are."""
         place = self._segments.find(offset)
         return None if place is None else self._segments.ahead(place)

@@ -146,15 +146,18 @@ class Tail:
         self.unverified = True
         self.unverified_seq = self.tick()
 
-    def confirm(self, now: float, sent: RequestSnapshot | None = None) -> None:
-        """A 2xx arrived at ``now`` (L6), to the read ``sent`` if it was one.
+    def confirm(self, at: float, sent: RequestSnapshot | None = None) -> None:
+        """The origin said at ``at`` that the stream is so (L6): a 2xx arrived, to the
+        read ``sent`` if it was one.
 
-        One that was sent before the doubt arose says nothing about it.
+        One that was sent before the doubt arose says nothing about it. An older
+        confirmation than the last one, told by something in between, changes nothing
+        of its time.
         """
         self.version += 1
         if self.unverified and sent is not None and sent.seq < self.unverified_seq:
             return
-        self.confirmed_at = now
+        self.confirmed_at = max(self.confirmed_at, at)
         self.confirmed_seq = self.tick()
         self.unverified = False
 

@@ -1,7 +1,7 @@
 """``python -m edge.supervisor GRACE FORMAT ORIGIN... -- EDGE...``
 
 GRACE is in seconds, FORMAT is that of log lines (json or text), the rest are the
-two commands. Only ``edge.cli.start`` calls it; nothing is checked here.
+two commands. Only ``edge.cli.start`` starts it, so nothing is checked here.
 """
 
 import json
@@ -41,7 +41,7 @@ def _json(message: str) -> str:
 
 
 def _write(line: str) -> None:
-    # Nobody may read it any more; the children still have to be looked after.
+    # Standard error may be closed; the children still need their supervisor.
     with suppress(OSError):
         os.write(STDERR, f"{line}\n".encode())
 

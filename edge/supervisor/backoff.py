@@ -1,18 +1,18 @@
 """How long to wait before a dead origin is started again. Pure.
 
-Called by ``edge.supervisor.supervisor``. At once at first, so that a single crash
-is hardly seen; longer each time it dies soon after, so that one that cannot run
-(a full disk at start, say) does not keep the machine busy.
+The first restart is almost immediate: a single crash is hardly noticed. Each death
+soon after doubles the pause: an origin that cannot run (a full disk, say) must not keep
+the machine busy. Called by ``edge.supervisor.supervisor``.
 """
 
-FIRST = 0.1
-LONGEST = 5.0
-HEALTHY = 10.0
-"""Seconds of life after which a death is the first one again."""
+FIRST_SECONDS = 0.1
+MAX_SECONDS = 5.0
+HEALTHY_SECONDS = 10.0
+"""A life this long resets the pause to the first one."""
 
 
 def pause_after(last: float | None, lived: float) -> float:
     """Seconds to wait; ``last`` is the pause before this life, None: there was none."""
-    if last is None or lived >= HEALTHY:
-        return FIRST
-    return min(LONGEST, last * 2)
+    if last is None or lived >= HEALTHY_SECONDS:
+        return FIRST_SECONDS
+    return min(MAX_SECONDS, last * 2)

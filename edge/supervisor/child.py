@@ -1,8 +1,8 @@
-"""One child process: started tethered, watched, ended.
+"""Child: one child process, from its start to its end.
 
-Each leads a process group of its own, so that Ctrl-C in a terminal reaches the
-supervisor alone, which then ends both in their order; and so that whatever a
-child leaves behind can be found.
+It dies with the supervisor (``parent_death``). It leads a process group of its own:
+Ctrl-C in a terminal reaches the supervisor alone, which ends its children in their
+order; and what a child leaves behind is found by the group.
 """
 
 import os
@@ -14,11 +14,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-TETHER = (sys.executable, "-IS", str(Path(__file__).with_name("parent_death.py")))
+DIE_WITH_PARENT = (
+    sys.executable,
+    "-IS",
+    str(Path(__file__).with_name("parent_death.py")),
+)
 
 
 class Child:
-    """A command, and the process that runs it when one does."""
+    """A command, and the process that runs it while there is one."""
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name = name
@@ -35,21 +39,21 @@ class Child:
         """Start the command and ``more``; ``keep_open`` are files that it inherits."""
         self.started = time.monotonic()
         self._process = subprocess.Popen(
-            [*TETHER, str(os.getpid()), *self.command, *more],
+            [*DIE_WITH_PARENT, str(os.getpid()), *self.command, *more],
             stdin=subprocess.DEVNULL,
             pass_fds=keep_open,
             process_group=0,
         )
 
     def ended(self) -> int | None:
-        """Its exit code, once, when it has ended; 128 and more: by a signal."""
+        """The exit code, once after each end; 128 and more: ended by a signal."""
         if self._process is None or (code := self._process.poll()) is None:
             return None
         self._group(signal.SIGKILL)
         self._process = None
         return code if code >= 0 else 128 - code
 
-    def tell(self, number: int) -> None:
+    def send(self, number: int) -> None:
         """Send a signal to the process, if there is one."""
         if self._process is not None:
             self._process.send_signal(number)
@@ -61,6 +65,6 @@ class Child:
 
     def _group(self, number: int) -> None:
         if self._process is not None:
-            # A group ends with its last member.
+            # The group is gone once its last member is.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)

@@ -1,12 +1,12 @@
 """Run a command that dies with its parent: ``parent_death.py PARENT COMMAND ...``.
 
-The kernel sends TERM when the process that started this one ends (prctl(2),
-PR_SET_PDEATHSIG); the wish survives exec, so the command inherits it. A parent
-that died before the wish was made would never be told of: hence its id is given
-and compared. Elsewhere than on Linux the command simply runs.
+The kernel is asked to send TERM when the process that started this one ends
+(prctl(2), PR_SET_PDEATHSIG). The setting survives exec, so the command inherits it.
+It does nothing if the parent died before; hence its pid is given and compared. On
+other systems than Linux the command simply runs.
 
-A program of its own, because code between fork and exec is unsafe in a process
-with threads. Started by path, so that it imports nothing of this package.
+It is a program of its own because code between fork and exec is unsafe in a process
+with threads. It is started by path, and so imports nothing of this package.
 """
 
 import ctypes

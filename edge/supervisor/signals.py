@@ -1,8 +1,8 @@
-"""Signals as something to wait for, beside a file and a time-out.
+"""Signals: something to wait for, together with a file and a time-out.
 
-Handlers that interrupt arbitrary code can be got wrong; here they do nothing,
-and the byte that Python writes for each signal is read where it suits. Works in
-the main thread only.
+Handlers run in the middle of other code and are easy to get wrong. So here they do
+nothing; Python writes a byte for each signal (``set_wakeup_fd``), and ``wait`` reads
+it. Main thread only.
 """
 
 import select

@@ -1,12 +1,12 @@
-"""The household: an origin, an edge, and what happens to them (a state machine).
+"""Supervisor: an origin, an edge, and what happens to them (a state machine).
 
-    RAISING   the origin starts; when it listens, the edge is started
-    SERVING   both live; a dead origin comes back after a pause
-    LEAVING   told to stop: the edge finishes first, since it needs the origin
-    FORCED    told twice, or it took too long: everything is killed
+    STARTING  the origin starts; once it listens, the edge is started
+    SERVING   both run; a dead origin is started again after a pause
+    STOPPING  told to stop: the edge ends first, since it needs the origin
+    KILLING   told twice, or it took too long: everything is killed
 
-What a signal means in each state is the table ``MEANINGS``. Called by
-``edge.supervisor.__main__``; blocks until it is over.
+The table ``SIGNAL_ACTIONS`` says what a signal does in each state. Called by
+``edge.supervisor.__main__``; blocks until both have ended.
 """
 
 import enum
@@ -19,63 +19,63 @@ from edge.supervisor.backoff import pause_after
 from edge.supervisor.child import Child
 from edge.supervisor.signals import Signals
 
-MARGIN = 10.0
-"""Seconds beside the grace before what does not end is killed."""
+KILL_MARGIN_SECONDS = 10.0
+"""Beyond the grace, before a child that does not end is killed."""
 
 READY_FLAG = "--ready-fd"
 
 Say = Callable[[str], None]
 
 
-class State(enum.Enum):
+class ServiceState(enum.Enum):
     """See the module."""
 
-    RAISING = "raising"
+    STARTING = "starting"
     SERVING = "serving"
-    LEAVING = "leaving"
-    FORCED = "forced"
+    STOPPING = "stopping"
+    KILLING = "killing"
 
 
 class SignalAction(enum.Enum):
     """What a signal asks for."""
 
-    LEAVE = "leave"
-    FORCE = "force"
-    TELL_EDGE = "tell the edge"
+    STOP = "stop"
+    KILL = "kill"
+    PASS_TO_EDGE = "pass to the edge"
 
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _FOR_EDGE = (signal.SIGHUP, signal.SIGUSR1)
 
-MEANINGS: dict[State, dict[int, SignalAction]] = {
-    State.RAISING: dict.fromkeys(_STOPS, SignalAction.LEAVE),
-    State.SERVING: {
-        **dict.fromkeys(_STOPS, SignalAction.LEAVE),
-        **dict.fromkeys(_FOR_EDGE, SignalAction.TELL_EDGE),
+SIGNAL_ACTIONS: dict[ServiceState, dict[int, SignalAction]] = {
+    ServiceState.STARTING: dict.fromkeys(_STOPS, SignalAction.STOP),
+    ServiceState.SERVING: {
+        **dict.fromkeys(_STOPS, SignalAction.STOP),
+        **dict.fromkeys(_FOR_EDGE, SignalAction.PASS_TO_EDGE),
     },
-    State.LEAVING: dict.fromkeys(_STOPS, SignalAction.FORCE),
-    State.FORCED: {},
+    ServiceState.STOPPING: dict.fromkeys(_STOPS, SignalAction.KILL),
+    ServiceState.KILLING: {},
 }
-"""A signal that has no meaning in a state is passed over. USR2 (gunicorn's way to
-replace its program) would leave the supervisor with the old one, TTIN and TTOU would
-change the number of workers."""
+"""Any other signal is ignored in that state. USR2 (gunicorn's way to replace its
+program) would leave the supervisor with the old process, TTIN and TTOU would change
+the number of workers."""
 
-PASSED_OVER = (signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
-TAKEN = (*_STOPS, *_FOR_EDGE, *PASSED_OVER, signal.SIGCHLD)
+IGNORED = (signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+HANDLED = (*_STOPS, *_FOR_EDGE, *IGNORED, signal.SIGCHLD)
 
 
 class Supervisor:
-    """Both children, from the first start to the last end."""
+    """Both children, from the first start to the last end. ``say`` writes a line."""
 
     def __init__(
         self, origin: Sequence[str], edge: Sequence[str], grace: float, say: Say
     ) -> None:
-        self.state = State.RAISING
+        self.state = ServiceState.STARTING
         self.origin = Child("origin", origin)
         self.edge = Child("edge", edge)
         self._grace = grace
         self._say = say
-        self._signals = Signals(TAKEN)
+        self._signals = Signals(HANDLED)
         self._listening: int | None = None
         self._pause: float | None = None
         self._restart_at: float | None = None
@@ -83,39 +83,39 @@ class Supervisor:
         self._code: int | None = None
 
     def run(self) -> int:
-        """Live until both children have ended; the exit code."""
+        """Block until both children have ended; the exit code."""
         self._start_origin()
         while self.origin.running or self.edge.running or self._restart_at is not None:
             for number in self._signals.wait(self._timeout(), self._listening):
-                self._heed(number)
-            self._look_at_pipe()
-            self._look_at_edge()
-            self._look_at_origin()
-            self._look_at_clock()
+                self._on_signal(number)
+            self._check_listening()
+            self._check_edge()
+            self._check_origin()
+            self._check_clock()
         return self._code or 0
 
     # What comes from outside.
 
-    def _heed(self, number: int) -> None:
-        match MEANINGS[self.state].get(number):
-            case SignalAction.TELL_EDGE:
-                self.edge.tell(number)
-            case SignalAction.LEAVE:
-                self._leave()
-            case SignalAction.FORCE:
-                self._force("told twice to stop")
+    def _on_signal(self, number: int) -> None:
+        match SIGNAL_ACTIONS[self.state].get(number):
+            case SignalAction.PASS_TO_EDGE:
+                self.edge.send(number)
+            case SignalAction.STOP:
+                self._stop()
+            case SignalAction.KILL:
+                self._kill("told twice to stop")
 
-    def _leave(self) -> None:
-        self.state = State.LEAVING
-        self._kill_at = time.monotonic() + self._grace + MARGIN
+    def _stop(self) -> None:
+        self.state = ServiceState.STOPPING
+        self._kill_at = time.monotonic() + self._grace + KILL_MARGIN_SECONDS
         if self.edge.running:
-            self.edge.tell(signal.SIGTERM)
+            self.edge.send(signal.SIGTERM)
         else:
-            self._dismiss_origin()
+            self._stop_origin()
 
-    def _force(self, why: str) -> None:
+    def _kill(self, why: str) -> None:
         self._say(f"{why}: killing what is left")
-        self.state = State.FORCED
+        self.state = ServiceState.KILLING
         self._kill_at = self._restart_at = None
         self._code = self._code or 128 + signal.SIGKILL
         self.edge.kill()
@@ -123,8 +123,8 @@ class Supervisor:
 
     # What children do.
 
-    def _look_at_pipe(self) -> None:
-        """A byte: the origin listens. The end: it died before it did."""
+    def _check_listening(self) -> None:
+        """A byte says that the origin listens; the pipe's end, that it died before."""
         if self._listening is None:
             return
         try:
@@ -133,41 +133,41 @@ class Supervisor:
             return
         os.close(self._listening)
         self._listening = None
-        if said and self.state is State.RAISING:
-            self.state = State.SERVING
+        if said and self.state is ServiceState.STARTING:
+            self.state = ServiceState.SERVING
             self.edge.start()
 
-    def _look_at_edge(self) -> None:
+    def _check_edge(self) -> None:
         code = self.edge.ended()
         if code is None:
             return
-        if self.state is State.SERVING:
+        if self.state is ServiceState.SERVING:
             self._say(f"the edge ended with {code}")
         if self._code is None:
-            # A master that was told to stop before it could listen to it.
-            asked = self.state is State.LEAVING and code == 128 + signal.SIGTERM
+            # TERM came before the master had its handler: this is a stop, too.
+            asked = self.state is ServiceState.STOPPING and code == 128 + signal.SIGTERM
             self._code = 0 if asked else code
-        if self.state is not State.FORCED:
-            self.state = State.LEAVING
-            self._kill_at = time.monotonic() + self._grace + MARGIN
-            self._dismiss_origin()
+        if self.state is not ServiceState.KILLING:
+            self.state = ServiceState.STOPPING
+            self._kill_at = time.monotonic() + self._grace + KILL_MARGIN_SECONDS
+            self._stop_origin()
 
-    def _look_at_origin(self) -> None:
+    def _check_origin(self) -> None:
         code = self.origin.ended()
         if code is None:
             return
-        if self.state is State.RAISING:
-            # It has said why, and would only say it again.
+        if self.state is ServiceState.STARTING:
+            # It has logged why; another start would only repeat that.
             self._code = code
-        elif self.edge.running and self.state is not State.FORCED:
+        elif self.edge.running and self.state is not ServiceState.KILLING:
             lived = time.monotonic() - self.origin.started
             self._pause = pause_after(self._pause, lived)
             self._restart_at = time.monotonic() + self._pause
             self._say(f"the origin ended with {code}; again in {self._pause:.1f} s")
 
-    def _dismiss_origin(self) -> None:
+    def _stop_origin(self) -> None:
         self._restart_at = None
-        self.origin.tell(signal.SIGTERM)
+        self.origin.send(signal.SIGTERM)
 
     def _start_origin(self) -> None:
         read, write = os.pipe()
@@ -184,10 +184,10 @@ class Supervisor:
         moments = [at for at in (self._restart_at, self._kill_at) if at is not None]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
-    def _look_at_clock(self) -> None:
+    def _check_clock(self) -> None:
         now = time.monotonic()
         if self._kill_at is not None and now >= self._kill_at:
-            self._force("took too long to stop")
+            self._kill("took too long to stop")
         if self._restart_at is not None and now >= self._restart_at:
             self._restart_at = None
             self._start_origin()

@@ -2,7 +2,7 @@
 
 It is no part of the edge and knows nothing of it but the protocol and a few
 values; the edge speaks HTTP with it, as with any other origin. It can be learnt
-by itself, and left aside by whoever learns the edge.
+by itself, and the edge without it.
 
 Four parts, each importing only from those before it, from ``edge.protocol`` and
 from ``edge.core``. Read them in this order:

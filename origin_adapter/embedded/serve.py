@@ -64,7 +64,7 @@ class RunningOrigin:
         return f"{name[0]}:{name[1]}"
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Answer who waits, finish what was begun, close the file. Once."""
+        """Answer waiting readers, finish what was begun, close the file. Once."""
         if self._stopped:
             return
         self._stopped = True

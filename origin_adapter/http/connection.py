@@ -154,7 +154,7 @@ class UpstreamConnection:
             return True
 
     def close(self) -> None:
-        """Close; who waits in ``wait`` is released. Never switches, idempotent."""
+        """Close, and release the greenlet in ``wait``. Never switches, idempotent."""
         if self._socket is None:
             return
         connected, self._socket = self._socket, None

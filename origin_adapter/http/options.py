@@ -31,8 +31,8 @@ class HttpOptions:
     how long a catch-up read may take in all.
 
     Writes, catch-up reads, followers and relayed calls have their own
-    connections, so that none can starve another (L24): what a client
-    alone has the origin hold must cost no crowd its follower. A call that finds
+    connections, and none can starve another (L24): what one client has
+    the origin hold must cost no crowd its follower. A call that finds
     all of its kind taken waits in a queue, at most ``queue_timeout`` and at most
     ``queue_limit`` of them. Idle connections live for ``keep_alive``, which
     is shorter than the five seconds after which Node closes its end.

@@ -1,4 +1,4 @@
-"""Who may call the origin now, and over which connection.
+"""Which call may go to the origin now, and over which connection.
 
 A ``PurposePool`` is the pool of one kind of call: a number of slots, a queue of those
 that wait for one (first come, first served), and idle connections. A ``Lease``
@@ -179,8 +179,7 @@ class PurposePool:
 class Lease:
     """One call's hold on a slot, and on the connection that it uses.
 
-    Whoever has a lease ends it with ``end``, on every path, as often as it
-    likes: the first time counts.
+    Its holder ends it with ``end``, on every path; only the first time counts.
     """
 
     __slots__ = ("_connection", "_over", "_pool")

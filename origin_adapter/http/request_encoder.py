@@ -115,8 +115,8 @@ def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
 class EncodedRequest:
     """A request ready to be sent: the first bytes, and the rest as an iterator.
 
-    ``first`` holds the head and the first piece of the body, so that a body
-    that fails at once costs no connection. ``resendable`` says that sending
+    ``first`` holds the head and the first piece of the body: a body that fails at
+    once costs no connection. ``resendable`` says that sending
     the request twice does no harm and is possible.
     """
 

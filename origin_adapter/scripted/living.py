@@ -35,7 +35,7 @@ class _Stream:
     changed: Event = field(default_factory=Event)
 
     def touch(self) -> None:
-        """Wake who waits for a change; later ones wait for the next."""
+        """Wake those that wait for a change; later ones wait for the next."""
         self.changed.set()
         self.changed = Event()
 
@@ -63,12 +63,13 @@ class LivingOrigin:
     ) -> Exchange:
         """See ``ports.Origin.open``."""
         body = b"".join(request.body or ())
+        if self.down:
+            # Nobody takes it, so it is never on the wire.
+            self.requests["down"] += 1
+            raise OriginUnreachable("the living origin is down")
         if on_sent is not None:
             on_sent()
         act = _ACTS.get(request.method, LivingOrigin._refuse)
-        if self.down:
-            self.requests["down"] += 1
-            raise OriginUnreachable("the living origin is down")
         return _played(act(self, request, body), request.method)
 
     # What another writer does, uncounted.
@@ -93,7 +94,7 @@ class LivingOrigin:
         stream.touch()
 
     def remove(self, path: str) -> None:
-        """Delete the stream, if it is there; who waits at it gets a 404."""
+        """Delete the stream, if it is there; a poll that waits at it gets a 404."""
         stream = self._streams.pop(path, None)
         if stream is not None:
             stream.touch()

@@ -1,7 +1,7 @@
 """An Exchange whose body is played into it piece by piece.
 
 The player (a test, or the living origin) puts pieces; the reader blocks on
-``read`` as it would on a socket. Who puts never waits for who reads.
+``read`` as it would on a socket. The player never waits for the reader.
 """
 
 from collections import deque
@@ -9,7 +9,7 @@ from collections import deque
 from gevent.event import Event
 
 from edge.core.errors import OriginBodyCut, OriginFault
-from edge.core.values import Framing, Headers
+from edge.core.values import DIRECT, Framing, Headers, Provenance
 
 
 class PlayedExchange:
@@ -25,7 +25,9 @@ class PlayedExchange:
         headers: Headers = (),
         framing: Framing = Framing.CHUNKED,
         content_length: int | None = None,
+        provenance: Provenance = DIRECT,
     ) -> None:
+        self.provenance = provenance
         self.status = status
         self.headers = headers
         self.framing = framing

@@ -14,10 +14,12 @@ from gevent.event import Event
 from edge.core.errors import OriginBodyCut, OriginFault, OriginUnreachable
 from edge.core.ports import Exchange
 from edge.core.values import (
+    DIRECT,
     Framing,
     Header,
     OriginAnswer,
     OriginRequest,
+    Provenance,
     Purpose,
 )
 from edge.protocol.http_grammar import BODILESS_STATUSES
@@ -44,7 +46,13 @@ class Call:
 
     def reply(self, answer: OriginAnswer) -> None:
         """Answer whole, with one of the builders of ``scripted.answers``."""
-        self.answer(answer.status, answer.headers, answer.body, framing=answer.framing)
+        self.answer(
+            answer.status,
+            answer.headers,
+            answer.body,
+            framing=answer.framing,
+            provenance=answer.provenance,
+        )
 
     def answer(
         self,
@@ -53,10 +61,17 @@ class Call:
         body: bytes = b"",
         *,
         framing: Framing = Framing.LENGTH,
+        provenance: Provenance = DIRECT,
     ) -> None:
         """Answer whole: head, body, end."""
         length = len(body) if framing is Framing.LENGTH else None
-        self.head(status, headers, framing=framing, content_length=length)
+        self.head(
+            status,
+            headers,
+            framing=framing,
+            content_length=length,
+            provenance=provenance,
+        )
         if body:
             self.piece(body)
         self.end()
@@ -68,13 +83,14 @@ class Call:
         *,
         framing: Framing = Framing.CHUNKED,
         content_length: int | None = None,
+        provenance: Provenance = DIRECT,
     ) -> None:
         """Answer the head only. Names are put into lower case."""
         assert self._exchange is None, f"{self!r} has its head already"
         if self.request.method == "HEAD" or status in BODILESS_STATUSES:
             framing, content_length = Framing.NONE, None
         fields = tuple((name.lower(), value) for name, value in headers)
-        exchange = PlayedExchange(status, fields, framing, content_length)
+        exchange = PlayedExchange(status, fields, framing, content_length, provenance)
         exchange.closed = self.closed
         self._exchange = exchange
         self._decided.set()

@@ -1,23 +1,25 @@
-"""Health, readiness and metrics, on the operator's own address."""
+"""The admin address: its pages, byte for byte, the token, and what parts contribute."""
 
-import math
+from typing import Any
 
 import pytest
 from falcon import testing
 
-from edge.admin.app import AdminParts, create_operator_app
-from edge.admin.metrics import Metrics, exposition, requests_per_delivery
-from edge.core.counters import DESCRIPTIONS, Counters
-from edge.core.values import Purpose
+from edge.admin.app import create_admin_app
+from edge.admin.metrics import Metrics
+from edge.admin.routes import AdminRequest, AdminRoute, json_page
+from edge.core.counters import Counters
+from edge.core.values import Answer
+from edge.process.worker import probes
 
 
 def operator(
     counters: Counters | None = None, ready: bool = True, token: str | None = None
 ) -> testing.TestClient:
-    """A client of the operator's application."""
+    """A client of the admin address."""
     metrics = Metrics(counters or Counters(), lambda: {"viewers": 2.0})
-    parts = AdminParts(metrics, lambda: ready, token)
-    return testing.TestClient(create_operator_app(parts))
+    routes = [*probes(lambda: ready), *metrics.routes()]
+    return testing.TestClient(create_admin_app(routes, token))
 
 
 def test_the_process_is_healthy_even_when_it_is_not_ready() -> None:
@@ -27,40 +29,6 @@ def test_the_process_is_healthy_even_when_it_is_not_ready() -> None:
     assert client.get("/health").status_code == 200
     assert client.get("/ready").status_code == 503
     assert client.get("/ready").headers["retry-after"] == "1"
-
-
-def test_every_counter_is_in_the_metrics() -> None:
-    """By the name and with the help of its description (E55)."""
-    page = operator().get("/metrics")
-
-    assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
-    for described in DESCRIPTIONS:
-        assert f"# HELP ds_edge_{described.name}_total {described.help}" in page.text
-    assert "ds_edge_viewers 2.0" in page.text
-    assert "process_resident_memory_bytes" in page.text
-
-
-def test_a_labelled_counter_has_a_line_for_each_label() -> None:
-    """And nothing is registered while requests are served: it is all read here."""
-    counters = Counters()
-    counters.client_faults["bad-offset"] += 2
-    page = exposition(Metrics(counters, dict)).decode()
-
-    assert 'ds_edge_client_faults_total{reason="bad-offset"} 2.0' in page
-
-
-def test_the_number_that_tells_whether_the_edge_does_its_job() -> None:
-    """Requests for reads, for each answer delivered; writes are no part of it."""
-    counters = Counters()
-    assert math.isnan(requests_per_delivery(counters))
-    counters.delivered = 100
-    counters.origin_requests[Purpose.FOLLOW.value] = 1
-    counters.origin_requests[Purpose.WRITE.value] = 50
-
-    assert requests_per_delivery(counters) == 0.01
-    assert "ds_edge_origin_requests_per_delivery 0.01" in (
-        operator(counters).get("/metrics").text
-    )
 
 
 @pytest.mark.parametrize(
@@ -99,3 +67,88 @@ def test_what_is_no_page_is_a_problem() -> None:
     assert client.get("/other").json["reason"] == "not-found"
     refused = client.post("/metrics")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+def answered(route: AdminRoute, query: str = "", method: str = "GET") -> Any:
+    """What an address says to which one page was contributed."""
+    client = testing.TestClient(create_admin_app([route], None))
+    return client.simulate_request(method, route.path, query_string=query)
+
+
+def test_a_part_contributes_its_pages_as_values() -> None:
+    """It is given the parameters, decoded; it knows no web framework."""
+
+    def shown(request: AdminRequest) -> Answer:
+        return json_page(request.parameters)
+
+    page = answered(AdminRoute("/shown", shown), "a=1&b=%2Fx%20y&c=")
+
+    assert page.json == [["a", "1"], ["b", "/x y"], ["c", ""]]
+    assert page.headers["allow"] == "GET, HEAD"
+
+
+def test_a_page_says_which_methods_it_takes() -> None:
+    route = AdminRoute("/do", lambda _: json_page({}), ("POST", "PUT"))
+
+    assert answered(route, method="PUT").status_code == 200
+    refused = answered(route, method="GET")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST, PUT")
+    assert refused.json["detail"] == "This page takes POST and PUT."
+
+
+def test_a_page_that_fails_is_a_problem_without_detail(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is logged with its traceback, and the other pages go on."""
+
+    def broken(_request: AdminRequest) -> Answer:
+        raise ZeroDivisionError("as the test asked")
+
+    page = answered(AdminRoute("/broken", broken))
+
+    assert (page.status_code, page.json["reason"]) == (500, "internal")
+    assert "as the test asked" not in page.text
+    assert "as the test asked" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "body"),
+    [
+        ("GET", "/health", "200 OK", "healthy\n"),
+        ("HEAD", "/health", "200 OK", "healthy\n"),
+        ("GET", "/ready", "503 Service Unavailable", ("Not ready.", "draining")),
+        (
+            "POST",
+            "/health",
+            "405 Method Not Allowed",
+            ("This page is read by GET.", "bad-head"),
+        ),
+        ("GET", "/other", "404 Not Found", ("No such page.", "not-found")),
+    ],
+)
+def test_what_monitors_see_is_pinned(
+    method: str, path: str, status: str, body: str | tuple[str, str]
+) -> None:
+    """Whoever contributes the pages, they and their errors are these bytes."""
+    page = operator(ready=False).simulate_request(
+        method, path, headers={"X-Request-Id": "given"}
+    )
+    kind = "text/plain; charset=utf-8"
+    if isinstance(body, tuple):
+        kind = "application/problem+json"
+        body = (
+            f'{{"type":"about:blank","title":"{status[4:]}","status":{status[:3]},'
+            f'"detail":"{body[0]}","reason":"{body[1]}","instance":"given"}}'
+        )
+
+    assert page.status == status
+    assert page.text == ("" if method == "HEAD" else body)
+    assert dict(page.headers) == {
+        "content-type": kind,
+        "cache-control": "no-store",
+        **({"retry-after": "1"} if status.startswith("503") else {}),
+        "x-content-type-options": "nosniff",
+        "allow": "GET, HEAD",
+        "www-authenticate": "Bearer",
+        "content-length": str(len(body)),
+    }

@@ -113,6 +113,7 @@ def test_hup_and_usr1_are_for_others() -> None:
         for number in (signal.SIGHUP, signal.SIGUSR1):
             os.kill(origin.process.pid, number)
         fill(origin)
+        assert origin.process.handle.poll() is None
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.preflight import RESERVE
+from edge.cli.open_files import RESERVE
 from edge.cli.reload import Reloader
 from edge.settings import Settings, load
 

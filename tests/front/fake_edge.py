@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import gevent
 
@@ -26,7 +27,8 @@ from edge.core.errors import (
     OriginTimeout,
     OriginUnreachable,
 )
-from edge.core.ports import Exchange, Origin, Sink
+from edge.core.ports import Exchange, Look, Origin, Sink
+from edge.core.timer_wheel import GRAIN
 from edge.core.values import (
     Answer,
     CacheStatus,
@@ -35,6 +37,7 @@ from edge.core.values import (
     OriginRequest,
     PerResponse,
     Read,
+    StreamSnapshot,
 )
 from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions
@@ -57,6 +60,28 @@ class RealClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+class LoopTicks:
+    """Implements ``edge.core.ports.Ticks`` with a timer of the event loop."""
+
+    def __init__(self) -> None:
+        self._looks: list[Look] = []
+        self._timer: Any = None
+
+    def register(self, look: Look) -> None:
+        self._looks.append(look)
+
+    def start(self) -> None:
+        self._timer = gevent.get_hub().loop.timer(GRAIN, repeat=GRAIN)
+        self._timer.start(self._tick)
+
+    def stop(self) -> None:
+        self._timer.stop()
+
+    def _tick(self) -> None:
+        for look in self._looks:
+            look(time.monotonic())
 
 
 @dataclass(eq=False)
@@ -275,7 +300,24 @@ def parts(
         Counters(),
         RealClock(),
         options or front_options(),
+        ticks=LoopTicks(),
     )
+
+
+@dataclass(eq=False)
+class FakeControl:
+    """Implements ``edge.core.ports.Control``: knows who is parked, holds nothing."""
+
+    read_service: FakeAsks
+
+    def snapshot(self, limit: int) -> list[StreamSnapshot]:
+        return []
+
+    def forget(self, route: str, path: str) -> int:
+        return 0
+
+    def gauges(self) -> Mapping[str, float]:
+        return {"viewers": float(len(self.read_service.parked))}
 
 
 @dataclass(eq=False)
@@ -288,13 +330,17 @@ class FakeBuilt:
 
     def start(self) -> None:
         self.state = "started"
+        ticks = self.parts.ticks
+        assert isinstance(ticks, LoopTicks)
+        ticks.start()
         self.read_service.tell(f"started {os.getpid()}")
 
     def ready(self) -> bool:
         return self.state == "started"
 
-    def gauges(self) -> Mapping[str, float]:
-        return {"viewers": float(len(self.read_service.parked))}
+    @property
+    def control(self) -> "FakeControl":
+        return FakeControl(self.read_service)
 
     def drain(self, grace: float) -> None:
         self.state = "draining"

@@ -33,7 +33,7 @@ def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
 
 def test_lines_past_the_bound_are_dropped_and_counted(pipe: tuple[int, int]) -> None:
     """Nobody waits for a log that nobody reads; nothing is dropped silently."""
-    output = LogWriter(pipe[1], most=3)
+    output = LogWriter(pipe[1], max_lines=3)
     for number in range(5):
         output.put(f"line {number}")
     output.start()

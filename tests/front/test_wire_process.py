@@ -1,6 +1,7 @@
 """The process on the wire: its limit of connections, its end, its log, its operator."""
 
 import json
+import signal
 import socket
 
 import pytest
@@ -110,6 +111,19 @@ def test_the_end_cuts_who_does_not_end_within_the_grace() -> None:
 
         edge.expect("stopped")
         assert edge.ended() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_an_end_at_once_still_stops_what_was_started(number: signal.Signals) -> None:
+    """Nobody is waited for; connections are cut, the parts stopped, the log written."""
+    with EdgeProcess() as edge, edge.connect() as parked:
+        parked.get(PARK)
+        edge.expect("parked")
+        edge.process.send_signal(number)
+        edge.expect("stopped")
+
+        assert edge.ended() == 0
+        assert parked.rest() == b""
 
 
 def test_a_reload_serves_on_with_new_parts() -> None:

@@ -34,7 +34,7 @@ ROUTE = Route()
 PATH = "/v1/stream/a"
 ALICE = Partition(PartitionKind.CREDENTIAL, "alice", (("authorization", "alice"),))
 BOB = Partition(PartitionKind.CREDENTIAL, "bob", (("authorization", "bob"),))
-QUICK = {"backoff_first": 0.001, "backoff_most": 0.002}
+QUICK = {"backoff_first": 0.001, "backoff_max": 0.002}
 """Back-off that a story need not wait for."""
 
 

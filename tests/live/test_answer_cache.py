@@ -8,7 +8,7 @@ from edge.core.errors import Refusal
 from edge.core.ports import Ready
 from edge.core.values import Mode, Read
 from edge.live.hub import Hub
-from edge.live.reader import Reader
+from edge.live.rows import Reader
 from edge.policy.http.conditional import matches
 from edge.policy.streams.decide import Park, ReadState, decide
 from edge.policy.streams.routes import Access, Route, TailMode
@@ -90,7 +90,7 @@ def check_stand(house: House, read: Read) -> Park | None:
     rules = house.options.rules
     moment = ReadState(now, house.clock.wall(), reader.offset, reader.barrier)
     decision = decide(read, stream.log, moment, stream.route, rules)
-    assert waits_at is stream and stream.passing(now) is None
+    assert waits_at is stream and stream.bypass(now) is None
     assert decision == Park(read.offset)
     return decision
 

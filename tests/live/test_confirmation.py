@@ -1,8 +1,10 @@
 """Nothing is served from a log that nobody confirmed (L6, L7, L14; E5, E27)."""
 
+from dataclasses import replace
+
 import pytest
 
-from edge.core.values import Mode, Purpose
+from edge.core.values import DIRECT, Mode, OriginAnswer, Provenance, Purpose
 from origin_adapter.scripted import ScriptedOrigin, data, head_answer, no_content
 from tests.live.support import (
     ALICE,
@@ -232,3 +234,64 @@ def test_an_armed_poll_keeps_a_followed_stream_confirmed_and_young() -> None:
     assert sink.per_response is not None and sink.per_response.age == 0
     assert sink.header("Stream-Up-To-Date") == "true"
     assert viewer.waits
+
+
+# What answered for the origin
+
+
+def aged(seconds: float, age: float = 0.0) -> OriginAnswer:
+    """``de``, which its origin confirmed so long ago: a tier answered for it."""
+    return replace(data(b"de", "0005"), provenance=Provenance(age, seconds))
+
+
+def test_an_answer_confirmed_before_it_came_is_as_old_here() -> None:
+    """L6, L16: Age and ``verify`` count from the origin's own word."""
+    house, origin = scripted(rules=rules(max_page=3))
+    behind(house, origin)
+    house.clock.move(61)
+    crowd = [house.ask() for _ in range(2)]
+    origin.expect().reply(aged(10.0))
+    for page in crowd:
+        per_response = page.done().per_response
+        assert per_response is not None and per_response.age == 10
+
+    house.clock.move(49)
+    hit = house.ask().done()
+    assert hit.how == "hit"
+    assert hit.per_response is not None and hit.per_response.age == 59
+    house.clock.move(2)
+    house.ask()
+    origin.expect().reply(data(b"de", "0005"))
+
+
+def test_a_head_confirms_as_of_when_its_origin_did() -> None:
+    house, origin = scripted()
+    house.ask(mode=Mode.HEAD)
+    told = replace(head_answer("0003"), provenance=Provenance(confirmed_ago=10.0))
+    origin.expect().reply(told)
+    settle()
+    (stream,) = house.hub.streams
+
+    assert stream.log.tail.confirmed_at == house.clock.monotonic() - 10
+
+
+def test_an_older_word_does_not_make_a_newer_one_older() -> None:
+    house, origin = scripted(rules=rules(max_page=3))
+    behind(house, origin)
+    house.clock.move(5)
+    reader = house.ask("0005")
+    origin.expect().reply(
+        replace(data(b"", "0005"), provenance=Provenance(confirmed_ago=30.0))
+    )
+    reader.done()
+    (stream,) = house.hub.streams
+
+    assert stream.log.tail.confirmed_at == house.clock.monotonic() - 5
+
+
+def test_an_age_alone_stands_for_the_confirmation() -> None:
+    """Plain HTTP tells no more; and what comes directly is confirmed just now."""
+    assert Provenance(age=7).since_confirmed == 7
+    assert Provenance(age=7, confirmed_ago=0.25).since_confirmed == 0.25
+    assert DIRECT.since_confirmed == 0
+    assert data(b"", "0000").provenance is DIRECT

@@ -3,7 +3,7 @@
 from typing import Any
 
 from edge.core.values import Mode, Purpose
-from edge.live.waiters import FIRST_CONTROL
+from edge.live.waiters import FIRST_CONTROL_SECONDS
 from edge.protocol.sse import KEEP_ALIVE
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
@@ -66,8 +66,8 @@ def test_up_to_date_is_told_once_the_poll_is_on_the_wire() -> None:
 
 
 def test_a_viewer_whose_poll_cannot_be_armed_is_told_where_it_stands() -> None:
-    """After FIRST_CONTROL without the claim; and with it as soon as that is true."""
-    house, origin = scripted(backoff_first=1000.0, backoff_most=1000.0)
+    """After a second without the claim; and with it as soon as that is true."""
+    house, origin = scripted(backoff_first=1000.0, backoff_max=1000.0)
     first, poll = watch(house, origin)
     poll.cut()
     settle()
@@ -75,7 +75,7 @@ def test_a_viewer_whose_poll_cannot_be_armed_is_told_where_it_stands() -> None:
     origin.expect(Purpose.CATCH_UP).cut()
     settle()
     assert told(view) == []
-    house.pass_time(FIRST_CONTROL + 0.5)
+    house.pass_time(FIRST_CONTROL_SECONDS + 0.5)
     assert told(view) == [("control", control("0003", up_to_date=False))]
 
     second = house.poll("0003")

@@ -119,7 +119,7 @@ def test_another_4xx_is_final_and_goes_to_all(status: int) -> None:
 
 def test_a_crowd_that_arrives_does_not_shorten_the_back_off() -> None:
     """L21: the origin is spared while it is down, whoever comes."""
-    house, origin = scripted(backoff_first=1000.0, backoff_most=1000.0)
+    house, origin = scripted(backoff_first=1000.0, backoff_max=1000.0)
     _, poll = watch(house, origin)
     poll.cut()
     settle()
@@ -133,7 +133,7 @@ def test_a_crowd_that_arrives_does_not_shorten_the_back_off() -> None:
 
 
 def test_once_the_origin_was_heard_again_the_follower_asks_at_once() -> None:
-    house, origin = scripted(backoff_first=1000.0, backoff_most=1000.0)
+    house, origin = scripted(backoff_first=1000.0, backoff_max=1000.0)
     first, poll = watch(house, origin)
     poll.cut()
     settle()
@@ -146,7 +146,7 @@ def test_once_the_origin_was_heard_again_the_follower_asks_at_once() -> None:
 
 def test_an_origin_that_does_not_hold_a_poll_is_not_asked_in_a_spin() -> None:
     """L21: it takes ``live`` for an unknown word, or holds nothing."""
-    house, origin = scripted(backoff_first=1000.0, backoff_most=1000.0)
+    house, origin = scripted(backoff_first=1000.0, backoff_max=1000.0)
     viewer, poll = watch(house, origin)
     poll.reply(data(b"", "0003"))
     settle()

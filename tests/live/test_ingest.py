@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from edge.core.values import OriginAnswer, StreamKey
-from edge.live.absorb import RESET_REASONS, Effect, absorb, describe
+from edge.live.ingest import RESET_REASONS, Effect, HeardRange, absorb, describe
 from edge.policy.streams.admission import Verdict, judge
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
@@ -35,7 +35,8 @@ class Landed:
         admission = judge(answer, start, KEY, ROUTE)
         assert admission.verdict is Verdict.ADMIT
         sent = sent or self.sent()
-        return absorb(self.log, ROUTE, start, sent, admission, answer, self.now)
+        heard = HeardRange(start, sent, admission, answer, self.now)
+        return absorb(self.log, ROUTE, heard)
 
     def head(self, answer: OriginAnswer, sent: RequestSnapshot | None = None) -> Effect:
         return describe(self.log, answer, sent or self.sent(), self.now)

@@ -4,8 +4,8 @@ import pytest
 
 from edge.core.errors import EdgeError
 from edge.core.values import Framing, Mode, Purpose
-from edge.live.registry import MOST_OF_PATH
-from edge.live.stream import Stream
+from edge.live.registry import MAX_ROWS_OF_PATH
+from edge.live.rows import Stream
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import PATH, Asked, House, scripted, settle, warm, watch
 
@@ -75,7 +75,7 @@ def test_an_event_stream_under_way_ends_whole_at_a_limit() -> None:
     settle()
     house.wrote("POST", 204)
     house.clock.move(61)
-    house.hub._viewers.wake(view_stream(house))
+    house.hub._wakeup.wake(view_stream(house))
     settle()
 
     assert view.done().finished and view.sink.error is None
@@ -113,13 +113,13 @@ def test_invented_parameters_do_not_make_a_write_look_at_ever_more_rows() -> Non
     that somebody waits on."""
     house, origin = scripted()
     viewer, _ = watch(house, origin)
-    for number in range(MOST_OF_PATH + 20):
+    for number in range(MAX_ROWS_OF_PATH + 20):
         asked = house.ask(key=house.key(extension=f"x={number}"))
         origin.expect().reply(data(b"abc", "0003"))
         asked.done()
 
     path = house.key()
-    assert len(house.hub.streams.of_path(path.route, path.path)) == MOST_OF_PATH
+    assert len(house.hub.streams.of_path(path.route, path.path)) == MAX_ROWS_OF_PATH
     assert viewer.waits
 
 
@@ -231,9 +231,9 @@ def test_the_ticker_looks_only_at_streams_that_somebody_is_parked_at() -> None:
         origin.expect().reply(data(b"", "0000"))
     settle()
     viewer, _ = watch(house, origin)
-    assert list(house.hub._viewers._crowded) == [view_stream(house)]
+    assert list(house.hub._waiters._crowded) == [view_stream(house)]
 
     assert viewer.pending is not None
     viewer.pending.gone()
-    assert not house.hub._viewers._crowded
+    assert not house.hub._waiters._crowded
     assert len(house.hub.streams) == 51

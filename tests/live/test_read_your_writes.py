@@ -3,7 +3,7 @@
 import pytest
 
 from edge.core.values import Mode, Purpose
-from edge.live.hub import PATIENCE
+from edge.live.hub import POLL_PATIENCE_SECONDS
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.support import PATH, QUICK, scripted, settle, warm, watch
 
@@ -63,14 +63,14 @@ def test_the_reader_joins_the_armed_poll_that_brings_the_write() -> None:
 
 
 def test_a_poll_that_keeps_its_readers_waiting_is_not_waited_for() -> None:
-    """The poll may be stuck: after PATIENCE the reader asks by itself."""
+    """The poll may be stuck: after POLL_PATIENCE_SECONDS the reader asks by itself."""
     house, origin = scripted()
     _, poll = watch(house, origin)
     house.wrote("POST", 204, **acked("0005"))
     reader = house.ask("0003")
-    house.pass_time(PATIENCE / 2)
+    house.pass_time(POLL_PATIENCE_SECONDS / 2)
     origin.assert_quiet()
-    house.pass_time(PATIENCE)
+    house.pass_time(POLL_PATIENCE_SECONDS)
     origin.expect(Purpose.CATCH_UP).reply(data(b"de", "0005"))
 
     assert reader.done().body == b"de"
@@ -205,7 +205,7 @@ def test_a_write_acts_on_every_extension_and_partition_of_its_path() -> None:
 
 def test_news_ends_a_back_off() -> None:
     """The writer has just reached the origin: the follower need not hold back."""
-    house, origin = scripted(backoff_first=1000.0, backoff_most=1000.0)
+    house, origin = scripted(backoff_first=1000.0, backoff_max=1000.0)
     viewer, poll = watch(house, origin)
     poll.cut()
     settle()

@@ -13,8 +13,8 @@ from gevent.event import Event
 from edge.core.errors import EdgeError
 from edge.core.ports import Exchange
 from edge.core.values import Answer, Mode, OriginRequest, PerResponse, Purpose
-from edge.live.reader import Reader, State
-from edge.live.wakeup import AT_ONCE
+from edge.live.rows import Reader, State
+from edge.live.waiters import BATCH_SIZE
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
     PATH,
@@ -27,6 +27,7 @@ from tests.live.support import (
     warm,
     watch,
 )
+from tests.support.hub_errors import HubError
 
 LIVE = [Mode.LONG_POLL, Mode.SSE]
 
@@ -51,16 +52,8 @@ class BrokenSink(RecordingSink):
         raise Broken
 
 
-@pytest.fixture(autouse=True)
-def reported(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
-    """What gevent's hub is told of: kept here instead of printed."""
-    seen: list[type[BaseException]] = []
-
-    def handle_error(context: Any, kind: Any, value: Any, trace: Any) -> None:
-        seen.append(kind)
-
-    monkeypatch.setattr(gevent.get_hub(), "handle_error", handle_error)
-    return seen
+def kinds_of(errors: list[HubError]) -> list[type[BaseException]]:
+    return [error.kind for error in errors]
 
 
 def flight_of(house: House) -> Any:
@@ -79,7 +72,7 @@ def ended_well(asked: Asked) -> bool:
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_a_flight_that_raises_a_defect_releases_everybody(
-    mode: Mode, reported: list[type[BaseException]]
+    mode: Mode, hub_errors: list[HubError]
 ) -> None:
     house = House(BrokenOrigin(), long_poll_timeout=2.0)
     crowd = [house.ask("0003", mode) for _ in range(3)]
@@ -88,7 +81,7 @@ def test_a_flight_that_raises_a_defect_releases_everybody(
 
     for asked in crowd:
         assert asked.done().error is not None
-    assert Broken in reported
+    assert Broken in kinds_of(hub_errors)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -150,7 +143,7 @@ def test_viewers_without_a_follower_are_followed_again() -> None:
 
 
 def test_a_defect_in_a_polls_answer_starves_nobody(
-    monkeypatch: pytest.MonkeyPatch, reported: list[type[BaseException]]
+    monkeypatch: pytest.MonkeyPatch, hub_errors: list[HubError]
 ) -> None:
     house, origin = scripted()
     viewer, poll = watch(house, origin)
@@ -162,11 +155,11 @@ def test_a_defect_in_a_polls_answer_starves_nobody(
     origin.expect(Purpose.FOLLOW).reply(data(b"de", "0005"))
 
     assert viewer.done().body == b"de"
-    assert reported == [Broken]
+    assert kinds_of(hub_errors) == [Broken]
 
 
 def test_a_defect_in_a_landing_ends_those_who_waited_for_it(
-    monkeypatch: pytest.MonkeyPatch, reported: list[type[BaseException]]
+    monkeypatch: pytest.MonkeyPatch, hub_errors: list[HubError]
 ) -> None:
     house, origin = scripted()
     crowd = [house.ask("now") for _ in range(2)]
@@ -178,7 +171,7 @@ def test_a_defect_in_a_landing_ends_those_who_waited_for_it(
     for asked in (*crowd, late):
         error = asked.done().error
         assert error is not None and error.reason.value == "internal"
-    assert reported == [Broken] and house.counters.internal_errors == 1
+    assert kinds_of(hub_errors) == [Broken] and house.counters.internal_errors == 1
     assert len(house.hub.flights) == 0
 
 
@@ -188,7 +181,7 @@ def _break(*args: object) -> object:
 
 @pytest.mark.parametrize("mode", [Mode.CATCH_UP, *LIVE])
 def test_a_sink_with_a_defect_harms_nobody_else(
-    mode: Mode, reported: list[type[BaseException]]
+    mode: Mode, hub_errors: list[HubError]
 ) -> None:
     house, origin = scripted()
     asked = [
@@ -202,12 +195,12 @@ def test_a_sink_with_a_defect_harms_nobody_else(
 
     for n in (0, 2):
         assert asked[n].sink.status == 200
-    assert Broken in reported
-    assert house.counters.internal_errors == len(reported)
+    assert Broken in kinds_of(hub_errors)
+    assert house.counters.internal_errors == len(hub_errors)
 
 
 def test_ask_never_raises_and_the_ticker_never_stops(
-    monkeypatch: pytest.MonkeyPatch, reported: list[type[BaseException]]
+    monkeypatch: pytest.MonkeyPatch, hub_errors: list[HubError]
 ) -> None:
     house, origin = scripted()
     warm(house, origin)
@@ -225,6 +218,7 @@ def test_ask_never_raises_and_the_ticker_never_stops(
     house.pass_time(16)
 
     assert viewers[1].sink.written[1:] == [b": keep-alive\n\n"]
+    assert set(kinds_of(hub_errors)) == {Broken}
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -373,7 +367,7 @@ def test_a_crowd_that_is_woken_while_it_drains_leaves_one_by_one() -> None:
 
 def test_an_event_stream_that_heard_nothing_yet_ends_after_a_control_event() -> None:
     """E54: it says where the viewer stands, though no poll is armed to say more."""
-    house, origin = scripted(backoff_first=1000.0, backoff_most=1000.0)
+    house, origin = scripted(backoff_first=1000.0, backoff_max=1000.0)
     _, follow = watch(house, origin)
     follow.cut()
     settle()
@@ -469,7 +463,7 @@ def test_stop_finds_those_whom_a_tick_had_in_hand() -> None:
     """The ticker is killed between two batches of those who are due."""
     house, origin = scripted()
     first, _ = watch(house, origin)
-    polls = [first] + [house.poll("0003") for _ in range(3 * AT_ONCE)]
+    polls = [first] + [house.poll("0003") for _ in range(3 * BATCH_SIZE)]
     house.clock.move(house.options.long_poll_timeout)
     ticking = gevent.spawn(house.hub.tick, house.clock.monotonic())
     polls[0].done()

@@ -10,7 +10,7 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Mode, Read
-from edge.live.absorb import RESET_REASONS, Effect
+from edge.live.ingest import RESET_REASONS, Effect
 from edge.policy.streams.decide import Decision, Fetch, Park, Pass, ReadState, Serve
 from edge.policy.streams.freshness import Kind
 from edge.protocol.offsets import BEGIN, NOW, order

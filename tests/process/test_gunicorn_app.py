@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.process.gunicorn_app import bind, gunicorn_settings
-from edge.process.worker import REFUSALS_AT_ONCE, EdgeWorker
+from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
 from tests.support.options import limits, server_options
 
 
@@ -19,7 +19,7 @@ def test_gunicorn_is_told_what_this_edge_needs() -> None:
     assert settings["control_socket_disable"] is True
     assert settings["forwarded_allow_ips"] == ""
     assert settings["limit_request_line"] == 8190
-    assert settings["worker_connections"] == 100 + REFUSALS_AT_ONCE
+    assert settings["worker_connections"] == 100 + MAX_REFUSED_CONNECTIONS
     assert settings["keepalive"] == 75
     assert settings["graceful_timeout"] > options.grace
     assert settings["accesslog"] is None

@@ -4,14 +4,20 @@ import pytest
 
 from edge.core.counters import Counters
 from edge.core.reasons import Reason
-from edge.process.recycling import AGAIN, SPREAD, Recycling, requests_of, resident
+from edge.process.recycling import (
+    ASK_AGAIN_SECONDS,
+    MAX_SPREAD,
+    Recycling,
+    requests_of,
+    resident,
+)
 from tests.support.options import recycle_options
 
 
-def test_nothing_is_looked_at_unless_it_is_set() -> None:
-    assert not Recycling(recycle_options(), 0.0).wanted
-    assert Recycling(recycle_options(after_requests=1), 0.0).wanted
-    assert Recycling(recycle_options(memory=1), 0.0).wanted
+def test_recycling_is_off_unless_it_is_set() -> None:
+    assert not Recycling(recycle_options(), 0.0).enabled
+    assert Recycling(recycle_options(after_requests=1), 0.0).enabled
+    assert Recycling(recycle_options(memory=1), 0.0).enabled
 
 
 @pytest.mark.parametrize(
@@ -40,7 +46,7 @@ def test_requests_are_spread_and_never_fewer_than_was_set() -> None:
         first = next(n for n in range(3000) if recycling.judge(0.0, n, 0))
         bounds.add(first)
 
-    assert 1000 <= min(bounds) < max(bounds) <= 1000 * (1 + SPREAD)
+    assert 1000 <= min(bounds) < max(bounds) <= 1000 * (1 + MAX_SPREAD)
 
 
 def test_a_young_worker_does_not_ask() -> None:
@@ -51,12 +57,12 @@ def test_a_young_worker_does_not_ask() -> None:
     assert recycling.judge(160.0, 0, 2) is Reason.OVER_MEMORY
 
 
-def test_who_was_not_replaced_asks_again_after_a_while() -> None:
+def test_a_worker_that_was_not_replaced_asks_again() -> None:
     recycling = Recycling(recycle_options(memory=1, least_age=0.0), 0.0)
 
     assert recycling.judge(0.0, 0, 2) is Reason.OVER_MEMORY
-    assert recycling.judge(AGAIN - 1, 0, 2) is None
-    assert recycling.judge(AGAIN, 0, 2) is Reason.OVER_MEMORY
+    assert recycling.judge(ASK_AGAIN_SECONDS - 1, 0, 2) is None
+    assert recycling.judge(ASK_AGAIN_SECONDS, 0, 2) is Reason.OVER_MEMORY
 
 
 def test_reads_and_writes_are_requests() -> None:

@@ -3,23 +3,23 @@
 import pytest
 
 from edge.settings import addresses
-from edge.settings.addresses import Address
+from edge.settings.addresses import ListenAddress
 
 
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("127.0.0.1:8080", Address("127.0.0.1", 8080)),
-        ("localhost:1", Address("localhost", 1)),
-        (":8080", Address("", 8080)),
-        ("0.0.0.0:0", Address("0.0.0.0", 0)),
-        ("[::1]:8080", Address("::1", 8080)),
-        ("[0:0:0:0:0:0:0:1]:8080", Address("::1", 8080)),
-        ("unix:/run/edge.sock", Address(path="/run/edge.sock")),
-        ("unix:///run/edge.sock", Address(path="/run/edge.sock")),
+        ("127.0.0.1:8080", ListenAddress("127.0.0.1", 8080)),
+        ("localhost:1", ListenAddress("localhost", 1)),
+        (":8080", ListenAddress("", 8080)),
+        ("0.0.0.0:0", ListenAddress("0.0.0.0", 0)),
+        ("[::1]:8080", ListenAddress("::1", 8080)),
+        ("[0:0:0:0:0:0:0:1]:8080", ListenAddress("::1", 8080)),
+        ("unix:/run/edge.sock", ListenAddress(path="/run/edge.sock")),
+        ("unix:///run/edge.sock", ListenAddress(path="/run/edge.sock")),
     ],
 )
-def test_an_address_to_listen_at(text: str, address: Address) -> None:
+def test_an_address_to_listen_at(text: str, address: ListenAddress) -> None:
     assert addresses.parse_listen(text) == address
     assert addresses.parse_listen(str(address)) == address
 

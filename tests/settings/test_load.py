@@ -7,7 +7,7 @@ import pytest
 
 from edge.policy.streams.routes import Access, Recreate, Route
 from edge.settings import Flag, Settings, SettingsError, load
-from edge.settings.addresses import Address
+from edge.settings.addresses import ListenAddress
 from edge.settings.units import Rate
 
 ORIGIN = {"DS_EDGE_ORIGIN__URL": "http://origin.example"}
@@ -67,7 +67,7 @@ def test_what_is_written_arrives_typed(file: Path) -> None:
 
     settings = load(file)
 
-    assert settings.listen == Address("::1", 8080)
+    assert settings.listen == ListenAddress("::1", 8080)
     assert settings.public_url == "https://streams.example"
     assert settings.origin.plain_headers == (("authorization", "Bearer s3cr3t"),)
     assert settings.live.linger == 0.5

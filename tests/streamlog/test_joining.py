@@ -10,7 +10,7 @@ import pytest
 from edge.protocol.json_arrays import fragment, whole
 from edge.protocol.offsets import BEGIN
 from edge.streamlog import segments
-from edge.streamlog.segment import Segment
+from edge.streamlog.segments import Segment
 from edge.streamlog.stream_log import Joined, StreamLog
 
 GREW, SAME = Joined.GREW, Joined.SAME

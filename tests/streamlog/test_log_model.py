@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 from edge.protocol.json_arrays import fragment
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog import segments as segments_module
-from edge.streamlog.segment import BOUNDARY_COST, SEGMENT_COST, Segment
+from edge.streamlog.segments import BOUNDARY_COST, SEGMENT_COST, Segment
 from edge.streamlog.stream_log import LOG_COST, Joined, StreamLog
 
 PAGE_SIZES = (1, 5, 1000)

@@ -6,7 +6,7 @@ import pytest
 
 from edge.protocol.offsets import BEGIN
 from edge.streamlog import segments
-from edge.streamlog.segment import Segment
+from edge.streamlog.segments import Segment
 from edge.streamlog.stream_log import LOG_COST, Joined, Page, StreamLog
 
 KIB = 1024

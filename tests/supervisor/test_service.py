@@ -173,7 +173,7 @@ def test_hup_gives_the_edge_a_new_worker_and_leaves_the_origin_alone() -> None:
         create(front)
 
 
-def test_what_would_break_the_household_is_passed_over() -> None:
+def test_signals_that_would_break_the_service_are_ignored() -> None:
     """USR2 would replace the edge behind the supervisor's back."""
     with service(**SOON) as front:
         edge = child(front, "serve")

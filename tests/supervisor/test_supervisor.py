@@ -1,4 +1,4 @@
-"""The household with stand-ins: small commands that play an origin and an edge.
+"""The supervisor with stand-ins: small commands that play an origin and an edge.
 
 What the real ones do is in ``test_service``; here they do what is hard to make
 them do. Everything they say comes through one pipe, so reading it is waiting.
@@ -36,7 +36,7 @@ PATIENT = (
 
 
 @contextmanager
-def household(
+def supervised(
     origin: str, edge: str, file: str = "", form: str = "text"
 ) -> Iterator[subprocess.Popen[str]]:
     """A supervisor of two commands; ``file`` is an argument of both."""
@@ -59,46 +59,46 @@ def said(pipe: IO[str] | None) -> IO[str]:
 
 
 def test_the_edge_s_exit_code_is_the_service_s() -> None:
-    with household(LIVES, ENDS) as house:
-        out, error = house.communicate()
+    with supervised(LIVES, ENDS) as service:
+        out, error = service.communicate()
 
-    assert (house.returncode, out) == (5, "edge\n")
+    assert (service.returncode, out) == (5, "edge\n")
     assert error == "ds-edge: the edge ended with 5\n"
 
 
 def test_an_origin_that_cannot_start_ends_it_before_the_edge_begins() -> None:
-    with household(FAILS, ENDS) as house:
-        out, error = house.communicate()
+    with supervised(FAILS, ENDS) as service:
+        out, error = service.communicate()
 
-    assert (house.returncode, out, error) == (3, "", "")
+    assert (service.returncode, out, error) == (3, "", "")
 
 
 def test_told_to_stop_before_the_origin_was_ready_is_no_failure() -> None:
-    with household(NEVER_READY, ENDS) as house:
-        assert said(house.stdout).readline() == "origin\n"
-        house.terminate()
-        out, error = house.communicate()
+    with supervised(NEVER_READY, ENDS) as service:
+        assert said(service.stdout).readline() == "origin\n"
+        service.terminate()
+        out, error = service.communicate()
 
-    assert (house.returncode, out, error) == (0, "", "")
+    assert (service.returncode, out, error) == (0, "", "")
 
 
 def test_an_edge_that_does_not_listen_to_term_yet_was_stopped_all_the_same() -> None:
     """It dies of the signal; that was asked for, and is no failure."""
-    with household(LIVES, STAYS) as house:
-        assert said(house.stdout).readline() == "edge\n"
-        house.terminate()
-        house.communicate()
+    with supervised(LIVES, STAYS) as service:
+        assert said(service.stdout).readline() == "edge\n"
+        service.terminate()
+        service.communicate()
 
-    assert house.returncode == 0
+    assert service.returncode == 0
 
 
 def test_an_origin_that_dies_again_and_again_is_given_more_and_more_time(
     tmp_path: Path,
 ) -> None:
-    with household(DIES, PATIENT, str(tmp_path / "deaths")) as house:
-        _, error = house.communicate()
+    with supervised(DIES, PATIENT, str(tmp_path / "deaths")) as service:
+        _, error = service.communicate()
 
-    assert house.returncode == 0
+    assert service.returncode == 0
     assert error.splitlines()[:2] == [
         "ds-edge: the origin ended with 9; again in 0.1 s",
         "ds-edge: the origin ended with 9; again in 0.2 s",
@@ -106,20 +106,20 @@ def test_an_origin_that_dies_again_and_again_is_given_more_and_more_time(
 
 
 def test_an_edge_that_will_not_stop_is_killed_when_told_twice() -> None:
-    with household(LIVES, DEAF) as house:
-        assert said(house.stdout).readline() == "edge\n"
-        house.terminate()
-        assert said(house.stdout).readline() == "told\n"
-        house.send_signal(signal.SIGINT)
-        _, error = house.communicate()
+    with supervised(LIVES, DEAF) as service:
+        assert said(service.stdout).readline() == "edge\n"
+        service.terminate()
+        assert said(service.stdout).readline() == "told\n"
+        service.send_signal(signal.SIGINT)
+        _, error = service.communicate()
 
-    assert house.returncode == 128 + signal.SIGKILL
+    assert service.returncode == 128 + signal.SIGKILL
     assert error == "ds-edge: told twice to stop: killing what is left\n"
 
 
 def test_lines_for_programs_have_the_form_of_the_edge_s() -> None:
-    with household(LIVES, ENDS, form="json") as house:
-        _, error = house.communicate()
+    with supervised(LIVES, ENDS, form="json") as service:
+        _, error = service.communicate()
     line = json.loads(error)
 
     assert line.pop("time").endswith("Z")
@@ -128,3 +128,19 @@ def test_lines_for_programs_have_the_form_of_the_edge_s() -> None:
         "logger": "edge.supervisor",
         "message": "the edge ended with 5",
     }
+
+
+def test_the_supervisor_imports_the_standard_library_only() -> None:
+    """It lives as long as the service, and has nothing to do with gevent."""
+    code = (
+        "import sys, edge.supervisor.__main__\n"
+        "home = [m for m in sys.modules if m.split('.')[0] in "
+        "('gevent', 'gunicorn', 'falcon', 'typer', 'pydantic', 'origin_adapter')]\n"
+        "print(home, sorted(m for m in sys.modules if m.startswith('edge.') "
+        "and not m.startswith('edge.supervisor')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.stdout == "[] []\n"

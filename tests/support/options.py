@@ -10,16 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edge import origin, wiring
-from edge.front.options import (
-    FrontOptions,
-    Limits,
-    LogOptions,
-    RecycleOptions,
-    ServerOptions,
-)
-from edge.live.options import HubOptions
+from edge.front.options import FrontOptions, Limits, LogOptions
+from edge.live.context import HubOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.freshness import FreshnessOptions
+from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load
 from origin_adapter.embedded.options import Options
 from origin_adapter.http import HttpOptions
@@ -73,5 +68,5 @@ def http_options(url: str, **changes: Any) -> HttpOptions:
 
 
 def embedded_options(data: Path, **changes: Any) -> Options:
-    made = origin.origin_options(settings(), origin.Alone())
+    made = origin.origin_options(settings(), origin.StandaloneOptions())
     return replace(made, data=data, **changes)

@@ -20,7 +20,7 @@ from edge.core.values import (
     Read,
     StreamKey,
 )
-from edge.live.absorb import Effect, absorb, describe
+from edge.live.ingest import Effect, HeardRange, absorb, describe
 from edge.policy.streams.admission import Verdict, judge
 from edge.policy.streams.decide import Decision, Fetch, ReadState, decide
 from edge.policy.streams.routes import Route, TailMode
@@ -134,16 +134,8 @@ class World:
         if admission.verdict is not Verdict.ADMIT:
             # Only to an offset beyond the tail: it goes to its asker.
             return None
-        return absorb(
-            self.log,
-            self.route,
-            start,
-            sent,
-            admission,
-            answer,
-            self.now,
-            max_probe=RULES.max_probe,
-        )
+        heard = HeardRange(start, sent, admission, answer, self.now)
+        return absorb(self.log, self.route, heard, max_probe=RULES.max_probe)
 
     def head(self) -> Effect:
         sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)

@@ -3,7 +3,7 @@
 They measure any server of streams and know nothing of the edge, but where its
 metrics are asked for. Parts, from the wire to the words:
 
-``framing``, ``reception``
+``framing``, ``reader``
     bytes into answers, answers into events; pure;
 ``requests``, ``viewer``, ``joining``, ``crowd``, ``appender``
     the connections of a fan-out, on one epoll;

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge.cli.bench.plan import LARGEST_EVENT, SMALLEST_EVENT, FanoutPlan, HitsPlan, url
+from edge.cli.bench.plan import (
+    MAX_EVENT_SIZE,
+    MIN_EVENT_SIZE,
+    FanoutPlan,
+    HitsPlan,
+    url,
+)
 from edge.cli.bench.progress import Bar
 from edge.cli.streams import address
 
@@ -28,20 +34,21 @@ app = typer.Typer(
 )
 
 
-class Mode(enum.StrEnum):
+class FollowMode(enum.StrEnum):
     """How viewers follow."""
 
     LONG_POLL = "long-poll"
     SSE = "sse"
 
 
-class Generator(enum.StrEnum):
+class GeneratorChoice(enum.StrEnum):
     """Who asks."""
 
     WRK = "wrk"
     OWN = "own"
 
 
+Mode = Annotated[FollowMode, typer.Option(help="How viewers follow.")]
 Url = Annotated[str, typer.Argument(metavar="URL", help="URL of the stream.")]
 Header = Annotated[
     list[str] | None,
@@ -64,10 +71,10 @@ def fanout(
     rate: Annotated[
         float, typer.Option(min=0.001, max=10_000, help="Appends a second.")
     ] = 1.0,
-    mode: Annotated[Mode, typer.Option(help="How viewers follow.")] = Mode.LONG_POLL,
+    mode: Mode = FollowMode.LONG_POLL,
     size: Annotated[
         int,
-        typer.Option(min=SMALLEST_EVENT, max=LARGEST_EVENT, help="Bytes of an event."),
+        typer.Option(min=MIN_EVENT_SIZE, max=MAX_EVENT_SIZE, help="Bytes of an event."),
     ] = 100,
     write_to: Annotated[
         str | None, typer.Option(help="URL to append to, if another than URL.")
@@ -131,7 +138,7 @@ def hits(
         typer.Option("--different-heads", help="Each request with a head of its own."),
     ] = False,
     generator: Annotated[
-        Generator | None, typer.Option(help="Who asks; wrk if it is there.")
+        GeneratorChoice | None, typer.Option(help="Who asks; wrk if it is there.")
     ] = None,
     header: Header = None,
     as_json: Json = False,

@@ -12,31 +12,37 @@ import time
 from array import array
 from itertools import count
 
-from edge.cli.bench.framing import BadAnswer, End, Framing, Head, whole
-from edge.cli.bench.load import Load
+from edge.cli.bench.framing import (
+    AnswerEnd,
+    AnswerFraming,
+    AnswerHead,
+    BadAnswer,
+    whole,
+)
 from edge.cli.bench.plan import HitsPlan
 from edge.cli.bench.progress import Bar
 from edge.cli.bench.quantiles import grid, summary
 from edge.cli.bench.requests import target
+from edge.cli.bench.results import LoadResult
 from edge.cli.streams.exit_faults import Exit, Fault
 
 NAME = "own"
 PIECE = 256 * 1024
 PAINTED_EVERY = 0.5
-REMEMBERED = 64
+MAX_REMEMBERED = 64
 """Answers that are known by their bytes; those of a small body come in one piece."""
 
 
-class Connection:
+class ClientConnection:
     """One connection, and the request that waits on it."""
 
     __slots__ = ("asked", "framing", "head", "socket")
 
     def __init__(self, made: socket.socket) -> None:
         self.socket = made
-        self.framing = Framing()
+        self.framing = AnswerFraming()
         self.asked = 0.0
-        self.head: Head
+        self.head: AnswerHead
 
 
 class BuiltinClient:
@@ -49,8 +55,8 @@ class BuiltinClient:
         self._request = self._target.request("GET")
         self._numbers = count(100_000_000)
         self._epoll = select.epoll()
-        self._connections: dict[int, Connection] = {}
-        self._known: dict[bytes, Head] = {}
+        self._connections: dict[int, ClientConnection] = {}
+        self._known: dict[bytes, AnswerHead] = {}
         self._times = array("d")
         self._bytes = self._lost = self._refused = 0
         self._begun = self._cpu = 0.0
@@ -76,11 +82,11 @@ class BuiltinClient:
             self._epoll.close()
 
     @property
-    def load(self) -> Load | None:
+    def load(self) -> LoadResult | None:
         """What was measured so far."""
         if not self._times:
             return None
-        return Load(
+        return LoadResult(
             generator=NAME,
             seconds=time.monotonic() - self._begun,
             requests=len(self._times),
@@ -92,7 +98,7 @@ class BuiltinClient:
             cpu=time.process_time() - self._cpu,
         )
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> ClientConnection:
         try:
             made = socket.create_connection(self._target.at, 10.0)
         except OSError as error:
@@ -101,7 +107,7 @@ class BuiltinClient:
             raise Fault(Exit.UNREACHABLE, text) from None
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setblocking(False)
-        connection = self._connections[made.fileno()] = Connection(made)
+        connection = self._connections[made.fileno()] = ClientConnection(made)
         self._epoll.register(made.fileno(), select.EPOLLIN)
         return connection
 
@@ -114,7 +120,7 @@ class BuiltinClient:
             for descriptor, _ in self._epoll.poll(min(until - now, PAINTED_EVERY)):
                 self._read(self._connections[descriptor])
 
-    def _read(self, connection: Connection) -> None:
+    def _read(self, connection: ClientConnection) -> None:
         try:
             data = os.read(connection.socket.fileno(), PIECE)
         except OSError:
@@ -129,7 +135,7 @@ class BuiltinClient:
         except BadAnswer as error:
             raise Fault(Exit.FAILED, f"no HTTP/1.1 answer: {error}") from None
 
-    def _take(self, connection: Connection, data: bytes, now: float) -> None:
+    def _take(self, connection: ClientConnection, data: bytes, now: float) -> None:
         """One answer in one piece, mostly one that was seen before; or parts."""
         if connection.framing.resting:
             head = self._known.get(data) or self._study(data)
@@ -137,20 +143,22 @@ class BuiltinClient:
                 self._answered(connection, now, head)
                 return
         for part in connection.framing.feed(data):
-            if isinstance(part, Head):
+            if isinstance(part, AnswerHead):
                 connection.head = part
-            elif isinstance(part, End):
+            elif isinstance(part, AnswerEnd):
                 self._answered(connection, now, connection.head)
 
-    def _study(self, data: bytes) -> Head | None:
+    def _study(self, data: bytes) -> AnswerHead | None:
         found = whole(data)
         if found is None:
             return None
-        if len(self._known) < REMEMBERED:
+        if len(self._known) < MAX_REMEMBERED:
             self._known[data] = found[0]
         return found[0]
 
-    def _answered(self, connection: Connection, now: float, head: Head) -> None:
+    def _answered(
+        self, connection: ClientConnection, now: float, head: AnswerHead
+    ) -> None:
         self._times.append((now - connection.asked) * 1000)
         self._refused += not 200 <= head.status < 300
         if head.last:
@@ -158,7 +166,7 @@ class BuiltinClient:
         else:
             self._ask(connection)
 
-    def _ended(self, connection: Connection, now: float) -> None:
+    def _ended(self, connection: ClientConnection, now: float) -> None:
         """Closed by the server: that may be how its answers end."""
         if connection.framing.end():
             self._answered(connection, now, connection.head._replace(last=True))
@@ -166,12 +174,12 @@ class BuiltinClient:
             self._lost += 1
             self._renew(connection)
 
-    def _renew(self, connection: Connection) -> None:
+    def _renew(self, connection: ClientConnection) -> None:
         del self._connections[connection.socket.fileno()]
         connection.socket.close()
         self._ask(self._connect())
 
-    def _ask(self, connection: Connection) -> None:
+    def _ask(self, connection: ClientConnection) -> None:
         connection.asked = time.monotonic()
         try:
             os.write(connection.socket.fileno(), self._next())

@@ -1,9 +1,9 @@
-"""How viewers come: in batches, since a server's backlog is small.
+"""Connects viewers in batches, since a server's backlog is small.
 
-At most ``AT_ONCE`` connections are under way. A viewer that comes for the first time
-counts as under way until its first answer is there (a catch-up read, which is how a
-client begins), since a connection in a full backlog looks open from outside. Where
-ports run out, further source addresses of the loopback net are taken.
+At most ``MAX_CONNECTING`` connections are under way at once. A new viewer is under way
+until its first answer is there: a connection in a full backlog looks open from outside.
+That answer is of a catch-up read, which is how clients begin. When ports run out,
+connections come from further addresses of the loopback net.
 """
 
 import errno
@@ -14,12 +14,12 @@ import time
 from collections import deque
 from ipaddress import ip_address
 
-from edge.cli.bench.requests import Target
-from edge.cli.bench.viewer import Stage, Viewer
+from edge.cli.bench.requests import RequestTarget
+from edge.cli.bench.viewer_reader import Viewer, ViewerStage
 from edge.cli.streams.exit_faults import Exit, Fault
 
-AT_ONCE = 128
-SOURCES = 250
+MAX_CONNECTING = 128
+MAX_SOURCES = 250
 """Loopback addresses that connections may come from."""
 
 # Of Linux (linux/in.h); Python names it from 3.12 on.
@@ -28,11 +28,11 @@ IP_BIND_ADDRESS_NO_PORT = 24
 _WRITABLE = select.EPOLLOUT | select.EPOLLET
 
 
-class Joining:
-    """Viewers who are to come, and those who are under way."""
+class ConnectRamp:
+    """Viewers that are still to connect, and the number that is under way."""
 
     def __init__(
-        self, target: Target, epoll: select.epoll, viewers: dict[int, Viewer]
+        self, target: RequestTarget, epoll: select.epoll, viewers: dict[int, Viewer]
     ) -> None:
         self._target = target
         self._epoll = epoll
@@ -44,31 +44,31 @@ class Joining:
 
     @property
     def waiting(self) -> bool:
-        """Whether somebody is still to connect."""
+        """Whether a viewer is still to connect."""
         return bool(self._due or self._later)
 
     def add(self, viewer: Viewer, at: float = 0.0) -> None:
-        """Let a viewer come, not before ``at``."""
+        """Connect this viewer, not before ``at``."""
         if at:
             self._later.append((at, viewer))
         else:
             self._due.append(viewer)
 
     def arrived(self) -> None:
-        """A viewer is no longer under way."""
+        """One viewer is connected, or has failed: it is under way no more."""
         self.under_way -= 1
 
     def go_on(self) -> None:
-        """Let come who may. Raises Fault when there is no way to connect."""
+        """Connect as many as may be under way. Raises Fault if that is impossible."""
         if self._later:
             now = time.monotonic()
             self._due.extend(viewer for at, viewer in self._later if at <= now)
             self._later = [one for one in self._later if one[0] > now]
-        while self._due and self.under_way < AT_ONCE:
+        while self._due and self.under_way < MAX_CONNECTING:
             self._connect(self._due.popleft())
 
     def close(self) -> None:
-        """Nobody else comes."""
+        """Connect nobody else."""
         self._due.clear()
         self._later.clear()
 
@@ -83,7 +83,7 @@ class Joining:
                 text = f"{self._target.address.place}: {os.strerror(error)}"
                 raise Fault(Exit.UNREACHABLE, text)
             viewer.socket = self._socket()
-        viewer.stage = Stage.CONNECTING
+        viewer.stage = ViewerStage.CONNECTING
         self._viewers[viewer.socket.fileno()] = viewer
         self._epoll.register(viewer.socket.fileno(), _WRITABLE)
         self.under_way += 1
@@ -98,9 +98,9 @@ class Joining:
         return made
 
     def _next_source(self) -> bool:
-        """Ports have run out: whether there is another address to come from."""
+        """Take another source address when ports have run out; False: none is left."""
         here = ip_address(self._target.at[0])
-        if here.version != 4 or not here.is_loopback or self._source >= SOURCES:
+        if here.version != 4 or not here.is_loopback or self._source >= MAX_SOURCES:
             return False
         self._source += 1
         return True

@@ -3,7 +3,7 @@
 Each viewer is a descriptor that is read when it can be, and written to when it has
 its answer: it asks again at once. What bytes mean is remembered for as long as one
 event lasts: a server sends the same to a whole crowd, so that most viewers cost a
-read, two look-ups and a write. Everything else goes through ``Reception``.
+read, two look-ups and a write. Everything else goes through ``ViewerReader``.
 
 Times are of ``time.monotonic``, taken when a viewer's bytes have been read. Nothing
 here waits for anything but the epoll; who conducts the run calls ``turn``.
@@ -19,24 +19,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edge.cli.bench.connect_ramp import Joining
+from edge.cli.bench.connect_ramp import ConnectRamp
 from edge.cli.bench.framing import BadAnswer
-from edge.cli.bench.requests import Reads, Target
-from edge.cli.bench.viewer import Stage, Viewer
-from edge.cli.bench.viewer_reader import Calm, Marks, News, Place
+from edge.cli.bench.requests import RequestTarget, StreamReads
+from edge.cli.bench.viewer_reader import (
+    EventMarkers,
+    ParserState,
+    ReadPosition,
+    Received,
+    Viewer,
+    ViewerStage,
+)
 from edge.cli.streams.exit_faults import Exit, Fault
 from edge.cli.streams.server_errors import refused
 
 IN = select.EPOLLIN
 # Edge-triggered: a level-triggered descriptor is looked at once more after each wait.
 LISTEN = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
-BATCH = 64
+MAX_READY = 64
 """Descriptors in one turn: few, so that the append's answer waits for few."""
 
-REMEMBERED = 64
+MAX_REMEMBERED = 64
 """Meanings kept for one event: a server whose answers all differ fills no memory."""
 
-AGAIN_AFTER = 0.5
+RETRY_PAUSE = 0.5
 """Seconds before a viewer whose answer was a failure comes back."""
 
 # Fields that servers make for each answer anew. Without them the answers of one event
@@ -52,25 +58,25 @@ _CURSOR = re.compile(rb"\r\n[Ss]tream-[Cc]ursor:[ \t]*([^\r]*)")
 Heard = Callable[[bytes, float], None]
 
 
-class Meaning(NamedTuple):
+class KnownAnswer(NamedTuple):
     """What bytes mean for all who are between the same and wait for event ``first``."""
 
-    calm: Calm
+    state: ParserState
     first: int
     after: int
     """The event to wait for next."""
     record: Callable[[float], None]
-    place: Place
+    place: ReadPosition
     request: bytes
     """What to ask next; empty where the answer goes on."""
 
 
-class Around(NamedTuple):
+class AnswerTemplate(NamedTuple):
     """An answer of known meaning, but for the value that numbers it."""
 
     before: bytes
     after: bytes
-    meaning: Meaning
+    meaning: KnownAnswer
 
     def fits(self, data: bytes) -> bool:
         """Whether ``data`` is such an answer: cheaper to tell than by ``_OWN``."""
@@ -91,52 +97,54 @@ class Tally:
     """Connections that broke, and refusals; each viewer came back."""
 
 
-class Crowd:
+class FanoutCrowd:
     """Viewers, from joining to the last event."""
 
-    def __init__(self, target: Target, mode: str, marks: Marks, piece: int) -> None:
+    def __init__(
+        self, target: RequestTarget, mode: str, marks: EventMarkers, piece: int
+    ) -> None:
         self.tally = Tally()
         self.received: list[array[float]] = []
         """For each event the times at which viewers had it, in order."""
-        self._reads = Reads(target, mode)
+        self._reads = StreamReads(target, mode)
         self._streaming = mode == "sse"
-        self._marks = marks
+        self._markers = marks
         self._piece = piece
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
         self._others: dict[int, Heard] = {}
-        self._meanings: dict[bytes, Meaning] = {}
-        self._shared: dict[bytes, Meaning] = {}
+        self._known: dict[bytes, KnownAnswer] = {}
+        self._shared: dict[bytes, KnownAnswer] = {}
         """The same, by what is left without what is made for each answer anew."""
-        self._around: Around | None = None
-        self._place = Place(b"", b"")
-        self._joining = Joining(target, self._epoll, self._viewers)
+        self._around: AnswerTemplate | None = None
+        self._place = ReadPosition(b"", b"")
+        self._ramp = ConnectRamp(target, self._epoll, self._viewers)
 
     def close(self) -> None:
         """Leave, all at once."""
         for viewer in self._viewers.values():
             viewer.socket.close()
         self._viewers.clear()
-        self._joining.close()
+        self._ramp.close()
         self._epoll.close()
 
     def join(self, count: int, offset: str) -> None:
         """Let ``count`` viewers come, who have everything before ``offset``."""
-        self._place = Place(offset.encode(), b"")
+        self._place = ReadPosition(offset.encode(), b"")
         for _ in range(count):
-            self._joining.add(Viewer(self._marks, self._place))
-        self._joining.go_on()
+            self._ramp.add(Viewer(self._markers, self._place))
+        self._ramp.go_on()
 
     @property
     def live(self) -> int:
         """Viewers who have asked for what comes."""
-        return len(self._viewers) - self._joining.under_way
+        return len(self._viewers) - self._ramp.under_way
 
     def expect(self, number: int) -> None:
         """Event ``number`` is about to be appended."""
         assert number == len(self.received), "events are numbered in order"
         self.received.append(array("d"))
-        self._meanings.clear()
+        self._known.clear()
         self._shared.clear()
         self._around = None
         self._reads.forget()
@@ -157,18 +165,18 @@ class Crowd:
 
     def turn(self, patience: float) -> None:
         """Wait for bytes, at most ``patience`` seconds, and take what is there."""
-        if self._joining.waiting:
-            patience = min(patience, AGAIN_AFTER / 4)
-        ready = self._epoll.poll(max(0.0, patience), BATCH)
+        if self._ramp.waiting:
+            patience = min(patience, RETRY_PAUSE / 4)
+        ready = self._epoll.poll(max(0.0, patience), MAX_READY)
         if ready:
             self._hear(ready)
-        if self._joining.waiting:
-            self._joining.go_on()
+        if self._ramp.waiting:
+            self._ramp.go_on()
 
     def _hear(self, ready: list[tuple[int, int]]) -> None:
         """The hot path: read, look up, record, ask again."""
         read, write, clock = os.read, os.write, time.monotonic
-        known, viewers, piece = self._meanings.get, self._viewers, self._piece
+        known, viewers, piece = self._known.get, self._viewers, self._piece
         for descriptor, mask in ready:
             if mask != IN:
                 self._odd(descriptor, mask)
@@ -182,8 +190,8 @@ class Crowd:
             meaning = known(data) or self._numbered(data)
             if meaning is not None:
                 viewer = viewers[descriptor]
-                calm, first, after, record, place, request = meaning
-                if viewer.calm is calm and viewer.expects == first:
+                state, first, after, record, place, request = meaning
+                if viewer.state is state and viewer.expects == first:
                     viewer.expects, viewer.place = after, place
                     record(now)
                     if request:
@@ -195,14 +203,14 @@ class Crowd:
             if self._take(descriptor, data, now) and len(data) == piece:
                 self._odd(descriptor, mask)
 
-    def _numbered(self, data: bytes) -> Meaning | None:
+    def _numbered(self, data: bytes) -> KnownAnswer | None:
         around = self._around
         return around.meaning if around is not None and around.fits(data) else None
 
     def _odd(self, descriptor: int, mask: int) -> None:
         """A connection that opened, ended, or broke."""
         viewer = self._viewers.get(descriptor)
-        if viewer is not None and viewer.stage is Stage.CONNECTING:
+        if viewer is not None and viewer.stage is ViewerStage.CONNECTING:
             self._opened(viewer)
             return
         while True:
@@ -233,12 +241,14 @@ class Crowd:
     def _read(self, viewer: Viewer, data: bytes, now: float) -> None:
         shared = _OWN.sub(b"", data)
         meaning = self._shared.get(shared)
-        if meaning is None or (viewer.calm, viewer.expects) != meaning[:2]:
+        if meaning is None or (viewer.state, viewer.expects) != meaning[:2]:
             self._study(viewer, data, shared, now)
         else:
             self._apply(viewer, meaning, data, now)
 
-    def _apply(self, viewer: Viewer, meaning: Meaning, data: bytes, now: float) -> None:
+    def _apply(
+        self, viewer: Viewer, meaning: KnownAnswer, data: bytes, now: float
+    ) -> None:
         """As in the hot path, but with a cursor of the viewer's own."""
         viewer.expects, viewer.place = meaning.after, meaning.place
         meaning.record(now)
@@ -246,30 +256,30 @@ class Crowd:
             return
         cursor = _CURSOR.search(data)
         if cursor is not None:
-            viewer.place = Place(meaning.place.offset, cursor[1])
+            viewer.place = ReadPosition(meaning.place.offset, cursor[1])
         request = self._reads.live(viewer.place)
         self._write(viewer, request)
         number = _NUMBER.search(data)
         if number is not None:
             mine = meaning._replace(place=viewer.place, request=request)
             after = data[data.index(b"\r", number.end()) :]
-            self._around = Around(data[: number.end()], after, mine)
+            self._around = AnswerTemplate(data[: number.end()], after, mine)
 
     def _study(self, viewer: Viewer, data: bytes, shared: bytes, now: float) -> None:
         """Bytes that nobody has had yet, or not in this place."""
-        calm = viewer.calm
+        state = viewer.state
         try:
-            all_news = viewer.reception.feed(data)
+            all_news = viewer.reader.feed(data)
         except BadAnswer as error:
             raise Fault(Exit.FAILED, f"no HTTP/1.1 answer: {error}") from None
-        viewer.calm = viewer.reception.calm
+        viewer.state = viewer.reader.state
         for news in all_news:
             before = viewer.expects
             self._learn(viewer, news, now)
-            if calm is not None and calm is viewer.calm and len(all_news) == 1:
+            if state is not None and state is viewer.state and len(all_news) == 1:
                 self._remember(data, shared, news, before, viewer)
 
-    def _learn(self, viewer: Viewer, news: News, now: float) -> None:
+    def _learn(self, viewer: Viewer, news: Received, now: float) -> None:
         for number in news.marks:
             self._count(viewer, number, now)
         if news.closed:
@@ -286,15 +296,15 @@ class Crowd:
         viewer.expects = number + 1
         self.received[number].append(now)
 
-    def _go_on(self, viewer: Viewer, news: News) -> None:
+    def _go_on(self, viewer: Viewer, news: Received) -> None:
         """The answer is over: ask the next, as a client does."""
-        if news.place is None and viewer.stage is Stage.CATCHING_UP:
+        if news.place is None and viewer.stage is ViewerStage.CATCHING_UP:
             raise Fault(Exit.FAILED, "no stream is served here: no Stream-Next-Offset")
         plain = news.marks and not (self._streaming or news.last)
-        if viewer.stage is Stage.LIVE and not plain:
+        if viewer.stage is ViewerStage.LIVE and not plain:
             self.tally.resumed += 1
-        if viewer.stage is Stage.CATCHING_UP:
-            self._joining.arrived()
+        if viewer.stage is ViewerStage.CATCHING_UP:
+            self._ramp.arrived()
             viewer.been_live = True
         if news.last:
             self._come_back(viewer, 0.0)
@@ -302,7 +312,7 @@ class Crowd:
             self._ask(viewer, self._reads.live(viewer.place))
 
     def _remember(
-        self, data: bytes, shared: bytes, news: News, before: int, viewer: Viewer
+        self, data: bytes, shared: bytes, news: Received, before: int, viewer: Viewer
     ) -> None:
         """What these bytes meant, if they mean as much for everybody."""
         # The end of an event stream is counted, like that of a connection.
@@ -311,16 +321,16 @@ class Crowd:
         if not (plain and news.marks and len(data) < self._piece):
             return
         in_a_row = tuple(range(before, before + len(news.marks))) == news.marks
-        if in_a_row and viewer.calm and len(self._meanings) < REMEMBERED:
-            meaning = Meaning(
-                viewer.calm,
+        if in_a_row and viewer.state and len(self._known) < MAX_REMEMBERED:
+            meaning = KnownAnswer(
+                viewer.state,
                 before,
                 viewer.expects,
                 self._recorder(news.marks),
                 viewer.place,
                 self._reads.live(viewer.place) if news.done else b"",
             )
-            self._meanings[data] = self._shared[shared] = meaning
+            self._known[data] = self._shared[shared] = meaning
 
     def _recorder(self, marks: tuple[int, ...]) -> Callable[[float], None]:
         records = [self.received[number].append for number in marks]
@@ -333,11 +343,11 @@ class Crowd:
 
         return record
 
-    def _refused(self, viewer: Viewer, news: News) -> None:
+    def _refused(self, viewer: Viewer, news: Received) -> None:
         """An answer of 300 or above: final, or to be tried again later."""
         if viewer.been_live and (news.status >= 500 or news.status == 429):
             self.tally.failed += 1
-            self._come_back(viewer, AGAIN_AFTER)
+            self._come_back(viewer, RETRY_PAUSE)
             return
         if news.status < 400:
             text = f"{news.status}: redirects are not followed, give the URL behind"
@@ -349,17 +359,17 @@ class Crowd:
         """The server closed the connection, after an answer or within one."""
         if not viewer.been_live:
             raise Fault(Exit.UNREACHABLE, "the server closed a viewer's connection")
-        proper = viewer.reception.end()
+        proper = viewer.reader.end()
         self.tally.resumed += proper
         self.tally.failed += not proper
-        self._come_back(viewer, 0.0 if proper else AGAIN_AFTER)
+        self._come_back(viewer, 0.0 if proper else RETRY_PAUSE)
 
     def _come_back(self, viewer: Viewer, after: float) -> None:
         """On a new connection, from the same place."""
         del self._viewers[viewer.socket.fileno()]
         viewer.socket.close()
-        viewer.renew(self._marks)
-        self._joining.add(viewer, time.monotonic() + after if after else 0.0)
+        viewer.renew(self._markers)
+        self._ramp.add(viewer, time.monotonic() + after if after else 0.0)
 
     def _opened(self, viewer: Viewer) -> None:
         error = viewer.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -369,19 +379,19 @@ class Crowd:
             )
         if error:
             self.tally.failed += 1
-            self._joining.arrived()
-            self._come_back(viewer, AGAIN_AFTER)
+            self._ramp.arrived()
+            self._come_back(viewer, RETRY_PAUSE)
             return
         self._epoll.modify(viewer.socket.fileno(), LISTEN)
         if viewer.been_live:
-            self._joining.arrived()
+            self._ramp.arrived()
             self._ask(viewer, self._reads.live(viewer.place))
         else:
-            viewer.stage = Stage.CATCHING_UP
+            viewer.stage = ViewerStage.CATCHING_UP
             self._write(viewer, self._reads.catch_up(viewer.place))
 
     def _ask(self, viewer: Viewer, request: bytes) -> None:
-        viewer.stage = Stage.LIVE
+        viewer.stage = ViewerStage.LIVE
         self._write(viewer, request)
 
     def _write(self, viewer: Viewer, request: bytes) -> None:

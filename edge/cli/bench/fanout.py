@@ -13,26 +13,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from edge.cli.bench.appender import Appender
-from edge.cli.bench.cpu_usage import Effort
-from edge.cli.bench.crowd import Crowd, Tally
-from edge.cli.bench.metrics import origin_reads
+from edge.cli.bench.appender import Appender, BenchStream, stream
+from edge.cli.bench.costs import CpuUsage, ProcessTree, allow_files, origin_reads
+from edge.cli.bench.crowd import FanoutCrowd, Tally
 from edge.cli.bench.plan import FanoutPlan
-from edge.cli.bench.processes import Household, allow_files
 from edge.cli.bench.progress import Bar
 from edge.cli.bench.quantiles import grid, summary
 from edge.cli.bench.requests import target
 from edge.cli.bench.results import FanoutFigures
-from edge.cli.bench.stream import Stream, stream
-from edge.cli.bench.viewer_reader import Marks
+from edge.cli.bench.viewer_reader import EventMarkers
 from edge.cli.streams.exit_faults import Exit, Fault
 
-SMALLEST_READ = 4096
+MIN_READ = 4096
 PAINTED_EVERY = 0.2
 """Seconds between two looks of a bar, where there is time to paint it."""
 
 
-FIRST = 16
+BASELINE_VIEWERS = 16
 """Viewers who come before memory is looked at: what a server makes when it is first
 used, once, is not theirs."""
 
@@ -56,12 +53,12 @@ class Fanout:
         self._bar = bar
         self._target = target(plan.address, plan.fields)
         self._writes = target(plan.write_to, plan.fields)
-        self._household = None if plan.pid is None else Household(plan.pid)
-        self._marks = Marks(uuid.uuid4().hex[:8])
-        self._effort = Effort()
+        self._processes = None if plan.pid is None else ProcessTree(plan.pid)
+        self._markers = EventMarkers(uuid.uuid4().hex[:8])
+        self._cpu_usage = CpuUsage()
         self._oldest = 0
         self._spent = Costs()
-        self._crowd: Crowd
+        self._crowd: FanoutCrowd
         self._appender: Appender
         self._begun = False
 
@@ -82,18 +79,18 @@ class Fanout:
             self._until(lambda: not self._open())
             self._measure()
 
-    def _gather(self, found: Stream) -> None:
+    def _gather(self, found: BenchStream) -> None:
         plan = self._plan
-        piece = max(SMALLEST_READ, 2 * plan.size + SMALLEST_READ // 2)
-        self._crowd = Crowd(self._target, plan.mode, self._marks, piece)
+        piece = max(MIN_READ, 2 * plan.size + MIN_READ // 2)
+        self._crowd = FanoutCrowd(self._target, plan.mode, self._markers, piece)
         self._appender = Appender(
-            self._writes, self._crowd, self._marks, plan.size, found.content_type
+            self._writes, self._crowd, self._markers, plan.size, found.content_type
         )
 
     def _park(self, offset: str) -> None:
         """Everybody comes, and stays for the warm-up."""
         viewers = self._plan.viewers
-        first = min(FIRST, viewers // 2)
+        first = min(BASELINE_VIEWERS, viewers // 2)
         self._crowd.join(first, offset)
         self._arrive(first)
         before = self._memory()
@@ -126,7 +123,7 @@ class Fanout:
     def _measure(self) -> None:
         """The events that count."""
         origin, cpu = self._origin(), self._cpu()
-        self._effort, self._crowd.tally = Effort(), Tally()
+        self._cpu_usage, self._crowd.tally = CpuUsage(), Tally()
         self._begun = True
         # Not at once: everybody is still asking again after the event before.
         start = time.monotonic() + 1 / self._plan.rate
@@ -146,7 +143,7 @@ class Fanout:
         self._until(ready, due)
 
     def _append(self) -> None:
-        self._effort.begin()
+        self._cpu_usage.begin()
         self._appender.append()
 
     def _open(self) -> bool:
@@ -167,12 +164,12 @@ class Fanout:
         while self._open() and self._crowd.delivered(self._oldest) >= viewers:
             self._oldest += 1
             if not self._open():
-                self._effort.end()
+                self._cpu_usage.end()
                 self._bar.show("events", max(0, self._oldest - 1), self._plan.events)
         late = time.monotonic() - self._plan.patience
         if self._open() and begun[self._oldest] < late:
             came = self._crowd.delivered(self._oldest)
-            self._effort.end()
+            self._cpu_usage.end()
             raise Fault(
                 Exit.FAILED,
                 f"event {self._oldest}: {came} of {viewers} viewers had it "
@@ -182,10 +179,10 @@ class Fanout:
             raise Fault(Exit.UNREACHABLE, "an append had no answer in time")
 
     def _memory(self) -> int | None:
-        return None if self._household is None else self._household.memory_kib()
+        return None if self._processes is None else self._processes.memory_kib()
 
     def _cpu(self) -> float | None:
-        return None if self._household is None else self._household.cpu_seconds()
+        return None if self._processes is None else self._processes.cpu_seconds()
 
     def _origin(self) -> float | None:
         asked = self._plan.metrics
@@ -225,8 +222,8 @@ class Fanout:
             expected=plan.viewers * len(begun),
             resumed=tally.resumed,
             failed=tally.failed,
-            generator_cpu_share=round(self._effort.share, 3),
-            generator_us_per_message=_per(self._effort.cpu, delivered, 1e6),
+            generator_cpu_share=round(self._cpu_usage.share, 3),
+            generator_us_per_message=_per(self._cpu_usage.cpu, delivered, 1e6),
             memory_per_viewer_kib=_per(spent.memory, 1),
             cpu_per_message_us=_per(spent.cpu, delivered, 1e6),
             latencies_ms=grid(all_),

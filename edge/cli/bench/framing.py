@@ -18,7 +18,7 @@ CHUNKED: Final = -1
 TO_THE_END: Final = -2
 """Lengths of bodies that no number tells."""
 
-LARGEST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 _LINE = b"\r\n"
 _BLANK = b"\r\n\r\n"
 
@@ -29,7 +29,7 @@ class BadAnswer(Exception):
 
 # A NamedTuple is made four times as fast as a frozen dataclass, and one is made for
 # each answer of servers whose answers all differ.
-class Head(NamedTuple):
+class AnswerHead(NamedTuple):
     """What a viewer needs of a head. Offsets and cursors are empty where none came."""
 
     status: int
@@ -45,20 +45,20 @@ class Head(NamedTuple):
     """Whether the stream is closed."""
 
 
-class End(NamedTuple):
+class AnswerEnd(NamedTuple):
     """The answer is complete."""
 
 
-Part = Head | bytes | End
+Part = AnswerHead | bytes | AnswerEnd
 
 
-def head_of(text: bytes) -> Head:
+def head_of(text: bytes) -> AnswerHead:
     """The head that ``text`` is, with its empty line. Raises BadAnswer."""
     lower = text.lower()
     if not (lower.startswith(b"http/1.") and lower[9:12].isdigit()):
         raise BadAnswer("no status line of HTTP/1.1")
     status = int(lower[9:12])
-    return Head(
+    return AnswerHead(
         status,
         _length(status, lower),
         _value(text, lower, b"\r\nstream-next-offset:"),
@@ -98,7 +98,7 @@ def _is_last(lower: bytes) -> bool:
     return b"close" in connection
 
 
-def whole(data: bytes) -> tuple[Head, bytes] | None:
+def whole(data: bytes) -> tuple[AnswerHead, bytes] | None:
     """Head and body, where ``data`` is one answer with a length and nothing else."""
     end = data.find(_BLANK) + len(_BLANK)
     if end < len(_BLANK):
@@ -121,7 +121,7 @@ class _At(enum.Enum):
     REST = "everything up to the end of the connection"
 
 
-class Framing:
+class AnswerFraming:
     """The answers of one connection, in order."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class Framing:
     def _head(self, parts: list[Part]) -> bool:
         end = self._held.find(_BLANK)
         if end < 0:
-            if len(self._held) > LARGEST_HEAD:
+            if len(self._held) > MAX_HEAD:
                 raise BadAnswer("a head without an end")
             return False
         head = head_of(self._take(end + len(_BLANK)))
@@ -171,13 +171,13 @@ class Framing:
         elif length:
             self._at, self._left = _At.BODY, length
         else:
-            parts.append(End())
+            parts.append(AnswerEnd())
 
     def _body(self, parts: list[Part]) -> bool:
         if not self._pass_on(parts):
             return False
         self._at = _At.HEAD
-        parts.append(End())
+        parts.append(AnswerEnd())
         return True
 
     def _chunk(self, parts: list[Part]) -> bool:
@@ -209,7 +209,7 @@ class Framing:
         line = self._line()
         if line == b"":
             self._at = _At.HEAD
-            parts.append(End())
+            parts.append(AnswerEnd())
         return line is not None
 
     def _rest(self, parts: list[Part]) -> bool:
@@ -232,19 +232,19 @@ class Framing:
     def _line(self) -> bytes | None:
         end = self._held.find(_LINE)
         if end < 0:
-            if len(self._held) > LARGEST_HEAD:
+            if len(self._held) > MAX_HEAD:
                 raise BadAnswer("a line without an end")
             return None
         return self._take(end + len(_LINE))[:end]
 
 
 _STEPS = {
-    _At.HEAD: Framing._head,
-    _At.BODY: Framing._body,
-    _At.CHUNK: Framing._chunk,
-    _At.CHUNK_BODY: Framing._chunk_body,
-    _At.CHUNK_END: Framing._chunk_end,
-    _At.TRAILERS: Framing._trailers,
-    _At.REST: Framing._rest,
+    _At.HEAD: AnswerFraming._head,
+    _At.BODY: AnswerFraming._body,
+    _At.CHUNK: AnswerFraming._chunk,
+    _At.CHUNK_BODY: AnswerFraming._chunk_body,
+    _At.CHUNK_END: AnswerFraming._chunk_end,
+    _At.TRAILERS: AnswerFraming._trailers,
+    _At.REST: AnswerFraming._rest,
 }
 """Each takes one step and says whether another may follow at once."""

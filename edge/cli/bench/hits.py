@@ -8,11 +8,10 @@ success afterwards makes the run fail, with the figures it has.
 from typing import Protocol
 
 from edge.cli.bench import builtin_client, wrk
-from edge.cli.bench.load import Load
+from edge.cli.bench.costs import allow_files
 from edge.cli.bench.plan import HitsPlan
-from edge.cli.bench.processes import allow_files
 from edge.cli.bench.progress import Bar
-from edge.cli.bench.results import HitsFigures
+from edge.cli.bench.results import HitsFigures, LoadResult
 from edge.cli.streams.exit_faults import Exit, Fault, wrong
 from edge.cli.streams.server_errors import refused
 from edge.cli.streams.session import Session, mapped
@@ -21,11 +20,11 @@ TIMEOUT = 10.0
 """Seconds for the first answer, and between two bytes of it."""
 
 
-class Generator(Protocol):
+class LoadGenerator(Protocol):
     """What asks, as fast as it can."""
 
     @property
-    def load(self) -> Load | None:
+    def load(self) -> LoadResult | None:
         """What was measured so far."""
 
     def run(self) -> None:
@@ -59,7 +58,7 @@ class Hits:
         return None if load is None else _figures(self._plan, load)
 
 
-def _generator(plan: HitsPlan, bar: Bar) -> Generator:
+def _generator(plan: HitsPlan, bar: Bar) -> LoadGenerator:
     if plan.generator is None:
         chosen = wrk.NAME if wrk.available() else builtin_client.NAME
     else:
@@ -92,7 +91,7 @@ def _probe(plan: HitsPlan) -> None:
             pass
 
 
-def _figures(plan: HitsPlan, load: Load) -> HitsFigures:
+def _figures(plan: HitsPlan, load: LoadResult) -> HitsFigures:
     seconds = load.seconds or 1.0
     return HitsFigures(
         url=plan.address.url(),

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from edge.cli.streams.address import OURS, Address, address
+from edge.cli.streams.address import OURS, StreamAddress, address
 from edge.cli.streams.exit_faults import Fault, wrong
 
 Fields = tuple[tuple[str, str], ...]
 
-SMALLEST_EVENT = 18
+MIN_EVENT_SIZE = 18
 """Bytes of an event: those of its mark."""
-LARGEST_EVENT = 8 * 1024 * 1024
+MAX_EVENT_SIZE = 8 * 1024 * 1024
 """Bytes of one event; twice as much is read at once."""
 
 
@@ -17,9 +17,9 @@ LARGEST_EVENT = 8 * 1024 * 1024
 class FanoutPlan:
     """A crowd, and what is appended for it."""
 
-    address: Address
+    address: StreamAddress
     """Where the viewers read."""
-    write_to: Address
+    write_to: StreamAddress
     """Where the stream is made and appended to."""
     viewers: int
     events: int
@@ -32,14 +32,14 @@ class FanoutPlan:
     fields: Fields
     keep: bool
     pid: int | None
-    metrics: Address | None
+    metrics: StreamAddress | None
 
 
 @dataclass(frozen=True, slots=True)
 class HitsPlan:
     """Connections that read one URL again and again."""
 
-    address: Address
+    address: StreamAddress
     connections: int
     seconds: int
     different_heads: bool
@@ -48,7 +48,7 @@ class HitsPlan:
     """``wrk`` or ``own``; None for the better one that is there."""
 
 
-def url(option: str, given: str, reserved: frozenset[str] = OURS) -> Address:
+def url(option: str, given: str, reserved: frozenset[str] = OURS) -> StreamAddress:
     """The address that ``given`` names. Raises Fault (WRONG) that names the option."""
     try:
         return address(given, reserved)

@@ -1,6 +1,6 @@
 """Requests as bytes: made once for everybody who asks the same.
 
-A ``Target`` is where raw connections go: an address that was looked up once, and
+A ``RequestTarget`` is where raw connections go: an address that was looked up once, and
 what each head says. Only plain HTTP: the load generator reads descriptors.
 """
 
@@ -9,20 +9,20 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from edge.cli.bench.viewer_reader import Place
-from edge.cli.streams.address import Address
+from edge.cli.bench.viewer_reader import ReadPosition
+from edge.cli.streams.address import StreamAddress
 from edge.cli.streams.exit_faults import Exit, Fault, wrong
 
 Fields = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """A host that was resolved, the URL's address there, and the user's fields."""
 
     family: socket.AddressFamily
     at: tuple[str, int]
-    address: Address
+    address: StreamAddress
     fields: bytes
     """Header lines of every request, ``Host`` first."""
 
@@ -33,7 +33,7 @@ class Target:
         return b"%s\r\n%s%s\r\n" % (line.encode(), self.fields, more)
 
 
-def target(address: Address, fields: Fields) -> Target:
+def target(address: StreamAddress, fields: Fields) -> RequestTarget:
     """Where to connect for ``address``. Raises Fault: wrong scheme, unknown host."""
     if address.scheme != "http":
         raise wrong("URL", "expected http://: raw connections speak no TLS")
@@ -49,31 +49,33 @@ def target(address: Address, fields: Fields) -> Target:
     lines = [("Host", address.place), *_credentials(address), *fields]
     text = "".join(f"{name}: {value}\r\n" for name, value in lines)
     # What a field may hold beyond ASCII is Latin-1 on the wire (RFC 9110, 5.5).
-    return Target(family, (str(at[0]), int(at[1])), address, text.encode("latin-1"))
+    return RequestTarget(
+        family, (str(at[0]), int(at[1])), address, text.encode("latin-1")
+    )
 
 
-def _credentials(address: Address) -> Fields:
+def _credentials(address: StreamAddress) -> Fields:
     if address.credentials is None:
         return ()
     plain = ":".join(address.credentials).encode()
     return (("Authorization", f"Basic {base64.b64encode(plain).decode()}"),)
 
 
-class Reads:
+class StreamReads:
     """The reads of one stream. What differs between viewers is their cursors alone."""
 
-    def __init__(self, target: Target, mode: str) -> None:
+    def __init__(self, target: RequestTarget, mode: str) -> None:
         self._target = target
         self._mode = mode
         self._accept = b"Accept: text/event-stream\r\n" if mode == "sse" else b""
         self._made: dict[tuple[str | None, bytes], bytes] = {}
         self._around: dict[bytes, tuple[bytes, bytes]] = {}
 
-    def catch_up(self, place: Place) -> bytes:
+    def catch_up(self, place: ReadPosition) -> bytes:
         """A plain read from ``place``."""
         return self._once(None, place.offset)
 
-    def live(self, place: Place) -> bytes:
+    def live(self, place: ReadPosition) -> bytes:
         """The live read that goes on at ``place``."""
         if not place.cursor:
             return self._once(self._mode, place.offset)

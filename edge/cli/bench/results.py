@@ -77,6 +77,24 @@ class HitsFigures:
         return self.requests
 
 
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """One run. Times are milliseconds but ``seconds`` and ``cpu``."""
+
+    generator: str
+    seconds: float
+    requests: int
+    bytes: int
+    lost: int
+    """Connections and requests that broke or timed out."""
+    refused: int
+    """Answers that were no success."""
+    latency_ms: dict[str, float] | None
+    latencies_ms: list[list[float]]
+    cpu: float
+    """Seconds of processor time that the generator took."""
+
+
 Figures = FanoutFigures | HitsFigures
 
 

@@ -1,4 +1,7 @@
-"""What one viewer has received: marks of events, and where to ask on. Pure.
+"""One viewer of a stream: where it stands, and what it has received.
+
+``ViewerReader`` turns a connection's bytes into markers of events and the position
+to read on from. It is pure. ``Viewer`` is a viewer's data; ``crowd`` changes it.
 
 Each append carries a mark of its run and its number at its very end, so that an
 event counts when its last byte is there, in whatever pieces it came and however
@@ -9,27 +12,28 @@ stream each event counts when its empty line is there (WHATWG HTML section 9.2.6
 import enum
 import json
 import re
+import socket
 from typing import NamedTuple
 
-from edge.cli.bench.framing import Framing, Head, Part, whole
-from edge.cli.streams.sse_events import Events
+from edge.cli.bench.framing import AnswerFraming, AnswerHead, Part, whole
+from edge.cli.streams.sse_events import SseParser
 
-SHOWN = 16 * 1024
+MAX_SHOWN = 16 * 1024
 """Bytes of a refusal's body that are kept."""
 
 
-class Place(NamedTuple):
+class ReadPosition(NamedTuple):
     """Where a viewer stands: what its next request says."""
 
     offset: bytes
     cursor: bytes
 
 
-class News(NamedTuple):
+class Received(NamedTuple):
     """What a piece of bytes told: events, and whether an answer ended with it."""
 
     marks: tuple[int, ...]
-    place: Place | None
+    place: ReadPosition | None
     """Where to go on; None where the server did not say."""
     status: int
     done: bool
@@ -41,14 +45,14 @@ class News(NamedTuple):
     """What a refusal said."""
 
 
-class Calm(enum.Enum):
+class ParserState(enum.Enum):
     """What a viewer is between, so that the same bytes mean the same to all in it."""
 
     ANSWERS = "two answers"
     EVENTS = "two events of an event stream"
 
 
-class Marks:
+class EventMarkers:
     """The marks of one run: written into appends, found in what arrives."""
 
     def __init__(self, run: str) -> None:
@@ -66,34 +70,34 @@ class Marks:
         return tuple(map(int, self._pattern.findall(text)))
 
 
-class Reception:
+class ViewerReader:
     """One connection's reading: bytes in, news out.
 
-    ``calm`` says that nothing is half read. Whoever is in the same calm before and
+    ``state`` says that nothing is half read. Whoever is in the same calm before and
     after some bytes has read what everybody else in it would read.
     """
 
-    __slots__ = ("_body", "_cr", "_framing", "_head", "_marks", "_text")
+    __slots__ = ("_body", "_cr", "_framing", "_head", "_markers", "_text")
 
-    def __init__(self, marks: Marks) -> None:
-        self._marks = marks
-        self._framing = Framing()
-        self._head: Head | None = None
+    def __init__(self, marks: EventMarkers) -> None:
+        self._markers = marks
+        self._framing = AnswerFraming()
+        self._head: AnswerHead | None = None
         self._body: list[bytes] = []
         self._text = b""
         self._cr = False
         """Whether the text so far ends in a CR: a LF behind it ends no other line."""
 
     @property
-    def calm(self) -> Calm | None:
+    def state(self) -> ParserState | None:
         """What the next byte comes between; None where something is half read."""
         if self._head is None:
-            return Calm.ANSWERS if self._framing.resting else None
+            return ParserState.ANSWERS if self._framing.resting else None
         if self._text or self._cr or not self._framing.between_chunks:
             return None
-        return Calm.EVENTS if self._streams(self._head) else None
+        return ParserState.EVENTS if self._streams(self._head) else None
 
-    def feed(self, data: bytes) -> list[News]:
+    def feed(self, data: bytes) -> list[Received]:
         """What ``data`` tells, in order. Raises BadAnswer."""
         if self._framing.resting:
             found = whole(data)
@@ -105,10 +109,10 @@ class Reception:
         """The connection ended: whether an answer ended properly with it."""
         return self._framing.end()
 
-    def _heard(self, parts: list[Part]) -> list[News]:
-        news: list[News] = []
+    def _heard(self, parts: list[Part]) -> list[Received]:
+        news: list[Received] = []
         for part in parts:
-            if isinstance(part, Head):
+            if isinstance(part, AnswerHead):
                 self._head = part
             elif isinstance(part, bytes):
                 self._body.append(part)
@@ -119,10 +123,10 @@ class Reception:
         return news
 
     @staticmethod
-    def _streams(head: Head) -> bool:
+    def _streams(head: AnswerHead) -> bool:
         return head.events and head.status == 200
 
-    def _ended(self) -> News:
+    def _ended(self) -> Received:
         head = self._head
         assert head is not None, "an end comes after its head"
         if self._streams(head):
@@ -133,29 +137,29 @@ class Reception:
         self._body.clear()
         return news
 
-    def _answered(self, head: Head, body: bytes) -> News:
-        place = Place(head.offset, head.cursor) if head.offset else None
-        return News(
-            self._marks.found(body) if head.status == 200 else (),
+    def _answered(self, head: AnswerHead, body: bytes) -> Received:
+        place = ReadPosition(head.offset, head.cursor) if head.offset else None
+        return Received(
+            self._markers.found(body) if head.status == 200 else (),
             place,
             head.status,
             True,
             head.last,
             head.closed,
-            body[:SHOWN] if head.status >= 300 else b"",
+            body[:MAX_SHOWN] if head.status >= 300 else b"",
         )
 
-    def _events(self, head: Head, done: bool) -> News:
+    def _events(self, head: AnswerHead, done: bool) -> Received:
         """The events that are complete; what is not waits for more."""
         complete = self._complete()
         marks: list[int] = []
         place, closed = None, False
-        for event in Events().feed(complete):
+        for event in SseParser().feed(complete):
             if event.type == "control":
                 place, closed = _control(event.data)
             else:
-                marks += self._marks.found(event.data)
-        return News(tuple(marks), place, head.status, done, head.last, closed)
+                marks += self._markers.found(event.data)
+        return Received(tuple(marks), place, head.status, done, head.last, closed)
 
     def _complete(self) -> bytes:
         """What is there of events that are complete, its lines ended by LF."""
@@ -172,12 +176,49 @@ class Reception:
         return complete
 
 
-def _control(data: bytes) -> tuple[Place | None, bool]:
+def _control(data: bytes) -> tuple[ReadPosition | None, bool]:
     """Where a control event says to go on, and whether the stream is closed."""
     try:
         told = json.loads(data)
         offset, cursor = told["streamNextOffset"], told.get("streamCursor", "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return None, False
-    place = Place(str(offset).encode(), str(cursor).encode())
+    place = ReadPosition(str(offset).encode(), str(cursor).encode())
     return place, told.get("streamClosed") is True
+
+
+class ViewerStage(enum.Enum):
+    """How far a viewer has come."""
+
+    WAITING = "for its turn to connect"
+    CONNECTING = "has no connection yet"
+    CATCHING_UP = "asked for what is there"
+    LIVE = "asked for what comes"
+
+
+class Viewer:
+    """Data of one viewer; the crowd moves it on."""
+
+    __slots__ = (
+        "been_live",
+        "expects",
+        "place",
+        "reader",
+        "socket",
+        "stage",
+        "state",
+    )
+
+    def __init__(self, marks: EventMarkers, place: ReadPosition) -> None:
+        self.place = place
+        self.expects = 0
+        self.been_live = False
+        self.stage = ViewerStage.WAITING
+        self.socket: socket.socket
+        self.renew(marks)
+
+    def renew(self, marks: EventMarkers) -> None:
+        """A new connection begins: nothing is half read."""
+        self.stage = ViewerStage.WAITING
+        self.reader = ViewerReader(marks)
+        self.state: ParserState | None = ParserState.ANSWERS

@@ -16,10 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from edge.cli.bench.load import Load
 from edge.cli.bench.plan import HitsPlan
 from edge.cli.bench.progress import Bar
 from edge.cli.bench.quantiles import GRID, name
+from edge.cli.bench.results import LoadResult
 from edge.cli.streams.exit_faults import Exit, Fault
 
 NAME = "wrk"
@@ -71,7 +71,7 @@ class Wrk:
     def __init__(self, plan: HitsPlan, bar: Bar) -> None:
         self._plan = plan
         self._bar = bar
-        self.load: Load | None = None
+        self.load: LoadResult | None = None
 
     def run(self) -> None:
         """All of it; told what it has when it is interrupted. Raises Fault."""
@@ -118,13 +118,13 @@ class Wrk:
             except subprocess.TimeoutExpired:
                 continue
 
-    def _load(self, out: str, cpu: float) -> Load | None:
+    def _load(self, out: str, cpu: float) -> LoadResult | None:
         told = [line for line in out.splitlines() if line.startswith(_TOLD)]
         if not told:
             return None
         found = json.loads(told[-1].removeprefix(_TOLD))
         points = {share: us / 1000 for share, us in found["points"]}
-        return Load(
+        return LoadResult(
             generator=f"wrk {_version()}",
             seconds=found["us"] / 1e6,
             requests=found["requests"],

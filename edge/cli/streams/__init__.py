@@ -5,7 +5,7 @@ edge is in between. Parts, from the wire to the words:
 
 ``address``, ``client``, ``faults``
     where to ask, one request and its answer, and what went wrong;
-``pace``
+``policy``
     when to try again;
 ``sse_events``, ``json_values``
     bytes cut into events and into messages, without holding more than one;

@@ -19,7 +19,7 @@ _FRAMING = HOP_BY_HOP | {"content-length", "expect", "host"}
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class StreamAddress:
     """A stream's URL without its credentials and its fragment."""
 
     scheme: str
@@ -38,7 +38,7 @@ class Address:
         return f"{base}?{query}" if query else base
 
 
-def address(url: str, reserved: frozenset[str] = OURS) -> Address:
+def address(url: str, reserved: frozenset[str] = OURS) -> StreamAddress:
     """The address that ``url`` names. Raises Fault (WRONG).
 
     ``reserved`` are parameters that the command sets and the user leaves out.
@@ -52,7 +52,9 @@ def address(url: str, reserved: frozenset[str] = OURS) -> Address:
     if taken := reserved.intersection(map(_name, query)):
         raise wrong("URL", f"leave out {', '.join(sorted(taken))}: options set that")
     place = parts.netloc.rpartition("@")[2]
-    return Address(parts.scheme, place, parts.path or "/", query, _credentials(parts))
+    return StreamAddress(
+        parts.scheme, place, parts.path or "/", query, _credentials(parts)
+    )
 
 
 def _split(url: str) -> SplitResult:
@@ -102,7 +104,7 @@ def offset_of(text: str, option: str = "--offset") -> str:
     return text
 
 
-def source_path(given: str, target: Address) -> str:
+def source_path(given: str, target: StreamAddress) -> str:
     """The path for ``Stream-Forked-From``: from a path, or a URL of that server."""
     if given.startswith("/"):
         return given

@@ -1,24 +1,21 @@
 """The commands ``create``, ``append``, ``read``, ``tail``, ``close``, ``delete``.
 
-Options and their checks; the work is in ``writing``, ``reading`` and ``following``,
-which are imported when a command runs, so that ``--help`` needs no HTTP. What each
-option and exit code means is in ``docs/command-line.md``; a test compares.
+Each names its own arguments and options; ``command`` adds what all of them have. The
+work is in ``writing``, ``reading`` and ``following``. These are imported when a command
+runs, so ``--help`` needs no HTTP. ``docs/command-line.md`` says what each option and
+exit code means; a test compares.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edge.cli.streams import address, options, progress
-from edge.cli.streams.report import Conclusion
-from edge.cli.streams.retry_policy import Pace
+from edge.cli.streams.command import StreamCommand, stream_command
 from edge.cli.streams.source import Source, source
 from edge.protocol.offsets import BEGIN
-
-if TYPE_CHECKING:
-    from edge.cli.streams.client import Client
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,49 +27,15 @@ app = typer.Typer(
 MAX_NUMBER = 2**53 - 1
 """Largest number of a producer (section 5.2.1)."""
 
-Url = Annotated[str, typer.Argument(metavar="URL", help="URL of the stream.")]
-Header = Annotated[
-    list[str] | None,
-    typer.Option("--header", "-H", help="'Name: value', sent along; repeatable."),
-]
-Timeout = Annotated[
-    float,
-    typer.Option(
-        "--timeout", min=0.1, help="Seconds to connect, and between two bytes."
-    ),
-]
-Retries = Annotated[
-    int,
-    typer.Option("--retries", min=-1, help="Further tries in a row; -1: no end."),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Tell the result in JSON (see the manual).")
-]
 ContentType = Annotated[
     str | None, typer.Option("--content-type", "-t", help="Content type of the stream.")
 ]
 Text = str | None
 
 
-@contextmanager
-def _client(url: str, header: list[str] | None, timeout: float) -> Iterator["Client"]:
-    from edge.cli.streams.client import Client
-
-    fields = address.fields(header or [])
-    client = Client(address.address(url), fields, timeout)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def _end(conclusion: Conclusion, work: Callable[[], None]) -> None:
-    raise typer.Exit(conclusion.of(work))
-
-
-@app.command()
+@stream_command(app)
 def create(
-    url: Url,
+    command: StreamCommand,
     body: Annotated[
         Text, typer.Argument(help="First content: a file, or - for standard input.")
     ] = None,
@@ -95,34 +58,22 @@ def create(
     fork_sub_offset: Annotated[
         int | None, typer.Option(min=0, help="Bytes or messages past that offset.")
     ] = None,
-    header: Header = None,
-    timeout: Timeout = 30.0,
-    retries: Retries = 4,
-    as_json: Json = False,
 ) -> None:
     """Create a stream, or make sure that it exists just so."""
     from edge.cli.streams import writing
 
-    told = writing.Created("")
-    conclusion = Conclusion(as_json, printing=False)
-
-    def work() -> None:
-        with _client(url, header, timeout) as client:
-            headers = options.life(ttl, expires_at, content_type, closed)
-            headers |= options.fork(
-                client.address, fork_from, fork_offset, fork_sub_offset
-            )
-            pace = Pace(retries, conclusion.note)
-            with _input(body) as first:
-                writing.create(client, pace, headers, first, told)
-        conclusion.told = told
-
-    _end(conclusion, work)
+    result = writing.CreateResult("")
+    with command.client() as client:
+        headers = options.life(ttl, expires_at, content_type, closed)
+        headers |= options.fork(client.address, fork_from, fork_offset, fork_sub_offset)
+        with _input(body) as first:
+            writing.create(client, command.policy, headers, first, result)
+    command.tell(result)
 
 
-@app.command()
+@stream_command(app)
 def append(
-    url: Url,
+    command: StreamCommand,
     body: Annotated[
         str, typer.Argument(metavar="FILE", help="A file, or - for standard input.")
     ] = "-",
@@ -151,34 +102,24 @@ def append(
     close: Annotated[
         bool, typer.Option("--close", help="Close the stream with the last append.")
     ] = False,
-    header: Header = None,
-    timeout: Timeout = 30.0,
-    retries: Retries = 4,
-    as_json: Json = False,
 ) -> None:
     """Append standard input or a file: as one body, by lines, or by JSON values."""
     from edge.cli.streams import writing
 
-    told = writing.Appended("")
-    conclusion = Conclusion(as_json, printing=False)
-
-    def work() -> None:
-        cut = options.cut(lines, messages, batch, seq)
-        who = options.producer(producer_id, epoch, producer_seq)
-        producer = writing.Producer(*who) if who else None
-        how = writing.Appending(content_type, cut, batch, seq, close)
-        with _client(url, header, timeout) as client, _input(body) as given:
-            conclusion.told = told
-            assert given is not None, "there is always an input to append"
-            pace = Pace(retries, conclusion.note)
-            writing.Append(client, pace, how, producer, told).run(given)
-
-    _end(conclusion, work)
+    result = writing.AppendResult("")
+    cut = options.cut(lines, messages, batch, seq)
+    who = options.producer(producer_id, epoch, producer_seq)
+    producer = writing.IdempotentProducer(*who) if who else None
+    how = writing.AppendOptions(content_type, cut, batch, seq, close)
+    with command.client() as client, _input(body) as given:
+        command.tell(result)
+        assert given is not None, "there is always an input to append"
+        writing.AppendRun(client, command.policy, how, producer, result).run(given)
 
 
-@app.command()
+@stream_command(app, printing=True)
 def read(
-    url: Url,
+    command: StreamCommand,
     offset: Annotated[
         str, typer.Option("--offset", "-o", help="Where to begin; -1: at the start.")
     ] = BEGIN,
@@ -191,36 +132,26 @@ def read(
     json_lines: Annotated[
         bool, typer.Option("--json-lines", help="JSON streams: a message on each line.")
     ] = False,
-    header: Header = None,
-    timeout: Timeout = 30.0,
-    retries: Retries = 4,
-    as_json: Json = False,
 ) -> None:
     """Print a stream from an offset up to its end, and tell the next offset."""
     from edge.cli.streams import output, reading
 
-    conclusion = Conclusion(as_json, printing=True)
-
-    def work() -> None:
-        begin = address.offset_of(offset)
-        with (
-            _client(url, header, timeout) as client,
-            progress.shown("reading", printing=True) as passed,
-        ):
-            out = output.Output(
-                output.standard_output(), begin, json_lines=json_lines, passed=passed
-            )
-            conclusion.told = out
-            pace = Pace(retries, conclusion.note)
-            with out:
-                reading.catch_up(client, out, pace, pages=follow_pages)
-
-    _end(conclusion, work)
+    begin = address.offset_of(offset)
+    with (
+        command.client() as client,
+        progress.shown("reading", printing=True) as passed,
+    ):
+        out = output.Output(
+            output.standard_output(), begin, json_lines=json_lines, passed=passed
+        )
+        command.tell(out)
+        with out:
+            reading.catch_up(client, out, command.policy, pages=follow_pages)
 
 
-@app.command()
+@stream_command(app, retries=10, printing=True)
 def tail(
-    url: Url,
+    command: StreamCommand,
     offset: Annotated[
         Text, typer.Option("--offset", "-o", help="Where to begin; otherwise now.")
     ] = None,
@@ -230,78 +161,46 @@ def tail(
     long_poll: Annotated[
         bool, typer.Option("--long-poll", help="Follow by long-poll instead of SSE.")
     ] = False,
-    header: Header = None,
-    timeout: Timeout = 30.0,
-    retries: Retries = 10,
-    as_json: Json = False,
 ) -> None:
     """Print what is appended as it arrives, until the stream is closed."""
     from edge.cli.streams import following, output
 
-    conclusion = Conclusion(as_json, printing=True)
-
-    def work() -> None:
-        begin = options.begin(offset, from_start)
-        mode = following.Mode.LONG_POLL if long_poll else following.Mode.SSE
-        with _client(url, header, timeout) as client:
-            out = output.Output(
-                output.standard_output(), begin, json_lines=True, at_once=True
-            )
-            conclusion.told = out
-            pace = Pace(retries, conclusion.note)
-            with out:
-                following.Follower(client, out, pace, mode).run()
-
-    _end(conclusion, work)
+    begin = options.begin(offset, from_start)
+    mode = following.LiveMode.LONG_POLL if long_poll else following.LiveMode.SSE
+    with command.client() as client:
+        out = output.Output(
+            output.standard_output(), begin, json_lines=True, at_once=True
+        )
+        command.tell(out)
+        with out:
+            following.StreamFollower(client, out, command.policy, mode).run()
 
 
-@app.command()
-def close(
-    url: Url,
-    header: Header = None,
-    timeout: Timeout = 30.0,
-    retries: Retries = 4,
-    as_json: Json = False,
-) -> None:
+@stream_command(app)
+def close(command: StreamCommand) -> None:
     """Close a stream: nothing can be appended any more."""
     from edge.cli.streams import writing
 
-    told = writing.Written("")
-    conclusion = Conclusion(as_json, printing=False)
-
-    def work() -> None:
-        with _client(url, header, timeout) as client:
-            writing.close(client, Pace(retries, conclusion.note), told)
-        conclusion.told = told
-
-    _end(conclusion, work)
+    result = writing.WriteResult("")
+    with command.client() as client:
+        writing.close(client, command.policy, result)
+    command.tell(result)
 
 
-@app.command()
-def delete(
-    url: Url,
-    header: Header = None,
-    timeout: Timeout = 30.0,
-    retries: Retries = 4,
-    as_json: Json = False,
-) -> None:
+@stream_command(app)
+def delete(command: StreamCommand) -> None:
     """Delete a stream and all its data."""
     from edge.cli.streams import writing
 
-    told = writing.Written("")
-    conclusion = Conclusion(as_json, printing=False)
-
-    def work() -> None:
-        with _client(url, header, timeout) as client:
-            writing.delete(client, Pace(retries, conclusion.note), told)
-        conclusion.told = told
-
-    _end(conclusion, work)
+    result = writing.WriteResult("")
+    with command.client() as client:
+        writing.delete(client, command.policy, result)
+    command.tell(result)
 
 
 @contextmanager
 def _input(path: str | None) -> Iterator[Source | None]:
-    """The input with a bar beside it; None where there is none."""
+    """The input, with a bar while it is sent; None if the command has no input."""
     if path is None:
         yield None
         return

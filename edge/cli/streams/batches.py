@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edge.cli.streams.exit_faults import Exit, Fault
-from edge.cli.streams.json_values import MAX_VALUE, Values
+from edge.cli.streams.json_values import MAX_VALUE, JsonValues
 
 MAX_BATCH = 1024 * 1024
 """Bytes above which a batch is not joined by a further item."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class AppendBatch:
     """The body of one append, and how many items are in it."""
 
     body: bytes
@@ -54,7 +54,7 @@ def _cut(piece: bytes) -> list[bytes]:
 
 def values(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
     """JSON values one behind the other, likewise. Raises Fault."""
-    cutter, number = Values(), 0
+    cutter, number = JsonValues(), 0
     try:
         for piece in pieces:
             whole = list(cutter.feed(piece))
@@ -77,7 +77,7 @@ def _too_large(number: int, what: str) -> Fault:
 
 def batches(
     groups: Iterable[list[bytes]], most: int, *, in_json: bool, what: str
-) -> Iterator[Batch]:
+) -> Iterator[AppendBatch]:
     """Bodies of up to ``most`` items each.
 
     Raises Fault at an item that is no JSON, after all that came before it.
@@ -122,11 +122,11 @@ def _shared_out(items: list[bytes], most: int) -> Iterator[list[bytes]]:
         yield run
 
 
-def _joined(items: list[bytes], in_json: bool) -> Batch:
+def _joined(items: list[bytes], in_json: bool) -> AppendBatch:
     # An array also around a single one: the server takes one level off (9.1.2),
     # and an item that is itself an array stays one message.
     body = b"[" + b",".join(items) + b"]" if in_json else b"".join(items)
-    return Batch(body, len(items))
+    return AppendBatch(body, len(items))
 
 
 def _is_json(item: bytes) -> bool:
@@ -142,9 +142,9 @@ def _refuse(word: str) -> None:
     raise ValueError(word)
 
 
-def marked_last(items: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+def marked_last(items: Iterable[AppendBatch]) -> Iterator[tuple[AppendBatch, bool]]:
     """Each batch, and whether it is the last: known only when the next one came."""
-    held: Batch | None = None
+    held: AppendBatch | None = None
     for item in items:
         if held is not None:
             yield held, False

@@ -12,9 +12,9 @@ from typing import Self
 
 import requests
 
-from edge.cli.streams.address import Address
-from edge.cli.streams.exit_faults import Exit, Fault, Known
-from edge.cli.streams.retry_policy import Pace
+from edge.cli.streams.address import StreamAddress
+from edge.cli.streams.exit_faults import Exit, Fault, RequestOutcome
+from edge.cli.streams.retry_policy import RetryPolicy
 from edge.cli.streams.server_errors import refused
 from edge.cli.streams.session import Session, mapped
 from edge.protocol import names
@@ -27,7 +27,7 @@ Body = bytes | Callable[[], Iterator[bytes]] | None
 """Whole bytes, or a way to begin a stream of pieces."""
 
 
-class Answer:
+class ServerAnswer:
     """A status, header fields, and a body still to be read. Close it, or use with."""
 
     def __init__(self, response: requests.Response, place: str) -> None:
@@ -81,7 +81,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class StreamRequest:
     """One request to make. ``repeatable``: twice does no more than once."""
 
     method: str
@@ -99,7 +99,7 @@ class Client:
 
     def __init__(
         self,
-        address: Address,
+        address: StreamAddress,
         fields: tuple[tuple[str, str], ...] = (),
         timeout: float = 30.0,
         live_silence: float = LIVE_SILENCE,
@@ -109,13 +109,13 @@ class Client:
         self._live = max(timeout, live_silence)
         self._session = Session(address, fields)
 
-    def read(self, live: str | None = None, **parameters: str | None) -> Answer:
+    def read(self, live: str | None = None, **parameters: str | None) -> ServerAnswer:
         """GET, once. A live answer is asked for uncompressed, to come unbuffered."""
         headers = {"Accept-Encoding": "identity"} if live else {}
         wanted = {**parameters, "live": live}
-        return self.once(Ask("GET", wanted, headers, live=live is not None))
+        return self.once(StreamRequest("GET", wanted, headers, live=live is not None))
 
-    def insist(self, ask: Ask, pace: Pace) -> Answer:
+    def insist(self, ask: StreamRequest, policy: RetryPolicy) -> ServerAnswer:
         """The answer, after further tries where they are safe."""
         while True:
             try:
@@ -123,12 +123,12 @@ class Client:
             except Fault as fault:
                 if not _again(ask, fault):
                     raise
-                pace.failed(fault)
+                policy.failed(fault)
                 continue
-            pace.progressed()
+            policy.progressed()
             return answer
 
-    def once(self, ask: Ask) -> Answer:
+    def once(self, ask: StreamRequest) -> ServerAnswer:
         """The answer to one request. Raises Fault for 3xx, 4xx and 5xx too."""
         body = ask.body
         with mapped(self.address.place):
@@ -141,7 +141,7 @@ class Client:
                 stream=True,
                 allow_redirects=ask.method in ("GET", "HEAD"),
             )
-        answer = Answer(response, self.address.place)
+        answer = ServerAnswer(response, self.address.place)
         if answer.status < 300:
             return answer
         with answer:
@@ -152,7 +152,7 @@ class Client:
         self._session.close()
 
 
-def _again(ask: Ask, fault: Fault) -> bool:
-    if fault.known is Known.UNKNOWN:
+def _again(ask: StreamRequest, fault: Fault) -> bool:
+    if fault.known is RequestOutcome.UNKNOWN:
         return ask.repeatable and ask.replayable
-    return fault.known is Known.NOT_DONE and ask.replayable
+    return fault.known is RequestOutcome.NOT_DONE and ask.replayable

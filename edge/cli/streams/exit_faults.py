@@ -23,7 +23,7 @@ class Exit(enum.IntEnum):
     NO_READER = 141
 
 
-class Known(enum.Enum):
+class RequestOutcome(enum.Enum):
     """What is known of a request that failed: whether it may be sent again."""
 
     FINAL = "final"
@@ -46,7 +46,7 @@ class Fault(Exception):
         exit_code: Exit,
         message: str,
         *,
-        known: Known = Known.FINAL,
+        known: RequestOutcome = RequestOutcome.FINAL,
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
@@ -68,4 +68,4 @@ def wrong(option: str, message: str) -> Fault:
 
 def lost(message: str) -> Fault:
     """The connection failed; nobody knows how far the request came."""
-    return Fault(Exit.UNREACHABLE, message, known=Known.UNKNOWN)
+    return Fault(Exit.UNREACHABLE, message, known=RequestOutcome.UNKNOWN)

@@ -18,22 +18,22 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.cli.streams import retry_policy as paces
-from edge.cli.streams.client import Answer, Client
-from edge.cli.streams.exit_faults import Exit, Fault, Known, lost
+from edge.cli.streams import retry_policy
+from edge.cli.streams.client import Client, ServerAnswer
+from edge.cli.streams.exit_faults import Exit, Fault, RequestOutcome, lost
 from edge.cli.streams.output import Output
 from edge.cli.streams.reading import catch_up, pour
-from edge.cli.streams.retry_policy import Pace
-from edge.cli.streams.sse_events import Event, Events, EventTooLarge
+from edge.cli.streams.retry_policy import RetryPolicy
+from edge.cli.streams.sse_events import EventTooLarge, SseEvent, SseParser
 from edge.protocol import names
 
 ECHO = "an old answer came back, out of a cache in between"
-WELL = 10.0
+HEALTHY_AFTER = 10.0
 """Seconds after which the end of an event stream is no failure in a row."""
 MUTE = "the server's event stream ended without a word"
 
 
-class Mode(enum.Enum):
+class LiveMode(enum.Enum):
     """How a live exchange is held; the value is the ``live`` parameter's."""
 
     SSE = "sse"
@@ -41,7 +41,7 @@ class Mode(enum.Enum):
 
 
 @dataclass(slots=True)
-class Said:
+class LiveExchange:
     """What one live exchange brought beside data."""
 
     cursor: str | None = None
@@ -52,60 +52,60 @@ class Said:
 
 
 @dataclass(slots=True)
-class Follower:
+class StreamFollower:
     """One stream, followed. ``run`` returns when the stream is closed."""
 
     client: Client
     output: Output
-    pace: Pace
-    mode: Mode = Mode.SSE
+    policy: RetryPolicy
+    mode: LiveMode = LiveMode.SSE
     cursor: str | None = None
-    _said: Said = field(default_factory=Said)
+    _said: LiveExchange = field(default_factory=LiveExchange)
 
     def run(self) -> None:
         """Print until the stream is closed. Raises Fault."""
-        catch_up(self.client, self.output, self.pace)
+        catch_up(self.client, self.output, self.policy)
         while not self.output.closed:
             self._exchange()
 
     def _exchange(self) -> None:
         """One live exchange; a failure waits for its next try."""
-        said = self._said = Said()
-        began, before, cursor = paces.clock(), self.output.offset, self.cursor
+        said = self._said = LiveExchange()
+        began, before, cursor = retry_policy.clock(), self.output.offset, self.cursor
         try:
             _LIVE[self.mode](self)
         except EventTooLarge:
             # A plain answer of the same bytes needs no memory.
-            catch_up(self.client, self.output, self.pace)
+            catch_up(self.client, self.output, self.policy)
             return
         except Fault as fault:
-            lived = said.stood and paces.clock() - began > WELL
+            lived = said.stood and retry_policy.clock() - began > HEALTHY_AFTER
             self._failed(fault, well=lived or self.output.offset != before)
             return
         if self.output.offset != before:
-            self.pace.progressed()
+            self.policy.progressed()
         elif self.output.closed:
             return
         elif cursor is not None and said.cursor == cursor:
             self.cursor = None
-            self.pace.failed(lost(ECHO))
+            self.policy.failed(lost(ECHO))
         else:
-            self.pace.progressed()
-            self.pace.hold(began)
+            self.policy.progressed()
+            self.policy.hold(began)
 
     def _failed(self, fault: Fault, well: bool) -> None:
-        if fault.known is Known.FINAL:
+        if fault.known is RequestOutcome.FINAL:
             raise fault
         if well:
-            self.pace.progressed()
+            self.policy.progressed()
         if fault.retry_after is None:
             fault.retry_after = self._said.wait
-        self.pace.failed(fault)
+        self.policy.failed(fault)
 
     def _poll(self) -> None:
         """One long-poll: data, or 204 when none came."""
         wanted = {"offset": self.output.offset, "cursor": self.cursor}
-        with self.client.read(live=Mode.LONG_POLL.value, **wanted) as answer:
+        with self.client.read(live=LiveMode.LONG_POLL.value, **wanted) as answer:
             self._next_cursor(answer.get(names.CURSOR))
             if answer.status != 204:
                 pour(answer, self.output)
@@ -118,19 +118,21 @@ class Follower:
     def _listen(self) -> None:
         """One SSE connection, from its first event to its end."""
         wanted = {"offset": self.output.offset, "cursor": self.cursor}
-        with self.client.read(live=Mode.SSE.value, **wanted) as answer:
+        with self.client.read(live=LiveMode.SSE.value, **wanted) as answer:
             if names.media_type(answer.get("Content-Type")) != "text/event-stream":
-                self.pace.tell("no event stream is served here; going on by long-poll")
-                self.mode = Mode.LONG_POLL
+                self.policy.tell(
+                    "no event stream is served here; going on by long-poll"
+                )
+                self.mode = LiveMode.LONG_POLL
                 return
             self.output.restart()
             self._hear(answer, answer.get(names.SSE_ENCODING) == names.SSE_BASE64)
             if not self._said.stood:
                 raise lost(MUTE)
 
-    def _hear(self, answer: Answer, coded: bool) -> None:
+    def _hear(self, answer: ServerAnswer, coded: bool) -> None:
         """Every event, until the connection ends or the stream is closed."""
-        events = Events()
+        events = SseParser()
         for piece in answer.pieces():
             for event in events.feed(piece):
                 self._take(event, coded)
@@ -138,7 +140,7 @@ class Follower:
                     return
             self._said.wait = events.retry
 
-    def _take(self, event: Event, coded: bool) -> None:
+    def _take(self, event: SseEvent, coded: bool) -> None:
         """One event; types that the protocol does not name mean nothing."""
         if event.type == "data":
             with self.output.body() as out:
@@ -161,9 +163,9 @@ class Follower:
             self.cursor = self._said.cursor = cursor
 
 
-_LIVE: dict[Mode, Callable[[Follower], None]] = {
-    Mode.SSE: Follower._listen,
-    Mode.LONG_POLL: Follower._poll,
+_LIVE: dict[LiveMode, Callable[[StreamFollower], None]] = {
+    LiveMode.SSE: StreamFollower._listen,
+    LiveMode.LONG_POLL: StreamFollower._poll,
 }
 
 

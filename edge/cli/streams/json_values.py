@@ -1,6 +1,6 @@
 """JSON cut into its messages as it arrives, without parsing it (section 9.1).
 
-``ArrayMessages`` takes the array of an answer apart, into lines; ``Values`` cuts a
+``ArrayMessages`` takes the array of an answer apart, into lines; ``JsonValues`` cuts a
 sequence of values, as programs print them, into single ones. Both only follow
 brackets and strings; whether a value is valid, the server has said or will say.
 White space around messages goes, and line ends inside go too: in JSON they can
@@ -111,7 +111,7 @@ class ArrayMessages:
             self._depth += (mark in b"[{") - (mark in b"]}")
 
 
-class Values:
+class JsonValues:
     """A sequence of values in pieces; out comes each one when it is complete.
 
     A number or a word is complete when something follows it, or at ``finish``.

@@ -4,7 +4,7 @@ Each function raises Fault (WRONG) for a combination that means nothing, and
 returns what the work takes: header fields, a producer, an offset.
 """
 
-from edge.cli.streams.address import Address, offset_of, source_path
+from edge.cli.streams.address import StreamAddress, offset_of, source_path
 from edge.cli.streams.exit_faults import wrong
 from edge.protocol import names
 from edge.protocol.offsets import BEGIN, NOW
@@ -26,7 +26,10 @@ def life(
 
 
 def fork(
-    target: Address, source: str | None, offset: str | None, sub_offset: int | None
+    target: StreamAddress,
+    source: str | None,
+    offset: str | None,
+    sub_offset: int | None,
 ) -> dict[str, str]:
     """Header fields of a fork (section 4.2); none without a source."""
     if source is None:

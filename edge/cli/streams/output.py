@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 
 from edge.cli.streams.exit_faults import Exit, Fault, NoReader
 from edge.cli.streams.json_values import ArrayMessages, NotOneArray
-from edge.cli.streams.replay_check import Changed, Once
+from edge.cli.streams.replay_check import ReplayCheck, ReplayMismatch
 from edge.protocol.json_arrays import is_json
 from edge.protocol.offsets import NOW, is_position, order
 
@@ -45,7 +45,7 @@ class Output:
         self._json_lines = json_lines
         self._at_once = at_once
         self._passed = passed
-        self._once = Once()
+        self._once = ReplayCheck()
         self._minted = False
         self._messages: ArrayMessages | None = None
 
@@ -147,7 +147,7 @@ def _judged() -> Iterator[None]:
     """Bytes that cannot be what they claim are the server's fault, or a new stream."""
     try:
         yield
-    except Changed as error:
+    except ReplayMismatch as error:
         raise Fault(Exit.GONE, str(error)) from None
     except NotOneArray as error:
         raise Fault(Exit.FAILED, str(error)) from None

@@ -5,38 +5,40 @@ and goes on where it stopped (``once``). The end is where the server says so, or
 with servers that never do, where an answer leads no further.
 """
 
-from edge.cli.streams.client import Answer, Client
-from edge.cli.streams.exit_faults import Fault, Known
+from edge.cli.streams.client import Client, ServerAnswer
+from edge.cli.streams.exit_faults import Fault, RequestOutcome
 from edge.cli.streams.output import Output
-from edge.cli.streams.retry_policy import Pace
+from edge.cli.streams.retry_policy import RetryPolicy
 from edge.protocol import names
 
 
-def catch_up(client: Client, output: Output, pace: Pace, *, pages: bool = True) -> None:
+def catch_up(
+    client: Client, output: Output, policy: RetryPolicy, *, pages: bool = True
+) -> None:
     """Print until up to date, or one answer only. Raises Fault."""
     while True:
         asked = output.offset
-        page(client, output, pace)
+        page(client, output, policy)
         if not pages or output.up_to_date or output.closed or output.offset == asked:
             return
 
 
-def page(client: Client, output: Output, pace: Pace) -> None:
+def page(client: Client, output: Output, policy: RetryPolicy) -> None:
     """One answer, whole, after as many tries as it takes."""
     while True:
         try:
             with client.read(offset=output.offset) as answer:
                 pour(answer, output)
         except Fault as fault:
-            if fault.known is Known.FINAL:
+            if fault.known is RequestOutcome.FINAL:
                 raise
-            pace.failed(fault)
+            policy.failed(fault)
             continue
-        pace.progressed()
+        policy.progressed()
         return
 
 
-def pour(answer: Answer, output: Output) -> None:
+def pour(answer: ServerAnswer, output: Output) -> None:
     """An answer's body to the output, and then where it leads."""
     offset = answer.next_offset
     output.content_type = answer.get("Content-Type") or output.content_type

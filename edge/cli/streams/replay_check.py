@@ -14,11 +14,11 @@ ANOTHER = (
 )
 
 
-class Changed(Exception):
+class ReplayMismatch(Exception):
     """What is sent again differs from what went out."""
 
 
-class Once:
+class ReplayCheck:
     """What went out since the last known offset, and what is awaited again."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Once:
     def settle(self) -> None:
         """A new offset is known. Raises Changed when fewer bytes led to it."""
         if self._awaited:
-            raise Changed(ANOTHER)
+            raise ReplayMismatch(ANOTHER)
         self._out = 0
         self._digest = _digest()
 
@@ -55,7 +55,7 @@ class Once:
         self._again.update(known)
         self._awaited -= len(known)
         if not self._awaited and self._again.digest() != self._digest.digest():
-            raise Changed(ANOTHER)
+            raise ReplayMismatch(ANOTHER)
         return fresh
 
 

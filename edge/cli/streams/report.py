@@ -15,7 +15,7 @@ from typing import Protocol
 from edge.cli.streams.exit_faults import Exit, Fault, NoReader
 
 
-class Told(Protocol):
+class Reportable(Protocol):
     """What a command has done so far, also when it is cut short."""
 
     def data(self) -> dict[str, object]:
@@ -26,7 +26,7 @@ class Told(Protocol):
 
 
 @dataclass(slots=True)
-class Conclusion:
+class CommandReport:
     """Runs a command's work and tells how it ended.
 
     ``told`` is None until there is something to tell; ``printing`` says that
@@ -35,7 +35,7 @@ class Conclusion:
 
     as_json: bool
     printing: bool
-    told: Told | None = None
+    told: Reportable | None = None
 
     def note(self, message: str) -> None:
         """A word on the way, for people only."""

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.cli.streams.exit_faults import Fault, Known
+from edge.cli.streams.exit_faults import Fault, RequestOutcome
 
-FIRST = 0.25
+FIRST_PAUSE = 0.25
 """Seconds before the first further try; doubled for each one after it."""
-LONGEST = 15.0
+MAX_PAUSE = 15.0
 """Seconds that our own back-off never exceeds."""
-PATIENCE = 300.0
+MAX_RETRY_AFTER = 300.0
 """A server that asks for a longer wait than this is taken as away."""
-HOLD = 1.0
+MIN_EXCHANGE = 1.0
 """Least seconds of a live exchange that brought nothing (L21: no spinning)."""
 FOREVER = -1
 
@@ -31,7 +31,7 @@ def _silent(message: str) -> None:
 
 
 @dataclass(slots=True)
-class Pace:
+class RetryPolicy:
     """How often, and when, a command tries again. ``tell`` hears of each try."""
 
     retries: int
@@ -47,19 +47,21 @@ class Pace:
     def failed(self, fault: Fault) -> None:
         """Wait before the next try; raise ``fault`` when none is left."""
         asked = fault.retry_after or 0.0
-        if self.failures == self.retries or asked > PATIENCE:
+        if self.failures == self.retries or asked > MAX_RETRY_AFTER:
             raise fault
-        wait = max(asked, _jittered(min(LONGEST, FIRST * 2 ** min(self.failures, 16))))
+        wait = max(
+            asked, _jittered(min(MAX_PAUSE, FIRST_PAUSE * 2 ** min(self.failures, 16)))
+        )
         self.failures += 1
-        self.doubt |= fault.known is Known.UNKNOWN
+        self.doubt |= fault.known is RequestOutcome.UNKNOWN
         self.tell(f"{fault}; trying again in {wait:.1f} s")
         sleep(wait)
 
     def hold(self, began: float) -> None:
         """Wait until a live exchange that brought nothing lasted HOLD seconds."""
-        left = HOLD - (clock() - began)
+        left = MIN_EXCHANGE - (clock() - began)
         if left > 0:
-            sleep(left + _jittered(FIRST))
+            sleep(left + _jittered(FIRST_PAUSE))
 
 
 def _jittered(seconds: float) -> float:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from edge.cli.streams.exit_faults import Exit, Fault, Known
+from edge.cli.streams.exit_faults import Exit, Fault, RequestOutcome
 from edge.protocol import names
 from edge.protocol.http_grammar import retry_after
 
-MOST = 16 * 1024
+MAX_BODY = 16 * 1024
 """Bytes of a refusal's body that are read."""
-LONGEST = 300
+MAX_SHOWN = 300
 """Characters of it that are shown."""
 
 Get = Callable[[str], str | None]
@@ -32,12 +32,12 @@ _EXITS = {
 }
 
 _KNOWN = {
-    408: Known.UNKNOWN,
-    429: Known.NOT_DONE,
-    500: Known.UNKNOWN,
-    502: Known.UNKNOWN,
-    503: Known.UNKNOWN,
-    504: Known.UNKNOWN,
+    408: RequestOutcome.UNKNOWN,
+    429: RequestOutcome.NOT_DONE,
+    500: RequestOutcome.UNKNOWN,
+    502: RequestOutcome.UNKNOWN,
+    503: RequestOutcome.UNKNOWN,
+    504: RequestOutcome.UNKNOWN,
 }
 
 
@@ -48,7 +48,7 @@ def refused(status: int, get: Get, pieces: Iterable[bytes]) -> Fault:
     return Fault(
         Exit.CONFLICT if fenced else _EXITS.get(status, default),
         _sentence(status, get, pieces),
-        known=_KNOWN.get(status, Known.FINAL),
+        known=_KNOWN.get(status, RequestOutcome.FINAL),
         status=status,
         retry_after=retry_after(get("Retry-After"), datetime.now(UTC)),
     )
@@ -87,11 +87,11 @@ def _some(pieces: Iterable[bytes]) -> bytes:
     try:
         for piece in pieces:
             body += piece
-            if len(body) >= MOST:
+            if len(body) >= MAX_BODY:
                 break
     except Fault:
         return body
-    return body[:MOST]
+    return body[:MAX_BODY]
 
 
 def _detail(content_type: str | None, body: bytes) -> str:
@@ -120,4 +120,4 @@ def shown(text: str) -> str:
     """``text`` fit for one line of a terminal."""
     line = " ".join(text.split())
     line = "".join(c if c.isprintable() else "\ufffd" for c in line)
-    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
+    return line if len(line) <= MAX_SHOWN else line[:MAX_SHOWN] + "…"

@@ -15,14 +15,16 @@ import requests
 import urllib3.exceptions as low
 
 from edge import __version__
-from edge.cli.streams.address import Address
+from edge.cli.streams.address import StreamAddress
 from edge.cli.streams.exit_faults import Exit, Fault, lost
 
 
 class Session(requests.Session):
     """Connections that are kept, with the user's fields on each request."""
 
-    def __init__(self, address: Address, fields: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self, address: StreamAddress, fields: tuple[tuple[str, str], ...]
+    ) -> None:
         super().__init__()
         self._theirs = {name.lower() for name, _ in fields}
         self.headers["User-Agent"] = f"ds-edge/{__version__}"

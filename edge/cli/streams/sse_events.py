@@ -22,14 +22,14 @@ class EventTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class SseEvent:
     """One event: its type (``message`` when unnamed) and its joined data lines."""
 
     type: str
     data: bytes
 
 
-class Events:
+class SseParser:
     """The parser: feed it pieces, take the events that they complete."""
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
@@ -44,7 +44,7 @@ class Events:
         self._data: list[bytes] = []
         self._held = 0
 
-    def feed(self, piece: bytes) -> Iterator[Event]:
+    def feed(self, piece: bytes) -> Iterator[SseEvent]:
         """The events that ``piece`` completes. Raises EventTooLarge."""
         for line in self._lines(self._without_mark(piece)):
             event = self._take(line)
@@ -79,7 +79,7 @@ class Events:
             self._line.append(rest)
             self._count(len(rest))
 
-    def _take(self, line: bytes) -> Event | None:
+    def _take(self, line: bytes) -> SseEvent | None:
         if not line:
             return self._dispatch()
         name, _, value = line.partition(b":")
@@ -93,10 +93,10 @@ class Events:
             self.retry = int(value) / 1000
         return None
 
-    def _dispatch(self) -> Event | None:
+    def _dispatch(self) -> SseEvent | None:
         data, kind = self._data, self._type or "message"
         self._data, self._type, self._held = [], "", 0
-        return Event(kind, b"\n".join(data)) if data else None
+        return SseEvent(kind, b"\n".join(data)) if data else None
 
     def _count(self, size: int) -> None:
         self._held += size

@@ -9,10 +9,10 @@ been done or not, so it is never repeated; the fault says so.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edge.cli.streams.batches import Batch, batches, lines, marked_last, values
-from edge.cli.streams.client import Answer, Ask, Body, Client
-from edge.cli.streams.exit_faults import Exit, Fault, Known
-from edge.cli.streams.retry_policy import Pace
+from edge.cli.streams.batches import AppendBatch, batches, lines, marked_last, values
+from edge.cli.streams.client import Body, Client, ServerAnswer, StreamRequest
+from edge.cli.streams.exit_faults import Exit, Fault, RequestOutcome
+from edge.cli.streams.retry_policy import RetryPolicy
 from edge.cli.streams.server_errors import shown
 from edge.cli.streams.source import Source
 from edge.protocol import names
@@ -22,14 +22,14 @@ UNKNOWN = "it may have been appended or not (a producer could safely send it aga
 
 
 @dataclass(slots=True)
-class Written:
+class WriteResult:
     """What was done, for the conclusion."""
 
     word: str
     next_offset: str | None = None
     closed: bool = False
 
-    def heard(self, answer: Answer) -> None:
+    def heard(self, answer: ServerAnswer) -> None:
         """Take from an answer where the stream stands."""
         self.next_offset = answer.get(names.NEXT_OFFSET) or self.next_offset
         self.closed = self.closed or answer.flag(names.CLOSED)
@@ -49,7 +49,7 @@ class Written:
 
 
 @dataclass(slots=True)
-class Created(Written):
+class CreateResult(WriteResult):
     """What a create did: ``created`` is False where the stream was there already."""
 
     created: bool = False
@@ -58,11 +58,11 @@ class Created(Written):
     def data(self) -> dict[str, object]:
         """For programs."""
         type_ = {"created": self.created, "content_type": self.content_type}
-        return Written.data(self) | type_
+        return WriteResult.data(self) | type_
 
 
 @dataclass(slots=True)
-class Appended(Written):
+class AppendResult(WriteResult):
     """How much was appended; ``items`` are lines or values, None for one body."""
 
     appends: int = 0
@@ -75,7 +75,7 @@ class Appended(Written):
         """For programs."""
         counts = {"appends": self.appends, "items": self.items}
         producer = {"duplicates": self.duplicates, "next_seq": self.next_seq}
-        return Written.data(self) | counts | producer
+        return WriteResult.data(self) | counts | producer
 
     def line(self) -> str:
         """For people."""
@@ -84,11 +84,11 @@ class Appended(Written):
             self.word += f", items: {self.items}"
         if self.next_seq is not None:
             self.word += f" ({self.duplicates} known before, next seq {self.next_seq})"
-        return Written.line(self)
+        return WriteResult.line(self)
 
 
 @dataclass(slots=True)
-class Producer:
+class IdempotentProducer:
     """An idempotent producer: who, which epoch, and the next number (5.2.1)."""
 
     id: str
@@ -105,7 +105,7 @@ class Producer:
 
 
 @dataclass(frozen=True, slots=True)
-class Appending:
+class AppendOptions:
     """How the input becomes appends. ``cut``: None (one body), lines or values."""
 
     content_type: str | None = None
@@ -117,54 +117,56 @@ class Appending:
 
 def create(
     client: Client,
-    pace: Pace,
+    policy: RetryPolicy,
     headers: dict[str, str],
     source: Source | None,
-    told: Created,
+    told: CreateResult,
 ) -> None:
     """PUT, with the source as the first content. Raises Fault."""
     body, replayable = _body(source) if source else (b"", True)
     # Sent again, a fork without an offset would be one of a later tail.
     repeatable = names.FORKED_FROM not in headers
-    ask = Ask("PUT", {}, headers, body, repeatable=repeatable, replayable=replayable)
-    with client.insist(ask, pace) as answer:
+    ask = StreamRequest(
+        "PUT", {}, headers, body, repeatable=repeatable, replayable=replayable
+    )
+    with client.insist(ask, policy) as answer:
         told.heard(answer)
         told.created = answer.status == 201
         told.word = "created" if told.created else "exists already, as asked"
         told.content_type = answer.get("Content-Type")
 
 
-def close(client: Client, pace: Pace, told: Written) -> None:
+def close(client: Client, policy: RetryPolicy, told: WriteResult) -> None:
     """Close without data; a stream that is closed already stays so."""
-    ask = Ask("POST", {}, {names.CLOSED: names.TRUE}, b"")
-    with client.insist(ask, pace) as answer:
+    ask = StreamRequest("POST", {}, {names.CLOSED: names.TRUE}, b"")
+    with client.insist(ask, policy) as answer:
         told.heard(answer)
         told.closed, told.word = True, "closed"
 
 
-def delete(client: Client, pace: Pace, told: Written) -> None:
+def delete(client: Client, policy: RetryPolicy, told: WriteResult) -> None:
     """Delete. A 404 after an answer that was lost means that it was done."""
     try:
-        client.insist(Ask("DELETE", {}, {}), pace).close()
+        client.insist(StreamRequest("DELETE", {}, {}), policy).close()
     except Fault as fault:
-        if fault.status not in (404, 410) or not pace.doubt:
+        if fault.status not in (404, 410) or not policy.doubt:
             raise
     told.word = "deleted"
 
 
-class Append:
+class AppendRun:
     """The appends of one run: ``run`` makes them all, ``told`` counts them."""
 
     def __init__(
         self,
         client: Client,
-        pace: Pace,
-        how: Appending,
-        producer: Producer | None,
-        told: Appended,
+        policy: RetryPolicy,
+        how: AppendOptions,
+        producer: IdempotentProducer | None,
+        told: AppendResult,
     ) -> None:
         self._client = client
-        self._pace = pace
+        self._policy = policy
         self._how = how
         self._producer = producer
         self._told = told
@@ -183,7 +185,7 @@ class Append:
             self._many(source)
 
     def _ask_type(self) -> str:
-        with self._client.insist(Ask("HEAD", {}, {}), self._pace) as answer:
+        with self._client.insist(StreamRequest("HEAD", {}, {}), self._policy) as answer:
             found = answer.get("Content-Type")
         if found is None:
             text = "the server does not tell the stream's type: give --content-type"
@@ -203,7 +205,7 @@ class Append:
         if self._how.close and not last:
             self._send(b"", 0, True, True)
 
-    def _batches(self, source: Source) -> Iterator[tuple[Batch, bool]]:
+    def _batches(self, source: Source) -> Iterator[tuple[AppendBatch, bool]]:
         how, in_json = self._how, is_json(self._type)
         cut, what = (lines, "line") if how.cut == "lines" else (values, "value")
         groups = cut(source.pieces())
@@ -213,7 +215,7 @@ class Append:
         return marked_last(made)
 
     def _send(self, body: Body, items: int, replayable: bool, closing: bool) -> None:
-        ask = Ask(
+        ask = StreamRequest(
             "POST",
             {},
             self._headers(body, closing),
@@ -222,7 +224,7 @@ class Append:
             replayable=replayable,
         )
         try:
-            answer = self._client.insist(ask, self._pace)
+            answer = self._client.insist(ask, self._policy)
         except Fault as fault:
             raise _doubt(fault) if not ask.repeatable else fault from None
         with answer:
@@ -277,7 +279,7 @@ def _on(head: bytes, source: Source) -> Iterator[bytes]:
 
 def _doubt(fault: Fault) -> Fault:
     """A lost answer to a plain append, said as what it is."""
-    if fault.known is not Known.UNKNOWN:
+    if fault.known is not RequestOutcome.UNKNOWN:
         return fault
     text = f"{fault}; {UNKNOWN}"
     return Fault(fault.exit_code, text, known=fault.known, status=fault.status)

@@ -9,12 +9,12 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 
 from edge.core.ports import Ready
-from edge.core.timer_wheel import TimerWheel
+from edge.core.timer_wheel import Timed, TimerWheel
 from edge.core.values import Answer, PerResponse
 from edge.front.dependencies import Dependencies
 from edge.front.fast.request_memo import RequestMemo
@@ -23,6 +23,13 @@ from edge.front.http1.context import ServerContext
 from edge.policy.streams.routes import Route
 
 _log = logging.getLogger("edge.front")
+
+
+class Expiring(Timed, Protocol):
+    """What has a deadline: a connection."""
+
+    def expire(self) -> None:
+        """It has passed. Must not raise, and must not switch greenlets."""
 
 
 class NextIteration:
@@ -65,7 +72,8 @@ class FastContext:
         self.request_memo = RequestMemo(parts.pipeline, parts.options, parts.clock)
         self.heads = self.request_memo.heads
         self.encoder = ResponseEncoder(parts.options.name, parts.clock)
-        self.wheel: TimerWheel[Any] = TimerWheel(parts.clock.monotonic())
+        self.wheel: TimerWheel[Expiring] = TimerWheel(parts.clock.monotonic())
+        parts.ticks.register(self._expire)
         self.loop: Any = gevent.get_hub().loop
         self.soon: Callable[..., object] = self.loop.run_callback
         self.call_next_iteration: Callable[..., object] = NextIteration(self.loop).put
@@ -73,6 +81,11 @@ class FastContext:
         self.next_id: Callable[[], bytes] = _ids(os.urandom(8)).__next__
         self._last_pieces: Sequence[bytes] | None = None
         self._last_chunk = b""
+
+    def _expire(self, now: float) -> None:
+        """At each tick: let the connections know whose deadline has passed."""
+        for connection in self.wheel.pop(now):
+            connection.expire()
 
     def encoded(
         self, answer: Answer, per_response: PerResponse, route: Route, close: bool

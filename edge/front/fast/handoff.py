@@ -13,7 +13,7 @@ import gevent
 from edge.core.errors import EdgeError
 from edge.front.blocking_stream import BlockingStream
 from edge.front.fast.context import FastContext
-from edge.front.http1.connection import Connection
+from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import Transport
 
 Back = Callable[[bytes | None], None]
@@ -49,12 +49,12 @@ class Handoff:
         if self._greenlet is not None:
             self._greenlet.kill(block=False)
 
-    def _spawn(self, act: Callable[[Connection], bytes | None]) -> None:
+    def _spawn(self, act: Callable[[GreenletConnection], bytes | None]) -> None:
         self._greenlet = gevent.spawn(self._run, act)
         # A greenlet that is killed before it began must give back, too.
         self._greenlet.link(self._ended)
 
-    def _run(self, act: Callable[[Connection], bytes | None]) -> None:
+    def _run(self, act: Callable[[GreenletConnection], bytes | None]) -> None:
         try:
             peer = self._transport.peername()
         except OSError:
@@ -62,7 +62,7 @@ class Handoff:
             return
         stream = BlockingStream(self._transport)
         server_context = self._context.server_context
-        held = act(Connection(server_context, stream, self._listener, peer))
+        held = act(GreenletConnection(server_context, stream, self._listener, peer))
         if held is not None:
             self._give_back(held)
 

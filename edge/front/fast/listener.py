@@ -2,8 +2,7 @@
 
 Past the limit a client is told so, and is not left waiting in the backlog. When the
 process runs out of descriptors the server pauses and counts that: the event loop
-would call it again at once, for ever. It also ends connections whose deadline has
-passed. No exception ends it.
+would call it again at once, for ever. No exception ends it.
 """
 
 import _socket
@@ -15,7 +14,6 @@ import gevent
 
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
-from edge.core.timer_wheel import GRAIN
 from edge.front.fast.connection import FastConnection
 from edge.front.fast.context import FastContext
 from edge.front.transport import READABLE, PlainTransport
@@ -54,12 +52,10 @@ class FastServer:
         self._address = bound.getsockname()
         self._watcher: Any = context.loop.io(descriptor, READABLE)
         self._pause_timer: Any = context.loop.timer(PAUSE_SECONDS)
-        self._ticker: Any = context.loop.timer(GRAIN, repeat=GRAIN)
 
     def start(self) -> None:
-        """Begin to accept, and to look at the clock."""
+        """Begin to accept."""
         self._watcher.start(self._acceptable)
-        self._ticker.start(self._tick)
 
     def close(self) -> None:
         """Accept what waits in the backlog, then no more."""
@@ -76,17 +72,6 @@ class FastServer:
         for connection in tuple(self._connections):
             connection.cut()
         gevent.sleep(0)
-        self._ticker.stop()
-        self._ticker.close()
-
-    def _tick(self) -> None:
-        """The ticker's callback; a defect must not end it."""
-        try:
-            for connection in self._context.wheel.pop(self._context.monotonic()):
-                # Each guards itself.
-                connection.expire()
-        except Exception as error:
-            self._context.report(error)
 
     # Accepting.
 

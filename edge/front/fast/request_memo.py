@@ -1,21 +1,20 @@
-"""Recognise: which bytes are a plain read, judged by a closed list of shapes.
+"""RequestMemo: which bytes are a plain read, judged by a closed list of shapes.
 
-A plain read is a GET of a stream on a route, in HTTP/1.1, with a complete head
-and nothing that asks for more than an answer. What is not on the list is not an
-error; it is not plain, and goes the whole way through gunicorn's parser and
-Falcon, which alone judge what is wrong with it. So this module may be stricter
-than they are, and must never be laxer.
+A plain read is a GET of a stream on a route, in HTTP/1.1, with a complete head, that
+asks for nothing but an answer. A head that is not on the list is not an error: it goes
+the whole way through gunicorn's parser and Falcon, which alone judge what is wrong
+with it. So this module may be stricter than they are, and must never be laxer.
 
-A head is two parts. The request line is judged once and remembered; the field block,
-which a client repeats byte by byte, is compared before it is parsed. It comes to
-``HeaderFacts``, the few fields that anything hangs on; a client that numbers or traces
-its requests changes one of the others, and is compared around it. A ``PlainRead`` is
-what a line and facts come to, shared by all who send them. Bounded: a memo that is
-full forgets everything and begins again.
+A head has two parts. The request line is judged once and remembered. The block of
+header fields is compared with what the same client sent before, for most clients
+repeat it byte by byte; only a new one is parsed. A block comes to ``HeaderFacts``: the
+few fields that decide anything. A client that numbers or traces its requests changes
+one of the other fields; its block is compared before and after that value. A line and
+facts together come to a ``PlainRead``, which all clients share that send the same.
+Bounded: a memo that is full forgets everything and begins again.
 
-What a head comes to holds as long as the grant behind it (``edge.policy.streams``). One
-whose time is over is judged anew, so the authorizer is asked again; one that is denied,
-or for which somebody else has to be asked, is not plain.
+A ``PlainRead`` holds until its grant ends (``edge.policy.streams.authorize``); then
+its head is judged anew. What is denied, or must be asked for, is not plain.
 
 A line is plain as ``GET origin-form HTTP/1.1`` in visible ASCII. A block is plain
 with CRLF ends, token names without "_", values of visible ASCII, space and tab,
@@ -53,7 +52,7 @@ MAX_LINE_BYTES = 4096
 MAX_BLOCK_BYTES = 8192
 MAX_HEAD_BYTES = MAX_LINE_BYTES + MAX_BLOCK_BYTES
 MAX_FIELDS = 64
-"""What is larger is not plain; all lie below the slow way's own limits."""
+"""What is larger is not plain. The whole way allows more of each."""
 
 _LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
 _IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
@@ -102,10 +101,11 @@ class RequestLine:
 
 @dataclass(slots=True, eq=False)
 class HeaderFacts:
-    """What hangs on a field block: values by lower-case name, and what they come to.
+    """What a header block says that decides anything: values by lower-case name.
 
-    ``shared``: it is remembered, for whoever sends the same lines. Not frozen, as
-    ``HeaderBlock`` and ``PlainRead``: each costs a third of what it would to make.
+    ``shared``: it is remembered for other clients that send the same. Like
+    ``HeaderBlock`` and ``PlainRead`` it is not frozen: that makes it three times as
+    fast to create.
     """
 
     fields: dict[str, str]
@@ -116,10 +116,10 @@ class HeaderFacts:
 
 @dataclass(slots=True, eq=False)
 class HeaderBlock:
-    """A plain field block, as it was sent.
+    """A plain block of header fields, as it was sent.
 
-    ``before`` and ``after`` are what does not change of it, once the client has
-    changed a single value on which nothing hangs; else empty.
+    ``before`` and ``after`` surround the one value that this client changes from
+    request to request, and that decides nothing. Empty until it has changed one.
     """
 
     raw: bytes
@@ -128,7 +128,7 @@ class HeaderBlock:
     after: bytes = b""
 
     def is_again(self, raw: bytes) -> bool:
-        """Whether ``raw`` comes to the same: it is the same, but for that value."""
+        """Whether ``raw`` is the same, but for that value."""
         if raw == self.raw:
             return True
         before, after = self.before, self.after
@@ -171,15 +171,18 @@ class RequestMemo:
         self._names: Memo[bytes, str] = Memo(MAX_NAMES)
         selecting = (n for route in pipeline.routes for n in _selecting(route))
         self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *selecting)))
-        # None: no plain field at all.
-        self._matter = frozenset((None, *self._of_interest))
+        # None stands for a field that is not plain.
+        self._deciding = frozenset((None, *self._of_interest))
         self.heads: Memo[bytes, PlainRead] = Memo(MAX_HEADS)
 
     def head(
         self, held: bytes, end: int, last: HeaderBlock | None
     ) -> tuple[HeaderBlock | None, PlainRead | None]:
-        """The head whose empty line begins at ``end``: what it comes to, if it is
-        plain, and its block. ``last`` is the block that this client sent before."""
+        """Judge the head in ``held`` whose empty line begins at ``end``.
+
+        Its block, and the read that it asks for; None for what is not plain.
+        ``last`` is the block that this client sent before.
+        """
         line_end = held.find(b"\r\n")
         line = self.line(held[:line_end])
         if line is None:
@@ -188,7 +191,7 @@ class RequestMemo:
         if block is None:
             return None, None
         plain = self.plain(line, block.facts)
-        # Whole heads are remembered of clients that repeat themselves.
+        # A whole head is remembered when a client has sent its block before.
         same = block is last and not block.before
         if plain is not None and same and end < MAX_REMEMBERED_BYTES:
             self.heads.keep(held[: end + 4], plain)
@@ -225,7 +228,7 @@ class RequestMemo:
         return block
 
     def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | None:
-        """What a line and a block come to; None when that is no plain read."""
+        """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
         if known is not None and self._holds(known.until):
             return known
@@ -236,7 +239,7 @@ class RequestMemo:
         if held is None:
             return None
         plain = PlainRead(held[0], line, facts.close, facts.request_id, held[1])
-        # One that is asked with much is not shared: it would hold all of that.
+        # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, held)
             if facts.shared:
@@ -248,7 +251,7 @@ class RequestMemo:
 
     def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | None:
         """The Read, by the pipeline that every front uses; None when there is none."""
-        wall = self._clock.wall()
+        now, wall = self._clock.monotonic(), self._clock.wall()
         try:
             head = RequestHead.of("GET", line.target, facts.fields.get)
             resolved = self._pipeline.resolve(head, line.route, wall)
@@ -259,7 +262,7 @@ class RequestMemo:
         read = resolved.request
         if not isinstance(read, Read):
             return None
-        return read, self._clock.monotonic() + (resolved.expires_at - wall)
+        return read, now + (resolved.expires_at - wall)
 
     def _judge_line(self, raw: bytes) -> RequestLine | None:
         match = _LINE.fullmatch(raw)
@@ -292,7 +295,7 @@ class RequestMemo:
         return None if facts is None else HeaderBlock(raw, facts)
 
     def _changed(self, last: HeaderBlock, raw: bytes) -> HeaderBlock | None:
-        """The block, if it is ``last`` but for one value on which nothing hangs."""
+        """The block, if it is ``last`` but for one value that decides nothing."""
         old, new = last.raw.split(b"\r\n"), raw.split(b"\r\n")
         if len(old) != len(new) or len(raw) > MAX_BLOCK_BYTES:
             return None
@@ -303,7 +306,7 @@ class RequestMemo:
         name, colon, _ = old[n].partition(b":")
         if not new[n].startswith(name + colon):
             return None
-        if self._judge_field(new[n]) in self._matter:
+        if self._judge_field(new[n]) in self._deciding:
             return None
         before = b"\r\n".join([*new[:n], name + colon])
         return HeaderBlock(raw, last.facts, before, b"\r\n".join([b"", *new[n + 1 :]]))
@@ -322,7 +325,7 @@ class RequestMemo:
         return self._names.keep(name, lower) if len(name) < 64 else lower
 
     def _judge_facts(self, of_interest: _Lines) -> HeaderFacts | None:
-        """What the lines come to that are of interest; None when that is not plain."""
+        """The facts in the lines that decide anything; None when they are not plain."""
         fields = {
             name: line.partition(b":")[2].strip(b" \t").decode("ascii")
             for name, line in zip(self._of_interest, of_interest, strict=True)

@@ -1,4 +1,4 @@
-"""Connection: one client's connection, one request after another.
+"""GreenletConnection: one client's connection, one request after another.
 
 Reads heads with gunicorn's parser, has each request answered in a RequestCycle, and
 closes the stream as the last one's Disposition says. Its greenlet blocks on this
@@ -24,7 +24,7 @@ from edge.front.request_context import RequestContext, request_id
 _log = logging.getLogger("edge.front")
 
 
-class Connection:
+class GreenletConnection:
     """Serves one accepted client; ``listener`` and ``peer`` are addresses."""
 
     def __init__(

@@ -13,7 +13,7 @@ from gevent.server import StreamServer
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.front.blocking_stream import BlockingStream
-from edge.front.http1.connection import Connection
+from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
 from edge.front.transport import PlainTransport
 
@@ -51,7 +51,7 @@ class GreenletServer:
         """Serve one connection."""
         transport = PlainTransport.of(gevent.get_hub().loop, accepted)
         stream = BlockingStream(transport)
-        connection = Connection(self._server_context, stream, self._name, peer)
+        connection = GreenletConnection(self._server_context, stream, self._name, peer)
         if len(self._connections) >= self._max:
             self._refuse(connection)
             return
@@ -61,7 +61,7 @@ class GreenletServer:
         finally:
             self._connections.discard(connection)
 
-    def _refuse(self, connection: Connection) -> None:
+    def _refuse(self, connection: GreenletConnection) -> None:
         reason = Reason.LIMIT_CONNECTIONS
         self._server_context.counters.refusals[reason.value] += 1
         detail = "This edge serves as many connections as it may."

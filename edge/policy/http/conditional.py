@@ -17,7 +17,7 @@ _MEMBER = re.compile(
 
 
 def matches(if_none_match: str, etag: str) -> bool:
-    """Whether the client holds what ``etag`` names, so that a 304 is right.
+    """Whether the client holds what ``etag`` names: a 304 is right.
 
     ``if_none_match`` is the whole field: ``*``, or a list of entity tags,
     compared weakly (CDNs weaken strong tags on their way). A field that is

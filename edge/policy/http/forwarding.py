@@ -30,8 +30,8 @@ UNFIT_ON_READS = HOP_BY_HOP | {
 }
 """What a route cannot add to built reads: the edge answers or makes these itself.
 
-Client conditionals and ranges would make one reader's answer useless to those
-who share it (E20, E31).
+Client conditionals and ranges would make an answer useless to the readers that
+share it (E20, E31).
 """
 
 _MADE_HERE = frozenset(

@@ -1,6 +1,6 @@
 """What an answer may claim downstream, and what an origin forbids.
 
-``cache_control`` is the table of docs/rules.md, L12 and L16: freshness
+``freshness_of`` is the table of docs/rules.md, L12 and L16: freshness
 is the edge's own, never the origin's. ``origin_forbids`` reads the origin's
 fields for what must not be joined (L15). Neither looks at a log or a clock:
 the caller says how many seconds an answer has left (TTL, expiry, L14).

@@ -6,8 +6,8 @@ batch runs on a thread of its own; the greenlet that asked sleeps until its outc
 is there. ``PageReader``: reads run on threads too, each on a connection of its own.
 
 ``Engine`` is both, and what lies between them and the readers: after a commit, and
-before anybody is answered, the freshest rows are put where readers look, and those
-who wait for the stream are woken.
+before anybody is answered, the freshest rows are put where readers look, and the
+readers of the stream are woken.
 """
 
 import logging
@@ -53,7 +53,7 @@ Deliver = Callable[[subscription_commands.WebhookDelivery], None]
 
 
 class BatchWriter:
-    """The one who writes. ``publish`` is called after each commit, on the loop."""
+    """Commits commands in batches. ``publish`` is called after each, on the loop."""
 
     def __init__(self, store: Store, publish: Callable[[Committed], None]) -> None:
         self._store = store
@@ -114,21 +114,21 @@ class BatchWriter:
             return
         except Exception as error:
             # The outermost guard of the writer: a mistake of ours must not end
-            # it for everybody. Each who asked raises it, and the server logs it.
+            # it for everybody. Each submitter raises it, and the server logs it.
             for _, result in batch:
                 result.set_exception(error)
             return
         try:
             self._publish(done)
         except Exception:
-            # As above; it is on disk, so each who asked is answered all the same.
+            # As above; it is on disk, so each submitter is answered all the same.
             _log.exception("publishing a commit")
         for (_, result), outcome in zip(batch, done.outcomes, strict=True):
             result.set(outcome)
 
 
 class PageReader:
-    """Those who read: ``READER_THREADS`` threads, each with a connection of its own."""
+    """Reads on ``READER_THREADS`` threads, each with a connection of its own."""
 
     def __init__(self, data: Path) -> None:
         self._threads = ThreadPool(READER_THREADS)

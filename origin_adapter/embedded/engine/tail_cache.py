@@ -1,9 +1,9 @@
 """TailCache: the newest rows of the streams that are being written, in memory.
 
-A reader who is woken by an append finds its bytes here and does not ask the
-disk. Bounded in bytes over all streams; the stream written longest ago is
-forgotten first, and a stream keeps at most a share of it. Only committed rows
-come in, and only in order.
+A reader that an append wakes finds the bytes here and does not ask the disk.
+Bounded in bytes over all streams: the stream written longest ago is forgotten
+first, and one stream takes at most an eighth. Only committed rows come in, and
+only in order.
 """
 
 from collections import deque

@@ -70,7 +70,7 @@ def _connect(target: targets.WebhookTarget) -> socket.socket:
     sock = _dial(_addresses(target), target.port)
     if not target.secure:
         return sock
-    # Shaken separately, so that there is something to close when it fails.
+    # The handshake is separate: there is something to close when it fails.
     secured = _trust().wrap_socket(
         sock, server_hostname=target.host, do_handshake_on_connect=False
     )

@@ -13,6 +13,7 @@ import falcon
 
 from edge.core.values import Headers
 from edge.protocol import names, sse
+from edge.protocol.http_grammar import list_members
 from edge.protocol.json_arrays import is_json
 from origin_adapter.embedded.rules import lifetimes, offsets
 from origin_adapter.embedded.rules.refusals import Refused
@@ -94,7 +95,7 @@ def matches(if_none_match: str | None, tag: str) -> bool:
     """Whether a client holds this page (RFC 9110 section 13.1.2, weak compare)."""
     if if_none_match is None:
         return False
-    listed = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
+    listed = [member.removeprefix("W/") for member in list_members(if_none_match)]
     return tag in listed or listed == ["*"]
 
 

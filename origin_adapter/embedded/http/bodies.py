@@ -3,7 +3,7 @@
 A writer that dies in the middle, or whose chunks are cut short, has appended
 nothing: pywsgi's reader raises when fewer bytes come than were announced. Bodies
 count from their first byte until their request is answered; what all of them
-take together is bounded, and who comes when it is full is told to come again.
+take together is bounded; a request that comes when it is full gets a 503.
 """
 
 import falcon

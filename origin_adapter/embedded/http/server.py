@@ -88,8 +88,8 @@ class ConnectionHandler(WSGIHandler):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
 
-    def handle_one_request(self) -> tuple[str, bytes] | Literal[True] | None:
-        """One request; None: the connection is over; a pair: a refused head."""
+    def handle_one_request(self) -> Literal[True] | None:
+        """One request, or its refusal; None: the connection is over."""
         try:
             line = self._request_line()
         except OSError:
@@ -100,7 +100,8 @@ class ConnectionHandler(WSGIHandler):
         try:
             self._read_head(line)
         except ClientFault as fault:
-            return str(fault.status), _refusal(fault)
+            _refuse(self.socket, fault)
+            return None
         except OSError:
             return None
         self.environ = self.get_environ()
@@ -255,7 +256,7 @@ class OriginServer(WSGIServer):
     def handle(self, sock: socket.socket, address: str) -> None:
         """One connection, or its refusal."""
         if len(self._handlers) > self.max_connections:
-            _turn_away(sock)
+            _refuse(sock, Refusal("too many connections"))
         else:
             super().handle(sock, address)
 
@@ -269,14 +270,17 @@ class OriginServer(WSGIServer):
                 sock.shutdown(socket.SHUT_RD)
 
 
-def _turn_away(sock: socket.socket) -> None:
-    """503 for a connection too many, without reading what it wants."""
-    busy = Refusal("too many connections")
+def _refuse(sock: socket.socket, error: EdgeError) -> None:
+    """Answer ``error`` without reading what is wanted, and let the client go first.
+
+    Closing with something unread would reset the connection and the answer away.
+    """
     with suppress(OSError), gevent.Timeout(REFUSE_TIMEOUT, TooSlow()):
-        sock.sendall(_refusal(busy))
+        sock.sendall(_refusal(error))
         sock.shutdown(socket.SHUT_WR)
-        # A request that is never read would reset the connection and the answer.
-        sock.recv(MAX_LINE)
+        left = MAX_DISCARD
+        while left > 0 and (piece := sock.recv(65536)):
+            left -= len(piece)
 
 
 def _refusal(error: EdgeError) -> bytes:

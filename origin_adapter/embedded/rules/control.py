@@ -93,7 +93,7 @@ def stream_paths(value: object) -> list[str]:
 
 
 def worker(said: dict[str, Any]) -> str:
-    """Who claims."""
+    """The name of the worker that claims."""
     name = _text(said, "worker")
     if not name:
         raise _invalid("worker must be a text that is not empty")

@@ -1,13 +1,13 @@
-"""Positions: what this origin's offsets stand for (PROTOCOL.md section 8).
+"""Offsets of this origin, and what they stand for (PROTOCOL.md section 8).
 
 A position is the number of stored bytes before it, counted over a whole
 lineage, so a fork shares its source's positions up to where it diverged. In
 JSON mode the messages of one append are stored with commas between them; the
 comma between two appends is not stored and not counted.
 
-On the wire a position is ``0000000000000000_`` and sixteen digits: fixed in
-width, so that comparing text compares positions, and of the shape that clients
-and tests know from other servers.
+On the wire a position is ``0000000000000000_`` and sixteen digits. The width is
+fixed: comparing text compares positions. Clients and tests know the shape from
+other servers.
 """
 
 import re

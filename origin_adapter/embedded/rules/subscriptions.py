@@ -2,8 +2,8 @@
 
 A subscription is idle, woken (a wake is in flight) or held (a worker claimed
 it). What moves it is a table; an event that has no row in the present phase is
-refused and changes nothing. Generation and wake id fence off everybody who
-speaks for an older wake. Time is Unix seconds, leases are milliseconds.
+refused and changes nothing. Generation and wake id fence off requests that
+speak for an older wake. Time is Unix seconds, leases are milliseconds.
 
 The store's writer calls these functions inside the transaction of the append,
 the ack or the tick that causes them.

@@ -1,10 +1,9 @@
 """Webhook targets: where this origin may send requests (section 12.8).
 
-Two looks, both here: at the URL when a subscription is made, and at the
-addresses when a connection is opened, so that a name which later resolves to
-the inside is refused too. Only ``https`` to public addresses is allowed;
-``local_webhooks`` adds ``http`` to ``localhost`` and ``127.0.0.x``, for
-development.
+The URL is judged when a subscription is made, the addresses when a connection
+is opened: a name that later resolves to the inside is refused too. Only ``https``
+to public addresses is allowed; ``local_webhooks`` adds ``http`` to ``localhost``
+and ``127.0.0.x``, for development.
 """
 
 import ipaddress

@@ -20,7 +20,7 @@ _ROWS = "SELECT end, body FROM message WHERE stream = ? AND end > ? ORDER BY end
 class Vanished(Exception):
     """Bytes are gone that the stream had when it was looked up.
 
-    It was removed or trimmed in between; whoever reads looks it up again.
+    It was removed or trimmed in between; the reader looks it up again.
     """
 
 

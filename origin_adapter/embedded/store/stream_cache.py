@@ -52,8 +52,8 @@ class StreamCache:
     def touch(self, stream: StoredStream, now: float) -> None:
         """Loop only: the stream was read. Nothing without a TTL."""
         if stream.lifetime.ttl is not None:
-            # To the end, so that those who are read all the time are not the
-            # only ones to be written down.
+            # To the end: streams that are read all the time must not be the only
+            # ones whose touches are written down.
             self.touches.pop(stream.id, None)
             self.touches[stream.id] = now
 

@@ -58,7 +58,7 @@ class Subscribers:
     # --- What streams do.
 
     def grew(self, transaction: Transaction, stream: StoredStream) -> None:
-        """A stream got new bytes: link it, and wake who is idle.
+        """A stream got new bytes: link it, and wake idle subscriptions.
 
         A wake may write to a stream that others follow; those take their turn
         after it, so a long chain of wake streams is no deep stack.

@@ -27,7 +27,7 @@ _UPSERT_PRODUCER = (
 
 @dataclass(slots=True)
 class Changes:
-    """What a commit changed, for those who wait: streams by id, and their rows."""
+    """What a commit changed, for waiting readers: streams by id, and their rows."""
 
     changed: dict[int, StoredStream] = field(default_factory=dict)
     rows: dict[int, list[Row]] = field(default_factory=dict)
@@ -146,7 +146,7 @@ class Transaction:
     # --- The end of the transaction.
 
     def flush(self) -> None:
-        """Write what was collected, so that SQL sees it."""
+        """Write what was collected: SQL sees it from here on."""
         if self._dirty:
             changed = (self.changes.changed[id] for id in self._dirty)
             self.db.executemany(stream_rows.UPDATE, map(stream_rows.to_update, changed))

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from edge.cli.bench.framing import (
     CHUNKED,
-    LARGEST_HEAD,
+    MAX_HEAD,
     TO_THE_END,
+    AnswerEnd,
+    AnswerFraming,
+    AnswerHead,
     BadAnswer,
-    End,
-    Framing,
-    Head,
     Part,
     head_of,
     whole,
@@ -66,13 +66,13 @@ def test_the_same_is_read_whatever_the_pieces(
     text = b"".join(all_)
     places = st.lists(st.integers(0, len(text)), max_size=8)
     cuts = [0, *sorted(data.draw(places)), len(text)]
-    once, pieces = Framing(), Framing()
+    once, pieces = AnswerFraming(), AnswerFraming()
 
     at_once = once.feed(text)
     in_pieces = [part for a, b in pairwise(cuts) for part in pieces.feed(text[a:b])]
 
     assert joined(in_pieces) == joined(at_once)
-    assert sum(isinstance(part, End) for part in at_once) == len(all_)
+    assert sum(isinstance(part, AnswerEnd) for part in at_once) == len(all_)
     assert once.resting
     assert pieces.resting
 
@@ -80,7 +80,7 @@ def test_the_same_is_read_whatever_the_pieces(
 @given(bodies)
 def test_length_and_chunks_carry_the_same_body(body: bytes) -> None:
     for text in (with_length(body), with_chunks(body)):
-        parts = joined(Framing().feed(text))
+        parts = joined(AnswerFraming().feed(text))
 
         assert [part for part in parts if isinstance(part, bytes)] == [body][
             : bool(body)
@@ -92,10 +92,10 @@ def test_the_short_way_reads_what_the_long_way_does(body: bytes) -> None:
     found = whole(with_length(body))
 
     assert found is not None
-    assert joined(Framing().feed(with_length(body))) == [
+    assert joined(AnswerFraming().feed(with_length(body))) == [
         found[0],
         *([found[1]] if found[1] else []),
-        End(),
+        AnswerEnd(),
     ]
 
 
@@ -115,7 +115,7 @@ def test_the_short_way_is_for_one_answer_with_a_length_alone(text: bytes) -> Non
 
 
 def test_of_a_head_is_kept_what_a_viewer_needs() -> None:
-    assert head_of(HEAD + b"Content-Length: 5\r\n\r\n") == Head(
+    assert head_of(HEAD + b"Content-Length: 5\r\n\r\n") == AnswerHead(
         200, 5, b"0000_07", b"42", events=False, last=False, closed=False
     )
 
@@ -128,7 +128,9 @@ def test_names_are_known_in_any_spelling_and_values_stay_as_they_are() -> None:
         b"stream-closed: True\r\n\r\n"
     )
 
-    assert head == Head(200, CHUNKED, b"aB", b"X", events=True, last=True, closed=True)
+    assert head == AnswerHead(
+        200, CHUNKED, b"aB", b"X", events=True, last=True, closed=True
+    )
 
 
 def test_an_old_connection_ends_unless_it_says_otherwise() -> None:
@@ -137,7 +139,7 @@ def test_an_old_connection_ends_unless_it_says_otherwise() -> None:
 
 
 def test_a_body_without_a_length_ends_with_its_connection() -> None:
-    framing = Framing()
+    framing = AnswerFraming()
 
     parts = framing.feed(HEAD + b"\r\nall ") + framing.feed(b"of it")
 
@@ -147,11 +149,11 @@ def test_a_body_without_a_length_ends_with_its_connection() -> None:
 
 
 def test_an_end_within_an_answer_is_no_proper_one() -> None:
-    framing = Framing()
+    framing = AnswerFraming()
     framing.feed(with_length(b"body")[:-1])
 
     assert not framing.end()
-    assert not Framing().end()
+    assert not AnswerFraming().end()
 
 
 @pytest.mark.parametrize(
@@ -163,10 +165,10 @@ def test_an_end_within_an_answer_is_no_proper_one() -> None:
         HEAD + b"Content-Length: many\r\n\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\nlong\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\ntoo much\r\n",
-        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * (LARGEST_HEAD + 1),
-        b"HTTP/1.1 200 OK\r\nA: " + b"b" * LARGEST_HEAD,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * (MAX_HEAD + 1),
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * MAX_HEAD,
     ],
 )
 def test_what_is_no_answer_is_refused(text: bytes) -> None:
     with pytest.raises(BadAnswer):
-        Framing().feed(text)
+        AnswerFraming().feed(text)

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from edge.cli.bench.metrics import origin_reads
+from edge.cli.bench.costs import origin_reads
 from edge.cli.streams.address import address
 from edge.cli.streams.exit_faults import Fault
 from tests.cli.bench.conftest import SMALL, Bench

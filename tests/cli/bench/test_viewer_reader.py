@@ -7,9 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cli.bench.viewer_reader import Calm, Marks, News, Place, Reception
+from edge.cli.bench.viewer_reader import (
+    EventMarkers,
+    ParserState,
+    ReadPosition,
+    Received,
+    ViewerReader,
+)
 
-MARKS = Marks("0badcafe")
+MARKS = EventMarkers("0badcafe")
 
 
 def answer(*numbers: int, offset: str = "7", status: str = "200 OK") -> bytes:
@@ -40,32 +46,34 @@ STREAM = (
 
 
 def test_an_answer_tells_its_events_and_where_to_go_on() -> None:
-    reception = Reception(MARKS)
+    reader = ViewerReader(MARKS)
 
-    assert reception.feed(answer(3)) == [News((3,), Place(b"7", b"c"), 200, done=True)]
-    assert reception.calm is Calm.ANSWERS
+    assert reader.feed(answer(3)) == [
+        Received((3,), ReadPosition(b"7", b"c"), 200, done=True)
+    ]
+    assert reader.state is ParserState.ANSWERS
 
 
 def test_two_events_may_come_in_one_answer() -> None:
-    assert Reception(MARKS).feed(answer(3, 4))[0].marks == (3, 4)
+    assert ViewerReader(MARKS).feed(answer(3, 4))[0].marks == (3, 4)
 
 
 def test_an_answer_in_pieces_counts_when_it_is_complete() -> None:
     text = answer(3, 4)
     for cut in range(1, len(text)):
-        reception = Reception(MARKS)
+        reader = ViewerReader(MARKS)
 
-        assert reception.feed(text[:cut]) == []
-        assert reception.calm is None
-        assert [news.marks for news in reception.feed(text[cut:])] == [(3, 4)]
-        assert reception.calm is Calm.ANSWERS
+        assert reader.feed(text[:cut]) == []
+        assert reader.state is None
+        assert [news.marks for news in reader.feed(text[cut:])] == [(3, 4)]
+        assert reader.state is ParserState.ANSWERS
 
 
 def test_events_of_another_run_are_not_counted() -> None:
-    others = Marks("deadbeef")
+    others = EventMarkers("deadbeef")
     text = answer(3).replace(MARKS.body(3, 30), others.body(3, 30))
 
-    assert Reception(MARKS).feed(text)[0].marks == ()
+    assert ViewerReader(MARKS).feed(text)[0].marks == ()
 
 
 def test_an_event_has_the_size_that_was_asked_for_and_its_mark_at_the_end() -> None:
@@ -81,29 +89,31 @@ def test_no_news_is_an_answer_too() -> None:
         b"HTTP/1.1 204 No Content\r\nStream-Next-Offset: 7\r\nStream-Cursor: d\r\n\r\n"
     )
 
-    assert Reception(MARKS).feed(text) == [News((), Place(b"7", b"d"), 204, done=True)]
+    assert ViewerReader(MARKS).feed(text) == [
+        Received((), ReadPosition(b"7", b"d"), 204, done=True)
+    ]
 
 
 def test_of_a_refusal_its_words_are_kept() -> None:
     text = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfull"
 
-    assert Reception(MARKS).feed(text) == [
-        News((), None, 503, done=True, last=True, body=b"full")
+    assert ViewerReader(MARKS).feed(text) == [
+        Received((), None, 503, done=True, last=True, body=b"full")
     ]
 
 
 def test_a_closed_stream_is_told() -> None:
     text = answer(3).replace(b"\r\n\r\n", b"\r\nStream-Closed: true\r\n\r\n", 1)
 
-    assert Reception(MARKS).feed(text)[0].closed
+    assert ViewerReader(MARKS).feed(text)[0].closed
 
 
-def heard(pieces: list[bytes]) -> tuple[list[int], Place | None, int]:
+def heard(pieces: list[bytes]) -> tuple[list[int], ReadPosition | None, int]:
     """Events, the last place, and ends, after all ``pieces``."""
-    reception, marks = Reception(MARKS), list[int]()
+    reader, marks = ViewerReader(MARKS), list[int]()
     place, ends = None, 0
     for piece in pieces:
-        for news in reception.feed(piece):
+        for news in reader.feed(piece):
             marks += news.marks
             place = news.place or place
             ends += news.done
@@ -121,7 +131,11 @@ SSE = (
 
 def test_an_event_stream_tells_each_event_once_wherever_it_is_cut() -> None:
     for cut in range(1, len(SSE)):
-        assert heard([SSE[:cut], SSE[cut:]]) == ([1, 2, 3, 4], Place(b"4", b"c"), 1)
+        assert heard([SSE[:cut], SSE[cut:]]) == (
+            [1, 2, 3, 4],
+            ReadPosition(b"4", b"c"),
+            1,
+        )
 
 
 @given(st.lists(st.integers(0, len(SSE)), max_size=12).map(sorted))
@@ -129,34 +143,34 @@ def test_however_often_it_is_cut(places: list[int]) -> None:
     cuts = [0, *places, len(SSE)]
     pieces = [SSE[a:b] for a, b in pairwise(cuts)]
 
-    assert heard(pieces) == ([1, 2, 3, 4], Place(b"4", b"c"), 1)
+    assert heard(pieces) == ([1, 2, 3, 4], ReadPosition(b"4", b"c"), 1)
 
 
 def test_an_event_stream_is_calm_between_two_events_only() -> None:
-    reception = Reception(MARKS)
+    reader = ViewerReader(MARKS)
     text = event(1, "1")
-    calm = []
+    state = []
     for piece in (STREAM, chunk(text[:20]), chunk(text[20:]), chunk(text)[:-1]):
-        reception.feed(piece)
-        calm.append(reception.calm)
+        reader.feed(piece)
+        state.append(reader.state)
 
-    assert calm == [Calm.EVENTS, None, Calm.EVENTS, None]
+    assert state == [ParserState.EVENTS, None, ParserState.EVENTS, None]
 
 
 def test_an_event_stream_without_chunks_is_read_and_never_calm() -> None:
     head = STREAM.replace(b"Transfer-Encoding: chunked\r\n", b"")
-    reception = Reception(MARKS)
-    reception.feed(head)
+    reader = ViewerReader(MARKS)
+    reader.feed(head)
 
-    assert [news.marks for news in reception.feed(event(1, "1"))] == [(1,)]
-    assert reception.calm is None
-    assert reception.end()
+    assert [news.marks for news in reader.feed(event(1, "1"))] == [(1,)]
+    assert reader.state is None
+    assert reader.end()
 
 
 def test_after_the_end_of_an_event_stream_comes_another_answer() -> None:
-    reception = Reception(MARKS)
-    first = reception.feed(STREAM + chunk(event(1, "1")) + b"0\r\n\r\n" + STREAM)
-    second = reception.feed(chunk(event(2, "2")))
+    reader = ViewerReader(MARKS)
+    first = reader.feed(STREAM + chunk(event(1, "1")) + b"0\r\n\r\n" + STREAM)
+    second = reader.feed(chunk(event(2, "2")))
 
     assert [news.done for news in first] == [True, False]
     assert [news.marks for news in (*first, *second)] == [(1,), (), (2,)]
@@ -166,10 +180,10 @@ def test_after_the_end_of_an_event_stream_comes_another_answer() -> None:
 def test_a_control_event_that_makes_no_sense_tells_no_place(told: bytes) -> None:
     text = b"event: control\ndata: " + told + b"\n\n"
 
-    assert Reception(MARKS).feed(STREAM + chunk(text))[0].place is None
+    assert ViewerReader(MARKS).feed(STREAM + chunk(text))[0].place is None
 
 
 def test_a_control_event_may_close_the_stream() -> None:
     told = b'event: control\ndata: {"streamNextOffset":"9","streamClosed":true}\n\n'
 
-    assert Reception(MARKS).feed(STREAM + chunk(told))[0].closed
+    assert ViewerReader(MARKS).feed(STREAM + chunk(told))[0].closed

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.cli.streams import batches
-from edge.cli.streams.batches import Batch, lines, marked_last, values
+from edge.cli.streams.batches import AppendBatch, lines, marked_last, values
 from edge.cli.streams.exit_faults import Fault
 
 
@@ -32,7 +32,11 @@ def test_what_arrived_together_is_batched_up_to_the_number() -> None:
         [[b"a\n", b"b\n", b"c\n"], [b"d\n"]], 2, in_json=False, what="line"
     )
 
-    assert list(made) == [Batch(b"a\nb\n", 2), Batch(b"c\n", 1), Batch(b"d\n", 1)]
+    assert list(made) == [
+        AppendBatch(b"a\nb\n", 2),
+        AppendBatch(b"c\n", 1),
+        AppendBatch(b"d\n", 1),
+    ]
 
 
 def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +77,7 @@ def test_an_endless_item_is_not_held(
 
 
 def test_the_last_one_is_marked() -> None:
-    one, two = Batch(b"1", 1), Batch(b"2", 1)
+    one, two = AppendBatch(b"1", 1), AppendBatch(b"2", 1)
 
     assert list(marked_last([one, two])) == [(one, False), (two, True)]
     assert list(marked_last([])) == []

@@ -348,7 +348,7 @@ def test_a_server_without_event_streams_is_followed_by_long_poll(
 def test_an_event_too_large_to_hold_is_read_by_a_plain_answer(
     ds: Run, faulty: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse_events.Events.__init__, "__defaults__", (64,))
+    monkeypatch.setattr(sse_events.SseParser.__init__, "__defaults__", (64,))
     large = "x" * 100
     faulty.answers(
         answer(next="1", more=DONE),
@@ -389,7 +389,7 @@ def test_a_poll_that_is_answered_at_once_with_nothing_does_not_spin(
 
     assert ds("tail", faulty.url, "--long-poll").code == 0
     assert len(waits) == 5
-    assert min(waits) >= retry_policy.HOLD
+    assert min(waits) >= retry_policy.MIN_EXCHANGE
 
 
 def test_a_cursor_that_comes_back_is_dropped_and_counts_as_a_failure(

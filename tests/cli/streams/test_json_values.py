@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cli.streams.json_values import ArrayMessages, NotOneArray, Values
+from edge.cli.streams.json_values import ArrayMessages, JsonValues, NotOneArray
 
 VALUES = st.recursive(
     st.none()
@@ -38,7 +38,7 @@ def lines_of(*pieces: bytes) -> bytes:
 
 
 def values_of(*pieces: bytes, limit: int = 1000) -> list[bytes]:
-    values = Values(limit)
+    values = JsonValues(limit)
     found = [value for piece in pieces for value in values.feed(piece)]
     return [*found, *values.finish()]
 

@@ -112,6 +112,7 @@ def test_whatever_the_hub_does_wakes_the_greenlet_that_waits(how: str) -> None:
     waiting.get(timeout=5)
 
 
+@pytest.mark.usefixtures("hub_errors")
 @pytest.mark.parametrize("early", [True, False])
 def test_a_client_that_leaves_ends_the_wait(early: bool) -> None:
     """Whether it left before the wait began or later (E46)."""

@@ -15,7 +15,7 @@ import gevent
 import pytest
 from gunicorn.config import Config
 
-from edge.core.ports import Clock, Ready
+from edge.core.ports import Clock, Look, Ready
 from edge.core.values import Answer, PerResponse, Read
 from edge.front.access_log import AccessLog
 from edge.front.fast.connection import BATCH_SIZE, READ_SIZE, FastConnection, Stage
@@ -52,11 +52,13 @@ class Bench:
     clock: Clock = field(default_factory=RealClock)
     peeked: list[Read] = field(default_factory=list)
     later: list[tuple[Any, ...]] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         made = self.made = replace(
             parts(self.read_service),
             peek=self._peek,
+            ticks=self,
             authorizer=self.authorizer,
             clock=self.clock,
         )
@@ -77,6 +79,10 @@ class Bench:
         self.connection = FastConnection(
             self.context, transport, None, lambda ended: None
         )
+
+    def register(self, look: Look) -> None:
+        """See ``edge.core.ports.Ticks``: the test has them tick."""
+        self.looks.append(look)
 
     def _peek(self, read: Read, now: float) -> Ready | None:
         self.peeked.append(read)

@@ -16,7 +16,7 @@ from edge.core.reasons import Reason
 from edge.front.app.app import create_app
 from edge.front.blocking_stream import BlockingStream
 from edge.front.fast.connection import READ_SIZE, Stage
-from edge.front.http1.connection import Connection
+from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import PlainTransport
 from edge.policy.streams.authorize import (
     NEVER,
@@ -197,7 +197,8 @@ def served_whole(made: Gate) -> bytes:
     client.sendall(b"GET /v1/stream/kept HTTP/1.1\r\nHost: edge.test\r\n\r\n")
     client.shutdown(socket.SHUT_WR)
     stream = BlockingStream(PlainTransport.of(gevent.get_hub().loop, edge))
-    Connection(made.bench.server_context, stream, ADDRESS, ADDRESS).serve()
+    context = made.bench.server_context
+    GreenletConnection(context, stream, ADDRESS, ADDRESS).serve()
     with client:
         received = b""
         while piece := client.recv(READ_SIZE):

@@ -1,4 +1,4 @@
-"""RequestMemo: a closed list of shapes, never laxer than the whole way."""
+"""The request memo: a closed list of shapes, never laxer than the whole way."""
 
 import pytest
 from gunicorn.config import Config

@@ -164,6 +164,7 @@ def test_a_call_killed_while_it_sends_gives_its_slot_back(origins: Origins) -> N
     assert "write: 0 active, 0 idle" in repr(pool)
 
 
+@pytest.mark.usefixtures("hub_errors")
 def test_a_closed_exchange_releases_its_reader(origins: Origins) -> None:
     """``Exchange.close`` from another greenlet (ports.Exchange)."""
     _, pool = origins(begun)
@@ -215,6 +216,7 @@ def test_a_closed_exchange_cannot_hurt_the_next_call(origins: Origins) -> None:
     assert whole(later) == b"hiyou"
 
 
+@pytest.mark.usefixtures("hub_errors")
 def test_closing_the_pool_releases_everybody(origins: Origins) -> None:
     _, pool = origins(silent, begun, answering(OK), follow_connections=1)
     follow = OriginRequest("GET", "/s", purpose=Purpose.FOLLOW)
@@ -239,6 +241,7 @@ def test_closing_the_pool_releases_everybody(origins: Origins) -> None:
     assert repr(pool).count("0 active, 0 idle, 0 waiting") == 4
 
 
+@pytest.mark.usefixtures("hub_errors")
 def test_a_pool_closed_while_a_call_connects(origins: Origins) -> None:
     _, pool = origins(OK)
     caller = gevent.spawn(pool.open, GET)

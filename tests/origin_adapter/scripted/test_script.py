@@ -99,6 +99,7 @@ def test_a_call_that_nobody_expected_fails_the_test() -> None:
     origin.assert_quiet()
 
 
+@pytest.mark.usefixtures("hub_errors")
 @pytest.mark.parametrize(
     ("play", "fault"),
     [
@@ -136,6 +137,7 @@ def test_a_failure_within_the_body_comes_after_what_was_sent(
             exchange.read()
 
 
+@pytest.mark.usefixtures("hub_errors")
 def test_a_closed_exchange_releases_its_reader_and_shows_it(
     origin: ScriptedOrigin,
 ) -> None:

@@ -1,10 +1,11 @@
-"""decide: which of the five, by the rules (docs/rules.md); tables first, then laws."""
+"""decide: which of the five, by the rules (docs/rules.md), in tables.
 
-from dataclasses import dataclass, field, replace
+The laws that hold in every state stand in test_decide_laws.
+"""
+
+from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edge.core.errors import OriginFault, OriginUnreachable
 from edge.core.reasons import Reason
@@ -30,10 +31,9 @@ from edge.policy.streams.decide import (
 )
 from edge.policy.streams.freshness import Kind
 from edge.policy.streams.routes import Route, TailMode
-from edge.protocol.offsets import BEGIN, NOW, is_position, order
+from edge.protocol.offsets import BEGIN, NOW, order
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier
-from tests.support import worlds as w
 from tests.support.options import rules
 
 ROUTE = Route()
@@ -526,6 +526,16 @@ def test_with_nothing_held_the_failure_is_told(offset: str, mode: Mode) -> None:
     assert story().decide(offset, mode, fault=AWAY) == Refuse(AWAY)
 
 
+@pytest.mark.parametrize("mode", [CATCH_UP, LONG_POLL, SSE])
+@pytest.mark.parametrize("offset", ["0_05", C])
+def test_what_is_not_held_cannot_be_asked_for_again(offset: str, mode: Mode) -> None:
+    """L21: inside what is held, and above it."""
+    known = story().described().held(A)
+
+    assert isinstance(known.decide(offset, mode), Fetch)
+    assert known.decide(offset, mode, fault=AWAY) == Refuse(AWAY)
+
+
 def test_an_empty_answer_is_not_made_up_while_the_origin_is_away() -> None:
     assert story().held(A).decide(A, fault=AWAY) == Refuse(AWAY)
     assert story().held(A).decide(NOW, fault=AWAY) == Refuse(AWAY)
@@ -552,192 +562,6 @@ def test_a_head_is_never_answered_from_here(partition: Partition) -> None:
 
     assert known.decide(BEGIN, Mode.HEAD) == Fetch(None, Reason.MISS, fresh=True)
     assert known.decide(BEGIN, Mode.HEAD, fault=AWAY) == Refuse(AWAY)
-
-
-# -- laws ------------------------------------------------------------------------
-#
-# Each holds in every world: whatever was written, read, lost or evicted before.
-
-law = settings(deadline=None, max_examples=150)
-reads = st.tuples(
-    st.one_of(w.offsets, st.just(NOW)),
-    st.sampled_from(list(Mode)),
-    st.sampled_from([None, AWAY]),
-)
-Asked = tuple[str, Mode, OriginFault | None]
-
-
-def decided(world: w.World, asked: Asked) -> tuple[Read, ReadState, Decision]:
-    """A reader comes and is decided; one with a fault has waited in vain."""
-    offset, mode, fault = asked
-    read = Read(world.key, offset, mode)
-    moment = world.moment(read, fault)
-    return read, moment, world.decide(read, moment)
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_a_served_range_is_a_range_that_is_held(world: w.World, asked: Asked) -> None:
-    """L1, L9: it begins where the reader stands and ends at a minted offset."""
-    _, moment, decision = decided(world, asked)
-
-    if isinstance(decision, Serve):
-        assert is_position(decision.next)
-        assert world.log.knows(decision.next)
-        if decision.kind is Kind.EMPTY:
-            assert decision.start == decision.next
-        else:
-            assert decision.start == moment.offset
-            assert decision.next == world.log.page_end(decision.start, w.RULES.max_page)
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_nothing_unconfirmed_is_served_but_as_stale(
-    world: w.World, asked: Asked
-) -> None:
-    """L6, L14, L21: and as stale only after asking failed, to no credential."""
-    read, moment, decision = decided(world, asked)
-    if not isinstance(decision, Serve):
-        return
-
-    kind = read.key.partition.kind
-    if decision.kind is Kind.STALE:
-        assert moment.fault is not None
-        assert kind is not PartitionKind.CREDENTIAL
-        assert not decision.up_to_date and not decision.closed
-    else:
-        verify = w.RULES.verify_for(world.log, kind)
-        tail = world.log.tail
-        assert tail.is_confirmed_to(moment.barrier, moment.now, verify)
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_a_claim_is_made_only_where_the_tail_is_known(
-    world: w.World, asked: Asked
-) -> None:
-    """L3, E2: and never where the edge knows of more."""
-    _, moment, decision = decided(world, asked)
-    if not isinstance(decision, Serve):
-        return
-
-    tail, strict = world.log.tail, world.route.tail is TailMode.STRICT
-    if decision.up_to_date:
-        assert tail.is_known_to(moment.barrier, decision.next, moment.now, strict)
-        assert not world.log.reaches_beyond(decision.next)
-    if decision.closed:
-        assert decision.up_to_date
-        assert tail.closed and tail.offset == decision.next
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_a_range_is_closed_only_if_more_is_known_or_no_more_can_come(
-    world: w.World, asked: Asked
-) -> None:
-    """L16: what may be kept downstream for long."""
-    _, _, decision = decided(world, asked)
-
-    if isinstance(decision, Serve) and decision.kind is Kind.CLOSED_RANGE:
-        assert decision.closed or world.log.reaches_beyond(decision.next)
-        assert not (decision.closed and world.log.reaches_beyond(decision.next))
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_only_live_readers_wait_and_only_at_minted_offsets(
-    world: w.World, asked: Asked
-) -> None:
-    """L20: of a stream that was described, unless the origin is away (L21)."""
-    read, moment, decision = decided(world, asked)
-
-    if isinstance(decision, Park):
-        assert read.mode.live
-        assert is_position(decision.offset)
-        assert world.log.knows(decision.offset)
-        assert world.log.described or moment.fault is not None
-        assert moment.offset in (NOW, decision.offset) or (
-            # An alias of where it stands (L8).
-            world.log.end_alias(moment.offset) == decision.offset
-        )
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_who_failed_to_ask_is_not_sent_to_ask_again(
-    world: w.World, asked: Asked
-) -> None:
-    """L21: one failure is an answer; the hub alone decides to try later."""
-    _, moment, decision = decided(world, asked)
-
-    if moment.fault is not None:
-        assert not isinstance(decision, Fetch)
-    if isinstance(decision, Refuse):
-        assert decision.fault is moment.fault
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_the_origin_is_asked_only_for_what_lies_beyond(
-    world: w.World, asked: Asked
-) -> None:
-    """E1, L1: from the reader's own offset, or a minted one."""
-    read, moment, decision = decided(world, asked)
-    if not isinstance(decision, Fetch):
-        return
-
-    if decision.start is None:
-        assert read.mode.live or read.mode is Mode.HEAD
-        assert decision.fresh
-    elif decision.start == NOW:
-        assert moment.offset == NOW and decision.fresh
-    elif decision.start == moment.offset:
-        assert world.log.page_end(moment.offset, w.RULES.max_page) is None or (
-            decision.reason is Reason.UNCONFIRMED
-        )
-    else:
-        assert world.log.knows(decision.start)
-        assert not world.log.is_above(decision.start)
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_only_an_offset_beyond_the_end_passes(world: w.World, asked: Asked) -> None:
-    """L1: everything else is shared."""
-    _, moment, decision = decided(world, asked)
-
-    if isinstance(decision, Pass):
-        assert decision.reason is Reason.OFFSET_UNKNOWN
-        assert world.log.is_above(moment.offset)
-
-
-@law
-@given(world=w.worlds(partitions=(ANONYMOUS,)), asked=reads)
-def test_a_served_range_shows_every_write_acknowledged_before(
-    world: w.World, asked: Asked
-) -> None:
-    """L4: unless it is behind the end, or the origin is away."""
-    _, moment, decision = decided(world, asked)
-
-    if isinstance(decision, Serve) and moment.fault is None:
-        tail = world.log.tail
-        assert (
-            world.log.reaches_beyond(decision.next)
-            or tail.closed
-            or tail.covers(moment.barrier, decision.next)
-        )
-
-
-@law
-@given(world=w.worlds(), asked=reads)
-def test_deciding_changes_nothing(world: w.World, asked: Asked) -> None:
-    """Pure, so deciding again gives the same."""
-    read, moment, decision = decided(world, asked)
-    before, cost = repr(world), world.log.cost
-
-    assert world.decide(read, replace(moment)) == decision
-    assert (repr(world), world.log.cost) == (before, cost)
 
 
 def test_offsets_are_compared_as_the_log_does() -> None:

@@ -9,11 +9,13 @@ import gevent
 import pytest
 from gevent import socket
 from gevent import ssl as gevent_ssl
+from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from origin_adapter.embedded.engine import webhooks
 from origin_adapter.embedded.rules.targets import WebhookTarget
 from tests.support.certificates import self_signed
+from tests.support.hub_errors import HubError
 
 NAME = "worker.test"
 
@@ -25,8 +27,14 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def worker(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WSGIServer]:
-    """A target at the second address of its host; nothing listens at the first."""
+def worker(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, hub_errors: list[HubError]
+) -> Iterator[WSGIServer]:
+    """A target at the second address of its host; nothing listens at the first.
+
+    A client that refuses its certificate ends a greenlet of the server, which the
+    hub reports; so the end waits for all of them.
+    """
 
     def answer(env: dict[str, Any], start: Any) -> list[bytes]:
         start("200 OK", [("X-Host", env["HTTP_HOST"])])
@@ -34,7 +42,9 @@ def worker(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WSGIS
 
     context = gevent_ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    server = WSGIServer(("127.0.0.1", 0), answer, log=None, ssl_context=context)
+    server = WSGIServer(
+        ("127.0.0.1", 0), answer, log=None, spawn=Pool(), ssl_context=context
+    )
     server.start()
 
     def addresses(target: WebhookTarget) -> list[str]:
@@ -44,7 +54,7 @@ def worker(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WSGIS
     webhooks._trust.cache_clear()
     yield server
     webhooks._trust.cache_clear()
-    server.stop()
+    server.stop(timeout=5)
 
 
 def post(server: WSGIServer, host: str = NAME) -> webhooks.WebhookReply:

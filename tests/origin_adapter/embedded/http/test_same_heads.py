@@ -100,9 +100,6 @@ def of_the_origin(serving: RunningOrigin, data: bytes, methods: list[str]) -> li
                 reply = wire.reply(bodiless=method == "HEAD")
                 if reply.status != 100:
                     found.append(reply.status)
-    except (ConnectionResetError, BrokenPipeError):
-        # It closed with some of a refused head unread, behind its answer.
-        assert found
     finally:
         wire.close()
     return found

@@ -21,22 +21,32 @@ Connect = Callable[[RunningOrigin], Wire]
 
 
 class Receiver:
-    """Takes webhooks, and answers with what the test put into ``answers``."""
+    """Takes webhooks, and answers with what the test put into ``answers``.
+
+    Each answer names another place too, which only a redirect makes a client go to;
+    ``astray`` counts who came there.
+    """
 
     dispatcher: WebhookDispatcher
 
     def __init__(self) -> None:
         self.got: Queue[tuple[dict[str, Any], bytes, str]] = Queue()
         self.answers: list[tuple[str, bytes]] = []
+        self.astray = 0
         self.server = WSGIServer(("127.0.0.1", 0), self.answer, log=None)
         self.server.start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
 
     def answer(self, env: dict[str, Any], start: Any) -> list[bytes]:
         body = env["wsgi.input"].read()
+        fields = [("Content-Type", "application/json"), ("Location", "/elsewhere")]
+        if env["PATH_INFO"] == "/elsewhere":
+            self.astray += 1
+            start("200 OK", fields)
+            return [b"{}"]
         self.got.put((json.loads(body), body, env["HTTP_WEBHOOK_SIGNATURE"]))
         status, said = self.answers.pop(0) if self.answers else ("200 OK", b"{}")
-        start(status, [("Content-Type", "application/json")])
+        start(status, fields)
         return [said]
 
     def next(self) -> dict[str, Any]:
@@ -184,6 +194,7 @@ def test_redirects_are_not_followed(wire: Wire, receiver: Receiver) -> None:
     work(wire)
     receiver.next()
     until(lambda: wire.ask("GET", SUB).json["status"] == "failed")
+    assert receiver.astray == 0
 
 
 def test_a_deleted_subscription_hears_nothing(wire: Wire, receiver: Receiver) -> None:

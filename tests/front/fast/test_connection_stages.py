@@ -22,6 +22,7 @@ from edge.front.fast.connection import (
     READ_SIZE,
     FastConnection,
     Stage,
+    check,
 )
 from edge.front.options import Limits
 from tests.front.fake_edge import HIT, TEXT, FakeTicket
@@ -238,6 +239,37 @@ def test_the_table_has_no_move_that_never_happens() -> None:
 
     assert {(a, b) for a, afters in _MOVES.items() for b in afters} <= happened
     assert {a for a, b in happened if b is Stage.CLOSED} == {*Stage} - {Stage.CLOSED}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Stage.IDLE, Stage.READING),
+        (Stage.READING, Stage.PARKED),
+        (Stage.PARKED, Stage.SENDING),
+        (Stage.SENDING, Stage.PARKED),
+        (Stage.HANDED, Stage.IDLE),
+        *((stage, Stage.CLOSED) for stage in Stage if stage is not Stage.CLOSED),
+    ],
+)
+def test_a_move_that_the_table_lists_is_made(before: Stage, after: Stage) -> None:
+    """And every stage may be the last."""
+    assert check(before, after) is after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Stage.CLOSED, Stage.IDLE),
+        (Stage.CLOSED, Stage.CLOSED),
+        (Stage.HANDED, Stage.SENDING),
+        (Stage.PARKED, Stage.READING),
+    ],
+)
+def test_a_move_that_nobody_thought_of_is_a_defect(before: Stage, after: Stage) -> None:
+    """It is found where it is made."""
+    with pytest.raises(RuntimeError):
+        check(before, after)
 
 
 # Reading.
@@ -501,6 +533,21 @@ def test_the_deadline_follows_the_stage(table: Table) -> None:
         table.turn()
         assert table.connection.due_at == now[0] + limits.send_timeout
     table.connection.expire()
+
+    assert table.at(Stage.CLOSED)
+
+
+def test_at_each_tick_connections_hear_that_their_time_is_up(table: Table) -> None:
+    """The worker's one ticker turns the wheel that holds them."""
+    [look] = table.looks
+    idle_ends = table.connection.due_at
+    look(idle_ends - 1)
+    assert table.at(Stage.IDLE)
+    table.feed(PARK)
+    look(idle_ends + 1)
+    assert table.at(Stage.PARKED)
+    table.read_service.release()
+    look(idle_ends + 10 * table.context.limits.idle_timeout)
 
     assert table.at(Stage.CLOSED)
 

@@ -1,4 +1,4 @@
-"""What an origin may answer, and what of it is trusted (issue: upstream pool).
+"""What an origin may answer, and what of it is trusted.
 
 Every fault is played by a real socket. Each is also played byte by byte, for
 where a packet ends must not matter.

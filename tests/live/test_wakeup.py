@@ -3,10 +3,11 @@
 import socket
 
 import gevent
+import pytest
 
 from edge.core.ports import Ready
 from edge.core.values import Mode
-from edge.live.wakeup import AT_ONCE
+from edge.live.waiters import BATCH_SIZE
 from origin_adapter.scripted import LivingOrigin
 from tests.live.support import PATH, Asked, House, RecordingSink, settle
 
@@ -40,7 +41,7 @@ def test_everybody_gets_the_same_answer_and_it_is_made_once() -> None:
 
 def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None:
     """Or the new polls of a few would keep thousands waiting for their bytes."""
-    house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * AT_ONCE))
+    house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * BATCH_SIZE))
     held: list[bool] = []
 
     class Watching(RecordingSink):
@@ -57,9 +58,10 @@ def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None
     assert not any(asked.sink.held for asked in (*crowd, last))
 
 
+@pytest.mark.usefixtures("hub_errors")
 def test_those_who_were_held_are_let_go_though_the_pass_breaks() -> None:
     """Every waiter is always released."""
-    house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * AT_ONCE))
+    house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * BATCH_SIZE))
 
     class Stuck(RecordingSink):
         def resume(self) -> None:
@@ -93,7 +95,7 @@ def test_others_get_their_turn_in_the_middle_of_a_long_pass() -> None:
 
     with ours, theirs:
         crowd.append(parked_too(house, origin, First()))
-        crowd += [house.poll(origin.tail(PATH)) for _ in range(4 * AT_ONCE)]
+        crowd += [house.poll(origin.tail(PATH)) for _ in range(4 * BATCH_SIZE)]
         origin.append(PATH, b"two")
         crowd[-1].done()
         ready.close()
@@ -165,6 +167,7 @@ def words(text: str) -> str:
     return "".join(line.removeprefix("data:") for line in lines)
 
 
+@pytest.mark.usefixtures("hub_errors")
 def test_a_sink_that_fails_ends_its_own_viewer_alone() -> None:
     """The guard is around each of the crowd."""
     house, origin, crowd = parked(Mode.LONG_POLL, [None] * 5)

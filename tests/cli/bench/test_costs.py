@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from edge.cli.bench.processes import Household, allow_files
+from edge.cli.bench.costs import ProcessTree, allow_files
 from edge.cli.streams.exit_faults import Exit, Fault
 
 # Says that it is there, when its child is, and ends with its standard input.
@@ -29,7 +29,7 @@ time.sleep(600)
 """
 
 
-def test_a_household_is_a_process_with_its_children() -> None:
+def test_a_process_tree_is_a_process_with_its_children() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, CHILD],
         stdin=subprocess.PIPE,
@@ -37,19 +37,19 @@ def test_a_household_is_a_process_with_its_children() -> None:
     ) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
-        household = Household(parent.pid)
+        processes = ProcessTree(parent.pid)
 
-        assert household.memory_kib() > 100_000_000 / 1024
-        assert household.cpu_seconds() >= 0.19
+        assert processes.memory_kib() > 100_000_000 / 1024
+        assert processes.cpu_seconds() >= 0.19
         parent.communicate()
 
-    assert household.memory_kib() == 0
-    assert household.cpu_seconds() == 0
+    assert processes.memory_kib() == 0
+    assert processes.cpu_seconds() == 0
 
 
-def test_who_is_not_there_has_no_household() -> None:
+def test_a_process_that_is_not_there_has_no_tree() -> None:
     with pytest.raises(Fault, match="--pid: there is no process 0 here") as caught:
-        Household(0)
+        ProcessTree(0)
 
     assert caught.value.exit_code is Exit.WRONG
 

@@ -1,0 +1,87 @@
+"""``/streams`` and ``/forget``: what an operator may ask of a running edge.
+
+``GET /streams`` shows how much is held and the streams with most viewers.
+``POST /forget?path=...`` drops what is held of a path; who follows it is served on.
+Both ask ``edge.core.ports.Control``, which the hub implements. No page tells a
+credential, the digest of one, or a header.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+
+from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, json_page
+from edge.core.errors import ClientFault
+from edge.core.ports import Control
+from edge.core.reasons import Reason
+from edge.core.values import Answer, StreamSnapshot
+from edge.policy.streams.routes import Route, find
+
+DEFAULT_STREAMS = 100
+MAX_STREAMS = 1000
+"""Rows that ``/streams`` shows: without ``limit``, and at most."""
+
+_NUMBER = re.compile("[0-9]{1,4}")
+
+_log = logging.getLogger("edge.admin")
+
+
+class ControlPages:
+    """The pages of one worker. ``routes`` are those of its streams."""
+
+    def __init__(self, control: Control, routes: Sequence[Route]) -> None:
+        self._control = control
+        self._routes = routes
+
+    def routes(self) -> tuple[AdminRoute, ...]:
+        """What this contributes to the admin address."""
+        return (
+            AdminRoute("/streams", self._streams),
+            AdminRoute("/forget", self._forget, ("POST",), TokenRule.MUST_BE_SET),
+        )
+
+    def _streams(self, request: AdminRequest) -> Answer:
+        rows = self._control.snapshot(_limit(request))
+        totals = {name: int(n) for name, n in self._control.gauges().items()}
+        return json_page({"totals": totals, "streams": [_shown(row) for row in rows]})
+
+    def _forget(self, request: AdminRequest) -> Answer:
+        path = request.parameter("path")
+        if not path:
+            detail = "Say which: POST /forget?path=/v1/stream/..."
+            raise ClientFault(detail, reason=Reason.BAD_QUERY)
+        route = find(self._routes, path)
+        count = 0 if route is None else self._control.forget(route.match, path)
+        if route is None or not count:
+            detail = "Nothing is held of this path."
+            raise ClientFault(detail, reason=Reason.NOT_FOUND, status=404)
+        _log.info("forgot %s as asked: %d held", path, count)
+        return json_page({"path": path, "route": route.match, "forgotten": count})
+
+
+def _limit(request: AdminRequest) -> int:
+    given = request.parameter("limit")
+    if given is None:
+        return DEFAULT_STREAMS
+    if not _NUMBER.fullmatch(given) or int(given) > MAX_STREAMS:
+        detail = f"limit is a number from 0 to {MAX_STREAMS}."
+        raise ClientFault(detail, reason=Reason.BAD_QUERY)
+    return int(given)
+
+
+def _shown(row: StreamSnapshot) -> dict[str, object]:
+    return {
+        "path": row.path,
+        "route": row.route,
+        "partition": row.partition.value,
+        "incarnation": row.incarnation,
+        "viewers": row.viewers,
+        "parked": row.parked,
+        "flights": row.flights,
+        "bytes_held": row.bytes_held,
+        "end": row.end,
+        "tail": row.tail,
+        "closed": row.closed,
+        "followed": row.followed,
+        "armed": row.armed,
+    }

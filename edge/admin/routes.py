@@ -1,0 +1,75 @@
+"""AdminRoute: one page of the admin address, contributed by the part that knows it.
+
+A part describes its pages as values: the path, the methods, whether the token guards
+it, and a handler. ``edge.admin.app`` routes requests to them and does all the rest.
+After caddy's AdminRouter. Nothing here knows a web framework.
+"""
+
+import enum
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.core.errors import ClientFault
+from edge.core.reasons import Reason
+from edge.core.values import Answer
+
+READ = ("GET", "HEAD")
+
+
+class TokenRule(enum.Enum):
+    """Which requests need the bearer token.
+
+    OPEN: none. IF_SET: all, once an operator has set a token. MUST_BE_SET: all, and
+    without a token the page is not served. That is for pages that change something:
+    a web page in a browser on the same machine could send such a request, too.
+    """
+
+    OPEN = "open"
+    IF_SET = "if-set"
+    MUST_BE_SET = "must-be-set"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRequest:
+    """What a handler may know of a request: its query parameters, decoded."""
+
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a parameter, None without one. ClientFault when it is twice."""
+        values = [value for key, value in self.parameters if key == name]
+        if len(values) > 1:
+            detail = f"{name} is there more than once."
+            raise ClientFault(detail, reason=Reason.DUPLICATE_PARAMETER)
+        return values[0] if values else None
+
+
+Handler = Callable[[AdminRequest], Answer]
+"""Answers a request that may be answered. Raises EdgeError; never blocks for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRoute:
+    """One page: ``path`` is compared as a whole."""
+
+    path: str
+    handler: Handler
+    methods: tuple[str, ...] = READ
+    token: TokenRule = TokenRule.IF_SET
+
+
+def page(content_type: str, body: bytes) -> Answer:
+    """A page that no cache stores."""
+    headers = (("Content-Type", content_type), ("Cache-Control", "no-store"))
+    return Answer(200, headers, body)
+
+
+def text_page(text: str) -> Answer:
+    """A page of plain text."""
+    return page("text/plain; charset=utf-8", text.encode())
+
+
+def json_page(document: object) -> Answer:
+    """A JSON document, indented for people."""
+    return page("application/json", json.dumps(document, indent=1).encode() + b"\n")

@@ -1,0 +1,115 @@
+"""HubContext: what every part of the hub is given.
+
+The options, the counters, the clock, and the guard. The guard is the outermost one of
+this floor: readers are served in passes (a crowd that is woken, a flight that lands,
+the ticker's round), and an exception out of one of them, a defect of this program or
+of a front's sink, must not leave the others waiting. It is counted and reported to
+gevent's hub, which prints the traceback as for any greenlet that fails, and takes no
+lock. The reader that it met is ended, and nobody else.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec
+
+import gevent
+
+from edge.core.counters import Counters
+from edge.core.errors import EdgeError
+from edge.core.ports import Clock
+from edge.live.rows import Reader, State
+from edge.policy.streams.decide import Rules
+from edge.policy.streams.freshness import FreshnessOptions
+from edge.policy.streams.routes import Route
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubOptions:
+    """All times in seconds, all sizes in bytes. Settings fill it, and hold the
+    defaults; what no setting names has its value here.
+
+    ``follow_reads`` reads of a tail within ``follow_within`` seconds make it
+    followed without viewers (L24). ``hold`` is how long an origin is expected
+    to hold a poll until one was seen (L3). ``viewer_lag`` is how far an SSE
+    viewer may fall behind before its response ends after a whole event.
+    ``bypass_for`` is how long a key that must not be joined passes one to one (L15).
+    """
+
+    routes: Sequence[Route]
+    rules: Rules
+    freshness: FreshnessOptions
+    node_id: str
+    long_poll_timeout: float
+    sse_lifetime: float
+    sse_keep_alive: float
+    linger: float
+    follow_reads: int
+    follow_within: float
+    hold: float
+    memory: int
+    max_object: int
+    viewer_lag: int
+    max_viewers: int
+    max_viewers_per_stream: int
+    max_flights: int
+    max_followers: int
+    max_streams: int
+    bypass_for: float = 60.0
+    backoff_first: float = 0.1
+    backoff_max: float = 5.0
+
+
+class Guard:
+    """Calls what serves readers."""
+
+    __slots__ = ("_counters",)
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    def serve(self, act: Callable[[Reader], None], reader: Reader) -> None:
+        """Call ``act``; should it raise, the reader is ended with a 500."""
+        try:
+            act(reader)
+        except Exception:
+            self.end(reader)
+
+    def call(self, act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call ``act``; should it raise, that is counted and reported."""
+        try:
+            act(*args, **kwargs)
+        except Exception:
+            self._report(act)
+
+    def end(self, reader: Reader) -> None:
+        """Report the exception that is being handled, and end its reader with a 500.
+
+        Never raises: neither does the sink's own defect go further.
+        """
+        self._report(reader)
+        self.call(self._abort, reader)
+
+    def _abort(self, reader: Reader) -> None:
+        if not reader.done:
+            reader.move(State.DONE)
+            self._counters.answers["error"] += 1
+            reader.sink.abort(EdgeError("the edge could not serve this read"))
+
+    def _report(self, where: object) -> None:
+        self._counters.internal_errors += 1
+        gevent.get_hub().handle_error(where, *sys.exc_info())
+
+
+class HubContext:
+    """Made once, by the hub."""
+
+    __slots__ = ("clock", "counters", "guard", "options")
+
+    def __init__(self, options: HubOptions, counters: Counters, clock: Clock) -> None:
+        self.options = options
+        self.counters = counters
+        self.clock = clock
+        self.guard = Guard(counters)

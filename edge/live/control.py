@@ -1,0 +1,57 @@
+"""HubControl: what an operator may ask of the hub (``edge.core.ports.Control``).
+
+It shows rows and forgets them; it never asks the origin. Called by the pages of the
+admin address.
+"""
+
+from heapq import nlargest
+
+from edge.core.reasons import Reason
+from edge.core.values import StreamSnapshot
+from edge.live.hub import Hub
+from edge.live.rows import Stream
+
+
+class HubControl:
+    """The control of one hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def snapshot(self, limit: int) -> list[StreamSnapshot]:
+        """See ``edge.core.ports.Control``."""
+        busiest = nlargest(limit, self._hub.streams, key=lambda row: row.viewers)
+        return [_snapshot(row) for row in busiest]
+
+    def forget(self, route: str, path: str) -> int:
+        """See ``edge.core.ports.Control``. As if the stream had been replaced."""
+        rows = [row for row in self._hub.streams.of_path(route, path) if _holds(row)]
+        for row in rows:
+            self._hub.replace(row, Reason.FORGOTTEN)
+        return len(rows)
+
+    def gauges(self) -> dict[str, float]:
+        """See ``edge.core.ports.Control``."""
+        return self._hub.gauges()
+
+
+def _holds(row: Stream) -> bool:
+    return row.log.holds_bytes or row.log.tail.offset is not None
+
+
+def _snapshot(row: Stream) -> StreamSnapshot:
+    return StreamSnapshot(
+        route=row.key.route,
+        path=row.key.path,
+        partition=row.key.partition.kind,
+        incarnation=row.log.incarnation,
+        viewers=row.viewers,
+        parked=len(row.parked),
+        flights=len(row.flights),
+        bytes_held=row.log.cost,
+        end=row.log.end,
+        tail=row.log.tail.offset,
+        closed=row.log.tail.closed,
+        followed=row.follower is not None,
+        armed=row.log.tail.armed is not None,
+    )

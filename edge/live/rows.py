@@ -1,0 +1,372 @@
+"""Rows: what the hub knows of each read and each stream. Data, not a stack.
+
+================ ==================================================================
+Reader           one read on its way to an answer; the front holds it as PendingRead
+Stream           one stream key: its log, who waits there, what is under way for it
+Flight           one upstream fetch, and the readers that share it
+Follower         one stream's poll, and the readers that its next answer may serve
+================ ==================================================================
+
+The rows keep themselves consistent and decide nothing. The greenlets of flights and
+followers are in ``edge.live.flights`` and ``edge.live.followers``. Times are monotonic
+seconds.
+
+A reader goes through these states::
+
+    NEW -> WAITING   its flight (or the follower's poll) is on its way
+    NEW -> PARKED    it waits for the log to grow
+    NEW -> RELAYED   it is passed through by a greenlet of its own
+    any -> DONE      the sink was finished or aborted, or the client left
+
+WAITING and PARKED also lead to each other and to RELAYED. A move that the table
+``_MOVES`` does not list is a defect of the hub, and raises.
+"""
+
+import enum
+from collections import deque
+from collections.abc import Container, Iterable, Iterator
+from typing import Protocol
+
+import gevent
+from gevent.event import Event
+
+from edge.core.errors import OriginFault
+from edge.core.ports import Sink
+from edge.core.reasons import Reason
+from edge.core.timer_wheel import Slot
+from edge.core.values import CacheStatus, Mode, Read, StreamKey
+from edge.policy.streams.decide import ReadState
+from edge.policy.streams.routes import Route
+from edge.streamlog.stream_log import StreamLog
+from edge.streamlog.tail import ReadBarrier, RequestSnapshot
+
+MAX_LARGE_STARTS = 64
+"""Starts of answers that were too large, remembered for each stream."""
+
+MAX_TAIL_READS = 64
+"""Reads of a tail whose times are remembered."""
+
+
+class State(enum.StrEnum):
+    """Where a reader is."""
+
+    NEW = "new"
+    WAITING = "waiting"
+    PARKED = "parked"
+    RELAYED = "relayed"
+    DONE = "done"
+
+
+_MOVES = {
+    State.NEW: {State.WAITING, State.PARKED, State.RELAYED, State.DONE},
+    State.WAITING: {State.WAITING, State.PARKED, State.RELAYED, State.DONE},
+    State.PARKED: {State.PARKED, State.WAITING, State.RELAYED, State.DONE},
+    State.RELAYED: {State.DONE},
+    State.DONE: set(),
+}
+
+_NOTHING_HELD = frozenset(
+    {Reason.MISS, Reason.COLD_OPEN, Reason.OFFSET_ABOVE, Reason.FOLLOWED}
+)
+"""Why the origin was asked when nothing was held: a miss. Otherwise what was held is
+checked or refreshed, which RFC 9211 calls stale."""
+
+
+class Owner(Protocol):
+    """Who moves readers: the hub."""
+
+    def advance(self, reader: "Reader") -> None:
+        """Decide the reader again, and act. Never raises."""
+
+    def drained(self, reader: "Reader") -> None:
+        """The reader's sink can take more."""
+
+    def gone(self, reader: "Reader") -> None:
+        """The reader's client left."""
+
+    def ended(self, reader: "Reader", before: State) -> None:
+        """A live or relayed reader has just become DONE, for whatever reason."""
+
+
+class Reader:
+    """A read, its sink, and how far it has come."""
+
+    __slots__ = (
+        "asked",
+        "barrier",
+        "begun",
+        "caught_up_sent",
+        "control_sent",
+        "cursor",
+        "deadline",
+        "due_at",
+        "fault",
+        "full",
+        "incarnation",
+        "is_leader",
+        "is_live",
+        "is_sse",
+        "life_ends",
+        "offset",
+        "owner",
+        "quiet_since",
+        "read",
+        "rounds",
+        "sink",
+        "slot",
+        "state",
+        "stored",
+        "stream",
+    )
+
+    def __init__(self, read: Read, sink: Sink, stream: "Stream", owner: Owner) -> None:
+        self.read = read
+        self.sink = sink
+        self.stream = stream
+        self.owner = owner
+        self.state = State.NEW
+        # Of its mode, which is asked for at every step.
+        self.is_sse = read.mode is Mode.SSE
+        self.is_live = self.is_sse or read.mode is Mode.LONG_POLL
+        # Where it stands: its own offset, then the end of what it was given.
+        self.offset = read.offset
+        self.cursor = read.cursor
+        # What was known when it came, and of which incarnation.
+        self.barrier: ReadBarrier = stream.log.tail.read_barrier()
+        self.incarnation = stream.log.incarnation
+        # What it went through upstream, for Cache-Status: why the origin was
+        # asked, whether a flight was begun for it, whether anything was stored.
+        self.fault: OriginFault | None = None
+        self.rounds = 0
+        self.asked: Reason | None = None
+        self.is_leader = False
+        self.stored = False
+        # Live reads: when its long-poll times out, and its entry in the timer wheel.
+        self.deadline = 0.0
+        self.due_at = 0.0
+        self.slot: Slot | None = None
+        # SSE: whether its head went out, whether its sink is full, whether it
+        # was told where it stands and that it is up to date, since when nothing was
+        # written, and when its response must end.
+        self.begun = False
+        self.full = False
+        self.control_sent = False
+        self.caught_up_sent = False
+        self.quiet_since = 0.0
+        self.life_ends = 0.0
+
+    def __repr__(self) -> str:
+        words = f"{self.read.mode.value} at {self.offset} {self.state.value}"
+        return f"<Reader {words}{' full' if self.full else ''}>"
+
+    @property
+    def done(self) -> bool:
+        return self.state is State.DONE
+
+    def move(self, state: State) -> None:
+        """Go to ``state``; RuntimeError when the table has no such move."""
+        before = self.state
+        if state not in _MOVES[before]:
+            raise RuntimeError(f"{self!r} cannot become {state.value}")
+        self.state = state
+        if state is State.DONE and (self.is_live or before is State.RELAYED):
+            self.owner.ended(self, before)
+
+    def rejoin(self) -> bool:
+        """Arrive anew when the stream is another incarnation than before (L5);
+        whether it is."""
+        log = self.stream.log
+        if self.incarnation == log.incarnation:
+            return False
+        self.incarnation = log.incarnation
+        self.barrier = log.tail.read_barrier()
+        return True
+
+    def read_state(self, now: float, wall: float) -> ReadState:
+        """What ``decide`` needs to know of this reader."""
+        return ReadState(
+            now, wall, self.offset, self.barrier, self.fault, asked=self.rounds
+        )
+
+    def cache_status(self, ttl: int | None, detail: Reason | None) -> CacheStatus:
+        """How the answer came about (RFC 9211)."""
+        if self.asked is None:
+            return CacheStatus(hit=True, ttl=ttl, detail=detail)
+        return CacheStatus(
+            fwd="miss" if self.asked in _NOTHING_HELD else "stale",
+            collapsed=not self.is_leader,
+            stored=self.stored,
+            ttl=ttl,
+            detail=detail or self.asked,
+        )
+
+    # The front's side: ``edge.core.ports.PendingRead``.
+
+    def drained(self) -> None:
+        """The sink can take more."""
+        if not self.done:
+            self.full = False
+            self.owner.drained(self)
+
+    def gone(self) -> None:
+        """The client left. Idempotent; the sink is not called afterwards."""
+        if not self.done:
+            self.owner.gone(self)
+
+
+class Stream:
+    """One stream key's row; ``edge.policy.streams.decide`` decides on its log."""
+
+    __slots__ = (
+        "_tail_reads",
+        "awaiting_caught_up",
+        "bypass_reason",
+        "bypass_until",
+        "flights",
+        "follower",
+        "highest",
+        "key",
+        "large",
+        "linger_until",
+        "log",
+        "parked",
+        "route",
+        "viewers",
+        "waking",
+    )
+
+    def __init__(self, key: StreamKey, route: Route, log: StreamLog) -> None:
+        self.key = key
+        self.route = route
+        self.log = log
+        # By where they start; None is the HEAD. One at a time for each start.
+        self.flights: dict[str | None, Flight] = {}
+        self.follower: Follower | None = None
+        # A dict for its order: the reader that parked first is woken first.
+        self.parked: dict[Reader, None] = {}
+        # SSE viewers that were not told yet that they are up to date.
+        self.awaiting_caught_up: set[Reader] = set()
+        # Live readers that are not done, parked or not.
+        self.viewers = 0
+        # None: no pass wakes the parked ones; else whether one more shall follow.
+        self.waking: bool | None = None
+        self.linger_until = 0.0
+        # L15: why and until when everything of this key passes one to one.
+        self.bypass_reason: Reason | None = None
+        self.bypass_until = 0.0
+        # L11: starts whose answers were too large to hold, and until when.
+        self.large: dict[str | None, float] = {}
+        # L22: the largest cursor minted for the crowd of this stream.
+        self.highest = 0
+        self._tail_reads: deque[float] = deque(maxlen=MAX_TAIL_READS)
+
+    def __repr__(self) -> str:
+        follower = " followed" if self.follower else ""
+        counts = f"flights={len(self.flights)} parked={len(self.parked)}"
+        return f"<Stream {self.key.path} {counts}{follower} {self.log!r}>"
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits here and nothing is under way: it can be evicted."""
+        return not (self.flights or self.follower or self.viewers)
+
+    def bypass(self, now: float) -> Reason | None:
+        """Why this key passes one to one at the moment, or None (L15)."""
+        return self.bypass_reason if now < self.bypass_until else None
+
+    def begin_bypass(self, reason: Reason, until: float) -> None:
+        """Let the key pass (hit-for-pass): until then what is held is not shown."""
+        self.bypass_reason = reason
+        self.bypass_until = until
+
+    def is_large(self, start: str | None, now: float) -> bool:
+        """Whether the answer from ``start`` was too large lately (L11)."""
+        return now < self.large.get(start, 0.0)
+
+    def mark_large(self, start: str | None, until: float) -> None:
+        if len(self.large) >= MAX_LARGE_STARTS:
+            self.large.clear()
+        self.large[start] = until
+
+    def waiter_offsets(self) -> Container[str]:
+        """The offsets where viewers stand (L10), gathered when first asked."""
+        return _WaiterOffsets(self.parked)
+
+    def count_tail_read(self, now: float, reads: int, within: float) -> bool:
+        """A catch-up read reached the tail (L24); whether this was the last of
+        ``reads`` within ``within`` seconds."""
+        recent = self._tail_reads
+        recent.append(now)
+        return len(recent) >= reads and now - recent[-reads] <= within
+
+
+class _WaiterOffsets:
+    """A set that is made only when it is looked into: most answers do not thin the
+    log, and a crowd may stand anywhere."""
+
+    __slots__ = ("_offsets", "_readers")
+
+    def __init__(self, readers: Iterable[Reader]) -> None:
+        self._readers = readers
+        self._offsets: set[str] | None = None
+
+    def __contains__(self, offset: object) -> bool:
+        if self._offsets is None:
+            self._offsets = {reader.offset for reader in self._readers}
+        return offset in self._offsets
+
+
+class Flight:
+    """A fetch under way. ``sent`` is None until it goes to the origin.
+
+    ``waiters`` share its answer. ``after`` need a request that begins after their
+    own arrival: they are decided again when this one has landed.
+    """
+
+    __slots__ = ("after", "greenlet", "sent", "start", "stream", "waiters")
+
+    def __init__(self, stream: Stream, start: str | None) -> None:
+        self.stream = stream
+        self.start = start
+        self.greenlet: gevent.Greenlet[[Flight], None] | None = None
+        self.waiters: list[Reader] = []
+        self.after: list[Reader] = []
+        self.sent: RequestSnapshot | None = None
+
+    def waiting(self, late: bool = False) -> Iterator[Reader]:
+        """Those who still wait when their turn comes: others have left, timed out, or
+        were passed on. ``late``: also those in ``after``."""
+        for reader in (*self.waiters, *self.after) if late else self.waiters:
+            if reader.state is State.WAITING:
+                yield reader
+
+    def __repr__(self) -> str:
+        state = "sent" if self.sent else "waiting"
+        return f"<Flight {self.start} {state} {len(self.waiters)} readers>"
+
+
+class Follower:
+    """One stream's poll. ``waiting`` are readers whom its next answer may serve."""
+
+    __slots__ = (
+        "failed_seq",
+        "failures",
+        "greenlet",
+        "kicked",
+        "stream",
+        "waiting",
+        "waiting_since",
+    )
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.waiting: list[Reader] = []
+        self.waiting_since = 0.0
+        self.kicked = Event()
+        # Where the tail's sequence stood when the last back-off began.
+        self.failed_seq = -1
+        self.greenlet: gevent.Greenlet[[Follower], None] | None = None
+        self.failures = 0
+
+    def __repr__(self) -> str:
+        return f"<Follower {self.stream.key.path} failures={self.failures}>"

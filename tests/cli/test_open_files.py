@@ -1,0 +1,46 @@
+"""Room for open files: what the limit is raised to, and what then fits."""
+
+import resource
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.cli.open_files import RESERVE, FilePlan, plan_files
+
+UNLIMITED = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "plan"),
+    [
+        pytest.param(1024, 2**20, FilePlan(51_256, 50_000), id="room for all"),
+        pytest.param(1024, UNLIMITED, FilePlan(51_256, 50_000), id="no hard limit"),
+        pytest.param(1024, 4096, FilePlan(4096, 2840), id="capped to the hard limit"),
+        pytest.param(2**20, 2**20, FilePlan(2**20, 50_000), id="never lowered"),
+        pytest.param(UNLIMITED, UNLIMITED, FilePlan(UNLIMITED, 50_000), id="endless"),
+        pytest.param(512, 512, FilePlan(512, -744), id="no room at all"),
+    ],
+)
+def test_the_soft_limit_is_raised_to_what_is_of_use(
+    soft: int, hard: int, plan: FilePlan
+) -> None:
+    assert plan_files(soft, hard, connections=50_000, upstream=1000) == plan
+
+
+def test_a_small_edge_is_still_given_twenty_thousand_files() -> None:
+    assert plan_files(1024, 2**20, 10, 10) == FilePlan(20_000, 10)
+
+
+@given(
+    st.integers(64, 10**6), st.integers(64, 10**6), st.integers(1, 10**6),
+    st.integers(1, 10**5),
+)  # fmt: skip
+def test_what_fits_is_never_more_than_files_or_than_asked_for(
+    soft: int, hard: int, connections: int, upstream: int
+) -> None:
+    plan = plan_files(min(soft, hard), hard, connections, upstream)
+
+    assert plan.connections <= connections
+    assert plan.connections + upstream + RESERVE <= plan.soft
+    assert min(soft, hard) <= plan.soft <= hard

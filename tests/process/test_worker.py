@@ -1,0 +1,146 @@
+"""The life of a worker, with parts that only write down what is done to them.
+
+On the wire it is told in ``tests/front/test_wire_process.py``. Here each step fails
+once: what was started before must be stopped, last first, and nothing twice.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edge.process.worker import ConnectionServer, EdgeWorker
+from tests.support.options import server_options
+
+STEPS = ["log", "parts", "admin", "server 1", "server 2", "gc", "ready"]
+"""What a worker starts, in this order."""
+
+
+class Broken(Exception):
+    """As the test asked."""
+
+
+class Diary:
+    """All that was done, in order. Raises at one thing, if it is told to."""
+
+    def __init__(self, breaks_at: str = "") -> None:
+        self.lines: list[str] = []
+        self._breaks_at = breaks_at
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+        if line == self._breaks_at:
+            raise Broken(line)
+
+
+class Part:
+    """A part of a worker. ``close`` is for servers, ``drain`` for the parts."""
+
+    def __init__(self, name: str, diary: Diary) -> None:
+        self.name = name
+        self._diary = diary
+
+    def start(self, *_: Any) -> None:
+        self._diary.write(f"start {self.name}")
+
+    def stop(self) -> None:
+        self._diary.write(f"stop {self.name}")
+
+    def close(self) -> None:
+        self._diary.write(f"close {self.name}")
+
+    def drain(self, grace: float) -> None:
+        self._diary.write(f"drain {self.name}")
+
+
+class WorkerUnderTest(EdgeWorker):
+    """Built without gunicorn; told to stop at its first sign of life."""
+
+    def __init__(self, diary: Diary, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.diary = diary
+        self.alive, self.ppid = True, 0
+        self.sockets: list[Any] = [1, 2]
+        self.connections = set()
+        self._accepting = []
+        self._log_writer: Any = Part("log", diary)
+        self._gc_runner: Any = Part("gc", diary)
+        self._application: Any = SimpleNamespace(
+            runtime=Part("parts", diary),
+            options=server_options(),
+            admin_socket=None,
+            worker_pipe=SimpleNamespace(
+                write=lambda word, master: diary.write(f"start {word}")
+            ),
+        )
+        self.server_context: Any = SimpleNamespace(
+            clock=SimpleNamespace(monotonic=lambda: 0.0), draining=False
+        )
+        admin = Part("admin", diary)
+        monkeypatch.setattr("edge.process.worker.AdminServer", lambda *_: admin)
+        monkeypatch.setattr("edge.process.worker.configure", lambda *_: None)
+
+    def _admin_routes(self) -> list[Any]:
+        return []
+
+    def _server_on(self, listener: Any) -> ConnectionServer:
+        return Part(f"server {listener}", self.diary)
+
+    def notify(self) -> None:
+        self.diary.write("wait")
+        self.handle_exit(15, None)
+
+
+def life(monkeypatch: pytest.MonkeyPatch, breaks_at: str = "") -> list[str]:
+    """What a worker does from its start to its end."""
+    diary = Diary(breaks_at)
+    worker = WorkerUnderTest(diary, monkeypatch)
+    if breaks_at:
+        with pytest.raises(Broken):
+            worker.run()
+    else:
+        worker.run()
+    return diary.lines
+
+
+def test_a_worker_starts_accepts_waits_drains_and_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it says to clients while it drains is the connections' business."""
+    assert life(monkeypatch) == [
+        *(f"start {step}" for step in STEPS),
+        "wait",
+        "drain parts",
+        "close server 2",
+        "close server 1",
+        "stop gc",
+        "stop server 2",
+        "stop server 1",
+        "stop admin",
+        "stop parts",
+        "stop log",
+    ]
+
+
+@pytest.mark.parametrize("number", range(len(STEPS)))
+def test_whatever_fails_what_was_started_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Also what failed, for half of it may be there. A server closes before it cuts:
+    nobody else is let in meanwhile."""
+    lines = life(monkeypatch, breaks_at=f"start {STEPS[number]}")
+    stopped = [line for line in lines if line.startswith("stop ")]
+    begun = [step for step in STEPS[: number + 1] if step != "ready"]
+
+    assert stopped == [f"stop {step}" for step in reversed(begun)]
+    for server in ("server 1", "server 2"):
+        if server in begun:
+            assert lines.index(f"close {server}") < lines.index(f"stop {server}")
+            assert lines.count(f"close {server}") == 1
+
+
+def test_a_part_that_cannot_be_stopped_does_not_keep_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = life(monkeypatch, breaks_at="stop server 2")
+
+    assert lines[-4:] == ["stop server 1", "stop admin", "stop parts", "stop log"]

@@ -1,0 +1,41 @@
+"""What workers tell their master, through a pipe in this very process."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from edge.process.worker_pipe import READY, WorkerPipe
+
+
+@pytest.fixture
+def woken() -> Iterator[list[int]]:
+    """The signals that came, for as long as a test runs."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGCHLD, lambda number, _frame: came.append(number))
+    yield came
+    signal.signal(signal.SIGCHLD, before)
+
+
+def test_lines_are_read_once_in_their_order(woken: list[int]) -> None:
+    """And the master is woken for them."""
+    pipe, me = WorkerPipe(), os.getpid()
+    pipe.write(READY, me)
+    pipe.write("over-memory", me)
+
+    assert list(pipe.read()) == [(READY, me), ("over-memory", me)]
+    assert list(pipe.read()) == []
+    assert woken
+
+
+def test_a_master_that_has_gone_is_no_error() -> None:
+    """The worker's heartbeat notices, and ends it."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    pipe = WorkerPipe()
+    pipe.write(READY, pid)
+
+    assert list(pipe.read()) == [(READY, os.getpid())]
