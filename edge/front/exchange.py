@@ -39,7 +39,7 @@ class ClientGone(ConnectionResetError):
 class AnswerCut(ConnectionAbortedError):
     """An answer that had begun cannot be completed.
 
-    The connection must end so that the body cannot look complete.
+    The connection must end in a way by which the body cannot look complete.
     """
 
     def __init__(self, error: EdgeError) -> None:
@@ -52,8 +52,8 @@ class RequestBody:
 
     ``length`` is the announced length, None when none was. ``read`` takes a size and
     blocks; b"" is the end. It raises ClientFault for what is too slow or malformed. A
-    body that ends before its length raises ClientBodyCut, so that the upstream request
-    is broken off and nothing is appended. Never holds more than one piece.
+    body that ends before its length raises ClientBodyCut: the upstream request is then
+    broken off, and nothing is appended. Never holds more than one piece.
     """
 
     def __init__(self, read: Callable[[int], bytes], length: int | None) -> None:
@@ -96,7 +96,7 @@ def _check_size(size: int, limit: int | None) -> None:
 
 
 def in_pieces(data: bytes) -> Iterator[bytes]:
-    """``data`` cut up, so that the send time-out is one of progress, not of size."""
+    """``data`` cut up: the send time-out is then one of progress, not of size."""
     if len(data) <= PIECE:
         return iter((data,))
     starts = range(0, len(data), PIECE)

@@ -2,7 +2,7 @@
 
 Carries status, end-to-end fields and body; rewrites what an origin says of its
 own address, in ``Location`` and in the small JSON documents of control paths.
-Watches the client meanwhile, so that an endless answer ends with its reader.
+Watches the client meanwhile: an endless answer ends with its reader.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -3,8 +3,8 @@
 Writes, control paths, unknown methods and what is no stream. Neither shared
 nor stored; bodies stream both ways in pieces, so a 2 GiB append takes constant
 memory. A write is never sent twice here (the adapter's one retry is for GETs),
-and the hub hears of every write before its client does (L4, L5). What comes
-back is answered with by ``edge.front.app.pass_response``.
+and the hub hears of every write before its client does (L4, L5). The origin's
+answer goes back through ``edge.front.app.pass_response``.
 """
 
 from dataclasses import dataclass

@@ -107,7 +107,11 @@ class Ask:
 Verdict: TypeAlias = Grant | Denied | Ask
 
 Authorizer = Callable[[Route, RequestHead, float], Verdict]
-"""``authorizer(route, request, now)``; ``now`` is Unix time. Never blocks."""
+"""``authorizer(route, request, now)``; ``now`` is Unix time. Never blocks.
+
+It may look up the header fields that the route names (``credential_headers`` and
+``request_headers``): what the fast way remembers is compared by these alone.
+"""
 
 
 def authorize(route: Route, request: RequestHead, now: float) -> Grant:

@@ -4,7 +4,7 @@
 same Read for the same bytes. It decides two things only: whether the request passes to
 the origin one to one (PassRequest), or what it reads (Read). It refuses what is
 malformed. It never looks at a log, never at the body (the front refuses a GET with
-one) and never for a credential: who shares the read is ``authorize``'s to say.
+one) and never for a credential: ``authorize`` says with whom a read is shared.
 
 A key is the path as received, the extension parameters in canonical order
 (``edge.policy.http.request_target``), and the partition, whose digest covers every

@@ -1,10 +1,10 @@
 """The request pipeline: find the route, authorize, classify.
 
-Every request of every front goes through these three phases in this order, so no two
-fronts can differ on whose route it is, who may ask, and what is asked. A front does
-its own between the first two: it answers a preflight, which needs no credential, and
-remembers what it found. The pipeline holds the routes and nothing else, and it is pure
-but for what an authorizer does.
+Every request of every front goes through these three phases in this order. So no two
+fronts can differ on the route of a request, on whether it may go on, and on what it
+asks. Between the first two a front does what is its own: it answers a preflight, which
+needs no credential. The pipeline holds the routes and an authorizer, and remembers
+nothing.
 """
 
 from dataclasses import dataclass

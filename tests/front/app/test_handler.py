@@ -16,7 +16,7 @@ from edge.front.dependencies import Dependencies
 from edge.front.exchange import AnswerCut, ClientGone, Request, RequestBody
 from edge.front.request_context import RequestContext
 from edge.policy.streams.authorize import Ask, Denied, Grant, RequestHead, Verdict
-from tests.front.fake_edge import FakeAsks, FakeOrigin, parts
+from tests.front.fake_edge import FakeOrigin, FakeReadService, parts
 
 Told = tuple[str, object]
 LEFT_OUT = Denied(Reason.EXPIRED_CREDENTIAL, "The token has expired.", 401, "Bearer")
@@ -49,11 +49,11 @@ class Driver:
 
     told: list[str] = field(default_factory=list)
     made: Dependencies = field(init=False)
-    read_service: FakeAsks = field(init=False)
+    read_service: FakeReadService = field(init=False)
     asked: list[OriginRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.read_service = FakeAsks(self.told.append)
+        self.read_service = FakeReadService(self.told.append)
         self.made = parts(self.read_service, self)
 
     def open(self, request: OriginRequest, on_sent: Any = None) -> Any:

@@ -14,7 +14,7 @@ HEAD = Answer(200, (), None)
 STAMP = PerResponse(CacheStatus())
 
 
-class Ticket:
+class Pending:
     """Counts what it is told."""
 
     def __init__(self) -> None:
@@ -40,14 +40,14 @@ def test_a_sink_is_full_after_each_write() -> None:
 def test_a_body_gives_the_head_before_there_is_anything_to_say() -> None:
     """Whoever opens an event stream must not wait for its first event to see it."""
     sink = ReadSink()
-    body = ReadBody(sink, Ticket(), BLIND)
+    body = ReadBody(sink, Pending(), BLIND)
 
     assert next(body) == b""
 
 
 def test_the_hub_hears_of_a_write_once_it_was_sent() -> None:
     """Which is when the next piece is asked for; not before."""
-    sink, pending = ReadSink(), Ticket()
+    sink, pending = ReadSink(), Pending()
     body = ReadBody(sink, pending, BLIND)
     sink.write([b"a"])
     assert (next(body), pending.drains) == (b"a", 0)
@@ -61,7 +61,7 @@ def test_the_hub_hears_of_a_write_once_it_was_sent() -> None:
 
 def test_a_large_write_goes_out_in_pieces() -> None:
     """The send time-out is one of progress; the hub hears once, at its end."""
-    sink, pending = ReadSink(), Ticket()
+    sink, pending = ReadSink(), Pending()
     body = ReadBody(sink, pending, BLIND)
     sink.write([b"x" * (PIECE + 1)])
 
@@ -86,7 +86,7 @@ def test_a_body_that_is_aborted_is_cut_after_what_it_had() -> None:
     sink = ReadSink()
     sink.write([b"a"])
     sink.abort(OriginTimeout("x"))
-    body = ReadBody(sink, Ticket(), BLIND)
+    body = ReadBody(sink, Pending(), BLIND)
 
     assert next(body) == b"a"
     with pytest.raises(AnswerCut) as caught:

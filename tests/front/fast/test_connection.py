@@ -26,8 +26,8 @@ from edge.policy.streams.authorize import Authorizer, authorize
 from tests.front.fake_edge import (
     HIT,
     TEXT,
-    FakeAsks,
-    FakeTicket,
+    FakePendingRead,
+    FakeReadService,
     RealClock,
     parts,
 )
@@ -47,7 +47,7 @@ class Kept:
 class Bench:
     """A context whose callbacks run when the test says so, and one client."""
 
-    read_service: FakeAsks = field(default_factory=FakeAsks)
+    read_service: FakeReadService = field(default_factory=FakeReadService)
     authorizer: Authorizer = authorize
     clock: Clock = field(default_factory=RealClock)
     peeked: list[Read] = field(default_factory=list)
@@ -203,10 +203,10 @@ def test_a_defect_at_one_deadline_leaves_the_others_theirs(
 ) -> None:
     """The wheel tells many at once."""
 
-    def broken(pending: FakeTicket) -> None:
+    def broken(pending: FakePendingRead) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(FakeTicket, "gone", broken)
+    monkeypatch.setattr(FakePendingRead, "gone", broken)
     bench.get("park?offset=7&live=sse")
     [pending] = bench.read_service.parked
     pending.sink.begin(Answer(200, TEXT, None), HIT)
@@ -232,7 +232,7 @@ def test_who_waits_is_not_ended_by_the_front_and_has_its_time_again_afterwards(
     assert bench.connection.stage is Stage.CLOSED
 
 
-def given_in_a_crowd(bench: Bench) -> FakeTicket:
+def given_in_a_crowd(bench: Bench) -> FakePendingRead:
     """The client has its answer, and others of its crowd wait for theirs."""
     bench.get("park?offset=7&live=long-poll")
     [pending] = bench.read_service.parked

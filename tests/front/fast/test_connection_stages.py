@@ -25,7 +25,7 @@ from edge.front.fast.connection import (
     check,
 )
 from edge.front.options import Limits
-from tests.front.fake_edge import HIT, TEXT, FakeTicket
+from tests.front.fake_edge import HIT, TEXT, FakePendingRead
 from tests.front.fake_transport import FakeTransport
 from tests.front.fast.test_connection import Bench, Kept
 
@@ -107,7 +107,7 @@ class Table(Bench):
             self.catch_up()
             self.turn()
 
-    def parked(self) -> FakeTicket:
+    def parked(self) -> FakePendingRead:
         """The one that waits."""
         [pending] = self.read_service.parked
         return pending
@@ -345,7 +345,7 @@ def test_the_end_of_what_comes_is_the_end(
     table: Table, come: tuple[bytes, ...], left: int
 ) -> None:
     """E46: also while it is parked; the read that waits hears of it."""
-    gone: list[FakeTicket] = []
+    gone: list[FakePendingRead] = []
     table.feed(*come)
     gone += table.read_service.parked
     table.transport.finish()
