@@ -1,4 +1,4 @@
-"""TimerWheel: who is due when, for tens of thousands of readers or connections.
+"""TimerWheel: what is due when, for tens of thousands of readers or connections.
 
 A wheel of quarter seconds. Setting, moving and removing an entry cost the same
 however many there are, and an entry that was removed leaves nothing behind. The
@@ -83,8 +83,8 @@ class TimerWheel(Generic[T]):
     def pop(self, now: float) -> list[T]:
         """Take out and return the entries that are due by ``now``.
 
-        They may be ``set`` again at once. Who was set first comes first, unless it
-        was put off meanwhile.
+        They may be ``set`` again at once. They come in the order in which they were
+        set; one that was put off counts from when the wheel saw that.
         """
         first, last = self._turned_to + 1, int(now / GRAIN)
         self._turned_to = max(self._turned_to, last)

@@ -64,6 +64,11 @@ class FakeTransport:
         """The client says that nothing more comes."""
         self._ended = True
 
+    @property
+    def unread(self) -> int:
+        """Bytes that came and were not read."""
+        return sum(map(len, self._chunks))
+
     def take(self) -> bytes:
         """What was sent since the last take."""
         taken = bytes(self.sent)

@@ -389,7 +389,8 @@ class FastConnection:
     # The end.
 
     def _close_gracefully(self) -> None:
-        """Close; not so that what the client still sends resets the answer away."""
+        """Close. A client that is still sending is read first: a reset would take its
+        answer away."""
         if self._held or self._transport.peek():
             self._hand_over(lambda handoff: handoff.linger())
         else:

@@ -2,8 +2,8 @@
 
 One write at most lies here, never a queue: a writer that is told that the
 transport is full writes no more until it has drained. Large bodies are never
-copied to be sent. The owner is called for each bit of progress, so that it can
-give up a client which takes nothing.
+copied to be sent. The owner is called for each bit of progress: it gives up a client
+that takes nothing.
 """
 
 from collections.abc import Callable

@@ -386,7 +386,7 @@ def test_nothing_is_read_while_it_cannot_send(table: Table) -> None:
     """A client that takes nothing is not served more."""
     table.transport.capacity = 5
     table.feed(KEPT, KEPT)
-    assert len(table.peeked) == 1
+    assert len(table.peeked) == 1 and table.transport.peek() == b"G"
     table.transport.capacity = None
     table.settle()
 
@@ -576,6 +576,7 @@ def test_a_body_that_is_still_coming_is_waited_for(table: Table) -> None:
 
     assert bodies(table.transport.take()) == [b"way:body"]
     assert table.at(Stage.IDLE) and table.transport.reading.active
+    assert table.connection.slot is not None
 
 
 def test_a_client_that_leaves_during_a_request_is_closed(table: Table) -> None:
@@ -609,6 +610,25 @@ def test_what_cannot_be_parsed_is_refused_and_closed(table: Table) -> None:
     table.settle()
 
     assert table.transport.take().startswith(b"HTTP/1.1 400 ")
+    assert table.at(Stage.CLOSED)
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_what_is_left_when_it_closes_does_not_reset_the_answer_away(
+    table: Table, read: bool
+) -> None:
+    """Whether it has been read already or not."""
+    table.feed(request("park?offset=7&live=long-poll", "Connection: close"))
+    table.transport.feed(b"more")
+    if read:
+        table.turn()
+    table.read_service.release()
+    assert table.at(Stage.HANDED)
+    table.turn()
+    assert table.transport.state == "half closed"
+    table.transport.finish()
+    table.settle()
+
     assert table.at(Stage.CLOSED)
 
 
