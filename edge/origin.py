@@ -1,8 +1,8 @@
 """The wiring of the embedded origin, in a process of its own.
 
-The twin of ``edge.wiring``: names the concrete origin, fills its options from the
-settings, and runs it until it is told to stop. Also says with which command line
-the supervisor runs it. Called by ``edge.cli`` and by nobody else.
+The twin of ``edge.wiring``: it names the concrete origin, fills its options from the
+settings, and runs it until it is told to stop. It also makes the command line by which
+the supervisor runs it. ``edge.cli`` calls this module, and nobody else.
 """
 
 import os
@@ -23,7 +23,7 @@ from origin_adapter.embedded.store.backup import backup as copy_file
 from origin_adapter.embedded.store.schema import FILE, StoreError
 
 MAX_POLL = 30.0
-"""Seconds that a poll is held at most; as the reference server does."""
+"""Seconds that a poll is held at most, as by the reference server."""
 
 Progress = Callable[[int, int], None]
 
@@ -38,9 +38,9 @@ class CannotCopy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StandaloneOptions:
-    """What is only said to an origin that clients reach themselves.
+    """Options of an origin that clients reach without an edge.
 
-    ``rate`` is per client address; behind an edge all clients have one.
+    ``rate`` is per client address. Behind an edge all clients share one address.
     """
 
     rate: Rate | None = None
@@ -48,7 +48,7 @@ class StandaloneOptions:
 
 
 def origin_options(settings: Settings, alone: StandaloneOptions) -> Options:
-    """What the origin goes by."""
+    """The origin's options, from settings and from what only the command line says."""
     origin = settings.origin
     rate = alone.rate
     return Options(
@@ -74,7 +74,7 @@ def serve(
 ) -> None:
     """Serve until TERM or INT; a second one ends at once. Raises CannotServe.
 
-    ``ready`` is told the address when it is listened at.
+    ``ready`` is called with the address as soon as the origin listens.
     """
     stop = Event()
 
@@ -86,7 +86,7 @@ def serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, heed)
-    # What a master reloads or reopens on these, this process does not have.
+    # A gunicorn master acts on these; this process has nothing to reload or reopen.
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     serving = _start(options, address)
@@ -124,10 +124,10 @@ def backup(data: Path, target: Path, force: bool, progress: Progress) -> int:
 
 
 def arguments(settings: Settings) -> list[str]:
-    """``ds-edge origin`` as the supervisor calls it: everything that is in force.
+    """``ds-edge origin`` as the supervisor calls it, with every setting in force.
 
-    In full and without a file, so that an origin that is started again does not
-    meet other settings than the edge, which has read its own once.
+    No file is read again: the edge has read its settings once, and an origin that is
+    restarted must not have other ones.
     """
     origin, live, limits = settings.origin, settings.live, settings.limits
     said = {

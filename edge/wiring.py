@@ -1,8 +1,9 @@
-"""Wiring: the only place that names concrete parts and puts them together.
+"""Wiring: the table of parts. The only place that names concrete ones.
 
-Settings become each floor's own options; one worker's parts are built by a
-factory that runs in the worker, after fork and patch, so that no socket and no
-greenlet ever crosses a fork. Called by ``edge.cli`` and by nobody else.
+It reads from top to bottom. Settings become each part's options. Options become one
+worker's parts (``EdgeRuntime``). ``serve`` runs workers that are made of them. A
+runtime is built in its worker, after the fork and gevent's patch, so no socket and no
+greenlet crosses a fork. ``edge.cli`` calls this module, and nobody else.
 """
 
 import secrets
@@ -29,98 +30,11 @@ from origin_adapter.http import HttpOptions, HttpOrigin
 NAME = "ds-edge"
 
 
-class SystemClock:
-    """The machine's clocks."""
-
-    # Asked several times for every answer: without a call of ours around it.
-    wall = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
-
-
-class EdgeRuntime:
-    """One worker's parts, alive (``edge.front.dependencies.Built``)."""
-
-    def __init__(self, settings: Settings, node_id: str) -> None:
-        counters, clock = Counters(), SystemClock()
-        self._origin = HttpOrigin(http_options(settings))
-        self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
-        self.control = HubControl(self._hub)
-        self._started = False
-        self.parts = Dependencies(
-            self._hub,
-            self._origin,
-            routes(settings),
-            counters,
-            clock,
-            front_options(settings, node_id),
-            self._hub.answer_cache.peek,
-            self._hub.ticker,
-        )
-
-    def start(self) -> None:
-        """See Built."""
-        self._hub.start()
-        self._started = True
-
-    def ready(self) -> bool:
-        """See Built."""
-        return self._started and not self._hub.draining
-
-    def drain(self, grace: float) -> None:
-        """See Built."""
-        self._hub.begin_drain()
-        gevent.spawn(self._hub.drain, grace)
-
-    def stop(self) -> None:
-        """See Built."""
-        self._hub.stop()
-        self._origin.close()
-
-
-def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
-    """Run the edge until it is told to stop. Does not return.
-
-    ``again`` gives the settings to go on with at a reload, or None to go on as
-    before. Everything must have been patched by gevent before (``edge.cli.serve``).
-    """
-    # One node, whatever its workers: a request that comes back to any of them
-    # has been here before (L26).
-    node_id = f"{NAME}-{secrets.token_hex(4)}"
-
-    def planned_again() -> Plan | None:
-        found = again()
-        return None if found is None else plan(found, node_id)
-
-    EdgeApplication(plan(settings, node_id), planned_again).run()
-
-
-def plan(settings: Settings, node_id: str) -> Plan:
-    """What workers are made of from now on."""
-    return Plan(lambda: EdgeRuntime(settings, node_id), server_options(settings))
-
-
-def http_options(settings: Settings) -> HttpOptions:
-    """How the origin is called."""
-    origin = settings.origin
-    return HttpOptions(
-        url=origin.call_url,
-        host=origin.host,
-        connect_timeout=origin.connect_timeout,
-        head_timeout=origin.head_timeout,
-        hold_timeout=origin.read_timeout,
-        idle_timeout=origin.idle_timeout,
-        max_head=origin.max_head,
-        write_connections=origin.write_connections,
-        catch_up_connections=origin.catch_up_connections,
-        follow_connections=origin.max_followers,
-        relay_connections=origin.relay_connections,
-        keep_alive=origin.keep_alive,
-    )
-
-
 def routes(settings: Settings) -> tuple[Route, ...]:
-    """The routes, each with the edge's own credential for shared partitions: its
-    own, or else the origin's (L13)."""
+    """The routes, each with the edge's credential for shared partitions (L13).
+
+    That is the route's own credential, or else the one for all of the origin.
+    """
     own = settings.origin.plain_headers
     return tuple(
         replace(route, origin_headers=route.origin_headers or own)
@@ -129,7 +43,7 @@ def routes(settings: Settings) -> tuple[Route, ...]:
 
 
 def hub_options(settings: Settings, node_id: str) -> HubOptions:
-    """What the live floor goes by."""
+    """What the hub goes by: rules, times and bounds of the live part."""
     live, cache, limits = settings.live, settings.cache, settings.limits
     return HubOptions(
         routes=routes(settings),
@@ -160,7 +74,7 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
 
 
 def front_options(settings: Settings, node_id: str) -> FrontOptions:
-    """How this node presents itself."""
+    """How this node presents itself to clients and to the origin."""
     bases = [settings.origin.call_url, *settings.origin.addresses]
     if settings.origin.embedded and settings.known_as:
         bases.append(settings.known_as)
@@ -174,7 +88,7 @@ def front_options(settings: Settings, node_id: str) -> FrontOptions:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Where the front says no."""
+    """Where the edge refuses a client."""
     limits = settings.limits
     return Limits(
         max_connections=limits.connections,
@@ -188,7 +102,7 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def server_options(settings: Settings) -> ServerOptions:
-    """The process: addresses, workers, how it leaves."""
+    """The process: addresses, workers, how it ends."""
     log, recycle = settings.log, settings.recycle
     return ServerOptions(
         listen=str(settings.listen),
@@ -206,3 +120,92 @@ def server_options(settings: Settings) -> ServerOptions:
             format=log.format.value, level=log.level.value, access=log.access
         ),
     )
+
+
+def http_options(settings: Settings) -> HttpOptions:
+    """How the origin is called."""
+    origin = settings.origin
+    return HttpOptions(
+        url=origin.call_url,
+        host=origin.host,
+        connect_timeout=origin.connect_timeout,
+        head_timeout=origin.head_timeout,
+        hold_timeout=origin.read_timeout,
+        idle_timeout=origin.idle_timeout,
+        max_head=origin.max_head,
+        write_connections=origin.write_connections,
+        catch_up_connections=origin.catch_up_connections,
+        follow_connections=origin.max_followers,
+        relay_connections=origin.relay_connections,
+        keep_alive=origin.keep_alive,
+    )
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    # Asked several times for every answer: without a call of ours around it.
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+
+class EdgeRuntime:
+    """One worker's parts, alive (``edge.front.dependencies.Runtime``)."""
+
+    def __init__(self, settings: Settings, node_id: str) -> None:
+        counters, clock = Counters(), SystemClock()
+        self._origin = HttpOrigin(http_options(settings))
+        self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
+        self.control = HubControl(self._hub)
+        self._started = False
+        self.parts = Dependencies(
+            self._hub,
+            self._origin,
+            routes(settings),
+            counters,
+            clock,
+            front_options(settings, node_id),
+            self._hub.answer_cache.peek,
+            self._hub.ticker,
+        )
+
+    def start(self) -> None:
+        """See Runtime."""
+        self._hub.start()
+        self._started = True
+
+    def ready(self) -> bool:
+        """See Runtime."""
+        return self._started and not self._hub.draining
+
+    def drain(self, grace: float) -> None:
+        """See Runtime."""
+        self._hub.begin_drain()
+        gevent.spawn(self._hub.drain, grace)
+
+    def stop(self) -> None:
+        """See Runtime."""
+        self._hub.stop()
+        self._origin.close()
+
+
+def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
+    """Run the edge until it is told to stop. Does not return.
+
+    ``again`` gives the settings to go on with at a reload, or None to go on as
+    before. gevent must have patched everything already (``edge.cli.serve``).
+    """
+    # All workers are one node: a request that comes back to any of them has been
+    # here before (L26).
+    node_id = f"{NAME}-{secrets.token_hex(4)}"
+
+    def planned_again() -> Plan | None:
+        found = again()
+        return None if found is None else plan(found, node_id)
+
+    EdgeApplication(plan(settings, node_id), planned_again).run()
+
+
+def plan(settings: Settings, node_id: str) -> Plan:
+    """What workers are made of from now on."""
+    return Plan(lambda: EdgeRuntime(settings, node_id), server_options(settings))

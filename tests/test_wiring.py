@@ -6,12 +6,13 @@ with its reason. A setting that is changed changes something that wiring makes.
 """
 
 import dataclasses
+import enum
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from edge import wiring
+from edge import origin, wiring
 from edge.core.ports import NO_TICKS, never_ready
 from edge.front.options import (
     FrontOptions,
@@ -25,6 +26,7 @@ from edge.policy.streams.routes import Route
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load
 from edge.settings.schema import RouteSettings
+from origin_adapter.embedded.options import Options
 from origin_adapter.http import HttpOptions
 
 CONSTANTS = {
@@ -55,6 +57,16 @@ CONSTANTS = {
         "queue_limit": "how many calls wait for a connection",
         "max_idle": "idle connections that are kept",
     },
+    Options: {
+        "root": "the path of streams, as the reference server has it",
+        "shared": "answers are for everybody: the origin knows no users",
+        "max_bodies": "what the bodies of all requests may hold together",
+        "max_connections": "the limit of open files bounds them too",
+        "max_page": "the bytes of one answer to a read",
+        "max_path": "the length of a stream's path",
+        "recent_memory": "what is kept of the tails of streams",
+        "tick": "how often what has expired is looked for",
+    },
 }
 """The fields that no setting fills, by class, each with its reason."""
 
@@ -79,12 +91,13 @@ def test_a_route_without_settings_is_the_route_of_the_rules() -> None:
 
 
 def made_of(settings: Settings) -> tuple[object, ...]:
-    """Everything that wiring makes of settings for one worker."""
+    """Everything that settings become: for one worker, and for the embedded origin."""
     return (
         wiring.hub_options(settings, "node"),
         wiring.front_options(settings, "node"),
         wiring.server_options(settings),
         wiring.http_options(settings),
+        origin.origin_options(settings, origin.StandaloneOptions()),
     )
 
 
@@ -93,6 +106,8 @@ def changed(value: object) -> object:
     match value:
         case bool():
             return not value
+        case enum.Enum():
+            return next(one for one in type(value) if one is not value)
         case int() | float():
             return value + 1
         case tuple():
@@ -103,32 +118,18 @@ def changed(value: object) -> object:
             return f"{value}x"
 
 
-ELSEWHERE = {
-    "data": "where the embedded origin's socket lies",
-    "durability": "the embedded origin's",
-    "retention_age": "the embedded origin's",
-    "retention_size": "the embedded origin's",
-    "max_body": "the embedded origin's",
-    "local_webhooks": "the embedded origin's",
-}
-
-
-def settable(section: BaseModel) -> list[str]:
-    return [name for name in type(section).model_fields if name not in ELSEWHERE]
-
-
 def sections() -> list[tuple[str, str]]:
-    """Every plain key of every section that a worker is made of."""
+    """Every plain key of every section that a process is made of."""
     settings = load(None, {})
     found = []
     for name in ("live", "cache", "limits", "shutdown", "recycle", "origin"):
         section: BaseModel = getattr(settings, name)
-        found += [(name, key) for key in settable(section)]
+        found += [(name, key) for key in type(section).model_fields]
     return found
 
 
 @pytest.mark.parametrize(("section", "key"), sections())
-def test_a_setting_that_changes_changes_what_workers_are_made_of(
+def test_a_setting_that_changes_changes_what_processes_are_made_of(
     section: str, key: str
 ) -> None:
     settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})

@@ -1,10 +1,12 @@
 """The command line: ``ds-edge``.
 
-Import-light on purpose: ``serve`` and ``origin`` run on gevent, whose monkey patch
-must come before anything else is imported, so nothing is imported here that could
-hold an unpatched lock or socket. The commands themselves are in ``edge.cli.app``;
-those for streams also stand alone in ``edge.cli.streams.app``, which needs no
-settings and so starts in half the time.
+Light to import, on purpose. ``serve`` and ``origin`` run on gevent, and its monkey
+patch must come before any other import: nothing is imported here that could hold an
+unpatched lock or socket. The commands are in ``edge.cli.app``. Those for streams are
+also in ``edge.cli.streams.app``, which needs no settings and starts in half the time.
+
+``streams`` and ``bench`` are tools, for users and for measuring. The edge can be
+understood without them.
 """
 
 import importlib

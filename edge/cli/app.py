@@ -1,8 +1,8 @@
-"""The commands of ``ds-edge`` and what each exit code tells.
+"""The commands of ``ds-edge`` and their exit codes.
 
-0: done. 1: it could not start or be done. 2: the settings or the command line
-are wrong. Settings that are wrong are told one problem to a line, as
-``file:line: key: what was expected``, never as a traceback.
+0: done. 1: it could not start or be done. 2: the settings or the command line are
+wrong. Wrong settings are printed one problem to a line, as ``file:line: key: what was
+expected``, never as a traceback.
 """
 
 import importlib
@@ -60,15 +60,14 @@ def serve(
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
     """Serve streams. Flags win over the environment, and that over the file."""
-    given = [
-        ("--origin", "origin.url", origin),
-        ("--data", "origin.data", data),
-        ("--listen", "listen", listen),
-        ("--admin", "admin.listen", admin),
-        ("--workers", "workers", workers),
-        ("--log-level", "log.level", log_level),
-    ]
-    flags = flags_of(given)
+    flags = flags_of(
+        origin=origin,
+        data=data,
+        listen=listen,
+        admin=admin,
+        workers=workers,
+        log_level=log_level,
+    )
     settings = settings_or_exit(config, flags)
     importlib.import_module("edge.cli.serve")
     from edge.cli.start import start

@@ -1,7 +1,7 @@
 """What ``ds-edge`` says to a person, on stderr.
 
-Coloured on a terminal, plain text elsewhere; never wrapped, so that a line can
-be searched and clicked.
+Coloured on a terminal, plain text elsewhere. Lines are never wrapped: they can be
+searched and clicked.
 """
 
 from typing import TYPE_CHECKING

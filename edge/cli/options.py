@@ -1,8 +1,7 @@
-"""What commands have in common: options, exit codes, settings, JSON on stdout."""
+"""What several commands share: options, exit codes, settings, JSON on stdout."""
 
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,17 +21,41 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 Text = str | None
 
 
-def flags_of(given: Iterable[tuple[str, str, Text]]) -> list[Flag]:
-    """Flags that were said: each with its name, its setting and its text."""
+SETTING_OF = {
+    "admin": "admin.listen",
+    "data": "origin.data",
+    "durability": "origin.durability",
+    "grace": "shutdown.grace",
+    "listen": "listen",
+    "local_webhooks": "origin.local_webhooks",
+    "log_level": "log.level",
+    "long_poll_timeout": "live.long_poll_timeout",
+    "max_body": "origin.max_body",
+    "origin": "origin.url",
+    "public_url": "public_url",
+    "retention_age": "origin.retention_age",
+    "retention_size": "origin.retention_size",
+    "workers": "workers",
+}
+"""The setting that each flag of ``serve`` and ``origin`` stands for."""
+
+
+def flags_of(**given: Text) -> list[Flag]:
+    """The flags that were given, by their parameters' names; None: not given."""
     return [
-        Flag(name, tuple(key.split(".")), text)
-        for name, key, text in given
+        flag(f"--{name.replace('_', '-')}", SETTING_OF[name], text)
+        for name, text in given.items()
         if text is not None
     ]
 
 
+def flag(name: str, key: str, text: str) -> Flag:
+    """The setting ``key`` as ``text``; ``name`` is what problems call it."""
+    return Flag(name, tuple(key.split(".")), text)
+
+
 def settings_or_exit(config: Path | None, flags: list[Flag]) -> Settings:
-    """The settings in force; told and exited with 2 when they are wrong."""
+    """The settings in force. If they are wrong: prints why and exits with 2."""
     try:
         return load(config, os.environ, flags)
     except SettingsError as error:

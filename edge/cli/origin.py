@@ -1,8 +1,8 @@
 """``ds-edge origin``: the embedded origin alone, and a copy of its streams.
 
-The options are settings of the same names, so a file and variables count here as
-they do for ``serve``; ``origin.url`` does not. What runs is in ``edge.origin``,
-imported late: it needs gevent's patch, and this module is read by every command.
+Each option is the setting of the same name, so a file and variables count as they do
+for ``serve``. Only ``origin.url`` does not. ``edge.origin`` runs it. That module is
+imported late: it needs gevent's patch, and every command imports this one.
 """
 
 import importlib
@@ -21,11 +21,12 @@ from edge.cli.options import (
     Config,
     Json,
     Text,
+    flag,
     flags_of,
     print_json,
     settings_or_exit,
 )
-from edge.settings import Settings
+from edge.settings import Flag, Settings
 from edge.settings.addresses import EMBEDDED, parse_listen
 from edge.settings.units import Rate, parse_rate, write_size
 
@@ -86,20 +87,20 @@ def origin(
     Exits with 0 when stopped, 1 when it cannot start, 2 when told wrongly.
     """
     webhooks = None if local_webhooks is None else str(local_webhooks).lower()
-    given = [
-        ("--data", "origin.data", data),
-        ("--durability", "origin.durability", durability),
-        ("--retention-age", "origin.retention_age", retention_age),
-        ("--retention-size", "origin.retention_size", retention_size),
-        ("--max-body", "origin.max_body", max_body),
-        ("--public-url", "public_url", public_url),
-        ("--long-poll-timeout", "live.long_poll_timeout", long_poll_timeout),
-        ("--local-webhooks", "origin.local_webhooks", webhooks),
-        ("--grace", "shutdown.grace", grace),
-    ]
+    flags = flags_of(
+        data=data,
+        durability=durability,
+        retention_age=retention_age,
+        retention_size=retention_size,
+        max_body=max_body,
+        public_url=public_url,
+        long_poll_timeout=long_poll_timeout,
+        local_webhooks=webhooks,
+        grace=grace,
+    )
     pairs = (pair.partition("=") for pair in setting or ())
-    given += [("--set", key, text) for key, _, text in pairs]
-    settings = _settings(config, given)
+    flags += [flag("--set", key, text) for key, _, text in pairs]
+    settings = _settings(config, flags)
     if context.invoked_subcommand is not None:
         context.obj = settings
         return
@@ -128,7 +129,7 @@ def backup(
     """
     settings: Settings = context.obj
     if data is not None or config is not None:
-        settings = _settings(config, [("--data", "origin.data", data)])
+        settings = _settings(config, flags_of(data=data))
     from edge.origin import CannotCopy
     from edge.origin import backup as copy
 
@@ -154,9 +155,9 @@ def backup(
         console.note(f"{file}: {write_size(size)}")
 
 
-def _settings(config: Path | None, given: list[tuple[str, str, Text]]) -> Settings:
-    own = ("ds-edge origin", "origin.url", EMBEDDED)
-    return settings_or_exit(config, flags_of([own, *given]))
+def _settings(config: Path | None, flags: list[Flag]) -> Settings:
+    own = flag("ds-edge origin", "origin.url", EMBEDDED)
+    return settings_or_exit(config, [own, *flags])
 
 
 def _rate(text: Text) -> Rate | None:

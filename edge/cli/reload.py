@@ -1,8 +1,8 @@
 """A reload: the settings are read once more, and taken whole or not at all.
 
-Runs in the gunicorn master when it is told to reload (HUP). Whatever speaks against
-the new settings is logged, a line for each problem, and the edge goes on with the
-old ones. Made by ``edge.cli.start``, called by ``edge.wiring``.
+Runs in the gunicorn master at HUP. If the new settings cannot be used, each problem is
+logged on a line of its own, and the edge goes on with the old ones. ``edge.cli.start``
+makes it, ``edge.wiring`` calls it.
 """
 
 import logging
@@ -16,21 +16,21 @@ _log = logging.getLogger("edge.settings")
 
 
 class Reloader:
-    """Reads anew. ``first`` are the settings of the start, as they were written."""
+    """Reads the settings anew. ``first``: those of the start, as they were written."""
 
     def __init__(self, first: Settings, read: Callable[[], Settings]) -> None:
         self._first = first
         self._read = read
 
     def __call__(self) -> Settings | None:
-        """What to go on with; None: as before."""
+        """The settings to go on with; None: the old ones."""
         settings, problems = self._judged()
         for problem in problems:
             _log.error("reload refused: %s", problem)
         return None if problems else settings
 
     def _judged(self) -> tuple[Settings, list[str]]:
-        """The settings as they will be in force, or what speaks against them."""
+        """The new settings as they will be in force, and what is wrong with them."""
         try:
             settings = self._read()
         except SettingsError as error:

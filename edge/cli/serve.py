@@ -1,9 +1,9 @@
 """The monkey patch for commands that serve. Importing this module patches.
 
-It is the first thing that ``ds-edge serve`` and ``origin`` import: a module imported
+``ds-edge serve`` and ``origin`` import it before anything else. A module imported
 earlier would keep locks and sockets that block a whole worker instead of one greenlet.
-Only ``edge.cli`` imports it, and never for a command that does not serve.
-What happens next is in ``edge.cli.start``.
+Only ``edge.cli`` imports it, and only for a command that serves. ``edge.cli.start``
+comes next.
 """
 
 from gevent import monkey

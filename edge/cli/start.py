@@ -1,9 +1,9 @@
-"""``ds-edge serve`` behind the patch: the checks before the start, the start.
+"""``ds-edge serve`` after the patch: the checks before the start, and the start.
 
-Imported by ``edge.cli.app`` once the command is known to serve and everything
-is patched (``edge.cli.serve``). With the embedded origin this process becomes the
-supervisor, which calls the same command line once more, ``--attached``; otherwise
-the settings are handed to ``edge.wiring``, and it becomes the edge.
+``edge.cli.app`` imports it when everything is patched (``edge.cli.serve``). With the
+embedded origin this process becomes the supervisor, which runs the same command line
+once more, with ``--attached``. Otherwise this process becomes the edge: the settings go
+to ``edge.wiring``.
 """
 
 import os
@@ -16,8 +16,8 @@ from edge.cli.reload import Reloader
 from edge.settings import Settings
 from edge.settings.addresses import MAX_UNIX_PATH
 
-# Set for a master that gunicorn re-executes (USR2) or that systemd starts: the
-# sockets are inherited, so trying to bind them again would fail.
+# Set for a master that gunicorn re-executes (USR2) or that systemd starts. Its sockets
+# are inherited: a second bind would fail.
 INHERITED = ("GUNICORN_FD", "LISTEN_FDS")
 
 TO_TRY = """

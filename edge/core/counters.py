@@ -11,54 +11,12 @@ says what each counter means and what its label holds; the metrics endpoint
 walks it with ``snapshot()``. Counters only ever grow. What goes up and down
 (viewers, logs, bytes held) is read from the hub when somebody asks.
 
-``result_of`` tells hits, collapsed, stale and passed answers apart by the
-terms of ``Cache-Status``, so that metric and header cannot disagree (E55).
+``edge.core.values.result_of`` makes the label of ``answers`` out of the Cache-Status
+that goes out, so metric and header cannot disagree (E55).
 """
 
-import enum
 from collections import defaultdict
 from dataclasses import dataclass
-
-from edge.core.reasons import Reason
-from edge.core.values import CacheStatus
-
-
-class Result(enum.StrEnum):
-    """How one answered read came about: the label of ``answers``."""
-
-    HIT = "hit"
-    MISS = "miss"
-    COLLAPSED = "collapsed"
-    STALE = "stale"
-    PASS = "pass"
-    NOT_MODIFIED = "not-modified"
-    EMPTY = "empty"
-    ERROR = "error"
-
-
-def result_of(cache: CacheStatus, status: int) -> Result:
-    """The one word for an answer: by its HTTP status first, then by its cache status.
-
-    EMPTY is a 204: a poll that ended without data, however many shared it.
-    """
-    if status >= 400:
-        return Result.ERROR
-    if status == 304:
-        return Result.NOT_MODIFIED
-    if status == 204:
-        return Result.EMPTY
-    return _cached(cache)
-
-
-def _cached(cache: CacheStatus) -> Result:
-    """The word for an answer that carries data."""
-    if cache.detail is Reason.STALE:
-        return Result.STALE
-    if cache.hit:
-        return Result.HIT
-    if cache.collapsed:
-        return Result.COLLAPSED
-    return Result.PASS if cache.fwd in ("bypass", "method") else Result.MISS
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,44 @@ class CacheStatus:
     detail: Reason | None = None
 
 
+class Result(enum.StrEnum):
+    """How one answered read came about: the label of ``answers``."""
+
+    HIT = "hit"
+    MISS = "miss"
+    COLLAPSED = "collapsed"
+    STALE = "stale"
+    PASS = "pass"
+    NOT_MODIFIED = "not-modified"
+    EMPTY = "empty"
+    ERROR = "error"
+
+
+def result_of(cache: CacheStatus, status: int) -> Result:
+    """The one word for an answer: by its HTTP status first, then by its cache status.
+
+    EMPTY is a 204: a poll that ended without data, however many shared it.
+    """
+    if status >= 400:
+        return Result.ERROR
+    if status == 304:
+        return Result.NOT_MODIFIED
+    if status == 204:
+        return Result.EMPTY
+    return _cached(cache)
+
+
+def _cached(cache: CacheStatus) -> Result:
+    """The word for an answer that carries data."""
+    if cache.detail is Reason.STALE:
+        return Result.STALE
+    if cache.hit:
+        return Result.HIT
+    if cache.collapsed:
+        return Result.COLLAPSED
+    return Result.PASS if cache.fwd in ("bypass", "method") else Result.MISS
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What goes out, made once and shared: status, fixed header fields, body.

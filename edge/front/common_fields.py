@@ -14,8 +14,8 @@ from functools import lru_cache
 from edge.core.values import CacheStatus, Headers
 from edge.front.request_context import RequestContext
 from edge.policy.http import cors
-from edge.policy.http.forwarding import via
 from edge.policy.streams.routes import Route
+from edge.protocol.http_grammar import via_member
 
 OFF_ROUTE = Route()
 """Stands for the route where no route is known."""
@@ -31,7 +31,7 @@ def route_fields(route: Route | None) -> Headers:
 
 def path_fields(ctx: RequestContext, name: str) -> Headers:
     """What each intermediary adds a member to: its own comes last."""
-    fields: Headers = (("Via", via(name)),)
+    fields: Headers = (("Via", via_member(name)),)
     if ctx.cache is not None:
         fields += (("Cache-Status", cache_status(name, ctx.cache)),)
     return fields

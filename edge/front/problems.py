@@ -11,7 +11,6 @@ application could take.
 """
 
 import dataclasses
-import http
 import json
 import logging
 from email.utils import formatdate
@@ -22,6 +21,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, PerResponse
 from edge.front.exchange import Response
 from edge.front.request_context import RequestContext
+from edge.protocol.http_grammar import reason_phrase
 
 _log = logging.getLogger("edge.front")
 
@@ -50,19 +50,11 @@ def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Respon
     return Response(answer_of(error, ctx.request_id), PerResponse(ctx.cache))
 
 
-def title_of(status: int) -> str:
-    """The standard phrase of a status; what ``about:blank`` asks for as title."""
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
-
-
 def answer_of(error: EdgeError, request_id: str) -> Answer:
     """The problem document for ``error``. ``instance`` is the request's id."""
     document = {
         "type": "about:blank",
-        "title": title_of(error.status),
+        "title": reason_phrase(error.status),
         "status": error.status,
         "detail": error.detail,
         "reason": error.reason.value,
@@ -96,6 +88,6 @@ def closing(answer: Answer, fields: Headers, server: str) -> bytes:
         ("Connection", "close"),
         ("Content-Length", str(len(body))),
     )
-    lines = [f"HTTP/1.1 {answer.status} {title_of(answer.status)}"]
+    lines = [f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}"]
     lines += [f"{name}: {value}" for name, value in framing + answer.headers + fields]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

@@ -73,5 +73,8 @@ Who releases whom
 What is not promised
     That a crowd is served in order, or a viewer woken once per event: it may find two
     at once. That anybody is due more precisely than a quarter second. That a row
-    outlives its last reader: the memory budget decides. Two workers share nothing.
+    outlives its last reader: the memory budget decides. Two workers share nothing. An
+    answer that something in between gave for the origin (``Provenance``) is as old here
+    as it was there, but counts as sent after the writes that are known here (L4):
+    whatever stands in between has to see to that.
 """

@@ -8,7 +8,8 @@ nothing of that changed:
 
 - the log is the same one, and its ``tail.version`` (which every change of log or tail
   moves: growth, arming and disarming, writes, doubt, closure, eviction) has not moved;
-- no time has passed that would change the decision or the Stamp: the end of a
+- no time has passed that would change the decision or what differs
+  per response: the end of a
   confirmation (L6, L14), of an armed poll (L3), of the second that ``Age``
   counts (L16), of the interval that a cursor counts (L22);
 - a poll's cursor would be the same: it follows from the poll's own, the interval and
@@ -190,7 +191,7 @@ class AnswerCache:
     # How long anything holds
 
     def _until(self, reader: Reader, serve: Serve, now: float) -> float:
-        """Until when the same decision and the same Stamp come of the same state."""
+        """Until when the same decision and the same PerResponse come of one state."""
         tail = reader.stream.log.tail
         until = self._decided_until(reader, now)
         if reader.read.mode is Mode.LONG_POLL:

@@ -3,7 +3,7 @@
 Answers are prepared once per (range, kind, claims, coding) and shared by all who
 get the same; only age, cursor and how it came about differ (PerResponse). SSE events
 are made once per range in the same way. Called by the hub alone, never switches
-greenlets; compression runs on a thread and is used by whoever comes after (L19).
+greenlets; compression runs on a thread, and later readers are given it (L19).
 """
 
 from collections.abc import Callable
@@ -12,10 +12,9 @@ from typing import TypeVar
 import gevent
 from cachetools import LRUCache
 
-from edge.core.counters import result_of
 from edge.core.errors import EdgeError
 from edge.core.reasons import Reason
-from edge.core.values import Answer, Mode, OriginAnswer, PerResponse
+from edge.core.values import Answer, Mode, OriginAnswer, PerResponse, result_of
 from edge.live.context import HubContext
 from edge.live.rows import Reader, State
 from edge.policy.http import codings, conditional
@@ -317,7 +316,7 @@ class Delivery:
         plain: Prepared,
         limit: int | None,
     ) -> None:
-        """Compress once, off the loop, for whoever asks the same afterwards."""
+        """Compress once, off the loop, for those who ask the same afterwards."""
         codings_taken, stream = reader.read.codings, reader.stream
         body = plain.answer.body or b""
         if not codings_taken or not answers.may_code(

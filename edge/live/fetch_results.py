@@ -19,10 +19,10 @@ from edge.live.steps import (
     Again,
     AskHead,
     Bypass,
-    Changed,
     Fail,
     Give,
     GiveHead,
+    LogChanged,
     ReaderStep,
     Status,
     Steps,
@@ -173,7 +173,7 @@ class FetchResults:
         if effect is Effect.NOT_KEPT:
             reason = Reason.ORIGIN_NO_NEXT_OFFSET
             lost = OriginFault("HEAD told no offset", reason=reason)
-        yield Changed(stream, grew=False)
+        yield LogChanged(stream, grew=False)
         if stream.log.tail.closed:
             yield Wake(stream)
         for reader in flight.waiting():

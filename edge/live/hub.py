@@ -33,12 +33,12 @@ from edge.live.steps import (
     Again,
     AskHead,
     Bypass,
-    Changed,
     Fail,
     Give,
     GiveHead,
     Judged,
     Kick,
+    LogChanged,
     Replace,
     Status,
     Step,
@@ -74,7 +74,7 @@ class Hub:
         self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
     ) -> None:
         context = HubContext(options, counters, clock)
-        self._options, self._counters, self._clock = options, counters, clock
+        self._rules, self._counters, self._clock = options.rules, counters, clock
         self._guard = context.guard
         self._follow_after = (options.follow_reads, options.follow_within)
         upstream = Upstream(origin, counters, options.max_object)
@@ -148,9 +148,7 @@ class Hub:
             self._waiters.end(reader, Reason.OLD_INCARNATION)
             return False
         state = reader.read_state(now, self._clock.wall())
-        decision = decide(
-            reader.read, stream.log, state, stream.route, self._options.rules
-        )
+        decision = decide(reader.read, stream.log, state, stream.route, self._rules)
         match decision:
             case Serve():
                 if reader.is_sse:
@@ -289,7 +287,7 @@ class Hub:
             case Again(reader):
                 # Guards itself.
                 self.advance(reader)
-            case Changed(stream, grew):
+            case LogChanged(stream, grew):
                 self._counters.stores += grew
                 self.streams.weigh(stream)
                 if grew and stream.parked:

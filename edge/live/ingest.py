@@ -20,11 +20,11 @@ from edge.core.values import OriginAnswer, PartitionKind
 from edge.live.context import HubContext
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Stream
-from edge.live.steps import Changed, Judged, Replace, Steps, end_parked
+from edge.live.steps import Judged, LogChanged, Replace, Steps, end_parked
 from edge.policy.streams.admission import Admission
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
-from edge.protocol import json_arrays, names
+from edge.protocol import names
 from edge.protocol.offsets import NOW, is_position
 from edge.streamlog.stream_log import Joined, StreamLog
 from edge.streamlog.tail import RequestSnapshot
@@ -91,7 +91,7 @@ class Ingest:
             self._options.rules.max_probe,
         )
         if effect is Effect.GREW:
-            yield Changed(stream, grew=True)
+            yield LogChanged(stream, grew=True)
         elif effect is Effect.NOT_KEPT:
             self._counters.not_stored[Reason.NO_PROOF.value] += 1
         elif effect in RESET_REASONS and effect is not Effect.WENT_BACK:
@@ -306,7 +306,7 @@ def _remember_type(log: StreamLog, answer: OriginAnswer) -> None:
     told = answer.get("content-type")
     if answer.status == 200 and told is not None and log.content_type is None:
         log.content_type = told
-        log.is_json = json_arrays.is_json(told)
+        log.is_json = names.is_json(told)
 
 
 def _seconds(text: str | None) -> int | None:

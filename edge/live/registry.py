@@ -22,7 +22,7 @@ _ROW_COST = 2048
 
 MAX_ROWS_OF_PATH = 256
 """Rows of one path from which on an idle one is forgotten for each new one: a write
-looks at all of them (L5), so whoever invents parameters must not make it long."""
+looks at all of them (L5), so a client that invents parameters must not make it long."""
 
 _MAX_LOOKED_AT = 8
 
@@ -131,7 +131,7 @@ class StreamRegistry:
     def _shrink(self, at_work: Stream) -> None:
         """Evict, least recently read first, until the budget holds again.
 
-        Not the row ``at_work``: whoever has just let it grow is not done with it.
+        Not the row ``at_work``: it has just grown, and is still in use.
         """
         for key in self._budget.victims():
             stream = self._rows[key]

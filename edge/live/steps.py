@@ -19,7 +19,7 @@ AskHead      ask by HEAD, since the tail seems to have gone back (L2)
 ------------ ----------------------------------------------------------------------
 To a stream
 -----------------------------------------------------------------------------------
-Changed      its log changed its size; if it grew, the parked viewers are woken
+LogChanged   its log changed its size; if it grew, the parked viewers are woken
 Replace      a new incarnation begins: the old log is dropped, the follower ends (L5)
 Wake         decide all parked viewers again
 Kick         there is news: a follower that backs off asks at once
@@ -88,7 +88,7 @@ class AskHead(NamedTuple):
     reader: Reader
 
 
-class Changed(NamedTuple):
+class LogChanged(NamedTuple):
     """Weigh the stream's log; ``grew``: count the range, and wake the viewers."""
 
     stream: Stream
@@ -115,7 +115,7 @@ class Kick(NamedTuple):
 
 
 ReaderStep = Again | Fail | Give | GiveHead | Status | Bypass | AskHead
-StreamStep = Changed | Replace | Wake | Kick
+StreamStep = LogChanged | Replace | Wake | Kick
 Step = ReaderStep | StreamStep
 Steps = Iterator[Step]
 

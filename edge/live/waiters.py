@@ -257,8 +257,8 @@ class Waiters:
             self._drain_queue = dict.fromkeys(self._here())
 
     def _here(self) -> tuple[Reader, ...]:
-        """All live readers that wait here; some may come twice. Those whom the tick
-        has in hand are in no agenda."""
+        """All live readers that wait here; some may come twice. Those that the tick
+        has in hand are not in the wheel."""
         parked = [reader for stream in self._crowded for reader in stream.parked]
         return (*parked, *self._wheel)
 

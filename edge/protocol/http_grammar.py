@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 # Tokens and field values.
 
@@ -140,3 +141,16 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return None
     then = then if then.tzinfo else then.replace(tzinfo=UTC)
     return max(0.0, (then - now).total_seconds())
+
+
+def via_member(name: str) -> str:
+    """A Via member of the intermediary ``name`` (RFC 9110 section 7.6.3)."""
+    return f"1.1 {name}"
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+def reason_phrase(status: int) -> str:
+    """The standard phrase of a status (RFC 9110 section 15); "Error" without one."""
+    return _PHRASES.get(status, "Error")

@@ -11,18 +11,8 @@ framing told whether they arrived whole. What is caught is the answer that is
 no array at all: an error page, an object, half of a body.
 """
 
-from edge.protocol.names import media_type
-
 _SPACE = b" \t\n\r"
 """RFC 8259 section 2: no other white space surrounds a value."""
-
-
-def is_json(content_type: str | None) -> bool:
-    """Whether a stream of this type is in JSON mode: application/json only.
-
-    Parameters and case do not matter; ``+json`` types and ndjson are bytes.
-    """
-    return media_type(content_type) == "application/json"
 
 
 def fragment(body: bytes) -> bytes:

@@ -73,3 +73,11 @@ def media_type(content_type: str | None) -> str:
     if content_type is None:
         return ""
     return content_type.partition(";")[0].strip(" \t").lower()
+
+
+def is_json(content_type: str | None) -> bool:
+    """Whether a stream of this type is in JSON mode: application/json only.
+
+    Parameters and case do not matter; ``+json`` types and ndjson are bytes.
+    """
+    return media_type(content_type) == "application/json"

@@ -16,8 +16,7 @@ import base64
 import enum
 import json
 
-from edge.protocol.json_arrays import is_json
-from edge.protocol.names import media_type
+from edge.protocol.names import is_json, media_type
 
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: no event, no offset; tells both ends that the other one is there."""

@@ -1,7 +1,7 @@
-"""The settings: YAML, environment and flags to one frozen, validated object.
+"""The settings: YAML, environment and flags become one frozen, validated object.
 
-``load`` gives a Settings or raises SettingsError, which holds every problem with
-its file, line and key. Only ``edge.wiring`` and ``edge.cli`` import this floor.
+``load`` returns Settings, or raises SettingsError with every problem and its file, line
+and key. Only ``edge.wiring``, ``edge.origin`` and ``edge.cli`` import this package.
 """
 
 from edge.settings.layers import CONFIG_VARIABLE, Flag

@@ -1,8 +1,8 @@
 """Addresses to listen at and base URLs to speak to, checked and made uniform.
 
-The parsers raise ValueError with one sentence saying what is expected. They never
-repeat what they were given: a URL may carry a password by mistake. Pure; called by
-``edge.settings.fields`` and, for conflicts, by ``edge.settings.cross_checks``.
+The parsers raise ValueError with one sentence that says what is expected. They never
+repeat what they were given: a URL may hold a password by mistake. Pure; called by
+``fields`` and, for conflicts, by ``cross_checks``.
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 LISTEN_HINT = "host:port, [ipv6]:port, :port or unix:/path"
 EMBEDDED = "embedded"
-"""What stands for the origin that comes with the edge, where a URL could."""
+"""The word for the origin that comes with the edge, in place of a URL."""
 
 ORIGIN_HINT = "embedded, http://host[:port], https://host[:port] or unix:/path"
 BASE_HINT = "http://host[:port] or https://host[:port]"
@@ -50,7 +50,7 @@ class ListenAddress:
 
     @property
     def url(self) -> str | None:
-        """The base URL under which this machine reaches it; None: nobody can say."""
+        """The base URL under which this machine reaches it; None: unknown."""
         if self.path or not self.port:
             return None
         local = replace(self, host="127.0.0.1") if self.host in _ANY_HOST else self
@@ -134,7 +134,7 @@ def _base(text: str, hint: str) -> str:
 
 
 def _split(text: str, hint: str) -> SplitResult:
-    """``text`` in parts; raises ValueError when it is no URL of ours at all."""
+    """``text`` in parts. Raises ValueError if it is no such URL."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port

@@ -1,9 +1,8 @@
-"""What keys must not say together, and what must not be said yet.
+"""Settings that are right alone and wrong together.
 
-Each rule looks at whole, typed settings and yields the key to change with one
-sentence why. A rule stands here only when the combination cannot work or means
-something else than it seems to; what is merely odd is the operator's business.
-Pure; called by ``edge.settings.load``.
+Each rule looks at whole, typed settings. It yields the key to change, with one sentence
+why. A rule is for a combination that cannot work, or that means something else than it
+seems to. What is merely odd is the operator's business. Pure; called by ``load``.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ EMBEDDED_KEYS = (
     "max_body",
     "local_webhooks",
 )
-"""Keys of ``origin`` that mean nothing with another origin."""
+"""Keys of ``origin`` that only the embedded origin has."""
 
 BESIDE_CACHE = 128 * MiB
 """What a worker holds beside its cache with some tens of thousands of viewers."""
@@ -39,7 +38,7 @@ class Conflict:
 
 
 def conflicts(settings: Settings) -> Iterator[Conflict]:
-    """All of them."""
+    """All conflicts, in the order of the rules."""
     for rule in _RULES:
         yield from rule(settings)
 
@@ -72,7 +71,7 @@ def _not_before_itself(settings: Settings) -> Iterator[Conflict]:
 
 
 def _names(url: str, address: ListenAddress) -> bool:
-    """Whether ``url`` leads to ``address``, as far as the texts tell."""
+    """Whether ``url`` leads to ``address``, by their texts alone."""
     authority = authority_of(url)
     if authority is None:
         return bool(address.path) and url == str(address)
@@ -80,7 +79,7 @@ def _names(url: str, address: ListenAddress) -> bool:
 
 
 def _embedded_alone(settings: Settings) -> Iterator[Conflict]:
-    """What is only said to the origin that comes with the edge."""
+    """Keys of the embedded origin, with another origin."""
     origin = settings.origin
     if origin.embedded:
         return
@@ -103,7 +102,7 @@ def _sizes_fit(settings: Settings) -> Iterator[Conflict]:
 
 
 def _recycling_ends(settings: Settings) -> Iterator[Conflict]:
-    """A worker whose cache is full must not be over its bound for that alone."""
+    """A full cache alone must not put a worker over its memory bound."""
     memory, cache = settings.recycle.memory, settings.cache.memory
     if memory is not None and memory < cache + BESIDE_CACHE:
         least = write_size(cache + BESIDE_CACHE)

@@ -1,14 +1,13 @@
 """YAML text to plain data, with the line of every key.
 
-Scalars stay text: what ``30s``, ``off`` or ``010`` means is for the schema to
-say, not for YAML to guess (YAML 1.1 would read ``off`` as false and ``1:30`` as
-90). Only an unquoted ``null``, ``~`` or nothing is None. So a Document holds
-dicts, lists, text and None, and nothing else can come out of it.
+Scalars stay text. The schema says what ``30s``, ``off`` or ``010`` means; YAML 1.1
+would read ``off`` as false and ``1:30`` as 90. Only an unquoted ``null``, ``~`` or
+nothing is None. A Document holds dicts, lists, text and None, and nothing else.
 
-Aliases and tags are refused, and depth and size are bounded: a settings file
-needs none of them, and each is a way to exhaust or to surprise. A key written
-twice is an error; YAML would silently take the last. Never raises: what is
-wrong is in ``Document.problems``. Pure but for ``read``.
+Aliases and tags are refused, and depth and size are bounded: a settings file needs none
+of them, and each can exhaust memory or surprise. A key written twice is an error; YAML
+would silently take the last. Nothing here raises: what is wrong is in
+``Document.problems``. Pure, except ``read``.
 """
 
 import os
@@ -27,7 +26,7 @@ MAX_DEPTH = 16
 Data = dict[str, "Data"] | list["Data"] | str | None
 
 NOWHERE = SourceLocation("settings")
-"""The place of what nobody wrote."""
+"""The location of a value that was written nowhere."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CORE = "tag:yaml.org,2002:"
@@ -37,8 +36,8 @@ _CORE = "tag:yaml.org,2002:"
 class Document:
     """What one source says.
 
-    ``source`` is where the whole of it stands, ``places`` where each key does.
-    ``readable`` is False when nothing could be made of it.
+    ``source`` is the location of the whole, ``places`` that of each key. ``readable``
+    is False if it could not be parsed at all.
     """
 
     data: Data = None
@@ -106,7 +105,7 @@ class _Excess(Exception):
 def _refuse_excess(text: str) -> None:
     """Raise _Excess at the first alias or too deep a level.
 
-    Looks at the events only, so it ends before anything has been built.
+    It looks at the parser's events, before anything is built.
     """
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):

@@ -1,7 +1,6 @@
-"""Settings as people and programs read them back, secrets masked.
+"""Settings as text for people and as data for programs, secrets masked.
 
-Called by ``ds-edge check``. The text is YAML that loads again, but for the
-masked secrets.
+Called by ``ds-edge check``. The text is YAML; it loads again, except masked secrets.
 """
 
 from typing import Any
@@ -13,7 +12,7 @@ from edge.settings.fields import FOR_PEOPLE
 from edge.settings.schema import Settings
 
 MASK = str(SecretStr("any"))
-"""What stands in for every secret, whatever its length."""
+"""The text in place of every secret, whatever its length."""
 
 
 def as_text(settings: Settings) -> str:

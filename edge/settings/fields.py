@@ -1,9 +1,8 @@
-"""Field types: from what was written to what the edge uses.
+"""Field types: from the text that was written to the value that the edge uses.
 
-Each type takes the text of a document, a variable or a flag, and also its own
-Python value, so that code may build settings directly. What is wrong is said in
-one sentence, "expected ..."; what was given is repeated only where it cannot be
-a secret. Used by ``edge.settings.schema`` alone.
+Each type takes the text of a document, a variable or a flag. It takes its own Python
+value too: code can build settings directly. An error is one sentence, "expected ...".
+It repeats what was given only if that cannot be a secret. Used by ``schema`` alone.
 """
 
 import math
@@ -42,7 +41,7 @@ _WRITTEN_HERE = HOP_BY_HOP | PROXY_AUTHENTICATION | {"content-length", "expect",
 
 
 def _expected(what: str, given: object) -> ValueError:
-    """An error that repeats what was written, shortened."""
+    """An error that repeats what was given, shortened."""
     if isinstance(given, dict | list):
         given = "a mapping" if isinstance(given, dict) else "a list"
         return ValueError(f"expected {what}; got {given}")
@@ -53,7 +52,7 @@ def _expected(what: str, given: object) -> ValueError:
 
 
 def _read(parse: Callable[[str], T], kind: type[T], given: object, what: str) -> T:
-    """``given`` itself if it is of ``kind`` already, else its text parsed."""
+    """``given`` if it is of ``kind`` already, else its text parsed."""
     if isinstance(given, kind) and not isinstance(given, bool):
         return given
     if not isinstance(given, str):
@@ -195,9 +194,9 @@ def _folder(text: str) -> str:
 
 
 Folder = Annotated[str, _text(_folder, "the path of a folder")]
-"""As it is written; a relative one starts at the working directory."""
+"""As it is written. A relative path starts at the working directory."""
 
-# Base URLs are not repeated: somebody may have put a password into one.
+# Base URLs are not repeated in errors: one may hold a password by mistake.
 OriginUrl = Annotated[
     str, _text(addresses.parse_origin, addresses.ORIGIN_HINT, repeat=False)
 ]

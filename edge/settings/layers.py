@@ -1,9 +1,9 @@
-"""The layers of settings: a file, then the environment, then flags, later ones on top.
+"""The layers of settings: a file, the environment over it, flags over both.
 
-Makes one tree of plain data and remembers for every key where it came from, so
-that what is wrong can be said of the right file, variable or flag. Sections are
-merged key by key; lists and mappings of header fields are replaced whole.
-Nothing is validated here but that a variable names a setting.
+The result is one tree of plain data. For every key it remembers the source, and a
+problem names that file, variable or flag. Sections are merged key by key. Lists and
+mappings of header fields are replaced whole. The only check here is that a variable
+names a setting; ``schema`` checks the rest.
 """
 
 import re
@@ -51,7 +51,7 @@ def variable_of(name: str) -> str:
 
 
 def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """Variables of ours that say something, whole sections before their keys."""
+    """Our variables that are not empty, whole sections before their keys."""
     found = [
         (name, tuple(name.removeprefix(PREFIX).lower().split("__")))
         for name, text in environ.items()

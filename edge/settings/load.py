@@ -1,8 +1,8 @@
 """Loading settings: layers in, one valid Settings out, or every problem at once.
 
-The way of a setting: text in a file, a variable or a flag (``document``,
-``layers``), then one key at a time (``schema``), then together (``rules``).
-Called by ``edge.cli``; reads the one file it is given and nothing else.
+A setting is text in a file, a variable or a flag (``document``, ``layers``). Each key
+is then checked alone (``schema``), and all of them together (``cross_checks``). Called
+by ``edge.cli``. It reads the one file that it is given, and nothing else.
 """
 
 import copy
@@ -52,7 +52,7 @@ def _validate(layered: Document) -> Settings:
 
 
 def _without_empty_sections(data: Data) -> dict[str, Data]:
-    """A section whose keys are all commented out says nothing: defaults."""
+    """A section whose keys are all commented out means its defaults."""
     given = data if isinstance(data, dict) else {}
     return {
         key: {}
@@ -102,7 +102,7 @@ def _place(path: Path, layered: Document) -> SourceLocation:
 def _conflicts(
     settings: Settings, layered: Document, wrong: Collection[Path] = ()
 ) -> list[Problem]:
-    """The conflicts between keys that are right by themselves, where written."""
+    """The conflicts between keys that are right alone, each with its location."""
     found = []
     for conflict in cross_checks.conflicts(settings):
         path, other = conflict.path, conflict.other
@@ -116,7 +116,7 @@ def _conflicts(
 def _together(
     data: dict[str, Data], problems: Sequence[Problem], layered: Document
 ) -> list[Problem]:
-    """What the keys that are right say together, leaving out the wrong ones."""
+    """The conflicts between the keys that are right; the wrong ones are left out."""
     wrong = {problem.path for problem in problems}
     remaining = copy.deepcopy(data)
     for path in sorted(wrong, key=len, reverse=True):
@@ -129,7 +129,7 @@ def _together(
 
 
 def _remove(data: Data, path: Path) -> None:
-    """Take the value at ``path`` out; a wrong item takes its whole list along."""
+    """Take the value at ``path`` out; for an item of a list, the whole list."""
     while path and isinstance(path[-1], int):
         path = path[:-1]
     for part in path[:-1]:

@@ -1,15 +1,15 @@
 """What is wrong with the settings, and where: file, line and key.
 
-All problems are collected before anything is raised, so that one run of
-``ds-edge check`` shows them all. Pure; made by every module of this package,
-printed by ``edge.cli``. A problem never repeats the value of a secret.
+All problems are collected before anything is raised: one run of ``ds-edge check`` shows
+them all. Every module of this package makes them, ``edge.cli`` prints them. A problem
+never repeats the value of a secret. Pure.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
-"""Where a value stands in the settings: ``("routes", 0, "access")``."""
+"""The way to a value in the settings: ``("routes", 0, "access")``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """The settings cannot be used; ``problems`` says all of why, in file order."""
+    """The settings cannot be used. ``problems`` are all reasons, in file order."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(dict.fromkeys(problems), key=_in_order))

@@ -1,8 +1,7 @@
 """Which settings only a restart can change. Pure; called by ``edge.cli`` at a reload.
 
-A reload replaces the worker. What the processes around it hold stays as it was at the
-start: the sockets that the master bound, the number of workers, and what the embedded
-origin was told.
+A reload replaces the worker. The processes around it keep what they had at the start:
+the master its sockets and the number of workers, the embedded origin its options.
 """
 
 from edge.settings.cross_checks import EMBEDDED_KEYS
@@ -14,7 +13,7 @@ _OF_THE_MASTER: tuple[Path, ...] = (("listen",), ("workers",), ("admin", "listen
 _OF_THE_ORIGIN: tuple[Path, ...] = (
     ("origin", "url"),
     *(("origin", key) for key in EMBEDDED_KEYS),
-    # Its webhooks tell subscribers to call back there.
+    # Its webhooks give subscribers URLs under it.
     ("public_url",),
 )
 

@@ -1,14 +1,13 @@
 """The settings: every key, its type and its default.
 
-``Settings`` is what the rest of the edge is given: frozen, whole and valid as
-far as one key can tell (what keys must not say together is in
-``edge.settings.cross_checks``). Durations are seconds, sizes are bytes. Secrets are
-``SecretStr``, so that no log and no ``repr`` shows one; the properties that
-hand them out in plain say so.
+``Settings`` is what the rest of the edge is given: frozen, whole, and each key valid by
+itself. ``cross_checks`` compares keys with each other. Durations are seconds, sizes are
+bytes. Secrets are ``SecretStr``: no log and no ``repr`` shows one. The names of the
+properties that give them in plain begin with ``plain_``.
 
-A key exists here only when what it names works: a key that is taken and does
-nothing would be an open door. The text for people is ``config/edge.yaml`` and
-``docs/configuration.md``; tests hold all three together.
+A key exists here only if what it names works: a key without effect would be an open
+door. ``config/edge.yaml`` and ``docs/configuration.md`` describe the keys; tests
+compare all three.
 """
 
 import enum

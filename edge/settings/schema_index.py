@@ -1,7 +1,7 @@
-"""The shape of the settings, read off the schema: which keys there are, of what kind.
+"""An index of the schema: which keys there are, and what kind of value each takes.
 
-The overlay of variables and flags asks it what a key takes, error messages ask
-it what was meant, and the tests of the documents ask it for every key. Pure.
+``layers`` asks it what a key takes. ``load`` asks which key an unknown one was meant to
+be. The tests of the documents ask for every key. Pure.
 """
 
 import enum
@@ -19,7 +19,7 @@ Model = type[Section]
 
 
 class KeyKind(enum.Enum):
-    """What a key takes."""
+    """The kind of value that a key takes."""
 
     SECTION = "section"
     STRUCTURE = "structure"
@@ -27,7 +27,7 @@ class KeyKind(enum.Enum):
 
 
 def kind_of(path: Path) -> KeyKind | None:
-    """What stands at a key of text parts; None when there is no such key."""
+    """The kind of the key at ``path``; None: there is no such key."""
     if not path:
         return KeyKind.SECTION
     section = _section_at(path[:-1])
@@ -55,7 +55,7 @@ def known_in(path: Path) -> tuple[str, ...]:
 def meant(path: Path) -> str | None:
     """The key that an unknown one was perhaps meant to be.
 
-    First a like one in the same section, then the same word in another.
+    A similar key in the same section, or else the same word in another section.
     """
     word = str(path[-1])
     close = get_close_matches(word.lower(), known_in(path[:-1]), n=1)

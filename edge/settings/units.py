@@ -1,9 +1,9 @@
 """Durations, sizes, rates and shares, as people write them and as the edge uses them.
 
 ``30s`` is 30.0 seconds, ``64KiB`` is 65,536 bytes, ``4/1s`` is four within a
-second, ``sampled 1/100`` is every hundredth. Each kind has a ``parse_`` that
-raises ValueError with one sentence saying what is expected, and a ``write_``
-whose text parses back to the same value. Pure; called by ``edge.settings.fields``.
+second, ``sampled 1/100`` is every hundredth. Each kind has two functions. ``parse_``
+raises ValueError with one sentence that says what is expected. ``write_`` gives a text
+that parses back to the same value. Pure; called by ``fields``.
 """
 
 import re
@@ -37,7 +37,7 @@ _BYTES = {
 }
 _BYTES_BY_NAME = {name.lower(): factor for name, factor in _BYTES.items()}
 
-# Digits are counted, so that no text can make an endless or infinite number.
+# Digits are bounded: no text can make an endless or infinite number.
 _NUMBER = r"\d{1,19}(?:\.\d{1,340})?"
 _PLAIN = re.compile(_NUMBER, re.ASCII)
 _PARTS = re.compile(rf"(?:{_NUMBER}(?:ms|[dhms]))+", re.ASCII)

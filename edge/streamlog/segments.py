@@ -319,7 +319,7 @@ class Segments:
         """Hold the place after everything else, and nothing in it.
 
         A stream that is only asked for its tail would pile such places up, so
-        the oldest of them go: whoever stands there pays one fetch.
+        the oldest of them go: a reader that stands there pays one fetch.
         """
         waiting = self._segments[-MAX_OPEN_SEGMENTS:]
         if len(waiting) == MAX_OPEN_SEGMENTS and not any(s.length for s in waiting):

@@ -25,8 +25,8 @@ class ReadBarrier:
 
     Readers between whose arrivals nothing was sent or heard share one. ``seq``
     orders it among what was heard; ``writes`` counts the acknowledged writes seen
-    by then; ``ack`` is the furthest offset that they named, None when one of them
-    is nobody knows where.
+    by then; ``ack`` is the furthest offset that they named, None if any
+    of them has no known offset.
     """
 
     seq: int
@@ -93,11 +93,11 @@ class Tail:
         self.unverified_seq = -1
         self.unverified = False
         # Writes answered through this edge (L4): the furthest offset named, and
-        # the last of them of which nobody knows where it is.
+        # the last of them that named none.
         self.writes = 0
         self.ack: str | None = None
         self.unplaced = -1
-        # What whoever arrives now shares, and the version and sequence of then.
+        # What readers that arrive now share, and the version and sequence of then.
         self._barrier: ReadBarrier | None = None
         self._barrier_made = (-1, -1)
 
@@ -115,8 +115,8 @@ class Tail:
     def read_barrier(self) -> ReadBarrier:
         """A reader arrives now.
 
-        After a write of which nobody knows where it is, no offset proves that it
-        is shown, until an upstream answer was sent after it.
+        After a write without a known offset, no offset proves that it is shown, until
+        an upstream answer was sent after it.
         """
         barrier = self._barrier
         if barrier is not None and self._barrier_made == (self.version, self.seq):

@@ -1,4 +1,4 @@
-"""The origin's settings, as ``wiring``, the command line and tests fill them."""
+"""The embedded origin's options. ``edge.origin`` fills them from settings."""
 
 import enum
 from dataclasses import dataclass
@@ -16,9 +16,12 @@ class Durability(enum.Enum):
     OS = "os"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Everything that can be set. Times in seconds, sizes in bytes.
+
+    Settings fill the fields without a default, and hold their defaults. What no setting
+    names has its value here.
 
     ``root`` is the path under which streams live, with both slashes.
     ``public_url`` (scheme and authority) is used in ``Location`` and in URLs
@@ -33,24 +36,24 @@ class Options:
     """
 
     data: Path
-    durability: Durability = Durability.FULL
+    durability: Durability
+    public_url: str | None
+    long_poll_timeout: float
+    sse_lifetime: float
+    keep_alive: float
+    body_timeout: float
+    send_timeout: float
+    max_body: int
+    rate: float | None
+    burst: int
+    retention_age: float | None
+    retention_bytes: int | None
+    local_webhooks: bool
     root: str = "/v1/stream/"
-    public_url: str | None = None
     shared: bool = True
-    long_poll_timeout: float = 30.0
-    sse_lifetime: float = 60.0
-    keep_alive: float = 15.0
-    body_timeout: float = 30.0
-    send_timeout: float = 30.0
-    max_body: int = 16 * 1024 * 1024
     max_bodies: int = 256 * 1024 * 1024
     max_connections: int = 50_000
     max_page: int = 1024 * 1024
     max_path: int = 1024
     recent_memory: int = 32 * 1024 * 1024
-    rate: float | None = None
-    burst: int = 100
-    retention_age: float | None = None
-    retention_bytes: int | None = None
     tick: float = 0.25
-    local_webhooks: bool = False

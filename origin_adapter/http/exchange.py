@@ -24,7 +24,7 @@ from origin_adapter.http.connection import (
     ConnectionLost,
     UpstreamConnection,
 )
-from origin_adapter.http.options import HttpOptions
+from origin_adapter.http.options import CallTimeouts
 from origin_adapter.http.pool import Lease
 from origin_adapter.http.request_encoder import EncodedRequest
 from origin_adapter.http.response_parser import (
@@ -47,14 +47,14 @@ class Attempt:
         self,
         connection: UpstreamConnection,
         request: OriginRequest,
-        options: HttpOptions,
+        max_head: int,
+        timeouts: CallTimeouts,
         end_by: float | None,
     ) -> None:
         self._connection = connection
-        self._options = options
-        self._purpose = request.purpose
+        self._timeouts = timeouts
         self._end_by = end_by
-        self._reader = ResponseHeadReader(request.method, options.max_head)
+        self._reader = ResponseHeadReader(request.method, max_head)
         self._answer: tuple[ResponseHead, BodyReader] | None = None
         self._sent_whole = False
 
@@ -82,9 +82,7 @@ class Attempt:
             if sent == 0:
                 if self._answered():
                     return False
-                self._connection.wait(
-                    READ | WRITE, self._deadline(self._options.idle_timeout)
-                )
+                self._connection.wait(READ | WRITE, self._deadline(self._timeouts.send))
         return True
 
     def _answered(self) -> bool:
@@ -105,7 +103,7 @@ class Attempt:
         Raises ConnectionLost when the connection died before the first byte,
         OriginGarbage when within the head, and OriginTimeout.
         """
-        deadline = self._deadline(self._options.begin_within(self._purpose))
+        deadline = self._deadline(self._timeouts.head)
         try:
             while self._answer is None:
                 self._hear(deadline)

@@ -6,12 +6,26 @@ cannot be used raises ValueError, in words for the person who wrote it.
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from edge.core.values import Purpose
 
 _PORTS = {"http": 80, "https": 443}
 _PREFIX = re.compile(r"(/[!-\"$-~]*)?", re.ASCII)
+
+
+class CallTimeouts(NamedTuple):
+    """How long one call may take, in seconds.
+
+    ``send`` and ``body`` are for each step without progress, ``head`` for the answer
+    to begin, ``total`` for all of it; None: no limit.
+    """
+
+    send: float
+    head: float
+    body: float
+    total: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +69,18 @@ class HttpOptions:
     queue_limit: int = 1024
     max_idle: int = 64
 
-    def begin_within(self, purpose: Purpose) -> float:
-        """How long the head of an answer may take."""
+    def timeouts(self, purpose: Purpose) -> CallTimeouts:
+        """How long a call of this kind may take."""
         held = purpose in (Purpose.FOLLOW, Purpose.RELAY)
-        return self.hold_timeout if held else self.head_timeout
-
-    def progress_within(self, purpose: Purpose) -> float:
-        """How long an answer's body may stand still."""
-        if purpose is Purpose.RELAY:
-            return max(self.hold_timeout, self.idle_timeout)
-        return self.idle_timeout
-
-    def end_within(self, purpose: Purpose) -> float | None:
-        """How long the whole call may take, or None."""
-        return self.total_timeout if purpose is Purpose.CATCH_UP else None
+        relayed = purpose is Purpose.RELAY
+        return CallTimeouts(
+            send=self.idle_timeout,
+            head=self.hold_timeout if held else self.head_timeout,
+            body=max(self.hold_timeout, self.idle_timeout)
+            if relayed
+            else self.idle_timeout,
+            total=self.total_timeout if purpose is Purpose.CATCH_UP else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

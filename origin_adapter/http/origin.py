@@ -18,10 +18,10 @@ from collections.abc import Callable
 
 from edge.core.errors import OriginFault
 from edge.core.ports import Exchange
-from edge.core.values import OriginRequest
+from edge.core.values import OriginRequest, Purpose
 from origin_adapter.http.connection import ConnectionLost, UpstreamConnection, dial
 from origin_adapter.http.exchange import Answered, Attempt, HttpExchange
-from origin_adapter.http.options import HttpOptions, OriginAddress
+from origin_adapter.http.options import CallTimeouts, HttpOptions, OriginAddress
 from origin_adapter.http.pool import Lease, PoolCounts, Pools
 from origin_adapter.http.request_encoder import EncodedRequest, checked_host
 
@@ -41,6 +41,7 @@ class HttpOrigin:
         self._host = checked_host(options.host or self._address.authority)
         self._tls = (tls or ssl.create_default_context()) if self._address.tls else None
         self._pools = Pools(options, self._dial, self.counts)
+        self._timeouts = {purpose: options.timeouts(purpose) for purpose in Purpose}
 
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
@@ -67,17 +68,20 @@ class HttpOrigin:
         encoded: EncodedRequest,
         on_sent: Callable[[], None] | None,
     ) -> Exchange:
-        end_within = self._options.end_within(request.purpose)
-        end_by = None if end_within is None else time.monotonic() + end_within
+        timeouts = self._timeouts[request.purpose]
+        total = timeouts.total
+        end_by = None if total is None else time.monotonic() + total
         lease = self._pools.lease(request.purpose)
         try:
-            call = _Call(request, encoded, self._options, end_by, on_sent)
+            call = _Call(
+                request, encoded, self._options.max_head, timeouts, end_by, on_sent
+            )
             head, body, rest = self._deliver(call, lease)
             exchange = HttpExchange(
                 head,
                 body,
                 lease,
-                progress_within=self._options.progress_within(request.purpose),
+                progress_within=timeouts.body,
                 end_by=end_by,
                 on_fault=self._count,
             )
@@ -116,13 +120,15 @@ class _Call:
         self,
         request: OriginRequest,
         encoded: EncodedRequest,
-        options: HttpOptions,
+        max_head: int,
+        timeouts: CallTimeouts,
         end_by: float | None,
         on_sent: Callable[[], None] | None,
     ) -> None:
         self.encoded = encoded
         self._request = request
-        self._options = options
+        self._max_head = max_head
+        self._timeouts = timeouts
         self._end_by = end_by
         self._on_sent = on_sent
 
@@ -131,7 +137,9 @@ class _Call:
 
         Raises ConnectionLost when it died before the first byte.
         """
-        attempt = Attempt(connection, self._request, self._options, self._end_by)
+        attempt = Attempt(
+            connection, self._request, self._max_head, self._timeouts, self._end_by
+        )
         if attempt.send(self.encoded):
             self._tell_sent()
         return attempt.answer()

@@ -9,9 +9,9 @@ from typing import get_type_hints
 import pytest
 
 from edge.core import counters as module
-from edge.core.counters import DESCRIPTIONS, Counters, Result, result_of
+from edge.core.counters import DESCRIPTIONS, Counters
 from edge.core.reasons import Reason
-from edge.core.values import CacheStatus
+from edge.core.values import CacheStatus, Result, result_of
 
 
 def test_every_counter_is_described_once_and_typed_as_described() -> None:

@@ -120,7 +120,7 @@ def a_write_closes(house: House, origin: ScriptedOrigin) -> None:
         (a_stream_is_not_there, steps.Status),
         (an_answer_is_for_one_alone, steps.Bypass),
         (the_tail_went_back, steps.AskHead),
-        (a_read_waits_for_its_bytes, steps.Changed),
+        (a_read_waits_for_its_bytes, steps.LogChanged),
         (a_write_replaces, steps.Replace),
         (a_write_closes, steps.Wake),
         (a_write_appends, steps.Kick),
@@ -138,7 +138,7 @@ def test_each_kind_of_step_is_reached(story: Story, kind: type[Step]) -> None:
 def test_these_are_all_kinds_of_steps() -> None:
     """The table above misses none."""
     named = {"Again", "Fail", "Give", "GiveHead", "Status", "Bypass", "AskHead"}
-    named |= {"Changed", "Replace", "Wake", "Kick"}
+    named |= {"LogChanged", "Replace", "Wake", "Kick"}
 
     assert {kind.__name__ for kind in Step.__args__} == named
     for name in named:
@@ -180,7 +180,7 @@ def test_the_log_has_grown_before_the_first_reader_is_released() -> None:
     origin.expect().reply(data(b"abc", "0003"))
     settle()
 
-    assert [type(step).__name__ for step in seen] == ["Changed"] + ["Again"] * 3
+    assert [type(step).__name__ for step in seen] == ["LogChanged"] + ["Again"] * 3
     assert house.counters.stores == 1
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.protocol.json_arrays import fragment, is_json, whole
+from edge.protocol.json_arrays import fragment, whole
+from edge.protocol.names import is_json
 
 law = settings(deadline=None)
 scalars = st.none() | st.booleans() | st.integers() | st.text()

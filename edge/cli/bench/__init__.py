@@ -1,16 +1,19 @@
-"""The commands ``bench fanout`` and ``bench hits``: what a server does, from outside.
+"""The commands ``bench fanout`` and ``bench hits``: a server measured from outside.
 
-They measure any server of streams and know nothing of the edge, but where its
-metrics are asked for. Parts, from the wire to the words:
+A tool, not a part of the edge: the edge can be understood without it. It measures any
+server of streams. Only ``--metrics`` knows of an edge. Parts, from the wire to the
+words:
 
-``framing``, ``reader``
-    bytes into answers, answers into events; pure;
-``requests``, ``viewer``, ``joining``, ``crowd``, ``appender``
+``framing``, ``viewer_reader``
+    bytes into answers, answers into events;
+``requests``, ``connect_ramp``, ``crowd``, ``appender``
     the connections of a fan-out, on one epoll;
-``stream``, ``processes``, ``metrics``, ``effort``
-    what is made ready, and what is counted beside the times;
-``plan``, ``fanout``
-    what a run is asked to do, and its conduct;
-``quantiles``, ``figures``, ``table``, ``progress``, ``conclusion``, ``app``
-    what is told.
+``builtin_client``, ``wrk``
+    the two load generators of hits;
+``costs``
+    what is counted beside the times: memory, processor time, origin requests;
+``plan``, ``fanout``, ``hits``
+    what a run is asked to do, and how it goes;
+``quantiles``, ``results``, ``plot``, ``progress``, ``report``, ``app``
+    what is printed and drawn, and the options.
 """

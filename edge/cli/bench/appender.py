@@ -35,7 +35,7 @@ class Appender:
         self,
         target: RequestTarget,
         crowd: FanoutCrowd,
-        marks: EventMarkers,
+        markers: EventMarkers,
         size: int,
         content_type: str,
     ) -> None:
@@ -45,11 +45,11 @@ class Appender:
         """When each append's answer was there."""
         self._target = target
         self._crowd = crowd
-        self._markers = marks
+        self._markers = markers
         self._size = size
         self._type = content_type
         self._socket: socket.socket | None = None
-        self._reader = ViewerReader(marks)
+        self._reader = ViewerReader(markers)
 
     @property
     def busy(self) -> bool:
@@ -103,17 +103,17 @@ class Appender:
             self._ended()
             return
         try:
-            for news in self._reader.feed(data):
-                self._took(news, now)
+            for received in self._reader.feed(data):
+                self._took(received, now)
         except BadAnswer as error:
             raise self._lost(f"no HTTP/1.1 answer: {error}") from None
 
-    def _took(self, news: Received, now: float) -> None:
-        if news.status >= 300:
-            told = refused(news.status, lambda name: None, [news.body])
-            raise Fault(told.exit_code, f"an append: {told}", status=news.status)
+    def _took(self, received: Received, now: float) -> None:
+        if received.status >= 300:
+            told = refused(received.status, lambda name: None, [received.body])
+            raise Fault(told.exit_code, f"an append: {told}", status=received.status)
         self.answered.append(now)
-        if news.last:
+        if received.last:
             self.close()
 
     def _ended(self) -> None:

@@ -1,8 +1,8 @@
-"""Hits by a client of our own, where there is no wrk: one epoll, one process.
+"""The built-in load generator of hits, for machines without wrk: one epoll.
 
-It asks again on each connection when the answer is complete. wrk does with less
-processor time (half of it in one run, nine tenths in another), so whoever uses this is
-told that it may be what was measured.
+Each connection asks again when its answer is complete. wrk needs less processor time
+(half of it in one run, nine tenths in another), so a warning says that this client may
+be the limit.
 """
 
 import os
@@ -30,7 +30,7 @@ NAME = "own"
 PIECE = 256 * 1024
 PAINTED_EVERY = 0.5
 MAX_REMEMBERED = 64
-"""Answers that are known by their bytes; those of a small body come in one piece."""
+"""Answers that are known by their bytes. Small answers come in one piece."""
 
 
 class ClientConnection:
@@ -62,7 +62,7 @@ class BuiltinClient:
         self._begun = self._cpu = 0.0
 
     def _next(self) -> bytes:
-        """The next request; with a field of its own if all are to differ."""
+        """The next request, with its own header field if all are to differ."""
         if not self._plan.different_heads:
             return self._request
         return b"%sX-Browser: %d\r\n\r\n" % (self._request[:-2], next(self._numbers))
@@ -136,7 +136,7 @@ class BuiltinClient:
             raise Fault(Exit.FAILED, f"no HTTP/1.1 answer: {error}") from None
 
     def _take(self, connection: ClientConnection, data: bytes, now: float) -> None:
-        """One answer in one piece, mostly one that was seen before; or parts."""
+        """Take bytes: mostly one whole answer that was seen before, else parts."""
         if connection.framing.resting:
             head = self._known.get(data) or self._study(data)
             if head is not None:
@@ -167,7 +167,7 @@ class BuiltinClient:
             self._ask(connection)
 
     def _ended(self, connection: ClientConnection, now: float) -> None:
-        """Closed by the server: that may be how its answers end."""
+        """The server closed the connection: that may be how its answers end."""
         if connection.framing.end():
             self._answered(connection, now, connection.head._replace(last=True))
         else:

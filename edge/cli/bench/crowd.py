@@ -1,12 +1,12 @@
 """Many viewers of one stream on one epoll, as cheap as Python can make them.
 
-Each viewer is a descriptor that is read when it can be, and written to when it has
-its answer: it asks again at once. What bytes mean is remembered for as long as one
-event lasts: a server sends the same to a whole crowd, so that most viewers cost a
-read, two look-ups and a write. Everything else goes through ``ViewerReader``.
+Each viewer is a connection. It is read when it has bytes, and asks again as soon as its
+answer is complete. A server sends the same bytes to a whole crowd, so their meaning is
+remembered while one event lasts: most viewers cost a read, two look-ups and a write.
+Everything else goes through ``ViewerReader``.
 
-Times are of ``time.monotonic``, taken when a viewer's bytes have been read. Nothing
-here waits for anything but the epoll; who conducts the run calls ``turn``.
+Times are of ``time.monotonic``, taken when a viewer's bytes have been read. Only the
+epoll is waited for. ``fanout`` calls ``turn``.
 """
 
 import os
@@ -37,13 +37,13 @@ IN = select.EPOLLIN
 # Edge-triggered: a level-triggered descriptor is looked at once more after each wait.
 LISTEN = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 MAX_READY = 64
-"""Descriptors in one turn: few, so that the append's answer waits for few."""
+"""Descriptors in one turn. Few: the append's answer waits for a whole turn."""
 
 MAX_REMEMBERED = 64
-"""Meanings kept for one event: a server whose answers all differ fills no memory."""
+"""Meanings kept for one event. If all answers differ, memory stays bounded."""
 
 RETRY_PAUSE = 0.5
-"""Seconds before a viewer whose answer was a failure comes back."""
+"""Seconds before a viewer comes back after a failure."""
 
 # Fields that servers make for each answer anew. Without them the answers of one event
 # are the same for a whole crowd, and are known by that.
@@ -59,7 +59,7 @@ Heard = Callable[[bytes, float], None]
 
 
 class KnownAnswer(NamedTuple):
-    """What bytes mean for all who are between the same and wait for event ``first``."""
+    """What bytes mean to every viewer in ``state`` that waits for event ``first``."""
 
     state: ParserState
     first: int
@@ -72,7 +72,7 @@ class KnownAnswer(NamedTuple):
 
 
 class AnswerTemplate(NamedTuple):
-    """An answer of known meaning, but for the value that numbers it."""
+    """An answer of known meaning, apart from the number that each answer has."""
 
     before: bytes
     after: bytes
@@ -92,23 +92,23 @@ class Tally:
     """What happened besides deliveries."""
 
     resumed: int = 0
-    """Answers without news, ends of event streams, and proper ends of connections."""
+    """Answers without events, ends of event streams, proper ends of connections."""
     failed: int = 0
     """Connections that broke, and refusals; each viewer came back."""
 
 
 class FanoutCrowd:
-    """Viewers, from joining to the last event."""
+    """The viewers of a run, from connecting to the last event."""
 
     def __init__(
-        self, target: RequestTarget, mode: str, marks: EventMarkers, piece: int
+        self, target: RequestTarget, mode: str, markers: EventMarkers, piece: int
     ) -> None:
         self.tally = Tally()
         self.received: list[array[float]] = []
         """For each event the times at which viewers had it, in order."""
         self._reads = StreamReads(target, mode)
         self._streaming = mode == "sse"
-        self._markers = marks
+        self._markers = markers
         self._piece = piece
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
@@ -129,7 +129,7 @@ class FanoutCrowd:
         self._epoll.close()
 
     def join(self, count: int, offset: str) -> None:
-        """Let ``count`` viewers come, who have everything before ``offset``."""
+        """Connect ``count`` viewers that have everything before ``offset``."""
         self._place = ReadPosition(offset.encode(), b"")
         for _ in range(count):
             self._ramp.add(Viewer(self._markers, self._place))
@@ -137,7 +137,7 @@ class FanoutCrowd:
 
     @property
     def live(self) -> int:
-        """Viewers who have asked for what comes."""
+        """How many viewers wait for events."""
         return len(self._viewers) - self._ramp.under_way
 
     def expect(self, number: int) -> None:
@@ -154,7 +154,7 @@ class FanoutCrowd:
         return len(self.received[number])
 
     def listen(self, descriptor: int, heard: Heard) -> None:
-        """Hear another connection in the same turns: that of the appends."""
+        """Read another connection in the same turns: the one of the appends."""
         self._others[descriptor] = heard
         self._epoll.register(descriptor, LISTEN)
 
@@ -224,7 +224,7 @@ class FanoutCrowd:
                 return
 
     def _take(self, descriptor: int, data: bytes, now: float) -> bool:
-        """Whatever is not plain. Whether the connection may have more to read."""
+        """The slow path. Returns whether the connection may have more to read."""
         other = self._others.get(descriptor)
         if other is not None:
             other(data, now)
@@ -266,29 +266,29 @@ class FanoutCrowd:
             self._around = AnswerTemplate(data[: number.end()], after, mine)
 
     def _study(self, viewer: Viewer, data: bytes, shared: bytes, now: float) -> None:
-        """Bytes that nobody has had yet, or not in this place."""
+        """Bytes that are new, or new to a viewer in this state."""
         state = viewer.state
         try:
-            all_news = viewer.reader.feed(data)
+            all_received = viewer.reader.feed(data)
         except BadAnswer as error:
             raise Fault(Exit.FAILED, f"no HTTP/1.1 answer: {error}") from None
         viewer.state = viewer.reader.state
-        for news in all_news:
+        for received in all_received:
             before = viewer.expects
-            self._learn(viewer, news, now)
-            if state is not None and state is viewer.state and len(all_news) == 1:
-                self._remember(data, shared, news, before, viewer)
+            self._learn(viewer, received, now)
+            if state is not None and state is viewer.state and len(all_received) == 1:
+                self._remember(data, shared, received, before, viewer)
 
-    def _learn(self, viewer: Viewer, news: Received, now: float) -> None:
-        for number in news.marks:
+    def _learn(self, viewer: Viewer, received: Received, now: float) -> None:
+        for number in received.numbers:
             self._count(viewer, number, now)
-        if news.closed:
+        if received.closed:
             raise Fault(Exit.CONFLICT, "the stream was closed")
-        viewer.place = news.place or viewer.place
-        if news.status >= 300:
-            self._refused(viewer, news)
-        elif news.done:
-            self._go_on(viewer, news)
+        viewer.place = received.place or viewer.place
+        if received.status >= 300:
+            self._refused(viewer, received)
+        elif received.done:
+            self._go_on(viewer, received)
 
     def _count(self, viewer: Viewer, number: int, now: float) -> None:
         if number < viewer.expects:
@@ -296,44 +296,51 @@ class FanoutCrowd:
         viewer.expects = number + 1
         self.received[number].append(now)
 
-    def _go_on(self, viewer: Viewer, news: Received) -> None:
+    def _go_on(self, viewer: Viewer, received: Received) -> None:
         """The answer is over: ask the next, as a client does."""
-        if news.place is None and viewer.stage is ViewerStage.CATCHING_UP:
+        if received.place is None and viewer.stage is ViewerStage.CATCHING_UP:
             raise Fault(Exit.FAILED, "no stream is served here: no Stream-Next-Offset")
-        plain = news.marks and not (self._streaming or news.last)
+        plain = received.numbers and not (self._streaming or received.last)
         if viewer.stage is ViewerStage.LIVE and not plain:
             self.tally.resumed += 1
         if viewer.stage is ViewerStage.CATCHING_UP:
             self._ramp.arrived()
             viewer.been_live = True
-        if news.last:
+        if received.last:
             self._come_back(viewer, 0.0)
         else:
             self._ask(viewer, self._reads.live(viewer.place))
 
     def _remember(
-        self, data: bytes, shared: bytes, news: Received, before: int, viewer: Viewer
+        self,
+        data: bytes,
+        shared: bytes,
+        received: Received,
+        before: int,
+        viewer: Viewer,
     ) -> None:
-        """What these bytes meant, if they mean as much for everybody."""
+        """Keep what these bytes meant, if they mean the same to every viewer."""
         # The end of an event stream is counted, like that of a connection.
-        goes_on = news.done is not self._streaming and not news.last
-        plain = goes_on and news.status == 200 and news.place is not None
-        if not (plain and news.marks and len(data) < self._piece):
+        goes_on = received.done is not self._streaming and not received.last
+        plain = goes_on and received.status == 200 and received.place is not None
+        if not (plain and received.numbers and len(data) < self._piece):
             return
-        in_a_row = tuple(range(before, before + len(news.marks))) == news.marks
+        in_a_row = (
+            tuple(range(before, before + len(received.numbers))) == received.numbers
+        )
         if in_a_row and viewer.state and len(self._known) < MAX_REMEMBERED:
             meaning = KnownAnswer(
                 viewer.state,
                 before,
                 viewer.expects,
-                self._recorder(news.marks),
+                self._recorder(received.numbers),
                 viewer.place,
-                self._reads.live(viewer.place) if news.done else b"",
+                self._reads.live(viewer.place) if received.done else b"",
             )
             self._known[data] = self._shared[shared] = meaning
 
-    def _recorder(self, marks: tuple[int, ...]) -> Callable[[float], None]:
-        records = [self.received[number].append for number in marks]
+    def _recorder(self, numbers: tuple[int, ...]) -> Callable[[float], None]:
+        records = [self.received[number].append for number in numbers]
         if len(records) == 1:
             return records[0]
 
@@ -343,17 +350,17 @@ class FanoutCrowd:
 
         return record
 
-    def _refused(self, viewer: Viewer, news: Received) -> None:
+    def _refused(self, viewer: Viewer, received: Received) -> None:
         """An answer of 300 or above: final, or to be tried again later."""
-        if viewer.been_live and (news.status >= 500 or news.status == 429):
+        if viewer.been_live and (received.status >= 500 or received.status == 429):
             self.tally.failed += 1
             self._come_back(viewer, RETRY_PAUSE)
             return
-        if news.status < 400:
-            text = f"{news.status}: redirects are not followed, give the URL behind"
-            raise Fault(Exit.FAILED, text, status=news.status)
-        told = refused(news.status, lambda name: None, [news.body])
-        raise Fault(told.exit_code, f"a viewer's read: {told}", status=news.status)
+        if received.status < 400:
+            text = f"{received.status}: redirects are not followed, give the URL behind"
+            raise Fault(Exit.FAILED, text, status=received.status)
+        told = refused(received.status, lambda name: None, [received.body])
+        raise Fault(told.exit_code, f"a viewer's read: {told}", status=received.status)
 
     def _ended(self, viewer: Viewer) -> None:
         """The server closed the connection, after an answer or within one."""

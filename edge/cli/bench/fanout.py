@@ -1,9 +1,9 @@
-"""Conducts a fan-out: the crowd comes, events are appended, times are taken.
+"""Conducts a fan-out: viewers connect, events are appended, times are taken.
 
-One event that does not count goes before the others: whatever is made at the first
-use is made then. Events come at their times whether or not the last one is with
-everybody, as long as its append was answered; that one of them is not with everybody
-within the patience ends the run. Nothing is painted while an event is on its way.
+The first event does not count: it warms up what is made at first use. Events are
+appended at their times as soon as the last append is answered, even if viewers still
+wait for the last event. The run ends when an event has not reached every viewer within
+the patience. Nothing is painted while an event is on its way.
 """
 
 import gc
@@ -30,13 +30,13 @@ PAINTED_EVERY = 0.2
 
 
 BASELINE_VIEWERS = 16
-"""Viewers who come before memory is looked at: what a server makes when it is first
-used, once, is not theirs."""
+"""Viewers that connect before memory is measured. What a server allocates at its first
+use is not counted for the others."""
 
 
 @dataclass(slots=True)
 class Costs:
-    """What was counted at two moments; None where nobody asked for it."""
+    """What was counted beside the times; None if it was not asked for."""
 
     memory: float | None = None
     """KiB for each viewer."""
@@ -65,7 +65,7 @@ class Fanout:
     def run(self) -> None:
         """All of it. Raises Fault."""
         plan = self._plan
-        self._origin()  # what is wrong with it is told before anybody comes
+        self._origin()  # if it cannot be asked, the run fails before anybody connects
         with ExitStack() as stack:
             found = stack.enter_context(
                 stream(plan.write_to, plan.fields, plan.mode, plan.keep)
@@ -88,7 +88,7 @@ class Fanout:
         )
 
     def _park(self, offset: str) -> None:
-        """Everybody comes, and stays for the warm-up."""
+        """Connect every viewer, then wait for the warm-up."""
         viewers = self._plan.viewers
         first = min(BASELINE_VIEWERS, viewers // 2)
         self._crowd.join(first, offset)
@@ -102,7 +102,7 @@ class Fanout:
             self._spent.memory = (after - before) / (viewers - first)
 
     def _arrive(self, viewers: int) -> None:
-        """Raises Fault when nobody comes any more."""
+        """Wait until so many have connected. Raises Fault when no further one does."""
         came, since, painted = 0, time.monotonic(), 0.0
         while came < viewers:
             self._crowd.turn(0.1)
@@ -125,7 +125,7 @@ class Fanout:
         origin, cpu = self._origin(), self._cpu()
         self._cpu_usage, self._crowd.tally = CpuUsage(), Tally()
         self._begun = True
-        # Not at once: everybody is still asking again after the event before.
+        # Not at once: viewers are still asking again after the event before.
         start = time.monotonic() + 1 / self._plan.rate
         for number in range(self._plan.events):
             self._wait_for(start + number / self._plan.rate)
@@ -147,7 +147,7 @@ class Fanout:
         self._appender.append()
 
     def _open(self) -> bool:
-        """Whether some event is not with everybody yet."""
+        """Whether some event has not reached every viewer yet."""
         return self._oldest < len(self._appender.begun)
 
     def _until(self, ready: Callable[[], bool], due: float | None = None) -> None:
@@ -159,7 +159,7 @@ class Fanout:
             self._look()
 
     def _look(self) -> None:
-        """What this turn completed; raises Fault when something takes too long."""
+        """Note what this turn completed. Raises Fault when something takes too long."""
         begun, viewers = self._appender.begun, self._plan.viewers
         while self._open() and self._crowd.delivered(self._oldest) >= viewers:
             self._oldest += 1

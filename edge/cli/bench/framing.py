@@ -1,12 +1,11 @@
 """HTTP/1.1 answers out of bytes: a state machine that touches no socket.
 
-Feed it what was read, take the heads, pieces of bodies and ends that it completes.
-Lengths, chunks and bodies that end with their connection are understood, whatever
-the pieces, in any spelling of the names. It serves a load generator: it trusts that
-the server is one, and keeps of a head only what a viewer of a stream needs.
+Feed it bytes; it returns the heads, pieces of bodies and ends that they complete. It
+understands lengths, chunks, and bodies that end with the connection. It serves a load
+generator: it trusts the server, and keeps of a head only what a viewer needs.
 
-``whole`` is the short way for an answer that came in one piece, which is nearly all
-of them: httptools calls back for each field, and costs three times as much.
+``whole`` is the short way for an answer that came in one piece, as nearly all do.
+httptools calls back for each field and costs three times as much.
 """
 
 import enum
@@ -16,7 +15,7 @@ from edge.protocol.http_grammar import BODILESS_STATUSES
 
 CHUNKED: Final = -1
 TO_THE_END: Final = -2
-"""Lengths of bodies that no number tells."""
+"""Lengths of bodies that are given by no number."""
 
 MAX_HEAD = 64 * 1024
 _LINE = b"\r\n"

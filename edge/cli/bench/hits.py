@@ -1,8 +1,8 @@
 """Conducts repeated reads of one URL: asked once for its answer, then by a generator.
 
-The first read is by the session of the commands for streams, so that a wrong host, a
-refusal or a redirect is told in words before anything is measured. Whatever is no
-success afterwards makes the run fail, with the figures it has.
+The first read uses the session of the commands for streams: a wrong host, a refusal or
+a redirect is reported in words before anything is measured. If a later answer is no
+success, the run fails, and still prints what it measured.
 """
 
 from typing import Protocol

@@ -1,9 +1,8 @@
 """The distribution of times as a picture, drawn by matplotlib where it is installed.
 
-The axis of shares is stretched as in plots of HdrHistogram: each power of ten of what
-lies beyond takes the same width, so that the worst of a thousand can be read beside
-the middle. matplotlib is imported when a picture is drawn, and looked for before
-anything is measured.
+The axis of shares is stretched as in plots of HdrHistogram: 90 % to 99 % is as wide as
+99 % to 99.9 %, so the tail can be read beside the middle. matplotlib is looked for
+before anything is measured, and imported when a picture is drawn.
 """
 
 from importlib.util import find_spec

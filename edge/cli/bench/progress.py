@@ -1,7 +1,6 @@
-"""A bar on stderr, where a person looks at it; painted only when it is told to.
+"""A bar on stderr, if stderr is a terminal. It is painted only when ``show`` is called.
 
-No thread of its own: one that painted by itself would take the time of an event
-that is on its way.
+It has no thread of its own: painting would take time while an event is on its way.
 """
 
 import sys

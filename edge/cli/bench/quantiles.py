@@ -11,7 +11,7 @@ GRID = (
     *(round(1 - 10 ** (-n / STEPS), 9) for n in range(1, STEPS * DECADES)),
     1.0,
 )
-"""Where a distribution is told: evenly on an axis that stretches the tail."""
+"""The shares of a distribution: even steps on an axis that stretches the tail."""
 
 Numbers = Sequence[float]
 

@@ -1,7 +1,7 @@
-"""Requests as bytes: made once for everybody who asks the same.
+"""Requests as bytes, made once for all viewers that ask the same.
 
-A ``RequestTarget`` is where raw connections go: an address that was looked up once, and
-what each head says. Only plain HTTP: the load generator reads descriptors.
+A ``RequestTarget`` is where raw connections go: a resolved address, and the fields of
+every head. Only plain HTTP, since raw connections speak no TLS.
 """
 
 import base64
@@ -27,7 +27,7 @@ class RequestTarget:
     """Header lines of every request, ``Host`` first."""
 
     def request(self, method: str, more: bytes = b"", **ours: str | None) -> bytes:
-        """A head without its empty line's body; ``more`` are further lines."""
+        """A request's head; ``more`` are further header lines."""
         path = urlsplit(self.address.url(**ours))
         line = f"{method} {path.path}{'?' + path.query if path.query else ''} HTTP/1.1"
         return b"%s\r\n%s%s\r\n" % (line.encode(), self.fields, more)
@@ -62,7 +62,7 @@ def _credentials(address: StreamAddress) -> Fields:
 
 
 class StreamReads:
-    """The reads of one stream. What differs between viewers is their cursors alone."""
+    """The reads of one stream. Those of two viewers differ by their cursors alone."""
 
     def __init__(self, target: RequestTarget, mode: str) -> None:
         self._target = target
@@ -88,7 +88,7 @@ class StreamReads:
         return around[0] + cursor + around[1]
 
     def forget(self) -> None:
-        """Old places: nobody comes back to them."""
+        """Drop old positions: nobody reads from them again."""
         self._made.clear()
         self._around.clear()
 

@@ -1,7 +1,7 @@
-"""What a run measured, for programs and for people. Pure.
+"""What a run measured. Pure.
 
-The members of ``data`` are a contract (``docs/command-line.md``): names stay, new
-ones may come. Times are milliseconds; what was not measured is None.
+The members of ``data`` are a contract (``docs/command-line.md``): names stay, new ones
+may come. Times are milliseconds; what was not measured is None.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -79,7 +79,7 @@ class HitsFigures:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """One run. Times are milliseconds but ``seconds`` and ``cpu``."""
+    """What a generator of hits measured. Times: ms, but ``seconds`` and ``cpu``."""
 
     generator: str
     seconds: float
@@ -111,7 +111,7 @@ def title(of: Figures) -> str:
 
 
 def warnings(figures: Figures) -> list[str]:
-    """What somebody who reads the figures should know."""
+    """What a reader of these results must know."""
     told = []
     if figures.generator_cpu_share > BUSY:
         share = f"{figures.generator_cpu_share:.0%}"

@@ -3,10 +3,10 @@
 ``ViewerReader`` turns a connection's bytes into markers of events and the position
 to read on from. It is pure. ``Viewer`` is a viewer's data; ``crowd`` changes it.
 
-Each append carries a mark of its run and its number at its very end, so that an
-event counts when its last byte is there, in whatever pieces it came and however
-many came together. A long-poll's answer counts when it is complete; of an event
-stream each event counts when its empty line is there (WHATWG HTML section 9.2.6).
+Each append ends with a marker: its run and its number. An event counts when its last
+byte is there, in whatever pieces it came. A long-poll's answer counts when it is
+complete. An event of an event stream counts when its empty line is there (WHATWG HTML
+section 9.2.6).
 """
 
 import enum
@@ -30,11 +30,11 @@ class ReadPosition(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What a piece of bytes told: events, and whether an answer ended with it."""
+    """What some bytes brought: events, and whether an answer ended with them."""
 
-    marks: tuple[int, ...]
+    numbers: tuple[int, ...]
     place: ReadPosition | None
-    """Where to go on; None where the server did not say."""
+    """Where to read on; None: the server did not say."""
     status: int
     done: bool
     """Whether the answer is over, and the next may be asked for."""
@@ -46,14 +46,14 @@ class Received(NamedTuple):
 
 
 class ParserState(enum.Enum):
-    """What a viewer is between, so that the same bytes mean the same to all in it."""
+    """What a viewer is between. The same bytes mean the same to all in one state."""
 
     ANSWERS = "two answers"
     EVENTS = "two events of an event stream"
 
 
 class EventMarkers:
-    """The marks of one run: written into appends, found in what arrives."""
+    """The markers of one run: written into appends, found in what arrives."""
 
     def __init__(self, run: str) -> None:
         self._run = run.encode()
@@ -71,16 +71,16 @@ class EventMarkers:
 
 
 class ViewerReader:
-    """One connection's reading: bytes in, news out.
+    """Reads one connection: bytes in, events out.
 
-    ``state`` says that nothing is half read. Whoever is in the same calm before and
-    after some bytes has read what everybody else in it would read.
+    ``state`` says between what it is, if nothing is half read. Two readers in the same
+    state read the same out of the same bytes.
     """
 
     __slots__ = ("_body", "_cr", "_framing", "_head", "_markers", "_text")
 
-    def __init__(self, marks: EventMarkers) -> None:
-        self._markers = marks
+    def __init__(self, markers: EventMarkers) -> None:
+        self._markers = markers
         self._framing = AnswerFraming()
         self._head: AnswerHead | None = None
         self._body: list[bytes] = []
@@ -90,7 +90,7 @@ class ViewerReader:
 
     @property
     def state(self) -> ParserState | None:
-        """What the next byte comes between; None where something is half read."""
+        """What the reader is between; None: something is half read."""
         if self._head is None:
             return ParserState.ANSWERS if self._framing.resting else None
         if self._text or self._cr or not self._framing.between_chunks:
@@ -110,17 +110,17 @@ class ViewerReader:
         return self._framing.end()
 
     def _heard(self, parts: list[Part]) -> list[Received]:
-        news: list[Received] = []
+        received: list[Received] = []
         for part in parts:
             if isinstance(part, AnswerHead):
                 self._head = part
             elif isinstance(part, bytes):
                 self._body.append(part)
             else:
-                news.append(self._ended())
+                received.append(self._ended())
         if self._head is not None and self._streams(self._head):
-            news.append(self._events(self._head, done=False))
-        return news
+            received.append(self._events(self._head, done=False))
+        return received
 
     @staticmethod
     def _streams(head: AnswerHead) -> bool:
@@ -130,12 +130,12 @@ class ViewerReader:
         head = self._head
         assert head is not None, "an end comes after its head"
         if self._streams(head):
-            news = self._events(head, done=True)
+            received = self._events(head, done=True)
         else:
-            news = self._answered(head, b"".join(self._body))
+            received = self._answered(head, b"".join(self._body))
         self._head, self._text, self._cr = None, b"", False
         self._body.clear()
-        return news
+        return received
 
     def _answered(self, head: AnswerHead, body: bytes) -> Received:
         place = ReadPosition(head.offset, head.cursor) if head.offset else None
@@ -152,14 +152,14 @@ class ViewerReader:
     def _events(self, head: AnswerHead, done: bool) -> Received:
         """The events that are complete; what is not waits for more."""
         complete = self._complete()
-        marks: list[int] = []
+        numbers: list[int] = []
         place, closed = None, False
         for event in SseParser().feed(complete):
             if event.type == "control":
                 place, closed = _control(event.data)
             else:
-                marks += self._markers.found(event.data)
-        return Received(tuple(marks), place, head.status, done, head.last, closed)
+                numbers += self._markers.found(event.data)
+        return Received(tuple(numbers), place, head.status, done, head.last, closed)
 
     def _complete(self) -> bytes:
         """What is there of events that are complete, its lines ended by LF."""
@@ -197,7 +197,7 @@ class ViewerStage(enum.Enum):
 
 
 class Viewer:
-    """Data of one viewer; the crowd moves it on."""
+    """Data of one viewer. The crowd changes it."""
 
     __slots__ = (
         "been_live",
@@ -209,16 +209,16 @@ class Viewer:
         "state",
     )
 
-    def __init__(self, marks: EventMarkers, place: ReadPosition) -> None:
+    def __init__(self, markers: EventMarkers, place: ReadPosition) -> None:
         self.place = place
         self.expects = 0
         self.been_live = False
         self.stage = ViewerStage.WAITING
         self.socket: socket.socket
-        self.renew(marks)
+        self.renew(markers)
 
-    def renew(self, marks: EventMarkers) -> None:
+    def renew(self, markers: EventMarkers) -> None:
         """A new connection begins: nothing is half read."""
         self.stage = ViewerStage.WAITING
-        self.reader = ViewerReader(marks)
+        self.reader = ViewerReader(markers)
         self.state: ParserState | None = ParserState.ANSWERS

@@ -1,21 +1,23 @@
 """The commands for streams: create, append, read, tail, close, delete.
 
-They speak the protocol with any server that does; nothing here knows whether an
-edge is in between. Parts, from the wire to the words:
+A tool: clients of the protocol, not a part of the edge. The edge can be understood
+without it, and it works with any server of streams. Parts, from the wire to the words:
 
-``address``, ``client``, ``faults``
+``address``, ``session``, ``client``, ``server_errors``, ``exit_faults``
     where to ask, one request and its answer, and what went wrong;
-``policy``
+``retry_policy``
     when to try again;
 ``sse_events``, ``json_values``
     bytes cut into events and into messages, without holding more than one;
 ``source``, ``batches``, ``writing``
-    what goes out; ``once``, ``output``, ``reading``, ``following`` what comes in;
-``conclusion``, ``progress``, ``app``
-    what is told, the exit code, and the options.
+    what goes out;
+``replay_check``, ``output``, ``reading``, ``following``
+    what comes in;
+``app``, ``command``, ``options``, ``progress``, ``report``
+    the commands, what all of them have in common, what is printed, the exit code.
 
-Light to import: ``app`` loads what speaks HTTP only when a command runs.
+Light to import: what speaks HTTP is loaded when a command runs.
 """
 
 NAMES = frozenset({"create", "append", "read", "tail", "close", "delete"})
-"""What the commands are called; ``edge.cli`` finds their way without the rest."""
+"""The names of the commands. ``edge.cli`` needs no more to find its way."""

@@ -1,7 +1,7 @@
-"""Where a command asks: the URL of a stream, checked, and header fields of the user.
+"""Where a command asks: the URL of a stream and the user's header fields, checked.
 
-Parameters that the user put into the URL are kept as written; ours join them,
-sorted by name, as section 10.1 advises for caches. Nothing here opens a socket.
+Query parameters of the user stay as written. The command's own join them, sorted by
+name, as section 10.1 advises for caches. Nothing here opens a socket.
 """
 
 import re
@@ -31,7 +31,7 @@ class StreamAddress:
     credentials: tuple[str, str] | None = None
 
     def url(self, **ours: str | None) -> str:
-        """The URL to ask, with the parameters of ours that are not None."""
+        """The URL to ask, with our parameters; those that are None are left out."""
         added = [f"{k}={quote(v, safe='')}" for k, v in ours.items() if v is not None]
         query = "&".join(sorted((*self.query, *added), key=_name))
         base = f"{self.scheme}://{self.place}{self.path}"

@@ -108,8 +108,8 @@ def append(
 
     result = writing.AppendResult("")
     cut = options.cut(lines, messages, batch, seq)
-    who = options.producer(producer_id, epoch, producer_seq)
-    producer = writing.IdempotentProducer(*who) if who else None
+    identity = options.producer(producer_id, epoch, producer_seq)
+    producer = writing.IdempotentProducer(*identity) if identity else None
     how = writing.AppendOptions(content_type, cut, batch, seq, close)
     with command.client() as client, _input(body) as given:
         command.tell(result)

@@ -1,9 +1,8 @@
 """Input cut into appends: lines or JSON values, alone or a few together.
 
-What arrived together may go out together, up to a number and a size; nothing
-waits for more to come. In a JSON stream each line is one message, so it is
-checked here: the server would only say that the whole batch is wrong, and a
-line like ``1,2`` would become two messages.
+What arrived together may go out together, up to a number and a size. Nothing waits for
+more to come. In a JSON stream each line is one message and is checked here: the server
+would only say that the whole batch is wrong, and would take ``1,2`` for two messages.
 """
 
 import json
@@ -26,7 +25,7 @@ class AppendBatch:
 
 
 def lines(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Lines with their ends, those together that arrived together. Raises Fault."""
+    """Lines with their ends, in groups that arrived together. Raises Fault."""
     held: list[bytes] = []
     size = number = 0
     for piece in pieces:
@@ -46,14 +45,14 @@ def lines(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _cut(piece: bytes) -> list[bytes]:
-    """``piece`` behind each line feed; no other byte ends a line here."""
+    """``piece``, cut after each line feed. No other byte ends a line here."""
     parts = [part + b"\n" for part in piece.split(b"\n")]
     last = parts.pop()[:-1]
     return [*parts, last] if last else parts
 
 
 def values(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """JSON values one behind the other, likewise. Raises Fault."""
+    """JSON values that follow each other, in such groups. Raises Fault."""
     cutter, number = JsonValues(), 0
     try:
         for piece in pieces:
@@ -97,7 +96,7 @@ def batches(
 def _messages(
     group: list[bytes], before: int, what: str
 ) -> tuple[list[bytes], Fault | None]:
-    """The messages of a group up to a faulty one; blank items are none."""
+    """The messages of a group up to a faulty one. A blank item is no message."""
     taken: list[bytes] = []
     for number, item in enumerate(group, before + 1):
         message = item.strip(b" \t\r\n")
@@ -143,7 +142,7 @@ def _refuse(word: str) -> None:
 
 
 def marked_last(items: Iterable[AppendBatch]) -> Iterator[tuple[AppendBatch, bool]]:
-    """Each batch, and whether it is the last: known only when the next one came."""
+    """Each batch, and whether it is the last. It is held until the next one comes."""
     held: AppendBatch | None = None
     for item in items:
         if held is not None:

@@ -1,8 +1,8 @@
-"""One request, one answer: requests, with what the commands need changed.
+"""One request and its answer, over the requests library.
 
-Every failure is a Fault (``session`` and ``refusals`` make them). Bodies are read as
-they arrive, and one that ends before its framing says so is a fault. A request is
-tried once; ``Client.insist`` tries again by its Pace, where that is safe.
+Every failure is a Fault (``session`` and ``server_errors`` make them). Bodies are read
+as they arrive; a body that is cut short is a fault. ``Client.once`` tries a request
+once. ``Client.insist`` tries it again by a RetryPolicy, where that is safe.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ Body = bytes | Callable[[], Iterator[bytes]] | None
 
 
 class ServerAnswer:
-    """A status, header fields, and a body still to be read. Close it, or use with."""
+    """A status, header fields, and a body still to be read. Must be closed."""
 
     def __init__(self, response: requests.Response, place: str) -> None:
         self._response = response
@@ -65,7 +65,7 @@ class ServerAnswer:
         return names.is_true(self.get(name))
 
     def close(self) -> None:
-        """Give the connection up, or back if the body was read."""
+        """Return the connection if the body was read, else drop it."""
         self._response.close()
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ class StreamRequest:
 
 
 class Client:
-    """Asks one stream's server, over connections that are kept."""
+    """Sends requests about one stream, over kept connections."""
 
     def __init__(
         self,

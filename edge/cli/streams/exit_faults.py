@@ -1,15 +1,15 @@
-"""What can go wrong for a command, and the exit code that tells it.
+"""What can go wrong for a command, and the exit code for it.
 
-Foreign exceptions become a Fault where they arise: in ``client``, ``source`` and
-``output``. ``conclusion`` makes one line and an exit code of it. Exit codes are
-described in ``docs/command-line.md``; a test holds the two together.
+Foreign exceptions become a Fault where they arise: in ``session``, ``source`` and
+``output``. ``report`` prints its sentence and returns its exit code.
+``docs/command-line.md`` describes the exit codes; a test compares.
 """
 
 import enum
 
 
 class Exit(enum.IntEnum):
-    """What the exit code of a command tells."""
+    """The exit codes of a command."""
 
     OK = 0
     FAILED = 1
@@ -24,21 +24,21 @@ class Exit(enum.IntEnum):
 
 
 class RequestOutcome(enum.Enum):
-    """What is known of a request that failed: whether it may be sent again."""
+    """What became of a request that failed: this decides whether it is sent again."""
 
     FINAL = "final"
-    """The server judged; the same again brings the same."""
+    """The server refused it; the same request would be refused again."""
     NOT_DONE = "not done"
-    """The server refused before it did anything: safe to send again."""
+    """The server did nothing with it yet: safe to send again."""
     UNKNOWN = "unknown"
-    """It may have been done or not: only what is idempotent is sent again."""
+    """It may have been done or not: only an idempotent request is sent again."""
 
 
 class Fault(Exception):
-    """One thing that went wrong: a sentence, an exit code, and what is known.
+    """One thing that went wrong: a sentence, an exit code, the request's outcome.
 
-    ``status`` is the server's, None when it never answered; ``retry_after`` the
-    seconds that it asked to wait.
+    ``status`` is the server's; None: it never answered. ``retry_after`` is how many
+    seconds it asked to wait.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Fault(Exception):
 
 
 class NoReader(Exception):
-    """Whoever read our standard output has gone."""
+    """The reader of our standard output has gone (a closed pipe)."""
 
 
 def wrong(option: str, message: str) -> Fault:
@@ -67,5 +67,5 @@ def wrong(option: str, message: str) -> Fault:
 
 
 def lost(message: str) -> Fault:
-    """The connection failed; nobody knows how far the request came."""
+    """The connection failed; the request may have been done or not."""
     return Fault(Exit.UNREACHABLE, message, known=RequestOutcome.UNKNOWN)

@@ -1,14 +1,14 @@
-"""Following a stream: history first, then live, through whatever happens.
+"""Following a stream: its history first, then live.
 
-History comes by catch-up; it gives the content type and a concrete offset, also
-for ``now``. Then one live exchange after the other, each from the last offset
-that the server named: an SSE connection (section 5.8), or a long-poll (5.7).
-Ends when the stream is closed, when the server says that it is no more, or when
-the Pace has no further try. What went out before a cut is not printed twice.
+Catch-up reads bring the history, the content type and a concrete offset, also for
+``now``. Live exchanges follow, each from the last offset that the server named: an SSE
+connection (section 5.8) or a long-poll (5.7). Following ends when the stream is closed,
+when the server says that it is gone, or when no retry is left. After a cut nothing is
+printed twice.
 
-A cursor that comes back as it was sent, with nothing new, is an old answer out of
-a cache in between: it is dropped, so that the next request is another one, and it
-counts as a failure, so that no loop spins (section 10.1).
+A cursor may come back as it was sent, with nothing new. That is an old answer out of a
+cache in between (section 10.1). The cursor is dropped, and the next request differs. It
+counts as a failure: no loop spins.
 """
 
 import base64
@@ -46,7 +46,7 @@ class LiveExchange:
 
     cursor: str | None = None
     stood: bool = False
-    """Whether the event stream told where it stands."""
+    """Whether the event stream sent a control event: its position is known."""
     wait: float | None = None
     """Seconds that it asked to wait before a reconnection."""
 

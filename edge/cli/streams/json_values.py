@@ -1,10 +1,9 @@
 """JSON cut into its messages as it arrives, without parsing it (section 9.1).
 
-``ArrayMessages`` takes the array of an answer apart, into lines; ``JsonValues`` cuts a
-sequence of values, as programs print them, into single ones. Both only follow
-brackets and strings; whether a value is valid, the server has said or will say.
-White space around messages goes, and line ends inside go too: in JSON they can
-only stand between tokens.
+``ArrayMessages`` cuts the array of an answer into lines. ``JsonValues`` cuts a sequence
+of values, as programs print them, into single ones. Both only follow brackets and
+strings; the server judges whether a value is valid. White space around messages is
+dropped. So are line ends inside: in JSON they can only stand between tokens.
 """
 
 import re
@@ -18,9 +17,9 @@ _MARK = re.compile(rb'["\[\]{},]')
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _FLAT = re.compile(rb'(?:[^"\[\]{},\r\n]++|%b)++' % _STRING, re.DOTALL)
 _DEEP = re.compile(rb'(?:[^"\[\]{}\r\n]++|%b)++' % _STRING, re.DOTALL)
-"""What needs no look at single marks, strings that are whole in it: inside an array
-of messages, and inside a message. Possessive, so that a string which is not whole
-costs one pass and no more."""
+"""Runs of bytes, with their whole strings, in which no single mark matters: between
+the messages of an array, and inside a message. They match possessively: a string that
+is not whole costs one pass and no more."""
 _IN_STRING = re.compile(rb'["\\]')
 _TOKEN = re.compile(rb'["\[\]{}]|[ \t\r\n]+|[^"\[\]{} \t\r\n]+')
 
@@ -30,9 +29,9 @@ class NotOneArray(ValueError):
 
 
 class ArrayMessages:
-    """One array in pieces; out come its messages' bytes, a line feed after each.
+    """Takes one array in pieces; gives its messages' bytes, a line feed after each.
 
-    Nothing is held back but a piece in work: a message of any size passes.
+    It holds no more than the piece at hand: a message of any size passes.
     """
 
     def __init__(self) -> None:
@@ -112,7 +111,7 @@ class ArrayMessages:
 
 
 class JsonValues:
-    """A sequence of values in pieces; out comes each one when it is complete.
+    """Takes a sequence of values in pieces; gives each one when it is complete.
 
     A number or a word is complete when something follows it, or at ``finish``.
     """

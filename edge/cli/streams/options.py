@@ -1,7 +1,7 @@
 """What several options mean together, checked before anything is sent.
 
-Each function raises Fault (WRONG) for a combination that means nothing, and
-returns what the work takes: header fields, a producer, an offset.
+Each function returns what the work takes: header fields, a producer, an offset. It
+raises Fault (WRONG) for a combination that means nothing.
 """
 
 from edge.cli.streams.address import StreamAddress, offset_of, source_path

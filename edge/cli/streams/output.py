@@ -1,8 +1,8 @@
-"""What a reader prints: bytes to standard output, and where it stands.
+"""What ``read`` and ``tail`` print: bytes to standard output, and the offset reached.
 
-``read`` and ``tail`` bring bodies (of answers and of events) and the offsets
-behind them; this module lets each byte out once (``once``), cuts JSON into lines
-where that is wanted, and knows the offset to resume at. It asks nobody.
+They bring bodies of answers and of events, and the offsets after them. This module
+prints each byte once (``replay_check``), cuts JSON into lines where that is wanted, and
+knows the offset to resume at. It makes no requests.
 """
 
 import sys
@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 from edge.cli.streams.exit_faults import Exit, Fault, NoReader
 from edge.cli.streams.json_values import ArrayMessages, NotOneArray
 from edge.cli.streams.replay_check import ReplayCheck, ReplayMismatch
-from edge.protocol.json_arrays import is_json
+from edge.protocol.names import is_json
 from edge.protocol.offsets import NOW, is_position, order
 
 
@@ -69,7 +69,7 @@ class Output:
                 self._messages.finish()
 
     def stand(self, offset: str, *, up_to_date: bool, closed: bool) -> None:
-        """All up to ``offset`` has gone out. Raises Fault when it goes back (L2)."""
+        """All up to ``offset`` has gone out. Raises Fault if it goes back (L2)."""
         if not is_position(offset):
             raise Fault(Exit.FAILED, "the server's next offset is none")
         if self._minted and order(offset) < order(self.offset):
@@ -111,7 +111,7 @@ class Output:
             with _writable():
                 self._stdout.flush()
 
-    # What is told in the end (``conclusion``).
+    # What is printed in the end (``report``).
 
     def data(self) -> dict[str, object]:
         """For programs."""
@@ -144,7 +144,7 @@ class Output:
 
 @contextmanager
 def _judged() -> Iterator[None]:
-    """Bytes that cannot be what they claim are the server's fault, or a new stream."""
+    """Turns bytes that cannot be right into a Fault."""
     try:
         yield
     except ReplayMismatch as error:
@@ -155,7 +155,7 @@ def _judged() -> Iterator[None]:
 
 @contextmanager
 def _writable() -> Iterator[None]:
-    """A pipe whose reader has gone is no fault; a full disk is."""
+    """Turns errors of writing into NoReader (a closed pipe) or Fault (a full disk)."""
     try:
         yield
     except BrokenPipeError:

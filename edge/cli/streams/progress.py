@@ -1,7 +1,7 @@
-"""A bar for long work, on stderr, and only where a person looks at it.
+"""A bar for long work, on stderr, if stderr is a terminal.
 
-Not shown where standard output goes to the same terminal: the data would run
-through it. Bytes, speed and time; a share only where the whole is known.
+It is not shown if standard output goes to the terminal too: the data would run through
+it. It shows bytes, speed and time, and a share if the whole is known.
 """
 
 import sys

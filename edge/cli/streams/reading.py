@@ -1,8 +1,8 @@
 """Catch-up: from an offset to the end of what is there (section 5.6).
 
-Answer by answer, each printed as it arrives; one that is cut is asked for again
-and goes on where it stopped (``once``). The end is where the server says so, or,
-with servers that never do, where an answer leads no further.
+Each answer is printed as it arrives. An answer that is cut is asked for again, and goes
+on where it stopped (``replay_check``). The end is where the server says "up to date".
+Some servers never say it: then the end is where an answer leads no further.
 """
 
 from edge.cli.streams.client import Client, ServerAnswer
@@ -24,7 +24,7 @@ def catch_up(
 
 
 def page(client: Client, output: Output, policy: RetryPolicy) -> None:
-    """One answer, whole, after as many tries as it takes."""
+    """One whole answer, after as many tries as it takes."""
     while True:
         try:
             with client.read(offset=output.offset) as answer:
@@ -39,7 +39,7 @@ def page(client: Client, output: Output, policy: RetryPolicy) -> None:
 
 
 def pour(answer: ServerAnswer, output: Output) -> None:
-    """An answer's body to the output, and then where it leads."""
+    """Print an answer's body, then take the offset that it leads to."""
     offset = answer.next_offset
     output.content_type = answer.get("Content-Type") or output.content_type
     output.restart()

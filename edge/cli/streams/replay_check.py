@@ -1,9 +1,9 @@
 """Each byte goes out once, however often the server has to send it.
 
-Between two offsets a stream's bytes never change (section 4). So after a cut in
-the middle of an answer the same is asked for again, and what has already gone
-out is swallowed: counted, and compared by its digest, so that bytes of another
-stream at the same URL are an error and not a splice. Pure; ``output`` calls it.
+Between two offsets a stream's bytes never change (section 4). After a cut within an
+answer, the same bytes are asked for again. Those that already went out are swallowed:
+counted, and compared by their digest. If they differ, another stream is at the URL now,
+and that is an error. Pure; ``output`` calls it.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ ANOTHER = (
 
 
 class ReplayMismatch(Exception):
-    """What is sent again differs from what went out."""
+    """The bytes that are sent again differ from those that went out."""
 
 
 class ReplayCheck:
-    """What went out since the last known offset, and what is awaited again."""
+    """Bytes that went out since the last known offset, and those to come again."""
 
     def __init__(self) -> None:
         self._out = self._awaited = 0

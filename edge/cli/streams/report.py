@@ -1,8 +1,8 @@
 """How a command ends: one line or one JSON object, and the exit code.
 
-Commands that print a stream keep standard output for its bytes, so what is told
-of them goes to stderr, in JSON too; the others tell it on standard output when
-JSON is asked for. Nothing that is foreseen ends in a traceback.
+``read`` and ``tail`` keep standard output for the stream's bytes, so their result goes
+to stderr, in JSON too. The other commands print JSON on standard output. Nothing that
+is foreseen ends in a traceback.
 """
 
 import json
@@ -16,7 +16,7 @@ from edge.cli.streams.exit_faults import Exit, Fault, NoReader
 
 
 class Reportable(Protocol):
-    """What a command has done so far, also when it is cut short."""
+    """The result of a command so far, also when it is cut short."""
 
     def data(self) -> dict[str, object]:
         """For programs."""
@@ -27,10 +27,10 @@ class Reportable(Protocol):
 
 @dataclass(slots=True)
 class CommandReport:
-    """Runs a command's work and tells how it ended.
+    """Runs a command's work and prints how it ended.
 
-    ``told`` is None until there is something to tell; ``printing`` says that
-    standard output belongs to the stream's bytes.
+    ``told`` is None until there is a result. ``printing``: standard output belongs to
+    the stream's bytes.
     """
 
     as_json: bool
@@ -38,12 +38,12 @@ class CommandReport:
     told: Reportable | None = None
 
     def note(self, message: str) -> None:
-        """A word on the way, for people only."""
+        """A line while the work goes on, for people only."""
         if not self.as_json:
             _console("note", message)
 
     def of(self, work: Callable[[], None]) -> Exit:
-        """The exit code of ``work``; what is to be told has been told."""
+        """Run ``work``, print how it ended, return the exit code."""
         try:
             work()
         except Fault as fault:
@@ -79,14 +79,14 @@ class CommandReport:
 
 
 def _console(word: str, message: str) -> None:
-    # Loaded when it is needed: rich takes longer than most requests.
+    # Imported when needed: rich takes longer to load than most requests.
     from edge.cli import console
 
     {"error": console.error, "note": console.note}[word](message)
 
 
 def _drop_output() -> None:
-    """Nobody reads: what Python would flush at its end goes nowhere."""
+    """Send what Python flushes at its end to nowhere: the pipe has no reader."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,8 +1,8 @@
-"""When to try again: back-off with jitter, the server's Retry-After, never a spin.
+"""When to try again: back-off with jitter, and the server's Retry-After.
 
-One Pace serves one command. It counts failures in a row; whoever makes progress
-says so. It sleeps and reads clocks only through this module's two names, so
-tests wait for nothing.
+One RetryPolicy serves one command and counts failures in a row. The caller reports
+failures and progress. Only ``sleep`` and ``clock`` of this module wait and read clocks:
+tests replace them and wait for nothing.
 """
 
 import random
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from edge.cli.streams.exit_faults import Fault, RequestOutcome
 
 FIRST_PAUSE = 0.25
-"""Seconds before the first further try; doubled for each one after it."""
+"""Seconds before the first retry; doubled for each one after it."""
 MAX_PAUSE = 15.0
-"""Seconds that our own back-off never exceeds."""
+"""Seconds of the longest back-off of our own."""
 MAX_RETRY_AFTER = 300.0
-"""A server that asks for a longer wait than this is taken as away."""
+"""Seconds: a server that asks for a longer wait counts as unreachable."""
 MIN_EXCHANGE = 1.0
-"""Least seconds of a live exchange that brought nothing (L21: no spinning)."""
+"""Seconds that a live exchange without data lasts at least (L21: no spinning)."""
 FOREVER = -1
 
 sleep = time.sleep
@@ -32,13 +32,13 @@ def _silent(message: str) -> None:
 
 @dataclass(slots=True)
 class RetryPolicy:
-    """How often, and when, a command tries again. ``tell`` hears of each try."""
+    """How often, and when, a command tries again. ``tell`` gets a line for each try."""
 
     retries: int
     tell: Callable[[str], None] = _silent
     failures: int = 0
     doubt: bool = False
-    """Whether a try failed that may have done its work all the same."""
+    """Whether a try failed that may have been done all the same."""
 
     def progressed(self) -> None:
         """Something arrived: failures count from zero."""
@@ -58,12 +58,12 @@ class RetryPolicy:
         sleep(wait)
 
     def hold(self, began: float) -> None:
-        """Wait until a live exchange that brought nothing lasted HOLD seconds."""
+        """Wait until a live exchange without data has lasted MIN_EXCHANGE seconds."""
         left = MIN_EXCHANGE - (clock() - began)
         if left > 0:
             sleep(left + _jittered(FIRST_PAUSE))
 
 
 def _jittered(seconds: float) -> float:
-    """Between half of ``seconds`` and all: a crowd must not return as one."""
+    """Between half of ``seconds`` and all: clients must not return all at once."""
     return seconds * (0.5 + random.random() / 2)

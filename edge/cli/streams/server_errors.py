@@ -1,7 +1,7 @@
-"""What a server's refusal means: one sentence, an exit code, whether to try again.
+"""What a server's error answer means: a sentence, an exit code, whether to retry.
 
-The sentence is the server's own where it sent one: RFC 9457's detail, an error in
-JSON, or the first line of a text. Control characters never reach the terminal.
+The sentence is the server's own if it sent one: RFC 9457's detail, an error in JSON, or
+the first line of a text. Control characters never reach the terminal.
 """
 
 import json
@@ -14,7 +14,7 @@ from edge.protocol import names
 from edge.protocol.http_grammar import retry_after
 
 MAX_BODY = 16 * 1024
-"""Bytes of a refusal's body that are read."""
+"""Bytes of an error's body that are read."""
 MAX_SHOWN = 300
 """Characters of it that are shown."""
 
@@ -42,7 +42,7 @@ _KNOWN = {
 
 
 def refused(status: int, get: Get, pieces: Iterable[bytes]) -> Fault:
-    """The Fault that an answer of 300 or above is."""
+    """The Fault for an answer of 300 or above."""
     default = Exit.UNREACHABLE if status >= 500 else Exit.FAILED
     fenced = status == 403 and get(names.PRODUCER_EPOCH) is not None
     return Fault(
@@ -82,7 +82,7 @@ def _from_head(status: int, get: Get) -> str | None:
 
 
 def _some(pieces: Iterable[bytes]) -> bytes:
-    """The beginning of a body; what cannot be read any more is not missed."""
+    """The beginning of a body, as far as it can be read."""
     body = b""
     try:
         for piece in pieces:

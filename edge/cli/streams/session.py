@@ -1,10 +1,9 @@
 """The requests session of a command, and what its exceptions mean.
 
-``mapped`` turns what requests and urllib3 raise into Faults. Their own texts never
-go out: they repeat the URL, and with it any credential in it. The user's header
-fields follow no redirect to another host, and ``~/.netrc`` is not looked at: it
-would replace the user's Authorization. Proxies and certificate bundles of the
-environment count as usual.
+``mapped`` turns what requests and urllib3 raise into Faults. Their own texts are never
+printed: they repeat the URL, with any credential in it. A redirect to another host gets
+none of the user's header fields. ``~/.netrc`` is not read: it would replace the user's
+Authorization. Proxies and certificate bundles of the environment count as usual.
 """
 
 import socket
@@ -34,7 +33,7 @@ class Session(requests.Session):
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:
-        """On a redirect: to another host goes nothing that the user gave."""
+        """On a redirect to another host: drop what the user gave."""
         asked, next_url = response.request.url or "", prepared_request.url or ""
         if self.should_strip_auth(asked, next_url):
             given = prepared_request.headers

@@ -1,8 +1,8 @@
 """What is to be appended: standard input or a file, read as it arrives.
 
-Never held whole. A file (also one that standard input is redirected from) can be
-read again from where it began; a pipe cannot, so what came out of one can be sent
-again only while it is still in memory.
+It is never held whole. A file can be read again from where it began, also one that
+standard input is redirected from. A pipe cannot: what came out of it can be sent again
+only while it is still in memory.
 """
 
 import os
@@ -62,7 +62,7 @@ class Source:
 
     def _read(self, size: int = PIECE) -> bytes:
         try:
-            # A raw read at most: what a pipe has now is not kept for more.
+            # One raw read: bytes that a pipe has now do not wait for more.
             read1 = getattr(self._file, "read1", self._file.read)
             piece: bytes = read1(size)
         except OSError as error:

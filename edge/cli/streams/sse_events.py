@@ -1,9 +1,8 @@
 """Server-sent events, read as they arrive, as WHATWG HTML tells (section 9.2.6).
 
-Bytes in, events out, whatever the pieces: a line may end in LF, CR or CRLF, and
-each of the three may be cut between two pieces. Values stay bytes, so that text
-which is no UTF-8 is not changed here. An event that the end of the stream cut
-off is never given out. Knows nothing of offsets; ``following`` does.
+Bytes in, events out. A line may end in LF, CR or CRLF, and pieces may be cut anywhere.
+Values stay bytes: text that is not UTF-8 passes unchanged. An event that the end of the
+stream cut off is never given out. Offsets are for ``following``.
 """
 
 import re

@@ -1,9 +1,9 @@
 """What writes: create, append, close, delete (sections 4.2 and 5.1 to 5.4).
 
-A write is sent again only where twice does no more than once: what a producer has
-numbered (5.2.1), a create, a close without data, a delete; and anything that the
-server refused outright with 429. A plain append whose answer was lost may have
-been done or not, so it is never repeated; the fault says so.
+A write is sent again only if twice does no more than once: an append that a producer
+has numbered (5.2.1), a create, a close without data, a delete. Anything that the server
+refused with 429 is sent again too. A plain append whose answer was lost is never
+repeated: it may have been done. The fault says so.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from edge.cli.streams.retry_policy import RetryPolicy
 from edge.cli.streams.server_errors import shown
 from edge.cli.streams.source import Source
 from edge.protocol import names
-from edge.protocol.json_arrays import is_json
+from edge.protocol.names import is_json
 
 UNKNOWN = "it may have been appended or not (a producer could safely send it again)"
 
 
 @dataclass(slots=True)
 class WriteResult:
-    """What was done, for the conclusion."""
+    """What was done, for the report."""
 
     word: str
     next_offset: str | None = None
@@ -89,7 +89,7 @@ class AppendResult(WriteResult):
 
 @dataclass(slots=True)
 class IdempotentProducer:
-    """An idempotent producer: who, which epoch, and the next number (5.2.1)."""
+    """An idempotent producer: its id, its epoch and its next number (5.2.1)."""
 
     id: str
     epoch: int = 0
@@ -278,7 +278,7 @@ def _on(head: bytes, source: Source) -> Iterator[bytes]:
 
 
 def _doubt(fault: Fault) -> Fault:
-    """A lost answer to a plain append, said as what it is."""
+    """The fault of a plain append, saying that it may have been done."""
     if fault.known is not RequestOutcome.UNKNOWN:
         return fault
     text = f"{fault}; {UNKNOWN}"

@@ -13,8 +13,6 @@ from email.utils import formatdate
 from edge.core.ports import Clock
 from edge.core.values import Answer, PerResponse
 from edge.front.common_fields import cache_status, route_fields
-from edge.front.problems import title_of
-from edge.policy.http.forwarding import via
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.http_grammar import (
@@ -23,6 +21,8 @@ from edge.protocol.http_grammar import (
     HOP_BY_HOP,
     PROXY_AUTHENTICATION,
     TOKEN,
+    reason_phrase,
+    via_member,
 )
 
 MAX_COPIED = 32 * 1024
@@ -106,7 +106,7 @@ class ResponseEncoder:
         chunked = streams and answer.content_length is None
         fields = self._fields(answer, per_response, route)
         lines = [
-            f"HTTP/1.1 {answer.status} {title_of(answer.status)}",
+            f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}",
             f"Server: {self._name}",
             f"Date: {self._date}",
             "Connection: close" if close else "Connection: keep-alive",
@@ -143,7 +143,7 @@ class ResponseEncoder:
         for name, value in route_fields(route):
             fields[name.lower()] = value
         fields["x-request-id"] = _ID_HERE
-        _append(fields, "via", via(self._name))
+        _append(fields, "via", via_member(self._name))
         _append(fields, "cache-status", cache_status(self._name, per_response.status))
         if answer.body is not None and answer.status not in BODILESS_STATUSES:
             fields["content-length"] = str(len(answer.body))

@@ -12,7 +12,12 @@ Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
 from collections.abc import Iterable
 
 from edge.core.values import Header, Headers
-from edge.protocol.http_grammar import HOP_BY_HOP, connection_options, list_members
+from edge.protocol.http_grammar import (
+    HOP_BY_HOP,
+    connection_options,
+    list_members,
+    via_member,
+)
 
 UNFIT_ON_READS = HOP_BY_HOP | {
     "accept-encoding",
@@ -91,7 +96,7 @@ def request_headers(
     ]
     kept += forwarded
     kept.append(("accept-encoding", "identity"))
-    kept.append(("via", _with_member(received, "via", via(node_id))))
+    kept.append(("via", _with_member(received, "via", via_member(node_id))))
     kept.append(("cdn-loop", _with_member(received, "cdn-loop", node_id)))
     return tuple(kept)
 
@@ -119,11 +124,6 @@ def response_headers(
     if all(name != "cache-control" for name, _ in kept):
         kept.append(("cache-control", cache_control))
     return tuple(kept)
-
-
-def via(node_id: str) -> str:
-    """This node's member of a Via field (RFC 9110 section 7.6.3)."""
-    return f"1.1 {node_id}"
 
 
 def is_loop(headers: Iterable[Header], node_id: str) -> bool:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from edge.core.errors import OriginFault
 from edge.core.reasons import Reason
-from edge.core.values import Framing, OriginAnswer, StreamKey
-from edge.policy.streams.freshness import origin_forbids
-from edge.policy.streams.routes import Route
+from edge.core.values import Framing, OriginAnswer, Partition, PartitionKind, StreamKey
+from edge.policy.streams.routes import OriginNoStore, Route
 from edge.protocol import json_arrays, names
+from edge.protocol.http_grammar import cache_directives, list_members
 from edge.protocol.offsets import NOW, is_position, order
 
 ONE_READER_STATUSES = frozenset({401, 403, 407, 429})
@@ -105,7 +105,7 @@ def _judge_range(answer: OriginAnswer, start: str) -> Admission:
     if not is_position(end):
         return Admission(Verdict.FAULT, Reason.ORIGIN_GARBAGE)
     data = answer.body
-    if json_arrays.is_json(answer.get("content-type")):
+    if names.is_json(answer.get("content-type")):
         try:
             data = json_arrays.fragment(data)
         except ValueError:
@@ -136,3 +136,61 @@ def _admit(answer: OriginAnswer, start: str, end: str, data: bytes) -> Admission
         names.is_true(answer.get(names.IN_CLOSED)),
         progress=order(end) > order(start),
     )
+
+
+# What an origin forbids.
+
+# The edge does CORS and coding itself, so these select nothing of an origin's.
+_ANSWERED_HERE = frozenset(
+    {
+        "accept-encoding",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "origin",
+    }
+)
+
+
+def origin_forbids(
+    answer: OriginAnswer, partition: Partition, route: Route
+) -> Reason | None:
+    """Why this answer must never be joined or kept, or None (L15).
+
+    The caller lets the key pass for a while when there is a reason. The empty
+    answers that the protocol itself marks ``no-store`` (``now``, HEAD) and
+    errors are no reason: they are shared and not stored in any case.
+    """
+    directives = cache_directives(answer.get_all("cache-control"))
+    if answer.get("set-cookie") is not None:
+        return Reason.SET_COOKIE
+    if not _selects_nothing(answer.get_all("vary"), route):
+        return Reason.VARY_STAR
+    if "private" in directives and partition.kind is not PartitionKind.CREDENTIAL:
+        return Reason.PRIVATE
+    if "no-store" in directives and _is_data(answer) and _honours_no_store(route):
+        return Reason.NO_STORE
+    return None
+
+
+def _selects_nothing(vary_field: str, route: Route) -> bool:
+    """Whether everything that Vary names is the same for all of a partition.
+
+    Headers that go upstream are in the partition (L13). Another name, or ``*``
+    anywhere in the list, means that the origin chose by something unkept.
+    """
+    keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
+    named = {name.lower() for name in list_members(vary_field)}
+    return named - {""} <= keyed
+
+
+def _is_data(answer: OriginAnswer) -> bool:
+    """Whether the answer brings messages: not empty, and in JSON mode not ``[]``."""
+    if answer.status != 200 or not answer.body:
+        return False
+    if not names.is_json(answer.get("content-type")):
+        return True
+    return answer.body.translate(None, b" \t\r\n") != b"[]"
+
+
+def _honours_no_store(route: Route) -> bool:
+    return route.origin_no_store is OriginNoStore.HONOUR

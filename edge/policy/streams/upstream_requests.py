@@ -28,10 +28,11 @@ from edge.core.values import (
     StreamKey,
 )
 from edge.policy.http import request_target
-from edge.policy.http.forwarding import UNFIT_ON_READS, via
+from edge.policy.http.forwarding import UNFIT_ON_READS
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Route
 from edge.protocol import names
+from edge.protocol.http_grammar import via_member
 
 DEFAULT_NODE = "ds-edge"
 """The pseudonym in Via of a node without an id of its own."""
@@ -127,4 +128,4 @@ def _headers(partition: Partition, route: Route, node_id: str) -> Headers:
         own = tuple((name.lower(), value) for name, value in route.origin_headers)
     taken = UNFIT_ON_READS.union(name for name, _ in own)
     kept = tuple(pair for pair in partition.headers if pair[0] not in taken)
-    return (*kept, *own, ("accept-encoding", "identity"), ("via", via(node_id)))
+    return (*kept, *own, ("accept-encoding", "identity"), ("via", via_member(node_id)))

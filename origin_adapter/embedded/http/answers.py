@@ -14,7 +14,7 @@ import falcon
 from edge.core.values import Headers
 from edge.protocol import names, sse
 from edge.protocol.http_grammar import list_members
-from edge.protocol.json_arrays import is_json
+from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import lifetimes, offsets
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.values import StoredStream

@@ -9,7 +9,7 @@ two brackets.
 
 from collections.abc import Callable
 
-from edge.protocol.json_arrays import is_json
+from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import json_text
 from origin_adapter.embedded.rules.refusals import RefusalReason, bad_request
 from origin_adapter.embedded.rules.values import MessageBatch

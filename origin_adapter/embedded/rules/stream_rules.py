@@ -11,8 +11,7 @@ producer, ``Stream-Seq``. A producer's retry is answered as a duplicate before
 
 from dataclasses import replace
 
-from edge.protocol.json_arrays import is_json
-from edge.protocol.names import CLOSED, NEXT_OFFSET, TRUE, media_type
+from edge.protocol.names import CLOSED, NEXT_OFFSET, TRUE, is_json, media_type
 from origin_adapter.embedded.rules import lifetimes, offsets, producers
 from origin_adapter.embedded.rules.producers import ProducerVerdict
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, conflict

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from edge.protocol.json_arrays import is_json
+from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import lineage, stream_rules
 from origin_adapter.embedded.rules.values import (
     AppendToStream,

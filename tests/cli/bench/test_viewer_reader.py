@@ -15,12 +15,12 @@ from edge.cli.bench.viewer_reader import (
     ViewerReader,
 )
 
-MARKS = EventMarkers("0badcafe")
+MARKERS = EventMarkers("0badcafe")
 
 
 def answer(*numbers: int, offset: str = "7", status: str = "200 OK") -> bytes:
     """A long-poll's answer."""
-    body = b"".join(MARKS.body(number, 30) for number in numbers)
+    body = b"".join(MARKERS.body(number, 30) for number in numbers)
     return (
         f"HTTP/1.1 {status}\r\nStream-Next-Offset: {offset}\r\nStream-Cursor: c\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
@@ -34,7 +34,7 @@ def chunk(text: bytes) -> bytes:
 def event(number: int, offset: str, newline: bytes = b"\n") -> bytes:
     """An event stream's data and control."""
     told = json.dumps({"streamNextOffset": offset, "streamCursor": "c"}).encode()
-    lines = [b"event: data", b"data: " + MARKS.body(number, 30), b""]
+    lines = [b"event: data", b"data: " + MARKERS.body(number, 30), b""]
     lines += [b"event: control", b"data: " + told, b"", b""]
     return newline.join(lines)
 
@@ -46,7 +46,7 @@ STREAM = (
 
 
 def test_an_answer_tells_its_events_and_where_to_go_on() -> None:
-    reader = ViewerReader(MARKS)
+    reader = ViewerReader(MARKERS)
 
     assert reader.feed(answer(3)) == [
         Received((3,), ReadPosition(b"7", b"c"), 200, done=True)
@@ -55,33 +55,33 @@ def test_an_answer_tells_its_events_and_where_to_go_on() -> None:
 
 
 def test_two_events_may_come_in_one_answer() -> None:
-    assert ViewerReader(MARKS).feed(answer(3, 4))[0].marks == (3, 4)
+    assert ViewerReader(MARKERS).feed(answer(3, 4))[0].numbers == (3, 4)
 
 
 def test_an_answer_in_pieces_counts_when_it_is_complete() -> None:
     text = answer(3, 4)
     for cut in range(1, len(text)):
-        reader = ViewerReader(MARKS)
+        reader = ViewerReader(MARKERS)
 
         assert reader.feed(text[:cut]) == []
         assert reader.state is None
-        assert [news.marks for news in reader.feed(text[cut:])] == [(3, 4)]
+        assert [received.numbers for received in reader.feed(text[cut:])] == [(3, 4)]
         assert reader.state is ParserState.ANSWERS
 
 
 def test_events_of_another_run_are_not_counted() -> None:
     others = EventMarkers("deadbeef")
-    text = answer(3).replace(MARKS.body(3, 30), others.body(3, 30))
+    text = answer(3).replace(MARKERS.body(3, 30), others.body(3, 30))
 
-    assert ViewerReader(MARKS).feed(text)[0].marks == ()
+    assert ViewerReader(MARKERS).feed(text)[0].numbers == ()
 
 
 def test_an_event_has_the_size_that_was_asked_for_and_its_mark_at_the_end() -> None:
-    body = MARKS.body(12, 100)
+    body = MARKERS.body(12, 100)
 
     assert len(body) == 100
     assert body.endswith(b".<0badcafe-0000012>")
-    assert MARKS.found(body[:-1]) == ()
+    assert MARKERS.found(body[:-1]) == ()
 
 
 def test_no_news_is_an_answer_too() -> None:
@@ -89,7 +89,7 @@ def test_no_news_is_an_answer_too() -> None:
         b"HTTP/1.1 204 No Content\r\nStream-Next-Offset: 7\r\nStream-Cursor: d\r\n\r\n"
     )
 
-    assert ViewerReader(MARKS).feed(text) == [
+    assert ViewerReader(MARKERS).feed(text) == [
         Received((), ReadPosition(b"7", b"d"), 204, done=True)
     ]
 
@@ -97,7 +97,7 @@ def test_no_news_is_an_answer_too() -> None:
 def test_of_a_refusal_its_words_are_kept() -> None:
     text = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfull"
 
-    assert ViewerReader(MARKS).feed(text) == [
+    assert ViewerReader(MARKERS).feed(text) == [
         Received((), None, 503, done=True, last=True, body=b"full")
     ]
 
@@ -105,19 +105,19 @@ def test_of_a_refusal_its_words_are_kept() -> None:
 def test_a_closed_stream_is_told() -> None:
     text = answer(3).replace(b"\r\n\r\n", b"\r\nStream-Closed: true\r\n\r\n", 1)
 
-    assert ViewerReader(MARKS).feed(text)[0].closed
+    assert ViewerReader(MARKERS).feed(text)[0].closed
 
 
 def heard(pieces: list[bytes]) -> tuple[list[int], ReadPosition | None, int]:
     """Events, the last place, and ends, after all ``pieces``."""
-    reader, marks = ViewerReader(MARKS), list[int]()
+    reader, numbers = ViewerReader(MARKERS), list[int]()
     place, ends = None, 0
     for piece in pieces:
-        for news in reader.feed(piece):
-            marks += news.marks
-            place = news.place or place
-            ends += news.done
-    return marks, place, ends
+        for received in reader.feed(piece):
+            numbers += received.numbers
+            place = received.place or place
+            ends += received.done
+    return numbers, place, ends
 
 
 SSE = (
@@ -147,7 +147,7 @@ def test_however_often_it_is_cut(places: list[int]) -> None:
 
 
 def test_an_event_stream_is_calm_between_two_events_only() -> None:
-    reader = ViewerReader(MARKS)
+    reader = ViewerReader(MARKERS)
     text = event(1, "1")
     state = []
     for piece in (STREAM, chunk(text[:20]), chunk(text[20:]), chunk(text)[:-1]):
@@ -159,31 +159,31 @@ def test_an_event_stream_is_calm_between_two_events_only() -> None:
 
 def test_an_event_stream_without_chunks_is_read_and_never_calm() -> None:
     head = STREAM.replace(b"Transfer-Encoding: chunked\r\n", b"")
-    reader = ViewerReader(MARKS)
+    reader = ViewerReader(MARKERS)
     reader.feed(head)
 
-    assert [news.marks for news in reader.feed(event(1, "1"))] == [(1,)]
+    assert [received.numbers for received in reader.feed(event(1, "1"))] == [(1,)]
     assert reader.state is None
     assert reader.end()
 
 
 def test_after_the_end_of_an_event_stream_comes_another_answer() -> None:
-    reader = ViewerReader(MARKS)
+    reader = ViewerReader(MARKERS)
     first = reader.feed(STREAM + chunk(event(1, "1")) + b"0\r\n\r\n" + STREAM)
     second = reader.feed(chunk(event(2, "2")))
 
-    assert [news.done for news in first] == [True, False]
-    assert [news.marks for news in (*first, *second)] == [(1,), (), (2,)]
+    assert [received.done for received in first] == [True, False]
+    assert [received.numbers for received in (*first, *second)] == [(1,), (), (2,)]
 
 
 @pytest.mark.parametrize("told", [b"no JSON", b"[]", b"{}", b'"text"', b"null"])
 def test_a_control_event_that_makes_no_sense_tells_no_place(told: bytes) -> None:
     text = b"event: control\ndata: " + told + b"\n\n"
 
-    assert ViewerReader(MARKS).feed(STREAM + chunk(text))[0].place is None
+    assert ViewerReader(MARKERS).feed(STREAM + chunk(text))[0].place is None
 
 
 def test_a_control_event_may_close_the_stream() -> None:
     told = b'event: control\ndata: {"streamNextOffset":"9","streamClosed":true}\n\n'
 
-    assert ViewerReader(MARKS).feed(STREAM + chunk(told))[0].closed
+    assert ViewerReader(MARKERS).feed(STREAM + chunk(told))[0].closed

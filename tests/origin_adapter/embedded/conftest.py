@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from origin_adapter.embedded.options import Durability, Options
+from origin_adapter.embedded.options import Durability
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Wire
+from tests.support.options import embedded_options
 
 Start = Callable[..., RunningOrigin]
 
@@ -17,11 +19,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts origins on one folder, one at a time."""
     running: list[RunningOrigin] = []
 
-    def start_one(**options: object) -> RunningOrigin:
+    def start_one(**options: Any) -> RunningOrigin:
         while running:
             running.pop().stop()
         said = {"durability": Durability.OS, "long_poll_timeout": 0.2, **options}
-        serving = RunningOrigin(Options(data=tmp_path, **said), "127.0.0.1:0")  # type: ignore[arg-type]  # any option, by name
+        serving = RunningOrigin(embedded_options(tmp_path, **said), "127.0.0.1:0")
         running.append(serving)
         return serving
 

@@ -8,9 +8,9 @@ once and in each producer's order.
 import json
 import os
 import random
+import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +19,17 @@ import pytest
 from gevent.event import Event
 
 from tests.origin_adapter.embedded.wire import Reply, Wire
+from tests.support.processes import ds_edge
 
 STREAMS = ["/v1/stream/one", "/v1/stream/two"]
 WRITERS = 8
 MESSAGES = 60
 KILLS = 6
+
+
+def origin_on(data: Path) -> list[str]:
+    """The command line of an origin on a folder, at a port that the system chooses."""
+    return ds_edge("origin", "--listen", "127.0.0.1:0", "--data", str(data))
 
 
 class Process:
@@ -41,15 +47,14 @@ class Process:
         return self.wires[-1]
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "origin_adapter.embedded"]
-        options = ["--listen", "127.0.0.1:0", "--data", str(self.data)]
         self.process = subprocess.Popen(
-            command + options, stdout=subprocess.PIPE, text=True
+            origin_on(self.data), stderr=subprocess.PIPE, text=True
         )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, "the origin did not start"
-        self.address = line.split()[-1]
+        assert self.process.stderr is not None
+        line = self.process.stderr.readline()
+        found = re.search(r"listening at (\S+),", line)
+        assert found, f"the origin did not start: {line}"
+        self.address = found[1]
         self.up.set()
 
     def kill(self) -> None:
@@ -62,8 +67,8 @@ class Process:
     def _end(self, number: int) -> int:
         os.kill(self.process.pid, number)
         code = self.process.wait(timeout=30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
         return code
 
 
@@ -210,9 +215,7 @@ def test_keys_and_subscriptions_survive_a_kill(process: Process) -> None:
 
 def test_one_folder_belongs_to_one_process(process: Process) -> None:
     """A second origin says so and leaves the file alone."""
-    command = [sys.executable, "-m", "origin_adapter.embedded"]
-    options = ["--listen", "127.0.0.1:0", "--data", str(process.data)]
-    second = subprocess.run(command + options, capture_output=True, text=True)
+    second = subprocess.run(origin_on(process.data), capture_output=True, text=True)
     assert second.returncode == 1
     assert "another process" in second.stderr
     assert "Traceback" not in second.stderr

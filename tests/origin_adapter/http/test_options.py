@@ -55,6 +55,8 @@ def test_held_calls_have_their_own_patience() -> None:
         "http://a", head_timeout=1, hold_timeout=2, idle_timeout=1.5, total_timeout=9
     )
 
-    assert [options.begin_within(purpose) for purpose in Purpose] == [1, 2, 1, 2]
-    assert [options.progress_within(p) for p in Purpose] == [1.5, 1.5, 1.5, 2]
-    assert [options.end_within(p) for p in Purpose] == [9, None, None, None]
+    each = [options.timeouts(purpose) for purpose in Purpose]
+    assert [timeouts.send for timeouts in each] == [1.5, 1.5, 1.5, 1.5]
+    assert [timeouts.head for timeouts in each] == [1, 2, 1, 2]
+    assert [timeouts.body for timeouts in each] == [1.5, 1.5, 1.5, 2]
+    assert [timeouts.total for timeouts in each] == [9, None, None, None]

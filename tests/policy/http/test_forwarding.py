@@ -3,7 +3,8 @@
 import pytest
 
 from edge.core.values import Headers
-from edge.policy.http.forwarding import is_loop, request_headers, response_headers, via
+from edge.policy.http.forwarding import is_loop, request_headers, response_headers
+from edge.protocol.http_grammar import via_member
 
 MARKS: Headers = (
     ("accept-encoding", "identity"),
@@ -169,7 +170,7 @@ def test_what_one_node_sends_is_a_loop_to_it_and_to_no_other() -> None:
 
     assert is_loop(out, "n1")
     assert not is_loop(out, "n2")
-    assert is_loop([("via", via("n1"))], "n1")
+    assert is_loop([("via", via_member("n1"))], "n1")
 
 
 # -- and back -----------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from gevent.event import Event
 
 from origin_adapter.embedded.engine.engine import Engine
-from origin_adapter.embedded.options import Durability, Options
+from origin_adapter.embedded.options import Durability
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.values import (
     AppendToStream,
@@ -20,6 +20,7 @@ from origin_adapter.embedded.rules.values import (
     StoredStream,
 )
 from origin_adapter.embedded.store.store import look_up
+from tests.support.options import embedded_options
 
 S = "/v1/stream/s"
 TEXT = "text/plain"
@@ -27,7 +28,7 @@ TEXT = "text/plain"
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    running = Engine(Options(data=tmp_path, durability=Durability.OS))
+    running = Engine(embedded_options(tmp_path, durability=Durability.OS))
     yield running
     running.stop()
 

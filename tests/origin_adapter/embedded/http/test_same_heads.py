@@ -15,11 +15,12 @@ import gevent
 import pytest
 
 from origin_adapter.embedded.http import server
-from origin_adapter.embedded.options import Durability, Options
+from origin_adapter.embedded.options import Durability
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.front.edge_process import EdgeProcess
 from tests.front.fast.test_same_bytes import CORPUS, LAST, LIMITS, answers
 from tests.origin_adapter.embedded.wire import Wire
+from tests.support.options import embedded_options
 
 PATIENCE = 10.0
 _STREAM = re.compile(rb" (/v1/stream/[a-zA-Z0-9-]+(?:%2F[a-z]+)?)[? ]")
@@ -65,7 +66,7 @@ def edge() -> Iterator[EdgeProcess]:
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOrigin]:
     """An embedded origin that holds every stream which the corpus names."""
-    options = Options(
+    options = embedded_options(
         data=tmp_path_factory.mktemp("streams"),
         durability=Durability.OS,
         long_poll_timeout=0.1,

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from origin_adapter.embedded.options import Durability, Options
+from origin_adapter.embedded.options import Durability
 from origin_adapter.embedded.rules.offsets import to_text
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.values import (
@@ -34,6 +34,7 @@ from origin_adapter.embedded.rules.values import (
 )
 from origin_adapter.embedded.store import pages
 from origin_adapter.embedded.store.store import Maintain, Outcome, Store, look_up
+from tests.support.options import embedded_options
 
 PATHS = [f"/v1/stream/{name}" for name in "abcd"]
 FIRST = PATHS[:2]
@@ -63,7 +64,9 @@ class Histories(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.options = Options(data=Path(self.folder.name), durability=Durability.OS)
+        self.options = embedded_options(
+            Path(self.folder.name), durability=Durability.OS
+        )
         self.store = Store(self.options)
         self.now = 1_000_000.0
         self.models: dict[str, Model] = {}

@@ -3,10 +3,11 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from origin_adapter.embedded.options import Durability, Options
+from origin_adapter.embedded.options import Durability
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscription_commands import Inspect, Subscribe
 from origin_adapter.embedded.rules.subscriptions import Denied, SubscriptionConfig
@@ -25,6 +26,7 @@ from origin_adapter.embedded.rules.values import (
 from origin_adapter.embedded.store import maintenance, pages, schema
 from origin_adapter.embedded.store.backup import backup
 from origin_adapter.embedded.store.store import Maintain, Store, look_up
+from tests.support.options import embedded_options
 
 TEXT = "text/plain"
 PATH = "/v1/stream/s"
@@ -38,10 +40,10 @@ def opened(tmp_path: Path) -> Iterator[Open]:
     """Opens keeps on one folder; the last one is closed at the end."""
     stores: list[Store] = []
 
-    def open_store(**options: object) -> Store:
+    def open_store(**options: Any) -> Store:
         if stores:
             stores.pop().close()
-        stores.append(Store(Options(data=tmp_path, **options)))  # type: ignore[arg-type]  # any option, by name
+        stores.append(Store(embedded_options(tmp_path, **options)))
         return stores[-1]
 
     yield open_store
@@ -130,7 +132,7 @@ def test_a_file_system_without_a_shared_log_is_refused(
 
     monkeypatch.setattr(schema, "_connect", connect)
     with pytest.raises(schema.StoreError, match="WAL"):
-        Store(Options(data=tmp_path))
+        Store(embedded_options(tmp_path))
 
 
 def test_a_new_folder_is_on_disk_before_anything_is_acknowledged(
@@ -368,7 +370,7 @@ def test_a_backup_is_of_one_moment_while_writers_go_on(
 
     assert lengths == sorted(lengths, reverse=True) and len(lengths) > 1
     assert target.stat().st_mode & 0o077 == 0
-    copy = Store(Options(data=target.parent))
+    copy = Store(embedded_options(target.parent))
     assert text(copy) == "x" * 50_000 * 400
     copy.close()
 
@@ -380,7 +382,7 @@ def test_another_programs_file_is_not_touched(tmp_path: Path) -> None:
     other.close()
 
     with pytest.raises(schema.StoreError):
-        Store(Options(data=tmp_path))
+        Store(embedded_options(tmp_path))
 
 
 def test_a_broken_file_is_said_to_be_broken(tmp_path: Path) -> None:
@@ -388,7 +390,7 @@ def test_a_broken_file_is_said_to_be_broken(tmp_path: Path) -> None:
     (tmp_path / schema.FILE).write_bytes(b"not a database, " * 1000)
 
     with pytest.raises(schema.StoreError):
-        Store(Options(data=tmp_path))
+        Store(embedded_options(tmp_path))
 
 
 def test_subscriptions_of_a_batch_that_failed_are_forgotten(opened: Open) -> None:

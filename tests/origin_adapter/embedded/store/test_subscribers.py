@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import subscription_commands
 from origin_adapter.embedded.rules.control import Ack, WorkerReport
 from origin_adapter.embedded.rules.subscriptions import (
@@ -21,6 +20,7 @@ from origin_adapter.embedded.rules.values import (
     MessageBatch,
 )
 from origin_adapter.embedded.store.store import Maintain, Store
+from tests.support.options import embedded_options
 
 ROOT = "/v1/stream/"
 TEXT = "text/plain"
@@ -29,7 +29,7 @@ NOW = 1_000_000.0
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(Options(data=tmp_path))
+    opened = Store(embedded_options(tmp_path))
     yield opened
     opened.close()
 
