@@ -5,6 +5,7 @@
     EdgeError                  status, reason, retry_after
       ClientFault              4xx: this request can never be answered
         ClientBodyCut          the client's body ended early; nothing was appended
+        AccessDenied           401/403: the authorizer does not let it go on
       OriginFault              502/504: the origin failed; Retry-After is set
         OriginUnreachable      no connection, or it died before a first byte
         OriginTimeout          connected, but too slow (504)
@@ -58,6 +59,23 @@ class ClientBodyCut(ClientFault):
     """The client's body ended before its framing said so (RFC 9112 section 8)."""
 
     reason = Reason.BODY_CUT
+
+
+class AccessDenied(ClientFault):
+    """The request may not go on. ``challenge`` is the value of WWW-Authenticate."""
+
+    status = 403
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        reason: Reason | None = None,
+        status: int | None = None,
+        challenge: str | None = None,
+    ) -> None:
+        super().__init__(detail, reason=reason, status=status)
+        self.challenge = challenge
 
 
 class OriginFault(EdgeError):

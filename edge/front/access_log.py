@@ -10,7 +10,7 @@ from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
 from urllib.parse import unquote_plus
 
-from edge.front import cache_status
+from edge.front.common_fields import cache_status
 from edge.front.log_writer import Put, timestamp
 from edge.front.options import LogOptions
 from edge.front.request_context import RequestContext
@@ -101,7 +101,7 @@ def _cache(ctx: RequestContext) -> str:
     """Cache-Status without the cache's own name."""
     if ctx.cache is None:
         return ""
-    return cache_status.member("-", ctx.cache)[3:]
+    return cache_status("-", ctx.cache)[3:]
 
 
 def redacted(target: str, route: Route) -> str:

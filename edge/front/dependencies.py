@@ -1,7 +1,7 @@
 """The parts that the front is built from. Wiring makes them, once per worker.
 
-``Dependencies`` is all that the Falcon application needs, and all that a later
-front on the event loop needs: both hold the same one. ``Runtime`` is what a
+``Dependencies`` is all that answering requests needs: the application and the fast way
+hold the same one. ``Runtime`` is what a
 worker starts, drains and stops around it.
 """
 
@@ -21,6 +21,8 @@ from edge.core.ports import (
     never_ready,
 )
 from edge.front.options import FrontOptions
+from edge.policy.streams.authorize import Authorizer, authorize
+from edge.policy.streams.pipeline import RequestPipeline
 from edge.policy.streams.routes import Route
 
 
@@ -29,7 +31,8 @@ class Dependencies:
     """What answers requests: ``read_service`` for reads, ``origin`` for the rest.
 
     ``peek`` is the hub's entrance for reads that are asked again, ``ticks`` the
-    worker's one ticker.
+    worker's one ticker. ``authorizer`` says whether a request may go on, and with
+    whom it shares (``edge.policy.streams.authorize``).
     """
 
     read_service: ReadService
@@ -40,6 +43,12 @@ class Dependencies:
     options: FrontOptions
     peek: Peek = never_ready
     ticks: Ticks = NO_TICKS
+    authorizer: Authorizer = authorize
+
+    @property
+    def pipeline(self) -> RequestPipeline:
+        """What every request of every front goes through."""
+        return RequestPipeline(tuple(self.routes), self.authorizer)
 
 
 class Runtime(Protocol):

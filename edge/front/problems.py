@@ -1,22 +1,53 @@
 """Errors as answers: RFC 9457 problem documents.
 
-One place makes them for every front: reads refused by the hub, faults found by
-the front, errors of Falcon and of gunicorn's parser, and the unexpected. A
-problem is never stored (``no-store``, E38) and says in ``reason`` the word that
-stands in the log and the metrics too. Pure.
+One place makes them for every front: what the hub refuses, faults found by the front,
+errors of Falcon and of gunicorn's parser, and the unexpected. A problem is never stored
+(``no-store``, E38) and says in ``reason`` the word that stands in the log and the
+metrics too.
+
+``respond`` is the application's outermost guard: it makes a problem of every error that
+leaves a handler, and counts it. ``closing`` writes an answer for a request that no
+application could take.
 """
 
+import dataclasses
 import json
+import logging
+from email.utils import formatdate
 
-from edge.core.errors import EdgeError
+from edge.core.counters import Counters
+from edge.core.errors import AccessDenied, ClientFault, EdgeError
 from edge.core.reasons import Reason
-from edge.core.values import Answer, Headers
+from edge.core.values import Answer, CacheStatus, Headers, PerResponse
+from edge.front.exchange import Response
+from edge.front.request_context import RequestContext
 from edge.protocol.http_grammar import reason_phrase
+
+_log = logging.getLogger("edge.front")
 
 MEDIA_TYPE = "application/problem+json"
 
 INTERNAL = EdgeError("The edge failed to answer.", reason=Reason.INTERNAL)
 """What a client hears of an exception that nobody expected: nothing of it."""
+
+
+def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Response:
+    """The problem that a request ends with; it is counted and written into ``ctx``.
+
+    What nobody expected is logged with its traceback, counted as an internal error,
+    and told to the client without detail.
+    """
+    if not isinstance(error, EdgeError):
+        counters.internal_errors += 1
+        said = "unexpected error answering request %s"
+        _log.error(said, ctx.request_id, exc_info=error)
+        error = INTERNAL
+    ctx.reason = error.reason
+    ctx.cache = dataclasses.replace(ctx.cache or CacheStatus(), detail=error.reason)
+    counters.problems[str(error.status)] += 1
+    if isinstance(error, ClientFault):
+        counters.client_faults[error.reason.value] += 1
+    return Response(answer_of(error, ctx.request_id), PerResponse(ctx.cache))
 
 
 def answer_of(error: EdgeError, request_id: str) -> Answer:
@@ -39,4 +70,24 @@ def _headers(error: EdgeError) -> Headers:
     headers: Headers = (("Content-Type", MEDIA_TYPE), ("Cache-Control", "no-store"))
     if error.retry_after is not None:
         headers += (("Retry-After", str(error.retry_after)),)
+    if isinstance(error, AccessDenied) and error.challenge is not None:
+        headers += (("WWW-Authenticate", error.challenge),)
     return headers
+
+
+def closing(answer: Answer, fields: Headers, server: str) -> bytes:
+    """An answer as a whole HTTP/1.1 response behind which the connection closes.
+
+    For what is answered before there is a request that an application could take:
+    malformed heads, connections past the limit. ``fields`` go behind the answer's own.
+    """
+    body = answer.body or b""
+    framing: Headers = (
+        ("Server", server),
+        ("Date", formatdate(usegmt=True)),
+        ("Connection", "close"),
+        ("Content-Length", str(len(body))),
+    )
+    lines = [f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}"]
+    lines += [f"{name}: {value}" for name, value in framing + answer.headers + fields]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from edge.process.gunicorn_app import EdgeApplication, Plan
-from tests.front.fake_edge import FakeAsks, FakeBuilt, FakeOrigin, parts
+from tests.front.fake_edge import FakeOrigin, FakeReadService, FakeRuntime, parts
 from tests.support.options import (
     front_options,
     limits,
@@ -45,12 +45,12 @@ def main() -> None:
     def tell(line: str) -> None:
         os.write(pipe, line.encode() + b"\n")
 
-    def make() -> FakeBuilt:
+    def make() -> FakeRuntime:
         if os.path.exists(given.get("broken_by", "")):
             raise RuntimeError("cannot be made, as the test asked")
         front = front_options(limits=bounds, **given.get("front", {}))
-        read_service = FakeAsks(tell)
-        return FakeBuilt(
+        read_service = FakeReadService(tell)
+        return FakeRuntime(
             read_service, parts(read_service, FakeOrigin(tell), options=front)
         )
 

@@ -1,6 +1,6 @@
 """Parts with behaviour for the front's tests: a hub that does what a path says.
 
-The last segment of a stream's path tells ``FakeAsks`` how to answer its reads::
+The last segment of a stream's path tells ``FakeReadService`` how to answer its reads::
 
     hit        at once, whole                 large     at once, 1 MiB
     park       when the stream is written     fail      OriginTimeout
@@ -8,7 +8,7 @@ The last segment of a stream's path tells ``FakeAsks`` how to answer its reads::
     cut        two events, then an error      endless   events until the client leaves
     broken     raises                         bad-field an answer with a bad header
 
-What happens to tickets and writes is told to ``tell``, one line each, in order,
+What happens to pending reads and writes is told to ``tell``, one line each, in order,
 so that a test can wait for it.
 """
 
@@ -85,7 +85,7 @@ class LoopTicks:
 
 
 @dataclass(eq=False)
-class FakeTicket:
+class FakePendingRead:
     """A reader that waits; ``on_drained`` is what comes next for it."""
 
     path: str
@@ -105,14 +105,14 @@ class FakeTicket:
 
 
 @dataclass(eq=False)
-class FakeAsks:
-    """Implements ``edge.core.ports.Asks``; see the module."""
+class FakeReadService:
+    """Implements ``edge.core.ports.ReadService``; see the module."""
 
     tell: Tell = lambda line: None
     reads: list[Read] = field(default_factory=list)
-    parked: list[FakeTicket] = field(default_factory=list)
+    parked: list[FakePendingRead] = field(default_factory=list)
 
-    def ask(self, read: Read, sink: Sink, now: float) -> FakeTicket | None:
+    def ask(self, read: Read, sink: Sink, now: float) -> FakePendingRead | None:
         self.reads.append(read)
         word = read.key.path.rpartition("/")[2].replace("-", "_")
         behave = getattr(self, f"_{word}", self._hit)
@@ -150,25 +150,25 @@ class FakeAsks:
     def _fail(self, read: Read, sink: Sink) -> None:
         sink.abort(OriginTimeout("The origin did not answer in time."))
 
-    def _park(self, read: Read, sink: Sink) -> FakeTicket:
-        pending = FakeTicket(read.key.path, sink, self.tell)
+    def _park(self, read: Read, sink: Sink) -> FakePendingRead:
+        pending = FakePendingRead(read.key.path, sink, self.tell)
         self.parked.append(pending)
         self.tell(f"parked {read.key.path}")
         return pending
 
-    def _two_step(self, read: Read, sink: Sink) -> FakeTicket:
-        pending = FakeTicket(read.key.path, sink, self.tell)
+    def _two_step(self, read: Read, sink: Sink) -> FakePendingRead:
+        pending = FakePendingRead(read.key.path, sink, self.tell)
         gevent.spawn(whole, sink, Answer(200, TEXT, b"later\n"))
         return pending
 
-    def _events(self, read: Read, sink: Sink) -> FakeTicket:
+    def _events(self, read: Read, sink: Sink) -> FakePendingRead:
         return self._stream(read, sink, 3, sink.finish)
 
-    def _cut(self, read: Read, sink: Sink) -> FakeTicket:
+    def _cut(self, read: Read, sink: Sink) -> FakePendingRead:
         fault = OriginTimeout("The origin went away.")
         return self._stream(read, sink, 2, lambda: sink.abort(fault))
 
-    def _endless(self, read: Read, sink: Sink) -> FakeTicket:
+    def _endless(self, read: Read, sink: Sink) -> FakePendingRead:
         return self._stream(read, sink, 1_000_000, sink.finish, size=1 << 16)
 
     def _stream(
@@ -178,9 +178,9 @@ class FakeAsks:
         count: int,
         end: Callable[[], None],
         size: int = 0,
-    ) -> FakeTicket:
+    ) -> FakePendingRead:
         """Writes until the sink is full, goes on when it has drained, then ``end``."""
-        pending = FakeTicket(read.key.path, sink, self.tell)
+        pending = FakePendingRead(read.key.path, sink, self.tell)
         left = iter(range(count))
 
         def more() -> None:
@@ -287,14 +287,14 @@ def whole(sink: Sink, answer: Answer) -> None:
 
 
 def parts(
-    read_service: FakeAsks | None = None,
+    read_service: FakeReadService | None = None,
     origin: Origin | None = None,
     routes: tuple[Route, ...] = (Route(),),
     options: FrontOptions | None = None,
 ) -> Dependencies:
     """Dependencies with fakes wherever nothing is given."""
     return Dependencies(
-        read_service or FakeAsks(),
+        read_service or FakeReadService(),
         origin or LivingOrigin(),
         routes,
         Counters(),
@@ -308,7 +308,7 @@ def parts(
 class FakeControl:
     """Implements ``edge.core.ports.Control``: knows who is parked, holds nothing."""
 
-    read_service: FakeAsks
+    read_service: FakeReadService
 
     def snapshot(self, limit: int) -> list[StreamSnapshot]:
         return []
@@ -321,10 +321,10 @@ class FakeControl:
 
 
 @dataclass(eq=False)
-class FakeBuilt:
-    """Implements ``edge.front.dependencies.Runtime`` around FakeAsks."""
+class FakeRuntime:
+    """Implements ``edge.front.dependencies.Runtime`` around FakeReadService."""
 
-    read_service: FakeAsks
+    read_service: FakeReadService
     parts: Dependencies
     state: str = "new"
 

@@ -16,7 +16,6 @@ from edge.policy.streams.routes import Route
 from tests.support.options import log_options
 
 RECORD = RequestContext(
-    environ={},
     method="GET",
     target="/v1/stream/a?offset=-1",
     request_id="id-1",

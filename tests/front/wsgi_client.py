@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge.front.app.wsgi import exchange_of
+
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -62,7 +64,7 @@ class WsgiClient:
 
         chunks = self.app(environ, start_response)
         content = b"".join(chunks)
-        environ["ds_edge.record"].release()
+        exchange_of(environ).ctx.release()
         [(status, headers)] = heads
         return Reply(int(status.split()[0]), headers, content)
 

@@ -2,23 +2,20 @@
 
 Carries status, end-to-end fields and body; rewrites what an origin says of its
 own address, in ``Location`` and in the small JSON documents of control paths.
-Watches the client meanwhile, so that an endless answer ends with its reader.
+Watches the client meanwhile: an endless answer ends with its reader.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-import falcon
 import gevent
 
 from edge.core.errors import OriginFault
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Header
-from edge.front.app.disconnect_watch import DisconnectWatch
-from edge.front.app.falcon_response import fill
-from edge.front.app.falcon_sink import AnswerCut, ClientGone
 from edge.front.dependencies import Dependencies
+from edge.front.exchange import AnswerCut, ClientGone, Request, Response
 from edge.front.request_context import RequestContext
 from edge.policy.http import forwarding, url_rewrite
 from edge.policy.streams.classify import PassRequest
@@ -44,54 +41,59 @@ class PassResponse:
         self._counters = parts.counters
         self._options = parts.options
 
-    def answer(
+    def respond(
         self,
+        request: Request,
         ctx: RequestContext,
-        resp: falcon.Response,
-        passing: PassRequest,
+        passed: PassRequest,
         exchange: Exchange,
-    ) -> None:
-        """Put the origin's answer into ``resp``. Raises OriginFault."""
-        read = self._document(ctx, passing, exchange)
+    ) -> Response:
+        """What ``exchange`` answers, as it goes out. Raises OriginFault."""
+        read = self._document(request, ctx, passed, exchange)
         headers = tuple(
-            self._rewritten(ctx, exchange.status, header)
+            self._rewritten(request, exchange.status, header)
             for header in forwarding.response_headers(exchange.headers)
         )
-        length = len(read.body) if read.whole else _length(ctx, exchange)
-        fill(ctx, resp, Answer(exchange.status, headers, None, length))
-        if ctx.method != "HEAD" and exchange.status not in BODILESS_STATUSES:
-            resp.stream = self._body(ctx, exchange, read)
+        length = len(read.body) if read.whole else _length(request, exchange)
+        answer = Answer(exchange.status, headers, None, length)
+        if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:
+            return Response(answer)
+        return Response(answer, body=self._body(request, ctx, exchange, read))
 
     # Addresses.
 
-    def _rewritten(self, ctx: RequestContext, status: int, header: Header) -> Header:
+    def _rewritten(self, request: Request, status: int, header: Header) -> Header:
         name, value = header
         if name != "location":
             return header
         moved = url_rewrite.rewrite_location(
             value,
-            ctx.target.partition("?")[0],
-            self._public_base(ctx),
+            request.target.partition("?")[0],
+            self._public_base(request),
             self._options.origin_bases,
             created=status == 201,
         )
         return name, moved
 
-    def _public_base(self, ctx: RequestContext) -> str:
-        scheme = ctx.environ.get("wsgi.url_scheme", "http")
-        host = ctx.lookup("host") or ""
-        return url_rewrite.public_base(scheme, host, self._options.public_url)
+    def _public_base(self, request: Request) -> str:
+        host = request.lookup("host") or ""
+        public_url = self._options.public_url
+        return url_rewrite.public_base(request.scheme, host, public_url)
 
     def _document(
-        self, ctx: RequestContext, passing: PassRequest, exchange: Exchange
+        self,
+        request: Request,
+        ctx: RequestContext,
+        passed: PassRequest,
+        exchange: Exchange,
     ) -> _Read:
         """A control path's JSON document, rewritten if it is small."""
-        if not _is_document(ctx, passing, exchange):
+        if not _is_document(ctx, passed, exchange):
             return _Read()
         read = self._gather(exchange)
         if not read.whole:
             return read
-        base = self._public_base(ctx)
+        base = self._public_base(request)
         bases = self._options.origin_bases
         return _Read(url_rewrite.rewrite_document(read.body, bases, base), whole=True)
 
@@ -107,17 +109,15 @@ class PassResponse:
     # The body.
 
     def _body(
-        self, ctx: RequestContext, exchange: Exchange, read: _Read
+        self, request: Request, ctx: RequestContext, exchange: Exchange, read: _Read
     ) -> Iterable[bytes]:
         if read.whole:
             return (read.body,)
         body = PassedBody(exchange, read.body, self._received)
-        sock = ctx.environ.get("gunicorn.socket")
-        if sock is not None:
-            # Closing an exchange may block; a watcher's callback must not.
-            watch = DisconnectWatch(sock, lambda: _spawn(body.give_up))
-            ctx.defer(watch.close)
-            watch.start()
+        # Closing an exchange may block; a watch's callback must not.
+        watch = request.watch(lambda: _spawn(body.give_up))
+        ctx.defer(watch.close)
+        watch.start()
         return body
 
     def _received(self, piece: bytes) -> bytes:
@@ -143,7 +143,7 @@ class PassedBody:
             yield self._received(piece)
 
     def give_up(self) -> None:
-        """The client left: release the reader, whoever it is."""
+        """The client left: a greenlet that reads is released."""
         self._given_up = True
         self._exchange.close()
 
@@ -160,9 +160,9 @@ def _spawn(give_up: Callable[[], None]) -> None:
     gevent.spawn(give_up)
 
 
-def _is_document(ctx: RequestContext, passing: PassRequest, exchange: Exchange) -> bool:
+def _is_document(ctx: RequestContext, passed: PassRequest, exchange: Exchange) -> bool:
     """Whether this is JSON that a control path answered with, in the clear."""
-    if passing.reason is not Reason.NOT_A_STREAM or ctx.route is None:
+    if passed.reason is not Reason.NOT_A_STREAM or ctx.route is None:
         return False
     if ctx.method == "HEAD" or exchange.status in BODILESS_STATUSES:
         return False
@@ -172,9 +172,9 @@ def _is_document(ctx: RequestContext, passing: PassRequest, exchange: Exchange) 
     return is_json and "content-encoding" not in fields
 
 
-def _length(ctx: RequestContext, exchange: Exchange) -> int | None:
+def _length(request: Request, exchange: Exchange) -> int | None:
     """The length to announce: of the body, or for a HEAD of what a GET would get."""
-    if ctx.method != "HEAD":
+    if request.method != "HEAD":
         return exchange.content_length
     announced = dict(exchange.headers).get("content-length", "")
     return int(announced) if announced.isdecimal() and announced.isascii() else None

@@ -3,21 +3,19 @@
 Writes, control paths, unknown methods and what is no stream. Neither shared
 nor stored; bodies stream both ways in pieces, so a 2 GiB append takes constant
 memory. A write is never sent twice here (the adapter's one retry is for GETs),
-and the hub hears of every write before its client does (L4, L5). What comes
-back is ``edge.front.app.pass_response``'s to answer with.
+and the hub hears of every write before its client does (L4, L5). The origin's
+answer goes back through ``edge.front.app.pass_response``.
 """
 
 from dataclasses import dataclass
-
-import falcon
 
 from edge.core.errors import ClientFault, OriginFault
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus, Header, Headers, OriginRequest, Purpose
 from edge.front.app.pass_response import PassResponse
-from edge.front.app.request_body import RequestBody
 from edge.front.dependencies import Dependencies
+from edge.front.exchange import Request, RequestBody, Response
 from edge.front.request_context import PASS, RequestContext
 from edge.policy.http import forwarding
 from edge.policy.streams import upstream_requests
@@ -31,79 +29,70 @@ class PassThrough:
 
     def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
-        self._relay = PassResponse(parts)
+        self._responses = PassResponse(parts)
 
-    def serve(
-        self, ctx: RequestContext, resp: falcon.Response, passing: PassRequest
-    ) -> None:
+    def respond(
+        self, request: Request, ctx: RequestContext, passed: PassRequest
+    ) -> Response:
         """Answer with what the origin says. Raises ClientFault, OriginFault."""
-        _note(ctx, passing, None)
-        self._parts.counters.passes[passing.reason.value] += 1
-        exchange = self._open(ctx, passing)
+        _describe(ctx, passed, None)
+        self._parts.counters.passes[passed.reason.value] += 1
+        exchange = self._open(request, ctx, passed)
         ctx.defer(exchange.close)
-        _note(ctx, passing, exchange.status)
-        self._tell(ctx, passing, exchange.status, exchange.headers)
-        self._relay.answer(ctx, resp, passing, exchange)
+        _describe(ctx, passed, exchange.status)
+        self._tell(ctx, passed, exchange.status, exchange.headers)
+        return self._responses.respond(request, ctx, passed, exchange)
 
-    def _open(self, ctx: RequestContext, passing: PassRequest) -> Exchange:
-        body = self._body(ctx)
-        request = self._request(ctx, passing, body)
-        sent = _Sent(body)
-        self._parts.counters.origin_requests[request.purpose.value] += 1
+    def _open(
+        self, request: Request, ctx: RequestContext, passed: PassRequest
+    ) -> Exchange:
+        upstream = self._upstream(request, ctx, passed)
+        sent = _Sent(request.body)
+        self._parts.counters.origin_requests[upstream.purpose.value] += 1
         try:
-            return self._parts.origin.open(request, sent.is_whole)
-        except OriginFault as fault:
-            self._parts.counters.origin_faults[fault.reason.value] += 1
-            self._perhaps_written(ctx, passing, sent)
-            raise
-        except ClientFault:
-            self._perhaps_written(ctx, passing, sent)
+            return self._parts.origin.open(upstream, sent.is_whole)
+        except (ClientFault, OriginFault) as fault:
+            if isinstance(fault, OriginFault):
+                self._parts.counters.origin_faults[fault.reason.value] += 1
+            # Nobody knows whether the origin acted; it must be assumed (L4, L5).
+            if sent.anything:
+                self._tell(ctx, passed, None, ())
             raise
 
-    def _body(self, ctx: RequestContext) -> RequestBody | None:
-        if not ctx.body_left and "CONTENT_LENGTH" not in ctx.environ:
-            return None
-        return RequestBody(ctx, self._parts.options.limits.max_body)
-
-    def _request(
-        self, ctx: RequestContext, passing: PassRequest, body: RequestBody | None
+    def _upstream(
+        self, request: Request, ctx: RequestContext, passed: PassRequest
     ) -> OriginRequest:
+        body = request.body
+        pieces = None
+        if body is not None:
+            pieces = body.pieces(self._parts.options.limits.max_body)
         node_id = self._parts.options.node_id
-        if passing.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
-            return upstream_requests.relay_request(passing, ctx.route, node_id=node_id)
-        safe = ctx.method in _SAFE_METHODS
+        if passed.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
+            return upstream_requests.pass_request(passed, ctx.route, node_id=node_id)
+        safe = request.method in _SAFE_METHODS
         return OriginRequest(
-            ctx.method,
-            passing.target,
-            _forwarded(ctx, node_id),
+            request.method,
+            passed.target,
+            _forwarded(request, ctx, node_id),
             Purpose.RELAY if safe else Purpose.WRITE,
-            None if body is None else iter(body),
+            pieces,
             None if body is None else body.length,
         )
-
-    # What the hub must hear of writes.
-
-    def _perhaps_written(
-        self, ctx: RequestContext, passing: PassRequest, sent: "_Sent"
-    ) -> None:
-        """Nobody knows whether the origin acted; it must be assumed (L4, L5)."""
-        if sent.anything:
-            self._tell(ctx, passing, None, ())
 
     def _tell(
         self,
         ctx: RequestContext,
-        passing: PassRequest,
+        passed: PassRequest,
         status: int | None,
         headers: Headers,
     ) -> None:
-        """Tell of a write's end. Control paths and reads are no writes."""
+        """Tell the hub of a write's end. Control paths and reads are no writes."""
         if ctx.method in _SAFE_METHODS:
             return
         label = "lost" if status is None else f"{status // 100}xx"
         self._parts.counters.writes[label] += 1
-        if passing.reason is Reason.METHOD and ctx.route is not None:
-            path = passing.target.partition("?")[0]
+        if passed.reason is Reason.METHOD and ctx.route is not None:
+            path = passed.target.partition("?")[0]
             name = ctx.route.match
             self._parts.read_service.wrote(name, path, ctx.method, status, headers)
 
@@ -129,20 +118,26 @@ class _Sent:
         return self.whole or (self.body is not None and self.body.begun)
 
 
-def _note(ctx: RequestContext, passing: PassRequest, status: int | None) -> None:
+def _describe(ctx: RequestContext, passed: PassRequest, status: int | None) -> None:
+    """Say in ``ctx`` that the request passes, and what the origin answered."""
     ctx.mode = PASS
-    ctx.reason = passing.reason
+    ctx.reason = passed.reason
     ctx.cache = CacheStatus(
-        fwd="method" if passing.reason is Reason.METHOD else "bypass",
+        fwd="method" if passed.reason is Reason.METHOD else "bypass",
         fwd_status=status,
-        detail=passing.reason,
+        detail=passed.reason,
     )
 
 
-def _forwarded(ctx: RequestContext, node_id: str) -> Headers:
+def _forwarded(request: Request, ctx: RequestContext, node_id: str) -> Headers:
     """The client's end-to-end fields, and what the edge says of the client."""
-    mine: list[Header] = [("x-request-id", ctx.request_id)]
-    if client := ctx.environ.get("REMOTE_ADDR"):
-        mine.append(("x-forwarded-for", client))
-    fields = (pair for pair in ctx.fields() if pair[0] != "x-request-id")
-    return forwarding.request_headers(fields, node_id=node_id, forwarded=tuple(mine))
+    own: list[Header] = [("x-request-id", ctx.request_id)]
+    if request.client:
+        own.append(("x-forwarded-for", request.client))
+    fields = (pair for pair in request.fields.items() if _is_forwarded(*pair))
+    return forwarding.request_headers(fields, node_id=node_id, forwarded=tuple(own))
+
+
+def _is_forwarded(name: str, value: str) -> bool:
+    # An empty Content-Type is how WSGI says that there is none.
+    return name != "x-request-id" and (name != "content-type" or value != "")

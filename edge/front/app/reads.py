@@ -1,50 +1,62 @@
-"""ReadResource: a Read into the hub's one entrance, its answer into a response.
+"""Reads, the whole way: a Read into the hub's one entrance, its answer out of a sink.
 
-The greenlet that serves the request waits only here, on its own sink, and
-while it waits its client's socket is watched. However the request ends, the
-hub's ticket is let go of (E42: the fetch is the hub's, not this greenlet's).
+The greenlet that serves the request waits only here, on its own sink, and its client is
+watched meanwhile. However the request ends, the hub's pending read is let go of (E42:
+the fetch is the hub's, not this greenlet's).
+
+The hub hands bytes over and never blocks; the greenlet takes them and has them sent.
+Between the two lies one write: ``write`` says False (full), the greenlet takes it, has
+it sent, and calls ``PendingRead.drained``. The greenlet waits on the sink's own event
+and on nothing else: the hub's promise that every read ends is what releases it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
-import falcon
+from gevent.event import Event
 
 from edge.core.errors import EdgeError
-from edge.core.ports import PendingRead
+from edge.core.ports import PendingRead, Ready
 from edge.core.values import Answer, PerResponse, Read
-from edge.front.app.disconnect_watch import DisconnectWatch
-from edge.front.app.falcon_response import SinkBody, fill, put_per_response, wait
-from edge.front.app.falcon_sink import FalconSink
 from edge.front.dependencies import Dependencies
+from edge.front.exchange import (
+    BLIND,
+    AnswerCut,
+    ClientGone,
+    ClientWatch,
+    Request,
+    Response,
+    in_pieces,
+)
 from edge.front.request_context import RequestContext
 
 
-class ReadResource:
+class ReadHandler:
     """Answers reads of streams; one instance serves them all."""
 
     def __init__(self, parts: Dependencies) -> None:
         self._read_service = parts.read_service
         self._clock = parts.clock
 
-    def serve(self, ctx: RequestContext, resp: falcon.Response, read: Read) -> None:
-        """Answer ``read``. Raises the EdgeError that the hub ended it with."""
+    def respond(self, request: Request, ctx: RequestContext, read: Read) -> Response:
+        """Answer ``read``. Raises ClientGone, and the EdgeError that the hub ended it
+        with."""
         ctx.mode = read.mode.value
-        sink = FalconSink()
+        sink = ReadSink()
         pending = self._read_service.ask(read, sink, self._clock.monotonic())
-        watch = None
+        watch: ClientWatch = BLIND
         if pending is not None:
-            ctx.defer(_left(sink, pending))
-            watch = _watch(ctx, sink)
+            ctx.defer(_leave(sink, pending))
+            watch = request.watch(sink.hang_up)
+            ctx.defer(watch.close)
         answer, per_response = _await_head(sink, watch)
-        put_per_response(ctx, resp, per_response)
-        fill(ctx, resp, answer)
-        if answer.body is None and ctx.method != "HEAD":
-            resp.stream = SinkBody(sink, pending, watch)
+        ctx.cache = per_response.status
+        ctx.reason = per_response.status.detail
+        streamed = answer.body is None and request.method != "HEAD"
+        body = ReadBody(sink, pending, watch) if streamed else None
+        return Response(answer, per_response, body)
 
 
-def _await_head(
-    sink: FalconSink, watch: DisconnectWatch | None
-) -> tuple[Answer, PerResponse]:
+def _await_head(sink: "ReadSink", watch: ClientWatch) -> tuple[Answer, PerResponse]:
     """Block until the hub has begun or given up. Raises ClientGone, EdgeError."""
     while sink.answer is None or sink.per_response is None:
         if sink.ended:
@@ -53,7 +65,7 @@ def _await_head(
     return sink.answer, sink.per_response
 
 
-def _left(sink: FalconSink, pending: PendingRead) -> Callable[[], None]:
+def _leave(sink: "ReadSink", pending: PendingRead) -> Callable[[], None]:
     """Tell the hub that the client left, unless the answer had ended by then."""
 
     def let_go() -> None:
@@ -63,11 +75,150 @@ def _left(sink: FalconSink, pending: PendingRead) -> Callable[[], None]:
     return let_go
 
 
-def _watch(ctx: RequestContext, sink: FalconSink) -> DisconnectWatch | None:
-    """A watch on the client's socket, where the server hands it over."""
-    sock = ctx.environ.get("gunicorn.socket")
-    if sock is None:
-        return None
-    watch = DisconnectWatch(sock, sink.hang_up)
-    ctx.defer(watch.close)
-    return watch
+class ReadSink:
+    """Implements ``edge.core.ports.Sink``; the rest is for its greenlet."""
+
+    __slots__ = (
+        "_buffers",
+        "_changed",
+        "answer",
+        "ended",
+        "error",
+        "gone",
+        "per_response",
+    )
+
+    def __init__(self) -> None:
+        self.answer: Answer | None = None
+        self.per_response: PerResponse | None = None
+        self.ended = False
+        self.error: EdgeError | None = None
+        self.gone = False
+        self._buffers: list[bytes] = []
+        self._changed: Event | None = None
+
+    # What the hub calls. Nothing here blocks or switches greenlets.
+
+    def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
+        """See ``ports.Sink``. What the client sends next waits for its greenlet."""
+        self.begin(ready.answer, ready.per_response)
+        self.finish()
+
+    def resume(self) -> None:
+        """See ``ports.Sink``: nothing was held."""
+
+    def begin(self, answer: Answer, per_response: PerResponse) -> None:
+        """See ``ports.Sink``."""
+        self.answer = answer
+        self.per_response = per_response
+        self._wake()
+
+    def write(self, buffers: Sequence[bytes]) -> bool:
+        """See ``ports.Sink``. Always full afterwards, until the socket took it."""
+        self._buffers.extend(buffers)
+        self._wake()
+        return False
+
+    def finish(self) -> None:
+        """See ``ports.Sink``."""
+        self.ended = True
+        self._wake()
+
+    def abort(self, error: EdgeError) -> None:
+        """See ``ports.Sink``."""
+        self.error = error
+        self.ended = True
+        self._wake()
+
+    # What the watch on the client's socket calls, from the event loop.
+
+    def hang_up(self) -> None:
+        """The client is gone; a greenlet that waits hears of it."""
+        self.gone = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+
+    # What the greenlet calls.
+
+    def take(self) -> bytes:
+        """What was written since the last take, b"" when nothing was."""
+        buffers, self._buffers = self._buffers, []
+        return buffers[0] if len(buffers) == 1 else b"".join(buffers)
+
+    def wait(self) -> None:
+        """Block until something changed. Raises ClientGone.
+
+        Call it only after looking: what changed before the call is not waited
+        for again, because nothing switches between the look and the wait.
+        """
+        if self._changed is None:
+            self._changed = Event()
+        self._changed.clear()
+        if not self.gone:
+            self._changed.wait()
+        if self.gone:
+            raise ClientGone("the client closed the connection while it waited")
+
+
+class ReadBody:
+    """The streamed body of a read: what the hub writes, piece by piece.
+
+    Each write goes out by itself, as soon as it is there (SSE must not be
+    gathered); a large one in pieces. Once all of it was sent, which is when
+    more is asked for, the hub hears of it. The first piece may be empty: a
+    reader hears the head before there is anything else.
+    """
+
+    def __init__(
+        self,
+        sink: ReadSink,
+        pending: PendingRead | None,
+        watch: ClientWatch,
+    ) -> None:
+        self._sink = sink
+        self._pending = pending
+        self._watch = watch
+        self._begun = False
+        self._sent = False
+        self._left: Iterator[bytes] = iter(())
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = next(self._left, b"")
+        if piece:
+            return piece
+        self._drained()
+        written = self._written()
+        self._begun = True
+        self._sent = bool(written)
+        self._left = in_pieces(written)
+        return next(self._left, b"")
+
+    def _drained(self) -> None:
+        if self._sent and self._pending is not None:
+            self._sent = False
+            self._pending.drained()
+
+    def _written(self) -> bytes:
+        """What the hub wrote next; waits for it, but for the first time."""
+        while not (written := self._sink.take()) and self._begun:
+            if self._sink.error is not None:
+                raise AnswerCut(self._sink.error)
+            if self._sink.ended:
+                raise StopIteration
+            wait(self._sink, self._watch)
+        return written
+
+
+def wait(sink: ReadSink, watch: ClientWatch) -> None:
+    """Wait for the sink to change, and for the client to leave. Raises ClientGone."""
+    watch.start()
+    try:
+        sink.wait()
+    finally:
+        watch.pause()

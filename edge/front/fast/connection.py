@@ -176,8 +176,7 @@ class FastConnection:
             data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
                 plain = self._context.heads.get(data)
-                if plain is not None:
-                    self._answer(plain)
+                if plain is not None and self._answer(plain, b""):
                     return
             self._received(data)
         except BlockingIOError:
@@ -235,18 +234,17 @@ class FastConnection:
         if end < 0:
             self._await_more(held)
             return False
-        plain = None
-        if len(held) > end + 4:
+        after = held[end + 4 :]
+        if after:
             # Several in one go; one alone was looked up when it came.
             plain = self._context.heads.get(held[: end + 4])
-        if plain is None:
-            block, plain = self._context.request_memo.head(held, end, self._block)
-            self._block = block or self._block
-        if plain is None:
+            if plain is not None and self._answer(plain, after):
+                return True
+        block, plain = self._context.request_memo.head(held, end, self._block)
+        self._block = block or self._block
+        if plain is None or not self._answer(plain, after):
             self._hand_over(lambda handoff: handoff.serve(held))
             return False
-        self._held = held[end + 4 :]
-        self._answer(plain)
         return True
 
     def _await_more(self, held: bytes) -> None:
@@ -259,15 +257,20 @@ class FastConnection:
 
     # Answering.
 
-    def _answer(self, plain: PlainRead) -> None:
+    def _answer(self, plain: PlainRead, after: bytes) -> bool:
+        """Answer; ``after`` is what was read behind the request. False, and nothing is
+        done, when the grant behind it has ended."""
         context = self._context
         now = context.monotonic()
+        if now >= plain.until:
+            return False
+        self._held = after
         # A peek is counted as an answer: none that could not be used.
         may = not plain.close and not context.server_context.draining
         ready = context.peek(plain.read, now) if may else None
         if ready is None:
             self._ask(plain, now)
-            return
+            return True
         encoded = context.ready(ready, plain.line.route, now)
         self.stage = _IDLE
         self.due_at = now + context.limits.idle_timeout
@@ -280,6 +283,7 @@ class FastConnection:
             self._sink.served(encoded, request_id)
             self._keep(head, body, sent)
             self.complete(False)
+        return True
 
     def _ask(self, plain: PlainRead, now: float) -> None:
         self._sink = sink = FastSink(self._context, self, plain, now)

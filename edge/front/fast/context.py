@@ -69,7 +69,7 @@ class FastContext:
         self.read_service = parts.read_service
         self.peek = parts.peek
         self.monotonic = parts.clock.monotonic
-        self.request_memo = RequestMemo(parts.routes, parts.options)
+        self.request_memo = RequestMemo(parts.pipeline, parts.options, parts.clock)
         self.heads = self.request_memo.heads
         self.encoder = ResponseEncoder(parts.options.name, parts.clock)
         self.wheel: TimerWheel[Expiring] = TimerWheel(parts.clock.monotonic())

@@ -11,7 +11,10 @@ repeat it byte by byte; only a new one is parsed. A block comes to ``HeaderFacts
 few fields that decide anything. A client that numbers or traces its requests changes
 one of the other fields; its block is compared before and after that value. A line and
 facts together come to a ``PlainRead``, which all clients share that send the same.
-Pure, and bounded: a memo that is full forgets everything and begins again.
+Bounded: a memo that is full forgets everything and begins again.
+
+A ``PlainRead`` holds until its grant ends (``edge.policy.streams.authorize``); then
+its head is judged anew. What is denied, or must be asked for, is not plain.
 
 A line is plain as ``GET origin-form HTTP/1.1`` in visible ASCII. A block is plain
 with CRLF ends, token names without "_", values of visible ASCII, space and tab,
@@ -20,16 +23,18 @@ no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from edge.core.errors import ClientFault
+from edge.core.ports import Clock
 from edge.core.values import Read
 from edge.front.options import FrontOptions
 from edge.front.request_context import is_safe_id
 from edge.policy.http import forwarding
-from edge.policy.streams import classify, routes
+from edge.policy.streams.authorize import NEVER, RequestHead
+from edge.policy.streams.pipeline import Admitted, RequestPipeline
 from edge.policy.streams.routes import Route
 from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
 
@@ -62,6 +67,9 @@ _SELECTING = ("if-none-match", "accept-encoding")
 """Fields by which every answer is selected; a route adds those of its partition."""
 
 _Lines = tuple[bytes | None, ...]
+
+_Held = tuple[Read, float]
+"""A Read, and until when it holds."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -134,29 +142,34 @@ class HeaderBlock:
 
 @dataclass(slots=True, eq=False)
 class PlainRead:
-    """A plain read. ``request_id`` is the client's own, where it is safe."""
+    """A plain read. ``request_id`` is the client's own, where it is safe. It holds
+    before ``until`` (monotonic seconds); then its grant has ended."""
 
     read: Read
     line: RequestLine
     close: bool
     request_id: bytes | None
+    until: float
 
 
 class RequestMemo:
     """Judges the heads of one worker. ``heads`` has those judged lately, whole."""
 
-    def __init__(self, table: Sequence[Route], options: FrontOptions) -> None:
-        self._table = tuple(table)
+    def __init__(
+        self, pipeline: RequestPipeline, options: FrontOptions, clock: Clock
+    ) -> None:
+        self._pipeline = pipeline
         self._node_id = options.node_id
+        self._clock = clock
         self._lines: Memo[bytes, RequestLine] = Memo(MAX_LINES)
         self._blocks: Memo[bytes, HeaderBlock] = Memo(MAX_BLOCKS)
-        self._reads: Memo[tuple[RequestLine, tuple[str | None, ...]], Read] = Memo(
+        self._reads: Memo[tuple[RequestLine, tuple[str | None, ...]], _Held] = Memo(
             MAX_LINES
         )
         self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(MAX_LINES)
         self._facts: Memo[_Lines, HeaderFacts] = Memo(MAX_FACTS)
         self._names: Memo[bytes, str] = Memo(MAX_NAMES)
-        selecting = (name for route in table for name in _selecting(route))
+        selecting = (n for route in pipeline.routes for n in _selecting(route))
         self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *selecting)))
         # None stands for a field that is not plain.
         self._deciding = frozenset((None, *self._of_interest))
@@ -217,26 +230,46 @@ class RequestMemo:
     def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | None:
         """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
-        if known is not None:
+        if known is not None and self._holds(known.until):
             return known
         choice = (line, tuple(map(facts.fields.get, line.selected_by)))
-        read = self._reads.get(choice) or _classified(line, facts)
-        if read is None:
+        held = self._reads.get(choice)
+        if held is None or not self._holds(held[1]):
+            held = self._resolved(line, facts)
+        if held is None:
             return None
-        plain = PlainRead(read, line, facts.close, facts.request_id)
+        plain = PlainRead(held[0], line, facts.close, facts.request_id, held[1])
         # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
-            self._reads.keep(choice, read)
+            self._reads.keep(choice, held)
             if facts.shared:
                 self._plains.keep((line, facts), plain)
         return plain
+
+    def _holds(self, until: float) -> bool:
+        return until == NEVER or self._clock.monotonic() < until
+
+    def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | None:
+        """The Read, by the pipeline that every front uses; None when there is none."""
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        try:
+            head = RequestHead.of("GET", line.target, facts.fields.get)
+            resolved = self._pipeline.resolve(head, line.route, wall)
+        except ClientFault:
+            return None
+        if not isinstance(resolved, Admitted) or resolved.expires_at <= wall:
+            return None
+        read = resolved.request
+        if not isinstance(read, Read):
+            return None
+        return read, now + (resolved.expires_at - wall)
 
     def _judge_line(self, raw: bytes) -> RequestLine | None:
         match = _LINE.fullmatch(raw)
         if match is None or len(raw) > MAX_LINE_BYTES:
             return None
         target = match[1].decode("ascii")
-        route = routes.find(self._table, target.partition("?")[0])
+        route = self._pipeline.find_route(target)
         if route is None:
             return None
         line = RequestLine(target, route, _selecting(route))
@@ -322,12 +355,3 @@ def _selecting(route: Route) -> tuple[str, ...]:
 
 def _size(values: Iterable[str | None]) -> int:
     return sum(len(value) for value in values if value)
-
-
-def _classified(line: RequestLine, facts: HeaderFacts) -> Read | None:
-    """The Read, by the one reading of requests that every front uses."""
-    try:
-        found = classify.classify("GET", line.target, facts.fields.get, line.route)
-    except ClientFault:
-        return None
-    return found if isinstance(found, Read) else None

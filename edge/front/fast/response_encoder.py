@@ -12,8 +12,7 @@ from email.utils import formatdate
 
 from edge.core.ports import Clock
 from edge.core.values import Answer, PerResponse
-from edge.front import cache_status
-from edge.front.common_fields import route_fields
+from edge.front.common_fields import cache_status, route_fields
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.http_grammar import (
@@ -145,9 +144,7 @@ class ResponseEncoder:
             fields[name.lower()] = value
         fields["x-request-id"] = _ID_HERE
         _append(fields, "via", via_member(self._name))
-        _append(
-            fields, "cache-status", cache_status.member(self._name, per_response.status)
-        )
+        _append(fields, "cache-status", cache_status(self._name, per_response.status))
         if answer.body is not None and answer.status not in BODILESS_STATUSES:
             fields["content-length"] = str(len(answer.body))
         return [*fields.items(), *apart]

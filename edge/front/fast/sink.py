@@ -15,7 +15,6 @@ from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.front import problems
-from edge.front.app.error_handlers import note
 from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
@@ -213,13 +212,11 @@ class FastSink:
         self, error: EdgeError, cache: CacheStatus | None, *, close: bool
     ) -> None:
         """Answer with the error's own problem document."""
-        ctx = self._ctx(cache)
-        note(ctx, error, self._context.server_context.counters)
-        answer = problems.answer_of(error, ctx.request_id)
-        per_response = PerResponse(ctx.cache or CacheStatus())
-        route = self._plain.line.route
+        counters = self._context.server_context.counters
+        response = problems.respond(self._ctx(cache), error, counters)
+        assert response.per_response is not None
         self._encoded = encoded = self._context.encoded(
-            answer, per_response, route, close
+            response.answer, response.per_response, self._plain.line.route, close
         )
         self.sent = encoded.size
         self._writer.send(encoded.before + self.request_id + encoded.after)
@@ -229,7 +226,6 @@ class FastSink:
     def _ctx(self, cache: CacheStatus | None) -> RequestContext:
         plain = self._plain
         return RequestContext(
-            {},
             "GET",
             plain.line.target,
             self.request_id.decode("ascii"),

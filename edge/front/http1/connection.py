@@ -137,7 +137,7 @@ class GreenletConnection:
     def _send_problem(self, request: Request | None, error: EdgeError) -> None:
         method, target = (request.method, request.uri) if request else ("", "")
         now = self._server_context.clock.monotonic()
-        ctx = RequestContext({}, method or "", target or "", request_id(None), now)
+        ctx = RequestContext(method or "", target or "", request_id(None), now)
         response = self._server_context.problem(ctx, error)
         body = response.partition(b"\r\n\r\n")[2]
         self._server_context.log(ctx, error.status, len(body))

@@ -9,12 +9,12 @@ from gunicorn.config import Config
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError
 from edge.core.ports import Clock
-from edge.front import problems, wire
+from edge.front import problems
 from edge.front.access_log import AccessLog
-from edge.front.app.error_handlers import note
+from edge.front.app.wsgi import Environ
 from edge.front.common_fields import common_fields
 from edge.front.options import FrontOptions
-from edge.front.request_context import Environ, RequestContext
+from edge.front.request_context import RequestContext
 
 Application = Callable[[Environ, Any], Iterable[bytes]]
 """A WSGI application (PEP 3333)."""
@@ -34,10 +34,9 @@ class ServerContext:
 
     def problem(self, ctx: RequestContext, error: EdgeError) -> bytes:
         """The whole response for ``error``, which closes the connection. Counts."""
-        note(ctx, error, self.counters)
-        answer = problems.answer_of(error, ctx.request_id)
+        response = problems.respond(ctx, error, self.counters)
         fields = common_fields(ctx, self.options.name)
-        return wire.closing(answer, fields, self.options.name)
+        return problems.closing(response.answer, fields, self.options.name)
 
     def log(self, ctx: RequestContext, status: int, sent: int) -> None:
         """Write the request's line; called once, when it is over."""

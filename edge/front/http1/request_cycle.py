@@ -23,17 +23,18 @@ from gunicorn.http.wsgi import Response
 
 from edge.core.reasons import Reason
 from edge.front import problems
-from edge.front.app.falcon_sink import AnswerCut
+from edge.front.app.wsgi import Environ, WsgiExchange, begin
 from edge.front.blocking_stream import BlockingStream
+from edge.front.exchange import AnswerCut
 from edge.front.http1.context import ServerContext
 from edge.front.http1.response import EdgeResponse
-from edge.front.request_context import PASS, Environ, RequestContext
+from edge.front.request_context import PASS, RequestContext
 
 _log = logging.getLogger("edge.front")
 
 
 class Disposition(enum.Enum):
-    """What becomes of the connection after a turn."""
+    """What becomes of the connection after a request."""
 
     KEEP = "keep"
     CLOSE = "close"
@@ -65,19 +66,20 @@ class RequestCycle:
             EdgeResponse,
         )
         response.version = self._server_context.options.name
-        ctx = RequestContext.begin(environ, self._server_context.clock.monotonic())
+        exchange = begin(environ, self._server_context.clock.monotonic())
         try:
-            return self._guarded(environ, response, ctx)
+            return self._guarded(environ, response, exchange)
         finally:
-            ctx.release()
+            exchange.ctx.release()
             status = response.status_code if response.headers_sent else 0
-            self._server_context.log(ctx, status or 0, response.sent)
+            self._server_context.log(exchange.ctx, status or 0, response.sent)
 
     def _guarded(
-        self, environ: Environ, response: Response, ctx: RequestContext
+        self, environ: Environ, response: Response, exchange: WsgiExchange
     ) -> Disposition:
+        ctx = exchange.ctx
         try:
-            self._run(environ, response, ctx)
+            self._run(environ, response, exchange)
         except AnswerCut as cut:
             ctx.lost = True
             ctx.reason = cut.error.reason
@@ -88,17 +90,19 @@ class RequestCycle:
             raise
         except Exception as error:
             return self._failed(error, response, ctx)
-        return _after(response, ctx)
+        return _after(response, exchange)
 
-    def _run(self, environ: Environ, response: Response, ctx: RequestContext) -> None:
+    def _run(
+        self, environ: Environ, response: Response, exchange: WsgiExchange
+    ) -> None:
         body = self._server_context.app(environ, response.start_response)
         try:
-            if ctx.body_left or self._server_context.draining:
+            if exchange.request.body_left or self._server_context.draining:
                 response.force_close()
             for piece in body:
                 response.write(piece)
             response.close()
-            self._count(ctx, response)
+            self._count(exchange.ctx, response)
         finally:
             _close(body)
 
@@ -129,10 +133,11 @@ class RequestCycle:
         return Disposition.CLOSE if framed else Disposition.CUT
 
 
-def _after(response: Response, ctx: RequestContext) -> Disposition:
+def _after(response: Response, exchange: WsgiExchange) -> Disposition:
     if not response.should_close():
         return Disposition.KEEP
-    return Disposition.LINGER if ctx.body_left else Disposition.CLOSE
+    body_left = exchange.request.body_left
+    return Disposition.LINGER if body_left else Disposition.CLOSE
 
 
 def _close(body: Iterable[bytes]) -> None:

@@ -11,8 +11,8 @@ in its canonical order. That is the TypeScript client's order, so a cache
 between edge and origin sees one URL from both; and an origin that takes the
 first of two parameters can only ever see the edge's own.
 
-Called by the hub (flights, followers, HEADs) and by the relay for reads whose
-key must not be joined (L15) or whose ``live`` the edge does not know.
+Called by the hub (flights, followers, HEADs), for reads whose key must not be joined
+(L15) too, and by the front for those whose ``live`` the edge does not know.
 """
 
 from urllib.parse import quote
@@ -89,15 +89,15 @@ def relay_read(
     return OriginRequest("GET", target, headers, Purpose.RELAY)
 
 
-def relay_request(
-    passing: PassRequest, route: Route, *, node_id: str = DEFAULT_NODE
+def pass_request(
+    passed: PassRequest, route: Route, *, node_id: str = DEFAULT_NODE
 ) -> OriginRequest:
     """A GET with a ``live`` that this edge does not know, as it was asked.
 
     Only for Reason.UNKNOWN_LIVE; what passes otherwise is forwarded.
     """
-    headers = _headers(passing.partition, route, node_id)
-    return OriginRequest("GET", passing.target, headers, Purpose.RELAY)
+    headers = _headers(passed.partition, route, node_id)
+    return OriginRequest("GET", passed.target, headers, Purpose.RELAY)
 
 
 def _target(

@@ -5,13 +5,13 @@ import pytest
 from edge.core.values import Mode
 from edge.front.app.app import create_app
 from edge.policy.streams.routes import Route
-from tests.front.fake_edge import FakeAsks, parts
+from tests.front.fake_edge import FakeReadService, parts
 from tests.front.wsgi_client import WsgiClient
 
 
 def test_a_read_is_the_one_that_policy_makes_of_it() -> None:
     """One entrance: the hub sees a Read and nothing of HTTP."""
-    read_service = FakeAsks()
+    read_service = FakeReadService()
     client = WsgiClient(create_app(parts(read_service)))
     client("GET", "/v1/stream/hit?offset=7&live=long-poll&cursor=5&x=1")
     [read] = read_service.reads

@@ -11,7 +11,7 @@ from edge.front.app.app import create_app
 from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import PlayedExchange
-from tests.front.fake_edge import FakeAsks, parts
+from tests.front.fake_edge import FakeReadService, parts
 from tests.front.wsgi_client import WsgiClient
 from tests.support.options import front_options, limits
 
@@ -46,7 +46,7 @@ class OneAnswer:
 
 def front(
     origin: OneAnswer,
-    read_service: FakeAsks | None = None,
+    read_service: FakeReadService | None = None,
     options: FrontOptions | None = None,
     routes: tuple[Route, ...] = (Route(),),
 ) -> WsgiClient:
@@ -238,7 +238,7 @@ def test_an_unknown_live_asks_as_a_read_asks() -> None:
 def test_the_hub_hears_of_writes_to_streams_only() -> None:
     """Not of control paths, nor of what is no stream."""
     told: list[str] = []
-    read_service = FakeAsks(told.append)
+    read_service = FakeReadService(told.append)
     client = front(OneAnswer(200, body=b"x"), read_service)
     client("PUT", "/v1/stream/__ds/x")
     client("PUT", "/elsewhere")

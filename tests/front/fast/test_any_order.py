@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Answer
+from edge.front.app.wsgi import Environ
 from edge.front.fast.connection import READ_SIZE, Stage
-from edge.front.request_context import Environ
-from tests.front.fake_edge import HIT, TEXT, FakeTicket
+from tests.front.fake_edge import HIT, TEXT, FakePendingRead
 from tests.front.fast.test_connection import Bench, Kept
 
 KINDS = {
@@ -47,7 +47,7 @@ class Story:
     to_send: bytes = b""
     asked: int = 0
     heard: bytes = b""
-    held: list[FakeTicket] = field(default_factory=list)
+    held: list[FakePendingRead] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.bench.server_context.app = whole_way

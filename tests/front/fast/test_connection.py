@@ -15,14 +15,22 @@ import gevent
 import pytest
 from gunicorn.config import Config
 
-from edge.core.ports import Look, Ready
+from edge.core.ports import Clock, Look, Ready
 from edge.core.values import Answer, PerResponse, Read
 from edge.front.access_log import AccessLog
 from edge.front.fast.connection import BATCH_SIZE, READ_SIZE, FastConnection, Stage
 from edge.front.fast.context import FastContext, NextIteration
 from edge.front.http1.context import ServerContext
 from edge.front.transport import PlainTransport
-from tests.front.fake_edge import HIT, TEXT, FakeAsks, FakeTicket, parts
+from edge.policy.streams.authorize import Authorizer, authorize
+from tests.front.fake_edge import (
+    HIT,
+    TEXT,
+    FakePendingRead,
+    FakeReadService,
+    RealClock,
+    parts,
+)
 from tests.support.options import log_options
 
 
@@ -39,13 +47,21 @@ class Kept:
 class Bench:
     """A context whose callbacks run when the test says so, and one client."""
 
-    read_service: FakeAsks = field(default_factory=FakeAsks)
+    read_service: FakeReadService = field(default_factory=FakeReadService)
+    authorizer: Authorizer = authorize
+    clock: Clock = field(default_factory=RealClock)
     peeked: list[Read] = field(default_factory=list)
     later: list[tuple[Any, ...]] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        made = replace(parts(self.read_service), peek=self._peek, ticks=self)
+        made = self.made = replace(
+            parts(self.read_service),
+            peek=self._peek,
+            ticks=self,
+            authorizer=self.authorizer,
+            clock=self.clock,
+        )
         log = AccessLog(log_options(access=0), lambda line: None, made.clock.wall)
         made_of = (made.options, made.counters, made.clock, log)
         self.server_context = ServerContext(
@@ -187,10 +203,10 @@ def test_a_defect_at_one_deadline_leaves_the_others_theirs(
 ) -> None:
     """The wheel tells many at once."""
 
-    def broken(pending: FakeTicket) -> None:
+    def broken(pending: FakePendingRead) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(FakeTicket, "gone", broken)
+    monkeypatch.setattr(FakePendingRead, "gone", broken)
     bench.get("park?offset=7&live=sse")
     [pending] = bench.read_service.parked
     pending.sink.begin(Answer(200, TEXT, None), HIT)
@@ -216,7 +232,7 @@ def test_who_waits_is_not_ended_by_the_front_and_has_its_time_again_afterwards(
     assert bench.connection.stage is Stage.CLOSED
 
 
-def given_in_a_crowd(bench: Bench) -> FakeTicket:
+def given_in_a_crowd(bench: Bench) -> FakePendingRead:
     """The client has its answer, and others of its crowd wait for theirs."""
     bench.get("park?offset=7&live=long-poll")
     [pending] = bench.read_service.parked

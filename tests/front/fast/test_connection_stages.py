@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Answer
-from edge.front.app.request_body import RequestBody
+from edge.front.app.wsgi import Environ, exchange_of
 from edge.front.fast.connection import (
     _MOVES,
     BATCH_SIZE,
@@ -25,8 +25,7 @@ from edge.front.fast.connection import (
     check,
 )
 from edge.front.options import Limits
-from edge.front.request_context import Environ, RequestContext
-from tests.front.fake_edge import HIT, TEXT, FakeTicket
+from tests.front.fake_edge import HIT, TEXT, FakePendingRead
 from tests.front.fake_transport import FakeTransport
 from tests.front.fast.test_connection import Bench, Kept
 
@@ -48,7 +47,8 @@ WRITE = request("a", "Content-Length: 4", method="POST") + b"body"
 
 def whole_way(environ: Environ, start: Any) -> list[bytes]:
     """What stands where Falcon does: answers with what it was sent."""
-    body = b"".join(RequestBody(RequestContext.of(environ), None))
+    content = exchange_of(environ).request.body
+    body = b"".join(content.pieces(None) if content else ())
     start("200 OK", [("Content-Length", str(len(body) + 4))])
     return [b"way:" + body]
 
@@ -107,7 +107,7 @@ class Table(Bench):
             self.catch_up()
             self.turn()
 
-    def parked(self) -> FakeTicket:
+    def parked(self) -> FakePendingRead:
         """The one that waits."""
         [pending] = self.read_service.parked
         return pending
@@ -345,7 +345,7 @@ def test_the_end_of_what_comes_is_the_end(
     table: Table, come: tuple[bytes, ...], left: int
 ) -> None:
     """E46: also while it is parked; the read that waits hears of it."""
-    gone: list[FakeTicket] = []
+    gone: list[FakePendingRead] = []
     table.feed(*come)
     gone += table.read_service.parked
     table.transport.finish()

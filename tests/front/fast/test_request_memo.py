@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from edge.core import head_rules
 from edge.core.values import Mode, PartitionKind, Read
 from edge.front.fast.request_memo import Memo, PlainRead, RequestMemo
-from edge.policy.streams import classify, routes
+from edge.policy.streams import routes
+from edge.policy.streams.pipeline import RequestPipeline
 from edge.policy.streams.routes import Access, Route
+from tests.front.fake_edge import RealClock
 from tests.support.options import front_options
+from tests.support.requests import asked
 
 ROUTES = (
     Route("/public/**", access=Access.PUBLIC, request_headers=("x-tenant",)),
@@ -22,7 +25,7 @@ HOST = "Host: edge.test"
 
 
 def request_memo() -> RequestMemo:
-    return RequestMemo(ROUTES, front_options())
+    return RequestMemo(RequestPipeline(ROUTES), front_options(), RealClock())
 
 
 def plain(
@@ -223,7 +226,7 @@ def test_what_is_plain_is_the_same_read_the_whole_way(
     given = {name.lower(): value for name, value in request.headers}
     route = routes.find(ROUTES, target.partition("?")[0])
     assert route is not None and request.uri is not None
-    assert classify.classify("GET", request.uri, given.get, route) == found.read
+    assert asked("GET", request.uri, given.get, route) == found.read
 
 
 def numbered(number: str, *fields: str) -> bytes:

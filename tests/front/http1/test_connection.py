@@ -16,13 +16,12 @@ from edge.core.counters import Counters
 from edge.core.errors import EdgeError, OriginTimeout, Refusal
 from edge.core.reasons import Reason
 from edge.front.access_log import AccessLog
-from edge.front.app.falcon_sink import AnswerCut
-from edge.front.app.request_body import RequestBody
+from edge.front.app.wsgi import Environ, exchange_of
 from edge.front.blocking_stream import BlockingStream
+from edge.front.exchange import AnswerCut
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
 from edge.front.options import Limits
-from edge.front.request_context import Environ, RequestContext
 from tests.front.fake_edge import RealClock
 from tests.front.fake_transport import PEER, FakeTransport
 from tests.support.options import front_options, log_options
@@ -61,7 +60,8 @@ class Served:
 
     def _app(self, environ: Environ, start: Any) -> Any:
         self.asked.append(environ)
-        body = b"".join(RequestBody(RequestContext.of(environ), None))
+        content = exchange_of(environ).request.body
+        body = b"".join(content.pieces(None) if content else ())
         start("200 OK", [("Content-Length", str(len(body) + 6))])
         return self._body(b"heard:" + body)
 

@@ -82,7 +82,7 @@ def test_a_parked_reader_is_answered_when_the_stream_is_written(
 def test_a_parked_client_that_leaves_is_noticed(
     edge: EdgeProcess, client: Client
 ) -> None:
-    """E46: FIN while parked means gone, and the hub's ticket is let go of."""
+    """E46: FIN while parked means gone, and the hub's pending read is let go of."""
     client.get(PARK)
     edge.expect("parked")
     client.close()
@@ -271,7 +271,7 @@ def test_a_read_with_an_empty_body_is_a_read(client: Client) -> None:
 
 
 def test_a_client_that_does_not_read_is_given_up(edge: EdgeProcess) -> None:
-    """E45: the send time-out is one of progress; the ticket is let go of."""
+    """E45: the send time-out is one of progress; the pending read is let go of."""
     with edge.connect() as slow:
         slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.get("/v1/stream/endless?offset=-1&live=sse")

@@ -15,15 +15,16 @@ from edge.core.values import (
     StreamKey,
 )
 from edge.policy.http import request_target
-from edge.policy.streams.classify import PassRequest, classify
+from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Access, Route
 from edge.policy.streams.upstream_requests import (
     head_request,
+    pass_request,
     read_request,
     relay_read,
-    relay_request,
 )
 from edge.protocol.offsets import is_safe
+from tests.support.requests import asked
 
 PATH = "/v1/stream/a"
 KEY = StreamKey("/v1/stream/**", PATH)
@@ -91,7 +92,7 @@ def test_only_the_allow_list_goes_upstream() -> None:
         "user-agent": "x",
         "connection": "authorization",
     }
-    read = classify("GET", f"{PATH}?offset=0_7", hostile.get, ROUTE)
+    read = asked("GET", f"{PATH}?offset=0_7", hostile.get, ROUTE)
     assert isinstance(read, Read)
 
     assert read_request(read.key, read.offset, ROUTE).headers == ALWAYS
@@ -151,7 +152,7 @@ def test_a_read_of_a_passing_key_asks_what_its_reader_asked(
 ) -> None:
     """L15: not joined, and still built, not forwarded."""
     fields = {"authorization": "Bearer a", "x-original-url": "/evil"}
-    read = classify(method, f"{PATH}?{query}", fields.get, ROUTE)
+    read = asked(method, f"{PATH}?{query}", fields.get, ROUTE)
     assert isinstance(read, Read)
 
     request = relay_read(read, OWN)
@@ -164,10 +165,10 @@ def test_a_read_of_a_passing_key_asks_what_its_reader_asked(
 def test_an_unknown_live_mode_goes_up_as_it_came() -> None:
     """E23."""
     target = f"{PATH}?live=x&offset=&b=2&a=1"
-    passing = classify("GET", target, {"range": "bytes=0-1"}.get, ROUTE)
+    passing = asked("GET", target, {"range": "bytes=0-1"}.get, ROUTE)
     assert isinstance(passing, PassRequest)
 
-    request = relay_request(passing, OWN)
+    request = pass_request(passing, OWN)
 
     assert request == OriginRequest(
         "GET", target, (("authorization", "Bearer edge"), *ALWAYS), Purpose.RELAY
@@ -176,10 +177,10 @@ def test_an_unknown_live_mode_goes_up_as_it_came() -> None:
 
 def test_on_a_public_route_an_unknown_live_mode_takes_no_credential_along() -> None:
     route = Route(access=Access.PUBLIC)
-    passing = classify("GET", f"{PATH}?live=x&token=t", {"cookie": "c=1"}.get, route)
+    passing = asked("GET", f"{PATH}?live=x&token=t", {"cookie": "c=1"}.get, route)
     assert isinstance(passing, PassRequest)
 
-    assert relay_request(passing, route) == OriginRequest(
+    assert pass_request(passing, route) == OriginRequest(
         "GET", f"{PATH}?live=x", ALWAYS, Purpose.RELAY
     )
 

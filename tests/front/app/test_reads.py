@@ -1,4 +1,4 @@
-"""FalconSink and SinkBody: between a hub that never blocks and one greenlet."""
+"""ReadSink and ReadBody: between a hub that never blocks and one greenlet."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,14 @@ import pytest
 
 from edge.core.errors import OriginTimeout
 from edge.core.values import Answer, CacheStatus, PerResponse
-from edge.front.app.falcon_response import PIECE, SinkBody
-from edge.front.app.falcon_sink import AnswerCut, ClientGone, FalconSink
+from edge.front.app.reads import ReadBody, ReadSink
+from edge.front.exchange import BLIND, PIECE, AnswerCut, ClientGone
 
 HEAD = Answer(200, (), None)
 STAMP = PerResponse(CacheStatus())
 
 
-class Ticket:
+class Pending:
     """Counts what it is told."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Ticket:
 
 def test_a_sink_is_full_after_each_write() -> None:
     """ports.Sink: at most one write is kept."""
-    sink = FalconSink()
+    sink = ReadSink()
     sink.begin(HEAD, STAMP)
 
     assert not sink.write([b"a", b"b"])
@@ -39,16 +39,16 @@ def test_a_sink_is_full_after_each_write() -> None:
 
 def test_a_body_gives_the_head_before_there_is_anything_to_say() -> None:
     """Whoever opens an event stream must not wait for its first event to see it."""
-    sink = FalconSink()
-    body = SinkBody(sink, Ticket(), None)
+    sink = ReadSink()
+    body = ReadBody(sink, Pending(), BLIND)
 
     assert next(body) == b""
 
 
 def test_the_hub_hears_of_a_write_once_it_was_sent() -> None:
     """Which is when the next piece is asked for; not before."""
-    sink, pending = FalconSink(), Ticket()
-    body = SinkBody(sink, pending, None)
+    sink, pending = ReadSink(), Pending()
+    body = ReadBody(sink, pending, BLIND)
     sink.write([b"a"])
     assert (next(body), pending.drains) == (b"a", 0)
     sink.write([b"b"])
@@ -61,8 +61,8 @@ def test_the_hub_hears_of_a_write_once_it_was_sent() -> None:
 
 def test_a_large_write_goes_out_in_pieces() -> None:
     """The send time-out is one of progress; the hub hears once, at its end."""
-    sink, pending = FalconSink(), Ticket()
-    body = SinkBody(sink, pending, None)
+    sink, pending = ReadSink(), Pending()
+    body = ReadBody(sink, pending, BLIND)
     sink.write([b"x" * (PIECE + 1)])
 
     assert [len(next(body)), len(next(body))] == [PIECE, 1]
@@ -74,19 +74,19 @@ def test_a_large_write_goes_out_in_pieces() -> None:
 
 def test_what_was_written_before_the_end_is_sent_first() -> None:
     """finish() may follow write() at once."""
-    sink = FalconSink()
+    sink = ReadSink()
     sink.write([b"a"])
     sink.finish()
 
-    assert list(SinkBody(sink, None, None)) == [b"a"]
+    assert list(ReadBody(sink, None, BLIND)) == [b"a"]
 
 
 def test_a_body_that_is_aborted_is_cut_after_what_it_had() -> None:
     """ports.Sink.abort: it must not look complete."""
-    sink = FalconSink()
+    sink = ReadSink()
     sink.write([b"a"])
     sink.abort(OriginTimeout("x"))
-    body = SinkBody(sink, Ticket(), None)
+    body = ReadBody(sink, Pending(), BLIND)
 
     assert next(body) == b"a"
     with pytest.raises(AnswerCut) as caught:
@@ -97,7 +97,7 @@ def test_a_body_that_is_aborted_is_cut_after_what_it_had() -> None:
 @pytest.mark.parametrize("how", ["begin", "write", "finish", "abort"])
 def test_whatever_the_hub_does_wakes_the_greenlet_that_waits(how: str) -> None:
     """Every waiter is always released."""
-    sink = FalconSink()
+    sink = ReadSink()
     acts: dict[str, Callable[[], object]] = {
         "begin": lambda: sink.begin(HEAD, STAMP),
         "write": lambda: sink.write([b"a"]),
@@ -116,7 +116,7 @@ def test_whatever_the_hub_does_wakes_the_greenlet_that_waits(how: str) -> None:
 @pytest.mark.parametrize("early", [True, False])
 def test_a_client_that_leaves_ends_the_wait(early: bool) -> None:
     """Whether it left before the wait began or later (E46)."""
-    sink = FalconSink()
+    sink = ReadSink()
     if early:
         sink.hang_up()
     waiting = gevent.spawn(sink.wait)

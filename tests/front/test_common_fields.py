@@ -1,4 +1,4 @@
-"""Cache-Status as text (RFC 9211)."""
+"""What every answer carries: Cache-Status as text (RFC 9211)."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus
-from edge.front.cache_status import member
+from edge.front.common_fields import cache_status
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,14 @@ def test_hit_miss_collapsed_and_stored_are_told_apart(
     status: CacheStatus, text: str
 ) -> None:
     """E55, and the eighth lesson from the public edge: a shared answer is no hit."""
-    assert member("e", status) == text
+    assert cache_status("e", status) == text
 
 
 def test_a_hit_is_never_forwarded_too() -> None:
     """RFC 9211 section 2.1: the two exclude each other."""
-    assert "fwd" not in member("e", CacheStatus(hit=True, fwd="miss", collapsed=True))
+    assert "fwd" not in cache_status(
+        "e", CacheStatus(hit=True, fwd="miss", collapsed=True)
+    )
 
 
 @pytest.mark.parametrize("reason", Reason)

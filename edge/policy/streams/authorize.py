@@ -1,0 +1,207 @@
+"""authorize: may this request go on, and with whom does it share an answer?
+
+The phase between finding the route and classifying the read (see
+``edge.policy.streams.pipeline``). It looks at the request's head alone: never at a
+log, never at a body, and it says nothing about what is read. There are three verdicts:
+
+======== ====================================================================
+Grant    it may go on, as one of a partition, until a time
+Denied   it may not: the problem that its client hears
+Ask      only somebody else knows; asking blocks, so a greenlet has to do it
+======== ====================================================================
+
+``authorize`` is the authorizer of today's routes. It only ever grants, for whether a
+credential is good is the origin's to judge: it says in which partition a request lives
+(L13) and when a signed URL ends (L14). Another authorizer may be given to the pipeline.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import TypeAlias
+
+from edge.core.reasons import Reason
+from edge.core.values import ANONYMOUS, PUBLIC, Headers, Partition, PartitionKind
+from edge.policy.http import request_target
+from edge.policy.http.forwarding import UNFIT_ON_READS
+from edge.policy.http.request_target import Parameter
+from edge.policy.streams.routes import Access, Route
+
+Lookup = Callable[[str], str | None]
+"""A header's combined value by lower-case name, None when it is absent."""
+
+NEVER = math.inf
+"""When a grant ends that does not."""
+
+_READS = frozenset({"GET", "HEAD"})
+
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_MILLISECONDS_ABOVE = 1e11
+"""Larger numbers cannot be seconds: that would be the year 5138."""
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}"
+    r"(?:\.[0-9]{1,6})?(?:[Zz]|[+\- ][0-9]{2}:[0-9]{2})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What every front can tell of a request. ``target`` is in origin-form.
+
+    ``path`` and ``parameters`` are the target's parts, their octets as received.
+    """
+
+    method: str
+    target: str
+    path: str
+    parameters: tuple[Parameter, ...]
+    lookup: Lookup
+
+    @classmethod
+    def of(cls, method: str, target: str, lookup: Lookup) -> "RequestHead":
+        """Take a target apart. Raises ClientFault when it is malformed."""
+        path, query = request_target.split(target)
+        given = request_target.parameters(query)
+        return cls(method, target, path, tuple(given), lookup)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The request may go on.
+
+    It shares with ``partition``, which only a read has. At ``expires_at`` (Unix
+    seconds) the grant ends: the same request is judged anew then. ``answers_until``
+    caps the time that an answer to a signed URL may be used (L14), None: nothing does.
+    """
+
+    partition: Partition = ANONYMOUS
+    expires_at: float = NEVER
+    answers_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The request may not go on. ``status`` is 401 or 403.
+
+    ``challenge`` is the value of WWW-Authenticate, which a 401 must have (RFC 9110
+    section 11.6.1).
+    """
+
+    reason: Reason
+    detail: str
+    status: int = 403
+    challenge: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody else knows. ``verdict`` asks; it blocks the greenlet that calls it."""
+
+    verdict: Callable[[], Grant | Denied]
+
+
+Verdict: TypeAlias = Grant | Denied | Ask
+
+Authorizer = Callable[[Route, RequestHead, float], Verdict]
+"""``authorizer(route, request, now)``; ``now`` is Unix time. Never blocks.
+
+It may look up the header fields that the route names (``credential_headers`` and
+``request_headers``): what the fast way remembers is compared by these alone.
+"""
+
+
+def authorize(route: Route, request: RequestHead, now: float) -> Grant:
+    """Today's access: everybody may, each in its partition. Pure."""
+    if request.method not in _READS:
+        return Grant()
+    ends = _credential_end(request.parameters, route)
+    return Grant(_partition(request, route), NEVER if ends is None else ends, ends)
+
+
+# -- the partition ------------------------------------------------------------
+
+
+def _partition(request: RequestHead, route: Route) -> Partition:
+    """Who shares this read (L13). An empty credential header is no credential.
+
+    On a public route no credential goes upstream, so none is looked at.
+    """
+    credential_names, other_names = _sent_names(
+        route.credential_headers, route.request_headers
+    )
+    others = _present(other_names, request.lookup)
+    if route.access is Access.PUBLIC:
+        return _shared(PUBLIC, others)
+    credentials = tuple(
+        pair for pair in _present(credential_names, request.lookup) if pair[1]
+    )
+    in_query = route.credential_parameters
+    if credentials or any(p.name in in_query for p in request.parameters):
+        sent = credentials + others
+        return Partition(PartitionKind.CREDENTIAL, _digest(sent), sent)
+    return _shared(ANONYMOUS, others)
+
+
+@lru_cache(maxsize=256)
+def _sent_names(
+    credentials: tuple[str, ...], others: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The header names that count as credential, and the others that go upstream."""
+    unfit = UNFIT_ON_READS
+    return (
+        tuple(name for name in dict.fromkeys(credentials) if name not in unfit),
+        tuple(
+            name
+            for name in dict.fromkeys(others)
+            if name not in unfit.union(credentials)
+        ),
+    )
+
+
+def _present(field_names: Iterable[str], lookup: Lookup) -> Headers:
+    return tuple((n, v) for n in field_names if (v := lookup(n)) is not None)
+
+
+def _shared(partition: Partition, sent: Headers) -> Partition:
+    return Partition(partition.kind, _digest(sent), sent) if sent else partition
+
+
+def _digest(sent: Headers) -> str:
+    """Of all that goes upstream; lengths first, so nothing can run together."""
+    text = "".join(f"{len(part)}:{part}" for pair in sent for part in pair)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# -- the end of a signed URL --------------------------------------------------
+
+
+def _credential_end(given: Iterable[Parameter], route: Route) -> float | None:
+    """When the first of the route's expiry parameters ends, in Unix seconds.
+
+    On a public route a parameter that counts as credential is not looked at. A
+    value is seconds, milliseconds or RFC 3339. One that is none of these caps
+    nothing: whether it is good is the origin's to judge (L14).
+    """
+    names = set(route.expires_parameters)
+    if route.access is Access.PUBLIC:
+        names.difference_update(route.credential_parameters)
+    ends = [_unix_time(one.value()) for one in given if one.name in names]
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _unix_time(text: str) -> float | None:
+    if _NUMBER.fullmatch(text):
+        number = float(text)
+        return number / 1000 if number > _MILLISECONDS_ABOVE else number
+    if not _RFC3339.fullmatch(text):
+        return None
+    # An unencoded "+01:00" arrives here with a space for its plus.
+    stamp = f"{text[:10]}T{text[11:].replace(' ', '+')}"
+    try:
+        return datetime.fromisoformat(stamp.upper()).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,71 @@
+"""The request pipeline: find the route, authorize, classify.
+
+Every request of every front goes through these three phases in this order. So no two
+fronts can differ on the route of a request, on whether it may go on, and on what it
+asks. Between the first two a front does what is its own: it answers a preflight, which
+needs no credential. The pipeline holds the routes and an authorizer, and remembers
+nothing.
+"""
+
+from dataclasses import dataclass
+
+from edge.core.reasons import Reason
+from edge.core.values import Read
+from edge.policy.streams import routes
+from edge.policy.streams.authorize import (
+    NEVER,
+    Ask,
+    Authorizer,
+    Denied,
+    Grant,
+    RequestHead,
+    authorize,
+)
+from edge.policy.streams.classify import PassRequest, classify
+from edge.policy.streams.routes import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may go on: what it asks for.
+
+    ``expires_at`` (Unix seconds): judge the same request anew from then on.
+    """
+
+    request: Read | PassRequest
+    expires_at: float = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPipeline:
+    """The phases of one worker. ``routes`` in order: the first that matches holds."""
+
+    routes: tuple[Route, ...]
+    authorizer: Authorizer = authorize
+
+    def find_route(self, target: str) -> Route | None:
+        """The route of an origin-form target, or None."""
+        return routes.find(self.routes, target.partition("?")[0])
+
+    def resolve(
+        self, request: RequestHead, route: Route | None, now: float
+    ) -> Admitted | Denied | Ask:
+        """Authorize and classify; ``now`` is Unix time. Raises ClientFault.
+
+        Off the routes everything passes. An Ask waits: ``settle`` goes on with what
+        it finds out.
+        """
+        if route is None:
+            return Admitted(PassRequest(Reason.NOT_A_STREAM, request.target))
+        verdict = self.authorizer(route, request, now)
+        if isinstance(verdict, Ask):
+            return verdict
+        return self.settle(request, route, verdict)
+
+    def settle(
+        self, request: RequestHead, route: Route, verdict: Grant | Denied
+    ) -> Admitted | Denied:
+        """Classify what was granted. Raises ClientFault."""
+        if isinstance(verdict, Denied):
+            return verdict
+        return Admitted(classify(request, route, verdict), verdict.expires_at)

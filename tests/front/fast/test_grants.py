@@ -1,0 +1,229 @@
+"""What the fast way remembers holds as long as the grant behind it."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket as gevent_socket
+from gevent.event import Event
+
+from edge.core.reasons import Reason
+from edge.front.app.app import create_app
+from edge.front.blocking_stream import BlockingStream
+from edge.front.fast.connection import READ_SIZE, Stage
+from edge.front.http1.connection import GreenletConnection
+from edge.front.transport import PlainTransport
+from edge.policy.streams.authorize import (
+    NEVER,
+    Ask,
+    Denied,
+    Grant,
+    RequestHead,
+    Verdict,
+)
+from edge.policy.streams.routes import Route
+from tests.front.fast.test_connection import Bench
+
+START = 1_700_000_000.0
+LEFT_OUT = Denied(Reason.EXPIRED_CREDENTIAL, "The token has expired.", 401, "Bearer")
+ADDRESS = ("192.0.2.1", 8080)
+
+_CHANGING = re.compile(rb"(?i)\r\n(?:date|x-request-id): [^\r]*")
+_INSTANCE = re.compile(rb'"instance":"[^"]*"')
+
+
+@dataclass(eq=False)
+class HeldClock:
+    """Both clocks, moved by the test; they need not begin at the same time."""
+
+    since: float = 0.0
+
+    def wall(self) -> float:
+        return START + self.since
+
+    def monotonic(self) -> float:
+        return 50.0 + self.since
+
+
+@dataclass(eq=False)
+class Judge:
+    """An authorizer that counts, and gives the verdict that the test wants."""
+
+    verdict: Verdict = field(default_factory=Grant)
+    asked: int = 0
+
+    def __call__(self, route: Route, request: RequestHead, now: float) -> Verdict:
+        self.asked += 1
+        return self.verdict
+
+
+@dataclass(eq=False)
+class Gate:
+    """A fast connection before the real application, a judge and a clock."""
+
+    judge: Judge = field(default_factory=Judge)
+    clock: HeldClock = field(default_factory=HeldClock)
+
+    def __post_init__(self) -> None:
+        self.bench = Bench(authorizer=self.judge, clock=self.clock)
+        app: Any = create_app(self.bench.made)
+        self.bench.server_context.app = app
+        self.bench.connection._listener = ADDRESS
+
+    def get(self, path: str = "kept", *fields: str) -> bytes:
+        """Ask, and what is answered at once."""
+        self.bench.get(path, *fields)
+        self.bench.catch_up()
+        return self.received()
+
+    def received(self) -> bytes:
+        """What has come of answers."""
+        self.bench.client.settimeout(0.0)
+        try:
+            return self.bench.client.recv(READ_SIZE)
+        except BlockingIOError:
+            return b""
+
+    @property
+    def remembered(self) -> int:
+        return len(self.bench.context.heads)
+
+
+@contextmanager
+def gate(verdict: Verdict) -> Iterator[Gate]:
+    made = Gate(Judge(verdict))
+    try:
+        yield made
+    finally:
+        made.bench.close()
+
+
+def test_a_grant_without_an_end_is_asked_for_once() -> None:
+    """A12: what nothing ends costs nothing."""
+    with gate(Grant()) as made:
+        for _ in range(5):
+            assert b"kept" in made.get()
+            made.clock.since += 1e9
+
+        assert made.judge.asked == 1
+        assert {plain.until for plain in made.bench.context.heads.values()} == {NEVER}
+
+
+def test_a_head_is_remembered_until_its_grant_ends() -> None:
+    """Not an instant longer; then the authorizer is asked again, once."""
+    with gate(Grant(expires_at=START + 10.0)) as made:
+        for _ in range(4):
+            assert b"kept" in made.get()
+        assert made.remembered == 1
+        made.clock.since = 9.75
+        assert b"kept" in made.get()
+        assert made.judge.asked == 1
+
+        made.judge.verdict = Grant(expires_at=START + 20.0)
+        made.clock.since = 10.0
+        for _ in range(4):
+            assert b"kept" in made.get()
+        assert made.judge.asked == 2
+        assert len(made.bench.peeked) == 9
+        made.clock.since = 20.0
+        made.judge.verdict = LEFT_OUT
+        assert made.get().startswith(b"HTTP/1.1 401 ")
+        # The fast way asks, and the whole way, which answers.
+        assert made.judge.asked == 4
+
+
+def test_several_requests_in_one_go_are_no_way_around_the_end() -> None:
+    """Each head is looked up by itself."""
+    with gate(Grant(expires_at=START + 10.0)) as made:
+        for _ in range(3):
+            made.get()
+        made.clock.since = 10.0
+        made.judge.verdict = LEFT_OUT
+        head = b"GET /v1/stream/kept HTTP/1.1\r\nHost: edge.test\r\n\r\n"
+        assert head in made.bench.context.heads
+        made.bench.client.settimeout(5.0)
+        made.bench.client.sendall(head + head)
+        received = b""
+        for _ in range(50):
+            made.bench.turn()
+            made.bench.catch_up()
+            received += made.received()
+
+        assert received.count(b"HTTP/1.1 401 ") == 2
+        assert b"kept\n" not in received
+
+
+def test_a_client_that_numbers_its_requests_is_judged_anew_too() -> None:
+    """Its heads are never remembered whole."""
+    with gate(Grant(expires_at=START + 10.0)) as made:
+        for number in range(4):
+            assert b"kept" in made.get("kept", f"X-Number: {number}")
+        assert made.judge.asked == 1
+        made.clock.since = 10.0
+        made.judge.verdict = LEFT_OUT
+
+        assert made.get("kept", "X-Number: 9").startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_grant_that_had_ended_before_is_not_plain() -> None:
+    """The whole way is given what comes of it."""
+    with gate(Grant(expires_at=START)) as made:
+        for _ in range(4):
+            assert b"hello\n" in made.get()
+        assert not made.remembered and not made.bench.peeked
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_denial_is_the_same_answer_both_ways(status: int) -> None:
+    """And is remembered nowhere."""
+    denied = Denied(Reason.EXPIRED_CREDENTIAL, "No.", status, "Bearer")
+    with gate(denied) as made:
+        fast = made.get()
+        assert made.get().startswith(b"HTTP/1.1 %d " % status)
+        assert not made.remembered and not made.bench.read_service.reads
+        whole = served_whole(made)
+
+    assert compared(fast) == compared(whole)
+
+
+def served_whole(made: Gate) -> bytes:
+    """What the same request is answered without the fast way."""
+    edge, client = gevent_socket.socketpair()
+    client.sendall(b"GET /v1/stream/kept HTTP/1.1\r\nHost: edge.test\r\n\r\n")
+    client.shutdown(socket.SHUT_WR)
+    stream = BlockingStream(PlainTransport.of(gevent.get_hub().loop, edge))
+    context = made.bench.server_context
+    GreenletConnection(context, stream, ADDRESS, ADDRESS).serve()
+    with client:
+        received = b""
+        while piece := client.recv(READ_SIZE):
+            received += piece
+    return received
+
+
+def compared(answer: bytes) -> bytes:
+    return _INSTANCE.sub(b"", _CHANGING.sub(b"", answer))
+
+
+def test_what_must_be_asked_for_goes_the_whole_way() -> None:
+    """A greenlet waits; the event loop does not."""
+    known = Event()
+
+    def ask() -> Grant | Denied:
+        known.wait()
+        return Grant()
+
+    with gate(Ask(ask)) as made:
+        assert made.get() == b""
+        assert made.bench.connection.stage is Stage.HANDED
+        known.set()
+        made.bench.turn()
+        made.bench.client.settimeout(5.0)
+
+        assert b"hello\n" in made.bench.client.recv(READ_SIZE)
+        assert not made.remembered
