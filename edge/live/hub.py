@@ -22,7 +22,7 @@ from edge.live.answer_cache import AnswerCache
 from edge.live.context import HubContext, HubOptions
 from edge.live.delivery import Delivery
 from edge.live.fetch_results import FetchResults
-from edge.live.flights import Flights
+from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
 from edge.live.ingest import Ingest
 from edge.live.poll_results import PollResults
@@ -46,7 +46,6 @@ from edge.live.steps import (
     Wake,
 )
 from edge.live.ticker import Ticker
-from edge.live.upstream import Outcome, Upstream
 from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
 from edge.live.writes import wrote
