@@ -31,8 +31,7 @@ from edge.live.steps import (
     bypass_all,
 )
 from edge.policy.streams.admission import Admission, Verdict, fault_of, judge
-from edge.policy.streams.decide import Serve
-from edge.policy.streams.freshness import Kind
+from edge.policy.streams.decide import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
 from edge.streamlog.tail import RequestSnapshot
 

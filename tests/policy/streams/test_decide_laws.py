@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from edge.core.reasons import Reason
 from edge.core.values import Mode, PartitionKind
-from edge.policy.streams.decide import Decision, Fetch, Park, Pass, Refuse, Serve
-from edge.policy.streams.freshness import Kind
+from edge.policy.streams.decide import Decision, Fetch, Kind, Park, Pass, Refuse, Serve
 from edge.policy.streams.routes import TailMode
 from edge.protocol.offsets import NOW, is_position
 from tests.support.outcomes import TO_OUTCOMES, WAYS, Case, cases, outcome_of
