@@ -165,7 +165,7 @@ def wake(sub: Subscription, wake_id: str, now: float) -> Subscription:
 
 
 def claim(sub: Subscription, worker: str, now: float) -> Subscription:
-    """A worker takes the wake; its lease starts. Raises ControlRefused when it is held."""
+    """A worker takes the wake; its lease starts. Raises ControlRefused if held."""
     if sub.phase is SubscriptionPhase.HELD and sub.holder is not None:
         raise ControlRefused(
             409,
@@ -178,7 +178,10 @@ def claim(sub: Subscription, worker: str, now: float) -> Subscription:
 
 
 def check_fence(sub: Subscription, fence: Fence) -> None:
-    """Whether a request speaks for the current wake (section 7.3); raises ControlRefused."""
+    """Check that a request speaks for the current wake (section 7.3).
+
+    Raises ControlRefused.
+    """
     current = (
         fence.token == sub.generation
         and type(fence.generation) is int
