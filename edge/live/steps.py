@@ -129,13 +129,15 @@ Judged = Generator[Step, None, T]
 
 def bypass_all(readers: Iterable[Reader], reason: Reason) -> Steps:
     """Pass all of them through, parked or waiting."""
-    for reader in tuple(readers):
-        if reader.state is not State.DONE and reader.state is not State.RELAYED:
-            yield Bypass(reader, reason)
+    return (Bypass(reader, reason) for reader in tuple(readers) if _is_here(reader))
 
 
 def end_parked(stream: Stream, answer: OriginAnswer, reason: Reason) -> Steps:
-    """Hand the status on to everybody who is parked at the stream."""
-    for reader in tuple(stream.parked):
-        if reader.state is State.PARKED:
-            yield Status(reader, answer, reason)
+    """Hand the status on to everybody who is parked at the stream. One that waits for
+    a fetch meanwhile is told, too: otherwise each of a crowd would ask for itself."""
+    readers = tuple(stream.parked)
+    return (Status(reader, answer, reason) for reader in readers if _is_here(reader))
+
+
+def _is_here(reader: Reader) -> bool:
+    return reader.state is not State.DONE and reader.state is not State.RELAYED

@@ -207,6 +207,22 @@ def test_a_poll_that_is_refused_ends_the_partition_too() -> None:
     assert house.counters.drops["refused"] == 1
 
 
+def test_a_refusal_ends_viewers_that_wait_for_the_answer_themselves() -> None:
+    """L14: one request, and not one of each viewer's own."""
+    house, origin = scripted()
+    key = house.key(partition=ALICE)
+    crowd = [house.ask("0003", Mode.LONG_POLL, key=key) for _ in range(3)]
+    origin.expect(Purpose.CATCH_UP).reply(head_answer("0003"))
+    origin.expect(Purpose.FOLLOW)
+    settle()
+    house.wrote("PUT", 201)
+    origin.expect(Purpose.CATCH_UP).answer(403, (), b"no")
+
+    assert [viewer.done().status for viewer in crowd] == [403] * 3
+    settle()
+    origin.assert_quiet()
+
+
 def test_a_signed_address_that_has_expired_is_the_origins_to_judge() -> None:
     """L14: an expiry caps everything; past it the read passes alone."""
     house, origin = scripted()
