@@ -47,6 +47,7 @@ class Relays:
         self._clock = context.clock
         self._options = context.options
         self._running: dict[Reader, _Relay] = {}
+        self._stopped = False
 
     def __len__(self) -> int:
         return len(self._running)
@@ -54,8 +55,11 @@ class Relays:
     def start(self, reader: Reader, reason: Reason) -> None:
         """Pass the reader's own read through.
 
-        Raises Refusal (limit-flights) when it would be one too many.
+        Raises Refusal: limit-flights when it would be one too many, draining after
+        ``stop``.
         """
+        if self._stopped:
+            raise _stopping()
         if len(self._running) >= self._options.max_flights:
             raise Refusal("too many reads are passed on", reason=Reason.LIMIT_FLIGHTS)
         self._counters.passes[reason.value] += 1
@@ -76,11 +80,12 @@ class Relays:
             relay.greenlet.kill(block=False)
 
     def stop(self) -> None:
-        """End all of them; a body that was not sent whole is cut."""
+        """End all of them, and begin none; a body that was not sent whole is cut."""
+        self._stopped = True
         for reader in list(self._running):
             reader.move(State.DONE)
             self._counters.answers["error"] += 1
-            reader.sink.abort(Refusal("the edge is stopping", reason=Reason.DRAINING))
+            reader.sink.abort(_stopping())
 
     def _run(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
         error: EdgeError = OriginFault("the relay broke", reason=Reason.INTERNAL)
@@ -104,9 +109,11 @@ class Relays:
         )
         exchange = self._upstream.open(request)
         try:
+            _stop_if_done(reader)
             self._begin(reader, exchange, reason)
             end = b"\n\n"
             while piece := self._next(reader, exchange, end):
+                _stop_if_done(reader)
                 end = (end + piece)[-4:]
                 relay.drained.clear()
                 self._counters.bytes_out += len(piece)
@@ -114,6 +121,7 @@ class Relays:
                     relay.drained.wait()
         finally:
             exchange.close()
+        _stop_if_done(reader)
         self._counters.delivered += 1
         reader.move(State.DONE)
         reader.sink.finish()
@@ -141,3 +149,14 @@ class Relays:
             exchange.status, unshared_headers(exchange.headers), None, length
         )
         reader.sink.begin(answer, PerResponse(CacheStatus(fwd="bypass", detail=reason)))
+
+
+def _stop_if_done(reader: Reader) -> None:
+    """End this pump if its reader left while it waited: what it waited for may come
+    in the same turn of the event loop as that, and so before the kill."""
+    if reader.done:
+        raise gevent.GreenletExit
+
+
+def _stopping() -> Refusal:
+    return Refusal("the edge is stopping", reason=Reason.DRAINING)

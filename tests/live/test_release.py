@@ -12,6 +12,7 @@ from gevent.event import Event
 
 from edge.core.errors import EdgeError
 from edge.core.ports import Exchange
+from edge.core.reasons import Reason
 from edge.core.values import Answer, Mode, OriginRequest, PerResponse, Purpose
 from edge.live.rows import Reader, State
 from edge.live.waiters import BATCH_SIZE
@@ -284,6 +285,54 @@ def test_a_client_that_leaves_while_it_waits_to_ask_again_is_forgotten() -> None
     house.pass_time(5)
 
     assert len(origin.calls) == 1
+
+
+def test_what_a_relay_is_sent_when_its_client_has_left_is_for_nobody(
+    hub_errors: list[HubError],
+) -> None:
+    """The piece and the news that the client left come in one turn of the loop."""
+    house, origin = scripted()
+    reader = house.ask(expires_at=house.clock.wall() - 1)
+    relay = origin.expect(Purpose.RELAY)
+    relay.head(200, (), content_length=6)
+    relay.piece(b"abc")
+    assert reader.sink.wrote.wait(5) and reader.pending is not None
+    relay.piece(b"def")
+    relay.end()
+    reader.pending.gone()
+    settle()
+
+    assert (reader.sink.written, reader.sink.finished) == ([b"abc"], False)
+    assert relay.closed.is_set() and house.counters.delivered == 0
+    assert not hub_errors
+
+
+def test_no_relay_begins_for_a_client_that_left_before_its_head_came(
+    hub_errors: list[HubError],
+) -> None:
+    house, origin = scripted()
+    reader = house.ask(expires_at=house.clock.wall() - 1)
+    relay = origin.expect(Purpose.RELAY)
+    relay.answer(200, (), b"abc")
+    assert reader.pending is not None
+    reader.pending.gone()
+    settle()
+
+    assert reader.sink.answer is None and house.counters.answers == {}
+    assert not hub_errors
+
+
+def test_what_must_be_passed_on_after_the_stop_is_refused() -> None:
+    """Its fetch ends with the stop, and its credential has expired meanwhile."""
+    house, origin = scripted()
+    reader = house.ask(expires_at=house.clock.wall() + 5)
+    origin.expect(Purpose.CATCH_UP)
+    house.clock.move(6)
+    house.hub.stop()
+
+    error = reader.done().error
+    assert error is not None and error.reason is Reason.DRAINING
+    assert len(house.hub.relays) == 0
 
 
 def test_a_relay_whose_origin_breaks_off_is_cut() -> None:
