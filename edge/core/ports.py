@@ -207,7 +207,7 @@ class Control(Protocol):
     def forget(self, route: str, path: str) -> int:
         """Drop what is held of a path, in every partition; how many there were.
 
-        Whoever waits there is served on, from what the origin says next.
+        Whoever waits there is served on, from what the origin is asked from then on.
         """
 
     def gauges(self) -> Mapping[str, float]:

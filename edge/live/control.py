@@ -25,10 +25,14 @@ class HubControl:
 
     def forget(self, route: str, path: str) -> int:
         """See ``edge.core.ports.Control``. As if the stream had been replaced."""
-        rows = [row for row in self._hub.streams.of_path(route, path) if _holds(row)]
-        for row in rows:
-            self._hub.replace(row, Reason.FORGOTTEN)
-        return len(rows)
+        count = 0
+        for row in self._hub.streams.of_path(route, path):
+            held = _holds(row)
+            count += held
+            # An answer that is on its way is of the stream that is to be forgotten.
+            if held or row.flights:
+                self._hub.replace(row, Reason.FORGOTTEN)
+        return count
 
     def gauges(self) -> dict[str, float]:
         """See ``edge.core.ports.Control``."""

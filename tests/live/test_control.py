@@ -88,3 +88,16 @@ def test_a_row_of_which_nothing_is_held_is_nothing_to_forget() -> None:
     house.ask()
 
     assert control(house).forget("/v1/stream/**", PATH) == 0
+
+
+def test_an_answer_on_its_way_to_a_stream_that_is_forgotten_is_not_kept() -> None:
+    """It was asked for before, be something held or not: its reader asks again."""
+    house, origin = scripted()
+    reader = house.ask()
+    before = origin.expect(Purpose.CATCH_UP)
+    control(house).forget("/v1/stream/**", PATH)
+    before.reply(data(b"old", "0003"))
+    origin.expect(Purpose.CATCH_UP).reply(data(b"new", "0003"))
+
+    assert reader.done().body == b"new"
+    assert house.counters.not_stored["old-incarnation"] == 1
