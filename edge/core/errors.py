@@ -109,7 +109,7 @@ class OriginTimeout(OriginFault):
 
 
 class OriginGarbage(OriginFault):
-    """What came is not HTTP/1.1, or is framed so that it cannot be trusted."""
+    """The answer is not HTTP/1.1, or its framing cannot be trusted."""
 
 
 class OriginBodyCut(OriginFault):
