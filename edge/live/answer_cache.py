@@ -46,8 +46,8 @@ order and for following: both look at times far longer than that."""
 _COST = 512
 
 MAX_READ_LENGTH = 1024
-"""A read with more characters is decided anew each time: clients could make up thousands of
-them, and each would be held."""
+"""A read with more characters is decided anew each time: clients can make up long ones,
+and thousands of them must not be held."""
 
 
 _KEPT = frozenset({Mode.CATCH_UP, Mode.LONG_POLL})

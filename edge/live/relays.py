@@ -54,7 +54,7 @@ class Relays:
     def start(self, reader: Reader, reason: Reason) -> None:
         """Pass the reader's own read through.
 
-        Raises Refusal (limit-flights) if that is one too many.
+        Raises Refusal (limit-flights) when it would be one too many.
         """
         if len(self._running) >= self._options.max_flights:
             raise Refusal("too many reads are passed on", reason=Reason.LIMIT_FLIGHTS)
@@ -76,7 +76,7 @@ class Relays:
             relay.greenlet.kill(block=False)
 
     def stop(self) -> None:
-        """End all relays. A body that was not sent whole is cut."""
+        """End all of them; a body that was not sent whole is cut."""
         for reader in list(self._running):
             reader.move(State.DONE)
             self._counters.answers["error"] += 1

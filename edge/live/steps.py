@@ -135,7 +135,7 @@ def bypass_all(readers: Iterable[Reader], reason: Reason) -> Steps:
 
 
 def end_parked(stream: Stream, answer: OriginAnswer, reason: Reason) -> Steps:
-    """Hand the status on to every reader that is parked at the stream."""
+    """Hand the status on to everybody who is parked at the stream."""
     for reader in tuple(stream.parked):
         if reader.state is State.PARKED:
             yield Status(reader, answer, reason)
