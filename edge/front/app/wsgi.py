@@ -17,9 +17,9 @@ from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData, ParseExcept
 
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
-from edge.front.app.disconnect_watch import DisconnectWatch
 from edge.front.exchange import Request, RequestBody
 from edge.front.request_context import RequestContext, request_id
+from edge.front.transport import DisconnectWatch
 
 KEY = "ds_edge.exchange"
 
@@ -47,7 +47,7 @@ def begin(environ: Environ, started: float) -> WsgiExchange:
     )
     stream = environ.get("gunicorn.socket")
     if stream is not None:
-        request.watch = lambda gone: DisconnectWatch(stream, gone)
+        request.watch = lambda gone: DisconnectWatch(stream.transport, gone)
     own_id = request_id(request.lookup("x-request-id"))
     ctx = RequestContext(request.method, request.target, own_id, started)
     exchange = environ[KEY] = WsgiExchange(request, ctx)

@@ -11,10 +11,9 @@ from typing import Any
 import gevent
 
 from edge.core.errors import EdgeError
-from edge.front.blocking_stream import BlockingStream
 from edge.front.fast.context import FastContext
 from edge.front.http1.connection import GreenletConnection
-from edge.front.transport import Transport
+from edge.front.transport import BlockingStream, Transport
 
 Back = Callable[[bytes | None], None]
 """Called once: with the bytes read ahead, or None when the transport is closed."""

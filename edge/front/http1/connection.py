@@ -14,12 +14,12 @@ from gunicorn.http.errors import NoMoreData, ParseException
 
 from edge.core import head_rules
 from edge.core.errors import EdgeError
-from edge.front.blocking_stream import BlockingStream
 from edge.front.http1.context import ServerContext
 from edge.front.http1.parser_errors import fault_of
 from edge.front.http1.request_cycle import Disposition, RequestCycle
 from edge.front.http1.timed_reader import Phase, TimedReader
 from edge.front.request_context import RequestContext, request_id
+from edge.front.transport import BlockingStream
 
 _log = logging.getLogger("edge.front")
 

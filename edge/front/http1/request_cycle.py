@@ -24,11 +24,11 @@ from gunicorn.http.wsgi import Response
 from edge.core.reasons import Reason
 from edge.front import problems
 from edge.front.app.wsgi import Environ, WsgiExchange, begin
-from edge.front.blocking_stream import BlockingStream
 from edge.front.exchange import AnswerCut
 from edge.front.http1.context import ServerContext
 from edge.front.http1.response import EdgeResponse
 from edge.front.request_context import PASS, RequestContext
+from edge.front.transport import BlockingStream
 
 _log = logging.getLogger("edge.front")
 

@@ -22,8 +22,8 @@ from typing import Any, cast
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.http.unreader import SocketUnreader
 
-from edge.front.blocking_stream import BlockingStream
 from edge.front.options import Limits
+from edge.front.transport import BlockingStream
 
 _READ = 8 * 1024
 _READ_AHEAD = 256 * 1024

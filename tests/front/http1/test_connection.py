@@ -17,11 +17,11 @@ from edge.core.errors import EdgeError, OriginTimeout, Refusal
 from edge.core.reasons import Reason
 from edge.front.access_log import AccessLog
 from edge.front.app.wsgi import Environ, exchange_of
-from edge.front.blocking_stream import BlockingStream
 from edge.front.exchange import AnswerCut
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
 from edge.front.options import Limits
+from edge.front.transport import BlockingStream
 from tests.front.fake_edge import RealClock
 from tests.front.fake_transport import PEER, FakeTransport
 from tests.support.options import front_options, log_options
