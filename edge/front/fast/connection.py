@@ -19,9 +19,9 @@ from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
 from edge.front.fast.context import FastContext
-from edge.front.fast.handoff import Handoff
 from edge.front.fast.request_memo import HeaderBlock, PlainRead
 from edge.front.fast.sink import FastSink
+from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
 
 READ_SIZE = 64 * 1024
@@ -434,8 +434,9 @@ class FastConnection:
         self._held = b""
         self._transport.reading.stop()
         self._context.wheel.drop(self)
+        server_context = self._context.server_context
         self._handoff = Handoff(
-            self._context, self._transport, self._listener, self._taken_back
+            server_context, self._transport, self._listener, self._taken_back
         )
         act(self._handoff)
 
