@@ -24,7 +24,7 @@ from edge.core import head_rules
 from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.front.http1.context import ServerContext
-from edge.front.http1.request_cycle import Disposition, RequestCycle
+from edge.front.http1.request_cycle import Disposition, RequestCycle, closing_problem
 from edge.front.options import Limits
 from edge.front.request_context import RequestContext, request_id
 from edge.front.transport import BlockingStream, Transport
@@ -149,7 +149,7 @@ class GreenletConnection:
         method, target = (request.method, request.uri) if request else ("", "")
         now = self._server_context.clock.monotonic()
         ctx = RequestContext(method or "", target or "", request_id(None), now)
-        response = self._server_context.problem(ctx, error)
+        response = closing_problem(self._server_context, ctx, error)
         body = response.partition(b"\r\n\r\n")[2]
         self._server_context.log(ctx, error.status, len(body))
         self._stream.sendall(response)

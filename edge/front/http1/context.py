@@ -7,12 +7,9 @@ from typing import Any
 from gunicorn.config import Config
 
 from edge.core.counters import Counters
-from edge.core.errors import EdgeError
 from edge.core.ports import Clock
-from edge.front import problems
 from edge.front.access_log import AccessLog
 from edge.front.app.wsgi import Environ
-from edge.front.common_fields import common_fields
 from edge.front.options import FrontOptions
 from edge.front.request_context import RequestContext
 
@@ -31,12 +28,6 @@ class ServerContext:
     clock: Clock
     access_log: AccessLog
     draining: bool = False
-
-    def problem(self, ctx: RequestContext, error: EdgeError) -> bytes:
-        """The whole response for ``error``, which closes the connection. Counts."""
-        response = problems.respond(ctx, error, self.counters)
-        fields = common_fields(ctx, self.options.name)
-        return problems.closing(response.answer, fields, self.options.name)
 
     def log(self, ctx: RequestContext, status: int, sent: int) -> None:
         """Write the request's line; called once, when it is over."""
