@@ -186,7 +186,8 @@ class FastSink:
         encoded = self._encoded
         status = encoded.answer.status if encoded is not None else 0
         lost = lost or self.error is not None
-        if self._context.server_context.access_log.wants(status, lost):
+        log = self._context.server_context.access_log
+        if log.wants(status, lost):
             ctx = self._ctx(None if encoded is None else encoded.per_response.status)
             ctx.lost = lost
             if ctx.cache is not None:
@@ -195,7 +196,7 @@ class FastSink:
                 ctx.reason = self.error.reason
             elif lost:
                 ctx.reason = Reason.CLIENT_GONE
-            self._context.server_context.put_line(ctx, status, self.sent)
+            log.put(ctx, status, self.sent)
 
     # Its own.
 

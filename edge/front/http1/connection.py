@@ -151,7 +151,7 @@ class GreenletConnection:
         ctx = RequestContext(method or "", target or "", request_id(None), now)
         response = closing_problem(self._server_context, ctx, error)
         body = response.partition(b"\r\n\r\n")[2]
-        self._server_context.log(ctx, error.status, len(body))
+        self._server_context.access_log.write(ctx, error.status, len(body))
         self._stream.sendall(response)
 
     def _close(self, after: Disposition) -> None:

@@ -77,7 +77,8 @@ class RequestCycle:
         finally:
             exchange.ctx.release()
             status = response.status_code if response.headers_sent else 0
-            self._server_context.log(exchange.ctx, status or 0, response.sent)
+            log = self._server_context.access_log
+            log.write(exchange.ctx, status or 0, response.sent)
 
     def _guarded(
         self, environ: Environ, response: Response, exchange: WsgiExchange
