@@ -25,9 +25,8 @@ import gevent
 from gevent.event import Event
 
 from edge.core.ports import Clock
-from edge.front.common_fields import cache_status
+from edge.front.exchange import OFF_ROUTE, RequestContext, cache_status
 from edge.front.options import LogOptions
-from edge.front.request_context import RequestContext
 from edge.policy.streams.routes import Route
 
 Put = Callable[[str], None]
@@ -35,7 +34,6 @@ Put = Callable[[str], None]
 
 Fields = dict[str, str | int | float]
 
-_DEFAULT = Route()
 _MIN_FAILURE = 500
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*://)[^/@]*(?:@[^/@]*)*@")
 _BLANK = "***"
@@ -98,7 +96,7 @@ class AccessLog:
         seconds = clock.monotonic() - ctx.started
         fields: Fields = {
             "method": ctx.method,
-            "path": self._path(ctx.target, ctx.route or _DEFAULT),
+            "path": self._path(ctx.target, ctx.route or OFF_ROUTE),
             "status": status,
             "bytes": sent,
             "ms": round(seconds * 1000, 1),

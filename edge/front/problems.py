@@ -17,8 +17,7 @@ from edge.core.counters import Counters
 from edge.core.errors import AccessDenied, ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, PerResponse
-from edge.front.exchange import Response
-from edge.front.request_context import RequestContext
+from edge.front.exchange import RequestContext, Response
 from edge.protocol.http_grammar import reason_phrase
 
 _log = logging.getLogger("edge.front")

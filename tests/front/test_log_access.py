@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus
+from edge.front.exchange import RequestContext
 from edge.front.log import AccessLog, redacted
 from edge.front.options import LogOptions
-from edge.front.request_context import RequestContext
 from edge.policy.streams.routes import Route
 from tests.support.options import log_options
 

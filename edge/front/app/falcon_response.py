@@ -9,8 +9,7 @@ import falcon
 
 from edge.core.values import PerResponse
 from edge.front.app.wsgi import exchange_of
-from edge.front.common_fields import path_fields, route_fields
-from edge.front.exchange import PIECE, Response, in_pieces
+from edge.front.exchange import PIECE, Response, in_pieces, path_fields, route_fields
 from edge.front.options import FrontOptions
 from edge.protocol import names
 

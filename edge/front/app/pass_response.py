@@ -15,8 +15,7 @@ from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Header
 from edge.front.dependencies import Dependencies
-from edge.front.exchange import AnswerCut, ClientGone, Request, Response
-from edge.front.request_context import RequestContext
+from edge.front.exchange import AnswerCut, ClientGone, Request, RequestContext, Response
 from edge.policy.http import forwarding, url_rewrite
 from edge.policy.streams.classify import PassRequest
 from edge.protocol import names

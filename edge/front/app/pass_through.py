@@ -15,8 +15,7 @@ from edge.core.reasons import Reason
 from edge.core.values import CacheStatus, Header, Headers, OriginRequest, Purpose
 from edge.front.app.pass_response import PassResponse
 from edge.front.dependencies import Dependencies
-from edge.front.exchange import Request, RequestBody, Response
-from edge.front.request_context import PASS, RequestContext
+from edge.front.exchange import PASS, Request, RequestBody, RequestContext, Response
 from edge.policy.http import forwarding
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.classify import PassRequest

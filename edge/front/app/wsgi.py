@@ -17,8 +17,7 @@ from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData, ParseExcept
 
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
-from edge.front.exchange import Request, RequestBody
-from edge.front.request_context import RequestContext, request_id
+from edge.front.exchange import Request, RequestBody, RequestContext, request_id
 from edge.front.transport import DisconnectWatch
 
 KEY = "ds_edge.exchange"

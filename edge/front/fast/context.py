@@ -134,7 +134,7 @@ class FastContext:
 
 
 def _ids(prefix: bytes) -> Iterator[bytes]:
-    """Request ids as ``request_context.request_id`` makes them, one after another.
+    """Request ids as ``exchange.request_id`` makes them, one after another.
 
     A generator, and most of each is made for 256 at once: every answer has one.
     """

@@ -3,7 +3,7 @@
 What is the same for every client that gets an Answer with an equal PerResponse is
 encoded once: two runs of bytes with room for the request's id between them
 (``EncodedResponse``). It lasts a second, for ``Date`` is in it. Names, joining and
-order of fields follow ``edge.front.app.falcon_response``, ``edge.front.common_fields``
+order of fields follow ``edge.front.app.falcon_response``, ``edge.front.exchange``
 and Falcon; a corpus of requests that is sent both ways holds them together.
 """
 
@@ -12,7 +12,7 @@ from email.utils import formatdate
 
 from edge.core.ports import Clock
 from edge.core.values import Answer, PerResponse
-from edge.front.common_fields import cache_status, route_fields
+from edge.front.exchange import cache_status, route_fields
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.http_grammar import (

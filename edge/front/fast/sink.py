@@ -15,10 +15,10 @@ from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.front import problems
+from edge.front.exchange import RequestContext
 from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
-from edge.front.request_context import RequestContext
 from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
 
 

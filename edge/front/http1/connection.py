@@ -23,10 +23,10 @@ from gunicorn.http.unreader import SocketUnreader
 from edge.core import head_rules
 from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
+from edge.front.exchange import RequestContext, request_id
 from edge.front.http1.context import ServerContext
 from edge.front.http1.request_cycle import Disposition, RequestCycle, closing_problem
 from edge.front.options import Limits
-from edge.front.request_context import RequestContext, request_id
 from edge.front.transport import BlockingStream, Transport
 
 _log = logging.getLogger("edge.front")

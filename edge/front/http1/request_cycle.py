@@ -28,10 +28,8 @@ from edge.core.reasons import Reason
 from edge.core.values import Headers
 from edge.front import problems
 from edge.front.app.wsgi import Environ, WsgiExchange, begin
-from edge.front.common_fields import common_fields
-from edge.front.exchange import AnswerCut
+from edge.front.exchange import PASS, AnswerCut, RequestContext, common_fields
 from edge.front.http1.context import ServerContext
-from edge.front.request_context import PASS, RequestContext
 from edge.front.transport import BlockingStream
 from edge.protocol.http_grammar import LAST_CHUNK, reason_phrase
 
