@@ -19,7 +19,7 @@ NEUTRAL = (
 
 WIRE = {"falcon", "gunicorn", "socket", "_socket", "ssl", "h2", "wsgiref"}
 
-FALCON = {"edge.front.app.app", "edge.front.app.falcon_response", "edge.admin.app"}
+FALCON = {"edge.front.app.app", "edge.admin.app"}
 """The adapter, and the operator's own small application."""
 
 

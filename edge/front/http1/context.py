@@ -8,7 +8,7 @@ from gunicorn.config import Config
 
 from edge.core.counters import Counters
 from edge.core.ports import Clock
-from edge.front.app.wsgi import Environ
+from edge.front.app.app import Environ
 from edge.front.log import AccessLog
 from edge.front.options import FrontOptions
 

@@ -27,7 +27,7 @@ from edge.core.errors import EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Headers
 from edge.front import problems
-from edge.front.app.wsgi import Environ, WsgiExchange, begin
+from edge.front.app.app import Environ, WsgiExchange, begin
 from edge.front.exchange import PASS, AnswerCut, RequestContext, common_fields
 from edge.front.http1.context import ServerContext
 from edge.front.transport import BlockingStream

@@ -15,7 +15,7 @@ from gunicorn.config import Config
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError, OriginTimeout, Refusal
 from edge.core.reasons import Reason
-from edge.front.app.wsgi import Environ, exchange_of
+from edge.front.app.app import Environ, exchange_of
 from edge.front.exchange import AnswerCut
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
