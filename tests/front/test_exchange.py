@@ -13,7 +13,6 @@ NEUTRAL = (
     "edge.front.app.handler",
     "edge.front.app.reads",
     "edge.front.app.pass_through",
-    "edge.front.app.pass_response",
 )
 """The exchange, and the application behind it."""
 

@@ -3,8 +3,8 @@
 What is the same for every client that gets an Answer with an equal PerResponse is
 encoded once: two runs of bytes with room for the request's id between them
 (``EncodedResponse``). It lasts a second, for ``Date`` is in it. Names, joining and
-order of fields follow ``edge.front.app.app``, ``edge.front.exchange``
-and Falcon; a corpus of requests that is sent both ways holds them together.
+order of fields follow ``edge.front.app.app``, ``edge.front.exchange`` and Falcon; a
+corpus of requests that is sent both ways holds them together.
 """
 
 from dataclasses import dataclass
