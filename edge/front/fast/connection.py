@@ -277,7 +277,7 @@ class FastConnection:
         if ready is None:
             self._ask(plain, now)
             return True
-        encoded = context.ready(ready, plain.line.route, now)
+        encoded = context.encoder.ready(ready, plain.line.route, now)
         self.stage = _IDLE
         self.due_at = now + context.limits.idle_timeout
         request_id = plain.request_id or context.next_id()

@@ -84,7 +84,9 @@ class FastSink:
             self.finish()
             return
         try:
-            encoded = context.ready(ready, plain.line.route, context.monotonic())
+            encoded = context.encoder.ready(
+                ready, plain.line.route, context.monotonic()
+            )
         except ValueError as error:
             self._unsendable(error, ready.per_response)
             return
@@ -104,7 +106,7 @@ class FastSink:
         """See ``ports.Sink``."""
         close = self._plain.close or self._context.server_context.draining
         try:
-            encoded = self._context.encoded(
+            encoded = self._context.encoder.encoded(
                 answer, per_response, self._plain.line.route, close
             )
         except ValueError as error:
@@ -125,7 +127,7 @@ class FastSink:
         encoded = self._encoded
         if self.ended or encoded is None or encoded.answer.status in BODILESS_STATUSES:
             return True
-        data = self._context.gathered(buffers, encoded.chunked)
+        data = self._context.encoder.gathered(buffers, encoded.chunked)
         if not data:
             return True
         self.sent += len(data)
@@ -216,7 +218,7 @@ class FastSink:
         counters = self._context.server_context.counters
         response = problems.respond(self._ctx(cache), error, counters)
         assert response.per_response is not None
-        self._encoded = encoded = self._context.encoded(
+        self._encoded = encoded = self._context.encoder.encoded(
             response.answer, response.per_response, self._plain.line.route, close
         )
         self.sent = encoded.size
