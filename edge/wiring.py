@@ -19,8 +19,8 @@ from edge.front.options import FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
+from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.decide import Rules
-from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
 from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.process.options import RecycleOptions, ServerOptions

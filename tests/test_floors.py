@@ -6,6 +6,7 @@ like any other. The judges below are tried on small faults of their own first.
 """
 
 import ast
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -254,6 +255,35 @@ def test_a_module_and_its_functions_stay_within_their_bars(name: str) -> None:
 
     assert len(lines) <= MODULE_LINES
     assert long_functions(tree_of(name)) == []
+
+
+def floors_told() -> dict[str, int]:
+    """The floors as docs/architecture.md tells them."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", page, flags=re.MULTILINE)
+    return {
+        part.replace("/", "."): int(floor)
+        for floor, parts in rows
+        for part in re.findall(r"`([\w/]+)`", parts)
+    }
+
+
+def test_the_floors_are_told_as_they_are() -> None:
+    """docs/architecture.md has a row for each; a package's own face needs none."""
+    faces = {"edge.policy", "edge.__main__"}
+
+    assert floors_told() == {p: f for p, f in FLOORS.items() if p not in faces}
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    """One word, one meaning: no two classes of the product share a name."""
+    where: dict[str, list[str]] = {}
+    for name in MODULES:
+        for node in tree_of(name).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(name)
+
+    assert {name: places for name, places in where.items() if len(places) > 1} == {}
 
 
 # The judges.

@@ -20,8 +20,8 @@ from edge.front.options import (
     LogOptions,
 )
 from edge.live.context import HubOptions
+from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.decide import Rules
-from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load

@@ -15,7 +15,8 @@ from edge.core.errors import ClientFault
 from edge.core.ports import Control
 from edge.core.reasons import Reason
 from edge.core.values import Answer, StreamSnapshot
-from edge.policy.streams.routes import Route, find
+from edge.policy.streams.pipeline import find_route
+from edge.policy.streams.routes import Route
 
 DEFAULT_STREAMS = 100
 MAX_STREAMS = 1000
@@ -50,7 +51,7 @@ class ControlPages:
         if not path:
             detail = "Say which: POST /forget?path=/v1/stream/..."
             raise ClientFault(detail, reason=Reason.BAD_QUERY)
-        route = find(self._routes, path)
+        route = find_route(self._routes, path)
         count = 0 if route is None else self._control.forget(route.match, path)
         if route is None or not count:
             detail = "Nothing is held of this path."

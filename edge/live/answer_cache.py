@@ -33,8 +33,7 @@ from edge.live.delivery import Delivered
 from edge.live.followers import Followers
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Reader, State, Stream
-from edge.policy.streams.decide import Park, Serve
-from edge.policy.streams.freshness import Kind
+from edge.policy.streams.decide import Kind, Park, Serve
 from edge.protocol import cursor as cursors
 from edge.streamlog.tail import ARMED_SLACK, Tail
 
@@ -147,11 +146,10 @@ class AnswerCache:
                 self._followers.follow_unwatched(stream)
         return kept
 
-    def keep(self, reader: Reader, serve: Serve, given: Delivered | None) -> None:
-        """``reader`` was given this; keep it if a newcomer would be given it too."""
-        if given is None or reader.asked is not None or _follows_the_clock(reader):
-            return
-        if _is_long(reader.read):
+    def keep(self, reader: Reader, serve: Serve, given: Delivered) -> None:
+        """``reader`` was given this without having asked the origin; keep it if a
+        newcomer would be given it too."""
+        if _follows_the_clock(reader) or _is_long(reader.read):
             return
         if reader.read.mode not in _KEPT or serve.kind is Kind.STALE:
             return

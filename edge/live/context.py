@@ -19,8 +19,8 @@ from edge.core.counters import Counters
 from edge.core.errors import EdgeError
 from edge.core.ports import Clock
 from edge.live.rows import Reader, State
+from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.decide import Rules
-from edge.policy.streams.freshness import FreshnessOptions
 from edge.policy.streams.routes import Route
 
 P = ParamSpec("P")

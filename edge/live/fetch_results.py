@@ -13,6 +13,7 @@ from edge.core.errors import OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import Mode, OriginAnswer
 from edge.live.context import HubContext
+from edge.live.flights import Outcome, TooLarge
 from edge.live.ingest import Effect, HeardRange, Ingest
 from edge.live.rows import Flight, Reader, State
 from edge.live.steps import (
@@ -29,10 +30,8 @@ from edge.live.steps import (
     Wake,
     bypass_all,
 )
-from edge.live.upstream import Outcome, TooLarge
 from edge.policy.streams.admission import Admission, Verdict, fault_of, judge
-from edge.policy.streams.decide import Serve
-from edge.policy.streams.freshness import Kind
+from edge.policy.streams.decide import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
 from edge.streamlog.tail import RequestSnapshot
 

@@ -20,8 +20,8 @@ import gevent
 from edge.core.errors import OriginFault
 from edge.core.values import OriginAnswer, OriginRequest, PartitionKind
 from edge.live.context import HubContext
+from edge.live.flights import TooLarge, Upstream
 from edge.live.rows import Follower, Reader, State, Stream
-from edge.live.upstream import TooLarge, Upstream
 from edge.policy.streams import upstream_requests
 from edge.protocol.offsets import BEGIN
 from edge.streamlog.tail import RequestSnapshot

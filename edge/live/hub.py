@@ -22,9 +22,9 @@ from edge.live.answer_cache import AnswerCache
 from edge.live.context import HubContext, HubOptions
 from edge.live.delivery import Delivery
 from edge.live.fetch_results import FetchResults
-from edge.live.flights import Flights
+from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
-from edge.live.ingest import Ingest
+from edge.live.ingest import Ingest, wrote
 from edge.live.poll_results import PollResults
 from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
@@ -46,10 +46,8 @@ from edge.live.steps import (
     Wake,
 )
 from edge.live.ticker import Ticker
-from edge.live.upstream import Outcome, Upstream
 from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
-from edge.live.writes import wrote
 from edge.policy.streams.decide import Fetch, Park, Pass, Refuse, Serve, decide
 
 MAX_ROUNDS = 6
@@ -153,14 +151,7 @@ class Hub:
             case Serve():
                 if reader.is_sse:
                     return self._serve_events(reader, decision)
-                if (
-                    decision.up_to_date
-                    and reader.read.mode is Mode.CATCH_UP
-                    and stream.count_tail_read(now, *self._follow_after)
-                ):
-                    self.followers.follow_unwatched(stream)
-                given = self._delivery.serve(reader, decision)
-                self.answer_cache.keep(reader, decision, given)
+                self._serve(reader, decision, now)
             case Park():
                 self.answer_cache.keep_park_hint(reader, decision, now)
                 stream.log.note_position(decision.offset)
@@ -175,6 +166,20 @@ class Hub:
             case _:
                 assert_never(decision)
         return False
+
+    def _serve(self, reader: Reader, serve: Serve, now: float) -> None:
+        """A whole answer, from the log."""
+        stream = reader.stream
+        if (
+            serve.up_to_date
+            and reader.read.mode is Mode.CATCH_UP
+            and stream.count_tail_read(now, *self._follow_after)
+        ):
+            self.followers.follow_unwatched(stream)
+        given = self._delivery.serve(reader, serve)
+        if given is not None and reader.asked is None:
+            # It asked nobody: a newcomer would be given the same.
+            self.answer_cache.keep(reader, serve, given)
 
     def _serve_events(self, reader: Reader, serve: Serve) -> bool:
         """A page of history, or of news; whether there may be more at once."""

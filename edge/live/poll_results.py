@@ -9,11 +9,11 @@ the follower does next. It never asks and never switches.
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.context import HubContext
+from edge.live.flights import TooLarge
 from edge.live.followers import Next, Poll
 from edge.live.ingest import RESET_REASONS, Effect, HeardRange, Ingest
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
-from edge.live.upstream import TooLarge
 from edge.policy.streams.admission import Verdict, judge
 
 _BACK_OFF_STATUSES = frozenset({408, 425, 429})

@@ -18,8 +18,8 @@ from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.live.context import HubContext
+from edge.live.flights import Upstream
 from edge.live.rows import Reader, State
-from edge.live.upstream import Upstream
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.answers import unshared_headers
 

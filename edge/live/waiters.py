@@ -17,8 +17,7 @@ from edge.core.timer_wheel import GRAIN, TimerWheel
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
 from edge.live.rows import Reader, State, Stream
-from edge.policy.streams.decide import Serve
-from edge.policy.streams.freshness import Kind
+from edge.policy.streams.decide import Kind, Serve
 
 FIRST_CONTROL_SECONDS = 1.0
 """When an SSE viewer is told where it stands, known tail or not."""

@@ -113,7 +113,7 @@ def cache_directives(field: str) -> dict[str, str | None]:
 
     Quoted arguments lose their quotes and escapes. Never raises; the last of
     two directives with one name is kept. What they mean for a stream is judged
-    in ``edge.policy.streams.freshness``.
+    in ``edge.policy.streams.answers``.
     """
     found: dict[str, str | None] = {}
     for match in _DIRECTIVE.finditer(field):

@@ -92,7 +92,7 @@ class UpstreamConnection:
         """
         if time.monotonic() >= deadline:
             # An origin that never lets anybody wait has no longer than others.
-            raise _late()
+            raise _TooLate
         while not self.arrived():
             self.wait(READ, deadline)
         received, self._received = self._received or b"", None
@@ -122,12 +122,12 @@ class UpstreamConnection:
         """
         timeout = deadline - time.monotonic()
         if timeout <= 0:
-            raise _late()
+            raise _TooLate
         watcher = get_hub().loop.io(self._open().fileno(), events)
         self._waiting = watcher
         self._moved = 0
         try:
-            socket.wait(watcher, timeout, _late())
+            socket.wait(watcher, timeout, _TooLate)
         except OSError as error:
             raise ConnectionLost("the connection was closed here") from error
         finally:
@@ -167,8 +167,12 @@ class UpstreamConnection:
         )
 
 
-def _late() -> OriginTimeout:
-    return OriginTimeout("the origin took too long")
+class _TooLate(OriginTimeout):
+    """A wait that ended at its deadline. A class, so that a wait that does not end
+    there makes none."""
+
+    def __init__(self) -> None:
+        super().__init__("the origin took too long")
 
 
 def _closed_here() -> OSError:

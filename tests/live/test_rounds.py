@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 from edge.core.values import Mode, Read
 from edge.live.ingest import RESET_REASONS, Effect
-from edge.policy.streams.decide import Decision, Fetch, Park, Pass, ReadState, Serve
-from edge.policy.streams.freshness import Kind
+from edge.policy.streams.decide import (
+    Decision,
+    Fetch,
+    Kind,
+    Park,
+    Pass,
+    ReadState,
+    Serve,
+)
 from edge.protocol.offsets import BEGIN, NOW, order
 from tests.support.worlds import RULES, WALL, World, index_of, offsets, worlds
 

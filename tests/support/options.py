@@ -12,8 +12,8 @@ from typing import Any
 from edge import origin, wiring
 from edge.front.options import FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
+from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.decide import Rules
-from edge.policy.streams.freshness import FreshnessOptions
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load
 from origin_adapter.embedded.options import Options

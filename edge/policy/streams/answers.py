@@ -16,14 +16,13 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 from edge.core.values import Answer, Header, Headers, Mode, PartitionKind, Read
 from edge.policy.http import codings
 from edge.policy.http.forwarding import response_headers
-from edge.policy.streams import freshness
-from edge.policy.streams.decide import Serve
-from edge.policy.streams.freshness import FreshnessOptions, Kind
-from edge.policy.streams.routes import Route
+from edge.policy.streams.decide import Kind, Serve
+from edge.policy.streams.routes import Recreate, Route
 from edge.protocol import json_arrays, names, sse
 from edge.protocol.http_grammar import cache_directives
 from edge.streamlog.stream_log import StreamLog
@@ -37,6 +36,86 @@ _NOT_MODIFIED_KEEPS = frozenset(
     {"etag", "cache-control", "vary", "stream-next-offset"}
     | {"stream-up-to-date", "stream-closed"}
 )
+
+
+# How fresh it is downstream. Freshness is the edge's own, never the origin's (L16).
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshnessOptions:
+    """Seconds of freshness downstream."""
+
+    closed_max_age: int
+    stale_while_revalidate: int
+    immutable_max_age: int
+    live_max_age: int
+
+
+_NO_STORE = "no-store"
+_NEVER_KEPT = frozenset({Kind.EMPTY, Kind.STALE})
+
+
+class Freshness(NamedTuple):
+    """A Cache-Control value, and the seconds of freshness that it gives: 0 for none."""
+
+    cache_control: str
+    max_age: int = 0
+
+
+def freshness_of(
+    kind: Kind,
+    partition_kind: PartitionKind,
+    route: Route,
+    *,
+    cap: int | None = None,
+    options: FreshnessOptions,
+) -> Freshness:
+    """How fresh an answer of this kind is downstream (L12, L16).
+
+    ``cap`` is how many seconds the answer may live at most, None without a
+    limit; nothing outlives it, not even as stale (E7), and none left means
+    ``no-store``. Only shared partitions are ``public`` (L12).
+    """
+    if kind in _NEVER_KEPT or (cap is not None and cap <= 0):
+        return Freshness(_NO_STORE)
+    shared = partition_kind is not PartitionKind.CREDENTIAL
+    who = "public" if shared else "private"
+    if kind is Kind.TAIL:
+        return Freshness(f"{who}, max-age=0, must-revalidate")
+    if kind is Kind.LIVE:
+        max_age = _least(options.live_max_age, cap)
+        return Freshness(f"{who}, max-age={max_age}", max_age)
+    if route.recreate is Recreate.NEVER:
+        max_age = _least(options.immutable_max_age, cap)
+        return Freshness(f"{who}, max-age={max_age}, immutable", max_age)
+    return _closed_range(who, options, cap)
+
+
+def vary(route: Route) -> str:
+    """The Vary value of a read's answer on this route.
+
+    The edge chooses by coding, and by the client headers that the route sends
+    upstream: they are in the partition here, so caches below must tell them
+    apart too.
+    """
+    return ", ".join(("Accept-Encoding", *route.request_headers))
+
+
+def _closed_range(who: str, options: FreshnessOptions, cap: int | None) -> Freshness:
+    max_age = _least(options.closed_max_age, cap)
+    left = None if cap is None else cap - max_age
+    stale = _least(options.stale_while_revalidate, left)
+    value = f"{who}, max-age={max_age}"
+    if stale > 0:
+        value += f", stale-while-revalidate={stale}"
+    return Freshness(value, max_age)
+
+
+def _least(seconds: int, cap: int | None) -> int:
+    return seconds if cap is None else min(seconds, cap)
+
+
+# The answer.
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +176,7 @@ def prepare(
 ) -> Prepared:
     """The answer for ``serve`` with ``body``, coded when ``coding`` names one."""
     kind = read.key.partition.kind
-    fresh = freshness.freshness_of(serve.kind, kind, route, cap=limit, options=options)
+    fresh = freshness_of(serve.kind, kind, route, cap=limit, options=options)
     headers = [*_stream_headers(log, serve), ("Cache-Control", fresh.cache_control)]
     headers += _variance(serve.kind, kind, route, coding)
     etag = _etag(log, serve, body, coding)
@@ -170,7 +249,7 @@ def _variance(
     headers: list[Header] = []
     codable = route.compress and partition is not PartitionKind.CREDENTIAL
     if kind is not Kind.LIVE and (codable or route.request_headers):
-        headers.append(("Vary", freshness.vary(route)))
+        headers.append(("Vary", vary(route)))
     if coding:
         headers.append(("Content-Encoding", coding))
     return headers

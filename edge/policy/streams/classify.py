@@ -80,16 +80,17 @@ def _read(
     lookup: Lookup,
     expires_at: float | None,
 ) -> Read:
-    offset = asked.get(names.PARAM_OFFSET)
+    offset, sent = asked.get(names.PARAM_OFFSET), asked.get(names.PARAM_CURSOR)
+    taken = lookup("accept-encoding")
     if offset is None and mode.live:
         _refuse(Reason.OFFSET_REQUIRED, "a live read requires an offset")
     return Read(
         key=key,
         offset=_offset(offset),
         mode=mode,
-        cursor=_cursor(asked.get(names.PARAM_CURSOR)),
+        cursor=None if sent is None else _cursor(sent),
         if_none_match=lookup("if-none-match"),
-        codings=codings.accepted(lookup("accept-encoding")),
+        codings=() if taken is None else codings.accepted(taken),
         expires_at=expires_at,
     )
 
@@ -123,8 +124,8 @@ def _offset(value: str | None) -> str:
     return value
 
 
-def _cursor(value: str | None) -> int | None:
-    """The client's cursor; None when it brings none that counts (section 10.1)."""
+def _cursor(value: str) -> int | None:
+    """The client's cursor; None for one that does not count (section 10.1)."""
     try:
         return cursor.parse(value)
     except ValueError as error:

@@ -17,12 +17,12 @@ Rules are cited from docs/rules.md. Whoever reads this for the first time: start
 ``decide`` and follow a catch-up read at the end of a followed stream.
 """
 
+import enum
 from dataclasses import dataclass
 
 from edge.core.errors import OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import Mode, PartitionKind, Read
-from edge.policy.streams.freshness import Kind
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import NOW, order
 from edge.streamlog.stream_log import StreamLog
@@ -33,6 +33,16 @@ MAX_PROBE = 64 * 1024
 
 MAX_GAP_FETCHES = 3
 """Upstream answers for which a reader waits so that a hole is filled (L20)."""
+
+
+class Kind(enum.Enum):
+    """What is served, which says how fresh it is downstream (docs/rules.md)."""
+
+    CLOSED_RANGE = "closed-range"  # more is known beyond it, or nothing more can come
+    TAIL = "tail"  # it reaches the end as it is known now
+    LIVE = "live"  # it answers a live read
+    EMPTY = "empty"  # nothing, at the end
+    STALE = "stale"  # held, while the origin is away
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ needs no credential. The pipeline holds the routes and an authorizer, and rememb
 nothing.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edge.core.reasons import Reason
 from edge.core.values import Read
-from edge.policy.streams import routes
 from edge.policy.streams.authorize import (
     NEVER,
     Ask,
@@ -45,7 +47,7 @@ class RequestPipeline:
 
     def find_route(self, target: str) -> Route | None:
         """The route of an origin-form target, or None."""
-        return routes.find(self.routes, target.partition("?")[0])
+        return find_route(self.routes, target.partition("?")[0])
 
     def resolve(
         self, request: RequestHead, route: Route | None, now: float
@@ -69,3 +71,18 @@ class RequestPipeline:
         if isinstance(verdict, Denied):
             return verdict
         return Admitted(classify(request, route, verdict), verdict.expires_at)
+
+
+@lru_cache(maxsize=256)
+def _pattern(match: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*\*|\*)", match)
+    words = {"**": ".*", "*": "[^/]*"}
+    return re.compile("".join(words.get(part) or re.escape(part) for part in parts))
+
+
+def find_route(routes: Sequence[Route], path: str) -> Route | None:
+    """The first route whose glob covers the whole raw path, or None."""
+    for route in routes:
+        if _pattern(route.match).fullmatch(path):
+            return route
+    return None

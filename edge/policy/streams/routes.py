@@ -1,15 +1,11 @@
 """Routes: what an operator declares about a family of paths.
 
-A Route is plain data that settings fill in and the rules of this floor read.
-``find`` chooses the route of a path. Called by the front for every request;
-decides nothing about the stream itself.
+A Route is plain data that settings fill in and the rules of this floor read. It decides
+nothing; ``edge.policy.streams.pipeline`` finds the route of a path.
 """
 
 import enum
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 
 class Access(enum.Enum):
@@ -67,18 +63,3 @@ class Route:
     origin_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     compress: bool = True
     cors_origin: str = "*"
-
-
-@lru_cache(maxsize=256)
-def _pattern(match: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*|\*)", match)
-    words = {"**": ".*", "*": "[^/]*"}
-    return re.compile("".join(words.get(part) or re.escape(part) for part in parts))
-
-
-def find(routes: Sequence[Route], path: str) -> Route | None:
-    """The first route whose glob covers the whole raw path, or None."""
-    for route in routes:
-        if _pattern(route.match).fullmatch(path):
-            return route
-    return None

@@ -29,7 +29,7 @@ from origin_adapter.embedded.engine.tail_cache import TailCache
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import lifetimes, stream_rules, subscription_commands
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
-from origin_adapter.embedded.rules.subscriptions import Denied
+from origin_adapter.embedded.rules.subscriptions import ControlRefused
 from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.store import pages, schema
 from origin_adapter.embedded.store.store import (
@@ -77,7 +77,7 @@ class BatchWriter:
         self._pending.append((command, result))
         self._wanted.set()
         outcome = result.get()
-        if isinstance(outcome, (Refused, Denied)):
+        if isinstance(outcome, (Refused, ControlRefused)):
             raise outcome
         return outcome
 

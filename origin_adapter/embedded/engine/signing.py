@@ -16,7 +16,7 @@ from collections.abc import Callable
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from origin_adapter.embedded.rules.subscriptions import Denied
+from origin_adapter.embedded.rules.subscriptions import ControlRefused
 
 TOKEN_LIFE = 24 * 3600
 """Seconds; a token is fenced off by its generation long before."""
@@ -59,10 +59,10 @@ class SigningKeys:
         return jwt.encode(said, self._tokens, algorithm=_ALGORITHM)
 
     def generation(self, authorization: str | None, subscription: str) -> int:
-        """For which generation a request speaks; raises Denied."""
+        """For which generation a request speaks; raises ControlRefused."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise Denied(401, "TOKEN_INVALID", "a bearer token is needed")
+            raise ControlRefused(401, "TOKEN_INVALID", "a bearer token is needed")
         try:
             said = jwt.decode(
                 token.strip(),
@@ -72,9 +72,11 @@ class SigningKeys:
                 subject=subscription,
             )
         except jwt.ExpiredSignatureError:
-            raise Denied(401, "TOKEN_EXPIRED", "the token expired") from None
+            raise ControlRefused(401, "TOKEN_EXPIRED", "the token expired") from None
         except jwt.InvalidTokenError:
-            raise Denied(401, "TOKEN_INVALID", "the token is not valid") from None
+            raise ControlRefused(
+                401, "TOKEN_INVALID", "the token is not valid"
+            ) from None
         return int(said["gen"])
 
 

@@ -17,11 +17,11 @@ from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers, requests
 from origin_adapter.embedded.http.bodies import RequestBodies
 from origin_adapter.embedded.http.control import ControlHandler, denied
-from origin_adapter.embedded.http.reads import ReadHandler
-from origin_adapter.embedded.http.writes import WriteHandler
+from origin_adapter.embedded.http.reads import StreamReadHandler
+from origin_adapter.embedded.http.writes import StreamWriteHandler
 from origin_adapter.embedded.rules import paths
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
-from origin_adapter.embedded.rules.subscriptions import Denied
+from origin_adapter.embedded.rules.subscriptions import ControlRefused
 
 _ANY_PATH = re.compile("")
 MAX_CLIENTS = 10_000
@@ -36,8 +36,8 @@ class StreamHandler:
         self, engine: Engine, keys: SigningKeys, bodies: RequestBodies
     ) -> None:
         self.options = engine.options
-        self.reads = ReadHandler(engine)
-        self.writes = WriteHandler(engine, bodies)
+        self.reads = StreamReadHandler(engine)
+        self.writes = StreamWriteHandler(engine, bodies)
         self.control = ControlHandler(engine, keys, bodies)
 
     def __call__(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
@@ -96,7 +96,7 @@ class RateLimiter:
         return 0.0
 
 
-class CommonFields:
+class OriginFields:
     """What every answer carries, and the rate limit before every request."""
 
     def __init__(self, rates: RateLimiter | None, bodies: RequestBodies) -> None:
@@ -123,9 +123,9 @@ def create_app(engine: Engine, keys: SigningKeys) -> falcon.App[Any, Any]:
     options = engine.options
     rates = None if options.rate is None else RateLimiter(options.rate, options.burst)
     bodies = RequestBodies(options.max_bodies, options.body_timeout)
-    app = falcon.App(middleware=[CommonFields(rates, bodies)])
+    app = falcon.App(middleware=[OriginFields(rates, bodies)])
     app.add_error_handler(Refused, _refused)
-    app.add_error_handler(Denied, denied)
+    app.add_error_handler(ControlRefused, denied)
     # Not a prefix of "/": the target of ``OPTIONS *`` has none.
     app.add_sink(StreamHandler(engine, keys, bodies), prefix=_ANY_PATH)
     return app

@@ -18,7 +18,7 @@ from origin_adapter.embedded.http.writes import base_url
 from origin_adapter.embedded.rules import control, subscription_commands, targets
 from origin_adapter.embedded.rules.paths import RESERVED, relative
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
-from origin_adapter.embedded.rules.subscriptions import Denied, Fence
+from origin_adapter.embedded.rules.subscriptions import ControlRefused, Fence
 
 MAX_BODY = 1024 * 1024
 MAX_ID = 256
@@ -52,7 +52,9 @@ class ControlHandler:
             case [_, "subscriptions", id, action] if id:
                 self._wake_action(_id(id), action, req, resp)
             case _:
-                raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
+                raise ControlRefused(
+                    404, "SUBSCRIPTION_NOT_FOUND", "no such control path"
+                )
 
     def _jwks(self, req: falcon.Request, resp: falcon.Response) -> None:
         _only(req, "GET", "HEAD")
@@ -80,7 +82,7 @@ class ControlHandler:
             try:
                 targets.parse(config.webhook, self.options.local_webhooks)
             except targets.BadTarget as bad:
-                raise Denied(400, "WEBHOOK_URL_REJECTED", str(bad)) from None
+                raise ControlRefused(400, "WEBHOOK_URL_REJECTED", str(bad)) from None
         outcome = self.engine.submit(subscription_commands.Subscribe(id, config, base))
         assert isinstance(outcome, tuple)
         return outcome
@@ -102,7 +104,7 @@ class ControlHandler:
         self, id: str, action: str, req: falcon.Request, resp: falcon.Response
     ) -> None:
         if action not in ("claim", "callback", "ack", "release"):
-            raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
+            raise ControlRefused(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
         _only(req, "POST")
         if action == "claim":
             _write(resp, self._claim(id, req))
@@ -145,7 +147,7 @@ class ControlHandler:
 
 
 def denied(
-    req: falcon.Request, resp: falcon.Response, denial: Denied, params: Any
+    req: falcon.Request, resp: falcon.Response, denial: ControlRefused, params: Any
 ) -> None:
     """A denial as the protocol writes it: ``{"error": {"code": …}}``."""
     error: Json = {"code": denial.code, **denial.more}
@@ -170,5 +172,7 @@ def _only(req: falcon.Request, *methods: str) -> None:
 def _id(segment: str) -> str:
     id = unquote(segment, errors="replace")
     if len(id) > MAX_ID or not id.isprintable():
-        raise Denied(400, "INVALID_REQUEST", f"an id has 1 to {MAX_ID} characters")
+        raise ControlRefused(
+            400, "INVALID_REQUEST", f"an id has 1 to {MAX_ID} characters"
+        )
     return id

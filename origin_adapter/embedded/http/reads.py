@@ -23,7 +23,7 @@ from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.store.pages import StoredPage
 
 
-class ReadHandler:
+class StreamReadHandler:
     """Answers reads from the engine."""
 
     def __init__(self, engine: Engine) -> None:

@@ -45,7 +45,7 @@ class StartLine:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestHead:
+class HeardHead:
     """A whole head. Field names are lower-case; ``repeated`` came more than once.
 
     ``length`` is the body's, as it was announced; None: none was, or ``chunked``.
@@ -74,7 +74,7 @@ def parse_line(raw: bytes) -> StartLine:
     return StartLine(method, target, authority, minor != "0")
 
 
-def parse(line: StartLine, lines: list[bytes]) -> RequestHead:
+def parse(line: StartLine, lines: list[bytes]) -> HeardHead:
     """The head of ``line`` and these field lines, CRLF included. Raises ClientFault."""
     fields: dict[str, str] = {}
     repeated: set[str] = set()
@@ -91,7 +91,7 @@ def parse(line: StartLine, lines: list[bytes]) -> RequestHead:
         raise ClientFault("a request has one Host", reason=Reason.BAD_HOST)
     head_rules.check_host(fields.get("host"), required=line.http11)
     length, chunked = _framing(line, fields, repeated)
-    return RequestHead(line, fields, frozenset(repeated), length, chunked)
+    return HeardHead(line, fields, frozenset(repeated), length, chunked)
 
 
 def _framing(

@@ -24,7 +24,7 @@ from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from edge.core.errors import ClientFault, EdgeError, Refusal
 from origin_adapter.embedded.http import request_head
-from origin_adapter.embedded.http.request_head import RequestHead
+from origin_adapter.embedded.http.request_head import HeardHead
 
 IDLE_TIMEOUT = 75.0
 HEAD_TIMEOUT = 10.0
@@ -75,7 +75,7 @@ class RequestInput(Input):
 class ConnectionHandler(WSGIHandler):
     """One connection."""
 
-    head: RequestHead
+    head: HeardHead
     server: "OriginServer"
 
     def __init__(

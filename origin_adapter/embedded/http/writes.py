@@ -25,7 +25,7 @@ from origin_adapter.embedded.rules.values import (
 )
 
 
-class WriteHandler:
+class StreamWriteHandler:
     """Makes commands of requests, and answers of outcomes."""
 
     def __init__(self, engine: Engine, bodies: RequestBodies) -> None:

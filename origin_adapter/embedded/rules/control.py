@@ -1,6 +1,6 @@
 """Control bodies: what the JSON of a subscription request says (section 6).
 
-Only reads; raises Denied (INVALID_REQUEST) on anything of the wrong shape.
+Only reads; raises ControlRefused (INVALID_REQUEST) on anything of the wrong shape.
 """
 
 import json
@@ -15,7 +15,7 @@ from origin_adapter.embedded.rules.subscriptions import (
     DEFAULT_LEASE,
     MAX_LEASE,
     MIN_LEASE,
-    Denied,
+    ControlRefused,
     SubscriptionConfig,
     SubscriptionKind,
 )
@@ -123,7 +123,9 @@ def _ack(item: object) -> Ack:
     try:
         position = offsets.parse(offset)
     except Refused:
-        raise Denied(409, "INVALID_OFFSET", "not an offset of this server") from None
+        raise ControlRefused(
+            409, "INVALID_OFFSET", "not an offset of this server"
+        ) from None
     return Ack(relative(path), position)
 
 
@@ -149,8 +151,8 @@ def _text(said: dict[str, Any], name: str) -> str | None:
     return value
 
 
-def _invalid(message: str) -> Denied:
-    return Denied(400, "INVALID_REQUEST", message)
+def _invalid(message: str) -> ControlRefused:
+    return ControlRefused(400, "INVALID_REQUEST", message)
 
 
 def offset_text(position: int) -> str:

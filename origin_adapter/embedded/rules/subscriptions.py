@@ -24,7 +24,7 @@ MAX_DELAY = 60.0
 JITTER = 0.2
 
 
-class Denied(Exception):
+class ControlRefused(Exception):
     """A control request that is refused: status, code, and the rest of the error."""
 
     def __init__(
@@ -165,9 +165,9 @@ def wake(sub: Subscription, wake_id: str, now: float) -> Subscription:
 
 
 def claim(sub: Subscription, worker: str, now: float) -> Subscription:
-    """A worker takes the wake; its lease starts. Raises Denied when it is held."""
+    """A worker takes the wake; its lease starts. Raises ControlRefused if held."""
     if sub.phase is SubscriptionPhase.HELD and sub.holder is not None:
-        raise Denied(
+        raise ControlRefused(
             409,
             "ALREADY_CLAIMED",
             current_holder=sub.holder,
@@ -178,7 +178,10 @@ def claim(sub: Subscription, worker: str, now: float) -> Subscription:
 
 
 def check_fence(sub: Subscription, fence: Fence) -> None:
-    """Whether a request speaks for the current wake (section 7.3); raises Denied."""
+    """Check that a request speaks for the current wake (section 7.3).
+
+    Raises ControlRefused.
+    """
     current = (
         fence.token == sub.generation
         and type(fence.generation) is int
@@ -187,7 +190,7 @@ def check_fence(sub: Subscription, fence: Fence) -> None:
         and fence.wake_id == sub.wake_id
     )
     if not current:
-        raise Denied(409, "FENCED", "the wake is stale")
+        raise ControlRefused(409, "FENCED", "the wake is stale")
 
 
 def heartbeat(sub: Subscription, now: float) -> Subscription:
@@ -224,13 +227,13 @@ def failed(sub: Subscription, now: float, chance: float) -> Subscription:
 
 
 def check_ack(link: StreamLink | None, position: int, tail: int) -> StreamLink:
-    """The link after an ack of ``position``; raises Denied."""
+    """The link after an ack of ``position``; raises ControlRefused."""
     if link is None:
-        raise Denied(409, "INVALID_OFFSET", "the stream is not part of it")
+        raise ControlRefused(409, "INVALID_OFFSET", "the stream is not part of it")
     if position < link.acked:
-        raise Denied(409, "INVALID_OFFSET", "the cursor does not go back")
+        raise ControlRefused(409, "INVALID_OFFSET", "the cursor does not go back")
     if position > tail:
-        raise Denied(409, "INVALID_OFFSET", "the offset is beyond the tail")
+        raise ControlRefused(409, "INVALID_OFFSET", "the offset is beyond the tail")
     return replace(link, acked=position)
 
 
@@ -238,9 +241,9 @@ def _move(sub: Subscription, event: SubscriptionEvent) -> SubscriptionPhase:
     try:
         return TABLE[sub.config.kind][sub.phase, event]
     except KeyError:
-        raise Denied(409, "FENCED", f"no {event.value} while {sub.phase.value}") from (
-            None
-        )
+        raise ControlRefused(
+            409, "FENCED", f"no {event.value} while {sub.phase.value}"
+        ) from (None)
 
 
 def _lease(sub: Subscription) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import subscription_commands
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
-from origin_adapter.embedded.rules.subscriptions import Denied
+from origin_adapter.embedded.rules.subscriptions import ControlRefused
 from origin_adapter.embedded.rules.values import (
     AppendToStream,
     CreateStream,
@@ -49,7 +49,7 @@ Outcome = (
     | tuple[Json, bool]
     | None
     | Refused
-    | Denied
+    | ControlRefused
 )
 
 
@@ -119,7 +119,7 @@ class Store:
                     return self._tick(transaction)
                 case _:
                     return self._subscription(transaction, command)
-        except (Refused, Denied) as refusal:
+        except (Refused, ControlRefused) as refusal:
             return refusal
 
     def _create(self, transaction: Transaction, command: CreateStream) -> StreamCreated:

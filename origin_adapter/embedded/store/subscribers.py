@@ -18,7 +18,7 @@ from origin_adapter.embedded.rules import subscription_commands, subscriptions
 from origin_adapter.embedded.rules.paths import literal_prefix, matches
 from origin_adapter.embedded.rules.subscriptions import (
     BEFORE_FIRST,
-    Denied,
+    ControlRefused,
     Subscription,
     SubscriptionConfig,
     SubscriptionEvent,
@@ -114,7 +114,7 @@ class Subscribers:
             if sub.lease_until is not None and sub.lease_until <= transaction.now:
                 self._finish(transaction, sub, SubscriptionEvent.LEASE_OVER)
 
-    # --- What requests do. Each raises Denied.
+    # --- What requests do. Each raises ControlRefused.
 
     def subscribe(
         self, transaction: Transaction, command: subscription_commands.Subscribe
@@ -123,7 +123,9 @@ class Subscribers:
         there = self._all.get(command.id)
         if there is not None:
             if there.config.hash != command.config.hash:
-                raise Denied(409, "SUBSCRIPTION_ALREADY_EXISTS", "configured otherwise")
+                raise ControlRefused(
+                    409, "SUBSCRIPTION_ALREADY_EXISTS", "configured otherwise"
+                )
             return self._describe(transaction, there), False
         created = datetime.fromtimestamp(transaction.now, UTC)
         stamp = created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -171,7 +173,7 @@ class Subscribers:
             if sub.phase is SubscriptionPhase.WOKEN:
                 # Deleted or unlinked since; the next append must wake anew.
                 self._put(subscriptions.finish(sub, SubscriptionEvent.LAPSE))
-            raise Denied(409, "NO_PENDING_WORK", "nothing to do")
+            raise ControlRefused(409, "NO_PENDING_WORK", "nothing to do")
         if sub.phase is SubscriptionPhase.IDLE:
             sub = self._wake(
                 transaction, sub, next(s.path for s in progress if s.pending)
@@ -403,12 +405,14 @@ class Subscribers:
     def _get(self, id: str) -> Subscription:
         sub = self._all.get(id)
         if sub is None:
-            raise Denied(404, "SUBSCRIPTION_NOT_FOUND", "no such subscription")
+            raise ControlRefused(404, "SUBSCRIPTION_NOT_FOUND", "no such subscription")
         return sub
 
     def _expect(self, sub: Subscription, kind: SubscriptionKind) -> None:
         if sub.config.kind is not kind:
-            raise Denied(400, "INVALID_REQUEST", f"not a {kind.value} subscription")
+            raise ControlRefused(
+                400, "INVALID_REQUEST", f"not a {kind.value} subscription"
+            )
 
     def _relative(self, path: str) -> str | None:
         """A stream's path below the root; None for what lies outside."""

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from edge.core import head_rules
 from edge.core.values import Mode, PartitionKind, Read
 from edge.front.fast.request_memo import Memo, PlainRead, RequestMemo
-from edge.policy.streams import routes
-from edge.policy.streams.pipeline import RequestPipeline
+from edge.policy.streams.pipeline import RequestPipeline, find_route
 from edge.policy.streams.routes import Access, Route
 from tests.front.fake_edge import RealClock
 from tests.support.options import front_options
@@ -224,7 +223,7 @@ def test_what_is_plain_is_the_same_read_the_whole_way(
     keep = head_rules.validate(request.version, request.headers)
     assert keep is not found.close
     given = {name.lower(): value for name, value in request.headers}
-    route = routes.find(ROUTES, target.partition("?")[0])
+    route = find_route(ROUTES, target.partition("?")[0])
     assert route is not None and request.uri is not None
     assert asked("GET", request.uri, given.get, route) == found.read
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from edge.core.reasons import Reason
@@ -395,7 +395,9 @@ def judgements(
     return answer, start, draw(st.sampled_from([ANONYMOUS, PUBLIC, ONE]))
 
 
-often = settings(deadline=None, max_examples=60)
+# A busy machine is no fault of the laws: no time is asserted.
+slow_is_fine = [HealthCheck.too_slow]
+often = settings(deadline=None, max_examples=60, suppress_health_check=slow_is_fine)
 toward = pytest.mark.parametrize("wanted", [*Verdict, None])
 
 

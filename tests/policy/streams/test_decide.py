@@ -22,6 +22,7 @@ from edge.policy.streams.decide import (
     MAX_GAP_FETCHES,
     Decision,
     Fetch,
+    Kind,
     Park,
     Pass,
     ReadState,
@@ -29,7 +30,6 @@ from edge.policy.streams.decide import (
     Serve,
     decide,
 )
-from edge.policy.streams.freshness import Kind
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW, order
 from edge.streamlog.stream_log import StreamLog

@@ -6,11 +6,11 @@ from edge.core.values import (
     Partition,
     PartitionKind,
 )
-from edge.policy.streams.freshness import (
-    Kind,
+from edge.policy.streams.answers import (
     freshness_of,
     vary,
 )
+from edge.policy.streams.decide import Kind
 from edge.policy.streams.routes import Access, Recreate, Route
 from edge.protocol.http_grammar import cache_directives
 from tests.support.options import freshness_options
@@ -61,9 +61,7 @@ def test_what_may_be_kept_downstream_and_by_whom(
     ("kind", "value"),
     [
         (Kind.EMPTY, "no-store"),
-        (Kind.ERROR, "no-store"),
         (Kind.STALE, "no-store"),
-        (Kind.SSE, "no-cache"),
     ],
 )
 def test_what_is_never_kept(kind: Kind, value: str, partition: PartitionKind) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge.policy.streams.routes import Access, Route, find
+from edge.policy.streams.pipeline import find_route
+from edge.policy.streams.routes import Access, Route
 
 
 @pytest.mark.parametrize(
@@ -29,27 +30,27 @@ def test_a_star_stays_in_its_segment_and_two_cross_segments(
 ) -> None:
     route = Route(match=match)
 
-    assert find([route], path) == (route if covered else None)
+    assert find_route([route], path) == (route if covered else None)
 
 
 def test_the_first_route_that_covers_a_path_wins() -> None:
     public = Route(match="/v1/stream/public/**", access=Access.PUBLIC)
     rest = Route(match="/v1/stream/**")
 
-    assert find([public, rest], "/v1/stream/public/a") is public
-    assert find([public, rest], "/v1/stream/a") is rest
-    assert find([rest, public], "/v1/stream/public/a") is rest
+    assert find_route([public, rest], "/v1/stream/public/a") is public
+    assert find_route([public, rest], "/v1/stream/a") is rest
+    assert find_route([rest, public], "/v1/stream/public/a") is rest
 
 
 def test_a_path_on_no_route_has_none() -> None:
-    assert find([], "/v1/stream/a") is None
-    assert find([Route()], "/favicon.ico") is None
+    assert find_route([], "/v1/stream/a") is None
+    assert find_route([Route()], "/favicon.ico") is None
 
 
 def test_a_path_is_matched_as_received_not_as_it_decodes() -> None:
     """L26: another spelling is another path; it may only lose caching by that."""
-    assert find([Route()], "/v1/%73tream/a") is None
-    assert find([Route()], "/V1/stream/a") is None
+    assert find_route([Route()], "/v1/%73tream/a") is None
+    assert find_route([Route()], "/V1/stream/a") is None
 
 
 def test_a_route_keeps_its_credential_out_of_its_repr() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from origin_adapter.embedded.rules import subscriptions as rules
 from origin_adapter.embedded.rules.subscriptions import (
-    Denied,
+    ControlRefused,
     Fence,
     StreamLink,
     Subscription,
@@ -86,7 +86,7 @@ def test_what_the_table_does_not_name_is_refused(
 
     expected = rules.TABLE[kind].get((phase, event))
     if expected is None:
-        with pytest.raises(Denied):
+        with pytest.raises(ControlRefused):
             act(sub, event)
     else:
         assert act(sub, event).phase is expected
@@ -108,7 +108,7 @@ def test_whoever_speaks_for_another_wake_is_fenced_off(fence: Fence) -> None:
     """Section 7.3: token, generation and wake id must all be the current ones."""
     sub = replace(PULL, generation=3, wake_id="w3")
     rules.check_fence(sub, Fence(3, 3, "w3"))
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(ControlRefused) as denied:
         rules.check_fence(sub, fence)
     assert (denied.value.status, denied.value.code) == (409, "FENCED")
 
@@ -116,7 +116,7 @@ def test_whoever_speaks_for_another_wake_is_fenced_off(fence: Fence) -> None:
 def test_nobody_speaks_for_a_wake_that_is_over() -> None:
     """Not even with its own generation."""
     over = replace(PULL, generation=3)
-    with pytest.raises(Denied):
+    with pytest.raises(ControlRefused):
         rules.check_fence(over, Fence(3, 3, None))
 
 
@@ -147,5 +147,5 @@ def test_acks_neither_go_back_nor_beyond_the_tail(position: int) -> None:
     link = StreamLink("a", True, False, acked=5)
     assert rules.check_ack(link, 5, tail=10).acked == 5
     assert rules.check_ack(link, 10, tail=10).acked == 10
-    with pytest.raises(Denied):
+    with pytest.raises(ControlRefused):
         rules.check_ack(link, position, tail=10)

@@ -10,7 +10,10 @@ import pytest
 from origin_adapter.embedded.options import Durability
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscription_commands import Inspect, Subscribe
-from origin_adapter.embedded.rules.subscriptions import Denied, SubscriptionConfig
+from origin_adapter.embedded.rules.subscriptions import (
+    ControlRefused,
+    SubscriptionConfig,
+)
 from origin_adapter.embedded.rules.values import (
     AppendToStream,
     CreateStream,
@@ -406,4 +409,4 @@ def test_subscriptions_of_a_batch_that_failed_are_forgotten(opened: Open) -> Non
 
     store.db.execute("PRAGMA max_page_count = 1000000")
     [outcome] = do(store, Inspect("lost"))
-    assert isinstance(outcome, Denied) and outcome.status == 404
+    assert isinstance(outcome, ControlRefused) and outcome.status == 404

@@ -9,7 +9,7 @@ import pytest
 from origin_adapter.embedded.rules import subscription_commands
 from origin_adapter.embedded.rules.control import Ack, WorkerReport
 from origin_adapter.embedded.rules.subscriptions import (
-    Denied,
+    ControlRefused,
     Fence,
     SubscriptionConfig,
 )
@@ -77,7 +77,7 @@ def test_a_wake_whose_work_went_away_is_no_dead_end(store: Store) -> None:
 
     do(store, DeleteStream(ROOT + "jobs/1"))
     [denied] = do(store, subscription_commands.ClaimWake("s", "worker"))
-    assert isinstance(denied, Denied) and denied.code == "NO_PENDING_WORK"
+    assert isinstance(denied, ControlRefused) and denied.code == "NO_PENDING_WORK"
 
     do(store, put("jobs/2"), post("jobs/2"))
     assert tail(store, "wake") > events

@@ -9,7 +9,7 @@ from edge.core.errors import OriginBodyCut, OriginFault, OriginUnreachable
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Framing, Headers, OriginRequest, Purpose
-from edge.live.upstream import TooLarge, Upstream
+from edge.live.flights import TooLarge, Upstream
 
 GET = OriginRequest("GET", "/v1/stream/a")
 POLL = OriginRequest("GET", "/v1/stream/a?live=long-poll", purpose=Purpose.FOLLOW)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edge.streamlog.budget import Budget
+from edge.live.registry import Budget
 
 law = settings(deadline=None)
 keys = st.sampled_from("abcdef")
