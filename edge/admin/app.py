@@ -21,7 +21,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Answer
 from edge.front import problems
 from edge.front.app.app import WsgiApp
-from edge.front.request_context import request_id
+from edge.front.exchange import request_id
 
 _log = logging.getLogger("edge.admin")
 

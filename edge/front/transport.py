@@ -2,14 +2,21 @@
 
 A transport is one client's end of a byte stream. It never blocks and never switches
 greenlets: a call that cannot be done now raises BlockingIOError, and a ``Watch``
-calls back when it is worth another try. Connections on the event loop use it as it
-is; a greenlet that wants to wait wraps it in a ``BlockingStream``. Nothing above this
-module and the listeners, which accept, touches a socket or a file descriptor, and
-nothing here knows of HTTP. ``PlainTransport`` is a socket; ``tests/front`` has one
-that is a list of bytes.
+calls back when it is worth another try. Nothing above this module and the listeners,
+which accept, touches a socket or a file descriptor, and nothing here knows of HTTP.
+``PlainTransport`` is a socket; ``tests/front`` has one that is a list of bytes.
 
-TLS is to be another one: an ``SSLObject`` between two ``MemoryBIO``, over a plain
-transport. The contract leaves room for what is different there:
+Three things stand on a transport, for three ways to wait:
+
+=================== ==============================================================
+``WriteBuffer``     on the event loop: what was not taken at once, sent bit by bit
+``DisconnectWatch`` on the event loop: hears that a client left while nothing is
+                    said to it
+``BlockingStream``  in a greenlet: waits until a call can be done
+=================== ==============================================================
+
+TLS is to be another transport: an ``SSLObject`` between two ``MemoryBIO``, over a
+plain one. The contract leaves room for what is different there:
 
 - A watch is about the transport, not about a descriptor. ``reading`` calls back when
   ``recv`` has something to say. That includes bytes which OpenSSL has decrypted
@@ -29,9 +36,12 @@ transport. The contract leaves room for what is different there:
 
 import _socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
+
+import gevent
 
 READABLE = 1
 WRITABLE = 2
@@ -39,6 +49,9 @@ WRITABLE = 2
 
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: close sends RST."""
+
+_LINGER_READ = 4096
+"""Bytes that are read at once from a client that is being let go of."""
 
 
 class Watch(Protocol):
@@ -167,3 +180,190 @@ class PlainTransport(_socket.socket):
             # Where it is lost already, closing is all there is to do.
             self.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET)
         self.close()
+
+
+# Waiting on the event loop.
+
+
+class WriteBuffer:
+    """What of one response ``transport`` did not take at once.
+
+    ``writable`` is called when it can take some: the owner then calls ``flush``. So it
+    hears of each bit of progress, and can give up a client that takes nothing. One
+    write at most lies here, never a queue: a writer that is told that the transport is
+    full writes no more until it has drained. Large bodies are not copied to be sent.
+    """
+
+    __slots__ = ("_left", "_transport")
+
+    def __init__(
+        self,
+        transport: Transport,
+        left: list[memoryview],
+        writable: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._left = left
+        transport.writing.start(writable)
+
+    def add(self, data: bytes) -> None:
+        """Send ``data`` after the rest: the few bytes that end a stream."""
+        if data:
+            self._left.append(memoryview(data))
+
+    def flush(self) -> bool:
+        """Send what can be sent; whether all is out. Raises OSError."""
+        try:
+            sent = self._transport.sendmsg(self._left)
+        except BlockingIOError:
+            return False
+        self._left = rest(self._left, sent)
+        return not self._left
+
+    def close(self) -> None:
+        """Wait no more. Before the transport is closed or handed over."""
+        self._transport.writing.stop()
+
+
+def rest(pieces: list[memoryview], sent: int) -> list[memoryview]:
+    """What of ``pieces`` is left after ``sent`` bytes."""
+    for number, piece in enumerate(pieces):
+        if sent < len(piece):
+            return [piece[sent:], *pieces[number + 1 :]]
+        sent -= len(piece)
+    return []
+
+
+class DisconnectWatch:
+    """Calls ``gone`` once, from the event loop, when the client has closed.
+
+    A parked reader neither sends nor is sent to, so nobody would notice its FIN (E46).
+    The watch looks at the next unread byte and leaves it there. The end means that the
+    client closed. A byte begins its next request and stays for the parser; the watch
+    ends then, for it would be called again at once, for ever. While it watches, nobody
+    else may wait for bytes of this client.
+    """
+
+    def __init__(self, transport: Transport, gone: Callable[[], None]) -> None:
+        self._transport = transport
+        self._gone = gone
+        self._watching = False
+        self._over = False
+
+    def start(self) -> None:
+        """Watch, unless the watch has ended."""
+        if not self._over and not self._watching:
+            self._watching = True
+            self._transport.reading.start(self._readable)
+
+    def pause(self) -> None:
+        """Do not watch; ``start`` goes on."""
+        if self._watching:
+            self._watching = False
+            self._transport.reading.stop()
+
+    def close(self) -> None:
+        """Never watch again. May be called twice."""
+        self.pause()
+        self._over = True
+
+    def _readable(self) -> None:
+        found = self._transport.peek()
+        if found is None:
+            return
+        self.close()
+        if not found:
+            self._gone()
+
+
+# Waiting in a greenlet.
+
+
+class BlockingStream:
+    """``transport`` for a greenlet. Raises TimeoutError, and OSError when it is lost.
+
+    Has what gunicorn's parser and response use of a socket (``recv``, ``send``,
+    ``sendall``, the time-outs) and what the whole way needs beside that. A call that
+    the transport cannot do now lets other greenlets run until it can. One greenlet at
+    a time: while it waits for bytes, ``reading`` is in use.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._timeout: float | None = None
+
+    def gettimeout(self) -> float | None:
+        """Seconds that a call may take; None for ever."""
+        return self._timeout
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Let each call take so many seconds at most."""
+        self._timeout = seconds
+
+    def recv(self, size: int) -> bytes:
+        """Up to ``size`` bytes, as soon as there are any; b"" at the end."""
+        transport = self.transport
+        while True:
+            try:
+                return transport.recv(size)
+            except BlockingIOError:
+                self._wait(transport.reading, self._timeout)
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of ``data``; the time-out is for the whole of it."""
+        transport = self.transport
+        left = memoryview(data)
+        ends: float | None = None
+        while left:
+            try:
+                left = left[transport.send(left) :]
+            except BlockingIOError:
+                if self._timeout is None:
+                    self._wait(transport.writing, None)
+                    continue
+                now = time.monotonic()
+                ends = now + self._timeout if ends is None else ends
+                self._wait(transport.writing, ends - now)
+
+    def send(self, data: bytes) -> int:
+        """``sendall``, in the shape that gunicorn calls for ``100 Continue``."""
+        self.sendall(data)
+        return len(data)
+
+    def close_gracefully(self, seconds: float, most: int) -> None:
+        """Say the end, read up to ``most`` bytes for up to ``seconds`` until the
+        client has read it, and close (RFC 9112 section 9.6)."""
+        ends = time.monotonic() + seconds
+        try:
+            self.transport.shutdown_writing()
+            while most > 0:
+                self._timeout = ends - time.monotonic()
+                data = self.recv(_LINGER_READ)
+                if not data:
+                    break
+                most -= len(data)
+        except OSError:
+            # Too slow, or gone: the client has had its chance.
+            return
+        finally:
+            self.close()
+
+    def peek(self) -> bytes | None:
+        """See ``Transport``."""
+        return self.transport.peek()
+
+    def close(self) -> None:
+        """See ``Transport``."""
+        self.transport.close()
+
+    def abort(self) -> None:
+        """See ``Transport``."""
+        self.transport.abort()
+
+    def _wait(self, watch: Watch, seconds: float | None) -> None:
+        late = TimeoutError("timed out")
+        if seconds is not None and seconds <= 0:
+            raise late
+        hub: Any = gevent.get_hub()
+        with gevent.Timeout(seconds, late):
+            hub.wait(watch)

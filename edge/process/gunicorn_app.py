@@ -22,7 +22,7 @@ from gunicorn.glogging import Logger
 
 from edge.front.app.app import WsgiApp, create_app
 from edge.front.dependencies import Runtime
-from edge.front.log_writer import configure, put_now
+from edge.front.log import configure, put_now
 from edge.process.arbiter import EdgeArbiter
 from edge.process.options import ServerOptions
 from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker

@@ -40,13 +40,12 @@ from edge.admin.server import AdminServer
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.core.values import Answer
-from edge.front.access_log import AccessLog
 from edge.front.dependencies import Runtime
 from edge.front.fast.context import FastContext
 from edge.front.fast.listener import FastServer
 from edge.front.http1.context import Application, ServerContext
 from edge.front.http1.server import GreenletServer
-from edge.front.log_writer import LogWriter, configure, put_now
+from edge.front.log import AccessLog, LogWriter, configure, put_now
 from edge.process.arbiter import RETIRE
 from edge.process.gc_schedule import GcRunner
 from edge.process.options import ServerOptions
@@ -131,7 +130,7 @@ class EdgeWorker(GeventWorker):
             parts.options,
             parts.counters,
             parts.clock,
-            AccessLog(options.log, self._log_writer.put, parts.clock.wall),
+            AccessLog(options.log, self._log_writer.put, parts.clock),
         )
         if parts.options.fast:
             self.fast_context = FastContext(parts, self.server_context)

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _json(message: str) -> str:
-    """A line as ``edge.front.log_writer`` writes them."""
+    """A line as ``edge.front.log`` writes them."""
     now = time.time()
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     document = {

@@ -20,10 +20,8 @@ from edge.core.values import Answer, Read
 from edge.front import problems
 from edge.front.app.pass_through import PassThrough
 from edge.front.app.reads import ReadHandler
-from edge.front.common_fields import OFF_ROUTE
 from edge.front.dependencies import Dependencies
-from edge.front.exchange import ClientGone, Request, Response
-from edge.front.request_context import RequestContext
+from edge.front.exchange import OFF_ROUTE, ClientGone, Request, RequestContext, Response
 from edge.policy.http import cors, forwarding
 from edge.policy.streams.authorize import Ask, Denied, RequestHead
 from edge.policy.streams.classify import PassRequest

@@ -24,10 +24,10 @@ from edge.front.exchange import (
     ClientGone,
     ClientWatch,
     Request,
+    RequestContext,
     Response,
     in_pieces,
 )
-from edge.front.request_context import RequestContext
 
 
 class ReadHandler:

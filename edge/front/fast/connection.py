@@ -18,13 +18,11 @@ from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
-from edge.front.fast import write_buffer
 from edge.front.fast.context import FastContext
-from edge.front.fast.handoff import Handoff
 from edge.front.fast.request_memo import HeaderBlock, PlainRead
 from edge.front.fast.sink import FastSink
-from edge.front.fast.write_buffer import WriteBuffer
-from edge.front.transport import Transport
+from edge.front.http1.connection import Handoff
+from edge.front.transport import Transport, WriteBuffer, rest
 
 READ_SIZE = 64 * 1024
 """Bytes taken from the transport at once, and kept ahead at most."""
@@ -68,6 +66,14 @@ def check(before: Stage, after: Stage) -> Stage:
     if not allowed or before is Stage.CLOSED:
         raise RuntimeError(f"a connection that is {before.value}: {after.value}?")
     return after
+
+
+def send_at_once(transport: Transport, head: bytes, body: bytes) -> int:
+    """How many bytes of both the transport takes now. Raises OSError."""
+    try:
+        return transport.sendmsg((head, body)) if body else transport.send(head)
+    except BlockingIOError:
+        return 0
 
 
 class FastConnection:
@@ -271,13 +277,13 @@ class FastConnection:
         if ready is None:
             self._ask(plain, now)
             return True
-        encoded = context.ready(ready, plain.line.route, now)
+        encoded = context.encoder.ready(ready, plain.line.route, now)
         self.stage = _IDLE
         self.due_at = now + context.limits.idle_timeout
         request_id = plain.request_id or context.next_id()
         head = encoded.before + request_id + encoded.after
         body = encoded.body
-        sent = write_buffer.send(self._transport, head, body)
+        sent = send_at_once(self._transport, head, body)
         if context.logs or sent != len(head) + len(body):
             self._sink = FastSink(context, self, plain, now)
             self._sink.served(encoded, request_id)
@@ -306,7 +312,7 @@ class FastConnection:
             self._unsent.add(body)
             return False
         try:
-            sent = write_buffer.send(self._transport, head, body)
+            sent = send_at_once(self._transport, head, body)
         except OSError:
             # The hub is calling: it hears of it when this call is over.
             self._lost = True
@@ -349,7 +355,7 @@ class FastConnection:
 
     def _keep(self, head: bytes, body: bytes, sent: int) -> None:
         """Send what is left when there is room for it; read nothing until then."""
-        left = write_buffer.rest([memoryview(head), memoryview(body)], sent)
+        left = rest([memoryview(head), memoryview(body)], sent)
         if left:
             self.stage = check(self.stage, Stage.SENDING)
             self._transport.reading.stop()
@@ -428,8 +434,9 @@ class FastConnection:
         self._held = b""
         self._transport.reading.stop()
         self._context.wheel.drop(self)
+        server_context = self._context.server_context
         self._handoff = Handoff(
-            self._context, self._transport, self._listener, self._taken_back
+            server_context, self._transport, self._listener, self._taken_back
         )
         act(self._handoff)
 

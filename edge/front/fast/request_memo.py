@@ -30,8 +30,8 @@ from typing import Generic, TypeVar
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
 from edge.core.values import Read
+from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
-from edge.front.request_context import is_safe_id
 from edge.policy.http import forwarding
 from edge.policy.streams.authorize import NEVER, RequestHead
 from edge.policy.streams.pipeline import Admitted, RequestPipeline

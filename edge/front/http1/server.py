@@ -12,10 +12,9 @@ from gevent.server import StreamServer
 
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
-from edge.front.blocking_stream import BlockingStream
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
-from edge.front.transport import PlainTransport
+from edge.front.transport import BlockingStream, PlainTransport
 
 
 class GreenletServer:
