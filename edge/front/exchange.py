@@ -3,20 +3,20 @@
 A front makes a ``Request`` of what a client sent, the application
 (``edge.front.app.handler``) makes a ``Response`` of it, and the front puts that on
 the wire. A ``RequestContext`` goes with the request: what is known of it while it is
-served. Nothing here knows of HTTP/1.1, WSGI, Falcon or a socket: Falcon's way is one
+served. The exchange knows no HTTP/1.1, WSGI, Falcon or socket: Falcon's way is one
 front, an HTTP/2 front could be another. These are the events of an answer, in order:
 
 ========= ==================================================================
 head      ``answer`` and ``per_response``: status, fields, and the whole body or
           its length where they are known
 piece     one item of ``body``; it goes out as soon as it is there, and an empty
-          one has the head go out alone
+          one makes the head go out alone
 end       ``body`` is exhausted, or there is none: the answer is complete
 cut       ``body`` raises AnswerCut: what was sent must not look complete
 ========= ==================================================================
 
-Instead of any of them ClientGone may be raised: there is nobody left to answer. The
-fast way hears the same events from the hub without waiting, through
+Instead of any of them ClientGone may be raised: the client has left. The fast way
+gets the same events from the hub without waiting, through
 ``edge.core.ports.Sink``: begin, write, finish, abort. Either way the head is an Answer
 and its PerResponse, and the front adds ``common_fields``: what every answer carries,
 errors included, whichever part of the edge made it. ``Date``, ``Server`` and
@@ -41,16 +41,16 @@ PIECE = 64 * 1024
 """Bytes of a body that are read or sent at once, at most."""
 
 PASS = "pass"
-"""The mode of what goes to the origin one to one."""
+"""The mode of requests that pass to the origin one to one."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 OFF_ROUTE = Route()
-"""Stands for the route where no route is known."""
+"""Used where no route is known."""
 
 
 class ClientGone(ConnectionResetError):
-    """The client left before its answer was complete. Nobody is at fault."""
+    """The client left before its answer was complete. It is nobody's fault."""
 
 
 class AnswerCut(ConnectionAbortedError):
@@ -68,7 +68,7 @@ class AnswerCut(ConnectionAbortedError):
 
 
 class ClientWatch(Protocol):
-    """Hears that the client left while there is nothing to say to it."""
+    """Notices that the client left while no answer is being sent to it."""
 
     def start(self) -> None:
         """Watch, unless the watch is closed."""
@@ -81,7 +81,7 @@ class ClientWatch(Protocol):
 
 
 class _Blind:
-    """Implements ClientWatch where nobody can tell."""
+    """Implements ClientWatch where a client's leaving cannot be seen."""
 
     def start(self) -> None:
         """See ClientWatch."""
@@ -104,10 +104,10 @@ def no_watch(_gone: Callable[[], None]) -> ClientWatch:
 class RequestBody:
     """The content of one request, counted: ``pieces`` gives it, once.
 
-    ``length`` is the announced length, None when none was. ``read`` takes a size and
-    blocks; b"" is the end. It raises ClientFault for what is too slow or malformed. A
-    body that ends before its length raises ClientBodyCut: the upstream request is then
-    broken off, and nothing is appended. Never holds more than one piece.
+    ``length`` is the announced length, None without one. ``read`` takes a size and
+    blocks; b"" is the end. It raises ClientFault if the body is too slow or malformed,
+    and ClientBodyCut if it ends before its length. The upstream request is then broken
+    off, and nothing is appended. Never holds more than one piece.
     """
 
     def __init__(self, read: Callable[[int], bytes], length: int | None) -> None:
@@ -118,12 +118,12 @@ class RequestBody:
 
     @property
     def begun(self) -> bool:
-        """Whether anything of it was read."""
+        """Whether any of it was read."""
         return self._received > 0
 
     def pieces(self, limit: int | None) -> Iterator[bytes]:
-        """Its pieces. Raises ClientFault, at once where its length says it, when it
-        is larger than ``limit`` bytes."""
+        """Its pieces. Raises ClientFault if it is larger than ``limit`` bytes: at once
+        if its length says so."""
         if self.length is not None:
             _check_size(self.length, limit)
         return self._pieces(limit)
@@ -172,8 +172,8 @@ class Request:
 
     @property
     def body_left(self) -> bool:
-        """Whether content was not read to its end: what follows it on the connection
-        is no request, so the connection cannot be kept."""
+        """Whether some content was left unread. The bytes that follow on the connection
+        are then no request, and the connection cannot be kept."""
         return self.body is not None and self.body.left
 
 
@@ -181,15 +181,14 @@ class Request:
 class RequestContext:
     """What is known of one request while it is served.
 
-    A front makes one per request. The application and what serves it write into it
-    what they find out; the access log reads it at the end. ``started`` is monotonic
-    seconds; ``target`` is as received. ``reason`` is the word for an answer that is not
-    simply a success, ``mode`` how a stream is read (or ``pass``). ``lost`` says that
-    the answer did not reach the client whole.
+    A front makes one per request. The application and its parts write into it what they
+    find out; the access log reads it at the end. ``started`` is monotonic seconds;
+    ``target`` is as received. ``reason`` is the word for an answer that is not simply a
+    success, ``mode`` how a stream is read (or ``pass``). ``lost``: the answer did not
+    reach the client whole.
 
-    It also keeps the promise that everything a request holds is let go of: what takes
-    a pending read or an exchange says so with ``defer``, and ``release`` runs on every
-    exit.
+    It also releases everything that a request holds. A part that takes a pending read
+    or an exchange calls ``defer``, and ``release`` runs on every exit.
     """
 
     method: str
@@ -219,7 +218,7 @@ def is_safe_id(offered: str) -> bool:
 
 
 def request_id(offered: str | None) -> str:
-    """The client's own id where it is safe, or a new one."""
+    """The client's own id if it is safe, or a new one."""
     if offered is not None and is_safe_id(offered):
         return offered
     return os.urandom(12).hex()
@@ -232,8 +231,8 @@ def request_id(offered: str | None) -> str:
 class Response:
     """The answer to one request; see the events above.
 
-    ``per_response`` None: nothing of the head differs between two deliveries. ``body``
-    is a streamed one, for an Answer whose body is None.
+    ``per_response`` None: the head is the same in every delivery. ``body`` is a
+    streamed one, for an Answer whose body is None.
     """
 
     answer: Answer
@@ -258,7 +257,7 @@ def route_fields(route: Route | None) -> Headers:
 
 
 def path_fields(ctx: RequestContext, name: str) -> Headers:
-    """What each intermediary adds a member to: its own comes last."""
+    """The fields to which each intermediary adds a member, its own last."""
     fields: Headers = (("Via", via_member(name)),)
     if ctx.cache is not None:
         fields += (("Cache-Status", cache_status(name, ctx.cache)),)
@@ -266,7 +265,7 @@ def path_fields(ctx: RequestContext, name: str) -> Headers:
 
 
 def common_fields(ctx: RequestContext, name: str) -> Headers:
-    """All fields that an answer carries besides its own."""
+    """All fields that an answer carries besides its own ones."""
     own = (("X-Request-Id", ctx.request_id),)
     return route_fields(ctx.route) + own + path_fields(ctx, name)
 

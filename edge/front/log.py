@@ -1,14 +1,14 @@
 """The log: a line per request, and all lines written off the event loop.
 
-Whoever answered a request, ``AccessLog`` has one line for it. The line has the words of
-the metrics and of Cache-Status. The value of a parameter that its route counts as a
-credential is blanked, in any spelling. Header fields are never logged.
+``AccessLog`` has one line for each request, whatever part answered it. The line has the
+words of the metrics and of Cache-Status. The value of a parameter that its route counts
+as a credential is blanked, in any spelling. Header fields are never logged.
 
 ``LogWriter.put`` takes a finished line and returns: it never blocks and never switches
-greenlets, so a callback of the event loop may log. What Python's ``logging`` is told
-(``configure``) goes the same way. One greenlet writes the lines that have gathered, on
-a thread, because a full pipe would stop the whole event loop. When nothing reads the
-pipe, lines past a bound are dropped; their number is written as soon as something does.
+greenlets, so a callback of the event loop may log. Python's ``logging`` goes the same
+way (``configure``). One greenlet writes the lines that have gathered, on a thread,
+because a full pipe would stop the whole event loop. When nothing reads the pipe, lines
+beyond a bound are dropped; their number is written as soon as something reads again.
 """
 
 import json
@@ -82,7 +82,7 @@ class AccessLog:
         return self._one_in > 0 and not self._quiet
 
     def wants(self, status: int, lost: bool) -> bool:
-        """Whether a request that ended so gets a line. It counts: ask once for each."""
+        """Whether a request that ended so gets a line. Counts: call once for each."""
         if status >= _MIN_FAILURE:
             return True
         if not self.writes:
@@ -215,10 +215,10 @@ class LogWriter:
 
 
 def _write_all(fd: int, data: bytes) -> None:
-    """Write ``data``; what a reader that went away does not take is lost.
+    """Write ``data``. If the reader of the pipe has left, the rest is lost.
 
-    Runs whole on the thread. An error that left the thread would be reported by
-    gevent, to the same stderr that nobody reads.
+    Runs whole on the thread. gevent would report an error that left the thread, to the
+    same stderr that nothing reads.
     """
     try:
         while data:

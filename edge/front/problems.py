@@ -1,8 +1,8 @@
 """Errors as answers: RFC 9457 problem documents.
 
-One place makes them for every front: what the hub refuses, faults found by the front,
-errors of Falcon and of gunicorn's parser, and the unexpected. A problem is never stored
-(``no-store``, E38) and says in ``reason`` the word that stands in the log and the
+One place makes them for every front: the hub's refusals, faults found by the front,
+errors of Falcon and of gunicorn's parser, and unexpected ones. A problem is never
+stored (``no-store``, E38). Its ``reason`` is the word that is in the log and the
 metrics too.
 
 ``respond`` is the application's outermost guard: it makes a problem of every error that
@@ -25,14 +25,14 @@ _log = logging.getLogger("edge.front")
 MEDIA_TYPE = "application/problem+json"
 
 INTERNAL = EdgeError("The edge failed to answer.", reason=Reason.INTERNAL)
-"""What a client hears of an exception that nobody expected: nothing of it."""
+"""The client's answer to an unexpected exception. It tells nothing of it."""
 
 
 def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Response:
-    """The problem that a request ends with; it is counted and written into ``ctx``.
+    """The problem that a request ends with. It is counted and written into ``ctx``.
 
-    What nobody expected is logged with its traceback, counted as an internal error,
-    and told to the client without detail.
+    An unexpected error is logged with its traceback, counted as an internal error, and
+    told to the client without detail.
     """
     if not isinstance(error, EdgeError):
         counters.internal_errors += 1

@@ -1,16 +1,16 @@
 """Transport: what a connection reads from and writes to, as an argument.
 
 A transport is one client's end of a byte stream. It never blocks and never switches
-greenlets: a call that cannot be done now raises BlockingIOError, and a ``Watch``
-calls back when it is worth another try. Nothing above this module and the listeners,
-which accept, touches a socket or a file descriptor, and nothing here knows of HTTP.
+greenlets: a call that cannot be done now raises BlockingIOError, and a ``Watch`` calls
+back when it is worth another try. Above this module only the listeners, which accept,
+touch a socket or a file descriptor. The module knows nothing of HTTP.
 ``PlainTransport`` is a socket; ``tests/front`` has one that is a list of bytes.
 
 Three things stand on a transport, for three ways to wait:
 
 =================== ==============================================================
-``WriteBuffer``     on the event loop: what was not taken at once, sent bit by bit
-``DisconnectWatch`` on the event loop: hears that a client left while nothing is
+``WriteBuffer``     on the event loop: sends bit by bit what was not taken at once
+``DisconnectWatch`` on the event loop: notices that a client left while nothing is
                     said to it
 ``BlockingStream``  in a greenlet: waits until a call can be done
 =================== ==============================================================
@@ -30,8 +30,8 @@ plain one. The contract leaves room for what is different there:
   ``close`` flushes too, for a bounded time.
 - A connection is handed to a greenlet and back as this object. No descriptor is
   passed on, for a session in OpenSSL could not follow it.
-- ``shutdown_writing`` and ``close`` send the closing alert. ``abort`` sends none, so
-  that a body cut short never looks complete.
+- ``shutdown_writing`` and ``close`` send the closing alert. ``abort`` sends none: a
+  body cut short must never look complete.
 """
 
 import _socket
@@ -51,11 +51,11 @@ _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: close sends RST."""
 
 _LINGER_READ = 4096
-"""Bytes that are read at once from a client that is being let go of."""
+"""Bytes that are read at once from a client whose connection is being closed."""
 
 
 class Watch(Protocol):
-    """Calls back from the event loop, again and again, as long as there is reason to.
+    """Calls back from the event loop, repeatedly, as long as there is reason to.
 
     Level-triggered: a reader that leaves something unread is called again. There is
     one callback at a time: only a watch that is not active may be started.
@@ -90,8 +90,8 @@ class Transport(Protocol):
         """``send`` for several buffers, in order."""
 
     def peek(self) -> bytes | None:
-        """The first unread byte, which stays; b"" at the end, None while there is
-        none yet. Never raises: one that failed is at its end."""
+        """The first unread byte, which stays; b"" at the end, None while there is none
+        yet. Never raises: a transport that failed is at its end."""
 
     def peername(self) -> Any:
         """The client's address, as ``socket.getpeername`` has it."""
@@ -103,9 +103,9 @@ class Transport(Protocol):
         """Tell the client that nothing more comes."""
 
     def close(self) -> None:
-        """Close; what was sent is still delivered, unless something was left unread.
-        Never raises, and may be called twice. Watches end, and let go of what they
-        would have called."""
+        """Close. What was sent is still delivered, unless something was left unread.
+        Never raises, and may be called twice. Watches end and release their callbacks.
+        """
 
     def abort(self) -> None:
         """Close with a reset: what the client got must not look complete."""
@@ -135,7 +135,7 @@ class PlainTransport(_socket.socket):
 
     @property
     def writing(self) -> Any:
-        """See ``Transport``. Made when it is needed first; most are never full."""
+        """See ``Transport``. Made when it is first needed; most are never full."""
         if self._writing is None:
             self._writing = self._loop.io(self.fileno(), WRITABLE)
         return self._writing
@@ -171,13 +171,13 @@ class PlainTransport(_socket.socket):
                 watch.stop()
                 watch.close()
         with suppress(OSError):
-            # An error that came late; there is nobody left to tell.
+            # An error that came late: there is no one to tell.
             super().close()
 
     def abort(self) -> None:
         """See ``Transport``."""
         with suppress(OSError):
-            # Where it is lost already, closing is all there is to do.
+            # If it is lost already, closing is all that can be done.
             self.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET)
         self.close()
 
@@ -186,12 +186,12 @@ class PlainTransport(_socket.socket):
 
 
 class WriteBuffer:
-    """What of one response ``transport`` did not take at once.
+    """The part of one response that ``transport`` did not take at once.
 
-    ``writable`` is called when it can take some: the owner then calls ``flush``. So it
-    hears of each bit of progress, and can give up a client that takes nothing. One
-    write at most lies here, never a queue: a writer that is told that the transport is
-    full writes no more until it has drained. Large bodies are not copied to be sent.
+    ``writable`` is called when the transport can take some; the owner then calls
+    ``flush``. The owner thus sees each bit of progress, and can give up a client that
+    takes nothing. At most one write lies here, never a queue: a writer that is told
+    that the transport is full waits until it has drained. Large bodies are not copied.
     """
 
     __slots__ = ("_left", "_transport")
@@ -221,12 +221,12 @@ class WriteBuffer:
         return not self._left
 
     def close(self) -> None:
-        """Wait no more. Before the transport is closed or handed over."""
+        """Stop waiting. Call before the transport is closed or handed over."""
         self._transport.writing.stop()
 
 
 def rest(pieces: list[memoryview], sent: int) -> list[memoryview]:
-    """What of ``pieces`` is left after ``sent`` bytes."""
+    """The part of ``pieces`` that is left after ``sent`` bytes."""
     for number, piece in enumerate(pieces):
         if sent < len(piece):
             return [piece[sent:], *pieces[number + 1 :]]
@@ -237,11 +237,11 @@ def rest(pieces: list[memoryview], sent: int) -> list[memoryview]:
 class DisconnectWatch:
     """Calls ``gone`` once, from the event loop, when the client has closed.
 
-    A parked reader neither sends nor is sent to, so nobody would notice its FIN (E46).
+    A parked reader neither sends nor is sent to, so its FIN would go unnoticed (E46).
     The watch looks at the next unread byte and leaves it there. The end means that the
-    client closed. A byte begins its next request and stays for the parser; the watch
-    ends then, for it would be called again at once, for ever. While it watches, nobody
-    else may wait for bytes of this client.
+    client closed. A byte begins the next request and stays for the parser; the watch
+    then ends, because it would be called again at once, for ever. While it watches, no
+    other part may wait for bytes of this client.
     """
 
     def __init__(self, transport: Transport, gone: Callable[[], None]) -> None:
@@ -280,7 +280,7 @@ class DisconnectWatch:
 
 
 class BlockingStream:
-    """``transport`` for a greenlet. Raises TimeoutError, and OSError when it is lost.
+    """``transport`` for a greenlet. Raises TimeoutError, and OSError if it is lost.
 
     Has what gunicorn's parser and response use of a socket (``recv``, ``send``,
     ``sendall``, the time-outs) and what the whole way needs beside that. A call that
@@ -343,7 +343,7 @@ class BlockingStream:
                     break
                 most -= len(data)
         except OSError:
-            # Too slow, or gone: the client has had its chance.
+            # Too slow, or gone: the client had its time.
             return
         finally:
             self.close()

@@ -1,16 +1,16 @@
 """The Falcon adapter: a neutral handler behind WSGI.
 
 ``create_app`` puts the parts together; it holds no state of its own. An environ becomes
-a Request and its RequestContext, the handler answers, its Response becomes Falcon's,
-and what Falcon finds wrong becomes a problem like all others. Falcon routes nothing
-and judges nothing here: it computes framing and calls WSGI's start_response. No other
+a Request and its RequestContext. The handler answers; its Response becomes Falcon's.
+What Falcon finds wrong becomes a problem like all others. Falcon routes nothing and
+judges nothing here: it computes framing and calls WSGI's start_response. No other
 module of the front knows Falcon.
 
-An environ is what gunicorn makes of a head that its parser has read. Our server calls
-``begin`` for each request, and the application ``exchange_of``, which makes the two
-itself: so it runs under any WSGI server. What only the worker can do (noticing that a
-parked client left, refusing a malformed head, keeping time-outs) is not needed for its
-answers to be right.
+gunicorn makes the environ from a head that its parser has read. Our server calls
+``begin`` for each request. The application calls ``exchange_of``, which makes the pair
+itself if need be: so it runs under any WSGI server. It is right without the extras of
+our worker (noticing that a parked client left, refusing a malformed head, keeping
+time-outs).
 """
 
 import re
@@ -45,7 +45,7 @@ __all__ = ["Dependencies", "WsgiApp", "create_app"]
 
 WsgiApp: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
-# Everything, the asterisk-form and paths that Falcon's router cannot take too.
+# All requests, also the asterisk-form and paths that Falcon's router cannot take.
 _ANY_PATH = re.compile("")
 
 _BY_STATUS = {404: Reason.NOT_FOUND}
@@ -104,12 +104,12 @@ class _FalconAdapter:
         error: ClientGone,
         params: object,
     ) -> None:
-        """Nobody is left to answer: the worker closes the connection."""
+        """The client left: the worker closes the connection."""
         raise error
 
 
 def _as_fault(error: Exception) -> Exception:
-    """Falcon's own words for a fault of the client, in ours."""
+    """A ClientFault for an error by which Falcon blames the client."""
     if not isinstance(error, falcon.HTTPError):
         return error
     status = error.status_code
@@ -187,7 +187,7 @@ def _body(environ: Environ) -> RequestBody | None:
 
 
 def _reader(environ: Environ) -> Callable[[int], bytes]:
-    """``wsgi.input``'s read, with its errors told as the client's faults."""
+    """``wsgi.input``'s read, with its errors turned into the client's faults."""
 
     def read(size: int) -> bytes:
         try:
@@ -248,7 +248,7 @@ def fill(resp: falcon.Response, response: Response, method: str) -> None:
 
 
 def _put_per_response(resp: falcon.Response, per_response: PerResponse) -> None:
-    """What differs between two deliveries; ``CommonFields`` has the rest."""
+    """The fields of one delivery; ``CommonFields`` has the rest."""
     if per_response.age is not None:
         resp.set_header("Age", str(per_response.age))
     if per_response.cursor is not None:

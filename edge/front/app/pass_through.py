@@ -1,14 +1,13 @@
 """PassThrough: requests that go to the origin one to one, and its answers back.
 
-Writes, control paths, unknown methods and what is no stream. Neither shared nor
-stored; bodies stream both ways in pieces, so a 2 GiB append takes constant memory. A
-write is never sent twice here (the adapter's one retry is for GETs), and the hub hears
-of every write before its client does (L4, L5).
+It carries writes, control paths, unknown methods and paths that are no stream. They are
+neither shared nor stored. Bodies stream both ways in pieces, so a 2 GiB append takes
+constant memory. A write is never sent twice here (the adapter's one retry is for GETs).
+The hub is told of every write before the client is answered (L4, L5).
 
 On the way back ``PassResponse`` carries status, end-to-end fields and body. It rewrites
-what an origin says of its own address, in ``Location`` and in the small JSON documents
-of control paths, and watches the client meanwhile: an endless answer ends with its
-reader.
+the origin's own address in ``Location`` and in the small JSON documents of control
+paths. It watches the client meanwhile: an endless answer ends when its reader leaves.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -62,7 +61,7 @@ class PassThrough:
     def respond(
         self, request: Request, ctx: RequestContext, passed: PassRequest
     ) -> Response:
-        """Answer with what the origin says. Raises ClientFault, OriginFault."""
+        """Answer with the origin's answer. Raises ClientFault, OriginFault."""
         _describe(ctx, passed, None)
         self._parts.counters.passes[passed.reason.value] += 1
         exchange = self._open(request, ctx, passed)
@@ -82,7 +81,7 @@ class PassThrough:
         except (ClientFault, OriginFault) as fault:
             if isinstance(fault, OriginFault):
                 self._parts.counters.origin_faults[fault.reason.value] += 1
-            # Nobody knows whether the origin acted; it must be assumed (L4, L5).
+            # It is unknown whether the origin acted; assume that it did (L4, L5).
             if sent.anything:
                 self._tell(ctx, passed, None, ())
             raise
@@ -140,8 +139,8 @@ class _Sent:
     def anything(self) -> bool:
         """Whether an origin could have acted on what it got.
 
-        Without a body only a whole head can be acted upon. With one, some
-        origins take what came before the cut for all of it.
+        Without a body, only a whole head can be acted upon. With one, some origins
+        take the part before the cut for all of it.
         """
         return self.whole or (self.body is not None and self.body.begun)
 
@@ -158,7 +157,7 @@ def _describe(ctx: RequestContext, passed: PassRequest, status: int | None) -> N
 
 
 def _forwarded(request: Request, ctx: RequestContext, node_id: str) -> Headers:
-    """The client's end-to-end fields, and what the edge says of the client."""
+    """The client's end-to-end fields, and those in which the edge tells of it."""
     own: list[Header] = [("x-request-id", ctx.request_id)]
     if request.client:
         own.append(("x-forwarded-for", request.client))
@@ -167,7 +166,7 @@ def _forwarded(request: Request, ctx: RequestContext, node_id: str) -> Headers:
 
 
 def _is_forwarded(name: str, value: str) -> bool:
-    # An empty Content-Type is how WSGI says that there is none.
+    # WSGI has an empty Content-Type where there is none.
     return name != "x-request-id" and (name != "content-type" or value != "")
 
 
@@ -196,7 +195,7 @@ class PassResponse:
         passed: PassRequest,
         exchange: Exchange,
     ) -> Response:
-        """What ``exchange`` answers, as it goes out. Raises OriginFault."""
+        """The Response for ``exchange``. Raises OriginFault."""
         read = self._document(request, ctx, passed, exchange)
         headers = tuple(
             self._rewritten(request, exchange.status, header)
@@ -285,7 +284,7 @@ class PassedBody:
         self._given_up = False
 
     def __iter__(self) -> Iterator[bytes]:
-        # Even an empty first piece has the head sent.
+        # A first piece makes the head go out, even an empty one.
         yield self._first
         while piece := self._read():
             yield self._received(piece)

@@ -1,8 +1,8 @@
 """FastContext: what all fast connections of a worker share.
 
-The request memo, the response encoder, the timer wheel, the hub's two entrances, new
-request ids, two ways to be called later; and the one place where a defect of the fast
-way is counted and logged. It holds no connection's state.
+It has the request memo, the response encoder, the timer wheel, the hub's two entrances,
+new request ids, and two ways to be called later. It is also the one place where a
+defect of the fast way is counted and logged. It holds no connection's state.
 """
 
 import logging
@@ -21,18 +21,18 @@ _log = logging.getLogger("edge.front")
 
 
 class Expiring(Timed, Protocol):
-    """What has a deadline: a connection."""
+    """An entry with a deadline: a connection."""
 
     def expire(self) -> None:
-        """It has passed. Must not raise, and must not switch greenlets."""
+        """The deadline has passed. Must not raise, and must not switch greenlets."""
 
 
 class NextIteration:
     """Calls back once the event loop has looked at all sockets again.
 
-    ``loop.run_callback`` does not wait for that: gevent does up to fifty things that
-    were put off, and what these put off, before it looks at a socket. That is right
-    for the few bytes that end a call; what takes long waits here instead.
+    ``loop.run_callback`` does not wait for that: gevent runs up to fifty deferred
+    callbacks, and those that they defer, before it looks at a socket. That is right for
+    the few bytes that end a call; longer work waits here instead.
     """
 
     def __init__(self, loop: Any) -> None:
@@ -76,7 +76,7 @@ class FastContext:
         self.next_id: Callable[[], bytes] = request_ids().__next__
 
     def _expire(self, now: float) -> None:
-        """At each tick: let the connections know whose deadline has passed."""
+        """At each tick: call the connections whose deadline has passed."""
         for connection in self.wheel.pop(now):
             connection.expire()
 

@@ -1,10 +1,10 @@
 """ResponseEncoder: answers as bytes, with the fields that Falcon's way sends.
 
-What is the same for every client that gets an Answer with an equal PerResponse is
-encoded once: two runs of bytes with room for the request's id between them
-(``EncodedResponse``). It lasts a second, for ``Date`` is in it. Names, joining and
-order of fields follow ``edge.front.app.app``, ``edge.front.exchange`` and Falcon; a
-corpus of requests that is sent both ways holds them together.
+An Answer with equal PerResponses is the same for many clients, and is encoded once: two
+runs of bytes with room for the request's id between them (``EncodedResponse``). That
+lasts a second, because ``Date`` is in it. Names, joining and order of fields follow
+``edge.front.app.app``, ``edge.front.exchange`` and Falcon; a corpus of requests that is
+sent both ways holds them together.
 """
 
 import os
@@ -34,7 +34,7 @@ MAX_COPIED = 32 * 1024
 _MAX_RECENT = 256
 _LENGTHLESS = 204
 _WRITTEN_HERE = HOP_BY_HOP | PROXY_AUTHENTICATION | {"content-length", "date", "server"}
-"""What no answer brings: gunicorn drops the same on the whole way."""
+"""Fields that no answer brings: gunicorn drops the same ones on the whole way."""
 _ID_HERE = "\0"
 
 
@@ -42,7 +42,7 @@ _ID_HERE = "\0"
 class EncodedResponse:
     """A response with room for the request's id.
 
-    ``before`` and ``after`` it; ``body`` is what was too large to be in
+    ``before`` and ``after`` surround it. ``body`` is set if it was too large to be in
     ``after``. ``size`` are bytes of the whole body, ``chunked`` its framing.
     """
 
@@ -87,8 +87,8 @@ class ResponseEncoder:
         return self._shared(answer, per_response, route, close)
 
     def ready(self, ready: Ready, route: Route, now: float) -> EncodedResponse:
-        """The bytes of an answer that many are given, as of ``now``: made once a
-        second, and kept with it. Raises ValueError, as ``encoded`` does."""
+        """The bytes of an answer that many are given, as of ``now``. They are made once
+        a second and kept with the answer. Raises ValueError, as ``encoded`` does."""
         if now >= self._until:
             self._look_at_clock(now)
         encoded = ready.encoded
@@ -100,15 +100,15 @@ class ResponseEncoder:
     def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
         """One write's bytes, as a chunk where the body is chunked.
 
-        All viewers that are woken together are given the same pieces, one after
-        another: they are made into a chunk once.
+        All viewers of one wake-up are given the same pieces, one after another: the
+        chunk is made once.
         """
         if not chunked:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if pieces is self._last_pieces:
             return self._last_chunk
         data = b"".join(pieces)
-        # As a chunk, nothing would be the last one.
+        # An empty chunk would be the last one.
         chunk = b"%X\r\n%b\r\n" % (len(data), data) if data else b""
         if isinstance(pieces, tuple):
             self._last_pieces, self._last_chunk = pieces, chunk

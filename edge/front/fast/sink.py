@@ -1,10 +1,10 @@
 """FastSink: one plain read's answer, from the hub onto a connection.
 
 A whole answer goes out with one send. A streamed one goes out as chunks, one for each
-write. What the transport does not take, the connection keeps, and the hub is told
-``full`` until it is gone. The head of a stream waits for what is written with it in
-the same iteration of the event loop. Nothing here blocks or switches greenlets, and
-nothing is called back from within a call of the hub's.
+write. The connection keeps what the transport does not take, and the hub is told
+``full`` until it is gone. The head of a stream waits for what is written in the same
+iteration of the event loop, and goes out with it. The sink never blocks or switches
+greenlets, and never calls back from within a call of the hub.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ class ResponseWriter(Protocol):
         """Send both; False when some of it has to wait."""
 
     def complete(self, close: bool, pause_reads: bool = False) -> None:
-        """The answer is over: close the connection behind it, or go on.
+        """The answer is over: close the connection behind it, or continue.
 
-        ``pause_reads``: go on only when ``resume`` is called.
+        ``pause_reads``: continue only when ``resume`` is called.
         """
 
     def resume(self) -> None:
@@ -116,7 +116,7 @@ class FastSink:
         head = encoded.before + self.request_id + encoded.after
         self.sent = encoded.size
         if answer.body is None:
-            # What is written in this iteration goes out with the head.
+            # Whatever is written in this iteration goes out with the head.
             self._head = head
             self._context.soon(self._send_head)
         else:

@@ -1,9 +1,9 @@
 """GreenletConnection: one client's connection, one request after another.
 
-Reads heads in bounded time with gunicorn's parser, has each request answered in a
-RequestCycle, and closes the stream as the last one's Disposition says. A head that no
-application should see is refused here. Its greenlet blocks on this client and on what
-the application waits for, on nothing else.
+It reads heads in bounded time with gunicorn's parser, has each request answered in a
+RequestCycle, and closes the stream as the last one's Disposition says. It refuses a
+head that no application should see. Its greenlet blocks on this client and on what the
+application waits for, on nothing else.
 
 ``GreenletServer`` has a client served from accept to close. The fast way lends one out
 for a single request, with a ``Handoff``.
@@ -57,11 +57,11 @@ class GreenletConnection:
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a request of which nothing has come."""
+        """Whether it waits for a request and no byte of one has come."""
         return self._reader.phase is Phase.IDLE
 
     def dismiss(self) -> None:
-        """Have an idle connection end. What was sent before is still answered."""
+        """Close once idle. A request that was sent before is still answered."""
         try:
             self._stream.transport.shutdown_reading()
         except OSError as error:
@@ -79,8 +79,8 @@ class GreenletConnection:
     def serve_one(self, held: bytes) -> bytes | None:
         """Serve one request, of which ``held`` was read already.
 
-        What was read beyond it, when the connection may be kept: the body has
-        been read to its end then. None when the stream is closed.
+        Returns the bytes read beyond it if the connection may be kept: its body was
+        then read to the end. None when the stream is closed.
         """
         self._reader.unread(held)
         after = Disposition.CLOSE
@@ -96,12 +96,12 @@ class GreenletConnection:
         self._close(Disposition.LINGER)
 
     def _guarded(self) -> Disposition:
-        """The outermost guard of a connection: what went wrong ends it alone."""
+        """The outermost guard of a connection: a defect ends it alone."""
         try:
             self._stream.settimeout(self._limits.send_timeout)
             return self._next()
         except OSError as error:
-            # The client's end failed or is too slow; there is nobody to tell.
+            # The client's end failed or is too slow: there is no one to answer.
             _log.debug("connection lost: %s", error)
             return Disposition.CLOSE
         except Exception as error:
@@ -156,7 +156,7 @@ class GreenletConnection:
 
     def _close(self, after: Disposition) -> None:
         if after is Disposition.CLOSE and self._stream.peek():
-            # Closing with something unread would reset the answer away.
+            # Closing with unread bytes would reset the connection, and the answer.
             after = Disposition.LINGER
         if after is Disposition.LINGER:
             limits = self._limits
@@ -188,11 +188,11 @@ class Phase(enum.Enum):
 
 
 class TimedReader(SocketUnreader):
-    """Put into a gunicorn parser as its ``unreader``: it knows what is waited for.
+    """Replaces a gunicorn parser's ``unreader``, and knows what is waited for.
 
     gunicorn's own reader waits as long as its socket does, and takes heads of any size
-    that its limits for single fields allow. Here a time-out raises TimeoutError; a head
-    that is too large, what gunicorn raises for its own limits.
+    that its limits for single fields allow. Here a time-out raises TimeoutError. A head
+    that is too large raises what gunicorn raises for its own limits.
     """
 
     def __init__(self, stream: BlockingStream, limits: Limits) -> None:
@@ -283,7 +283,7 @@ _FRAMING = frozenset({"TRANSFER-ENCODING", "CONTENT-LENGTH"})
 
 
 def fault_of(error: Exception) -> ClientFault:
-    """The fault to answer a head with that the parser refused.
+    """The fault by which to answer a head that the parser refused.
 
     The one place where gunicorn's exceptions are known by name. A table, so that a new
     release's new exception falls through to the plain 400 and not to a 500.
@@ -317,8 +317,8 @@ class Handoff:
     """A connection that a greenlet serves for one request, the whole way.
 
     The greenlet has the transport to itself meanwhile, as a blocking stream: it serves,
-    refuses or lingers. Then it gives the transport back to the fast way, or says that
-    it is closed. ``listener`` is an address.
+    refuses or lingers. Then it gives the transport back to the fast way, or reports
+    that it is closed. ``listener`` is an address.
     """
 
     def __init__(
@@ -343,7 +343,7 @@ class Handoff:
         self._spawn(lambda connection: connection.refuse(error))
 
     def linger(self) -> None:
-        """Close, once the client has heard what it was sent."""
+        """Close, once the client has read what it was sent."""
         self._spawn(lambda connection: connection.linger())
 
     def cut(self) -> None:
@@ -370,7 +370,7 @@ class Handoff:
             self._give_back(held)
 
     def _ended(self, _greenlet: object) -> None:
-        """However it ended: if it did not give back, there is nothing left."""
+        """However the greenlet ended: unless it gave back, the transport is gone."""
         if self._back is not _nobody:
             self._transport.close()
             self._give_back(None)
@@ -381,4 +381,4 @@ class Handoff:
 
 
 def _nobody(_held: bytes | None) -> None:
-    """Has been told already."""
+    """For a Handoff that has been called already."""

@@ -1,7 +1,7 @@
 """RequestCycle: one request, from a parsed head to the end of its answer.
 
-gunicorn makes environ and response, the application answers, this module
-writes it out and says what becomes of the connection::
+gunicorn makes environ and response, the application answers, this module writes the
+answer and says what happens to the connection::
 
     KEEP    the next request may follow
     CLOSE   close now: both sides have said what they had to say
@@ -9,9 +9,9 @@ writes it out and says what becomes of the connection::
             sending, so that it can read its answer (RFC 9112 section 9.6)
     CUT     reset: the end must not look like the end of the body
 
-It is also the last guard: what the application lets through is logged, counted,
-and ends this one request. A problem that no application can write, because there is
-no request for it yet or no trust in it any more, is written by ``closing_problem``.
+It is also the last guard: what the application lets through is logged, counted, and
+ends this one request. ``closing_problem`` writes a problem where no application can:
+there is no request for it yet, or the request can no longer be trusted.
 """
 
 import enum
@@ -37,7 +37,7 @@ _log = logging.getLogger("edge.front")
 
 
 class Disposition(enum.Enum):
-    """What becomes of the connection after a request."""
+    """What happens to the connection after a request."""
 
     KEEP = "keep"
     CLOSE = "close"
@@ -118,7 +118,7 @@ class RequestCycle:
     def _failed(
         self, error: Exception, response: Response, ctx: RequestContext
     ) -> Disposition:
-        """The application let something through: a defect, of it or of Falcon."""
+        """The application let an error through: a defect of it or of Falcon."""
         self._server_context.counters.internal_errors += 1
         said = "unexpected error serving request %s"
         _log.error(said, ctx.request_id, exc_info=error)
@@ -134,7 +134,7 @@ class RequestCycle:
         return Disposition.LINGER
 
     def _after_cut(self, response: Response) -> Disposition:
-        """A body framed by the connection's end is cut by a reset alone."""
+        """Only a reset cuts a body that is framed by the connection's end."""
         framed = response.chunked or response.response_length is not None
         return Disposition.CLOSE if framed else Disposition.CUT
 
@@ -160,8 +160,8 @@ class EdgeResponse(Response):
 
     gunicorn sends the head by itself; for a small answer that is a second system call
     and often a second packet. Here the head waits for the piece that is written with
-    it. An empty piece sends the head alone: bodies that stream give one first, so that
-    nobody waits for a head until there is something to say. ``sock`` is a
+    it. An empty piece sends the head alone. Streamed bodies begin with an empty piece:
+    the client need not wait for the head until there is data. ``sock`` is a
     BlockingStream.
     """
 
