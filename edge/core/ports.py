@@ -205,7 +205,7 @@ class Control(Protocol):
     def forget(self, route: str, path: str) -> int:
         """Drop what is held of a path, in every partition; how many there were.
 
-        Readers that wait there are served on, from the origin's next answer.
+        Whoever waits there is served on, from what the origin says next.
         """
 
     def gauges(self) -> Mapping[str, float]:

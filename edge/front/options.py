@@ -32,7 +32,7 @@ class Limits:
     send_timeout: float
     linger_timeout: float = 2.0
     linger_bytes: int = 1024 * KIB
-"""What is still read after an early refusal, and for how long."""
+    """What is still read after an early refusal, and for how long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

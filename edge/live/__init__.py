@@ -42,12 +42,12 @@ Decide, then act
 
 Results are steps
     What an answer, a poll or a write means is judged elsewhere (``fetch_results``,
-    ``poll_results``, ``ingest``). It comes back as values, the steps of
+    ``poll_results``, ``ingest``, ``writes``) and comes back as values, the steps of
     ``edge.live.steps``; ``Hub._do`` executes them. The judges change what is known (a
-    row, a log, a tail). Only the hub releases readers, wakes crowds and ends followers.
-    Judges are generators: a step is executed before the next one is computed. A
-    released reader can change what the next one is told, and a reader whose state
-    changed meanwhile is skipped.
+    row, a log, a tail); only the hub releases readers, wakes crowds and ends
+    followers. Judges are generators: a step is executed before the next one is
+    computed, because a released reader can change what the next is told, and the one
+    whose state changed meanwhile is skipped.
 
 What may switch greenlets
     ``Hub.ask``, ``advance``, ``wrote``, every step and every judge run from beginning

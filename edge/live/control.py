@@ -24,7 +24,7 @@ class HubControl:
         return [_snapshot(row) for row in busiest]
 
     def forget(self, route: str, path: str) -> int:
-        """See ``edge.core.ports.Control``. Acts as if the stream had been replaced."""
+        """See ``edge.core.ports.Control``. As if the stream had been replaced."""
         rows = [row for row in self._hub.streams.of_path(route, path) if _holds(row)]
         for row in rows:
             self._hub.replace(row, Reason.FORGOTTEN)
