@@ -326,8 +326,8 @@ class Segments:
         self._insert(Segment(offset))
 
     def add(self, start: str, end: str, data: memoryview, minted: bool) -> None:
-        """Add an answer that meets no segment, to the segment that ends at its start
-        while that one is small."""
+        """Add an answer that meets no segment: to the segment that ends at its start,
+        if that one is small, or as a segment of its own."""
         index = bisect_right(self._starts, order(start)) - 1
         segment = self._segments[index] if index >= 0 else None
         if (
