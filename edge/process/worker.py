@@ -2,7 +2,7 @@
 
 gunicorn gives processes, signals, the listeners and the heartbeat. This module adds
 three things (E54): a bound on connections that answers those beyond it, where gunicorn
-leaves them in the backlog; recycling by requests served, age and memory; a drain that
+leaves them in the backlog; recycling by requests served and by memory; a drain that
 releases parked readers and closes idle connections. The life of a worker (``run``)::
 
     build    load_wsgi: all parts, after fork and patch
