@@ -2,7 +2,7 @@
 
 The twin of ``edge.wiring``: it names the concrete origin, fills its options from the
 settings, and runs it until it is told to stop. It also makes the command line by which
-the supervisor runs it. ``edge.cli`` calls this module, and nobody else.
+the supervisor runs it. Only ``edge.cli`` calls this module.
 """
 
 import os

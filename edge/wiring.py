@@ -1,9 +1,9 @@
-"""Wiring: the table of parts. The only place that names concrete ones.
+"""Wiring: the one place that names the concrete parts.
 
 It reads from top to bottom. Settings become each part's options. Options become one
 worker's parts (``EdgeRuntime``). ``serve`` runs workers that are made of them. A
 runtime is built in its worker, after the fork and gevent's patch, so no socket and no
-greenlet crosses a fork. ``edge.cli`` calls this module, and nobody else.
+greenlet crosses a fork. Only ``edge.cli`` calls this module.
 """
 
 import secrets
@@ -144,7 +144,7 @@ def http_options(settings: Settings) -> HttpOptions:
 class SystemClock:
     """The machine's clocks."""
 
-    # Asked several times for every answer: without a call of ours around it.
+    # Bound directly: each answer reads the clocks several times.
     wall = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
 

@@ -1,9 +1,9 @@
 """AdminApp: the application of the admin address.
 
 It finds the route of a request, checks the bearer token, and turns errors into problem
-documents. What the pages say is the business of the parts that contribute them
-(``edge.admin.routes``). The address is not for clients: nothing is cached, and no other
-origin's page may read an answer (there is no CORS).
+documents. What the pages say is left to the parts that contribute them
+(``edge.admin.routes``). The address is not for clients: nothing is cached, and there is
+no CORS, so no page of another origin may read an answer.
 
 The only module of the admin address that knows Falcon.
 """
@@ -21,13 +21,13 @@ from edge.core.reasons import Reason
 from edge.core.values import Answer
 from edge.front import problems
 from edge.front.app.app import WsgiApp
-from edge.front.request_context import request_id
+from edge.front.exchange import request_id
 
 _log = logging.getLogger("edge.admin")
 
 _NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 _CHALLENGE = ("WWW-Authenticate", "Bearer")
-"""RFC 9110 asks for it on 401, and for Allow on 405. Both may be on any answer."""
+"""RFC 9110 asks for the one on 401, the other on 405. Both may be on any answer."""
 
 
 class AdminApp:

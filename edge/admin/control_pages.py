@@ -1,9 +1,9 @@
 """``/streams`` and ``/forget``: what an operator may ask of a running edge.
 
 ``GET /streams`` shows how much is held and the streams with most viewers.
-``POST /forget?path=...`` drops what is held of a path; who follows it is served on.
-Both ask ``edge.core.ports.Control``, which the hub implements. No page tells a
-credential, the digest of one, or a header.
+``POST /forget?path=...`` drops what is held of a path; its viewers are served on. Both
+ask ``edge.core.ports.Control``, which the hub implements. No page shows a credential,
+the digest of one, or a header.
 """
 
 import logging
@@ -20,7 +20,7 @@ from edge.policy.streams.routes import Route
 
 DEFAULT_STREAMS = 100
 MAX_STREAMS = 1000
-"""Rows that ``/streams`` shows: without ``limit``, and at most."""
+"""Rows that ``/streams`` shows: without ``limit``, and at most with it."""
 
 _NUMBER = re.compile("[0-9]{1,4}")
 
@@ -35,7 +35,7 @@ class ControlPages:
         self._routes = routes
 
     def routes(self) -> tuple[AdminRoute, ...]:
-        """What this contributes to the admin address."""
+        """The pages that this part contributes to the admin address."""
         return (
             AdminRoute("/streams", self._streams),
             AdminRoute("/forget", self._forget, ("POST",), TokenRule.MUST_BE_SET),

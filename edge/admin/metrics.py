@@ -1,9 +1,9 @@
 """``/metrics``: counters and gauges in Prometheus' text format.
 
-Walks ``Counters.snapshot()`` when it is asked; nothing is registered while
-requests are served. Every name begins with ``ds_edge_``. The one number that
-says whether the edge does its job is ``ds_edge_origin_requests_per_delivery``:
-requests to the origin for reads, for each answer delivered (E55).
+Each scrape walks ``Counters.snapshot()``; nothing is registered while requests are
+served. Every name begins with ``ds_edge_``. One number says whether the edge does its
+job, ``ds_edge_origin_requests_per_delivery``: requests to the origin for reads, for
+each answer delivered (E55).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ class Metrics(Collector):
         self._gauges = gauges
 
     def routes(self) -> tuple[AdminRoute, ...]:
-        """What this contributes to the admin address."""
+        """The page that this part contributes to the admin address."""
         return (AdminRoute("/metrics", self._page),)
 
     def _page(self, _request: AdminRequest) -> Answer:

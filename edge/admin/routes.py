@@ -2,7 +2,7 @@
 
 A part describes its pages as values: the path, the methods, whether the token guards
 it, and a handler. ``edge.admin.app`` routes requests to them and does all the rest.
-After caddy's AdminRouter. Nothing here knows a web framework.
+After caddy's AdminRouter. This module knows no web framework.
 """
 
 import enum
@@ -21,8 +21,8 @@ class TokenRule(enum.Enum):
     """Which requests need the bearer token.
 
     OPEN: none. IF_SET: all, once an operator has set a token. MUST_BE_SET: all, and
-    without a token the page is not served. That is for pages that change something:
-    a web page in a browser on the same machine could send such a request, too.
+    without a token the page is not served. MUST_BE_SET is for pages that change
+    something: a web page in a browser on the same machine could send such a request.
     """
 
     OPEN = "open"
@@ -32,12 +32,12 @@ class TokenRule(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """What a handler may know of a request: its query parameters, decoded."""
+    """What a handler gets of a request: its query parameters, decoded."""
 
     parameters: tuple[tuple[str, str], ...] = ()
 
     def parameter(self, name: str) -> str | None:
-        """The value of a parameter, None without one. ClientFault when it is twice."""
+        """The value of a parameter, None without one. ClientFault if it comes twice."""
         values = [value for key, value in self.parameters if key == name]
         if len(values) > 1:
             detail = f"{name} is there more than once."
@@ -46,12 +46,12 @@ class AdminRequest:
 
 
 Handler = Callable[[AdminRequest], Answer]
-"""Answers a request that may be answered. Raises EdgeError; never blocks for long."""
+"""Answers an authorized request. Raises EdgeError; never blocks for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminRoute:
-    """One page: ``path`` is compared as a whole."""
+    """One page. A request's path must equal ``path``."""
 
     path: str
     handler: Handler

@@ -1,9 +1,9 @@
 """AdminServer: the admin address of one worker, served on a socket of its own.
 
 gevent's own WSGI server, without logs: few clients ask, every few seconds. The master
-binds the socket before it forks, so a taken address is an error at the start. A worker
-that is retired stops accepting here once its successor serves; otherwise a scraper
-would get both in turns while the old one drains.
+binds the socket before it forks, so a taken address is an error at the start. A retired
+worker stops accepting here once its successor serves. Otherwise a scraper would get
+both by turns while the old one drains.
 """
 
 import logging

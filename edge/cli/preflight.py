@@ -32,8 +32,8 @@ def with_connections(settings: Settings, connections: int) -> Settings:
 def refusal(address: ListenAddress) -> str | None:
     """Why ``address`` cannot be listened at; None when it can.
 
-    It binds and lets go again. Another process may still come first, so binding for
-    good can fail all the same.
+    It binds and closes again. Another process may bind in between, so the real bind can
+    still fail.
     """
     try:
         if address.path:
@@ -55,7 +55,8 @@ def _try_port(address: ListenAddress) -> None:
 
 
 def _try_path(path: str) -> None:
-    """A socket file that nobody answers at is left over and will be replaced."""
+    """Raises OSError if the path is in use. A socket file that does not answer is left
+    over, and will be replaced."""
     if not os.access(os.path.dirname(path), os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, f"no writable folder {os.path.dirname(path)}")
     if not os.path.exists(path):

@@ -1,15 +1,15 @@
 """What the edge counts: plain integers, one set per worker.
 
-Whoever does a thing adds to its counter on the spot::
+Each part adds to its counters where the counted thing happens::
 
     counters.delivered += 1
     counters.reads[read.mode.value] += 1
 
-A worker's greenlets share one thread and an addition never switches, so there
-are no locks; nothing here knows who publishes the numbers. ``DESCRIPTIONS``
-says what each counter means and what its label holds; the metrics endpoint
-walks it with ``snapshot()``. Counters only ever grow. What goes up and down
-(viewers, logs, bytes held) is read from the hub when somebody asks.
+A worker's greenlets share one thread and an addition never switches, so there are no
+locks. This module does not know who publishes the numbers. ``DESCRIPTIONS`` says what
+each counter means and what its label holds; the metrics endpoint walks it with
+``snapshot()``. Counters only ever grow. What goes up and down (viewers, logs, bytes
+held) is read from the hub on demand.
 
 The label of ``answers`` is ``edge.core.values.CacheStatus.result``.
 """
@@ -59,8 +59,8 @@ DESCRIPTIONS: tuple[Described, ...] = (
 class Counters:
     """The numbers of one worker, by the names in DESCRIPTIONS.
 
-    A labelled counter is a mapping from the label's value to its number, in
-    which a value not seen before starts at 0.
+    A labelled counter maps the label's value to its number. A value that was not seen
+    before starts at 0.
     """
 
     __slots__ = tuple(described.name for described in DESCRIPTIONS)

@@ -17,6 +17,8 @@ Foreign exceptions are turned into these at the module that called out. The
 front turns them into RFC 9457 problems; the hub turns them into outcomes.
 """
 
+from types import EllipsisType
+
 from edge.core.reasons import Reason
 
 
@@ -25,10 +27,11 @@ class EdgeError(Exception):
 
     ``status`` is the HTTP status to answer with, ``reason`` the word for logs
     and metrics, ``detail`` one sentence for a person, ``retry_after`` seconds
-    or None.
+    or None. What is not given is what the class says.
     """
 
     status = 500
+    retry_after: int | None = None
     reason = Reason.INTERNAL
 
     def __init__(
@@ -37,11 +40,12 @@ class EdgeError(Exception):
         *,
         reason: Reason | None = None,
         status: int | None = None,
-        retry_after: int | None = None,
+        retry_after: int | EllipsisType | None = ...,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.retry_after = retry_after
+        if not isinstance(retry_after, EllipsisType):
+            self.retry_after = retry_after
         if reason is not None:
             self.reason = reason
         if status is not None:
@@ -83,16 +87,7 @@ class OriginFault(EdgeError):
 
     status = 502
     reason = Reason.ORIGIN_GARBAGE
-
-    def __init__(
-        self,
-        detail: str = "",
-        *,
-        reason: Reason | None = None,
-        status: int | None = None,
-        retry_after: int | None = 1,
-    ) -> None:
-        super().__init__(detail, reason=reason, status=status, retry_after=retry_after)
+    retry_after: int | None = 1
 
 
 class OriginUnreachable(OriginFault):
@@ -109,7 +104,7 @@ class OriginTimeout(OriginFault):
 
 
 class OriginGarbage(OriginFault):
-    """What came is not HTTP/1.1, or is framed so that it cannot be trusted."""
+    """The answer is not HTTP/1.1, or its framing cannot be trusted."""
 
 
 class OriginBodyCut(OriginFault):
@@ -123,13 +118,4 @@ class Refusal(EdgeError):
 
     status = 503
     reason = Reason.LIMIT_CONNECTIONS
-
-    def __init__(
-        self,
-        detail: str = "",
-        *,
-        reason: Reason | None = None,
-        status: int | None = None,
-        retry_after: int | None = 1,
-    ) -> None:
-        super().__init__(detail, reason=reason, status=status, retry_after=retry_after)
+    retry_after: int | None = 1

@@ -1,11 +1,10 @@
-"""What a request's head must be, whichever parser has read it. Pure.
+"""What a request's head must be, for every parser that reads one. Pure.
 
-Parsers differ in what they let pass: a missing Host, a transfer coding that
-nothing here can undo, a target in absolute-form. These rules are theirs all.
-The edge asks ``validate`` behind gunicorn's parser; the embedded origin, whose
-parser is its own, asks for the rules one by one; both bring targets into
-origin-form here. Line and field grammar, Content-Length and limits stay with
-each parser.
+Parsers differ in what they let pass: a missing Host, a transfer coding that nothing
+here can undo, a target in absolute-form. These rules hold behind all of them. The edge
+calls ``validate`` after gunicorn's parser. The embedded origin has a parser of its own
+and calls the rules one by one. Both bring targets into origin-form here. Each parser
+keeps the rest: the grammar of lines and fields, Content-Length, limits.
 
 Sources: RFC 9112 sections 3.2, 3.2.2 and 6.1; RFC 9110 section 7.6.1.
 """
@@ -26,8 +25,8 @@ _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 def validate(version: Version | None, fields: Iterable[Header]) -> bool:
     """Whether the connection may be kept, as far as Connection says.
 
-    For fields of which a parser has refused a second Host. Raises ClientFault
-    as ``check_host`` and ``check_transfer_coding`` do.
+    The parser must have refused a second Host. Raises ClientFault as ``check_host``
+    and ``check_transfer_coding`` do.
     """
     host = None
     keep = True
@@ -44,7 +43,7 @@ def validate(version: Version | None, fields: Iterable[Header]) -> bool:
 
 
 def check_host(host: str | None, *, required: bool) -> None:
-    """Raises ClientFault (bad-host): no Host where one is required, or none such."""
+    """Raises ClientFault (bad-host): no Host where one is required, or no valid one."""
     if host is None and required:
         raise ClientFault("A Host field is required.", reason=Reason.BAD_HOST)
     if host is not None and not is_host(host):
@@ -59,10 +58,10 @@ def check_transfer_coding(value: str) -> None:
 
 
 def origin_form(target: str) -> tuple[str | None, str]:
-    """The authority, if the target brings one, and the target in origin-form.
+    """The authority, if the target has one, and the target in origin-form.
 
-    Servers must take the absolute-form too, and its authority then stands in
-    for Host (RFC 9112 section 3.2.2). Raises ClientFault for a bad authority.
+    Servers must accept the absolute-form too. Its authority then replaces Host
+    (RFC 9112 section 3.2.2). Raises ClientFault for a bad authority.
     """
     if target.startswith("/") or target == "*":
         return None, target

@@ -71,18 +71,17 @@ class Origin(Protocol):
     ) -> Exchange:
         """Send a request and wait for the head of its answer.
 
-        ``on_sent`` is called once the whole request is on the wire, at most
-        once per call (a retried GET counts from its first sending).
-        Raises OriginFault, and whatever ``request.body`` raises while it is
-        being sent (the connection is dropped then, so that a cut body can
-        never look complete to the origin).
+        ``on_sent`` is called once the whole request is on the wire, at most once per
+        call (a retried GET counts from its first sending). Raises OriginFault, and
+        whatever ``request.body`` raises while it is being sent. In that case the
+        connection is dropped: a cut body must never look complete to the origin.
         """
 
 
 class Ready(Protocol):
     """A whole answer that many are given, as a front sees it.
 
-    ``encoded`` is the front's own to keep what it made of the answer; None at first.
+    ``encoded`` belongs to the front: it keeps its encoding there. None at first.
     """
 
     @property
@@ -104,8 +103,8 @@ class Sink(Protocol):
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """The whole answer: ``begin`` and ``finish`` in one.
 
-        ``pause_reads``: a crowd is being served, and this client's next request may
-        wait until all of it has been (``resume``, which follows in any case).
+        ``pause_reads``: a crowd is being served. This client's next request may wait
+        until ``resume``, which follows in any case once the whole crowd is served.
         """
 
     def resume(self) -> None:
@@ -117,7 +116,7 @@ class Sink(Protocol):
     def write(self, buffers: Sequence[bytes]) -> bool:
         """Take buffers whole; False: full, no more until ``PendingRead.drained``.
 
-        What the socket does not take now, the sink keeps: at most one write.
+        The sink keeps what the socket does not take now: at most one write.
         """
 
     def finish(self) -> None:
@@ -142,14 +141,14 @@ class PendingRead(Protocol):
 
 
 Peek = Callable[[Read, float], Ready | None]
-"""The entrance for reads asked again: ``peek(read, now)`` answers what ``ask``
-would with an answer at once, one that was given before and is still right, counted
-alike; or None: then ask. Never switches.
-It knows a read by identity, so a front hands in the same object again."""
+"""The entrance for reads that are asked again. ``peek(read, now)`` returns an answer
+that was given before and is still right, and counts it as ``ask`` would; or None: then
+call ``ask``. It never switches. It knows a read by identity: a front passes the same
+object again."""
 
 
 def never_ready(read: Read, now: float) -> Ready | None:
-    """A Peek that knows nothing."""
+    """A Peek that has no answer."""
     return None
 
 
@@ -167,29 +166,28 @@ class ReadService(Protocol):
     ) -> None:
         """A write passed through this edge and was answered (L4, L5).
 
-        Called before the client hears of it. ``status`` None: the answer was
-        lost, so nobody knows whether the write happened. Never switches.
+        Called before the client gets its answer. ``status`` None: the answer was lost,
+        and nobody knows whether the write happened. Never switches.
         """
 
 
 Look = Callable[[float], None]
-"""Looks at the clock: is given monotonic seconds."""
+"""Called at a tick, with monotonic seconds."""
 
 
 class Ticks(Protocol):
-    """The one ticker of a worker (the hub's): a look at the clock every 0.25 s."""
+    """The one ticker of a worker (the hub's): it calls its looks every 0.25 s."""
 
     def register(self, look: Look) -> None:
         """Call ``look`` at each tick from now on, for as long as the worker lives.
 
-        Each look is guarded by itself: when one raises, that is counted and
-        reported, and the others and the next ticks follow. A look that is
-        registered here never switches greenlets.
+        Each look is guarded by itself: if one raises, that is counted and reported,
+        and all others still run. A look never switches greenlets.
         """
 
 
 class NoTicks:
-    """Ticks that never come: for a front that stands without a hub."""
+    """Ticks that never come, for a front without a hub."""
 
     def register(self, look: Look) -> None:
         """Forget ``look``."""
@@ -199,7 +197,7 @@ NO_TICKS: Ticks = NoTicks()
 
 
 class Control(Protocol):
-    """What an operator may ask of what is alive (the Hub). Never switches."""
+    """What an operator may ask of a running edge (the Hub). Never switches."""
 
     def snapshot(self, limit: int) -> Sequence[StreamSnapshot]:
         """At most ``limit`` streams, those with most viewers first."""

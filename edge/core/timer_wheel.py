@@ -1,23 +1,22 @@
 """TimerWheel: what is due when, for tens of thousands of readers or connections.
 
-A wheel of quarter seconds. Setting, moving and removing an entry cost the same
-however many there are, and an entry that was removed leaves nothing behind. The
-wheel reads no clock and calls nobody: its owner turns it with ``pop(now)`` and
-serves those who are due, each with its own guard and in batches if it likes.
+A wheel of quarter seconds. Setting, moving and removing an entry cost the same however
+many there are. A removed entry leaves nothing behind. The wheel reads no clock and
+calls nobody: its owner turns it with ``pop(now)`` and serves the due entries, each with
+its own guard, and in batches if it likes.
 
-An entry carries its own time, ``due_at``. To be due *later*, assigning that is
-enough, and is all that a request costs a connection: the wheel looks at an entry
-when its slot comes round, and puts it into a later slot if it is not due yet. To
-be due *sooner*, an entry has to be ``set``, which also takes care of the first two
-cases. The live part keeps its readers in one wheel, the fast way its connections
-in another; one ticker turns both.
+An entry carries its own time, ``due_at``. To make it due *later*, assign that; this is
+all that a request costs a connection. The wheel looks at an entry when its slot comes
+round, and moves it to a later slot if it is not due yet. To make it due *sooner*, call
+``set``, which also covers the other cases. The live part keeps its readers in one
+wheel, the fast way its connections in another; one ticker turns both.
 """
 
 from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 GRAIN = 0.25
-"""Seconds in one slot. An entry is due up to so much late, and never early."""
+"""Seconds in one slot. An entry is due at most this much late, and never early."""
 
 
 class Slot(dict[Any, None]):
@@ -31,7 +30,7 @@ class Slot(dict[Any, None]):
 
 
 class Timed(Protocol):
-    """What lies in a wheel; hashed by identity.
+    """An entry of a wheel; hashed by identity.
 
     ``due_at`` is monotonic seconds. ``slot`` belongs to the wheel: None while the
     entry is in none.
@@ -67,13 +66,13 @@ class TimerWheel(Generic[T]):
         slot = entry.slot
         if slot is not None:
             if slot.number <= number:
-                # It is looked at no later than that, and put off then.
+                # The wheel looks at it before that time, and then moves it on.
                 return
             self.drop(entry)
         self._put(entry, number)
 
     def drop(self, entry: T) -> None:
-        """Make the entry due no more. May be called for one that is in no slot."""
+        """Take the entry out. It may be in no slot."""
         slot, entry.slot = entry.slot, None
         if slot is not None:
             del slot[entry]
@@ -84,7 +83,7 @@ class TimerWheel(Generic[T]):
         """Take out and return the entries that are due by ``now``.
 
         They may be ``set`` again at once. They come in the order in which they were
-        set; one that was put off counts from when the wheel saw that.
+        set; one that was moved on counts from that move.
         """
         first, last = self._turned_to + 1, int(now / GRAIN)
         self._turned_to = max(self._turned_to, last)
@@ -99,7 +98,7 @@ class TimerWheel(Generic[T]):
         return due
 
     def _put(self, entry: T, number: int) -> None:
-        # A time that is over already is served next.
+        # A time in the past is served with the next slot.
         number = max(number, self._turned_to + 1)
         slot = self._slots.get(number)
         if slot is None:

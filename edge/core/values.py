@@ -78,7 +78,8 @@ class Read:
     ``cursor`` is the client's own, None when absent or not a number.
     ``if_none_match`` is the raw field value. ``codings`` are the content
     codings the client takes, best first, without identity.
-    ``expires_at`` (Unix seconds) caps what a signed URL may be answered with.
+    ``expires_at`` (Unix seconds) is the end of a signed URL: it caps how long an answer
+    may be used.
     """
 
     key: StreamKey
@@ -127,12 +128,12 @@ class Framing(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How old an answer was when it arrived, where something in between (a tier,
-    another process) answered for the origin. Seconds, to the millisecond.
+    """How old an answer was when it arrived, if something in between (a tier, another
+    process) answered for the origin. Seconds, to the millisecond.
 
-    ``age`` is what an ``Age`` field tells: since the origin sent or last validated it.
-    ``confirmed_ago`` is since the origin last said that this is what it has, None
-    where that was not told: then it is no less than the age.
+    ``age`` is what an ``Age`` field tells: the time since the origin sent or last
+    validated it. ``confirmed_ago`` is the time since the origin last said that this is
+    what it has. None: that was not told, and it is no less than the age.
     """
 
     age: float = 0.0
@@ -140,7 +141,7 @@ class Provenance:
 
     @property
     def since_confirmed(self) -> float:
-        """Seconds since the origin itself is known to have said so."""
+        """Seconds since the last confirmation by the origin itself."""
         return self.age if self.confirmed_ago is None else self.confirmed_ago
 
 
@@ -202,8 +203,8 @@ class CacheStatus:
     detail: Reason | None = None
 
     def result(self, status: int) -> Result:
-        """The one word for an answer: by its HTTP status first, then by these terms,
-        so that metric and header cannot disagree (E55).
+        """The one word for an answer: by its HTTP status first, then by these fields.
+        Metric and header thus cannot disagree (E55).
 
         EMPTY is a 204: a poll that ended without data, however many shared it.
         """
@@ -226,10 +227,10 @@ class CacheStatus:
 class Answer:
     """What goes out, made once and shared: status, fixed header fields, body.
 
-    Per response only ``Date``, ``Age``, the cursor, ``Cache-Status`` and the
-    request's id are put in (see PerResponse). ``body`` None announces a streamed
-    body (SSE, relay) that follows through ``Sink.write``; ``content_length``
-    is then its length where it is known.
+    Each response adds only ``Date``, ``Age``, the cursor, ``Cache-Status`` and the
+    request's id (see PerResponse). ``body`` None announces a streamed body (SSE,
+    relay) that follows through ``Sink.write``; ``content_length`` is then its length
+    where it is known.
     """
 
     status: int
@@ -242,11 +243,11 @@ class Answer:
 class StreamSnapshot:
     """What is held of one stream key, for an operator. It tells no credential.
 
-    ``incarnation`` is a number of this worker's, another one after each new beginning.
-    ``viewers`` are its live readers, of which ``parked`` wait for the log to grow;
+    ``incarnation`` is a number of this worker's, a new one after each new beginning.
+    ``viewers`` are its live readers, and ``parked`` of them wait for the log to grow.
     ``flights`` are fetches under way. ``end`` is the last offset up to which bytes are
-    held, ``tail`` the furthest that the origin named (None: none). ``followed`` says
-    whether it has a follower, ``armed`` whether that one's poll is on the wire.
+    held, ``tail`` the furthest that the origin named (None: none). ``followed``: it has
+    a follower. ``armed``: the follower's poll is on the wire.
     """
 
     route: str

@@ -1,1 +1,1 @@
-"""Floor 5: from a client's socket to a Read, and from an Answer to its bytes."""
+"""The front: from a client's socket to a Read, and from an Answer to its bytes."""

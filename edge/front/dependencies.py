@@ -1,8 +1,7 @@
 """The parts that the front is built from. Wiring makes them, once per worker.
 
-``Dependencies`` is all that answering requests needs: the application and the fast way
-hold the same one. ``Runtime`` is what a
-worker starts, drains and stops around it.
+``Dependencies`` is all that answering requests needs; the application and the fast way
+hold the same one. ``Runtime`` is what a worker starts, drains and stops around it.
 """
 
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from edge.policy.streams.routes import Route
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What answers requests: ``read_service`` for reads, ``origin`` for the rest.
+    """The parts that answer: ``read_service`` for reads, ``origin`` for the rest.
 
     ``peek`` is the hub's entrance for reads that are asked again, ``ticks`` the
     worker's one ticker. ``authorizer`` says whether a request may go on, and with
@@ -47,7 +46,7 @@ class Dependencies:
 
     @property
     def pipeline(self) -> RequestPipeline:
-        """What every request of every front goes through."""
+        """The pipeline that every request of every front goes through."""
         return RequestPipeline(tuple(self.routes), self.authorizer)
 
 
@@ -59,7 +58,7 @@ class Runtime(Protocol):
 
     @property
     def control(self) -> Control:
-        """What an operator may ask of it; its gauges are for the metrics, too."""
+        """What an operator may ask of the worker. Its gauges serve the metrics, too."""
 
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""
@@ -74,4 +73,4 @@ class Runtime(Protocol):
         """
 
     def stop(self) -> None:
-        """Close everything. Called once, when nobody is served any more."""
+        """Close everything. Called once, when no client is served any more."""

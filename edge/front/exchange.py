@@ -2,38 +2,55 @@
 
 A front makes a ``Request`` of what a client sent, the application
 (``edge.front.app.handler``) makes a ``Response`` of it, and the front puts that on
-the wire. Neither value knows of HTTP/1.1, WSGI, Falcon or a socket: Falcon's way is one
+the wire. A ``RequestContext`` goes with the request: what is known of it while it is
+served. The exchange knows no HTTP/1.1, WSGI, Falcon or socket: Falcon's way is one
 front, an HTTP/2 front could be another. These are the events of an answer, in order:
 
 ========= ==================================================================
 head      ``answer`` and ``per_response``: status, fields, and the whole body or
           its length where they are known
 piece     one item of ``body``; it goes out as soon as it is there, and an empty
-          one has the head go out alone
+          one makes the head go out alone
 end       ``body`` is exhausted, or there is none: the answer is complete
 cut       ``body`` raises AnswerCut: what was sent must not look complete
 ========= ==================================================================
 
-Instead of any of them ClientGone may be raised: there is nobody left to answer. The
-fast way hears the same events from the hub without waiting, through
+Instead of any of them ClientGone may be raised: the client has left. The fast way
+gets the same events from the hub without waiting, through
 ``edge.core.ports.Sink``: begin, write, finish, abort. Either way the head is an Answer
-and its PerResponse.
+and its PerResponse, and the front adds ``common_fields``: what every answer carries,
+errors included, whichever part of the edge made it. ``Date``, ``Server`` and
+``Connection`` are the server's own.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from edge.core.errors import ClientBodyCut, ClientFault, EdgeError
 from edge.core.reasons import Reason
-from edge.core.values import Answer, PerResponse
+from edge.core.values import Answer, CacheStatus, Headers, PerResponse
+from edge.policy.http import cors
+from edge.policy.streams.routes import Route
+from edge.protocol.http_grammar import via_member
 
 PIECE = 64 * 1024
 """Bytes of a body that are read or sent at once, at most."""
 
+PASS = "pass"
+"""The mode of requests that pass to the origin one to one."""
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+OFF_ROUTE = Route()
+"""Used where no route is known."""
+
 
 class ClientGone(ConnectionResetError):
-    """The client left before its answer was complete. Nobody is at fault."""
+    """The client left before its answer was complete. It is nobody's fault."""
 
 
 class AnswerCut(ConnectionAbortedError):
@@ -47,13 +64,50 @@ class AnswerCut(ConnectionAbortedError):
         self.error = error
 
 
+# The request.
+
+
+class ClientWatch(Protocol):
+    """Notices that the client left while no answer is being sent to it."""
+
+    def start(self) -> None:
+        """Watch, unless the watch is closed."""
+
+    def pause(self) -> None:
+        """Do not watch; ``start`` goes on."""
+
+    def close(self) -> None:
+        """Never watch again. May be called twice."""
+
+
+class _Blind:
+    """Implements ClientWatch where a client's leaving cannot be seen."""
+
+    def start(self) -> None:
+        """See ClientWatch."""
+
+    def pause(self) -> None:
+        """See ClientWatch."""
+
+    def close(self) -> None:
+        """See ClientWatch."""
+
+
+BLIND = _Blind()
+
+
+def no_watch(_gone: Callable[[], None]) -> ClientWatch:
+    """The ``watch`` of a front that cannot tell."""
+    return BLIND
+
+
 class RequestBody:
     """The content of one request, counted: ``pieces`` gives it, once.
 
-    ``length`` is the announced length, None when none was. ``read`` takes a size and
-    blocks; b"" is the end. It raises ClientFault for what is too slow or malformed. A
-    body that ends before its length raises ClientBodyCut: the upstream request is then
-    broken off, and nothing is appended. Never holds more than one piece.
+    ``length`` is the announced length, None without one. ``read`` takes a size and
+    blocks; b"" is the end. It raises ClientFault if the body is too slow or malformed,
+    and ClientBodyCut if it ends before its length. The upstream request is then broken
+    off, and nothing is appended. Never holds more than one piece.
     """
 
     def __init__(self, read: Callable[[int], bytes], length: int | None) -> None:
@@ -64,12 +118,12 @@ class RequestBody:
 
     @property
     def begun(self) -> bool:
-        """Whether anything of it was read."""
+        """Whether any of it was read."""
         return self._received > 0
 
     def pieces(self, limit: int | None) -> Iterator[bytes]:
-        """Its pieces. Raises ClientFault, at once where its length says it, when it
-        is larger than ``limit`` bytes."""
+        """Its pieces. Raises ClientFault if it is larger than ``limit`` bytes: at once
+        if its length says so."""
         if self.length is not None:
             _check_size(self.length, limit)
         return self._pieces(limit)
@@ -95,48 +149,6 @@ def _check_size(size: int, limit: int | None) -> None:
         raise ClientFault(detail, reason=Reason.BODY_TOO_LARGE, status=413)
 
 
-def in_pieces(data: bytes) -> Iterator[bytes]:
-    """``data`` cut up: the send time-out is then one of progress, not of size."""
-    if len(data) <= PIECE:
-        return iter((data,))
-    starts = range(0, len(data), PIECE)
-    return (data[start : start + PIECE] for start in starts)
-
-
-class ClientWatch(Protocol):
-    """Hears that the client left while there is nothing to say to it."""
-
-    def start(self) -> None:
-        """Watch, unless the watch is closed."""
-
-    def pause(self) -> None:
-        """Do not watch; ``start`` goes on."""
-
-    def close(self) -> None:
-        """Never watch again. May be called twice."""
-
-
-class _Blind:
-    """Implements ClientWatch where nobody can tell."""
-
-    def start(self) -> None:
-        """See ClientWatch."""
-
-    def pause(self) -> None:
-        """See ClientWatch."""
-
-    def close(self) -> None:
-        """See ClientWatch."""
-
-
-BLIND = _Blind()
-
-
-def no_watch(_gone: Callable[[], None]) -> ClientWatch:
-    """The ``watch`` of a front that cannot tell."""
-    return BLIND
-
-
 @dataclass(slots=True, eq=False)
 class Request:
     """One request. ``target`` is as received; ``fields`` by lower-case name, values
@@ -160,19 +172,125 @@ class Request:
 
     @property
     def body_left(self) -> bool:
-        """Whether content was not read to its end: what follows it on the connection
-        is no request, so the connection cannot be kept."""
+        """Whether some content was left unread. The bytes that follow on the connection
+        are then no request, and the connection cannot be kept."""
         return self.body is not None and self.body.left
+
+
+@dataclass(slots=True, eq=False)
+class RequestContext:
+    """What is known of one request while it is served.
+
+    A front makes one per request. The application and its parts write into it what they
+    find out; the access log reads it at the end. ``started`` is monotonic seconds;
+    ``target`` is as received. ``reason`` is the word for an answer that is not simply a
+    success, ``mode`` how a stream is read (or ``pass``). ``lost``: the answer did not
+    reach the client whole.
+
+    It also releases everything that a request holds. A part that takes a pending read
+    or an exchange calls ``defer``, and ``release`` runs on every exit.
+    """
+
+    method: str
+    target: str
+    request_id: str
+    started: float = 0.0
+    route: Route | None = None
+    mode: str = ""
+    cache: CacheStatus | None = None
+    reason: Reason | None = None
+    lost: bool = False
+    _held: list[Callable[[], None]] = field(default_factory=list)
+
+    def defer(self, let_go: Callable[[], None]) -> None:
+        """Run ``let_go`` when this request is over, however it ends."""
+        self._held.append(let_go)
+
+    def release(self) -> None:
+        """Let go of everything held, last taken first. May be called twice."""
+        while self._held:
+            self._held.pop()()
+
+
+def is_safe_id(offered: str) -> bool:
+    """Whether a client's own id is safe to log and to send back."""
+    return _SAFE_ID.fullmatch(offered) is not None
+
+
+def request_id(offered: str | None) -> str:
+    """The client's own id if it is safe, or a new one."""
+    if offered is not None and is_safe_id(offered):
+        return offered
+    return os.urandom(12).hex()
+
+
+# The response, and what each one carries.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Response:
     """The answer to one request; see the events above.
 
-    ``per_response`` None: nothing of the head differs between two deliveries. ``body``
-    is a streamed one, for an Answer whose body is None.
+    ``per_response`` None: the head is the same in every delivery. ``body`` is a
+    streamed one, for an Answer whose body is None.
     """
 
     answer: Answer
     per_response: PerResponse | None = None
     body: Iterable[bytes] | None = None
+
+
+def in_pieces(data: bytes) -> Iterator[bytes]:
+    """``data`` cut up: the send time-out is then one of progress, not of size."""
+    if len(data) <= PIECE:
+        return iter((data,))
+    starts = range(0, len(data), PIECE)
+    return (data[start : start + PIECE] for start in starts)
+
+
+@lru_cache(maxsize=256)
+def route_fields(route: Route | None) -> Headers:
+    """The fields that depend on the route alone: for browsers, and CORS (L18)."""
+    route = route or OFF_ROUTE
+    shared = cors.answer_headers(route.cors_origin, route.response_headers)
+    return cors.SECURITY_HEADERS + shared
+
+
+def path_fields(ctx: RequestContext, name: str) -> Headers:
+    """The fields to which each intermediary adds a member, its own last."""
+    fields: Headers = (("Via", via_member(name)),)
+    if ctx.cache is not None:
+        fields += (("Cache-Status", cache_status(name, ctx.cache)),)
+    return fields
+
+
+def common_fields(ctx: RequestContext, name: str) -> Headers:
+    """All fields that an answer carries besides its own ones."""
+    own = (("X-Request-Id", ctx.request_id),)
+    return route_fields(ctx.route) + own + path_fields(ctx, name)
+
+
+@lru_cache(maxsize=1024)
+def cache_status(name: str, status: CacheStatus) -> str:
+    """The member of Cache-Status that says what the cache ``name`` did (RFC 9211).
+
+    ``hit`` and ``fwd`` exclude each other (section 2.1); ``collapsed`` and ``stored``
+    go with ``fwd`` only. ``detail`` is the reason word, which is a token. The access
+    log has it too.
+    """
+    words = [name]
+    if status.hit:
+        words.append("hit")
+    elif status.fwd is not None:
+        words.append(f"fwd={status.fwd}")
+        if status.fwd_status is not None:
+            words.append(f"fwd-status={status.fwd_status}")
+        if status.stored:
+            words.append("stored")
+        if status.collapsed:
+            words.append("collapsed")
+    if status.ttl is not None:
+        words.append(f"ttl={status.ttl}")
+    if status.detail is not None:
+        words.append(f"detail={status.detail.value}")
+    return "; ".join(words)

@@ -1,5 +1,5 @@
-"""What an operator sets about the front. Settings fill these, and hold the
-defaults; what no setting names has its value here.
+"""What an operator sets about the front. Settings fill these fields and hold their
+defaults. What no setting names has its value here.
 
 Durations are seconds, sizes are bytes.
 """
@@ -12,9 +12,9 @@ KIB = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Where the front says no, and how long it waits for a client.
+    """The limits beyond which the front refuses, and how long it waits for a client.
 
-    ``max_connections`` are served at once, the rest hear 503. ``head`` bounds
+    ``max_connections`` are served at once, the rest get a 503. ``head`` bounds
     request line and fields together. ``idle_timeout`` is for the next request
     of a kept connection, ``head_timeout`` for a whole head from its first byte
     on, ``body_timeout`` and ``send_timeout`` for each step without progress.
@@ -32,19 +32,19 @@ class Limits:
     send_timeout: float
     linger_timeout: float = 2.0
     linger_bytes: int = 1024 * KIB
-    """What is still read, for how long, after a refusal that came early."""
+    """What is still read after an early refusal, and for how long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontOptions:
     """How this node presents itself.
 
-    ``name`` stands in Via, Server and Cache-Status. ``node_id`` is this very
-    node's identifier in Via and CDN-Loop towards the origin (L26).
-    ``public_url`` is what clients call this edge (no trailing slash); None
-    takes each request's own Host. ``origin_bases`` are the addresses by which
-    the origin speaks of itself in Location and in ``__ds`` documents. ``fast``
-    False serves everything the whole way, with the same bytes.
+    ``name`` goes into Via, Server and Cache-Status. ``node_id`` is this node's
+    identifier in Via and CDN-Loop towards the origin (L26). ``public_url`` is the base
+    URL that clients call (no trailing slash); None takes each request's own Host.
+    ``origin_bases`` are the addresses by which the origin calls itself in Location and
+    in ``__ds`` documents. ``fast`` False serves everything the whole way, with the same
+    bytes.
     """
 
     name: str
@@ -59,8 +59,8 @@ class FrontOptions:
 class LogOptions:
     """What is written to the log, and how.
 
-    ``access`` is one in how many answered requests get a line: 1 all, 0 none.
-    Those that ended badly (500 and above, or cut short) always get one.
+    ``access`` is N: one in N answered requests gets a line; 1 all, 0 none. Requests
+    that ended badly (500 and above, or cut short) always get one.
     """
 
     format: Literal["json", "text"]

@@ -1,26 +1,23 @@
 """Errors as answers: RFC 9457 problem documents.
 
-One place makes them for every front: what the hub refuses, faults found by the front,
-errors of Falcon and of gunicorn's parser, and the unexpected. A problem is never stored
-(``no-store``, E38) and says in ``reason`` the word that stands in the log and the
+One place makes them for every front: the hub's refusals, faults found by the front,
+errors of Falcon and of gunicorn's parser, and unexpected ones. A problem is never
+stored (``no-store``, E38). Its ``reason`` is the word that is in the log and the
 metrics too.
 
 ``respond`` is the application's outermost guard: it makes a problem of every error that
-leaves a handler, and counts it. ``closing`` writes an answer for a request that no
-application could take.
+leaves a handler, and counts it.
 """
 
 import dataclasses
 import json
 import logging
-from email.utils import formatdate
 
 from edge.core.counters import Counters
 from edge.core.errors import AccessDenied, ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, PerResponse
-from edge.front.exchange import Response
-from edge.front.request_context import RequestContext
+from edge.front.exchange import RequestContext, Response
 from edge.protocol.http_grammar import reason_phrase
 
 _log = logging.getLogger("edge.front")
@@ -28,14 +25,14 @@ _log = logging.getLogger("edge.front")
 MEDIA_TYPE = "application/problem+json"
 
 INTERNAL = EdgeError("The edge failed to answer.", reason=Reason.INTERNAL)
-"""What a client hears of an exception that nobody expected: nothing of it."""
+"""The client's answer to an unexpected exception. It tells nothing of it."""
 
 
 def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Response:
-    """The problem that a request ends with; it is counted and written into ``ctx``.
+    """The problem that a request ends with. It is counted and written into ``ctx``.
 
-    What nobody expected is logged with its traceback, counted as an internal error,
-    and told to the client without detail.
+    An unexpected error is logged with its traceback, counted as an internal error, and
+    told to the client without detail.
     """
     if not isinstance(error, EdgeError):
         counters.internal_errors += 1
@@ -73,21 +70,3 @@ def _headers(error: EdgeError) -> Headers:
     if isinstance(error, AccessDenied) and error.challenge is not None:
         headers += (("WWW-Authenticate", error.challenge),)
     return headers
-
-
-def closing(answer: Answer, fields: Headers, server: str) -> bytes:
-    """An answer as a whole HTTP/1.1 response behind which the connection closes.
-
-    For what is answered before there is a request that an application could take:
-    malformed heads, connections past the limit. ``fields`` go behind the answer's own.
-    """
-    body = answer.body or b""
-    framing: Headers = (
-        ("Server", server),
-        ("Date", formatdate(usegmt=True)),
-        ("Connection", "close"),
-        ("Content-Length", str(len(body))),
-    )
-    lines = [f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}"]
-    lines += [f"{name}: {value}" for name, value in framing + answer.headers + fields]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

@@ -1,15 +1,22 @@
 """Transport: what a connection reads from and writes to, as an argument.
 
 A transport is one client's end of a byte stream. It never blocks and never switches
-greenlets: a call that cannot be done now raises BlockingIOError, and a ``Watch``
-calls back when it is worth another try. Connections on the event loop use it as it
-is; a greenlet that wants to wait wraps it in a ``BlockingStream``. Nothing above this
-module and the listeners, which accept, touches a socket or a file descriptor, and
-nothing here knows of HTTP. ``PlainTransport`` is a socket; ``tests/front`` has one
-that is a list of bytes.
+greenlets: a call that cannot be done now raises BlockingIOError, and a ``Watch`` calls
+back when it is worth another try. Above this module only the listeners, which accept,
+touch a socket or a file descriptor. The module knows nothing of HTTP.
+``PlainTransport`` is a socket; ``tests/front`` has one that is a list of bytes.
 
-TLS is to be another one: an ``SSLObject`` between two ``MemoryBIO``, over a plain
-transport. The contract leaves room for what is different there:
+Three things stand on a transport, for three ways to wait:
+
+=================== ==============================================================
+``WriteBuffer``     on the event loop: sends bit by bit what was not taken at once
+``DisconnectWatch`` on the event loop: notices that a client left while nothing is
+                    said to it
+``BlockingStream``  in a greenlet: waits until a call can be done
+=================== ==============================================================
+
+TLS is to be another transport: an ``SSLObject`` between two ``MemoryBIO``, over a
+plain one. The contract leaves room for what is different there:
 
 - A watch is about the transport, not about a descriptor. ``reading`` calls back when
   ``recv`` has something to say. That includes bytes which OpenSSL has decrypted
@@ -23,15 +30,18 @@ transport. The contract leaves room for what is different there:
   ``close`` flushes too, for a bounded time.
 - A connection is handed to a greenlet and back as this object. No descriptor is
   passed on, for a session in OpenSSL could not follow it.
-- ``shutdown_writing`` and ``close`` send the closing alert. ``abort`` sends none, so
-  that a body cut short never looks complete.
+- ``shutdown_writing`` and ``close`` send the closing alert. ``abort`` sends none: a
+  body cut short must never look complete.
 """
 
 import _socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
+
+import gevent
 
 READABLE = 1
 WRITABLE = 2
@@ -40,9 +50,12 @@ WRITABLE = 2
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: close sends RST."""
 
+_LINGER_READ = 4096
+"""Bytes that are read at once from a client whose connection is being closed."""
+
 
 class Watch(Protocol):
-    """Calls back from the event loop, again and again, as long as there is reason to.
+    """Calls back from the event loop, repeatedly, as long as there is reason to.
 
     Level-triggered: a reader that leaves something unread is called again. There is
     one callback at a time: only a watch that is not active may be started.
@@ -77,8 +90,8 @@ class Transport(Protocol):
         """``send`` for several buffers, in order."""
 
     def peek(self) -> bytes | None:
-        """The first unread byte, which stays; b"" at the end, None while there is
-        none yet. Never raises: one that failed is at its end."""
+        """The first unread byte, which stays; b"" at the end, None while there is none
+        yet. Never raises: a transport that failed is at its end."""
 
     def peername(self) -> Any:
         """The client's address, as ``socket.getpeername`` has it."""
@@ -90,9 +103,9 @@ class Transport(Protocol):
         """Tell the client that nothing more comes."""
 
     def close(self) -> None:
-        """Close; what was sent is still delivered, unless something was left unread.
-        Never raises, and may be called twice. Watches end, and let go of what they
-        would have called."""
+        """Close. What was sent is still delivered, unless something was left unread.
+        Never raises, and may be called twice. Watches end and release their callbacks.
+        """
 
     def abort(self) -> None:
         """Close with a reset: what the client got must not look complete."""
@@ -122,7 +135,7 @@ class PlainTransport(_socket.socket):
 
     @property
     def writing(self) -> Any:
-        """See ``Transport``. Made when it is needed first; most are never full."""
+        """See ``Transport``. Made when it is first needed; most are never full."""
         if self._writing is None:
             self._writing = self._loop.io(self.fileno(), WRITABLE)
         return self._writing
@@ -158,12 +171,199 @@ class PlainTransport(_socket.socket):
                 watch.stop()
                 watch.close()
         with suppress(OSError):
-            # An error that came late; there is nobody left to tell.
+            # An error that came late: there is no one to tell.
             super().close()
 
     def abort(self) -> None:
         """See ``Transport``."""
         with suppress(OSError):
-            # Where it is lost already, closing is all there is to do.
+            # If it is lost already, closing is all that can be done.
             self.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET)
         self.close()
+
+
+# Waiting on the event loop.
+
+
+class WriteBuffer:
+    """The part of one response that ``transport`` did not take at once.
+
+    ``writable`` is called when the transport can take some; the owner then calls
+    ``flush``. The owner thus sees each bit of progress, and can give up a client that
+    takes nothing. At most one write lies here, never a queue: a writer that is told
+    that the transport is full waits until it has drained. Large bodies are not copied.
+    """
+
+    __slots__ = ("_left", "_transport")
+
+    def __init__(
+        self,
+        transport: Transport,
+        left: list[memoryview],
+        writable: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._left = left
+        transport.writing.start(writable)
+
+    def add(self, data: bytes) -> None:
+        """Send ``data`` after the rest: the few bytes that end a stream."""
+        if data:
+            self._left.append(memoryview(data))
+
+    def flush(self) -> bool:
+        """Send what can be sent; whether all is out. Raises OSError."""
+        try:
+            sent = self._transport.sendmsg(self._left)
+        except BlockingIOError:
+            return False
+        self._left = rest(self._left, sent)
+        return not self._left
+
+    def close(self) -> None:
+        """Stop waiting. Call before the transport is closed or handed over."""
+        self._transport.writing.stop()
+
+
+def rest(pieces: list[memoryview], sent: int) -> list[memoryview]:
+    """The part of ``pieces`` that is left after ``sent`` bytes."""
+    for number, piece in enumerate(pieces):
+        if sent < len(piece):
+            return [piece[sent:], *pieces[number + 1 :]]
+        sent -= len(piece)
+    return []
+
+
+class DisconnectWatch:
+    """Calls ``gone`` once, from the event loop, when the client has closed.
+
+    A parked reader neither sends nor is sent to, so its FIN would go unnoticed (E46).
+    The watch looks at the next unread byte and leaves it there. The end means that the
+    client closed. A byte begins the next request and stays for the parser; the watch
+    then ends, because it would be called again at once, for ever. While it watches, no
+    other part may wait for bytes of this client.
+    """
+
+    def __init__(self, transport: Transport, gone: Callable[[], None]) -> None:
+        self._transport = transport
+        self._gone = gone
+        self._watching = False
+        self._over = False
+
+    def start(self) -> None:
+        """Watch, unless the watch has ended."""
+        if not self._over and not self._watching:
+            self._watching = True
+            self._transport.reading.start(self._readable)
+
+    def pause(self) -> None:
+        """Do not watch; ``start`` goes on."""
+        if self._watching:
+            self._watching = False
+            self._transport.reading.stop()
+
+    def close(self) -> None:
+        """Never watch again. May be called twice."""
+        self.pause()
+        self._over = True
+
+    def _readable(self) -> None:
+        found = self._transport.peek()
+        if found is None:
+            return
+        self.close()
+        if not found:
+            self._gone()
+
+
+# Waiting in a greenlet.
+
+
+class BlockingStream:
+    """``transport`` for a greenlet. Raises TimeoutError, and OSError if it is lost.
+
+    Has what gunicorn's parser and response use of a socket (``recv``, ``send``,
+    ``sendall``, the time-outs) and what the whole way needs beside that. A call that
+    the transport cannot do now lets other greenlets run until it can. One greenlet at
+    a time: while it waits for bytes, ``reading`` is in use.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._timeout: float | None = None
+
+    def gettimeout(self) -> float | None:
+        """Seconds that a call may take; None for ever."""
+        return self._timeout
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Let each call take so many seconds at most."""
+        self._timeout = seconds
+
+    def recv(self, size: int) -> bytes:
+        """Up to ``size`` bytes, as soon as there are any; b"" at the end."""
+        transport = self.transport
+        while True:
+            try:
+                return transport.recv(size)
+            except BlockingIOError:
+                self._wait(transport.reading, self._timeout)
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of ``data``; the time-out is for the whole of it."""
+        transport = self.transport
+        left = memoryview(data)
+        ends: float | None = None
+        while left:
+            try:
+                left = left[transport.send(left) :]
+            except BlockingIOError:
+                if self._timeout is None:
+                    self._wait(transport.writing, None)
+                    continue
+                now = time.monotonic()
+                ends = now + self._timeout if ends is None else ends
+                self._wait(transport.writing, ends - now)
+
+    def send(self, data: bytes) -> int:
+        """``sendall``, in the shape that gunicorn calls for ``100 Continue``."""
+        self.sendall(data)
+        return len(data)
+
+    def close_gracefully(self, seconds: float, most: int) -> None:
+        """Say the end, read up to ``most`` bytes for up to ``seconds`` until the
+        client has read it, and close (RFC 9112 section 9.6)."""
+        ends = time.monotonic() + seconds
+        try:
+            self.transport.shutdown_writing()
+            while most > 0:
+                self._timeout = ends - time.monotonic()
+                data = self.recv(_LINGER_READ)
+                if not data:
+                    break
+                most -= len(data)
+        except OSError:
+            # Too slow, or gone: the client had its time.
+            return
+        finally:
+            self.close()
+
+    def peek(self) -> bytes | None:
+        """See ``Transport``."""
+        return self.transport.peek()
+
+    def close(self) -> None:
+        """See ``Transport``."""
+        self.transport.close()
+
+    def abort(self) -> None:
+        """See ``Transport``."""
+        self.transport.abort()
+
+    def _wait(self, watch: Watch, seconds: float | None) -> None:
+        late = TimeoutError("timed out")
+        if seconds is not None and seconds <= 0:
+            raise late
+        hub: Any = gevent.get_hub()
+        with gevent.Timeout(seconds, late):
+            hub.wait(watch)

@@ -1,6 +1,6 @@
-"""Floor 4: the hub. Everything that is alive in a worker; gevent lives here.
+"""The hub: everything that is alive in a worker. gevent lives here.
 
-This is the theory of the hub, told once. A module below says what it does itself.
+This is the theory of the hub, told once. Each module below tells its own part.
 
 What there is
     Four kinds of rows (``rows``): a Stream for each stream key, with its log; a Reader
@@ -51,30 +51,30 @@ Results are steps
 
 What may switch greenlets
     ``Hub.ask``, ``advance``, ``wrote``, every step and every judge run from beginning
-    to end without a switch, so rows need no locks and what a judge has seen still
+    to end without a switch. So rows need no locks, and what a judge has seen still
     holds at its last step. Fetching, backing off, relaying, waking a large crowd (in
     batches), ticking and draining do switch, between two of these.
 
-Who releases whom
+Who releases which reader
     Every waiter is released, whatever happens to what it waits for:
 
     - a flight lands once, however it ends: by an answer, a fault, a kill, a defect.
-      Its readers are released by steps. A step that raises ends its reader with a 500;
-      where the judge itself raises, everybody who still waits is refused;
+      Its readers are released by steps. A step that raises ends its reader with a 500.
+      If the judge itself raises, every reader that still waits is refused;
     - a follower releases its readers with each poll, and when it ends. Late ones are
       released by the tick, and parked viewers without a follower are decided again;
     - a relay that breaks aborts its sink;
     - a live reader has a time in the timer wheel, and is answered when it is due;
-    - ``stop`` ends everybody else.
+    - ``stop`` ends all other readers.
 
     ``context.Guard`` is the outermost guard: it counts and reports a defect, ends the
     reader that met it, and the pass goes on to the next one.
 
 What is not promised
-    That a crowd is served in order, or a viewer woken once per event: it may find two
-    at once. That anybody is due more precisely than a quarter second. That a row
-    outlives its last reader: the memory budget decides. Two workers share nothing. An
-    answer that something in between gave for the origin (``Provenance``) is as old here
-    as it was there, but counts as sent after the writes that are known here (L4):
-    whatever stands in between has to see to that.
+    A crowd is not served in order. A viewer is not woken once per event: it may find
+    two at once. A time is kept to a quarter second, no better. A row need not outlive
+    its last reader: the memory budget decides. Two workers share nothing. An answer
+    that something in between gave for the origin (``Provenance``) is as old here as it
+    was there, but counts as sent after the writes that are known here (L4): the part in
+    between has to see to that.
 """

@@ -1,28 +1,27 @@
 """AnswerCache: reads that were answered at once and would be again, word for word.
 
 ``ask`` decides each read anew. Most reads are asked a thousand times between two
-changes of what is known, and the answer to a newcomer is a function of the log,
-the rules and the time. So an answer that ``ask`` gave at once, to a catch-up read or a
-poll that found data, is kept here with all that it hung on, and given again while
-nothing of that changed:
+changes of what is known. The answer to a newcomer is a function of the log, the rules
+and the time. So an answer that ``ask`` gave at once, to a catch-up read or a poll that
+found data, is kept here with all that it depended on. It is given again while none of
+that has changed:
 
 - the log is the same one, and its ``tail.version`` (which every change of log or tail
   moves: growth, arming and disarming, writes, doubt, closure, eviction) has not moved;
-- no time has passed that would change the decision or what differs
-  per response: the end of a
-  confirmation (L6, L14), of an armed poll (L3), of the second that ``Age``
-  counts (L16), of the interval that a cursor counts (L22);
+- no time has passed that changes the decision or the PerResponse: the end of a
+  confirmation (L6, L14), of an armed poll (L3), of the second that ``Age`` counts
+  (L16), of the interval that a cursor counts (L22);
 - a poll's cursor would be the same: it follows from the poll's own, the interval and
   the largest one that the stream's crowd was given.
 
-So is where a live read waits, which a crowd asks within milliseconds of each wake-up:
-``park_hint`` spares it the deciding, and nothing else.
+The place where a live read waits is kept, too. A crowd asks for it within milliseconds
+of each wake-up, and ``park_hint`` spares it the decision, and nothing else.
 
 Never kept: reads that asked the origin or waited (their claims and Cache-Status are
-their own), event streams, streams with a TTL or an
-expiry and reads with one (L14, L23: they follow the clock), answers of which a coded
-variant is still to come (L19). What a read does beside being answered is done here
-too: counters, the budget's order, and the tail read that makes following (L24).
+their own), event streams, streams with a TTL or an expiry and reads with one (L14, L23:
+they follow the clock), answers of which a coded variant is still to come (L19). A
+read's other effects happen here too: counters, the budget's order, and the tail read
+that starts following (L24).
 """
 
 from dataclasses import dataclass
@@ -41,14 +40,14 @@ MAX_ANSWERS = 8192
 """Answers kept at once."""
 
 TOUCH_SECONDS = 0.125
-"""Seconds within which the repeats of one answer count as one read, for the budget's
+"""Within so many seconds the repeats of one answer count as one read, for the budget's
 order and for following: both look at times far longer than that."""
 
 _COST = 512
 
 MAX_READ_LENGTH = 1024
-"""Characters of a read beyond which it is asked anew each time: what clients make up
-is not held by the thousand."""
+"""A read with more characters is decided anew each time: clients can make up long ones,
+and thousands of them must not be held."""
 
 
 _KEPT = frozenset({Mode.CATCH_UP, Mode.LONG_POLL})
@@ -189,7 +188,7 @@ class AnswerCache:
     # How long anything holds
 
     def _until(self, reader: Reader, serve: Serve, now: float) -> float:
-        """Until when the same decision and the same PerResponse come of one state."""
+        """Until when one state gives the same decision and the same PerResponse."""
         tail = reader.stream.log.tail
         until = self._decided_until(reader, now)
         if reader.read.mode is Mode.LONG_POLL:
@@ -199,7 +198,7 @@ class AnswerCache:
         return min(until, tail.confirmed_at + int(tail.age(now)) + 1)
 
     def _decided_until(self, reader: Reader, now: float) -> float:
-        """Until when the same decision comes of the same state."""
+        """Until when one state gives the same decision."""
         log = reader.stream.log
         tail = log.tail
         verify = self._rules.verify_for(log, reader.read.key.partition.kind)
@@ -225,7 +224,7 @@ class AnswerCache:
 def _is_new(reader: Reader) -> bool:
     """Whether it is decided for the first time, and asked the origin nothing."""
     new = reader.state is State.NEW and reader.asked is None
-    # An event stream may have been given a page, and stand behind it now.
+    # An event stream may have been given a page and now be at its end.
     return new and not reader.begun and reader.offset == reader.read.offset
 
 
@@ -238,7 +237,7 @@ def _is_long(read: Read) -> bool:
 
 
 def _follows_the_clock(reader: Reader) -> bool:
-    """Whether what it is told changes from one moment to the next (L14, L23)."""
+    """Whether its answer changes from one moment to the next (L14, L23)."""
     log = reader.stream.log
     if reader.read.expires_at is not None or log.ttl is not None:
         return True

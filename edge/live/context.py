@@ -1,11 +1,11 @@
 """HubContext: what every part of the hub is given.
 
 The options, the counters, the clock, and the guard. The guard is the outermost one of
-this floor: readers are served in passes (a crowd that is woken, a flight that lands,
-the ticker's round), and an exception out of one of them, a defect of this program or
-of a front's sink, must not leave the others waiting. It is counted and reported to
-gevent's hub, which prints the traceback as for any greenlet that fails, and takes no
-lock. The reader that it met is ended, and nobody else.
+this floor. Readers are served in passes (a wake-up, a flight that lands, the ticker's
+round). An exception in a pass, a defect of this program or of a front's sink, must not
+leave the other readers waiting. It is counted and reported to gevent's hub, which
+prints the traceback as for any greenlet that fails, and takes no lock. Only the reader
+that met it is ended.
 """
 
 import sys
@@ -28,7 +28,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubOptions:
-    """All times in seconds, all sizes in bytes. Settings fill it, and hold the
+    """All times in seconds, all sizes in bytes. Settings fill the fields and hold their
     defaults; what no setting names has its value here.
 
     ``follow_reads`` reads of a tail within ``follow_within`` seconds make it
@@ -63,7 +63,7 @@ class HubOptions:
 
 
 class Guard:
-    """Calls what serves readers."""
+    """Calls the code that serves readers."""
 
     __slots__ = ("_counters",)
 
@@ -87,7 +87,7 @@ class Guard:
     def end(self, reader: Reader) -> None:
         """Report the exception that is being handled, and end its reader with a 500.
 
-        Never raises: neither does the sink's own defect go further.
+        Never raises: a defect of the sink stops here, too.
         """
         self._report(reader)
         self.call(self._abort, reader)

@@ -1,9 +1,9 @@
 """Delivery: from a decision to what a reader's sink is given.
 
-Answers are prepared once per (range, kind, claims, coding) and shared by all who
-get the same; only age, cursor and how it came about differ (PerResponse). SSE events
-are made once per range in the same way. Called by the hub alone, never switches
-greenlets; compression runs on a thread, and later readers are given it (L19).
+Answers are prepared once per (range, kind, claims, coding) and shared by all readers
+that get the same. Only age, cursor and Cache-Status differ (PerResponse). SSE events
+are made once per range in the same way. Called by the hub alone; never switches
+greenlets. Compression runs on a thread, and serves later readers (L19).
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _Key = tuple[object, ...]
 
 
 class Delivered:
-    """What a reader is given as a whole, and others after it (``ports.Ready``)."""
+    """A whole answer for a reader, and for others after it (``ports.Ready``)."""
 
     __slots__ = ("answer", "encoded", "per_response", "result", "size")
 
@@ -57,7 +57,7 @@ class EventsDelivered:
 
 
 class Delivery:
-    """Prepares and hands out; holds what is prepared within its share of memory."""
+    """Prepares and hands out answers, and keeps them within its share of memory."""
 
     def __init__(self, context: HubContext) -> None:
         options = self._options = context.options
@@ -78,8 +78,8 @@ class Delivery:
     ) -> Delivered | None:
         """Answer a catch-up or long-poll read, and be done with it.
 
-        ``body`` is given when the range is not in the log (L1). What was given is
-        returned, unless a better coded one is on its way (L19).
+        ``body`` is given when the range is not in the log (L1). Returns what was given,
+        or None while a better coded variant is on its way (L19).
         """
         prepared = self._prepare(reader, serve, body)
         answer, read = prepared.answer, reader.read
@@ -92,7 +92,7 @@ class Delivery:
         return given if self._is_best(reader, serve, prepared) else None
 
     def _is_best(self, reader: Reader, serve: Serve, prepared: Prepared) -> bool:
-        """Whether this reader would be given the same again, as codings go."""
+        """Whether the reader's next answer would have the same coding."""
         taken, stream = reader.read.codings, reader.stream
         if not taken:
             return True
@@ -315,7 +315,7 @@ class Delivery:
         plain: Prepared,
         limit: int | None,
     ) -> None:
-        """Compress once, off the loop, for those who ask the same afterwards."""
+        """Compress once, off the loop, for later readers of the same."""
         codings_taken, stream = reader.read.codings, reader.stream
         body = plain.answer.body or b""
         if not codings_taken or not answers.may_code(
@@ -359,7 +359,7 @@ def _cost_of_answer(prepared: Prepared) -> int:
 
 
 def _keep(cache: "LRUCache[_Key, V]", key: _Key, value: V) -> None:
-    """Keep it, unless it alone is larger than the whole cache."""
+    """Keep it, unless it alone exceeds the whole cache."""
     if cache.getsizeof(value) <= cache.maxsize:
         cache[key] = value
 

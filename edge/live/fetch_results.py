@@ -1,10 +1,10 @@
-"""FetchResults: a flight has landed; what each reader that waited for it is given.
+"""FetchResults: what a landed flight means for each reader that waited for it.
 
-The answer is judged (``edge.policy.streams.admission``), taken in where it may be
-(``edge.live.ingest``), and then each reader is released by its own right to it: decided
-again on the log that has grown, handed the answer itself, a fault, a status, or sent
-to ask alone (L1, L4, L15). ``landed`` yields this as steps, in the flight's greenlet;
-the hub executes each before the next is computed, and nothing here switches.
+The answer is judged (``edge.policy.streams.admission``) and, if admitted, taken in
+(``edge.live.ingest``). Then each reader is released by its own right to the answer
+(L1, L4, L15): it is decided again on the log that has grown, or it gets the answer
+itself, a fault, a status, or has to ask alone. ``landed`` yields this as steps, in the
+flight's greenlet. The hub executes each before the next is computed; no step switches.
 """
 
 from typing import assert_never
@@ -51,7 +51,7 @@ class FetchResults:
         """A flight ended; the steps that release all readers that waited for it."""
         stream, sent = flight.stream, flight.sent
         if sent is not None and sent.incarnation != stream.log.incarnation:
-            # L5: it speaks of a stream that is no more.
+            # L5: the answer is about a stream that is no more.
             self._counters.not_stored[Reason.OLD_INCARNATION.value] += 1
             for reader in flight.waiting(late=True):
                 yield Again(reader)
@@ -128,14 +128,14 @@ class FetchResults:
                 assert_never(admission.verdict)
 
     def _garbage(self, flight: Flight, fault: OriginFault) -> Steps:
-        """What is no answer at all counts as a failure of the origin."""
+        """An answer that is not valid counts as a failure of the origin."""
         self._counters.origin_faults[fault.reason.value] += 1
         yield from _failed(flight, fault)
 
     def _one_reader(
         self, flight: Flight, verdict: Verdict, answer: OriginAnswer, reason: Reason
     ) -> Steps:
-        """To the asker whose request earned it (L15); the others ask again, or pass."""
+        """To the asker whose request it was (L15); the others ask again, or pass."""
         stream = flight.stream
         if verdict is Verdict.BYPASS_KEY:
             yield from self._ingest.bypass_key(stream, flight.start, reason)
@@ -201,14 +201,14 @@ def _share(
 
 
 def _raw(reader: Reader, answer: OriginAnswer, reason: Reason) -> ReaderStep:
-    """The leader gets what it was answered, unless it waits for more."""
+    """The leader gets its answer as it is, unless it waits for more."""
     if answer.status == 200 and reader.is_live:
         return Bypass(reader, reason)
     return Status(reader, answer, reason)
 
 
 def _own(reader: Reader, heard: HeardRange) -> ReaderStep:
-    """The answer to an offset that only clients know serves its askers (L1)."""
+    """The answer from a guessed offset serves the readers that asked for it (L1)."""
     admission, answer = heard.admission, heard.answer
     if not _is_due(reader, heard.sent, admission.next):
         return Again(reader)

@@ -1,17 +1,16 @@
 """Fetches of the origin, and the flights by which several readers share one.
 
-``Upstream`` is one read of the origin, whole, with the counting that goes with it. It
-runs in a flight's or a follower's greenlet and blocks only that one. What an answer
-means is judged elsewhere.
+``Upstream`` is one read of the origin, whole, and counted. It runs in a flight's or a
+follower's greenlet and blocks only that one. What an answer means is judged elsewhere.
 
-A flight belongs to a stream and a start (None for the HEAD); there is one at a
-time for each. It is a greenlet of the hub's own, never of a request: a reader
-that leaves changes nothing for the others (E42). However it ends, by an
-answer, a fault, a kill or a defect, all its readers are told, once.
+A flight belongs to a stream and a start (None for the HEAD); there is one at a time for
+each. It is a greenlet of the hub's own, never of a request: a reader that leaves
+changes nothing for the others (E42). However it ends, by an answer, a fault, a kill or
+a defect, all its readers are told, once.
 
-Which of them may be given its answer is judged when it lands (L4). A reader that needs
-a request begun after its own arrival waits behind one that is on its way (``after``),
-and is decided again when that has landed.
+Which readers may get its answer is judged when it lands (L4). A reader that needs a
+request begun after its own arrival waits behind the one on its way (``after``), and is
+decided again when that one has landed.
 """
 
 from collections.abc import Callable
@@ -81,7 +80,7 @@ class Upstream:
             raise
 
     def _collect(self, exchange: Exchange) -> bytes:
-        # A HEAD's length is that of a body which does not come.
+        # A HEAD announces the length of a body that does not come.
         comes = exchange.framing is Framing.LENGTH
         if comes and (exchange.content_length or 0) > self._max_object:
             raise TooLarge
@@ -144,7 +143,7 @@ class Flights:
             assert flight.greenlet is not None
             flight.greenlet.kill(block=False)
             if flight.sent is None:
-                # Its greenlet has not begun, and a killed one never will.
+                # Its greenlet has not begun; a killed greenlet never will.
                 self._end(flight, _given_up())
 
     def _open(self, stream: Stream, start: str | None) -> Flight:

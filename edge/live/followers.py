@@ -1,10 +1,10 @@
 """Followers: the one upstream live read of a stream at its tail.
 
-While readers wait at a stream's end, and a linger after, one greenlet polls the
-origin from the end of what is held (L20). Each answer goes to the hub,
-which lets the log grow and wakes the viewers; this module only keeps the poll
-going: it arms (L3), backs off after failures (L21), probes after lost contact
-(L7), and ends when it is not needed (L23, L24).
+While readers wait at a stream's end, and a linger after, one greenlet polls the origin
+from the end of what is held (L20). Each answer goes to the hub, which lets the log grow
+and wakes the viewers. This module only keeps the poll going: it arms (L3), backs off
+after failures (L21), probes after lost contact (L7), and ends when it is not needed
+(L23, L24).
 
 A follower that is killed in a poll gives its connection back through the
 origin adapter's own clean-up; the tail is disarmed on every way out.
@@ -31,7 +31,7 @@ MAX_RETRY_AFTER = 60.0
 
 
 class Next(Enum):
-    """What the hub says of a poll's answer."""
+    """What the follower does after a poll's answer, as the hub says."""
 
     GO_ON = "go-on"
     BACK_OFF = "back-off"
@@ -54,9 +54,9 @@ Heard = Callable[[Stream, Poll], Next]
 class Followers:
     """All followers of the hub. Callbacks run in a follower's greenlet.
 
-    ``heard`` takes a poll's answer and says what comes next; ``armed`` is told that a
+    ``heard`` takes a poll's answer and says what comes next. ``armed`` is called once a
     poll is on the wire. Readers that waited for an answer are decided again by their
-    owner once it came, or will not come.
+    owner: when it came, or when it is known that none will come.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Followers:
         return len(self._all)
 
     def ensure(self, stream: Stream) -> bool:
-        """Follow this stream, if there is room for it; whether it is followed."""
+        """Follow this stream if there is room. Returns whether it is followed."""
         if stream.follower is not None:
             if stream.log.tail.confirmed_seq > stream.follower.failed_seq:
-                # The origin was heard since: no reason to hold back. A crowd
-                # that only arrives is none (L21).
+                # The origin was heard since, so there is no reason to hold back. The
+                # arrival of a crowd alone is no such reason (L21).
                 stream.follower.kicked.set()
             return True
         if len(self._all) >= self._options.max_followers and not self._make_room():
@@ -101,7 +101,7 @@ class Followers:
                 self.ensure(stream)
 
     def kick(self, stream: Stream) -> None:
-        """There is news: a follower that backs off asks at once."""
+        """The stream has changed: a follower that backs off asks at once."""
         if stream.follower is not None:
             stream.follower.kicked.set()
 
@@ -180,7 +180,7 @@ class Followers:
                 reader.owner.advance(reader)
 
     def _go_on(self, follower: Follower) -> bool:
-        """One poll; whether there shall be another."""
+        """Make one poll. Returns whether to make another one."""
         stream = follower.stream
         try:
             poll = self._poll(stream)
@@ -220,7 +220,7 @@ class Followers:
         except TooLarge as error:
             answer = error
         finally:
-            # Killed late, it must not disarm the poll of its successor.
+            # A poll that is killed late must not disarm the poll of its successor.
             if log.tail.armed is sent:
                 log.tail.disarm()
         return Poll(start, sent, answer, self._clock.monotonic() - now)
@@ -236,7 +236,7 @@ class Followers:
         )
 
     def _back_off(self, follower: Follower, at_least: float) -> None:
-        """Wait with jitter, longer each time; a kick (news) ends it early."""
+        """Wait with jitter, longer each time. A kick ends the wait early."""
         follower.failures += 1
         options = self._options
         longest = options.backoff_first * 2 ** min(follower.failures, 16)
@@ -247,7 +247,7 @@ class Followers:
 
 
 def _retry_after(answer: OriginAnswer | TooLarge) -> float:
-    """Seconds of a 429's or 503's Retry-After; 0 when there is none to read."""
+    """Seconds of a 429's or 503's Retry-After; 0 without a readable one."""
     if isinstance(answer, TooLarge):
         return 0.0
     text = answer.get("retry-after") or ""
@@ -257,6 +257,6 @@ def _retry_after(answer: OriginAnswer | TooLarge) -> float:
 
 
 def _may_follow_unwatched(stream: Stream) -> bool:
-    """Whether this stream may be followed though nobody is parked (L23, L24)."""
+    """Whether this stream may be followed without a parked viewer (L23, L24)."""
     shared = stream.key.partition.kind is not PartitionKind.CREDENTIAL
     return shared and stream.log.ttl is None and not stream.log.tail.closed

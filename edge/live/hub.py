@@ -2,11 +2,10 @@
 
 ``ask`` takes a read and a sink. The hub decides (``edge.policy.streams.decide``) and
 acts: it serves from the log, parks the reader, lets it wait for a flight, or passes it
-through; whenever something was heard it decides again. ``wrote`` tells it of writes,
-``tick`` of time, ``drain`` of the end. What answers, polls and writes mean comes as
-steps (``edge.live.steps``), which ``_do`` executes. Nothing here switches greenlets but
-``tick`` and ``drain``, which have greenlets of their own. How the parts work together
-is told in ``edge.live``.
+through. When something was heard, it decides again. ``wrote`` tells it of writes,
+``tick`` of time, ``drain`` of the end. The meaning of answers, polls and writes comes
+as steps (``edge.live.steps``), which ``_do`` executes. Only ``tick`` and ``drain``
+switch greenlets; they have their own. ``edge.live`` tells how the parts work together.
 """
 
 from typing import assert_never
@@ -60,11 +59,11 @@ POLL_PATIENCE_SECONDS = 0.25
 """How long a reader waits for an armed poll to bring a write (L4)."""
 
 _TO_DO = frozenset({"location", "retry-after", "www-authenticate"})
-"""Fields that tell a reader what it is to do about a status."""
+"""Fields by which a status tells its reader what to do."""
 
 
 class Hub:
-    """Everything that is alive in one worker. One set of tables, one event loop."""
+    """All that is alive in one worker: one set of tables, one event loop."""
 
     draining = False
 
@@ -135,7 +134,7 @@ class Hub:
             self._guard.end(reader)
 
     def _step(self, reader: Reader) -> bool:
-        """One decision, and what follows from it; whether to decide again at once."""
+        """One decision and its execution. Returns whether to decide again at once."""
         stream, now = reader.stream, self._clock.monotonic()
         bypass = stream.bypass(now)
         if bypass is not None:
@@ -178,11 +177,11 @@ class Hub:
             self.followers.follow_unwatched(stream)
         given = self._delivery.serve(reader, serve)
         if given is not None and reader.asked is None:
-            # It asked nobody: a newcomer would be given the same.
+            # It asked no origin: a newcomer would be given the same.
             self.answer_cache.keep(reader, serve, given)
 
     def _serve_events(self, reader: Reader, serve: Serve) -> bool:
-        """A page of history, or of news; whether there may be more at once."""
+        """A page of history or of news. Returns whether there may be more at once."""
         self._delivery.begin_sse(reader)
         self._delivery.events(reader, serve)
         reader.rounds = 0
@@ -229,7 +228,7 @@ class Hub:
     def _bypass(self, reader: Reader, reason: Reason) -> None:
         """Pass the reader through one to one."""
         if reader.begun:
-            # Its event stream is under way; it comes back and is relayed then.
+            # Its event stream is under way: the client reconnects and is relayed then.
             self._waiters.end(reader, reason)
             return
         try:
@@ -242,13 +241,13 @@ class Hub:
     def _over_limit(self, reader: Reader, refusal: Refusal) -> None:
         self._counters.refusals[refusal.reason.value] += 1
         if reader.begun:
-            # Whole events and an end: it comes back where it stands.
+            # It ends after whole events: the client reconnects from where it stands.
             self._waiters.end(reader, refusal.reason)
         else:
             self._delivery.refuse(reader, refusal)
 
     def _refuse(self, reader: Reader, fault: OriginFault) -> None:
-        """The origin is away; a live reader may outwait it (L21)."""
+        """The origin is away. A live reader may wait until it is back (L21)."""
         if reader.begun:
             self._waiters.end(reader, fault.reason)
         elif self._waiters.may_wait(reader):
@@ -265,7 +264,7 @@ class Hub:
             for step in self._fetch_results.landed(flight, outcome):
                 self._do(step)
         except Exception:
-            # A defect, which goes on to gevent's hub: nobody is left behind.
+            # A defect, which goes on to gevent's hub. No reader is left waiting.
             self._counters.internal_errors += 1
             fault = OriginFault("the answer was not understood", reason=Reason.INTERNAL)
             for reader in flight.waiting(late=True):
@@ -331,20 +330,20 @@ class Hub:
     def replace(self, stream: Stream, reason: Reason) -> None:
         """A new incarnation (L5): the old log is dropped, waiters are decided anew."""
         self._counters.drops[reason.value] += 1
-        # First the log: readers that are released by the rest must not see the old one.
+        # First the log: a reader that the rest releases must not see the old one.
         self.streams.renew(stream)
         self.followers.stop(stream)
         self._wakeup.wake(stream)
 
     def _give(self, reader: Reader, serve: Serve, body: bytes) -> None:
-        """Serve an answer that the log does not stand for (L1)."""
+        """Serve an answer that is not taken from the log (L1)."""
         if not reader.is_sse:
             self._delivery.serve(reader, serve, body)
             return
         self._delivery.begin_sse(reader)
         self._delivery.events(reader, serve, body)
         if reader.full:
-            # On with it when its sink takes more.
+            # It is decided again when its sink takes more.
             self._waiters.park(reader, reader.offset)
         else:
             self.advance(reader)
@@ -360,7 +359,7 @@ class Hub:
             and reader.read.mode is not Mode.HEAD
             and not _says_anything(answer)
         ):
-            # A HEAD's status tells a GET's reader nothing without a word.
+            # Without a word, a HEAD's status tells the reader of a GET nothing.
             detail = "the origin answered so"
             error = EdgeError(detail, reason=reason, status=answer.status)
             self._delivery.refuse(reader, error)
@@ -374,7 +373,7 @@ class Hub:
         if reader.state is State.RELAYED:
             self.relays.drained(reader)
         elif reader.state is not State.WAITING:
-            # One that waits is decided when what it waits for is there.
+            # A reader that waits for something else is decided when that is there.
             self.advance(reader)
 
     def gone(self, reader: Reader) -> None:
@@ -417,8 +416,8 @@ class Hub:
         self._waiters.begin_drain()
 
     def drain(self, grace: float) -> None:
-        """Let all live readers go within ``grace`` seconds: polls are answered
-        204, SSE ends after a whole event, spread over that time (E54)."""
+        """Release all live readers, spread over ``grace`` seconds (E54). Polls are
+        answered with a 204; SSE ends after a whole event."""
         self.begin_drain()
         self._waiters.drain(grace)
 
@@ -444,5 +443,5 @@ class Hub:
 
 
 def _says_anything(answer: OriginAnswer) -> bool:
-    """Whether a status comes with words, or with what its reader is to do."""
+    """Whether a status has a text, or fields that tell its reader what to do."""
     return bool(answer.body) or any(name in _TO_DO for name, _ in answer.headers)

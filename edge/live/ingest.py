@@ -1,14 +1,14 @@
 """Ingest: what an answer of the origin, and a write, do to a stream.
 
 ``absorb`` takes a range into the log, learns the tail, and notices when the stream is
-another one than before (L1, L2, L5, L7, L8); ``describe`` does so for a HEAD (L20).
-Both change the log that they are given and say what they found. ``Ingest`` is what the
-answers of flights and of polls have in common beyond that: a new incarnation begins
-(L2, L5, L7), a key passes one to one for a while (L15), a partition is refused (L14).
-``wrote`` takes in what an acknowledged write says (L4, L5).
+not the one that it was (L1, L2, L5, L7, L8). ``describe`` does so for a HEAD (L20).
+Both change the log that they are given and return what they found. ``Ingest`` holds
+what flights and polls have in common beyond that: a new incarnation begins (L2, L5,
+L7), a key passes one to one for a while (L15), a partition is refused (L14). ``wrote``
+takes in what an acknowledged write says (L4, L5).
 
-It changes rows, and yields steps for everything else. It never asks the origin and
-never switches greenlets.
+This module changes rows, and yields steps for everything else. It never asks the origin
+and never switches greenlets.
 """
 
 import enum
@@ -45,7 +45,7 @@ class Effect(enum.Enum):
     """What became of an answer."""
 
     GREW = "grew"  # the log holds more than before
-    CONFIRMED = "confirmed"  # nothing new, and the stream is as we knew it
+    CONFIRMED = "confirmed"  # nothing new, and the stream is as it was known
     NOT_KEPT = "not-kept"  # for its own askers only
     WENT_BACK = "went-back"  # the tail seems to have gone back: ask by HEAD
     OTHER_BYTES = "other-bytes"  # another incarnation: the bytes differ
@@ -74,8 +74,8 @@ class HeardRange:
 
     @property
     def confirmed_at(self) -> float:
-        """When the origin itself last said so: at its arrival, or before that where
-        something in between answered for the origin."""
+        """When the origin itself last said so: at the arrival, or earlier if something
+        in between answered for the origin."""
         return self.heard_at - self.answer.provenance.since_confirmed
 
 
@@ -91,7 +91,7 @@ class Ingest:
     # The log
 
     def take_in(self, stream: Stream, heard: HeardRange) -> Judged[Effect]:
-        """Let the log take the answer in, and begin a new one where it cannot."""
+        """Let the log take the answer in, and begin a new log if it cannot."""
         effect = absorb(
             stream.log,
             stream.route,
@@ -110,8 +110,8 @@ class Ingest:
     def take_in_head(
         self, stream: Stream, answer: OriginAnswer, sent: RequestSnapshot
     ) -> Judged[Effect]:
-        """The same for a HEAD's 200. What it tells of another stream than the one
-        that is held begins that one's log."""
+        """The same for a HEAD's 200. If it describes another stream than the held one,
+        it begins that stream's log."""
         now = self._clock.monotonic()
         effect = describe(stream.log, answer, sent, now)
         if effect in RESET_REASONS:
@@ -123,7 +123,7 @@ class Ingest:
     def replaced(self, stream: Stream, reason: Reason) -> Steps:
         """A read saw another stream, or none, where this one was (L5).
 
-        That ends this key's incarnation alone; the other keys of the path must
+        This ends the incarnation of this key alone. The other keys of the path must
         confirm theirs at their next read.
         """
         yield Replace(stream, reason)
@@ -134,7 +134,7 @@ class Ingest:
     # The whole key
 
     def bypass_key(self, stream: Stream, start: str | None, reason: Reason) -> Steps:
-        """L15: the key passes for a while. Not for an offset that clients made up."""
+        """L15: the key passes for a while. Not for a guessed offset."""
         if start is None or start == NOW or stream.log.knows(start):
             until = self._clock.monotonic() + self._options.bypass_for
             stream.begin_bypass(reason, until)
@@ -159,7 +159,7 @@ class Ingest:
             log.tail.mark_unverified()
 
     def mark_large(self, stream: Stream, start: str | None) -> None:
-        """L11: what was too large to hold is asked for one by one for a while."""
+        """L11: for a while, reads from ``start`` pass one by one: too large to hold."""
         until = self._clock.monotonic() + self._options.bypass_for
         stream.mark_large(start, until)
         self._counters.not_stored[Reason.TOO_LARGE.value] += 1
@@ -190,7 +190,7 @@ def absorb(
         return Effect.WENT_BACK
     proves = _proves(log, start, max_probe)
     if not proves and admission.progress:
-        # Joined now, these bytes would be all that a later probe looks at (L7).
+        # If these bytes joined now, a later probe would look at them alone (L7).
         return Effect.NOT_KEPT
     joined = Joined.SAME
     if start != NOW:
@@ -210,7 +210,7 @@ def absorb(
 def _absorb_guess(
     log: StreamLog, route: Route, heard: HeardRange, keep: Container[str]
 ) -> Effect:
-    """An offset that only a client named: kept if it proves itself, no more (L1)."""
+    """A guessed offset: its answer is kept if it proves itself, and only then (L1)."""
     admission = heard.admission
     if not admission.progress:
         return Effect.NOT_KEPT
@@ -224,19 +224,19 @@ def _absorb_guess(
 
 
 def _learn(log: StreamLog, sent: RequestSnapshot, admission: Admission) -> None:
-    """What the answer to a known offset tells of the tail (L3)."""
+    """Learn the tail from the answer to a known offset (L3)."""
     log.tail.hear(sent, admission.next, admission.up_to_date)
     if admission.closed:
         log.tail.close(admission.next)
     if not admission.data:
-        # Nothing to hold, yet the next reader at this offset must find it known.
+        # It holds nothing, yet the next reader at this offset must find it known.
         log.note_position(admission.next)
 
 
 def _tells_all(admission: Admission) -> bool:
     """Whether the answer ends where the stream does, as far as its origin knows.
 
-    Others may be pages: where those end says nothing about the tail (L2).
+    Otherwise it may be a page, and its end says nothing about the tail (L2).
     """
     return admission.up_to_date or admission.closed or not admission.progress
 
@@ -244,9 +244,9 @@ def _tells_all(admission: Admission) -> bool:
 def _proves(log: StreamLog, start: str, max_probe: int) -> bool:
     """Whether an answer from ``start`` shows that this is still the same stream.
 
-    After contact was lost, one that begins at the end proves nothing: a longer
-    log of a recreated stream answers it just as well. It has to do where no
-    read can begin before the end: that is the documented limit (L7).
+    After lost contact, an answer from the end proves nothing: a longer log of a
+    recreated stream answers just as well. It is accepted where no read can begin before
+    the end. That is the documented limit (L7).
     """
     if not log.tail.unverified or not log.holds_bytes:
         return True
@@ -300,7 +300,7 @@ def _plain(content_type: str) -> str:
 
 
 def _remember(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
-    """What later answers repeat: the type, the origin's cursor, kept headers (L18)."""
+    """Keep what later answers repeat: type, origin's cursor, kept headers (L18)."""
     _remember_type(log, answer)
     log.origin_cursor = answer.get(names.IN_CURSOR) or log.origin_cursor
     if route.response_headers and answer.status == 200:
@@ -339,7 +339,7 @@ def _instant(text: str | None) -> float | None:
     return instant.timestamp() if instant.tzinfo else None
 
 
-# What a write that passed through this edge says of its stream (L4, L5).
+# What a write that passed through this edge tells of its stream (L4, L5).
 
 
 def wrote(
@@ -352,8 +352,8 @@ def wrote(
 ) -> Steps:
     """A write was answered, or its answer was lost (``status`` None).
 
-    It acts on the path: on every partition and extension of it. Called before the
-    writer hears its answer.
+    It acts on the path: on all its partitions and extensions. Called before the writer
+    gets its answer.
     """
     found = {name.lower(): value for name, value in headers}
     for stream in streams.of_path(route, path):
@@ -378,7 +378,7 @@ def _appended(stream: Stream, status: int | None, headers: dict[str, str]) -> St
         return
     yield Kick(stream)
     if log.tail.closed and log.tail.offset == log.end:
-        # Nothing more comes. Where data comes first, the poll brings both.
+        # The end is held: only the closure is new. Else the poll brings data and it.
         yield Wake(stream)
 
 

@@ -1,9 +1,9 @@
-"""PollResults: a follower's poll was answered; what that means, and what comes next.
+"""PollResults: what the answer to a follower's poll means, and what comes next.
 
-Data joins the log and wakes the viewers (``edge.live.ingest``); a 204 confirms the
-tail; failures are hidden from those who wait (L21); what is final goes to all of
-them. ``polled`` yields this as steps, in the follower's greenlet, and ends with what
-the follower does next. It never asks and never switches.
+Data joins the log and wakes the viewers (``edge.live.ingest``). A 204 confirms the
+tail. Failures are hidden from the readers that wait (L21). A final status goes to all
+of them. ``polled`` yields this as steps, in the follower's greenlet, and ends with what
+the follower does next. It never asks the origin and never switches.
 """
 
 from edge.core.reasons import Reason
@@ -28,7 +28,7 @@ slow to spin, and backing off from it would leave the tail unknown in between.
 """
 
 MIN_HOLD = 1.0
-"""Seconds that an origin is taken to hold a poll, however quick it was."""
+"""Seconds that an origin is assumed to hold a poll at least, however quick it was."""
 
 
 class PollResults:
@@ -76,7 +76,7 @@ class PollResults:
     def _admitted(self, stream: Stream, poll: Poll, heard: HeardRange) -> Judged[Next]:
         effect = yield from self._ingest.take_in(stream, heard)
         if effect is Effect.WENT_BACK:
-            # Readers who come now ask by themselves; the HEAD is theirs (L2).
+            # Readers that arrive now ask by themselves; the HEAD is for them (L2).
             stream.log.tail.mark_unverified()
             yield Wake(stream)
             return Next.STOP

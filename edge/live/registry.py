@@ -1,8 +1,8 @@
 """StreamRegistry: the table of all stream keys, by key and by path, within its budgets.
 
-It makes rows, finds them, and forgets those read least recently when the memory
-budget or the number of rows is exceeded. A row that somebody waits on is never
-forgotten; of its log the oldest part may be. Called by the hub alone.
+It makes rows, finds them, and forgets the least recently read when the memory budget or
+the number of rows is exceeded. A row with a waiting reader is never forgotten; the
+oldest part of its log may be. Called by the hub alone.
 """
 
 from collections import OrderedDict
@@ -19,11 +19,12 @@ from edge.policy.streams.routes import Route
 from edge.streamlog.stream_log import StreamLog
 
 _ROW_COST = 2048
-"""Bytes that a row costs in the budget though its log is empty."""
+"""Bytes that a row costs in the budget even when its log is empty."""
 
 MAX_ROWS_OF_PATH = 256
-"""Rows of one path from which on an idle one is forgotten for each new one: a write
-looks at all of them (L5), so a client that invents parameters must not make it long."""
+"""When a path has this many rows, an idle one is forgotten for each new one. A write
+looks at all of them (L5), and a client that invents parameters must not add rows to it
+for ever."""
 
 _MAX_LOOKED_AT = 8
 
@@ -33,7 +34,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Budget(Generic[Key]):
-    """At most ``limit`` bytes over all logs, the least recently read first to go."""
+    """At most ``limit`` bytes over all logs; the least recently read goes first."""
 
     __slots__ = ("_costs", "_total", "limit")
 
@@ -59,31 +60,31 @@ class Budget(Generic[Key]):
         return self._total
 
     def touch(self, key: Key) -> None:
-        """The log was read. One that is not counted stays so."""
+        """The log was read. No effect on a log that is not counted."""
         if key in self._costs:
             self._costs.move_to_end(key)
 
     def set_cost(self, key: Key, cost: int) -> None:
-        """What the log costs now, in bytes. A new one counts as just read;
-        growing is not reading."""
+        """Set what the log costs now, in bytes. A new log counts as just read; growth
+        does not count as a read."""
         self._total += cost - self._costs.get(key, 0)
         self._costs[key] = cost
 
     def forget(self, key: Key) -> None:
-        """The log is gone. One that is not counted may be forgotten too."""
+        """The log is gone. It may be one that is not counted."""
         self._total -= self._costs.pop(key, 0)
 
     def over(self) -> bool:
-        """Whether something must go."""
+        """Whether a log must go."""
         return self._total > self.limit
 
     def victims(self) -> Iterator[Key]:
         """Logs to drop, the least recently read first, while over the limit.
 
-        Each log is named once. The caller forgets it, or makes it cheaper, or
-        leaves it because somebody stands on it; a log that it leaves counts as
-        read just now when the next one is asked for, so that the same ones are
-        not gone through each time. The budget may be changed meanwhile.
+        Each log is named once. The caller forgets it, makes it cheaper, or leaves it
+        because a viewer stands on it. A log that is left counts as just read when the
+        next one is asked for: later calls then do not start with the same ones. The
+        budget may be changed meanwhile.
         """
         for _ in range(len(self._costs)):
             key = next(iter(self._costs), None)
@@ -163,7 +164,7 @@ class StreamRegistry:
     def _thin_path(self, path: _Path) -> None:
         """Forget one of the path's oldest rows, if there are many.
 
-        One that somebody waits on is looked at again after the others.
+        A row with a waiting reader is looked at again after the others.
         """
         keys = self._by_path.get(path, {})
         if len(keys) < MAX_ROWS_OF_PATH:
@@ -180,10 +181,10 @@ class StreamRegistry:
         return StreamLog(self._incarnations, self._options.hold)
 
     def _forget_one(self) -> bool:
-        """Forget the row read longest ago of those that nobody waits on.
+        """Forget the row read longest ago of those without a waiting reader.
 
-        The others that it meets count as read just now, so that the same ones
-        are not gone through each time.
+        Rows with one count as just read when they are met: the next call then does not
+        start with the same ones.
         """
         for _ in range(len(self._rows)):
             key = next(iter(self._budget))
@@ -196,7 +197,7 @@ class StreamRegistry:
     def _shrink(self, at_work: Stream) -> None:
         """Evict, least recently read first, until the budget holds again.
 
-        Not the row ``at_work``: it has just grown, and is still in use.
+        The row ``at_work`` is spared: it has just grown, and is still in use.
         """
         for key in self._budget.victims():
             stream = self._rows[key]
@@ -211,8 +212,8 @@ class StreamRegistry:
 
     def _forget(self, stream: Stream) -> None:
         key = stream.key
-        # Writes do not find it any more: what was told of it holds no longer. And a
-        # reader that still has the row must not hold its bytes, which no budget counts.
+        # Writes do not find the row any more, so what is known of it no longer holds.
+        # A reader that still has the row must not hold bytes that no budget counts.
         stream.log.tail.version += 1
         stream.log = self._new_log()
         del self._rows[key]

@@ -1,11 +1,11 @@
 """Relays: reads that are passed through, one upstream request for each reader.
 
-For what may not be joined (L15) or cannot be held (L11). A greenlet per
-reader pumps the origin's answer into its sink as it arrives, as fast as the sink
-takes it, and nothing is kept. A client that leaves ends its greenlet, and with
-it the upstream request. An event stream ends with its life-time, after a whole
-event, as one of this edge's own does: otherwise each would hold a connection to
-the origin for as long as its client likes.
+They serve what may not be joined (L15) or cannot be held (L11). One greenlet per reader
+pumps the origin's answer into its sink as it arrives, as fast as the sink takes it, and
+nothing is kept. A client that leaves ends its greenlet and the upstream request. A
+relayed event stream ends with its life-time, after a whole event, as the edge's own
+streams do. Otherwise each would hold a connection to the origin for as long as its
+client likes.
 """
 
 from dataclasses import dataclass, replace
@@ -94,15 +94,15 @@ class Relays:
         except OriginFault as fault:
             error = fault
         finally:
-            # However it ended, the reader is released; a body that was not
-            # sent whole must not look whole.
+            # However it ended, the reader is released. A body that was not sent whole
+            # must not look whole.
             if not reader.done:
                 reader.move(State.DONE)
                 self._counters.answers["error"] += 1
                 reader.sink.abort(error)
 
     def _pump(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
-        # From where it stands: one that asked for ``now`` may have waited (L20).
+        # From where the reader stands: after ``now`` it may have waited (L20).
         read = replace(reader.read, offset=reader.offset)
         request = upstream_requests.relay_read(
             read, reader.stream.route, node_id=self._options.node_id
@@ -127,8 +127,8 @@ class Relays:
         reader.sink.finish()
 
     def _next(self, reader: Reader, exchange: Exchange, end: bytes) -> bytes:
-        """The next piece, or b"" at the end, which for an event stream may be
-        that of its life. ``end`` is how the body ends so far."""
+        """The next piece, or b"" at the end. An event stream also ends with its
+        life-time. ``end`` is how the body ends so far."""
         if not reader.is_sse or not end.endswith(_EVENT_ENDS):
             return exchange.read()
         left = reader.life_ends - self._clock.monotonic()
@@ -137,7 +137,7 @@ class Relays:
                 with gevent.Timeout(left, _LifeOver):
                     return exchange.read()
         except _LifeOver:
-            # Between two events: nothing of it is lost with the exchange.
+            # Between two events: closing the exchange loses none of them.
             pass
         self._counters.viewers_ended[Reason.LIFETIME.value] += 1
         return b""

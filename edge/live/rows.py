@@ -68,12 +68,12 @@ _MOVES = {
 _NOTHING_HELD = frozenset(
     {Reason.MISS, Reason.COLD_OPEN, Reason.OFFSET_ABOVE, Reason.FOLLOWED}
 )
-"""Why the origin was asked when nothing was held: a miss. Otherwise what was held is
-checked or refreshed, which RFC 9211 calls stale."""
+"""Reasons to ask the origin when nothing was held: a miss. With any other reason, held
+data is checked or refreshed, which RFC 9211 calls stale."""
 
 
 class Owner(Protocol):
-    """What moves readers: the hub."""
+    """Moves readers: the hub."""
 
     def advance(self, reader: "Reader") -> None:
         """Decide the reader again, and act. Never raises."""
@@ -131,11 +131,11 @@ class Reader:
         # Where it stands: its own offset, then the end of what it was given.
         self.offset = read.offset
         self.cursor = read.cursor
-        # What was known when it came, and of which incarnation.
+        # What was known when it arrived, and of which incarnation.
         self.barrier: ReadBarrier = stream.log.tail.read_barrier()
         self.incarnation = stream.log.incarnation
-        # What it went through upstream, for Cache-Status: why the origin was
-        # asked, whether a flight was begun for it, whether anything was stored.
+        # What happened upstream, for Cache-Status: why the origin was asked, whether a
+        # flight was begun for it, whether anything was stored.
         self.fault: OriginFault | None = None
         self.rounds = 0
         self.asked: Reason | None = None
@@ -145,9 +145,9 @@ class Reader:
         self.deadline = 0.0
         self.due_at = 0.0
         self.slot: Slot | None = None
-        # SSE: whether its head went out, whether its sink is full, whether it
-        # was told where it stands and that it is up to date, since when nothing was
-        # written, and when its response must end.
+        # SSE: whether its head was sent, whether its sink is full, whether a control
+        # event was sent and one that says up to date, since when nothing was written,
+        # and when its response must end.
         self.begun = False
         self.full = False
         self.control_sent = False
@@ -164,7 +164,7 @@ class Reader:
         return self.state is State.DONE
 
     def move(self, state: State) -> None:
-        """Go to ``state``; RuntimeError when the table has no such move."""
+        """Go to ``state``. RuntimeError if the table has no such move."""
         before = self.state
         if state not in _MOVES[before]:
             raise RuntimeError(f"{self!r} cannot become {state.value}")
@@ -173,7 +173,7 @@ class Reader:
             self.owner.ended(self, before)
 
     def rejoin(self) -> bool:
-        """Arrive anew when the stream is another incarnation than before (L5);
+        """Arrive anew if the stream is another incarnation than before (L5). Returns
         whether it is."""
         log = self.stream.log
         if self.incarnation == log.incarnation:
@@ -239,16 +239,16 @@ class Stream:
         self.key = key
         self.route = route
         self.log = log
-        # By where they start; None is the HEAD. One at a time for each start.
+        # By their start; None is the HEAD. At most one for each start.
         self.flights: dict[str | None, Flight] = {}
         self.follower: Follower | None = None
         # A dict for its order: the reader that parked first is woken first.
         self.parked: dict[Reader, None] = {}
-        # SSE viewers that were not told yet that they are up to date.
+        # SSE viewers that have not been told yet that they are up to date.
         self.awaiting_caught_up: set[Reader] = set()
         # Live readers that are not done, parked or not.
         self.viewers = 0
-        # None: no pass wakes the parked ones; else whether one more shall follow.
+        # None: no pass wakes the parked ones. Otherwise: whether another one follows.
         self.waking: bool | None = None
         self.linger_until = 0.0
         # L15: why and until when everything of this key passes one to one.
@@ -267,7 +267,7 @@ class Stream:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody waits here and nothing is under way: it can be evicted."""
+        """Whether no reader waits here and nothing is under way: it can be evicted."""
         return not (self.flights or self.follower or self.viewers)
 
     def bypass(self, now: float) -> Reason | None:
@@ -293,16 +293,16 @@ class Stream:
         return _WaiterOffsets(self.parked)
 
     def count_tail_read(self, now: float, reads: int, within: float) -> bool:
-        """A catch-up read reached the tail (L24); whether this was the last of
-        ``reads`` within ``within`` seconds."""
+        """A catch-up read reached the tail (L24). Returns whether that makes ``reads``
+        of them within ``within`` seconds."""
         recent = self._tail_reads
         recent.append(now)
         return len(recent) >= reads and now - recent[-reads] <= within
 
 
 class _WaiterOffsets:
-    """A set that is made only when it is looked into: most answers do not thin the
-    log, and a crowd may stand anywhere."""
+    """A set that is made when it is first looked into. Most answers do not thin the
+    log, and viewers of a crowd may stand anywhere."""
 
     __slots__ = ("_offsets", "_readers")
 
@@ -319,8 +319,8 @@ class _WaiterOffsets:
 class Flight:
     """A fetch under way. ``sent`` is None until it goes to the origin.
 
-    ``waiters`` share its answer. ``after`` need a request that begins after their
-    own arrival: they are decided again when this one has landed.
+    ``waiters`` share its answer. ``after`` need a request that begins after their own
+    arrival: they are decided again when this flight has landed.
     """
 
     __slots__ = ("after", "greenlet", "sent", "start", "stream", "waiters")
@@ -334,8 +334,8 @@ class Flight:
         self.sent: RequestSnapshot | None = None
 
     def waiting(self, late: bool = False) -> Iterator[Reader]:
-        """Those who still wait when their turn comes: others have left, timed out, or
-        were passed on. ``late``: also those in ``after``."""
+        """The readers that still wait when they are reached: others may have left,
+        timed out, or been passed on meanwhile. ``late``: also those in ``after``."""
         for reader in (*self.waiters, *self.after) if late else self.waiters:
             if reader.state is State.WAITING:
                 yield reader
@@ -363,7 +363,7 @@ class Follower:
         self.waiting: list[Reader] = []
         self.waiting_since = 0.0
         self.kicked = Event()
-        # Where the tail's sequence stood when the last back-off began.
+        # The tail's sequence when the last back-off began.
         self.failed_seq = -1
         self.greenlet: gevent.Greenlet[[Follower], None] | None = None
         self.failures = 0

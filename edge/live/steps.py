@@ -25,7 +25,7 @@ Wake         decide all parked viewers again
 Kick         there is news: a follower that backs off asks at once
 ============ ======================================================================
 
-A step to a reader that raises ends that reader alone. One to a stream that raises is
+A step to a reader that raises ends that reader alone. A step to a stream that raises is
 a defect of the whole landing (see ``edge.live``).
 """
 
@@ -53,7 +53,7 @@ class Fail(NamedTuple):
 
 
 class Give(NamedTuple):
-    """Serve ``serve`` with ``body``, which the log does not stand for (L1)."""
+    """Serve ``serve`` with ``body``, which is not taken from the log (L1)."""
 
     reader: Reader
     serve: Serve
@@ -68,7 +68,7 @@ class GiveHead(NamedTuple):
 
 
 class Status(NamedTuple):
-    """Give the origin's own answer to a reader that may see it; nobody keeps it."""
+    """Give the origin's own answer to a reader that may see it. It is not kept."""
 
     reader: Reader
     answer: OriginAnswer
@@ -103,7 +103,7 @@ class Replace(NamedTuple):
 
 
 class Wake(NamedTuple):
-    """The viewers are to look again, though the log did not grow."""
+    """The viewers have to be decided again, though the log did not grow."""
 
     stream: Stream
 
@@ -124,7 +124,7 @@ Judged = Generator[Step, None, T]
 """Steps that end with a verdict, which is the generator's return value."""
 
 
-# What several of them do to many readers
+# Steps to many readers.
 
 
 def bypass_all(readers: Iterable[Reader], reason: Reason) -> Steps:

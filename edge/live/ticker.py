@@ -1,9 +1,9 @@
-"""Ticker: looks at the clock, four times a second, for as long as the worker lives.
+"""Ticker: looks at the clock four times a second, for as long as the worker lives.
 
-It is the only one in a worker (``edge.core.ports.Ticks``) and owns one greenlet. What
-is due, only the looks know: the hub's for its readers, the fast way's for its
-connections. A defect in one look is counted and reported; the other looks and the
-next ticks follow.
+It is the only one in a worker (``edge.core.ports.Ticks``) and owns one greenlet. Only
+the looks know what is due: the hub's look for its readers, the fast way's for its
+connections. A defect in one look is counted and reported; the other looks and the next
+ticks follow.
 """
 
 import gevent
@@ -32,7 +32,7 @@ class Ticker:
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop ticking."""
         if self._greenlet is not None:
             self._greenlet.kill(block=False)
 
@@ -42,7 +42,7 @@ class Ticker:
             self.tick()
 
     def tick(self) -> None:
-        """One look of each."""
+        """Call each look once."""
         now = self._clock.monotonic()
         for look in (*self._looks, self._last):
             self._guard.call(look, now)

@@ -1,9 +1,9 @@
-"""Waiters: live readers that wait, and everything that is due at a time.
+"""Waiters: parks live readers, and serves each when its time comes.
 
 Parked viewers are data in their stream's row; ``edge.live.wakeup`` wakes them when
 the log grew. A timer wheel holds when each live reader is due: its time-out, its
-keep-alive, the end of its SSE response. The hub's tick asks it. An event does not
-move an event stream's time: when that comes, it is seen how long it was silent.
+keep-alive, the end of its SSE response. The hub's tick turns the wheel. An event does
+not move the time of an SSE viewer: once due, it is checked for how long it was silent.
 """
 
 import random
@@ -51,8 +51,8 @@ class Waiters:
         self.viewers = 0
         # The streams that somebody is parked at: the tick looks at no others.
         self._crowded: dict[Stream, None] = {}
-        # While draining: those that were here when it began, and still have a turn
-        # to leave.
+        # While draining: the readers that were here when it began and are not yet
+        # released.
         self._drain_queue: dict[Reader, None] | None = None
 
     # Parking
@@ -108,8 +108,9 @@ class Waiters:
     def _is_up_to_date(self, reader: Reader, now: float) -> bool:
         """Whether a parked viewer may be told that it has everything (L3).
 
-        The log may have grown, and the next poll be armed, before the pass that
-        serves this viewer has come to it; or a write was acknowledged since.
+        Two things may have happened since it parked. The log grew and the next poll
+        is armed, but the wake-up has not reached this viewer. Or a write was
+        acknowledged.
         """
         log = reader.stream.log
         return log.tail.is_armed(now) and not log.reaches_beyond(reader.offset)
@@ -123,8 +124,8 @@ class Waiters:
                 self._guard.serve(self._tell, reader)
 
     def unfollowed(self) -> list[Stream]:
-        """Streams that somebody is parked at and no follower polls: it has ended, and
-        their viewers must not starve."""
+        """Streams with parked viewers and no follower: it ended, and the viewers need
+        a new one."""
         return [
             stream
             for stream in self._crowded
@@ -159,8 +160,8 @@ class Waiters:
         if reader.state is State.PARKED:
             self.time_out(reader)
         elif stand is not None:
-            # It waits for an origin that does not answer, at an offset that is
-            # known and has nothing behind it here: as good as parked.
+            # The origin does not answer, but the offset is known and nothing held
+            # lies behind it. The reader may be answered as if it were parked.
             reader.offset = stand
             self.time_out(reader)
         else:
@@ -183,7 +184,7 @@ class Waiters:
         if reader.state is State.PARKED and not reader.full:
             self._break_silence(reader, now)
         keep_alive = self._options.sse_keep_alive
-        # Events do not move it: it is looked at when its silence might be over.
+        # Events do not move this time: the viewer is due when its silence may be over.
         again = reader.quiet_since + keep_alive
         again = again if again > now else now + keep_alive
         self._wheel.set(reader, min(again, max(reader.life_ends, now + 1.0)))
@@ -239,7 +240,7 @@ class Waiters:
         reader.stream.viewers -= 1
 
     def leave(self, reader: Reader) -> None:
-        """A reader waits here no more, be it done or passed on."""
+        """A reader waits here no more: it is done, or passed through."""
         stream = reader.stream
         self._wheel.drop(reader)
         if stream.awaiting_caught_up:
@@ -256,14 +257,14 @@ class Waiters:
             self._drain_queue = dict.fromkeys(self._here())
 
     def _here(self) -> tuple[Reader, ...]:
-        """All live readers that wait here; some may come twice. Those that the tick
-        has in hand are not in the wheel."""
+        """All live readers that wait here, some of them twice. A reader that the
+        tick is just serving is not in the wheel."""
         parked = [reader for stream in self._crowded for reader in stream.parked]
         return (*parked, *self._wheel)
 
     def may_park(self, reader: Reader) -> bool:
-        """Whether the reader may park. While draining: whether its turn to leave is
-        still to come; a crowd that is woken meanwhile must not leave at once."""
+        """Whether the reader may park. While draining: one in the queue may, until
+        it is released. A crowd that is woken meanwhile thus does not leave at once."""
         return self._drain_queue is None or reader in self._drain_queue
 
     def drain(self, grace: float) -> None:
@@ -287,9 +288,9 @@ class Waiters:
             self._guard.serve(self._let_go, reader)
 
     def _let_go(self, reader: Reader) -> None:
-        """Its turn: what it has is all that it gets here.
+        """Release the reader: it gets what it has, and nothing more here.
 
-        One that waits for an answer gets that, and no more (see ``Hub._wait``).
+        A reader that waits for an answer still gets that one (see ``Hub._wait``).
         """
         if reader.state is State.PARKED:
             self._end_after_control(reader)
@@ -299,14 +300,14 @@ class Waiters:
             self._let_go_at_fault(reader, reader.fault)
 
     def _end_after_control(self, reader: Reader) -> None:
-        """An event stream ends after a control event, be it the first (E54)."""
+        """End an SSE response after a control event, its first if need be (E54)."""
         if reader.is_sse and not reader.control_sent and not reader.full:
             self._delivery.begin_sse(reader)
             self._tell(reader)
         self.end(reader, Reason.DRAINING)
 
     def _let_go_at_fault(self, reader: Reader, fault: OriginFault) -> None:
-        """Its origin is away. At an offset that is known it is as good as parked."""
+        """The origin is away. A reader at a known offset is ended as if parked."""
         stand = reader.stream.log.end_alias(reader.offset)
         if stand is None:
             self._delivery.refuse(reader, fault)
@@ -316,7 +317,7 @@ class Waiters:
 
 
 def batches(readers: list[Reader]) -> Iterator[list[Reader]]:
-    """All of them, some at a time; the event loop gets its turn in between."""
+    """All of them, in batches. The event loop runs between two batches."""
     for start in range(0, len(readers), BATCH_SIZE):
         if start:
             _let_others()
@@ -324,12 +325,12 @@ def batches(readers: list[Reader]) -> Iterator[list[Reader]]:
 
 
 def _let_others() -> None:
-    """Go on when the event loop has looked at all sockets once.
+    """Continue once the event loop has looked at all sockets.
 
-    ``gevent.sleep(0)`` would not wait for that: gevent does up to fifty things that
-    were put off before it looks at a socket again, so a pass over ten thousand
-    would be one turn of the loop. A timer that is due at once comes with the
-    sockets.
+    ``gevent.sleep(0)`` does not wait for that: gevent runs up to fifty deferred
+    callbacks before it looks at a socket again. A pass over ten thousand readers
+    would then be one turn of the loop. A timer that is due at once fires together
+    with the sockets.
     """
     hub = gevent.get_hub()
     due = hub.loop.timer(0)

@@ -1,20 +1,20 @@
 """Wakeup: all viewers parked at a stream are decided again when something is new.
 
-One pass goes through all of them, in the order in which they parked, and lets the
-event loop have its turn every few hundred (``edge.live.waiters.batches``).
+One pass goes through all of them, in the order in which they parked. It lets the event
+loop run after every few hundred (``edge.live.waiters.batches``).
 
-Within one batch a decision is made once for all who are alike: the first of them is
-decided (``edge.policy.streams.decide``), and the others are given what it was given,
-the same Answer or the same event frames, whose bytes are then made once. Two viewers
-are alike when they wait at one offset, know of the same writes (L4), arrived on the
-same side of what was heard and confirmed since, and are no outliers by their cursor
-(L22). What was learnt holds for one batch at most, and only while the log and its tail
-stand still (``Tail.version``). A viewer that is like no other is decided by itself.
+Within one batch a decision is made once for all viewers that are alike. The first of
+them is decided (``edge.policy.streams.decide``). The others are given the same Answer
+or the same event frames, whose bytes are then made once. Two viewers are alike if they
+wait at one offset, know of the same writes (L4), arrived on the same side of what was
+heard and confirmed since, and are no outliers by their cursor (L22). The first one's
+outcome holds for one batch at most, and only while the log and its tail do not change
+(``Tail.version``). A viewer that is like no other is decided by itself.
 
-A client that is served early in a long pass asks again while the others still wait,
-and its new poll would be parked at once. So a client that is served in one is not read
-until all have been (``pause_reads`` in ``edge.core.ports.Sink``): otherwise the last of
-5,000 waited for its own bytes and for 4,000 polls.
+A client served early in a long pass polls again while others still wait, and its new
+poll would be parked at once. So a client that was served is not read until all have
+been (``pause_reads`` in ``edge.core.ports.Sink``). Otherwise the last of 5,000 would
+wait for its own bytes and for 4,000 polls.
 
 What is not promised: the order in which a crowd is served, and that a viewer is
 woken once per event (it may find two at once).
@@ -88,7 +88,7 @@ class Wakeup:
                 self._resume(readers)
 
     def _resume(self, readers: list[Reader]) -> None:
-        """Read those clients again that were served."""
+        """Read the clients again that were served."""
         for some in batches(readers):
             for reader in some:
                 if reader.state is _DONE:
@@ -96,7 +96,7 @@ class Wakeup:
 
 
 _Position = tuple[bool, str, ReadBarrier]
-"""Viewers that came together and wait at one offset in one way are alike at sight."""
+"""Viewers with equal values are alike: they came together and wait in one way."""
 
 _Key = tuple[bool, str, int, str | None, bool, bool]
 
@@ -135,7 +135,7 @@ class _Batch:
         self._at: dict[_Position, _Outcome] = {}
 
     def forget(self) -> None:
-        """Learn anew from the next one."""
+        """Learn anew from the next viewer."""
         self._outcomes.clear()
         self._at.clear()
 
@@ -152,7 +152,7 @@ class _Batch:
             self._serve_at(position, reader)
 
     def _serve_at(self, position: _Position, reader: Reader) -> None:
-        """Serve the first one found in its position, which may be like others."""
+        """Serve the first viewer of its position; others may be like it."""
         key = _key(reader)
         outcome = self._outcomes.get(key)
         if outcome is not None and outcome.fits(reader):
@@ -173,14 +173,14 @@ class _Batch:
         if reader.full:
             return
         if given.serve.up_to_date:
-            # It is parked where it should be; only what it knows is newer.
+            # It stays parked at its offset; only its barrier is newer.
             reader.barrier = reader.stream.log.tail.read_barrier()
         else:
             self._waiters.park(reader, reader.offset)
 
     def _learn(self, reader: Reader) -> _Outcome | None:
-        """Decide this one; what it was given if that was one thing only, and right
-        for others."""
+        """Decide this viewer. Returns its outcome if that was one thing only, and is
+        right for others."""
         given: list[Delivered | EventsDelivered] = []
         self._delivery.recorder = given
         try:
@@ -191,7 +191,7 @@ class _Batch:
 
 
 def _is_special(reader: Reader, log: StreamLog) -> bool:
-    """Whether a viewer is like no other, wherever it waits."""
+    """Whether a viewer is like no other, at any offset."""
     if reader.fault is not None or reader.stored:
         return True
     if reader.incarnation != log.incarnation or reader.read.expires_at is not None:
@@ -202,7 +202,7 @@ def _is_special(reader: Reader, log: StreamLog) -> bool:
 
 
 def _key(reader: Reader) -> _Key:
-    """Equal for viewers who are alike."""
+    """Equal for viewers that are alike."""
     barrier, tail = reader.barrier, reader.stream.log.tail
     return (
         reader.is_sse,

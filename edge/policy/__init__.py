@@ -1,1 +1,1 @@
-"""Floor 2: the rules. Pure functions of what is asked, what is held, and now."""
+"""The rules: pure functions of what is asked, what is held, and the time."""

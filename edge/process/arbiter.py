@@ -1,9 +1,9 @@
 """EdgeArbiter: gunicorn's master; it starts a new worker before it retires an old one.
 
 gunicorn itself retires the old workers as soon as the new ones are forked, before any
-of them accepts connections. It blocks while they drain, deaf to signals. It ends
-everything when a new one cannot start. And it replaces a worker that leaves by itself
-only after its end, so nothing accepts connections while that one drains.
+of them accepts connections. While they drain it blocks and handles no signal. It ends
+everything when a new one cannot start. A worker that ends by itself is replaced only
+after its end, so nothing accepts connections while it drains.
 
 Here ``rollover`` decides which worker is started and which is retired. Workers report
 through ``worker_pipe``. The number of workers is fixed, and a new program needs a
@@ -25,11 +25,11 @@ from edge.process.worker_pipe import READY, WorkerPipe
 _log = logging.getLogger("edge.front")
 
 RETIRE = signal.SIGUSR2
-"""Tells a worker to drain because its successor serves (TERM: because all ends)."""
+"""Tells a worker to drain because its successor serves. (TERM: the whole edge ends.)"""
 
 
 class Reloadable(Protocol):
-    """What the master needs of the gunicorn application that it runs.
+    """What the master needs from the gunicorn application that it runs.
 
     ``replaced`` is set by the master: workers that got a successor, by reason word.
     """
@@ -38,10 +38,10 @@ class Reloadable(Protocol):
     replaced: Mapping[str, int]
 
     def renew(self) -> bool:
-        """Read the settings again and go by them. False: refused, and logged why."""
+        """Read the settings again and apply them. False: refused; the log says why."""
 
     def revert(self) -> None:
-        """Go by the settings from before ``renew``."""
+        """Return to the settings from before ``renew``."""
 
 
 class EdgeArbiter(Arbiter):

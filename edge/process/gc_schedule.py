@@ -1,12 +1,12 @@
 """When full garbage collections run: between two wake-ups of a crowd, not in one.
 
 A full collection stops the worker for as long as it takes to walk all objects: some
-milliseconds with thousands of viewers parked. The interpreter begins one in the
-middle of whatever allocates, which is a crowd being woken. Here the interpreter
-begins collections of the younger objects only (below a millisecond each).
+milliseconds with thousands of viewers parked. The interpreter starts one whenever
+enough was allocated: in the middle of waking a crowd. Here the interpreter collects the
+younger objects only (below a millisecond each).
 
 ``GcSchedule`` decides when a full one runs. It is due once enough was allocated since
-the last one, and then waits until the worker is quiet; but not for ever, so memory
+the last one. It then waits until the worker is quiet, but only for so long: memory
 stays bounded on a worker that is never quiet. It is pure: it is given ``GcSample``s.
 ``GcRunner`` takes the samples, collects, counts and times. The worker makes one.
 
@@ -36,20 +36,21 @@ MAX_INTERVAL_SECONDS = 300.0
 """A full collection is due after this long, however little was allocated."""
 
 MAX_TIME_SHARE = 0.005
-"""Share of the time that full collections may take: none is due earlier. What one
-costs grows with what is held, and so does what is allocated between two of them."""
+"""Share of the time that full collections may take: none is due earlier. The cost of
+one grows with what is held, and so does what is allocated between two of them."""
 
 MAX_WAIT_SECONDS = 60.0
-"""How long one that is due waits for a quiet moment."""
+"""Seconds that a due collection waits for a quiet moment."""
 
 QUIET_LOAD = 0.1
 """Share of one core below which the worker is quiet."""
 
 SAMPLE_SECONDS = 1.0
-"""Between two samples while none is due."""
+"""Seconds between two samples while none is due."""
 
 DUE_SAMPLE_SECONDS = 0.05
-"""Between two samples while one is due: short beside the time between two wake-ups."""
+"""Seconds between two samples while one is due: short beside the time between two
+wake-ups."""
 
 NEVER = 1 << 30
 """A threshold that no count reaches."""
@@ -86,12 +87,12 @@ class GcSchedule:
         return SAMPLE_SECONDS if self._due_since is None else DUE_SAMPLE_SECONDS
 
     def judge(self, sample: GcSample) -> GcMoment | None:
-        """Whether to collect now, and in which moment."""
+        """Whether to collect now, and at which moment."""
         before, self._last = self._last, sample
         if self._due_since is None:
             if not self._is_due(sample):
                 return None
-            # The last sample is too old to tell whether it is quiet now.
+            # The last sample is too old to tell whether the worker is quiet now.
             self._due_since = sample.now
             return GcMoment.OVERDUE if sample.younger >= MAX_YOUNGER else None
         if sample.cpu - before.cpu < (sample.now - before.now) * QUIET_LOAD:
@@ -124,8 +125,8 @@ class GcRunner:
         self.longest = 0.0
 
     def start(self) -> None:
-        """Take over. What exists now lives as long as the process: no collection
-        looks at it again."""
+        """Take over from the interpreter. Objects that exist now live as long as the
+        process; no collection looks at them again."""
         gc.collect()
         gc.freeze()
         young, middle, _ = self._thresholds

@@ -1,9 +1,9 @@
 """EdgeApplication: gunicorn's application, configured as this edge needs it.
 
-Wiring gives a factory. ``load`` calls it in the worker, after fork and patch, so
-nothing it makes crosses a fork. Every default of gunicorn's that does not fit is set
-here and nowhere else. gunicorn's own configuration files, environment variables and
-command line are not read.
+Wiring gives a factory. ``load`` calls it in the worker, after fork and patch, so no
+object that it makes crosses a fork. Every default of gunicorn that does not fit is
+changed here and nowhere else. gunicorn's own configuration files, environment variables
+and command line are not read.
 
 The entry module must have monkey-patched before it imports this one.
 """
@@ -22,7 +22,7 @@ from gunicorn.glogging import Logger
 
 from edge.front.app.app import WsgiApp, create_app
 from edge.front.dependencies import Runtime
-from edge.front.log_writer import configure, put_now
+from edge.front.log import configure, put_now
 from edge.process.arbiter import EdgeArbiter
 from edge.process.options import ServerOptions
 from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
@@ -54,7 +54,7 @@ class PlainLogger(Logger):
 
 
 def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
-    """What gunicorn is told. Each line that is not obvious says why."""
+    """gunicorn's settings. Each line that is not obvious says why."""
     limits = options.limits
     return {
         "bind": options.listen,
@@ -67,11 +67,11 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
         "limit_request_line": limits.request_line,
         "limit_request_fields": limits.fields,
         "limit_request_field_size": limits.field_size,
-        # The C parser is laxer on odd heads, and would be taken if installed.
+        # The C parser is laxer on odd heads, and gunicorn would use it if installed.
         "http_parser": "python",
-        # One path for all instances of a user; they would fight for it.
+        # One path for all instances of a user: they would fight for it.
         "control_socket_disable": True,
-        # No proxy is trusted to say what a request was before it came here.
+        # No proxy is trusted to describe a request as it was before it came here.
         "forwarded_allow_ips": "",
         "forwarder_headers": "",
         "secure_scheme_headers": {},
@@ -95,8 +95,9 @@ class Plan:
 class EdgeApplication(BaseApplication):
     """Runs an edge: ``EdgeApplication(plan).run()`` does not return.
 
-    ``replan`` is called for each reload. It returns the plan from then on, or None
-    after it has logged why there is none. Addresses and the number of workers stay.
+    ``replan`` is called for each reload. It returns the plan to use from then on. It
+    returns None if there is none, after it has logged why. Addresses and the number of
+    workers stay.
     """
 
     runtime: Runtime
@@ -114,7 +115,7 @@ class EdgeApplication(BaseApplication):
 
     @property
     def options(self) -> ServerOptions:
-        """Those in force."""
+        """The options in force."""
         return self._plan.options
 
     def run(self) -> None:

@@ -1,5 +1,5 @@
-"""What an operator sets about the process. Settings fill these, and hold the
-defaults; what no setting names has its value here.
+"""What an operator sets about the process. Settings fill these fields and hold their
+defaults. What no setting names has its value here.
 
 Durations are seconds, sizes are bytes.
 """
@@ -11,7 +11,7 @@ from edge.front.options import Limits, LogOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleOptions:
-    """When a worker asks to be replaced: not for a reason that is None.
+    """When a worker asks to be replaced. A bound that is None is no reason.
 
     ``after_requests`` are reads and writes, ``memory`` is what the process holds.
     No worker is replaced before it has lived ``least_age`` seconds.
@@ -24,14 +24,13 @@ class RecycleOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """The process: addresses, workers, how it leaves.
+    """The process: addresses, workers, and how it ends.
 
-    ``listen`` and ``admin`` are as gunicorn takes them: ``host:port``,
-    ``unix:/path`` or ``fd://n``; an empty ``admin`` is none. ``grace`` is how
-    long requests may take to finish after a signal to stop; for the first
-    ``idle_grace`` of it idle connections may still begin one. ``heartbeat``
-    seconds without a sign of life make the master replace the worker; ``recycle``
-    says when it asks for that itself.
+    ``listen`` and ``admin`` are as gunicorn takes them: ``host:port``, ``unix:/path``
+    or ``fd://n``; an empty ``admin`` is none. ``grace`` is how long requests may take
+    to finish after a signal to stop. During its first ``idle_grace`` seconds an idle
+    connection may still begin one. After ``heartbeat`` seconds without a sign of life
+    the master replaces the worker. ``recycle`` says when a worker asks for it itself.
     """
 
     listen: str

@@ -1,6 +1,6 @@
 """Recycling: when a worker asks to be replaced by a new one. The rule is pure.
 
-Off by default: a worker that needs it has a defect, and each new one begins with an
+Off by default: a worker that needs it has a defect, and each successor begins with an
 empty cache. The worker asks the rule once a second.
 """
 
@@ -13,11 +13,11 @@ from edge.core.reasons import Reason
 from edge.process.options import RecycleOptions
 
 MAX_SPREAD = 0.1
-"""Share of ``after_requests`` that a worker may serve beyond it, by chance: nodes
+"""Share of ``after_requests`` that a worker may serve beyond it, at random: nodes
 behind one balancer must not all be recycled in the same minute."""
 
 ASK_AGAIN_SECONDS = 60.0
-"""After this long, a worker that was not replaced asks once more."""
+"""Seconds after which a worker that was not replaced asks again."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -1,9 +1,9 @@
 """Rollover: which worker is started, and which is retired. Pure.
 
-A worker is replaced by starting its successor first. Once that one accepts
-connections, the old one is retired: it drains and ends. So some worker accepts at
-every moment, and a successor that cannot start costs nothing: the old one stays. It
-is the same for every reason: a reload, a worker that asks for it, one that died.
+A worker is replaced by starting its successor first. Once the successor accepts
+connections, the old worker is retired: it drains and ends. So some worker accepts at
+every moment, and a successor that cannot start costs nothing: the old one stays. This
+holds for every reason: a reload, a worker that asks for it, a worker that died.
 
     started -> ready -> to be replaced -> retiring -> ended
 
@@ -21,8 +21,8 @@ from edge.core.reasons import Reason
 class WorkerSlot:
     """A worker as the master sees it.
 
-    ``ready``: it accepts connections. ``replace_reason``: why it is to be replaced,
-    None: it is not. ``retiring``: it was told to drain and end.
+    ``ready``: it accepts connections. ``replace_reason``: why it has to be replaced,
+    None if it has not. ``retiring``: it was told to drain and end.
     """
 
     ready: bool = False
@@ -60,20 +60,21 @@ class Rollover:
             self._slots[pid].ready = True
 
     def ended(self, alive: Collection[int]) -> None:
-        """Only these are left. One that was neither replaced nor retired has died."""
+        """Only these are left. Of the others, one that was neither replaced nor retired
+        has died."""
         for pid in self._slots.keys() - alive:
             if self._slots.pop(pid).stays:
                 self.replaced[Reason.WORKER_DIED.value] += 1
 
     def replace(self, pid: int, reason: Reason) -> None:
-        """The worker is to be replaced. Asking again changes nothing."""
+        """The worker has to be replaced. Asking again changes nothing."""
         slot = self._slots.get(pid)
         if slot is not None and slot.stays:
             slot.replace_reason = reason
             self.replaced[reason.value] += 1
 
     def replace_all(self, reason: Reason) -> None:
-        """Every worker is to be replaced, ready or not."""
+        """Every worker has to be replaced, ready or not."""
         for pid in self._slots:
             self.replace(pid, reason)
 
@@ -96,13 +97,13 @@ class Rollover:
         return any(slot.serving for slot in self._slots.values())
 
     def missing(self, wanted: int) -> int:
-        """How many workers to start, so that ``wanted`` stay."""
+        """How many workers to start, for ``wanted`` of them to stay."""
         return max(0, wanted - sum(slot.stays for slot in self._slots.values()))
 
     def to_retire(self, wanted: int) -> list[int]:
         """The workers to retire now, oldest first: one for each ready successor.
 
-        A worker must be ready itself: one that is just starting might not hear it.
+        A worker must be ready itself: one that is just starting may miss the signal.
         """
         serving = {pid: slot for pid, slot in self._slots.items() if slot.serving}
         replaced = [pid for pid, slot in serving.items() if slot.replace_reason]

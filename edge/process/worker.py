@@ -1,9 +1,9 @@
 """EdgeWorker: gunicorn's gevent worker, as this edge needs it.
 
-What gunicorn gives: processes, signals, the listeners, the heartbeat. What it does
-not: a bound on connections that answers instead of leaving them in the backlog,
-recycling by what was really served, and a drain that knows parked readers and idle
-connections (E54). The life of a worker (``run``)::
+gunicorn gives processes, signals, the listeners and the heartbeat. This module adds
+three things (E54): a bound on connections that answers those beyond it, where gunicorn
+leaves them in the backlog; recycling by requests served and by memory; a drain that
+releases parked readers and closes idle connections. The life of a worker (``run``)::
 
     build    load_wsgi: all parts, after fork and patch
     start    the log, the parts, the admin address
@@ -40,13 +40,12 @@ from edge.admin.server import AdminServer
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.core.values import Answer
-from edge.front.access_log import AccessLog
 from edge.front.dependencies import Runtime
 from edge.front.fast.context import FastContext
 from edge.front.fast.listener import FastServer
 from edge.front.http1.context import Application, ServerContext
 from edge.front.http1.server import GreenletServer
-from edge.front.log_writer import LogWriter, configure, put_now
+from edge.front.log import AccessLog, LogWriter, configure, put_now
 from edge.process.arbiter import RETIRE
 from edge.process.gc_schedule import GcRunner
 from edge.process.options import ServerOptions
@@ -56,11 +55,11 @@ from edge.process.worker_pipe import READY, WorkerPipe
 _log = logging.getLogger("edge.front")
 
 MAX_REFUSED_CONNECTIONS = 256
-"""Connections past the limit that may be hearing of it at the same time."""
+"""Connections beyond the limit that may be receiving their refusal at one time."""
 
 HEARTBEAT_SECONDS = 1.0
 DRAIN_SECONDS = 0.05
-"""Between two looks at what is left, while draining."""
+"""Seconds between two looks at the open connections, while draining."""
 
 _KEEP_ALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -99,7 +98,7 @@ class DrainableConnection(Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a request of which nothing has come."""
+        """Whether it waits for a request and no byte of one has come."""
 
     def dismiss(self) -> None:
         """Close it once idle."""
@@ -131,14 +130,14 @@ class EdgeWorker(GeventWorker):
             parts.options,
             parts.counters,
             parts.clock,
-            AccessLog(options.log, self._log_writer.put, parts.clock.wall),
+            AccessLog(options.log, self._log_writer.put, parts.clock),
         )
         if parts.options.fast:
             self.fast_context = FastContext(parts, self.server_context)
         self.connections: set[DrainableConnection] = set()
         self._accepting: list[ConnectionServer] = []
         self._gc_runner = GcRunner(parts.counters)
-        # What the master has counted until the fork.
+        # The replacements that the master had counted when it forked.
         parts.counters.replacements.update(self._application.replaced)
 
     # The life.
@@ -158,7 +157,7 @@ class EdgeWorker(GeventWorker):
         """The log, the parts, the admin address: what runs beside connections."""
         application = self._application
         runtime, options = application.runtime, application.options
-        # From the end of the log writer on, gunicorn still logs, without a loop.
+        # gunicorn logs on after the log writer has ended, when no event loop runs.
         cleanup.callback(configure, options.log, put_now)
         cleanup.callback(self._log_writer.stop)
         self._log_writer.start()
@@ -193,7 +192,7 @@ class EdgeWorker(GeventWorker):
             self._told.wait(HEARTBEAT_SECONDS)
 
     def _ask_for_successor(self, recycling: Recycling) -> None:
-        """Ask the master for one, if it is time."""
+        """Ask the master for a successor, if it is time."""
         context = self.server_context
         requests, memory = requests_of(context.counters), resident()
         reason = recycling.judge(context.clock.monotonic(), requests, memory)
@@ -203,7 +202,7 @@ class EdgeWorker(GeventWorker):
             self._application.worker_pipe.write(reason.value, self.ppid)
 
     def _drain(self) -> None:
-        """Let everybody finish, for at most ``grace`` seconds. See the module."""
+        """Let every connection finish, within ``grace`` seconds. See the module."""
         options = self._application.options
         ends = time.monotonic() + options.grace
         idle_ends = time.monotonic() + min(options.idle_grace, options.grace)
@@ -242,10 +241,10 @@ class EdgeWorker(GeventWorker):
             if connection.idle:
                 connection.dismiss()
 
-    # What an operator may see and ask.
+    # The admin address.
 
     def _admin_routes(self) -> list[AdminRoute]:
-        """The pages of the admin address, by the parts that know."""
+        """The pages of the admin address, each from the part that knows its content."""
         runtime = self._application.runtime
         return [
             *probes(self._ready),
@@ -254,7 +253,7 @@ class EdgeWorker(GeventWorker):
         ]
 
     def _ready(self) -> bool:
-        """Whether this node can answer reads. A retired worker has a successor that
+        """Whether this node can answer reads. A retired worker says yes: its successor
         can."""
         return self._retired or self._application.runtime.ready()
 
@@ -268,7 +267,7 @@ class EdgeWorker(GeventWorker):
     # Signals.
 
     def init_signals(self) -> None:
-        """See gunicorn. A terminal's hang-up is for the master to judge."""
+        """See gunicorn. A hang-up of the terminal is the master's to handle."""
         super().init_signals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(RETIRE, self._handle_retire)
@@ -287,8 +286,8 @@ class EdgeWorker(GeventWorker):
 
 
 def probes(ready: Callable[[], bool]) -> tuple[AdminRoute, ...]:
-    """``/health``: the process answers. ``/ready``: it can answer reads, since it is
-    started and not draining. Neither tells more than an open port would."""
+    """``/health``: the process answers. ``/ready``: it can answer reads, because it is
+    started and not draining. An open port would tell as much as either."""
 
     def health(_request: AdminRequest) -> Answer:
         return text_page("healthy\n")

@@ -1,7 +1,7 @@
-"""Floor 0: the protocol's values and rules. Pure; imports nothing of the edge.
+"""Durable Streams on the wire, and the grammar of HTTP. Pure; imports nothing of the
+edge but itself.
 
-Values that floors hand to each other (``values``), the arithmetic that the
-protocol defines (``offsets``, ``cursor``, ``sse``, ``json_arrays``), the words
-for outcomes (``reasons``, ``errors``, ``counters``) and the ports that floors
-above implement (``ports``).
+The names of fields and parameters (``names``), the arithmetic that the protocol defines
+(``offsets``, ``cursor``, ``json_arrays``), server-sent events (``sse``), and what HTTP
+itself defines (``http_grammar``).
 """

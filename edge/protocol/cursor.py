@@ -1,10 +1,10 @@
 """Cursor arithmetic (PROTOCOL.md section 10.1, L22).
 
-A cursor makes a client's next URL differ from its last one: a cache downstream
-cannot answer it with the same bytes for ever. It counts intervals of 20 seconds.
-What is minted is strictly above the client's own cursor. But for outliers it is
-one value for all that one wake-up serves, which keeps the crowd on one URL. There
-is no randomness, and a cursor is in no key.
+A cursor makes a client's next URL differ from its last one: a cache downstream cannot
+answer it with the same bytes for ever. It counts intervals of 20 seconds. A minted
+cursor is strictly above the client's own. One wake-up gives one value to all its
+viewers except outliers, which keeps the crowd on one URL. There is no randomness, and a
+cursor is in no key.
 
 The hub keeps one integer per stream, ``highest``: the largest value minted for
 its crowd. For one wake-up at interval ``now`` it does::
@@ -14,9 +14,9 @@ its crowd. For one wake-up at interval ``now`` it does::
     ... for each viewer: for_client(value, now, highest, viewer.cursor)
 
 An outlier is a viewer whose cursor is more than ``WINDOW`` ahead of both the
-clock and ``highest``: it is answered above its own cursor, and never moves the
-crowd. Outliers of equal cursor get equal values, so bytes made for one serve
-the others. Only CursorClock holds anything; the rest are pure functions.
+clock and ``highest``. It is answered above its own cursor, and never moves the crowd.
+Outliers of equal cursor get equal values, so they can share the bytes of an answer.
+Only CursorClock has state; the rest are pure functions.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ INTERVAL = 20
 """Seconds in one interval."""
 
 WINDOW = 180
-"""Intervals that a cursor may be ahead and still belong to the crowd."""
+"""How many intervals a cursor may be ahead and still belong to the crowd."""
 
 MAX_DIGITS = 18
 """Longest cursor taken from a client (E13)."""
@@ -48,8 +48,8 @@ def left(wall: float) -> float:
 def parse(text: str | None) -> int | None:
     """The client's cursor; None when it is absent or not ASCII digits.
 
-    A cursor that is no number came from another origin and counts as none.
-    Digits of other scripts are no digits here, though ``int`` would take them.
+    A cursor that is no number came from another origin and counts as none. ASCII
+    digits only: ``int`` would take those of other scripts, too.
     Raises ValueError for more than 18 digits.
     """
     if text is None or not (text.isascii() and text.isdigit()):
@@ -67,9 +67,9 @@ def own(now: int, client: int | None) -> int:
 def crowd(now: int, highest: int, clients: Iterable[int | None]) -> int:
     """The one value for all ``clients`` but outliers.
 
-    The largest own among them, and never below ``highest``: a viewer that
-    brought no cursor must not be taken back behind what it was given before
-    (an SSE viewer brings its cursor once and hears many).
+    It is the largest ``own`` among them, and never below ``highest``. A viewer that
+    brought no cursor must not be taken back behind an earlier value (an SSE viewer
+    brings its cursor once and hears many).
     """
     bound = _bound(now, highest)
     value = max(now, highest)
@@ -82,9 +82,9 @@ def crowd(now: int, highest: int, clients: Iterable[int | None]) -> int:
 def for_client(crowd_value: int, now: int, highest: int, client: int | None) -> int:
     """What this viewer gets: the crowd's value, or its own if it is an outlier.
 
-    Strictly above ``client`` in any case, also for a viewer that came after
-    ``crowd_value`` was made. ``highest`` may be that from before the wake-up or
-    from after it; nobody's value depends on which.
+    It is strictly above ``client`` in any case, also for a viewer that arrived after
+    ``crowd_value`` was made. ``highest`` may be the one before the wake-up or the one
+    after it: the value is the same.
     """
     mine = own(now, client)
     if client is not None and client > _bound(now, highest):

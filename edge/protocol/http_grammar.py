@@ -1,12 +1,12 @@
 """The grammar of HTTP that more than one part reads or writes by. Pure.
 
-Tokens, field values, the Host field, the fields of one hop, statuses without a
-body, the last chunk, lists, Cache-Control, Retry-After. What is said here is said
-nowhere else. A part that needs more (a longest length, one more name to refuse)
-adds it where it needs it, and says why.
+Tokens, field values, the Host field, hop-by-hop fields, statuses without a body, the
+last chunk, lists, Cache-Control, Retry-After: each is defined here and nowhere else. A
+part that needs more (a maximum length, one more name to refuse) adds it on its own side
+and says why.
 
-The patterns are compiled once. ``TOKEN`` and its like are whole-string rules:
-call ``fullmatch``.
+The patterns are compiled once. ``TOKEN`` and the other patterns match a whole string:
+use ``fullmatch``.
 
 Sources: RFC 9110 sections 5.5, 5.6, 7.2, 7.6.1 and 10.2.3; RFC 9111 section 5.2;
 RFC 9112 sections 3.2 and 7.1.
@@ -21,13 +21,13 @@ from http import HTTPStatus
 # Tokens and field values.
 
 TOKEN_CHARS = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
-"""The characters of a token, to stand between the brackets of a pattern."""
+"""The characters of a token, for use between the brackets of a pattern."""
 
 TOKEN = re.compile(f"[{TOKEN_CHARS}]+")
 """A method or the name of a field (RFC 9110 section 5.6.2)."""
 
 FIELD_VALUE_CHARS = r"\t -~\x80-\xff"
-"""The characters of a field's value, to stand between brackets."""
+"""The characters of a field's value, for use between brackets."""
 
 FIELD_VALUE = re.compile(f"[{FIELD_VALUE_CHARS}]*")
 """A field's value as latin-1 text: no control character but the tab."""
@@ -38,7 +38,7 @@ _HOST = re.compile(
     r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)"
     r"(?::[0-9]{0,5})?"
 )
-"""uri-host [":" port] of RFC 3986 without the comma, which would join two."""
+"""uri-host [":" port] of RFC 3986, but without the comma: it would join two hosts."""
 
 
 def is_host(value: str) -> bool:
@@ -46,7 +46,7 @@ def is_host(value: str) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-# The fields of one hop.
+# Hop-by-hop fields.
 
 HOP_BY_HOP = frozenset(
     {
@@ -62,14 +62,14 @@ HOP_BY_HOP = frozenset(
 )
 """Fields that end with this connection, beside those that Connection names.
 
-RFC 9110 section 7.6.1, and two that go with it: ``http2-settings`` is the other
-half of an Upgrade (RFC 7540 section 3.2.1), and ``trailer`` announces trailers,
-which nobody here passes on. What a sender frames by itself (``content-length``,
-``host``) is no field of a hop: modules that write messages add those.
+RFC 9110 section 7.6.1, and two more: ``http2-settings`` belongs to an Upgrade (RFC 7540
+section 3.2.1), and ``trailer`` announces trailers, which are never passed on. Fields
+that a sender frames by itself (``content-length``, ``host``) are not in the set:
+modules that write messages add those.
 """
 
 PROXY_AUTHENTICATION = frozenset({"proxy-authenticate", "proxy-authorization"})
-"""What is between a client and its proxy alone (RFC 9110 section 11.7)."""
+"""The fields between a client and its proxy alone (RFC 9110 section 11.7)."""
 
 LAST_CHUNK = b"0\r\n\r\n"
 """The end of a chunked body without trailers (RFC 9112 section 7.1)."""
@@ -99,9 +99,9 @@ def connection_options(values: Iterable[str]) -> frozenset[str]:
 
 # Cache-Control.
 
-# A directive's name, and its argument where there is one. An argument whose
-# quote never ends is none: what follows is read as directives, and a broken
-# field can only forbid more.
+# A directive's name, and its argument if there is one. An argument with an unclosed
+# quote counts as none, and the rest is read as directives: a broken field can only
+# forbid more.
 _DIRECTIVE = re.compile(
     rf"([{TOKEN_CHARS}]+)"
     r'(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*)))?'
@@ -111,9 +111,9 @@ _DIRECTIVE = re.compile(
 def cache_directives(field: str) -> dict[str, str | None]:
     """The directives of a Cache-Control field: lower-case name to argument.
 
-    Quoted arguments lose their quotes and escapes. Never raises; the last of
-    two directives with one name is kept. What they mean for a stream is judged
-    in ``edge.policy.streams.answers``.
+    Quoted arguments lose their quotes and escapes. Never raises. Of two directives
+    with one name the last is kept. ``edge.policy.streams.admission`` judges what they
+    mean for a stream.
     """
     found: dict[str, str | None] = {}
     for match in _DIRECTIVE.finditer(field):

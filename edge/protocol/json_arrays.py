@@ -1,14 +1,14 @@
 """JSON mode's arrays, joined and cut without parsing (PROTOCOL.md section 9.1).
 
 Every answer of a JSON stream is one array of all messages in its range. The
-log keeps a range as its *fragment*: nothing for an empty array, otherwise a
-comma and the inner bytes. Fragments of adjoining ranges are joined by putting
-one behind the other, and cut wherever a fragment began (L8).
+log keeps a range as its *fragment*: nothing for an empty array, otherwise a comma and
+the inner bytes. Fragments of adjoining ranges are joined by concatenation, and may be
+cut wherever a fragment began (L8).
 
-What this does not promise: the inside is never looked at, so ``[1,,2]`` and
-``[1],[2]`` pass. The origin validated the messages (section 9.1.4), and their
-framing told whether they arrived whole. What is caught is the answer that is
-no array at all: an error page, an object, half of a body.
+What this does not promise: the inside is never looked at, so ``[1,,2]`` and ``[1],[2]``
+pass. The origin validated the messages (section 9.1.4), and the framing told whether
+they arrived whole. Only an answer that is no array at all is caught: an error page, an
+object, half of a body.
 """
 
 _SPACE = b" \t\n\r"

@@ -1,9 +1,9 @@
 """The protocol's words on the wire: header fields, parameters, ``true``.
 
-Nothing here decides; every floor that reads or writes a head takes its names
-from this module. A plain name (``NEXT_OFFSET``) is in canonical case, for what
-goes out; the same with ``IN_`` in front is lower-case, for looking into
-``Headers`` of an origin and of a client. Registered in PROTOCOL.md sections
+This module decides nothing; every floor that reads or writes a head takes its names
+from here. A plain name (``NEXT_OFFSET``) is in canonical case, for what goes out. With
+``IN_`` in front it is lower-case, for looking into the ``Headers`` of an origin or a
+client. Registered in PROTOCOL.md sections
 5.2.1 and 13.2.
 """
 
@@ -18,7 +18,7 @@ SSE_ENCODING = "stream-sse-data-encoding"
 """Written in lower case by section 5.8, so it goes out that way."""
 SSE_BASE64 = "base64"
 
-# What only a writer sends or hears (sections 4.2, 5.2 and 5.2.1).
+# Fields of writes and their answers (sections 4.2, 5.2 and 5.2.1).
 SEQ = "Stream-Seq"
 FORKED_FROM = "Stream-Forked-From"
 FORK_OFFSET = "Stream-Fork-Offset"

@@ -1,8 +1,8 @@
 """Offsets: opaque, comparable, and never made up here (PROTOCOL.md section 8).
 
-The edge reads nothing into an offset; it checks that one is safe to put into a
-URL and a header, and it compares. ``-1`` (the beginning) comes before every
-other one; the rest compare bytewise. ``now`` is a question, not a position.
+The edge does not interpret an offset. It checks that one is safe to put into a URL and
+a header, and compares it with others. ``-1`` (the beginning) comes before all others;
+the rest compare bytewise. ``now`` is a question, not a position.
 Words of extensions (``snapshot``) pass as offsets that the edge does not know.
 """
 
@@ -13,7 +13,7 @@ NOW = "now"
 MAX_LENGTH = 256
 """Longest offset taken from a client or an origin; section 8 says under 256."""
 
-# Visible ASCII but for the five that section 8 forbids, and what would need
+# Visible ASCII, without the five characters that section 8 forbids and those that need
 # escaping inside a quoted JSON string or a header.
 _SAFE = re.compile(r"[!#-%'-+\-.0-9:;<>@A-Z\[\]^_`a-z{|}~$*]{1,256}", re.ASCII)
 

@@ -2,14 +2,14 @@
 
 Three frames and nothing else: ``data`` carries a range of the stream,
 ``control`` follows it and says where the viewer stands, and a comment keeps
-the connection alive. Each is whole bytes that end in a blank line, so frames
-are shared by all viewers and may be sent one behind the other.
+the connection alive. Each is whole bytes that end in a blank line, so all viewers share
+the frames, and frames can be concatenated.
 
-``data:`` stands directly before its line. A client strips one space there, so
-a line that begins with a space (as the tokens of a language model do) gets one
-more, and no other line does. CR, LF and CRLF all end a line; a client joins
-lines with LF. The caller joins adjoining ranges before it makes an event: a
-character whose UTF-8 bytes are cut in two would be replaced at both ends.
+No space follows ``data:``. A client strips one space there, so a line that begins with
+a space (as the tokens of a language model do) gets one more; no other line does. CR, LF
+and CRLF all end a line; a client joins lines with LF. The caller joins adjoining ranges
+before it makes an event: a character whose UTF-8 bytes are cut in two would be replaced
+at both ends.
 """
 
 import base64
@@ -19,7 +19,7 @@ import json
 from edge.protocol.names import is_json, media_type
 
 KEEP_ALIVE = b": keep-alive\n\n"
-"""A comment: no event, no offset; tells both ends that the other one is there."""
+"""A comment: no event, no offset. It tells both ends that the other one is alive."""
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
@@ -47,8 +47,8 @@ def encoding_for(content_type: str | None) -> Encoding:
 def data_event(payload: bytes, encoding: Encoding) -> bytes:
     """The data event that carries ``payload``.
 
-    For JSON the payload is the whole array's text. Text and JSON that are not
-    UTF-8 carry U+FFFD where they are not.
+    For JSON the payload is the text of the whole array. Bytes of text and JSON that
+    are not UTF-8 become U+FFFD.
     """
     if encoding is Encoding.BASE64:
         return b"event: data\ndata:%b\n\n" % base64.b64encode(payload)
@@ -60,8 +60,8 @@ def control_event(
 ) -> bytes:
     """The control event that says where the viewer stands.
 
-    On a closed stream there is no cursor, for nobody may reconnect, and the
-    viewer is up to date by definition (sections 5.8 and 8).
+    A closed stream has no cursor, because no viewer may reconnect, and its viewer is up
+    to date by definition (sections 5.8 and 8).
     """
     said: dict[str, str | bool] = {"streamNextOffset": next_offset}
     if cursor is not None and not closed:
@@ -85,7 +85,7 @@ def _data_lines(text: bytes) -> bytes:
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = b"\n" + text
-    # Spaces first: after it, nothing in front of a line is the payload's own.
+    # Spaces first: once ``data:`` is in place, no line begins with its own text.
     return lines.replace(b"\n ", b"\n  ").replace(b"\n", b"\ndata:")
 
 

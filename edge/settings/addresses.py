@@ -1,4 +1,4 @@
-"""Addresses to listen at and base URLs to speak to, checked and made uniform.
+"""Addresses to listen on and base URLs to call, checked and made uniform.
 
 The parsers raise ValueError with one sentence that says what is expected. They never
 repeat what they were given: a URL may hold a password by mistake. Pure; called by
@@ -57,9 +57,9 @@ class ListenAddress:
         return f"http://{local}"
 
     def collides(self, other: "ListenAddress") -> bool:
-        """Whether the two cannot be listened at together.
+        """Whether nobody can listen on both.
 
-        Names are not resolved; every interface collides with each of them.
+        Names are not resolved. "Every interface" collides with each interface.
         """
         if self.path or other.path:
             return self.path == other.path
@@ -99,7 +99,7 @@ def parse_base(text: str) -> str:
 
 
 def parse_authority(text: str) -> str:
-    """What stands in a Host field: ``host`` or ``host:port``."""
+    """The value of a Host field: ``host`` or ``host:port``."""
     try:
         base = _base(f"http://{text}", "a host name, with its port if it has one")
     except ValueError:
@@ -108,7 +108,7 @@ def parse_authority(text: str) -> str:
 
 
 def parse_cors_origin(text: str) -> str:
-    """``*``, a web origin (RFC 6454), or "" to leave CORS to others."""
+    """``*``, a web origin (RFC 6454), or "" to switch CORS off."""
     if text in ("", "*"):
         return text
     return _base(text, 'an origin such as https://app.example, or "*", or ""')
@@ -134,7 +134,7 @@ def _base(text: str, hint: str) -> str:
 
 
 def _split(text: str, hint: str) -> SplitResult:
-    """``text`` in parts. Raises ValueError if it is no such URL."""
+    """The parts of ``text``. Raises ValueError if it is no such URL."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port

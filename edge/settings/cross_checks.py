@@ -1,8 +1,8 @@
 """Settings that are right alone and wrong together.
 
 Each rule looks at whole, typed settings. It yields the key to change, with one sentence
-why. A rule is for a combination that cannot work, or that means something else than it
-seems to. What is merely odd is the operator's business. Pure; called by ``load``.
+why. A rule is for a combination that cannot work, or that does not mean what it seems
+to mean. What is merely odd is the operator's business. Pure; called by ``load``.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ EMBEDDED_KEYS = (
 """Keys of ``origin`` that only the embedded origin has."""
 
 BESIDE_CACHE = 128 * MiB
-"""What a worker holds beside its cache with some tens of thousands of viewers."""
+"""Memory of a worker beside its cache, with some tens of thousands of viewers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _names(url: str, address: ListenAddress) -> bool:
 
 
 def _embedded_alone(settings: Settings) -> Iterator[Conflict]:
-    """Keys of the embedded origin, with another origin."""
+    """No key of the embedded origin is set when ``origin.url`` names another one."""
     origin = settings.origin
     if origin.embedded:
         return
@@ -174,8 +174,8 @@ def _wrong_headers(route: RouteSettings) -> Iterator[tuple[str, str, str]]:
             yield "response_headers", name, why
 
 
-# A read goes upstream as the edge's own: one client's terms must not become the
-# crowd's (E30, E31; L13).
+# The edge sends a read in its own name: the terms of one client must not apply to all
+# who share the answer (E30, E31; L13).
 _BUILT_UPSTREAM = frozenset(
     (
         "accept-encoding",

@@ -1,12 +1,12 @@
 """YAML text to plain data, with the line of every key.
 
 Scalars stay text. The schema says what ``30s``, ``off`` or ``010`` means; YAML 1.1
-would read ``off`` as false and ``1:30`` as 90. Only an unquoted ``null``, ``~`` or
-nothing is None. A Document holds dicts, lists, text and None, and nothing else.
+would read ``off`` as false and ``1:30`` as 90. Only an unquoted ``null``, ``~`` or an
+empty value is None. A Document holds dicts, lists, text and None, and nothing else.
 
 Aliases and tags are refused, and depth and size are bounded: a settings file needs none
 of them, and each can exhaust memory or surprise. A key written twice is an error; YAML
-would silently take the last. Nothing here raises: what is wrong is in
+would silently take the last. This module raises nothing: problems go into
 ``Document.problems``. Pure, except ``read``.
 """
 
@@ -26,7 +26,7 @@ MAX_DEPTH = 16
 Data = dict[str, "Data"] | list["Data"] | str | None
 
 NOWHERE = SourceLocation("settings")
-"""The location of a value that was written nowhere."""
+"""The location of a value that no source holds."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CORE = "tag:yaml.org,2002:"
@@ -36,8 +36,8 @@ _CORE = "tag:yaml.org,2002:"
 class Document:
     """What one source says.
 
-    ``source`` is the location of the whole, ``places`` that of each key. ``readable``
-    is False if it could not be parsed at all.
+    ``source`` is the location of the whole document, ``places`` that of each key.
+    ``readable`` is False if it could not be parsed at all.
     """
 
     data: Data = None
@@ -83,19 +83,19 @@ def parse(text: str, source: str) -> Document:
 
 
 def scalar(text: str) -> str | None:
-    """What unquoted text stands for."""
+    """The value of unquoted text."""
     return None if text in _NULLS else text
 
 
 class _Loader(yaml.SafeLoader):
-    """Resolves nothing: every plain scalar is text, any other tag is on purpose."""
+    """Resolves nothing: every plain scalar is text; any other tag was written."""
 
 
 _Loader.yaml_implicit_resolvers = {}
 
 
 class _Excess(Exception):
-    """Something that YAML allows and a settings file does not."""
+    """A YAML feature that a settings file must not use."""
 
     def __init__(self, event: yaml.Event, message: str) -> None:
         super().__init__(message)

@@ -2,7 +2,7 @@
 
 Each type takes the text of a document, a variable or a flag. It takes its own Python
 value too: code can build settings directly. An error is one sentence, "expected ...".
-It repeats what was given only if that cannot be a secret. Used by ``schema`` alone.
+It repeats the given text only if that cannot be a secret. Used by ``schema`` alone.
 """
 
 import math
@@ -52,7 +52,7 @@ def _expected(what: str, given: object) -> ValueError:
 
 
 def _read(parse: Callable[[str], T], kind: type[T], given: object, what: str) -> T:
-    """``given`` if it is of ``kind`` already, else its text parsed."""
+    """``given`` if it is of ``kind`` already, else the value parsed from its text."""
     if isinstance(given, kind) and not isinstance(given, bool):
         return given
     if not isinstance(given, str):
@@ -261,7 +261,7 @@ SecretValue = Annotated[SecretStr, _secret(_FIELD_VALUE, "the value of a header 
 
 
 def _distinct_names(given: object) -> object:
-    """Header names are compared without case, so YAML cannot see them twice."""
+    """Refuse header names that differ only in case: YAML takes them for two keys."""
     if isinstance(given, dict):
         names = [str(name).lower() for name in given]
         for name in names:

@@ -51,7 +51,7 @@ def variable_of(name: str) -> str:
 
 
 def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """Our variables that are not empty, whole sections before their keys."""
+    """Variables with our prefix that are not empty, sections before their keys."""
     found = [
         (name, tuple(name.removeprefix(PREFIX).lower().split("__")))
         for name, text in environ.items()
@@ -105,7 +105,7 @@ def _put(base: Document, path: Path, layer: Document) -> None:
 
 
 def _require_mapping(base: Document, path: Path) -> dict[str, Data]:
-    """The mapping at ``path``, made where there is none; anything else is a problem."""
+    """The mapping at ``path``, made if there is none. Anything else is a problem."""
     if path:
         parent = _require_mapping(base, path[:-1])
         here = parent.get(str(path[-1]))

@@ -116,7 +116,7 @@ def _conflicts(
 def _together(
     data: dict[str, Data], problems: Sequence[Problem], layered: Document
 ) -> list[Problem]:
-    """The conflicts between the keys that are right; the wrong ones are left out."""
+    """The conflicts between the keys that are right; wrong keys are left out."""
     wrong = {problem.path for problem in problems}
     remaining = copy.deepcopy(data)
     for path in sorted(wrong, key=len, reverse=True):
@@ -129,7 +129,7 @@ def _together(
 
 
 def _remove(data: Data, path: Path) -> None:
-    """Take the value at ``path`` out; for an item of a list, the whole list."""
+    """Remove the value at ``path``; for an item of a list, the whole list."""
     while path and isinstance(path[-1], int):
         path = path[:-1]
     for part in path[:-1]:

@@ -1,8 +1,8 @@
 """What is wrong with the settings, and where: file, line and key.
 
 All problems are collected before anything is raised: one run of ``ds-edge check`` shows
-them all. Every module of this package makes them, ``edge.cli`` prints them. A problem
-never repeats the value of a secret. Pure.
+them all. Every module of this package makes problems, ``edge.cli`` prints them. A
+problem never repeats the value of a secret. Pure.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend. ``path`` is empty when the whole source is at fault."""
+    """One thing to mend. ``path`` is empty when the whole source is wrong."""
 
     place: SourceLocation
     path: Path

@@ -19,7 +19,7 @@ _OF_THE_ORIGIN: tuple[Path, ...] = (
 
 
 def only_by_restart(before: Settings, after: Settings) -> list[str]:
-    """The names of all such keys that differ."""
+    """The names of all settings that differ and need a restart."""
     paths = _OF_THE_MASTER
     if before.origin.embedded or after.origin.embedded:
         paths += _OF_THE_ORIGIN

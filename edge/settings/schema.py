@@ -1,13 +1,13 @@
 """The settings: every key, its type and its default.
 
-``Settings`` is what the rest of the edge is given: frozen, whole, and each key valid by
-itself. ``cross_checks`` compares keys with each other. Durations are seconds, sizes are
-bytes. Secrets are ``SecretStr``: no log and no ``repr`` shows one. The names of the
-properties that give them in plain begin with ``plain_``.
+The rest of the edge is given ``Settings``: frozen, whole, and each key valid by itself.
+``cross_checks`` compares keys with each other. Durations are seconds, sizes are bytes.
+Secrets are ``SecretStr``: no log and no ``repr`` shows one. Properties that return
+secrets in plain have names that begin with ``plain_``.
 
-A key exists here only if what it names works: a key without effect would be an open
-door. ``config/edge.yaml`` and ``docs/configuration.md`` describe the keys; tests
-compare all three.
+A key exists here only if it has an effect: a key without one would promise a protection
+that is not there. ``config/edge.yaml`` and ``docs/configuration.md`` describe the keys;
+tests compare all three.
 """
 
 import enum
@@ -121,7 +121,7 @@ class OriginSettings(Section):
 
     @property
     def catch_up_connections(self) -> int:
-        """Connections for reads: what all others leave (L24)."""
+        """Connections for reads: what the other purposes leave (L24)."""
         taken = self.max_followers + self.write_connections + self.relay_connections
         return self.connections - taken
 
@@ -142,7 +142,7 @@ class OriginSettings(Section):
 
 
 _ROUTE = Route()
-"""What holds on a path that no route matches: where a route says nothing, too."""
+"""Settings of a path that no route matches, and defaults of every route."""
 
 
 class RouteSettings(Section):
@@ -163,7 +163,7 @@ class RouteSettings(Section):
     cors_origin: CorsOrigin = _ROUTE.cors_origin
 
     def to_route(self) -> Route:
-        """The same as the rules of ``edge.policy`` read it, secrets in plain."""
+        """The route as ``edge.policy`` reads it, with secrets in plain."""
         plain = {name: getattr(self, name) for name in type(self).model_fields}
         plain["origin_headers"] = plain_headers(self.origin_headers)
         return Route(**plain)
@@ -180,7 +180,7 @@ class LiveSettings(Section):
 
 
 class CacheSettings(Section):
-    """What is held, how long it is believed, and what clients may keep."""
+    """What is held, how long it is taken to be right, and what clients may keep."""
 
     memory: Size = 256 * MiB
     max_page: Size = MiB
@@ -194,7 +194,7 @@ class CacheSettings(Section):
 
 
 class LimitSettings(Section):
-    """Where the edge says no instead of degrading."""
+    """Limits beyond which the edge refuses."""
 
     connections: Count = 50_000
     viewers: Count = 50_000
@@ -211,7 +211,7 @@ class LimitSettings(Section):
 
 
 class ShutdownSettings(Section):
-    """How the edge leaves."""
+    """How the edge stops."""
 
     grace: Duration = 10.0
 
@@ -270,7 +270,7 @@ class Settings(Section):
 
     @property
     def known_as(self) -> str | None:
-        """What clients call this edge, as far as its settings tell."""
+        """The address that clients call, None: the settings do not tell it."""
         return self.public_url or self.listen.url
 
     @property

@@ -1,7 +1,7 @@
 """An index of the schema: which keys there are, and what kind of value each takes.
 
-``layers`` asks it what a key takes. ``load`` asks which key an unknown one was meant to
-be. The tests of the documents ask for every key. Pure.
+``layers`` asks it what a key takes. ``load`` asks which known key an unknown one was
+meant to be. Tests of the documents ask for every key. Pure.
 """
 
 import enum
@@ -53,7 +53,7 @@ def known_in(path: Path) -> tuple[str, ...]:
 
 
 def meant(path: Path) -> str | None:
-    """The key that an unknown one was perhaps meant to be.
+    """The known key that an unknown one probably means.
 
     A similar key in the same section, or else the same word in another section.
     """

@@ -1,4 +1,4 @@
-"""Durations, sizes, rates and shares, as people write them and as the edge uses them.
+"""Durations, sizes, rates and shares: text for people, numbers for the edge.
 
 ``30s`` is 30.0 seconds, ``64KiB`` is 65,536 bytes, ``4/1s`` is four within a
 second, ``sampled 1/100`` is every hundredth. Each kind has two functions. ``parse_``
@@ -37,7 +37,7 @@ _BYTES = {
 }
 _BYTES_BY_NAME = {name.lower(): factor for name, factor in _BYTES.items()}
 
-# Digits are bounded: no text can make an endless or infinite number.
+# Digits are bounded: no text can give an endless or infinite number.
 _NUMBER = r"\d{1,19}(?:\.\d{1,340})?"
 _PLAIN = re.compile(_NUMBER, re.ASCII)
 _PARTS = re.compile(rf"(?:{_NUMBER}(?:ms|[dhms]))+", re.ASCII)
@@ -104,7 +104,7 @@ class Rate:
 
 
 def parse_rate(text: str) -> Rate:
-    """``4/1s``, ``4/s`` or ``100/1m``. Neither part may be nothing."""
+    """``4/1s``, ``4/s`` or ``100/1m``. Neither part may be zero."""
     match = _RATE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"expected {RATE_HINT}")

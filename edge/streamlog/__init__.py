@@ -1,1 +1,1 @@
-"""Floor 1: what the edge holds of each stream, and what it knows of its tail. Pure."""
+"""What the edge holds of each stream, and what it knows of its tail. Pure."""

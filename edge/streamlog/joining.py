@@ -1,8 +1,8 @@
 """Joining: what an answer of the origin proves about the bytes held (L8).
 
 ``join`` is the only entrance; ``edge.streamlog.stream_log`` calls it. Overlapping
-answers are the normal case with origins that never page, so nearly every
-answer meets something. An answer and what is held belong together only where
+answers are the normal case with origins that never page, so nearly every answer meets
+held bytes. An answer and what is held belong together only where
 
 - the answer's start is a boundary held: then its bytes are laid along what is
   held from there on (``_along``), or
@@ -11,11 +11,11 @@ answer meets something. An answer and what is held belong together only where
 
 Positions count from that common offset, and every byte of the overlap must be
 equal. Unequal bytes after a start that the origin minted are another
-incarnation (DIFFERS); after a guessed one they prove nothing (L1). Without a
-common offset the shorter piece goes, and the end of the log never moves down.
+incarnation (DIFFERS); after a guessed one they prove nothing (L1). Without a common
+offset the shorter piece is dropped. The end of the log never moves down.
 
-Nothing is changed before the verdict is certain, but that an offset which the
-origin named is known as minted.
+Nothing changes before the verdict is certain, with one exception: an offset that the
+origin named is marked as minted.
 """
 
 import enum
@@ -43,8 +43,8 @@ class Joined(enum.Enum):
 class _Piece:
     """An answer, or the part of it that is not laid along anything yet.
 
-    ``minted``: the origin returned ``start``. ``known``: the origin returned
-    the start of the whole answer, so that unequal bytes have a meaning.
+    ``minted``: the origin returned ``start``. ``known``: the origin returned the start
+    of the whole answer, and so unequal bytes mean another incarnation.
     """
 
     start: str
@@ -59,7 +59,7 @@ class _Piece:
 
 
 def join(segments: Segments, start: str, end: str, data: bytes, known: bool) -> Joined:
-    """Take in the answer ``[start, end)``; ``known`` says that start is (L1).
+    """Take in the answer ``[start, end)``. ``known``: the origin returned start (L1).
 
     An answer that does not end beyond its start is never taken.
     """
@@ -80,7 +80,7 @@ def _along(segments: Segments, place: SegmentPosition, piece: _Piece) -> Joined:
     rest = piece.data
     while order(piece.end) > order(segment.end):
         held = segment.length - position
-        # Fewer bytes than are held here, yet an end beyond, is unequal too.
+        # Also unequal: it has fewer bytes than are held here, yet ends beyond them.
         if len(rest) < held or not segment.matches(position, rest[:held]):
             return piece.unequal
         rest = rest[held:]
@@ -97,12 +97,12 @@ def _along(segments: Segments, place: SegmentPosition, piece: _Piece) -> Joined:
 
 
 def _join_by_end(segments: Segments, piece: _Piece) -> Joined:
-    """Nothing is held at the start: prove by the end, or find nothing in the way."""
+    """Nothing is held at the start: prove by the end, or find that nothing overlaps."""
     met = segments.met(piece.start, piece.end)
     if not met:
         segments.add(piece.start, piece.end, piece.data, piece.minted)
         return Joined.GREW
-    # Only the last one can hold the end: those before it end before it begins.
+    # Only the last one can hold the end: the others end before it begins.
     position = met[-1].position(piece.end)
     if position is None:
         return _instead(segments, met, piece)
@@ -134,7 +134,7 @@ def _back_from(segments: Segments, place: SegmentPosition, piece: _Piece) -> Joi
 def _before(
     segments: Segments, segment: Segment, piece: _Piece, rest: memoryview
 ) -> Joined:
-    """``rest`` is what the answer has before ``segment``, where a gap is."""
+    """Add ``rest``, the part of the answer before ``segment``, if a gap is there."""
     in_the_way = segments.met(piece.start, segment.start)[:-1]
     if in_the_way and not _outweighs(piece, rest, in_the_way):
         return Joined.NO_PROOF
@@ -156,7 +156,7 @@ def _instead(segments: Segments, met: list[Segment], piece: _Piece) -> Joined:
 def _outweighs(piece: _Piece, data: memoryview, held: list[Segment]) -> bool:
     """Whether ``data`` may take the place of ``held``: it is longer, and not a guess.
 
-    Segments without bytes are places kept open; they give way to anything.
+    Segments without bytes only keep a place; they give way to anything.
     """
     weight = sum(segment.length for segment in held)
     return piece.known and (len(data) > weight or weight == 0)

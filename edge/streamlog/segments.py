@@ -1,21 +1,20 @@
-"""Segments: what a log holds, in order: pieces of bytes that never overlap.
+"""Segments: the bytes that a log holds, in ordered pieces that never overlap.
 
 A ``Segment`` is a run of adjoining closed ranges, held as one piece of bytes. It knows
 the offsets at which its ranges meet (*boundaries*) and where in its bytes each of them
 lies. It decides where a page may be cut (L9) and which boundaries may be forgotten
 (L10). ``Segments`` finds offsets and neighbours, makes the changes that
-``edge.streamlog.joining`` decided on, and keeps count of the cost. Neither judges
-whether bytes may be joined, nor looks at what the bytes are.
+``edge.streamlog.joining`` decided on, and keeps count of the cost. Neither class
+judges whether bytes may be joined, and neither looks into them.
 
-Two kinds of boundary: *minted* ones, which the origin returned, and *guessed*
-ones, which a client asked for and the origin answered (L1). A guessed offset
-can be read from, and is never handed out as anybody's next offset. The end is
-always minted. Two offsets may lie at one position: an empty answer makes aliases (L8).
+Boundaries are of two kinds. The origin returned the *minted* ones. A client asked for
+the *guessed* ones, and the origin answered (L1). A reader may start at a guessed
+offset, but is never given one as its next offset. The end is always minted. Two
+offsets may lie at one position: an empty answer makes aliases (L8).
 
-Neighbours are *adjoining* when one ends at the offset where the next begins.
-Adjoining ones are made one while they stay small, so that pages need not end
-where answers happened to meet; large ones stay apart, because eviction takes
-whole segments.
+Neighbours are *adjoining* when one ends at the offset where the next begins. Small
+adjoining segments are merged: a page then need not end where two answers met. Large
+ones stay apart, because eviction takes whole segments.
 """
 
 from array import array
@@ -26,8 +25,8 @@ from typing import NamedTuple
 from edge.protocol.offsets import BEGIN, order
 
 BOUNDARY_COST = 80
-"""Bytes that a boundary costs beside its offset's characters (L10): the str's
-own head, its slot and its position's, and what lists keep in reserve."""
+"""Bytes that a boundary costs beside its offset's characters (L10): the header of the
+str, a slot in each of two lists, and what lists allocate ahead."""
 
 SEGMENT_COST = 512
 """Bytes that a segment costs before it holds anything."""
@@ -36,26 +35,26 @@ SEGMENT_SIZE = 4 * 1024 * 1024
 """A segment that holds this much is not appended to."""
 
 MAX_OPEN_SEGMENTS = 4
-"""How many segments without bytes may stand at the end: tails that HEADs told."""
+"""Limit of empty segments at the end. Each is a tail that a HEAD told."""
 
 THIN_RECENT = 256 * 1024
 THIN_STRIDE = 16 * 1024
 THIN_EVERY = 1024
-"""L10: boundaries older than the last 256 KiB are thinned to one per 16 KiB,
-looked after each time this many were added."""
+"""L10: boundaries older than the last 256 KiB are thinned to one per 16 KiB. The log is
+looked through each time so many boundaries were added."""
 
 
 class Segment:
     """Bytes from ``start`` to ``end``, with every boundary known between them.
 
-    ``cost`` is what it counts in the byte budget: data, boundaries, itself.
+    ``cost`` is its share of the byte budget: data, boundaries and the object itself.
     """
 
     __slots__ = ("_data", "_guessed", "_orders", "_positions", "cost")
 
     def __init__(self, start: str, minted: bool = True) -> None:
         self._data = bytearray()
-        # Ascending and in step: the n-th boundary's sort key and position.
+        # Parallel and ascending: sort key and position of the n-th boundary.
         self._orders = [order(start)]
         self._positions = array("Q", (0,))
         self._guessed: set[str] = set() if minted else {order(start)}
@@ -132,7 +131,7 @@ class Segment:
     def _first_minted(self, first: int) -> tuple[str, int] | None:
         for index in range(first, len(self._orders)):
             if self._orders[index] not in self._guessed:
-                # Of aliases the last one: it is the furthest.
+                # The last of its aliases: that is the furthest offset.
                 beyond = bisect_right(self._positions, self._positions[index])
                 return self._last_minted(index, beyond)
         return None
@@ -140,14 +139,14 @@ class Segment:
     # Growing
 
     def extend(self, data: bytes | memoryview, end: str) -> None:
-        """Append one closed range ending at ``end``, which sorts after ours."""
+        """Append one closed range up to ``end``, which sorts after the present end."""
         self._data += data
         self._orders.append(order(end))
         self._positions.append(len(self._data))
         self.cost += len(data) + _cost(order(end))
 
     def prepend(self, start: str, data: bytes | memoryview, minted: bool) -> None:
-        """Put one closed range before, beginning at ``start``, which sorts before."""
+        """Put one closed range in front. ``start`` sorts before the present start."""
         self._data[:0] = data
         moved = (position + len(data) for position in self._positions)
         self._positions = array("Q", (0, *moved))
@@ -157,10 +156,10 @@ class Segment:
         self.cost += len(data) + _cost(order(start))
 
     def mark(self, offset: str, position: int, minted: bool = True) -> bool:
-        """Know a boundary at ``position``; a guessed one may become minted, never back.
+        """Add a boundary at ``position``. A guessed one may become minted, never back.
 
-        False, and nothing changes, when that contradicts what is known: the
-        offset lies elsewhere, or the positions would not ascend as offsets do.
+        Returns False and changes nothing on a contradiction: the offset is known at
+        another position, or the positions would not ascend as the offsets do.
         """
         key = order(offset)
         index = bisect_left(self._orders, key)
@@ -185,7 +184,7 @@ class Segment:
         return True
 
     def absorb(self, between: bytes | memoryview, later: "Segment") -> None:
-        """Take over a segment that begins later, and the bytes up to there."""
+        """Take over the segment ``later``, and the bytes ``between`` the two."""
         self._data += between
         shift = len(self._data)
         self._data += later._data
@@ -197,9 +196,9 @@ class Segment:
     # Shrinking
 
     def thin(self, before: int, stride: int, keep: Container[str]) -> None:
-        """Forget boundaries before position ``before``, but one per ``stride`` (L10).
+        """Forget boundaries before position ``before``; keep one per ``stride`` (L10).
 
-        The first, its minted aliases, the last, and those in ``keep`` stay.
+        The first and its minted aliases, the last, and those in ``keep`` stay.
         Costs nothing when there is nothing to forget, so calling it often is cheap.
         """
         old = min(bisect_left(self._positions, before), len(self._orders) - 1)
@@ -244,7 +243,7 @@ class Segments:
 
     def __init__(self) -> None:
         self._segments: list[Segment] = []
-        # In step with the segments: the sort key of each one's start.
+        # Parallel to the segments: the sort key of each one's start.
         self._starts: list[str] = []
         self._added = 0
         self.cost = 0
@@ -271,8 +270,8 @@ class Segments:
         return None if position is None else SegmentPosition(segment, position)
 
     def ahead(self, place: SegmentPosition) -> SegmentPosition:
-        """The same place, where the bytes that follow it are: the start of an
-        adjoining segment rather than the end of the one before."""
+        """The same place, in the segment that holds the bytes after it: the end of a
+        segment becomes the start of the adjoining one."""
         following = self.after(place.segment)
         if place.position < place.segment.length or following is None:
             return place
@@ -293,15 +292,15 @@ class Segments:
         return None
 
     def met(self, start: str, end: str) -> list[Segment]:
-        """The segments that an answer ``[start, end)`` overlaps, or begins before
-        and reaches."""
+        """The segments that an answer ``[start, end)`` overlaps, and the one that
+        begins at ``end``."""
         first = bisect_right(self._starts, order(start)) - 1
         if first < 0 or order(self._segments[first].end) <= order(start):
             first += 1
         return self._segments[first : bisect_right(self._starts, order(end))]
 
     def distance(self, place: SegmentPosition) -> int | None:
-        """Bytes from a place to the end of all; None when a hole lies between."""
+        """Bytes from a place to the end of the log; None when a hole lies between."""
         segment, total = place.segment, -place.position
         while True:
             total += segment.length
@@ -316,10 +315,10 @@ class Segments:
     # Growing
 
     def open(self, offset: str) -> None:
-        """Hold the place after everything else, and nothing in it.
+        """Add an empty segment at ``offset``, behind all others.
 
-        A stream that is only asked for its tail would pile such places up, so
-        the oldest of them go: a reader that stands there pays one fetch.
+        A stream that is only asked for its tail would pile them up, so the oldest
+        goes once there are MAX_OPEN_SEGMENTS. A reader at its offset pays one fetch.
         """
         waiting = self._segments[-MAX_OPEN_SEGMENTS:]
         if len(waiting) == MAX_OPEN_SEGMENTS and not any(s.length for s in waiting):
@@ -327,7 +326,8 @@ class Segments:
         self._insert(Segment(offset))
 
     def add(self, start: str, end: str, data: memoryview, minted: bool) -> None:
-        """Hold an answer that meets no segment: behind the one that ends there."""
+        """Add an answer that meets no segment: to the segment that ends at its start,
+        if that one is small, or as a segment of its own."""
         index = bisect_right(self._starts, order(start)) - 1
         segment = self._segments[index] if index >= 0 else None
         if (
@@ -345,14 +345,14 @@ class Segments:
     def fill(
         self, segment: Segment, start: str, data: memoryview, minted: bool
     ) -> None:
-        """Hold the bytes of the hole from ``start`` to where ``segment`` begins."""
+        """Fill the hole from ``start`` to where ``segment`` begins."""
         index = self._index(segment)
         previous = self._segments[index - 1] if index else None
         if previous is not None and previous.end != start:
             previous = None
         size = len(data) + segment.length
-        # Two segments never begin at one offset, so a place kept open goes in any
-        # case; and no page may end at a guess, so a seam that is one goes too.
+        # No two segments begin at one offset, so an empty one before the hole is
+        # always merged. No page may end at a guess, so a guessed seam is merged too.
         if previous and (not previous.length or previous.length + size <= SEGMENT_SIZE):
             self._absorb(previous, data, segment)
         elif size <= SEGMENT_SIZE or not data or not segment.is_minted(segment.start):
@@ -399,7 +399,7 @@ class Segments:
     # Shrinking
 
     def remove(self, adjacent: list[Segment]) -> None:
-        """Drop segments that stand next to each other."""
+        """Drop segments that are next to each other."""
         if adjacent:
             first = self._index(adjacent[0])
             del self._segments[first : first + len(adjacent)]
@@ -407,7 +407,7 @@ class Segments:
             self.cost -= sum(segment.cost for segment in adjacent)
 
     def evict_first(self) -> int:
-        """Drop the oldest segment but not the last one; bytes freed, 0 if none."""
+        """Drop the oldest segment unless it is the only one; bytes freed, 0 if none."""
         if len(self._segments) < 2:
             return 0
         oldest = self._segments[0]

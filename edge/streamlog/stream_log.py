@@ -1,14 +1,14 @@
 """StreamLog: the part of one incarnation of a stream that the edge has seen.
 
-It answers what can be read from here (``page``, ``end_alias``), what the origin is
-known to have said (``knows``, L1), and where a check of the end begins
-(``probe_start``, L7); it takes in answers (``join``, by the rules of
-``edge.streamlog.joining``) and keeps its own size. It never asks anybody and never
-looks at a clock; ``edge.policy`` decides what to do with what it says, and the
-hub is the only one that changes it.
+It answers three questions: what can be read from here (``page``, ``end_alias``), what
+the origin is known to have said (``knows``, L1), and where a check of the end begins
+(``probe_start``, L7). It takes in answers (``join``, by the rules of
+``edge.streamlog.joining``) and keeps its own size. It never calls the origin and never
+looks at a clock. ``edge.policy`` decides what to do with what it says. The hub alone
+changes it.
 
-JSON streams are held as fragments (``edge.protocol.json_arrays``): whatever is
-said here of bytes then holds of fragments.
+JSON streams are held as fragments (``edge.protocol.json_arrays``). What is said here
+of bytes then holds of fragments.
 """
 
 from collections.abc import Container
@@ -66,7 +66,7 @@ class StreamLog:
         # When the last GET that the origin counts as a read was sent (L23).
         self.last_read_sent = float("-inf")
         self.origin_cursor: str | None = None
-        # Of the origin's header fields those that the route keeps (L18).
+        # The origin's header fields that the route keeps (L18).
         self.kept_headers: Headers = ()
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ class StreamLog:
 
     @property
     def holds_bytes(self) -> bool:
-        """Whether anything at all can be read from here."""
+        """Whether any byte can be read from here."""
         return any(segment.length for segment in self._segments)
 
     def knows(self, offset: str) -> bool:
@@ -99,7 +99,7 @@ class StreamLog:
         return place is not None and place.segment.is_minted(offset)
 
     def holds(self, offset: str) -> bool:
-        """Whether ``offset`` can be read from here, be it only up to the end."""
+        """Whether ``offset`` can be read from here, or is the end."""
         return self._segments.find(offset) is not None
 
     def is_above(self, offset: str) -> bool:
@@ -107,15 +107,15 @@ class StreamLog:
         return self.end is None or order(offset) > order(self.end)
 
     def reaches_beyond(self, offset: str) -> bool:
-        """Whether the origin named a later offset: a range up to this is closed."""
+        """Whether the origin named a later offset: a range up to this one is closed."""
         known = (self.end, self.tail.offset, self.tail.ack)
         return any(k is not None and order(k) > order(offset) for k in known)
 
     def page(self, offset: str, max_page: int) -> Page | None:
         """The closed range that begins at ``offset`` (L9).
 
-        None where no bytes follow, and where ``offset`` is not held. Copies
-        the page once, and nothing more.
+        None where no bytes follow, and where ``offset`` is not held. Copies the page
+        exactly once.
         """
         place = self._place(offset)
         cut = None if place is None else place.segment.cut(place.position, max_page)
@@ -132,8 +132,8 @@ class StreamLog:
     def end_alias(self, offset: str) -> str | None:
         """The furthest alias of ``offset`` when no data lies beyond it here.
 
-        What a reader at the end is told as its next offset (L20: never ``-1``
-        where the origin minted another). None when data follows or it is unknown.
+        A reader at the end is given it as next offset (L20: never ``-1`` where the
+        origin minted another). None when data follows or ``offset`` is not held.
         """
         place = self._place(offset)
         if place is None or place.position < place.segment.length:
@@ -161,14 +161,14 @@ class StreamLog:
         return last.end
 
     def _place(self, offset: str) -> SegmentPosition | None:
-        """Where the bytes from ``offset`` on are."""
+        """The place of the bytes that follow ``offset``."""
         place = self._segments.find(offset)
         return None if place is None else self._segments.ahead(place)
 
     # How it grows
 
     def note_position(self, offset: str) -> None:
-        """Know the tail's offset as a place to follow from, holding nothing there."""
+        """Hold the tail's offset as an empty place: a follower can start there."""
         if self.is_above(offset):
             self.tail.version += 1
             self._segments.open(offset)
@@ -179,8 +179,8 @@ class StreamLog:
         """Take in the answer ``[start, end)`` by proof (L8).
 
         Unequal bytes after a start that the origin minted are another
-        incarnation; after a guessed one they prove nothing (L1). So are bytes
-        beyond the end of a closed stream. ``keep`` has the offsets where
+        incarnation; after a guessed one they prove nothing (L1). Bytes beyond the end
+        of a closed stream are another incarnation, too. ``keep`` has the offsets where
         viewers stand; their boundaries are not thinned (L10).
         """
         self.tail.version += 1
@@ -205,6 +205,6 @@ class StreamLog:
     # How it shrinks
 
     def evict_first(self) -> int:
-        """Drop the oldest segment but not the last one; bytes freed, 0 if none."""
+        """Drop the oldest segment unless it is the only one; bytes freed, 0 if none."""
         self.tail.version += 1
         return self._segments.evict_first()

@@ -1,12 +1,12 @@
 """Tail: what is known, and what is only believed, of a stream's end.
 
-Answers three questions for ``edge.policy.streams.decide``: may an answer claim to be up
-to date (L3), is an upstream answer new enough for a reader (L4), and was
-the stream confirmed to exist lately enough (L6). It holds facts and compares
-them; the hub tells it what was sent and heard.
+It answers three questions for ``edge.policy.streams.decide``. May an answer claim to be
+up to date (L3)? Is an upstream answer new enough for a reader (L4)? Was the stream
+confirmed to exist lately enough (L6)? It holds facts and compares them; the hub tells
+it what was sent and heard.
 
-Order is kept by a sequence number, not by clocks: two things that happen at one
-instant of the clock still have an order.
+Order is kept by a sequence number, not by clocks: two events at one instant of the
+clock still have an order.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ NEVER = float("-inf")
 class ReadBarrier:
     """What was known when a reader arrived: it must not be shown less (L4).
 
-    Readers between whose arrivals nothing was sent or heard share one. ``seq``
-    orders it among what was heard; ``writes`` counts the acknowledged writes seen
-    by then; ``ack`` is the furthest offset that they named, None if any
-    of them has no known offset.
+    Readers share one barrier if nothing was sent or heard between their arrivals.
+    ``seq`` orders it among what was heard. ``writes`` counts the acknowledged writes
+    seen by then. ``ack`` is the furthest offset that they named, None if any of them
+    has no known offset.
     """
 
     seq: int
@@ -72,32 +72,32 @@ class Tail:
 
     def __init__(self, hold: float) -> None:
         self.seq = 0
-        # Moves with every change of this tail, and of the log that it belongs to:
-        # what a newcomer is told is the same while it stands still.
+        # Moves with every change of this tail and of its log. While it stands still,
+        # a reader that arrives gets the same answer as the one before.
         self.version = 0
         self.hold = hold
         self.armed: RequestSnapshot | None = None
-        # The furthest offset that the origin named, and when it did first.
+        # The furthest offset that the origin named, and when it first did.
         self.offset: str | None = None
         self.closed = False
         self.learnt_seq = -1
-        # What the newest answer that reached that offset claimed: when that one
-        # was sent, when it was heard, and the most writes that one had seen.
+        # The claim of the newest answer that reached that offset: when that answer
+        # was sent and heard, and the most writes that it had seen.
         self.up_to_date = False
         self.told_seq = -1
         self.heard_seq = -1
         self.heard_writes = -1
-        # The newest 2xx (L6), and whether something since then makes us doubt.
+        # The newest 2xx (L6), and whether the stream has become doubtful since.
         self.confirmed_at = NEVER
         self.confirmed_seq = -1
         self.unverified_seq = -1
         self.unverified = False
-        # Writes answered through this edge (L4): the furthest offset named, and
-        # the last of them that named none.
+        # Writes answered through this edge (L4): the furthest offset that one named,
+        # and the last write that named none.
         self.writes = 0
         self.ack: str | None = None
         self.unplaced = -1
-        # What readers that arrive now share, and the version and sequence of then.
+        # The barrier of readers that arrive now, with its version and sequence.
         self._barrier: ReadBarrier | None = None
         self._barrier_made = (-1, -1)
 
@@ -115,8 +115,8 @@ class Tail:
     def read_barrier(self) -> ReadBarrier:
         """A reader arrives now.
 
-        After a write without a known offset, no offset proves that it is shown, until
-        an upstream answer was sent after it.
+        A write without a known offset cannot be shown to be included by any offset.
+        Only an upstream answer that was sent after it proves that.
         """
         barrier = self._barrier
         if barrier is not None and self._barrier_made == (self.version, self.seq):
@@ -136,7 +136,7 @@ class Tail:
         self.armed = sent
 
     def disarm(self) -> None:
-        """The poll ended, whatever the way: nothing is known until the next one."""
+        """The poll ended, however it did: nothing is known until the next one."""
         self.version += 1
         self.armed = None
 
@@ -147,12 +147,12 @@ class Tail:
         self.unverified_seq = self.tick()
 
     def confirm(self, at: float, sent: RequestSnapshot | None = None) -> None:
-        """The origin said at ``at`` that the stream is so (L6): a 2xx arrived, to the
-        read ``sent`` if it was one.
+        """The origin confirmed the stream at ``at`` (L6): a 2xx arrived. ``sent`` is
+        the read that it answers, if it answers one.
 
-        One that was sent before the doubt arose says nothing about it. An older
-        confirmation than the last one, told by something in between, changes nothing
-        of its time.
+        A read that was sent before the doubt arose does not remove it. A confirmation
+        that is older than the last one (a tier in between may tell such a one) does
+        not move the time back.
         """
         self.version += 1
         if self.unverified and sent is not None and sent.seq < self.unverified_seq:
@@ -164,8 +164,8 @@ class Tail:
     def hear(self, sent: RequestSnapshot, offset: str, up_to_date: bool) -> None:
         """The origin said that the data reaches ``offset``, and whether that is all.
 
-        What is behind the furthest known offset says nothing about the tail. An
-        older answer than the last one may repeat its claim, not change it.
+        An offset before the furthest known one says nothing about the tail. An answer
+        older than the last one may repeat its claim, but not change it.
         """
         self.version += 1
         if self.offset is not None and order(offset) < order(self.offset):
@@ -191,7 +191,7 @@ class Tail:
         self.learnt_seq = self.tick()
         self.up_to_date = False
         self.told_seq = -1
-        # A poll that waits at another offset will not tell when this one grows.
+        # A poll that waits at another offset will not report growth at this one.
         self.disarm()
 
     def acknowledge(self, offset: str | None, closed: bool) -> None:
@@ -210,8 +210,9 @@ class Tail:
             self.ack = offset
 
     def went_back(self, sent: RequestSnapshot, offset: str) -> bool:
-        """Whether an answer from a known offset ends before what was learnt before
-        it was sent (L2). An old answer that arrives late is not that."""
+        """Whether an answer from a known offset ends before an offset that was learnt
+        before the answer was asked for (L2). An old answer that arrives late does not
+        count."""
         return (
             self.offset is not None
             and order(offset) < order(self.offset)
@@ -219,7 +220,7 @@ class Tail:
         )
 
     def is_armed(self, now: float) -> bool:
-        """Whether a poll is armed and not older than the origin ever held one (L3)."""
+        """Whether a poll is armed, and no older than the origin's longest hold (L3)."""
         armed = self.armed
         return armed is not None and now - armed.at < self.hold + ARMED_SLACK
 
@@ -228,9 +229,9 @@ class Tail:
     ) -> bool:
         """Whether an answer that ends at ``end`` may tell this reader that it is all.
 
-        The stream is closed there, or a poll is armed there (L3; ``strict``
-        does not trust it), or an answer heard since the reader arrived said so.
-        Each only if no write acknowledged before the reader arrived is missing.
+        One of three must hold: the stream is closed there; a poll is armed there (L3;
+        ``strict`` does not trust it); an answer heard since the reader arrived said so.
+        In each case no write acknowledged before the reader arrived may be missing.
         """
         if self.offset != end:
             return False
@@ -243,34 +244,34 @@ class Tail:
         return self.up_to_date and self.heard_seq > barrier.seq
 
     def covers(self, barrier: ReadBarrier, end: str) -> bool:
-        """Whether what ends at ``end`` shows every write acknowledged to others
-        before this reader arrived (L4).
+        """Whether an answer that ends at ``end`` shows every write that was
+        acknowledged to others before this reader arrived (L4).
 
-        It was heard from a read sent after those writes, or reaches their
-        offset. That a poll was *sent* after a write is not enough: its answer,
-        with the written bytes, may be on the way. So only answers count here.
+        Either it was heard from a read sent after those writes, or it reaches their
+        offset. It is not enough that a poll was *sent* after a write: its answer, with
+        the written bytes, may be on the way. So only answers count here.
         """
         if self.heard_writes >= barrier.writes:
             return True
         return barrier.ack is not None and order(end) >= order(barrier.ack)
 
     def is_heard_by(self, barrier: ReadBarrier) -> bool:
-        """Whether the tail was told since this reader arrived, with the writes
-        acknowledged before in it: where ``now`` is for it (L20)."""
+        """Whether the tail was told since this reader arrived, including the writes
+        acknowledged before: then it is ``now`` for this reader (L20)."""
         if self.offset is None or self.heard_seq <= barrier.seq:
             return False
         return self.covers(barrier, self.offset)
 
     def is_confirmed_to(self, barrier: ReadBarrier, now: float, verify: float) -> bool:
-        """Whether a 2xx was heard within ``verify`` s or since the arrival (L6),
-        and nothing since then makes us doubt."""
+        """Whether a 2xx was heard within ``verify`` s or since the arrival (L6), and
+        the stream has not become doubtful since."""
         if self.unverified:
             return False
         return self.confirmed_seq > barrier.seq or now - self.confirmed_at <= verify
 
     def age(self, now: float) -> float:
-        """Seconds since the last confirmation; 0 while a poll is armed (L16), and
-        while there was none yet."""
+        """Seconds since the last confirmation. 0 while a poll is armed (L16), and
+        before the first confirmation."""
         if self.is_armed(now) or self.confirmed_seq < 0:
             return 0.0
         return max(0.0, now - self.confirmed_at)

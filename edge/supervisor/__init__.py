@@ -1,8 +1,8 @@
 """The supervisor: the process that ``ds-edge serve`` becomes with its own origin.
 
 It has two children, the origin and the edge, and nothing else: no settings, no
-streams, no event loop, only the standard library. ``edge.cli.start`` checks what can
-be checked and then replaces itself with ``python -m edge.supervisor``.
+streams, no event loop, only the standard library. ``edge.cli.start`` checks all that it
+can and then replaces itself with ``python -m edge.supervisor``.
 
 - The origin is started first; the edge when the origin listens.
 - An origin that dies is started again, after a longer pause each time. The edge goes

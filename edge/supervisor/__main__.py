@@ -1,7 +1,7 @@
 """``python -m edge.supervisor GRACE FORMAT ORIGIN... -- EDGE...``
 
-GRACE is in seconds, FORMAT is that of log lines (json or text), the rest are the
-two commands. Only ``edge.cli.start`` starts it, so nothing is checked here.
+GRACE is in seconds. FORMAT is the format of log lines (json or text). The rest are the
+two commands. Only ``edge.cli.start`` runs this, so nothing is checked here.
 """
 
 import json
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _json(message: str) -> str:
-    """A line as ``edge.front.log_writer`` writes them."""
+    """A line as ``edge.front.log`` writes them."""
     now = time.time()
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     document = {

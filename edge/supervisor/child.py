@@ -1,8 +1,8 @@
 """Child: one child process, from its start to its end.
 
-It dies with the supervisor (``parent_death``). It leads a process group of its own:
-Ctrl-C in a terminal reaches the supervisor alone, which ends its children in their
-order; and what a child leaves behind is found by the group.
+It dies with the supervisor (``parent_death``). It leads a process group of its own.
+Ctrl-C in a terminal thus reaches the supervisor alone, which ends its children in their
+order. What a child leaves behind is found by the group.
 """
 
 import os
@@ -32,7 +32,7 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and its end was not yet seen."""
+        """Whether it was started, and its end was not seen yet."""
         return self._process is not None
 
     def start(self, *more: str, keep_open: Sequence[int] = ()) -> None:
@@ -46,7 +46,7 @@ class Child:
         )
 
     def ended(self) -> int | None:
-        """The exit code, once after each end; 128 and more: ended by a signal."""
+        """The exit code, once after each end. 128 and more: ended by a signal."""
         if self._process is None or (code := self._process.poll()) is None:
             return None
         self._group(signal.SIGKILL)

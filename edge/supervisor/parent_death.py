@@ -2,8 +2,8 @@
 
 The kernel is asked to send TERM when the process that started this one ends
 (prctl(2), PR_SET_PDEATHSIG). The setting survives exec, so the command inherits it.
-It does nothing if the parent died before; hence its pid is given and compared. On
-other systems than Linux the command simply runs.
+If the parent is dead already, that has no effect; therefore the parent's pid is given
+and compared. On other systems than Linux the command simply runs.
 
 It is a program of its own because code between fork and exec is unsafe in a process
 with threads. It is started by path, and so imports nothing of this package.

@@ -1,7 +1,7 @@
-"""Signals: something to wait for, together with a file and a time-out.
+"""Signals: waiting for a signal, a file or a time-out at once.
 
-Handlers run in the middle of other code and are easy to get wrong. So here they do
-nothing; Python writes a byte for each signal (``set_wakeup_fd``), and ``wait`` reads
+Handlers run in the middle of other code and are easy to get wrong. So the handlers here
+do nothing. Python writes a byte for each signal (``set_wakeup_fd``), and ``wait`` reads
 it. Main thread only.
 """
 

@@ -20,7 +20,7 @@ from edge.supervisor.child import Child
 from edge.supervisor.signals import Signals
 
 KILL_MARGIN_SECONDS = 10.0
-"""Beyond the grace, before a child that does not end is killed."""
+"""Seconds beyond the grace, before a child that does not end is killed."""
 
 READY_FLAG = "--ready-fd"
 
@@ -56,9 +56,9 @@ SIGNAL_ACTIONS: dict[ServiceState, dict[int, SignalAction]] = {
     ServiceState.STOPPING: dict.fromkeys(_STOPS, SignalAction.KILL),
     ServiceState.KILLING: {},
 }
-"""Any other signal is ignored in that state. USR2 (gunicorn's way to replace its
-program) would leave the supervisor with the old process, TTIN and TTOU would change
-the number of workers."""
+"""Any other signal is ignored in that state. With USR2 gunicorn would replace its
+program, and the supervisor would be left with the old process. TTIN and TTOU would
+change the number of workers."""
 
 IGNORED = (signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 HANDLED = (*_STOPS, *_FOR_EDGE, *IGNORED, signal.SIGCHLD)
@@ -94,7 +94,7 @@ class Supervisor:
             self._check_clock()
         return self._code or 0
 
-    # What comes from outside.
+    # Events from outside.
 
     def _on_signal(self, number: int) -> None:
         match SIGNAL_ACTIONS[self.state].get(number):
@@ -121,10 +121,10 @@ class Supervisor:
         self.edge.kill()
         self.origin.kill()
 
-    # What children do.
+    # Events from the children.
 
     def _check_listening(self) -> None:
-        """A byte says that the origin listens; the pipe's end, that it died before."""
+        """A byte says that the origin listens. End of file: it died before that."""
         if self._listening is None:
             return
         try:
@@ -157,7 +157,7 @@ class Supervisor:
         if code is None:
             return
         if self.state is ServiceState.STARTING:
-            # It has logged why; another start would only repeat that.
+            # It has logged the cause; a second start would only repeat that.
             self._code = code
         elif self.edge.running and self.state is not ServiceState.KILLING:
             lived = time.monotonic() - self.origin.started
@@ -178,7 +178,7 @@ class Supervisor:
             os.close(self._listening)
         self._listening = read
 
-    # What time does.
+    # Events of time.
 
     def _timeout(self) -> float | None:
         moments = [at for at in (self._restart_at, self._kill_at) if at is not None]

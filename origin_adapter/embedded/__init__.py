@@ -1,8 +1,8 @@
 """The embedded origin: a whole Durable Streams server in one process.
 
-It is no part of the edge and knows nothing of it but the protocol and a few
-values; the edge speaks HTTP with it, as with any other origin. It can be learnt
-by itself, and the edge without it.
+It is no part of the edge and knows nothing of it except the protocol and a few values.
+The edge speaks HTTP with it, as with any other origin. It can be learnt by itself, and
+the edge without it.
 
 Four parts, each importing only from those before it, from ``edge.protocol`` and
 from ``edge.core``. Read them in this order:
@@ -18,8 +18,8 @@ from ``edge.core``. Read them in this order:
 
 ``options`` says what may be set, and ``serve`` puts the parts together.
 
-The life of a write: ``http.server`` reads a head, ``http.writes`` makes a command
-of it, ``engine.engine`` puts it into the next batch, ``store.operations`` decides
-by ``rules.stream_rules`` and writes. One commit makes the whole batch durable. Only
-then is each writer answered, and ``engine.change_events`` wakes the readers.
+The life of a write: ``http.server`` reads a head, ``http.writes`` makes a command of
+it, ``engine.engine`` puts it into the next batch, ``store.operations`` decides by
+``rules.stream_rules`` and writes. One commit makes the whole batch durable. After it
+each writer is answered, and ``engine.change_events`` wakes the readers.
 """

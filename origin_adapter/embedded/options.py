@@ -23,15 +23,14 @@ class Options:
     Settings fill the fields without a default, and hold their defaults. What no setting
     names has its value here.
 
-    ``root`` is the path under which streams live, with both slashes.
-    ``public_url`` (scheme and authority) is used in ``Location`` and in URLs
-    given to webhooks; None: as the request's Host says. ``rate`` is requests
-    per second and client address, ``burst`` what may come at once; None: no
-    limit. ``send_timeout`` is how long a client may take nothing of an answer,
-    ``body_timeout`` how long it may take to send 64 KiB of a body; ``max_bodies``
-    bounds the bodies of all requests together. ``retention_age`` and
-    ``retention_bytes`` bound what is kept of each stream; None: everything.
-    ``local_webhooks`` allows ``http://localhost`` and ``http://127.0.0.x``
+    ``root`` is the path under which streams live, with both slashes. ``public_url``
+    (scheme and authority) is used in ``Location`` and in URLs given to webhooks; None:
+    as the request's Host says. ``rate`` is requests per second and client address,
+    ``burst`` how many may come at once; None: no limit. ``send_timeout`` is how long a
+    client may take no byte of an answer, ``body_timeout`` how long it may take to send
+    64 KiB of a body. ``max_bodies`` bounds the bodies of all requests together.
+    ``retention_age`` and ``retention_bytes`` bound what is kept of each stream; None:
+    everything. ``local_webhooks`` allows ``http://localhost`` and ``http://127.0.0.x``
     targets, for development only.
     """
 

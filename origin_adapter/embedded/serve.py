@@ -1,7 +1,7 @@
 """RunningOrigin: the parts put together, from start to stop.
 
-``RunningOrigin`` is what the command line runs, and what tests run beside their own
-greenlets. A store belongs to one process: a lock file says so.
+The command line runs ``RunningOrigin``; tests run it beside their own greenlets. A
+store belongs to one process: a lock file says so.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from origin_adapter.embedded.store.schema import make_folder
 LOCK = "lock"
 MAX_FILES = 1_048_576
 OWN_FILES = 128
-"""Files that are no connections: the store's, webhooks', the loop's."""
+"""Open files that are no client connections: the store, webhooks, the event loop."""
 
 
 class AlreadyRunning(Exception):
@@ -64,7 +64,7 @@ class RunningOrigin:
         return f"{name[0]}:{name[1]}"
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Answer waiting readers, finish what was begun, close the file. Once."""
+        """Answer waiting readers, finish what was begun, close the file. Call once."""
         if self._stopped:
             return
         self._stopped = True
@@ -88,10 +88,10 @@ class RunningOrigin:
 
 
 def _raise_file_limit() -> int:
-    """Let this process have all files it may have; how many connections fit.
+    """Let this process open as many files as it may; how many connections fit.
 
-    Each waiting reader is an open file. Where the system refuses more, the limit
-    stays as it is.
+    Each waiting reader is an open file. If the system refuses more, the limit stays as
+    it is.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MAX_FILES if hard == resource.RLIM_INFINITY else hard
@@ -102,7 +102,7 @@ def _raise_file_limit() -> int:
 
 
 def _lock(data: Path) -> int:
-    """Held until this process ends, however it ends. Raises AlreadyRunning."""
+    """Take the lock until this process ends, however it ends. Raises AlreadyRunning."""
     file = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,16 +1,16 @@
 """One connection to the origin: making it, and waiting on it.
 
-``dial`` connects within one deadline: addresses, connect, TLS. A name with
-several addresses gets an equal part of what is left of the time for each: one
-that swallows packets does not keep the next from being tried. Everything that
-goes wrong is OriginUnreachable or OriginTimeout, and leaves no socket behind.
+``dial`` connects within one deadline: addresses, connect, TLS. If a name has several
+addresses, each gets an equal part of the time that is left: an address that swallows
+packets does not keep the next one from being tried. Every failure is OriginUnreachable
+or OriginTimeout, and leaves no socket open.
 
-The socket of an ``UpstreamConnection`` is non-blocking; ``wait`` is the only
-place that switches greenlets for it, with one watcher that ``close`` can cancel
-from any other greenlet. Plain, unix and TLS sockets differ only in which errors
-mean "not yet". A connection is used by one call at a time. It never parses:
-bytes in, bytes out. Every failure of the socket becomes ``ConnectionLost``; its
-caller knows what that means at its point of the exchange.
+The socket of an ``UpstreamConnection`` is non-blocking. Only ``wait`` switches
+greenlets for it, with one watcher that ``close`` can cancel from any other greenlet.
+Plain, unix and TLS sockets differ only in which errors mean "not yet". A connection is
+used by one call at a time. It does not parse: bytes in, bytes out. Every failure of the
+socket becomes ``ConnectionLost``; the caller knows what that means at its point of the
+exchange.
 """
 
 import errno
@@ -46,11 +46,11 @@ FULL_BACKLOG_PAUSE = 0.01
 
 
 class ConnectionLost(OriginUnreachable):
-    """The connection ended, by reset or before anything could be read."""
+    """The connection ended, by a reset or before anything could be read."""
 
 
 class UpstreamConnection:
-    """A connected socket. ``reused`` while it serves a second call or a later one.
+    """A connected socket. ``reused`` is set from its second call on.
 
     ``idle_since`` is monotonic seconds, for the pool.
     """
@@ -86,12 +86,12 @@ class UpstreamConnection:
         return sent
 
     def receive(self, deadline: float) -> bytes:
-        """The next bytes, waiting for them; b"" once the origin has ended.
+        """The next bytes, after a wait if need be; b"" once the origin has ended.
 
         Raises ConnectionLost, and OriginTimeout at ``deadline`` (monotonic).
         """
         if time.monotonic() >= deadline:
-            # An origin that never lets anybody wait has no longer than others.
+            # An origin that sends without pause has no longer than any other.
             raise _TooLate
         while not self.arrived():
             self.wait(READ, deadline)
@@ -100,9 +100,9 @@ class UpstreamConnection:
         return received
 
     def arrived(self) -> bool:
-        """Whether bytes or the origin's end are here; never waits.
+        """Whether bytes or the origin's end are here. Never waits.
 
-        What came is kept for ``receive``. A TLS session's own records are not
+        The bytes are kept for ``receive``. A TLS session's own records are not
         bytes. Raises ConnectionLost.
         """
         if self._received is None:
@@ -135,7 +135,7 @@ class UpstreamConnection:
             watcher.close()
 
     def _share(self, moved: int) -> None:
-        """A fast peer must not keep the loop from everybody else."""
+        """Let other greenlets run: a fast peer must not hold the event loop."""
         self._moved += moved
         if self._moved >= MAX_MOVED:
             self._moved = 0
@@ -147,7 +147,7 @@ class UpstreamConnection:
         return self._socket
 
     def is_stale(self) -> bool:
-        """Whether an idle connection is dead, or the origin spoke unasked."""
+        """Whether an idle connection is dead, or the origin sent unasked bytes."""
         try:
             return self.arrived()
         except ConnectionLost:
@@ -161,15 +161,15 @@ class UpstreamConnection:
         if self._waiting is None:
             connected.close()
             return
-        # The loop must have let go of the descriptor before it is freed.
+        # The event loop must release the descriptor before it is closed.
         get_hub().cancel_waits_close_and_then(
             (self._waiting,), _closed_here(), connected.close
         )
 
 
 class _TooLate(OriginTimeout):
-    """A wait that ended at its deadline. A class, so that a wait that does not end
-    there makes none."""
+    """A wait that ended at its deadline. A class is given to the time-out, not an
+    instance: a wait that ends earlier then makes none."""
 
     def __init__(self) -> None:
         super().__init__("the origin took too long")
@@ -208,7 +208,7 @@ def _addresses(address: OriginAddress, timeout: float) -> list[SocketAddress]:
 
 
 def _literal(address: OriginAddress) -> list[SocketAddress]:
-    """The address itself where the url names one: no resolver, no thread."""
+    """The address itself if the url names one: no resolver, no thread."""
     try:
         version = ipaddress.ip_address(address.host).version
     except ValueError:
@@ -258,7 +258,7 @@ def _reach(
 def _connect(connecting: Socket, name: tuple[Any, ...] | str, deadline: float) -> None:
     code = connecting.connect_ex(name)
     while code == errno.EAGAIN:
-        # A socket file with a full backlog; there is no event to wait for.
+        # A socket file with a full backlog: no event tells when there is room.
         _still_time(deadline)
         gevent.sleep(FULL_BACKLOG_PAUSE)
         code = connecting.connect_ex(name)
@@ -270,7 +270,7 @@ def _connect(connecting: Socket, name: tuple[Any, ...] | str, deadline: float) -
 
 
 def _wrapped(connected: Socket, host: str, context: ssl.SSLContext) -> ssl.SSLSocket:
-    # An end without TLS's own farewell may be a cut: it has to be an error.
+    # An end without TLS's close_notify may be a cut: it has to be an error.
     return context.wrap_socket(
         connected,
         server_hostname=host,

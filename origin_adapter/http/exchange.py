@@ -1,14 +1,14 @@
 """One request over one connection, and its answer.
 
-``Attempt`` is one sending, up to the head of the answer. The origin may answer
-before it has heard everything, so sending listens too: before each piece, and
-whenever the socket takes no more. It listens only while it runs: while the
-request's own body keeps it waiting, an early answer waits as well.
+``Attempt`` is one sending, up to the head of the answer. The origin may answer before
+it has the whole request, so sending listens too: before each piece, and whenever the
+socket takes no more. It listens only while it sends. While it waits for the request's
+own body, an early answer waits as well.
 
 ``HttpExchange`` is the answer while its body arrives. It owns the lease of its
-connection and ends it at the first of: the verified end of the body, an error,
-``close()``. What has arrived whole together with the head has ended before
-anybody reads it.
+connection and ends it at the first of three: the verified end of the body, an error,
+``close()``. If the whole body arrived together with the head, the lease ends before
+anything is read.
 """
 
 import math
@@ -61,15 +61,15 @@ class Attempt:
     def send(self, encoded: EncodedRequest) -> bool:
         """Send; whether the whole request is on the wire now.
 
-        It is not when the origin answered or hung up first: ``answer`` tells
-        which. Raises OriginTimeout, and what the request's body raises.
+        It is not if the origin answered or hung up first; ``answer`` tells which.
+        Raises OriginTimeout, and what the request's body raises.
         """
         try:
             self._sent_whole = self._push(encoded.first) and all(
                 not self._answered() and self._push(piece) for piece in encoded.rest
             )
         except ConnectionLost:
-            # What the origin said before it hung up may still be here.
+            # What the origin sent before it hung up may still be here.
             self._sent_whole = False
         return self._sent_whole
 
@@ -100,8 +100,8 @@ class Attempt:
     def answer(self) -> Answered:
         """Wait for the head of the answer.
 
-        Raises ConnectionLost when the connection died before the first byte,
-        OriginGarbage when within the head, and OriginTimeout.
+        Raises ConnectionLost if the connection died before the first byte,
+        OriginGarbage if it died within the head, and OriginTimeout.
         """
         deadline = self._deadline(self._timeouts.head)
         try:
@@ -124,9 +124,9 @@ class Attempt:
 class HttpExchange:
     """Implements ``edge.core.ports.Exchange``; made by ``HttpOrigin``.
 
-    ``progress_within`` is how long the body may stand still, ``end_by`` when
-    it must have ended (monotonic) or None. ``on_fault`` hears of the fault
-    that ends it, if it is the origin's.
+    ``progress_within`` is how long the body may stand still. ``end_by`` is when it must
+    have ended (monotonic), or None. ``on_fault`` is called with the fault that ends it,
+    if it is the origin's.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class HttpExchange:
         return self._head.content_length
 
     def begin(self, rest: bytes) -> None:
-        """Take what arrived behind the head. Called once, by the origin."""
+        """Take the bytes that arrived behind the head. Called once, by the origin."""
         self._ready = self._body.feed(rest)
         self._settle()
 
@@ -212,7 +212,7 @@ class HttpExchange:
             self._body.eof()
 
     def _settle(self) -> None:
-        """At the end of the body the connection is somebody else's."""
+        """At the end of the body, give the connection back for other calls."""
         if self._body.done:
             fit = self._body.clean and self._head.keep_alive
             self._lease.end(reusable=fit)

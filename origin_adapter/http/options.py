@@ -1,7 +1,7 @@
-"""What can be set about an origin, and where its url points.
+"""The options of an origin, and the address that its url names.
 
-Settings fill ``HttpOptions``; ``OriginAddress`` is what the pool dials. A url that
-cannot be used raises ValueError, in words for the person who wrote it.
+Settings fill ``HttpOptions``; the pool dials ``OriginAddress``. A url that cannot be
+used raises ValueError, in words for the person who wrote it.
 """
 
 import re
@@ -32,24 +32,22 @@ class CallTimeouts(NamedTuple):
 class HttpOptions:
     """How one origin is called. Times in seconds, sizes in bytes.
 
-    ``url`` is ``http://host:port``, ``https://host``, either with a path that
-    is put before every target, or ``unix:/path``. ``host`` is the Host field
-    that is sent; by default what the url names, ``localhost`` for a socket
-    file.
+    ``url`` is ``http://host:port``, ``https://host``, either with a path that is put
+    before every target, or ``unix:/path``. ``host`` is the Host field that is sent; by
+    default what the url names, and ``localhost`` for a socket file.
 
-    ``head_timeout`` is how long an answer may take to begin once the request
-    is sent, ``hold_timeout`` the same for calls that an origin may hold
-    (long-polls: followers and relayed reads), ``idle_timeout`` how long a body
-    may make no progress in either direction (relayed bodies: ``hold_timeout``
-    if that is longer, since an idle SSE stream is silent), ``total_timeout``
-    how long a catch-up read may take in all.
+    ``head_timeout`` is how long an answer may take to begin once the request is sent.
+    ``hold_timeout`` is the same for calls that an origin may hold (long-polls:
+    followers and relayed reads). ``idle_timeout`` is how long a body may make no
+    progress in either direction. For relayed bodies that is ``hold_timeout`` if longer,
+    because an idle SSE stream is silent. ``total_timeout`` is how long a catch-up read
+    may take in all.
 
-    Writes, catch-up reads, followers and relayed calls have their own
-    connections, and none can starve another (L24): what one client has
-    the origin hold must cost no crowd its follower. A call that finds
-    all of its kind taken waits in a queue, at most ``queue_timeout`` and at most
-    ``queue_limit`` of them. Idle connections live for ``keep_alive``, which
-    is shorter than the five seconds after which Node closes its end.
+    Writes, catch-up reads, followers and relayed calls have separate connections, and
+    none can starve another (L24): a call that one client has the origin hold must not
+    cost a crowd its follower. A call that finds all of its kind taken waits in a queue,
+    at most ``queue_timeout`` and at most ``queue_limit`` of them. Idle connections live
+    for ``keep_alive``, shorter than the five seconds after which Node closes its end.
     """
 
     url: str
@@ -100,7 +98,7 @@ class OriginAddress:
 
     @classmethod
     def parse(cls, url: str) -> "OriginAddress":
-        """Read an origin's url; ValueError says what is wrong with it."""
+        """Read an origin's url. ValueError says what is wrong with it."""
         if url.startswith("unix:"):
             return cls._unix(url.removeprefix("unix:"))
         parts = urlsplit(url)

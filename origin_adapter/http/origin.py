@@ -1,15 +1,16 @@
 """One call to the origin, from beginning to end.
 
-A call takes a slot, then a connection, sends, and waits for the head of the
-answer; the exchange that it returns has the rest. Whatever happens on the way,
-the death of the greenlet included, slot and connection go back.
+A call takes a slot, then a connection, sends, and waits for the head of the answer. The
+exchange that it returns has the rest. On every way out, also when the greenlet is
+killed, slot and connection go back.
 
-Sent twice is only what does no harm: a GET or a HEAD, over a kept connection
-that died before the first byte of the answer, and once, over a new connection.
+A request is sent twice only where that does no harm: a GET or a HEAD, over a kept
+connection that died before the first byte of the answer. It is sent again once, over a
+new connection.
 
-An answer that comes while the body is still being sent (413, 409) ends the
-sending; it is returned, and its connection is closed behind it, since the
-origin still expects the rest. ``on_sent`` is not called then.
+An answer that comes while the body is still being sent (413, 409) ends the sending. It
+is returned, and its connection is closed behind it, because the origin still expects
+the rest. ``on_sent`` is not called then.
 """
 
 import ssl
@@ -48,7 +49,7 @@ class HttpOrigin:
     ) -> Exchange:
         """See ``ports.Origin.open``.
 
-        Raises ClientFault too, for a request that cannot be put on the wire.
+        Also raises ClientFault, for a request that cannot be put on the wire.
         """
         self.counts.requests += 1
         encoded = EncodedRequest.prepare(request, self._host, self._address.prefix)
@@ -59,7 +60,7 @@ class HttpOrigin:
             raise
 
     def close(self) -> None:
-        """Close every connection; calls under way fail, new ones too."""
+        """Close every connection. Calls under way fail, and new ones too."""
         self._pools.close()
 
     def _call(
@@ -92,7 +93,7 @@ class HttpOrigin:
         return exchange
 
     def _deliver(self, call: "_Call", lease: Lease) -> Answered:
-        """Send the request, and once more where that does no harm."""
+        """Send the request, and a second time where that does no harm."""
         connection = lease.connect()
         try:
             return call.over(connection)
@@ -114,7 +115,7 @@ class HttpOrigin:
 
 
 class _Call:
-    """What stays the same when a request is sent a second time."""
+    """The part of a call that stays the same when its request is sent again."""
 
     def __init__(
         self,
@@ -135,7 +136,7 @@ class _Call:
     def over(self, connection: UpstreamConnection) -> Answered:
         """Send over ``connection`` and wait for the head of the answer.
 
-        Raises ConnectionLost when it died before the first byte.
+        Raises ConnectionLost if it died before the first byte.
         """
         attempt = Attempt(
             connection, self._request, self._max_head, self._timeouts, self._end_by

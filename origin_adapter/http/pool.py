@@ -1,9 +1,9 @@
 """Which call may go to the origin now, and over which connection.
 
-A ``PurposePool`` is the pool of one kind of call: a number of slots, a queue of those
-that wait for one (first come, first served), and idle connections. A ``Lease``
-is one call's hold on a slot and, later, on a connection; it goes back exactly
-once, whatever happens to the call. Nothing here reads or writes a socket.
+A ``PurposePool`` serves one kind of call. It has a number of slots, a queue of calls
+that wait for one (first come, first served), and idle connections. A ``Lease`` is one
+call's hold on a slot and, later, on a connection. It goes back exactly once, whatever
+happens to the call. This module reads and writes no socket.
 """
 
 import time
@@ -66,7 +66,7 @@ class PurposePool:
     # Slots.
 
     def lease(self) -> "Lease":
-        """A slot, after a wait in the queue if all are taken.
+        """Take a slot, after a wait in the queue if all are taken.
 
         Raises OriginFault (origin-busy, 503), OriginUnreachable once closed.
         """
@@ -101,7 +101,7 @@ class PurposePool:
             self._queue.remove(queued)
 
     def _free_slot(self) -> None:
-        """Hand the slot to the first in the queue: nobody can overtake."""
+        """Hand the slot to the first in the queue: no call overtakes another."""
         if self._queue:
             queued = self._queue.popleft()
             queued.granted = True
@@ -119,7 +119,7 @@ class PurposePool:
     # Idle connections.
 
     def idle_connection(self) -> UpstreamConnection | None:
-        """A kept connection that is fit to be used, the last one kept first."""
+        """The fit connection that was kept last; None: there is none."""
         oldest = time.monotonic() - self._options.keep_alive
         while self._idle:
             connection = self._idle.pop()
@@ -145,7 +145,7 @@ class PurposePool:
         self._reaper.start(self._reap)
 
     def _reap(self) -> None:
-        """Close what has been idle for too long. Runs in the hub: never switches."""
+        """Close connections idle for too long. Runs in the hub: never switches."""
         self._stop_reaper()
         now = time.monotonic()
         while self._idle:
@@ -161,7 +161,7 @@ class PurposePool:
             self._reaper = None
 
     def close(self) -> None:
-        """Close every connection and send everybody in the queue away."""
+        """Close every connection, and fail every call in the queue."""
         self.closed = True
         self._stop_reaper()
         while self._idle:
@@ -179,7 +179,7 @@ class PurposePool:
 class Lease:
     """One call's hold on a slot, and on the connection that it uses.
 
-    Its holder ends it with ``end``, on every path; only the first time counts.
+    The holder calls ``end`` on every path; only the first call counts.
     """
 
     __slots__ = ("_connection", "_over", "_pool")
@@ -215,7 +215,7 @@ class Lease:
             self._connection.close()
 
     def end(self, *, reusable: bool = False) -> None:
-        """Give slot and connection back; without ``reusable`` it is closed."""
+        """Give slot and connection back. Without ``reusable`` the connection closes."""
         if self._over:
             return
         self._over = True

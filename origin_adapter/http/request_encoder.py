@@ -1,9 +1,9 @@
 """The bytes of a request. Pure: it connects to nothing.
 
-A request is built here, never forwarded, and what it is built from is checked
-once more although the floors above have checked it: a line break in a field's
-value would be a second request. Whatever is wrong raises ClientFault, for it
-came from a client, and nothing is sent.
+A request is built here, never forwarded. Its parts are checked once more, although the
+floors above have checked them: a line break in a field's value would be a second
+request. Whatever is wrong came from a client: it raises ClientFault, and nothing is
+sent.
 
 The connection is kept (HTTP/1.1 needs no field to say so), and the origin is
 never asked for 100-continue.
@@ -19,12 +19,12 @@ from edge.core.values import Headers, OriginRequest
 from edge.protocol.http_grammar import FIELD_VALUE, HOP_BY_HOP, LAST_CHUNK, TOKEN
 
 _TARGET = re.compile(r"/[!-\"$-~]*", re.ASCII)
-# What an operator may have sent as Host: wider than the Host of a client, since
-# a scope ("[fe80::1%eth0]") is none of the grammar's and reaches a neighbour.
+# The Host that an operator may have sent. It is wider than a client's: the grammar has
+# no scope ("[fe80::1%eth0]"), and a neighbour is reached by one.
 _HOST = re.compile(r"[!-.0-~]+", re.ASCII)
 
-# What concerns one connection, or decides where a message ends (RFC 9112
-# section 6), is this module's to say.
+# Fields that concern one connection, or decide where a message ends (RFC 9112 section
+# 6): only this module writes them.
 _RESERVED = HOP_BY_HOP | {"content-length", "expect", "host"}
 # Methods whose missing body has to be announced (RFC 9110 section 8.6).
 _EXPECT_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -115,9 +115,9 @@ def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
 class EncodedRequest:
     """A request ready to be sent: the first bytes, and the rest as an iterator.
 
-    ``first`` holds the head and the first piece of the body: a body that fails at
-    once costs no connection. ``resendable`` says that sending
-    the request twice does no harm and is possible.
+    ``first`` holds the head and the first piece of the body: a body that fails at once
+    thus costs no connection. ``resendable``: sending the request twice is possible and
+    does no harm.
     """
 
     first: bytes

@@ -1,21 +1,19 @@
 """An answer of the origin, read strictly: its head, and where its body ends. Pure.
 
-llhttp (through httptools) reads heads and chunks in its strict mode, which
-refuses bare LF, obs-fold, control characters in fields, a second
-Content-Length, Content-Length beside Transfer-Encoding, and sizes that are no
-numbers. What it lets pass is refused here: another version than HTTP/1.1,
-blank lines before the status line, control characters in the reason phrase,
-statuses outside 100 to 599, every transfer coding but a single ``chunked``, a
-switch of protocols, more than a few interim answers, heads and trailers
-without end.
+llhttp (through httptools) reads heads and chunks in its strict mode. It refuses bare
+LF, obs-fold, control characters in fields, a second Content-Length, Content-Length
+beside Transfer-Encoding, and sizes that are no numbers. This module refuses what llhttp
+lets pass: another version than HTTP/1.1, blank lines before the status line, control
+characters in the reason phrase, statuses outside 100 to 599, every transfer coding but
+a single ``chunked``, a switch of protocols, too many interim answers, heads and
+trailers without end.
 
-The head ends where the first CRLF CRLF stands (the parser confirms it), so
-every byte after it is known to belong to the body or to nobody. The head chooses
-one of three bodies by RFC 9112 section 6.3. Each is fed what arrives and gives
-back what of it is body. Bytes after its end make it unclean: its connection is
-not used again.
+The head ends at the first CRLF CRLF (the parser confirms it). Every byte after that
+belongs to the body or to no message. The head chooses one of three bodies by RFC 9112
+section 6.3. A body is fed what arrives and returns the part that is body. Bytes after
+its end make it unclean: its connection is not used again.
 
-``exchange`` feeds both. Nothing here reads a socket.
+``exchange`` feeds both. This module reads no socket.
 """
 
 import re
@@ -52,18 +50,19 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class BodyReader(Protocol):
     """Where the body of an answer ends.
 
-    ``done`` once its framing says that it has ended; ``clean`` while nothing
-    speaks against using the connection again.
+    ``done`` once its framing says that it has ended; ``clean`` while the connection may
+    be used again.
     """
 
     done: bool
     clean: bool
 
     def feed(self, data: bytes) -> bytes:
-        """What of ``data`` is body; not called once done. Raises OriginGarbage."""
+        """The part of ``data`` that is body; not called once done. Raises
+        OriginGarbage."""
 
     def eof(self) -> None:
-        """The connection ended. Raises OriginBodyCut unless that is the end."""
+        """The connection ended. Raises OriginBodyCut unless the body ends so."""
 
 
 class ParserEvents:
@@ -82,7 +81,7 @@ class ParserEvents:
         self.head_complete = True
 
     def on_body(self, body: bytes) -> None:
-        # A second answer behind the first is parsed too; it is nobody's.
+        # A second answer behind the first is parsed too; it belongs to no request.
         if not self.complete:
             self.pieces.append(body)
 
@@ -131,11 +130,10 @@ class CloseBody:
 
 
 class ChunkedBody:
-    """A body in chunks, read on by the parser that has read the head.
+    """A body in chunks, parsed on by the parser that has read the head.
 
-    The connection is used again only when the message ended with a bare last
-    chunk and nothing after it: trailers are dropped together with the
-    connection.
+    The connection is used again only if the message ended with a bare last chunk and
+    nothing after it. Trailers are dropped, and the connection with them.
     """
 
     MAX_OVERHEAD = 64 * 1024
@@ -218,7 +216,7 @@ class ResponseHeadReader:
         self._parser = HttpResponseParser(self._events)
 
     def feed(self, data: bytes) -> "tuple[ResponseHead, BodyReader] | None":
-        """Take bytes; the final head and its body, once it is whole.
+        """Take bytes. Returns the final head and its body once the head is whole.
 
         Bytes beyond the head stay in ``rest()``. Raises OriginGarbage.
         """
@@ -236,7 +234,7 @@ class ResponseHeadReader:
         return self._buffer
 
     def _scan(self) -> int | None:
-        """Parse what is new of the head; where it ends, if it does."""
+        """Parse the new part of the head; where the head ends, if it does."""
         if not self._buffer:
             return None
         if not _VERSION.startswith(self._buffer[: len(_VERSION)]):

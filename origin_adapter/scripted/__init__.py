@@ -1,9 +1,9 @@
-"""Origins without sockets. For tests only: nothing that serves imports them.
+"""Origins without sockets. For tests only: no serving code imports them.
 
 They implement the port of a real origin (``edge.core.ports.Origin``).
 
-``ScriptedOrigin`` does what the test says, call by call. ``LivingOrigin`` is a
-small conforming origin in memory. Neither sleeps; both release everybody.
+``ScriptedOrigin`` does what the test says, call by call. ``LivingOrigin`` is a small
+conforming origin in memory. Neither sleeps; both release all their callers.
 """
 
 from origin_adapter.scripted.answers import data, head_answer, no_content

@@ -1,8 +1,8 @@
 """Answers of a conforming origin, made in one line.
 
-For tests that care about a single field: everything else is as PROTOCOL.md
-sections 5.5 to 5.7 want it. Keyword arguments beyond the named ones become
-header fields (``cache_control="private"`` is ``cache-control: private``).
+For tests that care about a single field: all others are as PROTOCOL.md sections 5.5 to
+5.7 want them. Further keyword arguments
+become header fields (``cache_control="private"`` is ``cache-control: private``).
 """
 
 from edge.core.values import Framing, Headers, OriginAnswer
@@ -70,7 +70,7 @@ def head_answer(
 
 
 def _fields(extra: dict[str, str], **named: str | None) -> Headers:
-    """Fields in order; what the test gave itself replaces what it names."""
+    """Fields in order. A field that the test gave replaces the one of its name."""
     merged = {key: value for key, value in named.items() if value is not None}
     merged.update(extra)
     return tuple((key.replace("_", "-"), value) for key, value in merged.items())

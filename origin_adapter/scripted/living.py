@@ -1,14 +1,14 @@
 """A small conforming origin in memory, for tests with many viewers.
 
-It behaves like the Node reference server where that matters to an edge: offsets
-``%016d_%016d`` that count framing too, an offset inside a message returns the
-whole message, one beyond the tail returns the real tail, no ETag, no
-``Cache-Control`` on reads, a 204 without a content type. It pages only when
-``page`` is set, always between messages.
+It behaves like the Node reference server where that matters to an edge. Offsets are
+``%016d_%016d`` and count framing too. An offset inside a message returns the whole
+message; one beyond the tail returns the real tail. There is no ETag, no
+``Cache-Control`` on reads, and a 204 has no content type. It pages only when ``page``
+is set, always between messages.
 
-A test may also act behind the edge's back: ``create``, ``append``, ``finish``
-and ``remove`` are what another writer would do, and are not counted. ``lapse``
-is the moment at which every held long-poll times out.
+A test may also act behind the edge's back: ``create``, ``append``, ``finish`` and
+``remove`` do what another writer would do, and are not counted. ``lapse`` makes every
+held long-poll time out.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ class _Stream:
     changed: Event = field(default_factory=Event)
 
     def touch(self) -> None:
-        """Wake those that wait for a change; later ones wait for the next."""
+        """Wake the calls that wait for a change; later calls wait for the next one."""
         self.changed.set()
         self.changed = Event()
 
@@ -64,7 +64,7 @@ class LivingOrigin:
         """See ``ports.Origin.open``."""
         body = b"".join(request.body or ())
         if self.down:
-            # Nobody takes it, so it is never on the wire.
+            # No call takes it, so it is never on the wire.
             self.requests["down"] += 1
             raise OriginUnreachable("the living origin is down")
         if on_sent is not None:
@@ -94,7 +94,7 @@ class LivingOrigin:
         stream.touch()
 
     def remove(self, path: str) -> None:
-        """Delete the stream, if it is there; a poll that waits at it gets a 404."""
+        """Delete the stream, if there is one. A poll that waits there gets a 404."""
         stream = self._streams.pop(path, None)
         if stream is not None:
             stream.touch()
@@ -215,7 +215,7 @@ class LivingOrigin:
 
     @staticmethod
     def _state(stream: _Stream, status: int, *more: Header) -> OriginAnswer:
-        """What a write or a HEAD tells of the stream."""
+        """The fields of a stream's state, on the answer to a write or a HEAD."""
         messages = stream.messages
         fields: list[Header] = [("stream-next-offset", messages.tail), *more]
         if status != 204:

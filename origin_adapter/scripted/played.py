@@ -1,4 +1,4 @@
-"""An Exchange whose body is played into it piece by piece.
+"""An Exchange whose body a player puts into it piece by piece.
 
 The player (a test, or the living origin) puts pieces; the reader blocks on
 ``read`` as it would on a socket. The player never waits for the reader.
@@ -15,8 +15,8 @@ from edge.core.values import DIRECT, Framing, Headers, Provenance
 class PlayedExchange:
     """Implements ``edge.core.ports.Exchange`` in memory.
 
-    ``closed`` is set once the reader gave it up by ``close()``; ``ended`` once
-    the reader has seen the end or the fault.
+    ``closed`` is set once the reader gave up by ``close()``, ``ended`` once the reader
+    has seen the end or the fault.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class PlayedExchange:
         self._changed = Event()
 
     def put(self, piece: bytes) -> None:
-        """Let the reader have ``piece`` next. Empty pieces are dropped."""
+        """Give ``piece`` to the reader next. Empty pieces are dropped."""
         if piece:
             self._pieces.append(piece)
         self._changed.set()
 
     def end(self, fault: OriginFault | None = None) -> None:
-        """Nothing more comes: the verified end, or ``fault`` in its place."""
+        """Nothing more comes: the verified end, or ``fault`` instead."""
         if not self._over:
             self._over = True
             self._fault = fault

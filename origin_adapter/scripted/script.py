@@ -1,9 +1,9 @@
 """An origin that does what a test says, call by call.
 
-The code under test calls ``open`` and waits; the test takes the call with
-``expect()`` and plays its answer. Calls are handed out in the order in which
-they were made. Nothing times out by itself: a wait of the test's that is too
-long is a failed test, and its message tells what was asked so far.
+The code under test calls ``open`` and waits. The test takes the call with ``expect()``
+and plays its answer. Calls are handed out in the order in which they were made. Nothing
+times out by itself. If the test waits too long, it fails, and the message says what was
+asked so far.
 """
 
 from collections import deque
@@ -29,9 +29,8 @@ from origin_adapter.scripted.played import PlayedExchange
 class Call:
     """One upstream call that waits for its answer.
 
-    ``request`` is what was asked, ``body`` what came with it. ``closed`` is
-    set when the caller gave up: closed the exchange, or was killed before the
-    head came.
+    ``request`` is what was asked, ``body`` the request's body. ``closed`` is set when
+    the caller gave up: it closed the exchange, or was killed before the head came.
     """
 
     def __init__(self, request: OriginRequest, body: bytes) -> None:
@@ -122,7 +121,7 @@ class Call:
         assert self._exchange is not None, f"{self!r} has no head yet"
         return self._exchange
 
-    # What the code under test does.
+    # What the code under test calls.
 
     def await_head(self) -> Exchange:
         """Block until the test says what the head is."""
@@ -177,12 +176,12 @@ class ScriptedOrigin:
         return call
 
     def assert_quiet(self) -> None:
-        """Nobody waits for a call to be taken (callers who gave up do not)."""
+        """Fail if a call waits to be taken (calls that were given up do not count)."""
         waiting = [call for call in self._waiting if not call.closed.is_set()]
         assert not waiting, f"unexpected: {waiting!r}"
 
     def targets(self) -> list[str]:
-        """What was asked for so far, as ``METHOD target``."""
+        """The requests so far, as ``METHOD target``."""
         return [f"{call.method} {call.target}" for call in self.calls]
 
     def __repr__(self) -> str:

@@ -9,19 +9,16 @@ from tests.test_floors import MODULES, imported, tree_of
 
 NEUTRAL = (
     "edge.front.exchange",
-    "edge.front.request_context",
     "edge.front.problems",
-    "edge.front.common_fields",
     "edge.front.app.handler",
     "edge.front.app.reads",
     "edge.front.app.pass_through",
-    "edge.front.app.pass_response",
 )
-"""The exchange, the application behind it, and what every answer carries."""
+"""The exchange, and the application behind it."""
 
 WIRE = {"falcon", "gunicorn", "socket", "_socket", "ssl", "h2", "wsgiref"}
 
-FALCON = {"edge.front.app.app", "edge.front.app.falcon_response", "edge.admin.app"}
+FALCON = {"edge.front.app.app", "edge.admin.app"}
 """The adapter, and the operator's own small application."""
 
 

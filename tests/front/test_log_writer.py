@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge.front.log_writer import JsonLines, LineHandler, LogWriter
+from edge.front.log import JsonLines, LineHandler, LogWriter
 
 
 @pytest.fixture

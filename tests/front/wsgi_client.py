@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge.front.app.wsgi import exchange_of
+from edge.front.app.app import exchange_of
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 

@@ -1,7 +1,7 @@
 """The commands ``bench fanout`` and ``bench hits``: options and their checks.
 
-The work is in ``fanout`` and ``hits``, which are imported when a command runs. What
-each option and each member of ``--json`` means is in ``docs/command-line.md``; a
+The work is in ``fanout`` and ``hits``, which are imported when a command runs.
+``docs/command-line.md`` says what each option and each member of ``--json`` means; a
 test compares.
 """
 

@@ -68,7 +68,7 @@ class ConnectRamp:
             self._connect(self._due.popleft())
 
     def close(self) -> None:
-        """Connect nobody else."""
+        """Connect no further viewer."""
         self._due.clear()
         self._later.clear()
 

@@ -45,13 +45,13 @@ MAX_REMEMBERED = 64
 RETRY_PAUSE = 0.5
 """Seconds before a viewer comes back after a failure."""
 
-# Fields that servers make for each answer anew. Without them the answers of one event
-# are the same for a whole crowd, and are known by that.
+# Fields that servers make anew for each answer. Without them the answers of one event
+# are the same for a whole crowd, and can be recognised.
 _OWN = re.compile(
     rb"\r\n(?:[Dd]ate|[Aa]ge|[Xx]-[Vv]arnish|(?:[Xx]-)?[Rr]equest-[Ii][Dd]"
     rb"|[Ss]tream-[Cc]ursor):[^\r]*"
 )
-# Of these, what numbers every single answer.
+# Of these, the field that numbers every single answer.
 _NUMBER = re.compile(rb"\r\n(?:[Xx]-[Vv]arnish|(?:[Xx]-)?[Rr]equest-[Ii][Dd]):")
 _CURSOR = re.compile(rb"\r\n[Ss]tream-[Cc]ursor:[ \t]*([^\r]*)")
 
@@ -115,7 +115,7 @@ class FanoutCrowd:
         self._others: dict[int, Heard] = {}
         self._known: dict[bytes, KnownAnswer] = {}
         self._shared: dict[bytes, KnownAnswer] = {}
-        """The same, by what is left without what is made for each answer anew."""
+        """The same, by the bytes that are left without these fields."""
         self._around: AnswerTemplate | None = None
         self._place = ReadPosition(b"", b"")
         self._ramp = ConnectRamp(target, self._epoll, self._viewers)
@@ -159,7 +159,7 @@ class FanoutCrowd:
         self._epoll.register(descriptor, LISTEN)
 
     def forget(self, descriptor: int) -> None:
-        """Hear it no more."""
+        """Stop reading this connection."""
         del self._others[descriptor]
         self._epoll.unregister(descriptor)
 
@@ -372,7 +372,7 @@ class FanoutCrowd:
         self._come_back(viewer, 0.0 if proper else RETRY_PAUSE)
 
     def _come_back(self, viewer: Viewer, after: float) -> None:
-        """On a new connection, from the same place."""
+        """Reconnect, and continue from the same position."""
         del self._viewers[viewer.socket.fileno()]
         viewer.socket.close()
         viewer.renew(self._markers)

@@ -10,17 +10,17 @@ from typing import Protocol
 
 
 class Bar(Protocol):
-    """What a run tells on its way."""
+    """Shows how far a run has come."""
 
     def show(self, doing: str, done: float, total: float) -> None:
         """So much of ``total`` is done."""
 
 
 class Unseen:
-    """Nobody looks."""
+    """Shows nothing."""
 
     def show(self, doing: str, done: float, total: float) -> None:
-        """Nothing to see."""
+        """Nothing is shown."""
 
 
 @contextmanager

@@ -112,4 +112,4 @@ class StreamReads:
 
 
 _CURSOR = "cursor-of-a-viewer"
-"""Stands where each viewer's own goes."""
+"""A placeholder for each viewer's own cursor."""

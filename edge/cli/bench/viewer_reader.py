@@ -23,7 +23,7 @@ MAX_SHOWN = 16 * 1024
 
 
 class ReadPosition(NamedTuple):
-    """Where a viewer stands: what its next request says."""
+    """A viewer's position: what its next request asks for."""
 
     offset: bytes
     cursor: bytes

@@ -26,7 +26,7 @@ NAME = "wrk"
 
 _TOLD = "ds-edge "
 _PLACE = "ds-edge-bench-number"
-"""Stands where each request's number goes."""
+"""A placeholder for each request's number."""
 
 _DIFFERENT = """
 local before, after
@@ -57,7 +57,7 @@ end
 """.replace("@told@", _TOLD)
 _NAMED = (0.5, 0.9, 0.99, 0.999)
 SHARES = tuple(sorted({*GRID[:-1], *_NAMED}))
-"""What the script tells percentiles for."""
+"""The percentiles that the script prints."""
 
 
 def available() -> bool:

@@ -20,4 +20,4 @@ Light to import: what speaks HTTP is loaded when a command runs.
 """
 
 NAMES = frozenset({"create", "append", "read", "tail", "close", "delete"})
-"""The names of the commands. ``edge.cli`` needs no more to find its way."""
+"""The names of the commands; ``edge.cli`` needs them to choose what it loads."""

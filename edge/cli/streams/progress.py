@@ -1,7 +1,7 @@
 """A bar for long work, on stderr, if stderr is a terminal.
 
 It is not shown if standard output goes to the terminal too: the data would run through
-it. It shows bytes, speed and time, and a share if the whole is known.
+the bar. It shows bytes, speed and time, and a share if the whole is known.
 """
 
 import sys

@@ -31,7 +31,7 @@ class ReplayCheck:
         return self._out
 
     def settle(self) -> None:
-        """A new offset is known. Raises Changed when fewer bytes led to it."""
+        """A new offset is known. Raises ReplayMismatch when fewer bytes led to it."""
         if self._awaited:
             raise ReplayMismatch(ANOTHER)
         self._out = 0
@@ -43,7 +43,7 @@ class ReplayCheck:
         self._again = _digest()
 
     def fresh(self, piece: bytes) -> bytes:
-        """The part of ``piece`` that has not gone out. Raises Changed."""
+        """The part of ``piece`` that has not gone out. Raises ReplayMismatch."""
         if self._awaited:
             piece = self._swallow(piece)
         self._digest.update(piece)

@@ -1,34 +1,60 @@
-"""The Falcon application: a neutral handler behind WSGI.
+"""The Falcon adapter: a neutral handler behind WSGI.
 
-``create_app`` puts the parts together; it holds no state of its own. It runs under any
-WSGI server; what only the worker can do (noticing that a parked client left, refusing a
-malformed head, keeping time-outs) is not needed for its answers to be right.
+``create_app`` puts the parts together; it holds no state of its own. An environ becomes
+a Request and its RequestContext. The handler answers; its Response becomes Falcon's.
+What Falcon finds wrong becomes a problem like all others. Falcon routes nothing and
+judges nothing here: it computes framing and calls WSGI's start_response. No other
+module of the front knows Falcon.
 
-Only this module and ``falcon_response`` know Falcon: it routes nothing and judges
-nothing here, but computes framing and calls WSGI's start_response.
+gunicorn makes the environ from a head that its parser has read. Our server calls
+``begin`` for each request. The application calls ``exchange_of``, which makes the pair
+itself if need be: so it runs under any WSGI server. It is right without the extras of
+our worker (noticing that a parked client left, refusing a malformed head, keeping
+time-outs).
 """
 
 import re
-from typing import TypeAlias
+from collections.abc import Callable, MutableMapping
+from typing import Any, NamedTuple, TypeAlias
 
 import falcon
+from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData, ParseException
 
-from edge.core.errors import ClientFault
+from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
-from edge.front.app.falcon_response import CommonFields, fill
+from edge.core.values import PerResponse
 from edge.front.app.handler import RequestHandler
-from edge.front.app.wsgi import exchange_of
 from edge.front.dependencies import Dependencies
-from edge.front.exchange import ClientGone
+from edge.front.exchange import (
+    PIECE,
+    ClientGone,
+    Request,
+    RequestBody,
+    RequestContext,
+    Response,
+    in_pieces,
+    path_fields,
+    request_id,
+    route_fields,
+)
+from edge.front.options import FrontOptions
+from edge.front.transport import DisconnectWatch
+from edge.protocol import names
 
 __all__ = ["Dependencies", "WsgiApp", "create_app"]
 
 WsgiApp: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
-# Everything, the asterisk-form and paths that Falcon's router cannot take too.
+# All requests, also the asterisk-form and paths that Falcon's router cannot take.
 _ANY_PATH = re.compile("")
 
 _BY_STATUS = {404: Reason.NOT_FOUND}
+
+KEY = "ds_edge.exchange"
+
+Environ = MutableMapping[str, Any]
+
+_UNPREFIXED = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
 
 
 def create_app(parts: Dependencies) -> WsgiApp:
@@ -78,14 +104,173 @@ class _FalconAdapter:
         error: ClientGone,
         params: object,
     ) -> None:
-        """Nobody is left to answer: the worker closes the connection."""
+        """The client left: the worker closes the connection."""
         raise error
 
 
 def _as_fault(error: Exception) -> Exception:
-    """Falcon's own words for a fault of the client, in ours."""
+    """A ClientFault for an error by which Falcon blames the client."""
     if not isinstance(error, falcon.HTTPError):
         return error
     status = error.status_code
     reason = _BY_STATUS.get(status, Reason.BAD_HEAD)
     return ClientFault(error.description or "", reason=reason, status=status)
+
+
+# An environ, as a request.
+
+
+class WsgiExchange(NamedTuple):
+    """One request as the application takes it, and what is known of it."""
+
+    request: Request
+    ctx: RequestContext
+
+
+def begin(environ: Environ, started: float) -> WsgiExchange:
+    """Take a new request; ``started`` is monotonic seconds. It stays in its environ."""
+    request = Request(
+        environ["REQUEST_METHOD"],
+        environ.get("RAW_URI") or _rebuilt(environ),
+        _fields(environ),
+        environ.get("wsgi.url_scheme", "http"),
+        environ.get("REMOTE_ADDR", ""),
+        _body(environ),
+    )
+    stream = environ.get("gunicorn.socket")
+    if stream is not None:
+        request.watch = lambda gone: DisconnectWatch(stream.transport, gone)
+    own_id = request_id(request.lookup("x-request-id"))
+    ctx = RequestContext(request.method, request.target, own_id, started)
+    exchange = environ[KEY] = WsgiExchange(request, ctx)
+    return exchange
+
+
+def exchange_of(environ: Environ) -> WsgiExchange:
+    """The request of an environ, taken here if no server of ours did."""
+    found = environ.get(KEY)
+    return found if isinstance(found, WsgiExchange) else begin(environ, 0.0)
+
+
+def _fields(environ: Environ) -> dict[str, str]:
+    fields = {
+        key[5:].replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    }
+    for key, name in _UNPREFIXED.items():
+        if key in environ:
+            fields[name] = environ[key]
+    return fields
+
+
+def _rebuilt(environ: Environ) -> str:
+    """The target for servers that do not hand it over as received."""
+    query = environ.get("QUERY_STRING", "")
+    path: str = environ.get("PATH_INFO", "/")
+    return f"{path}?{query}" if query else path
+
+
+def _body(environ: Environ) -> RequestBody | None:
+    """What the request announces of content (RFC 9112 section 6).
+
+    gunicorn ends a Content-Length body that was cut by FIN as if it were whole;
+    Falcon's bounded stream reads every chunked body as empty. So the body is read from
+    ``wsgi.input`` itself, and counted. ``100 Continue`` was sent by gunicorn before the
+    application was called.
+    """
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return RequestBody(_reader(environ), None)
+    if "CONTENT_LENGTH" in environ:
+        return RequestBody(_reader(environ), int(environ["CONTENT_LENGTH"] or 0))
+    return None
+
+
+def _reader(environ: Environ) -> Callable[[int], bytes]:
+    """``wsgi.input``'s read, with its errors turned into the client's faults."""
+
+    def read(size: int) -> bytes:
+        try:
+            piece: bytes = environ["wsgi.input"].read(size)
+        except TimeoutError:
+            detail = "The body stopped arriving."
+            fault = ClientFault(detail, reason=Reason.BODY_TIMEOUT, status=408)
+            raise fault from None
+        except (NoMoreData, ChunkMissingTerminator, ConnectionError) as error:
+            raise _cut_or_malformed(error) from error
+        except ParseException as error:
+            raise _malformed() from error
+        return piece
+
+    return read
+
+
+def _cut_or_malformed(error: Exception) -> ClientFault:
+    """A chunk without its CRLF is malformed; one that never came was cut."""
+    if isinstance(error, ChunkMissingTerminator) and error.term:
+        return _malformed()
+    return ClientBodyCut("The body ended before its announced end.")
+
+
+def _malformed() -> ClientFault:
+    detail = "The body is not framed as its head announced."
+    return ClientFault(detail, reason=Reason.UNSUPPORTED_FRAMING)
+
+
+# A response, as Falcon's.
+
+
+def fill(resp: falcon.Response, response: Response, method: str) -> None:
+    """Put ``response``, the answer to a request of ``method``, into ``resp``.
+
+    Falcon computes framing from what is set here: a whole body gets its length, a
+    streamed one the length that is known or chunked coding. Large whole bodies go out
+    in pieces: the send time-out is then one of progress, not of size.
+    """
+    answer = response.answer
+    if response.per_response is not None:
+        _put_per_response(resp, response.per_response)
+    resp.status = answer.status
+    for name, value in answer.headers:
+        resp.append_header(name, value)
+    if answer.content_length is not None:
+        resp.content_length = answer.content_length
+    if method == "HEAD" and not answer.body:
+        # Falcon would announce the length 0 for an absent body.
+        resp.stream = ()
+    elif answer.body is None:
+        resp.stream = response.body
+    elif len(answer.body) <= PIECE:
+        resp.data = answer.body
+    else:
+        resp.content_length = len(answer.body)
+        resp.stream = in_pieces(answer.body)
+
+
+def _put_per_response(resp: falcon.Response, per_response: PerResponse) -> None:
+    """The fields of one delivery; ``CommonFields`` has the rest."""
+    if per_response.age is not None:
+        resp.set_header("Age", str(per_response.age))
+    if per_response.cursor is not None:
+        resp.set_header(names.CURSOR, per_response.cursor)
+
+
+class CommonFields:
+    """Falcon middleware that puts the common fields on every response."""
+
+    def __init__(self, options: FrontOptions) -> None:
+        self._name = options.name
+
+    def process_response(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        resource: object,
+        req_succeeded: bool,
+    ) -> None:
+        """Called by Falcon last, for answers and errors alike."""
+        ctx = exchange_of(req.env).ctx
+        resp.set_headers(route_fields(ctx.route))
+        resp.set_header("X-Request-Id", ctx.request_id)
+        for name, value in path_fields(ctx, self._name):
+            resp.append_header(name, value)

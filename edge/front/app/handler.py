@@ -1,4 +1,4 @@
-"""RequestHandler: the application. Every request comes by here and is told apart.
+"""RequestHandler: the application. It takes every request and tells the kinds apart.
 
 ======================== ==================================================
 CONNECT, TRACE           refused: one is no proxy, the other would show the
@@ -8,9 +8,9 @@ a read of a stream       to the hub (``reads``)
 everything else          to the origin, one to one (``pass_through``)
 ======================== ==================================================
 
-It takes a Request and gives a Response (``edge.front.exchange``), both the same for
+It takes a Request and returns a Response (``edge.front.exchange``), both the same for
 every version of HTTP. The pipeline (``edge.policy.streams.pipeline``) says what a
-request is and whether it may be; nothing is decided twice.
+request is and whether it may go on; no decision is made twice.
 """
 
 from edge.core.errors import AccessDenied, ClientFault, Refusal
@@ -20,10 +20,8 @@ from edge.core.values import Answer, Read
 from edge.front import problems
 from edge.front.app.pass_through import PassThrough
 from edge.front.app.reads import ReadHandler
-from edge.front.common_fields import OFF_ROUTE
 from edge.front.dependencies import Dependencies
-from edge.front.exchange import ClientGone, Request, Response
-from edge.front.request_context import RequestContext
+from edge.front.exchange import OFF_ROUTE, ClientGone, Request, RequestContext, Response
 from edge.policy.http import cors, forwarding
 from edge.policy.streams.authorize import Ask, Denied, RequestHead
 from edge.policy.streams.classify import PassRequest
@@ -33,7 +31,7 @@ _REFUSED = frozenset({"CONNECT", "TRACE"})
 
 
 class RequestHandler:
-    """Answers requests; one instance serves them all, each in its greenlet."""
+    """Answers requests. One instance serves all of them, each in its greenlet."""
 
     def __init__(self, parts: Dependencies) -> None:
         self._pipeline = parts.pipeline
@@ -81,7 +79,7 @@ class RequestHandler:
     def _resolved(
         self, request: Request, ctx: RequestContext, target: str
     ) -> Read | PassRequest:
-        """What is asked for, if it may be. An Ask is waited for here."""
+        """What is asked for, if that is allowed. Waits for the verdict of an Ask."""
         route = ctx.route
         is_read = request.method in ("GET", "HEAD")
         if route is not None and is_read and request.body_left:

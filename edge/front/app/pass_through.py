@@ -1,27 +1,54 @@
-"""PassThrough: requests that go to the origin one to one.
+"""PassThrough: requests that go to the origin one to one, and its answers back.
 
-Writes, control paths, unknown methods and what is no stream. Neither shared
-nor stored; bodies stream both ways in pieces, so a 2 GiB append takes constant
-memory. A write is never sent twice here (the adapter's one retry is for GETs),
-and the hub hears of every write before its client does (L4, L5). The origin's
-answer goes back through ``edge.front.app.pass_response``.
+It carries writes, control paths, unknown methods and paths that are no stream. They are
+neither shared nor stored. Bodies stream both ways in pieces, so a 2 GiB append takes
+constant memory. A write is never sent twice here (the adapter's one retry is for GETs).
+The hub is told of every write before the client is answered (L4, L5).
+
+On the way back ``PassResponse`` carries status, end-to-end fields and body. It rewrites
+the origin's own address in ``Location`` and in the small JSON documents of control
+paths. It watches the client meanwhile: an endless answer ends when its reader leaves.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+
+import gevent
 
 from edge.core.errors import ClientFault, OriginFault
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
-from edge.core.values import CacheStatus, Header, Headers, OriginRequest, Purpose
-from edge.front.app.pass_response import PassResponse
+from edge.core.values import (
+    Answer,
+    CacheStatus,
+    Header,
+    Headers,
+    OriginRequest,
+    Purpose,
+)
 from edge.front.dependencies import Dependencies
-from edge.front.exchange import Request, RequestBody, Response
-from edge.front.request_context import PASS, RequestContext
-from edge.policy.http import forwarding
+from edge.front.exchange import (
+    PASS,
+    AnswerCut,
+    ClientGone,
+    Request,
+    RequestBody,
+    RequestContext,
+    Response,
+)
+from edge.policy.http import forwarding, url_rewrite
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.classify import PassRequest
+from edge.protocol import names
+from edge.protocol.http_grammar import BODILESS_STATUSES
+
+MAX_DOCUMENT = 1024 * 1024
+"""Control documents up to this size are rewritten; larger ones pass untouched."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+# To the origin.
 
 
 class PassThrough:
@@ -34,7 +61,7 @@ class PassThrough:
     def respond(
         self, request: Request, ctx: RequestContext, passed: PassRequest
     ) -> Response:
-        """Answer with what the origin says. Raises ClientFault, OriginFault."""
+        """Answer with the origin's answer. Raises ClientFault, OriginFault."""
         _describe(ctx, passed, None)
         self._parts.counters.passes[passed.reason.value] += 1
         exchange = self._open(request, ctx, passed)
@@ -54,7 +81,7 @@ class PassThrough:
         except (ClientFault, OriginFault) as fault:
             if isinstance(fault, OriginFault):
                 self._parts.counters.origin_faults[fault.reason.value] += 1
-            # Nobody knows whether the origin acted; it must be assumed (L4, L5).
+            # It is unknown whether the origin acted; assume that it did (L4, L5).
             if sent.anything:
                 self._tell(ctx, passed, None, ())
             raise
@@ -112,8 +139,8 @@ class _Sent:
     def anything(self) -> bool:
         """Whether an origin could have acted on what it got.
 
-        Without a body only a whole head can be acted upon. With one, some
-        origins take what came before the cut for all of it.
+        Without a body, only a whole head can be acted upon. With one, some origins
+        take the part before the cut for all of it.
         """
         return self.whole or (self.body is not None and self.body.begun)
 
@@ -130,7 +157,7 @@ def _describe(ctx: RequestContext, passed: PassRequest, status: int | None) -> N
 
 
 def _forwarded(request: Request, ctx: RequestContext, node_id: str) -> Headers:
-    """The client's end-to-end fields, and what the edge says of the client."""
+    """The client's end-to-end fields, and those in which the edge tells of it."""
     own: list[Header] = [("x-request-id", ctx.request_id)]
     if request.client:
         own.append(("x-forwarded-for", request.client))
@@ -139,5 +166,162 @@ def _forwarded(request: Request, ctx: RequestContext, node_id: str) -> Headers:
 
 
 def _is_forwarded(name: str, value: str) -> bool:
-    # An empty Content-Type is how WSGI says that there is none.
+    # WSGI has an empty Content-Type where there is none.
     return name != "x-request-id" and (name != "content-type" or value != "")
+
+
+# And back.
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What of a body was read before the head goes out; ``whole``: all of it."""
+
+    body: bytes = b""
+    whole: bool = False
+
+
+class PassResponse:
+    """Answers clients with exchanges; one instance serves them all."""
+
+    def __init__(self, parts: Dependencies) -> None:
+        self._counters = parts.counters
+        self._options = parts.options
+
+    def respond(
+        self,
+        request: Request,
+        ctx: RequestContext,
+        passed: PassRequest,
+        exchange: Exchange,
+    ) -> Response:
+        """The Response for ``exchange``. Raises OriginFault."""
+        read = self._document(request, ctx, passed, exchange)
+        headers = tuple(
+            self._rewritten(request, exchange.status, header)
+            for header in forwarding.response_headers(exchange.headers)
+        )
+        length = len(read.body) if read.whole else _length(request, exchange)
+        answer = Answer(exchange.status, headers, None, length)
+        if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:
+            return Response(answer)
+        return Response(answer, body=self._body(request, ctx, exchange, read))
+
+    # Addresses.
+
+    def _rewritten(self, request: Request, status: int, header: Header) -> Header:
+        name, value = header
+        if name != "location":
+            return header
+        moved = url_rewrite.rewrite_location(
+            value,
+            request.target.partition("?")[0],
+            self._public_base(request),
+            self._options.origin_bases,
+            created=status == 201,
+        )
+        return name, moved
+
+    def _public_base(self, request: Request) -> str:
+        host = request.lookup("host") or ""
+        public_url = self._options.public_url
+        return url_rewrite.public_base(request.scheme, host, public_url)
+
+    def _document(
+        self,
+        request: Request,
+        ctx: RequestContext,
+        passed: PassRequest,
+        exchange: Exchange,
+    ) -> _Read:
+        """A control path's JSON document, rewritten if it is small."""
+        if not _is_document(ctx, passed, exchange):
+            return _Read()
+        read = self._gather(exchange)
+        if not read.whole:
+            return read
+        base = self._public_base(request)
+        bases = self._options.origin_bases
+        return _Read(url_rewrite.rewrite_document(read.body, bases, base), whole=True)
+
+    def _gather(self, exchange: Exchange) -> _Read:
+        gathered = bytearray()
+        while len(gathered) <= MAX_DOCUMENT:
+            piece = exchange.read()
+            if not piece:
+                return _Read(bytes(gathered), whole=True)
+            gathered += self._received(piece)
+        return _Read(bytes(gathered))
+
+    # The body.
+
+    def _body(
+        self, request: Request, ctx: RequestContext, exchange: Exchange, read: _Read
+    ) -> Iterable[bytes]:
+        if read.whole:
+            return (read.body,)
+        body = PassedBody(exchange, read.body, self._received)
+        # Closing an exchange may block; a watch's callback must not.
+        watch = request.watch(lambda: _spawn(body.give_up))
+        ctx.defer(watch.close)
+        watch.start()
+        return body
+
+    def _received(self, piece: bytes) -> bytes:
+        self._counters.bytes_from_origin += len(piece)
+        return piece
+
+
+class PassedBody:
+    """An exchange's body, piece by piece, each sent as soon as it is there."""
+
+    def __init__(
+        self, exchange: Exchange, first: bytes, received: Callable[[bytes], bytes]
+    ) -> None:
+        self._exchange = exchange
+        self._first = first
+        self._received = received
+        self._given_up = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        # A first piece makes the head go out, even an empty one.
+        yield self._first
+        while piece := self._read():
+            yield self._received(piece)
+
+    def give_up(self) -> None:
+        """The client left: a greenlet that reads is released."""
+        self._given_up = True
+        self._exchange.close()
+
+    def _read(self) -> bytes:
+        try:
+            return self._exchange.read()
+        except OriginFault as fault:
+            if self._given_up:
+                raise ClientGone("the client closed the connection") from fault
+            raise AnswerCut(fault) from fault
+
+
+def _spawn(give_up: Callable[[], None]) -> None:
+    gevent.spawn(give_up)
+
+
+def _is_document(ctx: RequestContext, passed: PassRequest, exchange: Exchange) -> bool:
+    """Whether this is JSON that a control path answered with, in the clear."""
+    if passed.reason is not Reason.NOT_A_STREAM or ctx.route is None:
+        return False
+    if ctx.method == "HEAD" or exchange.status in BODILESS_STATUSES:
+        return False
+    fields = dict(exchange.headers)
+    kind = names.media_type(fields.get("content-type"))
+    is_json = kind == "application/json" or kind.endswith("+json")
+    return is_json and "content-encoding" not in fields
+
+
+def _length(request: Request, exchange: Exchange) -> int | None:
+    """The length to announce: of the body, or for a HEAD of what a GET would get."""
+    if request.method != "HEAD":
+        return exchange.content_length
+    announced = dict(exchange.headers).get("content-length", "")
+    return int(announced) if announced.isdecimal() and announced.isascii() else None

@@ -1,13 +1,13 @@
 """Reads, the whole way: a Read into the hub's one entrance, its answer out of a sink.
 
 The greenlet that serves the request waits only here, on its own sink, and its client is
-watched meanwhile. However the request ends, the hub's pending read is let go of (E42:
-the fetch is the hub's, not this greenlet's).
+watched meanwhile. However the request ends, the hub's pending read is released (E42:
+the fetch belongs to the hub, not to this greenlet).
 
-The hub hands bytes over and never blocks; the greenlet takes them and has them sent.
-Between the two lies one write: ``write`` says False (full), the greenlet takes it, has
-it sent, and calls ``PendingRead.drained``. The greenlet waits on the sink's own event
-and on nothing else: the hub's promise that every read ends is what releases it.
+The hub hands over bytes and never blocks; the greenlet takes and sends them. Between
+the two lies one write: ``write`` returns False (full), the greenlet takes it, sends it,
+and calls ``PendingRead.drained``. The greenlet waits on the sink's own event and on
+nothing else. The hub releases it, because it ends every read.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,10 +24,10 @@ from edge.front.exchange import (
     ClientGone,
     ClientWatch,
     Request,
+    RequestContext,
     Response,
     in_pieces,
 )
-from edge.front.request_context import RequestContext
 
 
 class ReadHandler:
@@ -100,7 +100,7 @@ class ReadSink:
     # What the hub calls. Nothing here blocks or switches greenlets.
 
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
-        """See ``ports.Sink``. What the client sends next waits for its greenlet."""
+        """See ``ports.Sink``. Its greenlet reads what the client sends next."""
         self.begin(ready.answer, ready.per_response)
         self.finish()
 
@@ -114,7 +114,7 @@ class ReadSink:
         self._wake()
 
     def write(self, buffers: Sequence[bytes]) -> bool:
-        """See ``ports.Sink``. Always full afterwards, until the socket took it."""
+        """See ``ports.Sink``. Always full afterwards, until the socket has taken it."""
         self._buffers.extend(buffers)
         self._wake()
         return False
@@ -133,7 +133,7 @@ class ReadSink:
     # What the watch on the client's socket calls, from the event loop.
 
     def hang_up(self) -> None:
-        """The client is gone; a greenlet that waits hears of it."""
+        """The client is gone: wake a greenlet that waits."""
         self.gone = True
         self._wake()
 
@@ -151,8 +151,8 @@ class ReadSink:
     def wait(self) -> None:
         """Block until something changed. Raises ClientGone.
 
-        Call it only after looking: what changed before the call is not waited
-        for again, because nothing switches between the look and the wait.
+        Look before each call: a change before the call is not waited for. Nothing
+        switches between the look and the wait.
         """
         if self._changed is None:
             self._changed = Event()
@@ -166,10 +166,10 @@ class ReadSink:
 class ReadBody:
     """The streamed body of a read: what the hub writes, piece by piece.
 
-    Each write goes out by itself, as soon as it is there (SSE must not be
-    gathered); a large one in pieces. Once all of it was sent, which is when
-    more is asked for, the hub hears of it. The first piece may be empty: a
-    reader hears the head before there is anything else.
+    Each write goes out by itself, as soon as it is there (SSE must not be gathered); a
+    large one goes out in pieces. The next piece is asked for once all of a write was
+    sent, and then the hub is told. The first piece may be empty: it sends the head
+    before there is anything else.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class ReadBody:
             self._pending.drained()
 
     def _written(self) -> bytes:
-        """What the hub wrote next; waits for it, but for the first time."""
+        """The hub's next write. Waits for it, except for the first one."""
         while not (written := self._sink.take()) and self._begun:
             if self._sink.error is not None:
                 raise AnswerCut(self._sink.error)

@@ -1,13 +1,13 @@
 """FastConnection: one client's connection as data on the event loop.
 
-A transport, what was read ahead, the sink of the request under way, and the deadline
-by which the next thing must have happened. Requests are served in order, one at a
-time. One that is not plain is handed to a greenlet that serves it the whole way
-(``edge.front.http1.connection``) and gives the connection back. ``Stage`` says where
-a connection is, and ``check`` what may follow.
+It has a transport, the bytes read ahead, the sink of the request under way, and the
+deadline of the next event. Requests are served in order, one at a time. A request that
+is not plain is handed to a greenlet. The greenlet serves it the whole way
+(``edge.front.http1.connection``) and gives the connection back. ``Stage`` says where a
+connection is, and ``check`` what may follow.
 
-Every callback is guarded here: an exception ends this connection and is counted, and
-nothing else hears of it. Nothing blocks or switches greenlets.
+Every callback is guarded here: an exception ends this connection alone and is counted.
+The connection never blocks and never switches greenlets.
 """
 
 import enum
@@ -18,19 +18,17 @@ from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
-from edge.front.fast import write_buffer
 from edge.front.fast.context import FastContext
-from edge.front.fast.handoff import Handoff
 from edge.front.fast.request_memo import HeaderBlock, PlainRead
 from edge.front.fast.sink import FastSink
-from edge.front.fast.write_buffer import WriteBuffer
-from edge.front.transport import Transport
+from edge.front.http1.connection import Handoff
+from edge.front.transport import Transport, WriteBuffer, rest
 
 READ_SIZE = 64 * 1024
 """Bytes taken from the transport at once, and kept ahead at most."""
 
 BATCH_SIZE = 32
-"""Requests of one client that are answered before other clients get their turn."""
+"""Requests of one client that are answered before other clients are served."""
 
 _HEAD_END = b"\r\n\r\n"
 
@@ -54,7 +52,7 @@ _MOVES = {
     Stage.HANDED: {Stage.IDLE},
     Stage.CLOSED: set(),
 }
-"""What may follow what. Besides, all others may be followed by CLOSED."""
+"""Which stage may follow which. CLOSED may follow every other one, too."""
 
 _IDLE = Stage.IDLE
 _PARKED = Stage.PARKED
@@ -68,6 +66,14 @@ def check(before: Stage, after: Stage) -> Stage:
     if not allowed or before is Stage.CLOSED:
         raise RuntimeError(f"a connection that is {before.value}: {after.value}?")
     return after
+
+
+def send_at_once(transport: Transport, head: bytes, body: bytes) -> int:
+    """How many bytes of both the transport takes now. Raises OSError."""
+    try:
+        return transport.sendmsg((head, body)) if body else transport.send(head)
+    except BlockingIOError:
+        return 0
 
 
 class FastConnection:
@@ -125,11 +131,11 @@ class FastConnection:
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a request of which nothing has come."""
+        """Whether it waits for a request and no byte of one has come."""
         return self.stage is _IDLE and not self._held
 
     def dismiss(self) -> None:
-        """Have an idle connection end. What was sent before is still answered."""
+        """Close once idle. A request that was sent before is still answered."""
         try:
             self._transport.shutdown_reading()
         except OSError:
@@ -164,14 +170,14 @@ class FastConnection:
             self._broken(error)
 
     def _until(self, seconds: float) -> None:
-        """The next thing must happen within so many seconds."""
+        """The next event must happen within so many seconds."""
         context = self._context
         context.wheel.set(self, context.monotonic() + seconds)
 
     # Reading.
 
     def _readable(self) -> None:
-        """The read watch's callback. Most of what comes is one whole known head."""
+        """The read watch's callback. Most often one whole known head has come."""
         try:
             data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
@@ -188,7 +194,7 @@ class FastConnection:
 
     def _received(self, data: bytes) -> None:
         if not data:
-            # Whether idle or parked: half a connection is none (E46).
+            # Idle or parked: a connection closed on one side counts as closed (E46).
             self._gone()
             return
         self._held += data
@@ -198,13 +204,13 @@ class FastConnection:
             self._transport.reading.stop()
 
     def _watch(self) -> None:
-        """Hear of what comes, if there is room for it."""
+        """Watch for bytes, if there is room for them."""
         reading = self._transport.reading
         if len(self._held) < READ_SIZE and not reading.active:
             reading.start(self._readable)
 
     def _resume(self) -> None:
-        """Serve what was read while the last answer was under way."""
+        """Serve the requests that were read while the last answer was under way."""
         try:
             self._serve_held()
             self.resume()
@@ -214,7 +220,7 @@ class FastConnection:
             self._broken(error)
 
     def _serve_held(self) -> None:
-        """Serve what was read, one request after another, as far as it goes; of
+        """Serve the requests that were read, in order, as far as possible. If there are
         many, some in each iteration of the loop."""
         self._looping = True
         try:
@@ -228,7 +234,7 @@ class FastConnection:
             self._looping = False
 
     def _serve_next(self) -> bool:
-        """Begin the next request; whether there may be another one."""
+        """Begin the next request. Returns whether there may be another one."""
         held = self._held
         end = held.find(_HEAD_END)
         if end < 0:
@@ -236,7 +242,7 @@ class FastConnection:
             return False
         after = held[end + 4 :]
         if after:
-            # Several in one go; one alone was looked up when it came.
+            # Several came in one go; a single one was looked up when it came.
             plain = self._context.heads.get(held[: end + 4])
             if plain is not None and self._answer(plain, after):
                 return True
@@ -258,26 +264,26 @@ class FastConnection:
     # Answering.
 
     def _answer(self, plain: PlainRead, after: bytes) -> bool:
-        """Answer; ``after`` is what was read behind the request. False, and nothing is
-        done, when the grant behind it has ended."""
+        """Answer; ``after`` is what was read behind the request. Returns False and does
+        nothing when the grant behind it has ended."""
         context = self._context
         now = context.monotonic()
         if now >= plain.until:
             return False
         self._held = after
-        # A peek is counted as an answer: none that could not be used.
+        # A peek is counted as an answer, so do not peek if it could not be used.
         may = not plain.close and not context.server_context.draining
         ready = context.peek(plain.read, now) if may else None
         if ready is None:
             self._ask(plain, now)
             return True
-        encoded = context.ready(ready, plain.line.route, now)
+        encoded = context.encoder.ready(ready, plain.line.route, now)
         self.stage = _IDLE
         self.due_at = now + context.limits.idle_timeout
         request_id = plain.request_id or context.next_id()
         head = encoded.before + request_id + encoded.after
         body = encoded.body
-        sent = write_buffer.send(self._transport, head, body)
+        sent = send_at_once(self._transport, head, body)
         if context.logs or sent != len(head) + len(body):
             self._sink = FastSink(context, self, plain, now)
             self._sink.served(encoded, request_id)
@@ -291,7 +297,7 @@ class FastConnection:
         try:
             sink.pending = self._context.read_service.ask(plain.read, sink, now)
         except Exception as error:
-            # What the hub or the sink let through: told as Falcon's way does.
+            # The hub or the sink let it through: report it as Falcon's way does.
             self._context.report(error, sink.request_id)
             sink.abort(problems.INTERNAL)
 
@@ -306,9 +312,9 @@ class FastConnection:
             self._unsent.add(body)
             return False
         try:
-            sent = write_buffer.send(self._transport, head, body)
+            sent = send_at_once(self._transport, head, body)
         except OSError:
-            # The hub is calling: it hears of it when this call is over.
+            # The hub is calling: it is told once this call is over.
             self._lost = True
             self._context.soon(self._gone)
             return False
@@ -318,7 +324,7 @@ class FastConnection:
         return False
 
     def complete(self, close: bool, pause_reads: bool = False) -> None:
-        """The answer is over. Reads are not paused while some of it is unsent."""
+        """The answer is over. Reads are not paused while part of it is unsent."""
         self._closing = close
         if self._unsent is None and not self._lost:
             self._finished(pause_reads)
@@ -329,7 +335,7 @@ class FastConnection:
             self._watch()
 
     def _finished(self, pause_reads: bool = False) -> None:
-        """The answer is out: the next request, or the end."""
+        """The answer is sent: take the next request, or end."""
         sink, self._sink = self._sink, None
         assert sink is not None
         sink.over()
@@ -348,8 +354,8 @@ class FastConnection:
     # What the transport did not take at once.
 
     def _keep(self, head: bytes, body: bytes, sent: int) -> None:
-        """Send what is left when there is room for it; read nothing until then."""
-        left = write_buffer.rest([memoryview(head), memoryview(body)], sent)
+        """Send the rest when there is room for it; read nothing until then."""
+        left = rest([memoryview(head), memoryview(body)], sent)
         if left:
             self.stage = check(self.stage, Stage.SENDING)
             self._transport.reading.stop()
@@ -402,7 +408,7 @@ class FastConnection:
         self._gone()
 
     def _gone(self) -> None:
-        """The client left, or must. The request under way hears of it."""
+        """The client left, or must. The request under way is told."""
         if self.stage is Stage.CLOSED or self._handoff is not None:
             return
         sink, self._sink = self._sink, None
@@ -428,8 +434,9 @@ class FastConnection:
         self._held = b""
         self._transport.reading.stop()
         self._context.wheel.drop(self)
+        server_context = self._context.server_context
         self._handoff = Handoff(
-            self._context, self._transport, self._listener, self._taken_back
+            server_context, self._transport, self._listener, self._taken_back
         )
         act(self._handoff)
 

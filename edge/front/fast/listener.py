@@ -1,8 +1,8 @@
 """FastServer: accepts connections on the event loop, as many as may be served.
 
-Past the limit a client is told so, and is not left waiting in the backlog. When the
-process runs out of descriptors the server pauses and counts that: the event loop
-would call it again at once, for ever. No exception ends it.
+Beyond the limit a client is refused, and is not left waiting in the backlog. When the
+process runs out of descriptors, the server pauses and counts that: otherwise the event
+loop would call it again at once, for ever. No exception ends it.
 """
 
 import _socket
@@ -22,14 +22,14 @@ PAUSE_SECONDS = 0.1
 """How long nothing is accepted, once descriptors or memory ran out."""
 
 BATCH_SIZE = 256
-"""Connections accepted before other callbacks get their turn."""
+"""Connections accepted before other callbacks run."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class FastServer:
-    """Serves one bound socket. ``connections`` are the worker's; up to
-    ``max_refused`` more are told at once that there is no room."""
+    """Serves one bound socket. ``connections`` are the worker's; up to ``max_refused``
+    more are told at once that there is no room."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class FastServer:
         self._bound.close()
 
     def stop(self) -> None:
-        """End what has not ended by itself."""
+        """Cut the connections that are left."""
         for connection in tuple(self._connections):
             connection.cut()
         gevent.sleep(0)

@@ -30,8 +30,8 @@ from typing import Generic, TypeVar
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
 from edge.core.values import Read
+from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
-from edge.front.request_context import is_safe_id
 from edge.policy.http import forwarding
 from edge.policy.streams.authorize import NEVER, RequestHead
 from edge.policy.streams.pipeline import Admitted, RequestPipeline
@@ -43,7 +43,7 @@ MAX_BLOCKS = 2048
 MAX_HEADS = 8192
 MAX_FACTS = 2048
 MAX_NAMES = 1024
-"""How many of each are remembered."""
+"""How many of each kind are remembered."""
 
 MAX_REMEMBERED_BYTES = 1024
 """Bytes of a line, a block or a head beyond which it is judged each time."""
@@ -52,7 +52,7 @@ MAX_LINE_BYTES = 4096
 MAX_BLOCK_BYTES = 8192
 MAX_HEAD_BYTES = MAX_LINE_BYTES + MAX_BLOCK_BYTES
 MAX_FIELDS = 64
-"""What is larger is not plain. The whole way allows more of each."""
+"""A larger head is not plain. The whole way allows more of each."""
 
 _LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
 _IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
@@ -69,7 +69,7 @@ _SELECTING = ("if-none-match", "accept-encoding")
 _Lines = tuple[bytes | None, ...]
 
 _Held = tuple[Read, float]
-"""A Read, and until when it holds."""
+"""A Read, and the time until which it holds."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -101,7 +101,7 @@ class RequestLine:
 
 @dataclass(slots=True, eq=False)
 class HeaderFacts:
-    """What a header block says that decides anything: values by lower-case name.
+    """The fields of a header block that decide anything: values by lower-case name.
 
     ``shared``: it is remembered for other clients that send the same. Like
     ``HeaderBlock`` and ``PlainRead`` it is not frozen: that makes it three times as
@@ -180,8 +180,8 @@ class RequestMemo:
     ) -> tuple[HeaderBlock | None, PlainRead | None]:
         """Judge the head in ``held`` whose empty line begins at ``end``.
 
-        Its block, and the read that it asks for; None for what is not plain.
-        ``last`` is the block that this client sent before.
+        Returns its block, and the read that it asks for; None for a part that is not
+        plain. ``last`` is the block that this client sent before.
         """
         line_end = held.find(b"\r\n")
         line = self.line(held[:line_end])
@@ -250,7 +250,7 @@ class RequestMemo:
         return until == NEVER or self._clock.monotonic() < until
 
     def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | None:
-        """The Read, by the pipeline that every front uses; None when there is none."""
+        """The Read, by the pipeline that every front uses; None if it is none."""
         now, wall = self._clock.monotonic(), self._clock.wall()
         try:
             head = RequestHead.of("GET", line.target, facts.fields.get)
@@ -295,7 +295,7 @@ class RequestMemo:
         return None if facts is None else HeaderBlock(raw, facts)
 
     def _changed(self, last: HeaderBlock, raw: bytes) -> HeaderBlock | None:
-        """The block, if it is ``last`` but for one value that decides nothing."""
+        """The block, if only one value differs from ``last``, and decides nothing."""
         old, new = last.raw.split(b"\r\n"), raw.split(b"\r\n")
         if len(old) != len(new) or len(raw) > MAX_BLOCK_BYTES:
             return None

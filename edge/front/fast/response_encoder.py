@@ -1,18 +1,21 @@
-"""ResponseEncoder: an answer's head as bytes, with the fields that Falcon's way sends.
+"""ResponseEncoder: answers as bytes, with the fields that Falcon's way sends.
 
-What is the same for every client that gets an Answer with an equal PerResponse is
-encoded once: two runs of bytes with room for the request's id between them
-(``EncodedResponse``). It lasts a second, for ``Date`` is in it. Names, joining and
-order of fields follow ``edge.front.app.falcon_response``, ``edge.front.common_fields``
-and Falcon; a corpus of requests that is sent both ways holds them together.
+An Answer with equal PerResponses is the same for many clients, and is encoded once: two
+runs of bytes with room for the request's id between them (``EncodedResponse``). That
+lasts a second, because ``Date`` is in it. Names, joining and order of fields follow
+``edge.front.app.app``, ``edge.front.exchange`` and Falcon; a corpus of requests that is
+sent both ways holds them together.
 """
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from itertools import count
 
-from edge.core.ports import Clock
+from edge.core.ports import Clock, Ready
 from edge.core.values import Answer, PerResponse
-from edge.front.common_fields import cache_status, route_fields
+from edge.front.exchange import cache_status, route_fields
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.http_grammar import (
@@ -31,7 +34,7 @@ MAX_COPIED = 32 * 1024
 _MAX_RECENT = 256
 _LENGTHLESS = 204
 _WRITTEN_HERE = HOP_BY_HOP | PROXY_AUTHENTICATION | {"content-length", "date", "server"}
-"""What no answer brings: gunicorn drops the same on the whole way."""
+"""Fields that no answer brings: gunicorn drops the same ones on the whole way."""
 _ID_HERE = "\0"
 
 
@@ -39,7 +42,7 @@ _ID_HERE = "\0"
 class EncodedResponse:
     """A response with room for the request's id.
 
-    ``before`` and ``after`` it; ``body`` is what was too large to be in
+    ``before`` and ``after`` surround it. ``body`` is set if it was too large to be in
     ``after``. ``size`` are bytes of the whole body, ``chunked`` its framing.
     """
 
@@ -55,32 +58,74 @@ class EncodedResponse:
 
 
 class ResponseEncoder:
-    """Encodes responses for one worker. ``second`` is the wall clock's, as of
-    ``look_at_clock``; ``until`` is when to look again, in monotonic seconds."""
+    """Encodes responses for one worker.
+
+    What is encoded is good for one second of the wall clock, ``_second``; ``_until`` is
+    when that ends, in monotonic seconds.
+    """
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._name = name
         self._clock = clock
         self._recent: dict[tuple[int, int], EncodedResponse] = {}
         self._date = ""
-        self.second = 0
-        self.until = 0.0
+        self._second = 0
+        self._until = 0.0
+        self._last_pieces: Sequence[bytes] | None = None
+        self._last_chunk = b""
 
-    def look_at_clock(self, now: float) -> None:
-        """A new second has begun; call this once ``now`` has reached ``until``."""
-        wall = self._clock.wall()
-        self.second = int(wall)
-        self.until = now + 1.0 - wall % 1.0
-        self._date = formatdate(self.second, usegmt=True)
-        self._recent.clear()
-
-    def shared(
+    def encoded(
         self, answer: Answer, per_response: PerResponse, route: Route, close: bool
     ) -> EncodedResponse:
-        """The bytes of this answer, shared with an equal one where there was one.
+        """The answer's bytes as of now, shared with an equal one where there was one.
 
         Raises ValueError when a field could not go out as it is.
         """
+        now = self._clock.monotonic()
+        if now >= self._until:
+            self._look_at_clock(now)
+        return self._shared(answer, per_response, route, close)
+
+    def ready(self, ready: Ready, route: Route, now: float) -> EncodedResponse:
+        """The bytes of an answer that many are given, as of ``now``. They are made once
+        a second and kept with the answer. Raises ValueError, as ``encoded`` does."""
+        if now >= self._until:
+            self._look_at_clock(now)
+        encoded = ready.encoded
+        if not isinstance(encoded, EncodedResponse) or encoded.second != self._second:
+            encoded = self._shared(ready.answer, ready.per_response, route, False)
+            ready.encoded = encoded
+        return encoded
+
+    def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
+        """One write's bytes, as a chunk where the body is chunked.
+
+        All viewers of one wake-up are given the same pieces, one after another: the
+        chunk is made once.
+        """
+        if not chunked:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if pieces is self._last_pieces:
+            return self._last_chunk
+        data = b"".join(pieces)
+        # An empty chunk would be the last one.
+        chunk = b"%X\r\n%b\r\n" % (len(data), data) if data else b""
+        if isinstance(pieces, tuple):
+            self._last_pieces, self._last_chunk = pieces, chunk
+        return chunk
+
+    def _look_at_clock(self, now: float) -> None:
+        """A new second has begun."""
+        wall = self._clock.wall()
+        self._second = int(wall)
+        self._until = now + 1.0 - wall % 1.0
+        self._date = formatdate(self._second, usegmt=True)
+        self._recent.clear()
+
+    def _shared(
+        self, answer: Answer, per_response: PerResponse, route: Route, close: bool
+    ) -> EncodedResponse:
+        """The bytes of this answer within this second. Raises ValueError."""
         # Some answers are one object on all routes, though the fields differ (L18).
         key = (id(answer), id(route))
         encoded = self._recent.get(key)
@@ -90,7 +135,7 @@ class ResponseEncoder:
             and encoded.per_response == per_response
         ):
             return encoded
-        encoded = self.encoded(answer, per_response, route, close)
+        encoded = self._encode(answer, per_response, route, close)
         if len(self._recent) >= _MAX_RECENT:
             self._recent.clear()
         # Ids are not used anew meanwhile: ``encoded`` holds the answer, and the table
@@ -98,7 +143,7 @@ class ResponseEncoder:
         self._recent[key] = encoded
         return encoded
 
-    def encoded(
+    def _encode(
         self, answer: Answer, per_response: PerResponse, route: Route, close: bool
     ) -> EncodedResponse:
         """A new EncodedResponse. Raises ValueError."""
@@ -122,7 +167,7 @@ class ResponseEncoder:
             answer,
             per_response,
             close,
-            self.second,
+            self._second,
             before.encode("latin-1"),
             after.encode("latin-1") + (body if copied else b""),
             b"" if copied else body,
@@ -171,3 +216,16 @@ def _put(fields: dict[str, str], answer: Answer) -> list[tuple[str, str]]:
 def _append(fields: dict[str, str], name: str, value: str) -> None:
     before = fields.get(name)
     fields[name] = value if before is None else f"{before}, {value}"
+
+
+def request_ids() -> Iterator[bytes]:
+    """Ids of new requests, in the shape of ``exchange.request_id``, one after another.
+
+    A generator, and most of each is made for 256 at once: every answer has one.
+    """
+    prefix = os.urandom(8).hex().encode()
+    lasts = [b"%02x" % last for last in range(256)]
+    for number in count():
+        first = b"%s%06x" % (prefix, number & 0xFFFFFF)
+        for last in lasts:
+            yield first + last

@@ -1,10 +1,10 @@
 """FastSink: one plain read's answer, from the hub onto a connection.
 
 A whole answer goes out with one send. A streamed one goes out as chunks, one for each
-write. What the transport does not take, the connection keeps, and the hub is told
-``full`` until it is gone. The head of a stream waits for what is written with it in
-the same iteration of the event loop. Nothing here blocks or switches greenlets, and
-nothing is called back from within a call of the hub's.
+write. The connection keeps what the transport does not take, and the hub is told
+``full`` until it is gone. The head of a stream waits for what is written in the same
+iteration of the event loop, and goes out with it. The sink never blocks or switches
+greenlets, and never calls back from within a call of the hub.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.front import problems
+from edge.front.exchange import RequestContext
 from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
-from edge.front.request_context import RequestContext
 from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
 
 
@@ -29,9 +29,9 @@ class ResponseWriter(Protocol):
         """Send both; False when some of it has to wait."""
 
     def complete(self, close: bool, pause_reads: bool = False) -> None:
-        """The answer is over: close the connection behind it, or go on.
+        """The answer is over: close the connection behind it, or continue.
 
-        ``pause_reads``: go on only when ``resume`` is called.
+        ``pause_reads``: continue only when ``resume`` is called.
         """
 
     def resume(self) -> None:
@@ -84,7 +84,9 @@ class FastSink:
             self.finish()
             return
         try:
-            encoded = context.ready(ready, plain.line.route, context.monotonic())
+            encoded = context.encoder.ready(
+                ready, plain.line.route, context.monotonic()
+            )
         except ValueError as error:
             self._unsendable(error, ready.per_response)
             return
@@ -104,7 +106,7 @@ class FastSink:
         """See ``ports.Sink``."""
         close = self._plain.close or self._context.server_context.draining
         try:
-            encoded = self._context.encoded(
+            encoded = self._context.encoder.encoded(
                 answer, per_response, self._plain.line.route, close
             )
         except ValueError as error:
@@ -114,7 +116,7 @@ class FastSink:
         head = encoded.before + self.request_id + encoded.after
         self.sent = encoded.size
         if answer.body is None:
-            # What is written in this iteration goes out with the head.
+            # Whatever is written in this iteration goes out with the head.
             self._head = head
             self._context.soon(self._send_head)
         else:
@@ -125,7 +127,7 @@ class FastSink:
         encoded = self._encoded
         if self.ended or encoded is None or encoded.answer.status in BODILESS_STATUSES:
             return True
-        data = self._context.gathered(buffers, encoded.chunked)
+        data = self._context.encoder.gathered(buffers, encoded.chunked)
         if not data:
             return True
         self.sent += len(data)
@@ -186,7 +188,8 @@ class FastSink:
         encoded = self._encoded
         status = encoded.answer.status if encoded is not None else 0
         lost = lost or self.error is not None
-        if self._context.server_context.access_log.wants(status, lost):
+        log = self._context.server_context.access_log
+        if log.wants(status, lost):
             ctx = self._ctx(None if encoded is None else encoded.per_response.status)
             ctx.lost = lost
             if ctx.cache is not None:
@@ -195,7 +198,7 @@ class FastSink:
                 ctx.reason = self.error.reason
             elif lost:
                 ctx.reason = Reason.CLIENT_GONE
-            self._context.server_context.put_line(ctx, status, self.sent)
+            log.put(ctx, status, self.sent)
 
     # Its own.
 
@@ -215,7 +218,7 @@ class FastSink:
         counters = self._context.server_context.counters
         response = problems.respond(self._ctx(cache), error, counters)
         assert response.per_response is not None
-        self._encoded = encoded = self._context.encoded(
+        self._encoded = encoded = self._context.encoder.encoded(
             response.answer, response.per_response, self._plain.line.route, close
         )
         self.sent = encoded.size

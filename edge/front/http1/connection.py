@@ -1,27 +1,38 @@
 """GreenletConnection: one client's connection, one request after another.
 
-Reads heads with gunicorn's parser, has each request answered in a RequestCycle, and
-closes the stream as the last one's Disposition says. Its greenlet blocks on this
-client and on what the application waits for, on nothing else.
+It reads heads in bounded time with gunicorn's parser, has each request answered in a
+RequestCycle, and closes the stream as the last one's Disposition says. It refuses a
+head that no application should see. Its greenlet blocks on this client and on what the
+application waits for, on nothing else.
+
+``GreenletServer`` has a client served from accept to close. The fast way lends one out
+for a single request, with a ``Handoff``.
 """
 
+import enum
 import logging
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, cast
 
+import gevent
 from gunicorn import http
-from gunicorn.http import Request
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http import Request, errors
+from gunicorn.http.unreader import SocketUnreader
 
 from edge.core import head_rules
-from edge.core.errors import EdgeError
-from edge.front.blocking_stream import BlockingStream
+from edge.core.errors import ClientFault, EdgeError
+from edge.core.reasons import Reason
+from edge.front.exchange import RequestContext, request_id
 from edge.front.http1.context import ServerContext
-from edge.front.http1.parser_errors import fault_of
-from edge.front.http1.request_cycle import Disposition, RequestCycle
-from edge.front.http1.timed_reader import Phase, TimedReader
-from edge.front.request_context import RequestContext, request_id
+from edge.front.http1.request_cycle import Disposition, RequestCycle, closing_problem
+from edge.front.options import Limits
+from edge.front.transport import BlockingStream, Transport
 
 _log = logging.getLogger("edge.front")
+
+_READ = 8 * 1024
+_READ_AHEAD = 256 * 1024
 
 
 class GreenletConnection:
@@ -46,11 +57,11 @@ class GreenletConnection:
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a request of which nothing has come."""
+        """Whether it waits for a request and no byte of one has come."""
         return self._reader.phase is Phase.IDLE
 
     def dismiss(self) -> None:
-        """Have an idle connection end. What was sent before is still answered."""
+        """Close once idle. A request that was sent before is still answered."""
         try:
             self._stream.transport.shutdown_reading()
         except OSError as error:
@@ -68,8 +79,8 @@ class GreenletConnection:
     def serve_one(self, held: bytes) -> bytes | None:
         """Serve one request, of which ``held`` was read already.
 
-        What was read beyond it, when the connection may be kept: the body has
-        been read to its end then. None when the stream is closed.
+        Returns the bytes read beyond it if the connection may be kept: its body was
+        then read to the end. None when the stream is closed.
         """
         self._reader.unread(held)
         after = Disposition.CLOSE
@@ -85,12 +96,12 @@ class GreenletConnection:
         self._close(Disposition.LINGER)
 
     def _guarded(self) -> Disposition:
-        """The outermost guard of a connection: what went wrong ends it alone."""
+        """The outermost guard of a connection: a defect ends it alone."""
         try:
             self._stream.settimeout(self._limits.send_timeout)
             return self._next()
         except OSError as error:
-            # The client's end failed or is too slow; there is nobody to tell.
+            # The client's end failed or is too slow: there is no one to answer.
             _log.debug("connection lost: %s", error)
             return Disposition.CLOSE
         except Exception as error:
@@ -115,9 +126,9 @@ class GreenletConnection:
         try:
             request = next(self._parser)
             keep = head_rules.validate(request.version, request.headers)
-        except (StopIteration, NoMoreData):
+        except (StopIteration, errors.NoMoreData):
             return Disposition.CLOSE
-        except (ParseException, TimeoutError, EdgeError) as error:
+        except (errors.ParseException, TimeoutError, EdgeError) as error:
             return self._refused(request, error)
         self._reader.await_body()
         if not keep:
@@ -138,14 +149,14 @@ class GreenletConnection:
         method, target = (request.method, request.uri) if request else ("", "")
         now = self._server_context.clock.monotonic()
         ctx = RequestContext(method or "", target or "", request_id(None), now)
-        response = self._server_context.problem(ctx, error)
+        response = closing_problem(self._server_context, ctx, error)
         body = response.partition(b"\r\n\r\n")[2]
-        self._server_context.log(ctx, error.status, len(body))
+        self._server_context.access_log.write(ctx, error.status, len(body))
         self._stream.sendall(response)
 
     def _close(self, after: Disposition) -> None:
         if after is Disposition.CLOSE and self._stream.peek():
-            # Closing with something unread would reset the answer away.
+            # Closing with unread bytes would reset the connection, and the answer.
             after = Disposition.LINGER
         if after is Disposition.LINGER:
             limits = self._limits
@@ -154,3 +165,220 @@ class GreenletConnection:
             self._stream.abort()
         else:
             self._stream.close()
+
+
+# Heads and bodies, in bounded time.
+
+
+class Phase(enum.Enum):
+    """What the connection waits for.
+
+    ======= ============================ =====================================
+    phase   ends with                    waits at most
+    ======= ============================ =====================================
+    IDLE    the first byte of a head     ``idle_timeout``
+    HEAD    a whole head                 ``head_timeout`` from the first byte on
+    BODY    the next request             ``body_timeout`` for each piece
+    ======= ============================ =====================================
+    """
+
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+
+
+class TimedReader(SocketUnreader):
+    """Replaces a gunicorn parser's ``unreader``, and knows what is waited for.
+
+    gunicorn's own reader waits as long as its socket does, and takes heads of any size
+    that its limits for single fields allow. Here a time-out raises TimeoutError. A head
+    that is too large raises what gunicorn raises for its own limits.
+    """
+
+    def __init__(self, stream: BlockingStream, limits: Limits) -> None:
+        super().__init__(cast(Any, stream))
+        self._limits = limits
+        self._deadline = 0.0
+        self._head_size = 0
+        self.phase = Phase.IDLE
+
+    def await_head(self) -> None:
+        """The next bytes begin a head. Some may have come already."""
+        self.phase = Phase.IDLE
+        self._head_size = self.buf.getbuffer().nbytes
+        if self._head_size:
+            self._begin_head()
+
+    def await_body(self) -> None:
+        """The head is complete; what follows is the application's to read."""
+        self.phase = Phase.BODY
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """The next bytes, b"" at the end; at most what may still be consumed.
+
+        ``size_hint`` is how much of a body is still wanted.
+        """
+        if self.phase is Phase.BODY:
+            return self._receive(size_hint, self._limits.body_timeout)
+        if self._head_size > self._limits.head:
+            raise errors.LimitRequestHeaders("the head is too large")
+        data = self._receive(None, self._patience())
+        self._head_size += len(data)
+        if self.phase is Phase.IDLE and data:
+            self._begin_head()
+        return data
+
+    def _begin_head(self) -> None:
+        self.phase = Phase.HEAD
+        self._deadline = time.monotonic() + self._limits.head_timeout
+
+    def _patience(self) -> float:
+        if self.phase is Phase.IDLE:
+            return self._limits.idle_timeout
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the head did not come in time")
+        return left
+
+    def _receive(self, size_hint: int | None, patience: float) -> bytes:
+        before = self.sock.gettimeout()
+        self.sock.settimeout(patience)
+        try:
+            return self.sock.recv(max(_READ, min(size_hint or 0, _READ_AHEAD)))
+        finally:
+            self.sock.settimeout(before)
+
+
+# What the parser refuses.
+
+_FAULTS: tuple[tuple[type[Exception], int, Reason, str], ...] = (
+    (
+        errors.LimitRequestLine,
+        414,
+        Reason.HEAD_TOO_LARGE,
+        "The request line is too long.",
+    ),
+    (
+        errors.LimitRequestHeaders,
+        431,
+        Reason.HEAD_TOO_LARGE,
+        "The request's fields are too many or too large.",
+    ),
+    (
+        errors.UnsupportedTransferCoding,
+        400,
+        Reason.UNSUPPORTED_FRAMING,
+        "The only transfer coding understood here is chunked.",
+    ),
+    (
+        errors.ExpectationFailed,
+        417,
+        Reason.BAD_HEAD,
+        "The only expectation understood here is 100-continue.",
+    ),
+    (TimeoutError, 408, Reason.BAD_HEAD, "The request's head did not come in time."),
+)
+
+_FRAMING = frozenset({"TRANSFER-ENCODING", "CONTENT-LENGTH"})
+
+
+def fault_of(error: Exception) -> ClientFault:
+    """The fault by which to answer a head that the parser refused.
+
+    The one place where gunicorn's exceptions are known by name. A table, so that a new
+    release's new exception falls through to the plain 400 and not to a 500.
+    """
+    for kind, status, reason, detail in _FAULTS:
+        if isinstance(error, kind):
+            return ClientFault(detail, reason=reason, status=status)
+    if isinstance(error, errors.InvalidHeader):
+        return _field_fault(str(error.hdr))
+    return ClientFault("The request's head is malformed.", reason=Reason.BAD_HEAD)
+
+
+def _field_fault(name: str) -> ClientFault:
+    if name == "HOST":
+        detail = "More than one Host field, or one that is malformed."
+        return ClientFault(detail, reason=Reason.BAD_HOST)
+    if name in _FRAMING:
+        detail = "The body's length cannot be told from the head."
+        return ClientFault(detail, reason=Reason.UNSUPPORTED_FRAMING)
+    detail = "A field of the request is malformed."
+    return ClientFault(detail, reason=Reason.BAD_HEAD)
+
+
+# For one request of the fast way.
+
+Back = Callable[[bytes | None], None]
+"""Called once: with the bytes read ahead, or None when the transport is closed."""
+
+
+class Handoff:
+    """A connection that a greenlet serves for one request, the whole way.
+
+    The greenlet has the transport to itself meanwhile, as a blocking stream: it serves,
+    refuses or lingers. Then it gives the transport back to the fast way, or reports
+    that it is closed. ``listener`` is an address.
+    """
+
+    def __init__(
+        self,
+        server_context: ServerContext,
+        transport: Transport,
+        listener: Any,
+        back: Back,
+    ) -> None:
+        self._server_context = server_context
+        self._transport = transport
+        self._listener = listener
+        self._back = back
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+
+    def serve(self, held: bytes) -> None:
+        """Serve one request, of which ``held`` has come."""
+        self._spawn(lambda connection: connection.serve_one(held))
+
+    def refuse(self, error: EdgeError) -> None:
+        """Answer ``error`` and close."""
+        self._spawn(lambda connection: connection.refuse(error))
+
+    def linger(self) -> None:
+        """Close, once the client has read what it was sent."""
+        self._spawn(lambda connection: connection.linger())
+
+    def cut(self) -> None:
+        """End now."""
+        if self._greenlet is not None:
+            self._greenlet.kill(block=False)
+
+    def _spawn(self, act: Callable[[GreenletConnection], bytes | None]) -> None:
+        self._greenlet = gevent.spawn(self._run, act)
+        # A greenlet that is killed before it began must give back, too.
+        self._greenlet.link(self._ended)
+
+    def _run(self, act: Callable[[GreenletConnection], bytes | None]) -> None:
+        try:
+            peer = self._transport.peername()
+        except OSError:
+            # The client has gone already; ``_ended`` closes.
+            return
+        stream = BlockingStream(self._transport)
+        held = act(
+            GreenletConnection(self._server_context, stream, self._listener, peer)
+        )
+        if held is not None:
+            self._give_back(held)
+
+    def _ended(self, _greenlet: object) -> None:
+        """However the greenlet ended: unless it gave back, the transport is gone."""
+        if self._back is not _nobody:
+            self._transport.close()
+            self._give_back(None)
+
+    def _give_back(self, held: bytes | None) -> None:
+        back, self._back = self._back, _nobody
+        back(held)
+
+
+def _nobody(_held: bytes | None) -> None:
+    """For a Handoff that has been called already."""

@@ -7,14 +7,10 @@ from typing import Any
 from gunicorn.config import Config
 
 from edge.core.counters import Counters
-from edge.core.errors import EdgeError
 from edge.core.ports import Clock
-from edge.front import problems
-from edge.front.access_log import AccessLog
-from edge.front.app.wsgi import Environ
-from edge.front.common_fields import common_fields
+from edge.front.app.app import Environ
+from edge.front.log import AccessLog
 from edge.front.options import FrontOptions
-from edge.front.request_context import RequestContext
 
 Application = Callable[[Environ, Any], Iterable[bytes]]
 """A WSGI application (PEP 3333)."""
@@ -31,19 +27,3 @@ class ServerContext:
     clock: Clock
     access_log: AccessLog
     draining: bool = False
-
-    def problem(self, ctx: RequestContext, error: EdgeError) -> bytes:
-        """The whole response for ``error``, which closes the connection. Counts."""
-        response = problems.respond(ctx, error, self.counters)
-        fields = common_fields(ctx, self.options.name)
-        return problems.closing(response.answer, fields, self.options.name)
-
-    def log(self, ctx: RequestContext, status: int, sent: int) -> None:
-        """Write the request's line; called once, when it is over."""
-        seconds = self.clock.monotonic() - ctx.started
-        self.access_log.write(ctx, status, sent, seconds)
-
-    def put_line(self, ctx: RequestContext, status: int, sent: int) -> None:
-        """Write the line of a request for which ``access_log.wants`` one."""
-        seconds = self.clock.monotonic() - ctx.started
-        self.access_log.put(ctx, status, sent, seconds)

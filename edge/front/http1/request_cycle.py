@@ -1,7 +1,7 @@
 """RequestCycle: one request, from a parsed head to the end of its answer.
 
-gunicorn makes environ and response, the application answers, this module
-writes it out and says what becomes of the connection::
+gunicorn makes environ and response, the application answers, this module writes the
+answer and says what happens to the connection::
 
     KEEP    the next request may follow
     CLOSE   close now: both sides have said what they had to say
@@ -9,32 +9,35 @@ writes it out and says what becomes of the connection::
             sending, so that it can read its answer (RFC 9112 section 9.6)
     CUT     reset: the end must not look like the end of the body
 
-It is also the last guard: what the application lets through is logged, counted,
-and ends this one request.
+It is also the last guard: what the application lets through is logged, counted, and
+ends this one request. ``closing_problem`` writes a problem where no application can:
+there is no request for it yet, or the request can no longer be trusted.
 """
 
 import enum
 import logging
 from collections.abc import Iterable
+from email.utils import formatdate
 from typing import Any, cast
 
 from gunicorn.http import Request, wsgi
 from gunicorn.http.wsgi import Response
 
+from edge.core.errors import EdgeError
 from edge.core.reasons import Reason
+from edge.core.values import Headers
 from edge.front import problems
-from edge.front.app.wsgi import Environ, WsgiExchange, begin
-from edge.front.blocking_stream import BlockingStream
-from edge.front.exchange import AnswerCut
+from edge.front.app.app import Environ, WsgiExchange, begin
+from edge.front.exchange import PASS, AnswerCut, RequestContext, common_fields
 from edge.front.http1.context import ServerContext
-from edge.front.http1.response import EdgeResponse
-from edge.front.request_context import PASS, RequestContext
+from edge.front.transport import BlockingStream
+from edge.protocol.http_grammar import LAST_CHUNK, reason_phrase
 
 _log = logging.getLogger("edge.front")
 
 
 class Disposition(enum.Enum):
-    """What becomes of the connection after a request."""
+    """What happens to the connection after a request."""
 
     KEEP = "keep"
     CLOSE = "close"
@@ -72,7 +75,8 @@ class RequestCycle:
         finally:
             exchange.ctx.release()
             status = response.status_code if response.headers_sent else 0
-            self._server_context.log(exchange.ctx, status or 0, response.sent)
+            log = self._server_context.access_log
+            log.write(exchange.ctx, status or 0, response.sent)
 
     def _guarded(
         self, environ: Environ, response: Response, exchange: WsgiExchange
@@ -114,7 +118,7 @@ class RequestCycle:
     def _failed(
         self, error: Exception, response: Response, ctx: RequestContext
     ) -> Disposition:
-        """The application let something through: a defect, of it or of Falcon."""
+        """The application let an error through: a defect of it or of Falcon."""
         self._server_context.counters.internal_errors += 1
         said = "unexpected error serving request %s"
         _log.error(said, ctx.request_id, exc_info=error)
@@ -122,13 +126,15 @@ class RequestCycle:
             ctx.lost = True
             ctx.reason = Reason.INTERNAL
             return self._after_cut(response)
-        self._stream.sendall(self._server_context.problem(ctx, problems.INTERNAL))
+        self._stream.sendall(
+            closing_problem(self._server_context, ctx, problems.INTERNAL)
+        )
         response.headers_sent = True
         response.status_code = 500
         return Disposition.LINGER
 
     def _after_cut(self, response: Response) -> Disposition:
-        """A body framed by the connection's end is cut by a reset alone."""
+        """Only a reset cuts a body that is framed by the connection's end."""
         framed = response.chunked or response.response_length is not None
         return Disposition.CLOSE if framed else Disposition.CUT
 
@@ -144,3 +150,68 @@ def _close(body: Iterable[bytes]) -> None:
     close = getattr(body, "close", None)
     if close is not None:
         close()
+
+
+# Answers on the wire.
+
+
+class EdgeResponse(Response):
+    """gunicorn's response, with head and first piece in one send.
+
+    gunicorn sends the head by itself; for a small answer that is a second system call
+    and often a second packet. Here the head waits for the piece that is written with
+    it. An empty piece sends the head alone. Streamed bodies begin with an empty piece:
+    the client need not wait for the head until there is data. ``sock`` is a
+    BlockingStream.
+    """
+
+    _head = b""
+
+    def send_headers(self) -> None:
+        """Make the head; it goes out with the piece that is being written."""
+        if self.headers_sent:
+            return
+        lines = self.default_headers()
+        lines.extend([f"{name}: {value}\r\n" for name, value in self.headers])
+        lines.append("\r\n")
+        self._head = "".join(lines).encode("latin-1")
+        self.headers_sent = True
+
+    def write(self, arg: bytes) -> None:
+        """See gunicorn; sends at once, an empty piece too."""
+        super().write(arg)
+        self._send(b"")
+
+    def close(self) -> None:
+        """The body is complete."""
+        self.send_headers()
+        self._send(LAST_CHUNK if self.chunked else b"")
+
+    def _emit_body(self, data: bytes) -> None:
+        if self.chunked:
+            data = b"%X\r\n%b\r\n" % (len(data), data)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if head or data:
+            self.sock.sendall(head + data if head else data)
+
+
+def closing_problem(
+    server_context: ServerContext, ctx: RequestContext, error: EdgeError
+) -> bytes:
+    """The whole response for ``error``, behind which the connection closes. Counts."""
+    node = server_context.options.name
+    answer = problems.respond(ctx, error, server_context.counters).answer
+    body = answer.body or b""
+    framing: Headers = (
+        ("Server", node),
+        ("Date", formatdate(usegmt=True)),
+        ("Connection", "close"),
+        ("Content-Length", str(len(body))),
+    )
+    fields = framing + answer.headers + common_fields(ctx, node)
+    lines = [f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}"]
+    lines += [f"{name}: {value}" for name, value in fields]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

@@ -1,7 +1,7 @@
 """GreenletServer: each connection in a greenlet of its own, from accept to close.
 
-The whole way for everything: what serves when the fast way is switched off, and
-what the fast way must answer like.
+It serves everything the whole way when the fast way is switched off. The fast way must
+answer like it.
 """
 
 from typing import Any
@@ -12,10 +12,9 @@ from gevent.server import StreamServer
 
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
-from edge.front.blocking_stream import BlockingStream
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
-from edge.front.transport import PlainTransport
+from edge.front.transport import BlockingStream, PlainTransport
 
 
 class GreenletServer:
@@ -44,7 +43,7 @@ class GreenletServer:
         self._server.close()
 
     def stop(self) -> None:
-        """End what has not ended by itself."""
+        """Cut the connections that are left."""
         self._server.stop(timeout=1)
 
     def _handle(self, accepted: Any, peer: Any) -> None:

@@ -1,9 +1,9 @@
 """Content codings: which ones a client takes, and how bytes are coded (L19).
 
 The edge knows zstd, br and gzip. ``accepted`` reads Accept-Encoding for a
-Read; ``compress`` and ``worth`` serve the preparation of answers. Whether an
-answer may be compressed at all (never live ones, never in credential
-partitions) is decided there, not here.
+Read; ``compress`` and ``worth`` serve the preparation of answers. Whether an answer may
+be compressed at all (never live ones, never in credential partitions) is decided where
+answers are prepared.
 
 Source: RFC 9110 sections 8.4 and 12.5.3.
 """
@@ -52,11 +52,11 @@ _COMPRESSIBLE = frozenset(
 def accepted(accept_encoding: str | None) -> tuple[str, ...]:
     """The codings that the client takes, best first, without identity.
 
-    Ordered by weight, then by ``CODINGS``. A weight of 0 refuses; ``*`` stands
-    for the codings not named; a coding named twice has its smaller weight.
-    One that weighs less than an explicit ``identity`` is left out: the client
-    prefers plain bytes. Malformed members are ignored. No field at all means
-    identity: a client that wants coded bytes says so.
+    Ordered by weight, then by ``CODINGS``. A weight of 0 refuses; ``*`` stands for the
+    codings not named; a coding named twice has its smaller weight. A coding that weighs
+    less than an explicit ``identity`` is left out: the client prefers plain bytes.
+    Malformed members are ignored. No field at all means identity: a client has to ask
+    for coded bytes.
     """
     if not accept_encoding:
         return ()
@@ -68,8 +68,8 @@ def accepted(accept_encoding: str | None) -> tuple[str, ...]:
 def compress(coding: str, body: bytes) -> bytes:
     """``body`` in a content coding; the same input always gives the same bytes.
 
-    ``coding`` is one of CODINGS; another raises ValueError, since only
-    ``accepted`` chooses one.
+    ``coding`` is one of CODINGS, as ``accepted`` returns them. Any other one raises
+    ValueError.
     """
     if coding == "zstd":
         return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
@@ -83,8 +83,8 @@ def compress(coding: str, body: bytes) -> bytes:
 def worth(content_type: str | None, size: int) -> bool:
     """Whether bytes of this type and length are worth coding.
 
-    Text and its kin from ``MIN_SIZE`` on; never event streams, whose pieces
-    must not wait for a compressor, and no types that are compressed already.
+    Text and similar types, from ``MIN_SIZE`` on. Never event streams, whose pieces must
+    not wait for a compressor, and never types that are compressed already.
     """
     if size < MIN_SIZE:
         return False

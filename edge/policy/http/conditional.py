@@ -17,11 +17,11 @@ _MEMBER = re.compile(
 
 
 def matches(if_none_match: str, etag: str) -> bool:
-    """Whether the client holds what ``etag`` names: a 304 is right.
+    """Whether the client holds what ``etag`` names: then a 304 is right.
 
     ``if_none_match`` is the whole field: ``*``, or a list of entity tags,
-    compared weakly (CDNs weaken strong tags on their way). A field that is
-    malformed anywhere matches nothing: a full answer is never wrong.
+    compared weakly (CDNs weaken strong tags on their way). A field that is malformed
+    anywhere matches nothing, because a full answer is never wrong.
     """
     field = if_none_match.strip(" \t")
     if field == "*":

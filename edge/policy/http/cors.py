@@ -1,9 +1,9 @@
 """CORS and the browser's security fields, set by the edge alone (L18).
 
 An origin's own CORS fields are dropped, so its ``Vary: Origin`` never splits a key
-(E29). Callers give the route's allowed origin, ``*`` unless it says otherwise, or "" to
-switch CORS off; credentials mode is never allowed, so ``*`` gives away nothing that a
-plain client could not fetch.
+(E29). Callers give the route's allowed origin. It is ``*`` unless the route says
+otherwise; "" switches CORS off. Credentials mode is never allowed, so ``*`` gives away
+nothing that a plain client could not fetch.
 
 Sources: the Fetch standard, section "CORS protocol"; PROTOCOL.md section 12.7.
 """
@@ -19,10 +19,10 @@ SECURITY_HEADERS: Headers = (
     ("X-Content-Type-Options", "nosniff"),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
 )
-"""On every answer, those made by the edge and errors included."""
+"""On every answer, also on errors and on answers that the edge itself makes."""
 
 MAX_AGE = 7200
-"""Seconds that a browser may keep a preflight; the largest that all honour."""
+"""Seconds that a browser may keep a preflight: the most that every browser honours."""
 
 _METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH")
 _FORBIDDEN_METHODS = frozenset({"CONNECT", "TRACE", "TRACK"})
@@ -68,7 +68,7 @@ _EXPOSED = (
 )
 
 _ECHOED = re.compile(rf"[{TOKEN_CHARS}]{{1,64}}")
-"""A name that a preflight may ask for and hear again: a token, not too long."""
+"""A name that a preflight may ask for, and get back: a token, not too long."""
 _MAX_ECHOED = 32
 
 
@@ -90,11 +90,11 @@ def preflight(
 ) -> Headers:
     """The fields of the answer to an OPTIONS request, for its 204.
 
-    ``sent`` are the fields that a route sends upstream; ``request_method`` and
+    ``sent`` are the fields that a route sends upstream. ``request_method`` and
     ``request_headers`` are the raw values of Access-Control-Request-Method and
-    -Headers. Beyond the protocol's own,
-    well-formed names that the browser asks for are allowed too: extensions
-    bring their own, and unknown methods pass through to the origin.
+    -Headers. Beyond the protocol's own names, well-formed names that the browser asks
+    for are allowed too: extensions bring their own, and unknown methods pass through
+    to the origin.
     """
     if not allow_origin:
         return ()
@@ -129,7 +129,7 @@ def _asked_names(request_headers: str | None) -> list[str]:
     """The well-formed names of a list, a bounded number of them."""
     pieces = (request_headers or "").split(",", _MAX_ECHOED)[:_MAX_ECHOED]
     stripped = (piece.strip(" \t") for piece in pieces)
-    # A lone "*" would allow every name, which nobody asked for by name.
+    # A lone "*" would allow every name, and the browser asked for none of them.
     return [name for name in stripped if name != "*" and _ECHOED.fullmatch(name)]
 
 

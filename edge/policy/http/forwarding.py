@@ -1,8 +1,8 @@
 """Header rules for what passes through: writes, control paths, odd methods.
 
-A read of a stream is built (``edge.policy.streams.upstream_requests``); everything else
-is forwarded, and this module says which header fields go along, each way. It decides
-nothing about bodies: framing belongs to the adapter and the front. Called by
+A read of a stream is built (``edge.policy.streams.upstream_requests``). Everything else
+is forwarded, and this module says which header fields go along in each direction. It
+decides nothing about bodies: framing belongs to the adapter and the front. Called by
 ``front.app.pass_through`` and, for the loop check, by both ways into the edge.
 
 Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
@@ -33,7 +33,7 @@ UNFIT_ON_READS = HOP_BY_HOP | {
     "range",
     "via",
 }
-"""What a route cannot add to built reads: the edge answers or makes these itself.
+"""Fields that a route cannot add to built reads: the edge answers or makes them itself.
 
 Client conditionals and ranges would make an answer useless to the readers that
 share it (E20, E31).
@@ -43,8 +43,8 @@ _MADE_HERE = frozenset(
     {"accept-encoding", "cdn-loop", "content-length", "expect", "host", "via"}
 )
 
-# Fields by which a client could speak as if it were a proxy, or ask an origin
-# to read another method, host or path than the one that this edge saw.
+# With these a client could speak as if it were a proxy. Or it could make an origin
+# read another method, host or path than the one that this edge saw.
 _SPOOFABLE = frozenset(
     {
         "forwarded",
@@ -64,7 +64,7 @@ _SPOOFABLE = frozenset(
     }
 )
 
-# The edge puts these on every answer itself, or they concern the connection.
+# The edge puts these on every answer itself, or they concern one connection.
 _NOT_RETURNED = frozenset(
     {
         "alt-svc",
@@ -82,10 +82,10 @@ def request_headers(
 ) -> Headers:
     """What goes to the origin with a forwarded request, names in lower case.
 
-    All end-to-end fields of the client but those that the adapter frames
-    (Host, Content-Length) and those that speak for a proxy. ``node_id`` is
-    this node's pseudonym in Via and CDN-Loop; ``forwarded`` is what the edge
-    itself tells of the client (its own ``x-forwarded-for``, for instance).
+    All end-to-end fields of the client, without those that the adapter frames
+    (Host, Content-Length) and those that speak for a proxy. ``node_id`` is this node's
+    pseudonym in Via and CDN-Loop. ``forwarded`` are the fields in which the edge tells
+    of the client (``x-forwarded-for``, for instance).
     """
     received = [(name.lower(), value) for name, value in headers]
     dropped = _named_by_connection(received) | _MADE_HERE
@@ -129,8 +129,8 @@ def response_headers(
 def is_loop(headers: Iterable[Header], node_id: str) -> bool:
     """Whether this request has been at this very node before (L26).
 
-    Looks for ``node_id`` as a CDN-Loop identifier or as the received-by part
-    of a Via member. Other edges' identifiers are no loop: a shield is one.
+    Looks for ``node_id`` as a CDN-Loop identifier or as the received-by part of a Via
+    member. Identifiers of other edges are no loop: another edge may be a shield.
     """
     for name, value in headers:
         field = name.lower()
@@ -158,7 +158,7 @@ def _named_by_connection(headers: Iterable[Header]) -> frozenset[str]:
 
 
 def _ends_here(name: str) -> bool:
-    # Whatever is called proxy-* is between one client and one proxy.
+    # Every proxy-* field is between one client and one proxy.
     return name in HOP_BY_HOP or name.startswith("proxy-")
 
 
@@ -169,7 +169,7 @@ def _is_spoofable(name: str) -> bool:
 
 
 def _with_member(headers: Iterable[Header], name: str, member: str) -> str:
-    # Read from what was received: a Connection field that lists Via or CDN-Loop
+    # Taken from the fields as received: a Connection field that lists Via or CDN-Loop
     # must not be able to hide a loop (RFC 8586 section 2.1).
     values = [value for field, value in headers if field == name and value.strip()]
     return ", ".join([*values, member])

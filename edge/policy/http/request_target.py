@@ -1,14 +1,13 @@
 """The grammar of a request-target: path, parameters, and their canonical form.
 
 ``edge.policy.streams.classify`` reads targets through this module. The path is taken as
-received (L26): Node takes ``a%2Fb`` and ``a%2fb`` for two streams, so nothing
-is normalised. What an origin's URL parser would normalise away is refused, for
-writes too: two spellings of one stream would escape each other's invalidation
-(P3).
+received and never normalised (L26): Node takes ``a%2Fb`` and ``a%2fb`` for two streams.
+A path that an origin's URL parser would normalise is refused, for writes too: otherwise
+a write under one spelling of a stream would not invalidate the other (P3).
 
-Names of parameters are decoded as Node's URLSearchParams does it (``+`` is a
-space, only ``&`` separates), so no spelling of ``offset`` passes for an
-extension. Values keep their octets.
+Names of parameters are decoded as Node's URLSearchParams does it (``+`` is a space,
+only ``&`` separates). Thus no spelling of ``offset`` passes for an extension. Values
+keep their octets.
 """
 
 import re
@@ -35,8 +34,8 @@ class Parameter(NamedTuple):
         return _decoded(self.raw.partition("=")[2])
 
 
-# RFC 3986's path characters and the few more that browsers leave as they are.
-# What URL parsers rewrite ("<>`{}, a leading //) would give a stream two names.
+# RFC 3986's path characters, and a few more that browsers leave as they are. Characters
+# that URL parsers rewrite ("<>`{}, a leading //) would give a stream two names.
 _PATH = re.compile(r"/(?!/)(?:[!$&-;=@A-Z\[\]^_a-z|~]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(r'(?:[!"$&-~]|%[0-9A-Fa-f]{2})*')
 _CONTROL_OR_BACKSLASH = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff]|5[Cc])")
@@ -87,8 +86,8 @@ def parameters(query: str) -> list[Parameter]:
 def extension(given: Iterable[Parameter]) -> str:
     """The canonical query string of what the protocol does not define (E25).
 
-    Sorted by decoded names, stably: ``a=1&%61=2`` says ``a`` twice, and an
-    origin that takes the first must go on seeing the first.
+    Sorted by decoded names. The sort is stable: ``a=1&%61=2`` gives ``a`` twice, and an
+    origin that takes the first must still see the same one first.
     """
     own = [parameter for parameter in given if parameter.name not in PROTOCOL]
     own.sort(key=lambda parameter: parameter.name)

@@ -1,13 +1,12 @@
 """Addresses that an origin mints, turned into the edge's own (O18).
 
-The Node reference server writes the address that it listens on into
-``Location`` and into the documents below ``__ds``, whatever ``Host`` says. A
-client behind the edge must be sent back to the edge. Nothing else in an answer
-is touched, and stream data never is: callers hand over only the ``Location``
-field and the JSON bodies of control paths.
+The Node reference server writes the address that it listens on into ``Location`` and
+into the documents below ``__ds``, whatever ``Host`` says. A client behind the edge must
+be sent back to the edge. Nothing else in an answer is touched, and stream data never
+is: callers pass only the ``Location`` field and the JSON bodies of control paths.
 
-Bodies that the origin sends itself (webhooks and the ``callback_url`` in them)
-never come by here, and their signature covers their bytes.
+Bodies that the origin sends itself (webhooks, with their ``callback_url``) do not pass
+through the edge, and their signature covers their bytes.
 """
 
 import json
@@ -18,16 +17,16 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# In a JSON text, quotes stand only around strings; with the rest of the text
-# known to be valid, this finds each string and whether it names a member.
+# In a JSON text, quotes stand only around strings. If the text is valid, this pattern
+# finds each string and tells whether it is a member's name.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"(?P<name>\s*:)?', re.DOTALL)
 
 
 def public_base(scheme: str, host: str, configured: str | None) -> str:
     """The address that clients know the edge by, without a trailing slash.
 
-    ``configured`` stands where there is one. Otherwise what this request came
-    by: its scheme and its (validated) Host; "" when there was no Host.
+    ``configured`` is used if there is one. Otherwise the scheme and the (validated)
+    Host of this request; "" when it had no Host.
     """
     if configured:
         return configured.rstrip("/")
@@ -44,11 +43,11 @@ def rewrite_location(
 ) -> str:
     """A Location field as the client must see it.
 
-    A relative one becomes absolute on the public base, and so does one whose
-    authority is that of one of the origin's bases. In a 201 (``created``) it names
-    the stream just made (PROTOCOL.md section 5.1): one whose path is the raw
-    ``request_path`` then holds the origin's listen address, and is rewritten too.
-    Elsewhere it is not, since a redirect may well keep the path.
+    A relative one becomes absolute on the public base. So does one whose authority is
+    that of one of the origin's bases. In a 201 (``created``) it names the stream just
+    made (PROTOCOL.md section 5.1). If its path is the raw ``request_path``, then its
+    authority is the origin's listen address, and is rewritten too. Elsewhere it is not:
+    a redirect may well keep the path.
     """
     parts = _split(value.strip(" \t"))
     if parts is None or not public_base:
@@ -70,9 +69,9 @@ def rewrite_document(
 
     A string value that is an absolute http(s) URL gets the public base in two
     cases: its authority is that of one of the origin's bases, or it lies below
-    ``__ds`` and its host is loopback or unspecified. Only an origin that knows no
-    better name for itself writes the latter. All other bytes stay as they are,
-    member names included. So does a body that is no JSON.
+    ``__ds`` and its host is loopback or unspecified: an origin writes that only if it
+    knows no better name for itself. All other bytes stay as they are, member names
+    included. So does a body that is no JSON.
     """
     if not public_base or b"://" not in body.replace(b"\\/", b"/"):
         return body
@@ -92,7 +91,7 @@ def rewrite_document(
 def _rewritten_string(
     literal: bytes, origin_bases: Sequence[str], public_base: str
 ) -> bytes:
-    """One JSON string literal, rewritten if it is an address of the origin's."""
+    """One JSON string literal, rewritten if it is an address of the origin."""
     text: str = json.loads(literal)
     if not text.startswith(("http://", "https://")):
         return literal
@@ -105,7 +104,7 @@ def _rewritten_string(
 
 
 def _is_own_control_address(parts: SplitResult) -> bool:
-    """A ``__ds`` address on a host that means nothing to anybody else."""
+    """Whether it is a ``__ds`` address on a host that only the origin can reach."""
     if "/__ds/" not in parts.path:
         return False
     host = (parts.hostname or "").rstrip(".")
@@ -129,7 +128,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
-    """What one origin is told from another by; the scheme only gives the port.
+    """What tells one origin from another. The scheme only gives the default port.
 
     Raises ValueError for a port that is none.
     """

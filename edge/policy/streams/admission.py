@@ -1,9 +1,9 @@
 """Admission: what an answer of the origin may become.
 
-Sharing and storing are two decisions (L15). ``judge``
-makes both for an answer to a catch-up read or a poll: it may join the log, be
-shared by those who wait together, go to one asker alone, switch the whole key
-to passing, or be a fault. It only reads the answer; ``edge.live`` acts.
+Sharing and storing are two decisions (L15). ``judge`` makes both for an answer to a
+catch-up read or a poll. The answer may join the log, be shared by all who wait, go to
+one asker alone, switch the whole key to passing, or be a fault. ``judge`` only reads
+the answer; ``edge.live`` acts.
 """
 
 import enum
@@ -18,7 +18,7 @@ from edge.protocol.http_grammar import cache_directives, list_members
 from edge.protocol.offsets import NOW, is_position, order
 
 ONE_READER_STATUSES = frozenset({401, 403, 407, 429})
-"""Statuses that judge the asker, not the stream (L15)."""
+"""Statuses that are about the asker, not the stream (L15)."""
 
 _NEVER_ASKED_FOR = frozenset({206, 304})
 """Answers to ranges and conditionals, which no built read carries (E31)."""
@@ -29,7 +29,7 @@ class Verdict(enum.Enum):
 
     ADMIT = "admit"  # its range may join the log, and all who wait may see it
     SHARE = "share"  # all who wait may see it as it is; never kept
-    ONE_READER = "one-reader"  # the one asker whose request earned it; others ask again
+    ONE_READER = "one-reader"  # for the asker whose request it was; others ask again
     BYPASS_KEY = "bypass-key"  # as ONE_READER, and the key passes for a while
     FAULT = "fault"  # the origin broke the protocol: 502
     GONE = "gone"  # 404 or 410: as SHARE, and the stream is not there
@@ -39,8 +39,8 @@ class Verdict(enum.Enum):
 class Admission:
     """A verdict with its reason, and the range where there is one.
 
-    ``data`` is a fragment for JSON streams. ``progress`` is False when the
-    answer ends where it was asked.
+    ``data`` is a fragment for JSON streams. ``progress`` is False when the answer ends
+    at the offset that was asked for.
     """
 
     verdict: Verdict
@@ -140,7 +140,7 @@ def _admit(answer: OriginAnswer, start: str, end: str, data: bytes) -> Admission
 
 # What an origin forbids.
 
-# The edge does CORS and coding itself, so these select nothing of an origin's.
+# The edge does CORS and coding itself: these fields select nothing at an origin.
 _ANSWERED_HERE = frozenset(
     {
         "accept-encoding",
@@ -156,9 +156,9 @@ def origin_forbids(
 ) -> Reason | None:
     """Why this answer must never be joined or kept, or None (L15).
 
-    The caller lets the key pass for a while when there is a reason. The empty
-    answers that the protocol itself marks ``no-store`` (``now``, HEAD) and
-    errors are no reason: they are shared and not stored in any case.
+    With a reason, the caller lets the key pass for a while. Errors, and the empty
+    answers that the protocol itself marks ``no-store`` (``now``, HEAD), are no reason:
+    they are shared, and never stored in any case.
     """
     directives = cache_directives(answer.get_all("cache-control"))
     if answer.get("set-cookie") is not None:
@@ -175,8 +175,8 @@ def origin_forbids(
 def _selects_nothing(vary_field: str, route: Route) -> bool:
     """Whether everything that Vary names is the same for all of a partition.
 
-    Headers that go upstream are in the partition (L13). Another name, or ``*``
-    anywhere in the list, means that the origin chose by something unkept.
+    Headers that go upstream are in the partition (L13). With any other name, or ``*``
+    anywhere in the list, the origin chose by something that no key holds.
     """
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
     named = {name.lower() for name in list_members(vary_field)}

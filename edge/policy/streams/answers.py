@@ -1,9 +1,9 @@
 """Answers: the head and body of what is served, made once for all who get it.
 
-``prepare`` turns a ``Serve`` into an ``Answer`` by the table of docs/rules.md:
-the protocol's headers, the edge's own ETag (L17) and Cache-Control (L16),
-and nothing of the origin's but its content type and what the route keeps (L18).
-It takes what it needs as values; it reads no clock and holds nothing.
+``prepare`` turns a ``Serve`` into an ``Answer`` by the table of docs/rules.md: the
+protocol's headers, the edge's own ETag (L17) and Cache-Control (L16), and of the
+origin's only the content type and the fields that the route keeps (L18). It takes what
+it needs as values; it reads no clock and holds nothing.
 
 A tag covers what a 304 cannot take back: content type, both ends of the range,
 its bytes, the content coding, and both claims (L17, E3). An origin's tag is never
@@ -72,8 +72,8 @@ def freshness_of(
 ) -> Freshness:
     """How fresh an answer of this kind is downstream (L12, L16).
 
-    ``cap`` is how many seconds the answer may live at most, None without a
-    limit; nothing outlives it, not even as stale (E7), and none left means
+    ``cap`` is how many seconds the answer may live at most, None without a limit.
+    Nothing outlives it, not even as stale (E7). A cap of 0 or less means
     ``no-store``. Only shared partitions are ``public`` (L12).
     """
     if kind in _NEVER_KEPT or (cap is not None and cap <= 0):
@@ -94,9 +94,9 @@ def freshness_of(
 def vary(route: Route) -> str:
     """The Vary value of a read's answer on this route.
 
-    The edge chooses by coding, and by the client headers that the route sends
-    upstream: they are in the partition here, so caches below must tell them
-    apart too.
+    The edge chooses by coding, and by the client headers that the route sends upstream.
+    Those headers are in the partition here, so caches downstream must tell them apart
+    too.
     """
     return ", ".join(("Accept-Encoding", *route.request_headers))
 
@@ -144,9 +144,9 @@ def cap(
 ) -> int | None:
     """Seconds that an answer may live at most downstream (L14, L16), or None.
 
-    A sliding TTL was renewed at most a third of itself ago (L23). An expiry
-    that is further away than any freshness is no limit, so that answers stay
-    the same from one second to the next.
+    A sliding TTL was renewed no longer ago than a third of itself (L23). An expiry
+    beyond every freshness is no limit: the answer then stays the same from one second
+    to the next.
     """
     limits = [] if log.ttl is None else [int(log.ttl * 2 / 3)]
     for expires_at in (log.expires_at, read.expires_at):
@@ -213,10 +213,10 @@ def _sse_head(encoding: sse.Encoding) -> Answer:
 
 
 def unshared_headers(headers: Headers) -> Headers:
-    """The origin's headers for one who alone is given its answer (L15).
+    """The origin's headers for a reader that gets its answer alone (L15).
 
-    Whatever the origin lets others keep is kept by nobody, for this edge cannot
-    stand for it (L12); its entity tag is as good as none (O9).
+    The edge cannot vouch for the answer (L12). A Cache-Control that lets shared caches
+    keep it becomes ``no-store``, and the entity tag is dropped (O9).
     """
     return tuple(
         (name, "no-store" if name == "cache-control" and _keepable(value) else value)
@@ -270,7 +270,7 @@ def _etag(log: StreamLog, serve: Serve, body: bytes, coding: str) -> str | None:
 
 
 def _without_type(headers: list[Header]) -> Headers:
-    """A 204 has no content, so nothing says of what type it is."""
+    """A 204 has no content, so no field names its type."""
     drop = ("content-type", "etag", "vary")
     return tuple((name, value) for name, value in headers if name.lower() not in drop)
 
@@ -279,7 +279,7 @@ def _without_type(headers: list[Header]) -> Headers:
 
 
 def body_digest(body: bytes) -> bytes:
-    """What stands for ``body`` in its tags: kept beside the bytes."""
+    """The digest that stands for ``body`` in its tags; kept beside the bytes."""
     return blake2b(body, digest_size=_DIGEST_SIZE).digest()
 
 
@@ -297,7 +297,7 @@ def entity_tag(
     ``digest`` is ``body_digest`` of the bytes before coding; ``coding`` is ""
     for identity. Equal inputs give equal tags on every node.
     """
-    # Lengths go first, so no two inputs run together into the same text.
+    # Lengths go first: no two different inputs give the same text.
     parts = (
         content_type.encode("utf-8", "surrogatepass"),
         start.encode("ascii", "backslashreplace"),

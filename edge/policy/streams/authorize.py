@@ -1,18 +1,18 @@
 """authorize: may this request go on, and with whom does it share an answer?
 
 The phase between finding the route and classifying the read (see
-``edge.policy.streams.pipeline``). It looks at the request's head alone: never at a
-log, never at a body, and it says nothing about what is read. There are three verdicts:
+``edge.policy.streams.pipeline``). It looks only at the head of the request, never at a
+log or a body. It does not say what is read. There are three verdicts:
 
 ======== ====================================================================
-Grant    it may go on, as one of a partition, until a time
-Denied   it may not: the problem that its client hears
-Ask      only somebody else knows; asking blocks, so a greenlet has to do it
+Grant    it may go on, in a partition, until a time
+Denied   it may not: the problem that its client gets
+Ask      somebody else must be asked; that blocks, so a greenlet has to do it
 ======== ====================================================================
 
-``authorize`` is the authorizer of today's routes. It only ever grants, for whether a
-credential is good is the origin's to judge: it says in which partition a request lives
-(L13) and when a signed URL ends (L14). Another authorizer may be given to the pipeline.
+``authorize`` is the authorizer of today's routes. It only ever grants, because only the
+origin can judge a credential. It says in which partition a request lives (L13) and when
+a signed URL ends (L14). Another authorizer may be given to the pipeline.
 """
 
 import math
@@ -35,7 +35,7 @@ Lookup = Callable[[str], str | None]
 """A header's combined value by lower-case name, None when it is absent."""
 
 NEVER = math.inf
-"""When a grant ends that does not."""
+"""The end of a grant without an end."""
 
 _READS = frozenset({"GET", "HEAD"})
 
@@ -50,7 +50,7 @@ _RFC3339 = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """What every front can tell of a request. ``target`` is in origin-form.
+    """The head of a request, as every front can tell it. ``target`` is in origin-form.
 
     ``path`` and ``parameters`` are the target's parts, their octets as received.
     """
@@ -74,8 +74,8 @@ class Grant:
     """The request may go on.
 
     It shares with ``partition``, which only a read has. At ``expires_at`` (Unix
-    seconds) the grant ends: the same request is judged anew then. ``answers_until``
-    caps the time that an answer to a signed URL may be used (L14), None: nothing does.
+    seconds) the grant ends, and the same request is judged anew. ``answers_until`` caps
+    how long an answer to a signed URL may be used (L14); None: no cap.
     """
 
     partition: Partition = ANONYMOUS
@@ -99,7 +99,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Somebody else knows. ``verdict`` asks; it blocks the greenlet that calls it."""
+    """Somebody else must be asked. ``verdict`` does it, and blocks its greenlet."""
 
     verdict: Callable[[], Grant | Denied]
 
@@ -109,13 +109,13 @@ Verdict: TypeAlias = Grant | Denied | Ask
 Authorizer = Callable[[Route, RequestHead, float], Verdict]
 """``authorizer(route, request, now)``; ``now`` is Unix time. Never blocks.
 
-It may look up the header fields that the route names (``credential_headers`` and
-``request_headers``): what the fast way remembers is compared by these alone.
+It may look up only the header fields that the route names (``credential_headers`` and
+``request_headers``): the fast way compares remembered requests by these alone.
 """
 
 
 def authorize(route: Route, request: RequestHead, now: float) -> Grant:
-    """Today's access: everybody may, each in its partition. Pure."""
+    """Today's access: every request may go on, each in its partition. Pure."""
     if request.method not in _READS:
         return Grant()
     ends = _credential_end(request.parameters, route)
@@ -171,7 +171,7 @@ def _shared(partition: Partition, sent: Headers) -> Partition:
 
 
 def _digest(sent: Headers) -> str:
-    """Of all that goes upstream; lengths first, so nothing can run together."""
+    """The digest of all that goes upstream. Lengths first: no two inputs are alike."""
     text = "".join(f"{len(part)}:{part}" for pair in sent for part in pair)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -182,9 +182,9 @@ def _digest(sent: Headers) -> str:
 def _credential_end(given: Iterable[Parameter], route: Route) -> float | None:
     """When the first of the route's expiry parameters ends, in Unix seconds.
 
-    On a public route a parameter that counts as credential is not looked at. A
-    value is seconds, milliseconds or RFC 3339. One that is none of these caps
-    nothing: whether it is good is the origin's to judge (L14).
+    On a public route a parameter that counts as credential is not looked at. A value is
+    seconds, milliseconds or RFC 3339. Any other value caps nothing: only the origin can
+    judge it (L14).
     """
     names = set(route.expires_parameters)
     if route.access is Access.PUBLIC:

@@ -1,10 +1,10 @@
 """From a request that may go on to a Read: the key and the question.
 
-``classify`` is the one reading of a request that every front uses, so all give the
-same Read for the same bytes. It decides two things only: whether the request passes to
-the origin one to one (PassRequest), or what it reads (Read). It refuses what is
-malformed. It never looks at a log, never at the body (the front refuses a GET with
-one) and never for a credential: ``authorize`` says with whom a read is shared.
+Every front reads a request by ``classify``, so all give the same Read for the same
+bytes. It decides one thing: whether the request passes to the origin one to one
+(PassRequest), or what it reads (Read). It refuses what is malformed. It never looks at
+a log, at the body (the front refuses a GET with one) or at a credential: ``authorize``
+says with whom a read is shared.
 
 A key is the path as received, the extension parameters in canonical order
 (``edge.policy.http.request_target``), and the partition, whose digest covers every
@@ -29,10 +29,10 @@ from edge.protocol import cursor, names, offsets
 class PassRequest:
     """A request that goes to the origin one to one: why, and what to ask.
 
-    ``target`` is as received. Only for a GET of an unknown ``live``: on public
-    routes its credential parameters are left out, and ``partition`` holds the
-    client headers that go with it (``upstream_requests.pass_request``). Everything
-    else that passes follows the header rules of ``edge.policy.http.forwarding``.
+    ``target`` is as received, with one exception: a GET of an unknown ``live``. On
+    public routes its credential parameters are left out, and ``partition`` holds the
+    client headers that go with it (``upstream_requests.pass_request``). All other
+    requests follow the header rules of ``edge.policy.http.forwarding``.
     """
 
     reason: Reason
@@ -48,12 +48,12 @@ _MODES = {
 
 
 def classify(request: RequestHead, route: Route, grant: Grant) -> Read | PassRequest:
-    """What a request on ``route`` is, once it was granted.
+    """What a granted request on ``route`` is.
 
-    Control paths pass whatever the method (PROTOCOL.md section 6), then other
-    methods than GET and HEAD, then GETs with an unknown ``live``; a HEAD takes
-    no parameters of the protocol and ignores them, as origins do. Raises
-    ClientFault for a read when a parameter of the protocol is malformed.
+    These pass, in this order: control paths with any method (PROTOCOL.md section 6),
+    methods other than GET and HEAD, GETs with an unknown ``live``. A HEAD takes no
+    parameters of the protocol and ignores them, as origins do. Raises ClientFault for a
+    read when a parameter of the protocol is malformed.
     """
     if request_target.is_control(request.path):
         return PassRequest(Reason.NOT_A_STREAM, request.target)
@@ -113,7 +113,7 @@ def _protocol_values(given: Iterable[Parameter]) -> dict[str, str]:
 def _offset(value: str | None) -> str:
     """The offset asked for; the beginning when there is none (section 5.6).
 
-    A safe one that no origin minted (a word of an extension) is taken too.
+    A safe offset that no origin minted (a word of an extension) is taken too.
     """
     if value is None:
         return offsets.BEGIN

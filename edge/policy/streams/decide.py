@@ -1,9 +1,9 @@
 """decide: what to do with a read, given what is held and what time it is.
 
-The one judgement of the edge: a pure function with a
-closed set of outcomes. It never asks, waits or sends; the hub does, and then
-asks again. A read is decided at its arrival, after each upstream answer that it
-waited for, and after each time its log grew.
+The one judgement of the edge: a pure function with a closed set of outcomes. It
+never asks, waits or sends. The hub does that, and then decides again. A read is decided
+when it arrives, after each upstream answer that it waited for, and each time its log
+grew.
 
 ======== ==================================================================
 Serve    from the log, as this kind of answer, with these claims
@@ -13,8 +13,8 @@ Pass     pass the read through, one to one
 Refuse   the origin failed, and nothing held can answer
 ======== ==================================================================
 
-Rules are cited from docs/rules.md. Whoever reads this for the first time: start at
-``decide`` and follow a catch-up read at the end of a followed stream.
+Rules are cited from docs/rules.md. On a first reading, start at ``decide`` and follow
+a catch-up read at the end of a followed stream.
 """
 
 import enum
@@ -32,17 +32,17 @@ MAX_PROBE = 64 * 1024
 """Bytes that a check of the end may read again (L7)."""
 
 MAX_GAP_FETCHES = 3
-"""Upstream answers for which a reader waits so that a hole is filled (L20)."""
+"""How many upstream answers a reader waits for to have a hole filled (L20)."""
 
 
 class Kind(enum.Enum):
-    """What is served, which says how fresh it is downstream (docs/rules.md)."""
+    """What is served; it says how fresh the answer is downstream (docs/rules.md)."""
 
-    CLOSED_RANGE = "closed-range"  # more is known beyond it, or nothing more can come
-    TAIL = "tail"  # it reaches the end as it is known now
+    CLOSED_RANGE = "closed-range"  # data beyond it is known, or none can follow
+    TAIL = "tail"  # it reaches the end that is known now
     LIVE = "live"  # it answers a live read
     EMPTY = "empty"  # nothing, at the end
-    STALE = "stale"  # held, while the origin is away
+    STALE = "stale"  # held data, while the origin is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Pass the read through by itself: neither joined nor kept."""
+    """Pass the read through alone: not shared, not stored."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The origin failed and nothing that is held can hide it."""
+    """The origin failed, and no held data can stand in for it."""
 
     fault: OriginFault
 
@@ -114,12 +114,12 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """When a read is decided, and what its reader has been through since it came.
+    """The moment of the decision, and what the reader has met since it arrived.
 
     ``now`` is monotonic, ``wall`` Unix seconds. ``offset`` is where the reader
-    stands: its own offset, or what ``now`` turned out to be. ``fault`` is how
-    the last upstream request that it waited for failed, None if it did not;
-    ``asked`` is for how many it waited since it was last served or parked.
+    stands: its own offset, or the offset that ``now`` stood for. ``fault`` says how
+    the last upstream request that it waited for failed, None if it did not.
+    ``asked`` counts those requests since it was last served or parked.
     """
 
     now: float
@@ -146,7 +146,7 @@ def decide(
 
 
 def _ask(state: ReadState, fetch: Fetch) -> Fetch | Refuse:
-    """Ask, unless asking is what just failed."""
+    """Ask the origin, or refuse when the last attempt failed."""
     return fetch if state.fault is None else Refuse(state.fault)
 
 
@@ -156,10 +156,10 @@ def _is_known(log: StreamLog, state: ReadState, end: str, route: Route) -> bool:
 
 
 def _was_heard_at(log: StreamLog, state: ReadState, end: str) -> bool:
-    """Whether the origin told since this reader arrived that data reaches ``end``.
+    """Whether the origin said, since this reader arrived, that data reaches ``end``.
 
-    One that then does not claim that this is all may never do so, or hands out
-    pages: to ask it again would bring no more (L3).
+    Such an answer without a claim to be up to date comes from an origin that never
+    makes the claim, or that pages. Asking again would bring nothing new (L3).
     """
     return log.tail.offset == end and log.tail.is_heard_by(state.barrier)
 
@@ -183,8 +183,8 @@ def _decide_now(
 def _is_settled(
     read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
 ) -> bool:
-    """Whether the tail is where ``now`` is for this reader: heard since it came,
-    or known, of a stream that needs no check (L6, L14, L23)."""
+    """Whether the tail is what ``now`` means for this reader: heard since it arrived,
+    or known, in a stream that needs no check (L6, L14, L23)."""
     tail = log.tail
     if tail.is_heard_by(state.barrier):
         return True
@@ -203,7 +203,7 @@ def _decide_unheld(
         return _ask(state, Fetch(state.offset, Reason.MISS))
     if _is_known(log, state, end, route) or _was_heard_at(log, state, end):
         return Pass(Reason.OFFSET_UNKNOWN)
-    # After lost contact the delta begins before the end, or proves nothing (L7).
+    # After lost contact only a delta from before the end proves anything (L7).
     start = log.probe_start(rules.max_probe) if log.tail.unverified else end
     return _ask(state, Fetch(start, Reason.OFFSET_ABOVE))
 
@@ -211,7 +211,7 @@ def _decide_unheld(
 def _decide_held(
     read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
 ) -> Decision:
-    """An offset from which the log can be read, be it only up to its end."""
+    """An offset that the log holds: data can be read from it, or it is the end."""
     page_end = log.page_end(state.offset, rules.max_page)
     check = _check(read, log, state, rules)
     if check is not None:
@@ -222,7 +222,7 @@ def _decide_held(
         return _serve_behind(read, log, state, page_end)
     end = page_end or log.end_alias(state.offset)
     if end is None:
-        # A hole: data follows, but no boundary that could be handed out.
+        # A hole: data follows, but there is no minted boundary to hand out.
         return _ask(state, Fetch(state.offset, Reason.MISS))
     if log.reaches_beyond(end):
         if page_end is not None and _was_heard_at(log, state, end):
@@ -240,11 +240,12 @@ def _decide_held(
 
 
 def _check(read: Read, log: StreamLog, state: ReadState, rules: Rules) -> Fetch | None:
-    """What must be asked before anything held may be shown (L6, L7, L14, L23)."""
+    """The request that must go first, before anything held is shown (L6, L7, L14,
+    L23). None: none."""
     verify = rules.verify_for(log, read.key.partition.kind)
     if not log.tail.is_confirmed_to(state.barrier, state.now, verify):
         return Fetch(log.probe_start(rules.max_probe), Reason.UNCONFIRMED)
-    # Once for each reader is enough, however long it took to be answered.
+    # One check is enough for each reader, however long its answer took.
     asked = log.tail.confirmed_seq > state.barrier.seq
     unread = state.now - log.last_read_sent
     if log.ttl is not None and unread > log.ttl / 3 and not asked:
@@ -253,11 +254,11 @@ def _check(read: Read, log: StreamLog, state: ReadState, rules: Rules) -> Fetch 
 
 
 def _hides_write(log: StreamLog, state: ReadState, page_end: str) -> bool:
-    """Whether a hole at ``page_end`` keeps from this reader a write that was
-    acknowledged before it came (L4, L20).
+    """Whether a hole at ``page_end`` hides a write from this reader that was
+    acknowledged before it arrived (L4, L20).
 
-    A page that is full does not hide anything: the next one follows at once.
-    Only an origin that hands out pages leaves the hole open after one answer.
+    A full page hides nothing: the next one follows at once. Only an origin that
+    pages leaves the hole open after one answer.
     """
     barrier = state.barrier
     if not barrier.writes or log.end_alias(page_end) is None:
@@ -302,7 +303,7 @@ def _decide_live(
 def _serve_tail(
     log: StreamLog, state: ReadState, page_end: str | None, end: str, known: bool
 ) -> Serve:
-    """The answer reaches the end. ``known``: that this is all, is known now (L3)."""
+    """The answer reaches the end. ``known``: nothing follows, as is known now (L3)."""
     closed = known and log.tail.closed
     if page_end is None:
         return _empty(end, closed, known)
@@ -319,8 +320,8 @@ def _without(
 ) -> Decision:
     """The origin is away: what is held is shown without claims, as stale (L6, L21).
 
-    Not to a credential, which only the origin can judge (L14): it may wait, for
-    waiting shows nothing.
+    A reader with a credential is not shown it: only the origin can judge the
+    credential (L14). It may park, because that shows nothing.
     """
     fault = state.fault
     assert fault is not None

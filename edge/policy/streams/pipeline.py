@@ -1,10 +1,9 @@
 """The request pipeline: find the route, authorize, classify.
 
-Every request of every front goes through these three phases in this order. So no two
-fronts can differ on the route of a request, on whether it may go on, and on what it
-asks. Between the first two a front does what is its own: it answers a preflight, which
-needs no credential. The pipeline holds the routes and an authorizer, and remembers
-nothing.
+Every request of every front goes through these three phases in this order. Fronts thus
+agree on the route of a request, on whether it may go on, and on what it asks. Between
+the first two, a front answers a preflight, which needs no credential. The pipeline
+holds the routes and an authorizer, and remembers nothing.
 """
 
 import re
@@ -31,7 +30,7 @@ from edge.policy.streams.routes import Route
 class Admitted:
     """A request that may go on: what it asks for.
 
-    ``expires_at`` (Unix seconds): judge the same request anew from then on.
+    At ``expires_at`` (Unix seconds) the same request has to be judged anew.
     """
 
     request: Read | PassRequest
@@ -54,8 +53,8 @@ class RequestPipeline:
     ) -> Admitted | Denied | Ask:
         """Authorize and classify; ``now`` is Unix time. Raises ClientFault.
 
-        Off the routes everything passes. An Ask waits: ``settle`` goes on with what
-        it finds out.
+        A path without a route passes. After an Ask, ``settle`` continues with the
+        verdict.
         """
         if route is None:
             return Admitted(PassRequest(Reason.NOT_A_STREAM, request.target))

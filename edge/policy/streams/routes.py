@@ -1,7 +1,7 @@
 """Routes: what an operator declares about a family of paths.
 
-A Route is plain data that settings fill in and the rules of this floor read. It decides
-nothing; ``edge.policy.streams.pipeline`` finds the route of a path.
+A Route is plain data. Settings fill it in, and the rules of this floor read it. It
+decides nothing; ``edge.policy.streams.pipeline`` finds the route of a path.
 """
 
 import enum

@@ -6,13 +6,13 @@ conditional, range, preference or forwarding field can reach the origin on a
 read, so none can choose an answer that others will share (E25, E26, E28, E30,
 E31, P1).
 
-The parameters go out as ``offset``, ``live``, ``cursor``, then the extension
-in its canonical order. That is the TypeScript client's order, so a cache
-between edge and origin sees one URL from both; and an origin that takes the
-first of two parameters can only ever see the edge's own.
+The parameters go out as ``offset``, ``live``, ``cursor``, then the extension in its
+canonical order. That is the TypeScript client's order: a cache between edge and origin
+sees one URL from both. An origin that takes the first of two parameters can only see
+the edge's own.
 
-Called by the hub (flights, followers, HEADs), for reads whose key must not be joined
-(L15) too, and by the front for those whose ``live`` the edge does not know.
+Called by the hub (flights, followers, HEADs, and reads whose key must not be joined,
+L15), and by the front for reads whose ``live`` the edge does not know.
 """
 
 from urllib.parse import quote
@@ -35,7 +35,7 @@ from edge.protocol import names
 from edge.protocol.http_grammar import via_member
 
 DEFAULT_NODE = "ds-edge"
-"""The pseudonym in Via of a node without an id of its own."""
+"""The pseudonym in Via of a node that has no id."""
 
 
 def read_request(
@@ -77,8 +77,8 @@ def relay_read(
 ) -> OriginRequest:
     """One reader's own request, for a key whose answers are not joined (L15).
 
-    It asks what the client asked, its cursor included, by the same canonical
-    URL and the same few headers.
+    It asks what the client asked, including its cursor, by the same canonical URL and
+    the same few headers as a shared read.
     """
     headers = _headers(read.key.partition, route, node_id)
     if read.mode is Mode.HEAD:
@@ -94,7 +94,7 @@ def pass_request(
 ) -> OriginRequest:
     """A GET with a ``live`` that this edge does not know, as it was asked.
 
-    Only for Reason.UNKNOWN_LIVE; what passes otherwise is forwarded.
+    Only for Reason.UNKNOWN_LIVE; other requests that pass are forwarded.
     """
     headers = _headers(passed.partition, route, node_id)
     return OriginRequest("GET", passed.target, headers, Purpose.RELAY)
@@ -106,7 +106,7 @@ def _target(
     live: str | None = None,
     cursor: str | None = None,
 ) -> str:
-    """The canonical origin-form target; the same for the same read, always."""
+    """The canonical origin-form target: the same read always gives the same one."""
     asked = (
         (names.PARAM_OFFSET, offset),
         (names.PARAM_LIVE, live),

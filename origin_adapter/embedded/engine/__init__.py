@@ -1,5 +1,5 @@
-"""What waits: gevent. Writes on their way to the store, parked readers, webhooks.
+"""The part that waits (gevent): writes before the store, parked readers, webhooks.
 
-Nothing here blocks the event loop: the disk is touched in a thread pool, and
-a reader or writer that waits is a greenlet on an event.
+It never blocks the event loop. The disk is touched in a thread pool, and a reader or
+writer that waits is a greenlet on an event.
 """

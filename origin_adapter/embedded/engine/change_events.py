@@ -1,9 +1,9 @@
-"""ChangeEvents: how parked readers hear that a stream changed.
+"""ChangeEvents: tells parked readers that a stream changed.
 
-One event per stream that somebody waits for, shared by all who do. A reader
-takes the event first and looks at the stream second: what happens in between sets
-the event. It is set once, and the next wait takes a new one. What is not promised:
-that there is something new for this reader when it is set.
+There is one event per awaited stream, shared by all its readers. A reader first takes
+the event and then looks at the stream: a change in between sets the event. An event is
+set once, and the next wait takes a new one. It is not promised that a set event brings
+something new to this reader.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from gevent.event import Event
 
 
 class ChangeEvents:
-    """One event for each stream that somebody waits for, by stream id."""
+    """One event for each stream that a reader waits for, by stream id."""
 
     def __init__(self) -> None:
         self._changes: dict[int, Event] = {}
@@ -22,7 +22,7 @@ class ChangeEvents:
 
     @contextmanager
     def waiting(self, id: int) -> Iterator[None]:
-        """Count a reader as waiting for a stream, which keeps its TTL from ending."""
+        """Count a reader as waiting for a stream; that keeps its TTL from ending."""
         self._waiting[id] = self._waiting.get(id, 0) + 1
         try:
             yield
@@ -48,13 +48,13 @@ class ChangeEvents:
             change.set()
 
     def stop(self) -> None:
-        """Set all events, now and for ever: the server stops."""
+        """The server stops: set all events, and every event asked for later."""
         self.stopped = True
         for id in list(self._changes):
             self.notify(id)
 
     def ids(self) -> list[int]:
-        """The ids of the streams that somebody waits for."""
+        """The ids of the streams that readers wait for."""
         return list(self._waiting)
 
     def count(self) -> int:

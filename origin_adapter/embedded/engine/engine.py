@@ -1,13 +1,13 @@
 """The engine: hands writes to the store and takes reads to the disk.
 
-``BatchWriter``: commands that arrive while a batch is being committed form the
-next batch. Many writers share one fsync, and a lone writer waits for nobody. The
-batch runs on a thread of its own; the greenlet that asked sleeps until its outcome
-is there. ``PageReader``: reads run on threads too, each on a connection of its own.
+``BatchWriter``: commands that arrive while a batch is being committed form the next
+batch. Many writers share one fsync, and a lone writer waits for no other. The batch
+runs on a thread of its own, and each submitting greenlet sleeps until its outcome is
+there. ``PageReader``: reads run on threads too, each on a connection of its own.
 
-``Engine`` is both, and what lies between them and the readers: after a commit, and
-before anybody is answered, the freshest rows are put where readers look, and the
-readers of the stream are woken.
+``Engine`` joins the two to the readers. After a commit, and before any writer is
+answered, it puts the freshest rows where readers look, and wakes the readers of the
+stream.
 """
 
 import logging
@@ -82,7 +82,7 @@ class BatchWriter:
         return outcome
 
     def apply(self, work: Callable[[], T]) -> T:
-        """``work`` on the writer's thread, between two batches."""
+        """Run ``work`` on the writer's thread, between two batches."""
         return _apply(self._thread, work)
 
     def finish(self) -> None:
@@ -113,15 +113,15 @@ class BatchWriter:
                 result.set(refusal)
             return
         except Exception as error:
-            # The outermost guard of the writer: a mistake of ours must not end
-            # it for everybody. Each submitter raises it, and the server logs it.
+            # The outermost guard of the writer: a defect must not end the writer for
+            # all. Each submitter raises it, and the server logs it.
             for _, result in batch:
                 result.set_exception(error)
             return
         try:
             self._publish(done)
         except Exception:
-            # As above; it is on disk, so each submitter is answered all the same.
+            # A defect after the commit: the batch is on disk, so submitters succeed.
             _log.exception("publishing a commit")
         for (_, result), outcome in zip(batch, done.outcomes, strict=True):
             result.set(outcome)
@@ -136,7 +136,8 @@ class PageReader:
         self._free = [schema.open_reader(data) for _ in range(READER_THREADS)]
 
     def read(self, work: Callable[..., T], *args: object) -> T:
-        """``work`` with a connection, off the event loop. Raises Refused (disk-...)."""
+        """Run ``work`` with a connection, off the event loop. Raises Refused
+        (disk-...)."""
         with self._slots:
             db = self._free.pop()
             try:
@@ -185,14 +186,14 @@ class Engine:
         stream = self.cache.at(path)
         if stream is None:
             found = self.reader.read(look_up, path)
-            # A commit may have come in between: what it published is newer.
+            # A commit may have come in between: its published state is newer.
             stream = self.cache.at(path) or found
         if stream is not None and self._over(stream):
             stream = None
         return stream_rules.living(stream)
 
     def same(self, stream: StoredStream) -> StoredStream:
-        """The stream as it is now; raises Refused when it is another one."""
+        """The stream as it is now. Raises Refused when another one is at its path."""
         fresh = self.living(stream.path)
         if fresh.id != stream.id:
             raise Refused(404, RefusalReason.NOT_FOUND, "the stream was deleted")
@@ -223,11 +224,12 @@ class Engine:
         self.cache.touch(stream, time.time())
 
     def awaits(self, delivery: subscription_commands.WebhookDelivery) -> bool:
-        """Whether a webhook is still to be sent: its wake is not over."""
+        """Whether a webhook still has to be sent: its wake is not over."""
         return self.store.subscribers.awaits(delivery.id, delivery.wake_id)
 
     def _over(self, stream: StoredStream) -> bool:
-        """Whether a stream's time is over; raises Refused when forks read it."""
+        """Whether a stream's time is over. Raises Refused if it is, but forks read
+        the stream."""
         if stream.soft_deleted:
             return False
         if not lifetimes.expired(stream, self.cache.touched(stream), time.time()):
@@ -266,7 +268,7 @@ class Engine:
             more = self._tick()
             ticks += 1
             if not more and (shrinking or ticks % SHRINK_EVERY == 0):
-                # A step per tick until nothing is left: writers go first.
+                # A step per tick until none is left: writers go first.
                 shrinking = self._shrink()
             gevent.sleep(0 if more else self.options.tick)
 
@@ -274,11 +276,11 @@ class Engine:
         try:
             return self.submit(Maintain()) is True
         except Refused:
-            # The disk refuses; writers are told so, the next tick tries again.
+            # The disk refuses. Writers are told so; the next tick tries again.
             return False
         except Exception:
-            # A mistake of ours, perhaps another command's in the same batch.
-            # Without maintenance no lease and no stream would ever end.
+            # A defect, perhaps in another command of the same batch. The next tick
+            # tries again: without maintenance no lease and no stream would ever end.
             _log.exception("maintenance")
             return False
 
@@ -290,10 +292,10 @@ class Engine:
 
 
 def _apply(pool: ThreadPool, work: Callable[..., T], *args: object) -> T:
-    """``work`` on a thread of the pool; returns and raises what it does.
+    """Run ``work`` on a thread of the pool; return its result or raise its error.
 
-    An exception that crossed the pool by itself would be printed there, each
-    time: a refusal is an answer and not worth a traceback.
+    gevent would print every exception that leaves a pool's thread. A refusal is an
+    answer and not worth a traceback.
     """
     done: Callable[[], T] = pool.apply(_caught, (work, *args))
     return done()

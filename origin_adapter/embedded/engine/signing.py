@@ -1,10 +1,9 @@
 """Signing: webhook signatures, their public keys, and wake tokens.
 
-Both keys are made once and live in the store: signatures verify and tokens
-hold over restarts. A webhook is signed with Ed25519 over
-``<timestamp>.<body>`` (section 7.1); its key is published as a JWK whose id is
-the RFC 7638 thumbprint. A token is a JWT under HMAC-SHA256 that names one
-subscription and one generation (section 12.9).
+Both keys are made once and live in the store, so signatures and tokens stay valid over
+restarts. A webhook is signed with Ed25519 over ``<timestamp>.<body>`` (section 7.1).
+Its key is published as a JWK whose id is the RFC 7638 thumbprint. A token is a JWT
+under HMAC-SHA256 that names one subscription and one generation (section 12.9).
 """
 
 import base64
@@ -19,14 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from origin_adapter.embedded.rules.subscriptions import ControlRefused
 
 TOKEN_LIFE = 24 * 3600
-"""Seconds; a token is fenced off by its generation long before."""
+"""Seconds. A token's generation ends long before that, and the token with it."""
 
 _ALGORITHM = "HS256"
 Secret = Callable[[str, Callable[[], bytes]], bytes]
 
 
 class SigningKeys:
-    """What this server signs with. ``secret`` keeps a value that is made once."""
+    """This server's keys. ``secret`` returns a value that is made once and kept."""
 
     def __init__(self, secret: Secret) -> None:
         raw = secret("webhook-signing-key", lambda: secrets.token_bytes(32))
@@ -54,12 +53,12 @@ class SigningKeys:
         return f"t={stamp},kid={self.kid},ed25519={_base64url(signature)}"
 
     def token(self, subscription: str, generation: int, now: float) -> str:
-        """A token that speaks for one wake."""
+        """A token for the requests of one wake."""
         said = {"sub": subscription, "gen": generation, "exp": int(now) + TOKEN_LIFE}
         return jwt.encode(said, self._tokens, algorithm=_ALGORITHM)
 
     def generation(self, authorization: str | None, subscription: str) -> int:
-        """For which generation a request speaks; raises ControlRefused."""
+        """The generation that a request's token names. Raises ControlRefused."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise ControlRefused(401, "TOKEN_INVALID", "a bearer token is needed")

@@ -1,9 +1,8 @@
 """TailCache: the newest rows of the streams that are being written, in memory.
 
-A reader that an append wakes finds the bytes here and does not ask the disk.
-Bounded in bytes over all streams: the stream written longest ago is forgotten
-first, and one stream takes at most an eighth. Only committed rows come in, and
-only in order.
+A reader that an append wakes finds the bytes here and needs no disk. The cache is
+bounded in bytes over all streams. The stream written longest ago is forgotten first,
+and one stream takes at most an eighth. Only committed rows come in, in order.
 """
 
 from collections import deque
@@ -44,7 +43,7 @@ class TailCache:
         self._tails: dict[int, _StreamTail] = {}
 
     def add(self, id: int, rows: list[Row]) -> None:
-        """Rows that were just committed, following those already here."""
+        """Add rows that were just committed. They follow the rows already here."""
         tail = self._tails.pop(id, None) or _StreamTail()
         self._tails[id] = tail
         for row in rows:
@@ -55,7 +54,7 @@ class TailCache:
             self.forget(next(iter(self._tails)))
 
     def forget(self, id: int) -> None:
-        """The stream is no more, or has to make room."""
+        """Drop a stream's rows: it ended, or has to make room."""
         tail = self._tails.pop(id, None)
         if tail is not None:
             self.size -= tail.size
@@ -81,7 +80,7 @@ class TailCache:
         return StoredPage(start, end, parts) if parts else None
 
     def _from(self, tail: _StreamTail, start: int) -> list[Row]:
-        """The rows that end after ``start``; looked for from the newest one."""
+        """The rows that end after ``start``, searched from the newest one."""
         found: list[Row] = []
         for row in reversed(tail.rows):
             if row.end <= start:

@@ -1,9 +1,9 @@
-"""WebhookDispatcher: webhooks that are due, sent by a greenlet per subscription.
+"""WebhookDispatcher: sends due webhooks, by a greenlet per subscription.
 
-At most one delivery per subscription is under way; a newer one takes the place
-of the older one, whose wake is over. How an attempt went is a command to the
-store, and the next attempt is one more delivery from the store. The schedule is
-always the one on disk, and a restart goes on with it.
+At most one delivery per subscription is under way. A newer one replaces the older one,
+whose wake is over. The outcome of an attempt goes to the store as a command, and the
+next attempt comes from the store as a new delivery. The schedule is thus always the one
+on disk, and a restart continues it.
 """
 
 import json
@@ -44,7 +44,7 @@ class WebhookDispatcher:
         self._under_way[delivery.id] = greenlet
 
     def stop(self) -> None:
-        """Send nothing more; what is due is sent after the next start."""
+        """Send nothing more. Due webhooks are sent after the next start."""
         gevent.killall(list(self._under_way.values()))
 
     def _deliver(self, delivery: subscription_commands.WebhookDelivery) -> None:
@@ -63,7 +63,7 @@ class WebhookDispatcher:
         try:
             self.engine.submit(told)
         except Refused as refusal:
-            # The disk refuses: the lease will end this wake and begin another.
+            # The disk refuses: the lease will end this wake and begin another one.
             _log.warning("webhook of %s: %s", delivery.id, refusal.reason.value)
 
     def _forget_me(self, delivery: subscription_commands.WebhookDelivery) -> None:

@@ -1,9 +1,9 @@
 """Webhooks: one POST to a target that may be called, and nothing more.
 
-The name is resolved here, every address is judged, and the connection goes to
-the address that was judged; so a name that resolves elsewhere a moment later
-reaches nothing inside (section 12.8). No redirects, no proxies, no retries. The
-whole exchange has one time-out.
+The name is resolved here, every address is judged, and the connection goes to a judged
+address. If the name resolves elsewhere a moment later, that reaches nothing inside
+(section 12.8). No redirects, no proxies, no retries. The whole exchange has one
+time-out.
 """
 
 import http.client
@@ -29,7 +29,7 @@ class DeliveryFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WebhookReply:
-    """What the target answered; a body longer than is of interest is cut."""
+    """The target's answer. A longer body than is needed is cut."""
 
     status: int
     body: bytes
@@ -52,10 +52,10 @@ def _exchange(
     target: targets.WebhookTarget, body: bytes, headers: dict[str, str]
 ) -> WebhookReply:
     sock = _connect(target)
-    # The connection speaks over a socket it did not open; it never redials.
+    # The connection speaks over a socket that it did not open; it never reconnects.
     link = http.client.HTTPConnection(target.host, target.port)
     link.sock = sock
-    # A port that goes without saying is not said in Host.
+    # Host names no default port.
     link.default_port = 443 if target.secure else 80
     try:
         link.request("POST", target.path, body, {**headers, "Connection": "close"})
@@ -70,14 +70,14 @@ def _connect(target: targets.WebhookTarget) -> socket.socket:
     sock = _dial(_addresses(target), target.port)
     if not target.secure:
         return sock
-    # The handshake is separate: there is something to close when it fails.
+    # The handshake is a step of its own: if it fails, there is a socket to close.
     secured = _trust().wrap_socket(
         sock, server_hostname=target.host, do_handshake_on_connect=False
     )
     try:
         secured.do_handshake()
     except BaseException:
-        # The time-out of the whole exchange among them.
+        # This includes the time-out of the whole exchange.
         secured.close()
         raise
     return secured
@@ -85,8 +85,8 @@ def _connect(target: targets.WebhookTarget) -> socket.socket:
 
 @cache
 def _trust() -> gevent_ssl.SSLContext:
-    """The system's certificates: read once, for it takes tens of milliseconds."""
-    # Not create_default_context: that makes the standard library's, whose sockets
+    """The system's certificates. Read once: that takes tens of milliseconds."""
+    # Not create_default_context: it makes the standard library's context, whose sockets
     # would stop the event loop until the target has answered.
     context = gevent_ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_default_certs(ssl.Purpose.SERVER_AUTH)
@@ -94,7 +94,7 @@ def _trust() -> gevent_ssl.SSLContext:
 
 
 def _dial(addresses: list[str], port: int) -> socket.socket:
-    """A connection to the first address that takes one; raises OSError."""
+    """A connection to the first address that accepts one. Raises OSError."""
     for address in addresses[:-1]:
         with suppress(OSError):
             sock = socket.create_connection((address, port), DIAL_TIMEOUT)

@@ -1,9 +1,9 @@
 """Answers: status and fields of what the origin says about a stream.
 
-ETags name the incarnation, the range and both claims, so a 304 can never hide
-growth, closure or another stream at the same URL. What the last page of an open
-stream is cached for is nothing (it grows under the same URL); pages that can
-only ever be answered like this are cached as section 10.1 proposes.
+ETags name the incarnation, the range and both claims: a 304 can never hide growth,
+closure or another stream at the same URL. The last page of an open stream is not cached
+(it grows under the same URL). A page whose answer can never change is cached as section
+10.1 proposes.
 """
 
 import json
@@ -65,7 +65,7 @@ class TailClaims:
 
 
 def claims(stream: StoredStream, end: int) -> TailClaims:
-    """What may be said to a reader who stands at ``end``."""
+    """The claims that are true for a reader at ``end``."""
     at_tail = end == stream.tail
     return TailClaims(at_tail, at_tail and stream.closed)
 
@@ -76,7 +76,7 @@ def fields(resp: falcon.Response, said: Headers) -> None:
 
 
 def position(resp: falcon.Response, end: int, said: TailClaims) -> None:
-    """Where the reader or writer stands afterwards."""
+    """Say where the reader or writer stands after this answer."""
     resp.set_header(names.NEXT_OFFSET, offsets.to_text(end))
     if said.up_to_date:
         resp.set_header(names.UP_TO_DATE, names.TRUE)
@@ -113,7 +113,7 @@ def freshness(stream: StoredStream, page: StoredPage, shared: bool, now: float) 
 
 
 def metadata(resp: falcon.Response, stream: StoredStream) -> None:
-    """What HEAD tells of a stream (section 5.5)."""
+    """The fields of a stream's HEAD (section 5.5)."""
     resp.content_type = stream.content_type
     resp.set_header("Cache-Control", NO_STORE)
     resp.set_header(names.NEXT_OFFSET, offsets.to_text(stream.tail))

@@ -1,8 +1,8 @@
 """The application: which request goes where (Falcon).
 
-Everything below the root is a stream, but for the reserved ``__ds``. Falcon's
-sinks are used and not its routes, because a stream's key is its path as it was
-sent, and routes match decoded ones.
+Everything below the root is a stream, except the reserved ``__ds``. Falcon's sinks are
+used and not its routes: a stream's key is its path as it was sent, and routes match
+decoded paths.
 """
 
 import re
@@ -25,7 +25,7 @@ from origin_adapter.embedded.rules.subscriptions import ControlRefused
 
 _ANY_PATH = re.compile("")
 MAX_CLIENTS = 10_000
-"""Clients whose rate is remembered; the one that asked longest ago goes first."""
+"""Clients whose rate is remembered. The one that asked longest ago is dropped first."""
 METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 
 
@@ -75,7 +75,7 @@ class StreamHandler:
 
 
 class RateLimiter:
-    """A token bucket per client (section 12.5): so many a second, so many at once."""
+    """A token bucket per client (section 12.5): a rate, and a burst."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self.rate = rate
@@ -86,7 +86,7 @@ class RateLimiter:
         """Seconds until the client may send again; 0.0: now, and it is counted."""
         full_at = max(now, self._full_at.get(client, now))
         over = full_at - now - (self.burst - 1) / self.rate
-        # What floating point leaves over is not worth a refusal.
+        # A rest of floating point is not worth a refusal.
         if over > 1e-9:
             return over
         self._full_at[client] = full_at + 1 / self.rate
@@ -97,7 +97,7 @@ class RateLimiter:
 
 
 class OriginFields:
-    """What every answer carries, and the rate limit before every request."""
+    """The fields of every answer, and the rate limit before every request."""
 
     def __init__(self, rates: RateLimiter | None, bodies: RequestBodies) -> None:
         self.rates = rates

@@ -1,9 +1,9 @@
 """Bodies: the whole of a request's body, or a refusal; never a part of it.
 
-A writer that dies in the middle, or whose chunks are cut short, has appended
-nothing: pywsgi's reader raises when fewer bytes come than were announced. Bodies
-count from their first byte until their request is answered; what all of them
-take together is bounded; a request that comes when it is full gets a 503.
+A writer that dies in the middle, or whose chunks are cut short, has appended nothing:
+pywsgi's reader raises when fewer bytes come than were announced. A body counts from its
+first byte until its request is answered. The sum of all bodies is bounded; a request
+beyond it gets a 503.
 """
 
 import falcon
@@ -28,7 +28,7 @@ class RequestBodies:
     def read(self, req: falcon.Request, limit: int) -> bytes:
         """The body of a request, at most ``limit`` bytes.
 
-        The time-out is for each piece of 64 KiB, so it is a least speed too.
+        The time-out is for each piece of 64 KiB, so it is also a minimum speed.
         Raises Refused: body-too-large, body-cut, body-timeout, busy.
         """
         announced = req.content_length
@@ -47,7 +47,7 @@ class RequestBodies:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def release(self, req: falcon.Request) -> None:
-        """The request is answered: its body counts no longer."""
+        """The request is answered: its body no longer counts."""
         self.taken -= req.env.pop(_TAKEN, 0)
 
     def _take(self, req: falcon.Request, size: int) -> None:

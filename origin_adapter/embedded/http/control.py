@@ -128,7 +128,7 @@ class ControlHandler:
         return said
 
     def _with_signing(self, said: Json, base: str) -> Json:
-        """Webhook subscriptions say with which key they are signed (section 6.3)."""
+        """Add the signing key to a webhook subscription (section 6.3)."""
         if said["webhook"] is not None:
             said["webhook"]["signing"] = {
                 "alg": "ed25519",

@@ -1,9 +1,9 @@
 """Reads: GET and HEAD (PROTOCOL.md sections 5.5 to 5.8).
 
 A live reader takes the event of the stream's next change, looks at the stream, and
-waits only when there is nothing for it; all readers of a stream share the event.
-A stream that was deleted or replaced while somebody waited is told as such: a
-long-poll gets the 404 or 410, an SSE connection ends and finds it on return.
+waits only if there is nothing for it. All readers of a stream share the event. If a
+stream is deleted or replaced meanwhile, its readers are told: a long-poll gets the 404
+or 410; an SSE connection ends, and its client finds out when it returns.
 """
 
 import time
@@ -32,7 +32,7 @@ class StreamReadHandler:
         self.clock = cursors.CursorClock()
 
     def head(self, path: str, resp: falcon.Response) -> None:
-        """What is known of a stream; does not count as reading it."""
+        """The state of a stream. A HEAD does not count as reading it."""
         answers.metadata(resp, self.engine.living(path))
 
     def get(
@@ -42,7 +42,7 @@ class StreamReadHandler:
         req: falcon.Request,
         resp: falcon.Response,
     ) -> None:
-        """Bytes of a stream, now or when they come."""
+        """Bytes of a stream, now or when they arrive."""
         stream = self.engine.living(path)
         self.engine.touch(stream)
         start = _start(stream, request)
@@ -116,7 +116,7 @@ class StreamReadHandler:
         Raises Refused when it ended.
         """
         while True:
-            # The event before the look: what happens in between sets it.
+            # Take the event before the look: a change in between then sets it.
             change = self.engine.change_events.next_change(stream.id)
             stream = self.engine.same(stream)
             left = until - time.monotonic()
@@ -161,7 +161,7 @@ class StreamReadHandler:
                         return
                     until = min(now + self.options.keep_alive, ends)
         except Refused:
-            # The head is long out. The reader learns why when it comes back.
+            # The head was sent long ago. The reader learns why when it comes back.
             return
 
     def _frames(
@@ -193,7 +193,7 @@ class StreamReadHandler:
 
 
 def _start(stream: StoredStream, request: ReadRequest) -> int:
-    """Where a read begins: the earliest byte kept, the tail, or where it says."""
+    """Where a read begins: the earliest kept byte, the tail, or the given offset."""
     if request.begin:
         return stream.floor
     return stream.tail if request.position is None else request.position

@@ -1,10 +1,10 @@
 """One request's head, read strictly (RFC 9112). Pure; called by ``server``.
 
-What two parsers could read in two ways is refused, because this server may stand
+A head that two parsers could read in two ways is refused, because this server may stand
 behind another one: bare LF, folded lines, spaces before a colon, a repeated or odd
-Content-Length, both framings at once. Host, transfer codings and the form of the
-target are judged by ``edge.core.head_rules``, as the edge judges them. Fields that
-come twice are noted; ``requests`` refuses those that matter.
+Content-Length, both framings at once. ``edge.core.head_rules`` judges Host, transfer
+codings and the form of the target, as it does for the edge. Fields that come twice are
+noted; ``requests`` refuses those that matter.
 
 Every refusal is a ClientFault with its status: 400, or 501 for a transfer coding
 that is not understood.
@@ -34,7 +34,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 class StartLine:
     """The first line. ``target`` is in origin-form, or ``*``.
 
-    ``authority`` is what an absolute target named; it then stands for Host.
+    ``authority`` is what an absolute target named; it then replaces Host.
     A version of HTTP/1 above 1.1 is read as 1.1 (RFC 9110 section 2.5).
     """
 
@@ -48,7 +48,7 @@ class StartLine:
 class HeardHead:
     """A whole head. Field names are lower-case; ``repeated`` came more than once.
 
-    ``length`` is the body's, as it was announced; None: none was, or ``chunked``.
+    ``length`` is the announced length of the body; None: none, or ``chunked``.
     """
 
     line: StartLine
@@ -106,7 +106,7 @@ def _framing(
         try:
             head_rules.check_transfer_coding(coding)
         except ClientFault as fault:
-            # What RFC 9112 section 6.1 asks of a server that knows no such coding.
+            # RFC 9112 section 6.1 asks this of a server that does not know the coding.
             fault.status = 501
             raise
         return None, True

@@ -1,7 +1,7 @@
 """Requests: what a client's fields and parameters ask for.
 
-From Falcon's request to the rules' values. Raises Refused on whatever is
-malformed; knows no stream.
+From Falcon's request to the rules' values. Raises Refused for malformed ones. Knows no
+stream.
 """
 
 import re
@@ -48,7 +48,7 @@ _LIVE = {
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """GET as it was asked. ``position`` None: the tail as it is now (``now``)."""
+    """A GET as it was asked. ``position`` None: the present tail (``now``)."""
 
     mode: Mode
     begin: bool
@@ -80,7 +80,7 @@ def read(req: falcon.Request) -> ReadRequest:
 
 
 def check_fields(req: falcon.Request) -> None:
-    """A writer's field that comes twice could be read in two ways."""
+    """Refuse a field of a writer that comes twice: it could be read in two ways."""
     twice = req.env.get("ds.repeated", frozenset()) & _ONCE
     if twice:
         raise bad_request(
@@ -89,7 +89,7 @@ def check_fields(req: falcon.Request) -> None:
 
 
 def content_type(req: falcon.Request) -> str | None:
-    """The content type; None when it is not said."""
+    """The content type; None without one."""
     said = (req.content_type or "").strip()
     if not said:
         return None
@@ -99,7 +99,7 @@ def content_type(req: falcon.Request) -> str | None:
 
 
 def lifetime(req: falcon.Request) -> Lifetime:
-    """What a PUT says of the stream's end."""
+    """The lifetime that a PUT asks for."""
     return lifetimes.parse(req.get_header(names.TTL), req.get_header(names.EXPIRES_AT))
 
 
@@ -163,7 +163,7 @@ def _integer(name: str, said: str) -> int:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """The protocol's parameters; each may come once, others do not matter."""
+    """The protocol's parameters. Each may come once; other parameters are ignored."""
     said: dict[str, str] = {}
     for item in query.split("&"):
         name, _, value = item.partition("=")

@@ -1,8 +1,8 @@
 """Writes: PUT, POST and DELETE (PROTOCOL.md sections 5.1 to 5.4).
 
 A request becomes a command; the engine answers when it is on disk. A JSON body is
-checked before it is handed over, and a body that is no JSON still hears first
-that its stream is closed or of another type (section 5.2, precedence).
+checked before that. Even when the body is no JSON, a closed stream or one of another
+type is refused as such first (section 5.2, precedence).
 """
 
 import falcon
@@ -87,7 +87,7 @@ class StreamWriteHandler:
             raise malformed
 
     def _type(self, kind: str | None, fork: ForkRequest | None) -> str:
-        """As what a PUT's body is read: its own type, or the source's."""
+        """The type by which a PUT's body is read: its own, or its source's."""
         if kind is not None:
             return kind
         if fork is None:
@@ -95,7 +95,7 @@ class StreamWriteHandler:
         try:
             return self.engine.living(fork.source).content_type
         except Refused:
-            # Creating the fork will refuse with the right word.
+            # The creation of the fork will refuse it with the right word.
             return stream_rules.DEFAULT_TYPE
 
     def _created(
@@ -118,7 +118,7 @@ def _let_others_go() -> None:
 
 
 def base_url(req: falcon.Request, public_url: str | None) -> str:
-    """Scheme and authority under which this server is reached."""
+    """Scheme and authority by which clients reach this server."""
     if public_url is not None:
         return public_url.rstrip("/")
     return f"{req.scheme}://{req.netloc}"

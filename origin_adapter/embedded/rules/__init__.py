@@ -1,5 +1,5 @@
 """What may happen, decided without input, output or a clock.
 
-Every function takes frozen values and the time, and returns new values or
-raises ``Refused``. Nothing here knows SQLite, gevent or HTTP framing.
+Every function takes frozen values and the time, and returns new values or raises
+``Refused``. The rules know no SQLite, no gevent and no HTTP framing.
 """

@@ -1,6 +1,6 @@
 """Control bodies: what the JSON of a subscription request says (section 6).
 
-Only reads; raises ControlRefused (INVALID_REQUEST) on anything of the wrong shape.
+Only reads. Raises ControlRefused (INVALID_REQUEST) for anything of the wrong shape.
 """
 
 import json
@@ -26,7 +26,7 @@ MAX_TEXT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """One stream's cursor, as a worker acks it."""
+    """One stream's cursor, as a worker acknowledges it."""
 
     path: str
     position: int
@@ -83,7 +83,7 @@ def config(said: dict[str, Any]) -> SubscriptionConfig:
 
 
 def stream_paths(value: object) -> list[str]:
-    """Stream-root-relative paths out of a JSON array of texts."""
+    """Stream paths, relative to the root, from a JSON array of texts."""
     if not isinstance(value, list) or len(value) > MAX_STREAMS:
         raise _invalid("streams must be an array of paths")
     found = [relative(item) if isinstance(item, str) else "" for item in value]
@@ -101,7 +101,7 @@ def worker(said: dict[str, Any]) -> str:
 
 
 def report(said: dict[str, Any]) -> WorkerReport:
-    """What a worker or a webhook's handler says of its wake."""
+    """What a worker or a webhook's handler reports of its wake."""
     acks = said.get("acks") or []
     if not isinstance(acks, list) or len(acks) > MAX_STREAMS:
         raise _invalid("acks must be an array")
@@ -156,5 +156,5 @@ def _invalid(message: str) -> ControlRefused:
 
 
 def offset_text(position: int) -> str:
-    """How an acked position is written: -1 before the first byte."""
+    """The text of an acked position: -1 before the first byte."""
     return "-1" if position == BEFORE_FIRST else offsets.to_text(position)

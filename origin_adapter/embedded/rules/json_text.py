@@ -1,10 +1,10 @@
-"""JSON text: where a value ends (RFC 8259), without building what it says.
+"""JSON text: where a value ends (RFC 8259), without building the value.
 
-A decoder makes objects of a body, many times its size, and holds the
-interpreter until it is done; a body of 16 MiB would stop everybody for seconds.
-This one only walks: members and elements that are plain are taken by the regex
-engine up to ``RUN`` at a time, nesting is a stack of brackets, numbers are never
-converted. After every ``STEP`` characters the caller may let others go first.
+A decoder makes objects many times the size of the body, and holds the interpreter until
+it is done: a body of 16 MiB would stop every client for seconds. This module only walks
+the text. The regex engine takes plain members and elements, up to ``RUN`` at a time.
+Nesting is a stack of brackets. Numbers are never converted. After every ``STEP``
+characters the caller may let other greenlets run.
 """
 
 import re
@@ -41,7 +41,7 @@ _CLOSER = {"[": "]", "{": "}"}
 
 
 class NotJson(ValueError):
-    """The text is no JSON value where one was due."""
+    """The text has no JSON value where one must be."""
 
 
 class TooDeep(NotJson):
@@ -57,7 +57,7 @@ def skip(text: str, index: int) -> int:
 def value(text: str, index: int, pause: Callable[[], None] | None = None) -> int:
     """Where the value that begins at ``index`` ends. Raises NotJson, TooDeep.
 
-    ``pause`` is called now and then; the text must not change meanwhile.
+    ``pause`` is called at intervals; the text must not change meanwhile.
     """
     closers: list[str] = []
     rest = index + STEP
@@ -75,7 +75,7 @@ def value(text: str, index: int, pause: Callable[[], None] | None = None) -> int
 
 
 def _open(text: str, index: int, closers: list[str]) -> int:
-    """Into the array or object that begins here; it is not empty."""
+    """Step into the array or object that begins here; it is not empty."""
     closer = _CLOSER.get(text[index : index + 1])
     if closer is None:
         raise NotJson
@@ -86,7 +86,7 @@ def _open(text: str, index: int, closers: list[str]) -> int:
 
 
 def _close(text: str, index: int, closers: list[str]) -> int:
-    """Out of whatever ends after a value, up to the next value's place."""
+    """Step out of all that ends after a value, to where the next value begins."""
     while closers:
         after = _after.match(text, index)
         if after is None:
@@ -100,7 +100,7 @@ def _close(text: str, index: int, closers: list[str]) -> int:
 
 
 def _run(text: str, index: int, closer: str) -> int:
-    """Past plain values, and past the key of the next one in an object."""
+    """Step past plain values, and past the key of the next value in an object."""
     run = _runs[closer].match(text, index)
     index = index if run is None else run.end()
     if closer == "]":
@@ -112,9 +112,9 @@ def _run(text: str, index: int, closer: str) -> int:
 
 
 def nth_end(text: str, count: int) -> int | None:
-    """Where the ``count``-th of values with commas between ends; None: fewer.
+    """Where the ``count``-th of comma-separated values ends; None: there are fewer.
 
-    The text is as it was stored: nothing but such values. ``count`` is at least 1.
+    The text is as it was stored: only such values. ``count`` is at least 1.
     """
     index = 0
     while count > RUN and (many := _many.match(text, index)) is not None:

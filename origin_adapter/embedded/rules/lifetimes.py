@@ -30,20 +30,20 @@ def parse(ttl: str | None, expires_at: str | None) -> Lifetime:
 
 
 def deadline(lifetime: Lifetime, touched: float) -> float | None:
-    """Unix seconds at which a stream last touched then ends; None: never."""
+    """Unix seconds at which a stream ends that was last touched then; None: never."""
     if lifetime.ttl is not None:
         return touched + lifetime.ttl
     return lifetime.deadline
 
 
 def expired(stream: StoredStream, touched: float, now: float) -> bool:
-    """Whether the stream's time is over. ``touched`` may be newer than its own."""
+    """Whether the stream's time is over. ``touched`` may be later than its own."""
     end = deadline(stream.lifetime, max(touched, stream.touched))
     return end is not None and now >= end
 
 
 def for_fork(asked: Lifetime, source: Lifetime) -> Lifetime:
-    """What a fork gets: what it asked for, otherwise its source's (section 4.2)."""
+    """A fork's lifetime: what it asked for, otherwise its source's (section 4.2)."""
     return source if asked.endless else asked
 
 

@@ -1,9 +1,9 @@
 """Lineage: where a fork diverges and whose bytes it reads (section 4.2).
 
-A fork copies nothing. It remembers the spans that it inherits, each kept under
-the stream that wrote it, oldest first and without gaps; a fork of a fork
-remembers the spans of both. A sub-offset is only a position inside one of the
-source's rows, so a span may end within a row: what is read is cut there.
+A fork copies nothing. It remembers the spans that it inherits, oldest first and without
+gaps, each kept under the stream that wrote it. A fork of a fork remembers the spans of
+both. A sub-offset is a position inside one of the source's rows, so a span may end
+within a row; a read is cut there.
 """
 
 from collections.abc import Callable

@@ -1,10 +1,9 @@
-"""Messages: what of a body is stored, and how stored bytes become an answer.
+"""Messages: what is stored of a body, and how stored bytes become an answer.
 
-Bytes are stored as they came. In JSON mode (PROTOCOL.md section 9.1) a body is
-checked and one level of array is flattened: what stands between its brackets is
-stored, so numbers are never rounded and every byte of a value stays. The values
-of one body thus lie with commas between them, which makes an answer a join and
-two brackets.
+Bytes are stored as they came. In JSON mode (PROTOCOL.md section 9.1) a body is checked,
+and one level of array is flattened: only the text between its brackets is stored. Thus
+numbers are never rounded and every byte of a value stays. The values of one body are
+stored with commas between them; an answer is a join and two brackets.
 """
 
 from collections.abc import Callable
@@ -26,8 +25,8 @@ def batch(
     """What a body becomes in a stream of this type; None: no message at all.
 
     An empty JSON array is no message when ``creating`` (section 9.1.3) and is
-    refused otherwise. ``pause`` is called now and then while a large body is
-    walked. Raises Refused (bad-json, json-too-deep).
+    refused otherwise. ``pause`` is called at intervals while a large body is walked.
+    Raises Refused (bad-json, json-too-deep).
     """
     if not body:
         return None
@@ -42,7 +41,7 @@ def batch(
 
 
 def _flat(body: bytes, pause: Callable[[], None] | None) -> bytes:
-    """The values of a JSON body: an array's elements, or the one that it is."""
+    """The values of a JSON body: an array's elements, or its single value."""
     try:
         text = body.decode("utf-8")
         start = json_text.skip(text, 0)
@@ -62,7 +61,7 @@ def _flat(body: bytes, pause: Callable[[], None] | None) -> bytes:
 
 
 def prefix(stored: bytes, count: int) -> int:
-    """How many bytes of a stored JSON batch its first ``count`` values take.
+    """The bytes that the first ``count`` values of a stored JSON batch take.
 
     ``count`` is at least 1. Raises Refused (bad-fork) when there are fewer.
     """

@@ -1,9 +1,9 @@
 """Offsets of this origin, and what they stand for (PROTOCOL.md section 8).
 
-A position is the number of stored bytes before it, counted over a whole
-lineage, so a fork shares its source's positions up to where it diverged. In
-JSON mode the messages of one append are stored with commas between them; the
-comma between two appends is not stored and not counted.
+A position is the number of stored bytes before it, counted over a whole lineage: a fork
+shares its source's positions up to the divergence. In JSON mode the messages of one
+append are stored with commas between them; the comma between two appends is neither
+stored nor counted.
 
 On the wire a position is ``0000000000000000_`` and sixteen digits. The width is
 fixed: comparing text compares positions. Clients and tests know the shape from
@@ -29,8 +29,8 @@ def to_text(position: int) -> str:
 def parse(text: str) -> int:
     """The position that an offset names; it may lie beyond every stream's tail.
 
-    Raises Refused (bad-offset) for anything that this origin cannot have minted
-    for any stream, sentinels included.
+    Raises Refused (bad-offset) for an offset that this origin cannot have minted for
+    any stream, sentinels included.
     """
     found = _OFFSET.fullmatch(text)
     if found is None:

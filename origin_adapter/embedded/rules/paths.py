@@ -1,13 +1,13 @@
 """Paths: which may name a stream, and the patterns that select them (L26).
 
-A path is a stream's key exactly as it was sent, percent-encoding and all. What
-another program could read as another path is refused: dot segments, NUL,
-backslash and control characters, plain or encoded, and broken encodings
-(PROTOCOL.md section 12.2).
+A path is a stream's key exactly as it was sent, including its percent-encoding. A path
+that another program could read as another one is refused: dot segments, NUL, backslash
+and control characters, plain or encoded, and broken encodings (PROTOCOL.md section
+12.2).
 
 Subscriptions name streams by paths relative to the root, or by a pattern of them
-(section 6.2): ``*`` is one segment, ``**`` any number of them, none included;
-every other segment stands for itself. ``%2A`` in a pattern is a literal asterisk.
+(section 6.2): ``*`` is one segment, ``**`` any number of segments, also none. Every
+other segment stands for itself. ``%2A`` in a pattern is a literal asterisk.
 """
 
 import re
@@ -61,7 +61,7 @@ def relative(path: str) -> str:
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a stream path matches; linear in both, whatever the pattern."""
+    """Whether a stream path matches. Linear in both, for every pattern."""
     segments = _segments(path)
     # reached[i]: the patterns so far can match exactly the first i segments.
     reached = [True] + [False] * len(segments)

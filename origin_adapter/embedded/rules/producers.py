@@ -1,9 +1,9 @@
 """Idempotent producers as a table (PROTOCOL.md section 5.2.1).
 
-A claim is compared with what is known of its producer in two ways, and the
-pair names the verdict. The table is whole: every pair has its row. Callers
-must judge and append under one lock per stream and producer; here the store's
-single writer is that lock.
+A claim is compared with the known state of its producer in two ways, and the pair of
+results names the verdict. The table is complete: every pair has its row. Callers must
+judge and append under one lock per stream and producer; here the store's single writer
+is that lock.
 """
 
 import enum
@@ -27,7 +27,7 @@ MAX_INTEGER = 2**53 - 1
 
 
 class Epoch(enum.Enum):
-    """How a claim's epoch stands to the one that is known."""
+    """How a claim's epoch compares with the known one."""
 
     UNKNOWN = "unknown"
     OLDER = "older"
@@ -36,7 +36,7 @@ class Epoch(enum.Enum):
 
 
 class Seq(enum.Enum):
-    """How a claim's sequence number stands to the one that is due."""
+    """How a claim's sequence number compares with the next one due."""
 
     PAST = "past"
     DUE = "due"
@@ -44,7 +44,7 @@ class Seq(enum.Enum):
 
 
 class ProducerVerdict(enum.Enum):
-    """What becomes of a claim."""
+    """What happens to a claim."""
 
     ACCEPT = "accept"
     DUPLICATE = "duplicate"
@@ -67,16 +67,16 @@ TABLE: dict[tuple[Epoch, Seq], ProducerVerdict] = {
     (Epoch.NEWER, Seq.DUE): ProducerVerdict.ACCEPT,
     (Epoch.NEWER, Seq.AHEAD): ProducerVerdict.MUST_START,
 }
-"""A new epoch, and a producer that is not known, are due to start at 0."""
+"""A new epoch, and an unknown producer, must start at 0."""
 
 
 def judge(claim: ProducerClaim, known: ProducerState | None) -> ProducerVerdict:
-    """What becomes of ``claim``, given what is known of its producer."""
+    """What happens to ``claim``, given what is known of its producer."""
     return TABLE[_epoch(claim, known), _seq(claim.seq, due(claim, known))]
 
 
 def due(claim: ProducerClaim, known: ProducerState | None) -> int:
-    """The sequence number that the claim's epoch must bring next."""
+    """The next sequence number that the claim's epoch must bring."""
     if known is None or claim.epoch != known.epoch:
         return 0
     return known.seq + 1
@@ -85,7 +85,7 @@ def due(claim: ProducerClaim, known: ProducerState | None) -> int:
 def refusal(
     verdict: ProducerVerdict, claim: ProducerClaim, known: ProducerState | None
 ) -> Refused | None:
-    """The refusal that a verdict means; None for an accepted or repeated claim."""
+    """The refusal for a verdict; None for an accepted or repeated claim."""
     match verdict:
         case ProducerVerdict.ACCEPT | ProducerVerdict.DUPLICATE:
             return None

@@ -1,7 +1,7 @@
 """Why a request is refused: one closed set of words, one exception.
 
-The rules raise Refused; ``http`` turns it into an RFC 9457 problem whose
-``reason`` is the word. Nothing was changed by a request that was refused.
+The rules raise Refused; ``http`` turns it into an RFC 9457 problem with the word as its
+``reason``. A refused request has changed nothing.
 """
 
 import enum

@@ -41,7 +41,7 @@ def living(stream: StoredStream | None) -> StoredStream:
 
 
 def confirm(stream: StoredStream, command: CreateStream) -> None:
-    """Whether a PUT names the stream as it is (section 5.1); raises Refused."""
+    """Raise Refused unless a PUT describes the stream as it is (section 5.1)."""
     if stream.soft_deleted:
         raise conflict(RefusalReason.BLOCKED, "deleted, but forks still read it")
     matches = (
@@ -57,7 +57,7 @@ def confirm(stream: StoredStream, command: CreateStream) -> None:
 
 
 def fork_source(source: StoredStream | None, command: CreateStream) -> StoredStream:
-    """The stream that a fork may be made of; raises Refused."""
+    """The stream to fork. Raises Refused if it may not be forked."""
     if source is None:
         raise Refused(404, RefusalReason.SOURCE_NOT_FOUND, "no such source stream")
     if source.soft_deleted:
@@ -72,7 +72,7 @@ def fork_source(source: StoredStream | None, command: CreateStream) -> StoredStr
 
 
 def draft(command: CreateStream, tag: str, now: float) -> StoredStream:
-    """A new stream without bytes, not a fork. Its id comes with its record."""
+    """A new stream without bytes, not a fork. It gets its id when it is stored."""
     return StoredStream(
         id=0,
         tag=tag,
@@ -109,10 +109,10 @@ def draft_fork(
 
 
 def check_batch(stream: StoredStream, command: CreateStream) -> None:
-    """Whether the first bytes were read as what the stream's type makes of them.
+    """Raise Refused (type-mismatch) if the first bytes were read as another type.
 
-    They were not when a fork's source was replaced by one of another type after
-    the body was read. Raises Refused (type-mismatch).
+    That happens when, after the body was read, a fork's source was replaced by a stream
+    of another type.
     """
     if command.batch is not None and command.batch.json != is_json(stream.content_type):
         raise conflict(
@@ -121,7 +121,7 @@ def check_batch(stream: StoredStream, command: CreateStream) -> None:
 
 
 def check_append(stream: StoredStream, command: AppendToStream) -> bool:
-    """Whether an append could go on to its producer; False: a duplicate close.
+    """Whether an append may go on to its producer's check; False: a duplicate close.
 
     Raises Refused (closed, type-mismatch).
     """
@@ -150,8 +150,8 @@ def append(
 ) -> StreamAppended:
     """The stream after an append or a close; raises Refused.
 
-    ``known`` is what is known of the claim's producer. When the outcome is no
-    duplicate, the batch and the claim are to be written with the stream.
+    ``known`` is what is known of the claim's producer. Unless the outcome is a
+    duplicate, the batch and the claim have to be written with the stream.
     """
     if not check_append(stream, command):
         return StreamAppended(stream, duplicate=True, claim=command.claim)
@@ -190,7 +190,7 @@ def _grown(stream: StoredStream, command: AppendToStream, now: float) -> StoredS
 
 
 def _repeats_close(stream: StoredStream, command: AppendToStream) -> bool:
-    """Closing again without a producer, or the very request that closed."""
+    """Whether it closes again without a producer, or repeats the closing request."""
     if command.claim is not None:
         return stream.closed_by == command.claim
     return command.close and command.batch is None
@@ -215,10 +215,10 @@ def _same_lifetime(stream: StoredStream, command: CreateStream) -> bool:
 
 
 def _same_fork(stream: StoredStream, command: CreateStream) -> bool:
-    """Same source and sub-offset, and the same offset where one is said.
+    """Same source and sub-offset, and the same offset if one is given.
 
-    Without an offset the source's tail at creation was meant, whatever it is
-    by now, so a repeated PUT without one is the same request.
+    Without an offset a PUT meant the source's tail at creation. Wherever the tail is
+    now, a repeated PUT without an offset is therefore the same request.
     """
     if command.fork is None or stream.fork is None:
         return command.fork is None and stream.fork is None
@@ -231,7 +231,7 @@ def _same_fork(stream: StoredStream, command: CreateStream) -> bool:
 
 
 def _anchor_text(fork: Fork) -> str:
-    """The offset of a divergence as its client could have said it."""
+    """The offset of a divergence, as a client could have written it."""
     if fork.request.offset is not None:
         return fork.request.offset
     return offsets.to_text(fork.at)

@@ -1,7 +1,7 @@
 """Commands for subscriptions, and the deliveries they cause (sections 6 and 7).
 
-``http.control`` and the webhook dispatcher make the commands; a commit brings
-the deliveries.
+``http.control`` and the webhook dispatcher make the commands; a commit returns the
+deliveries.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from origin_adapter.embedded.rules.subscriptions import Fence, SubscriptionConfi
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """PUT: make a subscription or confirm it. ``base_url`` is this server's."""
+    """PUT: make or confirm a subscription. ``base_url`` is this server's."""
 
     id: str
     config: SubscriptionConfig
@@ -21,7 +21,7 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Inspect:
-    """GET: what a subscription is and where its cursors stand."""
+    """GET: a subscription, and the positions of its cursors."""
 
     id: str
 
@@ -43,7 +43,7 @@ class LinkStreams:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkStream:
-    """DELETE streams/path: take the explicit link away."""
+    """DELETE streams/path: remove the explicit link."""
 
     id: str
     path: str
@@ -77,7 +77,7 @@ class ReleaseWake:
 
 @dataclass(frozen=True, slots=True)
 class ReportDelivery:
-    """How an attempt to deliver a webhook went. ``chance`` spreads the next one."""
+    """The outcome of a webhook attempt. ``chance`` spreads the next one."""
 
     id: str
     wake_id: str
@@ -101,7 +101,7 @@ SubscriptionCommand = (
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
-    """A webhook to be sent at ``due`` (Unix seconds), unless its wake is over."""
+    """A webhook, due at ``due`` (Unix seconds) unless its wake is over by then."""
 
     id: str
     wake_id: str

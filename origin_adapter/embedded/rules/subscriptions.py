@@ -1,9 +1,9 @@
 """Subscriptions: cursors that wake workers (PROTOCOL.md sections 6 and 7).
 
-A subscription is idle, woken (a wake is in flight) or held (a worker claimed
-it). What moves it is a table; an event that has no row in the present phase is
-refused and changes nothing. Generation and wake id fence off requests that
-speak for an older wake. Time is Unix seconds, leases are milliseconds.
+A subscription is idle, woken (a wake is in flight) or held (a worker claimed it). A
+table moves it. An event without a row in the present phase is refused and changes
+nothing. Generation and wake id fence off requests that belong to an older wake. Time is
+Unix seconds, leases are milliseconds.
 
 The store's writer calls these functions inside the transaction of the append,
 the ack or the tick that causes them.
@@ -15,7 +15,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 BEFORE_FIRST = -1
-"""Acked position of a stream of which nothing was processed."""
+"""The acked position of a stream while none of it is processed."""
 
 MIN_LEASE = 1_000
 MAX_LEASE = 600_000
@@ -25,7 +25,7 @@ JITTER = 0.2
 
 
 class ControlRefused(Exception):
-    """A control request that is refused: status, code, and the rest of the error."""
+    """A refused control request: status, code, and the rest of the error."""
 
     def __init__(
         self, status: int, code: str, message: str = "", **more: str | int
@@ -45,7 +45,7 @@ class SubscriptionKind(enum.Enum):
 
 
 class SubscriptionPhase(enum.Enum):
-    """Where a subscription stands."""
+    """The phase of a subscription."""
 
     IDLE = "idle"
     WOKEN = "woken"
@@ -84,7 +84,7 @@ TABLE = {SubscriptionKind.WEBHOOK: _WEBHOOK, SubscriptionKind.PULL_WAKE: _PULL_W
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionConfig:
-    """What a subscription was asked to be; normalised, so equal means equal."""
+    """The requested form of a subscription. Normalised, so equal means equal."""
 
     type: str
     pattern: str | None
@@ -100,18 +100,18 @@ class SubscriptionConfig:
 
     @property
     def hash(self) -> str:
-        """What re-confirmation compares (section 6.2)."""
+        """The hash that a repeated PUT is compared by (section 6.2)."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription as it was last committed, its links aside.
+    """A subscription as it was last committed, without its links.
 
-    ``lease_until`` is when its wake is given up; ``next_attempt`` when a
-    webhook is to be sent (again), None when none is due; ``snapshot`` the
-    streams as the wake's webhook reports them.
+    At ``lease_until`` its wake is given up. At ``next_attempt`` a webhook has to be
+    sent (again); None: none is due. ``snapshot`` has the streams as the wake's webhook
+    reports them.
     """
 
     id: str
@@ -147,7 +147,7 @@ class StreamLink:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """For which wake a request speaks; ``token`` is its token's generation."""
+    """The wake that a request belongs to. ``token`` is the generation of its token."""
 
     token: int
     generation: object
@@ -155,7 +155,7 @@ class Fence:
 
 
 def wake(sub: Subscription, wake_id: str, now: float) -> Subscription:
-    """A new wake. A webhook's lease starts with it, but not before its back-off."""
+    """A new wake. A webhook's lease starts with it, or later, after its back-off."""
     _move(sub, SubscriptionEvent.WAKE)
     woken = replace(sub, generation=sub.generation + 1, wake_id=wake_id, holder=None)
     if sub.config.kind is SubscriptionKind.PULL_WAKE:
@@ -200,7 +200,7 @@ def heartbeat(sub: Subscription, now: float) -> Subscription:
 
 
 def finish(sub: Subscription, event: SubscriptionEvent) -> Subscription:
-    """The wake is over: done, released, its lease ran out, or nothing is left."""
+    """The wake is over: done, released, expired, or without anything left to do."""
     _move(sub, event)
     return replace(
         sub,
@@ -219,7 +219,7 @@ def delivered(sub: Subscription) -> Subscription:
 
 
 def failed(sub: Subscription, now: float, chance: float) -> Subscription:
-    """The webhook did not; ``chance`` in [0, 1) spreads the next attempt."""
+    """The webhook failed. ``chance`` in [0, 1) spreads the next attempt."""
     retries = sub.retries + 1
     delay: float = min(2.0 ** min(sub.retries, 16), MAX_DELAY)
     delay *= 1 + JITTER * (2 * chance - 1)

@@ -1,7 +1,7 @@
 """Webhook targets: where this origin may send requests (section 12.8).
 
-The URL is judged when a subscription is made, the addresses when a connection
-is opened: a name that later resolves to the inside is refused too. Only ``https``
+The URL is judged when a subscription is made, the addresses when a connection is
+opened: a name that later resolves to an inside address is refused too. Only ``https``
 to public addresses is allowed; ``local_webhooks`` adds ``http`` to ``localhost``
 and ``127.0.0.x``, for development.
 """
@@ -20,7 +20,7 @@ class BadTarget(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """A URL that may be tried: its parts, and whether it is a local one."""
+    """A URL that may be called: its parts, and whether it is a local one."""
 
     secure: bool
     host: str

@@ -1,7 +1,7 @@
-"""Streams, the commands that change them, and what came of a command.
+"""Streams, the commands that change them, and the outcomes of commands.
 
-All are frozen. ``StoredStream`` is the whole truth about a stream but for its bytes
-and its producers; a change makes a new one by ``dataclasses.replace``.
+All are frozen. ``StoredStream`` is all that is known of a stream, without its bytes and
+its producers. A change makes a new one by ``dataclasses.replace``.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class Lifetime:
     """When a stream ends by itself: never, after idling, or at a moment.
 
-    ``ttl`` is in seconds and slides; ``at`` is the RFC 3339 text as it was
-    given and ``deadline`` the same as Unix seconds. At most one is set.
+    ``ttl`` is in seconds and slides. ``at`` is the RFC 3339 text as it was given,
+    ``deadline`` the same as Unix seconds. At most one is set.
     """
 
     ttl: int | None = None
@@ -29,7 +29,7 @@ ENDLESS = Lifetime()
 
 @dataclass(frozen=True, slots=True)
 class ProducerClaim:
-    """What an idempotent producer says of one request (section 5.2.1)."""
+    """The claim of an idempotent producer in one request (section 5.2.1)."""
 
     producer: str
     epoch: int
@@ -64,7 +64,7 @@ class ForkRequest:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Where a stream diverged: of whom, at which position, and as asked."""
+    """Where a stream diverged: from which one, at which position, and as asked."""
 
     source_id: int
     at: int
@@ -75,8 +75,8 @@ class Fork:
 class StoredStream:
     """A stream as it was last committed.
 
-    ``id`` is this incarnation's and never used again; ``tag`` is random, so
-    that no two incarnations share an ETag, not even after a restored backup.
+    ``id`` is this incarnation's and never used again. ``tag`` is random: no two
+    incarnations share an ETag, not even after a restored backup.
     ``base`` is where its own bytes begin (a fork's divergence), ``floor`` the
     earliest position still kept, ``tail`` the end. ``lineage`` holds the
     inherited spans, oldest first. ``touched`` is Unix seconds.
@@ -110,7 +110,7 @@ class StoredStream:
 
 @dataclass(frozen=True, slots=True)
 class MessageBatch:
-    """The bytes of one append, never empty. ``json``: checked values and commas."""
+    """The bytes of one append, never empty. ``json``: checked values with commas."""
 
     body: bytes
     json: bool = False
@@ -118,7 +118,7 @@ class MessageBatch:
 
 @dataclass(frozen=True, slots=True)
 class CreateStream:
-    """PUT (section 5.1). ``content_type`` None: not said."""
+    """PUT (section 5.1). ``content_type`` None: none was given."""
 
     path: str
     content_type: str | None = None
@@ -149,7 +149,7 @@ class DeleteStream:
 
 @dataclass(frozen=True, slots=True)
 class StreamCreated:
-    """The stream is there. ``new`` False: it was there before, as asked."""
+    """The stream exists. ``new`` False: it existed before, as asked."""
 
     stream: StoredStream
     new: bool

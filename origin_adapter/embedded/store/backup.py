@@ -1,9 +1,8 @@
 """Backup: a copy of the whole file, taken while the origin runs.
 
-The copy is of one moment: the reading transaction is held from the first page
-to the last, and in WAL mode that makes no writer wait. It appears under its
-name only when it is complete and on disk. It holds the signing keys too, so
-nobody else may read it.
+The copy is of one moment. One reading transaction is held from the first page to the
+last; in WAL mode that makes no writer wait. The copy gets its name only when it is
+complete and on disk. It holds the signing keys too, so only its owner may read it.
 """
 
 import os
@@ -17,14 +16,14 @@ from origin_adapter.embedded.store import schema
 STEP_PAGES = 1024
 
 Progress = Callable[[int, int], None]
-"""Called with the pages that are left, and with how many there are."""
+"""Called with the number of pages left, and of all pages."""
 
 
 def backup(data: Path, target: Path, progress: Progress | None = None) -> int:
     """Copy the streams in ``data`` to the file ``target``; its size in bytes.
 
-    Raises FileNotFoundError when there is no origin's file, sqlite3.Error and
-    OSError when a disk refuses; ``target`` is then as it was.
+    Raises FileNotFoundError if there is no origin's file, and sqlite3.Error or OSError
+    if a disk refuses; ``target`` is then as it was.
     """
     if not (data / schema.FILE).exists():
         raise FileNotFoundError(data / schema.FILE)
@@ -44,7 +43,7 @@ def backup(data: Path, target: Path, progress: Progress | None = None) -> int:
 def _copy(data: Path, target: Path, progress: Progress | None) -> None:
     tell = None if progress is None else lambda _, left, total: progress(left, total)
     with closing(schema.open_reader(data)) as source:
-        # Without a transaction of its own, every commit would begin the copy anew.
+        # Without a transaction around it, every commit would restart the copy.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM stream").fetchone()
         with closing(sqlite3.connect(target)) as copy:

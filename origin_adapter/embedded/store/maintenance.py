@@ -1,9 +1,8 @@
 """Maintenance: what time does to the file, a bounded piece per call.
 
-Reads not yet on disk are written, streams whose time is over end, retention
-moves floors, removed streams give back their messages, and the file shrinks.
-Each step does so little that writers hardly wait for it, and says whether it
-left something for the next one.
+It writes the times of reads to disk, ends streams whose time is over, moves the floors
+of retention, drops the messages of removed streams, and shrinks the file. Each step
+does so little that writers hardly wait for it, and says whether more is left.
 """
 
 import sqlite3
@@ -38,8 +37,8 @@ _DROP = "DELETE FROM message WHERE stream = ? AND end <= ?"
 
 
 def touch(transaction: Transaction) -> None:
-    """Write down when streams with a TTL were last read, those read first first."""
-    # A copy in one step: the loop adds to it meanwhile.
+    """Write down when streams with a TTL were last read, earliest reads first."""
+    # A copy in one step: the event loop adds to the original meanwhile.
     for id, at in islice(transaction.cache.touches.copy().items(), STEP_TOUCHES):
         stream = transaction.by_id(id)
         if stream is not None and stream.touched < at:
@@ -48,7 +47,7 @@ def touch(transaction: Transaction) -> None:
 
 
 def expire(transaction: Transaction) -> bool:
-    """End streams whose time is over; whether there may be more."""
+    """End streams whose time is over. True: there may be more."""
     transaction.flush()
     due = transaction.db.execute(_EXPIRED, (transaction.now, STEP_STREAMS)).fetchall()
     for (path,) in due:
@@ -57,7 +56,7 @@ def expire(transaction: Transaction) -> bool:
 
 
 def sweep(transaction: Transaction) -> bool:
-    """Drop messages of removed streams; whether there may be more."""
+    """Drop messages of removed streams. True: there may be more."""
     transaction.flush()
     for (id,) in transaction.db.execute(_REMOVED, (STEP_STREAMS,)).fetchall():
         oldest = transaction.db.execute(_OLDEST, (id, STEP_ROWS)).fetchall()
@@ -70,9 +69,9 @@ def sweep(transaction: Transaction) -> bool:
 
 
 def retain(transaction: Transaction, options: Options, after: int) -> int:
-    """Trim some streams with an id above ``after``; where to go on (0: again).
+    """Trim some streams with an id above ``after``; where to continue (0: restart).
 
-    A stream that forks read is left whole: they may need what is old.
+    A stream that forks read is left whole: they may need its old rows.
     """
     if options.retention_age is None and options.retention_bytes is None:
         return 0
@@ -86,7 +85,7 @@ def retain(transaction: Transaction, options: Options, after: int) -> int:
 
 
 def shrink(db: sqlite3.Connection) -> bool:
-    """Outside a transaction: give free pages back; whether there may be more."""
+    """Give free pages back, outside a transaction. True: there may be more."""
     free = db.execute("PRAGMA freelist_count").fetchone()[0]
     if free < STEP_PAGES:
         return False

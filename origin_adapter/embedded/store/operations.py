@@ -1,8 +1,8 @@
 """What each command for a stream does inside a transaction.
 
-The rules decide; here is looked up what they need and written what they return.
-An operation that raises Refused has written nothing but, perhaps, the end of a
-stream whose time was over anyway.
+The rules decide. This module looks up what they need and writes what they return. An
+operation that raises Refused has written nothing, with one exception: it may have ended
+a stream whose time was over anyway.
 """
 
 import secrets
@@ -101,5 +101,5 @@ def _fork(
 
 
 def _tag() -> str:
-    """What sets an incarnation apart from every other one, in ETags."""
+    """What tells an incarnation from every other one, in ETags."""
     return secrets.token_hex(8)

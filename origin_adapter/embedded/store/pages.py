@@ -1,8 +1,8 @@
 """Pages: rows of a lineage in order, a bounded number of bytes at a time.
 
-Used by the readers on their own connections and by the writer for the row at a
-divergence. A page ends at a row's end and holds at most ``limit`` bytes, or one
-row whole when that alone is longer; so memory is bounded by the largest append.
+Readers use it on their own connections, the writer for the row at a divergence. A page
+ends at a row's end. It holds at most ``limit`` bytes, or one row if that alone is
+longer. The largest append thus bounds the memory.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ _ROWS = "SELECT end, body FROM message WHERE stream = ? AND end > ? ORDER BY end
 class Vanished(Exception):
     """Bytes are gone that the stream had when it was looked up.
 
-    It was removed or trimmed in between; the reader looks it up again.
+    It was removed or trimmed in between, and the reader looks it up again.
     """
 
 
@@ -64,10 +64,10 @@ def rows(db: sqlite3.Connection, stream: StoredStream, start: int) -> Iterator[R
 
 
 def check_joint(end: int, start: int, first: bool) -> None:
-    """Whether a row that begins at ``start`` may follow bytes up to ``end``.
+    """Check that a row that begins at ``start`` may follow bytes up to ``end``.
 
-    Raises Refused (bad-offset) when the reader asked for the middle of a row,
-    Vanished when bytes are missing in between.
+    Raises Refused (bad-offset) if the reader asked for the middle of a row, Vanished
+    if bytes are missing in between.
     """
     if first and start < end:
         raise offsets.misplaced("this offset was never returned for this stream")
@@ -76,7 +76,7 @@ def check_joint(end: int, start: int, first: bool) -> None:
 
 
 def _span_rows(db: sqlite3.Connection, span: Span, start: int) -> Iterator[Row]:
-    # An unfinished cursor would hold its snapshot, and the log could not be reset.
+    # An open cursor would hold its snapshot, and the WAL could not be reset.
     with closing(db.execute(_ROWS, (span.id, start))) as cursor:
         for end, body in cursor:
             row = Row(end - len(body), end, body)

@@ -1,8 +1,8 @@
 """The file: its tables, its settings, and how a connection is opened.
 
-``message`` is clustered by stream and end position, so a page is one range scan
-and an append goes to the end of its stream. A stream that was removed keeps its
-row, without a path, until the sweep has given back its messages.
+``message`` is clustered by stream and end position: a page is one range scan, and an
+append goes to the end of its stream. A removed stream keeps its row, without a path,
+until the sweep has dropped its messages.
 
 Durability ``full`` is SQLite's ``synchronous=FULL`` (an fsync of the log per
 commit), ``os`` is ``NORMAL`` (an fsync per checkpoint only; after a power cut
@@ -94,9 +94,9 @@ class StoreError(Exception):
 
 
 def make_folder(data: Path) -> None:
-    """The folder, with those above it that are missing, and all of them on disk.
+    """Make the folder and its missing parents, and sync them all to disk.
 
-    It holds keys: nobody else may read it. Raises OSError.
+    It holds keys: only its owner may read it. Raises OSError.
     """
     above = [data, *data.parents]
     missing = [at for at in above if not at.exists()]
@@ -115,12 +115,12 @@ def sync_folder(at: Path) -> None:
 
 
 def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
-    """The one connection that writes. Makes the file when it is not there.
+    """The one connection that writes. Makes the file if there is none.
 
     May be handed from thread to thread, but used by one at a time. Raises
     StoreError, or sqlite3.Error and OSError when the disk refuses.
     """
-    # The file holds keys, and its companions take over its mode.
+    # The file holds keys; its companion files get the same mode.
     os.close(os.open(data / FILE, os.O_CREAT | os.O_RDWR, 0o600))
     db = _connect(data)
     _check_identity(db)
@@ -130,7 +130,7 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
         raise StoreError("this file system cannot hold SQLite's log (WAL)")
     sync = "FULL" if durability is Durability.FULL else "NORMAL"
     db.execute(f"PRAGMA synchronous = {sync}")
-    # Where fsync does not reach the platter (macOS), ask for what does.
+    # Where fsync does not reach the disk (macOS), ask for the call that does.
     db.execute("PRAGMA fullfsync = ON")
     db.execute("PRAGMA wal_autocheckpoint = 2000")
     db.execute("PRAGMA journal_size_limit = 67108864")
@@ -140,7 +140,7 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
 
 
 def open_reader(data: Path) -> sqlite3.Connection:
-    """A connection that reads, at most one thread at a time."""
+    """A connection that reads, for one thread at a time."""
     db = _connect(data)
     db.execute("PRAGMA query_only = ON")
     # Small on purpose: long reads use each page once, and stay in the CPU's cache

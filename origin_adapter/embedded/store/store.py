@@ -1,9 +1,9 @@
 """The store: batches of commands in, one durable transaction each.
 
-``commit`` is called by one thread at a time. It answers every command with an
-outcome or with the refusal it earned; when the disk refuses, nothing of the
-batch happened and it raises Refused for all of them. What the event loop is to
-do afterwards (wake readers, send webhooks) comes back beside the outcomes.
+``commit`` is called by one thread at a time. It answers every command with an outcome
+or with its refusal. If the disk refuses, nothing of the batch happened, and ``commit``
+raises Refused for the whole batch. The event loop's work afterwards (wake readers, send
+webhooks) is returned beside the outcomes.
 """
 
 import sqlite3
@@ -30,7 +30,7 @@ from origin_adapter.embedded.store.transaction import Changes, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Maintain:
-    """Time has passed: let maintenance do a little of everything that is due."""
+    """Time has passed: do a little of all maintenance that is due."""
 
 
 Command = (
@@ -73,7 +73,7 @@ class Store:
         self._trim_after = 0
 
     def close(self) -> None:
-        """Leave a file without a log behind. Nothing may be called afterwards."""
+        """Close the file without leaving a WAL. Nothing may be called afterwards."""
         self.db.close()
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
@@ -97,7 +97,7 @@ class Store:
             self._roll_back()
             raise disk_refusal(error) from error
         except BaseException:
-            # Not the disk: a mistake of ours. Undo, and let it be seen.
+            # Not the disk but a defect: roll back, and let it surface.
             self._roll_back()
             raise
         transaction.publish()
@@ -156,7 +156,7 @@ class Store:
         return None
 
     def _tick(self, transaction: Transaction) -> bool:
-        """Some maintenance; whether more is waiting."""
+        """Do some maintenance. True: more is waiting."""
         maintenance.touch(transaction)
         more = maintenance.expire(transaction)
         more = maintenance.sweep(transaction) or more
@@ -167,7 +167,7 @@ class Store:
         return more
 
     def shrink(self) -> bool:
-        """Give free pages of the file back; whether there may be more."""
+        """Give free pages of the file back. True: there may be more."""
         try:
             return maintenance.shrink(self.db)
         except sqlite3.Error as error:
@@ -189,7 +189,7 @@ def look_up(db: sqlite3.Connection, path: str) -> StoredStream | None:
 
 
 def disk_refusal(error: sqlite3.Error) -> Refused:
-    """What a writer is told when the disk refuses."""
+    """The refusal that a writer gets when the disk refuses."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith("SQLITE_FULL"):
         return Refused(

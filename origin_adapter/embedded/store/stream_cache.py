@@ -1,8 +1,8 @@
-"""StreamCache: what both sides of the process know of streams without asking the disk.
+"""StreamCache: known streams, for the writer and the event loop, without the disk.
 
-The writer's thread changes it, after a commit and never before; the event loop
-only looks. Every operation is a single one on a dict and every value is frozen,
-so neither side needs a lock. Streams known longest are forgotten first.
+The writer's thread changes it, after a commit and never before. The event loop only
+reads. Every operation is a single one on a dict and every value is frozen, so neither
+side needs a lock. The streams known longest are forgotten first.
 """
 
 from origin_adapter.embedded.rules.values import StoredStream
@@ -26,11 +26,11 @@ class StreamCache:
         self.touches: dict[int, float] = {}
 
     def at(self, path: str) -> StoredStream | None:
-        """The stream at a path; None says nothing but that it is not known."""
+        """The stream at a path; None means only that it is not known here."""
         return self._by_path.get(path)
 
     def by_id(self, id: int) -> StoredStream | None:
-        """The stream with an id; None says nothing but that it is not known."""
+        """The stream with an id; None means only that it is not known here."""
         return self._by_id.get(id)
 
     def learn(self, stream: StoredStream) -> None:
@@ -50,10 +50,10 @@ class StreamCache:
         self.touches.pop(stream.id, None)
 
     def touch(self, stream: StoredStream, now: float) -> None:
-        """Loop only: the stream was read. Nothing without a TTL."""
+        """Loop only: the stream was read. Has no effect without a TTL."""
         if stream.lifetime.ttl is not None:
-            # To the end: streams that are read all the time must not be the only
-            # ones whose touches are written down.
+            # Moved to the end. Otherwise only the touches of streams that are read all
+            # the time would be written down.
             self.touches.pop(stream.id, None)
             self.touches[stream.id] = now
 

@@ -1,9 +1,9 @@
 """Subscribers: subscriptions inside the transactions that concern them.
 
-An append, the link it makes, the wake it causes and the event in the wake
-stream are one transaction, so nothing is left to be put right after a crash.
-The rules are in ``rules.subscriptions``; here they meet the rows. Used by the
-writer's thread only. After a rollback, ``reload`` takes the rows as the truth.
+An append, the link it makes, the wake it causes and the event in the wake stream are
+one transaction: a crash leaves nothing to repair. The rules are in
+``rules.subscriptions``; this module applies them to rows. Used by the writer's thread
+only. After a rollback, ``reload`` takes the rows as the truth.
 """
 
 import json
@@ -45,7 +45,7 @@ class Subscribers:
         self.reload()
 
     def reload(self) -> None:
-        """Take the rows as the truth; deliveries that are due are ordered again."""
+        """Take the rows as the truth, and order the due deliveries again."""
         self._all = subscription_rows.load(self.db)
         self._followers: dict[str, tuple[str, ...]] = {}
         self._linked: set[tuple[str, str]] = set()
@@ -60,8 +60,8 @@ class Subscribers:
     def grew(self, transaction: Transaction, stream: StoredStream) -> None:
         """A stream got new bytes: link it, and wake idle subscriptions.
 
-        A wake may write to a stream that others follow; those take their turn
-        after it, so a long chain of wake streams is no deep stack.
+        A wake may write to a stream that others follow. Those streams are handled
+        after it, in a queue: a long chain of wake streams is no deep recursion.
         """
         if not self._all:
             return
@@ -77,7 +77,7 @@ class Subscribers:
             self._grown.clear()
 
     def created(self, transaction: Transaction, stream: StoredStream) -> None:
-        """A stream was made: whose wakes go there can be woken from now on."""
+        """A stream was made: subscriptions with it as wake stream can be woken now."""
         path = self._relative(stream.path)
         for sub in list(self._all.values()):
             if sub.config.wake_stream == path and sub.phase is SubscriptionPhase.IDLE:
@@ -109,7 +109,7 @@ class Subscribers:
             self._forget_snapshots(path)
 
     def leases(self, transaction: Transaction) -> None:
-        """Give up the wakes whose lease ran out."""
+        """Give up the wakes whose lease has run out."""
         for sub in list(self._all.values()):
             if sub.lease_until is not None and sub.lease_until <= transaction.now:
                 self._finish(transaction, sub, SubscriptionEvent.LEASE_OVER)
@@ -163,7 +163,7 @@ class Subscribers:
     def claim(
         self, transaction: Transaction, command: subscription_commands.ClaimWake
     ) -> Json:
-        """A worker takes the wake; what it is to work on, but for its token."""
+        """A worker takes the wake; its work, still without the token."""
         sub = self._get(command.id)
         self._expect(sub, SubscriptionKind.PULL_WAKE)
         progress = self._progress(transaction, sub)
@@ -171,7 +171,7 @@ class Subscribers:
             s.pending for s in progress
         ):
             if sub.phase is SubscriptionPhase.WOKEN:
-                # Deleted or unlinked since; the next append must wake anew.
+                # Deleted or unlinked since: the next append has to wake anew.
                 self._put(subscriptions.finish(sub, SubscriptionEvent.LAPSE))
             raise ControlRefused(409, "NO_PENDING_WORK", "nothing to do")
         if sub.phase is SubscriptionPhase.IDLE:
@@ -225,7 +225,7 @@ class Subscribers:
     def delivered(
         self, transaction: Transaction, command: subscription_commands.ReportDelivery
     ) -> None:
-        """How a webhook went; nothing when its wake is over by now."""
+        """Note the outcome of a webhook; no effect when its wake is over by now."""
         sub = self._all.get(command.id)
         if sub is None or sub.wake_id != command.wake_id:
             return
@@ -254,7 +254,7 @@ class Subscribers:
             sub.config.kind is SubscriptionKind.PULL_WAKE
             and self._wake_stream(transaction, sub) is None
         ):
-            # Nobody would hear of it. It can be claimed all the same.
+            # Without a wake stream no worker is told. It can still be claimed.
             return False
         pending = [s.path for s in self._progress(transaction, sub) if s.pending]
         if not pending:
@@ -305,7 +305,7 @@ class Subscribers:
         return stream if open_ else None
 
     def _forget_snapshots(self, path: str) -> None:
-        """What a wake showed of a stream says nothing of the next one there."""
+        """Drop a stream from all snapshots: the next one at its path is another."""
         for sub in list(self._all.values()):
             if sub.snapshot is not None:
                 left = subscription_rows.without(sub.snapshot, path)
@@ -337,7 +337,7 @@ class Subscribers:
             self._linked.add((sub.id, path))
 
     def _backfill(self, id: str, config: SubscriptionConfig) -> None:
-        """Link what matches by now, at its tail: history is not replayed."""
+        """Link the streams that match now, at their tails: history is not replayed."""
         if config.pattern is None:
             return
         low = self.root + literal_prefix(config.pattern)
@@ -353,7 +353,7 @@ class Subscribers:
                 subscription_rows.link(self.db, id, path, tail, explicit=False)
 
     def _who_follows(self, path: str) -> tuple[str, ...]:
-        """The ids of subscriptions that have, or are to have, a link to a path."""
+        """The ids of subscriptions that have a link to a path, or have to get one."""
         found = self._followers.get(path)
         if found is None:
             by_glob = {
@@ -380,7 +380,7 @@ class Subscribers:
         return subscription_rows.progress(self.db, self.root, sub.id)
 
     def _describe(self, transaction: Transaction, sub: Subscription) -> Json:
-        """What GET and PUT answer, but for the signing key (section 6.3)."""
+        """The answer to GET and PUT, without the signing key (section 6.3)."""
         progress = self._progress(transaction, sub)
         config = sub.config
         return {
@@ -415,7 +415,7 @@ class Subscribers:
             )
 
     def _relative(self, path: str) -> str | None:
-        """A stream's path below the root; None for what lies outside."""
+        """A stream's path below the root; None for a path outside it."""
         if not path.startswith(self.root):
             return None
         return path[len(self.root) :]

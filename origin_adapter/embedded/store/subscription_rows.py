@@ -39,7 +39,7 @@ _LINK = (
 
 @dataclass(frozen=True, slots=True)
 class LinkProgress:
-    """Where a subscription stands with one stream."""
+    """The state of a subscription at one stream."""
 
     path: str
     explicit: bool
@@ -85,7 +85,7 @@ def remove(db: sqlite3.Connection, id: str) -> None:
 
 
 def progress(db: sqlite3.Connection, root: str, id: str) -> list[LinkProgress]:
-    """Where a subscription stands with each of its streams, by path."""
+    """The state of a subscription at each of its streams, by path."""
     rows = db.execute(_PROGRESS, (root, id)).fetchall()
     return [
         LinkProgress(path, bool(exp), acked, tail) for path, exp, acked, tail in rows
@@ -95,19 +95,19 @@ def progress(db: sqlite3.Connection, root: str, id: str) -> list[LinkProgress]:
 def link(
     db: sqlite3.Connection, id: str, path: str, acked: int, *, explicit: bool
 ) -> None:
-    """Link a stream; a link that is there keeps its cursor and gains the kind."""
+    """Link a stream. An existing link keeps its cursor and gains the kind."""
     db.execute(_LINK, (id, path, explicit, not explicit, acked))
 
 
 def unlink(db: sqlite3.Connection, id: str, path: str) -> None:
-    """Take the explicit kind away; a link of neither kind goes."""
+    """Remove the explicit kind of a link. A link of neither kind is deleted."""
     key = (id, path)
     db.execute("UPDATE link SET explicit = 0 WHERE subscription = ? AND path = ?", key)
     db.execute("DELETE FROM link WHERE subscription = ? AND path = ? AND glob = 0", key)
 
 
 def forget_stream(db: sqlite3.Connection, path: str) -> None:
-    """The stream is no more: explicit links wait for the next one at that path."""
+    """The stream has ended: explicit links wait for the next one at its path."""
     db.execute("DELETE FROM link WHERE path = ? AND explicit = 0", (path,))
     db.execute("UPDATE link SET glob = 0, acked = 0 WHERE path = ?", (path,))
 

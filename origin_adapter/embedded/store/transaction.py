@@ -1,9 +1,9 @@
 """Transaction: what the commands of one batch see and change.
 
-They share it, so the second append sees the first one.
-Streams, rows and producers are collected and written when something has to read
-them, or at the end; nothing outside learns of them before the commit. Ending a
-stream is decided here too, because a removal cascades along the forks.
+Commands share it: the second append sees the first one. Streams, rows and producers are
+collected and written when something has to read them, or at the end. Nothing outside
+sees them before the commit. Ending a stream is decided here too, because a removal
+cascades along the forks.
 """
 
 import sqlite3
@@ -72,13 +72,13 @@ class Transaction:
     def by_id(self, id: int) -> StoredStream | None:
         """The stream with an id as this transaction sees it; None: it is removed."""
         if id in self._gone:
-            # Until the commit, others still know it; here it must not come back.
+            # Until the commit, other parts still know it. Here it must not come back.
             return None
         stream = self.changes.changed.get(id) or self.cache.by_id(id)
         return stream or self._select(stream_rows.SELECT_BY_ID, id)
 
     def current(self, path: str) -> StoredStream | None:
-        """The stream at a path; one whose time is over is ended first."""
+        """The stream at a path. If its time is over, it is ended first."""
         stream = self.find(path)
         if stream is None or stream.soft_deleted or not self.expired(stream):
             return stream
@@ -159,7 +159,7 @@ class Transaction:
             self._unwritten.clear()
 
     def publish(self) -> None:
-        """After the commit: let everybody know the streams as they are now."""
+        """After the commit: publish the streams as they are now."""
         for stream in self._removed:
             self.cache.forget(stream)
         for there in self._paths.values():
@@ -193,7 +193,7 @@ class Transaction:
         self._gone.add(stream.id)
 
     def _release_source(self, fork: StoredStream) -> StoredStream | None:
-        """Take a fork's reference off its source; the source if it is to go too."""
+        """Drop a fork's reference to its source; the source, if it has to go too."""
         source = None if fork.fork is None else self.by_id(fork.fork.source_id)
         if source is None:
             return None

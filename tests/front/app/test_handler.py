@@ -13,8 +13,13 @@ from edge.core.reasons import Reason
 from edge.core.values import OriginRequest, Purpose
 from edge.front.app.handler import RequestHandler
 from edge.front.dependencies import Dependencies
-from edge.front.exchange import AnswerCut, ClientGone, Request, RequestBody
-from edge.front.request_context import RequestContext
+from edge.front.exchange import (
+    AnswerCut,
+    ClientGone,
+    Request,
+    RequestBody,
+    RequestContext,
+)
 from edge.policy.streams.authorize import Ask, Denied, Grant, RequestHead, Verdict
 from tests.front.fake_edge import FakeOrigin, FakeReadService, parts
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Answer
-from edge.front.app.wsgi import Environ
+from edge.front.app.app import Environ
 from edge.front.fast.connection import READ_SIZE, Stage
 from tests.front.fake_edge import HIT, TEXT, FakePendingRead
 from tests.front.fast.test_connection import Bench, Kept

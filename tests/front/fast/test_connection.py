@@ -17,10 +17,10 @@ from gunicorn.config import Config
 
 from edge.core.ports import Clock, Look, Ready
 from edge.core.values import Answer, PerResponse, Read
-from edge.front.access_log import AccessLog
 from edge.front.fast.connection import BATCH_SIZE, READ_SIZE, FastConnection, Stage
 from edge.front.fast.context import FastContext, NextIteration
 from edge.front.http1.context import ServerContext
+from edge.front.log import AccessLog
 from edge.front.transport import PlainTransport
 from edge.policy.streams.authorize import Authorizer, authorize
 from tests.front.fake_edge import (
@@ -62,7 +62,7 @@ class Bench:
             authorizer=self.authorizer,
             clock=self.clock,
         )
-        log = AccessLog(log_options(access=0), lambda line: None, made.clock.wall)
+        log = AccessLog(log_options(access=0), lambda line: None, made.clock)
         made_of = (made.options, made.counters, made.clock, log)
         self.server_context = ServerContext(
             lambda environ, start: (), Config(), *made_of

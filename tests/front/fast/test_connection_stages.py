@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Answer
-from edge.front.app.wsgi import Environ, exchange_of
+from edge.front.app.app import Environ, exchange_of
 from edge.front.fast.connection import (
     _MOVES,
     BATCH_SIZE,

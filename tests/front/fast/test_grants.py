@@ -14,10 +14,9 @@ from gevent.event import Event
 
 from edge.core.reasons import Reason
 from edge.front.app.app import create_app
-from edge.front.blocking_stream import BlockingStream
 from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
-from edge.front.transport import PlainTransport
+from edge.front.transport import BlockingStream, PlainTransport
 from edge.policy.streams.authorize import (
     NEVER,
     Ask,

@@ -15,13 +15,13 @@ from gunicorn.config import Config
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError, OriginTimeout, Refusal
 from edge.core.reasons import Reason
-from edge.front.access_log import AccessLog
-from edge.front.app.wsgi import Environ, exchange_of
-from edge.front.blocking_stream import BlockingStream
+from edge.front.app.app import Environ, exchange_of
 from edge.front.exchange import AnswerCut
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
+from edge.front.log import AccessLog
 from edge.front.options import Limits
+from edge.front.transport import BlockingStream
 from tests.front.fake_edge import RealClock
 from tests.front.fake_transport import PEER, FakeTransport
 from tests.support.options import front_options, log_options
@@ -50,7 +50,7 @@ class Served:
         limits: Limits = replace(options.limits, **self.limits)  # type: ignore[arg-type]
         options = replace(options, limits=limits)
         clock = RealClock()
-        log = AccessLog(log_options(), self.lines.append, clock.wall)
+        log = AccessLog(log_options(), self.lines.append, clock)
         self.server_context = ServerContext(
             self._app, Config(), options, self.counters, clock, log
         )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
-from edge.front.app.wsgi import begin, exchange_of
+from edge.front.app.app import begin, exchange_of
 from edge.front.exchange import PIECE, RequestBody
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import gevent
 import pytest
 
-from edge.front.blocking_stream import BlockingStream
+from edge.front.transport import BlockingStream
 from tests.front.fake_transport import FakeTransport
 
 SOON = 0.01
@@ -105,7 +105,7 @@ def test_the_time_of_sendall_is_for_all_of_it(
 ) -> None:
     """A client that takes a little now and then is not waited for longer."""
     now = [1000.0]
-    monkeypatch.setattr("edge.front.blocking_stream.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("edge.front.transport.time.monotonic", lambda: now[0])
     transport.capacity = 1
     stream.settimeout(5.0)
     greenlet = waiting(transport, lambda: stream.sendall(b"hello"))

@@ -6,7 +6,7 @@ import pytest
 
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus
-from edge.front.common_fields import cache_status
+from edge.front.exchange import cache_status
 
 
 @pytest.mark.parametrize(

@@ -8,23 +8,21 @@ import pytest
 from gevent import socket as gevent_socket
 from gevent.event import Event
 
-from edge.front.app.disconnect_watch import DisconnectWatch
-from edge.front.blocking_stream import BlockingStream
-from edge.front.transport import PlainTransport
+from edge.front.transport import DisconnectWatch, PlainTransport
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, BlockingStream]]:
+def pair() -> Iterator[tuple[socket.socket, PlainTransport]]:
     """A client's end and the edge's."""
     client, edge = gevent_socket.socketpair()
     transport = PlainTransport.of(gevent.get_hub().loop, edge)
     with client:
-        yield client, BlockingStream(transport)
+        yield client, transport
     transport.close()
 
 
 def test_a_client_that_closes_is_noticed(
-    pair: tuple[socket.socket, BlockingStream],
+    pair: tuple[socket.socket, PlainTransport],
 ) -> None:
     """E46; told once."""
     client, edge = pair
@@ -38,7 +36,7 @@ def test_a_client_that_closes_is_noticed(
 
 
 def test_a_client_that_sends_is_there_and_its_bytes_stay(
-    pair: tuple[socket.socket, BlockingStream],
+    pair: tuple[socket.socket, PlainTransport],
 ) -> None:
     """They are its next request. The watch ends: it would spin."""
     client, edge = pair
@@ -56,7 +54,7 @@ def test_a_client_that_sends_is_there_and_its_bytes_stay(
 
 
 def test_a_paused_watch_is_blind_until_it_goes_on(
-    pair: tuple[socket.socket, BlockingStream],
+    pair: tuple[socket.socket, PlainTransport],
 ) -> None:
     """While the edge itself is writing, errors tell."""
     client, edge = pair
@@ -72,7 +70,7 @@ def test_a_paused_watch_is_blind_until_it_goes_on(
 
 
 def test_a_closed_watch_never_starts_again(
-    pair: tuple[socket.socket, BlockingStream],
+    pair: tuple[socket.socket, PlainTransport],
 ) -> None:
     """And may be closed twice: every exit closes it."""
     client, edge = pair

@@ -6,7 +6,7 @@ import pytest
 from gunicorn.http import errors
 
 from edge.core.reasons import Reason
-from edge.front.http1.parser_errors import fault_of
+from edge.front.http1.connection import fault_of
 
 EXCEPTIONS = [
     kind

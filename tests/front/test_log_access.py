@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus
-from edge.front.access_log import AccessLog, redacted
+from edge.front.exchange import RequestContext
+from edge.front.log import AccessLog, redacted
 from edge.front.options import LogOptions
-from edge.front.request_context import RequestContext
 from edge.policy.streams.routes import Route
 from tests.support.options import log_options
 
@@ -25,14 +25,24 @@ RECORD = RequestContext(
 )
 
 
+class StoppedClock:
+    """Has stopped, a bit after each request began."""
+
+    def wall(self) -> float:
+        return 1_700_000_000.25
+
+    def monotonic(self) -> float:
+        return RECORD.started + 0.0123
+
+
 def logged(
     options: LogOptions, *statuses: int, ctx: RequestContext = RECORD
 ) -> list[str]:
     """The lines for requests that ended with these statuses."""
     lines: list[str] = []
-    log = AccessLog(options, lines.append, lambda: 1_700_000_000.25)
+    log = AccessLog(options, lines.append, StoppedClock())
     for status in statuses:
-        log.write(ctx, status, 5, 0.0123)
+        log.write(ctx, status, 5)
     return lines
 
 
@@ -61,9 +71,9 @@ def test_a_line_is_json_whatever_was_asked(target: str, request_id: str) -> None
     """And what was asked is in it: a path is remembered, not what came with it."""
     records = (replace(RECORD, target=target, request_id=request_id), RECORD)
     lines: list[str] = []
-    log = AccessLog(log_options(), lines.append, lambda: 1_700_000_000.25)
+    log = AccessLog(log_options(), lines.append, StoppedClock())
     for ctx in (*records, *records):
-        log.write(ctx, 200, 5, 0.0)
+        log.write(ctx, 200, 5)
     said = [json.loads(line) for line in lines]
 
     assert said[0] == said[2] and said[1] == said[3]

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.front.fast.write_buffer import WriteBuffer, rest, send
+from edge.front.fast.connection import send_at_once
+from edge.front.transport import WriteBuffer, rest
 from tests.front.fake_transport import FakeTransport
 
 
@@ -19,7 +20,7 @@ def test_the_rest_is_what_was_not_sent(pieces: list[bytes], sent: int) -> None:
 def test_what_was_kept_goes_out_in_order() -> None:
     """Then what was added, each byte once, however little is taken at a time."""
     transport, data = FakeTransport(capacity=1000), bytes(range(256)) * 40
-    taken = send(transport, b"head", data)
+    taken = send_at_once(transport, b"head", data)
     assert taken == 1000
     left = rest([memoryview(b"head"), memoryview(data)], taken)
     flushed: list[bool] = []
@@ -41,5 +42,9 @@ def test_a_transport_that_is_full_takes_nothing() -> None:
     transport = FakeTransport(capacity=0)
     kept = WriteBuffer(transport, [memoryview(b"rest")], lambda: None)
 
-    assert send(transport, b"head", b"") == send(transport, b"head", b"body") == 0
+    assert (
+        send_at_once(transport, b"head", b"")
+        == send_at_once(transport, b"head", b"body")
+        == 0
+    )
     assert not kept.flush()
