@@ -42,7 +42,7 @@ Decide, then act
 
 Results are steps
     What an answer, a poll or a write means is judged elsewhere (``fetch_results``,
-    ``poll_results``, ``ingest``, ``writes``) and comes back as values, the steps of
+    ``poll_results``, ``ingest``) and comes back as values, the steps of
     ``edge.live.steps``; ``Hub._do`` executes them. The judges change what is known (a
     row, a log, a tail); only the hub releases readers, wakes crowds and ends
     followers. Judges are generators: a step is executed before the next one is

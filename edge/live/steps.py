@@ -1,10 +1,10 @@
 """Steps: what an answer of the origin, a poll or a write means, as values.
 
-``fetch_results``, ``poll_results``, ``ingest``, ``writes`` and the operator's
-``forget`` judge and yield steps; the hub executes them in one place (``Hub._do``), as
-it does with decisions. They are generators, and each step is executed before the next
-one is computed. A reader that is released may change what the next one is told, so
-the order of the steps is part of their meaning.
+``fetch_results``, ``poll_results`` and ``ingest`` judge and yield steps; the hub
+executes them in one place (``Hub._do``), as it does with decisions. The judges are
+generators, and each step is executed before the next one is computed. A reader that is
+released may change what the next one is told, so the order of the steps is part of
+their meaning.
 
 ============ ======================================================================
 To one reader
