@@ -153,7 +153,7 @@ def never_ready(read: Read, now: float) -> Ready | None:
 
 
 class ReadService(Protocol):
-    """The one entrance for reads, for every front (the Hub)."""
+    """The entrance for every read that is decided, for every front (the Hub)."""
 
     def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
         """Answer into ``sink`` now (None), or keep it and return its PendingRead.
