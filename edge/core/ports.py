@@ -1,8 +1,8 @@
 """The ports: what the edge's floors need from the world.
 
 ``Origin`` and ``Exchange`` are implemented by ``origin_adapter``; ``Sink`` by the
-front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Clock`` by wiring
-and by tests.
+front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Control`` by
+``HubControl``; ``Ticks`` by the hub's ticker; ``Clock`` by wiring and by tests.
 """
 
 from collections.abc import Callable, Mapping, Sequence
