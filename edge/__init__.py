@@ -2,7 +2,8 @@
 
 Floors, each importing only from those below it (``tests/test_floors.py`` walks the
 imports): ``protocol``, ``core``, ``streamlog``, ``policy``, ``live``, ``front`` with
-``admin``, ``process``, and on top ``settings``, ``wiring`` and ``cli``.
+``admin``, ``process``, ``settings``, ``wiring`` with ``origin`` and ``supervisor``, and
+on top ``cli``.
 ``docs/architecture.md`` follows a request through the files.
 """
 

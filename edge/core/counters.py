@@ -32,11 +32,18 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("answers", "Reads that were answered, by how.", "result"),
     Described("delivered", "Answers and SSE data events delivered to readers."),
     Described("origin_requests", "Requests sent to the origin, by purpose.", "purpose"),
-    Described("origin_faults", "Failures of the origin, by reason.", "reason"),
+    Described(
+        "origin_faults",
+        "Failures of the origin: no answer, or one that breaks the protocol; for a "
+        "follower's poll also 408, 425, 429 and 5xx.",
+        "reason",
+    ),
     Described("refusals", "Requests refused at a limit, by reason.", "reason"),
     Described("passes", "Requests passed on one to one, by reason.", "reason"),
     Described("stores", "Ranges stored."),
-    Described("not_stored", "Ranges shared but not stored, by reason.", "reason"),
+    Described(
+        "not_stored", "Answers that were not taken into a log, by reason.", "reason"
+    ),
     Described("drops", "Logs dropped, by reason.", "reason"),
     Described("evictions", "Ranges or logs evicted to stay within the budget."),
     Described("flights", "Catch-up fetches begun that several reads may share."),

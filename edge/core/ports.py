@@ -1,8 +1,8 @@
 """The ports: what the edge's floors need from the world.
 
 ``Origin`` and ``Exchange`` are implemented by ``origin_adapter``; ``Sink`` by the
-front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Clock`` by wiring
-and by tests.
+front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Control`` by
+``HubControl``; ``Ticks`` by the hub's ticker; ``Clock`` by wiring and by tests.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -153,7 +153,7 @@ def never_ready(read: Read, now: float) -> Ready | None:
 
 
 class ReadService(Protocol):
-    """The one entrance for reads, for every front (the Hub)."""
+    """The entrance for every read that is decided, for every front (the Hub)."""
 
     def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
         """Answer into ``sink`` now (None), or keep it and return its PendingRead.

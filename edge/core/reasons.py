@@ -1,9 +1,9 @@
 """Reason words: why an answer is not simply a fresh hit.
 
-One closed set. The same word stands in the access log, in the metric's
-``reason`` label, in ``Cache-Status`` (``detail=``) and in the problem body: an
-operator can follow it from one to the other. Every word is
-explained in ``docs/reasons.md``; a test holds the two together.
+One closed set. The same word stands in the access log, in the metric's ``reason``
+label, in ``Cache-Status`` (``detail=``) and in the problem body: an operator can follow
+it from one to the other. Every word is explained in ``docs/reasons.md``; a test holds
+the two together.
 
 This module decides nothing; every floor names its outcomes from here.
 """

@@ -30,8 +30,8 @@ class Dependencies:
     """The parts that answer: ``read_service`` for reads, ``origin`` for the rest.
 
     ``peek`` is the hub's entrance for reads that are asked again, ``ticks`` the
-    worker's one ticker. ``authorizer`` says whether a request may go on, and with
-    whom it shares (``edge.policy.streams.authorize``).
+    worker's one ticker. ``authorizer`` says whether a request may go on, and with whom
+    it shares (``edge.policy.streams.authorize``).
     """
 
     read_service: ReadService

@@ -18,9 +18,10 @@ cut       ``body`` raises AnswerCut: what was sent must not look complete
 Instead of any of them ClientGone may be raised: the client has left. The fast way
 gets the same events from the hub without waiting, through
 ``edge.core.ports.Sink``: begin, write, finish, abort. Either way the head is an Answer
-and its PerResponse, and the front adds ``common_fields``: what every answer carries,
-errors included, whichever part of the edge made it. ``Date``, ``Server`` and
-``Connection`` are the server's own.
+and its PerResponse. The front adds what every answer carries, errors included,
+whichever part of the edge made it: ``route_fields``, the request's id, ``path_fields``.
+``common_fields`` has all three. ``Date``, ``Server`` and ``Connection`` are the
+server's own.
 """
 
 import os

@@ -15,12 +15,14 @@ Who has a greenlet
     ``followers``   one for each followed stream; it lasts while it is wanted
     ``relays``      one for each read that is passed through
     ``wakeup``      one for each stream whose crowd is being woken
+    ``delivery``    one for each body that a thread compresses
     ``ticker``      one for the worker: it looks at the clock every 0.25 s
     ``hub``         one for a drain, and one for a viewer with a long history
     =============== =============================================================
 
     Four callables lead from them to the hub: ``Flights.land``, ``Followers.heard``
-    and ``armed``, and the ticker's look. Everything else is called downwards.
+    and ``armed``, and the ticker's look. A Reader also knows its ``owner``, the hub.
+    Everything else is called downwards.
 
 The life of a reader
     ``Hub.ask`` makes it NEW and decides it at once. Then it is ::

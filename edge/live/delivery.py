@@ -2,8 +2,8 @@
 
 Answers are prepared once per (range, kind, claims, coding) and shared by all readers
 that get the same. Only age, cursor and Cache-Status differ (PerResponse). SSE events
-are made once per range in the same way. Called by the hub alone; never switches
-greenlets. Compression runs on a thread, and serves later readers (L19).
+are made once per range in the same way. Called by the hub, ``waiters`` and ``wakeup``;
+never switches greenlets. Compression runs on a thread, and serves later readers (L19).
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Fetches of the origin, and the flights by which several readers share one.
+"""Upstream and Flights: fetches of the origin, and how several readers share one.
 
 ``Upstream`` is one read of the origin, whole, and counted. It runs in a flight's or a
 follower's greenlet and blocks only that one. What an answer means is judged elsewhere.

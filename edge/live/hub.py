@@ -1,11 +1,12 @@
-"""Hub: the one entrance for reads, and the one place that acts.
+"""Hub: the entrance for every read that is decided, and the one place that acts.
 
 ``ask`` takes a read and a sink. The hub decides (``edge.policy.streams.decide``) and
 acts: it serves from the log, parks the reader, lets it wait for a flight, or passes it
 through. When something was heard, it decides again. ``wrote`` tells it of writes,
 ``tick`` of time, ``drain`` of the end. The meaning of answers, polls and writes comes
 as steps (``edge.live.steps``), which ``_do`` executes. Only ``tick`` and ``drain``
-switch greenlets; they have their own. ``edge.live`` tells how the parts work together.
+switch greenlets; they have their own. ``answer_cache.peek`` is the second entrance: it
+repeats an answer without a decision. ``edge.live`` tells how the parts work together.
 """
 
 from typing import assert_never

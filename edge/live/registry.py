@@ -2,7 +2,8 @@
 
 It makes rows, finds them, and forgets the least recently read when the memory budget or
 the number of rows is exceeded. A row with a waiting reader is never forgotten; the
-oldest part of its log may be. Called by the hub alone.
+oldest part of its log may be. The hub makes and weighs rows; ``ingest`` and ``control``
+find those of a path, ``answer_cache`` says that one was read.
 """
 
 from collections import OrderedDict

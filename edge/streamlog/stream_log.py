@@ -4,8 +4,8 @@ It answers three questions: what can be read from here (``page``, ``end_alias``)
 the origin is known to have said (``knows``, L1), and where a check of the end begins
 (``probe_start``, L7). It takes in answers (``join``, by the rules of
 ``edge.streamlog.joining``) and keeps its own size. It never calls the origin and never
-looks at a clock. ``edge.policy`` decides what to do with what it says. The hub alone
-changes it.
+looks at a clock. ``edge.policy`` decides what to do with what it says. Only
+``edge.live`` changes it, ``ingest`` most of all.
 
 JSON streams are held as fragments (``edge.protocol.json_arrays``). What is said here
 of bytes then holds of fragments.

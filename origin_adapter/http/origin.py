@@ -1,4 +1,4 @@
-"""One call to the origin, from beginning to end.
+"""HttpOrigin: one call to the origin, from beginning to end.
 
 A call takes a slot, then a connection, sends, and waits for the head of the answer. The
 exchange that it returns has the rest. On every way out, also when the greenlet is

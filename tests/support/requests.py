@@ -3,7 +3,7 @@
 from edge.core.values import Read
 from edge.policy.streams.authorize import Lookup, RequestHead
 from edge.policy.streams.classify import PassRequest
-from edge.policy.streams.pipeline import Admitted, RequestPipeline
+from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
 
 NOBODY: Lookup = dict[str, str]().get
@@ -19,5 +19,5 @@ def asked(method: str, target: str, lookup: Lookup, route: Route) -> Read | Pass
     """What a request on ``route`` asks for, today. Raises ClientFault."""
     request = RequestHead.of(method, target, lookup)
     found = RequestPipeline((route,)).resolve(request, route, 0.0)
-    assert isinstance(found, Admitted)
+    assert isinstance(found, Resolved)
     return found.request

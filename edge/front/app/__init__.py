@@ -1,1 +1,2 @@
-"""The Falcon application: every request, complete in itself."""
+"""The application (``handler``), without a version of HTTP, and the Falcon adapter
+beside it (``app``)."""

@@ -3,7 +3,8 @@
 ======================== ==================================================
 CONNECT, TRACE           refused: one is no proxy, the other would show the
                          edge's own credential to its client
-OPTIONS                  answered here, with CORS; off the routes it passes
+OPTIONS                  answered here, with CORS; off the routes only a
+                         preflight and ``*`` are, any other one passes
 a read of a stream       to the hub (``reads``)
 everything else          to the origin, one to one (``pass_through``)
 ======================== ==================================================

@@ -1,4 +1,4 @@
-"""Reads, the whole way: a Read into the hub's one entrance, its answer out of a sink.
+"""Reads, the whole way: a Read into ``Hub.ask``, its answer out of a sink.
 
 The greenlet that serves the request waits only here, on its own sink, and its client is
 watched meanwhile. However the request ends, the hub's pending read is released (E42:

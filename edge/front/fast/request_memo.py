@@ -34,7 +34,7 @@ from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
 from edge.policy.http import forwarding
 from edge.policy.streams.authorize import NEVER, RequestHead
-from edge.policy.streams.pipeline import Admitted, RequestPipeline
+from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
 from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
 
@@ -257,7 +257,7 @@ class RequestMemo:
             resolved = self._pipeline.resolve(head, line.route, wall)
         except ClientFault:
             return None
-        if not isinstance(resolved, Admitted) or resolved.expires_at <= wall:
+        if not isinstance(resolved, Resolved) or resolved.expires_at <= wall:
             return None
         read = resolved.request
         if not isinstance(read, Read):

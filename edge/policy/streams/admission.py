@@ -1,9 +1,10 @@
 """Admission: what an answer of the origin may become.
 
 Sharing and storing are two decisions (L15). ``judge`` makes both for an answer to a
-catch-up read or a poll. The answer may join the log, be shared by all who wait, go to
-one asker alone, switch the whole key to passing, or be a fault. ``judge`` only reads
-the answer; ``edge.live`` acts.
+catch-up read or a poll, and to a HEAD that did not succeed. The answer may join the
+log, be shared by all who wait, go to one asker alone, switch the whole key to passing,
+be a fault, or say that the stream is gone. ``judge`` only reads the answer;
+``edge.live`` acts.
 """
 
 import enum
@@ -28,7 +29,7 @@ class Verdict(enum.Enum):
     """What an answer may become. All but ADMIT leave the log as it is."""
 
     ADMIT = "admit"  # its range may join the log, and all who wait may see it
-    SHARE = "share"  # all who wait may see it as it is; never kept
+    SHARE = "share"  # all who wait may see it as it is (a read's 5xx too); never kept
     ONE_READER = "one-reader"  # for the asker whose request it was; others ask again
     BYPASS_KEY = "bypass-key"  # as ONE_READER, and the key passes for a while
     FAULT = "fault"  # the origin broke the protocol: 502
@@ -80,6 +81,7 @@ def _judge_status(answer: OriginAnswer) -> Admission:
         return Admission(Verdict.GONE, Reason.GONE)
     if 300 <= answer.status < 400 or answer.get("set-cookie") is not None:
         return Admission(Verdict.ONE_READER, Reason.STATUS)
+    # A read's 5xx comes here. A poll's does not: its follower backs off before (L21).
     return Admission(Verdict.SHARE, Reason.STATUS)
 
 

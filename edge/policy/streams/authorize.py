@@ -104,9 +104,9 @@ class Ask:
     verdict: Callable[[], Grant | Denied]
 
 
-Verdict: TypeAlias = Grant | Denied | Ask
+AccessVerdict: TypeAlias = Grant | Denied | Ask
 
-Authorizer = Callable[[Route, RequestHead, float], Verdict]
+Authorizer = Callable[[Route, RequestHead, float], AccessVerdict]
 """``authorizer(route, request, now)``; ``now`` is Unix time. Never blocks.
 
 It may look up only the header fields that the route names (``credential_headers`` and

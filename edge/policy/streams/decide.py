@@ -1,9 +1,9 @@
 """decide: what to do with a read, given what is held and what time it is.
 
-The one judgement of the edge: a pure function with a closed set of outcomes. It
-never asks, waits or sends. The hub does that, and then decides again. A read is decided
-when it arrives, after each upstream answer that it waited for, and each time its log
-grew.
+The one judgement of reads (``admission`` judges answers): a pure function with a closed
+set of outcomes. It never asks, waits or sends. The hub does that, and then decides
+again. A read is decided when it arrives, after each upstream answer that it waited for,
+and each time its log grew.
 
 ======== ==================================================================
 Serve    from the log, as this kind of answer, with these claims

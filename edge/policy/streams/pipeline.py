@@ -27,7 +27,7 @@ from edge.policy.streams.routes import Route
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class Resolved:
     """A request that may go on: what it asks for.
 
     At ``expires_at`` (Unix seconds) the same request has to be judged anew.
@@ -50,14 +50,14 @@ class RequestPipeline:
 
     def resolve(
         self, request: RequestHead, route: Route | None, now: float
-    ) -> Admitted | Denied | Ask:
+    ) -> Resolved | Denied | Ask:
         """Authorize and classify; ``now`` is Unix time. Raises ClientFault.
 
         A path without a route passes. After an Ask, ``settle`` continues with the
         verdict.
         """
         if route is None:
-            return Admitted(PassRequest(Reason.NOT_A_STREAM, request.target))
+            return Resolved(PassRequest(Reason.NOT_A_STREAM, request.target))
         verdict = self.authorizer(route, request, now)
         if isinstance(verdict, Ask):
             return verdict
@@ -65,11 +65,11 @@ class RequestPipeline:
 
     def settle(
         self, request: RequestHead, route: Route, verdict: Grant | Denied
-    ) -> Admitted | Denied:
+    ) -> Resolved | Denied:
         """Classify what was granted. Raises ClientFault."""
         if isinstance(verdict, Denied):
             return verdict
-        return Admitted(classify(request, route, verdict), verdict.expires_at)
+        return Resolved(classify(request, route, verdict), verdict.expires_at)
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,7 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
 )
-from edge.policy.streams.authorize import Ask, Denied, Grant, RequestHead, Verdict
+from edge.policy.streams.authorize import AccessVerdict, Ask, Denied, Grant, RequestHead
 from tests.front.fake_edge import FakeOrigin, FakeReadService, parts
 
 Told = tuple[str, object]
@@ -66,7 +66,7 @@ class Driver:
         self.asked.append(request)
         return FakeOrigin(self.told.append).open(request, on_sent)
 
-    def authorizing(self, verdict: Callable[[RequestHead], Verdict]) -> "Driver":
+    def authorizing(self, verdict: Callable[[RequestHead], AccessVerdict]) -> "Driver":
         """Have every request judged so."""
         self.made = replace(
             self.made, authorizer=lambda route, request, now: verdict(request)
@@ -313,7 +313,7 @@ def test_what_must_be_asked_for_is_waited_for(
 def test_an_authorizer_that_fails_lets_nobody_in() -> None:
     """A defect is never a grant."""
 
-    def broken(request: RequestHead) -> Verdict:
+    def broken(request: RequestHead) -> AccessVerdict:
         raise ZeroDivisionError
 
     driver = Driver().authorizing(broken)
@@ -326,7 +326,7 @@ def test_what_is_malformed_or_on_no_route_is_not_judged() -> None:
     """There is nothing to be let into."""
     judged: list[str] = []
 
-    def judge(request: RequestHead) -> Verdict:
+    def judge(request: RequestHead) -> AccessVerdict:
         judged.append(request.target)
         return Grant()
 
@@ -342,7 +342,7 @@ def test_an_authorizer_sees_what_was_sent() -> None:
     """Method, target, its parts, and fields by lower-case name."""
     seen: list[RequestHead] = []
 
-    def judge(request: RequestHead) -> Verdict:
+    def judge(request: RequestHead) -> AccessVerdict:
         seen.append(request)
         return Grant()
 

@@ -19,11 +19,11 @@ from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
 from edge.policy.streams.authorize import (
     NEVER,
+    AccessVerdict,
     Ask,
     Denied,
     Grant,
     RequestHead,
-    Verdict,
 )
 from edge.policy.streams.routes import Route
 from tests.front.fast.test_connection import Bench
@@ -53,10 +53,10 @@ class HeldClock:
 class Judge:
     """An authorizer that counts, and gives the verdict that the test wants."""
 
-    verdict: Verdict = field(default_factory=Grant)
+    verdict: AccessVerdict = field(default_factory=Grant)
     asked: int = 0
 
-    def __call__(self, route: Route, request: RequestHead, now: float) -> Verdict:
+    def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
         self.asked += 1
         return self.verdict
 
@@ -94,7 +94,7 @@ class Gate:
 
 
 @contextmanager
-def gate(verdict: Verdict) -> Iterator[Gate]:
+def gate(verdict: AccessVerdict) -> Iterator[Gate]:
     made = Gate(Judge(verdict))
     try:
         yield made
