@@ -38,7 +38,7 @@ from edge.front.exchange import (
     route_fields,
 )
 from edge.front.options import FrontOptions
-from edge.front.transport import DisconnectWatch
+from edge.front.transport import BlockingStream, DisconnectWatch
 from edge.protocol import names
 
 __all__ = ["Dependencies", "WsgiApp", "create_app"]
@@ -138,7 +138,8 @@ def begin(environ: Environ, started: float) -> WsgiExchange:
         _body(environ),
     )
     stream = environ.get("gunicorn.socket")
-    if stream is not None:
+    # A worker of gunicorn's own has a socket there, which cannot be watched.
+    if isinstance(stream, BlockingStream):
         request.watch = lambda gone: DisconnectWatch(stream.transport, gone)
     own_id = request_id(request.lookup("x-request-id"))
     ctx = RequestContext(request.method, request.target, own_id, started)

@@ -1,6 +1,7 @@
 """From an environ to a Request, and its body: counted, so a cut one is never whole."""
 
 import io
+import socket
 
 import pytest
 from gunicorn.http.errors import (
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
 from edge.front.app.app import begin, exchange_of
-from edge.front.exchange import PIECE, RequestBody
+from edge.front.exchange import BLIND, PIECE, RequestBody
 
 
 class Broken:
@@ -73,6 +74,16 @@ def test_a_foreign_server_rebuilds_the_target() -> None:
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a", "QUERY_STRING": "b=1"}
 
     assert exchange_of(environ).request.target == "/a?b=1"
+
+
+def test_a_foreign_socket_is_not_watched() -> None:
+    """gunicorn's own workers hand over a socket without a transport."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        environ = {"REQUEST_METHOD": "GET", "RAW_URI": "/", "gunicorn.socket": ours}
+        watch = begin(environ, 0.0).request.watch
+
+        assert watch(lambda: None) is BLIND
 
 
 def test_an_empty_body_leaves_nothing_unread() -> None:
