@@ -285,7 +285,8 @@ class BlockingStream:
     Has what gunicorn's parser and response use of a socket (``recv``, ``send``,
     ``sendall``, the time-outs) and what the whole way needs beside that. A call that
     the transport cannot do now lets other greenlets run until it can. One greenlet at
-    a time: while it waits for bytes, ``reading`` is in use.
+    a time: while it waits for bytes, ``reading`` is in use. Nobody else closes the
+    transport meanwhile: the wait would never end. Kill the greenlet instead.
     """
 
     def __init__(self, transport: Transport) -> None:
