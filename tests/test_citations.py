@@ -33,8 +33,8 @@ PARTS = "edge|origin_adapter|tests|docs|config|tools|requirements"
 
 _MADE = frozenset({"node_modules", "__pycache__", "build", "dist", "var"})
 
-_CITED = re.compile(r"(?<![\w./-])([LEPO])([1-9][0-9]?)(?![\w-])")
-_HEADING = re.compile(r"^### ([LEPO][1-9][0-9]?) \S", re.MULTILINE)
+_CITED = re.compile(r"(?<![\w./-])([LEPOU])([1-9][0-9]?)(?![\w-])")
+_HEADING = re.compile(r"^### ([LEPOU][1-9][0-9]?) \S", re.MULTILINE)
 _PAGE = re.compile(r"(?<![\w./-])[\w./-]+\.md\b")
 _LOST = re.compile(r"\b(?:HAZARDS|ORIGINS|DESIGN|HOUSE|LOG(?= L[0-9]))\b")
 _PATH = re.compile(rf"(?<![\w./-])(?:{PARTS})/[\w./*-]*\w")
@@ -60,7 +60,7 @@ def headings(*pages: str) -> list[str]:
 def entries(page: str) -> dict[str, str]:
     """The text below each numbered heading."""
     pieces = re.split(r"^#+ ", page, flags=re.MULTILINE)
-    numbered = (re.match(r"([LEPO][1-9][0-9]?) ", piece) for piece in pieces)
+    numbered = (re.match(r"([LEPOU][1-9][0-9]?) ", piece) for piece in pieces)
     return {m[1]: m.string for m in numbered if m is not None}
 
 
@@ -189,6 +189,7 @@ def test_the_walk_sees_the_repository() -> None:
 
 def test_every_rule_and_every_hazard_has_its_heading_in_order() -> None:
     rules = [f"L{number}" for number in range(1, 27)]
+    rules += [f"U{number}" for number in range(1, 16)]
     hazards = [f"E{number}" for number in range(1, 56)]
 
     assert headings(*texts([RULES])) == rules

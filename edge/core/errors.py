@@ -11,6 +11,8 @@
         OriginTimeout          connected, but too slow (504)
         OriginGarbage          not HTTP, or HTTP that must not be trusted
         OriginBodyCut          the body ended before its framing said so
+        OriginAway             it answered, but as one that is away answers
+        NotAsked               503: nothing was sent, which says nothing of the origin
       Refusal                  503/508: a limit of this edge, or it is draining
 
 Foreign exceptions are turned into these at the module that called out. The
@@ -20,6 +22,7 @@ front turns them into RFC 9457 problems; the hub turns them into outcomes.
 from types import EllipsisType
 
 from edge.core.reasons import Reason
+from edge.core.values import OriginAnswer
 
 
 class EdgeError(Exception):
@@ -111,6 +114,37 @@ class OriginBodyCut(OriginFault):
     """The origin's body ended before its framing said so."""
 
     reason = Reason.ORIGIN_BODY_CUT
+
+
+class OriginAway(OriginFault):
+    """The origin answered as one that is away (U1, U9): by a status of an outage, by
+    something that is no stream, or by what another edge holds while its origin is away.
+
+    ``answer`` is what it said, for readers that nothing held can serve; None: nothing
+    that may be shown.
+    """
+
+    reason = Reason.ORIGIN_STATUS
+
+    def __init__(
+        self,
+        detail: str,
+        answer: OriginAnswer | None = None,
+        *,
+        reason: Reason | None = None,
+        status: int | None = None,
+        retry_after: int | None = 1,
+    ) -> None:
+        super().__init__(detail, reason=reason, status=status, retry_after=retry_after)
+        self.answer = answer
+
+
+class NotAsked(OriginFault):
+    """Nothing was sent to the origin: a limit of this edge, or the origin is known to
+    be down (U6). It says nothing of the origin or of the stream. 503."""
+
+    status = 503
+    reason = Reason.ORIGIN_DOWN
 
 
 class Refusal(EdgeError):

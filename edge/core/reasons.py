@@ -45,7 +45,10 @@ class Reason(enum.Enum):
     ORIGIN_BAD_JSON = "origin-bad-json"
     ORIGIN_SPIN = "origin-spin"
     ORIGIN_STATUS = "origin-status"
-    ORIGIN_BUSY = "origin-busy"
+    ORIGIN_STALE = "origin-stale"
+    ORIGIN_SLOW = "origin-slow"
+    ORIGIN_DOWN = "origin-down"
+    RETRY_AFTER = "retry-after"
     STALE = "stale"
 
     # A limit of this edge: 503 with Retry-After.
@@ -54,6 +57,9 @@ class Reason(enum.Enum):
     LIMIT_FLIGHTS = "limit-flights"
     LIMIT_FOLLOWERS = "limit-followers"
     LIMIT_STREAMS = "limit-streams"
+    LIMIT_RELAYS = "limit-relays"
+    LIMIT_ORIGIN = "limit-origin-connections"
+    LIMIT_DESCRIPTORS = "limit-descriptors"
     DRAINING = "draining"
     INTERNAL = "internal"
 
@@ -62,6 +68,7 @@ class Reason(enum.Enum):
     TAIL_UNKNOWN = "tail-unknown"
     UNCONFIRMED = "unconfirmed"
     COLD_OPEN = "cold-open"
+    HEAD_REFUSED = "head-refused"
     OFFSET_ABOVE = "offset-above-end"
     NEWER_WRITE = "newer-write"
     SLIDING_TTL = "sliding-ttl"

@@ -15,7 +15,7 @@ from typing import Any
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from edge.core.errors import OriginFault, OriginUnreachable
+from edge.core.errors import NotAsked, OriginUnreachable
 from edge.core.reasons import Reason
 from edge.core.values import Purpose
 from origin_adapter.http.connection import ConnectionLost, UpstreamConnection
@@ -68,7 +68,7 @@ class PurposePool:
     def lease(self) -> "Lease":
         """Take a slot, after a wait in the queue if all are taken.
 
-        Raises OriginFault (origin-busy, 503), OriginUnreachable once closed.
+        Raises NotAsked (limit-origin-connections), OriginUnreachable once closed.
         """
         if self.closed:
             raise pool_closed()
@@ -272,5 +272,5 @@ def pool_closed() -> OriginUnreachable:
     return OriginUnreachable("the pool of this origin is closed")
 
 
-def _busy(detail: str) -> OriginFault:
-    return OriginFault(detail, reason=Reason.ORIGIN_BUSY, status=503)
+def _busy(detail: str) -> NotAsked:
+    return NotAsked(detail, reason=Reason.LIMIT_ORIGIN)

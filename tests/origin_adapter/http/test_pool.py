@@ -54,7 +54,7 @@ def test_each_kind_of_call_has_its_own_bound(origins: Origins) -> None:
     for kind in kinds:
         with pytest.raises(OriginFault) as caught:
             pool.open(OriginRequest("GET", "/s", purpose=kind))
-        assert (caught.value.reason, caught.value.status) == (Reason.ORIGIN_BUSY, 503)
+        assert (caught.value.reason, caught.value.status) == (Reason.LIMIT_ORIGIN, 503)
 
     for exchange in held:
         exchange.close()
@@ -88,7 +88,7 @@ def test_the_line_has_an_end(origins: Origins) -> None:
     with pytest.raises(OriginFault) as caught:
         pool.open(GET)
 
-    assert caught.value.reason is Reason.ORIGIN_BUSY
+    assert caught.value.reason is Reason.LIMIT_ORIGIN
     waiting.kill()
     held.close()
 
