@@ -34,6 +34,7 @@ CONSTANTS = {
         "bypass_for": "a minute, L15",
         "backoff_first": "the first pause after a failure, L21",
         "backoff_max": "the longest one, L21",
+        "cold_patience": "how long a cold live reader waits for a dead origin, U2",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
     FreshnessOptions: {},

@@ -34,9 +34,14 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("origin_requests", "Requests sent to the origin, by purpose.", "purpose"),
     Described(
         "origin_faults",
-        "Failures of the origin: no answer, or one that breaks the protocol; for a "
-        "follower's poll also 408, 425, 429 and 5xx.",
+        "Failures of the origin: no answer, one that breaks the protocol, or one of an "
+        "origin that is away; for a follower's poll also 408, 425 and 429.",
         "reason",
+    ),
+    Described(
+        "origin_statuses",
+        "Answers to reads by which the origin refuses work: 408, 425, 429 and 5xx.",
+        "status",
     ),
     Described("refusals", "Requests refused at a limit, by reason.", "reason"),
     Described("passes", "Requests passed on one to one, by reason.", "reason"),
@@ -77,6 +82,7 @@ class Counters:
     delivered: int
     origin_requests: dict[str, int]
     origin_faults: dict[str, int]
+    origin_statuses: dict[str, int]
     refusals: dict[str, int]
     passes: dict[str, int]
     stores: int

@@ -36,6 +36,9 @@ class HubOptions:
     to hold a poll until one was seen (L3). ``viewer_lag`` is how far an SSE
     viewer may fall behind before its response ends after a whole event.
     ``bypass_for`` is how long a key that must not be joined passes one to one (L15).
+    ``max_retry_after`` is the longest that a Retry-After is obeyed (U7).
+    ``cold_patience`` is how long a live reader waits for an origin that is away when
+    nothing is known of its stream (U2).
     """
 
     routes: Sequence[Route]
@@ -57,9 +60,11 @@ class HubOptions:
     max_flights: int
     max_followers: int
     max_streams: int
+    max_retry_after: float
     bypass_for: float = 60.0
     backoff_first: float = 0.1
     backoff_max: float = 5.0
+    cold_patience: float = 2.0
 
 
 class Guard:

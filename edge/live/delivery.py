@@ -7,12 +7,14 @@ never switches greenlets. Compression runs on a thread, and serves later readers
 """
 
 from collections.abc import Callable
+from copy import copy
+from math import ceil
 from typing import TypeVar
 
 import gevent
 from cachetools import LRUCache
 
-from edge.core.errors import EdgeError
+from edge.core.errors import EdgeError, OriginAway, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Mode, OriginAnswer, PerResponse
 from edge.live.context import HubContext
@@ -124,6 +126,32 @@ class Delivery:
         reader.move(State.DONE)
         self._counters.answers["error"] += 1
         reader.sink.abort(error)
+
+    def away(self, reader: Reader, fault: OriginFault, wait: float) -> None:
+        """Nothing held can stand in for an origin that is away: tell the reader what
+        the origin said, if it said anything, and when to come back (U2).
+
+        ``wait``: seconds until it is asked again. 0: whenever the origin said.
+        """
+        said = fault.answer if isinstance(fault, OriginAway) else None
+        retry_after = None if said is None else said.get("retry-after")
+        if wait or retry_after is None:
+            retry_after = str(max(1, ceil(wait)))
+        head = reader.read.mode is Mode.HEAD
+        if said is None or not (head or says_anything(said)):
+            error = copy(fault)
+            error.retry_after = int(retry_after) if retry_after.isdecimal() else 1
+            self.refuse(reader, error)
+            return
+        headers = tuple(
+            (name, value)
+            for name, value in answers.unshared_headers(said.headers)
+            if name not in ("set-cookie", "retry-after")
+        )
+        headers = (*headers, ("retry-after", retry_after))
+        status = reader.cache_status(None, fault.reason)
+        body = b"" if head else said.body
+        self.give(reader, Answer(said.status, headers, body), PerResponse(status))
 
     def give(
         self, reader: Reader, answer: Answer, per_response: PerResponse
@@ -347,6 +375,12 @@ class Delivery:
         run_in_thread(work, then)
 
 
+def says_anything(answer: OriginAnswer) -> bool:
+    """Whether a status has a text, or fields that tell its reader what to do."""
+    return bool(answer.body) or any(name in _TO_DO for name, _ in answer.headers)
+
+
+_TO_DO = frozenset({"location", "retry-after", "www-authenticate"})
 _KEEP_ALIVE = (sse.KEEP_ALIVE,)
 _HEAD_KEEPS = frozenset(
     {"content-type", "stream-next-offset", "stream-closed"}

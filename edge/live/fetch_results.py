@@ -3,15 +3,17 @@
 The answer is judged (``edge.policy.streams.admission``) and, if admitted, taken in
 (``edge.live.ingest``). Then each reader is released by its own right to the answer
 (L1, L4, L15): it is decided again on the log that has grown, or it gets the answer
-itself, a fault, a status, or has to ask alone. ``landed`` yields this as steps, in the
+itself, a fault, a status, or has to ask alone. What failed and what worked is noted in
+the stream's Contact (U3). ``landed`` yields this as steps, in the
 flight's greenlet. The hub executes each before the next is computed; no step switches.
 """
 
 from typing import assert_never
 
-from edge.core.errors import OriginFault
+from edge.core.errors import NotAsked, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import Mode, OriginAnswer
+from edge.live.contacts import Contacts, asks_again, is_about_known
 from edge.live.context import HubContext
 from edge.live.flights import Outcome, TooLarge
 from edge.live.ingest import Effect, HeardRange, Ingest
@@ -23,6 +25,7 @@ from edge.live.steps import (
     Fail,
     Give,
     GiveHead,
+    Kick,
     LogChanged,
     ReaderStep,
     Status,
@@ -30,7 +33,7 @@ from edge.live.steps import (
     Wake,
     bypass_all,
 )
-from edge.policy.streams.admission import Admission, Verdict, fault_of, judge
+from edge.policy.streams.admission import Admission, Verdict, away, fault_of, judge
 from edge.policy.streams.decide import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
 from edge.streamlog.tail import RequestSnapshot
@@ -42,10 +45,11 @@ _NO_HEAD = frozenset({405, 501})
 class FetchResults:
     """Judges what flights brought."""
 
-    def __init__(self, context: HubContext, ingest: Ingest) -> None:
+    def __init__(self, context: HubContext, ingest: Ingest, contacts: Contacts) -> None:
         self._counters = context.counters
         self._clock = context.clock
         self._ingest = ingest
+        self._contacts = contacts
 
     def landed(self, flight: Flight, outcome: Outcome) -> Steps:
         """A flight ended; the steps that release all readers that waited for it."""
@@ -57,15 +61,14 @@ class FetchResults:
                 yield Again(reader)
             return
         if isinstance(outcome, OriginFault):
-            yield from _failed(flight, outcome)
+            yield from self._failed(flight, outcome)
         elif isinstance(outcome, TooLarge):
             # L11: until there is a spool, each of them is passed on, and counted.
             self._ingest.mark_large(stream, flight.start)
             yield from bypass_all(flight.waiters, Reason.TOO_LARGE)
         elif sent is None:
-            yield from _failed(
-                flight, OriginFault("never sent", reason=Reason.INTERNAL)
-            )
+            fault = OriginFault("never sent", reason=Reason.INTERNAL)
+            yield from self._failed(flight, fault)
         elif flight.start is None:
             yield from self._head_landed(flight, sent, outcome)
         else:
@@ -78,10 +81,12 @@ class FetchResults:
         self, flight: Flight, start: str, sent: RequestSnapshot, answer: OriginAnswer
     ) -> Steps:
         stream = flight.stream
-        admission = judge(answer, start, stream.key, stream.route)
+        held = is_about_known(stream, start)
+        admission = judge(answer, start, stream.key, stream.route, held=held)
         if admission.verdict is not Verdict.ADMIT:
             yield from self._not_admitted(flight, admission, answer, sent)
             return
+        yield from self._worked(flight)
         known = start == NOW or stream.log.knows(start)
         heard = HeardRange(start, sent, admission, answer, self._clock.monotonic())
         effect = yield from self._ingest.take_in(stream, heard)
@@ -115,6 +120,9 @@ class FetchResults:
         match admission.verdict:
             case Verdict.FAULT:
                 yield from self._garbage(flight, fault_of(admission))
+            case Verdict.AWAY:
+                self._contacts.bind(flight.stream, answer)
+                yield from self._garbage(flight, away(answer, reason))
             case Verdict.SHARE:
                 yield from _share(flight, answer, sent, reason)
             case Verdict.GONE:
@@ -130,7 +138,19 @@ class FetchResults:
     def _garbage(self, flight: Flight, fault: OriginFault) -> Steps:
         """An answer that is not valid counts as a failure of the origin."""
         self._counters.origin_faults[fault.reason.value] += 1
-        yield from _failed(flight, fault)
+        yield from self._failed(flight, fault)
+
+    def _failed(self, flight: Flight, fault: OriginFault) -> Steps:
+        stream = flight.stream
+        ours = isinstance(fault, NotAsked) or fault.reason is Reason.INTERNAL
+        if not ours and asks_again(stream, flight.start):
+            self._contacts.read_failed(stream, fault)
+        return (Fail(reader, fault) for reader in flight.waiting())
+
+    def _worked(self, flight: Flight) -> Steps:
+        """The origin answered: a follower that backs off since it was away asks now."""
+        if self._contacts.read_worked(flight.stream):
+            yield Kick(flight.stream)
 
     def _one_reader(
         self, flight: Flight, verdict: Verdict, answer: OriginAnswer, reason: Reason
@@ -141,6 +161,8 @@ class FetchResults:
             yield from self._ingest.bypass_key(stream, flight.start, reason)
         if answer.status in (401, 403):
             yield from self._ingest.refuse_partition(stream, answer)
+        if answer.status == 429 and asks_again(stream, flight.start):
+            self._contacts.bind(stream, answer)
         leader: Reader | None = None
         for reader in flight.waiting():
             if leader is None:
@@ -161,12 +183,14 @@ class FetchResults:
             yield from self._garbage(flight, fault)
             return
         if answer.status != 200:
-            admission = judge(answer, BEGIN, stream.key, stream.route)
+            held = is_about_known(stream, None)
+            admission = judge(answer, BEGIN, stream.key, stream.route, held=held)
             if answer.status in _NO_HEAD:
                 live = [r for r in flight.waiters if r.read.mode is not Mode.HEAD]
                 yield from bypass_all(live, Reason.STATUS)
             yield from self._not_admitted(flight, admission, answer, sent)
             return
+        yield from self._worked(flight)
         effect = yield from self._ingest.take_in_head(stream, answer, sent)
         lost: OriginFault | None = None
         if effect is Effect.NOT_KEPT:
@@ -183,10 +207,6 @@ class FetchResults:
                 yield Fail(reader, lost)
             else:
                 yield Again(reader)
-
-
-def _failed(flight: Flight, fault: OriginFault) -> Steps:
-    return (Fail(reader, fault) for reader in flight.waiting())
 
 
 def _share(

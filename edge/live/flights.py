@@ -33,6 +33,9 @@ from edge.live.rows import Flight, Reader, State, Stream
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.decide import Fetch
 
+REFUSES_WORK = frozenset({408, 425, 429})
+"""Statuses below 500 by which an origin refuses work for the moment (L21)."""
+
 
 class TooLarge(Exception):
     """The answer is larger than ``max_object``; its exchange was given up (L11)."""
@@ -74,10 +77,13 @@ class Upstream:
         """The answer as it arrives, counted. Raises OriginFault."""
         self._counters.origin_requests[request.purpose.value] += 1
         try:
-            return self._origin.open(request, on_sent)
+            exchange = self._origin.open(request, on_sent)
         except OriginFault as fault:
             self._counters.origin_faults[fault.reason.value] += 1
             raise
+        if exchange.status >= 500 or exchange.status in REFUSES_WORK:
+            self._counters.origin_statuses[str(exchange.status)] += 1
+        return exchange
 
     def _collect(self, exchange: Exchange) -> bytes:
         # A HEAD announces the length of a body that does not come.
@@ -135,6 +141,14 @@ class Flights:
             return
         reader.move(State.WAITING)
         flight.waiters.append(reader)
+
+    def begin(self, stream: Stream, start: str | None) -> None:
+        """Begin a flight that nobody waits for, unless there is one (U3).
+
+        Raises Refusal as ``join`` does.
+        """
+        if start not in stream.flights:
+            self._open(stream, start)
 
     def stop(self) -> None:
         """Kill all flights, and begin none; all their readers are told."""

@@ -3,31 +3,31 @@
 While readers wait at a stream's end, and a linger after, one greenlet polls the origin
 from the end of what is held (L20). Each answer goes to the hub, which lets the log grow
 and wakes the viewers. This module only keeps the poll going: it arms (L3), backs off
-after failures (L21), probes after lost contact (L7), and ends when it is not needed
-(L23, L24).
+after failures (L21, U6, U7), probes after lost contact (L7), and ends when it is not
+needed (L23, L24).
+
+How long to back off stands in the stream's Contact, not here: a follower that is begun
+anew, since a viewer came back, waits for what the last one had to wait for.
 
 A follower that is killed in a poll gives its connection back through the
 origin adapter's own clean-up; the tail is disarmed on every way out.
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 import gevent
 
-from edge.core.errors import OriginFault
+from edge.core.errors import NotAsked, OriginFault
 from edge.core.values import OriginAnswer, OriginRequest, PartitionKind
+from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.flights import TooLarge, Upstream
 from edge.live.rows import Follower, Reader, State, Stream
 from edge.policy.streams import upstream_requests
 from edge.protocol.offsets import BEGIN
 from edge.streamlog.tail import RequestSnapshot
-
-MAX_RETRY_AFTER = 60.0
-"""Seconds that a Retry-After may hold a follower back."""
 
 
 class Next(Enum):
@@ -40,9 +40,13 @@ class Next(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One poll that was answered, after ``elapsed`` seconds."""
+    """One poll that was answered, after ``elapsed`` seconds.
+
+    ``live``: it was a long-poll; otherwise a read that checks the end first (L7).
+    """
 
     start: str
+    live: bool
     sent: RequestSnapshot
     answer: OriginAnswer | TooLarge
     elapsed: float
@@ -63,10 +67,12 @@ class Followers:
         self,
         context: HubContext,
         upstream: Upstream,
+        contacts: Contacts,
         heard: Heard,
         armed: Callable[[Stream], None],
     ) -> None:
         self._upstream = upstream
+        self._contacts = contacts
         self._counters = context.counters
         self._clock = context.clock
         self._options = context.options
@@ -80,10 +86,6 @@ class Followers:
     def ensure(self, stream: Stream) -> bool:
         """Follow this stream if there is room. Returns whether it is followed."""
         if stream.follower is not None:
-            if stream.log.tail.confirmed_seq > stream.follower.failed_seq:
-                # The origin was heard since, so there is no reason to hold back. The
-                # arrival of a crowd alone is no such reason (L21).
-                stream.follower.kicked.set()
             return True
         if len(self._all) >= self._options.max_followers and not self._make_room():
             return False
@@ -101,7 +103,7 @@ class Followers:
                 self.ensure(stream)
 
     def kick(self, stream: Stream) -> None:
-        """The stream has changed: a follower that backs off asks at once."""
+        """There is news: a follower that backs off asks at once (U7)."""
         if stream.follower is not None:
             stream.follower.kicked.set()
 
@@ -159,8 +161,10 @@ class Followers:
 
     def _follow(self, follower: Follower) -> None:
         try:
-            while self.wants(follower.stream) and self._go_on(follower):
-                pass
+            while self.wants(follower.stream):
+                self._pause(follower)
+                if not self._go_on(follower):
+                    break
         finally:
             self._end(follower)
 
@@ -182,35 +186,52 @@ class Followers:
     def _go_on(self, follower: Follower) -> bool:
         """Make one poll. Returns whether to make another one."""
         stream = follower.stream
+        start, live = self._next_start(stream)
         try:
-            poll = self._poll(stream)
+            poll = self._poll(stream, start, live)
+        except NotAsked as fault:
+            # It says nothing of the stream: no doubt (L7), and no longer pause (U6).
+            self._release(follower, fault)
+            self._contacts.poll_put_off(stream, fault)
+            return True
         except OriginFault as fault:
             stream.log.tail.mark_unverified()
             self._release(follower, fault)
-            self._back_off(follower, 0.0)
+            self._contacts.poll_failed(stream)
+            if not live:
+                self._contacts.read_failed(stream, fault)
             return True
         verdict = self._heard(stream, poll)
         self._release(follower, None)
         if verdict is Next.BACK_OFF:
-            self._back_off(follower, _retry_after(poll.answer))
-        elif verdict is Next.GO_ON:
-            follower.failures = 0
+            self._contacts.poll_failed(stream)
+        elif verdict is Next.GO_ON and live:
+            if stream.contact is not None:
+                self._contacts.poll_worked(stream)
+        elif verdict is Next.GO_ON and stream.log.tail.unverified:
+            # The check proved nothing. To ask again at once would bring the same.
+            self._contacts.poll_failed(stream)
         return verdict is not Next.STOP
 
-    def _poll(self, stream: Stream) -> Poll:
-        """Ask from the end, or from before it when contact was lost (L7)."""
-        log, now = stream.log, self._clock.monotonic()
+    def _next_start(self, stream: Stream) -> tuple[str, bool]:
+        """Where to ask from, and whether to wait there: at the end, or before it when
+        contact was lost (L7)."""
+        log = stream.log
         end = log.end or BEGIN
         start = end
         if log.tail.unverified:
             start = log.probe_start(self._options.rules.max_probe) or end
+        return start, start == end
+
+    def _poll(self, stream: Stream, start: str, live: bool) -> Poll:
+        log, now = stream.log, self._clock.monotonic()
         sent = log.tail.request_snapshot(now, log.incarnation)
-        request = self._request(stream, start, live=start == end)
+        request = self._request(stream, start, live)
         self._counters.follower_polls += 1
 
         def on_sent() -> None:
             # Between the poll's sending and its answer the tail is known (L3).
-            if start == end and log is stream.log:
+            if live and log is stream.log:
                 log.tail.arm(sent)
                 self._armed(stream)
 
@@ -223,7 +244,7 @@ class Followers:
             # A poll that is killed late must not disarm the poll of its successor.
             if log.tail.armed is sent:
                 log.tail.disarm()
-        return Poll(start, sent, answer, self._clock.monotonic() - now)
+        return Poll(start, live, sent, answer, self._clock.monotonic() - now)
 
     def _request(self, stream: Stream, start: str, live: bool) -> OriginRequest:
         return upstream_requests.read_request(
@@ -235,25 +256,19 @@ class Followers:
             live=live,
         )
 
-    def _back_off(self, follower: Follower, at_least: float) -> None:
-        """Wait with jitter, longer each time. A kick ends the wait early."""
-        follower.failures += 1
-        options = self._options
-        longest = options.backoff_first * 2 ** min(follower.failures, 16)
-        pause = random.uniform(0.5, 1.0) * min(longest, options.backoff_max)
-        follower.failed_seq = follower.stream.log.tail.tick()
+    def _pause(self, follower: Follower) -> None:
+        """Wait until the stream may be polled again. News ends a back-off early, once
+        each; nothing ends a Retry-After (U7)."""
+        contact = follower.stream.contact
+        if contact is None:
+            return
         follower.kicked.clear()
-        follower.kicked.wait(timeout=max(pause, at_least))
-
-
-def _retry_after(answer: OriginAnswer | TooLarge) -> float:
-    """Seconds of a 429's or 503's Retry-After; 0 without a readable one."""
-    if isinstance(answer, TooLarge):
-        return 0.0
-    text = answer.get("retry-after") or ""
-    return (
-        min(float(text), MAX_RETRY_AFTER) if text.isascii() and text.isdigit() else 0.0
-    )
+        left = contact.poll_again_at - self._clock.monotonic()
+        if left > 0:
+            follower.kicked.wait(timeout=left)
+        bound = contact.bound_until - self._clock.monotonic()
+        if bound > 0:
+            gevent.sleep(bound)
 
 
 def _may_follow_unwatched(stream: Stream) -> bool:

@@ -19,12 +19,14 @@ from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
 from edge.core.values import Headers, Mode, OriginAnswer, Read
 from edge.live.answer_cache import AnswerCache
+from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
-from edge.live.delivery import Delivery
+from edge.live.delivery import Delivery, says_anything
 from edge.live.fetch_results import FetchResults
 from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
 from edge.live.ingest import Ingest, wrote
+from edge.live.outages import Outages
 from edge.live.poll_results import PollResults
 from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
@@ -59,9 +61,6 @@ MAX_PAGES_AT_ONCE = 32
 POLL_PATIENCE_SECONDS = 0.25
 """How long a reader waits for an armed poll to bring a write (L4)."""
 
-_TO_DO = frozenset({"location", "retry-after", "www-authenticate"})
-"""Fields by which a status tells its reader what to do."""
-
 
 class Hub:
     """All that is alive in one worker: one set of tables, one event loop."""
@@ -78,16 +77,21 @@ class Hub:
         upstream = Upstream(origin, counters, options.max_object)
         self.streams = StreamRegistry(context)
         self._delivery = Delivery(context)
-        self._waiters = Waiters(context, self._delivery)
+        self._contacts = Contacts(context)
+        self._waiters = Waiters(context, self._delivery, self._contacts)
         self._wakeup = Wakeup(context, self._delivery, self._waiters)
         self.relays = Relays(context, upstream)
         self.flights = Flights(context, upstream, self._landed)
+        waiters, contacts = self._waiters, self._contacts
+        self._outages = Outages(context, contacts, self.flights, waiters)
         armed = self._waiters.armed
-        self.followers = Followers(context, upstream, self._heard, armed)
+        self.followers = Followers(
+            context, upstream, self._contacts, self._heard, armed
+        )
         self.answer_cache = AnswerCache(context, self.streams, self.followers)
         ingest = Ingest(context, self.streams)
-        self._fetch_results = FetchResults(context, ingest)
-        self._poll_results = PollResults(context, ingest)
+        self._fetch_results = FetchResults(context, ingest, self._contacts)
+        self._poll_results = PollResults(context, ingest, self._contacts)
         self.ticker = Ticker(context, lambda now: self.tick(now))
 
     @property
@@ -158,7 +162,7 @@ class Hub:
                 reader.offset = decision.offset
                 self._wait(reader)
             case Fetch():
-                self._fetch(reader, decision, now)
+                return self._fetch(reader, decision, now)
             case Pass():
                 self._bypass(reader, decision.reason)
             case Refuse():
@@ -177,8 +181,8 @@ class Hub:
         ):
             self.followers.follow_unwatched(stream)
         given = self._delivery.serve(reader, serve)
-        if given is not None and reader.asked is None:
-            # It asked no origin: a newcomer would be given the same.
+        if given is not None and reader.asked is None and reader.fault is None:
+            # It asked no origin, and needed none: a newcomer would be given the same.
             self.answer_cache.keep(reader, serve, given)
 
     def _serve_events(self, reader: Reader, serve: Serve) -> bool:
@@ -205,8 +209,12 @@ class Hub:
             detail = "too many streams are followed"
             self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
 
-    def _fetch(self, reader: Reader, fetch: Fetch, now: float) -> None:
-        """Let the reader wait for an upstream answer."""
+    def _fetch(self, reader: Reader, fetch: Fetch, now: float) -> bool:
+        """Let the reader wait for an upstream answer. Returns whether it is to be
+        decided again instead, since the origin is known to be away."""
+        away = reader.stream.contact is not None
+        if away and self._outages.holds_back(reader, fetch, now):
+            return True
         reader.rounds += 1
         reader.asked = fetch.reason
         if reader.rounds > MAX_ROUNDS:
@@ -221,10 +229,16 @@ class Hub:
             # The write is on its way through the armed poll, whose answer will do (L4).
             reader.move(State.WAITING)
         else:
-            try:
-                self.flights.join(reader, fetch)
-            except Refusal as refusal:
-                self._over_limit(reader, refusal)
+            self._join(reader, fetch)
+        return False
+
+    def _join(self, reader: Reader, fetch: Fetch) -> None:
+        try:
+            self.flights.join(reader, fetch)
+        except Refusal as refusal:
+            self._over_limit(reader, refusal)
+        else:
+            self._outages.be_patient(reader, fetch)
 
     def _bypass(self, reader: Reader, reason: Reason) -> None:
         """Pass the reader through one to one."""
@@ -248,14 +262,16 @@ class Hub:
             self._delivery.refuse(reader, refusal)
 
     def _refuse(self, reader: Reader, fault: OriginFault) -> None:
-        """The origin is away. A live reader may wait until it is back (L21)."""
-        if reader.begun:
-            self._waiters.end(reader, fault.reason)
-        elif self._waiters.may_wait(reader):
+        """The origin is away. A live reader waits a little until it is back (U2): an
+        event stream that has begun thus never ends within a second."""
+        wait = self._contacts.wait(reader.stream)
+        if self._waiters.may_wait(reader, wait):
             reader.move(State.WAITING)
             self._waiters.retry_later(reader)
+        elif reader.begun:
+            self._waiters.end(reader, fault.reason)
         else:
-            self._delivery.refuse(reader, fault)
+            self._delivery.away(reader, fault, wait)
 
     # Steps
 
@@ -324,7 +340,8 @@ class Hub:
                 self._bypass(reader, reason)
             case AskHead(reader):
                 fetch = Fetch(None, Reason.TAIL_WENT_BACK, fresh=True)
-                self._fetch(reader, fetch, self._clock.monotonic())
+                if self._fetch(reader, fetch, self._clock.monotonic()):
+                    self.advance(reader)
             case _:
                 assert_never(step)
 
@@ -358,7 +375,7 @@ class Hub:
         elif (
             answer.status >= 400
             and reader.read.mode is not Mode.HEAD
-            and not _says_anything(answer)
+            and not says_anything(answer)
         ):
             # Without a word, a HEAD's status tells the reader of a GET nothing.
             detail = "the origin answered so"
@@ -441,8 +458,3 @@ class Hub:
         self.flights.stop()
         self.relays.stop()
         self._waiters.let_go()
-
-
-def _says_anything(answer: OriginAnswer) -> bool:
-    """Whether a status has a text, or fields that tell its reader what to do."""
-    return bool(answer.body) or any(name in _TO_DO for name, _ in answer.headers)

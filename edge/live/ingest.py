@@ -30,7 +30,7 @@ from edge.live.steps import (
     Wake,
     end_parked,
 )
-from edge.policy.streams.admission import Admission
+from edge.policy.streams.admission import Admission, stale_limit
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol import names
@@ -303,6 +303,8 @@ def _remember(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
     """Keep what later answers repeat: type, origin's cursor, kept headers (L18)."""
     _remember_type(log, answer)
     log.origin_cursor = answer.get(names.IN_CURSOR) or log.origin_cursor
+    if answer.status == 200 and answer.body:
+        log.stale_limit = stale_limit(answer)
     if route.response_headers and answer.status == 200:
         log.kept_headers = tuple(
             (name, value)

@@ -8,16 +8,14 @@ the follower does next. It never asks the origin and never switches.
 
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
+from edge.live.contacts import Contacts
 from edge.live.context import HubContext
-from edge.live.flights import TooLarge
+from edge.live.flights import REFUSES_WORK, TooLarge
 from edge.live.followers import Next, Poll
 from edge.live.ingest import RESET_REASONS, Effect, HeardRange, Ingest
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
-from edge.policy.streams.admission import Verdict, judge
-
-_BACK_OFF_STATUSES = frozenset({408, 425, 429})
-"""Statuses that a follower hides with every 5xx (L21)."""
+from edge.policy.streams.admission import Verdict, away, judge
 
 QUICK_DATA = 1.0
 QUICK_EMPTY = 0.25
@@ -34,10 +32,11 @@ MIN_HOLD = 1.0
 class PollResults:
     """Judges polls."""
 
-    def __init__(self, context: HubContext, ingest: Ingest) -> None:
+    def __init__(self, context: HubContext, ingest: Ingest, contacts: Contacts) -> None:
         self._counters = context.counters
         self._clock = context.clock
         self._ingest = ingest
+        self._contacts = contacts
 
     def polled(self, stream: Stream, poll: Poll) -> Judged[Next]:
         """A follower's poll was answered."""
@@ -48,17 +47,17 @@ class PollResults:
             self._ingest.mark_large(stream, poll.start)
             yield from bypass_all(stream.parked, Reason.TOO_LARGE)
             return Next.STOP
-        if answer.status in _BACK_OFF_STATUSES or answer.status >= 500:
-            return self._failed(stream, Reason.ORIGIN_STATUS)
-        admission = judge(answer, poll.start, stream.key, stream.route)
+        if answer.status in REFUSES_WORK or answer.status >= 500:
+            return self._failed(stream, poll, answer, Reason.ORIGIN_STATUS)
+        admission = judge(answer, poll.start, stream.key, stream.route, held=True)
         reason = admission.reason or Reason.STATUS
         match admission.verdict:
             case Verdict.ADMIT:
                 now = self._clock.monotonic()
                 heard = HeardRange(poll.start, poll.sent, admission, answer, now)
                 return (yield from self._admitted(stream, poll, heard))
-            case Verdict.FAULT:
-                return self._failed(stream, reason)
+            case Verdict.AWAY | Verdict.FAULT:
+                return self._failed(stream, poll, answer, reason)
             case Verdict.BYPASS_KEY:
                 yield from self._ingest.bypass_key(stream, poll.start, reason)
             case Verdict.GONE:
@@ -68,9 +67,16 @@ class PollResults:
                 yield from self._final(stream, answer, reason)
         return Next.STOP
 
-    def _failed(self, stream: Stream, reason: Reason) -> Next:
+    def _failed(
+        self, stream: Stream, poll: Poll, answer: OriginAnswer, reason: Reason
+    ) -> Next:
+        """A failure that nobody is told of: they wait, the follower pauses (L21)."""
         self._counters.origin_faults[reason.value] += 1
         stream.log.tail.mark_unverified()
+        self._contacts.bind(stream, answer)
+        if not poll.live and answer.status not in REFUSES_WORK:
+            # A read failed, so reads are no better off than polls (U3).
+            self._contacts.read_failed(stream, away(answer, reason))
         return Next.BACK_OFF
 
     def _admitted(self, stream: Stream, poll: Poll, heard: HeardRange) -> Judged[Next]:

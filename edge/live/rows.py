@@ -30,11 +30,12 @@ from typing import Protocol
 import gevent
 from gevent.event import Event
 
-from edge.core.errors import OriginFault
+from edge.core.errors import OriginAway, OriginFault
 from edge.core.ports import Sink
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.core.values import CacheStatus, Mode, Read, StreamKey
+from edge.policy.streams.contact import Contact
 from edge.policy.streams.decide import ReadState
 from edge.policy.streams.routes import Route
 from edge.streamlog.stream_log import StreamLog
@@ -101,6 +102,7 @@ class Reader:
         "deadline",
         "due_at",
         "fault",
+        "faulted_at",
         "full",
         "incarnation",
         "is_leader",
@@ -114,6 +116,7 @@ class Reader:
         "rounds",
         "sink",
         "slot",
+        "stale_at",
         "state",
         "stored",
         "stream",
@@ -137,6 +140,10 @@ class Reader:
         # What happened upstream, for Cache-Status: why the origin was asked, whether a
         # flight was begun for it, whether anything was stored.
         self.fault: OriginFault | None = None
+        # When it first met that the origin is away, and when its patience ends
+        # (U2, U3).
+        self.faulted_at: float | None = None
+        self.stale_at: float | None = None
         self.rounds = 0
         self.asked: Reason | None = None
         self.is_leader = False
@@ -194,6 +201,7 @@ class Reader:
             return CacheStatus(hit=True, ttl=ttl, detail=detail)
         return CacheStatus(
             fwd="miss" if self.asked in _NOTHING_HELD else "stale",
+            fwd_status=_status_of(self.fault),
             collapsed=not self.is_leader,
             stored=self.stored,
             ttl=ttl,
@@ -214,6 +222,12 @@ class Reader:
             self.owner.gone(self)
 
 
+def _status_of(fault: OriginFault | None) -> int | None:
+    """The status by which an origin that is away answered, if it did."""
+    said = fault.answer if isinstance(fault, OriginAway) else None
+    return None if said is None else said.status
+
+
 class Stream:
     """One stream key's row; ``edge.policy.streams.decide`` decides on its log."""
 
@@ -222,6 +236,7 @@ class Stream:
         "awaiting_caught_up",
         "bypass_reason",
         "bypass_until",
+        "contact",
         "flights",
         "follower",
         "highest",
@@ -256,6 +271,8 @@ class Stream:
         self.bypass_until = 0.0
         # L11: starts whose answers were too large to hold, and until when.
         self.large: dict[str | None, float] = {}
+        # What failed at the origin lately (U3, U6); None while all works.
+        self.contact: Contact | None = None
         # L22: the largest cursor minted for the crowd of this stream.
         self.highest = 0
         self._tail_reads: deque[float] = deque(maxlen=MAX_TAIL_READS)
@@ -349,8 +366,6 @@ class Follower:
     """One stream's poll. ``waiting`` are readers that its next answer may serve."""
 
     __slots__ = (
-        "failed_seq",
-        "failures",
         "greenlet",
         "kicked",
         "stream",
@@ -363,10 +378,7 @@ class Follower:
         self.waiting: list[Reader] = []
         self.waiting_since = 0.0
         self.kicked = Event()
-        # The tail's sequence when the last back-off began.
-        self.failed_seq = -1
         self.greenlet: gevent.Greenlet[[Follower], None] | None = None
-        self.failures = 0
 
     def __repr__(self) -> str:
-        return f"<Follower {self.stream.key.path} failures={self.failures}>"
+        return f"<Follower {self.stream.key.path} {self.stream.contact or 'well'}>"

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import gevent
 
-from edge.core.errors import OriginFault, Refusal
+from edge.core.errors import OriginFault, OriginTimeout, Refusal
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import GRAIN, TimerWheel
+from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
 from edge.live.rows import Reader, State, Stream
@@ -22,8 +23,8 @@ from edge.policy.streams.decide import Kind, Serve
 FIRST_CONTROL_SECONDS = 1.0
 """When an SSE viewer is told where it stands, known tail or not."""
 
-RETRY_SECONDS = 1.0
-"""When a live reader that met a dead origin asks it again."""
+RETRY_SECONDS = 0.75
+"""When a live reader that met a dead origin asks it again, at the earliest."""
 
 DRAIN_SHARE = 0.7
 """Share of a drain's grace within which everybody is released; the rest is for
@@ -40,12 +41,15 @@ BATCH_SIZE = 256
 class Waiters:
     """Counts live readers, parks them, and looks after their times."""
 
-    def __init__(self, context: HubContext, delivery: Delivery) -> None:
+    def __init__(
+        self, context: HubContext, delivery: Delivery, contacts: Contacts
+    ) -> None:
         self._options = context.options
         self._counters = context.counters
         self._clock = context.clock
         self._guard = context.guard
         self._delivery = delivery
+        self._contacts = contacts
         self._wheel: TimerWheel[Reader] = TimerWheel(context.clock.monotonic())
         # Live readers that are not done, parked or not.
         self.viewers = 0
@@ -76,6 +80,7 @@ class Waiters:
         reader.move(State.PARKED)
         reader.offset = offset
         reader.fault = None
+        reader.faulted_at = None
         reader.rounds = 0
         reader.barrier = stream.log.tail.read_barrier()
         stream.parked[reader] = None
@@ -149,6 +154,8 @@ class Waiters:
         now = self._clock.monotonic()
         if reader.state is State.WAITING and reader.fault is not None:
             self._retry(reader, now)
+        elif reader.stale_at is not None:
+            self._lose_patience(reader, now)
         elif reader.is_sse:
             self._sse_due(reader, now)
         else:
@@ -203,23 +210,51 @@ class Waiters:
         behind = reader.stream.log.distance(reader.offset)
         return behind is None or behind > self._options.viewer_lag
 
-    def may_wait(self, reader: Reader) -> bool:
-        """Whether a reader is live, and its time-out leaves time to ask again (L21)."""
-        if not self.may_park(reader):
+    def be_patient(self, reader: Reader, seconds: float) -> None:
+        """Let the reader wait for an answer so long, but no longer: it would then be
+        given what is held, stale (U3)."""
+        reader.stale_at = self._clock.monotonic() + seconds
+        self._wheel.set(reader, reader.stale_at)
+
+    def _lose_patience(self, reader: Reader, now: float) -> None:
+        """Its patience is over. If it still waits, the origin counts as away, until the
+        answer is there after all: nobody else has to wait for it."""
+        reader.stale_at = None
+        if reader.is_live:
+            self._look_again(
+                reader, reader.life_ends if reader.is_sse else reader.deadline
+            )
+        if reader.state is State.WAITING:
+            detail = "the origin has not answered in time"
+            reader.fault = OriginTimeout(detail, reason=Reason.ORIGIN_SLOW)
+            self._contacts.read_failed(reader.stream, reader.fault)
+            reader.owner.advance(reader)
+
+    def may_wait(self, reader: Reader, pause: float) -> bool:
+        """Whether a live reader may ask again in a while: not long after it first met
+        that the origin is away (U2), and within its time-out.
+
+        ``pause``: nothing is asked for so many seconds.
+        """
+        if not (reader.is_live and self.may_park(reader)):
             return False
-        soon = self._clock.monotonic() + RETRY_SECONDS
-        return reader.read.mode.live and soon < reader.deadline
+        now = self._clock.monotonic()
+        if reader.faulted_at is None:
+            reader.faulted_at = now
+        patience = reader.faulted_at + self._options.cold_patience
+        soon = now + max(RETRY_SECONDS, pause)
+        return soon <= min(reader.deadline, patience)
 
     def retry_later(self, reader: Reader) -> None:
         """Ask for this reader again in a while; until then its fault stands."""
-        pause = RETRY_SECONDS * random.uniform(0.8, 1.2)
+        pause = RETRY_SECONDS * random.uniform(1.0, 1.2)
         self._wheel.set(reader, self._clock.monotonic() + pause)
 
     def _retry(self, reader: Reader, now: float) -> None:
         """Forget the fault and ask again, for as long as the reader has time."""
         fault, reader.fault = reader.fault, None
-        if fault is not None and now >= reader.deadline:
-            self._delivery.refuse(reader, fault)
+        if fault is not None and now >= reader.deadline and not reader.begun:
+            self._delivery.away(reader, fault, self._contacts.wait(reader.stream))
             return
         reader.rounds = 0
         self._wheel.set(reader, reader.life_ends if reader.is_sse else reader.deadline)

@@ -135,12 +135,19 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return None
     if value.isascii() and value.isdigit():
         return float(value)
+    then = http_date(value)
+    return None if then is None else max(0.0, (then - now).total_seconds())
+
+
+def http_date(value: str | None) -> datetime | None:
+    """An HTTP-date (RFC 9110 section 5.6.7), aware; None if it is none."""
+    if value is None:
+        return None
     try:
-        then = parsedate_to_datetime(value)
+        found = parsedate_to_datetime(value)
     except ValueError:
         return None
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, (then - now).total_seconds())
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def via_member(name: str) -> str:

@@ -253,6 +253,39 @@ def _secret(pattern: re.Pattern[str], what: str) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+_STATUS_HINT = "statuses from 400 to 599, such as 503, or 520-530 for several"
+
+
+def _statuses(given: object) -> frozenset[int]:
+    if isinstance(given, frozenset):
+        return given
+    if not isinstance(given, list | tuple):
+        raise _expected(f"a list of {_STATUS_HINT}", given)
+    found: set[int] = set()
+    for item in given:
+        match = re.fullmatch(r"(\d{3})(?:-(\d{3}))?", str(item), re.ASCII)
+        first, last = (0, 0) if match is None else (match[1], match[2] or match[1])
+        if not 400 <= int(first) <= int(last) <= 599:
+            raise _expected(_STATUS_HINT, item)
+        found.update(range(int(first), int(last) + 1))
+    return frozenset(found)
+
+
+def _write_statuses(statuses: frozenset[int]) -> list[int | str]:
+    """In order; neighbours as one range."""
+    written: list[int | str] = []
+    for first in sorted(s for s in statuses if s - 1 not in statuses):
+        last = next(s for s in range(first, 601) if s + 1 not in statuses)
+        written.append(first if first == last else f"{first}-{last}")
+    return written
+
+
+Statuses = Annotated[
+    frozenset[int], PlainValidator(_statuses), PlainSerializer(_write_statuses)
+]
+"""Statuses of errors; in a list, one by one or as ranges."""
+
+
 Token = Annotated[
     SecretStr,
     _secret(re.compile(r"[!-~]{8,1024}", re.ASCII), "8 to 1024 visible characters"),

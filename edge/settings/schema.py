@@ -38,6 +38,7 @@ from edge.settings.fields import (
     SecretHeaders,
     Share,
     Size,
+    Statuses,
     Timeout,
     Token,
 )
@@ -98,6 +99,7 @@ class OriginSettings(Section):
     connections: Count = 1024
     max_followers: Count = 512
     max_head: Size = 64 * KiB
+    max_retry_after: Duration = 60.0
 
     @property
     def embedded(self) -> bool:
@@ -161,6 +163,9 @@ class RouteSettings(Section):
     origin_headers: SecretHeaders = Field(default_factory=dict)
     compress: Flag = _ROUTE.compress
     cors_origin: CorsOrigin = _ROUTE.cors_origin
+    stale_if_error: Statuses = _ROUTE.stale_if_error
+    stale_for: Duration = _ROUTE.stale_for
+    stale_after: Duration = _ROUTE.stale_after
 
     def to_route(self) -> Route:
         """The route as ``edge.policy`` reads it, with secrets in plain."""

@@ -49,6 +49,7 @@ class StreamLog:
         "kept_headers",
         "last_read_sent",
         "origin_cursor",
+        "stale_limit",
         "tail",
         "ttl",
     )
@@ -68,6 +69,8 @@ class StreamLog:
         self.origin_cursor: str | None = None
         # The origin's header fields that the route keeps (L18).
         self.kept_headers: Headers = ()
+        # Seconds that the origin lets its answers go out stale, None: no word (U4).
+        self.stale_limit: float | None = None
 
     def __repr__(self) -> str:
         held = " ".join(f"[{s.start},{s.end})" for s in self._segments)

@@ -176,7 +176,7 @@ def test_a_defect_in_a_landing_ends_those_who_waited_for_it(
     assert len(house.hub.flights) == 0
 
 
-def _break(*args: object) -> object:
+def _break(*args: object, **more: object) -> object:
     raise Broken
 
 

@@ -3,14 +3,15 @@
 Sharing and storing are two decisions (L15). ``judge`` makes both for an answer to a
 catch-up read or a poll, and to a HEAD that did not succeed. The answer may join the
 log, be shared by all who wait, go to one asker alone, switch the whole key to passing,
-be a fault, or say that the stream is gone. ``judge`` only reads the answer;
+be a fault, or say that the stream is gone, or that the origin is away. The last comes
+first, whatever fields the answer carries (U1). ``judge`` only reads the answer;
 ``edge.live`` acts.
 """
 
 import enum
 from dataclasses import dataclass
 
-from edge.core.errors import OriginFault
+from edge.core.errors import OriginAway, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import Framing, OriginAnswer, Partition, PartitionKind, StreamKey
 from edge.policy.streams.routes import OriginNoStore, Route
@@ -29,10 +30,11 @@ class Verdict(enum.Enum):
     """What an answer may become. All but ADMIT leave the log as it is."""
 
     ADMIT = "admit"  # its range may join the log, and all who wait may see it
-    SHARE = "share"  # all who wait may see it as it is (a read's 5xx too); never kept
+    SHARE = "share"  # all who wait may see it as it is; never kept
     ONE_READER = "one-reader"  # for the asker whose request it was; others ask again
     BYPASS_KEY = "bypass-key"  # as ONE_READER, and the key passes for a while
     FAULT = "fault"  # the origin broke the protocol: 502
+    AWAY = "away"  # the origin is away (U1): what is held goes out stale
     GONE = "gone"  # 404 or 410: as SHARE, and the stream is not there
 
 
@@ -53,8 +55,21 @@ class Admission:
     progress: bool = False
 
 
-def judge(answer: OriginAnswer, start: str, key: StreamKey, route: Route) -> Admission:
-    """What the answer to a read from ``start`` may become."""
+def judge(
+    answer: OriginAnswer,
+    start: str,
+    key: StreamKey,
+    route: Route,
+    *,
+    held: bool = False,
+) -> Admission:
+    """What the answer to a read from ``start`` may become.
+
+    ``held``: it answers a check, a delta or a poll of a stream that is known here.
+    """
+    gone = is_away(answer, route, held)
+    if gone is not None:
+        return Admission(Verdict.AWAY, gone)
     if answer.status == 204:
         return _judge_no_content(answer, start)
     if answer.status != 200:
@@ -65,11 +80,37 @@ def judge(answer: OriginAnswer, start: str, key: StreamKey, route: Route) -> Adm
     return _judge_range(answer, start)
 
 
+def is_away(answer: OriginAnswer, route: Route, held: bool) -> Reason | None:
+    """Why this answer counts as that of an origin that is away, or None (U1).
+
+    ``held``: it answers a check, a delta or a poll of a stream that is known here.
+    What an origin of a known stream never answers then counts too: a redirect, or a 200
+    that names no offset. So does a status below 500, if the route lists it.
+    """
+    status = answer.status
+    if status in route.stale_if_error and (held or status >= 500):
+        return Reason.ORIGIN_STATUS
+    if held and 300 <= status < 400 and status != 304:
+        return Reason.ORIGIN_STATUS
+    if held and status == 200 and answer.get(names.IN_NEXT_OFFSET) is None:
+        return Reason.ORIGIN_NO_NEXT_OFFSET
+    return None
+
+
 def fault_of(admission: Admission) -> OriginFault:
     """The error that a FAULT verdict stands for."""
     return OriginFault(
         "the origin's answer breaks the protocol", reason=admission.reason
     )
+
+
+def away(answer: OriginAnswer, reason: Reason) -> OriginAway:
+    """The error that an AWAY or FAULT verdict stands for. A status of an error may be
+    shown to who cannot be served otherwise (U2)."""
+    if answer.status < 400:
+        return OriginAway("the origin answered as one that is away", reason=reason)
+    detail = f"the origin answered {answer.status}"
+    return OriginAway(detail, answer, reason=reason, status=answer.status)
 
 
 def _judge_status(answer: OriginAnswer) -> Admission:
@@ -81,7 +122,8 @@ def _judge_status(answer: OriginAnswer) -> Admission:
         return Admission(Verdict.GONE, Reason.GONE)
     if 300 <= answer.status < 400 or answer.get("set-cookie") is not None:
         return Admission(Verdict.ONE_READER, Reason.STATUS)
-    # A read's 5xx comes here. A poll's does not: its follower backs off before (L21).
+    # Another 5xx of a read, too. A poll's does not come here: its follower backs off
+    # before (L21).
     return Admission(Verdict.SHARE, Reason.STATUS)
 
 
@@ -196,3 +238,21 @@ def _is_data(answer: OriginAnswer) -> bool:
 
 def _honours_no_store(route: Route) -> bool:
     return route.origin_no_store is OriginNoStore.HONOUR
+
+
+_FORBID_STALE = frozenset({"must-revalidate", "proxy-revalidate", "no-cache"})
+
+MAX_DELTA_DIGITS = 12
+"""Digits of a delta-seconds that is read; a longer one is no limit."""
+
+
+def stale_limit(answer: OriginAnswer) -> float | None:
+    """Seconds that the origin lets its answer go out stale after an error; None: it
+    says nothing of that (RFC 5861 section 4; RFC 9111 section 5.2.2)."""
+    directives = cache_directives(answer.get_all("cache-control"))
+    if directives.keys() & _FORBID_STALE:
+        return 0.0
+    told = directives.get("stale-if-error")
+    if told is None or not (told.isascii() and told.isdigit()):
+        return None
+    return float(told) if len(told) <= MAX_DELTA_DIGITS else None

@@ -215,7 +215,7 @@ def _decide_held(
     page_end = log.page_end(state.offset, rules.max_page)
     check = _check(read, log, state, rules)
     if check is not None:
-        return check if state.fault is None else _without(read, log, state, page_end)
+        return _ask_held(check, read, log, state, route, page_end)
     if page_end is not None and page_end != log.end:
         if _hides_write(log, state, page_end):
             return Fetch(page_end, Reason.MISS)
@@ -227,16 +227,29 @@ def _decide_held(
     if log.reaches_beyond(end):
         if page_end is not None and _was_heard_at(log, state, end):
             return _serve_behind(read, log, state, page_end)
-        ask: Decision = Fetch(end, Reason.NEWER_WRITE)
-        return ask if state.fault is None else _without(read, log, state, page_end)
+        ask = Fetch(end, Reason.NEWER_WRITE)
+        return _ask_held(ask, read, log, state, route, page_end)
     if read.mode.live:
         return _decide_live(read, log, state, route, page_end, end)
     known = _is_known(log, state, end, route)
     if known or _was_heard_at(log, state, end):
         return _serve_tail(log, state, page_end, end, known)
-    if state.fault is not None:
-        return _without(read, log, state, page_end)
-    return Fetch(end, Reason.TAIL_UNKNOWN)
+    ask = Fetch(end, Reason.TAIL_UNKNOWN)
+    return _ask_held(ask, read, log, state, route, page_end)
+
+
+def _ask_held(
+    fetch: Fetch,
+    read: Read,
+    log: StreamLog,
+    state: ReadState,
+    route: Route,
+    page_end: str | None,
+) -> Decision:
+    """Ask about what is held, or do without when the last attempt failed."""
+    if state.fault is None:
+        return fetch
+    return _without(read, log, state, route, page_end)
 
 
 def _check(read: Read, log: StreamLog, state: ReadState, rules: Rules) -> Fetch | None:
@@ -316,19 +329,40 @@ def _empty(end: str, closed: bool, up_to_date: bool = True) -> Serve:
 
 
 def _without(
-    read: Read, log: StreamLog, state: ReadState, page_end: str | None
+    read: Read, log: StreamLog, state: ReadState, route: Route, page_end: str | None
 ) -> Decision:
-    """The origin is away: what is held is shown without claims, as stale (L6, L21).
+    """The origin is away: what is held is shown without claims, as stale (L6, U2), for
+    as long as that is allowed (U4).
 
     A reader with a credential is not shown it: only the origin can judge the
-    credential (L14). It may park, because that shows nothing.
+    credential (L14). It may park, because that shows nothing. A reader at the end is
+    never given an empty answer without a claim: it would ask again at once.
     """
     fault = state.fault
     assert fault is not None
     private = read.key.partition.kind is PartitionKind.CREDENTIAL
     if page_end is not None and not private:
-        return Serve(Kind.STALE, state.offset, page_end)
+        if may_go_stale(log, route, state.now, state.wall):
+            return Serve(Kind.STALE, state.offset, page_end)
+        return Refuse(fault)
     stand = log.end_alias(state.offset)
     if read.mode.live and stand is not None:
         return Park(stand)
     return Refuse(fault)
+
+
+def may_go_stale(log: StreamLog, route: Route, now: float, wall: float) -> bool:
+    """Whether what is held may still be shown, though the origin is away (U4).
+
+    At most ``stale_for`` after the last confirmation, or what the origin allows if that
+    is less. Never past the stream's own end: its expiry, or its TTL after the last read
+    that the origin saw (L23).
+    """
+    limit = route.stale_for
+    if log.stale_limit is not None:
+        limit = min(limit, log.stale_limit)
+    if limit <= 0 or now - log.tail.confirmed_at > limit:
+        return False
+    if log.expires_at is not None and wall >= log.expires_at:
+        return False
+    return log.ttl is None or now < log.last_read_sent + log.ttl

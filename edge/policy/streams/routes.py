@@ -40,6 +40,10 @@ class OriginNoStore(enum.Enum):
     IGNORE = "ignore"
 
 
+AWAY_STATUSES = frozenset({500, 502, 503, 504, *range(520, 531)})
+"""What origins that are away are answered for by servers and proxies before them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One declared family of streams. ``match`` is also its name.
@@ -48,6 +52,10 @@ class Route:
     segments. Header names are lower-case. ``request_headers`` go upstream on
     reads and so are part of the partition (L13); ``response_headers`` of the
     origin are kept on answers (L18). ``cors_origin`` "" switches CORS off.
+
+    ``stale_if_error``: statuses of an origin that is away (U1). Held bytes then go out
+    stale for ``stale_for`` seconds at most (U4), and the first reader waits at most
+    ``stale_after`` seconds for an answer before it gets them (U3).
     """
 
     match: str = "/v1/stream/**"
@@ -63,3 +71,6 @@ class Route:
     origin_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     compress: bool = True
     cors_origin: str = "*"
+    stale_if_error: frozenset[int] = AWAY_STATUSES
+    stale_for: float = 3600.0
+    stale_after: float = 1.0

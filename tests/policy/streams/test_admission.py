@@ -32,8 +32,10 @@ def judged(
     start: str = A,
     partition: Partition = ANONYMOUS,
     route: Route = ROUTE,
+    held: bool = False,
 ) -> Admission:
-    return judge(answer, start, StreamKey(route.match, "/a", "", partition), route)
+    key = StreamKey(route.match, "/a", "", partition)
+    return judge(answer, start, key, route, held=held)
 
 
 # -- ranges ----------------------------------------------------------------------
@@ -199,8 +201,11 @@ def test_the_fault_carries_its_reason() -> None:
         (407, Verdict.ONE_READER, Reason.STATUS),
         (410, Verdict.GONE, Reason.GONE),
         (429, Verdict.ONE_READER, Reason.STATUS),
-        (500, Verdict.SHARE, Reason.STATUS),
-        (503, Verdict.SHARE, Reason.STATUS),
+        (500, Verdict.AWAY, Reason.ORIGIN_STATUS),
+        (501, Verdict.SHARE, Reason.STATUS),
+        (503, Verdict.AWAY, Reason.ORIGIN_STATUS),
+        (505, Verdict.SHARE, Reason.STATUS),
+        (522, Verdict.AWAY, Reason.ORIGIN_STATUS),
         (206, Verdict.FAULT, Reason.ORIGIN_GARBAGE),
     ],
 )
@@ -213,9 +218,52 @@ def test_a_status_is_shared_or_goes_to_the_one_who_earned_it(
 
 def test_an_error_with_a_cookie_is_nobody_elses() -> None:
     """L15, E33."""
-    answer = OriginAnswer(500, (("set-cookie", "sid=1"),), b"no")
+    answer = OriginAnswer(400, (("set-cookie", "sid=1"),), b"no")
 
     assert judged(answer) == Admission(Verdict.ONE_READER, Reason.STATUS)
+
+
+# -- an origin that is away -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 530])
+@pytest.mark.parametrize("held", [True, False])
+def test_a_status_of_an_outage_is_one_whatever_it_carries(
+    status: int, held: bool
+) -> None:
+    """U1: a maintenance page with a cookie, too."""
+    fields = (("set-cookie", "sid=1"), ("vary", "*"), ("cache-control", "private"))
+    answer = OriginAnswer(status, fields, b"back soon", Framing.CLOSE)
+
+    assert judged(answer, held=held) == Admission(Verdict.AWAY, Reason.ORIGIN_STATUS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (OriginAnswer(302, (("location", "/maintenance"),)), Reason.ORIGIN_STATUS),
+        (
+            OriginAnswer(200, (("set-cookie", "sid=1"),), b"<html>"),
+            Reason.ORIGIN_NO_NEXT_OFFSET,
+        ),
+    ],
+)
+def test_what_no_origin_answers_of_a_known_stream_is_an_outage(
+    answer: OriginAnswer, reason: Reason
+) -> None:
+    """U1. Of a stream that nobody knows yet, both may well be meant."""
+    assert judged(answer, held=True) == Admission(Verdict.AWAY, reason)
+    assert judged(answer).verdict in (Verdict.ONE_READER, Verdict.BYPASS_KEY)
+
+
+def test_a_route_says_which_statuses_are_an_outage() -> None:
+    """U1: 404 only for what is held; and none at all if it says so."""
+    gone, busy = OriginAnswer(404, (), b"no"), OriginAnswer(503, (), b"no")
+    lost = Route(stale_if_error=frozenset({404}))
+
+    assert judged(gone, route=lost, held=True).verdict is Verdict.AWAY
+    assert judged(gone, route=lost).verdict is Verdict.GONE
+    assert judged(busy, route=lost, held=True).verdict is Verdict.SHARE
 
 
 # -- what the origin forbids, and what cannot be trusted -----------------------------
@@ -353,10 +401,10 @@ def statuses(*choices: int) -> st.SearchStrategy[OriginAnswer]:
 
 TO_VERDICTS = {
     Verdict.ADMIT: st.one_of(ranges, empty),
-    Verdict.SHARE: statuses(400, 405, 409, 418, 500, 503),
+    Verdict.SHARE: statuses(400, 405, 409, 418, 501, 505),
     Verdict.ONE_READER: st.one_of(
         statuses(301, 307, 401, 403, 407, 429),
-        and_fields(statuses(400, 500), ("set-cookie", "sid=1")),
+        and_fields(statuses(400, 501), ("set-cookie", "sid=1")),
         and_fields(ranges, ("content-encoding", "gzip")),
         ranges.map(lambda answer: replace(answer, framing=Framing.CLOSE)),
     ),
@@ -377,6 +425,7 @@ TO_VERDICTS = {
         ),
     ),
     Verdict.GONE: statuses(404, 410),
+    Verdict.AWAY: and_fields(statuses(500, 502, 503, 522), ("set-cookie", "sid=1")),
 }
 """Each verdict, and answers that should get it."""
 

@@ -1,0 +1,120 @@
+"""Contacts: keeps what each stream met at its origin (``Contact``), with the clock.
+
+Flights and followers report here what failed and what worked; ``Contact`` says what
+follows from it. A row has a Contact only while something is wrong.
+"""
+
+import random
+
+from edge.core.errors import NotAsked, OriginAway, OriginFault
+from edge.core.reasons import Reason
+from edge.core.values import OriginAnswer
+from edge.live.context import HubContext
+from edge.live.rows import Stream
+from edge.policy.streams.contact import Contact, pause_after, seconds_to_wait
+from edge.protocol.offsets import NOW
+
+
+class Contacts:
+    """All Contacts of the hub."""
+
+    def __init__(self, context: HubContext) -> None:
+        self._options = context.options
+        self._clock = context.clock
+
+    def read_failed(self, stream: Stream, fault: OriginFault) -> None:
+        """A check, a delta or a HEAD of this stream failed (U3)."""
+        contact = _contact(stream)
+        pause = self._pause(contact.read_failures + 1)
+        contact.read_failed(fault, self._clock.monotonic(), pause)
+
+    def read_worked(self, stream: Stream) -> bool:
+        """One was answered. Returns whether a follower should hear of it."""
+        contact = stream.contact
+        if contact is None:
+            return False
+        news = contact.read_worked()
+        self._settle(stream, contact)
+        return news
+
+    def probe_sent(self, stream: Stream) -> None:
+        """One request decides for all: nobody else asks before the next step (U3)."""
+        contact = stream.contact
+        if contact is not None and contact.fault is not None:
+            pause = self._pause(contact.read_failures)
+            contact.read_again_at = self._clock.monotonic() + pause
+
+    def poll_failed(self, stream: Stream) -> None:
+        """A follower's poll failed; it pauses, longer each time (L21)."""
+        contact = _contact(stream)
+        pause = self._pause(contact.poll_failures + 1)
+        contact.poll_failed(self._clock.monotonic(), pause)
+
+    def poll_put_off(self, stream: Stream, fault: NotAsked) -> None:
+        """A poll was not sent, which is no failure of this stream (U6)."""
+        pause = (fault.retry_after or 1) * random.uniform(0.5, 1.0)
+        _contact(stream).poll_put_off(self._clock.monotonic(), pause)
+
+    def poll_worked(self, stream: Stream) -> None:
+        """A live poll was answered as it should be."""
+        contact = stream.contact
+        if contact is not None:
+            contact.poll_worked()
+            self._settle(stream, contact)
+
+    def bind(self, stream: Stream, answer: OriginAnswer) -> None:
+        """Obey a Retry-After, if the answer has one (U7)."""
+        most = self._options.max_retry_after
+        seconds = seconds_to_wait(answer, self._clock.wall(), most)
+        if seconds is not None:
+            _contact(stream).bind(self._clock.monotonic() + seconds)
+
+    def follower_asks(self, stream: Stream) -> bool:
+        """Whether a follower backs off, and so asks by itself when its step is over."""
+        contact = stream.contact
+        backs_off = contact is not None and contact.poll_failures > 0
+        return backs_off and stream.follower is not None
+
+    def fault_now(self, stream: Stream, now: float) -> OriginFault | None:
+        """How a check or a delta of this stream would fail; None: it may be sent."""
+        contact = stream.contact
+        if contact is None or not contact.holds_reads(now):
+            return None
+        return contact.fault or OriginAway(
+            "the origin asked to be left alone for a while",
+            reason=Reason.RETRY_AFTER,
+            status=503,
+        )
+
+    def wait(self, stream: Stream) -> float:
+        """Seconds until a read of what is known is sent again; 0: at once."""
+        contact = stream.contact
+        return 0.0 if contact is None else contact.wait(self._clock.monotonic())
+
+    def _pause(self, failures: int) -> float:
+        options = self._options
+        return pause_after(
+            failures, options.backoff_first, options.backoff_max, random.random()
+        )
+
+    def _settle(self, stream: Stream, contact: Contact) -> None:
+        if contact.works and not contact.is_bound(self._clock.monotonic()):
+            stream.contact = None
+
+
+def _contact(stream: Stream) -> Contact:
+    if stream.contact is None:
+        stream.contact = Contact()
+    return stream.contact
+
+
+def asks_again(stream: Stream, start: str | None) -> bool:
+    """Whether a request from ``start`` checks what is known, or asks where the stream
+    ends: a check, a delta, a HEAD, ``now``. Not a read of what is not held (U7)."""
+    return start is None or start == NOW or stream.log.holds(start)
+
+
+def is_about_known(stream: Stream, start: str | None) -> bool:
+    """Whether such a request is about a stream that is known here (U1)."""
+    known = stream.log.tail.offset is not None
+    return known and asks_again(stream, start)

@@ -1,0 +1,91 @@
+"""Outages: which requests are not made while the origin is away, and who waits.
+
+``decide`` says what a reader needs. Before a check or a delta is sent, the hub asks
+here whether it is to be sent (U3, U7). While a stream is known to be away, one request
+for each step of the back-off decides; all others are decided by the last fault, at
+once.
+A reader that something held can serve never waits for that request, and waits at most
+``stale_after`` for any other check.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from edge.core.errors import OriginFault, OriginTimeout, Refusal
+from edge.core.reasons import Reason
+from edge.live.contacts import Contacts, asks_again
+from edge.live.context import HubContext
+from edge.live.flights import Flights
+from edge.live.rows import Reader
+from edge.live.waiters import Waiters
+from edge.policy.streams.decide import Decision, Fetch, Refuse, Serve, decide
+
+_SLOW = OriginTimeout("the origin has not answered in time", reason=Reason.ORIGIN_SLOW)
+
+_CHECKS = frozenset({Reason.UNCONFIRMED, Reason.TAIL_UNKNOWN, Reason.SLIDING_TTL})
+"""Why readers ask that may be given what is held instead. Not behind a write: its
+answer shows that the origin is there, and its writer expects to see it (L4)."""
+
+
+class Outages:
+    """Holds requests back, one instance for a hub."""
+
+    def __init__(
+        self,
+        context: HubContext,
+        contacts: Contacts,
+        flights: Flights,
+        waiters: Waiters,
+    ) -> None:
+        self._rules = context.options.rules
+        self._clock = context.clock
+        self._contacts = contacts
+        self._flights = flights
+        self._waiters = waiters
+
+    def holds_back(self, reader: Reader, fetch: Fetch, now: float) -> bool:
+        """Whether this request is not to be made: ``reader.fault`` then tells why, and
+        the reader is to be decided again."""
+        stream = reader.stream
+        if not asks_again(stream, fetch.start):
+            return False
+        fault = self._contacts.fault_now(stream, now)
+        if fault is None:
+            fault = self._decide_by_one(reader, fetch)
+        if fault is None:
+            return False
+        reader.fault = fault
+        return True
+
+    def be_patient(self, reader: Reader, fetch: Fetch) -> None:
+        """The reader waits for a check, but not for long if held bytes can serve it."""
+        if fetch.reason in _CHECKS and isinstance(self._without(reader, _SLOW), Serve):
+            self._waiters.be_patient(reader, reader.stream.route.stale_after)
+
+    def _decide_by_one(self, reader: Reader, fetch: Fetch) -> OriginFault | None:
+        """A step is over: this reader asks (None), or one request is made that nobody
+        waits for."""
+        stream = reader.stream
+        fault = None if stream.contact is None else stream.contact.fault
+        if fault is None:
+            return None
+        if isinstance(self._without(reader, fault), Refuse):
+            self._contacts.probe_sent(stream)
+            return None
+        if not self._contacts.follower_asks(stream):
+            self._contacts.probe_sent(stream)
+            # Where there is no room, a later reader tries again.
+            with suppress(Refusal):
+                self._flights.begin(stream, fetch.start)
+        return fault
+
+    def _without(self, reader: Reader, fault: OriginFault) -> Decision:
+        """What would be decided if the request failed now."""
+        state = reader.read_state(self._clock.monotonic(), self._clock.wall())
+        return decide(
+            reader.read,
+            reader.stream.log,
+            replace(state, fault=fault),
+            reader.stream.route,
+            self._rules,
+        )

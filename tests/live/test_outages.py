@@ -1,0 +1,465 @@
+"""An origin that is away: what is held goes out, who waits keeps waiting (U1 to U7)."""
+
+from typing import Any
+
+import pytest
+
+from edge.core.errors import NotAsked
+from edge.core.reasons import Reason
+from edge.core.values import Mode, Purpose
+from edge.live.waiters import RETRY_SECONDS
+from edge.policy.streams.routes import Route
+from origin_adapter.scripted import Call, ScriptedOrigin, data
+from tests.live.support import (
+    ALICE,
+    PATH,
+    QUICK,
+    Asked,
+    House,
+    scripted,
+    settle,
+    warm,
+    watch,
+)
+
+SLOW = {"backoff_first": 1000.0, "backoff_max": 1000.0}
+"""A back-off that does not end within a story."""
+
+PAGE = [("content-type", "text/html"), ("set-cookie", "lb=1; path=/")]
+AWAY = [
+    *((status, PAGE) for status in (500, 502, 503, 504, 522)),
+    (302, [("location", "/maintenance")]),
+    (200, PAGE),
+]
+"""What comes for an origin that is away: statuses, a redirect, a page with 200."""
+
+every_outage = pytest.mark.parametrize(("status", "fields"), AWAY)
+
+
+def held_and_doubted(**options: object) -> tuple[House, ScriptedOrigin]:
+    """``abc`` is held, and the next read must ask first."""
+    house, origin = scripted(**options)
+    warm(house, origin)
+    house.clock.move(61)
+    return house, origin
+
+
+def is_stale(asked: Asked, body: bytes = b"abc") -> bool:
+    sink = asked.done()
+    claims = ("Stream-Up-To-Date", "Stream-Closed", "ETag")
+    assert (sink.status, sink.body) == (200, body)
+    assert sink.header("Cache-Control") == "no-store"
+    assert [name for name in claims if sink.header(name)] == []
+    return sink.how.endswith("stale")
+
+
+# -- what counts as away (U1) ---------------------------------------------------------
+
+
+@every_outage
+def test_whatever_stands_in_for_the_origin_held_bytes_go_out_stale(
+    status: int, fields: list[tuple[str, str]]
+) -> None:
+    """To the crowd that waited, and to who comes next; nothing is dropped."""
+    house, origin = held_and_doubted(**SLOW)
+    crowd = [house.ask() for _ in range(3)]
+    origin.expect().answer(status, fields, b"back soon")
+
+    assert all(is_stale(asked) for asked in crowd)
+    assert is_stale(house.ask())
+    assert house.counters.answers["stale"] == 4
+    assert sum(house.counters.drops.values()) == 0
+    assert sum(house.counters.origin_faults.values()) == 1
+
+
+@every_outage
+def test_viewers_stay_parked_whatever_answers_their_poll(
+    status: int, fields: list[tuple[str, str]]
+) -> None:
+    house, origin = scripted(**QUICK)
+    viewer, poll = watch(house, origin)
+    view = house.view("0003")
+    poll.answer(status, fields, b"back soon")
+    origin.expect().answer(status, fields, b"back soon")
+    origin.expect().reply(data(b"", "0003"))
+    assert viewer.waits and view.waits
+    origin.expect(Purpose.FOLLOW).reply(data(b"de", "0005"))
+
+    assert viewer.done().body == b"de"
+    settle()
+    assert ("data", "de") in view.sink.events
+    assert sum(house.counters.drops.values()) == 0
+
+
+def test_statuses_are_counted_each_by_itself() -> None:
+    house, origin = held_and_doubted(**QUICK)
+    for status in (503, 502):
+        asked = house.ask("0003")
+        origin.expect().answer(status, (), b"no")
+        asked.done()
+        house.clock.move(1)
+
+    assert dict(house.counters.origin_statuses) == {"503": 1, "502": 1}
+    assert house.counters.origin_faults["origin-status"] == 2
+
+
+def test_an_outage_with_a_cookie_is_shared_by_who_waits_without_the_cookie() -> None:
+    """Where nothing is held; nobody asks for itself alone."""
+    house, origin = scripted()
+    crowd = [house.ask() for _ in range(12)]
+    origin.expect().answer(503, PAGE, b"back soon")
+
+    for asked in crowd:
+        assert (asked.done().status, asked.sink.body) == (503, b"back soon")
+        assert asked.sink.header("set-cookie") is None
+        assert asked.sink.header("cache-control") == "no-store"
+        assert asked.sink.header("retry-after") == "1"
+    origin.assert_quiet()
+
+
+def test_a_404_that_a_route_calls_an_outage_drops_nothing() -> None:
+    route = Route(stale_if_error=frozenset({404}))
+    house, origin = held_and_doubted(routes=(route,))
+    asked = house.ask()
+    origin.expect().answer(404, (), b"not found")
+
+    assert is_stale(asked)
+    unheld = house.ask(key=house.key("/v1/stream/b"))
+    origin.expect().answer(404, (), b"not found")
+    assert unheld.done().status == 404
+
+
+# -- what goes out (U2) ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("offset", "mode"),
+    [("0003", Mode.CATCH_UP), ("now", Mode.CATCH_UP), ("-1", Mode.HEAD)],
+)
+def test_who_asks_for_the_end_is_told_the_status_and_when_to_come_back(
+    offset: str, mode: Mode
+) -> None:
+    """Never an empty 200 without a claim: clients would ask again at once."""
+    house, origin = held_and_doubted(**SLOW)
+    first = house.ask(offset, mode)
+    origin.expect().answer(503, [("content-type", "text/plain")], b"sorry")
+    second = house.ask(offset, mode)
+
+    for asked in (first, second):
+        assert asked.done().status == 503
+        after = asked.sink.header("retry-after")
+        assert after is not None and 500 <= int(after) <= 1000
+    origin.assert_quiet()
+
+
+def test_a_live_reader_at_a_known_offset_is_parked_though_the_origin_is_away() -> None:
+    house, origin = scripted(long_poll_timeout=10.0, **SLOW)
+    _, poll = watch(house, origin)
+    poll.answer(503, (), b"no")
+    settle()
+    late = house.poll("0003")
+    origin.expect(Purpose.CATCH_UP).answer(503, (), b"no")
+    later = house.poll("0003")
+    settle()
+    assert late.waits and later.waits
+    origin.assert_quiet()
+    house.pass_time(10.5)
+
+    for asked in (late, later):
+        assert asked.done().status == 204
+        assert asked.sink.header("Stream-Up-To-Date") is None
+
+
+@pytest.mark.parametrize("mode", [Mode.LONG_POLL, Mode.SSE])
+def test_a_live_reader_of_an_unknown_stream_waits_two_seconds_for_the_status(
+    mode: Mode,
+) -> None:
+    house, origin = scripted()
+    asked = house.ask("-1", mode)
+    for _ in range(2):
+        origin.expect().answer(503, [("content-type", "text/plain")], b"")
+        settle()
+        assert asked.waits
+        house.pass_time(RETRY_SECONDS + 0.25)
+    origin.expect().answer(503, (), b"")
+
+    error = asked.done().error
+    assert error is not None and error.status == 503
+    assert error.reason is Reason.ORIGIN_STATUS and error.retry_after
+
+
+def test_an_event_stream_that_has_begun_waits_too_before_it_ends() -> None:
+    """Three that end within a second make the official client give SSE up."""
+    house, origin = scripted()
+    for offset, body, end in (("0010", b"x" * 10, "0020"), ("-1", b"abc", "0003")):
+        asked = house.ask(offset)
+        origin.expect().reply(data(body, end, up_to_date=False))
+        asked.done()
+    view = house.view("-1")
+    call = origin.expect(Purpose.CATCH_UP)
+    assert view.sink.events[0] == ("data", "abc")
+    for _ in range(2):
+        call.answer(503, (), b"")
+        settle()
+        assert view.waits
+        house.pass_time(RETRY_SECONDS + 0.25)
+        call = origin.expect(Purpose.CATCH_UP)
+    call.answer(503, (), b"")
+
+    assert view.done().finished
+    assert house.counters.viewers_ended["origin-status"] == 1
+
+
+# -- how fast (U3) --------------------------------------------------------------------
+
+
+def test_once_an_origin_is_known_to_be_away_nobody_waits_for_it() -> None:
+    """One request a step decides, and even the reader that began it does not wait."""
+    house, origin = held_and_doubted()
+    first = house.ask()
+    origin.expect().answer(503, (), b"no")
+    first.done()
+    at_once = [house.ask() for _ in range(5)]
+    assert all(is_stale(asked) for asked in at_once)
+    origin.assert_quiet()
+
+    house.clock.move(6)
+    next_step = [house.ask() for _ in range(5)]
+    assert all(is_stale(asked) for asked in next_step)
+    probe = origin.expect()
+    origin.assert_quiet()
+    probe.reply(data(b"abc", "0003"))
+    settle()
+    back = house.ask()
+    origin.expect().reply(data(b"", "0003"))
+
+    assert back.done().header("Stream-Up-To-Date") == "true"
+    assert back.sink.how == "fwd=stale tail-unknown"
+
+
+def test_the_end_is_told_by_the_request_that_decides() -> None:
+    house, origin = held_and_doubted()
+    first = house.ask("0003")
+    origin.expect().answer(503, (), b"no")
+    assert first.done().error is None or first.sink.error is not None
+    house.clock.move(6)
+    asker, other = house.ask("0003"), house.ask("0003")
+    assert asker.waits and not other.waits
+    origin.expect().reply(data(b"abcde", "0005"))
+
+    assert asker.done().body == b"de"
+
+
+def test_nobody_with_held_bytes_waits_long_for_a_silent_origin() -> None:
+    """At most the route's ``stale_after``; and then the origin counts as away."""
+    route = Route(stale_after=1.0)
+    house, origin = held_and_doubted(routes=(route,), **SLOW)
+    crowd = [house.ask() for _ in range(3)]
+    silent = origin.expect()
+    house.pass_time(0.5)
+    assert all(asked.waits for asked in crowd)
+    house.pass_time(1.0)
+
+    assert all(is_stale(asked) for asked in crowd)
+    assert is_stale(house.ask())
+    silent.reply(data(b"abcde", "0005"))
+    settle()
+    fresh = house.ask()
+    origin.expect().reply(data(b"", "0005"))
+    assert (fresh.done().body, fresh.sink.how) == (b"abcde", "fwd=stale tail-unknown")
+
+
+def test_who_waits_for_a_write_is_not_given_the_time_before_it() -> None:
+    """L4: the origin has just answered the writer; it is there."""
+    house, origin = scripted()
+    warm(house, origin)
+    house.wrote("POST", 204, Stream_Next_Offset="0005")
+    reader = house.ask()
+    slow = origin.expect()
+    house.pass_time(3)
+    assert reader.waits
+    slow.reply(data(b"de", "0005"))
+
+    assert reader.done().body == b"abcde"
+
+
+# -- how long (U4) --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stale_for", "fields"),
+    [
+        (0.0, {}),
+        (60.0, {}),
+        (3600.0, {"cache_control": "must-revalidate"}),
+        (3600.0, {"cache_control": "stale-if-error=60"}),
+    ],
+)
+def test_what_may_not_go_out_stale_is_answered_by_the_status(
+    stale_for: float, fields: dict[str, Any]
+) -> None:
+    route = Route(stale_for=stale_for)
+    house, origin = scripted(routes=(route,))
+    asked = house.ask()
+    origin.expect().reply(data(b"abc", "0003", **fields))
+    asked.done()
+    house.clock.move(61)
+    late = house.ask()
+    origin.expect().answer(503, [("content-type", "text/plain")], b"sorry")
+
+    assert (late.done().status, late.sink.body) == (503, b"sorry")
+
+
+def test_a_credential_is_never_shown_stale_bytes() -> None:
+    """U4, L14."""
+    house, origin = scripted()
+    key = house.key(partition=ALICE)
+    asked = house.ask(key=key)
+    origin.expect().reply(data(b"abc", "0003"))
+    asked.done()
+    house.clock.move(31)
+    late = house.ask(key=key)
+    origin.expect().answer(503, [("content-type", "text/plain")], b"sorry")
+
+    assert (late.done().status, late.sink.body) == (503, b"sorry")
+
+
+# -- followers slow down (U6, U7) -----------------------------------------------------
+
+
+def contact_of(house: House) -> object:
+    return house.hub.streams.obtain(house.key()).contact
+
+
+def fail_polls(
+    origin: ScriptedOrigin, times: int, status: int, *fields: tuple[str, str]
+) -> None:
+    """The follower's polls fail, its reads before them work."""
+    for _ in range(times):
+        origin.expect(Purpose.CATCH_UP).reply(data(b"abc", "0003"))
+        origin.expect(Purpose.FOLLOW).answer(status, fields, b"no")
+        settle()
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_only_a_poll_that_worked_ends_the_back_off_of_polls(status: int) -> None:
+    """U6: the reads that check the end work each time, and prove nothing of polls."""
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    _, poll = watch(house, origin)
+    poll.answer(status, (), b"no")
+    fail_polls(origin, 4, status)
+    stream = house.hub.streams.obtain(house.key())
+    assert stream.contact is not None and stream.contact.poll_failures == 5
+    origin.expect(Purpose.CATCH_UP).reply(data(b"abc", "0003"))
+    origin.expect(Purpose.FOLLOW).reply(data(b"de", "0005"))
+    settle()
+
+    assert stream.contact is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_nobody_who_comes_shortens_a_retry_after(status: int) -> None:
+    """U7: no poll and no read of the end is sent; a crowd parks and is not told."""
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    viewer, poll = watch(house, origin)
+    poll.answer(status, [("retry-after", "3600")], b"later")
+    settle()
+    crowd = [house.poll("0003") for _ in range(20)]
+    tails = [house.ask("0003") for _ in range(20)]
+    house.wrote("POST", 204, Stream_Next_Offset="0005")
+    settle()
+
+    assert viewer.waits and all(asked.waits for asked in crowd)
+    for asked in tails:
+        error = asked.done().error
+        assert error is not None and error.status == 503
+        assert error.reason is Reason.RETRY_AFTER and error.retry_after == 60
+    assert is_stale(house.ask())
+    origin.assert_quiet()
+
+
+def test_a_retry_after_binds_neither_cold_reads_nor_other_streams() -> None:
+    """U7: nor other partitions of the same stream."""
+    house, origin = scripted()
+    warm(house, origin)
+    _, poll = watch(house, origin)
+    poll.answer(429, [("retry-after", "3600")], b"later")
+    settle()
+    other = house.ask("0003", key=house.key("/v1/stream/b"))
+    hers = house.ask("0003", key=house.key(partition=ALICE))
+    for asked in (other, hers):
+        origin.expect(Purpose.CATCH_UP).reply(data(b"", "0003"))
+        assert asked.done().header("Stream-Up-To-Date") == "true"
+
+
+def test_a_write_ends_a_back_off_once_for_each_pause() -> None:
+    """U7."""
+    house, origin = scripted(**SLOW)
+    warm(house, origin)
+    _, poll = watch(house, origin)
+    poll.answer(503, (), b"no")
+    settle()
+    for _ in range(2):
+        house.wrote("POST", 204, Stream_Next_Offset="0003")
+        house.wrote("POST", 204, Stream_Next_Offset="0003")
+        origin.expect(Purpose.CATCH_UP).answer(503, (), b"no")
+        settle()
+        origin.assert_quiet()
+
+
+def test_a_follower_that_is_begun_anew_waits_for_what_the_last_one_waited_for() -> None:
+    house, origin = scripted(linger=0.0, **SLOW)
+    warm(house, origin)
+    viewer, poll = watch(house, origin)
+    poll.answer(503, (), b"no")
+    settle()
+    assert viewer.pending is not None
+    viewer.pending.gone()
+    house.pass_time(1)
+    assert len(house.hub.followers) == 0
+    house.hub.streams.obtain(house.key()).log.tail.confirm(house.clock.time)
+    again = house.poll("0003")
+    settle()
+
+    assert again.waits
+    origin.assert_quiet()
+
+
+def test_a_call_that_was_never_made_says_nothing_of_the_origin() -> None:
+    """U6: it casts no doubt on the stream (L7), and makes no pause longer."""
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    viewer, poll = watch(house, origin)
+    poll.fail(NotAsked("no descriptor is left", reason=Reason.LIMIT_DESCRIPTORS))
+    stream = house.hub.streams.obtain(house.key())
+    settle()
+
+    assert viewer.waits and not stream.log.tail.unverified
+    assert stream.contact is not None and stream.contact.poll_failures == 0
+    late = house.ask("0003")
+    origin.expect(Purpose.CATCH_UP).fail(
+        NotAsked("all connections are taken", reason=Reason.LIMIT_ORIGIN)
+    )
+    error = late.done().error
+    assert error is not None
+    assert (error.status, error.reason) == (503, Reason.LIMIT_ORIGIN)
+    assert stream.contact.fault is None
+
+
+def test_a_check_that_proves_nothing_is_not_repeated_at_once() -> None:
+    """The follower would spin: its check was answered, and the doubt stands."""
+    house, origin = scripted(**SLOW)
+    warm(house, origin)
+    viewer, poll = watch(house, origin)
+    poll.cut()
+    settle()
+    house.wrote("POST", 204, Stream_Next_Offset="0003")
+    call: Call = origin.expect(Purpose.CATCH_UP)
+    assert call.request.target == f"{PATH}?offset=-1"
+    call.reply(data(b"", "0000", up_to_date=False))
+    settle()
+
+    origin.assert_quiet()
+    assert viewer.waits
