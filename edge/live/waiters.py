@@ -243,7 +243,8 @@ class Waiters:
             reader.faulted_at = now
         patience = reader.faulted_at + self._options.cold_patience
         soon = now + max(RETRY_SECONDS, pause)
-        return soon <= min(reader.deadline, patience)
+        ends = reader.life_ends if reader.begun else reader.deadline
+        return soon <= min(ends, patience)
 
     def retry_later(self, reader: Reader) -> None:
         """Ask for this reader again in a while; until then its fault stands."""

@@ -16,11 +16,13 @@ from tests.live.support import (
     QUICK,
     Asked,
     House,
+    RecordingSink,
     scripted,
     settle,
     warm,
     watch,
 )
+from tests.support.options import rules
 
 SLOW = {"backoff_first": 1000.0, "backoff_max": 1000.0}
 """A back-off that does not end within a story."""
@@ -190,21 +192,23 @@ def test_a_live_reader_of_an_unknown_stream_waits_two_seconds_for_the_status(
 
 def test_an_event_stream_that_has_begun_waits_too_before_it_ends() -> None:
     """Three that end within a second make the official client give SSE up."""
-    house, origin = scripted()
-    for offset, body, end in (("0010", b"x" * 10, "0020"), ("-1", b"abc", "0003")):
-        asked = house.ask(offset)
-        origin.expect().reply(data(body, end, up_to_date=False))
+    house, origin = scripted(rules=rules(max_page=3))
+    key = house.key(partition=ALICE)
+    for offset, body, end in (("-1", b"abc", "0003"), ("0003", b"de", "0005")):
+        asked = house.ask(offset, key=key)
+        origin.expect().reply(data(body, end))
         asked.done()
-    view = house.view("-1")
-    call = origin.expect(Purpose.CATCH_UP)
-    assert view.sink.events[0] == ("data", "abc")
+    sink = RecordingSink(room=False)
+    view = house.ask("-1", Mode.SSE, sink, key=key)
+    assert view.sink.events[0] == ("data", "abc") and view.pending is not None
+    house.clock.move(31)
+    view.pending.drained()
     for _ in range(2):
-        call.answer(503, (), b"")
+        origin.expect(Purpose.CATCH_UP).answer(503, (), b"")
         settle()
         assert view.waits
         house.pass_time(RETRY_SECONDS + 0.25)
-        call = origin.expect(Purpose.CATCH_UP)
-    call.answer(503, (), b"")
+    origin.expect(Purpose.CATCH_UP).answer(503, (), b"")
 
     assert view.done().finished
     assert house.counters.viewers_ended["origin-status"] == 1
