@@ -201,7 +201,7 @@ def absorb(
     log.last_read_sent = max(log.last_read_sent, heard.sent.at)
     if proves:
         log.tail.confirm(heard.confirmed_at, heard.sent)
-    _learn(log, heard.sent, admission)
+    _learn(log, heard)
     if joined is Joined.NO_PROOF:
         return Effect.NOT_KEPT
     return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
@@ -223,9 +223,12 @@ def _absorb_guess(
     return Effect.GREW
 
 
-def _learn(log: StreamLog, sent: RequestSnapshot, admission: Admission) -> None:
+def _learn(log: StreamLog, heard: HeardRange) -> None:
     """Learn the tail from the answer to a known offset (L3)."""
-    log.tail.hear(sent, admission.next, admission.up_to_date)
+    admission = heard.admission
+    # A 204 ends a poll: that nothing came is no answer to who asks what there is.
+    empty = heard.answer.status == 200 and not admission.data
+    log.tail.hear(heard.sent, admission.next, admission.up_to_date, empty)
     if admission.closed:
         log.tail.close(admission.next)
     if not admission.data:
@@ -275,7 +278,7 @@ def describe(
     log.expires_at = _instant(answer.get(names.IN_EXPIRES_AT))
     if not log.tail.unverified or not log.holds_bytes:
         log.tail.confirm(now - answer.provenance.since_confirmed, sent)
-    log.tail.hear(sent, offset, log.tail.up_to_date and offset == log.tail.offset)
+    log.tail.hear(sent, offset, None)
     if names.is_true(answer.get(names.IN_CLOSED)):
         log.tail.close(offset)
     log.note_position(offset)

@@ -62,6 +62,7 @@ class Tail:
         "offset",
         "seq",
         "told_seq",
+        "unclaimed_seq",
         "unplaced",
         "unverified",
         "unverified_seq",
@@ -81,10 +82,13 @@ class Tail:
         self.offset: str | None = None
         self.closed = False
         self.learnt_seq = -1
-        # The claim of the newest answer that reached that offset: when that answer
-        # was sent and heard, and the most writes that it had seen.
+        # The claim of the newest answer that reached that offset, and when that answer
+        # was sent. When an answer last came that had nothing to give there, and did not
+        # make the claim either.
         self.up_to_date = False
         self.told_seq = -1
+        self.unclaimed_seq = -1
+        # When anything last told that offset, and the most writes that it had seen.
         self.heard_seq = -1
         self.heard_writes = -1
         # The newest 2xx (L6), and whether the stream has become doubtful since.
@@ -161,23 +165,34 @@ class Tail:
         self.confirmed_seq = self.tick()
         self.unverified = False
 
-    def hear(self, sent: RequestSnapshot, offset: str, up_to_date: bool) -> None:
+    def hear(
+        self,
+        sent: RequestSnapshot,
+        offset: str,
+        up_to_date: bool | None,
+        empty: bool = False,
+    ) -> None:
         """The origin said that the data reaches ``offset``, and whether that is all.
 
         An offset before the furthest known one says nothing about the tail. An answer
-        older than the last one may repeat its claim, but not change it.
+        older than the last one may repeat its claim, but not change it. ``None`` says
+        nothing about the claim: so speaks a HEAD, which may overtake an older read
+        whose claim still holds. ``empty``: it is a 200 that has nothing to give.
         """
         self.version += 1
         if self.offset is not None and order(offset) < order(self.offset):
             return
         if offset != self.offset:
             self._move(offset)
-        elif sent.seq < self.told_seq and up_to_date != self.up_to_date:
+        elif sent.seq < self.told_seq and up_to_date not in (None, self.up_to_date):
             return
-        self.up_to_date = up_to_date
-        self.told_seq = max(self.told_seq, sent.seq)
+        if up_to_date is not None:
+            self.up_to_date = up_to_date
+            self.told_seq = max(self.told_seq, sent.seq)
         self.heard_seq = self.tick()
         self.heard_writes = max(self.heard_writes, sent.writes)
+        if empty and not up_to_date:
+            self.unclaimed_seq = self.heard_seq
 
     def close(self, offset: str) -> None:
         """The stream is closed at ``offset``: final, whatever else was believed."""
@@ -191,6 +206,7 @@ class Tail:
         self.learnt_seq = self.tick()
         self.up_to_date = False
         self.told_seq = -1
+        self.unclaimed_seq = -1
         # A poll that waits at another offset will not report growth at this one.
         self.disarm()
 
@@ -261,6 +277,12 @@ class Tail:
         if self.offset is None or self.heard_seq <= barrier.seq:
             return False
         return self.covers(barrier, self.offset)
+
+    def is_unclaimed_to(self, barrier: ReadBarrier) -> bool:
+        """Whether the origin answered a read from the end since this reader arrived,
+        and with nothing: neither data nor the claim. So answers an origin that never
+        makes the claim; this reader may be answered so, too (L3)."""
+        return self.is_heard_by(barrier) and self.unclaimed_seq > barrier.seq
 
     def is_confirmed_to(self, barrier: ReadBarrier, now: float, verify: float) -> bool:
         """Whether a 2xx was heard within ``verify`` s or since the arrival (L6), and

@@ -1,6 +1,6 @@
 """Landing: what an answer does to the log, and what it must not do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -97,6 +97,23 @@ def test_nothing_new_is_a_confirmation(known: Landed, answer: OriginAnswer) -> N
     assert known.get(B, answer) is Effect.CONFIRMED
     assert known.log.tail.confirmed_at == known.now
     assert known.log.content_type == "text/plain"
+
+
+def test_a_poll_that_brought_nothing_does_not_tell_what_a_read_would(
+    known: Landed,
+) -> None:
+    """L3: only a read that brought nothing, and no claim, shows that none is made. A
+    204 without the claim comes from an edge that lost its origin, too (U8)."""
+    tail = known.log.tail
+    reader = tail.read_barrier()
+    poll = judge(no_content(B), B, KEY, ROUTE)
+    silent = replace(poll, up_to_date=False)
+    heard = HeardRange(B, known.sent(), silent, no_content(B), known.now)
+    assert absorb(known.log, ROUTE, heard) is Effect.CONFIRMED
+    assert not tail.is_unclaimed_to(reader)
+
+    assert known.get(B, data(b"", B, up_to_date=False)) is Effect.CONFIRMED
+    assert tail.is_unclaimed_to(reader)
 
 
 def test_an_answer_to_now_tells_the_tail_and_holds_nothing(landed: Landed) -> None:

@@ -120,6 +120,45 @@ def test_a_late_old_answer_that_says_the_same_serves_those_who_waited() -> None:
     assert told.knows(reader, "4")
 
 
+def test_a_head_neither_makes_a_claim_nor_takes_one_away() -> None:
+    """L3: it was sent after the read and is heard before it; the claim still holds."""
+    told = Told()
+    reader = told.tail.read_barrier()
+    read, head = told.sends(), told.sends()
+    told.hears(head, "4", up_to_date=None)
+    assert not told.knows(reader, "4")
+
+    told.hears(read, "4")
+    assert told.knows(reader, "4")
+
+
+def test_only_an_answer_with_nothing_to_give_shows_that_no_claim_is_made() -> None:
+    """L3: a page and a HEAD do not, and neither does what came before the reader."""
+    told = Told()
+    told.hears(told.sends(), "4", up_to_date=False, empty=True)
+    reader = told.tail.read_barrier()
+    told.hears(told.sends(), "4", up_to_date=False)
+    told.hears(told.sends(), "4", up_to_date=None)
+    told.hears(told.sends(), "4", up_to_date=True, empty=True)
+    assert not told.tail.is_unclaimed_to(reader)
+
+    told.hears(told.sends(), "4", up_to_date=False, empty=True)
+    assert told.tail.is_unclaimed_to(reader)
+    told.hears(told.sends(), "5", up_to_date=False)
+    assert not told.tail.is_unclaimed_to(reader)
+
+
+def test_what_an_answer_leaves_out_is_not_told_to_who_wrote_meanwhile() -> None:
+    """L4 goes first: that answer is older than the write."""
+    told = Told("4")
+    before = told.sends()
+    told.tail.acknowledge("5", closed=False)
+    reader = told.tail.read_barrier()
+    told.hears(before, "4", up_to_date=False, empty=True)
+
+    assert not told.tail.is_unclaimed_to(reader)
+
+
 # L4: read your writes
 
 

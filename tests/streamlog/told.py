@@ -25,10 +25,14 @@ class Told:
         return sent
 
     def hears(
-        self, sent: RequestSnapshot, offset: str, up_to_date: bool = True
+        self,
+        sent: RequestSnapshot,
+        offset: str,
+        up_to_date: bool | None = True,
+        empty: bool = False,
     ) -> None:
         self.tail.confirm(self.now, sent)
-        self.tail.hear(sent, offset, up_to_date)
+        self.tail.hear(sent, offset, up_to_date, empty)
 
     def knows(self, barrier: ReadBarrier, end: str, strict: bool = False) -> bool:
         return self.tail.is_known_to(barrier, end, self.now, strict)

@@ -164,6 +164,19 @@ def _was_heard_at(log: StreamLog, state: ReadState, end: str) -> bool:
     return log.tail.offset == end and log.tail.is_heard_by(state.barrier)
 
 
+def _answers(
+    log: StreamLog, state: ReadState, page_end: str | None, end: str, known: bool
+) -> bool:
+    """Whether what is held up to ``end`` answers, though perhaps without the claim.
+
+    Neither data nor the claim invites the client to ask again at once. So it is told
+    only if the origin itself answered so since this reader arrived (L3).
+    """
+    if known or page_end is not None:
+        return known or _was_heard_at(log, state, end)
+    return log.tail.offset == end and log.tail.is_unclaimed_to(state.barrier)
+
+
 def _decide_now(
     read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
 ) -> Decision:
@@ -171,9 +184,10 @@ def _decide_now(
     tail = log.tail
     if tail.offset is not None and _is_settled(read, log, state, route, rules):
         known = _is_known(log, state, tail.offset, route)
-        if tail.closed or not read.mode.live:
+        answers = _answers(log, state, None, tail.offset, known)
+        if tail.closed or (not read.mode.live and answers):
             return _empty(tail.offset, tail.closed, known)
-        if log.described:
+        if read.mode.live and log.described:
             return Park(tail.offset)
     if not read.mode.live:
         return _ask(state, Fetch(NOW, Reason.TAIL_UNKNOWN, fresh=True))
@@ -232,7 +246,7 @@ def _decide_held(
     if read.mode.live:
         return _decide_live(read, log, state, route, page_end, end)
     known = _is_known(log, state, end, route)
-    if known or _was_heard_at(log, state, end):
+    if _answers(log, state, page_end, end, known):
         return _serve_tail(log, state, page_end, end, known)
     ask = Fetch(end, Reason.TAIL_UNKNOWN)
     return _ask_held(ask, read, log, state, route, page_end)

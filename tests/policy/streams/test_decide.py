@@ -75,7 +75,7 @@ class Story:
         """A HEAD told the tail (L20)."""
         sent = self.log.tail.request_snapshot(self.now, 1)
         self.log.tail.confirm(self.now, sent)
-        self.log.tail.hear(sent, at, False)
+        self.log.tail.hear(sent, at, None)
         self.log.note_position(at)
         return self.described()
 
@@ -83,7 +83,7 @@ class Story:
         """A read from the end was answered: nothing came."""
         sent = self.log.tail.request_snapshot(self.now, 1)
         self.log.tail.confirm(self.now, sent)
-        self.log.tail.hear(sent, end, claims)
+        self.log.tail.hear(sent, end, claims, empty=True)
         return self
 
     def armed(self) -> "Story":

@@ -86,6 +86,14 @@ def a_claim_is_made_only_where_the_tail_is_known(
         assert tail.closed and tail.offset == decision.next
 
 
+def nothing_is_answered_without_the_claim_only_by_who_never_makes_it(
+    case: Case, decision: Decision
+) -> None:
+    """L3: who is told neither data nor that this is all asks again at once."""
+    if isinstance(decision, Serve) and decision.kind is Kind.EMPTY:
+        assert decision.up_to_date or not case.world.origin.habits.claims
+
+
 def a_range_is_closed_only_if_more_is_known_or_no_more_can_come(
     case: Case, decision: Decision
 ) -> None:
@@ -175,6 +183,7 @@ LAWS = (
     a_served_range_is_a_range_that_is_held,
     nothing_unconfirmed_is_served_but_as_stale,
     a_claim_is_made_only_where_the_tail_is_known,
+    nothing_is_answered_without_the_claim_only_by_who_never_makes_it,
     a_range_is_closed_only_if_more_is_known_or_no_more_can_come,
     only_live_readers_wait_and_only_at_minted_offsets,
     who_failed_to_ask_is_not_sent_to_ask_again,
