@@ -35,7 +35,8 @@ class HubOptions:
     followed without viewers (L24). ``hold`` is how long an origin is expected
     to hold a poll until one was seen (L3). ``viewer_lag`` is how far an SSE
     viewer may fall behind before its response ends after a whole event.
-    ``bypass_for`` is how long a key that must not be joined passes one to one (L15).
+    ``bypass_for`` is how long a key that must not be joined passes one to one (L15),
+    ``no_head_for`` how long one is read without HEAD when HEAD does not tell (U12).
     """
 
     routes: Sequence[Route]
@@ -58,6 +59,7 @@ class HubOptions:
     max_followers: int
     max_streams: int
     bypass_for: float = 60.0
+    no_head_for: float = 60.0
     backoff_first: float = 0.1
     backoff_max: float = 5.0
 
