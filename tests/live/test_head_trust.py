@@ -218,6 +218,22 @@ def test_an_error_to_the_get_does_not_agree(status: int) -> None:
     assert late.waits
 
 
+def test_an_error_to_a_get_does_not_differ_either() -> None:
+    """The route goes on agreeing."""
+    house, origin = scripted()
+    agree(house, origin)
+    asked = house.ask(mode=Mode.HEAD)
+    miss(origin)
+    asked.done()
+    reader = house.ask()
+    origin.expect().answer(403, NOT_FOUND, b"no")
+    assert reader.done().status == 403
+    viewer = house.poll("0003")
+    miss(origin)
+
+    assert status_of(viewer) == 404
+
+
 def test_a_route_that_agreed_is_asked_again_once_a_get_has_differed() -> None:
     house, origin = scripted()
     agree(house, origin)

@@ -246,7 +246,9 @@ def the_tail_seems_back(house: House, origin: ScriptedOrigin) -> list[Asked]:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_without_head_a_tail_that_went_back_is_confirmed_by_one_get(known: bool) -> None:
+def test_without_head_a_tail_that_went_back_is_confirmed_by_one_get(
+    known: bool,
+) -> None:
     """U12: of ``now``, whether HEAD was refused before or is just now."""
     house, origin = scripted()
     if known:
@@ -277,6 +279,19 @@ def test_without_head_a_tail_that_only_seemed_to_go_back_is_still_there() -> Non
 
     assert {r.done().header("Stream-Next-Offset") for r in readers} == {"0006"}
     assert not house.counters.drops
+    assert len(origin.calls) == 4
+
+
+def test_a_head_that_tells_of_no_stream_confirms_no_going_back() -> None:
+    """U12: it is as if it had been refused."""
+    house, origin = scripted()
+    readers = the_tail_seems_back(house, origin)
+    origin.expect().answer(200, [("content-type", "text/html")])
+    call = origin.expect(Purpose.CATCH_UP)
+    assert call.request.target == f"{PATH}?offset=now"
+    call.reply(data(b"", "0006"))
+
+    assert {r.done().header("Stream-Next-Offset") for r in readers} == {"0006"}
     assert len(origin.calls) == 4
 
 
