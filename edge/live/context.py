@@ -35,7 +35,8 @@ class HubOptions:
     followed without viewers (L24). ``hold`` is how long an origin is expected
     to hold a poll until one was seen (L3). ``viewer_lag`` is how far an SSE
     viewer may fall behind before its response ends after a whole event.
-    ``bypass_for`` is how long a key that must not be joined passes one to one (L15).
+    ``bypass_for`` is how long a key that must not be joined passes one to one (L15),
+    ``no_head_for`` how long one is read without HEAD when HEAD does not tell (U12).
     ``max_retry_after`` is the longest that a Retry-After is obeyed (U7).
     ``cold_patience`` is how long a live reader waits for an origin that is away when
     nothing is known of its stream (U2).
@@ -62,6 +63,7 @@ class HubOptions:
     max_streams: int
     max_retry_after: float
     bypass_for: float = 60.0
+    no_head_for: float = 60.0
     backoff_first: float = 0.1
     backoff_max: float = 5.0
     cold_patience: float = 2.0

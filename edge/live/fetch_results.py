@@ -16,7 +16,8 @@ from edge.core.values import Mode, OriginAnswer
 from edge.live.contacts import Contacts, asks_again, is_about_known
 from edge.live.context import HubContext
 from edge.live.flights import Outcome, TooLarge
-from edge.live.ingest import Effect, HeardRange, Ingest
+from edge.live.head_trust import HeadTrust
+from edge.live.ingest import Effect, HeardRange, Ingest, describe_by_get
 from edge.live.rows import Flight, Reader, State
 from edge.live.steps import (
     Again,
@@ -33,13 +34,17 @@ from edge.live.steps import (
     Wake,
     bypass_all,
 )
-from edge.policy.streams.admission import Admission, Verdict, away, fault_of, judge
+from edge.policy.streams.admission import (
+    ONE_READER_STATUSES,
+    Admission,
+    Verdict,
+    away,
+    fault_of,
+    judge,
+)
 from edge.policy.streams.decide import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
 from edge.streamlog.tail import RequestSnapshot
-
-_NO_HEAD = frozenset({405, 501})
-"""Statuses of an origin that has no HEAD."""
 
 
 class FetchResults:
@@ -50,6 +55,7 @@ class FetchResults:
         self._clock = context.clock
         self._ingest = ingest
         self._contacts = contacts
+        self._heads = HeadTrust(context)
 
     def landed(self, flight: Flight, outcome: Outcome) -> Steps:
         """A flight ended; the steps that release all readers that waited for it."""
@@ -81,9 +87,15 @@ class FetchResults:
         self, flight: Flight, start: str, sent: RequestSnapshot, answer: OriginAnswer
     ) -> Steps:
         stream = flight.stream
+        if stream.head_missed:
+            self._heads.heard(stream, answer.status)
         held = is_about_known(stream, start)
         admission = judge(answer, start, stream.key, stream.route, held=held)
         if admission.verdict is not Verdict.ADMIT:
+            if start == NOW and _may_be_about_now(answer.status):
+                # U12: it is no answer to what these readers asked.
+                others = (r for r in flight.waiting() if r.offset != NOW)
+                yield from bypass_all(others, Reason.OFFSET_UNKNOWN)
             yield from self._not_admitted(flight, admission, answer, sent)
             return
         yield from self._worked(flight)
@@ -91,10 +103,11 @@ class FetchResults:
         heard = HeardRange(start, sent, admission, answer, self._clock.monotonic())
         effect = yield from self._ingest.take_in(stream, heard)
         if effect is Effect.WENT_BACK:
-            # L2: one HEAD confirms it.
-            yield from (AskHead(reader) for reader in flight.waiting())
+            yield from self._went_back(flight)
             return
         grew, kept = effect is Effect.GREW, effect in (Effect.GREW, Effect.CONFIRMED)
+        if kept and not stream.head_tells(sent.at):
+            describe_by_get(stream.log, answer)
         for reader in flight.waiting():
             reader.fault = None
             reader.stored = reader.stored or grew
@@ -106,6 +119,15 @@ class FetchResults:
                 yield _own(reader, heard)
             else:
                 yield Again(reader)
+
+    def _went_back(self, flight: Flight) -> Steps:
+        """L2: one HEAD confirms it, or one GET of ``now`` where HEAD does not tell. If
+        this was that GET, the tail did go back (U12)."""
+        if flight.start == NOW and any(map(_confirms, flight.waiting())):
+            yield from self._ingest.replaced(flight.stream, Reason.TAIL_WENT_BACK)
+            yield from (Again(reader) for reader in flight.waiting())
+        else:
+            yield from (AskHead(reader) for reader in flight.waiting())
 
     def _not_admitted(
         self,
@@ -185,28 +207,62 @@ class FetchResults:
         if answer.status != 200:
             held = is_about_known(stream, None)
             admission = judge(answer, BEGIN, stream.key, stream.route, held=held)
-            if answer.status in _NO_HEAD:
-                live = [r for r in flight.waiters if r.read.mode is not Mode.HEAD]
-                yield from bypass_all(live, Reason.STATUS)
-            yield from self._not_admitted(flight, admission, answer, sent)
+            away_now = admission.verdict is Verdict.AWAY
+            if not away_now and self._heads.refused(stream, answer.status):
+                yield from self._head_refused(flight, admission, answer)
+            else:
+                yield from self._not_admitted(flight, admission, answer, sent)
             return
         yield from self._worked(flight)
         effect = yield from self._ingest.take_in_head(stream, answer, sent)
-        lost: OriginFault | None = None
         if effect is Effect.NOT_KEPT:
-            reason = Reason.ORIGIN_NO_NEXT_OFFSET
-            lost = OriginFault("HEAD told no offset", reason=reason)
+            self._heads.told_nothing(stream)
+        else:
+            self._heads.told(stream)
         yield LogChanged(stream, grew=False)
         if stream.log.tail.closed:
             yield Wake(stream)
         for reader in flight.waiting():
-            is_head = reader.read.mode is Mode.HEAD
-            if is_head and _is_due(reader, sent, ""):
+            if reader.read.mode is Mode.HEAD and _is_due(reader, sent, ""):
                 yield GiveHead(reader, answer)
-            elif lost is not None and not is_head:
-                yield Fail(reader, lost)
+            elif effect is Effect.NOT_KEPT:
+                yield _without_head(reader)
             else:
                 yield Again(reader)
+
+    def _head_refused(
+        self, flight: Flight, admission: Admission, answer: OriginAnswer
+    ) -> Steps:
+        """The status is for those who asked by HEAD, or for one of them (L15). It says
+        nothing to the others: a GET decides (U12)."""
+        reason = admission.reason or Reason.STATUS
+        self._counters.not_stored[reason.value] += 1
+        alone = admission.verdict is Verdict.ONE_READER
+        told = False
+        for reader in flight.waiting():
+            if reader.read.mode is not Mode.HEAD:
+                yield _without_head(reader)
+            elif alone and told:
+                yield Again(reader)
+            else:
+                told = True
+                yield Status(reader, answer, reason)
+
+
+def _may_be_about_now(status: int) -> bool:
+    """Whether an error may be due to ``offset=now``, which not every origin takes."""
+    about_stream = status in ONE_READER_STATUSES or status in (404, 410)
+    return 300 <= status < 500 and not about_stream
+
+
+def _confirms(reader: Reader) -> bool:
+    """Whether it waits for what shows whether the tail went back (L2)."""
+    return reader.asked is Reason.TAIL_WENT_BACK
+
+
+def _without_head(reader: Reader) -> ReaderStep:
+    """HEAD does not tell: the reader asks for the same by GET (U12)."""
+    return AskHead(reader) if _confirms(reader) else Again(reader)
 
 
 def _share(

@@ -51,6 +51,7 @@ from edge.live.ticker import Ticker
 from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
 from edge.policy.streams.decide import Fetch, Park, Pass, Refuse, Serve, decide
+from edge.protocol.offsets import NOW
 
 MAX_ROUNDS = 6
 """Upstream answers after which a read that is still undecided passes alone."""
@@ -339,8 +340,10 @@ class Hub:
             case Bypass(reader, reason):
                 self._bypass(reader, reason)
             case AskHead(reader):
-                fetch = Fetch(None, Reason.TAIL_WENT_BACK, fresh=True)
-                if self._fetch(reader, fetch, self._clock.monotonic()):
+                now = self._clock.monotonic()
+                start = None if reader.stream.head_tells(now) else NOW
+                fetch = Fetch(start, Reason.TAIL_WENT_BACK, fresh=True)
+                if self._fetch(reader, fetch, now):
                     self.advance(reader)
             case _:
                 assert_never(step)

@@ -35,7 +35,7 @@ from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.offsets import NOW, is_position
-from edge.streamlog.stream_log import Joined, StreamLog
+from edge.streamlog.stream_log import UNKNOWN_TTL, Joined, StreamLog
 from edge.streamlog.tail import RequestSnapshot
 
 MAX_TTL_DIGITS = 12
@@ -111,7 +111,7 @@ class Ingest:
         self, stream: Stream, answer: OriginAnswer, sent: RequestSnapshot
     ) -> Judged[Effect]:
         """The same for a HEAD's 200. If it describes another stream than the held one,
-        it begins that stream's log."""
+        it begins that stream's log. NOT_KEPT: it does not tell of any (U12)."""
         now = self._clock.monotonic()
         effect = describe(stream.log, answer, sent, now)
         if effect in RESET_REASONS:
@@ -231,7 +231,7 @@ def _learn(log: StreamLog, heard: HeardRange) -> None:
     log.tail.hear(heard.sent, admission.next, admission.up_to_date, empty)
     if admission.closed:
         log.tail.close(admission.next)
-    if not admission.data:
+    if not admission.data or heard.start == NOW:
         # It holds nothing, yet the next reader at this offset must find it known.
         log.note_position(admission.next)
 
@@ -264,16 +264,21 @@ def _proves(log: StreamLog, start: str, max_probe: int) -> bool:
 def describe(
     log: StreamLog, answer: OriginAnswer, sent: RequestSnapshot, now: float
 ) -> Effect:
-    """Take in what a HEAD's 200 tells: type, tail, closure, TTL, expiry (5.5)."""
-    if _is_other_type(log, answer):
-        return Effect.OTHER_TYPE
+    """Take in what a HEAD's 200 tells: type, tail, closure, TTL, expiry (5.5).
+
+    One without an offset, or that leaves the type unknown, does not describe a stream.
+    """
     offset = answer.get(names.IN_NEXT_OFFSET)
     if offset is None or not is_position(offset):
         return Effect.NOT_KEPT
+    if log.content_type is None and answer.get("content-type") is None:
+        return Effect.NOT_KEPT
+    if _is_other_type(log, answer):
+        return Effect.OTHER_TYPE
     if log.tail.went_back(sent, offset):
         return Effect.WENT_BACK
     _remember_type(log, answer)
-    log.described = True
+    log.described = log.ttl_told = True
     log.ttl = _seconds(answer.get(names.IN_TTL))
     log.expires_at = _instant(answer.get(names.IN_EXPIRES_AT))
     if not log.tail.unverified or not log.holds_bytes:
@@ -283,6 +288,21 @@ def describe(
         log.tail.close(offset)
     log.note_position(offset)
     return Effect.CONFIRMED
+
+
+def describe_by_get(log: StreamLog, answer: OriginAnswer) -> None:
+    """Let a GET's answer, which the log has taken in, stand for a HEAD's (U12).
+
+    It tells type, tail and closure. Few origins tell TTL and expiry on it; a stream has
+    one of the two at most (5.1).
+    """
+    if log.ttl_told:
+        return
+    ttl = _seconds(answer.get(names.IN_TTL))
+    log.expires_at = _instant(answer.get(names.IN_EXPIRES_AT))
+    log.described = True
+    log.ttl_told = ttl is not None or log.expires_at is not None
+    log.ttl = ttl if log.ttl_told else UNKNOWN_TTL
 
 
 # What both tell

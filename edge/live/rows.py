@@ -67,7 +67,8 @@ _MOVES = {
 }
 
 _NOTHING_HELD = frozenset(
-    {Reason.MISS, Reason.COLD_OPEN, Reason.OFFSET_ABOVE, Reason.FOLLOWED}
+    {Reason.MISS, Reason.COLD_OPEN, Reason.HEAD_REFUSED}
+    | {Reason.OFFSET_ABOVE, Reason.FOLLOWED}
 )
 """Reasons to ask the origin when nothing was held: a miss. With any other reason, held
 data is checked or refreshed, which RFC 9211 calls stale."""
@@ -192,7 +193,14 @@ class Reader:
     def read_state(self, now: float, wall: float) -> ReadState:
         """What ``decide`` needs to know of this reader."""
         return ReadState(
-            now, wall, self.offset, self.barrier, self.fault, asked=self.rounds
+            now,
+            wall,
+            self.offset,
+            self.barrier,
+            self.fault,
+            asked=self.rounds,
+            head_tells=self.stream.head_tells(now),
+            arrives=self.state is State.NEW,
         )
 
     def cache_status(self, ttl: int | None, detail: Reason | None) -> CacheStatus:
@@ -239,11 +247,13 @@ class Stream:
         "contact",
         "flights",
         "follower",
+        "head_missed",
         "highest",
         "key",
         "large",
         "linger_until",
         "log",
+        "no_head_until",
         "parked",
         "route",
         "viewers",
@@ -273,6 +283,10 @@ class Stream:
         self.large: dict[str | None, float] = {}
         # What failed at the origin lately (U3, U6); None while all works.
         self.contact: Contact | None = None
+        # U12: until when HEAD does not tell of this key, and whether the last HEAD was
+        # a 404 that no GET has confirmed or belied since.
+        self.no_head_until = 0.0
+        self.head_missed = False
         # L22: the largest cursor minted for the crowd of this stream.
         self.highest = 0
         self._tail_reads: deque[float] = deque(maxlen=MAX_TAIL_READS)
@@ -304,6 +318,10 @@ class Stream:
         if len(self.large) >= MAX_LARGE_STARTS:
             self.large.clear()
         self.large[start] = until
+
+    def head_tells(self, now: float) -> bool:
+        """Whether HEAD may be asked of this key (U12)."""
+        return now >= self.no_head_until
 
     def waiter_offsets(self) -> Container[str]:
         """The offsets where viewers stand (L10), gathered when first asked."""

@@ -15,7 +15,8 @@ Give         the origin's answer is its own: serve it from that, not from the lo
 GiveHead     a HEAD's answer
 Status       hand on the origin's answer as it is, with its status
 Bypass       pass it through one to one, by a request of its own (L11, L15)
-AskHead      ask by HEAD, since the tail seems to have gone back (L2)
+AskHead      ask for the tail alone, which seems to have gone back (L2): by HEAD, or by
+             GET where HEAD does not tell (U12)
 ------------ ----------------------------------------------------------------------
 To a stream
 -----------------------------------------------------------------------------------
@@ -83,7 +84,8 @@ class Bypass(NamedTuple):
 
 
 class AskHead(NamedTuple):
-    """Let the reader wait for a HEAD that begins now."""
+    """Let the reader wait for a HEAD that begins now, or for a GET of ``now`` where
+    HEAD does not tell."""
 
     reader: Reader
 

@@ -19,12 +19,18 @@ from edge.protocol.offsets import BEGIN, order
 from edge.streamlog import joining
 from edge.streamlog.joining import Joined
 from edge.streamlog.segments import SegmentPosition, Segments
-from edge.streamlog.tail import Tail
+from edge.streamlog.tail import NEVER, Tail
 
-__all__ = ["LOG_COST", "Joined", "Page", "StreamLog"]
+__all__ = ["LOG_COST", "UNKNOWN_TTL", "Joined", "Page", "StreamLog"]
 
 LOG_COST = 1024
 """Bytes that a log costs before it holds anything."""
+
+UNKNOWN_TTL = 90
+"""Seconds taken for the TTL of a stream that a GET has opened, which does not tell it
+(U12). Taken for too long, the stream may expire under its readers (L23); for too short,
+its end is read for nothing. A third of this is as long as origins hold a poll: a stream
+that is followed costs nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +58,23 @@ class StreamLog:
         "stale_limit",
         "tail",
         "ttl",
+        "ttl_told",
     )
 
     def __init__(self, incarnation: int, hold: float) -> None:
         self.incarnation = incarnation
         self.tail = Tail(hold)
         self._segments = Segments()
-        # What a HEAD tells (L20), and whether one did.
+        # What a HEAD tells (L20), and whether one did; or a GET, where HEAD does not
+        # tell (U12). Of these the origin may not have told the TTL and the expiry.
         self.described = False
+        self.ttl_told = False
         self.content_type: str | None = None
         self.is_json = False
         self.ttl: int | None = None
         self.expires_at: float | None = None
         # When the last GET that the origin counts as a read was sent (L23).
-        self.last_read_sent = float("-inf")
+        self.last_read_sent = NEVER
         self.origin_cursor: str | None = None
         # The origin's header fields that the route keeps (L18).
         self.kept_headers: Headers = ()
@@ -93,6 +102,11 @@ class StreamLog:
     def holds_bytes(self) -> bool:
         """Whether any byte can be read from here."""
         return any(segment.length for segment in self._segments)
+
+    @property
+    def was_read(self) -> bool:
+        """Whether a GET has brought anything of this stream."""
+        return self.last_read_sent > NEVER
 
     def knows(self, offset: str) -> bool:
         """Whether the origin returned ``offset`` for this key (L1)."""

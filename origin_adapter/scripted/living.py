@@ -46,13 +46,15 @@ class LivingOrigin:
     ``hold`` is how long a long-poll waits (seconds), ``page`` the largest
     body in bytes (None: never pages). ``requests`` counts by kind: create,
     append, close, delete, head, catch-up, long-poll, other. While ``down`` is
-    true every call fails with OriginUnreachable.
+    true every call fails with OriginUnreachable. ``head_status``, if set, is
+    what every HEAD is answered with.
     """
 
     def __init__(self, *, hold: float = 30.0, page: int | None = None) -> None:
         self.hold = hold
         self.page = page
         self.down = False
+        self.head_status: int | None = None
         self.requests: Counter[str] = Counter()
         self._streams: dict[str, _Stream] = {}
 
@@ -153,6 +155,8 @@ class LivingOrigin:
 
     def _head(self, request: OriginRequest, body: bytes) -> OriginAnswer:
         self.requests["head"] += 1
+        if self.head_status is not None:
+            return _text(self.head_status, b"")
         stream = self._streams.get(urlsplit(request.target).path)
         if stream is None:
             return _text(404, b"")

@@ -259,3 +259,10 @@ def watch(
     asked = house.ask(at, mode)
     origin.expect(Purpose.CATCH_UP).reply(head_answer(at))
     return asked, origin.expect(Purpose.FOLLOW)
+
+
+def refuse_head(origin: ScriptedOrigin, status: int = 405) -> None:
+    """The next call is a HEAD, which tells nothing (U12)."""
+    call = origin.expect(Purpose.CATCH_UP)
+    assert call.request.method == "HEAD"
+    call.answer(status, [("content-type", "text/plain")])

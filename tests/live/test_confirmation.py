@@ -208,7 +208,7 @@ def test_a_poll_that_is_refused_ends_the_partition_too() -> None:
 
 
 def test_a_refusal_ends_viewers_that_wait_for_the_answer_themselves() -> None:
-    """L14: one request, and not one of each viewer's own."""
+    """L14: one read, and not one of each viewer's own. A HEAD has no say (U12)."""
     house, origin = scripted()
     key = house.key(partition=ALICE)
     crowd = [house.ask("0003", Mode.LONG_POLL, key=key) for _ in range(3)]
@@ -216,7 +216,10 @@ def test_a_refusal_ends_viewers_that_wait_for_the_answer_themselves() -> None:
     origin.expect(Purpose.FOLLOW)
     settle()
     house.wrote("PUT", 201)
-    origin.expect(Purpose.CATCH_UP).answer(403, (), b"no")
+    for method in ("HEAD", "GET"):
+        call = origin.expect(Purpose.CATCH_UP)
+        assert call.request.method == method
+        call.answer(403, (), b"no")
 
     assert [viewer.done().status for viewer in crowd] == [403] * 3
     settle()

@@ -2,12 +2,15 @@
 
 import pytest
 
-from edge.core.values import Purpose
-from origin_adapter.scripted import data, head_answer, no_content
+from edge.core.values import Mode, Purpose
+from origin_adapter.scripted import ScriptedOrigin, data, head_answer, no_content
 from tests.live.support import (
     ALICE,
     PATH,
     QUICK,
+    Asked,
+    House,
+    refuse_head,
     scripted,
     settle,
     warm,
@@ -231,6 +234,98 @@ def test_a_tail_that_only_seemed_to_go_back_changes_nothing() -> None:
     origin.expect().reply(head_answer("0006"))
 
     assert reader.done().header("Stream-Next-Offset") == "0006"
+    assert not house.counters.drops
+
+
+def the_tail_seems_back(house: House, origin: ScriptedOrigin) -> list[Asked]:
+    """Three readers at the end of ``abcdef`` are told of an earlier one."""
+    warm(house, origin, b"abcdef")
+    readers = [house.ask("0006") for _ in range(3)]
+    origin.expect().reply(data(b"", "0002"))
+    return readers
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_without_head_a_tail_that_went_back_is_confirmed_by_one_get(
+    known: bool,
+) -> None:
+    """U12: of ``now``, whether HEAD was refused before or is just now."""
+    house, origin = scripted()
+    if known:
+        house.ask(mode=Mode.HEAD)
+        refuse_head(origin)
+    readers = the_tail_seems_back(house, origin)
+    if not known:
+        refuse_head(origin)
+    confirmed = origin.expect(Purpose.CATCH_UP)
+    assert confirmed.request.target == f"{PATH}?offset=now"
+    confirmed.reply(data(b"", "0002"))
+    own = origin.expect(Purpose.CATCH_UP)
+    assert own.request.target == f"{PATH}?offset=0006"
+    own.reply(data(b"", "0002"))
+
+    assert {reader.done().status for reader in readers} == {200}
+    assert {r.sink.header("Stream-Next-Offset") for r in readers} == {"0002"}
+    assert house.counters.drops["tail-went-back"] == 1
+    assert len(origin.calls) == 5
+
+
+def test_without_head_a_tail_that_only_seemed_to_go_back_is_still_there() -> None:
+    """U12: a replica that lags."""
+    house, origin = scripted()
+    readers = the_tail_seems_back(house, origin)
+    refuse_head(origin)
+    origin.expect().reply(data(b"", "0006"))
+
+    assert {r.done().header("Stream-Next-Offset") for r in readers} == {"0006"}
+    assert not house.counters.drops
+    assert len(origin.calls) == 4
+
+
+def test_a_head_that_tells_of_no_stream_confirms_no_going_back() -> None:
+    """U12: it is as if it had been refused."""
+    house, origin = scripted()
+    readers = the_tail_seems_back(house, origin)
+    origin.expect().answer(200, [("content-type", "text/html")])
+    call = origin.expect(Purpose.CATCH_UP)
+    assert call.request.target == f"{PATH}?offset=now"
+    call.reply(data(b"", "0006"))
+
+    assert {r.done().header("Stream-Next-Offset") for r in readers} == {"0006"}
+    assert len(origin.calls) == 4
+
+
+def test_a_first_sign_by_now_is_no_confirmation() -> None:
+    """L2: one more GET is, that was sent after it."""
+    house, origin = scripted()
+    house.ask(mode=Mode.HEAD)
+    refuse_head(origin)
+    warm(house, origin, b"abcdef")
+    viewer = house.poll("now")
+    origin.expect().reply(data(b"", "0002"))
+    settle()
+    assert not house.counters.drops
+    origin.expect().reply(data(b"", "0002"))
+    origin.expect().reply(data(b"", "0002"))
+    poll = origin.expect(Purpose.FOLLOW)
+
+    assert poll.request.target == f"{PATH}?offset=0002&live=long-poll"
+    assert viewer.waits
+    assert house.counters.drops["tail-went-back"] == 1
+
+
+def test_where_now_cannot_confirm_each_reader_asks_for_itself() -> None:
+    """U12: an origin that takes neither."""
+    house, origin = scripted()
+    readers = the_tail_seems_back(house, origin)
+    refuse_head(origin)
+    origin.expect().answer(400, (), b"what is now?")
+    for reader in readers:
+        relay = origin.expect(Purpose.RELAY)
+        assert relay.request.target == f"{PATH}?offset=0006"
+        relay.reply(data(b"", "0002"))
+        assert reader.done().status == 200
+
     assert not house.counters.drops
 
 

@@ -5,12 +5,19 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from edge.core.values import OriginAnswer, StreamKey
-from edge.live.ingest import RESET_REASONS, Effect, HeardRange, absorb, describe
+from edge.live.ingest import (
+    RESET_REASONS,
+    Effect,
+    HeardRange,
+    absorb,
+    describe,
+    describe_by_get,
+)
 from edge.policy.streams.admission import Verdict, judge
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol.offsets import BEGIN, NOW
-from edge.streamlog.stream_log import StreamLog
+from edge.streamlog.stream_log import UNKNOWN_TTL, StreamLog
 from edge.streamlog.tail import RequestSnapshot
 from origin_adapter.scripted import data, head_answer, no_content
 
@@ -121,6 +128,14 @@ def test_an_answer_to_now_tells_the_tail_and_holds_nothing(landed: Landed) -> No
     assert landed.get(NOW, data(b"", B)) is Effect.CONFIRMED
 
     assert landed.log.knows(B)
+    assert landed.log.holds(B)
+    assert not landed.log.holds_bytes
+
+
+def test_bytes_that_come_with_now_are_not_at_that_place(landed: Landed) -> None:
+    """Some origin answers with them. Where they begin, nobody told."""
+    assert landed.get(NOW, data(b"hello", B)) is Effect.CONFIRMED
+
     assert landed.log.holds(B)
     assert not landed.log.holds_bytes
 
@@ -373,6 +388,63 @@ def test_a_head_without_an_offset_tells_nothing(landed: Landed, next: str) -> No
     assert landed.head(head_answer(next)) is Effect.NOT_KEPT
     assert landed.head(OriginAnswer(200, ())) is Effect.NOT_KEPT
     assert (repr(landed.log), landed.log.described) == (before, False)
+
+
+def test_a_head_that_leaves_the_type_unknown_describes_nothing(landed: Landed) -> None:
+    """U12: an event stream begins with the type. Where it is known, it need not say."""
+    untyped = head_answer(A, content_type=None)
+
+    assert landed.head(untyped) is Effect.NOT_KEPT
+    assert not landed.log.described
+    landed.get(BEGIN, data(b"hello", A))
+    assert landed.head(untyped) is Effect.CONFIRMED
+    assert landed.log.described
+
+
+def test_a_page_that_tells_of_no_stream_does_not_end_one(known: Landed) -> None:
+    """U12: whatever its type is."""
+    page = OriginAnswer(200, (("content-type", "text/html"),))
+
+    assert known.head(page) is Effect.NOT_KEPT
+
+
+@pytest.mark.parametrize(
+    ("answer", "ttl", "expires_at"),
+    [
+        (data(b"a", A), UNKNOWN_TTL, None),
+        (data(b"a", A, stream_ttl="3600"), 3600, None),
+        (data(b"a", A, stream_ttl="ninety"), UNKNOWN_TTL, None),
+        (
+            data(b"a", A, stream_expires_at="2030-01-01T00:00:00Z"),
+            None,
+            1_893_456_000.0,
+        ),
+    ],
+)
+def test_a_get_may_stand_in_for_a_head(
+    landed: Landed, answer: OriginAnswer, ttl: int | None, expires_at: float | None
+) -> None:
+    """U12: a TTL that it does not tell is unknown; a stream has a TTL or an expiry."""
+    landed.get(BEGIN, answer)
+    describe_by_get(landed.log, answer)
+
+    assert landed.log.described
+    assert (landed.log.ttl, landed.log.expires_at) == (ttl, expires_at)
+
+
+def test_what_a_head_has_told_no_get_takes_back(landed: Landed) -> None:
+    """U12; and a HEAD that comes later knows better."""
+    landed.head(head_answer(A, ttl=3600))
+    describe_by_get(landed.log, data(b"", A))
+    assert landed.log.ttl == 3600
+
+    other = Landed()
+    other.get(NOW, data(b"", A))
+    describe_by_get(other.log, data(b"", A))
+    other.head(head_answer(A))
+    assert other.log.ttl is None
+    describe_by_get(other.log, data(b"", A))
+    assert other.log.ttl is None
 
 
 @pytest.mark.parametrize(

@@ -6,22 +6,16 @@ reader is served, parked or passed on after a few rounds, and what it is served
 is what the origin holds.
 """
 
+from dataclasses import replace
+
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Mode, Read
 from edge.live.ingest import RESET_REASONS, Effect
-from edge.policy.streams.decide import (
-    Decision,
-    Fetch,
-    Kind,
-    Park,
-    Pass,
-    ReadState,
-    Serve,
-)
+from edge.policy.streams.decide import Decision, Fetch, Kind, Park, Pass, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
-from tests.support.worlds import RULES, WALL, World, index_of, offsets, worlds
+from tests.support.worlds import RULES, World, index_of, offsets, worlds
 
 MAX_ROUNDS = 4
 law = settings(deadline=None, max_examples=60)
@@ -53,7 +47,7 @@ def follow(world: World, read: Read) -> Decision | None:
         assert effect not in RESET_REASONS
         if own and (not known or effect is Effect.NOT_KEPT):
             return None
-        moment = ReadState(world.now, WALL, moment.offset, moment.barrier, asked=asked)
+        moment = replace(moment, now=world.now, asked=asked, arrives=False)
         decision = world.decide(read, moment)
     assert not isinstance(decision, Fetch), "still asking"
     return decision

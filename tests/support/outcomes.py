@@ -102,10 +102,11 @@ class Scene:
         partitions: tuple[Partition, ...] = ALL,
         routes: tuple[Route, ...] = (Route(), STRICT),
         ttl: int | None = None,
+        heads: bool = True,
     ) -> None:
         """An origin of some habits, of whose stream nothing is known."""
         drawn = self.draw(habits)
-        said = Habits(drawn.claims, drawn.page, ttl)
+        said = Habits(drawn.claims, drawn.page, ttl, heads)
         self.world = World(said, self.one_of(*partitions), self.one_of(*routes))
 
     def write(self, least: int = 1) -> None:
@@ -282,6 +283,18 @@ def _cold_open(scene: Scene) -> None:
         scene.offset = scene.one_of(NOW, scene.world.origin.tail)
 
 
+def _head_refused(scene: Scene) -> None:
+    scene.begin(heads=False)
+    scene.mode = scene.one_of(*LIVE)
+    if scene.maybe():
+        scene.offset = scene.one_of(NOW, scene.draw(offsets))
+    else:
+        # Read while HEAD did tell, so that no GET described it.
+        scene.held(described=False)
+        scene.world.log.described = False
+        scene.offset = scene.one_of(NOW, scene.world.origin.tail)
+
+
 def _offset_above(scene: Scene) -> None:
     scene.begin()
     scene.held(described=True)
@@ -376,6 +389,7 @@ TO_OUTCOMES: dict[str, Callable[[Scene], None]] = {
     "fetch miss": _miss,
     "fetch tail-unknown": _tail_unknown,
     "fetch cold-open": _cold_open,
+    "fetch head-refused": _head_refused,
     "fetch offset-above-end": _offset_above,
     "fetch newer-write": _newer_write,
     "fetch unconfirmed": _unconfirmed,
@@ -406,5 +420,5 @@ def cases(draw: st.DrawFn, way: str) -> Case:
     world = scene.world
     read = Read(world.key, scene.offset, scene.mode, expires_at=scene.expires_at)
     barrier = scene.barrier or world.log.tail.read_barrier()
-    state = ReadState(world.now, WALL, read.offset, barrier, scene.fault)
+    state = world.state(read.offset, barrier, scene.fault)
     return Case(world, read, state)

@@ -20,13 +20,13 @@ from edge.core.values import (
     Read,
     StreamKey,
 )
-from edge.live.ingest import Effect, HeardRange, absorb, describe
+from edge.live.ingest import Effect, HeardRange, absorb, describe, describe_by_get
 from edge.policy.streams.admission import Verdict, judge
 from edge.policy.streams.decide import Decision, Fetch, ReadState, decide
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import RequestSnapshot
+from edge.streamlog.tail import ReadBarrier, RequestSnapshot
 from origin_adapter.scripted import data, head_answer
 from tests.support.options import rules
 
@@ -38,11 +38,13 @@ RULES = rules(max_page=12, verify=60.0, trust=30.0, max_probe=8)
 
 @dataclass(frozen=True)
 class Habits:
-    """``page``: the most messages in an answer. ``ttl``: Stream-TTL in seconds."""
+    """``page``: the most messages in an answer. ``ttl``: Stream-TTL in seconds.
+    ``heads``: whether HEAD tells (U12)."""
 
     claims: bool = True
     page: int | None = None
     ttl: int | None = None
+    heads: bool = True
 
 
 class ModelOrigin:
@@ -135,9 +137,16 @@ class World:
             # Only to an offset beyond the tail: it goes to its asker.
             return None
         heard = HeardRange(start, sent, admission, answer, self.now)
-        return absorb(self.log, self.route, heard, max_probe=RULES.max_probe)
+        effect = absorb(self.log, self.route, heard, max_probe=RULES.max_probe)
+        kept = effect in (Effect.GREW, Effect.CONFIRMED)
+        if kept and not self.origin.habits.heads:
+            describe_by_get(self.log, answer)
+        return effect
 
-    def head(self) -> Effect:
+    def head(self) -> Effect | None:
+        """A HEAD, or what stands in for it where HEAD does not tell (U12)."""
+        if not self.origin.habits.heads:
+            return self.read(NOW)
         sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)
         return describe(self.log, self.origin.head(), sent, self.now)
 
@@ -169,7 +178,16 @@ class World:
     def moment(self, read: Read, fault: OriginFault | None = None) -> ReadState:
         """A reader arrives now."""
         barrier = self.log.tail.read_barrier()
-        return ReadState(self.now, WALL, read.offset, barrier, fault)
+        return self.state(read.offset, barrier, fault)
+
+    def state(
+        self, offset: str, barrier: ReadBarrier, fault: OriginFault | None
+    ) -> ReadState:
+        """The state of a reader that has just come."""
+        tells = self.origin.habits.heads
+        return ReadState(
+            self.now, WALL, offset, barrier, fault, head_tells=tells, arrives=True
+        )
 
     def answer(self, fetch: Fetch) -> Effect | None:
         """Do what a hub does for a Fetch."""
@@ -219,7 +237,11 @@ acts: st.SearchStrategy[list[Act]] = st.lists(
     max_size=12,
 )
 habits = st.builds(
-    Habits, st.booleans(), st.none() | st.integers(1, 3), st.none() | st.just(90)
+    Habits,
+    st.booleans(),
+    st.none() | st.integers(1, 3),
+    st.none() | st.just(90),
+    st.booleans(),
 )
 
 

@@ -178,7 +178,7 @@ def _admit(answer: OriginAnswer, start: str, end: str, data: bytes) -> Admission
         data,
         up_to_date,
         names.is_true(answer.get(names.IN_CLOSED)),
-        progress=order(end) > order(start),
+        progress=start != NOW and order(end) > order(start),
     )
 
 

@@ -119,7 +119,9 @@ class ReadState:
     ``now`` is monotonic, ``wall`` Unix seconds. ``offset`` is where the reader
     stands: its own offset, or the offset that ``now`` stood for. ``fault`` says how
     the last upstream request that it waited for failed, None if it did not.
-    ``asked`` counts those requests since it was last served or parked.
+    ``asked`` counts those requests since it was last served or parked. ``head_tells``
+    says whether HEAD may be asked of this stream (U12), ``arrives`` whether the reader
+    is decided for the first time.
     """
 
     now: float
@@ -128,6 +130,8 @@ class ReadState:
     barrier: ReadBarrier
     fault: OriginFault | None = None
     asked: int = 0
+    head_tells: bool = True
+    arrives: bool = False
 
 
 def decide(
@@ -148,6 +152,29 @@ def decide(
 def _ask(state: ReadState, fetch: Fetch) -> Fetch | Refuse:
     """Ask the origin, or refuse when the last attempt failed."""
     return fetch if state.fault is None else Refuse(state.fault)
+
+
+def _is_described(log: StreamLog, state: ReadState) -> bool:
+    """Whether a live reader can be told what a HEAD tells (L20).
+
+    A GET that stood in for the HEAD did not tell the TTL. Once HEAD may be asked again,
+    the next reader that arrives asks (U12); nobody else waits for that.
+    """
+    untold = not log.ttl_told and state.head_tells and state.arrives
+    return log.described and not untold
+
+
+def _open(log: StreamLog, state: ReadState, offset: str) -> Fetch:
+    """The request that describes the stream to a live reader at ``offset``: a HEAD
+    (L20), or a GET where HEAD does not tell (U12).
+
+    The GET asks for what the reader asks for, unless ``offset`` is a guess: an empty
+    answer to a guess says nothing of the tail (L1), so the tail is asked for.
+    """
+    if state.head_tells:
+        return Fetch(None, Reason.COLD_OPEN, fresh=True)
+    start = offset if log.knows(offset) else NOW
+    return Fetch(start, Reason.HEAD_REFUSED, fresh=start == NOW)
 
 
 def _is_known(log: StreamLog, state: ReadState, end: str, route: Route) -> bool:
@@ -187,11 +214,11 @@ def _decide_now(
         answers = _answers(log, state, None, tail.offset, known)
         if tail.closed or (not read.mode.live and answers):
             return _empty(tail.offset, tail.closed, known)
-        if read.mode.live and log.described:
+        if read.mode.live and _is_described(log, state):
             return Park(tail.offset)
     if not read.mode.live:
         return _ask(state, Fetch(NOW, Reason.TAIL_UNKNOWN, fresh=True))
-    return _ask(state, Fetch(None, Reason.COLD_OPEN, fresh=True))
+    return _ask(state, _open(log, state, NOW))
 
 
 def _is_settled(
@@ -210,8 +237,8 @@ def _decide_unheld(
     read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
 ) -> Decision:
     """An offset from which nothing is held (L1, L20)."""
-    if read.mode.live and not log.described:
-        return _ask(state, Fetch(None, Reason.COLD_OPEN, fresh=True))
+    if read.mode.live and not _is_described(log, state):
+        return _ask(state, _open(log, state, state.offset))
     end = log.end
     if end is None or not log.is_above(state.offset):
         return _ask(state, Fetch(state.offset, Reason.MISS))
@@ -322,8 +349,8 @@ def _decide_live(
         return Serve(Kind.LIVE, state.offset, page_end, known, closed)
     if closed:
         return _empty(end, closed=True)
-    if not log.described and state.fault is None:
-        return Fetch(None, Reason.COLD_OPEN, fresh=True)
+    if not _is_described(log, state) and state.fault is None:
+        return _open(log, state, end)
     return Park(end)
 
 

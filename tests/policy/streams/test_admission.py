@@ -83,6 +83,7 @@ def test_every_other_value_is_no_flag(value: str) -> None:
         (A, b"", B, True),
         (B, b"", A, False),  # beyond the tail: the real tail (O22)
         (NOW, b"", A, False),
+        (NOW, b"", "z9", False),  # no offset, so that nothing sorts after it
     ],
 )
 def test_an_answer_has_progress_when_it_ends_beyond_its_start(

@@ -32,7 +32,7 @@ from edge.policy.streams.decide import (
 )
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW, order
-from edge.streamlog.stream_log import StreamLog
+from edge.streamlog.stream_log import UNKNOWN_TTL, StreamLog
 from edge.streamlog.tail import ReadBarrier
 from tests.support.options import rules
 
@@ -57,7 +57,12 @@ class Story:
     barrier: ReadBarrier | None = None
 
     def described(self) -> "Story":
+        self.log.described = self.log.ttl_told = True
+        return self
+
+    def described_by_get(self) -> "Story":
         self.log.described = True
+        self.log.ttl = UNKNOWN_TTL
         return self
 
     def held(self, *ends: str, start: str = BEGIN, tail: bool = True) -> "Story":
@@ -121,11 +126,15 @@ class Story:
         fault: OriginFault | None = None,
         expires_at: float | None = None,
         asked: int = 0,
+        head_tells: bool = True,
+        arrives: bool = True,
     ) -> Decision:
         key = StreamKey(self.route.match, "/v1/stream/a", "", self.partition)
         read = Read(key, offset, mode, expires_at=expires_at)
         barrier = self.barrier or self.log.tail.read_barrier()
-        moment = ReadState(self.now, WALL, offset, barrier, fault, asked)
+        moment = ReadState(
+            self.now, WALL, offset, barrier, fault, asked, head_tells, arrives
+        )
         return decide(read, self.log, moment, self.route, RULES)
 
 
@@ -437,6 +446,54 @@ def test_an_unknown_stream_is_opened_by_one_head(mode: Mode, offset: str) -> Non
 
 
 @pytest.mark.parametrize("mode", [LONG_POLL, SSE])
+def test_where_head_does_not_tell_a_get_opens_the_stream(mode: Mode) -> None:
+    """U12: from where the reader stands, if the origin has named that offset."""
+    opened = Fetch(BEGIN, Reason.HEAD_REFUSED)
+    assert story().decide(BEGIN, mode, head_tells=False) == opened
+    at_end = Fetch(A, Reason.HEAD_REFUSED)
+    assert story().held(A).decide(A, mode, head_tells=False) == at_end
+    written = story().wrote(B)
+    assert written.decide(B, mode, head_tells=False) == Fetch(B, Reason.HEAD_REFUSED)
+
+
+@pytest.mark.parametrize("mode", [LONG_POLL, SSE])
+@pytest.mark.parametrize("offset", [A, NOW])
+def test_a_get_from_a_guess_would_not_tell_the_tail(mode: Mode, offset: str) -> None:
+    """U12, L1: nothing at a guess means that it is the tail, or that it is echoed."""
+    asked = Fetch(NOW, Reason.HEAD_REFUSED, fresh=True)
+
+    assert story().decide(offset, mode, head_tells=False) == asked
+
+
+def test_a_catch_up_read_needs_no_description() -> None:
+    """U12: only what must be known before somebody waits is asked for."""
+    assert story().decide(A, head_tells=False) == Fetch(A, Reason.MISS)
+    head = story().decide(BEGIN, Mode.HEAD, head_tells=False)
+    assert head == Fetch(None, Reason.MISS, fresh=True)
+
+
+def test_what_a_get_described_is_asked_of_head_by_who_comes_later() -> None:
+    """U12, L23: the TTL is still to be told. Nobody who waits already is held up."""
+    read = story().held(A).described_by_get()
+    told = story().held(A).described()
+
+    assert read.decide(A, SSE, head_tells=False) == Park(A)
+    assert read.decide(A, SSE, arrives=False) == Park(A)
+    assert read.decide(A, SSE) == Fetch(None, Reason.COLD_OPEN, fresh=True)
+    assert told.decide(A, SSE, head_tells=False) == told.decide(A, SSE) == Park(A)
+
+
+def test_an_unknown_ttl_is_taken_for_a_short_one() -> None:
+    """U12, L23, L6."""
+    read = story().held(A, B, C).described_by_get()
+    third = UNKNOWN_TTL / 3
+
+    assert RULES.verify_for(read.log, ANONYMOUS.kind) == third
+    assert isinstance(read.after(third).decide(BEGIN), Serve)
+    assert read.asked(C).after(1).decide(BEGIN) == Fetch(C, Reason.SLIDING_TTL)
+
+
+@pytest.mark.parametrize("mode", [LONG_POLL, SSE])
 def test_a_reader_at_the_end_waits_there(mode: Mode) -> None:
     """L20: whether or not a poll is armed yet: parking starts the follower."""
     known = story().described().held(A)
@@ -524,6 +581,7 @@ def test_who_waits_does_not_hear_of_a_failure(partition: Partition, mode: Mode) 
 def test_with_nothing_held_the_failure_is_told(offset: str, mode: Mode) -> None:
     """L21: catch-up statuses pass on; a live reader's hub may outwait it."""
     assert story().decide(offset, mode, fault=AWAY) == Refuse(AWAY)
+    assert story().decide(offset, mode, AWAY, head_tells=False) == Refuse(AWAY)
 
 
 @pytest.mark.parametrize("mode", [CATCH_UP, LONG_POLL, SSE])

@@ -133,11 +133,14 @@ def the_origin_is_asked_only_for_what_lies_beyond(
     if not isinstance(decision, Fetch):
         return
 
+    by_get = decision.reason is Reason.HEAD_REFUSED
+    assert not by_get or (case.read.mode.live and not case.state.head_tells)
     if decision.start is None:
-        assert case.read.mode.live or case.read.mode is Mode.HEAD
+        is_head = case.read.mode is Mode.HEAD
+        assert is_head or (case.read.mode.live and case.state.head_tells)
         assert decision.fresh
     elif decision.start == NOW:
-        assert case.state.offset == NOW and decision.fresh
+        assert (case.state.offset == NOW or by_get) and decision.fresh
     elif decision.start == case.state.offset:
         assert case.world.log.page_end(case.state.offset, RULES.max_page) is None or (
             decision.reason is Reason.UNCONFIRMED

@@ -1,0 +1,86 @@
+"""Gate: pre-signed URLs before an origin that knows nothing of them.
+
+It lets a GET through if its address is signed, and no HEAD, which wants another
+credential. So speak services that hand out signed addresses; the Durable Proxy of the
+durable-streams repository is one. What it was asked is kept.
+"""
+
+import http.client
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import urlsplit
+
+SIGNED = "expires=4102444800&signature=good"
+_PASSES = {"content-type", "stream-next-offset", "stream-up-to-date", "stream-closed"}
+
+
+class Gate(ThreadingHTTPServer):
+    """``asked`` counts requests: HEAD, GET, and live for a GET that waits."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Passage)
+        self.netloc = urlsplit(origin).netloc
+        self.asked: Counter[str] = Counter()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Passage(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Gate
+
+    def do_HEAD(self) -> None:
+        self.server.asked["HEAD"] += 1
+        self._answer(401, {}, b"")
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        parts = query.split("&")
+        signed = [part for part in SIGNED.split("&") if part in parts]
+        self.server.asked["live" if "live=" in query else "GET"] += 1
+        if len(signed) < 2:
+            self._answer(401, {}, b"no")
+            return
+        plain = "&".join(part for part in parts if part not in signed)
+        upstream = http.client.HTTPConnection(self.server.netloc)
+        try:
+            upstream.request("GET", f"{path}?{plain}")
+            answer = upstream.getresponse()
+            fields = {k: v for k, v in answer.getheaders() if k.lower() in _PASSES}
+            self._answer(answer.status, fields, answer.read())
+        finally:
+            upstream.close()
+
+    def _answer(self, status: int, fields: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in fields.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def gate(origin: str) -> Iterator[Gate]:
+    """A gate before this origin."""
+    with Gate(origin) as standing:
+        keeper = Thread(target=standing.serve_forever, daemon=True)
+        keeper.start()
+        try:
+            yield standing
+        finally:
+            standing.shutdown()
+            keeper.join()

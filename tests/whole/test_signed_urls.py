@@ -1,0 +1,104 @@
+"""U12: signed addresses are read live, cold and warm, by a crowd, at one crowd's cost.
+
+The reference server behind a gate that wants a signature of a GET, and takes no HEAD
+with it; real processes on both sides. The writer writes behind the edge's back.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from threading import Event
+
+import pytest
+
+from tests.front.edge_process import Client
+from tests.support.processes import Edge, edge, node_origin
+from tests.support.talk import ask
+from tests.whole.following import Following
+from tests.whole.signed_gate import SIGNED, Gate, gate
+
+PATH = "/v1/stream/signed"
+END = b"<end>"
+VIEWERS = 20
+WITHIN = 30.0
+
+
+class Signed(Following):
+    """A follower whose address is signed."""
+
+    def get(self, query: str) -> Client:
+        return super().get(f"{query}&{SIGNED}")
+
+
+class Stage:
+    """Origin, gate and edge; the stream holds ``<begin>``, and ends at ``tail``."""
+
+    def __init__(self, origin: str, gate: Gate, running: Edge) -> None:
+        self._origin, self.gate, self.running = origin, gate, running
+        self._call("PUT", b"")
+        self.tail = self._call("POST", b"<begin>")
+
+    def _call(self, method: str, data: bytes) -> str:
+        text = {"content_type": "text/plain"}
+        status, fields, _ = ask(self._origin + PATH, method, data, **text)
+        assert status in (200, 201, 204)
+        return fields["stream-next-offset"]
+
+    def read(self) -> bytes:
+        """A catch-up read through the edge."""
+        target = f"{PATH}?offset=-1&{SIGNED}"
+        status, _, body = ask(self.running.url + target)
+        assert status == 200
+        return body
+
+    def watch(self, mode: str, offset: str) -> list[bytes]:
+        """What viewers see who follow from there while two words are written."""
+        crowd = [
+            Signed(self.running.url, PATH, mode, offset, END) for _ in range(VIEWERS)
+        ]
+        for viewer in crowd:
+            viewer.start()
+        self._until_all_wait()
+        for word in (b"<word>", END):
+            self._call("POST", word)
+        for viewer in crowd:
+            viewer.join(WITHIN)
+        assert [odd for viewer in crowd for odd in viewer.odd] == []
+        return [viewer.seen for viewer in crowd]
+
+    def _until_all_wait(self) -> None:
+        for _ in range(int(WITHIN / 0.05)):
+            _, _, shown = ask(self.running.admin + "/streams?limit=1")
+            if f'"parked": {VIEWERS}'.encode() in shown and b'"armed": true' in shown:
+                return
+            Event().wait(0.05)
+        raise AssertionError(f"they never waited: {shown!r}")
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with (
+        node_origin(long_poll_ms=30_000) as origin,
+        gate(origin.url) as standing,
+        edge(standing.url, log={"access": "off"}) as running,
+    ):
+        yield Stage(origin.url, standing, running)
+
+
+@pytest.mark.parametrize("mode", ["long-poll", "sse"])
+@pytest.mark.parametrize("start", ["beginning", "tail", "warm"])
+def test_a_signed_address_is_followed_by_a_crowd(
+    stage: Stage, mode: str, start: str
+) -> None:
+    """One HEAD, one GET, and a poll for each event. Warm, one GET came before."""
+    warm = start == "warm"
+    if warm:
+        assert stage.read() == b"<begin>"
+    begun = start == "beginning"
+    seen = stage.watch(mode, "-1" if begun else stage.tail)
+
+    expected = b"<begin>" * begun + b"<word>" + END
+    assert Counter(seen) == {expected: VIEWERS}
+    asked = stage.gate.asked
+    assert (asked["HEAD"], asked["GET"]) == (1, 1 + warm)
+    # The two words may come in one answer; one poll more may wait for the next.
+    assert 1 <= asked["live"] <= 3
