@@ -105,7 +105,7 @@ class Relays:
         # From where the reader stands: after ``now`` it may have waited (L20).
         read = replace(reader.read, offset=reader.offset)
         request = upstream_requests.relay_read(
-            read, reader.stream.route, node_id=self._options.node_id
+            read, reader.stream.route, node=self._options.node
         )
         exchange = self._upstream.open(request)
         try:

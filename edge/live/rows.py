@@ -336,15 +336,19 @@ class _WaiterOffsets:
 class Flight:
     """A fetch under way. ``sent`` is None until it goes to the origin.
 
+    ``hops`` are those of the read that it was begun for: through them a loop is seen.
     ``waiters`` share its answer. ``after`` need a request that begins after their own
     arrival: they are decided again when this flight has landed.
     """
 
-    __slots__ = ("after", "greenlet", "sent", "start", "stream", "waiters")
+    __slots__ = ("after", "greenlet", "hops", "sent", "start", "stream", "waiters")
 
-    def __init__(self, stream: Stream, start: str | None) -> None:
+    def __init__(
+        self, stream: Stream, start: str | None, hops: tuple[str, ...] = ()
+    ) -> None:
         self.stream = stream
         self.start = start
+        self.hops = hops
         self.greenlet: gevent.Greenlet[[Flight], None] | None = None
         self.waiters: list[Reader] = []
         self.after: list[Reader] = []

@@ -21,8 +21,8 @@ def test_a_hit_says_all_that_an_answer_says(client: Client) -> None:
     assert (answered.status, answered.body) == (200, b"hello\n")
     assert answered["content-length"] == "6"
     assert answered["age"] == "3"
-    assert answered["via"] == "1.1 ds-edge"
-    assert answered["cache-status"] == "ds-edge; hit; ttl=60"
+    assert answered["via"] == "1.1 here"
+    assert answered["cache-status"] == "ds-edge/here; hit; ttl=60"
     assert answered["x-request-id"] == "mine-1"
     assert answered["x-content-type-options"] == "nosniff"
     assert answered["cross-origin-resource-policy"] == "cross-origin"
@@ -200,7 +200,7 @@ def test_an_error_of_the_hub_is_a_problem(client: Client) -> None:
     assert answered.status == 504
     assert answered["retry-after"] == "1"
     assert answered["cache-control"] == "no-store"
-    assert answered["cache-status"] == "ds-edge; detail=origin-timeout"
+    assert answered["cache-status"] == "ds-edge/here; detail=origin-timeout"
     assert answered.problem()["reason"] == "origin-timeout"
     client.get("/v1/stream/hit")
     assert client.read().status == 200
