@@ -229,7 +229,9 @@ class CacheStatus:
     """How an answer came about, for ``Cache-Status`` (RFC 9211) and the counters.
 
     ``fwd`` is RFC 9211's reason for asking the origin, None on a hit;
-    ``collapsed`` says that another reader's request served this one too.
+    ``collapsed`` says that another reader's request served this one too. ``upstream``
+    has the members of the caches between here and the origin, nearest the origin
+    first; "" on a hit: they were not asked.
     """
 
     hit: bool = False
@@ -241,6 +243,7 @@ class CacheStatus:
     stored: bool = False
     ttl: int | None = None
     detail: Reason | None = None
+    upstream: str = ""
 
     def result(self, status: int) -> Result:
         """The one word for an answer: by its HTTP status first, then by these fields.

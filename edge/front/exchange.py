@@ -260,7 +260,7 @@ def path_fields(ctx: RequestContext, node: Node) -> Headers:
     """The fields to which each intermediary adds a member, its own last."""
     fields: Headers = (("Via", node.via),)
     if ctx.cache is not None:
-        fields += (("Cache-Status", cache_status(node.cache, ctx.cache)),)
+        fields += (("Cache-Status", cache_status_field(node.cache, ctx.cache)),)
     return fields
 
 
@@ -268,6 +268,12 @@ def common_fields(ctx: RequestContext, node: Node) -> Headers:
     """All fields that an answer carries besides its own ones."""
     own = (("X-Request-Id", ctx.request_id),)
     return route_fields(ctx.route) + own + path_fields(ctx, node)
+
+
+def cache_status_field(name: str, status: CacheStatus) -> str:
+    """Cache-Status of an answer: the other caches' members, and this one's last."""
+    own = cache_status(name, status)
+    return f"{status.upstream}, {own}" if status.upstream else own
 
 
 @lru_cache(maxsize=1024)

@@ -33,6 +33,7 @@ from edge.live.steps import (
     Wake,
     bypass_all,
 )
+from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.admission import Admission, Verdict, away, fault_of, judge
 from edge.policy.streams.decide import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
@@ -60,6 +61,7 @@ class FetchResults:
             for reader in flight.waiting(late=True):
                 yield Again(reader)
             return
+        _tell_way(flight, outcome)
         if isinstance(outcome, OriginFault):
             yield from self._failed(flight, outcome)
         elif isinstance(outcome, TooLarge):
@@ -207,6 +209,15 @@ class FetchResults:
                 yield Fail(reader, lost)
             else:
                 yield Again(reader)
+
+
+def _tell_way(flight: Flight, outcome: Outcome) -> None:
+    """By which caches the answer came; "" for what is no answer."""
+    upstream = ""
+    if isinstance(outcome, OriginAnswer):
+        upstream = cache_members(outcome.headers)
+    for reader in flight.waiting():
+        reader.upstream = upstream
 
 
 def _share(

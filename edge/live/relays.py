@@ -20,6 +20,7 @@ from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.live.context import HubContext
 from edge.live.flights import Upstream
 from edge.live.rows import Reader, State
+from edge.policy.http.forwarding import cache_members
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.answers import unshared_headers
 
@@ -148,7 +149,9 @@ class Relays:
         answer = Answer(
             exchange.status, unshared_headers(exchange.headers), None, length
         )
-        reader.sink.begin(answer, PerResponse(CacheStatus(fwd="bypass", detail=reason)))
+        upstream = cache_members(exchange.headers)
+        status = CacheStatus(fwd="bypass", detail=reason, upstream=upstream)
+        reader.sink.begin(answer, PerResponse(status))
 
 
 def _stop_if_done(reader: Reader) -> None:

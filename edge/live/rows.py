@@ -120,6 +120,7 @@ class Reader:
         "state",
         "stored",
         "stream",
+        "upstream",
     )
 
     def __init__(self, read: Read, sink: Sink, stream: "Stream", owner: Owner) -> None:
@@ -138,7 +139,8 @@ class Reader:
         self.barrier: ReadBarrier = stream.log.tail.read_barrier()
         self.incarnation = stream.log.incarnation
         # What happened upstream, for Cache-Status: why the origin was asked, whether a
-        # flight was begun for it, whether anything was stored.
+        # flight was begun for it, whether anything was stored, and what the caches told
+        # that its flight's answer came by.
         self.fault: OriginFault | None = None
         # When it first met that the origin is away, and when its patience ends
         # (U2, U3).
@@ -148,6 +150,7 @@ class Reader:
         self.asked: Reason | None = None
         self.is_leader = False
         self.stored = False
+        self.upstream = ""
         # Live reads: when its long-poll times out, and its entry in the timer wheel.
         self.deadline = 0.0
         self.due_at = 0.0
@@ -206,7 +209,14 @@ class Reader:
             stored=self.stored,
             ttl=ttl,
             detail=detail or self.asked,
+            upstream=self._caches_above(),
         )
+
+    def _caches_above(self) -> str:
+        """What the caches told that its answer came by (RFC 9211 section 2)."""
+        if self.asked is Reason.FOLLOWED:
+            return self.stream.polled_by
+        return self.upstream
 
     # The front's side: ``edge.core.ports.PendingRead``.
 
@@ -245,6 +255,7 @@ class Stream:
         "linger_until",
         "log",
         "parked",
+        "polled_by",
         "route",
         "viewers",
         "waking",
@@ -266,6 +277,8 @@ class Stream:
         # None: no pass wakes the parked ones. Otherwise: whether another one follows.
         self.waking: bool | None = None
         self.linger_until = 0.0
+        # What the caches told that the last poll's answer came by.
+        self.polled_by = ""
         # L15: why and until when everything of this key passes one to one.
         self.bypass_reason: Reason | None = None
         self.bypass_until = 0.0

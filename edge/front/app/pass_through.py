@@ -67,7 +67,7 @@ class PassThrough:
         self._parts.counters.passes[passed.reason.value] += 1
         exchange = self._open(request, ctx, passed)
         ctx.defer(exchange.close)
-        _describe(ctx, passed, exchange.status)
+        _describe(ctx, passed, exchange)
         self._tell(ctx, passed, exchange.status, exchange.headers)
         return self._responses.respond(request, ctx, passed, exchange)
 
@@ -146,14 +146,17 @@ class _Sent:
         return self.whole or (self.body is not None and self.body.begun)
 
 
-def _describe(ctx: RequestContext, passed: PassRequest, status: int | None) -> None:
+def _describe(
+    ctx: RequestContext, passed: PassRequest, exchange: Exchange | None
+) -> None:
     """Say in ``ctx`` that the request passes, and what the origin answered."""
     ctx.mode = PASS
     ctx.reason = passed.reason
     ctx.cache = CacheStatus(
         fwd="method" if passed.reason is Reason.METHOD else "bypass",
-        fwd_status=status,
+        fwd_status=None if exchange is None else exchange.status,
         detail=passed.reason,
+        upstream="" if exchange is None else forwarding.cache_members(exchange.headers),
     )
 
 

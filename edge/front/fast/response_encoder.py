@@ -15,7 +15,7 @@ from itertools import count
 
 from edge.core.ports import Clock, Ready
 from edge.core.values import Answer, PerResponse
-from edge.front.exchange import cache_status, route_fields
+from edge.front.exchange import cache_status_field, route_fields
 from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
 from edge.protocol import names
@@ -190,7 +190,8 @@ class ResponseEncoder:
             fields[name.lower()] = value
         fields["x-request-id"] = _ID_HERE
         _append(fields, "via", self._via)
-        _append(fields, "cache-status", cache_status(self._cache, per_response.status))
+        told = cache_status_field(self._cache, per_response.status)
+        _append(fields, "cache-status", told)
         if answer.body is not None and answer.status not in BODILESS_STATUSES:
             fields["content-length"] = str(len(answer.body))
         return [*fields.items(), *apart]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from edge.core.values import PRODUCT, Header, Headers, Node, loop_member
+from edge.policy.http import cache_status
 from edge.protocol.http_grammar import (
     HOP_BY_HOP,
     connection_options,
@@ -73,6 +74,7 @@ _SPOOFABLE = frozenset(
 _NOT_RETURNED = frozenset(
     {
         "alt-svc",
+        "cache-status",
         "content-length",
         "cross-origin-resource-policy",
         "date",
@@ -112,7 +114,8 @@ def response_headers(
     """What of the origin's answer goes back to the client, names in lower case.
 
     Without hop-by-hop fields, framing, Date, Server, and what the edge sets
-    for itself on every answer (CORS, the security fields). Set-Cookie, Location
+    for itself on every answer (CORS, the security fields, Cache-Status, in which
+    ``cache_members`` go before its own). Set-Cookie, Location
     and all fields of the protocol stay. ``cache_control`` is added when the
     origin says nothing: an answer to a write must not become cacheable by
     heuristics downstream (RFC 9111 section 4.2.2).
@@ -129,6 +132,13 @@ def response_headers(
     if all(name != "cache-control" for name, _ in kept):
         kept.append(("cache-control", cache_control))
     return tuple(kept)
+
+
+def cache_members(headers: Headers) -> str:
+    """The members of Cache-Status that go back before this edge's own, "" for none
+    (RFC 9211 section 2)."""
+    told = any(name == cache_status.FIELD for name, _ in headers)
+    return cache_status.members(headers) if told else ""
 
 
 def is_loop(headers: Iterable[Header], node: Node) -> bool:

@@ -151,6 +151,17 @@ def test_a_stream_that_fails_never_looks_complete(client: Client) -> None:
     assert not answered.complete
 
 
+@pytest.mark.parametrize("fields", [(), ("X-Twice: a", "X-Twice: b")])
+def test_the_caches_above_come_before_this_one(
+    client: Client, fields: tuple[str, ...]
+) -> None:
+    """RFC 9211 section 2: on the fast way and on the whole way."""
+    client.get("/v1/stream/events?offset=-1&live=sse", *fields)
+
+    told = client.head()["cache-status"]
+    assert told == "ds-edge/above; hit, ds-edge/here; fwd=miss"
+
+
 def test_a_stream_to_http_1_0_ends_with_the_connection(client: Client) -> None:
     """There is no chunked coding; its end is the connection's."""
     client.get("/v1/stream/events?offset=-1&live=sse", version="1.0")
