@@ -6,7 +6,9 @@ runtime is built in its worker, after the fork and gevent's patch, so no socket 
 greenlet crosses a fork. Only ``edge.cli`` calls this module.
 """
 
+import re
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +16,7 @@ from dataclasses import replace
 import gevent
 
 from edge.core.counters import Counters
+from edge.core.values import PRODUCT, Node
 from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
@@ -24,10 +27,17 @@ from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
 from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.process.options import RecycleOptions, ServerOptions
+from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
 
-NAME = "ds-edge"
+
+def node_of(settings: Settings, node_id: str) -> Node:
+    """Who this edge is. Without a name it has the host's, made a token (U10)."""
+    name = settings.node.name
+    if name is None:
+        name = re.sub(rf"[^{TOKEN_CHARS}]", "-", socket.gethostname()) or PRODUCT
+    return Node(name, node_id)
 
 
 def routes(settings: Settings) -> tuple[Route, ...]:
@@ -54,7 +64,7 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
             immutable_max_age=cache.immutable_max_age,
             live_max_age=cache.live_max_age,
         ),
-        node_id=node_id,
+        node=node_of(settings, node_id),
         long_poll_timeout=live.long_poll_timeout,
         sse_lifetime=live.sse_lifetime,
         sse_keep_alive=live.sse_keep_alive,
@@ -80,8 +90,8 @@ def front_options(settings: Settings, node_id: str) -> FrontOptions:
     if settings.origin.embedded and settings.known_as:
         bases.append(settings.known_as)
     return FrontOptions(
-        name=NAME,
-        node_id=node_id,
+        name=PRODUCT,
+        node=node_of(settings, node_id),
         public_url=settings.public_url,
         origin_bases=tuple(base for base in bases if not base.startswith("unix:")),
         limits=limits_of(settings),
@@ -197,8 +207,8 @@ def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
     before. gevent must have patched everything already (``edge.cli.serve``).
     """
     # All workers are one node: a request that comes back to any of them has been
-    # here before (L26).
-    node_id = f"{NAME}-{secrets.token_hex(4)}"
+    # here before (L26, U10).
+    node_id = secrets.token_hex(8)
 
     def planned_again() -> Plan | None:
         found = again()

@@ -7,6 +7,7 @@ with its reason. A setting that is changed changes something that wiring makes.
 
 import dataclasses
 import enum
+import socket
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from edge import origin, wiring
 from edge.core.ports import NO_TICKS, never_ready
+from edge.core.values import Node
 from edge.front.options import (
     FrontOptions,
     Limits,
@@ -34,6 +36,7 @@ CONSTANTS = {
         "bypass_for": "a minute, L15",
         "backoff_first": "the first pause after a failure, L21",
         "backoff_max": "the longest one, L21",
+        "no_head_for": "a minute, U12",
         "cold_patience": "how long a cold live reader waits for a dead origin, U2",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
@@ -123,7 +126,8 @@ def sections() -> list[tuple[str, str]]:
     """Every plain key of every section that a process is made of."""
     settings = load(None, {})
     found = []
-    for name in ("live", "cache", "limits", "shutdown", "recycle", "origin"):
+    parts = ("node", "live", "cache", "limits", "shutdown", "recycle", "origin")
+    for name in parts:
         section: BaseModel = getattr(settings, name)
         found += [(name, key) for key in type(section).model_fields]
     return found
@@ -143,6 +147,20 @@ def test_a_setting_that_changes_changes_what_processes_are_made_of(
     )
 
     assert made_of(other) != made_of(settings)
+
+
+def test_a_node_is_called_as_the_settings_say_or_as_its_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """U10: a token in any case, since it stands in Via and in Cache-Status."""
+    named = load(None, {"DS_EDGE_NODE__NAME": "pop-1"})
+    assert wiring.node_of(named, "c0ffee") == Node("pop-1", "c0ffee")
+
+    hosts = (("pod-7.x", "pod-7.x"), ("my host/é", "my-host--"), ("", "ds-edge"))
+    for host, name in hosts:
+        monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
+        node = wiring.node_of(load(None, {}), "c0ffee")
+        assert (node.name, node.cache) == (name, f"ds-edge/{name}")
 
 
 def test_the_front_is_given_what_only_the_hub_has() -> None:

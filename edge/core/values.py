@@ -11,11 +11,49 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edge.core.reasons import Reason
+from edge.protocol.http_grammar import via_member
 from edge.protocol.offsets import BEGIN
 
 Header = tuple[str, str]
 Headers = tuple[Header, ...]
 """Header fields in order; names from an origin are lower-case."""
+
+
+PRODUCT = "ds-edge"
+"""How this product calls itself: in Server, CDN-Loop and Cache-Status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One running edge, as it tells others who it is (U10).
+
+    ``name`` is for people, and is never compared: two nodes may have the same. ``id``
+    is random, made at each start, and shared by the workers of the node. A request that
+    brings it has been here before.
+    """
+
+    name: str
+    id: str
+
+    @property
+    def via(self) -> str:
+        """Its member of Via (RFC 9110 section 7.6.3)."""
+        return via_member(self.name)
+
+    @property
+    def cdn_loop(self) -> str:
+        """Its member of CDN-Loop (RFC 8586)."""
+        return loop_member(self.id)
+
+    @property
+    def cache(self) -> str:
+        """The name of its cache in Cache-Status, a token (RFC 9211 section 2)."""
+        return f"{PRODUCT}/{self.name}"
+
+
+def loop_member(node_id: str) -> str:
+    """The member of CDN-Loop of the node with this id."""
+    return f"{PRODUCT};node={node_id}"
 
 
 class Mode(enum.StrEnum):
@@ -79,7 +117,8 @@ class Read:
     ``if_none_match`` is the raw field value. ``codings`` are the content
     codings the client takes, best first, without identity.
     ``expires_at`` (Unix seconds) is the end of a signed URL: it caps how long an answer
-    may be used.
+    may be used. ``hops`` are the ids of the nodes by which it came, the nearest last;
+    () for a client's own (U10).
     """
 
     key: StreamKey
@@ -89,6 +128,7 @@ class Read:
     if_none_match: str | None = None
     codings: tuple[str, ...] = ()
     expires_at: float | None = None
+    hops: tuple[str, ...] = ()
 
 
 class Purpose(enum.Enum):
@@ -189,7 +229,9 @@ class CacheStatus:
     """How an answer came about, for ``Cache-Status`` (RFC 9211) and the counters.
 
     ``fwd`` is RFC 9211's reason for asking the origin, None on a hit;
-    ``collapsed`` says that another reader's request served this one too.
+    ``collapsed`` says that another reader's request served this one too. ``upstream``
+    has the members of the caches between here and the origin, nearest the origin
+    first; "" on a hit: they were not asked.
     """
 
     hit: bool = False
@@ -201,6 +243,7 @@ class CacheStatus:
     stored: bool = False
     ttl: int | None = None
     detail: Reason | None = None
+    upstream: str = ""
 
     def result(self, status: int) -> Result:
         """The one word for an answer: by its HTTP status first, then by these fields.

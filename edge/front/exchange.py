@@ -33,10 +33,9 @@ from typing import Protocol
 
 from edge.core.errors import ClientBodyCut, ClientFault, EdgeError
 from edge.core.reasons import Reason
-from edge.core.values import Answer, CacheStatus, Headers, PerResponse
+from edge.core.values import Answer, CacheStatus, Headers, Node, PerResponse
 from edge.policy.http import cors
 from edge.policy.streams.routes import Route
-from edge.protocol.http_grammar import via_member
 
 PIECE = 64 * 1024
 """Bytes of a body that are read or sent at once, at most."""
@@ -257,18 +256,24 @@ def route_fields(route: Route | None) -> Headers:
     return cors.SECURITY_HEADERS + shared
 
 
-def path_fields(ctx: RequestContext, name: str) -> Headers:
+def path_fields(ctx: RequestContext, node: Node) -> Headers:
     """The fields to which each intermediary adds a member, its own last."""
-    fields: Headers = (("Via", via_member(name)),)
+    fields: Headers = (("Via", node.via),)
     if ctx.cache is not None:
-        fields += (("Cache-Status", cache_status(name, ctx.cache)),)
+        fields += (("Cache-Status", cache_status_field(node.cache, ctx.cache)),)
     return fields
 
 
-def common_fields(ctx: RequestContext, name: str) -> Headers:
+def common_fields(ctx: RequestContext, node: Node) -> Headers:
     """All fields that an answer carries besides its own ones."""
     own = (("X-Request-Id", ctx.request_id),)
-    return route_fields(ctx.route) + own + path_fields(ctx, name)
+    return route_fields(ctx.route) + own + path_fields(ctx, node)
+
+
+def cache_status_field(name: str, status: CacheStatus) -> str:
+    """Cache-Status of an answer: the other caches' members, and this one's last."""
+    own = cache_status(name, status)
+    return f"{status.upstream}, {own}" if status.upstream else own
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,8 @@ Durations are seconds, sizes are bytes.
 from dataclasses import dataclass
 from typing import Literal
 
+from edge.core.values import Node
+
 KIB = 1024
 
 
@@ -39,16 +41,16 @@ class Limits:
 class FrontOptions:
     """How this node presents itself.
 
-    ``name`` goes into Via, Server and Cache-Status. ``node_id`` is this node's
-    identifier in Via and CDN-Loop towards the origin (L26). ``public_url`` is the base
-    URL that clients call (no trailing slash); None takes each request's own Host.
+    ``name`` is the product's, in Server. ``node`` stands in Via, Cache-Status and
+    CDN-Loop (U10). ``public_url`` is the base URL that clients call (no trailing
+    slash); None takes each request's own Host.
     ``origin_bases`` are the addresses by which the origin calls itself in Location and
     in ``__ds`` documents. ``fast`` False serves everything the whole way, with the same
     bytes.
     """
 
     name: str
-    node_id: str
+    node: Node
     public_url: str | None
     origin_bases: tuple[str, ...]
     limits: Limits

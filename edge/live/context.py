@@ -18,6 +18,7 @@ import gevent
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError
 from edge.core.ports import Clock
+from edge.core.values import Node
 from edge.live.rows import Reader, State
 from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.decide import Rules
@@ -45,7 +46,7 @@ class HubOptions:
     routes: Sequence[Route]
     rules: Rules
     freshness: FreshnessOptions
-    node_id: str
+    node: Node
     long_poll_timeout: float
     sse_lifetime: float
     sse_keep_alive: float

@@ -34,6 +34,7 @@ from edge.live.steps import (
     Wake,
     bypass_all,
 )
+from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.admission import (
     ONE_READER_STATUSES,
     Admission,
@@ -66,6 +67,7 @@ class FetchResults:
             for reader in flight.waiting(late=True):
                 yield Again(reader)
             return
+        _tell_way(flight, outcome)
         if isinstance(outcome, OriginFault):
             yield from self._failed(flight, outcome)
         elif isinstance(outcome, TooLarge):
@@ -263,6 +265,15 @@ def _confirms(reader: Reader) -> bool:
 def _without_head(reader: Reader) -> ReaderStep:
     """HEAD does not tell: the reader asks for the same by GET (U12)."""
     return AskHead(reader) if _confirms(reader) else Again(reader)
+
+
+def _tell_way(flight: Flight, outcome: Outcome) -> None:
+    """By which caches the answer came; "" for what is no answer."""
+    upstream = ""
+    if isinstance(outcome, OriginAnswer):
+        upstream = cache_members(outcome.headers)
+    for reader in flight.waiting():
+        reader.upstream = upstream
 
 
 def _share(

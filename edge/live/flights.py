@@ -113,7 +113,7 @@ class Flights:
         self._upstream = upstream
         self._counters = context.counters
         self._clock = context.clock
-        self._node_id = context.options.node_id
+        self._node = context.options.node
         self._max = context.options.max_flights
         self._land = land
         self._all: set[Flight] = set()
@@ -131,7 +131,7 @@ class Flights:
         stream = reader.stream
         flight = stream.flights.get(fetch.start)
         if flight is None:
-            flight = self._open(stream, fetch.start)
+            flight = self._open(stream, fetch.start, reader.read.hops)
             reader.is_leader = True
         elif fetch.fresh and flight.sent is not None:
             # 1: it was sent; 2: this reader arrives; 3: it lands. What it
@@ -148,7 +148,7 @@ class Flights:
         Raises Refusal as ``join`` does.
         """
         if start not in stream.flights:
-            self._open(stream, start)
+            self._open(stream, start, ())
 
     def stop(self) -> None:
         """Kill all flights, and begin none; all their readers are told."""
@@ -160,12 +160,12 @@ class Flights:
                 # Its greenlet has not begun; a killed greenlet never will.
                 self._end(flight, _given_up())
 
-    def _open(self, stream: Stream, start: str | None) -> Flight:
+    def _open(self, stream: Stream, start: str | None, hops: tuple[str, ...]) -> Flight:
         if self._stopped:
             raise Refusal("the edge is stopping", reason=Reason.DRAINING)
         if len(self._all) >= self._max:
             raise Refusal("too many fetches are under way", reason=Reason.LIMIT_FLIGHTS)
-        flight = Flight(stream, start)
+        flight = Flight(stream, start, hops)
         stream.flights[start] = flight
         self._all.add(flight)
         self._counters.flights += 1
@@ -199,10 +199,11 @@ class Flights:
 
     def _request(self, flight: Flight) -> OriginRequest:
         key, route = flight.stream.key, flight.stream.route
+        node, hops = self._node, flight.hops
         if flight.start is None:
-            return upstream_requests.head_request(key, route, node_id=self._node_id)
+            return upstream_requests.head_request(key, route, node=node, hops=hops)
         return upstream_requests.read_request(
-            key, flight.start, route, node_id=self._node_id
+            key, flight.start, route, node=node, hops=hops
         )
 
 

@@ -251,7 +251,7 @@ class Followers:
             stream.key,
             start,
             stream.route,
-            node_id=self._options.node_id,
+            node=self._options.node,
             live_cursor=stream.log.origin_cursor if live else None,
             live=live,
         )

@@ -15,6 +15,7 @@ from edge.live.followers import Next, Poll
 from edge.live.ingest import RESET_REASONS, Effect, HeardRange, Ingest
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
+from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.admission import Verdict, away, judge
 
 QUICK_DATA = 1.0
@@ -47,6 +48,7 @@ class PollResults:
             self._ingest.mark_large(stream, poll.start)
             yield from bypass_all(stream.parked, Reason.TOO_LARGE)
             return Next.STOP
+        stream.polled_by = cache_members(answer.headers)
         if answer.status in REFUSES_WORK or answer.status >= 500:
             return self._failed(stream, poll, answer, Reason.ORIGIN_STATUS)
         admission = judge(answer, poll.start, stream.key, stream.route, held=True)

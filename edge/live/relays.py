@@ -20,6 +20,7 @@ from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.live.context import HubContext
 from edge.live.flights import Upstream
 from edge.live.rows import Reader, State
+from edge.policy.http.forwarding import cache_members
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.answers import unshared_headers
 
@@ -105,7 +106,7 @@ class Relays:
         # From where the reader stands: after ``now`` it may have waited (L20).
         read = replace(reader.read, offset=reader.offset)
         request = upstream_requests.relay_read(
-            read, reader.stream.route, node_id=self._options.node_id
+            read, reader.stream.route, node=self._options.node
         )
         exchange = self._upstream.open(request)
         try:
@@ -148,7 +149,9 @@ class Relays:
         answer = Answer(
             exchange.status, unshared_headers(exchange.headers), None, length
         )
-        reader.sink.begin(answer, PerResponse(CacheStatus(fwd="bypass", detail=reason)))
+        upstream = cache_members(exchange.headers)
+        status = CacheStatus(fwd="bypass", detail=reason, upstream=upstream)
+        reader.sink.begin(answer, PerResponse(status))
 
 
 def _stop_if_done(reader: Reader) -> None:

@@ -121,6 +121,7 @@ class Reader:
         "state",
         "stored",
         "stream",
+        "upstream",
     )
 
     def __init__(self, read: Read, sink: Sink, stream: "Stream", owner: Owner) -> None:
@@ -139,7 +140,8 @@ class Reader:
         self.barrier: ReadBarrier = stream.log.tail.read_barrier()
         self.incarnation = stream.log.incarnation
         # What happened upstream, for Cache-Status: why the origin was asked, whether a
-        # flight was begun for it, whether anything was stored.
+        # flight was begun for it, whether anything was stored, and what the caches told
+        # that its flight's answer came by.
         self.fault: OriginFault | None = None
         # When it first met that the origin is away, and when its patience ends
         # (U2, U3).
@@ -149,6 +151,7 @@ class Reader:
         self.asked: Reason | None = None
         self.is_leader = False
         self.stored = False
+        self.upstream = ""
         # Live reads: when its long-poll times out, and its entry in the timer wheel.
         self.deadline = 0.0
         self.due_at = 0.0
@@ -214,7 +217,14 @@ class Reader:
             stored=self.stored,
             ttl=ttl,
             detail=detail or self.asked,
+            upstream=self._caches_above(),
         )
+
+    def _caches_above(self) -> str:
+        """What the caches told that its answer came by (RFC 9211 section 2)."""
+        if self.asked is Reason.FOLLOWED:
+            return self.stream.polled_by
+        return self.upstream
 
     # The front's side: ``edge.core.ports.PendingRead``.
 
@@ -255,6 +265,7 @@ class Stream:
         "log",
         "no_head_until",
         "parked",
+        "polled_by",
         "route",
         "viewers",
         "waking",
@@ -276,6 +287,8 @@ class Stream:
         # None: no pass wakes the parked ones. Otherwise: whether another one follows.
         self.waking: bool | None = None
         self.linger_until = 0.0
+        # What the caches told that the last poll's answer came by.
+        self.polled_by = ""
         # L15: why and until when everything of this key passes one to one.
         self.bypass_reason: Reason | None = None
         self.bypass_until = 0.0
@@ -354,15 +367,19 @@ class _WaiterOffsets:
 class Flight:
     """A fetch under way. ``sent`` is None until it goes to the origin.
 
+    ``hops`` are those of the read that it was begun for: through them a loop is seen.
     ``waiters`` share its answer. ``after`` need a request that begins after their own
     arrival: they are decided again when this flight has landed.
     """
 
-    __slots__ = ("after", "greenlet", "sent", "start", "stream", "waiters")
+    __slots__ = ("after", "greenlet", "hops", "sent", "start", "stream", "waiters")
 
-    def __init__(self, stream: Stream, start: str | None) -> None:
+    def __init__(
+        self, stream: Stream, start: str | None, hops: tuple[str, ...] = ()
+    ) -> None:
         self.stream = stream
         self.start = start
+        self.hops = hops
         self.greenlet: gevent.Greenlet[[Flight], None] | None = None
         self.waiters: list[Reader] = []
         self.after: list[Reader] = []

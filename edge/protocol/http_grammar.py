@@ -9,14 +9,15 @@ The patterns are compiled once. ``TOKEN`` and the other patterns match a whole s
 use ``fullmatch``.
 
 Sources: RFC 9110 sections 5.5, 5.6, 7.2, 7.6.1 and 10.2.3; RFC 9111 section 5.2;
-RFC 9112 sections 3.2 and 7.1.
+RFC 9112 sections 3.2 and 7.1; RFC 8941 sections 3.1 and 3.1.2 (lists, parameters).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import NamedTuple
 
 # Tokens and field values.
 
@@ -85,7 +86,7 @@ def list_members(value: str) -> list[str]:
     """The members of a list field, in order, without the white space around them.
 
     Empty members, which a sender may leave, are returned as "". Not for fields
-    whose members may hold quoted commas.
+    whose members may hold quoted commas (see ``list_items``).
     """
     return [member.strip(" \t") for member in value.split(",")]
 
@@ -95,6 +96,51 @@ def connection_options(values: Iterable[str]) -> frozenset[str]:
     return frozenset(
         option.lower() for value in values for option in list_members(value)
     )
+
+
+class ListItem(NamedTuple):
+    """A member of a list with parameters. ``value`` is as written, with its quotes.
+
+    ``parameters`` have lower-case or odd names as they came. A quoted argument has lost
+    its quotes and escapes; one without an argument is "". Of two with one name the last
+    one counts.
+    """
+
+    value: str
+    parameters: dict[str, str]
+
+
+# A quote that is not closed takes the rest of the field with it.
+_LIST_PIECES = re.compile(r'"(?:[^"\\]|\\.)*"?|[,;]|[^",;]+', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+
+
+def list_items(field: str) -> Iterator[ListItem]:
+    """The members of a list whose members have parameters and quoted strings.
+
+    Such are Cache-Status (RFC 9211, a structured field) and CDN-Loop (RFC 8586). Never
+    raises: a member that breaks the grammar is given as it stands, and stands for
+    nothing. Empty members are left out.
+    """
+    parts: list[list[str]] = [[]]
+    for piece in (*_LIST_PIECES.findall(field), ","):
+        if piece == ",":
+            value, *parameters = ("".join(part).strip(" \t") for part in parts)
+            if value:
+                yield ListItem(value, dict(map(_parameter, parameters)))
+            parts = [[]]
+        elif piece == ";":
+            parts.append([])
+        else:
+            parts[-1].append(piece)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, _, argument = text.partition("=")
+    quoted = _QUOTED.fullmatch(argument)
+    if quoted is None:
+        return name, argument
+    return name, re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL)
 
 
 # Cache-Control.

@@ -32,6 +32,7 @@ MAX_COUNT = 10_000_000
 T = TypeVar("T")
 
 _TOKEN = re.compile(rf"[{TOKEN_CHARS}]{{1,256}}")
+_NODE_NAME = re.compile(rf"[{TOKEN_CHARS}]{{1,253}}")
 _FIELD_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?", re.ASCII)
 _PARAMETER = re.compile(r"[A-Za-z0-9._~-]{1,256}", re.ASCII)
 _GLOB = re.compile(r"/[!$%&'()*+,\-./0-9:;=@A-Z_a-z~]*", re.ASCII)
@@ -234,6 +235,10 @@ HeaderName = Annotated[
 ParameterName = Annotated[
     str, _matching(_PARAMETER, "the name of a query parameter, such as token")
 ]
+NodeName = Annotated[
+    str, _matching(_NODE_NAME, "a name of letters, digits, - . and _, such as pop-1")
+]
+"""A token, which may stand in Via and in Cache-Status; as long as a host's name."""
 PathGlob = Annotated[
     str,
     _matching(_GLOB, "a path with * and **, such as /v1/stream/**, percent-encoded"),

@@ -31,6 +31,7 @@ from edge.settings.fields import (
     LifeTime,
     Listen,
     MaxAge,
+    NodeName,
     OriginUrl,
     ParameterName,
     PathGlob,
@@ -73,6 +74,12 @@ class Section(BaseModel):
 def plain_headers(headers: SecretHeaders) -> tuple[tuple[str, str], ...]:
     """Header fields with their secret values in plain, to be sent upstream."""
     return tuple((name, value.get_secret_value()) for name, value in headers.items())
+
+
+class NodeSettings(Section):
+    """How this edge calls itself among others."""
+
+    name: NodeName | None = None
 
 
 class OriginSettings(Section):
@@ -261,6 +268,7 @@ class Settings(Section):
     listen: Listen = ListenAddress("127.0.0.1", 8080)
     public_url: BaseUrl | None = None
     workers: Count = 1
+    node: NodeSettings = NodeSettings()
     origin: OriginSettings = OriginSettings()
     routes: Annotated[tuple[RouteSettings, ...], BeforeValidator(_at_least_one)] = (
         RouteSettings(),

@@ -197,7 +197,8 @@ class FakeReadService:
 
         pending.on_drained = more
         head = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache"))
-        sink.begin(Answer(200, head, None), PerResponse(CacheStatus(fwd="miss")))
+        how = CacheStatus(fwd="miss", upstream="ds-edge/above; hit")
+        sink.begin(Answer(200, head, None), PerResponse(how))
         more()
         return pending
 

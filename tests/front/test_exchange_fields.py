@@ -6,7 +6,7 @@ import pytest
 
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus
-from edge.front.exchange import cache_status
+from edge.front.exchange import cache_status, cache_status_field
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,12 @@ def test_a_hit_is_never_forwarded_too() -> None:
 def test_every_reason_word_is_a_token(reason: Reason) -> None:
     """RFC 9211 section 2.8: detail is a token or a string; ours need no quotes."""
     assert re.fullmatch(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*", reason.value)
+
+
+def test_the_members_of_the_caches_above_come_first() -> None:
+    """RFC 9211 section 2. The log has this cache's own member alone."""
+    status = CacheStatus(fwd="miss", upstream="o; hit, ds-edge/shield; hit")
+
+    assert cache_status_field("e", status) == "o; hit, ds-edge/shield; hit, e; fwd=miss"
+    assert cache_status("e", status) == "e; fwd=miss"
+    assert cache_status_field("e", CacheStatus(hit=True)) == "e; hit"

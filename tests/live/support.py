@@ -147,6 +147,12 @@ class RecordingSink:
         return self.per_response.cursor
 
     @property
+    def above(self) -> str:
+        """What the caches above told, as it goes before our own member."""
+        assert self.per_response is not None
+        return self.per_response.status.upstream
+
+    @property
     def how(self) -> str:
         """How the answer came about, in a few words of Cache-Status."""
         assert self.per_response is not None

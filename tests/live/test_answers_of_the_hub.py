@@ -244,6 +244,52 @@ def test_cache_status_tells_miss_collapsed_stored_hit_and_stale_apart() -> None:
     assert dict(house.counters.origin_requests) == {"catch-up": 3, "follow": 2}
 
 
+def test_who_waited_for_an_answer_is_told_by_which_caches_it_came() -> None:
+    """RFC 9211 section 2: readers of a flight, a raw status, a relay, a poll. Not a
+    hit: the caches above were not asked."""
+    house, origin = scripted()
+    crowd = [house.ask() for _ in range(2)]
+    origin.expect().reply(data(b"abc", "0003", cache_status="a; hit"))
+    assert [asked.done().above for asked in crowd] == ["a; hit"] * 2
+    viewer, poll = watch(house, origin)
+    assert (house.ask().done().how, house.ask().done().above) == ("hit", "")
+    poll.reply(data(b"de", "0005", cache_status='"b c"; fwd=miss'))
+    assert viewer.done().above == '"b c"; fwd=miss'
+
+    status = house.ask("0009", key=house.key(partition=ALICE))
+    origin.expect(Purpose.FOLLOW)
+    origin.expect().answer(429, [("cache-status", "c; fwd=stale")], b"later")
+    assert (status.done().status, status.sink.above) == (429, "c; fwd=stale")
+    odd = house.ask(key=house.key("/v1/stream/b"))
+    origin.expect().reply(data(b"x", "0001", vary="*", cache_status="d; hit"))
+    assert odd.done().above == "d; hit"
+    odd = house.ask(key=house.key("/v1/stream/b"))
+    origin.expect(Purpose.RELAY).reply(data(b"x", "0001", cache_status="e; hit"))
+    assert odd.done().above == "e; hit"
+    assert odd.sink.header("Cache-Status") is None, "it is in its PerResponse"
+
+
+def test_a_field_that_is_no_list_is_not_handed_on() -> None:
+    """It is the origin's text, and this edge's own member stands behind it."""
+    house, origin = scripted()
+    asked = house.ask()
+    origin.expect().reply(data(b"abc", "0003", cache_status='a; key="open'))
+
+    assert asked.done().above == ""
+
+
+def test_a_read_that_asked_twice_tells_of_the_answer_that_it_got() -> None:
+    house, origin = scripted()
+    first = house.ask()
+    before = origin.expect()
+    house.wrote("POST", 204, stream_next_offset="0005")
+    late = house.ask()
+    before.reply(data(b"abc", "0003", cache_status="a; hit"))
+    origin.expect().reply(data(b"de", "0005"))
+
+    assert (first.done().above, late.done().above) == ("a; hit", "")
+
+
 def test_one_who_waited_for_another_and_then_asked_itself_is_not_collapsed() -> None:
     house, origin = scripted()
     first = house.ask("now")

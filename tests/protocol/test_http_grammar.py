@@ -15,6 +15,7 @@ from edge.protocol.http_grammar import (
     cache_directives,
     connection_options,
     is_host,
+    list_items,
     list_members,
     retry_after,
 )
@@ -72,6 +73,62 @@ def test_a_list_is_cut_at_commas() -> None:
         *("close", "x-hop", "keep-alive"),
     }
     assert connection_options([]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("field", "items"),
+    [
+        ("", []),
+        (" , ,", []),
+        ("a", [("a", {})]),
+        ("a;b=1;c, d ;\te=f", [("a", {"b": "1", "c": ""}), ("d", {"e": "f"})]),
+        ('"a, b"; c="d; e", f', [('"a, b"', {"c": "d; e"}), ("f", {})]),
+        (r'a;b="\"c\\", d', [("a", {"b": '"c\\'}), ("d", {})]),
+        ("a;b=1;b=2", [("a", {"b": "2"})]),
+        ('a;b="c, d;e', [("a", {"b": '"c, d;e'})]),
+        ('"a, b;c', [('"a, b;c', {})]),
+        ("(a b);c", [("(a b)", {"c": ""})]),
+        (r'a;b="c\, d', [("a", {"b": r'"c\, d'})]),
+        ('x"a, b"y', [('x"a, b"y', {})]),
+    ],
+)
+def test_a_list_with_parameters_is_cut_outside_its_quotes(
+    field: str, items: list[tuple[str, dict[str, str]]]
+) -> None:
+    """RFC 8941 section 3.1.2, RFC 8586. An open quote takes the rest with it."""
+    assert list(list_items(field)) == items
+
+
+token = st.text("ab-/*", min_size=1, max_size=4)
+quoted = st.text(',;="\\ ab', max_size=6)
+
+
+def in_quotes(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@given(
+    st.lists(
+        st.tuples(token, st.dictionaries(token, st.one_of(token, quoted), max_size=3)),
+        max_size=4,
+    )
+)
+def test_what_is_written_by_the_grammar_is_read_as_it_was_meant(
+    items: list[tuple[str, dict[str, str]]],
+) -> None:
+    written = ", ".join(
+        "; ".join([name, *(f"{key}={in_quotes(text)}" for key, text in found.items())])
+        for name, found in items
+    )
+
+    assert list(list_items(written)) == items
+
+
+@given(st.text(',;="\\ \tab\n\xe9', max_size=40))
+def test_a_broken_list_is_no_error_and_nothing_quoted_is_a_member(field: str) -> None:
+    for item in list_items(field):
+        assert item.value and item.value == item.value.strip(" \t")
+        assert "," not in item.value.partition('"')[0]
 
 
 @pytest.mark.parametrize(

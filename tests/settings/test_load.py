@@ -129,6 +129,10 @@ def test_settings_cannot_be_changed() -> None:
             "edge.yaml:1: listen: expected host:port, [ipv6]:port, :port or unix:/path;"
             " got a list",
         ),
+        ("node:\n  name: a b", "edge.yaml:2: node.name: expected a name of letters"),
+        ("node: {name: ''}", "edge.yaml:1: node.name: expected a name of letters"),
+        ("node: {name: 'a/b'}", "edge.yaml:1: node.name: expected a name of letters"),
+        ("node: {name: é}", "edge.yaml:1: node.name: expected a name of letters"),
         ("workers: two", "edge.yaml:1: workers: expected a whole number; got 'two'"),
         ("workers: 1.0", "edge.yaml:1: workers: expected a whole number; got '1.0'"),
         ("workers: 0", "edge.yaml:1: workers: expected a whole number from 1 to "),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import origin, wiring
+from edge.core.values import Node
 from edge.front.options import FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
 from edge.policy.streams.answers import FreshnessOptions
@@ -19,7 +20,8 @@ from edge.settings import Settings, load
 from origin_adapter.embedded.options import Options
 from origin_adapter.http import HttpOptions
 
-NODE = "ds-edge"
+NODE = Node("here", "c0ffee")
+"""Who the edge of a test is."""
 
 
 @cache
@@ -29,7 +31,8 @@ def settings() -> Settings:
 
 
 def hub_options(**changes: Any) -> HubOptions:
-    return replace(wiring.hub_options(settings(), NODE), **changes)
+    made = replace(wiring.hub_options(settings(), NODE.id), node=NODE)
+    return replace(made, **changes)
 
 
 def rules(**changes: Any) -> Rules:
@@ -46,7 +49,8 @@ def limits(**changes: Any) -> Limits:
 
 def front_options(**changes: Any) -> FrontOptions:
     """Before an origin that knows itself by no address."""
-    made = replace(wiring.front_options(settings(), NODE), origin_bases=())
+    made = wiring.front_options(settings(), NODE.id)
+    made = replace(made, node=NODE, origin_bases=())
     return replace(made, **changes)
 
 

@@ -260,7 +260,7 @@ class CommonFields:
     """Falcon middleware that puts the common fields on every response."""
 
     def __init__(self, options: FrontOptions) -> None:
-        self._name = options.name
+        self._node = options.node
 
     def process_response(
         self,
@@ -273,5 +273,5 @@ class CommonFields:
         ctx = exchange_of(req.env).ctx
         resp.set_headers(route_fields(ctx.route))
         resp.set_header("X-Request-Id", ctx.request_id)
-        for name, value in path_fields(ctx, self._name):
+        for name, value in path_fields(ctx, self._node):
             resp.append_header(name, value)

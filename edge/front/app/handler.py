@@ -36,7 +36,7 @@ class RequestHandler:
 
     def __init__(self, parts: Dependencies) -> None:
         self._pipeline = parts.pipeline
-        self._node_id = parts.options.node_id
+        self._node = parts.options.node
         self._clock = parts.clock
         self._counters = parts.counters
         self._reads = ReadHandler(parts)
@@ -71,9 +71,9 @@ class RequestHandler:
     def _check(self, request: Request) -> None:
         if request.method in _REFUSED:
             raise ClientFault("This method is not served here.", status=501)
-        if request.lookup("via") is None and request.lookup("cdn-loop") is None:
+        if request.lookup("cdn-loop") is None:
             return
-        if forwarding.is_loop(tuple(request.fields.items()), self._node_id):
+        if forwarding.is_loop(tuple(request.fields.items()), self._node):
             detail = "The request has been at this node before."
             raise Refusal(detail, reason=Reason.LOOP, status=508, retry_after=None)
 

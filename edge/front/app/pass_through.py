@@ -23,6 +23,7 @@ from edge.core.values import (
     CacheStatus,
     Header,
     Headers,
+    Node,
     OriginRequest,
     Purpose,
 )
@@ -66,7 +67,7 @@ class PassThrough:
         self._parts.counters.passes[passed.reason.value] += 1
         exchange = self._open(request, ctx, passed)
         ctx.defer(exchange.close)
-        _describe(ctx, passed, exchange.status)
+        _describe(ctx, passed, exchange)
         self._tell(ctx, passed, exchange.status, exchange.headers)
         return self._responses.respond(request, ctx, passed, exchange)
 
@@ -93,14 +94,14 @@ class PassThrough:
         pieces = None
         if body is not None:
             pieces = body.pieces(self._parts.options.limits.max_body)
-        node_id = self._parts.options.node_id
+        node = self._parts.options.node
         if passed.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
-            return upstream_requests.pass_request(passed, ctx.route, node_id=node_id)
+            return upstream_requests.pass_request(passed, ctx.route, node=node)
         safe = request.method in _SAFE_METHODS
         return OriginRequest(
             request.method,
             passed.target,
-            _forwarded(request, ctx, node_id),
+            _forwarded(request, ctx, node),
             Purpose.RELAY if safe else Purpose.WRITE,
             pieces,
             None if body is None else body.length,
@@ -145,24 +146,27 @@ class _Sent:
         return self.whole or (self.body is not None and self.body.begun)
 
 
-def _describe(ctx: RequestContext, passed: PassRequest, status: int | None) -> None:
+def _describe(
+    ctx: RequestContext, passed: PassRequest, exchange: Exchange | None
+) -> None:
     """Say in ``ctx`` that the request passes, and what the origin answered."""
     ctx.mode = PASS
     ctx.reason = passed.reason
     ctx.cache = CacheStatus(
         fwd="method" if passed.reason is Reason.METHOD else "bypass",
-        fwd_status=status,
+        fwd_status=None if exchange is None else exchange.status,
         detail=passed.reason,
+        upstream="" if exchange is None else forwarding.cache_members(exchange.headers),
     )
 
 
-def _forwarded(request: Request, ctx: RequestContext, node_id: str) -> Headers:
+def _forwarded(request: Request, ctx: RequestContext, node: Node) -> Headers:
     """The client's end-to-end fields, and those in which the edge tells of it."""
     own: list[Header] = [("x-request-id", ctx.request_id)]
     if request.client:
         own.append(("x-forwarded-for", request.client))
     fields = (pair for pair in request.fields.items() if _is_forwarded(*pair))
-    return forwarding.request_headers(fields, node_id=node_id, forwarded=tuple(own))
+    return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
 
 
 def _is_forwarded(name: str, value: str) -> bool:

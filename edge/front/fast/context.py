@@ -66,7 +66,7 @@ class FastContext:
         self.monotonic = parts.clock.monotonic
         self.request_memo = RequestMemo(parts.pipeline, parts.options, parts.clock)
         self.heads = self.request_memo.heads
-        self.encoder = ResponseEncoder(parts.options.name, parts.clock)
+        self.encoder = ResponseEncoder(parts.options, parts.clock)
         self.wheel: TimerWheel[Expiring] = TimerWheel(parts.clock.monotonic())
         parts.ticks.register(self._expire)
         self.loop: Any = gevent.get_hub().loop

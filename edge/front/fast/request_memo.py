@@ -62,8 +62,8 @@ _NEVER = (HOP_BY_HOP - {"connection", "keep-alive"}) | {
 _KEEPS = {None: False, "keep-alive": False, "close": True}
 """The plain values of Connection, and whether each asks to close."""
 
-_ALWAYS = ("host", "connection", "x-request-id", "via", "cdn-loop")
-_SELECTING = ("if-none-match", "accept-encoding")
+_ALWAYS = ("host", "connection", "x-request-id")
+_SELECTING = ("if-none-match", "accept-encoding", "cdn-loop")
 """Fields by which every answer is selected; a route adds those of its partition."""
 
 _Lines = tuple[bytes | None, ...]
@@ -159,7 +159,7 @@ class RequestMemo:
         self, pipeline: RequestPipeline, options: FrontOptions, clock: Clock
     ) -> None:
         self._pipeline = pipeline
-        self._node_id = options.node_id
+        self._node = options.node
         self._clock = clock
         self._lines: Memo[bytes, RequestLine] = Memo(MAX_LINES)
         self._blocks: Memo[bytes, HeaderBlock] = Memo(MAX_BLOCKS)
@@ -344,9 +344,9 @@ class RequestMemo:
         return self._facts.keep(of_interest, facts) if shared else facts
 
     def _is_loop(self, fields: dict[str, str]) -> bool:
-        if "via" not in fields and "cdn-loop" not in fields:
-            return False
-        return forwarding.is_loop(tuple(fields.items()), self._node_id)
+        return "cdn-loop" in fields and forwarding.is_loop(
+            (("cdn-loop", fields["cdn-loop"]),), self._node
+        )
 
 
 def _selecting(route: Route) -> tuple[str, ...]:

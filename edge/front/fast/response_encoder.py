@@ -15,7 +15,8 @@ from itertools import count
 
 from edge.core.ports import Clock, Ready
 from edge.core.values import Answer, PerResponse
-from edge.front.exchange import cache_status, route_fields
+from edge.front.exchange import cache_status_field, route_fields
+from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.http_grammar import (
@@ -25,7 +26,6 @@ from edge.protocol.http_grammar import (
     PROXY_AUTHENTICATION,
     TOKEN,
     reason_phrase,
-    via_member,
 )
 
 MAX_COPIED = 32 * 1024
@@ -64,8 +64,9 @@ class ResponseEncoder:
     when that ends, in monotonic seconds.
     """
 
-    def __init__(self, name: str, clock: Clock) -> None:
-        self._name = name
+    def __init__(self, options: FrontOptions, clock: Clock) -> None:
+        self._name = options.name
+        self._via, self._cache = options.node.via, options.node.cache
         self._clock = clock
         self._recent: dict[tuple[int, int], EncodedResponse] = {}
         self._date = ""
@@ -188,8 +189,9 @@ class ResponseEncoder:
         for name, value in route_fields(route):
             fields[name.lower()] = value
         fields["x-request-id"] = _ID_HERE
-        _append(fields, "via", via_member(self._name))
-        _append(fields, "cache-status", cache_status(self._name, per_response.status))
+        _append(fields, "via", self._via)
+        told = cache_status_field(self._cache, per_response.status)
+        _append(fields, "cache-status", told)
         if answer.body is not None and answer.status not in BODILESS_STATUSES:
             fields["content-length"] = str(len(answer.body))
         return [*fields.items(), *apart]

@@ -202,16 +202,16 @@ def closing_problem(
     server_context: ServerContext, ctx: RequestContext, error: EdgeError
 ) -> bytes:
     """The whole response for ``error``, behind which the connection closes. Counts."""
-    node = server_context.options.name
+    options = server_context.options
     answer = problems.respond(ctx, error, server_context.counters).answer
     body = answer.body or b""
     framing: Headers = (
-        ("Server", node),
+        ("Server", options.name),
         ("Date", formatdate(usegmt=True)),
         ("Connection", "close"),
         ("Content-Length", str(len(body))),
     )
-    fields = framing + answer.headers + common_fields(ctx, node)
+    fields = framing + answer.headers + common_fields(ctx, options.node)
     lines = [f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}"]
     lines += [f"{name}: {value}" for name, value in fields]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

@@ -9,14 +9,15 @@ Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
 (CDN-Loop); P1, P9, L18, L26.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
-from edge.core.values import Header, Headers
+from edge.core.values import PRODUCT, Header, Headers, Node, loop_member
+from edge.policy.http import cache_status
 from edge.protocol.http_grammar import (
     HOP_BY_HOP,
     connection_options,
-    list_members,
-    via_member,
+    list_items,
 )
 
 UNFIT_ON_READS = HOP_BY_HOP | {
@@ -38,6 +39,11 @@ UNFIT_ON_READS = HOP_BY_HOP | {
 Client conditionals and ranges would make an answer useless to the readers that
 share it (E20, E31).
 """
+
+MAX_HOPS = 16
+"""Nodes of which a built read tells; a longer chain is a loop, or a lie."""
+
+_NODE_ID = re.compile(r"[0-9a-f]{1,32}")
 
 _MADE_HERE = frozenset(
     {"accept-encoding", "cdn-loop", "content-length", "expect", "host", "via"}
@@ -68,6 +74,7 @@ _SPOOFABLE = frozenset(
 _NOT_RETURNED = frozenset(
     {
         "alt-svc",
+        "cache-status",
         "content-length",
         "cross-origin-resource-policy",
         "date",
@@ -78,13 +85,13 @@ _NOT_RETURNED = frozenset(
 
 
 def request_headers(
-    headers: Iterable[Header], *, node_id: str, forwarded: Headers = ()
+    headers: Iterable[Header], *, node: Node, forwarded: Headers = ()
 ) -> Headers:
     """What goes to the origin with a forwarded request, names in lower case.
 
     All end-to-end fields of the client, without those that the adapter frames
-    (Host, Content-Length) and those that speak for a proxy. ``node_id`` is this node's
-    pseudonym in Via and CDN-Loop. ``forwarded`` are the fields in which the edge tells
+    (Host, Content-Length) and those that speak for a proxy. ``node`` adds its members
+    to Via and CDN-Loop. ``forwarded`` are the fields in which the edge tells
     of the client (``x-forwarded-for``, for instance).
     """
     received = [(name.lower(), value) for name, value in headers]
@@ -96,8 +103,8 @@ def request_headers(
     ]
     kept += forwarded
     kept.append(("accept-encoding", "identity"))
-    kept.append(("via", _with_member(received, "via", via_member(node_id))))
-    kept.append(("cdn-loop", _with_member(received, "cdn-loop", node_id)))
+    kept.append(("via", _with_member(received, "via", node.via)))
+    kept.append(("cdn-loop", _with_member(received, "cdn-loop", node.cdn_loop)))
     return tuple(kept)
 
 
@@ -107,7 +114,8 @@ def response_headers(
     """What of the origin's answer goes back to the client, names in lower case.
 
     Without hop-by-hop fields, framing, Date, Server, and what the edge sets
-    for itself on every answer (CORS, the security fields). Set-Cookie, Location
+    for itself on every answer (CORS, the security fields, Cache-Status, in which
+    ``cache_members`` go before its own). Set-Cookie, Location
     and all fields of the protocol stay. ``cache_control`` is added when the
     origin says nothing: an answer to a write must not become cacheable by
     heuristics downstream (RFC 9111 section 4.2.2).
@@ -126,30 +134,45 @@ def response_headers(
     return tuple(kept)
 
 
-def is_loop(headers: Iterable[Header], node_id: str) -> bool:
-    """Whether this request has been at this very node before (L26).
+def cache_members(headers: Headers) -> str:
+    """The members of Cache-Status that go back before this edge's own, "" for none
+    (RFC 9211 section 2)."""
+    told = any(name == cache_status.FIELD for name, _ in headers)
+    return cache_status.members(headers) if told else ""
 
-    Looks for ``node_id`` as a CDN-Loop identifier or as the received-by part of a Via
-    member. Identifiers of other edges are no loop: another edge may be a shield.
+
+def is_loop(headers: Iterable[Header], node: Node) -> bool:
+    """Whether this request has been at this very node before (L26, U10).
+
+    The node's id tells, in a CDN-Loop member of this product. Its name is not looked
+    at, neither here nor in Via: two nodes of one name may stand one behind the other.
     """
-    for name, value in headers:
-        field = name.lower()
-        if field == "cdn-loop" and node_id in _identifiers(value):
-            return True
-        if field == "via" and node_id in _received_by(value):
-            return True
-    return False
+    fields = (value for name, value in headers if name.lower() == "cdn-loop")
+    return any(node.id in _node_ids(field) for field in fields)
 
 
-def _identifiers(value: str) -> list[str]:
-    """The cdn-ids of a CDN-Loop field, without their parameters (RFC 8586)."""
-    return [m.partition(";")[0].rstrip(" \t") for m in list_members(value)]
+def hops(cdn_loop: str | None) -> tuple[str, ...]:
+    """The ids of this product's nodes in a CDN-Loop field, the nearest last (U10).
+
+    A built read takes them along, since a loop may go through two nodes. Only ids that
+    this product could have made, and no more than MAX_HOPS: a client must not be able
+    to send anything else upstream by them.
+    """
+    if cdn_loop is None:
+        return ()
+    found = [one for one in _node_ids(cdn_loop) if _NODE_ID.fullmatch(one)]
+    return tuple(found[-MAX_HOPS:])
 
 
-def _received_by(value: str) -> list[str]:
-    """The second word of each Via member."""
-    words = [member.split(None, 2) for member in list_members(value)]
-    return [word[1] for word in words if len(word) > 1]
+def cdn_loop(node: Node, before: Sequence[str] = ()) -> str:
+    """CDN-Loop of a built request: ``hops``, and this node last."""
+    return ", ".join([*map(loop_member, before), node.cdn_loop])
+
+
+def _node_ids(cdn_loop: str) -> list[str]:
+    """The ids of all members of this product, as they stand there."""
+    items = list_items(cdn_loop)
+    return [i.parameters.get("node", "") for i in items if i.value == PRODUCT]
 
 
 def _named_by_connection(headers: Iterable[Header]) -> frozenset[str]:

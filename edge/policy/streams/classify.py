@@ -18,7 +18,7 @@ from typing import NoReturn
 from edge.core.errors import ClientFault
 from edge.core.reasons import Reason
 from edge.core.values import ANONYMOUS, Mode, Partition, Read, StreamKey
-from edge.policy.http import codings, request_target
+from edge.policy.http import codings, forwarding, request_target
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Grant, Lookup, RequestHead
 from edge.policy.streams.routes import Access, Route
@@ -31,13 +31,14 @@ class PassRequest:
 
     ``target`` is as received, with one exception: a GET of an unknown ``live``. On
     public routes its credential parameters are left out, and ``partition`` holds the
-    client headers that go with it (``upstream_requests.pass_request``). All other
-    requests follow the header rules of ``edge.policy.http.forwarding``.
+    client headers that go with it (``upstream_requests.pass_request``); ``hops`` as in
+    Read. All other requests follow the header rules of ``edge.policy.http.forwarding``.
     """
 
     reason: Reason
     target: str
     partition: Partition = ANONYMOUS
+    hops: tuple[str, ...] = ()
 
 
 _MODES = {
@@ -67,7 +68,8 @@ def classify(request: RequestHead, route: Route, grant: Grant) -> Read | PassReq
     mode = Mode.HEAD if head else _MODES.get(asked.get(names.PARAM_LIVE))
     if mode is None:
         passed = request_target.join(request.path, "&".join(p.raw for p in given))
-        return PassRequest(Reason.UNKNOWN_LIVE, passed, grant.partition)
+        hops = forwarding.hops(request.lookup("cdn-loop"))
+        return PassRequest(Reason.UNKNOWN_LIVE, passed, grant.partition, hops)
     extension = request_target.extension(given)
     key = StreamKey(route.match, request.path, extension, grant.partition)
     return _read(key, mode, asked, request.lookup, grant.answers_until)
@@ -92,6 +94,7 @@ def _read(
         if_none_match=lookup("if-none-match"),
         codings=() if taken is None else codings.accepted(taken),
         expires_at=expires_at,
+        hops=forwarding.hops(lookup("cdn-loop")),
     )
 
 

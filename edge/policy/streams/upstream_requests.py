@@ -1,7 +1,7 @@
 """What goes upstream for reads: built, never forwarded (L13).
 
 The target is canonical, the coding is identity, and the headers are those of
-the key's partition, the route's own for shared partitions, and Via. No client
+the key's partition, the route's own for shared partitions, Via and CDN-Loop. No client
 conditional, range, preference or forwarding field can reach the origin on a
 read, so none can choose an answer that others will share (E25, E26, E28, E30,
 E31, P1).
@@ -20,6 +20,7 @@ from urllib.parse import quote
 from edge.core.values import (
     Headers,
     Mode,
+    Node,
     OriginRequest,
     Partition,
     PartitionKind,
@@ -28,14 +29,16 @@ from edge.core.values import (
     StreamKey,
 )
 from edge.policy.http import request_target
-from edge.policy.http.forwarding import UNFIT_ON_READS
+from edge.policy.http.forwarding import UNFIT_ON_READS, cdn_loop
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Route
 from edge.protocol import names
-from edge.protocol.http_grammar import via_member
 
-DEFAULT_NODE = "ds-edge"
-"""The pseudonym in Via of a node that has no id."""
+NAMELESS = Node("ds-edge", "0")
+"""A node that was told neither its name nor its id."""
+
+Hops = tuple[str, ...]
+"""Ids of the nodes by which the read came that makes this one necessary (U10)."""
 
 
 def read_request(
@@ -45,7 +48,8 @@ def read_request(
     *,
     live_cursor: str | None = None,
     live: bool = False,
-    node_id: str = DEFAULT_NODE,
+    node: Node = NAMELESS,
+    hops: Hops = (),
 ) -> OriginRequest:
     """A GET from ``offset`` on; None leaves the parameter out.
 
@@ -56,31 +60,29 @@ def read_request(
     return OriginRequest(
         method="GET",
         target=_target(key, offset, mode, live_cursor),
-        headers=_headers(key.partition, route, node_id),
+        headers=_headers(key.partition, route, node, hops),
         purpose=Purpose.FOLLOW if live else Purpose.CATCH_UP,
     )
 
 
 def head_request(
-    key: StreamKey, route: Route, *, node_id: str = DEFAULT_NODE
+    key: StreamKey, route: Route, *, node: Node = NAMELESS, hops: Hops = ()
 ) -> OriginRequest:
     """A HEAD of the stream: type, tail, closed, TTL (PROTOCOL.md section 5.5)."""
     return OriginRequest(
         method="HEAD",
         target=_target(key),
-        headers=_headers(key.partition, route, node_id),
+        headers=_headers(key.partition, route, node, hops),
     )
 
 
-def relay_read(
-    read: Read, route: Route, *, node_id: str = DEFAULT_NODE
-) -> OriginRequest:
+def relay_read(read: Read, route: Route, *, node: Node = NAMELESS) -> OriginRequest:
     """One reader's own request, for a key whose answers are not joined (L15).
 
     It asks what the client asked, including its cursor, by the same canonical URL and
     the same few headers as a shared read.
     """
-    headers = _headers(read.key.partition, route, node_id)
+    headers = _headers(read.key.partition, route, node, read.hops)
     if read.mode is Mode.HEAD:
         return OriginRequest("HEAD", _target(read.key), headers, Purpose.RELAY)
     mode = read.mode.value if read.mode.live else None
@@ -90,13 +92,13 @@ def relay_read(
 
 
 def pass_request(
-    passed: PassRequest, route: Route, *, node_id: str = DEFAULT_NODE
+    passed: PassRequest, route: Route, *, node: Node = NAMELESS
 ) -> OriginRequest:
     """A GET with a ``live`` that this edge does not know, as it was asked.
 
     Only for Reason.UNKNOWN_LIVE; other requests that pass are forwarded.
     """
-    headers = _headers(passed.partition, route, node_id)
+    headers = _headers(passed.partition, route, node, passed.hops)
     return OriginRequest("GET", passed.target, headers, Purpose.RELAY)
 
 
@@ -118,7 +120,7 @@ def _target(
     return request_target.join(key.path, "&".join(pieces))
 
 
-def _headers(partition: Partition, route: Route, node_id: str) -> Headers:
+def _headers(partition: Partition, route: Route, node: Node, hops: Hops) -> Headers:
     """The allow-list. The route's own credential never joins a client's (L13).
 
     Where the route and the client name one header, the route's stands.
@@ -128,4 +130,5 @@ def _headers(partition: Partition, route: Route, node_id: str) -> Headers:
         own = tuple((name.lower(), value) for name, value in route.origin_headers)
     taken = UNFIT_ON_READS.union(name for name, _ in own)
     kept = tuple(pair for pair in partition.headers if pair[0] not in taken)
-    return (*kept, *own, ("accept-encoding", "identity"), ("via", via_member(node_id)))
+    marks = (("via", node.via), ("cdn-loop", cdn_loop(node, hops)))
+    return (*kept, *own, ("accept-encoding", "identity"), *marks)

@@ -42,9 +42,9 @@ def test_answers_and_errors_carry_the_same_fields(path: str) -> None:
     assert fields["x-content-type-options"] == "nosniff"
     assert fields["cross-origin-resource-policy"] == "cross-origin"
     assert fields["access-control-allow-origin"] == "*"
-    assert fields["via"] == "1.1 ds-edge"
+    assert fields["via"] == "1.1 here"
     assert fields["x-request-id"]
-    assert fields["cache-status"].startswith("ds-edge; ")
+    assert fields["cache-status"].startswith("ds-edge/here; ")
 
 
 def test_a_streamed_read_is_streamed() -> None:

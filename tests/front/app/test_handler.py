@@ -240,7 +240,7 @@ def test_a_preflight_is_answered_here() -> None:
         (get("hit", "offset="), 400, Reason.EMPTY_OFFSET),
         (Request("TRACE", "/v1/stream/hit"), 501, Reason.BAD_HEAD),
         (Request("GET", "/v1/stream/hit", body=body(b"x")), 400, Reason.BODY_ON_READ),
-        (get("hit", via="1.1 ds-edge"), 508, Reason.LOOP),
+        (get("hit", **{"cdn-loop": "ds-edge;node=c0ffee"}), 508, Reason.LOOP),
     ],
 )
 def test_an_error_is_a_problem(asked: Request, status: int, reason: Reason) -> None:

@@ -80,8 +80,8 @@ def test_a_write_goes_on_with_its_fields_and_without_those_of_the_connection() -
     assert origin.sent["producer-id"] == "p"
     assert origin.sent["authorization"] == "Bearer x"
     assert origin.sent["x-request-id"] == "mine-1"
-    assert origin.sent["via"] == "1.1 ds-edge"
-    assert origin.sent["cdn-loop"] == "ds-edge"
+    assert origin.sent["via"] == "1.1 here"
+    assert origin.sent["cdn-loop"] == "ds-edge;node=c0ffee"
     assert origin.sent["x-forwarded-for"] == "192.0.2.1"
     for name in ("host", "connection", "x-hop", "x-forwarded-host", "content-length"):
         assert name not in origin.sent
@@ -105,8 +105,8 @@ def test_the_origins_fields_come_back_but_for_those_that_the_edge_sets() -> None
     assert answered["stream-next-offset"] == "9"
     assert answered["access-control-allow-origin"] == "*"
     assert answered["x-content-type-options"] == "nosniff"
-    assert answered["via"] == "1.1 inner, 1.1 ds-edge"
-    assert answered["cache-status"].startswith("inner; hit, ds-edge; fwd=method")
+    assert answered["via"] == "1.1 inner, 1.1 here"
+    assert answered["cache-status"].startswith("inner; hit, ds-edge/here; fwd=method")
     assert "connection" not in answered
     assert sorted(answered.all("set-cookie")) == ["a=1", "b=2"]
 

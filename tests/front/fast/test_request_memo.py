@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from edge.core import head_rules
 from edge.core.values import Mode, PartitionKind, Read
 from edge.front.fast.request_memo import Memo, PlainRead, RequestMemo
+from edge.policy.http.forwarding import is_loop
 from edge.policy.streams.pipeline import RequestPipeline, find_route
 from edge.policy.streams.routes import Access, Route
 from tests.front.fake_edge import RealClock
-from tests.support.options import front_options
+from tests.support.options import NODE, front_options
 from tests.support.requests import asked
 
 ROUTES = (
@@ -21,6 +22,7 @@ ROUTES = (
 )
 LINE = "GET /v1/stream/a?offset=-1 HTTP/1.1"
 HOST = "Host: edge.test"
+LOOP = "ds-edge;node=c0ffee"
 
 
 def request_memo() -> RequestMemo:
@@ -102,7 +104,7 @@ def test_another_line_is_not_plain(line: str) -> None:
         [HOST, "X: a\0"],
         [HOST, "X: \x7f"],
         [HOST, "X: \xe9"],
-        [HOST, "Via: 1.1 ds-edge"],
+        [HOST, "CDN-Loop: ds-edge;node=c0ffee"],
         [HOST, *(f"X{n}: a" for n in range(70))],
         [HOST, "X: " + "a" * 9000],
     ],
@@ -182,10 +184,10 @@ def test_an_incomplete_head_is_waited_for_only_while_it_may_be_plain(
     assert request_memo().may_be_plain(held) is may
 
 
-NAMES = ["Host", "host", "Accept", "Connection", "Cookie", "X-Request-Id", "Via"]
+NAMES = ["Host", "host", "Accept", "Connection", "Cookie", "X-Request-Id", "CDN-Loop"]
 NAMES += ["If-None-Match", "Accept-Encoding", "Content-Length", "TE", "X_Y", "A b", ""]
 VALUES = ["a", "edge.test", "close", "keep-alive", "gzip, br;q=0", "", " ", "\t1 ", "é"]
-VALUES += ["0", '"x"', "chunked", "a\x00", "1.1 ds-edge", "a\r\n b", "a\nb", "a:b"]
+VALUES += ["0", '"x"', "chunked", "a\x00", "a\r\n b", "a\nb", "a:b", LOOP]
 TARGETS = ["/v1/stream/a", "/v1/stream/a?offset=1&live=sse", "/public/x?a=1", "/", "*"]
 TARGETS += ["/v1/stream/a?offset=", "/v1/stream/%2e%2e/b", "/v1/stream/a b", "//v1"]
 ENDS = ["\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r"]
@@ -222,6 +224,7 @@ def test_what_is_plain_is_the_same_read_the_whole_way(
     request = next(get_parser(config, iter([raw]), ("127.0.0.1", 1)))
     keep = head_rules.validate(request.version, request.headers)
     assert keep is not found.close
+    assert not is_loop(request.headers, NODE)
     given = {name.lower(): value for name, value in request.headers}
     route = find_route(ROUTES, target.partition("?")[0])
     assert route is not None and request.uri is not None

@@ -53,17 +53,21 @@ def test_what_is_no_stream_passes(edge: EdgeProcess, client: Client) -> None:
 
 
 def test_a_request_that_has_been_here_before_is_refused(client: Client) -> None:
-    """L26: this node's own id in Via or CDN-Loop."""
-    for field in ("Via: 1.1 ds-edge", "CDN-Loop: other, ds-edge"):
-        client.get("/v1/stream/hit", field)
-        answered = client.read()
+    """L26, U10: this node's own id in CDN-Loop, on both ways and for writes too."""
+    loop = "CDN-Loop: other, ds-edge;node=c0ffee"
+    for method in ("GET", "HEAD", "POST"):
+        client.request(method, "/v1/stream/hit", loop)
+        answered = client.read(method)
 
-        assert (answered.status, answered.problem()["reason"]) == (508, "loop")
+        assert answered.status == 508
+        assert "detail=loop" in answered["cache-status"]
+    client.get("/v1/stream/hit", loop, "Connection: cdn-loop")
+    assert client.read().problem()["reason"] == "loop"
 
 
 def test_a_request_by_way_of_another_edge_is_served(client: Client) -> None:
-    """L26: a loop is this node's id again, not any edge's."""
-    client.get("/v1/stream/hit", "Via: 1.1 ds-edge-2", "CDN-Loop: ds-edge-2")
+    """L26, U10: a loop is this node's id again, not any edge's, nor this one's name."""
+    client.get("/v1/stream/hit", "Via: 1.1 here", "CDN-Loop: ds-edge;node=decaf")
 
     assert client.read().status == 200
 

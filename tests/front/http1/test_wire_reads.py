@@ -21,8 +21,8 @@ def test_a_hit_says_all_that_an_answer_says(client: Client) -> None:
     assert (answered.status, answered.body) == (200, b"hello\n")
     assert answered["content-length"] == "6"
     assert answered["age"] == "3"
-    assert answered["via"] == "1.1 ds-edge"
-    assert answered["cache-status"] == "ds-edge; hit; ttl=60"
+    assert answered["via"] == "1.1 here"
+    assert answered["cache-status"] == "ds-edge/here; hit; ttl=60"
     assert answered["x-request-id"] == "mine-1"
     assert answered["x-content-type-options"] == "nosniff"
     assert answered["cross-origin-resource-policy"] == "cross-origin"
@@ -151,6 +151,17 @@ def test_a_stream_that_fails_never_looks_complete(client: Client) -> None:
     assert not answered.complete
 
 
+@pytest.mark.parametrize("fields", [(), ("X-Twice: a", "X-Twice: b")])
+def test_the_caches_above_come_before_this_one(
+    client: Client, fields: tuple[str, ...]
+) -> None:
+    """RFC 9211 section 2: on the fast way and on the whole way."""
+    client.get("/v1/stream/events?offset=-1&live=sse", *fields)
+
+    told = client.head()["cache-status"]
+    assert told == "ds-edge/above; hit, ds-edge/here; fwd=miss"
+
+
 def test_a_stream_to_http_1_0_ends_with_the_connection(client: Client) -> None:
     """There is no chunked coding; its end is the connection's."""
     client.get("/v1/stream/events?offset=-1&live=sse", version="1.0")
@@ -200,7 +211,7 @@ def test_an_error_of_the_hub_is_a_problem(client: Client) -> None:
     assert answered.status == 504
     assert answered["retry-after"] == "1"
     assert answered["cache-control"] == "no-store"
-    assert answered["cache-status"] == "ds-edge; detail=origin-timeout"
+    assert answered["cache-status"] == "ds-edge/here; detail=origin-timeout"
     assert answered.problem()["reason"] == "origin-timeout"
     client.get("/v1/stream/hit")
     assert client.read().status == 200

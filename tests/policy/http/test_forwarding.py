@@ -2,20 +2,20 @@
 
 import pytest
 
-from edge.core.values import Headers
+from edge.core.values import Headers, Node
 from edge.policy.http.forwarding import is_loop, request_headers, response_headers
-from edge.protocol.http_grammar import via_member
 
+NODE = Node("n1", "7f3a")
 MARKS: Headers = (
     ("accept-encoding", "identity"),
     ("via", "1.1 n1"),
-    ("cdn-loop", "n1"),
+    ("cdn-loop", "ds-edge;node=7f3a"),
 )
 
 
 def sent(*headers: tuple[str, str]) -> Headers:
     """What goes upstream of these fields, without what the edge always adds."""
-    out = request_headers(headers, node_id="n1")
+    out = request_headers(headers, node=NODE)
     assert out[-3:] == MARKS
     return out[:-3]
 
@@ -113,7 +113,7 @@ def test_what_connection_lists_goes_no_further() -> None:
 def test_the_edge_alone_says_who_forwarded() -> None:
     out = request_headers(
         [("x-forwarded-for", "1.2.3.4")],
-        node_id="n1",
+        node=NODE,
         forwarded=(("x-forwarded-for", "203.0.113.9"),),
     )
 
@@ -125,52 +125,62 @@ def test_via_and_cdn_loop_grow_by_this_node() -> None:
     out = dict(
         request_headers(
             [("Via", "1.1 a, 2 b"), ("via", "1.1 c"), ("CDN-Loop", "x; v=1")],
-            node_id="n1",
+            node=NODE,
         )
     )
 
     assert out["via"] == "1.1 a, 2 b, 1.1 c, 1.1 n1"
-    assert out["cdn-loop"] == "x; v=1, n1"
+    assert out["cdn-loop"] == "x; v=1, ds-edge;node=7f3a"
 
 
 def test_connection_cannot_hide_a_loop() -> None:
-    """RFC 8586 section 2.1: CDN-Loop must survive whatever a client asks for."""
+    """RFC 8586 section 2.1: CDN-Loop must survive whatever a client asks for (U10)."""
     hidden = [("Connection", "via, cdn-loop"), ("Via", "1.1 a"), ("CDN-Loop", "b")]
-    out = dict(request_headers(hidden, node_id="n1"))
+    out = dict(request_headers(hidden, node=NODE))
 
-    assert (out["via"], out["cdn-loop"]) == ("1.1 a, 1.1 n1", "b, n1")
+    assert out["via"] == "1.1 a, 1.1 n1"
+    assert out["cdn-loop"] == "b, ds-edge;node=7f3a"
+    assert is_loop([("Connection", "cdn-loop"), ("cdn-loop", out["cdn-loop"])], NODE)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "loop"),
     [
-        ("cdn-loop", "n1", True),
-        ("CDN-Loop", "other, n1; trace=7", True),
-        ("cdn-loop", " n1 ;x", True),
-        ("cdn-loop", "n10, xn1, N1", False),
-        ("cdn-loop", 'other; by="n1"', False),
+        ("cdn-loop", "ds-edge;node=7f3a", True),
+        ("CDN-Loop", "other, ds-edge; node=7f3a; v=2, x", True),
+        ("cdn-loop", 'x; by="a, b;", ds-edge ;\tnode="7f3a"', True),
+        ("cdn-loop", "ds-edge;node=7f3b, ds-edge;node=7f3a", True),
+        ("cdn-loop", "ds-edge;node=7f3", False),
+        ("cdn-loop", "ds-edge;node=7F3A", False),
+        ("cdn-loop", "ds-edge", False),
+        ("cdn-loop", "7f3a, n1", False),
+        ("cdn-loop", "other;node=7f3a", False),
+        ("cdn-loop", 'other; by="ds-edge;node=7f3a"', False),
+        ("cdn-loop", 'other; by="x, ds-edge;node=7f3a', False),
         ("cdn-loop", "", False),
-        ("via", "1.1 n1", True),
-        ("Via", "1.0 a (n1), HTTP/1.1 n1 (ds-edge)", True),
-        ("via", "1.1 other (n1)", False),
-        ("via", "n1", False),
-        ("via", ", ,", False),
-        ("x-via", "1.1 n1", False),
+        ("x-cdn-loop", "ds-edge;node=7f3a", False),
     ],
 )
 def test_a_loop_is_this_nodes_own_id_seen_again(
     name: str, value: str, loop: bool
 ) -> None:
-    """L26, E34: another edge in front is no loop but a point of presence."""
-    assert is_loop([("host", "x"), (name, value)], "n1") is loop
+    """L26, U10, E34: another edge in front is no loop but a point of presence."""
+    assert is_loop([("host", "x"), (name, value)], NODE) is loop
+
+
+@pytest.mark.parametrize("via", ["1.1 n1", "1.0 a (n1), HTTP/1.1 n1 (ds-edge)"])
+def test_a_name_in_via_is_never_a_loop(via: str) -> None:
+    """U10: it is for people; two pods of one name may stand one behind the other."""
+    assert not is_loop([("via", via)], NODE)
 
 
 def test_what_one_node_sends_is_a_loop_to_it_and_to_no_other() -> None:
-    out = request_headers((), node_id="n1")
+    """U10: not even to one of the same name, in another cluster."""
+    out = request_headers((), node=NODE)
 
-    assert is_loop(out, "n1")
-    assert not is_loop(out, "n2")
-    assert is_loop([("via", via_member("n1"))], "n1")
+    assert is_loop(out, NODE)
+    assert is_loop(out, Node("renamed", NODE.id))
+    assert not is_loop(out, Node(NODE.name, "90b1"))
 
 
 # -- and back -----------------------------------------------------------------

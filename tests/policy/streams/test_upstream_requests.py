@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from edge.core.values import (
     PUBLIC,
     Headers,
+    Node,
     OriginRequest,
     Partition,
     PartitionKind,
@@ -15,6 +16,7 @@ from edge.core.values import (
     StreamKey,
 )
 from edge.policy.http import request_target
+from edge.policy.http.forwarding import is_loop
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Access, Route
 from edge.policy.streams.upstream_requests import (
@@ -24,7 +26,7 @@ from edge.policy.streams.upstream_requests import (
     relay_read,
 )
 from edge.protocol.offsets import is_safe
-from tests.support.requests import asked
+from tests.support.requests import NOBODY, asked
 
 PATH = "/v1/stream/a"
 KEY = StreamKey("/v1/stream/**", PATH)
@@ -32,7 +34,11 @@ EXTENDED = StreamKey("/v1/stream/**", PATH, "a=1&z=%2F")
 SECRET = Partition(PartitionKind.CREDENTIAL, "d1", (("authorization", "Bearer a"),))
 ROUTE = Route()
 OWN = Route(origin_headers=(("Authorization", "Bearer edge"),))
-ALWAYS: Headers = (("accept-encoding", "identity"), ("via", "1.1 ds-edge"))
+ALWAYS: Headers = (
+    ("accept-encoding", "identity"),
+    ("via", "1.1 ds-edge"),
+    ("cdn-loop", "ds-edge;node=0"),
+)
 
 
 def test_a_read_without_an_offset_asks_for_the_bare_path() -> None:
@@ -124,10 +130,54 @@ def test_where_route_and_client_name_one_header_the_routes_stands_alone() -> Non
     assert headers == (("x-a", "1"), ("x-tenant", "fixed"), *ALWAYS)
 
 
-def test_via_names_the_node() -> None:
-    request = read_request(KEY, None, ROUTE, node_id="edge-7f3a")
+def test_whatever_is_built_tells_which_node_it_comes_from() -> None:
+    """U10: the name in Via, the id in CDN-Loop."""
+    node = Node("pop-1", "7f3a")
+    relayed = asked("GET", f"{PATH}?offset=1", NOBODY, ROUTE)
+    passing = asked("GET", f"{PATH}?live=x", NOBODY, ROUTE)
+    assert isinstance(relayed, Read) and isinstance(passing, PassRequest)
+    requests = (
+        read_request(KEY, None, ROUTE, node=node),
+        read_request(KEY, "1", ROUTE, live=True, node=node),
+        head_request(KEY, ROUTE, node=node),
+        relay_read(relayed, ROUTE, node=node),
+        pass_request(passing, ROUTE, node=node),
+    )
 
-    assert ("via", "1.1 edge-7f3a") in request.headers
+    for request in requests:
+        assert request.headers[-2:] == (
+            ("via", "1.1 pop-1"),
+            ("cdn-loop", "ds-edge;node=7f3a"),
+        )
+
+
+def test_a_built_request_tells_the_nodes_by_which_its_reader_came() -> None:
+    """U10: a loop of two nodes is seen by the first. Nothing else comes along."""
+    came = 'x;node=1, ds-edge;node=aa;by="y", ds-edge;node=NO, ds-edge, ds-edge;node=bb'
+    told = ("cdn-loop", "ds-edge;node=aa, ds-edge;node=bb, ds-edge;node=0")
+    fields = {"cdn-loop": came, "via": "1.1 a, 1.1 b"}.get
+    read = asked("GET", f"{PATH}?offset=1", fields, ROUTE)
+    passing = asked("GET", f"{PATH}?live=x", fields, ROUTE)
+    assert isinstance(read, Read) and isinstance(passing, PassRequest)
+    requests = (
+        read_request(KEY, "1", ROUTE, hops=read.hops),
+        head_request(KEY, ROUTE, hops=read.hops),
+        relay_read(read, ROUTE),
+        pass_request(passing, ROUTE),
+    )
+
+    for request in requests:
+        assert request.headers[-2:] == (("via", "1.1 ds-edge"), told)
+        assert is_loop(request.headers, Node("any", "aa"))
+
+
+def test_no_more_than_sixteen_nodes_are_told() -> None:
+    """The nearest ones; a client could send thousands."""
+    came = ", ".join(f"ds-edge;node={number:x}" for number in range(100))
+    read = asked("GET", f"{PATH}?offset=1", {"cdn-loop": came}.get, ROUTE)
+
+    assert isinstance(read, Read)
+    assert read.hops == tuple(f"{number:x}" for number in range(84, 100))
 
 
 # -- one to one ---------------------------------------------------------------
