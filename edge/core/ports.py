@@ -17,6 +17,7 @@ from edge.core.values import (
     PerResponse,
     Read,
     StreamSnapshot,
+    WriteOutcome,
 )
 
 
@@ -161,13 +162,10 @@ class ReadService(Protocol):
         ``now`` is monotonic seconds. Never switches greenlets.
         """
 
-    def wrote(
-        self, route: str, path: str, method: str, status: int | None, headers: Headers
-    ) -> None:
-        """A write passed through this edge and was answered (L4, L5).
+    def wrote(self, write: WriteOutcome) -> None:
+        """A write passed through this edge, and was answered or its answer was lost.
 
-        Called before the client gets its answer. ``status`` None: the answer was lost,
-        and nobody knows whether the write happened. Never switches.
+        Called before the client gets its answer (L4, L5). Never switches.
         """
 
 

@@ -211,6 +211,25 @@ class OriginAnswer:
         return ", ".join(value for key, value in self.headers if key == name)
 
 
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """A write that passed through this edge, and how it was answered (L4, L5).
+
+    ``extension`` are its extension parameters, canonical, without credentials (U13).
+    ``status`` None: the answer was lost, and nobody knows whether the write happened;
+    then there are no ``headers``. Nothing of it was sent upstream before ``begun_at``
+    (monotonic seconds).
+    """
+
+    route: str
+    path: str
+    extension: str
+    method: str
+    status: int | None
+    headers: Headers
+    begun_at: float
+
+
 class Result(enum.StrEnum):
     """How one answered read came about: the label of ``answers``."""
 

@@ -17,7 +17,7 @@ from edge.core.counters import Counters
 from edge.core.errors import EdgeError, OriginFault, Refusal
 from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
-from edge.core.values import Headers, Mode, OriginAnswer, Read
+from edge.core.values import Mode, OriginAnswer, Read, WriteOutcome
 from edge.live.answer_cache import AnswerCache
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
@@ -25,7 +25,7 @@ from edge.live.delivery import Delivery, says_anything
 from edge.live.fetch_results import FetchResults
 from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
-from edge.live.ingest import Ingest, wrote
+from edge.live.ingest import Ingest
 from edge.live.outages import Outages
 from edge.live.poll_results import PollResults
 from edge.live.registry import StreamRegistry
@@ -50,6 +50,7 @@ from edge.live.steps import (
 from edge.live.ticker import Ticker
 from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
+from edge.live.writes import written
 from edge.policy.streams.decide import Fetch, Park, Pass, Refuse, Serve, decide
 from edge.protocol.offsets import NOW
 
@@ -412,11 +413,9 @@ class Hub:
 
     # Writes, time, the end
 
-    def wrote(
-        self, route: str, path: str, method: str, status: int | None, headers: Headers
-    ) -> None:
+    def wrote(self, write: WriteOutcome) -> None:
         """See ``edge.core.ports.ReadService``."""
-        for step in wrote(self.streams, route, path, method, status, headers):
+        for step in written(self.streams, write, self._clock.monotonic()):
             self._do(step)
 
     def start(self) -> None:

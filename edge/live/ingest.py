@@ -1,11 +1,11 @@
-"""Ingest: what an answer of the origin, and a write, do to a stream.
+"""Ingest: what an answer of the origin does to a stream.
 
 ``absorb`` takes a range into the log, learns the tail, and notices when the stream is
 not the one that it was (L1, L2, L5, L7, L8). ``describe`` does so for a HEAD (L20).
 Both change the log that they are given and return what they found. ``Ingest`` holds
 what flights and polls have in common beyond that: a new incarnation begins (L2, L5,
-L7), a key passes one to one for a while (L15), a partition is refused (L14). ``wrote``
-takes in what an acknowledged write says (L4, L5).
+L7), a key passes one to one for a while (L15), a partition is refused (L14). What a
+write does is told by ``edge.live.writes``.
 
 This module changes rows, and yields steps for everything else. It never asks the origin
 and never switches greenlets.
@@ -17,19 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edge.core.reasons import Reason
-from edge.core.values import Headers, OriginAnswer, PartitionKind
+from edge.core.values import OriginAnswer, PartitionKind
 from edge.live.context import HubContext
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Stream
-from edge.live.steps import (
-    Judged,
-    Kick,
-    LogChanged,
-    Replace,
-    Steps,
-    Wake,
-    end_parked,
-)
+from edge.live.steps import Judged, LogChanged, Replace, Steps, end_parked
 from edge.policy.streams.admission import Admission, stale_limit
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
@@ -362,53 +354,3 @@ def _instant(text: str | None) -> float | None:
     except ValueError:
         return None
     return instant.timestamp() if instant.tzinfo else None
-
-
-# What a write that passed through this edge tells of its stream (L4, L5).
-
-
-def wrote(
-    streams: StreamRegistry,
-    route: str,
-    path: str,
-    method: str,
-    status: int | None,
-    headers: Headers,
-) -> Steps:
-    """A write was answered, or its answer was lost (``status`` None).
-
-    It acts on the path: on all its partitions and extensions. Called before the writer
-    gets its answer.
-    """
-    found = {name.lower(): value for name, value in headers}
-    for stream in streams.of_path(route, path):
-        if _replaces(method, status):
-            yield Replace(stream, Reason.REWRITTEN)
-        elif method == "POST":
-            yield from _appended(stream, status, found)
-
-
-def _appended(stream: Stream, status: int | None, headers: dict[str, str]) -> Steps:
-    offset = headers.get(names.IN_NEXT_OFFSET)
-    if offset is not None and not is_position(offset):
-        offset = None
-    closed = names.is_true(headers.get(names.IN_CLOSED))
-    log = stream.log
-    if status is None or 200 <= status < 300:
-        log.tail.acknowledge(offset, closed)
-    elif status == 409 and closed and offset is not None:
-        # Refused since it is closed: the end is known from now on.
-        log.tail.close(offset)
-    else:
-        return
-    yield Kick(stream)
-    if log.tail.closed and log.tail.offset == log.end:
-        # The end is held: only the closure is new. Else the poll brings data and it.
-        yield Wake(stream)
-
-
-def _replaces(method: str, status: int | None) -> bool:
-    """Whether another stream may be at this path from now on (L5)."""
-    if method == "PUT":
-        return status is None or status == 201
-    return method == "DELETE" and (status is None or 200 <= status < 300)

@@ -35,6 +35,8 @@ from edge.core.ports import Sink
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.core.values import CacheStatus, Mode, Read, StreamKey
+from edge.policy.http import request_target
+from edge.policy.streams.classify import plain_extension
 from edge.policy.streams.contact import Contact
 from edge.policy.streams.decide import ReadState
 from edge.policy.streams.routes import Route
@@ -265,6 +267,7 @@ class Stream:
         "log",
         "no_head_until",
         "parked",
+        "plain_extension",
         "polled_by",
         "route",
         "viewers",
@@ -275,6 +278,9 @@ class Stream:
         self.key = key
         self.route = route
         self.log = log
+        # U13: the parameters by which writes are compared with this key.
+        given = request_target.parameters(key.extension)
+        self.plain_extension = plain_extension(given, route)
         # By their start; None is the HEAD. At most one for each start.
         self.flights: dict[str | None, Flight] = {}
         self.follower: Follower | None = None

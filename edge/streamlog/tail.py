@@ -12,11 +12,13 @@ clock still have an order.
 from dataclasses import dataclass
 
 from edge.protocol.offsets import BEGIN, order
+from edge.streamlog.foreign_writes import ForeignWrites
 
 ARMED_SLACK = 5.0
 """Seconds that an armed poll may outlive the origin's observed hold (L3)."""
 
 NEVER = float("-inf")
+NOT_YET = float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +57,11 @@ class Tail:
         "closed",
         "confirmed_at",
         "confirmed_seq",
+        "foreign",
         "heard_seq",
         "heard_writes",
         "hold",
+        "learnt_at",
         "learnt_seq",
         "offset",
         "seq",
@@ -82,6 +86,8 @@ class Tail:
         self.offset: str | None = None
         self.closed = False
         self.learnt_seq = -1
+        # It was known at this time for sure: then the first read after that was sent.
+        self.learnt_at = NOT_YET
         # The claim of the newest answer that reached that offset, and when that answer
         # was sent. When an answer last came that had nothing to give there, and did not
         # make the claim either.
@@ -101,6 +107,8 @@ class Tail:
         self.writes = 0
         self.ack: str | None = None
         self.unplaced = -1
+        # Writes at other extension parameters (U13); None: there was none yet.
+        self.foreign: ForeignWrites | None = None
         # The barrier of readers that arrive now, with its version and sequence.
         self._barrier: ReadBarrier | None = None
         self._barrier_made = (-1, -1)
@@ -132,6 +140,7 @@ class Tail:
 
     def request_snapshot(self, now: float, incarnation: int) -> RequestSnapshot:
         """An upstream read is sent now."""
+        self.learnt_at = min(self.learnt_at, now)
         return RequestSnapshot(now, self.tick(), self.writes, incarnation)
 
     def arm(self, sent: RequestSnapshot) -> None:
@@ -193,6 +202,8 @@ class Tail:
         self.heard_writes = max(self.heard_writes, sent.writes)
         if empty and not up_to_date:
             self.unclaimed_seq = self.heard_seq
+        if up_to_date and self.foreign is not None:
+            self.foreign.settle(offset, sent.writes)
 
     def close(self, offset: str) -> None:
         """The stream is closed at ``offset``: final, whatever else was believed."""
@@ -204,6 +215,7 @@ class Tail:
     def _move(self, offset: str) -> None:
         self.offset = offset
         self.learnt_seq = self.tick()
+        self.learnt_at = NOT_YET
         self.up_to_date = False
         self.told_seq = -1
         self.unclaimed_seq = -1
@@ -218,12 +230,37 @@ class Tail:
         self.version += 1
         self.writes += 1
         if offset is None:
+            # It suspends the armed poll until the tail is told anew (``is_armed``).
             self.unplaced = self.writes
-            self.disarm()
         elif closed:
             self.close(offset)
         if offset is not None and order(offset) >= order(self.ack or BEGIN):
             self.ack = offset
+
+    def acknowledge_foreign(
+        self, parameters: str, offset: str | None, begun_at: float, now: float
+    ) -> None:
+        """A write at the same path, with other extension parameters than this key's,
+        was answered (U13). It named ``offset``, None if nothing, and was not sent
+        before ``begun_at``.
+
+        It names no place in this stream, so the tail is asked again, once. Writes with
+        ``parameters`` that were proven to leave it alone are nothing to this stream,
+        and a closed stream is not moved by any.
+        """
+        if self.foreign is None:
+            self.foreign = ForeignWrites()
+        if self.closed or self.foreign.are_ignored(parameters, now):
+            return
+        self.acknowledge(None, closed=False)
+        tail = self.offset
+        if offset is None or tail is None or offset == tail:
+            return
+        # 1: a write to this very stream; 2: a poll brings it, and the tail moves; 3:
+        # the write is acknowledged. The tail stands still from 2 on, and proves
+        # nothing: at 1 it stood elsewhere. So it must have been known before 1.
+        if self.learnt_at < begun_at:
+            self.foreign.note(parameters, tail, self.writes, now)
 
     def went_back(self, sent: RequestSnapshot, offset: str) -> bool:
         """Whether an answer from a known offset ends before an offset that was learnt
@@ -236,9 +273,30 @@ class Tail:
         )
 
     def is_armed(self, now: float) -> bool:
-        """Whether a poll is armed, and no older than the origin's longest hold (L3)."""
+        """Whether a poll is armed, and no older than the origin's longest hold (L3).
+
+        A write that named no offset, acknowledged after the poll was sent, suspends it:
+        that write may lie where the poll waits, and the poll's answer may be on the
+        way. The poll counts again once an answer that was sent after the write has said
+        that the data ends there, for then nothing had come before the poll. It is on
+        the wire still. Whatever happens in between makes it no poll of this tail's:
+
+        - 1: the write; 2: the poll is answered, or broken; 3: that answer is heard.
+          At 2 its follower disarmed it, so 3 brings nothing back.
+        - 1: the write; 2: the follower is ended; 3: another one's poll is armed; 4:
+          the first one is killed. 3 was sent after 1, so it counts at once. At 4
+          the first one leaves alone what is not its own.
+        - 1: the write; 2: the tail moves, also by the very answer that was waited
+          for. The poll waits at another offset: it is disarmed for good.
+        - 1: the write; 2: an answer from before it repeats the end; 3: an answer
+          from after it ends there without saying that this is all. Neither counts.
+        - 1: the write; 2: another incarnation begins. That has a tail of its own.
+        """
         armed = self.armed
-        return armed is not None and now - armed.at < self.hold + ARMED_SLACK
+        if armed is None or now - armed.at >= self.hold + ARMED_SLACK:
+            return False
+        told = self.heard_writes if self.up_to_date else -1
+        return max(armed.writes, told) >= self.unplaced
 
     def is_known_to(
         self, barrier: ReadBarrier, end: str, now: float, strict: bool

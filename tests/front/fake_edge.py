@@ -38,9 +38,11 @@ from edge.core.values import (
     PerResponse,
     Read,
     StreamSnapshot,
+    WriteOutcome,
 )
 from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions
+from edge.policy.http import request_target
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import LivingOrigin, PlayedExchange
 from tests.support.options import front_options
@@ -118,11 +120,10 @@ class FakeReadService:
         behave = getattr(self, f"_{word}", self._hit)
         return behave(read, sink)
 
-    def wrote(
-        self, route: str, path: str, method: str, status: int | None, headers: Headers
-    ) -> None:
-        self.tell(f"wrote {route} {path} {method} {status}")
-        self.release(path)
+    def wrote(self, write: WriteOutcome) -> None:
+        target = request_target.join(write.path, write.extension)
+        self.tell(f"wrote {write.route} {target} {write.method} {write.status}")
+        self.release(write.path)
 
     def release(self, path: str | None = None) -> None:
         """Answer the parked readers of a path, or all of them."""

@@ -24,6 +24,7 @@ from edge.core.values import (
     Purpose,
     Read,
     StreamKey,
+    WriteOutcome,
 )
 from edge.live.hub import Hub
 from edge.policy.streams.routes import Route
@@ -212,10 +213,14 @@ class House:
         self.hub.tick(self.clock.monotonic())
         settle()
 
-    def wrote(self, method: str, status: int | None, **headers: str) -> None:
+    def wrote(
+        self, method: str, status: int | None, extension: str = "", **headers: str
+    ) -> None:
+        """A write to the stream, or with ``extension`` to another one at its path."""
         fields = tuple((k.replace("_", "-"), v) for k, v in headers.items())
-        route = self.options.routes[0].match
-        self.hub.wrote(route, PATH, method, status, fields)
+        route, begun_at = self.options.routes[0].match, self.clock.monotonic()
+        write = WriteOutcome(route, PATH, extension, method, status, fields, begun_at)
+        self.hub.wrote(write)
 
 
 @dataclass(eq=False)

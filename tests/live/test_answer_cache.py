@@ -119,6 +119,19 @@ class Life:
         self.append(size)
         self.house.wrote("POST", None)
 
+    def write_aside(self, size: int) -> None:
+        """By other extension parameters, to this very stream or another one (U13)."""
+        other = size % 2
+        if self._is_open() and not other:
+            self.append(size)
+        self.house.clock.move(0.001)
+        named = "9" * 8 if other else self.offsets[-1]
+        self.house.wrote("POST", 204, f"x={other}", stream_next_offset=named)
+
+    def write_failed(self, size: int) -> None:
+        """It was answered 5xx, and may have happened (U5)."""
+        self.house.wrote(("POST", "PUT", "DELETE")[size % 3], 503)
+
     def close(self, _: int) -> None:
         if self._is_open():
             self.origin.finish(PATH)
@@ -171,7 +184,8 @@ class Life:
 
 GETS = (Mode.CATCH_UP, Mode.LONG_POLL, Mode.SSE)
 ACTS = (
-    *("append", "write", "write_unheard", "close", "recreate", "go_down"),
+    *("append", "write", "write_unheard", "write_aside", "write_failed"),
+    *("close", "recreate", "go_down"),
     *("lapse", "move", "move", "ask", "ask", "crowd_out", "settle", "tick"),
 )
 HISTORIES = st.lists(
@@ -252,9 +266,11 @@ def test_a_read_of_a_followed_tail_is_answered_again() -> None:
     assert house.hub.answer_cache.peek(Read(house.key(), "-1"), 0.0) is None
 
 
-@pytest.mark.parametrize("act", ["append", "write", "recreate", "lost", "delete"])
+@pytest.mark.parametrize(
+    "act", ["append", "write", "recreate", "lost", "failed", "elsewhere", "delete"]
+)
 def test_what_changes_the_answer_ends_its_repetition(act: str) -> None:
-    """L3, L4, L5."""
+    """L3, L4, L5, U5, U13."""
     house, origin, read = followed()
     if act == "append":
         origin.append(PATH, b"three")
@@ -265,6 +281,10 @@ def test_what_changes_the_answer_ends_its_repetition(act: str) -> None:
         house.wrote("PUT", 201)
     elif act == "lost":
         house.wrote("POST", None)
+    elif act == "failed":
+        house.wrote("DELETE", 503)
+    elif act == "elsewhere":
+        house.wrote("POST", 204, "x=1", stream_next_offset="9999")
     else:
         origin.remove(PATH)
         settle()

@@ -39,7 +39,7 @@ def test_what_was_held_is_dropped_by_create_and_delete(
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("PUT", 200), ("PUT", 409), ("DELETE", 404), ("DELETE", 503)]
+    ("method", "status"), [("PUT", 200), ("PUT", 409), ("DELETE", 404)]
 )
 def test_what_was_refused_or_was_there_already_drops_nothing(
     method: str, status: int

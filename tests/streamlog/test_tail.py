@@ -245,6 +245,94 @@ def test_a_write_without_an_offset_makes_the_tail_unknown() -> None:
     assert told.knows(reader, "4")
 
 
+def test_the_poll_counts_again_once_an_answer_ends_where_it_waits() -> None:
+    """U13, L3: one read for each such write, not one for each reader until the poll
+    ends. The poll is on the wire still, and was there after the write."""
+    told = Told("4")
+    told.polls()
+    told.tail.acknowledge(None, closed=False)
+    assert not told.tail.is_armed(told.now)
+    told.hears(told.sends(), "4")
+
+    assert told.tail.is_armed(told.now)
+    assert told.knows(told.tail.read_barrier(), "4")
+    told.tail.acknowledge(None, closed=False)
+    assert not told.knows(told.tail.read_barrier(), "4"), "another write, another doubt"
+
+
+def test_a_poll_that_counts_again_is_no_younger_than_it_was() -> None:
+    """L3: its connection may have died while it was not looked at."""
+    told = Told("4")
+    told.polls()
+    told.tail.acknowledge(None, closed=False)
+    told.now += 34.0
+    told.hears(told.sends(), "4")
+    assert told.tail.is_armed(told.now)
+
+    told.now += 1.0
+    assert not told.tail.is_armed(told.now)
+
+
+def test_an_answer_from_before_the_write_leaves_the_poll_suspended() -> None:
+    told = Told("4")
+    before = told.sends()
+    told.polls()
+    told.tail.acknowledge(None, closed=False)
+    told.hears(before, "4")
+
+    assert not told.tail.is_armed(told.now)
+
+
+def test_a_page_that_ends_where_the_poll_waits_leaves_it_suspended() -> None:
+    """Without the claim, the write may lie beyond it; nor does an old claim help."""
+    told = Told("4")
+    before = told.sends()
+    told.polls()
+    told.tail.acknowledge(None, closed=False)
+    told.hears(told.sends(), "4", up_to_date=False)
+    assert not told.tail.is_armed(told.now)
+
+    told.hears(before, "4", up_to_date=True)
+    assert not told.tail.is_armed(told.now)
+    told.hears(told.sends(), "4", up_to_date=True)
+    assert told.tail.is_armed(told.now)
+
+
+def test_a_poll_that_ended_meanwhile_does_not_count_again() -> None:
+    """1: the write; 2: the poll ends; 3: an answer says that nothing came."""
+    told = Told("4")
+    told.polls()
+    told.tail.acknowledge(None, closed=False)
+    asked = told.sends()
+    told.tail.disarm()
+    told.hears(asked, "4")
+
+    assert not told.tail.is_armed(told.now)
+
+
+def test_a_poll_that_was_sent_after_the_write_counts_at_once() -> None:
+    """As it does without any write: who comes now waits for its answer (L4)."""
+    told = Told("4")
+    told.polls()
+    told.tail.acknowledge(None, closed=False)
+    told.tail.disarm()
+    told.polls()
+
+    assert told.tail.is_armed(told.now)
+    assert not told.knows(told.tail.read_barrier(), "4")
+
+
+def test_a_suspended_poll_is_given_up_when_the_tail_moves() -> None:
+    """It waits at another offset, whatever is heard of the new one."""
+    told = Told("4")
+    told.polls()
+    told.tail.acknowledge(None, closed=False)
+    told.hears(told.sends(), "7")
+    told.hears(told.sends(), "7")
+
+    assert not told.tail.is_armed(told.now)
+
+
 def test_a_later_writes_offset_does_not_vouch_for_one_that_nobody_can_place() -> None:
     """The lost write may lie beyond it, or come later still."""
     told = Told("4")

@@ -1,5 +1,8 @@
 """Laws of the tail: whatever is sent, written and heard, in whatever order."""
 
+import enum
+from dataclasses import dataclass
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -38,31 +41,102 @@ def test_the_tail_never_moves_down_and_late_answers_never_look_gone_back(
             under_way.clear()
 
 
-class ReadersSeeTheirWrites(RuleBasedStateMachine):
-    """L4, whatever the order of writes and reads, and of the answers to them.
+class Name(enum.Enum):
+    """By which parameters a write comes, and to which stream."""
 
-    The origin is a counter: a write adds one to it, a read tells it.
+    OWN = "own"  # by the key's own
+    ASIDE = "aside"  # by others, which the origin ignores: to this very stream (U13)
+    FOREIGN = "foreign"  # by others, which name another stream (U13)
+    REPEATED = "repeated"  # aside, a duplicate: it names the tail and moves nothing
+
+
+@dataclass
+class Write:
+    """A write on its way: since when, and what it named once the origin took it."""
+
+    name: Name
+    begun_at: float
+    position: int | None = None
+
+
+@dataclass
+class Poll:
+    """A follower's poll, on the wire since ``sent``; ``answer`` is on its way back."""
+
+    sent: RequestSnapshot
+    start: int
+    answer: int | None = None
+
+
+class ReadersSeeTheirWrites(RuleBasedStateMachine):
+    """L4, U13, whatever the order of writes, reads and polls, and of their answers.
+
+    The origin is a counter: a write adds one to it, a read tells it, and a poll is
+    answered when it grows. Another counter stands beside it, at the same path.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.told = Told("000")
-        self.end = self.acknowledged = 0
-        self.writes: list[int] = []
+        self.end = self.elsewhere = self.acknowledged = 0
+        self.writes: list[Write] = []
         self.reads: list[tuple[RequestSnapshot, int]] = []
         self.readers: list[tuple[ReadBarrier, int]] = []
+        self.poll: Poll | None = None
+        self.killed: list[RequestSnapshot] = []
+        # Acknowledged writes to this stream, and the tail's sequence number then.
+        self.acks: list[tuple[int, int]] = []
 
-    @rule()
-    def write(self) -> None:
-        self.end += 1
-        self.writes.append(self.end)
+    @property
+    def known(self) -> int:
+        """Where the tail is, as far as is known here."""
+        return int(self.told.tail.offset or "0")
+
+    # Writes
+
+    @rule(name=st.sampled_from(Name))
+    def write_begins(self, name: Name) -> None:
+        self.writes.append(Write(name, self.told.later()))
+
+    @precondition(lambda self: self.writes)
+    @rule(data=st.data())
+    def write_happens(self, data: st.DataObject) -> None:
+        self.told.later()
+        write = data.draw(st.sampled_from(self.writes))
+        if write.position is not None:
+            return
+        if write.name is Name.FOREIGN:
+            self.elsewhere += 1
+            write.position = self.elsewhere
+            return
+        self.end += write.name is not Name.REPEATED
+        write.position = self.end
+        if self.poll is not None and self.poll.answer is None:
+            self.poll_ends_if_there_is_news(self.poll)
+
+    def poll_ends_if_there_is_news(self, poll: Poll) -> None:
+        if self.end > poll.start:
+            poll.answer = self.end
 
     @precondition(lambda self: self.writes)
     @rule(data=st.data(), lost=st.booleans())
     def write_is_answered(self, data: st.DataObject, lost: bool) -> None:
-        position = self.writes.pop(data.draw(st.integers(0, len(self.writes) - 1)))
-        self.acknowledged = max(self.acknowledged, position)
-        self.told.tail.acknowledge(None if lost else f"{position:03d}", False)
+        self.told.later()
+        write = data.draw(st.sampled_from(self.writes))
+        if write.position is None:
+            return
+        self.writes.remove(write)
+        tail, now = self.told.tail, self.told.now
+        named = None if lost else f"{write.position:03d}"
+        if write.name is Name.OWN:
+            tail.acknowledge(named, False)
+        else:
+            tail.acknowledge_foreign(write.name.value, named, write.begun_at, now)
+        if write.name is not Name.FOREIGN:
+            self.acknowledged = max(self.acknowledged, write.position)
+            self.acks.append((tail.seq, write.position))
+
+    # Reads
 
     @rule()
     def read(self) -> None:
@@ -72,16 +146,62 @@ class ReadersSeeTheirWrites(RuleBasedStateMachine):
     @rule(data=st.data(), up_to_date=st.booleans())
     def read_is_answered(self, data: st.DataObject, up_to_date: bool) -> None:
         sent, end = self.reads.pop(data.draw(st.integers(0, len(self.reads) - 1)))
-        assert not self.told.tail.went_back(sent, f"{end:03d}")
+        tail = self.told.tail
+        assert not tail.went_back(sent, f"{end:03d}")
+        newest = sent.seq >= tail.told_seq and sent.writes == tail.writes
+        before = self.known
         self.told.hears(sent, f"{end:03d}", up_to_date)
+        if self.poll is not None and up_to_date and newest and end == before:
+            self.asked_once_is_enough(self.poll)
 
-    @rule()
-    def poll(self) -> None:
-        self.told.polls()
+    def asked_once_is_enough(self, poll: Poll) -> None:
+        """U13: an answer from after all writes ends where the poll waits."""
+        if self.told.tail.armed is poll.sent:
+            assert self.told.tail.is_armed(self.told.now)
 
     @rule()
     def read_barrier(self) -> None:
         self.readers.append((self.told.tail.read_barrier(), self.acknowledged))
+
+    # Polls: one at a time
+
+    @precondition(lambda self: self.poll is None)
+    @rule()
+    def poll_is_sent(self) -> None:
+        self.told.later()
+        self.poll = Poll(self.told.polls(), self.known)
+        self.poll_ends_if_there_is_news(self.poll)
+
+    @precondition(lambda self: self.poll is not None)
+    @rule(broken=st.booleans())
+    def poll_ends(self, broken: bool) -> None:
+        """By its answer, by a 204, or without either."""
+        poll, self.poll = self.poll, None
+        assert poll is not None
+        self.follower_disarms(poll.sent)
+        if not broken:
+            end = poll.start if poll.answer is None else poll.answer
+            self.told.hears(poll.sent, f"{end:03d}")
+
+    @precondition(lambda self: self.poll is not None)
+    @rule()
+    def follower_is_ended(self) -> None:
+        """Its poll is killed later, perhaps after another one was armed."""
+        assert self.poll is not None
+        self.killed.append(self.poll.sent)
+        self.told.tail.disarm()
+        self.poll = None
+
+    @precondition(lambda self: self.killed)
+    @rule()
+    def killed_poll_ends(self) -> None:
+        self.follower_disarms(self.killed.pop())
+
+    def follower_disarms(self, sent: RequestSnapshot) -> None:
+        if self.told.tail.armed is sent:
+            self.told.tail.disarm()
+
+    # What holds
 
     @invariant()
     def nobody_is_told_that_an_answer_without_its_write_is_all(self) -> None:
@@ -91,8 +211,28 @@ class ReadersSeeTheirWrites(RuleBasedStateMachine):
             if self.told.knows(barrier, end) or self.told.tail.covers(barrier, end):
                 assert int(end) >= must_see
 
+    @invariant()
+    def an_armed_poll_is_on_the_wire_and_waits_at_the_tail(self) -> None:
+        """L3: it would be answered if the origin had more."""
+        tail = self.told.tail
+        if tail.is_armed(self.told.now):
+            assert self.poll is not None and tail.armed is self.poll.sent
+            assert self.poll.start == self.known
+            assert self.poll.answer is not None or self.end == self.known
+
+    @invariant()
+    def no_write_hides_behind_a_poll_that_is_older(self) -> None:
+        """L3, L4: what a viewer at the tail may be told. A write that was acknowledged
+        after the poll was sent is named, or the poll is suspended."""
+        tail = self.told.tail
+        if tail.armed is None or not tail.is_armed(self.told.now):
+            return
+        for seq, position in self.acks:
+            if seq >= tail.armed.seq and position > self.known:
+                assert int(tail.ack or "0") >= position
+
 
 ReadersSeeTheirWrites.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None
+    max_examples=100, stateful_step_count=40, deadline=None
 )
 TestReadersSeeTheirWrites = ReadersSeeTheirWrites.TestCase

@@ -34,6 +34,19 @@ class Told:
         self.tail.confirm(self.now, sent)
         self.tail.hear(sent, offset, up_to_date, empty)
 
+    def later(self) -> float:
+        """The clock moves a little; what time it is then."""
+        self.now += 0.01
+        return self.now
+
+    def writes_elsewhere(
+        self, offset: str | None, parameters: str = "awareness=x"
+    ) -> None:
+        """A write at the same path, with other extension parameters, begins now and is
+        acknowledged a little later (U13)."""
+        begun_at = self.later()
+        self.tail.acknowledge_foreign(parameters, offset, begun_at, self.later())
+
     def knows(self, barrier: ReadBarrier, end: str, strict: bool = False) -> bool:
         return self.tail.is_known_to(barrier, end, self.now, strict)
 

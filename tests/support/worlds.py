@@ -110,6 +110,19 @@ class World:
         self.append(size)
         self.log.tail.acknowledge(None, False)
 
+    def append_aside(self, size: int) -> None:
+        """A write through this edge, by extension parameters that the origin ignores:
+        to this very stream (U13)."""
+        begun_at = self.now
+        self.append(size)
+        self.now += 0.01
+        self.log.tail.acknowledge_foreign("x=1", self.origin.tail, begun_at, self.now)
+
+    def append_elsewhere(self) -> None:
+        """A write to another stream at this path (U13)."""
+        self.now += 0.01
+        self.log.tail.acknowledge_foreign("y=1", mint(9), self.now, self.now + 0.01)
+
     def close(self) -> None:
         self.origin.closed = True
 
@@ -225,13 +238,14 @@ acts: st.SearchStrategy[list[Act]] = st.lists(
         st.tuples(st.just("append"), sizes),
         st.tuples(st.just("append_here"), sizes),
         st.tuples(st.just("append_unheard"), sizes),
+        st.tuples(st.just("append_aside"), sizes),
         st.tuples(st.just("read"), starts),
         st.tuples(st.just("send"), starts),
         st.tuples(st.just("land"), st.integers(0, 3)),
         st.tuples(st.just("wait"), st.sampled_from([0.25, 12.0, 31.0, 61.0, 200.0])),
-        st.sampled_from(["head", "arm", "disarm", "lose_contact", "evict"]).map(
-            lambda name: (name,)
-        ),
+        st.sampled_from(
+            ["head", "arm", "disarm", "lose_contact", "evict", "append_elsewhere"]
+        ).map(lambda name: (name,)),
         st.sampled_from(["close", "close_here"]).map(lambda name: (name,)),
     ),
     max_size=12,

@@ -26,6 +26,7 @@ from edge.core.values import (
     Node,
     OriginRequest,
     Purpose,
+    WriteOutcome,
 )
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import (
@@ -65,14 +66,19 @@ class PassThrough:
         """Answer with the origin's answer. Raises ClientFault, OriginFault."""
         _describe(ctx, passed, None)
         self._parts.counters.passes[passed.reason.value] += 1
-        exchange = self._open(request, ctx, passed)
+        begun_at = self._parts.clock.monotonic()
+        exchange = self._open(request, ctx, passed, begun_at)
         ctx.defer(exchange.close)
         _describe(ctx, passed, exchange)
-        self._tell(ctx, passed, exchange.status, exchange.headers)
+        self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
         return self._responses.respond(request, ctx, passed, exchange)
 
     def _open(
-        self, request: Request, ctx: RequestContext, passed: PassRequest
+        self,
+        request: Request,
+        ctx: RequestContext,
+        passed: PassRequest,
+        begun_at: float,
     ) -> Exchange:
         upstream = self._upstream(request, ctx, passed)
         sent = _Sent(request.body)
@@ -84,7 +90,7 @@ class PassThrough:
                 self._parts.counters.origin_faults[fault.reason.value] += 1
             # It is unknown whether the origin acted; assume that it did (L4, L5).
             if sent.anything:
-                self._tell(ctx, passed, None, ())
+                self._tell(ctx, passed, None, (), begun_at)
             raise
 
     def _upstream(
@@ -113,6 +119,7 @@ class PassThrough:
         passed: PassRequest,
         status: int | None,
         headers: Headers,
+        begun_at: float,
     ) -> None:
         """Tell the hub of a write's end. Control paths and reads are no writes."""
         if ctx.method in _SAFE_METHODS:
@@ -120,9 +127,16 @@ class PassThrough:
         label = "lost" if status is None else f"{status // 100}xx"
         self._parts.counters.writes[label] += 1
         if passed.reason is Reason.METHOD and ctx.route is not None:
-            path = passed.target.partition("?")[0]
-            name = ctx.route.match
-            self._parts.read_service.wrote(name, path, ctx.method, status, headers)
+            write = WriteOutcome(
+                ctx.route.match,
+                passed.target.partition("?")[0],
+                passed.extension,
+                ctx.method,
+                status,
+                headers,
+                begun_at,
+            )
+            self._parts.read_service.wrote(write)
 
 
 @dataclass(slots=True)

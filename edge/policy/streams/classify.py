@@ -33,12 +33,15 @@ class PassRequest:
     public routes its credential parameters are left out, and ``partition`` holds the
     client headers that go with it (``upstream_requests.pass_request``); ``hops`` as in
     Read. All other requests follow the header rules of ``edge.policy.http.forwarding``.
+    ``extension`` are the parameters by which a write is compared with keys
+    (``plain_extension``).
     """
 
     reason: Reason
     target: str
     partition: Partition = ANONYMOUS
     hops: tuple[str, ...] = ()
+    extension: str = ""
 
 
 _MODES = {
@@ -59,7 +62,8 @@ def classify(request: RequestHead, route: Route, grant: Grant) -> Read | PassReq
     if request_target.is_control(request.path):
         return PassRequest(Reason.NOT_A_STREAM, request.target)
     if request.method not in ("GET", "HEAD"):
-        return PassRequest(Reason.METHOD, request.target)
+        written = plain_extension(request.parameters, route)
+        return PassRequest(Reason.METHOD, request.target, extension=written)
     given = request.parameters
     if route.access is Access.PUBLIC:
         given = tuple(p for p in given if p.name not in route.credential_parameters)
@@ -73,6 +77,17 @@ def classify(request: RequestHead, route: Route, grant: Grant) -> Read | PassReq
     extension = request_target.extension(given)
     key = StreamKey(route.match, request.path, extension, grant.partition)
     return _read(key, mode, asked, request.lookup, grant.answers_until)
+
+
+def plain_extension(given: Iterable[Parameter], route: Route) -> str:
+    """The extension parameters that say which stream is meant: without those that only
+    say who asks and until when (U13).
+
+    A writer's signed URL has another signature than its readers' URLs, and means the
+    same stream.
+    """
+    hidden = (*route.credential_parameters, *route.expires_parameters)
+    return request_target.extension(p for p in given if p.name not in hidden)
 
 
 def _read(

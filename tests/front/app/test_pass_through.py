@@ -244,4 +244,4 @@ def test_the_hub_hears_of_writes_to_streams_only() -> None:
     client("PUT", "/elsewhere")
     client("PUT", "/v1/stream/a?x=1")
 
-    assert told == ["wrote /v1/stream/** /v1/stream/a PUT 200"]
+    assert told == ["wrote /v1/stream/** /v1/stream/a?x=1 PUT 200"]

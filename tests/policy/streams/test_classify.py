@@ -15,8 +15,9 @@ from edge.core.values import (
     Read,
     StreamKey,
 )
+from edge.policy.http import request_target
 from edge.policy.streams.authorize import Lookup
-from edge.policy.streams.classify import PassRequest
+from edge.policy.streams.classify import PassRequest, plain_extension
 from edge.policy.streams.routes import Access, Route
 from tests.support.requests import NOBODY, asked, headers
 
@@ -135,6 +136,51 @@ def test_a_bad_target_is_refused_for_every_method() -> None:
             asked(method, "/v1/stream/x/../a", NOBODY, ROUTE)
         assert refused.value.reason is Reason.BAD_PATH
         assert refusal("a=%00", method) is Reason.BAD_QUERY
+
+
+# -- what is written ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "extension"),
+    [
+        ("", ""),
+        ("awareness=x", "awareness=x"),
+        ("b=2&a=1&offset=7", "a=1&b=2"),
+        ("signature=abc&expires=99&awareness=x", "awareness=x"),
+        ("%73ignature=abc&expires=99", ""),
+        ("token", ""),
+        ("Token=1", "Token=1"),
+    ],
+)
+def test_a_write_is_compared_without_what_says_who_asks(
+    query: str, extension: str
+) -> None:
+    """U13: canonical, like a key's own, but for credentials and their end."""
+    passed = asked("POST", f"{PATH}?{query}", NOBODY, ROUTE)
+
+    assert isinstance(passed, PassRequest)
+    assert passed.extension == extension
+    assert passed.target == f"{PATH}?{query}", "it goes on as received"
+
+
+@pytest.mark.parametrize("access", Access)
+@given(query=st.text("ab=&%2x", max_size=8), signature=st.text("xy", max_size=3))
+def test_a_writers_signed_url_equals_its_readers_keys(
+    access: Access, query: str, signature: str
+) -> None:
+    """U13: on every route, whatever signature each of them was given."""
+    route = Route(access=access)
+    try:
+        key = read(f"{query}&signature=r&expires=1&offset=7", route=route).key
+    except ClientFault:
+        return
+    plain = plain_extension(request_target.parameters(key.extension), route)
+    written = f"{PATH}?expires=2&signature={signature}&{query}"
+    passed = asked("POST", written, NOBODY, route)
+
+    assert isinstance(passed, PassRequest)
+    assert passed.extension == plain
 
 
 # -- what passes --------------------------------------------------------------
