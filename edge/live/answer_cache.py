@@ -223,7 +223,7 @@ class AnswerCache:
 
 def _is_new(reader: Reader) -> bool:
     """Whether it is decided for the first time, and asked the origin nothing."""
-    new = reader.state is State.NEW and reader.asked is None and reader.fault is None
+    new = reader.state is State.NEW and reader.asked is None and not reader.met_outage
     # An event stream may have been given a page and now be at its end.
     return new and not reader.begun and reader.offset == reader.read.offset
 

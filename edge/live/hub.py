@@ -183,8 +183,9 @@ class Hub:
         ):
             self.followers.follow_unwatched(stream)
         given = self._delivery.serve(reader, serve)
-        if given is not None and reader.asked is None and reader.fault is None:
-            # It asked no origin, and needed none: a newcomer would be given the same.
+        # It asked no origin, and met none that is away: a newcomer would be given the
+        # same.
+        if given is not None and reader.asked is None and not reader.met_outage:
             self.answer_cache.keep(reader, serve, given)
 
     def _serve_events(self, reader: Reader, serve: Serve) -> bool:

@@ -176,6 +176,11 @@ class Reader:
     def done(self) -> bool:
         return self.state is State.DONE
 
+    @property
+    def met_outage(self) -> bool:
+        """Whether it met an origin that is away since it arrived or parked."""
+        return self.fault is not None or self.faulted_at is not None
+
     def move(self, state: State) -> None:
         """Go to ``state``. RuntimeError if the table has no such move."""
         before = self.state
