@@ -70,6 +70,7 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
         max_flights=limits.flights,
         max_followers=settings.origin.max_followers,
         max_streams=limits.streams,
+        breaker=settings.origin.breaker,
     )
 
 

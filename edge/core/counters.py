@@ -38,7 +38,12 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "follower's poll also 408, 425, 429 and 5xx.",
         "reason",
     ),
-    Described("refusals", "Requests refused at a limit, by reason.", "reason"),
+    Described(
+        "refusals",
+        "Requests refused at a limit, and reads of the origin not made, by reason.",
+        "reason",
+    ),
+    Described("breaker_opened", "Times that reads of the origin were stopped."),
     Described("passes", "Requests passed on one to one, by reason.", "reason"),
     Described("stores", "Ranges stored."),
     Described(
@@ -78,6 +83,7 @@ class Counters:
     origin_requests: dict[str, int]
     origin_faults: dict[str, int]
     refusals: dict[str, int]
+    breaker_opened: int
     passes: dict[str, int]
     stores: int
     not_stored: dict[str, int]

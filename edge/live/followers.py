@@ -40,9 +40,13 @@ class Next(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One poll that was answered, after ``elapsed`` seconds."""
+    """One poll that was answered, after ``elapsed`` seconds.
+
+    ``live``: the origin was to hold it until there is news.
+    """
 
     start: str
+    live: bool
     sent: RequestSnapshot
     answer: OriginAnswer | TooLarge
     elapsed: float
@@ -205,12 +209,14 @@ class Followers:
         if log.tail.unverified:
             start = log.probe_start(self._options.rules.max_probe) or end
         sent = log.tail.request_snapshot(now, log.incarnation)
-        request = self._request(stream, start, live=start == end)
+        # While it is held, a poll does not tell whether the origin is back (U6).
+        live = start == end and not self._upstream.breaker.is_open
+        request = self._request(stream, start, live)
         self._counters.follower_polls += 1
 
         def on_sent() -> None:
             # Between the poll's sending and its answer the tail is known (L3).
-            if start == end and log is stream.log:
+            if live and log is stream.log:
                 log.tail.arm(sent)
                 self._armed(stream)
 
@@ -223,7 +229,7 @@ class Followers:
             # A poll that is killed late must not disarm the poll of its successor.
             if log.tail.armed is sent:
                 log.tail.disarm()
-        return Poll(start, sent, answer, self._clock.monotonic() - now)
+        return Poll(start, live, sent, answer, self._clock.monotonic() - now)
 
     def _request(self, stream: Stream, start: str, live: bool) -> OriginRequest:
         return upstream_requests.read_request(

@@ -75,7 +75,7 @@ class Hub:
         self._rules, self._counters, self._clock = options.rules, counters, clock
         self._guard = context.guard
         self._follow_after = (options.follow_reads, options.follow_within)
-        upstream = Upstream(origin, counters, options.max_object)
+        upstream = self._upstream = Upstream(origin, context, _from_no_edge)
         self.streams = StreamRegistry(context)
         self._delivery = Delivery(context)
         self._waiters = Waiters(context, self._delivery)
@@ -431,6 +431,7 @@ class Hub:
             "flights_under_way": len(self.flights),
             "relays": len(self.relays),
             "bytes_held": self.streams.cost,
+            "breaker_open": int(self._upstream.breaker.is_open),
         }
 
     def stop(self) -> None:
@@ -441,6 +442,11 @@ class Hub:
         self.flights.stop()
         self.relays.stop()
         self._waiters.let_go()
+
+
+def _from_no_edge(headers: Headers) -> bool:
+    """For a next hop that is no edge (U11)."""
+    return False
 
 
 def _says_anything(answer: OriginAnswer) -> bool:

@@ -98,6 +98,7 @@ class OriginSettings(Section):
     connections: Count = 1024
     max_followers: Count = 512
     max_head: Size = 64 * KiB
+    breaker: Flag = True
 
     @property
     def embedded(self) -> bool:
