@@ -81,6 +81,7 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
         max_followers=settings.origin.max_followers,
         max_streams=limits.streams,
         max_retry_after=settings.origin.max_retry_after,
+        breaker=settings.origin.breaker,
     )
 
 

@@ -43,7 +43,12 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "Answers to reads by which the origin refuses work: 408, 425, 429 and 5xx.",
         "status",
     ),
-    Described("refusals", "Requests refused at a limit, by reason.", "reason"),
+    Described(
+        "refusals",
+        "Requests refused at a limit, and reads of the origin not made, by reason.",
+        "reason",
+    ),
+    Described("breaker_opened", "Times that reads of the origin were stopped."),
     Described("passes", "Requests passed on one to one, by reason.", "reason"),
     Described("stores", "Ranges stored."),
     Described(
@@ -84,6 +89,7 @@ class Counters:
     origin_faults: dict[str, int]
     origin_statuses: dict[str, int]
     refusals: dict[str, int]
+    breaker_opened: int
     passes: dict[str, int]
     stores: int
     not_stored: dict[str, int]

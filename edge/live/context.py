@@ -36,6 +36,7 @@ class HubOptions:
     followed without viewers (L24). ``hold`` is how long an origin is expected
     to hold a poll until one was seen (L3). ``viewer_lag`` is how far an SSE
     viewer may fall behind before its response ends after a whole event.
+    ``breaker``: whether reads stop while most calls of the origin fail (U6).
     ``bypass_for`` is how long a key that must not be joined passes one to one (L15),
     ``no_head_for`` how long one is read without HEAD when HEAD does not tell (U12).
     ``max_retry_after`` is the longest that a Retry-After is obeyed (U7).
@@ -63,6 +64,7 @@ class HubOptions:
     max_followers: int
     max_streams: int
     max_retry_after: float
+    breaker: bool
     bypass_for: float = 60.0
     no_head_for: float = 60.0
     backoff_first: float = 0.1

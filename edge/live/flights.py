@@ -2,6 +2,8 @@
 
 ``Upstream`` is one read of the origin, whole, and counted. It runs in a flight's or a
 follower's greenlet and blocks only that one. What an answer means is judged elsewhere.
+All reads go through it, and so past the breaker of the origin (U6). Writes, and what
+else the front passes on, do not: they are always tried, and open and close nothing.
 
 A flight belongs to a stream and a start (None for the HEAD); there is one at a time for
 each. It is a greenlet of the hub's own, never of a request: a reader that leaves
@@ -13,23 +15,30 @@ request begun after its own arrival waits behind the one on its way (``after``),
 decided again when that one has landed.
 """
 
+import random
 from collections.abc import Callable
 
 import gevent
 
-from edge.core.counters import Counters
-from edge.core.errors import OriginFault, Refusal
+from edge.core.errors import NotAsked, OriginFault, Refusal
 from edge.core.ports import Exchange, Origin
 from edge.core.reasons import Reason
 from edge.core.values import (
     DIRECT,
     Framing,
+    Headers,
     OriginAnswer,
     OriginRequest,
     Provenance,
 )
 from edge.live.context import HubContext
 from edge.live.rows import Flight, Reader, State, Stream
+from edge.policy.http.breaker import (
+    Breaker,
+    CallOutcome,
+    outcome_of_fault,
+    outcome_of_status,
+)
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.decide import Fetch
 
@@ -46,12 +55,25 @@ Outcome = OriginAnswer | OriginFault | TooLarge
 
 
 class Upstream:
-    """Fetches whole answers of at most ``max_object`` bytes."""
+    """Fetches whole answers of at most ``max_object`` bytes.
 
-    def __init__(self, origin: Origin, counters: Counters, max_object: int) -> None:
+    ``from_an_edge`` tells from its fields whether an answer was made by another edge,
+    and not by the next hop itself (U11).
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        context: HubContext,
+        from_an_edge: Callable[[Headers], bool],
+    ) -> None:
+        self.breaker = Breaker()
         self._origin = origin
-        self._counters = counters
-        self._max_object = max_object
+        self._counters = context.counters
+        self._clock = context.clock
+        self._max_object = context.options.max_object
+        self._may_break = context.options.breaker
+        self._from_an_edge = from_an_edge
 
     def fetch(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
@@ -74,16 +96,52 @@ class Upstream:
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
     ) -> Exchange:
-        """The answer as it arrives, counted. Raises OriginFault."""
+        """The answer as it arrives, counted. Raises OriginFault; NotAsked if nothing
+        was sent, for a limit of this edge or while the breaker is open."""
+        breaker = self.breaker
+        # Nothing to ask and nothing to tell while all is well.
+        call = breaker.latest if breaker.calm else self._let_through()
         self._counters.origin_requests[request.purpose.value] += 1
         try:
             exchange = self._origin.open(request, on_sent)
+        except NotAsked as fault:
+            self._counters.refusals[fault.reason.value] += 1
+            raise
         except OriginFault as fault:
             self._counters.origin_faults[fault.reason.value] += 1
+            self._heard(call, request, outcome_of_fault(fault))
             raise
         if exchange.status >= 500 or exchange.status in REFUSES_WORK:
             self._counters.origin_statuses[str(exchange.status)] += 1
+        if exchange.status >= 500 or not breaker.calm:
+            self._heard(call, request, self._judged(exchange))
         return exchange
+
+    def _let_through(self) -> int:
+        """The number of a call that may be made. Raises NotAsked (origin-down)."""
+        now = self._clock.monotonic()
+        call = self.breaker.let_through(now, random.random())
+        if call is None:
+            self._counters.refusals[Reason.ORIGIN_DOWN.value] += 1
+            raise NotAsked(
+                "the origin is down; it is tried again in a moment",
+                retry_after=self.breaker.retry_after(now),
+            )
+        return call
+
+    def _judged(self, exchange: Exchange) -> CallOutcome:
+        return outcome_of_status(
+            exchange.status, from_an_edge=self._from_an_edge(exchange.headers)
+        )
+
+    def _heard(self, call: int, request: OriginRequest, outcome: CallOutcome) -> None:
+        """Tell the breaker how a call ended: by a fault, or once its head is there."""
+        if self._may_break:
+            # One stream, whoever reads it and with whatever parameters.
+            stream = request.target.partition("?")[0]
+            now, chance = self._clock.monotonic(), random.random()
+            opened = self.breaker.heard(call, stream, outcome, now, chance)
+            self._counters.breaker_opened += opened
 
     def _collect(self, exchange: Exchange) -> bytes:
         # A HEAD announces the length of a body that does not come.

@@ -221,7 +221,8 @@ class Followers:
         start = end
         if log.tail.unverified:
             start = log.probe_start(self._options.rules.max_probe) or end
-        return start, start == end
+        # While it is held, a poll does not tell whether the origin is back (U6).
+        return start, start == end and not self._upstream.breaker.is_open
 
     def _poll(self, stream: Stream, start: str, live: bool) -> Poll:
         log, now = stream.log, self._clock.monotonic()

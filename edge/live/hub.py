@@ -51,6 +51,7 @@ from edge.live.ticker import Ticker
 from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
 from edge.live.writes import written
+from edge.policy.http.cache_status import is_from_an_edge
 from edge.policy.streams.decide import Fetch, Park, Pass, Refuse, Serve, decide
 from edge.protocol.offsets import NOW
 
@@ -76,7 +77,7 @@ class Hub:
         self._rules, self._counters, self._clock = options.rules, counters, clock
         self._guard = context.guard
         self._follow_after = (options.follow_reads, options.follow_within)
-        upstream = Upstream(origin, counters, options.max_object)
+        upstream = self._upstream = Upstream(origin, context, is_from_an_edge)
         self.streams = StreamRegistry(context)
         self._delivery = Delivery(context)
         self._contacts = Contacts(context)
@@ -451,6 +452,7 @@ class Hub:
             "flights_under_way": len(self.flights),
             "relays": len(self.relays),
             "bytes_held": self.streams.cost,
+            "breaker_open": int(self._upstream.breaker.is_open),
         }
 
     def stop(self) -> None:

@@ -97,7 +97,8 @@ class PollResults:
             return Next.GO_ON
         is_empty = heard.answer.status == 204
         quick = QUICK_EMPTY if is_empty else QUICK_DATA
-        if poll.start == stream.log.end and poll.elapsed < quick:
+        held = poll.live and poll.start == stream.log.end
+        if held and poll.elapsed < quick:
             self._counters.origin_faults[Reason.ORIGIN_SPIN.value] += 1
             return Next.BACK_OFF
         if is_empty:

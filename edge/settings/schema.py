@@ -107,6 +107,7 @@ class OriginSettings(Section):
     max_followers: Count = 512
     max_head: Size = 64 * KiB
     max_retry_after: Duration = 60.0
+    breaker: Flag = True
 
     @property
     def embedded(self) -> bool:

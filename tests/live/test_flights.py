@@ -5,11 +5,19 @@ from collections.abc import Callable
 import pytest
 
 from edge.core.counters import Counters
-from edge.core.errors import OriginBodyCut, OriginFault, OriginUnreachable
+from edge.core.errors import (
+    NotAsked,
+    OriginBodyCut,
+    OriginFault,
+    OriginUnreachable,
+)
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Framing, Headers, OriginRequest, Purpose
+from edge.live.context import HubContext
 from edge.live.flights import TooLarge, Upstream
+from tests.live.support import TestClock
+from tests.support.options import hub_options
 
 GET = OriginRequest("GET", "/v1/stream/a")
 POLL = OriginRequest("GET", "/v1/stream/a?live=long-poll", purpose=Purpose.FOLLOW)
@@ -67,7 +75,8 @@ def upstream(
     outcome: Pieces | OriginFault, max_object: int = 10
 ) -> tuple[Upstream, Counters]:
     counters = Counters()
-    return Upstream(OneAnswer(outcome), counters, max_object), counters
+    context = HubContext(hub_options(max_object=max_object), counters, TestClock())
+    return Upstream(OneAnswer(outcome), context, lambda headers: False), counters
 
 
 def test_the_pieces_of_an_answer_become_one() -> None:
@@ -160,6 +169,18 @@ def test_an_origin_that_is_away_is_counted_as_asked_and_failed(streamed: bool) -
 
     assert counters.origin_requests == {"catch-up": 1}
     assert counters.origin_faults == {Reason.ORIGIN_UNREACHABLE.value: 1}
+
+
+@pytest.mark.parametrize("reason", [Reason.LIMIT_ORIGIN, Reason.LIMIT_DESCRIPTORS])
+def test_a_call_that_was_not_made_is_no_fault_of_the_origin(reason: Reason) -> None:
+    """U6: a limit of this edge, counted by the word that its readers get."""
+    source, counters = upstream(NotAsked("no room", reason=reason))
+
+    with pytest.raises(NotAsked):
+        source.fetch(GET)
+
+    assert counters.refusals == {reason.value: 1}
+    assert not counters.origin_faults
 
 
 def test_a_stream_passed_on_is_left_to_who_opened_it() -> None:
