@@ -2,8 +2,8 @@
 
 ``dial`` connects within one deadline: addresses, connect, TLS. If a name has several
 addresses, each gets an equal part of the time that is left: an address that swallows
-packets does not keep the next one from being tried. Every failure is OriginUnreachable
-or OriginTimeout, and leaves no socket open.
+packets does not keep the next one from being tried. Every failure is an OriginFault,
+and leaves no socket open.
 
 The socket of an ``UpstreamConnection`` is non-blocking. Only ``wait`` switches
 greenlets for it, with one watcher that ``close`` can cancel from any other greenlet.
@@ -18,6 +18,7 @@ import ipaddress
 import os
 import ssl
 import time
+from collections.abc import Container
 from socket import socket as Socket
 from typing import Any
 
@@ -25,7 +26,8 @@ import gevent
 from gevent import socket
 from gevent.hub import get_hub
 
-from edge.core.errors import OriginFault, OriginTimeout, OriginUnreachable
+from edge.core.errors import NotAsked, OriginFault, OriginTimeout, OriginUnreachable
+from edge.core.reasons import Reason
 from origin_adapter.http.options import OriginAddress
 
 READ = 1
@@ -182,12 +184,19 @@ def _closed_here() -> OSError:
 # Making one.
 
 
+_OUR_LIMITS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
+_OUR_LOOKUP_FAILURES = frozenset({socket.EAI_SYSTEM, socket.EAI_MEMORY})
+
+
 def dial(
     address: OriginAddress, timeout: float, context: ssl.SSLContext | None = None
 ) -> UpstreamConnection:
     """Connect within ``timeout`` seconds; with TLS when ``context`` is given.
 
-    Raises OriginUnreachable or OriginTimeout.
+    Raises OriginUnreachable or OriginTimeout; NotAsked when this process or this
+    machine has nothing left to call with (U6).
     """
     deadline = time.monotonic() + timeout
     addresses = _addresses(address, timeout)
@@ -225,7 +234,7 @@ def _resolved(address: OriginAddress, timeout: float) -> list[SocketAddress]:
                 address.host, address.port, type=socket.SOCK_STREAM
             )
     except OSError as error:
-        raise OriginUnreachable(f"{address.host}: {error}") from error
+        raise _fault_of(address.host, error, _OUR_LOOKUP_FAILURES) from error
     return [(family, name) for family, _, _, _, name in found]
 
 
@@ -237,7 +246,10 @@ def _reach(
 ) -> UpstreamConnection:
     """Connect to one address of the name."""
     family, name = reachable
-    connected: Socket = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connected: Socket = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _fault_of(address.authority, error) from error
     try:
         connected.setblocking(False)
         _connect(connected, name, deadline)
@@ -248,11 +260,21 @@ def _reach(
             _shake_hands(connected, deadline)
     except OSError as error:
         connected.close()
-        raise OriginUnreachable(f"{address.authority}: {error}") from error
+        raise _fault_of(address.authority, error) from error
     except BaseException:
         connected.close()
         raise
     return UpstreamConnection(connected)
+
+
+def _fault_of(
+    called: str, error: OSError, ours: Container[int | None] = _OUR_LIMITS
+) -> OriginFault:
+    """What a call that could not be made says: nothing of the origin, if it is this
+    process or this machine that has no descriptor, port or memory left (U6)."""
+    if error.errno in ours:
+        return NotAsked(f"{called}: {error}", reason=Reason.LIMIT_DESCRIPTORS)
+    return OriginUnreachable(f"{called}: {error}")
 
 
 def _connect(connecting: Socket, name: tuple[Any, ...] | str, deadline: float) -> None:

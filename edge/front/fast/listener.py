@@ -51,7 +51,8 @@ class FastServer:
         self._socket.setblocking(False)
         self._address = bound.getsockname()
         self._watcher: Any = context.loop.io(descriptor, READABLE)
-        self._pause_timer: Any = context.loop.timer(PAUSE_SECONDS)
+        # The end of a pause, while there is one.
+        self._pause_timer: Any = None
 
     def start(self) -> None:
         """Begin to accept."""
@@ -61,9 +62,9 @@ class FastServer:
         """Accept what waits in the backlog, then no more."""
         while self._watcher.active and self._acceptable():
             pass
-        for watcher in (self._watcher, self._pause_timer):
-            watcher.stop()
-            watcher.close()
+        self._watcher.stop()
+        self._watcher.close()
+        self._drop_timer()
         self._socket.close()
         self._bound.close()
 
@@ -122,4 +123,14 @@ class FastServer:
     def _pause(self) -> None:
         self._context.server_context.counters.accept_pauses += 1
         self._watcher.stop()
+        # A new one each time: a timer of libev that has fired and is started again
+        # keeps the time that it had left, which is none, and fires at once.
+        self._drop_timer()
+        self._pause_timer = self._context.loop.timer(PAUSE_SECONDS)
         self._pause_timer.start(self._watcher.start, self._acceptable)
+
+    def _drop_timer(self) -> None:
+        timer, self._pause_timer = self._pause_timer, None
+        if timer is not None:
+            timer.stop()
+            timer.close()

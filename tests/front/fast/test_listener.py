@@ -1,8 +1,9 @@
-"""The listener: what waits in the backlog when it closes."""
+"""The listener: how it rests when it may not accept, and what it still takes."""
 
 import socket
 from pathlib import Path
 
+import gevent
 import pytest
 
 from edge.front.fast import listener
@@ -33,4 +34,32 @@ def test_all_that_waits_in_the_backlog_is_still_accepted(
         connection.cut()
     for client in clients:
         client.close()
+    bench.close()
+
+
+def test_a_pause_in_accepting_is_a_rest_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the first time alone: a client waits, and the loop must not turn for it."""
+    monkeypatch.setattr(listener, "PAUSE_SECONDS", 0.001)
+    bench = Bench()
+    counters = bench.context.server_context.counters
+    address = str(tmp_path / "edge")
+    with socket.socket(socket.AF_UNIX) as bound, socket.socket(socket.AF_UNIX) as one:
+        bound.bind(address)
+        bound.listen(1)
+        accepting = listener.FastServer(bench.context, bound, set(), 0)
+        accepting.start()
+        one.connect(address)
+        while counters.accept_pauses == 0:
+            gevent.sleep(0)
+        monkeypatch.setattr(listener, "PAUSE_SECONDS", 1000.0)
+        while counters.accept_pauses == 1:
+            gevent.sleep(0.001)
+        for _ in range(500):
+            gevent.sleep(0)
+            gevent.idle()
+
+        assert counters.accept_pauses == 2
+        accepting.close()
     bench.close()

@@ -1,7 +1,10 @@
 """Getting a connection: socket files, names, TLS, and what can go wrong there."""
 
 import atexit
+import errno
 import ssl
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +14,14 @@ import gevent
 import pytest
 from gevent import socket
 
-from edge.core.errors import OriginBodyCut, OriginTimeout, OriginUnreachable
+from edge.core.errors import (
+    NotAsked,
+    OriginBodyCut,
+    OriginTimeout,
+    OriginUnreachable,
+)
 from edge.core.ports import Exchange
+from edge.core.reasons import Reason
 from edge.core.values import OriginRequest
 from origin_adapter.http import HttpOrigin
 from tests.origin_adapter.http.raw_origin import (
@@ -280,3 +289,78 @@ def test_a_body_that_ends_with_tls_needs_its_farewell(says_farewell: bool) -> No
         else:
             with pytest.raises(OriginBodyCut):
                 whole(exchange)
+
+
+# What this process or this machine has no more of (U6).
+
+_NOTHING_LEFT = """
+import gevent.monkey
+gevent.monkey.patch_all()
+import os, resource, sys
+from edge.core.errors import OriginFault
+from edge.core.values import OriginRequest
+from origin_adapter.http import HttpOrigin
+from tests.support.options import http_options
+
+origin = HttpOrigin(http_options(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+try:
+    origin.open(OriginRequest("GET", "/s"))
+except OriginFault as fault:
+    os.write(1, f"{type(fault).__name__} {fault.reason.value} {fault.status}".encode())
+"""
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "unix:/nowhere/origin.sock"])
+def test_a_process_without_descriptors_blames_nobody_else(url: str) -> None:
+    """U6: the origin is well, and not even asked."""
+    command = [sys.executable, "-c", _NOTHING_LEFT, url]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "NotAsked limit-descriptors 503"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL],
+)
+def test_a_machine_without_ports_or_memory_blames_nobody_else(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U6: 28,000 connections from one address take all of its ports."""
+
+    def refuse(self: Any, name: object) -> int:
+        return code
+
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    with pytest.raises(NotAsked) as caught:
+        HttpOrigin(http_options("http://127.0.0.1:9")).open(GET)
+
+    assert caught.value.reason is Reason.LIMIT_DESCRIPTORS
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (socket.EAI_SYSTEM, NotAsked),
+        (socket.EAI_MEMORY, NotAsked),
+        (socket.EAI_NONAME, OriginUnreachable),
+    ],
+)
+def test_a_lookup_that_fails_here_is_told_from_a_name_that_is_not_there(
+    code: int, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U6."""
+
+    def fail(*args: object, **more: object) -> object:
+        raise socket.gaierror(code, "no")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(kind):
+        HttpOrigin(http_options("http://origin.example")).open(GET)
