@@ -310,7 +310,7 @@ def _own(reader: Reader, heard: HeardRange) -> ReaderStep:
         kind = Kind.LIVE if reader.is_live else Kind.TAIL
     up_to_date, closed = admission.up_to_date, admission.closed
     serve = Serve(kind, start, admission.next, up_to_date, closed)
-    return Give(reader, serve, answer.body)
+    return Give(reader, serve, answer.body, answer.provenance.since_confirmed)
 
 
 def _is_due(reader: Reader, sent: RequestSnapshot, end: str) -> bool:

@@ -65,8 +65,9 @@ class Upstream:
             raise
         finally:
             exchange.close()
-        # Just now, unless the exchange tells otherwise.
         provenance: Provenance = getattr(exchange, "provenance", DIRECT)
+        if provenance is DIRECT:
+            provenance = Provenance.told_by(exchange.headers)
         return OriginAnswer(
             exchange.status, exchange.headers, body, exchange.framing, provenance
         )

@@ -129,7 +129,7 @@ class Ingest:
         yield Replace(stream, reason)
         for other in self._streams.of_path(stream.key.route, stream.key.path):
             if other is not stream:
-                other.log.tail.mark_unverified()
+                other.log.tail.mark_unverified(self._clock.monotonic())
 
     # The whole key
 
@@ -156,7 +156,7 @@ class Ingest:
         if known and not retention:
             yield from self.replaced(stream, Reason.GONE)
         else:
-            log.tail.mark_unverified()
+            log.tail.mark_unverified(self._clock.monotonic())
 
     def mark_large(self, stream: Stream, start: str | None) -> None:
         """L11: for a while, reads from ``start`` pass one by one: too large to hold."""

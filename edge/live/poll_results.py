@@ -74,7 +74,7 @@ class PollResults:
     ) -> Next:
         """A failure that nobody is told of: they wait, the follower pauses (L21)."""
         self._counters.origin_faults[reason.value] += 1
-        stream.log.tail.mark_unverified()
+        stream.log.tail.mark_unverified(self._clock.monotonic())
         self._contacts.bind(stream, answer)
         if not poll.live and answer.status not in REFUSES_WORK:
             # A read failed, so reads are no better off than polls (U3).
@@ -85,7 +85,7 @@ class PollResults:
         effect = yield from self._ingest.take_in(stream, heard)
         if effect is Effect.WENT_BACK:
             # Readers that arrive now ask by themselves; the HEAD is for them (L2).
-            stream.log.tail.mark_unverified()
+            stream.log.tail.mark_unverified(self._clock.monotonic())
             yield Wake(stream)
             return Next.STOP
         if effect in RESET_REASONS:

@@ -65,6 +65,7 @@ class Tail:
         "unclaimed_seq",
         "unplaced",
         "unverified",
+        "unverified_at",
         "unverified_seq",
         "up_to_date",
         "version",
@@ -91,9 +92,11 @@ class Tail:
         # When anything last told that offset, and the most writes that it had seen.
         self.heard_seq = -1
         self.heard_writes = -1
-        # The newest 2xx (L6), and whether the stream has become doubtful since.
+        # The newest 2xx (L6): when the origin said so, and when that was heard. Whether
+        # the stream has become doubtful since, and when.
         self.confirmed_at = NEVER
         self.confirmed_seq = -1
+        self.unverified_at = NEVER
         self.unverified_seq = -1
         self.unverified = False
         # Writes answered through this edge (L4): the furthest offset that one named,
@@ -144,26 +147,28 @@ class Tail:
         self.version += 1
         self.armed = None
 
-    def mark_unverified(self) -> None:
-        """Contact was lost or something odd was seen: confirm before serving."""
+    def mark_unverified(self, at: float) -> None:
+        """Contact was lost or something odd was seen at ``at``: confirm before
+        serving."""
         self.version += 1
         self.unverified = True
+        self.unverified_at = at
         self.unverified_seq = self.tick()
 
     def confirm(self, at: float, sent: RequestSnapshot | None = None) -> None:
         """The origin confirmed the stream at ``at`` (L6): a 2xx arrived. ``sent`` is
         the read that it answers, if it answers one.
 
-        A read that was sent before the doubt arose does not remove it. A confirmation
-        that is older than the last one (a tier in between may tell such a one) does
-        not move the time back.
+        A read that was sent before the doubt arose does not remove it. Neither does an
+        older statement, which a tier in between may repeat: it is for the readers that
+        wait for it (U9). Nor does such a one move the time back.
         """
         self.version += 1
         if self.unverified and sent is not None and sent.seq < self.unverified_seq:
             return
         self.confirmed_at = max(self.confirmed_at, at)
         self.confirmed_seq = self.tick()
-        self.unverified = False
+        self.unverified = self.unverified and at < self.unverified_at
 
     def hear(
         self,
@@ -285,15 +290,19 @@ class Tail:
         return self.is_heard_by(barrier) and self.unclaimed_seq > barrier.seq
 
     def is_confirmed_to(self, barrier: ReadBarrier, now: float, verify: float) -> bool:
-        """Whether a 2xx was heard within ``verify`` s or since the arrival (L6), and
-        the stream has not become doubtful since."""
-        if self.unverified:
-            return False
-        return self.confirmed_seq > barrier.seq or now - self.confirmed_at <= verify
+        """Whether a 2xx was heard since the arrival, or the origin said one within
+        ``verify`` s (L6), and the stream has not become doubtful since.
+
+        What is heard since the arrival and since the doubt will do, however old it is
+        (U9): to ask again would bring the same.
+        """
+        if self.confirmed_seq > max(barrier.seq, self.unverified_seq):
+            return True
+        return not self.unverified and now - self.confirmed_at <= verify
 
     def age(self, now: float) -> float:
-        """Seconds since the last confirmation. 0 while a poll is armed (L16), and
-        before the first confirmation."""
-        if self.is_armed(now) or self.confirmed_seq < 0:
+        """Seconds since the origin last said so, through all tiers. 0 while a poll is
+        armed (L16), and before the first confirmation."""
+        if self.is_armed(now) or self.confirmed_at == NEVER:
             return 0.0
         return max(0.0, now - self.confirmed_at)

@@ -223,7 +223,7 @@ def test_a_guess_cannot_end_an_incarnation(known: Landed) -> None:
 
 def test_a_guess_does_not_end_a_doubt(known: Landed) -> None:
     """L7."""
-    known.log.tail.mark_unverified()
+    known.log.tail.mark_unverified(known.now)
     known.get("0_25", data(b"inside", C))
 
     assert known.log.tail.unverified
@@ -316,7 +316,7 @@ def test_a_doubt_is_ended_by_bytes_that_match(
     known: Landed, start: str, answer: OriginAnswer, ends: bool
 ) -> None:
     """L7: a longer log of a recreated stream answers a delta just as well."""
-    known.log.tail.mark_unverified()
+    known.log.tail.mark_unverified(known.now)
     known.get(start, answer)
 
     assert known.log.tail.unverified is not ends
@@ -327,7 +327,7 @@ def test_where_no_check_can_begin_before_the_end_a_delta_has_to_do(
 ) -> None:
     """L7, the documented limit: or the log could never be shown again."""
     landed.get(BEGIN, data(b"x" * (MAX_PROBE + 1), A))
-    landed.log.tail.mark_unverified()
+    landed.log.tail.mark_unverified(landed.now)
 
     assert landed.log.probe_start(MAX_PROBE) == A
     landed.get(A, data(b"", A))
@@ -337,7 +337,7 @@ def test_where_no_check_can_begin_before_the_end_a_delta_has_to_do(
 def test_what_was_sent_before_the_doubt_does_not_end_it(known: Landed) -> None:
     """L7."""
     sent = known.sent()
-    known.log.tail.mark_unverified()
+    known.log.tail.mark_unverified(known.now)
     known.get(A, data(b" world", B), sent)
 
     assert known.log.tail.unverified
@@ -345,12 +345,12 @@ def test_what_was_sent_before_the_doubt_does_not_end_it(known: Landed) -> None:
 
 def test_a_head_ends_a_doubt_only_where_nothing_is_held(landed: Landed) -> None:
     """L7: it shows no bytes."""
-    landed.log.tail.mark_unverified()
+    landed.log.tail.mark_unverified(landed.now)
     landed.head(head_answer(A))
     assert not landed.log.tail.unverified
 
     landed.get(BEGIN, data(b"hello", A))
-    landed.log.tail.mark_unverified()
+    landed.log.tail.mark_unverified(landed.now)
     landed.head(head_answer(A))
     assert landed.log.tail.unverified
 

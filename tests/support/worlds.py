@@ -7,7 +7,7 @@ answers come late, polls, lost contact, time, eviction. The states of the log
 that come of it are those that ``decide`` meets in a hub.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ from edge.core.values import (
     OriginAnswer,
     Partition,
     PartitionKind,
+    Provenance,
     Read,
     StreamKey,
 )
@@ -122,6 +123,14 @@ class World:
         self.send(start)
         return self.land(len(self.late) - 1)
 
+    def read_old(self, start: str, age: float) -> Effect | None:
+        """A read that a tier in between answers, by what it heard so long ago."""
+        self.send(start)
+        start, sent, answer = self.late.pop()
+        told = replace(answer, provenance=Provenance(age))
+        self.late.append((start, sent, told))
+        return self.land(len(self.late) - 1)
+
     def send(self, start: str) -> None:
         """A read is sent and answered, but its answer is not here yet."""
         sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)
@@ -162,7 +171,7 @@ class World:
 
     def lose_contact(self) -> None:
         self.log.tail.disarm()
-        self.log.tail.mark_unverified()
+        self.log.tail.mark_unverified(self.now)
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -226,6 +235,7 @@ acts: st.SearchStrategy[list[Act]] = st.lists(
         st.tuples(st.just("append_here"), sizes),
         st.tuples(st.just("append_unheard"), sizes),
         st.tuples(st.just("read"), starts),
+        st.tuples(st.just("read_old"), starts, st.sampled_from([1.0, 59.0, 300.0])),
         st.tuples(st.just("send"), starts),
         st.tuples(st.just("land"), st.integers(0, 3)),
         st.tuples(st.just("wait"), st.sampled_from([0.25, 12.0, 31.0, 61.0, 200.0])),
