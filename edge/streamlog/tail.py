@@ -58,6 +58,7 @@ class Tail:
         "heard_seq",
         "heard_writes",
         "hold",
+        "is_mute",
         "learnt_seq",
         "offset",
         "seq",
@@ -79,6 +80,9 @@ class Tail:
         self.version = 0
         self.hold = hold
         self.armed: RequestSnapshot | None = None
+        # Whether the last poll ended without a claim: then the next one's silence is
+        # no claim either (U8).
+        self.is_mute = False
         # The furthest offset that the origin named, and when it first did.
         self.offset: str | None = None
         self.closed = False
@@ -138,14 +142,23 @@ class Tail:
         return RequestSnapshot(now, self.tick(), self.writes, incarnation)
 
     def arm(self, sent: RequestSnapshot) -> None:
-        """A poll from the known end is on the wire (L3)."""
-        self.version += 1
-        self.armed = sent
+        """A poll from the known end is on the wire (L3). No effect while the origin is
+        mute (U8)."""
+        if not self.is_mute:
+            self.version += 1
+            self.armed = sent
 
     def disarm(self) -> None:
         """The poll ended, however it did: nothing is known until the next one."""
         self.version += 1
         self.armed = None
+
+    def hear_silence(self) -> None:
+        """A poll ended with neither data nor a claim (U8): so speaks an edge that lost
+        its origin. Nothing is learnt of it, nor of the silence of the polls to come,
+        until there is data or a claim."""
+        self.version += 1
+        self.is_mute = True
 
     def mark_unverified(self, at: float) -> None:
         """Contact was lost or something odd was seen at ``at``: confirm before
@@ -187,11 +200,13 @@ class Tail:
         self.version += 1
         if self.offset is not None and order(offset) < order(self.offset):
             return
-        if offset != self.offset:
+        moves = offset != self.offset
+        if moves:
             self._move(offset)
         elif sent.seq < self.told_seq and up_to_date not in (None, self.up_to_date):
             return
         if up_to_date is not None:
+            self.is_mute = self.is_mute and not (moves or up_to_date)
             self.up_to_date = up_to_date
             self.told_seq = max(self.told_seq, sent.seq)
         self.heard_seq = self.tick()

@@ -1,6 +1,6 @@
 """Landing: what an answer does to the log, and what it must not do."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -51,6 +51,11 @@ class Landed:
     def page(self, offset: str = BEGIN) -> bytes | None:
         page = self.log.page(offset, 1 << 20)
         return None if page is None else page.data
+
+
+def silence(end: str) -> OriginAnswer:
+    """A 204 without a claim: so speaks an edge that lost its origin (U8)."""
+    return no_content(end, up_to_date=False)
 
 
 @pytest.fixture
@@ -113,14 +118,51 @@ def test_a_poll_that_brought_nothing_does_not_tell_what_a_read_would(
     204 without the claim comes from an edge that lost its origin, too (U8)."""
     tail = known.log.tail
     reader = tail.read_barrier()
-    poll = judge(no_content(B), B, KEY, ROUTE)
-    silent = replace(poll, up_to_date=False)
-    heard = HeardRange(B, known.sent(), silent, no_content(B), known.now)
-    assert absorb(known.log, ROUTE, heard) is Effect.CONFIRMED
+    poll = judge(silence(B), B, KEY, ROUTE)
+    heard = HeardRange(B, known.sent(), poll, silence(B), known.now)
+    assert absorb(known.log, ROUTE, heard) is Effect.NO_WORD
     assert not tail.is_unclaimed_to(reader)
 
     assert known.get(B, data(b"", B, up_to_date=False)) is Effect.CONFIRMED
     assert tail.is_unclaimed_to(reader)
+
+
+def test_a_poll_that_ended_without_a_claim_tells_nothing_at_all(known: Landed) -> None:
+    """U8: no confirmation, no tail, no offset, and no sign of having gone back."""
+    tail, before = known.log.tail, known.now
+    known.now += 100
+    reader = tail.read_barrier()
+    for end in (A, B, C):
+        assert known.get(B, silence(end)) is Effect.NO_WORD
+
+    assert (tail.offset, tail.confirmed_at) == (B, before)
+    assert not known.log.knows(C)
+    assert not tail.is_heard_by(reader) and known.log.last_read_sent == before
+
+
+def test_after_a_silence_a_poll_is_armed_only_once_something_was_said(
+    known: Landed,
+) -> None:
+    """U8: data, or a claim. A HEAD and a page that is held already say nothing."""
+    tail = known.log.tail
+
+    def is_armed_again() -> bool:
+        tail.arm(known.sent())
+        armed = tail.is_armed(known.now)
+        tail.disarm()
+        return armed
+
+    assert is_armed_again()
+    known.get(B, silence(B))
+    assert not is_armed_again()
+    known.head(head_answer(B))
+    known.get(BEGIN, data(b"hello world", B, up_to_date=False))
+    assert not is_armed_again()
+    known.get(B, data(b"!", C, up_to_date=False))
+    assert is_armed_again()
+    known.get(C, silence(C))
+    known.get(C, no_content(C))
+    assert is_armed_again()
 
 
 def test_an_answer_to_now_tells_the_tail_and_holds_nothing(landed: Landed) -> None:

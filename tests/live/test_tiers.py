@@ -1,9 +1,12 @@
 """An edge before an edge: how old its answers are, what its silence says (U8, U9)."""
 
+from typing import Any
+
 import pytest
 
-from edge.core.values import Mode, Purpose
-from origin_adapter.scripted import ScriptedOrigin, data, head_answer
+from edge.core.reasons import Reason
+from edge.core.values import Mode, OriginAnswer, Purpose
+from origin_adapter.scripted import ScriptedOrigin, data, head_answer, no_content
 from tests.live.support import (
     PATH,
     QUICK,
@@ -185,3 +188,116 @@ def test_a_follower_whose_check_brings_an_old_statement_does_not_spin() -> None:
     origin.expect(Purpose.FOLLOW).reply(data(b"f", "0006"))
 
     assert viewer.done().body == b"f"
+
+
+# -- a 204 without a claim (U8) -------------------------------------------------------
+
+SHIELD = "ds-edge/shield; fwd=miss; collapsed; detail=followed"
+
+
+def silence(end: str, **fields: Any) -> OriginAnswer:
+    """How a poll ends at an origin that does not know whether that is all."""
+    return no_content(end, up_to_date=False, **fields)
+
+
+def claims(asked: Asked) -> bool:
+    return asked.done().header("Stream-Up-To-Date") is not None
+
+
+def test_a_silence_is_no_claim_confirms_nothing_and_does_not_arm() -> None:
+    """The next poll is on the wire, and still each read of the end asks."""
+    house, origin = scripted()
+    behind(house, origin)
+    viewer, poll = watch(house, origin, "0005")
+    house.clock.move(30)
+    assert claims(house.ask("0005"))
+    poll.reply(silence("0005"))
+    poll = origin.expect(Purpose.FOLLOW)
+    house.clock.move(20)
+    tail = house.ask()
+    origin.expect(Purpose.CATCH_UP).reply(data(b"", "0005", up_to_date=False))
+
+    assert tail.done().body == b"abcde" and not claims(tail)
+    assert viewer.waits
+    house.clock.move(61)
+    house.ask()
+    assert origin.expect(Purpose.CATCH_UP).request.target == f"{PATH}?offset=0003"
+
+
+@pytest.mark.parametrize("word", [no_content("0005"), data(b"f", "0006")])
+def test_a_claim_or_data_arms_again(word: OriginAnswer) -> None:
+    house, origin = scripted()
+    behind(house, origin)
+    _, poll = watch(house, origin, "0005")
+    house.view("0005")
+    for answer in (silence("0005"), silence("0005"), word):
+        house.clock.move(20)
+        poll.reply(answer)
+        poll = origin.expect(Purpose.FOLLOW)
+
+    assert claims(house.ask())
+
+
+def test_viewers_of_an_origin_that_never_claims_are_followed_without_claims() -> None:
+    """Event streams too: where they stand is told, and no more."""
+    house, origin = scripted(long_poll_timeout=10.0)
+    behind(house, origin)
+    viewer, poll = watch(house, origin, "0005")
+    house.clock.move(5)
+    poll.reply(silence("0005"))
+    origin.expect(Purpose.FOLLOW)
+    view = house.view("0005")
+    house.pass_time(5)
+
+    assert viewer.done().status == 204 and not claims(viewer)
+    (kind, control), *more = view.sink.events
+    assert kind == "control" and "upToDate" not in control and not more
+    assert house.counters.origin_requests["catch-up"] == 3
+
+
+def test_a_closure_is_a_claim_by_itself() -> None:
+    house, origin = scripted()
+    behind(house, origin)
+    viewer, poll = watch(house, origin, "0005")
+    poll.reply(silence("0005", stream_closed="true"))
+
+    assert viewer.done().header("Stream-Closed") == "true"
+
+
+def test_a_silent_edge_may_have_lost_its_origin_and_found_another_stream() -> None:
+    """L7: so the end is checked before the next poll. Only of an edge: other origins
+    that never claim are polled on."""
+    house, origin = scripted()
+    behind(house, origin)
+    viewer, poll = watch(house, origin, "0005")
+    house.clock.move(30)
+    poll.reply(silence("0005", cache_status=SHIELD))
+    check = origin.expect(Purpose.CATCH_UP)
+    assert check.request.target == f"{PATH}?offset=0003"
+    check.reply(data(b"XYZ", "0006", cache_status="ds-edge/shield; fwd=miss"))
+    settle()
+
+    assert house.counters.drops["bytes-differ"] == 1
+    assert viewer.waits
+
+
+def test_an_edge_that_is_silent_at_once_is_not_asked_in_a_spin() -> None:
+    house, origin = scripted(**SLOW)
+    warm(house, origin)
+    viewer, poll = watch(house, origin)
+    poll.reply(silence("0003", cache_status=SHIELD))
+    settle()
+
+    origin.assert_quiet()
+    assert viewer.waits
+    assert house.counters.origin_faults[Reason.ORIGIN_STALE.value] == 1
+
+
+def test_a_read_that_is_answered_by_a_silence_was_not_answered() -> None:
+    house, origin = scripted()
+    warm(house, origin)
+    asked = house.ask("0003")
+    origin.expect(Purpose.CATCH_UP).reply(silence("0003"))
+
+    error = asked.done().error
+    assert error is not None and error.reason is Reason.ORIGIN_GARBAGE

@@ -28,7 +28,7 @@ from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier, RequestSnapshot
-from origin_adapter.scripted import data, head_answer
+from origin_adapter.scripted import data, head_answer, no_content
 from tests.support.options import rules
 
 WALL = 1_800_000_000.0
@@ -169,6 +169,15 @@ class World:
     def disarm(self) -> None:
         self.log.tail.disarm()
 
+    def silence(self) -> None:
+        """A poll from the end is answered without data and without a claim (U8)."""
+        end = self.log.end
+        if end is not None:
+            sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)
+            self.log.tail.disarm()
+            self.late.append((end, sent, no_content(end, up_to_date=False)))
+            self.land(len(self.late) - 1)
+
     def lose_contact(self) -> None:
         self.log.tail.disarm()
         self.log.tail.mark_unverified(self.now)
@@ -242,7 +251,7 @@ acts: st.SearchStrategy[list[Act]] = st.lists(
         st.sampled_from(["head", "arm", "disarm", "lose_contact", "evict"]).map(
             lambda name: (name,)
         ),
-        st.sampled_from(["close", "close_here"]).map(lambda name: (name,)),
+        st.sampled_from(["close", "close_here", "silence"]).map(lambda name: (name,)),
     ),
     max_size=12,
 )
