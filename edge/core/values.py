@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edge.core.reasons import Reason
-from edge.protocol.http_grammar import via_member
+from edge.protocol.http_grammar import age_seconds, via_member
 from edge.protocol.offsets import BEGIN
 
 Header = tuple[str, str]
@@ -183,6 +183,15 @@ class Provenance:
     def since_confirmed(self) -> float:
         """Seconds since the last confirmation by the origin itself."""
         return self.age if self.confirmed_ago is None else self.confirmed_ago
+
+    @classmethod
+    def told_by(cls, headers: Headers) -> "Provenance":
+        """What plain HTTP tells: ``Age``, in whole seconds (RFC 9111 section 4.2.3).
+
+        A Date says nothing here: clocks differ by more than an answer is old.
+        """
+        told = next((value for name, value in headers if name == "age"), None)
+        return DIRECT if told is None else cls(float(age_seconds(told)))
 
 
 DIRECT = Provenance()

@@ -193,7 +193,7 @@ class AnswerCache:
         until = self._decided_until(reader, now)
         if reader.read.mode is Mode.LONG_POLL:
             until = min(until, now + cursors.left(self._clock.wall()))
-        if serve.kind is Kind.EMPTY or tail.is_armed(now):
+        if tail.is_armed(now):
             return until
         return min(until, tail.confirmed_at + int(tail.age(now)) + 1)
 

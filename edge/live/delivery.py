@@ -25,6 +25,7 @@ from edge.policy.streams.answers import Prepared
 from edge.policy.streams.decide import Kind, Serve
 from edge.protocol import cursor as cursors
 from edge.protocol import sse
+from edge.protocol.http_grammar import MAX_DELTA_SECONDS
 
 _OVERHEAD = 1024
 """Bytes that a prepared answer costs beside its body."""
@@ -76,20 +77,29 @@ class Delivery:
     # Whole answers
 
     def serve(
-        self, reader: Reader, serve: Serve, body: bytes | None = None
+        self,
+        reader: Reader,
+        serve: Serve,
+        body: bytes | None = None,
+        age: float | None = None,
     ) -> Delivered | None:
         """Answer a catch-up or long-poll read, and be done with it.
 
-        ``body`` is given when the range is not in the log (L1). Returns what was given,
-        or None while a better coded variant is on its way (L19).
+        ``body`` is given when the range is not in the log (L1), with its ``age``.
+        Returns what was given, or None while a better coded variant is on its way
+        (L19).
         """
         prepared = self._prepare(reader, serve, body)
+        if age is None:
+            age = reader.stream.log.tail.age(self._clock.monotonic())
+        if 0 < prepared.max_age <= age:
+            prepared = prepared.expired()
         answer, read = prepared.answer, reader.read
         tag = None if read.offset == "now" else prepared.etag
         asked = read.if_none_match
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             answer = prepared.not_modified()
-        per_response = self._per_response(reader, serve, prepared)
+        per_response = self._per_response(reader, serve, prepared, age)
         given = self.give(reader, answer, per_response)
         return given if self._is_best(reader, serve, prepared) else None
 
@@ -118,7 +128,8 @@ class Delivery:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
         kept = [(k, v) for k, v in answer.headers if k in _HEAD_KEEPS]
         kept.append(("Cache-Control", "no-store"))
-        per_response = PerResponse(reader.cache_status(None, None))
+        age = min(int(answer.provenance.since_confirmed), MAX_DELTA_SECONDS) or None
+        per_response = PerResponse(reader.cache_status(None, None), age)
         self.give(reader, Answer(200, tuple(kept), b""), per_response)
 
     def refuse(self, reader: Reader, error: EdgeError) -> None:
@@ -263,15 +274,15 @@ class Delivery:
     # Preparing
 
     def _per_response(
-        self, reader: Reader, serve: Serve, prepared: Prepared
+        self, reader: Reader, serve: Serve, prepared: Prepared, seconds: float
     ) -> PerResponse:
         cursor = None
         if reader.read.mode is Mode.LONG_POLL and not serve.closed:
             cursor = str(self.mint(reader))
-        age = None
-        if serve.kind is not Kind.EMPTY:
-            age = int(reader.stream.log.tail.age(self._clock.monotonic()))
-            age = min(age, max(0, prepared.max_age - 1))
+        age: int | None = min(int(seconds), MAX_DELTA_SECONDS)
+        if serve.kind is Kind.EMPTY:
+            # Nobody keeps it. It has an age only if a tier below must count that.
+            age = age or None
         ttl = prepared.max_age - (age or 0) if prepared.max_age else None
         stale = Reason.STALE if serve.kind is Kind.STALE else None
         return PerResponse(reader.cache_status(ttl, stale), age, cursor)

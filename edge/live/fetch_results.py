@@ -10,7 +10,7 @@ flight's greenlet. The hub executes each before the next is computed; no step sw
 
 from typing import assert_never
 
-from edge.core.errors import NotAsked, OriginFault
+from edge.core.errors import NotAsked, OriginFault, OriginGarbage
 from edge.core.reasons import Reason
 from edge.core.values import Mode, OriginAnswer
 from edge.live.contacts import Contacts, asks_again, is_about_known
@@ -106,6 +106,10 @@ class FetchResults:
         effect = yield from self._ingest.take_in(stream, heard)
         if effect is Effect.WENT_BACK:
             yield from self._went_back(flight)
+            return
+        if effect is Effect.NO_WORD:
+            detail = "a read was answered as a poll is, and without a claim"
+            yield from self._garbage(flight, OriginGarbage(detail))
             return
         grew, kept = effect is Effect.GREW, effect in (Effect.GREW, Effect.CONFIRMED)
         if kept and not stream.head_tells(sent.at):
@@ -310,7 +314,7 @@ def _own(reader: Reader, heard: HeardRange) -> ReaderStep:
         kind = Kind.LIVE if reader.is_live else Kind.TAIL
     up_to_date, closed = admission.up_to_date, admission.closed
     serve = Serve(kind, start, admission.next, up_to_date, closed)
-    return Give(reader, serve, answer.body)
+    return Give(reader, serve, answer.body, answer.provenance.since_confirmed)
 
 
 def _is_due(reader: Reader, sent: RequestSnapshot, end: str) -> bool:

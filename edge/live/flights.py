@@ -87,8 +87,9 @@ class Upstream:
             raise
         finally:
             exchange.close()
-        # Just now, unless the exchange tells otherwise.
         provenance: Provenance = getattr(exchange, "provenance", DIRECT)
+        if provenance is DIRECT:
+            provenance = Provenance.told_by(exchange.headers)
         return OriginAnswer(
             exchange.status, exchange.headers, body, exchange.framing, provenance
         )
@@ -200,13 +201,13 @@ class Flights:
         reader.move(State.WAITING)
         flight.waiters.append(reader)
 
-    def begin(self, stream: Stream, start: str | None) -> None:
+    def begin(self, stream: Stream, start: str | None, hops: tuple[str, ...]) -> None:
         """Begin a flight that nobody waits for, unless there is one (U3).
 
         Raises Refusal as ``join`` does.
         """
         if start not in stream.flights:
-            self._open(stream, start, ())
+            self._open(stream, start, hops)
 
     def stop(self) -> None:
         """Kill all flights, and begin none; all their readers are told."""

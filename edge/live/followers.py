@@ -195,7 +195,7 @@ class Followers:
             self._contacts.poll_put_off(stream, fault)
             return True
         except OriginFault as fault:
-            stream.log.tail.mark_unverified()
+            stream.log.tail.mark_unverified(self._clock.monotonic())
             self._release(follower, fault)
             self._contacts.poll_failed(stream)
             if not live:

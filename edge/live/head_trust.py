@@ -63,7 +63,7 @@ class HeadTrust:
         if not believed:
             if log.was_read and stream.head_tells(self._clock.monotonic()):
                 # What is held may be gone: a GET goes before its next byte (L6).
-                log.tail.mark_unverified()
+                log.tail.mark_unverified(self._clock.monotonic())
             self.told_nothing(stream)
         stream.head_missed = True
         return not believed

@@ -334,8 +334,8 @@ class Hub:
             case Fail(reader, fault):
                 reader.fault = fault
                 self.advance(reader)
-            case Give(reader, serve, body):
-                self._give(reader, serve, body)
+            case Give(reader, serve, body, age):
+                self._give(reader, serve, body, age)
             case GiveHead(reader, answer):
                 self._delivery.head(reader, answer)
             case Status(reader, answer, reason):
@@ -359,10 +359,10 @@ class Hub:
         self.followers.stop(stream)
         self._wakeup.wake(stream)
 
-    def _give(self, reader: Reader, serve: Serve, body: bytes) -> None:
+    def _give(self, reader: Reader, serve: Serve, body: bytes, age: float) -> None:
         """Serve an answer that is not taken from the log (L1)."""
         if not reader.is_sse:
-            self._delivery.serve(reader, serve, body)
+            self._delivery.serve(reader, serve, body, age)
             return
         self._delivery.begin_sse(reader)
         self._delivery.events(reader, serve, body)

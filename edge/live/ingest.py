@@ -39,6 +39,7 @@ class Effect(enum.Enum):
     GREW = "grew"  # the log holds more than before
     CONFIRMED = "confirmed"  # nothing new, and the stream is as it was known
     NOT_KEPT = "not-kept"  # for its own askers only
+    NO_WORD = "no-word"  # a 204 without a claim, which says nothing (U8)
     WENT_BACK = "went-back"  # the tail seems to have gone back: ask by HEAD
     OTHER_BYTES = "other-bytes"  # another incarnation: the bytes differ
     OTHER_TYPE = "other-type"  # another incarnation: the content type differs
@@ -121,7 +122,7 @@ class Ingest:
         yield Replace(stream, reason)
         for other in self._streams.of_path(stream.key.route, stream.key.path):
             if other is not stream:
-                other.log.tail.mark_unverified()
+                other.log.tail.mark_unverified(self._clock.monotonic())
 
     # The whole key
 
@@ -148,7 +149,7 @@ class Ingest:
         if known and not retention:
             yield from self.replaced(stream, Reason.GONE)
         else:
-            log.tail.mark_unverified()
+            log.tail.mark_unverified(self._clock.monotonic())
 
     def mark_large(self, stream: Stream, start: str | None) -> None:
         """L11: for a while, reads from ``start`` pass one by one: too large to hold."""
@@ -178,6 +179,9 @@ def absorb(
         return Effect.OTHER_TYPE if known else Effect.NOT_KEPT
     if not known:
         return _absorb_guess(log, route, heard, keep)
+    if _is_silence(heard):
+        log.tail.hear_silence()
+        return Effect.NO_WORD
     if _tells_all(admission) and log.tail.went_back(heard.sent, admission.next):
         return Effect.WENT_BACK
     proves = _proves(log, start, max_probe)
@@ -226,6 +230,12 @@ def _learn(log: StreamLog, heard: HeardRange) -> None:
     if not admission.data or heard.start == NOW:
         # It holds nothing, yet the next reader at this offset must find it known.
         log.note_position(admission.next)
+
+
+def _is_silence(heard: HeardRange) -> bool:
+    """Whether it is a 204 without a claim (U8)."""
+    admission = heard.admission
+    return heard.answer.status == 204 and not (admission.up_to_date or admission.closed)
 
 
 def _tells_all(admission: Admission) -> bool:

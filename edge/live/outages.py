@@ -76,7 +76,7 @@ class Outages:
             self._contacts.probe_sent(stream)
             # Where there is no room, a later reader tries again.
             with suppress(Refusal):
-                self._flights.begin(stream, fetch.start)
+                self._flights.begin(stream, fetch.start, reader.read.hops)
         return fault
 
     def _without(self, reader: Reader, fault: OriginFault) -> Decision:

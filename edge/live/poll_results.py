@@ -1,9 +1,10 @@
 """PollResults: what the answer to a follower's poll means, and what comes next.
 
-Data joins the log and wakes the viewers (``edge.live.ingest``). A 204 confirms the
-tail. Failures are hidden from the readers that wait (L21). A final status goes to all
-of them. ``polled`` yields this as steps, in the follower's greenlet, and ends with what
-the follower does next. It never asks the origin and never switches.
+Data joins the log and wakes the viewers (``edge.live.ingest``). A 204 that claims to be
+all confirms the tail (U8). Failures are hidden from the readers that wait (L21). A
+final status goes to all of them. ``polled`` yields this as steps, in the follower's
+greenlet, and ends with what the follower does next. It never asks the origin and never
+switches.
 """
 
 from edge.core.reasons import Reason
@@ -15,6 +16,7 @@ from edge.live.followers import Next, Poll
 from edge.live.ingest import RESET_REASONS, Effect, HeardRange, Ingest
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
+from edge.policy.http.cache_status import is_from_an_edge
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.admission import Verdict, away, judge
 
@@ -74,7 +76,7 @@ class PollResults:
     ) -> Next:
         """A failure that nobody is told of: they wait, the follower pauses (L21)."""
         self._counters.origin_faults[reason.value] += 1
-        stream.log.tail.mark_unverified()
+        stream.log.tail.mark_unverified(self._clock.monotonic())
         self._contacts.bind(stream, answer)
         if not poll.live and answer.status not in REFUSES_WORK:
             # A read failed, so reads are no better off than polls (U3).
@@ -85,7 +87,7 @@ class PollResults:
         effect = yield from self._ingest.take_in(stream, heard)
         if effect is Effect.WENT_BACK:
             # Readers that arrive now ask by themselves; the HEAD is for them (L2).
-            stream.log.tail.mark_unverified()
+            stream.log.tail.mark_unverified(self._clock.monotonic())
             yield Wake(stream)
             return Next.STOP
         if effect in RESET_REASONS:
@@ -95,11 +97,16 @@ class PollResults:
             return Next.STOP
         if heard.admission.progress:
             return Next.GO_ON
+        spin = Reason.ORIGIN_SPIN
+        if effect is Effect.NO_WORD and is_from_an_edge(heard.answer.headers):
+            # It lost its origin, and may find another stream there (L7, U8).
+            stream.log.tail.mark_unverified(self._clock.monotonic())
+            spin = Reason.ORIGIN_STALE
         is_empty = heard.answer.status == 204
         quick = QUICK_EMPTY if is_empty else QUICK_DATA
         held = poll.live and poll.start == stream.log.end
         if held and poll.elapsed < quick:
-            self._counters.origin_faults[Reason.ORIGIN_SPIN.value] += 1
+            self._counters.origin_faults[spin.value] += 1
             return Next.BACK_OFF
         if is_empty:
             stream.log.tail.hold = max(poll.elapsed, MIN_HOLD)

@@ -54,11 +54,13 @@ class Fail(NamedTuple):
 
 
 class Give(NamedTuple):
-    """Serve ``serve`` with ``body``, which is not taken from the log (L1)."""
+    """Serve ``serve`` with ``body``, which is not taken from the log (L1). ``age`` is
+    in seconds: when the origin said so (L16)."""
 
     reader: Reader
     serve: Serve
     body: bytes
+    age: float
 
 
 class GiveHead(NamedTuple):

@@ -58,7 +58,7 @@ def written(streams: StreamRegistry, write: WriteOutcome, now: float) -> Steps:
         if meaning is Meaning.REPLACED:
             yield Replace(stream, Reason.REWRITTEN)
         elif meaning is Meaning.DOUBTED:
-            stream.log.tail.mark_unverified()
+            stream.log.tail.mark_unverified(now)
             # Nor may a poll from before it vouch for the end of what is there now.
             stream.log.tail.acknowledge(None, closed=False)
         elif stream.plain_extension == write.extension:

@@ -1,14 +1,14 @@
 """The grammar of HTTP that more than one part reads or writes by. Pure.
 
 Tokens, field values, the Host field, hop-by-hop fields, statuses without a body, the
-last chunk, lists, Cache-Control, Retry-After: each is defined here and nowhere else. A
-part that needs more (a maximum length, one more name to refuse) adds it on its own side
-and says why.
+last chunk, lists, Cache-Control, Age, Retry-After: each is defined here and nowhere
+else. A part that needs more (a maximum length, one more name to refuse) adds it on its
+own side and says why.
 
 The patterns are compiled once. ``TOKEN`` and the other patterns match a whole string:
 use ``fullmatch``.
 
-Sources: RFC 9110 sections 5.5, 5.6, 7.2, 7.6.1 and 10.2.3; RFC 9111 section 5.2;
+Sources: RFC 9110 sections 5.5, 5.6, 7.2, 7.6.1 and 10.2.3; RFC 9111 section 5;
 RFC 9112 sections 3.2 and 7.1; RFC 8941 sections 3.1 and 3.1.2 (lists, parameters).
 """
 
@@ -167,6 +167,27 @@ def cache_directives(field: str) -> dict[str, str | None]:
         value = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
         found[name.lower()] = value
     return found
+
+
+# Age.
+
+MAX_DELTA_SECONDS = 2**31
+"""The largest number of seconds that means itself (RFC 9111 section 1.2.2)."""
+
+
+def age_seconds(field: str | None) -> int:
+    """Seconds that Age tells, 0 for what is no age: a cache is to ignore that.
+
+    Of several values the first one counts, and one that is too large is the largest
+    (RFC 9111 sections 1.2.2 and 5.1).
+    """
+    first = "" if field is None else field.partition(",")[0].strip(" \t")
+    if not (first.isascii() and first.isdigit()):
+        return 0
+    digits = first.lstrip("0") or "0"
+    if len(digits) > len(str(MAX_DELTA_SECONDS)):
+        return MAX_DELTA_SECONDS
+    return min(int(digits), MAX_DELTA_SECONDS)
 
 
 # Retry-After.

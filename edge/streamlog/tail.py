@@ -61,6 +61,7 @@ class Tail:
         "heard_seq",
         "heard_writes",
         "hold",
+        "is_mute",
         "learnt_at",
         "learnt_seq",
         "offset",
@@ -69,6 +70,7 @@ class Tail:
         "unclaimed_seq",
         "unplaced",
         "unverified",
+        "unverified_at",
         "unverified_seq",
         "up_to_date",
         "version",
@@ -82,6 +84,9 @@ class Tail:
         self.version = 0
         self.hold = hold
         self.armed: RequestSnapshot | None = None
+        # Whether the last poll ended without a claim: then the next one's silence is
+        # no claim either (U8).
+        self.is_mute = False
         # The furthest offset that the origin named, and when it first did.
         self.offset: str | None = None
         self.closed = False
@@ -97,9 +102,11 @@ class Tail:
         # When anything last told that offset, and the most writes that it had seen.
         self.heard_seq = -1
         self.heard_writes = -1
-        # The newest 2xx (L6), and whether the stream has become doubtful since.
+        # The newest 2xx (L6): when the origin said so, and when that was heard. Whether
+        # the stream has become doubtful since, and when.
         self.confirmed_at = NEVER
         self.confirmed_seq = -1
+        self.unverified_at = NEVER
         self.unverified_seq = -1
         self.unverified = False
         # Writes answered through this edge (L4): the furthest offset that one named,
@@ -144,35 +151,46 @@ class Tail:
         return RequestSnapshot(now, self.tick(), self.writes, incarnation)
 
     def arm(self, sent: RequestSnapshot) -> None:
-        """A poll from the known end is on the wire (L3)."""
-        self.version += 1
-        self.armed = sent
+        """A poll from the known end is on the wire (L3). No effect while the origin is
+        mute (U8)."""
+        if not self.is_mute:
+            self.version += 1
+            self.armed = sent
 
     def disarm(self) -> None:
         """The poll ended, however it did: nothing is known until the next one."""
         self.version += 1
         self.armed = None
 
-    def mark_unverified(self) -> None:
-        """Contact was lost or something odd was seen: confirm before serving."""
+    def hear_silence(self) -> None:
+        """A poll ended with neither data nor a claim (U8): so speaks an edge that lost
+        its origin. Nothing is learnt of it, nor of the silence of the polls to come,
+        until there is data or a claim."""
+        self.version += 1
+        self.is_mute = True
+
+    def mark_unverified(self, at: float) -> None:
+        """Contact was lost or something odd was seen at ``at``: confirm before
+        serving."""
         self.version += 1
         self.unverified = True
+        self.unverified_at = at
         self.unverified_seq = self.tick()
 
     def confirm(self, at: float, sent: RequestSnapshot | None = None) -> None:
         """The origin confirmed the stream at ``at`` (L6): a 2xx arrived. ``sent`` is
         the read that it answers, if it answers one.
 
-        A read that was sent before the doubt arose does not remove it. A confirmation
-        that is older than the last one (a tier in between may tell such a one) does
-        not move the time back.
+        A read that was sent before the doubt arose does not remove it. Neither does an
+        older statement, which a tier in between may repeat: it is for the readers that
+        wait for it (U9). Nor does such a one move the time back.
         """
         self.version += 1
         if self.unverified and sent is not None and sent.seq < self.unverified_seq:
             return
         self.confirmed_at = max(self.confirmed_at, at)
         self.confirmed_seq = self.tick()
-        self.unverified = False
+        self.unverified = self.unverified and at < self.unverified_at
 
     def hear(
         self,
@@ -191,11 +209,13 @@ class Tail:
         self.version += 1
         if self.offset is not None and order(offset) < order(self.offset):
             return
-        if offset != self.offset:
+        moves = offset != self.offset
+        if moves:
             self._move(offset)
         elif sent.seq < self.told_seq and up_to_date not in (None, self.up_to_date):
             return
         if up_to_date is not None:
+            self.is_mute = self.is_mute and not (moves or up_to_date)
             self.up_to_date = up_to_date
             self.told_seq = max(self.told_seq, sent.seq)
         self.heard_seq = self.tick()
@@ -343,15 +363,19 @@ class Tail:
         return self.is_heard_by(barrier) and self.unclaimed_seq > barrier.seq
 
     def is_confirmed_to(self, barrier: ReadBarrier, now: float, verify: float) -> bool:
-        """Whether a 2xx was heard within ``verify`` s or since the arrival (L6), and
-        the stream has not become doubtful since."""
-        if self.unverified:
-            return False
-        return self.confirmed_seq > barrier.seq or now - self.confirmed_at <= verify
+        """Whether a 2xx was heard since the arrival, or the origin said one within
+        ``verify`` s (L6), and the stream has not become doubtful since.
+
+        What is heard since the arrival and since the doubt will do, however old it is
+        (U9): to ask again would bring the same.
+        """
+        if self.confirmed_seq > max(barrier.seq, self.unverified_seq):
+            return True
+        return not self.unverified and now - self.confirmed_at <= verify
 
     def age(self, now: float) -> float:
-        """Seconds since the last confirmation. 0 while a poll is armed (L16), and
-        before the first confirmation."""
-        if self.is_armed(now) or self.confirmed_seq < 0:
+        """Seconds since the origin last said so, through all tiers. 0 while a poll is
+        armed (L16), and before the first confirmation."""
+        if self.is_armed(now) or self.confirmed_at == NEVER:
             return 0.0
         return max(0.0, now - self.confirmed_at)

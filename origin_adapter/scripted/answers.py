@@ -34,6 +34,7 @@ def data(
 def no_content(
     next: str,
     *,
+    up_to_date: bool = True,
     closed: bool = False,
     cursor: str | int | None = "1",
     **headers: str,
@@ -42,7 +43,7 @@ def no_content(
     fields = _fields(
         headers,
         stream_next_offset=next,
-        stream_up_to_date="true",
+        stream_up_to_date="true" if up_to_date else None,
         stream_closed="true" if closed else None,
         stream_cursor=None if cursor is None else str(cursor),
     )

@@ -8,10 +8,12 @@ from edge.core import values
 from edge.core.values import (
     ANONYMOUS,
     PUBLIC,
+    Headers,
     Mode,
     OriginAnswer,
     Partition,
     PartitionKind,
+    Provenance,
     Read,
     StreamKey,
 )
@@ -31,6 +33,22 @@ def test_a_value_never_changes_and_takes_no_stray_field(kind: type) -> None:
 
     assert made["__dataclass_params__"].frozen
     assert "__slots__" in made
+
+
+@pytest.mark.parametrize(
+    ("headers", "since"),
+    [
+        ((), 0.0),
+        ((("age", "7"),), 7.0),
+        ((("age", "7"), ("age", "9")), 7.0),
+        ((("age", "soon"),), 0.0),
+        ((("age", "9" * 99),), 2.0**31),
+        ((("x-age", "7"), ("date", "Thu, 01 Jan 1970 00:00:00 GMT")), 0.0),
+    ],
+)
+def test_plain_http_tells_an_age_and_no_more(headers: Headers, since: float) -> None:
+    """RFC 9111 section 4.2.3. Clocks differ, so a Date tells nothing here."""
+    assert Provenance.told_by(headers).since_confirmed == since
 
 
 def test_only_long_poll_and_sse_are_live() -> None:

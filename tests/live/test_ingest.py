@@ -1,6 +1,6 @@
 """Landing: what an answer does to the log, and what it must not do."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -51,6 +51,11 @@ class Landed:
     def page(self, offset: str = BEGIN) -> bytes | None:
         page = self.log.page(offset, 1 << 20)
         return None if page is None else page.data
+
+
+def silence(end: str) -> OriginAnswer:
+    """A 204 without a claim: so speaks an edge that lost its origin (U8)."""
+    return no_content(end, up_to_date=False)
 
 
 @pytest.fixture
@@ -113,14 +118,51 @@ def test_a_poll_that_brought_nothing_does_not_tell_what_a_read_would(
     204 without the claim comes from an edge that lost its origin, too (U8)."""
     tail = known.log.tail
     reader = tail.read_barrier()
-    poll = judge(no_content(B), B, KEY, ROUTE)
-    silent = replace(poll, up_to_date=False)
-    heard = HeardRange(B, known.sent(), silent, no_content(B), known.now)
-    assert absorb(known.log, ROUTE, heard) is Effect.CONFIRMED
+    poll = judge(silence(B), B, KEY, ROUTE)
+    heard = HeardRange(B, known.sent(), poll, silence(B), known.now)
+    assert absorb(known.log, ROUTE, heard) is Effect.NO_WORD
     assert not tail.is_unclaimed_to(reader)
 
     assert known.get(B, data(b"", B, up_to_date=False)) is Effect.CONFIRMED
     assert tail.is_unclaimed_to(reader)
+
+
+def test_a_poll_that_ended_without_a_claim_tells_nothing_at_all(known: Landed) -> None:
+    """U8: no confirmation, no tail, no offset, and no sign of having gone back."""
+    tail, before = known.log.tail, known.now
+    known.now += 100
+    reader = tail.read_barrier()
+    for end in (A, B, C):
+        assert known.get(B, silence(end)) is Effect.NO_WORD
+
+    assert (tail.offset, tail.confirmed_at) == (B, before)
+    assert not known.log.knows(C)
+    assert not tail.is_heard_by(reader) and known.log.last_read_sent == before
+
+
+def test_after_a_silence_a_poll_is_armed_only_once_something_was_said(
+    known: Landed,
+) -> None:
+    """U8: data, or a claim. A HEAD and a page that is held already say nothing."""
+    tail = known.log.tail
+
+    def is_armed_again() -> bool:
+        tail.arm(known.sent())
+        armed = tail.is_armed(known.now)
+        tail.disarm()
+        return armed
+
+    assert is_armed_again()
+    known.get(B, silence(B))
+    assert not is_armed_again()
+    known.head(head_answer(B))
+    known.get(BEGIN, data(b"hello world", B, up_to_date=False))
+    assert not is_armed_again()
+    known.get(B, data(b"!", C, up_to_date=False))
+    assert is_armed_again()
+    known.get(C, silence(C))
+    known.get(C, no_content(C))
+    assert is_armed_again()
 
 
 def test_an_answer_to_now_tells_the_tail_and_holds_nothing(landed: Landed) -> None:
@@ -223,7 +265,7 @@ def test_a_guess_cannot_end_an_incarnation(known: Landed) -> None:
 
 def test_a_guess_does_not_end_a_doubt(known: Landed) -> None:
     """L7."""
-    known.log.tail.mark_unverified()
+    known.log.tail.mark_unverified(known.now)
     known.get("0_25", data(b"inside", C))
 
     assert known.log.tail.unverified
@@ -316,7 +358,7 @@ def test_a_doubt_is_ended_by_bytes_that_match(
     known: Landed, start: str, answer: OriginAnswer, ends: bool
 ) -> None:
     """L7: a longer log of a recreated stream answers a delta just as well."""
-    known.log.tail.mark_unverified()
+    known.log.tail.mark_unverified(known.now)
     known.get(start, answer)
 
     assert known.log.tail.unverified is not ends
@@ -327,7 +369,7 @@ def test_where_no_check_can_begin_before_the_end_a_delta_has_to_do(
 ) -> None:
     """L7, the documented limit: or the log could never be shown again."""
     landed.get(BEGIN, data(b"x" * (MAX_PROBE + 1), A))
-    landed.log.tail.mark_unverified()
+    landed.log.tail.mark_unverified(landed.now)
 
     assert landed.log.probe_start(MAX_PROBE) == A
     landed.get(A, data(b"", A))
@@ -337,7 +379,7 @@ def test_where_no_check_can_begin_before_the_end_a_delta_has_to_do(
 def test_what_was_sent_before_the_doubt_does_not_end_it(known: Landed) -> None:
     """L7."""
     sent = known.sent()
-    known.log.tail.mark_unverified()
+    known.log.tail.mark_unverified(known.now)
     known.get(A, data(b" world", B), sent)
 
     assert known.log.tail.unverified
@@ -345,12 +387,12 @@ def test_what_was_sent_before_the_doubt_does_not_end_it(known: Landed) -> None:
 
 def test_a_head_ends_a_doubt_only_where_nothing_is_held(landed: Landed) -> None:
     """L7: it shows no bytes."""
-    landed.log.tail.mark_unverified()
+    landed.log.tail.mark_unverified(landed.now)
     landed.head(head_answer(A))
     assert not landed.log.tail.unverified
 
     landed.get(BEGIN, data(b"hello", A))
-    landed.log.tail.mark_unverified()
+    landed.log.tail.mark_unverified(landed.now)
     landed.head(head_answer(A))
     assert landed.log.tail.unverified
 

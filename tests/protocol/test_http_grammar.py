@@ -11,7 +11,9 @@ from edge.protocol.http_grammar import (
     FIELD_VALUE,
     HOP_BY_HOP,
     LAST_CHUNK,
+    MAX_DELTA_SECONDS,
     TOKEN,
+    age_seconds,
     cache_directives,
     connection_options,
     is_host,
@@ -129,6 +131,33 @@ def test_a_broken_list_is_no_error_and_nothing_quoted_is_a_member(field: str) ->
     for item in list_items(field):
         assert item.value and item.value == item.value.strip(" \t")
         assert "," not in item.value.partition('"')[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("0", 0),
+        ("59", 59),
+        (" 59\t", 59),
+        ("7, 60", 7),
+        ("x, 60", 0),
+        ("-7", 0),
+        ("+7", 0),
+        ("1.5", 0),
+        ("1e3", 0),
+        ("\u0667", 0),
+        ("007", 7),
+        ("2147483648", MAX_DELTA_SECONDS),
+        ("2147483649", MAX_DELTA_SECONDS),
+        ("9" * 5000, MAX_DELTA_SECONDS),
+        ("0" * 5000 + "7", 7),
+    ],
+)
+def test_an_age_is_seconds_or_none_at_all(field: str | None, seconds: int) -> None:
+    """RFC 9111 sections 1.2.2 and 5.1: the first of several; the largest there is."""
+    assert age_seconds(field) == seconds
 
 
 @pytest.mark.parametrize(

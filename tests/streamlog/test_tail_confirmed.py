@@ -42,7 +42,7 @@ def test_a_doubt_ends_the_trust_of_everybody_until_the_next_2xx() -> None:
     told.hears(told.sends(), "4")
     assert told.trusts(waiting)
 
-    told.tail.mark_unverified()
+    told.tail.mark_unverified(told.now)
     assert not told.trusts(waiting) and not told.trusts(told.tail.read_barrier())
     assert "suspect" in repr(told.tail)
     told.hears(told.sends(), "4")
@@ -53,12 +53,44 @@ def test_an_answer_sent_before_a_doubt_does_not_settle_it() -> None:
     """L5: it may be of the incarnation that was doubted."""
     told = Told("4")
     before = told.sends()
-    told.tail.mark_unverified()
+    told.tail.mark_unverified(told.now)
     told.tail.confirm(told.now, before)
     assert not told.trusts(told.tail.read_barrier())
 
     told.tail.confirm(told.now)
     assert told.trusts(told.tail.read_barrier())
+
+
+def test_a_statement_from_before_a_doubt_does_not_settle_it() -> None:
+    """U9: a tier repeats what it heard then. Who waited for it is served by it, and not
+    sent to ask again; whoever comes asks."""
+    told = Told("4")
+    waits = told.tail.read_barrier()
+    told.now += 10
+    told.tail.mark_unverified(told.now)
+    told.now += 1
+    asks = told.sends()
+    told.tail.confirm(told.now - 5, asks)
+
+    assert told.trusts(waits) and told.tail.unverified
+    assert not told.trusts(told.tail.read_barrier())
+    assert told.tail.age(told.now) == 5.0
+    told.tail.mark_unverified(told.now)
+    assert not told.trusts(waits), "another doubt"
+    told.now += 5
+    told.tail.confirm(told.now - 5, told.sends())
+    assert told.trusts(told.tail.read_barrier()) and not told.tail.unverified
+
+
+def test_a_statement_older_than_the_trust_serves_who_asked_for_it_alone() -> None:
+    """U9: at an Age of ``verify`` or more."""
+    told = Told()
+    asker = told.tail.read_barrier()
+    told.tail.confirm(told.now - VERIFY - 1, told.sends())
+
+    assert told.trusts(asker)
+    assert not told.trusts(told.tail.read_barrier())
+    assert told.tail.age(told.now) == VERIFY + 1
 
 
 def test_age_counts_from_the_confirmation_and_is_0_while_followed() -> None:
@@ -75,7 +107,7 @@ def test_age_stays_a_number_of_seconds_in_doubt() -> None:
     """L6: what is served as stale, with the origin away, tells its real age."""
     told = Told("4")
     told.now += 7
-    told.tail.mark_unverified()
+    told.tail.mark_unverified(told.now)
 
     assert told.tail.age(told.now) == 7.0
 

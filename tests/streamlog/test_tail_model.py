@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 
 from edge.protocol.offsets import order
 from edge.streamlog.tail import ReadBarrier, RequestSnapshot
-from tests.streamlog.told import Told
+from tests.streamlog.told import VERIFY, Told
 
 offset = st.integers(0, 9).map(str)
 law = settings(deadline=None)
@@ -231,6 +231,76 @@ class ReadersSeeTheirWrites(RuleBasedStateMachine):
             if seq >= tail.armed.seq and position > self.known:
                 assert int(tail.ack or "0") >= position
 
+
+class ADoubtEndsByANewerWord(RuleBasedStateMachine):
+    """L6, L7, U9: who may be shown what is held, whatever is heard, and how old it is.
+
+    The model keeps all that was heard, by steps and by times of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = Told()
+        self.step = 0
+        self.doubt: tuple[int, float] | None = None
+        self.last_doubt = -1
+        self.sent: list[tuple[RequestSnapshot, int]] = []
+        self.said: list[tuple[int, float]] = []
+        self.readers: list[tuple[ReadBarrier, int]] = []
+
+    def next_step(self) -> int:
+        self.step += 1
+        return self.step
+
+    @rule(seconds=st.sampled_from([0.5, 20.0, 61.0]))
+    def wait(self, seconds: float) -> None:
+        self.told.now += seconds
+
+    @rule()
+    def lose_contact(self) -> None:
+        self.last_doubt = self.next_step()
+        self.doubt = (self.last_doubt, self.told.now)
+        self.told.tail.mark_unverified(self.told.now)
+
+    @rule()
+    def send(self) -> None:
+        self.sent.append((self.told.sends(), self.next_step()))
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), age=st.sampled_from([0.0, 0.5, 20.0, 300.0]))
+    def hear(self, data: st.DataObject, age: float) -> None:
+        place = data.draw(st.integers(0, len(self.sent) - 1))
+        sent, when = self.sent.pop(place)
+        at = self.told.now - age
+        self.told.tail.confirm(at, sent)
+        if self.doubt is None or when > self.doubt[0]:
+            self.said.append((self.next_step(), at))
+            if self.doubt is not None and at >= self.doubt[1]:
+                self.doubt = None
+
+    @rule()
+    def arrive(self) -> None:
+        self.readers.append((self.told.tail.read_barrier(), self.next_step()))
+
+    @invariant()
+    def each_reader_is_shown_what_it_may_be_shown(self) -> None:
+        newest = max((at for _, at in self.said), default=float("-inf"))
+        for barrier, came in self.readers:
+            own = any(heard > max(came, self.last_doubt) for heard, _ in self.said)
+            lately = self.told.now - newest <= VERIFY and self.doubt is None
+            assert self.told.trusts(barrier) is (own or lately)
+
+    @invariant()
+    def the_age_is_that_of_the_newest_word(self) -> None:
+        said = [at for _, at in self.said]
+        age = self.told.now - max(said) if said else 0.0
+        assert self.told.tail.age(self.told.now) == age
+
+
+ADoubtEndsByANewerWord.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None
+)
+TestADoubtEndsByANewerWord = ADoubtEndsByANewerWord.TestCase
 
 ReadersSeeTheirWrites.TestCase.settings = settings(
     max_examples=100, stateful_step_count=40, deadline=None

@@ -7,7 +7,7 @@ answers come late, polls, lost contact, time, eviction. The states of the log
 that come of it are those that ``decide`` meets in a hub.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ from edge.core.values import (
     OriginAnswer,
     Partition,
     PartitionKind,
+    Provenance,
     Read,
     StreamKey,
 )
@@ -27,7 +28,7 @@ from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier, RequestSnapshot
-from origin_adapter.scripted import data, head_answer
+from origin_adapter.scripted import data, head_answer, no_content
 from tests.support.options import rules
 
 WALL = 1_800_000_000.0
@@ -135,6 +136,14 @@ class World:
         self.send(start)
         return self.land(len(self.late) - 1)
 
+    def read_old(self, start: str, age: float) -> Effect | None:
+        """A read that a tier in between answers, by what it heard so long ago."""
+        self.send(start)
+        start, sent, answer = self.late.pop()
+        told = replace(answer, provenance=Provenance(age))
+        self.late.append((start, sent, told))
+        return self.land(len(self.late) - 1)
+
     def send(self, start: str) -> None:
         """A read is sent and answered, but its answer is not here yet."""
         sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)
@@ -173,9 +182,18 @@ class World:
     def disarm(self) -> None:
         self.log.tail.disarm()
 
+    def silence(self) -> None:
+        """A poll from the end is answered without data and without a claim (U8)."""
+        end = self.log.end
+        if end is not None:
+            sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)
+            self.log.tail.disarm()
+            self.late.append((end, sent, no_content(end, up_to_date=False)))
+            self.land(len(self.late) - 1)
+
     def lose_contact(self) -> None:
         self.log.tail.disarm()
-        self.log.tail.mark_unverified()
+        self.log.tail.mark_unverified(self.now)
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -240,13 +258,14 @@ acts: st.SearchStrategy[list[Act]] = st.lists(
         st.tuples(st.just("append_unheard"), sizes),
         st.tuples(st.just("append_aside"), sizes),
         st.tuples(st.just("read"), starts),
+        st.tuples(st.just("read_old"), starts, st.sampled_from([1.0, 59.0, 300.0])),
         st.tuples(st.just("send"), starts),
         st.tuples(st.just("land"), st.integers(0, 3)),
         st.tuples(st.just("wait"), st.sampled_from([0.25, 12.0, 31.0, 61.0, 200.0])),
         st.sampled_from(
             ["head", "arm", "disarm", "lose_contact", "evict", "append_elsewhere"]
         ).map(lambda name: (name,)),
-        st.sampled_from(["close", "close_here"]).map(lambda name: (name,)),
+        st.sampled_from(["close", "close_here", "silence"]).map(lambda name: (name,)),
     ),
     max_size=12,
 )

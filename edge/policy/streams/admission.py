@@ -160,7 +160,8 @@ def _judge_range(answer: OriginAnswer, start: str) -> Admission:
 
 
 def _judge_no_content(answer: OriginAnswer, start: str) -> Admission:
-    """A long-poll's 204: nothing new; its offset is the tail's (section 5.7)."""
+    """A long-poll's 204: nothing new; its offset is the tail's (section 5.7), if it
+    says that it is (U8)."""
     end = answer.get(names.IN_NEXT_OFFSET)
     if end is None:
         return Admission(Verdict.FAULT, Reason.ORIGIN_NO_NEXT_OFFSET)
@@ -170,13 +171,12 @@ def _judge_no_content(answer: OriginAnswer, start: str) -> Admission:
 
 
 def _admit(answer: OriginAnswer, start: str, end: str, data: bytes) -> Admission:
-    up_to_date = answer.status == 204 or names.is_true(answer.get(names.IN_UP_TO_DATE))
     return Admission(
         Verdict.ADMIT,
         None,
         end,
         data,
-        up_to_date,
+        names.is_true(answer.get(names.IN_UP_TO_DATE)),
         names.is_true(answer.get(names.IN_CLOSED)),
         progress=start != NOW and order(end) > order(start),
     )

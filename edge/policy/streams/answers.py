@@ -13,7 +13,7 @@ the digest.
 """
 
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
@@ -122,12 +122,24 @@ def _least(seconds: int, cap: int | None) -> int:
 class Prepared:
     """An Answer with what a delivery must know of it.
 
-    ``etag`` is None where conditionals do not apply; ``max_age`` bounds Age.
+    ``etag`` is None where conditionals do not apply; Age stays below ``max_age``.
     """
 
     answer: Answer
     etag: str | None
     max_age: int
+
+    def expired(self) -> "Prepared":
+        """The same, for who must not keep it: Age has reached ``max_age`` (L16).
+
+        So old is what a tier repeats, or what a live read finds behind the end. It is
+        still right to give, as an answer at the tail is.
+        """
+        headers = tuple(
+            (name, _expired(value) if name == "Cache-Control" else value)
+            for name, value in self.answer.headers
+        )
+        return replace(self, answer=replace(self.answer, headers=headers), max_age=0)
 
     def not_modified(self) -> Answer:
         """The 304 for this answer (RFC 9110 section 15.4.5, L17)."""
@@ -137,6 +149,11 @@ class Prepared:
             if name.lower() in _NOT_MODIFIED_KEEPS
         )
         return Answer(304, kept, b"")
+
+
+def _expired(cache_control: str) -> str:
+    who = cache_control.partition(",")[0]
+    return f"{who}, max-age=0, must-revalidate"
 
 
 def cap(

@@ -97,14 +97,19 @@ def test_an_answer_has_progress_when_it_ends_beyond_its_start(
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_204_is_an_empty_answer_at_the_tail(closed: bool) -> None:
-    """PROTOCOL.md section 5.7; L3: it is a claim by itself."""
-    answer = OriginAnswer(
-        204, (("stream-next-offset", A), *((("stream-closed", "true"),) * closed))
+@pytest.mark.parametrize("claims", [True, False])
+def test_a_204_is_an_empty_answer_that_claims_what_it_says(
+    closed: bool, claims: bool
+) -> None:
+    """PROTOCOL.md section 5.7; U8: it is no claim by itself."""
+    fields = (
+        ("stream-next-offset", A),
+        *((("stream-closed", "true"),) * closed),
+        *((("stream-up-to-date", "true"),) * claims),
     )
 
-    assert judged(answer) == (
-        Admission(Verdict.ADMIT, None, A, b"", up_to_date=True, closed=closed)
+    assert judged(OriginAnswer(204, fields)) == (
+        Admission(Verdict.ADMIT, None, A, b"", up_to_date=claims, closed=closed)
     )
     assert judged(no_content(B)).progress
 

@@ -104,7 +104,7 @@ class Story:
         return self
 
     def doubted(self) -> "Story":
-        self.log.tail.mark_unverified()
+        self.log.tail.mark_unverified(self.now)
         return self
 
     def ttl(self, seconds: int) -> "Story":
