@@ -57,7 +57,6 @@ class Reason(enum.Enum):
     LIMIT_FLIGHTS = "limit-flights"
     LIMIT_FOLLOWERS = "limit-followers"
     LIMIT_STREAMS = "limit-streams"
-    LIMIT_RELAYS = "limit-relays"
     LIMIT_ORIGIN = "limit-origin-connections"
     LIMIT_DESCRIPTORS = "limit-descriptors"
     DRAINING = "draining"
