@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from edge.core.errors import EdgeError, OriginAway, OriginFault
 from edge.core.reasons import Reason
-from edge.core.values import Answer, Mode, OriginAnswer, PerResponse
+from edge.core.values import Answer, CacheStatus, Mode, OriginAnswer, PerResponse
 from edge.live.context import HubContext
 from edge.live.rows import Reader, State
 from edge.policy.http import codings, conditional
@@ -161,6 +161,9 @@ class Delivery:
         )
         headers = (*headers, ("retry-after", retry_after))
         status = reader.cache_status(None, fault.reason)
+        if reader.asked is None:
+            # Neither was it held, nor was anybody asked for this reader.
+            status = CacheStatus(detail=fault.reason)
         body = b"" if head else said.body
         self.give(reader, Answer(said.status, headers, body), PerResponse(status))
 

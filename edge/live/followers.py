@@ -208,9 +208,12 @@ class Followers:
         elif verdict is Next.GO_ON and live:
             if stream.contact is not None:
                 self._contacts.poll_worked(stream)
-        elif verdict is Next.GO_ON and stream.log.tail.unverified:
-            # The check proved nothing. To ask again at once would bring the same.
-            self._contacts.poll_failed(stream)
+        elif verdict is Next.GO_ON:
+            # The check was answered, so reads work again; of polls that says nothing.
+            self._contacts.read_worked(stream)
+            if stream.log.tail.unverified:
+                # It proved nothing. To ask again at once would bring the same.
+                self._contacts.poll_failed(stream)
         return verdict is not Next.STOP
 
     def _next_start(self, stream: Stream) -> tuple[str, bool]:

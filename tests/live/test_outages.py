@@ -145,12 +145,14 @@ def test_who_asks_for_the_end_is_told_the_status_and_when_to_come_back(
     house, origin = held_and_doubted(**SLOW)
     first = house.ask(offset, mode)
     origin.expect().answer(503, [("content-type", "text/plain")], b"sorry")
+    first.done()
     second = house.ask(offset, mode)
 
     for asked in (first, second):
         assert asked.done().status == 503
         after = asked.sink.header("retry-after")
         assert after is not None and 500 <= int(after) <= 1000
+    assert first.sink.how.startswith("fwd=") and second.sink.how == "origin-status"
     origin.assert_quiet()
 
 
@@ -239,6 +241,22 @@ def test_once_an_origin_is_known_to_be_away_nobody_waits_for_it() -> None:
 
     assert back.done().header("Stream-Up-To-Date") == "true"
     assert back.sink.how == "fwd=stale tail-unknown"
+
+
+def test_a_followers_own_check_ends_the_outage_of_reads() -> None:
+    """Its next poll is held for long, and nobody may be shown stale bytes meanwhile."""
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    _, poll = watch(house, origin)
+    poll.answer(503, (), b"no")
+    origin.expect(Purpose.CATCH_UP).answer(503, (), b"no")
+    origin.expect(Purpose.CATCH_UP).reply(data(b"abc", "0003"))
+    origin.expect(Purpose.FOLLOW)
+    house.clock.move(61)
+    reader = house.ask()
+    origin.expect(Purpose.CATCH_UP).reply(data(b"abc", "0003"))
+
+    assert reader.done().header("Stream-Up-To-Date") == "true"
 
 
 def test_the_end_is_told_by_the_request_that_decides() -> None:
