@@ -121,7 +121,7 @@ class OriginAway(OriginFault):
     something that is no stream, or by what another edge holds while its origin is away.
 
     ``answer`` is what it said, for readers that nothing held can serve; None: nothing
-    that may be shown.
+    that may be shown. ``upstream`` has the caches by which it came, as in CacheStatus.
     """
 
     reason = Reason.ORIGIN_STATUS
@@ -134,9 +134,11 @@ class OriginAway(OriginFault):
         reason: Reason | None = None,
         status: int | None = None,
         retry_after: int | None = 1,
+        upstream: str = "",
     ) -> None:
         super().__init__(detail, reason=reason, status=status, retry_after=retry_after)
         self.answer = answer
+        self.upstream = upstream
 
 
 class NotAsked(OriginFault):

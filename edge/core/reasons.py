@@ -107,6 +107,7 @@ class Reason(enum.Enum):
     LIFETIME = "lifetime"
     CLOSED = "closed"
     CLIENT_GONE = "client-gone"
+    CONTACT_LOST = "contact-lost"
     VIEWER_LAG = "viewer-lag"
 
     # Why a worker was replaced.

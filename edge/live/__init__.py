@@ -20,9 +20,9 @@ Who has a greenlet
     ``hub``         one for a drain, and one for a viewer with a long history
     =============== =============================================================
 
-    Four callables lead from them to the hub: ``Flights.land``, ``Followers.heard``
-    and ``armed``, and the ticker's look. A Reader also knows its ``owner``, the hub.
-    Everything else is called downwards.
+    Five callables lead from them to the hub: ``Flights.land``, ``Followers.heard``,
+    ``armed`` and ``lost``, and the ticker's look. A Reader also knows its ``owner``,
+    the hub. Everything else is called downwards.
 
 The life of a reader
     ``Hub.ask`` makes it NEW and decides it at once. Then it is ::

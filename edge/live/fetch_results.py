@@ -12,7 +12,7 @@ from typing import assert_never
 
 from edge.core.errors import NotAsked, OriginFault, OriginGarbage
 from edge.core.reasons import Reason
-from edge.core.values import Mode, OriginAnswer
+from edge.core.values import Mode, OriginAnswer, PartitionKind
 from edge.live.contacts import Contacts, asks_again, is_about_known
 from edge.live.context import HubContext
 from edge.live.flights import Outcome, TooLarge
@@ -45,6 +45,7 @@ from edge.policy.streams.admission import (
 )
 from edge.policy.streams.decide import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
+from edge.streamlog.stream_log import Joined
 from edge.streamlog.tail import RequestSnapshot
 
 
@@ -93,16 +94,12 @@ class FetchResults:
             self._heads.heard(stream, answer.status)
         held = is_about_known(stream, start)
         admission = judge(answer, start, stream.key, stream.route, held=held)
+        heard = HeardRange(start, sent, admission, answer, self._clock.monotonic())
         if admission.verdict is not Verdict.ADMIT:
-            if start == NOW and _may_be_about_now(answer.status):
-                # U12: it is no answer to what these readers asked.
-                others = (r for r in flight.waiting() if r.offset != NOW)
-                yield from bypass_all(others, Reason.OFFSET_UNKNOWN)
-            yield from self._not_admitted(flight, admission, answer, sent)
+            yield from self._range_refused(flight, heard)
             return
         yield from self._worked(flight)
         known = start == NOW or stream.log.knows(start)
-        heard = HeardRange(start, sent, admission, answer, self._clock.monotonic())
         effect = yield from self._ingest.take_in(stream, heard)
         if effect is Effect.WENT_BACK:
             yield from self._went_back(flight)
@@ -125,6 +122,35 @@ class FetchResults:
                 yield _own(reader, heard)
             else:
                 yield Again(reader)
+
+    def _range_refused(self, flight: Flight, heard: HeardRange) -> Steps:
+        """An answer from an offset is not admitted."""
+        admission, answer = heard.admission, heard.answer
+        if admission.verdict is Verdict.STALE:
+            yield from self._stale_landed(flight, heard)
+            return
+        if heard.start == NOW and _may_be_about_now(answer.status):
+            # U12: it is no answer to what these readers asked.
+            others = (r for r in flight.waiting() if r.offset != NOW)
+            yield from bypass_all(others, Reason.OFFSET_UNKNOWN)
+        yield from self._not_admitted(flight, admission, answer, heard.sent)
+
+    def _stale_landed(self, flight: Flight, heard: HeardRange) -> Steps:
+        """The next hop is an edge that lost its origin: so has this one (U9). What it
+        holds is held here too, and goes out stale; nobody asks a second time."""
+        stream, answer = flight.stream, heard.answer
+        fault = away(answer, Reason.ORIGIN_STALE)
+        self._counters.origin_faults[fault.reason.value] += 1
+        self._contacts.read_failed(stream, fault)
+        joined = yield from self._ingest.take_in_stale(stream, heard)
+        for reader in flight.waiting():
+            reader.stored = reader.stored or joined is Joined.GREW
+            if joined is Joined.NO_PROOF and _may_have_stale(reader, heard):
+                serve = Serve(Kind.STALE, heard.start, heard.admission.next)
+                age = answer.provenance.since_confirmed
+                yield Give(reader, serve, answer.body, age)
+            else:
+                yield Fail(reader, fault)
 
     def _went_back(self, flight: Flight) -> Steps:
         """L2: one HEAD confirms it, or one GET of ``now`` where HEAD does not tell. If
@@ -158,7 +184,7 @@ class FetchResults:
                 yield from _share(flight, answer, sent, reason)
             case Verdict.ONE_READER | Verdict.BYPASS_KEY:
                 yield from self._one_reader(flight, admission.verdict, answer, reason)
-            case Verdict.ADMIT:
+            case Verdict.ADMIT | Verdict.STALE:
                 raise AssertionError("an admitted answer is not refused")
             case _:
                 assert_never(admission.verdict)
@@ -315,6 +341,19 @@ def _own(reader: Reader, heard: HeardRange) -> ReaderStep:
     up_to_date, closed = admission.up_to_date, admission.closed
     serve = Serve(kind, start, admission.next, up_to_date, closed)
     return Give(reader, serve, answer.body, answer.provenance.since_confirmed)
+
+
+def _may_have_stale(reader: Reader, heard: HeardRange) -> bool:
+    """Whether an edge's stale answer may serve this reader by itself (U4, U9, L14). Not
+    where something else is held: the two may be two streams."""
+    stream, answer = reader.stream, heard.answer
+    if stream.log.holds(heard.start):
+        return False
+    shared = stream.key.partition.kind is not PartitionKind.CREDENTIAL
+    fits = answer.get("content-type") == stream.log.content_type
+    young = answer.provenance.since_confirmed <= stream.route.stale_for
+    asked = reader.offset == heard.start and heard.admission.progress
+    return asked and shared and fits and young
 
 
 def _is_due(reader: Reader, sent: RequestSnapshot, end: str) -> bool:

@@ -59,8 +59,9 @@ class Followers:
     """All followers of the hub. Callbacks run in a follower's greenlet.
 
     ``heard`` takes a poll's answer and says what comes next. ``armed`` is called once a
-    poll is on the wire. Readers that waited for an answer are decided again by their
-    owner: when it came, or when it is known that none will come.
+    poll is on the wire, ``lost`` when none will be for a while, or one left the stream
+    in doubt. Readers that waited for an answer are decided again by their owner: when
+    it came, or when it is known that none will come.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Followers:
         contacts: Contacts,
         heard: Heard,
         armed: Callable[[Stream], None],
+        lost: Callable[[Stream], None],
     ) -> None:
         self._upstream = upstream
         self._contacts = contacts
@@ -78,6 +80,7 @@ class Followers:
         self._options = context.options
         self._heard = heard
         self._armed = armed
+        self._lost = lost
         self._all: set[Follower] = set()
 
     def __len__(self) -> int:
@@ -193,6 +196,7 @@ class Followers:
             # It says nothing of the stream: no doubt (L7), and no longer pause (U6).
             self._release(follower, fault)
             self._contacts.poll_put_off(stream, fault)
+            self._lost(stream)
             return True
         except OriginFault as fault:
             stream.log.tail.mark_unverified(self._clock.monotonic())
@@ -200,9 +204,12 @@ class Followers:
             self._contacts.poll_failed(stream)
             if not live:
                 self._contacts.read_failed(stream, fault)
+            self._lost(stream)
             return True
         verdict = self._heard(stream, poll)
         self._release(follower, None)
+        if verdict is Next.BACK_OFF or stream.log.tail.unverified:
+            self._lost(stream)
         if verdict is Next.BACK_OFF:
             self._contacts.poll_failed(stream)
         elif verdict is Next.GO_ON and live:

@@ -87,9 +87,9 @@ class Hub:
         self.flights = Flights(context, upstream, self._landed)
         waiters, contacts = self._waiters, self._contacts
         self._outages = Outages(context, contacts, self.flights, waiters)
-        armed = self._waiters.armed
+        armed, lost = waiters.armed, waiters.tell_edges
         self.followers = Followers(
-            context, upstream, self._contacts, self._heard, armed
+            context, upstream, contacts, self._heard, armed, lost
         )
         self.answer_cache = AnswerCache(context, self.streams, self.followers)
         ingest = Ingest(context, self.streams)
@@ -357,6 +357,7 @@ class Hub:
         # First the log: a reader that the rest releases must not see the old one.
         self.streams.renew(stream)
         self.followers.stop(stream)
+        self._waiters.tell_edges(stream)
         self._wakeup.wake(stream)
 
     def _give(self, reader: Reader, serve: Serve, body: bytes, age: float) -> None:

@@ -100,6 +100,17 @@ class Ingest:
             yield from self.replaced(stream, RESET_REASONS[effect])
         return effect
 
+    def take_in_stale(self, stream: Stream, heard: HeardRange) -> Judged[Joined]:
+        """Let the log have the bytes of an edge that serves stale, by proof and no more
+        (U9). The tail is in doubt from now on, as after a poll that failed."""
+        log = stream.log
+        keep, max_probe = stream.waiter_offsets(), self._options.rules.max_probe
+        joined = absorb_stale(log, stream.route, heard, keep, max_probe)
+        log.tail.mark_unverified(heard.heard_at)
+        if joined is Joined.GREW:
+            yield LogChanged(stream, grew=True)
+        return joined
+
     def take_in_head(
         self, stream: Stream, answer: OriginAnswer, sent: RequestSnapshot
     ) -> Judged[Effect]:
@@ -217,6 +228,33 @@ def _absorb_guess(
     if not log.tail.unverified:
         log.tail.confirm(heard.confirmed_at, heard.sent)
     return Effect.GREW
+
+
+def absorb_stale(
+    log: StreamLog,
+    route: Route,
+    heard: HeardRange,
+    keep: Container[str] = (),
+    max_probe: int = MAX_PROBE,
+) -> Joined:
+    """Take the bytes of an edge's stale answer into the log (U9).
+
+    They join by proof (L8), and are as old as that edge says. They end no incarnation:
+    who is right, the origin alone knows. GREW, SAME, or NO_PROOF: nothing was taken.
+    """
+    start, admission = heard.start, heard.admission
+    proves = _proves(log, start, max_probe) or not admission.progress
+    if start == NOW or not proves or _is_other_type(log, heard.answer):
+        return Joined.NO_PROOF
+    if log.tail.closed and log.is_above(admission.next):
+        # Closure is final (L4): these bytes are another stream's.
+        return Joined.NO_PROOF
+    joined = log.join(start, admission.next, admission.data, keep)
+    if joined not in (Joined.GREW, Joined.SAME):
+        return Joined.NO_PROOF
+    _remember(log, route, heard.answer)
+    log.tail.date(heard.confirmed_at)
+    return joined
 
 
 def _learn(log: StreamLog, heard: HeardRange) -> None:

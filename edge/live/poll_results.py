@@ -56,10 +56,13 @@ class PollResults:
         admission = judge(answer, poll.start, stream.key, stream.route, held=True)
         reason = admission.reason or Reason.STATUS
         match admission.verdict:
-            case Verdict.ADMIT:
+            case Verdict.ADMIT | Verdict.STALE:
                 now = self._clock.monotonic()
                 heard = HeardRange(poll.start, poll.sent, admission, answer, now)
-                return (yield from self._admitted(stream, poll, heard))
+                if admission.verdict is Verdict.ADMIT:
+                    return (yield from self._admitted(stream, poll, heard))
+                yield from self._ingest.take_in_stale(stream, heard)
+                return self._failed(stream, poll, answer, reason)
             case Verdict.AWAY | Verdict.FAULT:
                 return self._failed(stream, poll, answer, reason)
             case Verdict.BYPASS_KEY:
@@ -78,8 +81,10 @@ class PollResults:
         self._counters.origin_faults[reason.value] += 1
         stream.log.tail.mark_unverified(self._clock.monotonic())
         self._contacts.bind(stream, answer)
-        if not poll.live and answer.status not in REFUSES_WORK:
-            # A read failed, so reads are no better off than polls (U3).
+        read = not poll.live and answer.status not in REFUSES_WORK
+        if read or reason is Reason.ORIGIN_STALE:
+            # A read failed, so reads are no better off than polls (U3). Nor are they if
+            # the next hop has lost its origin (U9).
             self._contacts.read_failed(stream, away(answer, reason))
         return Next.BACK_OFF
 

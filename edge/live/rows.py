@@ -216,7 +216,8 @@ class Reader:
     def cache_status(self, ttl: int | None, detail: Reason | None) -> CacheStatus:
         """How the answer came about (RFC 9211)."""
         if self.asked is None:
-            return CacheStatus(hit=True, ttl=ttl, detail=detail)
+            upstream = self.fault.upstream if isinstance(self.fault, OriginAway) else ""
+            return CacheStatus(hit=True, ttl=ttl, detail=detail, upstream=upstream)
         return CacheStatus(
             fwd="miss" if self.asked in _NOTHING_HELD else "stale",
             fwd_status=_status_of(self.fault),
@@ -228,7 +229,10 @@ class Reader:
         )
 
     def _caches_above(self) -> str:
-        """What the caches told that its answer came by (RFC 9211 section 2)."""
+        """What the caches told that its answer came by (RFC 9211 section 2); of a stale
+        one, those by which it is known that the origin is away."""
+        if isinstance(self.fault, OriginAway):
+            return self.fault.upstream
         if self.asked is Reason.FOLLOWED:
             return self.stream.polled_by
         return self.upstream

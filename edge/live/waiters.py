@@ -128,6 +128,17 @@ class Waiters:
             if parked and self._is_up_to_date(reader, now):
                 self._guard.serve(self._tell, reader)
 
+    def tell_edges(self, stream: Stream) -> None:
+        """Contact was lost, or another stream began. Edges that poll here are answered
+        without a claim (U8): to them this edge's silence is the origin's, and the
+        streams that they hold must be checked (L7). Clients go on waiting."""
+        for reader in list(stream.parked):
+            polls = reader.read.hops and not reader.is_sse
+            if polls and reader.state is State.PARKED:
+                self._guard.serve(
+                    lambda edge: self.time_out(edge, Reason.CONTACT_LOST), reader
+                )
+
     def unfollowed(self) -> list[Stream]:
         """Streams with parked viewers and no follower: it ended, and the viewers need
         a new one."""

@@ -192,6 +192,12 @@ class Tail:
         self.confirmed_seq = self.tick()
         self.unverified = self.unverified and at < self.unverified_at
 
+    def date(self, at: float) -> None:
+        """An edge above told when its origin last said so, which confirms nothing (U9):
+        it says how old what is held is."""
+        self.version += 1
+        self.confirmed_at = max(self.confirmed_at, at)
+
     def hear(
         self,
         sent: RequestSnapshot,

@@ -191,11 +191,12 @@ class House:
         if_none_match: str | None = None,
         codings: tuple[str, ...] = (),
         expires_at: float | None = None,
+        hops: tuple[str, ...] = (),
     ) -> "Asked":
         sink = sink or RecordingSink()
-        read = Read(
-            key or self.key(), offset, mode, cursor, if_none_match, codings, expires_at
-        )
+        key = key or self.key()
+        conditions = (cursor, if_none_match, codings, expires_at, hops)
+        read = Read(key, offset, mode, *conditions)
         pending = self.hub.ask(read, sink, self.clock.monotonic())
         return Asked(sink, pending)
 

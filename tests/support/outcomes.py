@@ -418,7 +418,13 @@ def cases(draw: st.DrawFn, way: str) -> Case:
     WAYS[way](scene)
     scene.disturb()
     world = scene.world
-    read = Read(world.key, scene.offset, scene.mode, expires_at=scene.expires_at)
+    read = Read(
+        world.key,
+        scene.offset,
+        scene.mode,
+        expires_at=scene.expires_at,
+        hops=scene.one_of((), (), (), ("a1",)),
+    )
     barrier = scene.barrier or world.log.tail.read_barrier()
     state = world.state(read.offset, barrier, scene.fault)
     return Case(world, read, state)

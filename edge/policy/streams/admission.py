@@ -4,16 +4,19 @@ Sharing and storing are two decisions (L15). ``judge`` makes both for an answer 
 catch-up read or a poll, and to a HEAD that did not succeed. The answer may join the
 log, be shared by all who wait, go to one asker alone, switch the whole key to passing,
 be a fault, or say that the stream is gone, or that the origin is away. The last comes
-first, whatever fields the answer carries (U1). ``judge`` only reads the answer;
+first, whatever fields the answer carries (U1); next what an edge above serves while its
+own origin is away (U9). ``judge`` only reads the answer;
 ``edge.live`` acts.
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.core.errors import OriginAway, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import Framing, OriginAnswer, Partition, PartitionKind, StreamKey
+from edge.policy.http import cache_status
+from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.routes import OriginNoStore, Route
 from edge.protocol import json_arrays, names
 from edge.protocol.http_grammar import cache_directives, list_members
@@ -35,6 +38,7 @@ class Verdict(enum.Enum):
     BYPASS_KEY = "bypass-key"  # as ONE_READER, and the key passes for a while
     FAULT = "fault"  # the origin broke the protocol: 502
     AWAY = "away"  # the origin is away (U1): what is held goes out stale
+    STALE = "stale"  # as AWAY, and its bytes may join: an edge above holds them (U9)
     GONE = "gone"  # 404 or 410: as SHARE, and the stream is not there
 
 
@@ -70,6 +74,8 @@ def judge(
     gone = is_away(answer, route, held)
     if gone is not None:
         return Admission(Verdict.AWAY, gone)
+    if is_edges_stale(answer):
+        return _judge_stale(answer, start, key, route)
     if answer.status == 204:
         return _judge_no_content(answer, start)
     if answer.status != 200:
@@ -97,6 +103,13 @@ def is_away(answer: OriginAnswer, route: Route, held: bool) -> Reason | None:
     return None
 
 
+def is_edges_stale(answer: OriginAnswer) -> bool:
+    """Whether an edge above, however far up, serves what it holds while its own origin
+    is away (U9)."""
+    by_caches = answer.get(cache_status.FIELD) is not None
+    return by_caches and answer.status < 300 and cache_status.is_stale(answer.headers)
+
+
 def fault_of(admission: Admission) -> OriginFault:
     """The error that a FAULT verdict stands for."""
     return OriginFault(
@@ -105,12 +118,16 @@ def fault_of(admission: Admission) -> OriginFault:
 
 
 def away(answer: OriginAnswer, reason: Reason) -> OriginAway:
-    """The error that an AWAY or FAULT verdict stands for. A status of an error may be
-    shown to who cannot be served otherwise (U2)."""
+    """The error that an AWAY, STALE or FAULT verdict stands for. A status of an error
+    may be shown to who cannot be served otherwise (U2)."""
+    upstream = cache_members(answer.headers)
     if answer.status < 400:
-        return OriginAway("the origin answered as one that is away", reason=reason)
+        detail = "the origin answered as one that is away"
+        return OriginAway(detail, reason=reason, upstream=upstream)
     detail = f"the origin answered {answer.status}"
-    return OriginAway(detail, answer, reason=reason, status=answer.status)
+    return OriginAway(
+        detail, answer, reason=reason, status=answer.status, upstream=upstream
+    )
 
 
 def _judge_status(answer: OriginAnswer) -> Admission:
@@ -140,6 +157,20 @@ def _not_shareable(
     if coding not in ("", "identity"):
         return Admission(Verdict.ONE_READER, Reason.CODED)
     return None
+
+
+def _judge_stale(
+    answer: OriginAnswer, start: str, key: StreamKey, route: Route
+) -> Admission:
+    """An edge's stale answer says ``no-store``, as all of them do: that is no reason to
+    let the key pass (L15)."""
+    lenient = replace(route, origin_no_store=OriginNoStore.IGNORE)
+    if answer.status == 200 and _not_shareable(answer, key, lenient) is None:
+        held = _judge_range(answer, start)
+        if held.verdict is Verdict.ADMIT:
+            stale, why = Verdict.STALE, Reason.ORIGIN_STALE
+            return Admission(stale, why, held.next, held.data, progress=held.progress)
+    return Admission(Verdict.AWAY, Reason.ORIGIN_STALE)
 
 
 def _judge_range(answer: OriginAnswer, start: str) -> Admission:
@@ -248,7 +279,14 @@ MAX_DELTA_DIGITS = 12
 
 def stale_limit(answer: OriginAnswer) -> float | None:
     """Seconds that the origin lets its answer go out stale after an error; None: it
-    says nothing of that (RFC 5861 section 4; RFC 9111 section 5.2.2)."""
+    says nothing of that (RFC 5861 section 4; RFC 9111 section 5.2.2).
+
+    What an edge above says there is its own word, for caches (L16): it forbids nothing
+    here (U4). The edge next to the origin keeps to the origin's.
+    """
+    by_caches = answer.get(cache_status.FIELD) is not None
+    if by_caches and cache_status.is_from_an_edge(answer.headers):
+        return None
     directives = cache_directives(answer.get_all("cache-control"))
     if directives.keys() & _FORBID_STALE:
         return 0.0

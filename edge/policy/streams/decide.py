@@ -351,7 +351,7 @@ def _decide_live(
         return _empty(end, closed=True)
     if not _is_described(log, state) and state.fault is None:
         return _open(log, state, end)
-    return Park(end)
+    return _wait(read, state, end)
 
 
 def _serve_tail(
@@ -388,8 +388,16 @@ def _without(
         return Refuse(fault)
     stand = log.end_alias(state.offset)
     if read.mode.live and stand is not None:
-        return Park(stand)
+        return _wait(read, state, stand)
     return Refuse(fault)
+
+
+def _wait(read: Read, state: ReadState, stand: str) -> Park | Serve:
+    """Wait where the log ends. An edge that polls does not while the origin is away: it
+    is answered without a claim, takes that for lost contact, and backs off (U8)."""
+    if state.fault is not None and read.hops and read.mode is Mode.LONG_POLL:
+        return _empty(stand, closed=False, up_to_date=False)
+    return Park(stand)
 
 
 def may_go_stale(log: StreamLog, route: Route, now: float, wall: float) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -17,7 +18,7 @@ from edge.core.values import (
     PartitionKind,
     StreamKey,
 )
-from edge.policy.streams.admission import Admission, Verdict, fault_of, judge
+from edge.policy.streams.admission import Admission, Verdict, away, fault_of, judge
 from edge.policy.streams.routes import OriginNoStore, Route
 from edge.protocol.offsets import BEGIN, NOW, is_position
 from origin_adapter.scripted import data, no_content
@@ -272,6 +273,53 @@ def test_a_route_says_which_statuses_are_an_outage() -> None:
     assert judged(busy, route=lost, held=True).verdict is Verdict.SHARE
 
 
+# -- what an edge above serves while its own origin is away ----------------------------
+
+STALE = ("cache-status", "ds-edge/shield; hit; detail=stale, cdn; fwd=miss")
+
+
+def stale_answer(*fields: tuple[str, str], **more: Any) -> OriginAnswer:
+    answer = data(b"hello", B, up_to_date=False, cache_control="no-store", **more)
+    return replace(answer, headers=(*answer.headers, STALE, *fields))
+
+
+def test_an_edges_stale_answer_is_taken_for_its_bytes_alone() -> None:
+    """U9: its ``no-store`` is no reason to pass (L15), and it claims nothing."""
+    assert judged(stale_answer(("stream-up-to-date", "true"))) == (
+        Admission(
+            Verdict.STALE, Reason.ORIGIN_STALE, B, b"hello", False, False, progress=True
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stale_answer(("set-cookie", "lb=1")),
+        stale_answer(("vary", "*")),
+        stale_answer(("content-encoding", "gzip")),
+        replace(stale_answer(), framing=Framing.CLOSE),
+        replace(stale_answer(), headers=(STALE,)),
+        replace(no_content(A), headers=(*no_content(A).headers, STALE)),
+        replace(data(b"[1", B, content_type="application/json"), headers=(STALE,)),
+    ],
+)
+def test_a_stale_answer_that_cannot_be_joined_still_says_that_the_origin_is_away(
+    answer: OriginAnswer,
+) -> None:
+    """U9: no key passes, and no reader is sent to ask by itself."""
+    assert judged(answer) == Admission(Verdict.AWAY, Reason.ORIGIN_STALE)
+
+
+def test_a_failure_by_way_of_an_edge_is_an_outage_too() -> None:
+    """U11: for what is held here, it does not matter whose failure it is."""
+    told = "ds-edge/shield; detail=origin-down"
+    answer = OriginAnswer(502, (("cache-status", told),))
+
+    assert judged(answer).verdict is Verdict.AWAY
+    assert away(answer, Reason.ORIGIN_STATUS).upstream == told
+
+
 # -- what the origin forbids, and what cannot be trusted -----------------------------
 
 
@@ -431,6 +479,11 @@ TO_VERDICTS = {
         ),
     ),
     Verdict.GONE: statuses(404, 410),
+    Verdict.STALE: and_fields(
+        and_fields(ranges, ("cache-control", "no-store"), ("stream-closed", "true")),
+        ("cache-status", "ds-edge/shield; hit; detail=stale"),
+        ("cache-status", "ds-edge; detail=stale, other; hit, ds-edge/pop; fwd=miss"),
+    ),
     Verdict.AWAY: and_fields(statuses(500, 502, 503, 522), ("set-cookie", "sid=1")),
 }
 """Each verdict, and answers that should get it."""
@@ -466,11 +519,13 @@ def test_only_what_can_be_read_on_from_is_admitted(wanted: Verdict | None) -> No
         answer, start, partition = drawn
         admission = judged(answer, start, partition)
 
-        if admission.verdict is Verdict.ADMIT:
+        if admission.verdict in (Verdict.ADMIT, Verdict.STALE):
             assert answer.status in (200, 204)
             assert is_position(admission.next)
             assert admission.next == answer.get("stream-next-offset")
             assert admission.progress or not admission.data or start == NOW
+            if admission.verdict is Verdict.STALE:
+                assert not (admission.up_to_date or admission.closed)
         else:
             assert admission.reason is not None
             assert not (admission.data or admission.next or admission.closed)
@@ -489,7 +544,7 @@ def test_a_cookie_reaches_one_asker_at_most(wanted: Verdict | None) -> None:
         verdict = judged(answer, start, partition).verdict
 
         if answer.get("set-cookie") is not None and answer.status != 204:
-            assert verdict not in (Verdict.ADMIT, Verdict.SHARE)
+            assert verdict not in (Verdict.ADMIT, Verdict.SHARE, Verdict.STALE)
 
     hold()
 

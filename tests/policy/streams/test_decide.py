@@ -128,9 +128,10 @@ class Story:
         asked: int = 0,
         head_tells: bool = True,
         arrives: bool = True,
+        hops: tuple[str, ...] = (),
     ) -> Decision:
         key = StreamKey(self.route.match, "/v1/stream/a", "", self.partition)
-        read = Read(key, offset, mode, expires_at=expires_at)
+        read = Read(key, offset, mode, expires_at=expires_at, hops=hops)
         barrier = self.barrier or self.log.tail.read_barrier()
         moment = ReadState(
             self.now, WALL, offset, barrier, fault, asked, head_tells, arrives
@@ -574,6 +575,15 @@ def test_who_waits_does_not_hear_of_a_failure(partition: Partition, mode: Mode) 
     assert known.decide(A, mode, fault=AWAY) == Park(A)
     assert known.wrote(B).decide(A, mode, fault=AWAY) == Park(A)
     assert known.after(61).decide(A, mode, fault=AWAY) == Park(A)
+
+
+def test_an_edge_that_polls_is_answered_without_a_claim_instead() -> None:
+    """U8: its readers would take this edge's silence for the origin's."""
+    known, pop = story().described().held(A), ("a1",)
+
+    assert known.decide(A, LONG_POLL, fault=AWAY, hops=pop) == Serve(Kind.EMPTY, A, A)
+    assert known.decide(A, SSE, fault=AWAY, hops=pop) == Park(A)
+    assert known.armed().decide(A, LONG_POLL, hops=pop) == Park(A)
 
 
 @pytest.mark.parametrize("offset", [BEGIN, A, NOW])

@@ -50,6 +50,14 @@ def is_now_as_heard(case: Case, serve: Serve) -> bool:
     return case.state.offset == NOW and at_tail and tail.is_heard_by(case.state.barrier)
 
 
+def tells_an_edge(case: Case, serve: Serve) -> bool:
+    """Whether the poll of an edge below is answered without a claim, since the origin
+    is away (U8). It shows nothing."""
+    edge_polls = case.read.hops and case.read.mode is Mode.LONG_POLL
+    silent = serve.kind is Kind.EMPTY and not (serve.up_to_date or serve.closed)
+    return bool(edge_polls and silent and case.state.fault is not None)
+
+
 def nothing_unconfirmed_is_served_but_as_stale(case: Case, decision: Decision) -> None:
     """L6, L14, L21: and as stale only after asking failed, to no credential."""
     if not isinstance(decision, Serve):
@@ -64,7 +72,8 @@ def nothing_unconfirmed_is_served_but_as_stale(case: Case, decision: Decision) -
         verify = RULES.verify_for(case.world.log, kind)
         tail = case.world.log.tail
         confirmed = tail.is_confirmed_to(case.state.barrier, case.state.now, verify)
-        assert confirmed or is_now_as_heard(case, decision)
+        told = is_now_as_heard(case, decision) or tells_an_edge(case, decision)
+        assert confirmed or told
 
 
 def a_claim_is_made_only_where_the_tail_is_known(
@@ -91,7 +100,8 @@ def nothing_is_answered_without_the_claim_only_by_who_never_makes_it(
 ) -> None:
     """L3: who is told neither data nor that this is all asks again at once."""
     if isinstance(decision, Serve) and decision.kind is Kind.EMPTY:
-        assert decision.up_to_date or not case.world.origin.habits.claims
+        never = not case.world.origin.habits.claims
+        assert decision.up_to_date or never or tells_an_edge(case, decision)
 
 
 def a_range_is_closed_only_if_more_is_known_or_no_more_can_come(
@@ -116,6 +126,12 @@ def only_live_readers_wait_and_only_at_minted_offsets(
             # An alias of where it stands (L8).
             case.world.log.end_alias(case.state.offset) == decision.offset
         )
+
+
+def no_edge_waits_at_an_origin_that_is_away(case: Case, decision: Decision) -> None:
+    """U8: it would take this edge's silence for the origin's."""
+    if isinstance(decision, Park) and case.read.mode is Mode.LONG_POLL:
+        assert not (case.read.hops and case.state.fault is not None)
 
 
 def who_failed_to_ask_is_not_sent_to_ask_again(case: Case, decision: Decision) -> None:
@@ -189,6 +205,7 @@ LAWS = (
     nothing_is_answered_without_the_claim_only_by_who_never_makes_it,
     a_range_is_closed_only_if_more_is_known_or_no_more_can_come,
     only_live_readers_wait_and_only_at_minted_offsets,
+    no_edge_waits_at_an_origin_that_is_away,
     who_failed_to_ask_is_not_sent_to_ask_again,
     the_origin_is_asked_only_for_what_lies_beyond,
     only_an_offset_beyond_the_end_passes,

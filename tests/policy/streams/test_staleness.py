@@ -44,6 +44,21 @@ def test_the_origins_own_word_on_stale_answers(
 
 
 @pytest.mark.parametrize(
+    ("caches", "limit"), [("ds-edge/shield; hit", None), ("other; hit", 0.0)]
+)
+def test_an_edges_own_cache_control_forbids_nothing(
+    caches: str, limit: float | None
+) -> None:
+    """U4: at the tail each edge says ``must-revalidate`` by itself (L16)."""
+    fields = (
+        ("cache-control", "public, max-age=0, must-revalidate"),
+        ("cache-status", caches),
+    )
+
+    assert stale_limit(OriginAnswer(200, fields, b"x")) == limit
+
+
+@pytest.mark.parametrize(
     ("stale_for", "told", "after", "may"),
     [
         (3600.0, None, 3600.0, True),
