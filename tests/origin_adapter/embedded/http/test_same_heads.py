@@ -38,7 +38,6 @@ DIFFERENT = {
     "get-chunked-with-body": READS_TAKE_A_BODY,
     "get-content-length": READS_TAKE_A_BODY,
     "long-line": HIGHER_LIMITS,
-    "loop": NO_PROXY,
     "loop-cdn": NO_PROXY,
     "path-double-slash": "the origin has nothing outside its root, so it says 404",
     "plain-cursor": NOT_MINTED,
