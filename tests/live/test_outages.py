@@ -349,10 +349,6 @@ def test_a_credential_is_never_shown_stale_bytes() -> None:
 # -- followers slow down (U6, U7) -----------------------------------------------------
 
 
-def contact_of(house: House) -> object:
-    return house.hub.streams.obtain(house.key()).contact
-
-
 def fail_polls(
     origin: ScriptedOrigin, times: int, status: int, *fields: tuple[str, str]
 ) -> None:
