@@ -17,18 +17,27 @@ from gevent.pywsgi import WSGIServer
 
 from edge.admin.app import create_admin_app
 from edge.admin.routes import AdminRoute
+from edge.core.counters import Counters
+from edge.front.accepting import PausingServer
 
 MAX_CONNECTIONS = 32
 STOP_SECONDS = 1
 """How long an answer under way may take once the server stops."""
 
 
+class _Listener(PausingServer, WSGIServer):
+    """gevent's server, which rests without descriptors."""
+
+
 class AdminServer:
     """Serves the pages that the parts of one worker contribute."""
 
-    def __init__(self, routes: Sequence[AdminRoute], token: str | None) -> None:
+    def __init__(
+        self, routes: Sequence[AdminRoute], token: str | None, counters: Counters
+    ) -> None:
         self._app = create_admin_app(routes, token)
-        self._server: WSGIServer | None = None
+        self._counters = counters
+        self._server: _Listener | None = None
 
     def start(self, bound: socket.socket | None) -> None:
         """Accept on a copy of the master's socket; None: there is no address."""
@@ -36,14 +45,15 @@ class AdminServer:
             return
         family, kind = bound.family, bound.type
         listener = gevent_socket.socket(family, kind, fileno=os.dup(bound.fileno()))
-        self._server = WSGIServer(
+        server = self._server = _Listener(
             listener,
             self._app,
             log=None,
             error_log=logging.getLogger("edge.admin"),
             spawn=Pool(MAX_CONNECTIONS),
         )
-        self._server.start()
+        server.counters = self._counters
+        server.start()
 
     def stop(self) -> None:
         """Stop accepting; answers under way may end. Idempotent."""

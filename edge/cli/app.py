@@ -8,6 +8,7 @@ expected``, never as a traceback.
 import importlib
 import os
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ import typer
 from edge import __version__
 from edge.cli import console, origin
 from edge.cli.bench.app import app as bench
+from edge.cli.open_files import look
 from edge.cli.options import (
     WRONG,
     Config,
@@ -111,10 +113,24 @@ app.add_typer(bench, name="bench")
 
 
 def _show(settings: Settings, as_json: bool) -> None:
+    notes = list(_notes(settings))
     if as_json:
-        print_json({"ok": True, "settings": as_data(settings)})
-    else:
-        typer.echo(as_text(settings), nl=False)
+        print_json({"ok": True, "settings": as_data(settings), "notes": notes})
+        return
+    typer.echo(as_text(settings), nl=False)
+    for note in notes:
+        console.note(note)
+
+
+def _notes(settings: Settings) -> Iterator[str]:
+    """What is right, and will not be so here."""
+    wanted = settings.limits.connections
+    plan = look(wanted, settings.origin.connections)
+    if plan.connections < wanted:
+        yield (
+            f"limits.connections: {wanted} do not fit into {plan.soft} open files; "
+            f"serve would take {max(plan.connections, 0)}. Raise ulimit -n"
+        )
 
 
 def _problems(error: SettingsError) -> list[dict[str, Any]]:

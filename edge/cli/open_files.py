@@ -3,15 +3,20 @@
 Every connection is an open file, and the soft limit that a process inherits is often
 1024. ``plan_files`` is arithmetic; the other functions ask the system. This is the
 only place of the command line that touches RLIMIT_NOFILE. ``start`` and ``reload``
-call it before anything is forked, so children inherit the limit; ``bench`` calls it
-for its own connections.
+call it before anything is forked, so children inherit the limit; ``check`` only looks;
+``bench`` calls it for its own connections.
 """
 
 import resource
 from dataclasses import dataclass
 
-RESERVE = 256
-"""Files for listeners, logs, libraries and pipes, beside all connections."""
+REFUSED = 256
+ADMIN = 32
+OWN = 96
+RESERVE = REFUSED + ADMIN + OWN
+"""Files beside all connections: for those that are being refused, for operators, and
+for listeners, logs, libraries and pipes. Without them a limit that is reached would
+leave no file to say so."""
 MIN_FILES = 20_000
 """The soft limit is raised to this even where fewer connections are asked for."""
 
@@ -36,6 +41,13 @@ def plan_files(soft: int, hard: int, connections: int, upstream: int) -> FilePla
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     raised = max(soft, allowed)
     return FilePlan(raised, min(connections, raised - upstream - RESERVE))
+
+
+def look(connections: int, upstream: int) -> FilePlan:
+    """What would fit in this process; changes nothing."""
+    return plan_files(
+        *resource.getrlimit(resource.RLIMIT_NOFILE), connections, upstream
+    )
 
 
 def raise_files(connections: int, upstream: int) -> FilePlan:

@@ -163,7 +163,8 @@ class EdgeWorker(GeventWorker):
         self._log_writer.start()
         cleanup.callback(runtime.stop)
         runtime.start()
-        admin = AdminServer(self._admin_routes(), options.admin_token)
+        counters = self.server_context.counters
+        admin = AdminServer(self._admin_routes(), options.admin_token, counters)
         cleanup.callback(admin.stop)
         admin.start(application.admin_socket)
         return admin

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cli.open_files import RESERVE, FilePlan, plan_files
+from edge.admin.server import MAX_CONNECTIONS
+from edge.cli.open_files import ADMIN, REFUSED, RESERVE, FilePlan, plan_files
+from edge.process.worker import MAX_REFUSED_CONNECTIONS
 
 UNLIMITED = resource.RLIM_INFINITY
 
@@ -14,12 +16,12 @@ UNLIMITED = resource.RLIM_INFINITY
 @pytest.mark.parametrize(
     ("soft", "hard", "plan"),
     [
-        pytest.param(1024, 2**20, FilePlan(51_256, 50_000), id="room for all"),
-        pytest.param(1024, UNLIMITED, FilePlan(51_256, 50_000), id="no hard limit"),
-        pytest.param(1024, 4096, FilePlan(4096, 2840), id="capped to the hard limit"),
+        pytest.param(1024, 2**20, FilePlan(51_384, 50_000), id="room for all"),
+        pytest.param(1024, UNLIMITED, FilePlan(51_384, 50_000), id="no hard limit"),
+        pytest.param(1024, 4096, FilePlan(4096, 2712), id="capped to the hard limit"),
         pytest.param(2**20, 2**20, FilePlan(2**20, 50_000), id="never lowered"),
         pytest.param(UNLIMITED, UNLIMITED, FilePlan(UNLIMITED, 50_000), id="endless"),
-        pytest.param(512, 512, FilePlan(512, -744), id="no room at all"),
+        pytest.param(512, 512, FilePlan(512, -872), id="no room at all"),
     ],
 )
 def test_the_soft_limit_is_raised_to_what_is_of_use(
@@ -44,3 +46,9 @@ def test_what_fits_is_never_more_than_files_or_than_asked_for(
     assert plan.connections <= connections
     assert plan.connections + upstream + RESERVE <= plan.soft
     assert min(soft, hard) <= plan.soft <= hard
+
+
+def test_there_is_room_for_refusals_and_for_operators() -> None:
+    """Else the edge would run out of files before it could say that it is full."""
+    assert REFUSED == MAX_REFUSED_CONNECTIONS
+    assert ADMIN == MAX_CONNECTIONS

@@ -4,6 +4,7 @@
 given: how the parts are wired is not the command line's business.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -124,8 +125,32 @@ def test_serve_reads_the_file_that_a_variable_names(tmp_path: Path) -> None:
 def test_connections_are_capped_to_the_open_files_and_both_are_told() -> None:
     result = serve(*ORIGIN, *FREE, FILES="4096")
 
-    assert "connections 2816\n" in result.stdout
-    assert "open files: 4096, limits.connections: 2816 (of 50000" in result.stderr
+    assert "connections 2688\n" in result.stdout
+    assert "open files: 4096, limits.connections: 2688 (of 50000" in result.stderr
+
+
+CHECK = """
+import resource, sys
+from edge.cli import main
+
+files = int(sys.argv.pop())
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+main()
+"""
+
+
+def test_check_says_that_the_connections_do_not_fit() -> None:
+    """Before anybody finds out that some are refused. It is no fault of the file."""
+    tight = run("-c", CHECK, "check", "4096")
+    told = run("-c", CHECK, "check", "--json", "4096")
+    roomy = run("-c", CHECK, "check", "4096", DS_EDGE_LIMITS__CONNECTIONS="2688")
+
+    assert tight.stderr == (
+        "ds-edge: limits.connections: 50000 do not fit into 4096 open files; "
+        "serve would take 2688. Raise ulimit -n\n"
+    )
+    assert [len(json.loads(told.stdout)["notes"]), tight.returncode] == [1, 0]
+    assert (roomy.stderr, roomy.returncode) == ("", 0)
 
 
 def test_too_few_open_files_are_an_error() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edge.core.counters import Counters
 from edge.process.worker import ConnectionServer, EdgeWorker
 from tests.support.options import server_options
 
@@ -73,7 +74,9 @@ class WorkerUnderTest(EdgeWorker):
             ),
         )
         self.server_context: Any = SimpleNamespace(
-            clock=SimpleNamespace(monotonic=lambda: 0.0), draining=False
+            clock=SimpleNamespace(monotonic=lambda: 0.0),
+            counters=Counters(),
+            draining=False,
         )
         admin = Part("admin", diary)
         monkeypatch.setattr("edge.process.worker.AdminServer", lambda *_: admin)

@@ -6,25 +6,21 @@ loop would call it again at once, for ever. No exception ends it.
 """
 
 import _socket
-import errno
 import os
 from typing import Any
 
 import gevent
 
+from edge.core.accepting import EXHAUSTED, AcceptPause
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
+from edge.front.accepting import paused
 from edge.front.fast.connection import FastConnection
 from edge.front.fast.context import FastContext
 from edge.front.transport import READABLE, PlainTransport
 
-PAUSE_SECONDS = 0.1
-"""How long nothing is accepted, once descriptors or memory ran out."""
-
 BATCH_SIZE = 256
 """Connections accepted before other callbacks run."""
-
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class FastServer:
@@ -51,8 +47,7 @@ class FastServer:
         self._socket.setblocking(False)
         self._address = bound.getsockname()
         self._watcher: Any = context.loop.io(descriptor, READABLE)
-        # The end of a pause, while there is one.
-        self._pause_timer: Any = None
+        self._pause = AcceptPause(context.loop, self._go_on)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -64,7 +59,7 @@ class FastServer:
             pass
         self._watcher.stop()
         self._watcher.close()
-        self._drop_timer()
+        self._pause.end()
         self._socket.close()
         self._bound.close()
 
@@ -84,8 +79,8 @@ class FastServer:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno in _EXHAUSTED:
-                self._pause()
+            if error.errno in EXHAUSTED:
+                self._rest(Reason.LIMIT_DESCRIPTORS)
             return False
         except Exception as error:
             # The outermost guard of accepting: counted, logged, and goes on.
@@ -95,7 +90,7 @@ class FastServer:
 
     def _accept(self) -> None:
         if len(self._refused) >= self._max_refused:
-            self._pause()
+            self._rest(Reason.LIMIT_CONNECTIONS)
             raise BlockingIOError
         descriptor, _ = self._socket._accept()
         transport = PlainTransport(self._context.loop, *self._kind, descriptor)
@@ -120,17 +115,11 @@ class FastServer:
         connection = self._admit(transport, self._refused)
         connection.refuse(Refusal(detail, reason=reason))
 
-    def _pause(self) -> None:
-        self._context.server_context.counters.accept_pauses += 1
+    def _rest(self, reason: Reason) -> None:
         self._watcher.stop()
-        # A new one each time: a timer of libev that has fired and is started again
-        # keeps the time that it had left, which is none, and fires at once.
-        self._drop_timer()
-        self._pause_timer = self._context.loop.timer(PAUSE_SECONDS)
-        self._pause_timer.start(self._watcher.start, self._acceptable)
+        counters = self._context.server_context.counters
+        tell = self._pause.begin(self._context.loop.now())
+        paused(counters, self._address, reason, tell)
 
-    def _drop_timer(self) -> None:
-        timer, self._pause_timer = self._pause_timer, None
-        if timer is not None:
-            timer.stop()
-            timer.close()
+    def _go_on(self) -> None:
+        self._watcher.start(self._acceptable)

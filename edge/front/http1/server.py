@@ -8,10 +8,10 @@ from typing import Any
 
 import gevent
 from gevent.pool import Pool
-from gevent.server import StreamServer
 
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
+from edge.front.accepting import PausingServer
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
 from edge.front.transport import BlockingStream, PlainTransport
@@ -32,7 +32,8 @@ class GreenletServer:
         self._connections = connections
         self._max = server_context.options.limits.max_connections
         pool = Pool(self._max + max_refused)
-        self._server = StreamServer(listener, self._handle, spawn=pool)
+        self._server = PausingServer(listener, self._handle, spawn=pool)
+        self._server.counters = server_context.counters
 
     def start(self) -> None:
         """Begin to accept."""

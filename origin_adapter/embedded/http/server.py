@@ -11,6 +11,7 @@ stops finishes what was begun and keeps no idle connection.
 """
 
 import errno
+import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,6 +23,7 @@ from gevent import socket
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
+from edge.core.accepting import EXHAUSTED, AcceptPause
 from edge.core.errors import ClientFault, EdgeError, Refusal
 from origin_adapter.embedded.http import request_head
 from origin_adapter.embedded.http.request_head import HeardHead
@@ -35,6 +37,7 @@ MAX_DISCARD = 1024 * 1024
 MAX_COPIED = 65536
 """An answer of at most so many bytes is copied, to go out together with its head."""
 
+_log = logging.getLogger(__name__)
 
 _WRITE_WITH_HEADERS = vars(WSGIHandler)["_write_with_headers"]
 # A seam of pywsgi that its stubs do not know. Tests hold it.
@@ -247,11 +250,34 @@ class OriginServer(WSGIServer):
         send_timeout: float,
     ) -> None:
         self._handlers = Pool()
+        self._pause = AcceptPause(gevent.get_hub().loop, self._accept_again)
         super().__init__(sock, app, log=None, spawn=self._handlers)
         self.max_connections = max_connections
         self.send_timeout = send_timeout
         self.idle: set[socket.socket] = set()
         self.draining = False
+
+    def do_read(self) -> Any:
+        """A connection; None when there is none, or no descriptor for it. Then it
+        rests, where gevent would write a traceback each time."""
+        try:
+            return super().do_read()
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+        self.stop_accepting()
+        if self._pause.begin(self.loop.now()):
+            _log.warning("too many open files: accepting nothing for a moment")
+        return None
+
+    def close(self) -> None:
+        """See gevent."""
+        self._pause.end()
+        super().close()
+
+    def _accept_again(self) -> None:
+        if self.started:
+            self.start_accepting()
 
     def handle(self, sock: socket.socket, address: str) -> None:
         """One connection, or its refusal."""
