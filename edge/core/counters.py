@@ -55,7 +55,11 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "not_stored", "Answers that were not taken into a log, by reason.", "reason"
     ),
     Described("drops", "Logs dropped, by reason.", "reason"),
-    Described("evictions", "Ranges or logs evicted to stay within the budget."),
+    Described(
+        "evictions",
+        "Ranges or rows evicted to stay within the budget, by the part they stood in.",
+        "part",
+    ),
     Described("flights", "Catch-up fetches begun that several reads may share."),
     Described("follower_polls", "Polls that followers sent to the origin."),
     Described("viewers_ended", "Parked viewers that ended, by reason.", "reason"),
@@ -94,7 +98,7 @@ class Counters:
     stores: int
     not_stored: dict[str, int]
     drops: dict[str, int]
-    evictions: int
+    evictions: dict[str, int]
     flights: int
     follower_polls: int
     viewers_ended: dict[str, int]

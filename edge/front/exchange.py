@@ -272,7 +272,9 @@ def common_fields(ctx: RequestContext, node: Node) -> Headers:
 
 def cache_status_field(name: str, status: CacheStatus) -> str:
     """Cache-Status of an answer: the other caches' members, and this one's last."""
-    own = cache_status(name, status)
+    # What other caches told is not remembered: it may be long.
+    told = cache_status.__wrapped__ if status.upstream else cache_status
+    own = told(name, status)
     return f"{status.upstream}, {own}" if status.upstream else own
 
 

@@ -26,6 +26,7 @@ that starts following (L24).
 
 from dataclasses import dataclass
 
+from edge.core import costs
 from edge.core.values import Mode, Read
 from edge.live.context import HubContext
 from edge.live.delivery import Delivered
@@ -43,8 +44,6 @@ TOUCH_SECONDS = 0.125
 """Within so many seconds the repeats of one answer count as one read, for the budget's
 order and for following: both look at times far longer than that."""
 
-_COST = 512
-
 MAX_READ_LENGTH = 1024
 """A read with more characters is decided anew each time: clients can make up long ones,
 and thousands of them must not be held."""
@@ -58,6 +57,7 @@ class CachedAnswer(Delivered):
 
     __slots__ = (
         "at_tail",
+        "cost",
         "highest",
         "mode",
         "read",
@@ -83,6 +83,8 @@ class CachedAnswer(Delivered):
         cursor = given.per_response.cursor
         self.highest = None if cursor is None else reader.stream.highest
         self.touch_at = 0.0
+        encoded = min(self.size, costs.MAX_ENCODED_BODY)
+        self.cost = costs.KEPT_ANSWER + self.size + encoded
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +122,11 @@ class AnswerCache:
     def __len__(self) -> int:
         return len(self._kept)
 
+    @property
+    def cost(self) -> int:
+        """Bytes of all that is kept."""
+        return self._bytes
+
     def peek(self, read: Read, now: float) -> CachedAnswer | None:
         """See ``edge.core.ports.Peek``."""
         kept = self._kept.get(id(read))
@@ -140,7 +147,7 @@ class AnswerCache:
         counters.bytes_out += kept.size
         if now >= kept.touch_at:
             kept.touch_at = now + TOUCH_SECONDS
-            self._streams.touch(stream)
+            self._streams.promote(stream)
             if kept.at_tail and stream.count_tail_read(now, *self._follow_after):
                 self._followers.follow_unwatched(stream)
         return kept
@@ -170,7 +177,7 @@ class AnswerCache:
             return None
         if now >= known.touch_at:
             known.touch_at = now + TOUCH_SECONDS
-            self._streams.touch(stream)
+            self._streams.promote(stream)
         return stream
 
     def keep_park_hint(self, reader: Reader, park: Park, now: float) -> None:
@@ -180,8 +187,13 @@ class AnswerCache:
             return
         if _follows_the_clock(reader) or _is_long(read):
             return
-        if len(self._park_hints) >= MAX_ANSWERS:
-            self._park_hints.clear()
+        if id(read) not in self._park_hints:
+            full = len(self._park_hints) >= MAX_ANSWERS
+            if full or not self._has_room(costs.PARK_HINT):
+                self._begin_again()
+            if not self._has_room(costs.PARK_HINT):
+                return
+            self._bytes += costs.PARK_HINT
         tail, until = stream.log.tail, self._decided_until(reader, now)
         self._park_hints[id(read)] = _ParkHint(read, stream, tail, tail.version, until)
 
@@ -211,14 +223,21 @@ class AnswerCache:
         key = id(cached.read)
         before = self._kept.pop(key, None)
         if before is not None:
-            self._bytes -= before.size + _COST
-        cost = cached.size + _COST
-        if len(self._kept) >= MAX_ANSWERS or self._bytes + cost > self._max_bytes:
-            self._kept.clear()
-            self._bytes = 0
-        if cost <= self._max_bytes:
+            self._bytes -= before.cost
+        if len(self._kept) >= MAX_ANSWERS or not self._has_room(cached.cost):
+            self._begin_again()
+        if self._has_room(cached.cost):
             self._kept[key] = cached
-            self._bytes += cost
+            self._bytes += cached.cost
+
+    def _has_room(self, cost: int) -> bool:
+        return self._bytes + cost <= self._max_bytes
+
+    def _begin_again(self) -> None:
+        """Forget all: what is asked for is soon here again."""
+        self._kept.clear()
+        self._park_hints.clear()
+        self._bytes = 0
 
 
 def _is_new(reader: Reader) -> bool:

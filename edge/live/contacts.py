@@ -23,7 +23,12 @@ class Contacts:
         self._clock = context.clock
 
     def read_failed(self, stream: Stream, fault: OriginFault) -> None:
-        """A check, a delta or a HEAD of this stream failed (U3)."""
+        """A check, a delta or a HEAD of this stream failed (U3).
+
+        The fault is kept; the frames that it came through must not be, for they hold
+        buffers and sockets.
+        """
+        fault.__cause__ = fault.__context__ = fault.__traceback__ = None
         contact = _contact(stream)
         pause = self._pause(contact.read_failures + 1)
         contact.read_failed(fault, self._clock.monotonic(), pause)

@@ -14,6 +14,7 @@ from typing import TypeVar
 import gevent
 from cachetools import LRUCache
 
+from edge.core import costs
 from edge.core.errors import EdgeError, OriginAway, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Mode, OriginAnswer, PerResponse
@@ -26,9 +27,6 @@ from edge.policy.streams.decide import Kind, Serve
 from edge.protocol import cursor as cursors
 from edge.protocol import sse
 from edge.protocol.http_grammar import MAX_DELTA_SECONDS
-
-_OVERHEAD = 1024
-"""Bytes that a prepared answer costs beside its body."""
 
 V = TypeVar("V")
 
@@ -69,10 +67,15 @@ class Delivery:
         self._cursors = cursors.CursorClock()
         size = options.memory // 8
         self._prepared: LRUCache[_Key, Prepared] = LRUCache(size, _cost_of_answer)
-        self._events: LRUCache[_Key, bytes] = LRUCache(size, len)
+        self._events: LRUCache[_Key, bytes] = LRUCache(size, _cost_of_event)
         self._coding: set[_Key] = set()
         # While a crowd is served: everything that is given (see ``edge.live.wakeup``).
         self.recorder: list[Delivered | EventsDelivered] | None = None
+
+    @property
+    def cost(self) -> int:
+        """Bytes of all answers and events that were made."""
+        return int(self._prepared.currsize + self._events.currsize)
 
     # Whole answers
 
@@ -403,7 +406,11 @@ _HEAD_KEEPS = frozenset(
 
 
 def _cost_of_answer(prepared: Prepared) -> int:
-    return len(prepared.answer.body or b"") + _OVERHEAD
+    return len(prepared.answer.body or b"") + costs.PREPARED
+
+
+def _cost_of_event(event: bytes) -> int:
+    return len(event) + costs.EVENT
 
 
 def _keep(cache: "LRUCache[_Key, V]", key: _Key, value: V) -> None:

@@ -242,10 +242,19 @@ class Flights:
             self._end(flight, outcome or _given_up())
 
     def _end(self, flight: Flight, outcome: Outcome) -> None:
-        """Make room first: a reader that is decided again may need another flight."""
-        del flight.stream.flights[flight.start]
+        """Make room first: a reader that is decided again may need another flight.
+
+        Its row stays until all its readers are released: one that is answered may ask
+        for another stream at once, which may need the room (U15).
+        """
+        stream = flight.stream
+        del stream.flights[flight.start]
         self._all.discard(flight)
-        self._land(flight, outcome)
+        stream.landings += 1
+        try:
+            self._land(flight, outcome)
+        finally:
+            stream.landings -= 1
 
     def _fetch(self, flight: Flight) -> OriginAnswer:
         log = flight.stream.log

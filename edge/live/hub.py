@@ -52,7 +52,7 @@ from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
 from edge.live.writes import written
 from edge.policy.http.cache_status import is_from_an_edge
-from edge.policy.streams.decide import Fetch, Park, Pass, Refuse, Serve, decide
+from edge.policy.streams.decide import Fetch, Kind, Park, Pass, Refuse, Serve, decide
 from edge.protocol.offsets import NOW
 
 MAX_ROUNDS = 6
@@ -183,6 +183,7 @@ class Hub:
             and stream.count_tail_read(now, *self._follow_after)
         ):
             self.followers.follow_unwatched(stream)
+        self._keep_row(reader, serve)
         given = self._delivery.serve(reader, serve)
         # It asked no origin, and met none that is away: a newcomer would be given the
         # same.
@@ -191,6 +192,7 @@ class Hub:
 
     def _serve_events(self, reader: Reader, serve: Serve) -> bool:
         """A page of history or of news. Returns whether there may be more at once."""
+        self._keep_row(reader, serve)
         self._delivery.begin_sse(reader)
         self._delivery.events(reader, serve)
         reader.rounds = 0
@@ -203,15 +205,24 @@ class Hub:
             self._waiters.park(reader, reader.offset)
         return not reader.full
 
+    def _keep_row(self, reader: Reader, serve: Serve) -> None:
+        """A row is worth keeping if bytes are read that it held before (U15)."""
+        if serve.kind is not Kind.EMPTY and not reader.found_nothing:
+            self.streams.promote(reader.stream)
+
     def _wait(self, reader: Reader) -> None:
         """Let the reader wait where it stands."""
+        stream = reader.stream
         self._waiters.park(reader, reader.offset)
         if not self._waiters.may_park(reader):
             # Draining: it is not parked; the client reconnects to another worker.
             self._waiters.end(reader, Reason.DRAINING)
-        elif not self.followers.ensure(reader.stream):
+        elif not self.followers.ensure(stream):
             detail = "too many streams are followed"
             self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
+        elif len(stream.parked) == 1:
+            # The first one that waits keeps the row (U15); the crowd finds it kept.
+            self.streams.promote(stream)
 
     def _fetch(self, reader: Reader, fetch: Fetch, now: float) -> bool:
         """Let the reader wait for an upstream answer. Returns whether it is to be
@@ -284,6 +295,7 @@ class Hub:
         try:
             for step in self._fetch_results.landed(flight, outcome):
                 self._do(step)
+            self.streams.weigh(flight.stream)
         except Exception:
             # A defect, which goes on to gevent's hub. No reader is left waiting.
             self._counters.internal_errors += 1
@@ -294,7 +306,9 @@ class Hub:
 
     def _heard(self, stream: Stream, poll: Poll) -> Next:
         """A poll was answered; what its follower does next. In its greenlet."""
-        return self._execute(self._poll_results.polled(stream, poll))
+        following = self._execute(self._poll_results.polled(stream, poll))
+        self.streams.weigh(stream)
+        return following
 
     def _execute(self, steps: Judged[T]) -> T:
         """Execute all steps; their verdict."""
@@ -453,6 +467,8 @@ class Hub:
             "flights_under_way": len(self.flights),
             "relays": len(self.relays),
             "bytes_held": self.streams.cost,
+            "bytes_in_probation": self.streams.cost_in_probation,
+            "bytes_prepared": self._delivery.cost + self.answer_cache.cost,
             "breaker_open": int(self._upstream.breaker.is_open),
         }
 

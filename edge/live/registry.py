@@ -1,11 +1,14 @@
 """StreamRegistry: the table of all stream keys, by key and by path, within its budgets.
 
-It makes rows, finds them, and forgets the least recently read when the memory budget or
-the number of rows is exceeded. A row with a waiting reader is never forgotten; the
-oldest part of its log may be. The hub makes and weighs rows; ``ingest`` and ``control``
-find those of a path, ``answer_cache`` says that one was read.
+It makes rows, finds them, weighs them, and forgets some when the memory budget or the
+number of rows is exceeded: first those that were read once, then those that were read
+longest ago (U15). A row of which anything is under way is never forgotten; the oldest
+part of its log may be. The hub makes and weighs rows, and says which are worth keeping;
+``ingest``, ``writes`` and ``control`` find those of a path, ``answer_cache`` says that
+one was read again.
 """
 
+import enum
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from itertools import islice
@@ -19,81 +22,155 @@ from edge.live.rows import Stream
 from edge.policy.streams.routes import Route
 from edge.streamlog.stream_log import StreamLog
 
-_ROW_COST = 2048
-"""Bytes that a row costs in the budget even when its log is empty."""
+PROBATION_SHARE = 8
+"""Rows in probation always have so much of the memory, and of the number of rows: an
+eighth."""
 
 MAX_ROWS_OF_PATH = 256
 """When a path has this many rows, an idle one is forgotten for each new one. A write
 looks at all of them (L5), and a client that invents parameters must not add rows to it
 for ever."""
 
-_MAX_LOOKED_AT = 8
-
 _Path = tuple[str, str]
 
 Key = TypeVar("Key", bound=Hashable)
 
 
+class Part(enum.StrEnum):
+    """Where a row stands in the budget (U15)."""
+
+    PROBATION = "probation"
+    PROTECTED = "protected"
+
+
+class _Rows(OrderedDict[Key, int]):
+    """The rows of a part with their costs, the least recently read first. ``held`` is
+    what they cost together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = 0
+
+    def put(self, key: Key, cost: int) -> None:
+        self.held += cost - self.get(key, 0)
+        self[key] = cost
+
+    def take(self, key: Key) -> int:
+        cost = self.pop(key)
+        self.held -= cost
+        return cost
+
+    def each(self) -> Iterator[Key]:
+        """Each row. One that is left counts as just read when the next one is asked
+        for: later calls then do not start with the same ones."""
+        for _ in range(len(self)):
+            key = next(iter(self), None)
+            if key is None:
+                return
+            yield key
+            if next(iter(self), None) == key:
+                self.move_to_end(key)
+
+
 class Budget(Generic[Key]):
-    """At most ``limit`` bytes over all logs; the least recently read goes first."""
+    """At most ``limit`` bytes over all rows: a segmented LRU (U15).
 
-    __slots__ = ("_costs", "_total", "limit")
+    A new row is in probation; one that is worth keeping is *promoted*. While over the
+    limit, rows in probation go first, the least recently read of them before the
+    others. So while the protected rows leave ``probation`` bytes to them, new ones
+    never make a protected one go, however many come. Where the protected ones do not,
+    the least recently read of them are put back into probation, behind what is there.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_probation", "_protected", "limit", "probation")
+
+    def __init__(self, limit: int, probation: int) -> None:
         self.limit = limit
-        # The least recently read first.
-        self._costs: OrderedDict[Key, int] = OrderedDict()
-        self._total = 0
+        self.probation = probation
+        self._probation: _Rows[Key] = _Rows()
+        self._protected: _Rows[Key] = _Rows()
 
     def __repr__(self) -> str:
-        return f"<Budget {self._total}/{self.limit} B, {len(self._costs)} logs>"
+        parts = f"{self._probation.held} B in probation, {len(self)} rows"
+        return f"<Budget {self.total}/{self.limit} B, {parts}>"
 
     def __len__(self) -> int:
-        return len(self._costs)
-
-    def __iter__(self) -> Iterator[Key]:
-        """All keys, the least recently read first."""
-        return iter(self._costs)
+        return len(self._probation) + len(self._protected)
 
     @property
     def total(self) -> int:
-        """Bytes that all logs cost together."""
-        return self._total
+        """Bytes that all rows cost together."""
+        return self._probation.held + self._protected.held
+
+    @property
+    def in_probation(self) -> int:
+        """Bytes that the rows in probation cost together."""
+        return self._probation.held
+
+    def part_of(self, key: Key) -> Part:
+        """Where the row stands; one that is not counted is in probation."""
+        return Part.PROTECTED if key in self._protected else Part.PROBATION
 
     def touch(self, key: Key) -> None:
-        """The log was read. No effect on a log that is not counted."""
-        if key in self._costs:
-            self._costs.move_to_end(key)
+        """The row was asked for. No effect on one that is not counted."""
+        rows = self._rows_of(key)
+        if key in rows:
+            rows.move_to_end(key)
+
+    def promote(self, key: Key) -> None:
+        """The row is worth keeping, and was asked for just now. No effect on one that
+        is not counted."""
+        if key in self._protected:
+            self._protected.move_to_end(key)
+        elif key in self._probation:
+            self._protected.put(key, self._probation.take(key))
+            self._demote()
 
     def set_cost(self, key: Key, cost: int) -> None:
-        """Set what the log costs now, in bytes. A new log counts as just read; growth
-        does not count as a read."""
-        self._total += cost - self._costs.get(key, 0)
-        self._costs[key] = cost
+        """Set what the row costs now, in bytes. A new one is in probation, and counts
+        as just read; growth does not count as a read."""
+        self._rows_of(key).put(key, cost)
+        self._demote()
 
     def forget(self, key: Key) -> None:
-        """The log is gone. It may be one that is not counted."""
-        self._total -= self._costs.pop(key, 0)
+        """The row is gone. It may be one that is not counted."""
+        rows = self._rows_of(key)
+        if key in rows:
+            rows.take(key)
 
     def over(self) -> bool:
-        """Whether a log must go."""
-        return self._total > self.limit
+        """Whether a row must go."""
+        return self.total > self.limit
 
     def victims(self) -> Iterator[Key]:
-        """Logs to drop, the least recently read first, while over the limit.
+        """Rows to drop, in the order in which they go, while over the limit.
 
-        Each log is named once. The caller forgets it, makes it cheaper, or leaves it
-        because a viewer stands on it. A log that is left counts as just read when the
-        next one is asked for: later calls then do not start with the same ones. The
-        budget may be changed meanwhile.
+        Each is named once. The caller forgets it, makes it cheaper, or leaves it
+        because something of it is under way. If that does not do, protected ones
+        follow. The budget may be changed meanwhile.
         """
-        for _ in range(len(self._costs)):
-            key = next(iter(self._costs), None)
-            if key is None or not self.over():
-                return
-            yield key
-            if next(iter(self._costs), None) == key:
-                self._costs.move_to_end(key)
+        for rows in (self._probation, self._protected):
+            for key in rows.each():
+                if not self.over():
+                    return
+                yield key
+
+    def oldest(self, fewest: int) -> Iterator[Key]:
+        """All rows in the order in which they go where their number counts. Those in
+        probation come first, unless there are no more than ``fewest``."""
+        parts = (self._probation, self._protected)
+        for rows in parts if len(self._probation) > fewest else reversed(parts):
+            yield from rows.each()
+
+    def _rows_of(self, key: Key) -> _Rows[Key]:
+        return self._protected if key in self._protected else self._probation
+
+    def _demote(self) -> None:
+        """Leave probation its room: protected rows have the rest."""
+        protected = self._protected
+        while protected and protected.held > self.limit - self.probation:
+            key = next(iter(protected))
+            self._probation.put(key, protected.take(key))
 
 
 class StreamRegistry:
@@ -106,7 +183,8 @@ class StreamRegistry:
         self._rows: dict[StreamKey, Stream] = {}
         self._by_path: dict[_Path, dict[StreamKey, None]] = {}
         # Prepared answers and events have a quarter of the memory.
-        self._budget: Budget[StreamKey] = Budget(options.memory * 3 // 4)
+        limit, probation = options.memory * 3 // 4, options.memory // PROBATION_SHARE
+        self._budget: Budget[Stream] = Budget(limit, probation)
         self._incarnations = 0
 
     def __len__(self) -> int:
@@ -120,20 +198,32 @@ class StreamRegistry:
         """Bytes held by all logs and rows."""
         return self._budget.total
 
+    @property
+    def cost_in_probation(self) -> int:
+        """Bytes of these that go first."""
+        return self._budget.in_probation
+
     def obtain(self, key: StreamKey) -> Stream:
-        """The row of ``key``, made if need be, and now the latest read.
+        """The row of ``key``, made if need be, and now the latest read of its part.
 
         Raises Refusal (limit-streams) when all rows are taken and busy.
         """
         stream = self._rows.get(key)
         if stream is None:
-            stream = self._make(key)
-        self._budget.touch(key)
+            return self._make(key)
+        self._budget.touch(stream)
         return stream
 
-    def touch(self, stream: Stream) -> None:
-        """The row was read without being obtained: it is now the latest read."""
-        self._budget.touch(stream.key)
+    def promote(self, stream: Stream) -> None:
+        """The row is worth keeping (U15): bytes were read that it held already, a live
+        reader waits on it, or it was written to."""
+        self._budget.promote(stream)
+        key = stream.key
+        keys = self._by_path.get((key.route, key.path), {})
+        if len(keys) >= MAX_ROWS_OF_PATH and key in keys:
+            # Of a path that is full, what was read longest ago goes first, too.
+            del keys[key]
+            keys[key] = None
 
     def of_path(self, route: str, path: str) -> list[Stream]:
         """All rows of a path: every partition and extension (L5)."""
@@ -150,9 +240,9 @@ class StreamRegistry:
         self.weigh(stream)
 
     def weigh(self, stream: Stream) -> None:
-        """The log changed its size: forget what no longer fits."""
+        """The row changed its size: forget what no longer fits."""
         if self._rows.get(stream.key) is stream:
-            self._budget.set_cost(stream.key, stream.log.cost + _ROW_COST)
+            self._budget.set_cost(stream, stream.cost)
         if self._budget.over():
             self._shrink(stream)
 
@@ -167,53 +257,58 @@ class StreamRegistry:
         return stream
 
     def _thin_path(self, path: _Path) -> None:
-        """Forget one of the path's oldest rows, if there are many.
+        """Forget one of the path's rows, if there are many: the oldest in probation, or
+        else the one that was read longest ago.
 
-        A row with a waiting reader is looked at again after the others.
+        A row of which something is under way is looked at again after the others.
         """
         keys = self._by_path.get(path, {})
         if len(keys) < MAX_ROWS_OF_PATH:
             return
-        for key in list(islice(keys, _MAX_LOOKED_AT)):
-            if self._rows[key].idle:
-                self._forget(self._rows[key])
+        protected: Stream | None = None
+        for key in list(islice(keys, MAX_ROWS_OF_PATH)):
+            stream = self._rows[key]
+            if not stream.idle:
+                del keys[key]
+                keys[key] = None
+            elif self._budget.part_of(stream) is Part.PROBATION:
+                self._forget(stream)
                 return
-            del keys[key]
-            keys[key] = None
+            else:
+                protected = protected or stream
+        if protected is not None:
+            self._forget(protected)
 
     def _new_log(self) -> StreamLog:
         self._incarnations += 1
         return StreamLog(self._incarnations, self._options.hold)
 
     def _forget_one(self) -> bool:
-        """Forget the row read longest ago of those without a waiting reader.
-
-        Rows with one count as just read when they are met: the next call then does not
-        start with the same ones.
-        """
-        for _ in range(len(self._rows)):
-            key = next(iter(self._budget))
-            if self._rows[key].idle:
-                self._forget(self._rows[key])
+        """Forget one row of which nothing is under way; whether there was any."""
+        fewest = self._options.max_streams // PROBATION_SHARE
+        for stream in self._budget.oldest(fewest):
+            if stream.idle:
+                self._forget(stream)
                 return True
-            self._budget.touch(key)
         return False
 
     def _shrink(self, at_work: Stream) -> None:
-        """Evict, least recently read first, until the budget holds again.
+        """Evict until the budget holds again (see ``Budget``).
 
         The row ``at_work`` is spared: it has just grown, and is still in use.
         """
-        for key in self._budget.victims():
-            stream = self._rows[key]
+        for stream in self._budget.victims():
             if stream.idle and stream is not at_work:
                 self._forget(stream)
             else:
-                while self._budget.over() and stream.log.evict_first():
-                    self._counters.evictions += 1
-                    self._budget.set_cost(key, stream.log.cost + _ROW_COST)
-            if not self._budget.over():
-                return
+                self._evict_ranges(stream)
+
+    def _evict_ranges(self, stream: Stream) -> None:
+        """Drop the oldest ranges of a row that stays, until the budget holds."""
+        part = self._budget.part_of(stream)
+        while self._budget.over() and stream.log.evict_first():
+            self._counters.evictions[part] += 1
+            self._budget.set_cost(stream, stream.cost)
 
     def _forget(self, stream: Stream) -> None:
         key = stream.key
@@ -221,10 +316,10 @@ class StreamRegistry:
         # A reader that still has the row must not hold bytes that no budget counts.
         stream.log.tail.version += 1
         stream.log = self._new_log()
+        self._counters.evictions[self._budget.part_of(stream)] += 1
+        self._budget.forget(stream)
         del self._rows[key]
-        self._budget.forget(key)
         keys = self._by_path[key.route, key.path]
         del keys[key]
         if not keys:
             del self._by_path[key.route, key.path]
-        self._counters.evictions += 1

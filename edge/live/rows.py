@@ -30,6 +30,7 @@ from typing import Protocol
 import gevent
 from gevent.event import Event
 
+from edge.core import costs
 from edge.core.errors import OriginAway, OriginFault
 from edge.core.ports import Sink
 from edge.core.reasons import Reason
@@ -181,6 +182,11 @@ class Reader:
         """Whether it met an origin that is away since it arrived or parked."""
         return self.fault is not None or self.faulted_at is not None
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether the origin was asked for it because nothing was held."""
+        return self.asked in _NOTHING_HELD
+
     def move(self, state: State) -> None:
         """Go to ``state``. RuntimeError if the table has no such move."""
         before = self.state
@@ -219,7 +225,7 @@ class Reader:
             upstream = self.fault.upstream if isinstance(self.fault, OriginAway) else ""
             return CacheStatus(hit=True, ttl=ttl, detail=detail, upstream=upstream)
         return CacheStatus(
-            fwd="miss" if self.asked in _NOTHING_HELD else "stale",
+            fwd="miss" if self.found_nothing else "stale",
             fwd_status=_status_of(self.fault),
             collapsed=not self.is_leader,
             stored=self.stored,
@@ -261,6 +267,7 @@ class Stream:
     """One stream key's row; ``edge.policy.streams.decide`` decides on its log."""
 
     __slots__ = (
+        "_key_cost",
         "_tail_reads",
         "awaiting_caught_up",
         "bypass_reason",
@@ -271,6 +278,7 @@ class Stream:
         "head_missed",
         "highest",
         "key",
+        "landings",
         "large",
         "linger_until",
         "log",
@@ -292,6 +300,8 @@ class Stream:
         self.plain_extension = plain_extension(given, route)
         # By their start; None is the HEAD. At most one for each start.
         self.flights: dict[str | None, Flight] = {}
+        # Flights that have ended, and whose readers are being released.
+        self.landings = 0
         self.follower: Follower | None = None
         # A dict for its order: the reader that parked first is woken first.
         self.parked: dict[Reader, None] = {}
@@ -318,6 +328,7 @@ class Stream:
         # L22: the largest cursor minted for the crowd of this stream.
         self.highest = 0
         self._tail_reads: deque[float] = deque(maxlen=MAX_TAIL_READS)
+        self._key_cost = _cost_of(key) + len(self.plain_extension)
 
     def __repr__(self) -> str:
         follower = " followed" if self.follower else ""
@@ -327,7 +338,14 @@ class Stream:
     @property
     def idle(self) -> bool:
         """Whether no reader waits here and nothing is under way: it can be evicted."""
-        return not (self.flights or self.follower or self.viewers)
+        return not (self.flights or self.follower or self.viewers or self.landings)
+
+    @property
+    def cost(self) -> int:
+        """Bytes that count in the budget: the row, its key, its log, and its notes."""
+        noted = 0 if self.contact is None else self.contact.cost
+        noted += len(self.large) * costs.LARGE_START + len(self.polled_by)
+        return self._key_cost + self.log.cost + noted
 
     def bypass(self, now: float) -> Reason | None:
         """Why this key passes one to one at the moment, or None (L15)."""
@@ -361,6 +379,13 @@ class Stream:
         recent = self._tail_reads
         recent.append(now)
         return len(recent) >= reads and now - recent[-reads] <= within
+
+
+def _cost_of(key: StreamKey) -> int:
+    """What a row costs beside all that it notes: clients can make up long keys."""
+    texts = len(key.path) + len(key.extension)
+    sent = sum(costs.FIELD + len(k) + len(v) for k, v in key.partition.headers)
+    return costs.ROW + texts + sent
 
 
 class _WaiterOffsets:

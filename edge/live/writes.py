@@ -54,14 +54,20 @@ def written(streams: StreamRegistry, write: WriteOutcome, now: float) -> Steps:
         offset = None
     closed = names.is_true(fields.get(names.IN_CLOSED))
     meaning = _meaning(write, closed and offset is not None)
+    status = write.status
+    accepted = write.method != "DELETE" and status is not None and status < 300
     for stream in streams.of_path(write.route, write.path):
+        equal = stream.plain_extension == write.extension
+        if accepted and equal:
+            # What is written to is worth keeping (U15).
+            streams.promote(stream)
         if meaning is Meaning.REPLACED:
             yield Replace(stream, Reason.REWRITTEN)
         elif meaning is Meaning.DOUBTED:
             stream.log.tail.mark_unverified(now)
             # Nor may a poll from before it vouch for the end of what is there now.
             stream.log.tail.acknowledge(None, closed=False)
-        elif stream.plain_extension == write.extension:
+        elif equal:
             yield from _equal(stream, meaning, offset, closed)
         elif meaning in (Meaning.APPENDED, Meaning.UNSURE):
             # What a 5xx names is no place of a write.
@@ -69,6 +75,7 @@ def written(streams: StreamRegistry, write: WriteOutcome, now: float) -> Steps:
             stream.log.tail.acknowledge_foreign(
                 write.extension, named, write.begun_at, now
             )
+            streams.weigh(stream)
 
 
 def _equal(stream: Stream, meaning: Meaning, offset: str | None, closed: bool) -> Steps:

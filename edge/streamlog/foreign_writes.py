@@ -16,6 +16,8 @@ may be a duplicate of a write to this stream.
 
 from dataclasses import dataclass
 
+from edge.core import costs
+
 FOREIGN_SECONDS = 60.0
 """How long proven parameters are ignored, from the last write before the proof on."""
 
@@ -50,6 +52,11 @@ class ForeignWrites:
 
     def __len__(self) -> int:
         return len(self._noted)
+
+    @property
+    def cost(self) -> int:
+        """Bytes that count in the budget."""
+        return sum(costs.FOREIGN + len(given) for given in self._noted)
 
     def are_ignored(self, parameters: str, now: float) -> bool:
         """Whether writes with these parameters were proven to leave this tail alone."""

@@ -22,14 +22,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator
 from typing import NamedTuple
 
+from edge.core import costs
 from edge.protocol.offsets import BEGIN, order
-
-BOUNDARY_COST = 80
-"""Bytes that a boundary costs beside its offset's characters (L10): the header of the
-str, a slot in each of two lists, and what lists allocate ahead."""
-
-SEGMENT_COST = 512
-"""Bytes that a segment costs before it holds anything."""
 
 SEGMENT_SIZE = 4 * 1024 * 1024
 """A segment that holds this much is not appended to."""
@@ -58,7 +52,7 @@ class Segment:
         self._orders = [order(start)]
         self._positions = array("Q", (0,))
         self._guessed: set[str] = set() if minted else {order(start)}
-        self.cost = SEGMENT_COST + _cost(order(start))
+        self.cost = costs.SEGMENT + _cost(order(start))
 
     def __repr__(self) -> str:
         return f"<Segment {self.start}..{self.end} {len(self._data)} B>"
@@ -191,7 +185,7 @@ class Segment:
         self._orders += later._orders
         self._positions.extend(place + shift for place in later._positions)
         self._guessed |= later._guessed
-        self.cost += len(between) + later.cost - SEGMENT_COST
+        self.cost += len(between) + later.cost - costs.SEGMENT
 
     # Shrinking
 
@@ -436,4 +430,4 @@ def _piece(start: str, end: str, data: memoryview, minted: bool) -> Segment:
 
 
 def _cost(key: str) -> int:
-    return BOUNDARY_COST + len(key)
+    return costs.BOUNDARY + len(key)

@@ -14,6 +14,7 @@ of bytes then holds of fragments.
 from collections.abc import Container
 from dataclasses import dataclass
 
+from edge.core import costs
 from edge.core.values import Headers
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog import joining
@@ -21,10 +22,7 @@ from edge.streamlog.joining import Joined
 from edge.streamlog.segments import SegmentPosition, Segments
 from edge.streamlog.tail import NEVER, Tail
 
-__all__ = ["LOG_COST", "UNKNOWN_TTL", "Joined", "Page", "StreamLog"]
-
-LOG_COST = 1024
-"""Bytes that a log costs before it holds anything."""
+__all__ = ["UNKNOWN_TTL", "Joined", "Page", "StreamLog"]
 
 UNKNOWN_TTL = 90
 """Seconds taken for the TTL of a stream that a GET has opened, which does not tell it
@@ -87,8 +85,11 @@ class StreamLog:
 
     @property
     def cost(self) -> int:
-        """Bytes that count in the budget: data, boundaries, and what holds them."""
-        return LOG_COST + self._segments.cost
+        """Bytes that count in the budget: data, boundaries, what holds them, and what
+        is noted of foreign writes."""
+        foreign = self.tail.foreign
+        noted = 0 if foreign is None else foreign.cost
+        return costs.LOG + self._segments.cost + noted
 
     # What is held
 

@@ -35,6 +35,7 @@ def test_names_and_help_fit_a_metrics_page() -> None:
             None,
             "mode",
             "moment",
+            "part",
             "result",
             "purpose",
             "reason",

@@ -25,11 +25,12 @@ from hypothesis.stateful import (
     rule,
 )
 
+from edge.core import costs
 from edge.protocol.json_arrays import fragment
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog import segments as segments_module
-from edge.streamlog.segments import BOUNDARY_COST, SEGMENT_COST, Segment
-from edge.streamlog.stream_log import LOG_COST, Joined, StreamLog
+from edge.streamlog.segments import Segment
+from edge.streamlog.stream_log import Joined, StreamLog
 
 PAGE_SIZES = (1, 5, 1000)
 
@@ -354,11 +355,11 @@ class LogTellsTheTruth(RuleBasedStateMachine):
 
     @invariant()
     def cost_is_the_sum(self) -> None:
-        total = LOG_COST
+        total = costs.LOG
         for segment in self.log._segments:
             keys = [order(offset) for offset, _ in segment.boundaries]
-            total += SEGMENT_COST + segment.length
-            total += sum(BOUNDARY_COST + len(key) for key in keys)
+            total += costs.SEGMENT + segment.length
+            total += sum(costs.BOUNDARY + len(key) for key in keys)
         assert self.log.cost == total
 
     @invariant()

@@ -4,10 +4,11 @@ import tracemalloc
 
 import pytest
 
+from edge.core import costs
 from edge.protocol.offsets import BEGIN
 from edge.streamlog import segments
 from edge.streamlog.segments import Segment
-from edge.streamlog.stream_log import LOG_COST, Joined, Page, StreamLog
+from edge.streamlog.stream_log import Joined, Page, StreamLog
 
 KIB = 1024
 
@@ -371,7 +372,7 @@ def test_an_empty_log_costs_what_it_takes_to_exist() -> None:
     """Otherwise a million streams that hold nothing would be free."""
     log = StreamLog(7, 30.0)
 
-    assert log.cost == LOG_COST
+    assert log.cost == costs.LOG
     assert repr(log) == "<StreamLog #7 empty <Tail ? open>>"
     log.note_position("5")
     assert repr(log) == "<StreamLog #7 [5,5) <Tail ? open>>"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from itertools import count
 
+from edge.core import costs
 from edge.core.ports import Clock, Ready
 from edge.core.values import Answer, PerResponse
 from edge.front.exchange import cache_status_field, route_fields
@@ -28,7 +29,7 @@ from edge.protocol.http_grammar import (
     reason_phrase,
 )
 
-MAX_COPIED = 32 * 1024
+MAX_COPIED = costs.MAX_ENCODED_BODY
 """Bytes of a body up to which it is copied into one buffer with its head."""
 
 _MAX_RECENT = 256

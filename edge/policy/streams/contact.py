@@ -21,7 +21,8 @@ the hub obey it.
 
 from datetime import UTC, datetime
 
-from edge.core.errors import OriginFault
+from edge.core import costs
+from edge.core.errors import OriginAway, OriginFault
 from edge.core.values import OriginAnswer
 from edge.protocol.http_grammar import http_date, retry_after
 
@@ -82,6 +83,15 @@ class Contact:
     def __repr__(self) -> str:
         away = f" away {self.fault.reason.value}" if self.fault else ""
         return f"<Contact polls={self.poll_failures} reads={self.read_failures}{away}>"
+
+    @property
+    def cost(self) -> int:
+        """Bytes that count in the budget: it keeps what the origin said."""
+        said = self.fault.answer if isinstance(self.fault, OriginAway) else None
+        if said is None:
+            return costs.CONTACT
+        fields = sum(costs.FIELD + len(k) + len(v) for k, v in said.headers)
+        return costs.CONTACT + fields + len(said.body)
 
     @property
     def works(self) -> bool:
