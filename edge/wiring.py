@@ -195,6 +195,10 @@ class EdgeRuntime:
         self._hub.begin_drain()
         gevent.spawn(self._hub.drain, grace)
 
+    def let_go(self) -> None:
+        """See Runtime."""
+        self._hub.let_go()
+
     def stop(self) -> None:
         """See Runtime."""
         self._hub.stop()

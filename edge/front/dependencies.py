@@ -72,5 +72,8 @@ class Runtime(Protocol):
         Returns at once. Reads that arrive later are still answered.
         """
 
+    def let_go(self) -> None:
+        """The grace is over: release at once every reader that is still parked."""
+
     def stop(self) -> None:
         """Close everything. Called once, when no client is served any more."""

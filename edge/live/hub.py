@@ -451,12 +451,19 @@ class Hub:
         """Park no new reader from now on: a live read with nothing new ends at once."""
         self.draining = True
         self._waiters.begin_drain()
+        self.relays.begin_drain()
 
     def drain(self, grace: float) -> None:
         """Release all live readers, spread over ``grace`` seconds (E54). Polls are
         answered with a 204; SSE ends after a whole event."""
         self.begin_drain()
+        relays = gevent.spawn(self.relays.drain, grace)
         self._waiters.drain(grace)
+        relays.join()
+
+    def let_go(self) -> None:
+        """The grace is over: release at once all live readers that are left."""
+        self._waiters.let_go()
 
     def gauges(self) -> dict[str, float]:
         """What goes up and down, by metric name."""

@@ -3,9 +3,10 @@
 They serve what may not be joined (L15) or cannot be held (L11). One greenlet per reader
 pumps the origin's answer into its sink as it arrives, as fast as the sink takes it, and
 nothing is kept. A client that leaves ends its greenlet and the upstream request. A
-relayed event stream ends with its life-time, after a whole event, as the edge's own
-streams do. Otherwise each would hold a connection to the origin for as long as its
-client likes.
+relayed event stream ends with its life-time, and when the edge drains (E54), as the
+edge's own streams do: behind a whole event, and not between data and its control event.
+Otherwise each would hold a connection to the origin for as long as its client likes,
+and would be cut at the end of a drain.
 """
 
 from dataclasses import dataclass, replace
@@ -20,11 +21,14 @@ from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.live.context import HubContext
 from edge.live.flights import Upstream
 from edge.live.rows import Reader, State
+from edge.live.waiters import paced
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.answers import unshared_headers
+from edge.protocol import sse
+from edge.protocol.names import media_type
 
-_EVENT_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
+_EVENT_STREAM = "text/event-stream"
 
 
 class _LifeOver(Exception):
@@ -33,10 +37,22 @@ class _LifeOver(Exception):
 
 @dataclass(slots=True)
 class _Relay:
-    """One pump: the greenlet, and the event that its sink has drained."""
+    """One pump: the greenlet, and the event that its sink has drained.
+
+    ``events``: it sends an event stream, of which ``tail`` were the last bytes.
+    ``ends``: it is to end as soon as it may.
+    """
 
     greenlet: "gevent.Greenlet[..., None] | None"
     drained: Event
+    events: bool = False
+    tail: bytes = b""
+    ends: bool = False
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it sends an event stream that may end where it is."""
+        return self.events and sse.may_end_behind(self.tail)
 
 
 class Relays:
@@ -47,7 +63,9 @@ class Relays:
         self._counters = context.counters
         self._clock = context.clock
         self._options = context.options
+        self._guard = context.guard
         self._running: dict[Reader, _Relay] = {}
+        self._draining = False
         self._stopped = False
 
     def __len__(self) -> int:
@@ -65,7 +83,7 @@ class Relays:
             raise Refusal("too many reads are passed on", reason=Reason.LIMIT_FLIGHTS)
         self._counters.passes[reason.value] += 1
         reader.move(State.RELAYED)
-        relay = self._running[reader] = _Relay(None, Event())
+        relay = self._running[reader] = _Relay(None, Event(), ends=self._draining)
         relay.greenlet = gevent.spawn(self._run, reader, relay, reason)
 
     def drained(self, reader: Reader) -> None:
@@ -79,6 +97,31 @@ class Relays:
         relay = self._running.pop(reader, None) if self._running else None
         if relay is not None and relay.greenlet not in (None, gevent.getcurrent()):
             relay.greenlet.kill(block=False)
+
+    def begin_drain(self) -> None:
+        """An event stream that begins from now on ends as soon as it may."""
+        self._draining = True
+
+    def drain(self, grace: float) -> None:
+        """End all event streams, spread over ``grace`` seconds (E54). Blocks."""
+        self.begin_drain()
+        for reader in paced(tuple(self._running), grace, self._clock):
+            self._guard.serve(self._let_go, reader)
+
+    def _let_go(self, reader: Reader) -> None:
+        """End an event stream: now, if it may end where it is, else behind what comes
+        next. Other answers are finished.
+
+        1: its pump waits; 2: a piece comes; 3: this ends the stream; 4: the pump goes
+        on, finds its reader done, and drops the piece, which nobody was given.
+        """
+        relay = self._running.get(reader)
+        if relay is None:
+            return
+        relay.ends = True
+        if relay.may_end:
+            self._counters.viewers_ended[Reason.DRAINING.value] += 1
+            self._finish(reader)
 
     def stop(self) -> None:
         """End all of them, and begin none; a body that was not sent whole is cut."""
@@ -111,11 +154,10 @@ class Relays:
         exchange = self._upstream.open(request)
         try:
             _stop_if_done(reader)
-            self._begin(reader, exchange, reason)
-            end = b"\n\n"
-            while piece := self._next(reader, exchange, end):
+            self._begin(reader, relay, exchange, reason)
+            while piece := self._next(reader, relay, exchange):
                 _stop_if_done(reader)
-                end = (end + piece)[-4:]
+                relay.tail = (relay.tail + piece[-sse.TAIL :])[-sse.TAIL :]
                 relay.drained.clear()
                 self._counters.bytes_out += len(piece)
                 if not reader.sink.write([piece]):
@@ -123,15 +165,22 @@ class Relays:
         finally:
             exchange.close()
         _stop_if_done(reader)
+        self._finish(reader)
+
+    def _finish(self, reader: Reader) -> None:
+        """The answer is whole."""
         self._counters.delivered += 1
         reader.move(State.DONE)
         reader.sink.finish()
 
-    def _next(self, reader: Reader, exchange: Exchange, end: bytes) -> bytes:
+    def _next(self, reader: Reader, relay: _Relay, exchange: Exchange) -> bytes:
         """The next piece, or b"" at the end. An event stream also ends with its
-        life-time. ``end`` is how the body ends so far."""
-        if not reader.is_sse or not end.endswith(_EVENT_ENDS):
+        life-time, and in a drain."""
+        if not relay.may_end:
             return exchange.read()
+        if relay.ends:
+            self._counters.viewers_ended[Reason.DRAINING.value] += 1
+            return b""
         left = reader.life_ends - self._clock.monotonic()
         try:
             if left > 0:
@@ -143,12 +192,17 @@ class Relays:
         self._counters.viewers_ended[Reason.LIFETIME.value] += 1
         return b""
 
-    def _begin(self, reader: Reader, exchange: Exchange, reason: Reason) -> None:
+    def _begin(
+        self, reader: Reader, relay: _Relay, exchange: Exchange, reason: Reason
+    ) -> None:
         self._counters.answers["pass"] += 1
         length = exchange.content_length
         answer = Answer(
             exchange.status, unshared_headers(exchange.headers), None, length
         )
+        kinds = [value for name, value in exchange.headers if name == "content-type"]
+        events = length is None and list(map(media_type, kinds)) == [_EVENT_STREAM]
+        relay.events = reader.is_sse and events
         upstream = cache_members(exchange.headers)
         status = CacheStatus(fwd="bypass", detail=reason, upstream=upstream)
         reader.sink.begin(answer, PerResponse(status))

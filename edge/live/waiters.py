@@ -7,11 +7,12 @@ not move the time of an SSE viewer: once due, it is checked for how long it was 
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import gevent
 
 from edge.core.errors import OriginFault, OriginTimeout, Refusal
+from edge.core.ports import Clock
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import GRAIN, TimerWheel
 from edge.live.contacts import Contacts
@@ -318,13 +319,7 @@ class Waiters:
         """Let all in the queue go, spread over ``grace`` seconds (E54). Blocks."""
         self.begin_drain()
         queue = self._drain_queue or {}
-        waiting = tuple(queue)
-        begun = self._clock.monotonic()
-        for count, reader in enumerate(waiting):
-            due = begun + grace * DRAIN_SHARE * count / len(waiting)
-            pause = due - self._clock.monotonic()
-            if pause > 0 and not reader.done:
-                gevent.sleep(pause)
+        for reader in paced(tuple(queue), grace, self._clock):
             queue.pop(reader, None)
             self._guard.serve(self._let_go, reader)
 
@@ -361,6 +356,17 @@ class Waiters:
         else:
             reader.offset = stand
             self._end_after_control(reader)
+
+
+def paced(readers: Sequence[Reader], grace: float, clock: Clock) -> Iterator[Reader]:
+    """Each when its turn has come to be released within a drain's ``grace`` seconds.
+    Sleeps in between. A turn that comes late makes no later one late."""
+    begun, seconds = clock.monotonic(), grace * DRAIN_SHARE
+    for count, reader in enumerate(readers):
+        pause = begun + seconds * count / len(readers) - clock.monotonic()
+        if pause > 0 and not reader.done:
+            gevent.sleep(pause)
+        yield reader
 
 
 def batches(readers: list[Reader]) -> Iterator[list[Reader]]:

@@ -28,8 +28,9 @@ class ServerOptions:
 
     ``listen`` and ``admin`` are as gunicorn takes them: ``host:port``, ``unix:/path``
     or ``fd://n``; an empty ``admin`` is none. ``grace`` is how long requests may take
-    to finish after a signal to stop. During its first ``idle_grace`` seconds an idle
-    connection may still begin one. After ``heartbeat`` seconds without a sign of life
+    to finish after a signal to stop. Meanwhile an idle connection may still begin one
+    within ``idle_grace`` seconds, which those also have who are released when the
+    grace is over. After ``heartbeat`` seconds without a sign of life
     the master replaces the worker. ``recycle`` says when a worker asks for it itself.
     """
 

@@ -11,9 +11,11 @@ releases parked readers and closes idle connections. The life of a worker (``run
     wait     a heartbeat each second, until told to stop
     drain    1  the hub releases parked readers, spread over the grace
              2  connections in the backlog are accepted, then no more
-             3  answers say ``Connection: close``; an idle connection may send one
-                more request within ``idle_grace``, then it is closed
-             4  what is left after ``grace`` is cut
+             3  answers say ``Connection: close``; a connection that is idle, or
+                becomes so when its event stream ends, may send one more request
+                within ``idle_grace`` from then on, then it is closed
+             4  after ``grace`` the hub releases at once who is left; what has not
+                ended ``idle_grace`` later is cut
     stop     everything that was started, last first, on every exit
 
 A worker that is retired (``edge.process.arbiter``) leaves the admin address to its
@@ -97,11 +99,12 @@ class DrainableConnection(Protocol):
     """A connection, as draining sees it."""
 
     @property
-    def idle(self) -> bool:
-        """Whether it waits for a request and no byte of one has come."""
+    def idle_since(self) -> float | None:
+        """Since when it waits for a request of which no byte was read (monotonic
+        seconds); None: it does not."""
 
     def dismiss(self) -> None:
-        """Close it once idle."""
+        """Close it, unless a request has come meanwhile."""
 
 
 class EdgeWorker(GeventWorker):
@@ -204,21 +207,30 @@ class EdgeWorker(GeventWorker):
 
     def _drain(self) -> None:
         """Let every connection finish, within ``grace`` seconds. See the module."""
-        options = self._application.options
-        ends = time.monotonic() + options.grace
-        idle_ends = time.monotonic() + min(options.idle_grace, options.grace)
+        runtime, options = self._application.runtime, self._application.options
+        begun, idle_grace = time.monotonic(), min(options.idle_grace, options.grace)
         _log.info("draining %d connections", len(self.connections))
         self.server_context.draining = True
-        self._application.runtime.drain(options.grace)
+        runtime.drain(options.grace)
         gevent.sleep(0)
         self._stop_accepting()
-        while self.connections and time.monotonic() < ends:
-            self.notify()
-            if time.monotonic() >= idle_ends:
-                self._dismiss_idle()
-            gevent.sleep(DRAIN_SECONDS)
+        self._await_ends(begun, begun + options.grace, idle_grace)
+        if self.connections:
+            runtime.let_go()
+            # From now, not from the end of the grace: this may be late.
+            self._await_ends(begun, time.monotonic() + idle_grace, idle_grace)
+            self._dismiss_idle(time.monotonic())
         if self.connections:
             _log.warning("cutting %d connections", len(self.connections))
+
+    def _await_ends(self, begun: float, ends: float, idle_grace: float) -> None:
+        """Wait until every connection has ended, but not beyond ``ends``. Those that
+        were idle for ``idle_grace`` since the drain has ``begun`` are closed."""
+        while self.connections and (now := time.monotonic()) < ends:
+            self.notify()
+            if now >= begun + idle_grace:
+                self._dismiss_idle(now - idle_grace)
+            gevent.sleep(DRAIN_SECONDS)
 
     # Connections.
 
@@ -237,9 +249,11 @@ class EdgeWorker(GeventWorker):
         while self._accepting:
             self._accepting.pop().close()
 
-    def _dismiss_idle(self) -> None:
+    def _dismiss_idle(self, since: float) -> None:
+        """Close those that are idle since then, or for longer."""
         for connection in tuple(self.connections):
-            if connection.idle:
+            idle_since = connection.idle_since
+            if idle_since is not None and idle_since <= since:
                 connection.dismiss()
 
     # The admin address.

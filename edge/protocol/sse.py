@@ -24,6 +24,10 @@ KEEP_ALIVE = b": keep-alive\n\n"
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
+TAIL = 1024
+"""Bytes of a stream by which ``may_end_behind`` tells what its last event was."""
+
+
 class Encoding(enum.Enum):
     """How a range travels in a data event."""
 
@@ -71,6 +75,35 @@ def control_event(
     if closed:
         said["streamClosed"] = True
     return b"event: control\ndata:%b\n\n" % _compact(said)
+
+
+def may_end_behind(tail: bytes) -> bool:
+    """Whether a stream of somebody else may end here: behind a whole event that is no
+    data event, for the control event that belongs to one says where to go on.
+
+    ``tail`` are the last ``TAIL`` bytes of the stream, or all if it has fewer.
+    """
+    lines = tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if lines and not lines.endswith(b"\n\n"):
+        return False
+    *later, first = reversed(lines.split(b"\n\n"))
+    for event in later:
+        kind = _kind_of(event)
+        if kind is not None:
+            return kind != b"data"
+    # What is missing of an event as long as this may say that it is a data event.
+    return len(tail) < TAIL and _kind_of(first) != b"data"
+
+
+def _kind_of(event: bytes) -> bytes | None:
+    """The type of an event; None for comments alone, which are none."""
+    kind = None
+    for line in event.split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name == b"event":
+            return value.removeprefix(b" ")
+        kind = b"message" if name else kind
+    return kind
 
 
 def _utf8(payload: bytes) -> bytes:

@@ -7,6 +7,7 @@ The last segment of a stream's path tells ``FakeReadService`` how to answer its 
     two-step   later, from another greenlet   events    three events, then the end
     cut        two events, then an error      endless   events until the client leaves
     broken     raises                         bad-field an answer with a bad header
+    lasting    an event, and the end when the grace of a drain is over
 
 What happens to pending reads and writes is told to ``tell``, one line each, in order,
 so that a test can wait for it.
@@ -113,6 +114,7 @@ class FakeReadService:
     tell: Tell = lambda line: None
     reads: list[Read] = field(default_factory=list)
     parked: list[FakePendingRead] = field(default_factory=list)
+    lasting: list[Sink] = field(default_factory=list)
 
     def ask(self, read: Read, sink: Sink, now: float) -> FakePendingRead | None:
         self.reads.append(read)
@@ -168,6 +170,10 @@ class FakeReadService:
     def _cut(self, read: Read, sink: Sink) -> FakePendingRead:
         fault = OriginTimeout("The origin went away.")
         return self._stream(read, sink, 2, lambda: sink.abort(fault))
+
+    def _lasting(self, read: Read, sink: Sink) -> FakePendingRead:
+        self.lasting.append(sink)
+        return self._stream(read, sink, 1, lambda: None)
 
     def _endless(self, read: Read, sink: Sink) -> FakePendingRead:
         return self._stream(read, sink, 1_000_000, sink.finish, size=1 << 16)
@@ -348,6 +354,10 @@ class FakeRuntime:
         self.state = "draining"
         self.read_service.tell("draining")
         self.read_service.release()
+
+    def let_go(self) -> None:
+        for sink in self.read_service.lasting:
+            sink.finish()
 
     def stop(self) -> None:
         self.state = "stopped"

@@ -113,6 +113,25 @@ def test_the_end_cuts_who_does_not_end_within_the_grace() -> None:
         assert edge.ended() == 0
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_an_event_stream_that_is_left_after_the_grace_ends_whole(fast: bool) -> None:
+    """E54: it used to be cut before the hub was told to let it go. What its client has
+    asked meanwhile is answered."""
+    given = {"grace": 0.5, "idle_grace": 5.0, "front": {"fast": fast}}
+    with EdgeProcess(given) as edge, edge.connect() as client:
+        client.get("/v1/stream/lasting?offset=-1&live=sse")
+        client.head()
+        assert client.chunk() == b"data:0\n\n"
+        client.get(HIT)
+        edge.terminate()
+        assert client.chunk() == b""
+        answered = client.read()
+
+        assert (answered.body, answered["connection"]) == (b"hello\n", "close")
+        edge.expect("stopped")
+        assert edge.ended() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_an_end_at_once_still_stops_what_was_started(number: signal.Signals) -> None:
     """Nobody is waited for; connections are cut, the parts stopped, the log written."""

@@ -1,11 +1,13 @@
 """What is never joined, and never kept (L15; E26, E28, E29, E33, E38, E50)."""
 
+from typing import Any
+
 import pytest
 
 from edge.core.values import Framing, Header, Mode, OriginAnswer, Purpose
 from edge.policy.streams.routes import OriginNoStore, Route
-from origin_adapter.scripted import data, head_answer
-from tests.live.support import ALICE, PATH, scripted, settle, warm, watch
+from origin_adapter.scripted import Call, data, head_answer
+from tests.live.support import ALICE, PATH, Asked, House, scripted, settle, warm, watch
 
 FORBIDDING = [
     ("private", ("cache-control", "private, max-age=60")),
@@ -76,24 +78,91 @@ def test_live_reads_of_a_passing_key_are_streamed_one_to_one(mode: Mode) -> None
         assert viewer.done().finished
 
 
-def test_a_relayed_event_stream_ends_with_its_life_after_a_whole_event() -> None:
-    """E19, E46: the life-times are the edge's own."""
-    house, origin = scripted(sse_lifetime=60.0)
+def relayed_view(**options: Any) -> tuple[House, Asked, Call]:
+    """An event stream that is passed through, its head sent."""
+    house, origin = scripted(**options)
     first = house.ask()
     origin.expect().reply(data(b"x", "0001", vary="*"))
     first.done()
     viewer = house.view("0001")
     relay = origin.expect(Purpose.RELAY)
-    relay.head(200, [("content-type", "text/event-stream")])
-    relay.piece(b"event: data\ndata:a\n")
+    relay.head(200, [("content-type", "text/event-stream; charset=utf-8")])
+    settle()
+    return house, viewer, relay
+
+
+def give(relay: Call, viewer: Asked, piece: bytes) -> None:
+    """Let the viewer be sent one more piece."""
+    viewer.sink.wrote.clear()
+    relay.piece(piece)
     assert viewer.sink.wrote.wait(5)
+    settle()
+
+
+def test_a_relayed_event_stream_ends_with_its_life_after_a_whole_event() -> None:
+    """E19, E46: the life-times are the edge's own. No data is left without its control
+    event, which says where to go on."""
+    house, viewer, relay = relayed_view(sse_lifetime=60.0)
+    give(relay, viewer, b"event: data\ndata:a\n")
     house.clock.move(60.0)
-    relay.piece(b"\n")
+    give(relay, viewer, b"\n")
+    assert viewer.waits
+    relay.piece(b"event: control\ndata:{}\n\n")
 
     assert viewer.done().finished
-    assert viewer.sink.whole == b"event: data\ndata:a\n\n"
+    assert viewer.sink.whole == b"event: data\ndata:a\n\nevent: control\ndata:{}\n\n"
     assert relay.closed.wait(5)
     assert house.counters.viewers_ended["lifetime"] == 1
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"event: control\ndata:{}\n\n", b"event: control\ndata:{}\n\n:\n\n"]
+)
+def test_a_drain_ends_a_relayed_event_stream_that_is_silent(sent: bytes) -> None:
+    """E54: it used to go on until it was cut."""
+    house, viewer, relay = relayed_view()
+    if sent:
+        give(relay, viewer, sent)
+    house.hub.drain(0.0)
+
+    assert viewer.done().finished and viewer.sink.whole == sent
+    assert relay.closed.wait(5)
+    assert house.counters.viewers_ended["draining"] == 1
+
+
+def test_a_drain_ends_a_relayed_event_stream_behind_its_control_event() -> None:
+    """E54: not between the data and the event that says where to go on."""
+    house, viewer, relay = relayed_view()
+    give(relay, viewer, b"event: data\ndata:a\n\n")
+    house.hub.drain(0.0)
+    settle()
+    assert viewer.waits
+    relay.piece(b"event: control\ndata:{}\n\n")
+
+    assert viewer.done().whole.endswith(b"event: control\ndata:{}\n\n")
+    assert viewer.sink.finished
+    assert house.counters.viewers_ended["draining"] == 1
+
+
+def test_an_event_stream_that_is_relayed_while_draining_ends_at_once() -> None:
+    """E54: its client comes back to another worker. Other answers are finished."""
+    house, origin = scripted()
+    first = house.ask()
+    origin.expect().reply(data(b"x", "0001", vary="*"))
+    first.done()
+    poll, viewer, failed = house.poll("0001"), house.view("0001"), house.view("0001")
+    relays = [origin.expect(Purpose.RELAY) for _ in range(3)]
+    house.hub.drain(0.0)
+    relays[1].head(200, [("content-type", "text/event-stream")])
+    assert viewer.done().finished and viewer.sink.whole == b""
+    relays[0].reply(data(b"y", "0002"))
+    assert poll.done().whole == b"y"
+    relays[2].head(404, [("content-type", "application/problem+json")])
+    give(relays[2], failed, b"{")
+    relays[2].piece(b"}")
+    relays[2].end()
+
+    assert failed.done().whole == b"{}"
 
 
 def test_a_silent_relayed_event_stream_ends_too() -> None:

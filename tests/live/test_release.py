@@ -414,6 +414,27 @@ def test_a_crowd_that_is_woken_while_it_drains_leaves_one_by_one() -> None:
     assert house.counters.viewers_ended["draining"] == 5
 
 
+def test_when_the_grace_is_over_all_that_are_left_are_released_at_once() -> None:
+    """E54: a drain that came late cut those whose turn had not come."""
+    house, origin = scripted()
+    view, _ = watch(house, origin, mode=Mode.SSE)
+    views = [view, *(house.view("0003") for _ in range(3))]
+    poll = house.poll("0003")
+    settle()
+    house.hub.begin_drain()
+    drain = gevent.spawn(house.hub.drain, 3600.0)
+    settle()
+    assert [one.waits for one in (*views, poll)] == [False, True, True, True, True]
+    house.hub.let_go()
+    settle()
+
+    for one in views:
+        assert one.done().finished and one.sink.events[-1][0] == "control"
+    assert poll.done().status == 204
+    assert house.counters.viewers_ended["draining"] == 5
+    drain.kill()
+
+
 def test_an_event_stream_that_heard_nothing_yet_ends_after_a_control_event() -> None:
     """E54: it says where the viewer stands, though no poll is armed to say more."""
     house, origin = scripted(backoff_first=1000.0, backoff_max=1000.0)

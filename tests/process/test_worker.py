@@ -4,6 +4,7 @@ On the wire it is told in ``tests/front/test_wire_process.py``. Here each step f
 once: what was started before must be stopped, last first, and nothing twice.
 """
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,6 +53,9 @@ class Part:
 
     def drain(self, grace: float) -> None:
         self._diary.write(f"drain {self.name}")
+
+    def let_go(self) -> None:
+        self._diary.write(f"let go {self.name}")
 
 
 class WorkerUnderTest(EdgeWorker):
@@ -147,3 +151,81 @@ def test_a_part_that_cannot_be_stopped_does_not_keep_the_others(
     lines = life(monkeypatch, breaks_at="stop server 2")
 
     assert lines[-4:] == ["stop server 1", "stop admin", "stop parts", "stop log"]
+
+
+class Loop:
+    """A clock that moves while the worker sleeps, and what happens then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.at: list[tuple[float, Callable[[], None]]] = []
+        monkeypatch.setattr("edge.process.worker.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("edge.process.worker.gevent.sleep", self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for due, act in [one for one in self.at if one[0] <= self.now]:
+            self.at.remove((due, act))
+            act()
+
+
+class Open:
+    """A connection of a worker that drains. ``dismissed`` is when, if it was."""
+
+    def __init__(
+        self, loop: Loop, worker: WorkerUnderTest, idle_since: float | None
+    ) -> None:
+        self.idle_since = idle_since
+        self.dismissed: float | None = None
+        self._loop, self._worker = loop, worker
+        worker.connections.add(self)
+
+    def dismiss(self) -> None:
+        self.dismissed = self._loop.now
+        self._worker.connections.discard(self)
+
+    def stream_ends(self) -> None:
+        """The client may ask again."""
+        self.idle_since = self._loop.now
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
+    return Loop(monkeypatch)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> WorkerUnderTest:
+    made = WorkerUnderTest(Diary(), monkeypatch)
+    made._application.options = server_options(grace=30.0, idle_grace=1.0)
+    return made
+
+
+def test_each_connection_may_ask_once_more_from_when_it_is_idle(
+    loop: Loop, worker: WorkerUnderTest
+) -> None:
+    """E54: the drain ends event streams all through the grace. Counted from its begin,
+    the time of those that end late was over, and their next request was lost."""
+    early = Open(loop, worker, idle_since=900.0)
+    late = Open(loop, worker, idle_since=None)
+    loop.at.append((1012.0, late.stream_ends))
+    worker._drain()
+
+    assert early.dismissed is not None and 1001.0 <= early.dismissed < 1001.2
+    assert late.dismissed is not None and 1013.0 <= late.dismissed < 1013.2
+    assert "let go parts" not in worker.diary.lines
+
+
+@pytest.mark.parametrize("stolen", [0.0, 100.0])
+def test_who_is_left_after_the_grace_is_let_go_and_has_its_time_as_well(
+    loop: Loop, worker: WorkerUnderTest, stolen: float
+) -> None:
+    """E54: also if the machine was so busy that all of the grace went by at once."""
+    left, stuck = Open(loop, worker, None), Open(loop, worker, None)
+    worker._application.runtime.let_go = left.stream_ends
+    loop.at.append((1000.0, lambda: setattr(loop, "now", loop.now + stolen)))
+    worker._drain()
+    over = 1000.0 + max(30.0, stolen)
+
+    assert left.dismissed is not None and over + 1.0 <= left.dismissed < over + 1.3
+    assert worker.connections == {stuck}

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from edge.protocol.sse import (
     KEEP_ALIVE,
+    TAIL,
     Encoding,
     control_event,
     data_event,
     encoding_for,
+    may_end_behind,
 )
 
 law = settings(deadline=None)
@@ -250,3 +252,49 @@ def test_a_control_event_is_one_line_of_json_whatever_it_carries(
     assert frame.count(b"\n") == 3
     assert said["streamNextOffset"] == offset
     assert said.get("streamCursor") == cursor
+
+
+CONTROL = b"event: control\ndata:{}\n\n"
+DATA = b"event: data\ndata:a\n\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "may"),
+    [
+        (b"", True),
+        (KEEP_ALIVE, True),
+        (CONTROL, True),
+        (DATA + CONTROL, True),
+        (DATA + CONTROL + KEEP_ALIVE, True),
+        (CONTROL.replace(b": ", b":"), True),
+        (CONTROL.replace(b"\n", b"\r\n"), True),
+        (CONTROL.replace(b"\n", b"\r"), True),
+        (b"data:whatever\n\n", True),
+        (DATA, False),
+        (DATA.replace(b": ", b":"), False),
+        (DATA.replace(b"\n", b"\r\n"), False),
+        (DATA + KEEP_ALIVE, False),
+        (DATA + b"\n", False),
+        (DATA + CONTROL[:-1], False),
+        (b"event: data\ndata:event: control\n\n", False),
+    ],
+)
+def test_anothers_stream_may_end_where_nothing_waits_for_its_control_event(
+    sent: bytes, may: bool
+) -> None:
+    """E54: a client goes on from its last control event; other data comes twice."""
+    assert may_end_behind(sent) is may
+
+
+@law
+@given(st.lists(st.binary(max_size=3 * TAIL), min_size=1, max_size=4), st.booleans())
+def test_the_last_bytes_of_a_stream_tell_as_much_as_all_of_it(
+    payloads: list[bytes], controlled: bool
+) -> None:
+    """However large its events are."""
+    events = [data_event(payload, Encoding.TEXT) + CONTROL for payload in payloads]
+    stream = b"".join(events)
+    if not controlled:
+        stream = stream.removesuffix(CONTROL)
+
+    assert may_end_behind(stream[-TAIL:]) is controlled

@@ -130,15 +130,18 @@ class FastConnection:
         return f"<FastConnection {self.stage.value} {len(self._held)} ahead>"
 
     @property
-    def idle(self) -> bool:
-        """Whether it waits for a request and no byte of one has come."""
-        return self.stage is _IDLE and not self._held
+    def idle_since(self) -> float | None:
+        """Since when it waits for a request of which no byte was read (monotonic
+        seconds); None: it does not."""
+        if self.stage is not _IDLE or self._held:
+            return None
+        return self.due_at - self._context.limits.idle_timeout
 
     def dismiss(self) -> None:
-        """Close once idle. A request that was sent before is still answered."""
-        try:
-            self._transport.shutdown_reading()
-        except OSError:
+        """Close an idle connection. A request that has come already is answered."""
+        # Reading is not shut down: to a request that has to wait, the end of what
+        # comes would look like a client that left.
+        if not self._transport.peek():
             self._gone()
 
     def cut(self) -> None:

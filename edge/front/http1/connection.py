@@ -56,12 +56,17 @@ class GreenletConnection:
         self._parser.unreader = self._reader
 
     @property
-    def idle(self) -> bool:
-        """Whether it waits for a request and no byte of one has come."""
-        return self._reader.phase is Phase.IDLE
+    def idle_since(self) -> float | None:
+        """Since when it waits for a request of which no byte was read (monotonic
+        seconds); None: it does not."""
+        reader = self._reader
+        return reader.idle_since if reader.phase is Phase.IDLE else None
 
     def dismiss(self) -> None:
-        """Close once idle. A request that was sent before is still answered."""
+        """Close an idle connection. A request that has come already is answered."""
+        if self._stream.peek():
+            # The end of what comes would look like a client that left.
+            return
         try:
             self._stream.transport.shutdown_reading()
         except OSError as error:
@@ -139,7 +144,7 @@ class GreenletConnection:
 
     def _refused(self, request: Request | None, error: Exception) -> Disposition:
         """A head that no application should see."""
-        if isinstance(error, TimeoutError) and self.idle:
+        if isinstance(error, TimeoutError) and self.idle_since is not None:
             return Disposition.CLOSE
         fault = error if isinstance(error, EdgeError) else fault_of(error)
         self._send_problem(request, fault)
@@ -201,10 +206,12 @@ class TimedReader(SocketUnreader):
         self._deadline = 0.0
         self._head_size = 0
         self.phase = Phase.IDLE
+        self.idle_since = time.monotonic()
 
     def await_head(self) -> None:
         """The next bytes begin a head. Some may have come already."""
         self.phase = Phase.IDLE
+        self.idle_since = time.monotonic()
         self._head_size = self.buf.getbuffer().nbytes
         if self._head_size:
             self._begin_head()

@@ -146,7 +146,8 @@ def test_what_came_first_is_answered_first_though_a_known_head_comes_after_it(
     bench.get("kept", "X-Request-Id: first")
     bench.read_service.release()
     bench.client.recv(READ_SIZE)
-    assert bench.connection.stage is Stage.IDLE and not bench.connection.idle
+    assert bench.connection.stage is Stage.IDLE
+    assert bench.connection.idle_since is None
     bench.get("kept", "X-Request-Id: last")
     bench.catch_up()
     said = bench.client.recv(READ_SIZE)

@@ -28,6 +28,7 @@ from edge.front.options import Limits
 from tests.front.fake_edge import HIT, TEXT, FakePendingRead
 from tests.front.fake_transport import FakeTransport
 from tests.front.fast.test_connection import Bench, Kept
+from tests.front.fast.test_grants import HeldClock
 
 ADDRESS = ("192.0.2.1", 8080)
 
@@ -568,7 +569,7 @@ def test_a_body_that_is_still_coming_is_waited_for(table: Table) -> None:
     """By the greenlet; the connection looks at nothing meanwhile."""
     table.feed(WRITE[:-3])
     assert table.at(Stage.HANDED)
-    assert not table.connection.idle and table.connection.slot is None
+    assert table.connection.idle_since is None and table.connection.slot is None
     table.feed(WRITE[-3:-1])
     assert table.at(Stage.HANDED)
     table.feed(WRITE[-1:])
@@ -641,13 +642,43 @@ def test_an_idle_connection_that_is_dismissed_ends(table: Table) -> None:
     table.connection.dismiss()
     table.turn()
     assert bodies(table.transport.take()) == [b"kept\n"]
-    table.turn()
+    table.connection.dismiss()
 
     assert table.at(Stage.CLOSED)
 
 
+def test_a_request_that_came_before_the_dismissal_may_wait_for_its_answer(
+    table: Table,
+) -> None:
+    """E54: a dismissal that shut down reading made it look like a client that left."""
+    table.transport.feed(PARK)
+    table.connection.dismiss()
+    table.turn()
+    table.settle()
+    assert table.at(Stage.PARKED)
+    table.read_service.release()
+
+    assert table.transport.take().startswith(b"HTTP/1.1 204 ")
+
+
+def test_a_connection_is_idle_from_its_last_answer_on() -> None:
+    """E54: an event stream that a drain ends has the whole of the time to ask again."""
+    clock = HeldClock()
+    table = Table(clock=clock)
+    found = [table.connection.idle_since]
+    for bytes_come in (EVENTS, b"", KEPT, PARK[:20]):
+        clock.since += 10.0
+        table.feed(bytes_come)
+        if not bytes_come:
+            table.read_service.release()
+        found.append(table.connection.idle_since)
+    table.close()
+
+    assert found == [50.0, None, 70.0, 80.0, None]
+
+
 def test_one_that_is_lost_already_is_closed_when_it_is_dismissed(table: Table) -> None:
-    table.transport.fail["shutdown_reading"] = OSError()
+    table.transport.fail["recv"] = OSError()
     table.connection.dismiss()
 
     assert table.at(Stage.CLOSED)
