@@ -75,20 +75,23 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A 404 or a 410."""
+    """A 404 or 410; or a 400, which denies the offset ``start``."""
 
     mode: str
     sent: float
     received: float
     status: int
+    start: str | None = None
 
 
 Complaints = Iterator[str]
 
 
-def brief(answer: Answer) -> str:
-    """The answer in short, for whoever has to find out what went wrong."""
-    told = repr(replace(answer, names=(), fields={}))
+def brief(answer: Answer, begun: float = 0.0) -> str:
+    """The answer in short, for whoever has to find out what went wrong; its times in
+    seconds since the run began."""
+    times = {"sent": answer.sent - begun, "received": answer.received - begun}
+    told = repr(replace(answer, names=(), fields={}, **times))
     names = f"{len(answer.names)} messages"
     if answer.names:
         names += f" from {answer.names[0]} to {answer.names[-1]}"
@@ -115,12 +118,17 @@ def judge_absence(
     absence: Absence, lives: Sequence[Incarnation], bounds: Bounds
 ) -> tuple[str, ...]:
     """A stream may be denied only if there is a moment at which it was not there: since
-    the request, or, if the edge had not to know that it began, a little before (L15)."""
+    the request, or, if the edge had not to know that it began, a little before (L15).
+    An offset may be denied by an incarnation in which it stands for nothing yet."""
     for one in lives:
         late = 0.0 if _is_edges(one.birth) else bounds.late(absence.sent)
         since = one.birth.span.known
         until = absence.received if one.death is None else one.death.span.asked
-        if since < absence.sent - late and absence.received <= until:
+        if since >= absence.sent - late or absence.received > until:
+            continue
+        place = one.places.get(absence.start or "-1")
+        stood = place is not None and one.at_least(absence.sent, late) >= place
+        if absence.status != 400 or stood:
             return (f"denied: {absence.status} though incarnation {one.number} lived",)
     return ()
 
@@ -177,9 +185,12 @@ def _progress(answer: Answer, bounds: Bounds) -> Complaints:
 
 
 def _kept_time(answer: Answer, bounds: Bounds) -> Complaints:
-    """L6 and L14: what is shown was confirmed lately. Ages are whole seconds."""
+    """L6 and L14: the bytes shown were confirmed lately before the reader came, or since.
+    Ages are whole seconds."""
     limit = min(bounds.verify, bounds.trust) if answer.subject else bounds.verify
-    if not answer.is_stale and answer.age > limit + bounds.ROUND_TRIP:
+    waited = answer.received - answer.sent
+    over = answer.age > limit + waited + bounds.ROUND_TRIP
+    if over and answer.names and not answer.is_stale:
         yield f"unconfirmed: for {answer.age} s, and {limit:g} s are allowed"
 
 
@@ -214,7 +225,9 @@ def _ends(answer: Answer, one: Incarnation, at: int | None, end: int) -> Complai
     elif told != end:
         yield f"next: {answer.next} is {told}, and the bytes end at {end}"
     begin = one.places.get(answer.start or "")
-    if begin is not None and begin != (end if at is None else at):
+    if begin is None or (at is None and begin > end):
+        return  # of another incarnation, or one that lay beyond the end at that time
+    if begin != (end if at is None else at):
         yield f"start: {answer.start} is {begin}, and the bytes begin at {at}"
     if answer.kind not in (None, one.kind):
         yield f"type: {answer.kind} of a stream of {one.kind}"

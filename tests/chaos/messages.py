@@ -10,7 +10,7 @@ import enum
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
@@ -69,14 +69,23 @@ def append_body(kind: Kind, names: Sequence[Name]) -> bytes:
     return b"".join(encode(kind, name) for name in names)
 
 
-def parse(kind: Kind, body: bytes) -> tuple[Name, ...]:
-    """The messages of a body, every byte compared. Raises Torn."""
+def without_spaces(text: bytes) -> bytes:
+    """What arrives of a text if its server adds no space to a line of an event that
+    begins with one: the client takes it for the space behind the colon."""
+    return b"\n".join(line.removeprefix(b" ") for line in text.split(b"\n"))
+
+
+def parse(
+    kind: Kind, body: bytes, arrived: Callable[[bytes], bytes] = bytes
+) -> tuple[Name, ...]:
+    """The messages of a body, every byte compared. Raises Torn. ``arrived`` is what
+    becomes of a message on its way."""
     if kind is Kind.JSON:
         return tuple(_values(body)) if body else ()
     names, at = list[Name](), 0
     while at < len(body):
         name = _name_at(body, at)
-        whole = encode(kind, name)
+        whole = arrived(encode(kind, name))
         if body[at : at + len(whole)] != whole:
             raise Torn(f"at byte {at} of {len(body)} stands no whole {name}")
         names.append(name)

@@ -27,7 +27,7 @@ from tests.chaos.messages import Name, parse
 from tests.chaos.readers import NOBODY, REVOKED, Reader
 from tests.chaos.world import Stream, World
 from tests.chaos.writers import Writer, audit
-from tests.support.processes import edge, embedded_origin, laid_over, node_origin
+from tests.support.processes import Edge, edge, embedded_origin, laid_over, node_origin
 
 HOLD_MS = 1_000
 ROOT = "/v1/stream"
@@ -134,12 +134,13 @@ async def _run(plan: Plan) -> Outcome:
                     bounds=_bounds(settings),
                     until=time.monotonic() + plan.seconds,
                     streams=[_stream(plan, number) for number in range(plan.streams)],
+                    loses_spaces=plan.origin == "node",
                     stop_at_first=plan.stop_at_first,
                 )
                 await _live(world, plan)
                 if not world.is_stopped():
                     await _judge_the_end(world)
-                    await _look_at_metrics(world, _port(front.admin))
+                    await _look_at_metrics(world, front)
                 proxy.cut_all()
     world.met += Counter({f"fault {k}": v for k, v in weather.met.items()})
     return Outcome(plan, world.met, world.wrong, world.laws, world.first_wrong)
@@ -235,7 +236,7 @@ async def _judge(world: World, stream: Stream) -> None:
             one.settle()
         for answer in answers:
             for complaint in judge(answer, stream.lives, world.bounds):
-                world.complain(complaint, f"{brief(answer)} {_story(world, stream)}")
+                world.complain(complaint, f"{brief(answer, world.begun)} {_story(world, stream)}")
         for absence in absences:
             for complaint in judge_absence(absence, stream.lives, world.bounds):
                 world.complain(complaint, f"{absence} {_story(world, stream)}")
@@ -314,9 +315,11 @@ async def _read(world: World, target: str, fields: dict[str, str]) -> Reply:
     return reply
 
 
-async def _look_at_metrics(world: World, admin: int) -> None:
-    """Nothing inside the edge may have failed unseen."""
-    page = (await once(admin, "GET", "/metrics")).body.decode()
+async def _look_at_metrics(world: World, front: Edge) -> None:
+    """Nothing inside the edge may have failed unseen; its log tells what did."""
+    log = front.process.log.read_text(errors="replace").splitlines()
+    page = (await once(_port(front.admin), "GET", "/metrics")).body.decode()
     for name, value in re.findall(r"^(ds_edge_internal_errors\S*) (\S+)", page, re.M):
         if float(value):
-            world.complain(f"internal-error: {name} {value}")
+            told = "\n".join(line for line in log if "rror" in line)
+            world.complain(f"internal-error: {name} {value}", told)

@@ -84,7 +84,8 @@ class Stream:
 class World:
     """One run. Ports of 127.0.0.1: of the edge, and of the origin behind it.
 
-    ``revoked`` says since when a subject is refused by the origin.
+    ``revoked`` says since when a subject is refused by the origin. ``loses_spaces``: its
+    own event streams lose the space at the beginning of a line, as the Node server's do.
     """
 
     seed: int
@@ -93,6 +94,7 @@ class World:
     proxy: FaultProxy
     bounds: Bounds
     until: float
+    loses_spaces: bool = False
     streams: list[Stream] = field(default_factory=list)
     met: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)

@@ -49,7 +49,7 @@ class Writer:
     async def run(self) -> None:
         while self._world.goes_on():
             await self._act(self._dice.choice(self._world.streams))
-            await asyncio.sleep(self._dice.random() * 0.1)
+            await asyncio.sleep(self._dice.random() * 0.2)
 
     async def _act(self, stream: Stream) -> None:
         one, throw = stream.alive, self._dice.random()
@@ -155,14 +155,20 @@ class Writer:
             write.span = Span(write.span.asked, span.known)
             if reply is not None and reply.status < 500:
                 self._note(stream, one, write, reply)
-                if attempt:  # a duplicate's answer may name the tail
-                    write.offset = None
-                    self._world.met["append repeated"] += 1
+                if attempt:
+                    self._repeated(write)
                 producer.next()
                 return
             await asyncio.sleep(SETTLED)
         self._note(stream, one, write, None)
         producer.begin_anew()
+
+    def _repeated(self, write: Write) -> None:
+        """A duplicate's answer may name the tail; and one that was refused, because the
+        stream was closed, may have happened before."""
+        write.offset = None
+        write.ok = write.ok or None
+        self._world.met["append repeated"] += 1
 
     async def _close(self, stream: Stream, one: Incarnation) -> None:
         one.closing = min(one.closing, time.monotonic())
@@ -222,6 +228,8 @@ class Writer:
         birth = Life(Span(span.asked, known), way, heard and way is Way.EDGE)
         one = Incarnation(len(stream.lives), kind, birth, base)
         one.places["-1"] = 0
+        if reply is not None and (first := reply.fields.get("stream-next-offset")):
+            one.places[first] = len(base)
         stream.lives.append(one)
         self._world.met[f"create {way.value}"] += 1
         self._world.met["recreation"] += bool(one.number)
@@ -321,7 +329,8 @@ async def _read_on(world: World, stream: Stream, one: Incarnation) -> None:
 async def _locate(
     world: World, stream: Stream, one: Incarnation, offset: str
 ) -> None:
-    """Where an offset stands of which no acknowledgement told: by what follows it."""
+    """Where an offset stands of which no acknowledgement told: before what follows it,
+    or, if nothing does, at the end. Others may write meanwhile."""
     reply = await once(world.origin, "GET", f"{stream.path}?offset={offset}")
     if reply.status != 200:
         return
@@ -329,7 +338,7 @@ async def _locate(
         rest = parse(one.kind, reply.body)
     except Torn:
         return
-    at = len(one.log) - len(rest)
-    if "stream-up-to-date" in reply.fields and tuple(one.log[at:]) == rest:
-        if rest or reply.fields["stream-next-offset"] == offset:
-            one.places[offset] = at
+    if rest and rest[0] in one.log:
+        one.places[offset] = one.log.index(rest[0])
+    elif not rest and reply.fields["stream-next-offset"] == offset:
+        await _read_on(world, stream, one)
