@@ -145,6 +145,11 @@ class Incarnation:
         )
         return max(len(self.base), known)
 
+    def missing(self, index: int, sent: float) -> list[Write]:
+        """The acknowledged writes from ``index`` on, for who has to find out."""
+        done = [w for w in self.writes if w.ok and w.span.known < sent]
+        return [w for w in done if self._indexes.get(w.names[-1], -1) >= index]
+
     def was_written(self, index: int, by: float) -> bool:
         """Whether what lies before ``index`` could be there at ``by``."""
         return index == 0 or self._asked[index - 1] <= by

@@ -258,7 +258,11 @@ def _all_there(
     least = one.at_least(answer.sent, bounds.late(answer.sent))
     tells_end = answer.mode in ("head", "now", "long-poll-now")
     if end < least and (answer.up_to_date or answer.closed or tells_end):
-        yield f"claim: it is all at {end}, and {least} were acknowledged before"
+        missed = [
+            f"{w.way.value} {w.span.known - answer.sent:.2f} s {w.offset}"
+            for w in one.missing(end, answer.sent)
+        ]
+        yield f"claim: it is all at {end}, and {least} were acknowledged: {missed}"
     if answer.mode == "long-poll-now" and end - len(answer.names) < least:
         yield f"now: it begins before {least}, where the stream already ended"
 
@@ -270,7 +274,7 @@ def _closure(answer: Answer, one: Incarnation, end: int, bounds: Bounds) -> Comp
     if answer.closed:
         if not final:
             yield f"closed: it is not, or not at {end} of {len(one.log)}"
-        elif closure is not None and closure.span.asked > answer.received:
+        elif one.closing > answer.received:
             yield "closed: before anybody closed it"
     elif closure is not None and final and answer.up_to_date:
         late = 0.0 if _is_edges(closure) else bounds.late(answer.sent)
@@ -284,7 +288,7 @@ def _closed_range(
     """L16: only what cannot grow any more is fresh downstream."""
     if answer.mode != "catch-up" or not answer.max_age:
         return
-    ends_it = one.closure is not None and one.closure.span.asked < answer.received
+    ends_it = one.closure is not None and one.closing < answer.received
     if end == len(one.log) and not ends_it:
         yield f"freshness: max-age={answer.max_age} on the end of an open stream"
     elif end < len(one.log) and not one.was_written(end + 1, answer.received):

@@ -85,7 +85,8 @@ class Reader:
 
     async def _visit(self) -> None:
         dice = self._dice
-        stream = dice.choice(self._world.streams)
+        streams = self._world.streams
+        (stream,) = dice.choices(streams, [one.readers for one in streams])
         extension = "" if dice.random() < 0.9 else f"x={dice.randrange(2)}"
         asking = Asking(
             stream, dice.choice(SUBJECTS), dice.choice(CODINGS), extension

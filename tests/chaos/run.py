@@ -152,7 +152,8 @@ def _port(url: str) -> int:
 
 def _stream(plan: Plan, number: int) -> Stream:
     part = "strict" if number % 4 == 3 else "plain"
-    return Stream(number, f"{ROOT}/{part}/{plan.seed}-{number}")
+    readers = 0.05 if number % 3 == 2 else 1.0
+    return Stream(number, f"{ROOT}/{part}/{plan.seed}-{number}", readers)
 
 
 @contextmanager

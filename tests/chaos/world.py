@@ -59,12 +59,14 @@ class Turns:
 class Stream:
     """One address, with all that lived there.
 
-    ``offsets`` are those that readers know, ``tags`` what each entity tag stood for, by
+    ``readers`` is how many come, beside those of other streams: what is hardly read
+    tells who never asks the origin again (L6). ``offsets`` are those that readers know, ``tags`` what each entity tag stood for, by
     request. ``answers`` and ``absences`` wait for the judge.
     """
 
     number: int
     path: str
+    readers: float = 1.0
     turns: Turns = field(default_factory=Turns)
     audit: asyncio.Lock = field(default_factory=asyncio.Lock)
     lives: list[Incarnation] = field(default_factory=list)

@@ -108,9 +108,13 @@ class Writer:
         return tuple(Name(*about, next(self._numbers), size) for size in sizes)
 
     async def _write(
-        self, stream: Stream, one: Incarnation, closes: bool = False
+        self,
+        stream: Stream,
+        one: Incarnation,
+        closes: bool = False,
+        way: Way | None = None,
     ) -> None:
-        way = self._way(behind=0.35)
+        way = way or self._way(behind=0.35)
         write = Write(way, self._names(stream, one), Span(time.monotonic()))
         one.writes.append(write)
         fields = {"Content-Type": one.kind.value}
@@ -214,9 +218,10 @@ class Writer:
         kind: Kind,
         fields: dict[str, str],
         base: tuple[Name, ...] = (),
+        way: Way | None = None,
     ) -> Incarnation | None:
         """PUT; the incarnation that begins, unless none does."""
-        way = self._way(behind=0.3)
+        way = way or self._way(behind=0.3)
         fields = {"Content-Type": kind.value, **fields}
         span, reply = await self._call(way, "PUT", stream.path, fields)
         status, known = await self._is_there(stream, reply)
@@ -252,24 +257,43 @@ class Writer:
                 return
             await asyncio.sleep(SETTLED if any(w.ok is None for w in one.writes) else 0)
             await audit(self._world, stream, one)
-            size = sum(name.size for name in one.log) * 1.3
-            way = self._way(behind=0.3 if size < PROBED else 0.0)
-            span, reply = await self._call(way, "DELETE", stream.path, {})
-            status, known = await self._is_there(stream, reply)
-            done = reply is not None and reply.status < 300
-            if status == 200:
-                if done:
-                    self._world.complain("deleted-still-there:", stream.path)
-                return
-            edges = way is Way.EDGE
-            one.death = Life(
-                Span(span.asked, span.known if done else known),
-                way,
-                heard=edges and done,
-                doubted=edges and not done,
-            )
-            word = "unknown" if edges and not done else way.value
-            self._world.met[f"delete {word}"] += 1
+            way = self._way(behind=0.5 if _bytes(one) < PROBED else 0.0)
+            await self._end(stream, one, way)
+            if one.death is not None and way is Way.BEHIND and self._dice.random() < 0.7:
+                await self._replace(stream, one)
+
+    async def _end(self, stream: Stream, one: Incarnation, way: Way) -> None:
+        """DELETE; afterwards ``death`` is set, unless it lives on."""
+        span, reply = await self._call(way, "DELETE", stream.path, {})
+        status, known = await self._is_there(stream, reply)
+        done = reply is not None and reply.status < 300
+        if status == 200:
+            if done:
+                self._world.complain("deleted-still-there:", stream.path)
+            return
+        edges = way is Way.EDGE
+        one.death = Life(
+            Span(span.asked, span.known if done else known),
+            way,
+            heard=edges and done,
+            doubted=edges and not done,
+        )
+        word = "unknown" if edges and not done else way.value
+        self._world.met[f"delete {word}"] += 1
+
+    async def _replace(self, stream: Stream, old: Incarnation) -> None:
+        """Behind the edge another stream takes its place at once, and is longer, so
+        that a read from the old end finds something (L7)."""
+        new = await self._begin(stream, old.kind, {}, way=Way.BEHIND)
+        while new is not None and _bytes(new) <= _bytes(old):
+            await self._write(stream, new, way=Way.BEHIND)
+        self._world.met["replaced behind"] += new is not None
+
+
+def _bytes(one: Incarnation) -> int:
+    """About how long its log is, or will be: three in ten characters take two bytes."""
+    written = sum(name.size + 30 for write in one.writes for name in write.names)
+    return int(1.3 * (written + sum(name.size + 30 for name in one.base)))
 
 
 @dataclass(slots=True)
