@@ -193,8 +193,11 @@ def absorb(
     if _is_silence(heard):
         log.tail.hear_silence()
         return Effect.NO_WORD
-    if _tells_all(admission) and log.tail.went_back(heard.sent, admission.next):
-        return Effect.WENT_BACK
+    if log.tail.went_back(heard.sent, admission.next, admission.closed):
+        if log.tail.outgrows(admission.next):
+            return Effect.OTHER_BYTES
+        if _tells_all(admission):
+            return Effect.WENT_BACK
     proves = _proves(log, start, max_probe)
     if not proves and admission.progress:
         # If these bytes joined now, a later probe would look at them alone (L7).
@@ -315,7 +318,8 @@ def describe(
         return Effect.NOT_KEPT
     if _is_other_type(log, answer):
         return Effect.OTHER_TYPE
-    if log.tail.went_back(sent, offset):
+    closed = names.is_true(answer.get(names.IN_CLOSED))
+    if log.tail.went_back(sent, offset, closed):
         return Effect.WENT_BACK
     _remember_type(log, answer)
     log.described = log.ttl_told = True
@@ -324,7 +328,7 @@ def describe(
     if not log.tail.unverified or not log.holds_bytes:
         log.tail.confirm(now - answer.provenance.since_confirmed, sent)
     log.tail.hear(sent, offset, None)
-    if names.is_true(answer.get(names.IN_CLOSED)):
+    if closed:
         log.tail.close(offset)
     log.note_position(offset)
     return Effect.CONFIRMED

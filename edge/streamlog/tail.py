@@ -55,6 +55,7 @@ class Tail:
         "ack",
         "armed",
         "closed",
+        "closed_seq",
         "confirmed_at",
         "confirmed_seq",
         "foreign",
@@ -90,6 +91,7 @@ class Tail:
         # The furthest offset that the origin named, and when it first did.
         self.offset: str | None = None
         self.closed = False
+        self.closed_seq = -1
         self.learnt_seq = -1
         # It was known at this time for sure: then the first read after that was sent.
         self.learnt_at = NOT_YET
@@ -208,7 +210,8 @@ class Tail:
         """The origin said that the data reaches ``offset``, and whether that is all.
 
         An offset before the furthest known one says nothing about the tail. An answer
-        older than the last one may repeat its claim, but not change it. ``None`` says
+        older than the last one may repeat its claim, but not change it. Nor does any
+        answer move a closed end: closure is final (L4). ``None`` says
         nothing about the claim: so speaks a HEAD, which may overtake an older read
         whose claim still holds. ``empty``: it is a 200 that has nothing to give.
         """
@@ -216,6 +219,8 @@ class Tail:
         if self.offset is not None and order(offset) < order(self.offset):
             return
         moves = offset != self.offset
+        if moves and self.closed:
+            return
         if moves:
             self._move(offset)
         elif sent.seq < self.told_seq and up_to_date not in (None, self.up_to_date):
@@ -236,7 +241,8 @@ class Tail:
         self.version += 1
         if offset != self.offset:
             self._move(offset)
-        self.closed = True
+        if not self.closed:
+            self.closed, self.closed_seq = True, self.tick()
 
     def _move(self, offset: str) -> None:
         self.offset = offset
@@ -288,15 +294,23 @@ class Tail:
         if self.learnt_at < begun_at:
             self.foreign.note(parameters, tail, self.writes, now)
 
-    def went_back(self, sent: RequestSnapshot, offset: str) -> bool:
+    def went_back(
+        self, sent: RequestSnapshot, offset: str, closed: bool = False
+    ) -> bool:
         """Whether an answer from a known offset ends before an offset that was learnt
-        before the answer was asked for (L2). An old answer that arrives late does not
-        count."""
-        return (
-            self.offset is not None
-            and order(offset) < order(self.offset)
-            and sent.seq > self.learnt_seq
-        )
+        before the answer was asked for, or finds a stream open that was closed by then
+        (L2). An old answer that arrives late does not count. ``closed``: the answer
+        says so."""
+        if self.offset is None:
+            return False
+        if order(offset) < order(self.offset):
+            return sent.seq > self.learnt_seq
+        return self.closed and not closed and sent.seq > self.closed_seq
+
+    def outgrows(self, offset: str) -> bool:
+        """Whether ``offset`` lies beyond a closed end (L4)."""
+        closed = self.closed and self.offset is not None
+        return closed and order(offset) > order(self.offset or BEGIN)
 
     def is_armed(self, now: float) -> bool:
         """Whether a poll is armed, and no older than the origin's longest hold (L3).

@@ -171,10 +171,11 @@ class UpstreamConnection:
 
 class _TooLate(OriginTimeout):
     """A wait that ended at its deadline. A class is given to the time-out, not an
-    instance: a wait that ends earlier then makes none."""
+    instance: a wait that ends earlier then makes none. It takes its text as all errors
+    do: who tells it again, with another Retry-After, copies it."""
 
-    def __init__(self) -> None:
-        super().__init__("the origin took too long")
+    def __init__(self, detail: str = "the origin took too long") -> None:
+        super().__init__(detail)
 
 
 def _closed_here() -> OSError:

@@ -237,6 +237,40 @@ def test_a_tail_that_only_seemed_to_go_back_changes_nothing() -> None:
     assert not house.counters.drops
 
 
+@pytest.mark.parametrize("tail", ["0003", "0006"])
+def test_a_closed_stream_that_is_open_again_is_another_one(tail: str) -> None:
+    """L2, L4: it was deleted and created anew behind the edge, as a fork that begins
+    with the same bytes. A HEAD that opens it for a viewer finds it open."""
+    house, origin = scripted()
+    warm(house, origin)
+    house.wrote("POST", 204, stream_next_offset="0003", stream_closed="true")
+    house.clock.move(house.options.rules.verify + 1)
+    viewer = house.poll("now")
+    for _ in range(2):  # it finds the new stream, and opens it
+        origin.expect(Purpose.CATCH_UP).reply(head_answer(tail))
+    poll = origin.expect(Purpose.FOLLOW)
+
+    assert poll.request.target == f"{PATH}?offset={tail}&live=long-poll"
+    assert viewer.waits
+    assert house.counters.drops["tail-went-back"] == 1
+
+
+def test_a_read_that_finds_a_closed_stream_open_is_confirmed_by_one_head() -> None:
+    """L2: nothing is told as closed then."""
+    house, origin = scripted()
+    warm(house, origin)
+    house.wrote("POST", 204, stream_next_offset="0003", stream_closed="true")
+    house.clock.move(house.options.rules.verify + 1)
+    reader = house.ask("0003")
+    origin.expect().reply(data(b"abc", "0003"))
+    origin.expect(Purpose.CATCH_UP).reply(head_answer("0003"))
+    origin.expect(Purpose.CATCH_UP).reply(data(b"", "0003"))
+
+    assert reader.done().header("Stream-Next-Offset") == "0003"
+    assert reader.sink.header("Stream-Closed") is None
+    assert house.counters.drops["tail-went-back"] == 1
+
+
 def the_tail_seems_back(house: House, origin: ScriptedOrigin) -> list[Asked]:
     """Three readers at the end of ``abcdef`` are told of an earlier one."""
     warm(house, origin, b"abcdef")

@@ -289,6 +289,17 @@ def test_bytes_behind_a_closed_end_are_another_stream(known: Landed) -> None:
     assert known.get(B, data(b"more", C)) is Effect.OTHER_BYTES
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_ends_beyond_a_closed_end_is_another_stream_though_nothing_is_held(
+    landed: Landed, whole: bool
+) -> None:
+    """L2, L4: a page tells as much."""
+    landed.head(head_answer(A, closed=True))
+    answer = data(b"longer", B, up_to_date=whole)
+
+    assert landed.get(BEGIN, answer) is Effect.OTHER_BYTES
+
+
 def test_another_type_is_another_stream(known: Landed) -> None:
     """L5, E5."""
     assert known.get(B, data(b"", B, content_type="text/html")) is Effect.OTHER_TYPE

@@ -404,3 +404,27 @@ def test_hearing_or_closing_the_same_tail_again_does_not_make_it_newer() -> None
     told.tail.close("4")
 
     assert told.tail.went_back(asked, "3")
+
+
+def test_what_was_closed_and_is_open_went_back_too() -> None:
+    """L2, L4: closure is final, so it is another stream; wherever that one ends."""
+    told = Told("4")
+    early = told.sends()
+    told.tail.close("4")
+    asked = told.sends()
+
+    for end in ("4", "6"):
+        assert told.tail.went_back(asked, end)
+        assert not told.tail.went_back(asked, end, closed=True)
+        # It was asked for while the stream was open.
+        assert not told.tail.went_back(early, end)
+
+
+def test_no_answer_moves_a_closed_end() -> None:
+    """L4: what lies beyond it is another stream's."""
+    told = Told("4")
+    told.tail.close("4")
+    told.hears(told.sends(), "6")
+
+    assert (told.tail.offset, told.tail.closed) == ("4", True)
+    assert told.tail.outgrows("6") and not told.tail.outgrows("4")

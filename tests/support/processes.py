@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +142,11 @@ def service(**settings: Any) -> Iterator[Edge]:
 
 
 @contextmanager
-def edge(origin_url: str, **settings: Any) -> Iterator[Edge]:
+def edge(
+    origin_url: str, program: Sequence[str] = (), **settings: Any
+) -> Iterator[Edge]:
     """An edge before an origin; ``settings`` are top-level keys of its YAML file.
+    ``program`` is run in place of ``ds-edge``.
 
     A mapping is laid over the defaults key by key:
     ``edge(url, live={"long_poll_timeout": "500ms"}, origin={"connections": 4})``.
@@ -160,7 +163,8 @@ def edge(origin_url: str, **settings: Any) -> Iterator[Edge]:
     with tempfile.TemporaryDirectory(prefix="ds-edge-") as folder:
         config = Path(folder) / "edge.yaml"
         config.write_text(yaml.safe_dump(settings))
-        with running("edge", ds_edge("serve", "-c", str(config))) as process:
+        arguments = ("serve", "-c", str(config))
+        with running("edge", [*(program or ds_edge()), *arguments]) as process:
             wait_until_ready(process, admin, "/ready")
             yield Edge(f"http://{listen}", f"http://{admin}", process, config)
 

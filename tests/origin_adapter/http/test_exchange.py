@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from copy import copy
 
 import gevent
 import pytest
@@ -254,6 +255,22 @@ def test_an_origin_that_hangs_up_while_it_is_sent_to(origins: Origins) -> None:
         pool.open(put(endless()), lambda: told.append(1))
 
     assert (raw.accepted, pool.counts.retries, told) == (1, 0, [])
+
+
+def test_a_time_out_can_be_told_again_with_another_retry_after(
+    origins: Origins,
+) -> None:
+    """Which is how the hub tells it, once the origin is known to be away (U2)."""
+    _, pool = origins(lambda peer: peer.stay(), head_timeout=0.02)
+    with pytest.raises(OriginTimeout) as caught:
+        pool.open(OriginRequest("GET", "/s"))
+
+    again = copy(caught.value)
+    again.retry_after = 7
+
+    assert isinstance(again, OriginTimeout)
+    assert (again.status, again.detail) == (504, "the origin took too long")
+    assert (again.retry_after, caught.value.retry_after) == (7, 1)
 
 
 def test_an_origin_that_takes_no_more_is_given_up(origins: Origins) -> None:

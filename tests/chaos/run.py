@@ -1,0 +1,326 @@
+"""A run: an origin, a fault proxy, an edge; writers, readers, weather; and the judgement.
+
+Everything is drawn by dice of the seed: settings of the edge, weather, what everybody
+does. The servers and the kernel still choose the order, so a seed repeats a run's plan,
+not each of its moments. A run ends by time. What was met is counted, what is wrong is
+listed; who called decides what to make of both.
+"""
+
+import asyncio
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from math import inf
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.chaos.client import Reply, once
+from tests.chaos.fault_proxy import FaultProxy, Weather
+from tests.chaos.history import Bounds, Incarnation, Life, Span
+from tests.chaos.judge import brief, judge, judge_absence
+from tests.chaos.messages import Name, parse
+from tests.chaos.readers import NOBODY, REVOKED, Reader
+from tests.chaos.world import Stream, World
+from tests.chaos.writers import Writer, audit
+from tests.support.processes import Edge, edge, embedded_origin, laid_over, node_origin
+
+HOLD_MS = 1_000
+ROOT = "/v1/stream"
+JUDGED_AT = 150
+"""Answers of one stream that are judged together while the run goes on."""
+
+CALM_END = 2.0
+"""Seconds without faults before writers and readers end, and again before the end."""
+
+BACK_OFF = 15.0
+"""Seconds for which the edge may still hold back after an outage."""
+
+SECONDS = ("verify", "trust")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run is. ``rate`` is the share of requests that meet a fault in a storm;
+    ``settings`` are laid over those that the seed draws; ``launcher`` starts the edge
+    in place of its own command (``tests.chaos.mutants``)."""
+
+    seed: int
+    origin: str = "node"
+    seconds: float = 25.0
+    rate: float = 0.15
+    streams: int = 8
+    writers: int = 6
+    readers: int = 16
+    settings: dict[str, Any] = field(default_factory=dict)
+    launcher: tuple[str, ...] = ()
+    stop_at_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run. ``first_wrong``: seconds after the beginning, None if none."""
+
+    plan: Plan
+    met: Counter[str]
+    wrong: list[str]
+    laws: Counter[str]
+    first_wrong: float | None
+
+    @property
+    def judged(self) -> int:
+        return self.met["judged"]
+
+
+def drawn_settings(seed: int) -> dict[str, Any]:
+    """Settings of the edge: short times, and sizes that make it page and forget."""
+    dice = random.Random(f"{seed} settings")
+    memory, largest, page = dice.choice(
+        (
+            ("1MiB", "64KiB", "4KiB"),
+            ("1MiB", "1MiB", "64KiB"),
+            ("64MiB", "16MiB", "4KiB"),
+            ("64MiB", "16MiB", "1MiB"),
+        )
+    )
+    verify = dice.choice(("1s", "3s", "10s"))
+    trust = dice.choice(("0s", "1s"))
+    return {
+        "cache": {
+            "memory": memory,
+            "max_object": largest,
+            "max_page": page,
+            "verify": verify,
+            "trust": trust,
+            "closed_max_age": verify,
+        },
+        "live": {
+            "long_poll_timeout": "1s",
+            "sse_lifetime": "3s",
+            "linger": dice.choice(("0s", "1s", "5s")),
+        },
+        "origin": {"head_timeout": "3s", "read_timeout": "4s", "idle_timeout": "2s"},
+        "routes": [
+            {"match": f"{ROOT}/strict/**", "tail": "strict"},
+            {"match": f"{ROOT}/**"},
+        ],
+        "shutdown": {"grace": "1s"},
+        "log": {"access": "off"},
+    }
+
+
+def run(plan: Plan) -> Outcome:
+    """Run it to its end. Raises ProcessFault if a server does not start or stop."""
+    return asyncio.run(_run(plan))
+
+
+async def _run(plan: Plan) -> Outcome:
+    settings = laid_over(drawn_settings(plan.seed), plan.settings)
+    weather = Weather(random.Random(f"{plan.seed} weather"))
+    with _origin(plan.origin) as origin:
+        proxy = FaultProxy(_port(origin), weather)
+        async with proxy.running():
+            url = f"http://127.0.0.1:{proxy.port}"
+            with edge(url, plan.launcher, **settings) as front:
+                world = World(
+                    seed=plan.seed,
+                    edge=_port(front.url),
+                    origin=_port(origin),
+                    proxy=proxy,
+                    bounds=_bounds(settings),
+                    until=time.monotonic() + plan.seconds,
+                    streams=[_stream(plan, number) for number in range(plan.streams)],
+                    loses_spaces=plan.origin == "node",
+                    stop_at_first=plan.stop_at_first,
+                )
+                await _live(world, plan)
+                if not world.is_stopped():
+                    await _judge_the_end(world)
+                    await _look_at_metrics(world, front)
+                proxy.cut_all()
+    world.met += Counter({f"fault {k}": v for k, v in weather.met.items()})
+    return Outcome(plan, world.met, world.wrong, world.laws, world.first_wrong)
+
+
+def _port(url: str) -> int:
+    return urlsplit(url).port or 0
+
+
+def _stream(plan: Plan, number: int) -> Stream:
+    part = "strict" if number % 4 == 3 else "plain"
+    readers = 0.05 if number % 3 == 2 else 1.0
+    return Stream(number, f"{ROOT}/{part}/{plan.seed}-{number}", readers)
+
+
+@contextmanager
+def _origin(name: str) -> Iterator[str]:
+    if name == "node":
+        with node_origin(HOLD_MS, webhooks=False) as node:
+            yield node.url
+    else:
+        flags = ("--durability", "os")
+        with embedded_origin(HOLD_MS, None, *flags) as embedded:
+            yield embedded.url
+
+
+def _bounds(settings: dict[str, Any]) -> Bounds:
+    seconds = {name: float(settings["cache"][name][:-1]) for name in SECONDS}
+    return Bounds(hold=HOLD_MS / 1000, storms=[], **seconds)
+
+
+# While it lives.
+
+
+async def _live(world: World, plan: Plan) -> None:
+    """Writers, readers, weather and judge, until the time is over."""
+    world.refuse(NOBODY, since=-inf)
+    jobs = [Writer(world, number).run() for number in range(plan.writers)]
+    jobs += [Reader(world, number).run() for number in range(plan.readers)]
+    jobs += [_weather(world, plan), _revoke(world, plan), _judge_along(world)]
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(job)
+
+
+async def _weather(world: World, plan: Plan) -> None:
+    """Calm, storm, calm, and outages; calm in the end."""
+    dice, weather, storms = world.dice("skies"), world.proxy.weather, world.storms
+    last = world.until - CALM_END
+    for number in count():
+        await world.rest(dice.uniform(1.0, 3.0), last)
+        if not world.goes_on() or time.monotonic() >= last:
+            return
+        begun = time.monotonic()
+        storms.append(Span(begun))
+        weather.rate = plan.rate
+        await world.rest(dice.uniform(2.0, 5.0), last)
+        if plan.rate and number % 2:
+            weather.dark = True
+            world.met["outage"] += 1
+            world.proxy.cut_all()
+            await world.rest(dice.uniform(0.5, 2.5), last)
+        elif plan.rate:
+            world.met["all cut"] += 1
+            world.proxy.cut_all()
+        weather.rate, weather.dark = 0.0, False
+        storms[-1] = Span(begun, time.monotonic())
+
+
+async def _revoke(world: World, plan: Plan) -> None:
+    """The origin refuses somebody whom it did not refuse before."""
+    await world.rest(plan.seconds * 0.4)
+    world.refuse(REVOKED, since=time.monotonic())
+
+
+async def _judge_along(world: World) -> None:
+    while world.goes_on():
+        for stream in world.streams:
+            if len(stream.answers) >= JUDGED_AT:
+                await _judge(world, stream)
+        await world.rest(0.2)
+
+
+async def _judge(world: World, stream: Stream) -> None:
+    """Judge what has been answered. Nobody creates or deletes the stream meanwhile, so
+    the log that is read now holds all that those answers may hold."""
+    async with stream.turns.shared():
+        answers, stream.answers = stream.answers, []
+        absences, stream.absences = stream.absences, []
+        if stream.alive is not None:
+            unplaced = {answer.next for answer in answers}
+            await audit(world, stream, stream.alive, unplaced)
+        for one in stream.lives:
+            one.settle()
+        for answer in answers:
+            for complaint in judge(answer, stream.lives, world.bounds):
+                world.complain(complaint, f"{brief(answer, world.begun)} {_story(world, stream)}")
+        for absence in absences:
+            for complaint in judge_absence(absence, stream.lives, world.bounds):
+                world.complain(complaint, f"{absence} {_story(world, stream)}")
+        world.met["judged"] += len(answers) + len(absences)
+
+
+def _story(world: World, stream: Stream) -> str:
+    """The lives of a stream, in seconds since the run began."""
+    return "; ".join(
+        f"{one.number}: {len(one.log)} messages, "
+        f"born {_life(world, one.birth)}, died {_life(world, one.death)}, "
+        f"closed {_life(world, one.closure)}"
+        for one in stream.lives[-3:]
+    )
+
+
+def _life(world: World, life: Life | None) -> str:
+    if life is None:
+        return "never"
+    asked, known = (time - world.begun for time in (life.span.asked, life.span.known))
+    word = "heard" if life.heard else "doubted" if life.doubted else "unheard"
+    return f"{asked:.2f} to {known:.2f} {life.way.value} {word}"
+
+
+# In the end.
+
+
+async def _judge_the_end(world: World) -> None:
+    """All is calm: each stream is read whole, in each way, and is what the origin has;
+    each log is what its writers were told."""
+    await asyncio.sleep(CALM_END)
+    for stream in world.streams:
+        one = stream.alive
+        if one is None:
+            reply = await _read(world, f"{stream.path}?offset=-1", {})
+            if reply.status not in (404, 410):
+                world.complain(f"end: {reply.status} of a dead stream", stream.path)
+        else:
+            await audit(world, stream, one)
+            for live in ("", "&live=long-poll"):
+                for fields in ({}, {"Authorization": "Bearer alice"}):
+                    await _read_whole(world, stream, one, live, fields)
+        await _judge(world, stream)
+        for life in stream.lives:
+            for complaint in life.faults():
+                world.complain(complaint, stream.path)
+
+
+async def _read_whole(
+    world: World, stream: Stream, one: Incarnation, live: str, fields: dict[str, str]
+) -> None:
+    names, offset = list[Name](), "-1"
+    for _ in range(len(one.log) + 2):
+        target = f"{stream.path}?offset={offset}{live}"
+        reply = await _read(world, target, fields)
+        if reply.status not in (200, 204):
+            world.complain(f"end: {reply.status}", target)
+            return
+        names += parse(one.kind, reply.body)
+        offset = reply.fields["stream-next-offset"]
+        if "stream-up-to-date" in reply.fields:
+            break
+    closed = "stream-closed" in reply.fields
+    if names != one.log or closed != (one.closure is not None):
+        world.complain(f"end: {len(names)} of {len(one.log)} messages", target)
+    world.met["read whole"] += 1
+
+
+async def _read(world: World, target: str, fields: dict[str, str]) -> Reply:
+    """Read once it is answered by the origin's word: back-offs may still go on."""
+    for _ in range(int(BACK_OFF / 0.25)):
+        reply = await once(world.edge, "GET", target, fields)
+        if reply.status < 500 and "detail=stale" not in reply.fields["cache-status"]:
+            break
+        await asyncio.sleep(0.25)
+    return reply
+
+
+async def _look_at_metrics(world: World, front: Edge) -> None:
+    """Nothing inside the edge may have failed unseen; its log tells what did."""
+    log = front.process.log.read_text(errors="replace").splitlines()
+    page = (await once(_port(front.admin), "GET", "/metrics")).body.decode()
+    for name, value in re.findall(r"^(ds_edge_internal_errors\S*) (\S+)", page, re.M):
+        if float(value):
+            told = "\n".join(line for line in log if "rror" in line)
+            world.complain(f"internal-error: {name} {value}", told)
