@@ -63,7 +63,7 @@ def tell(outcome: Outcome) -> None:
         print(f"{times:8}  WRONG: {law}")
     first = outcome.first_wrong
     when = "nothing is wrong" if first is None else f"first after {first:.1f} s"
-    print(f"{outcome.judged} answers judged; {when}")
+    print(f"{outcome.met['judged']} answers judged; {when}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Answer:
     the reader takes.
     """
 
-    stream: int
+    target: str
     mode: str
     sent: float
     received: float
@@ -172,6 +172,7 @@ def _coding(answer: Answer, bounds: Bounds) -> Complaints:
 def _freshness(answer: Answer, bounds: Bounds) -> Complaints:
     told = answer.fields.get("cache-control", "")
     empty = not answer.names and answer.mode != "sse"
+    empty = empty and answer.start in (None, answer.next)
     if empty and answer.sort != "pass" and told != "no-store":
         yield f"freshness: {told!r} on an answer without bytes"
     if answer.max_age and answer.age >= answer.max_age:

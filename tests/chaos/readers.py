@@ -106,7 +106,7 @@ class Reader:
             reply, answer = await self._read(asking, mode, offset, cursor)
             if answer is None or answer.closed:
                 return
-            if mode == "catch-up" and dice.random() < 0.4:
+            if mode == "catch-up" and dice.random() < (0.7 if asking.codings else 0.4):
                 continue  # once more the same: a hit, a coding, a 304
             cursor = reply.fields.get("stream-cursor", cursor)
             offset = answer.next
@@ -137,7 +137,7 @@ class Reader:
             self._world.met[f"cut {mode}"] += 1
             return Reply(0, {}), None
         about = Answer(
-            stream=asking.stream.number,
+            target=key[0],
             mode=f"{mode}-now" if mode == "long-poll" and offset == "now" else mode,
             sent=sent,
             received=time.monotonic(),
@@ -233,7 +233,7 @@ class Reader:
         until = time.monotonic() + self._dice.uniform(0.5, 6.0)
         target = asking.target(f"offset={offset}&live=sse")
         about = Answer(
-            stream=asking.stream.number,
+            target=target,
             mode="sse",
             sent=time.monotonic(),
             received=0.0,

@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -31,7 +31,7 @@ from tests.support.processes import Edge, edge, embedded_origin, laid_over, node
 
 HOLD_MS = 1_000
 ROOT = "/v1/stream"
-JUDGED_AT = 150
+JUDGED_AT = 60
 """Answers of one stream that are judged together while the run goes on."""
 
 CALM_END = 2.0
@@ -71,9 +71,9 @@ class Outcome:
     laws: Counter[str]
     first_wrong: float | None
 
-    @property
-    def judged(self) -> int:
-        return self.met["judged"]
+    def lacks(self, needed: Mapping[str, int]) -> dict[str, int]:
+        """What was met less often than it must be for the run to mean anything."""
+        return {what: self.met[what] for what in needed if self.met[what] < needed[what]}
 
 
 def drawn_settings(seed: int) -> dict[str, Any]:
