@@ -21,7 +21,9 @@ from tests.chaos.run import Outcome, Plan, run
 def main() -> None:
     """Run, and tell."""
     asked = arguments().parse_args()
-    seed = random.SystemRandom().randrange(100_000) if asked.seed is None else asked.seed
+    seed = (
+        random.SystemRandom().randrange(100_000) if asked.seed is None else asked.seed
+    )
     settings: dict[str, Any] = {}
     if asked.memory:
         settings["cache"] = {"memory": asked.memory}

@@ -1,4 +1,4 @@
-"""A run: an origin, a fault proxy, an edge; writers, readers, weather; and the judgement.
+"""A run: an origin, a fault proxy, an edge; writers, readers, weather; the judgement.
 
 Everything is drawn by dice of the seed: settings of the edge, weather, what everybody
 does. The servers and the kernel still choose the order, so a seed repeats a run's plan,
@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run. ``first_wrong``: seconds after the beginning, None if none."""
+    """What came of a run. ``first_wrong``: seconds after its beginning, or None."""
 
     plan: Plan
     met: Counter[str]
@@ -73,7 +73,9 @@ class Outcome:
 
     def lacks(self, needed: Mapping[str, int]) -> dict[str, int]:
         """What was met less often than it must be for the run to mean anything."""
-        return {what: self.met[what] for what in needed if self.met[what] < needed[what]}
+        return {
+            what: self.met[what] for what in needed if self.met[what] < needed[what]
+        }
 
 
 def drawn_settings(seed: int) -> dict[str, Any]:
@@ -237,7 +239,9 @@ async def _judge(world: World, stream: Stream) -> None:
             one.settle()
         for answer in answers:
             for complaint in judge(answer, stream.lives, world.bounds):
-                world.complain(complaint, f"{brief(answer, world.begun)} {_story(world, stream)}")
+                world.complain(
+                    complaint, f"{brief(answer, world.begun)} {_story(world, stream)}"
+                )
         for absence in absences:
             for complaint in judge_absence(absence, stream.lives, world.bounds):
                 world.complain(complaint, f"{absence} {_story(world, stream)}")
