@@ -18,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 PYTHON ?=
 ARGS ?=
 
-.PHONY: help install fix check test serve bench ways lock clean
+.PHONY: help install fix check test serve bench chaos ways lock clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -53,6 +53,13 @@ serve: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(PY) -m tests.support.node
 	@$(PY) -m tests.bench $(ARGS)
+
+# For who changes what readers are told: writers, readers and faults, before the Node
+# server or the embedded origin, and every answer judged. A minute, or as long as asked.
+#   make chaos ARGS="--seed 7 --seconds 600 --origin node"
+chaos: $(INSTALLED)
+	@$(PY) -m tests.support.node
+	@$(PY) -m tests.chaos $(ARGS)
 
 # For who changes the code: how many calls and files each way of a request takes.
 #   make ways ARGS="--list cold"   names the files of one way, in order.

@@ -193,11 +193,9 @@ def absorb(
     if _is_silence(heard):
         log.tail.hear_silence()
         return Effect.NO_WORD
-    if log.tail.went_back(heard.sent, admission.next, admission.closed):
-        if log.tail.outgrows(admission.next):
-            return Effect.OTHER_BYTES
-        if _tells_all(admission):
-            return Effect.WENT_BACK
+    back = _going_back(log, heard)
+    if back is not None:
+        return back
     proves = _proves(log, start, max_probe)
     if not proves and admission.progress:
         # If these bytes joined now, a later probe would look at them alone (L7).
@@ -215,6 +213,18 @@ def absorb(
     if joined is Joined.NO_PROOF:
         return Effect.NOT_KEPT
     return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
+
+
+def _going_back(log: StreamLog, heard: HeardRange) -> Effect | None:
+    """Whether the tail went back, or a closed stream is open (L2). Bytes beyond a
+    closed end need no confirmation (L4); a page that ends before the tail says
+    nothing."""
+    admission = heard.admission
+    if not log.tail.went_back(heard.sent, admission.next, admission.closed):
+        return None
+    if log.tail.outgrows(admission.next):
+        return Effect.OTHER_BYTES
+    return Effect.WENT_BACK if _tells_all(admission) else None
 
 
 def _absorb_guess(

@@ -21,7 +21,9 @@ from tests.chaos.run import Outcome, Plan, run
 def main() -> None:
     """Run, and tell."""
     asked = arguments().parse_args()
-    seed = random.SystemRandom().randrange(100_000) if asked.seed is None else asked.seed
+    seed = (
+        random.SystemRandom().randrange(100_000) if asked.seed is None else asked.seed
+    )
     settings: dict[str, Any] = {}
     if asked.memory:
         settings["cache"] = {"memory": asked.memory}
@@ -63,7 +65,7 @@ def tell(outcome: Outcome) -> None:
         print(f"{times:8}  WRONG: {law}")
     first = outcome.first_wrong
     when = "nothing is wrong" if first is None else f"first after {first:.1f} s"
-    print(f"{outcome.judged} answers judged; {when}")
+    print(f"{outcome.met['judged']} answers judged; {when}")
 
 
 if __name__ == "__main__":

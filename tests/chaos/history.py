@@ -2,8 +2,9 @@
 
 Times are of one monotonic clock, taken around each call: something that was *asked* at
 one time and *known* at another happened in between. What lies in the log of an
-incarnation, and where, the origin itself has told, read past the edge (``writers``). What
-an answer must and may show of it at its time is computed here. Pure; ``judge`` asks.
+incarnation, and where, the origin itself has told, read past the edge (``writers``).
+What an answer must and may show of it at its time is computed here. Pure; ``judge``
+asks.
 """
 
 import enum

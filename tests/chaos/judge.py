@@ -4,8 +4,8 @@ Three sets of laws. Those of the *fields* need no history: what an answer may sa
 itself to whom (L12, L14, L15, L16, L19, U2). Those of the *place* look for an
 incarnation that the answer can be of: its bytes are a range of that one's log (L5, L7,
 L8), its offsets are that range's ends (L1, L9), it lived when the origin last said so
-(L6), and each claim was true at some moment between the request and the answer (L3, L4).
-Those of *absence* say when an answer may deny a stream. An answer is right if one
+(L6), and each claim was true at some moment between the request and the answer (L3,
+L4). Those of *absence* say when an answer may deny a stream. An answer is right if one
 incarnation makes it so. ``readers`` makes answers, ``run`` has them judged when the log
 is known.
 """
@@ -32,7 +32,7 @@ class Answer:
     the reader takes.
     """
 
-    stream: int
+    target: str
     mode: str
     sent: float
     received: float
@@ -90,8 +90,9 @@ Complaints = Iterator[str]
 def brief(answer: Answer, begun: float = 0.0) -> str:
     """The answer in short, for whoever has to find out what went wrong; its times in
     seconds since the run began."""
-    times = {"sent": answer.sent - begun, "received": answer.received - begun}
-    told = repr(replace(answer, names=(), fields={}, **times))
+    sent, received = answer.sent - begun, answer.received - begun
+    bare = replace(answer, sent=sent, received=received, names=(), fields={})
+    told = repr(bare)
     names = f"{len(answer.names)} messages"
     if answer.names:
         names += f" from {answer.names[0]} to {answer.names[-1]}"
@@ -104,9 +105,11 @@ def judge(
 ) -> tuple[str, ...]:
     """What is wrong with the answer, each beginning with the word of its law."""
     wrong = list(of_fields(answer, bounds))
-    verdicts = [list(_of_place(answer, one, bounds)) for one in _fitting(answer, lives)]
+    verdicts: list[list[str]] = [
+        list(_of_place(answer, one, bounds)) for one in _fitting(answer, lives)
+    ]
     if verdicts:
-        wrong += min(verdicts, key=len)
+        wrong += sorted(verdicts, key=len)[0]
     elif answer.names:
         wrong.append(f"bytes: no log ever held {_shown(answer, lives)}")
     elif not any(one.may_end_at(None) for one in lives):
@@ -172,6 +175,7 @@ def _coding(answer: Answer, bounds: Bounds) -> Complaints:
 def _freshness(answer: Answer, bounds: Bounds) -> Complaints:
     told = answer.fields.get("cache-control", "")
     empty = not answer.names and answer.mode != "sse"
+    empty = empty and answer.start in (None, answer.next)
     if empty and answer.sort != "pass" and told != "no-store":
         yield f"freshness: {told!r} on an answer without bytes"
     if answer.max_age and answer.age >= answer.max_age:
@@ -185,8 +189,8 @@ def _progress(answer: Answer, bounds: Bounds) -> Complaints:
 
 
 def _kept_time(answer: Answer, bounds: Bounds) -> Complaints:
-    """L6 and L14: the bytes shown were confirmed lately before the reader came, or since.
-    Ages are whole seconds."""
+    """L6 and L14: the bytes shown were confirmed lately before the reader came, or
+    since. Ages are whole seconds."""
     limit = min(bounds.verify, bounds.trust) if answer.subject else bounds.verify
     waited = answer.received - answer.sent
     over = answer.age > limit + waited + bounds.ROUND_TRIP
@@ -268,7 +272,7 @@ def _all_there(
 
 
 def _closure(answer: Answer, one: Incarnation, end: int, bounds: Bounds) -> Complaints:
-    """``Stream-Closed`` is said of the end of a closed stream, and not withheld there."""
+    """``Stream-Closed`` is said of a closed stream's end, and not withheld there."""
     closure = one.closure
     final = closure is not None and end == len(one.log)
     if answer.closed:

@@ -15,12 +15,14 @@ from typing import Any
 
 def keeps_recreated() -> None:
     """L5: what was deleted or made anew through the edge is shown as before."""
-    writes = importlib.import_module("edge.live.writes")
+    writes = _module("edge.live.writes")
     meaning, others = writes._meaning, {"PUT", "DELETE"}
 
     def broken(write: Any, tells_end: bool) -> Any:
-        return writes.Meaning.NOTHING if write.method in others else meaning(
-            write, tells_end
+        return (
+            writes.Meaning.NOTHING
+            if write.method in others
+            else meaning(write, tells_end)
         )
 
     writes._meaning = broken
@@ -51,18 +53,18 @@ def never_confirms() -> None:
 
 def joins_unproved() -> None:
     """L7: after lost contact, what follows the end is taken for growth."""
-    importlib.import_module("edge.live.ingest")._proves = lambda *_: True
+    _module("edge.live.ingest")._proves = lambda *_: True
 
 
 def shares_credentials() -> None:
     """L13: whoever asks, with whatever credential, shares with everybody."""
-    authorize = importlib.import_module("edge.policy.streams.authorize")
+    authorize = _module("edge.policy.streams.authorize")
     authorize._partition = lambda request, route: authorize.ANONYMOUS
 
 
 def keeps_cut_bodies() -> None:
     """L15: an answer that was cut in the middle is taken for a whole one."""
-    parser = importlib.import_module("origin_adapter.http.response_parser")
+    parser = _module("origin_adapter.http.response_parser")
 
     def broken(self: Any) -> None:
         self.done, self.clean = True, False
@@ -72,7 +74,7 @@ def keeps_cut_bodies() -> None:
 
 def tags_by_start() -> None:
     """L17: an entity tag names where an answer begins, not what it holds."""
-    answers = importlib.import_module("edge.policy.streams.answers")
+    answers = _module("edge.policy.streams.answers")
 
     def broken(log: Any, serve: Any, body: bytes, coding: str) -> str | None:
         return f'"{serve.start}"' if serve.kind in answers._TAGGED else None
@@ -82,7 +84,7 @@ def tags_by_start() -> None:
 
 def claims_when_stale() -> None:
     """U2: while the origin is away, what is held is said to be all."""
-    decide = importlib.import_module("edge.policy.streams.decide")
+    decide = _module("edge.policy.streams.decide")
     without = decide._without
 
     def broken(*about: Any) -> Any:
@@ -94,8 +96,13 @@ def claims_when_stale() -> None:
     decide._without = broken
 
 
+def _module(name: str) -> Any:
+    """A module of the product, imported as late as this: gevent's patch comes first."""
+    return importlib.import_module(name)
+
+
 def _tail() -> Any:
-    return importlib.import_module("edge.streamlog.tail").Tail
+    return _module("edge.streamlog.tail").Tail
 
 
 MUTANTS: dict[str, Callable[[], None]] = {
@@ -117,9 +124,9 @@ def main() -> None:
     """Break it, and run it."""
     mutant = MUTANTS[sys.argv.pop(1)]
     # gevent's patch comes before anything of the edge.
-    importlib.import_module("edge.cli.serve")
+    _module("edge.cli.serve")
     mutant()
-    importlib.import_module("edge.cli").main()
+    _module("edge.cli").main()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A run: an origin, a fault proxy, an edge; writers, readers, weather; and the judgement.
+"""A run: an origin, a fault proxy, an edge; writers, readers, weather; the judgement.
 
 Everything is drawn by dice of the seed: settings of the edge, weather, what everybody
 does. The servers and the kernel still choose the order, so a seed repeats a run's plan,
@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -31,7 +31,7 @@ from tests.support.processes import Edge, edge, embedded_origin, laid_over, node
 
 HOLD_MS = 1_000
 ROOT = "/v1/stream"
-JUDGED_AT = 150
+JUDGED_AT = 60
 """Answers of one stream that are judged together while the run goes on."""
 
 CALM_END = 2.0
@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run. ``first_wrong``: seconds after the beginning, None if none."""
+    """What came of a run. ``first_wrong``: seconds after its beginning, or None."""
 
     plan: Plan
     met: Counter[str]
@@ -71,9 +71,11 @@ class Outcome:
     laws: Counter[str]
     first_wrong: float | None
 
-    @property
-    def judged(self) -> int:
-        return self.met["judged"]
+    def lacks(self, needed: Mapping[str, int]) -> dict[str, int]:
+        """What was met less often than it must be for the run to mean anything."""
+        return {
+            what: self.met[what] for what in needed if self.met[what] < needed[what]
+        }
 
 
 def drawn_settings(seed: int) -> dict[str, Any]:
@@ -237,7 +239,9 @@ async def _judge(world: World, stream: Stream) -> None:
             one.settle()
         for answer in answers:
             for complaint in judge(answer, stream.lives, world.bounds):
-                world.complain(complaint, f"{brief(answer, world.begun)} {_story(world, stream)}")
+                world.complain(
+                    complaint, f"{brief(answer, world.begun)} {_story(world, stream)}"
+                )
         for absence in absences:
             for complaint in judge_absence(absence, stream.lives, world.bounds):
                 world.complain(complaint, f"{absence} {_story(world, stream)}")

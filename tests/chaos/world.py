@@ -60,8 +60,9 @@ class Stream:
     """One address, with all that lived there.
 
     ``readers`` is how many come, beside those of other streams: what is hardly read
-    tells who never asks the origin again (L6). ``offsets`` are those that readers know, ``tags`` what each entity tag stood for, by
-    request. ``answers`` and ``absences`` wait for the judge.
+    tells who never asks the origin again (L6). ``offsets`` are those that readers know,
+    ``tags`` what each entity tag stood for, by request. ``answers`` and ``absences``
+    wait for the judge.
     """
 
     number: int
@@ -86,8 +87,9 @@ class Stream:
 class World:
     """One run. Ports of 127.0.0.1: of the edge, and of the origin behind it.
 
-    ``revoked`` says since when a subject is refused by the origin. ``loses_spaces``: its
-    own event streams lose the space at the beginning of a line, as the Node server's do.
+    ``revoked`` says since when a subject is refused by the origin. ``loses_spaces``:
+    its own event streams lose the space at the beginning of a line, as the Node
+    server's do.
     """
 
     seed: int

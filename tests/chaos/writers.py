@@ -7,7 +7,6 @@ judged by. Before a stream is deleted it is read to its end, while nobody else w
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Set
 from dataclasses import dataclass
@@ -153,9 +152,7 @@ class Writer:
         fields = {"Content-Type": one.kind.value, **producer.fields()}
         body = append_body(one.kind, write.names)
         for attempt in range(RETRIES):
-            span, reply = await self._call(
-                Way.EDGE, "POST", stream.path, fields, body
-            )
+            span, reply = await self._call(Way.EDGE, "POST", stream.path, fields, body)
             write.span = Span(write.span.asked, span.known)
             if reply is not None and reply.status < 500:
                 self._note(stream, one, write, reply)
@@ -240,9 +237,7 @@ class Writer:
         self._world.met["recreation"] += bool(one.number)
         return one
 
-    async def _is_there(
-        self, stream: Stream, reply: Reply | None
-    ) -> tuple[int, float]:
+    async def _is_there(self, stream: Stream, reply: Reply | None) -> tuple[int, float]:
         """The origin's own word, and when it was known: once a call whose fate nobody
         knows has settled."""
         if reply is None or reply.status >= 500:
@@ -259,7 +254,11 @@ class Writer:
             await audit(self._world, stream, one)
             way = self._way(behind=0.5 if _bytes(one) < PROBED else 0.0)
             await self._end(stream, one, way)
-            if one.death is not None and way is Way.BEHIND and self._dice.random() < 0.7:
+            if (
+                one.death is not None
+                and way is Way.BEHIND
+                and self._dice.random() < 0.7
+            ):
                 await self._replace(stream, one)
 
     async def _end(self, stream: Stream, one: Incarnation, way: Way) -> None:
@@ -350,9 +349,7 @@ async def _read_on(world: World, stream: Stream, one: Incarnation) -> None:
             return
 
 
-async def _locate(
-    world: World, stream: Stream, one: Incarnation, offset: str
-) -> None:
+async def _locate(world: World, stream: Stream, one: Incarnation, offset: str) -> None:
     """Where an offset stands of which no acknowledgement told: before what follows it,
     or, if nothing does, at the end. Others may write meanwhile."""
     reply = await once(world.origin, "GET", f"{stream.path}?offset={offset}")

@@ -143,7 +143,7 @@ def service(**settings: Any) -> Iterator[Edge]:
 
 @contextmanager
 def edge(
-    origin_url: str, program: Sequence[str] = (), **settings: Any
+    origin_url: str, program: Sequence[str] = (), /, **settings: Any
 ) -> Iterator[Edge]:
     """An edge before an origin; ``settings`` are top-level keys of its YAML file.
     ``program`` is run in place of ``ds-edge``.

@@ -1,0 +1,65 @@
+"""The suite of truth, for some seconds before each origin; and that it notices.
+
+Each run also has to have met what it is there for: each mode, coding, credential, kind
+of write, fault and sort of answer. ``make chaos`` runs it for as long as one likes,
+with any seed (CONTRIBUTING.md).
+"""
+
+import pytest
+
+from tests.chaos.fault_proxy import Fault
+from tests.chaos.mutants import launcher
+from tests.chaos.run import Plan, run
+
+SECONDS = 20.0
+CAUGHT_WITHIN = 30.0
+"""Seconds of a mutant's run at most; it ends when it is caught."""
+
+NEEDED = {
+    **dict.fromkeys(("mode catch-up", "mode long-poll", "mode sse", "mode head"), 30),
+    **dict.fromkeys(("mode now", "sort 304", "sort hit", "sort asked"), 20),
+    **dict.fromkeys(("mode long-poll-now", "sort stale", "sort pass"), 1),
+    **dict.fromkeys(("subject alice", "subject cookie", "subject parameter"), 10),
+    **dict.fromkeys(("coding gzip", "coding br", "coding zstd"), 1),
+    **dict.fromkeys(("append edge acknowledged", "append behind acknowledged"), 50),
+    **dict.fromkeys(("append edge unknown", "append repeated", "close", "fork"), 1),
+    **dict.fromkeys(("create edge", "create behind", "recreation"), 2),
+    **dict.fromkeys(("delete edge", "delete behind", "refused subject"), 1),
+    **dict.fromkeys((f"fault {fault.value}" for fault in Fault), 3),
+    **dict.fromkeys(("outage", "all cut", "read whole"), 1),
+    "judged": 500,
+}
+"""The least of each that makes a run worth its time; a tenth of what is usual."""
+
+
+@pytest.mark.parametrize(("origin", "seed"), [("node", 1), ("embedded", 2)])
+def test_every_answer_is_of_the_log_and_no_claim_is_false(
+    origin: str, seed: int
+) -> None:
+    """L3 to L8, L12 to L17, U2, U5: before the log's own truth, read past the edge."""
+    outcome = run(Plan(seed=seed, origin=origin, seconds=SECONDS))
+
+    print(f"seed {seed} before {origin}: {dict(outcome.met)}")
+    assert outcome.wrong == []
+    assert outcome.lacks(NEEDED) == {}
+
+
+@pytest.mark.parametrize(
+    ("mutant", "laws"),
+    [
+        ("forgets-writes", {"claim", "closure-hidden"}),
+        ("keeps-recreated", {"dead", "bytes", "claim", "closed"}),
+        ("tags-by-start", {"304"}),
+    ],
+)
+def test_an_edge_with_a_broken_rule_is_caught(mutant: str, laws: set[str]) -> None:
+    outcome = run(
+        Plan(
+            seed=1,
+            seconds=CAUGHT_WITHIN,
+            launcher=launcher(mutant),
+            stop_at_first=True,
+        )
+    )
+
+    assert laws & outcome.laws.keys(), outcome.wrong
