@@ -27,6 +27,7 @@ from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
 from edge.live.ingest import Ingest
 from edge.live.outages import Outages
+from edge.live.paced_asks import PacedAsks, too_many
 from edge.live.poll_results import PollResults
 from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
@@ -38,6 +39,7 @@ from edge.live.steps import (
     Fail,
     Give,
     GiveHead,
+    Hold,
     Judged,
     Kick,
     LogChanged,
@@ -52,11 +54,12 @@ from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
 from edge.live.writes import written
 from edge.policy.http.cache_status import is_from_an_edge
-from edge.policy.streams.decide import Fetch, Park, Pass, Refuse, Serve, decide
+from edge.policy.streams.decide import decide
+from edge.policy.streams.decisions import Fetch, Kind, Park, Pass, Refuse, Serve
 from edge.protocol.offsets import NOW
 
 MAX_ROUNDS = 6
-"""Upstream answers after which a read that is still undecided passes alone."""
+"""Upstream answers after which an undecided read passes alone, or is refused (U14)."""
 
 MAX_PAGES_AT_ONCE = 32
 """History pages given to one SSE viewer before the event loop gets its turn."""
@@ -85,6 +88,7 @@ class Hub:
         self._wakeup = Wakeup(context, self._delivery, self._waiters)
         self.relays = Relays(context, upstream)
         self.flights = Flights(context, upstream, self._landed)
+        self._paced = PacedAsks(context, self.flights)
         waiters, contacts = self._waiters, self._contacts
         self._outages = Outages(context, contacts, self.flights, waiters)
         armed, lost = waiters.armed, waiters.tell_edges
@@ -160,8 +164,9 @@ class Hub:
                     return self._serve_events(reader, decision)
                 self._serve(reader, decision, now)
             case Park():
-                self.answer_cache.keep_park_hint(reader, decision, now)
-                stream.log.note_position(decision.offset)
+                if decision.minted:
+                    self.answer_cache.keep_park_hint(reader, decision, now)
+                    stream.log.note_position(decision.offset)
                 reader.offset = decision.offset
                 self._wait(reader)
             case Fetch():
@@ -194,14 +199,22 @@ class Hub:
         self._delivery.begin_sse(reader)
         self._delivery.events(reader, serve)
         reader.rounds = 0
+        if serve.kind is Kind.EMPTY:
+            self._end_there(reader, serve)
+            return False
         if serve.closed:
-            self._counters.viewers_ended[Reason.CLOSED.value] += 1
-            self._delivery.end_sse(reader)
+            self._waiters.end(reader, Reason.CLOSED)
             return False
         if reader.full and reader.state is not State.PARKED:
             # It waits for its sink alone; ``drained`` decides it again.
             self._waiters.park(reader, reader.offset)
         return not reader.full
+
+    def _end_there(self, reader: Reader, serve: Serve) -> None:
+        """A viewer was told the end and nothing else: it is closed there, or it is not
+        where the viewer stood (U14). What follows there it reads by itself."""
+        why = Reason.CLOSED if serve.closed else Reason.OFFSET_ABOVE
+        self._waiters.end(reader, why)
 
     def _wait(self, reader: Reader) -> None:
         """Let the reader wait where it stands."""
@@ -221,7 +234,9 @@ class Hub:
             return True
         reader.rounds += 1
         reader.asked = fetch.reason
-        if reader.rounds > MAX_ROUNDS:
+        if reader.rounds > MAX_ROUNDS and fetch.paced:
+            self._over_limit(reader, too_many(MAX_ROUNDS))
+        elif reader.rounds > MAX_ROUNDS:
             self._bypass(reader, Reason.UNDECIDED)
         elif reader.stream.is_large(fetch.start, now):
             self._bypass(reader, Reason.TOO_LARGE)
@@ -238,11 +253,19 @@ class Hub:
 
     def _join(self, reader: Reader, fetch: Fetch) -> None:
         try:
-            self.flights.join(reader, fetch)
+            if not (fetch.paced or self._meets_nothing(reader)):
+                self.flights.join(reader, fetch)
+            elif not self._paced.join(reader, fetch):
+                reader.rounds -= 1  # it has shared no answer yet
         except Refusal as refusal:
             self._over_limit(reader, refusal)
         else:
             self._outages.be_patient(reader, fetch)
+
+    def _meets_nothing(self, reader: Reader) -> bool:
+        """Whether it is live, and asks for the first time, and the stream was gone."""
+        first = reader.is_live and reader.rounds == 1
+        return first and self._clock.monotonic() < reader.stream.gone_until
 
     def _bypass(self, reader: Reader, reason: Reason) -> None:
         """Pass the reader through one to one."""
@@ -315,6 +338,8 @@ class Hub:
             case LogChanged(stream, grew):
                 self._counters.stores += grew
                 self.streams.weigh(stream)
+                if grew and stream.above is not None:
+                    self._paced.grew(stream)
                 if grew and stream.parked:
                     self._wakeup.wake(stream)
             case Replace(stream, reason):
@@ -327,7 +352,7 @@ class Hub:
                 self._guard.serve(lambda _: self._release(step), step.reader)
 
     def _release(
-        self, step: Fail | Give | GiveHead | Status | Bypass | AskHead
+        self, step: Fail | Give | Hold | GiveHead | Status | Bypass | AskHead
     ) -> None:
         """Execute one step to a reader."""
         match step:
@@ -336,6 +361,8 @@ class Hub:
                 self.advance(reader)
             case Give(reader, serve, body, age):
                 self._give(reader, serve, body, age)
+            case Hold(reader):
+                self._wait(reader)
             case GiveHead(reader, answer):
                 self._delivery.head(reader, answer)
             case Status(reader, answer, reason):
@@ -356,6 +383,7 @@ class Hub:
         self._counters.drops[reason.value] += 1
         # First the log: a reader that the rest releases must not see the old one.
         self.streams.renew(stream)
+        self._paced.renewed(stream)
         self.followers.stop(stream)
         self._waiters.tell_edges(stream)
         self._wakeup.wake(stream)
@@ -367,7 +395,11 @@ class Hub:
             return
         self._delivery.begin_sse(reader)
         self._delivery.events(reader, serve, body)
-        if reader.full:
+        # It has come to where it stands now: what was sent before may know less (U14).
+        reader.barrier = reader.stream.log.tail.read_barrier()
+        if serve.kind is Kind.EMPTY:
+            self._end_there(reader, serve)
+        elif reader.full:
             # It is decided again when its sink takes more.
             self._waiters.park(reader, reader.offset)
         else:
@@ -428,6 +460,7 @@ class Hub:
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
         self._waiters.tick(now)
+        self._paced.begin_due(now)
         self.followers.stop_unwanted()
         self.followers.release_late(POLL_PATIENCE_SECONDS)
         for stream in self._waiters.unfollowed():
@@ -462,5 +495,6 @@ class Hub:
         self.ticker.stop()
         self.followers.stop_all()
         self.flights.stop()
+        self._paced.stop()
         self.relays.stop()
         self._waiters.let_go()

@@ -18,7 +18,8 @@ from edge.live.context import HubContext
 from edge.live.flights import Flights
 from edge.live.rows import Reader
 from edge.live.waiters import Waiters
-from edge.policy.streams.decide import Decision, Fetch, Refuse, Serve, decide
+from edge.policy.streams.decide import decide
+from edge.policy.streams.decisions import Decision, Fetch, Refuse, Serve
 
 _SLOW = OriginTimeout("the origin has not answered in time", reason=Reason.ORIGIN_SLOW)
 

@@ -21,7 +21,7 @@ from edge.streamlog.joining import Joined
 from edge.streamlog.segments import SegmentPosition, Segments
 from edge.streamlog.tail import NEVER, Tail
 
-__all__ = ["LOG_COST", "UNKNOWN_TTL", "Joined", "Page", "StreamLog"]
+__all__ = ["LOG_COST", "UNKNOWN_TTL", "Joined", "Page", "Placement", "StreamLog"]
 
 LOG_COST = 1024
 """Bytes that a log costs before it holds anything."""
@@ -42,6 +42,24 @@ class Page:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the origin put ``offset``, which was above the end and a guess (U14).
+
+    ``echoes``: where it was, and not at the end. ``claims``: with the claim to be up to
+    date. ``at`` is when that was heard, in monotonic seconds, ``seq`` when the read was
+    sent, in the tail's order. ``by_edge``: another edge is in between, whose deltas may
+    be answered by what it believes itself.
+    """
+
+    offset: str
+    echoes: bool
+    claims: bool
+    at: float
+    seq: int
+    by_edge: bool
+
+
 class StreamLog:
     """All segments of one incarnation, and what is known of its tail."""
 
@@ -55,6 +73,7 @@ class StreamLog:
         "kept_headers",
         "last_read_sent",
         "origin_cursor",
+        "placement",
         "stale_limit",
         "tail",
         "ttl",
@@ -80,6 +99,8 @@ class StreamLog:
         self.kept_headers: Headers = ()
         # Seconds that the origin lets its answers go out stale, None: no word (U4).
         self.stale_limit: float | None = None
+        # Where the origin last put a guess above the end (U14), None: none was asked.
+        self.placement: Placement | None = None
 
     def __repr__(self) -> str:
         held = " ".join(f"[{s.start},{s.end})" for s in self._segments)
