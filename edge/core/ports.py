@@ -101,6 +101,10 @@ class Sink(Protocol):
     times when the answer's body is streamed, then ``finish`` or ``abort`` once.
     """
 
+    @property
+    def client(self) -> str:
+        """The client's network address, without a port; "" when it has none."""
+
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """The whole answer: ``begin`` and ``finish`` in one.
 

@@ -59,6 +59,8 @@ class Reason(enum.Enum):
     LIMIT_STREAMS = "limit-streams"
     LIMIT_ORIGIN = "limit-origin-connections"
     LIMIT_DESCRIPTORS = "limit-descriptors"
+    LIMIT_RELAYS = "limit-relays"
+    LIMIT_ABOVE = "limit-above-end"
     DRAINING = "draining"
     INTERNAL = "internal"
 

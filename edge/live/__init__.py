@@ -5,7 +5,8 @@ This is the theory of the hub, told once. Each module below tells its own part.
 What there is
     Four kinds of rows (``rows``): a Stream for each stream key, with its log; a Reader
     for each read that is not answered yet; a Flight for each fetch under way; a
-    Follower for each stream that is polled at its tail. They are data. No request's
+    Follower for each stream that is polled at its tail. (A fifth, AboveEnd, comes and
+    goes with readers above a stream's end.) They are data. No request's
     greenlet owns any of them: a parked viewer is a Reader in a table, and costs
     neither a greenlet nor a stack.
 
@@ -28,8 +29,10 @@ The life of a reader
     ``Hub.ask`` makes it NEW and decides it at once. Then it is ::
 
         DONE      answered, refused, ended, or left by its client
-        WAITING   for a flight, for the follower's poll, or to ask again
-        PARKED    live, at the end of what is held, until the log grows
+        WAITING   for a flight, for the follower's poll, for its turn to ask above
+                  the end (``paced_asks``), or to ask again
+        PARKED    live, at the end of what is held, until the log grows; or above it,
+                  where the origin echoes (U14)
         RELAYED   passed through by a greenlet of its own, until it is DONE
 
     WAITING and PARKED readers are decided anew by ``Hub.advance`` when what they wait
@@ -40,7 +43,7 @@ Decide, then act
     ``edge.policy.streams.decide`` is a pure function of the read, the log and the
     time, with five outcomes: Serve, Park, Fetch, Pass, Refuse. ``Hub._step`` executes
     the outcome. Then the reader is decided again, or it waits. At most
-    ``hub.MAX_ROUNDS`` upstream answers later it is served or passed through.
+    ``hub.MAX_ROUNDS`` upstream answers later it is served, passed through or refused.
 
 Results are steps
     What an answer, a poll or a write means is judged elsewhere (``fetch_results``,
@@ -65,6 +68,8 @@ Who releases which reader
       If the judge itself raises, every reader that still waits is refused;
     - a follower releases its readers with each poll, and when it ends. Late ones are
       released by the tick, and parked viewers without a follower are decided again;
+    - who waits for its turn above an end is drawn, or rides along, within a tick of
+      the second; after ``hub.MAX_ROUNDS`` answers it is refused;
     - a relay that breaks aborts its sink;
     - a live reader has a time in the timer wheel, and is answered when it is due;
     - ``stop`` ends all other readers.

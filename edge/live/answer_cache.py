@@ -33,7 +33,7 @@ from edge.live.delivery import Delivered
 from edge.live.followers import Followers
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Reader, State, Stream
-from edge.policy.streams.decide import Kind, Park, Serve
+from edge.policy.streams.decisions import Kind, Park, Serve
 from edge.protocol import cursor as cursors
 from edge.streamlog.tail import ARMED_SLACK, Tail
 

@@ -67,6 +67,14 @@ class Contacts:
             contact.poll_worked()
             self._settle(stream, contact)
 
+    def decided(self, stream: Stream, live: bool) -> None:
+        """The origin said no to a poll, or to the read before it: it is there, and an
+        outage is over (U3)."""
+        if live:
+            self.poll_worked(stream)
+        else:
+            self.read_worked(stream)
+
     def bind(self, stream: Stream, answer: OriginAnswer) -> None:
         """Obey a Retry-After, if the answer has one (U7)."""
         most = self._options.max_retry_after

@@ -61,6 +61,9 @@ class HubOptions:
     max_viewers: int
     max_viewers_per_stream: int
     max_flights: int
+    max_relays: int
+    max_relays_per_stream: int
+    max_relays_per_client: int
     max_followers: int
     max_streams: int
     max_retry_after: float

@@ -36,7 +36,18 @@ class HubControl:
 
     def gauges(self) -> dict[str, float]:
         """See ``edge.core.ports.Control``."""
-        return self._hub.gauges()
+        hub = self._hub
+        return {
+            "viewers": hub.viewers,
+            "streams": len(hub.streams),
+            "followers": len(hub.followers),
+            "flights_under_way": len(hub.flights),
+            "relays": len(hub.relays),
+            "bytes_held": hub.streams.cost,
+            "bytes_in_probation": hub.streams.cost_in_probation,
+            "bytes_prepared": hub.delivery.cost + hub.answer_cache.cost,
+            "breaker_open": int(hub.upstream.breaker.is_open),
+        }
 
 
 def _holds(row: Stream) -> bool:

@@ -23,7 +23,7 @@ from edge.live.rows import Reader, State
 from edge.policy.http import codings, conditional
 from edge.policy.streams import answers
 from edge.policy.streams.answers import Prepared
-from edge.policy.streams.decide import Kind, Serve
+from edge.policy.streams.decisions import Kind, Serve
 from edge.protocol import cursor as cursors
 from edge.protocol import sse
 from edge.protocol.http_grammar import MAX_DELTA_SECONDS

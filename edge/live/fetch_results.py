@@ -15,7 +15,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Mode, OriginAnswer, PartitionKind
 from edge.live.contacts import Contacts, asks_again, is_about_known
 from edge.live.context import HubContext
-from edge.live.flights import Outcome, TooLarge
+from edge.live.flights import REFUSES_WORK, Outcome, TooLarge
 from edge.live.head_trust import HeadTrust
 from edge.live.ingest import Effect, HeardRange, Ingest, describe_by_get
 from edge.live.rows import Flight, Reader, State
@@ -26,6 +26,7 @@ from edge.live.steps import (
     Fail,
     Give,
     GiveHead,
+    Hold,
     Kick,
     LogChanged,
     ReaderStep,
@@ -43,7 +44,7 @@ from edge.policy.streams.admission import (
     fault_of,
     judge,
 )
-from edge.policy.streams.decide import Kind, Serve
+from edge.policy.streams.decisions import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
 from edge.streamlog.stream_log import Joined
 from edge.streamlog.tail import RequestSnapshot
@@ -73,6 +74,7 @@ class FetchResults:
             yield from self._failed(flight, outcome)
         elif isinstance(outcome, TooLarge):
             # L11: until there is a spool, each of them is passed on, and counted.
+            _part(flight)
             self._ingest.mark_large(stream, flight.start)
             yield from bypass_all(flight.waiters, Reason.TOO_LARGE)
         elif sent is None:
@@ -96,6 +98,8 @@ class FetchResults:
         admission = judge(answer, start, stream.key, stream.route, held=held)
         heard = HeardRange(start, sent, admission, answer, self._clock.monotonic())
         if admission.verdict is not Verdict.ADMIT:
+            if admission.verdict not in (Verdict.AWAY, Verdict.STALE):
+                _part(flight)
             yield from self._range_refused(flight, heard)
             return
         yield from self._worked(flight)
@@ -115,7 +119,7 @@ class FetchResults:
             reader.fault = None
             reader.stored = reader.stored or grew
             own = reader.offset == start and not (known and kept)
-            if grew and reader.read.mode.live:
+            if grew and reader.is_live:
                 # It needs no claim, and gets its history page by page (L25).
                 own = False
             if own and effect in (Effect.GREW, Effect.NOT_KEPT):
@@ -171,6 +175,8 @@ class FetchResults:
         """The answer may not join the log; who may see it?"""
         reason = admission.reason or Reason.STATUS
         self._counters.not_stored[reason.value] += 1
+        if _has_decided(admission.verdict, answer.status):
+            yield from self._worked(flight)
         match admission.verdict:
             case Verdict.FAULT:
                 yield from self._garbage(flight, fault_of(admission))
@@ -281,6 +287,20 @@ class FetchResults:
                 yield Status(reader, answer, reason)
 
 
+def _has_decided(verdict: Verdict, status: int) -> bool:
+    """Whether the origin is there, and has said no: an outage is over (U3)."""
+    works = status < 500 and status not in REFUSES_WORK
+    return works and verdict not in (Verdict.FAULT, Verdict.AWAY)
+
+
+def _part(flight: Flight) -> None:
+    """Readers at other offsets only wait to see where a guess is put (U14). That it is
+    refused, or too large, says nothing of theirs."""
+    start = flight.start
+    if start not in (None, NOW) and not flight.stream.log.knows(start):
+        flight.put_off_others()
+
+
 def _may_be_about_now(status: int) -> bool:
     """Whether an error may be due to ``offset=now``, which not every origin takes."""
     about_stream = status in ONE_READER_STATUSES or status in (404, 410)
@@ -327,13 +347,17 @@ def _raw(reader: Reader, answer: OriginAnswer, reason: Reason) -> ReaderStep:
 def _own(reader: Reader, heard: HeardRange) -> ReaderStep:
     """The answer from a guessed offset serves the readers that asked for it (L1)."""
     admission, answer = heard.admission, heard.answer
-    if not _is_due(reader, heard.sent, admission.next):
+    start = heard.start
+    smaller = order(admission.next) < order(start)
+    overtaken = smaller and heard.sent.seq < reader.barrier.seq
+    if overtaken or not _is_due(reader, heard.sent, admission.next):
         return Again(reader)
     if answer.get("content-type") != reader.stream.log.content_type:
-        return _raw(reader, answer, Reason.OFFSET_UNKNOWN)
-    if not admission.progress and reader.is_live:
-        return Bypass(reader, Reason.OFFSET_UNKNOWN)
-    start = heard.start
+        # Of a live reader's stream the type is known: this is another one's (L5).
+        again = reader.is_live
+        return Again(reader) if again else _raw(reader, answer, Reason.OFFSET_UNKNOWN)
+    if reader.is_live and not (admission.progress or smaller or admission.closed):
+        return Hold(reader)
     if not admission.progress:
         kind, start = Kind.EMPTY, admission.next
     else:

@@ -40,7 +40,7 @@ from edge.policy.http.breaker import (
     outcome_of_status,
 )
 from edge.policy.streams import upstream_requests
-from edge.policy.streams.decide import Fetch
+from edge.policy.streams.decisions import Fetch
 
 REFUSES_WORK = frozenset({408, 425, 429})
 """Statuses below 500 by which an origin refuses work for the moment (L21)."""

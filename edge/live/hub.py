@@ -27,6 +27,7 @@ from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
 from edge.live.ingest import Ingest
 from edge.live.outages import Outages
+from edge.live.paced_asks import PacedAsks, too_many
 from edge.live.poll_results import PollResults
 from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
@@ -38,6 +39,7 @@ from edge.live.steps import (
     Fail,
     Give,
     GiveHead,
+    Hold,
     Judged,
     Kick,
     LogChanged,
@@ -52,11 +54,12 @@ from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
 from edge.live.writes import written
 from edge.policy.http.cache_status import is_from_an_edge
-from edge.policy.streams.decide import Fetch, Kind, Park, Pass, Refuse, Serve, decide
+from edge.policy.streams.decide import decide
+from edge.policy.streams.decisions import Fetch, Kind, Park, Pass, Refuse, Serve
 from edge.protocol.offsets import NOW
 
 MAX_ROUNDS = 6
-"""Upstream answers after which a read that is still undecided passes alone."""
+"""Upstream answers after which an undecided read passes alone, or is refused (U14)."""
 
 MAX_PAGES_AT_ONCE = 32
 """History pages given to one SSE viewer before the event loop gets its turn."""
@@ -77,24 +80,24 @@ class Hub:
         self._rules, self._counters, self._clock = options.rules, counters, clock
         self._guard = context.guard
         self._follow_after = (options.follow_reads, options.follow_within)
-        upstream = self._upstream = Upstream(origin, context, is_from_an_edge)
+        upstream = self.upstream = Upstream(origin, context, is_from_an_edge)
         self.streams = StreamRegistry(context)
-        self._delivery = Delivery(context)
-        self._contacts = Contacts(context)
-        self._waiters = Waiters(context, self._delivery, self._contacts)
-        self._wakeup = Wakeup(context, self._delivery, self._waiters)
+        self.delivery = Delivery(context)
+        contacts = Contacts(context)
+        waiters = self._waiters = Waiters(context, self.delivery, contacts)
+        self._wakeup = Wakeup(context, self.delivery, self._waiters)
         self.relays = Relays(context, upstream)
         self.flights = Flights(context, upstream, self._landed)
-        waiters, contacts = self._waiters, self._contacts
-        self._outages = Outages(context, contacts, self.flights, waiters)
+        self._paced = PacedAsks(context, self.flights)
+        self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)
         armed, lost = waiters.armed, waiters.tell_edges
         self.followers = Followers(
             context, upstream, contacts, self._heard, armed, lost
         )
         self.answer_cache = AnswerCache(context, self.streams, self.followers)
         ingest = Ingest(context, self.streams)
-        self._fetch_results = FetchResults(context, ingest, self._contacts)
-        self._poll_results = PollResults(context, ingest, self._contacts)
+        self._fetch_results = FetchResults(context, ingest, contacts)
+        self._poll_results = PollResults(context, ingest, contacts)
         self.ticker = Ticker(context, lambda now: self.tick(now))
 
     @property
@@ -160,8 +163,9 @@ class Hub:
                     return self._serve_events(reader, decision)
                 self._serve(reader, decision, now)
             case Park():
-                self.answer_cache.keep_park_hint(reader, decision, now)
-                stream.log.note_position(decision.offset)
+                if decision.minted:
+                    self.answer_cache.keep_park_hint(reader, decision, now)
+                    stream.log.note_position(decision.offset)
                 reader.offset = decision.offset
                 self._wait(reader)
             case Fetch():
@@ -169,7 +173,7 @@ class Hub:
             case Pass():
                 self._bypass(reader, decision.reason)
             case Refuse():
-                self._refuse(reader, decision.fault)
+                self._outages.tell(reader, decision.fault)
             case _:
                 assert_never(decision)
         return False
@@ -184,7 +188,7 @@ class Hub:
         ):
             self.followers.follow_unwatched(stream)
         self._keep_row(reader, serve)
-        given = self._delivery.serve(reader, serve)
+        given = self.delivery.serve(reader, serve)
         # It asked no origin, and met none that is away: a newcomer would be given the
         # same.
         if given is not None and reader.asked is None and not reader.met_outage:
@@ -193,12 +197,14 @@ class Hub:
     def _serve_events(self, reader: Reader, serve: Serve) -> bool:
         """A page of history or of news. Returns whether there may be more at once."""
         self._keep_row(reader, serve)
-        self._delivery.begin_sse(reader)
-        self._delivery.events(reader, serve)
+        self.delivery.begin_sse(reader)
+        self.delivery.events(reader, serve)
         reader.rounds = 0
+        if serve.kind is Kind.EMPTY:
+            self._end_there(reader, serve)
+            return False
         if serve.closed:
-            self._counters.viewers_ended[Reason.CLOSED.value] += 1
-            self._delivery.end_sse(reader)
+            self._waiters.end(reader, Reason.CLOSED)
             return False
         if reader.full and reader.state is not State.PARKED:
             # It waits for its sink alone; ``drained`` decides it again.
@@ -209,6 +215,12 @@ class Hub:
         """A row is worth keeping if bytes are read that it held before (U15)."""
         if serve.kind is not Kind.EMPTY and not reader.found_nothing:
             self.streams.promote(reader.stream)
+
+    def _end_there(self, reader: Reader, serve: Serve) -> None:
+        """A viewer was told the end and nothing else: it is closed there, or it is not
+        where the viewer stood (U14). What follows there it reads by itself."""
+        why = Reason.CLOSED if serve.closed else Reason.OFFSET_ABOVE
+        self._waiters.end(reader, why)
 
     def _wait(self, reader: Reader) -> None:
         """Let the reader wait where it stands."""
@@ -232,7 +244,9 @@ class Hub:
             return True
         reader.rounds += 1
         reader.asked = fetch.reason
-        if reader.rounds > MAX_ROUNDS:
+        if reader.rounds > MAX_ROUNDS and fetch.paced:
+            self._over_limit(reader, too_many(MAX_ROUNDS))
+        elif reader.rounds > MAX_ROUNDS:
             self._bypass(reader, Reason.UNDECIDED)
         elif reader.stream.is_large(fetch.start, now):
             self._bypass(reader, Reason.TOO_LARGE)
@@ -249,7 +263,10 @@ class Hub:
 
     def _join(self, reader: Reader, fetch: Fetch) -> None:
         try:
-            self.flights.join(reader, fetch)
+            if not self._paced.paces(reader, fetch):
+                self.flights.join(reader, fetch)
+            elif not self._paced.join(reader, fetch):
+                reader.rounds -= 1  # it has shared no answer yet
         except Refusal as refusal:
             self._over_limit(reader, refusal)
         else:
@@ -274,19 +291,7 @@ class Hub:
             # It ends after whole events: the client reconnects from where it stands.
             self._waiters.end(reader, refusal.reason)
         else:
-            self._delivery.refuse(reader, refusal)
-
-    def _refuse(self, reader: Reader, fault: OriginFault) -> None:
-        """The origin is away. A live reader waits a little until it is back (U2): an
-        event stream that has begun thus never ends within a second."""
-        wait = self._contacts.wait(reader.stream)
-        if self._waiters.may_wait(reader, wait):
-            reader.move(State.WAITING)
-            self._waiters.retry_later(reader)
-        elif reader.begun:
-            self._waiters.end(reader, fault.reason)
-        else:
-            self._delivery.away(reader, fault, wait)
+            self.delivery.refuse(reader, refusal)
 
     # Steps
 
@@ -301,7 +306,7 @@ class Hub:
             self._counters.internal_errors += 1
             fault = OriginFault("the answer was not understood", reason=Reason.INTERNAL)
             for reader in flight.waiting(late=True):
-                self._guard.serve(lambda it: self._delivery.refuse(it, fault), reader)
+                self._guard.serve(lambda it: self.delivery.refuse(it, fault), reader)
             raise
 
     def _heard(self, stream: Stream, poll: Poll) -> Next:
@@ -329,6 +334,8 @@ class Hub:
             case LogChanged(stream, grew):
                 self._counters.stores += grew
                 self.streams.weigh(stream)
+                if grew and stream.above is not None:
+                    self._paced.grew(stream)
                 if grew and stream.parked:
                     self._wakeup.wake(stream)
             case Replace(stream, reason):
@@ -341,7 +348,7 @@ class Hub:
                 self._guard.serve(lambda _: self._release(step), step.reader)
 
     def _release(
-        self, step: Fail | Give | GiveHead | Status | Bypass | AskHead
+        self, step: Fail | Give | Hold | GiveHead | Status | Bypass | AskHead
     ) -> None:
         """Execute one step to a reader."""
         match step:
@@ -350,8 +357,10 @@ class Hub:
                 self.advance(reader)
             case Give(reader, serve, body, age):
                 self._give(reader, serve, body, age)
+            case Hold(reader):
+                self._wait(reader)
             case GiveHead(reader, answer):
-                self._delivery.head(reader, answer)
+                self.delivery.head(reader, answer)
             case Status(reader, answer, reason):
                 self._give_status(reader, answer, reason)
             case Bypass(reader, reason):
@@ -370,6 +379,7 @@ class Hub:
         self._counters.drops[reason.value] += 1
         # First the log: a reader that the rest releases must not see the old one.
         self.streams.renew(stream)
+        self._paced.renewed(stream)
         self.followers.stop(stream)
         self._waiters.tell_edges(stream)
         self._wakeup.wake(stream)
@@ -377,11 +387,15 @@ class Hub:
     def _give(self, reader: Reader, serve: Serve, body: bytes, age: float) -> None:
         """Serve an answer that is not taken from the log (L1)."""
         if not reader.is_sse:
-            self._delivery.serve(reader, serve, body, age)
+            self.delivery.serve(reader, serve, body, age)
             return
-        self._delivery.begin_sse(reader)
-        self._delivery.events(reader, serve, body)
-        if reader.full:
+        self.delivery.begin_sse(reader)
+        self.delivery.events(reader, serve, body)
+        # It has come to where it stands now: what was sent before may know less (U14).
+        reader.barrier = reader.stream.log.tail.read_barrier()
+        if serve.kind is Kind.EMPTY:
+            self._end_there(reader, serve)
+        elif reader.full:
             # It is decided again when its sink takes more.
             self._waiters.park(reader, reader.offset)
         else:
@@ -401,9 +415,9 @@ class Hub:
             # Without a word, a HEAD's status tells the reader of a GET nothing.
             detail = "the origin answered so"
             error = EdgeError(detail, reason=reason, status=answer.status)
-            self._delivery.refuse(reader, error)
+            self.delivery.refuse(reader, error)
         else:
-            self._delivery.raw(reader, answer, reason)
+            self.delivery.raw(reader, answer, reason)
 
     # Owner, for readers
 
@@ -442,6 +456,7 @@ class Hub:
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
         self._waiters.tick(now)
+        self._paced.begin_due(now)
         self.followers.stop_unwanted()
         self.followers.release_late(POLL_PATIENCE_SECONDS)
         for stream in self._waiters.unfollowed():
@@ -465,25 +480,12 @@ class Hub:
         """The grace is over: release at once all live readers that are left."""
         self._waiters.let_go()
 
-    def gauges(self) -> dict[str, float]:
-        """What goes up and down, by metric name."""
-        return {
-            "viewers": self.viewers,
-            "streams": len(self.streams),
-            "followers": len(self.followers),
-            "flights_under_way": len(self.flights),
-            "relays": len(self.relays),
-            "bytes_held": self.streams.cost,
-            "bytes_in_probation": self.streams.cost_in_probation,
-            "bytes_prepared": self._delivery.cost + self.answer_cache.cost,
-            "breaker_open": int(self._upstream.breaker.is_open),
-        }
-
     def stop(self) -> None:
         """End everything: no reader is left waiting. The last call."""
         self.draining = True
         self.ticker.stop()
         self.followers.stop_all()
         self.flights.stop()
+        self._paced.stop()
         self.relays.stop()
         self._waiters.let_go()

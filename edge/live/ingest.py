@@ -22,15 +22,19 @@ from edge.live.context import HubContext
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Stream
 from edge.live.steps import Judged, LogChanged, Replace, Steps, end_parked
+from edge.policy.http.cache_status import is_from_an_edge
 from edge.policy.streams.admission import Admission, stale_limit
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.offsets import NOW, is_position
-from edge.streamlog.stream_log import UNKNOWN_TTL, Joined, StreamLog
+from edge.streamlog.stream_log import UNKNOWN_TTL, Joined, Placement, StreamLog
 from edge.streamlog.tail import RequestSnapshot
 
 MAX_TTL_DIGITS = 12
+
+GONE_SECONDS = 2.0
+"""For so long after a stream was found gone, its live readers ask together (U14)."""
 
 
 class Effect(enum.Enum):
@@ -154,11 +158,13 @@ class Ingest:
         """404 or 410 (L5): the stream is gone, or only its beginning is (E8)."""
         log = stream.log
         if not log.holds_bytes and log.tail.offset is None:
+            stream.gone_until = self._clock.monotonic() + GONE_SECONDS
             return
         known = start in (None, NOW) or (start is not None and log.knows(start))
         retention = answer.status == 410 and start not in (None, NOW, log.end)
         if known and not retention:
             yield from self.replaced(stream, Reason.GONE)
+            stream.gone_until = self._clock.monotonic() + GONE_SECONDS
         else:
             log.tail.mark_unverified(self._clock.monotonic())
 
@@ -233,6 +239,7 @@ def _absorb_guess(
     """A guessed offset: its answer is kept if it proves itself, and only then (L1)."""
     admission = heard.admission
     if not admission.progress:
+        _place(log, heard)
         return Effect.NOT_KEPT
     joined = log.join(heard.start, admission.next, admission.data, keep)
     if joined not in (Joined.GREW, Joined.SAME):
@@ -241,6 +248,26 @@ def _absorb_guess(
     if not log.tail.unverified:
         log.tail.confirm(heard.confirmed_at, heard.sent)
     return Effect.GREW
+
+
+def _place(log: StreamLog, heard: HeardRange) -> None:
+    """Remember where the origin has put a guess above its tail (U14). Anywhere else
+    than there or at the end it speaks for this guess alone."""
+    placed, admission = heard.start, heard.admission
+    end = log.tail.offset
+    if end is None or end != log.end or not log.is_above(placed):
+        return
+    echoes = admission.next == placed and not log.tail.is_page_end
+    if echoes or admission.next == end:
+        log.placement = Placement(
+            placed,
+            echoes,
+            admission.up_to_date,
+            heard.heard_at,
+            heard.sent.seq,
+            is_from_an_edge(heard.answer.headers),
+        )
+        log.tail.version += 1
 
 
 def absorb_stale(

@@ -1,11 +1,12 @@
-"""Outages: which requests are not made while the origin is away, and who waits.
+"""Outages: which requests are not made while the origin is away, who waits, and what
+readers are told.
 
 ``decide`` says what a reader needs. Before a check or a delta is sent, the hub asks
 here whether it is to be sent (U3, U7). While a stream is known to be away, one request
 for each step of the back-off decides; all others are decided by the last fault, at
 once.
 A reader that something held can serve never waits for that request, and waits at most
-``stale_after`` for any other check.
+``stale_after`` for any other check. Whoever nothing held can serve is told here, too.
 """
 
 from contextlib import suppress
@@ -15,10 +16,12 @@ from edge.core.errors import OriginFault, OriginTimeout, Refusal
 from edge.core.reasons import Reason
 from edge.live.contacts import Contacts, asks_again
 from edge.live.context import HubContext
+from edge.live.delivery import Delivery
 from edge.live.flights import Flights
-from edge.live.rows import Reader
+from edge.live.rows import Reader, State
 from edge.live.waiters import Waiters
-from edge.policy.streams.decide import Decision, Fetch, Refuse, Serve, decide
+from edge.policy.streams.decide import decide
+from edge.policy.streams.decisions import Decision, Fetch, Refuse, Serve
 
 _SLOW = OriginTimeout("the origin has not answered in time", reason=Reason.ORIGIN_SLOW)
 
@@ -36,12 +39,14 @@ class Outages:
         contacts: Contacts,
         flights: Flights,
         waiters: Waiters,
+        delivery: Delivery,
     ) -> None:
         self._rules = context.options.rules
         self._clock = context.clock
         self._contacts = contacts
         self._flights = flights
         self._waiters = waiters
+        self._delivery = delivery
 
     def holds_back(self, reader: Reader, fetch: Fetch, now: float) -> bool:
         """Whether this request is not to be made: ``reader.fault`` then tells why, and
@@ -61,6 +66,18 @@ class Outages:
         """The reader waits for a check, but not for long if held bytes can serve it."""
         if fetch.reason in _CHECKS and isinstance(self._without(reader, _SLOW), Serve):
             self._waiters.be_patient(reader, reader.stream.route.stale_after)
+
+    def tell(self, reader: Reader, fault: OriginFault) -> None:
+        """The origin is away. A live reader waits a little until it is back (U2): an
+        event stream that has begun thus never ends within a second."""
+        wait = self._contacts.wait(reader.stream)
+        if self._waiters.may_wait(reader, wait):
+            reader.move(State.WAITING)
+            self._waiters.retry_later(reader)
+        elif reader.begun:
+            self._waiters.end(reader, fault.reason)
+        else:
+            self._delivery.away(reader, fault, wait)
 
     def _decide_by_one(self, reader: Reader, fetch: Fetch) -> OriginFault | None:
         """A step is over: this reader asks (None), or one request is made that nobody

@@ -233,6 +233,7 @@ class StreamRegistry:
         """Begin a new incarnation: nothing of the old log is known any more."""
         stream.log = self._new_log()
         stream.large.clear()
+        stream.gone_until = 0.0
         if stream.head_missed:
             # U12: that HEAD spoke of the old one, or of none.
             stream.head_missed = False

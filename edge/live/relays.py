@@ -7,8 +7,12 @@ relayed event stream ends with its life-time, and when the edge drains (E54), as
 edge's own streams do: behind a whole event, and not between data and its control event.
 Otherwise each would hold a connection to the origin for as long as its client likes,
 and would be cut at the end of a drain.
+
+There is a bound for all of them, for those of one stream, and for those of one client
+(by its address). None of these can take the connections that others need to pass.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import gevent
@@ -37,14 +41,16 @@ class _LifeOver(Exception):
 
 @dataclass(slots=True)
 class _Relay:
-    """One pump: the greenlet, and the event that its sink has drained.
+    """One pump: its client's address, the event that its sink has drained, and the
+    greenlet.
 
     ``events``: it sends an event stream, of which ``tail`` were the last bytes.
     ``ends``: it is to end as soon as it may.
     """
 
-    greenlet: "gevent.Greenlet[..., None] | None"
+    client: str
     drained: Event
+    greenlet: "gevent.Greenlet[..., None] | None" = None
     events: bool = False
     tail: bytes = b""
     ends: bool = False
@@ -66,6 +72,10 @@ class Relays:
         self._guard = context.guard
         self._running: dict[Reader, _Relay] = {}
         self._draining = False
+        # How many there are of each stream, whoever reads it and with whatever
+        # parameters, and of each client's address.
+        self._of_stream: Counter[str] = Counter()
+        self._of_client: Counter[str] = Counter()
         self._stopped = False
 
     def __len__(self) -> int:
@@ -74,17 +84,32 @@ class Relays:
     def start(self, reader: Reader, reason: Reason) -> None:
         """Pass the reader's own read through.
 
-        Raises Refusal: limit-flights when it would be one too many, draining after
+        Raises Refusal: limit-relays when it would be one too many, draining after
         ``stop``.
         """
         if self._stopped:
             raise _stopping()
-        if len(self._running) >= self._options.max_flights:
-            raise Refusal("too many reads are passed on", reason=Reason.LIMIT_FLIGHTS)
+        stream, client = reader.read.key.path, reader.sink.client
+        self._make_sure_of_room(stream, client)
         self._counters.passes[reason.value] += 1
         reader.move(State.RELAYED)
-        relay = self._running[reader] = _Relay(None, Event(), ends=self._draining)
+        self._of_stream[stream] += 1
+        self._of_client[client] += 1
+        relay = self._running[reader] = _Relay(client, Event(), ends=self._draining)
         relay.greenlet = gevent.spawn(self._run, reader, relay, reason)
+
+    def _make_sure_of_room(self, stream: str, client: str) -> None:
+        options = self._options
+        if len(self._running) >= options.max_relays:
+            whose = "of all streams"
+        elif self._of_stream[stream] >= options.max_relays_per_stream:
+            whose = "of this stream"
+        elif client and self._of_client[client] >= options.max_relays_per_client:
+            whose = "of this client"
+        else:
+            return
+        detail = f"too many reads {whose} are passed on"
+        raise Refusal(detail, reason=Reason.LIMIT_RELAYS)
 
     def drained(self, reader: Reader) -> None:
         """The reader's sink can take more."""
@@ -95,7 +120,11 @@ class Relays:
     def forget(self, reader: Reader) -> None:
         """The reader is done; a pump that still runs is ended."""
         relay = self._running.pop(reader, None) if self._running else None
-        if relay is not None and relay.greenlet not in (None, gevent.getcurrent()):
+        if relay is None:
+            return
+        _take_one(self._of_stream, reader.read.key.path)
+        _take_one(self._of_client, relay.client)
+        if relay.greenlet not in (None, gevent.getcurrent()):
             relay.greenlet.kill(block=False)
 
     def begin_drain(self) -> None:
@@ -206,6 +235,13 @@ class Relays:
         upstream = cache_members(exchange.headers)
         status = CacheStatus(fwd="bypass", detail=reason, upstream=upstream)
         reader.sink.begin(answer, PerResponse(status))
+
+
+def _take_one(counts: Counter[str], whose: str) -> None:
+    """One less; what is down to nothing is forgotten."""
+    counts[whose] -= 1
+    if counts[whose] <= 0:
+        del counts[whose]
 
 
 def _stop_if_done(reader: Reader) -> None:

@@ -4,6 +4,7 @@
 Reader           one read on its way to an answer; the front holds it as PendingRead
 Stream           one stream key: its log, its waiters, what is under way for it
 Flight           one upstream fetch, and the readers that share it
+AboveEnd         the readers above one stream's end that wait until they may ask (U14)
 Follower         one stream's poll, and the readers that its next answer may serve
 ================ ==================================================================
 
@@ -39,7 +40,7 @@ from edge.core.values import CacheStatus, Mode, Read, StreamKey
 from edge.policy.http import request_target
 from edge.policy.streams.classify import plain_extension
 from edge.policy.streams.contact import Contact
-from edge.policy.streams.decide import ReadState
+from edge.policy.streams.decisions import ReadState
 from edge.policy.streams.routes import Route
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier, RequestSnapshot
@@ -71,7 +72,7 @@ _MOVES = {
 
 _NOTHING_HELD = frozenset(
     {Reason.MISS, Reason.COLD_OPEN, Reason.HEAD_REFUSED}
-    | {Reason.OFFSET_ABOVE, Reason.FOLLOWED}
+    | {Reason.OFFSET_ABOVE, Reason.OFFSET_UNKNOWN, Reason.FOLLOWED}
 )
 """Reasons to ask the origin when nothing was held: a miss. With any other reason, held
 data is checked or refreshed, which RFC 9211 calls stale."""
@@ -269,12 +270,14 @@ class Stream:
     __slots__ = (
         "_key_cost",
         "_tail_reads",
+        "above",
         "awaiting_caught_up",
         "bypass_reason",
         "bypass_until",
         "contact",
         "flights",
         "follower",
+        "gone_until",
         "head_missed",
         "highest",
         "key",
@@ -303,6 +306,8 @@ class Stream:
         # Flights that have ended, and whose readers are being released.
         self.landings = 0
         self.follower: Follower | None = None
+        # U14: None while nobody has asked above the end in the last second.
+        self.above: AboveEnd | None = None
         # A dict for its order: the reader that parked first is woken first.
         self.parked: dict[Reader, None] = {}
         # SSE viewers that have not been told yet that they are up to date.
@@ -325,6 +330,8 @@ class Stream:
         # a 404 that no GET has confirmed or belied since.
         self.no_head_until = 0.0
         self.head_missed = False
+        # U14: until when nobody takes it for likely that the stream is there again.
+        self.gone_until = 0.0
         # L22: the largest cursor minted for the crowd of this stream.
         self.highest = 0
         self._tail_reads: deque[float] = deque(maxlen=MAX_TAIL_READS)
@@ -338,7 +345,9 @@ class Stream:
     @property
     def idle(self) -> bool:
         """Whether no reader waits here and nothing is under way: it can be evicted."""
-        return not (self.flights or self.follower or self.viewers or self.landings)
+        return not (
+            self.flights or self.follower or self.viewers or self.landings or self.above
+        )
 
     @property
     def cost(self) -> int:
@@ -425,6 +434,12 @@ class Flight:
         self.after: list[Reader] = []
         self.sent: RequestSnapshot | None = None
 
+    def put_off_others(self) -> None:
+        """Let the readers that do not stand where this flight began be decided again
+        once it has landed: its answer is not for them (U14)."""
+        self.after += [r for r in self.waiters if r.offset != self.start]
+        self.waiters = [r for r in self.waiters if r.offset == self.start]
+
     def waiting(self, late: bool = False) -> Iterator[Reader]:
         """The readers that still wait when they are reached: others may have left,
         timed out, or been passed on meanwhile. ``late``: also those in ``after``."""
@@ -435,6 +450,21 @@ class Flight:
     def __repr__(self) -> str:
         state = "sent" if self.sent else "waiting"
         return f"<Flight {self.start} {state} {len(self.waiters)} readers>"
+
+
+class AboveEnd:
+    """What one request above a stream's end leaves behind (U14): from when on the next
+    one may begin, and who waits for that. ``flight`` is that request."""
+
+    __slots__ = ("due", "flight", "readers")
+
+    def __init__(self, due: float, flight: "Flight") -> None:
+        self.due = due
+        self.flight = flight
+        self.readers: list[Reader] = []
+
+    def __repr__(self) -> str:
+        return f"<AboveEnd {len(self.readers)} readers, due at {self.due}>"
 
 
 class Follower:

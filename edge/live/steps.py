@@ -12,6 +12,7 @@ To one reader
 Again        decide it anew
 Fail         what it waited for failed: decide it by that
 Give         the origin's answer is its own: serve it from that, not from the log (L1)
+Hold         let it wait at its own offset, though the origin only echoed it (U14)
 GiveHead     a HEAD's answer
 Status       hand on the origin's answer as it is, with its status
 Bypass       pass it through one to one, by a request of its own (L11, L15)
@@ -37,7 +38,7 @@ from edge.core.errors import OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.rows import Reader, State, Stream
-from edge.policy.streams.decide import Serve
+from edge.policy.streams.decisions import Serve
 
 
 class Again(NamedTuple):
@@ -61,6 +62,12 @@ class Give(NamedTuple):
     serve: Serve
     body: bytes
     age: float
+
+
+class Hold(NamedTuple):
+    """Let a live reader wait where it stands, unclaimed, for the log to grow."""
+
+    reader: Reader
 
 
 class GiveHead(NamedTuple):
@@ -118,7 +125,7 @@ class Kick(NamedTuple):
     stream: Stream
 
 
-ReaderStep = Again | Fail | Give | GiveHead | Status | Bypass | AskHead
+ReaderStep = Again | Fail | Give | Hold | GiveHead | Status | Bypass | AskHead
 StreamStep = LogChanged | Replace | Wake | Kick
 Step = ReaderStep | StreamStep
 Steps = Iterator[Step]

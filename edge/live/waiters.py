@@ -19,7 +19,7 @@ from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
 from edge.live.rows import Reader, State, Stream
-from edge.policy.streams.decide import Kind, Serve
+from edge.policy.streams.decisions import Kind, Serve
 
 FIRST_CONTROL_SECONDS = 1.0
 """When an SSE viewer is told where it stands, known tail or not."""
@@ -116,10 +116,12 @@ class Waiters:
 
         Two things may have happened since it parked. The log grew and the next poll
         is armed, but the wake-up has not reached this viewer. Or a write was
-        acknowledged.
+        acknowledged. And one that waits above the end is told nothing of it (U14).
         """
-        log = reader.stream.log
-        return log.tail.is_armed(now) and not log.reaches_beyond(reader.offset)
+        log, offset = reader.stream.log, reader.offset
+        if not log.tail.is_armed(now) or log.reaches_beyond(offset):
+            return False
+        return not log.is_above(offset)
 
     def armed(self, stream: Stream) -> None:
         """A poll is on the wire: viewers may be told now that they are up to date."""

@@ -146,6 +146,12 @@ class OriginSettings(Section):
         return self.write_connections
 
     @property
+    def max_relays(self) -> int:
+        """Of these, those that reads of streams may take: three quarters. The rest is
+        for requests that are no reads of streams."""
+        return max(1, self.relay_connections * 3 // 4)
+
+    @property
     def plain_headers(self) -> tuple[tuple[str, str], ...]:
         """``headers`` with the secrets in plain."""
         return plain_headers(self.headers)
@@ -213,6 +219,8 @@ class LimitSettings(Section):
     viewers: Count = 50_000
     viewers_per_stream: Count = 50_000
     flights: Count = 1_000
+    relays_per_stream: Count = 64
+    relays_per_client: Count = 64
     streams: Count = 100_000
     viewer_lag: Size = 64 * MiB
     head: Size = 64 * KiB

@@ -22,7 +22,8 @@ from edge.streamlog.joining import Joined
 from edge.streamlog.segments import SegmentPosition, Segments
 from edge.streamlog.tail import NEVER, Tail
 
-__all__ = ["UNKNOWN_TTL", "Joined", "Page", "StreamLog"]
+__all__ = ["UNKNOWN_TTL", "Joined", "Page", "Placement", "StreamLog"]
+
 
 UNKNOWN_TTL = 90
 """Seconds taken for the TTL of a stream that a GET has opened, which does not tell it
@@ -40,6 +41,24 @@ class Page:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the origin put ``offset``, which was above the end and a guess (U14).
+
+    ``echoes``: where it was, and not at the end. ``claims``: with the claim to be up to
+    date. ``at`` is when that was heard, in monotonic seconds, ``seq`` when the read was
+    sent, in the tail's order. ``by_edge``: another edge is in between, whose deltas may
+    be answered by what it believes itself.
+    """
+
+    offset: str
+    echoes: bool
+    claims: bool
+    at: float
+    seq: int
+    by_edge: bool
+
+
 class StreamLog:
     """All segments of one incarnation, and what is known of its tail."""
 
@@ -53,6 +72,7 @@ class StreamLog:
         "kept_headers",
         "last_read_sent",
         "origin_cursor",
+        "placement",
         "stale_limit",
         "tail",
         "ttl",
@@ -78,6 +98,8 @@ class StreamLog:
         self.kept_headers: Headers = ()
         # Seconds that the origin lets its answers go out stale, None: no word (U4).
         self.stale_limit: float | None = None
+        # Where the origin last put a guess above the end (U14), None: none was asked.
+        self.placement: Placement | None = None
 
     def __repr__(self) -> str:
         held = " ".join(f"[{s.start},{s.end})" for s in self._segments)

@@ -382,6 +382,27 @@ class Tail:
         makes the claim; this reader may be answered so, too (L3)."""
         return self.is_heard_by(barrier) and self.unclaimed_seq > barrier.seq
 
+    def is_told_to(self, barrier: ReadBarrier) -> bool:
+        """Whether an answer to a read that was sent after this reader arrived said that
+        ``offset`` is the tail (U14): by the claim, by closure, or, where the origin
+        makes no claim, with nothing to give.
+
+        To have been heard since the arrival is not enough. 1: a read is sent, and
+        answered at the origin; 2: a write; 3: this reader arrives, who knows of it; 4:
+        the answer to 1 is heard, which knows less.
+        """
+        if self.offset is None or self.told_seq <= barrier.seq:
+            return False
+        return self.up_to_date or self.closed or self.unclaimed_seq > barrier.seq
+
+    @property
+    def is_page_end(self) -> bool:
+        """Whether all answers that reached ``offset`` brought data and left it open
+        whether more follows: so ends a page."""
+        if self.told_seq < 0 or self.up_to_date or self.closed:
+            return False
+        return self.unclaimed_seq < 0
+
     def is_confirmed_to(self, barrier: ReadBarrier, now: float, verify: float) -> bool:
         """Whether a 2xx was heard since the arrival, or the origin said one within
         ``verify`` s (L6), and the stream has not become doubtful since.

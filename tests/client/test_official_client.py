@@ -59,6 +59,14 @@ def test_a_tail_sees_every_byte_and_then_the_end(
     }
 
 
+@pytest.mark.parametrize("live", ["long-poll", "sse"])
+def test_at_an_offset_that_was_lost_a_reader_follows_from_the_end(
+    stories: Stories, live: str
+) -> None:
+    """U14: it is told where the end is, and goes on from there."""
+    assert stories[f"lost offset by {live}"] == {"seen": "er"}
+
+
 def test_catch_up_reads_everything_in_one_request(stories: Stories) -> None:
     assert stories["catch-up json"] == {
         "seen": JSON,

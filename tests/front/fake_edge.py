@@ -8,6 +8,7 @@ The last segment of a stream's path tells ``FakeReadService`` how to answer its 
     cut        two events, then an error      endless   events until the client leaves
     broken     raises                         bad-field an answer with a bad header
     lasting    an event, and the end when the grace of a drain is over
+    client     at once, the client's address
 
 What happens to pending reads and writes is told to ``tell``, one line each, in order,
 so that a test can wait for it.
@@ -140,6 +141,9 @@ class FakeReadService:
     def _hit(self, read: Read, sink: Sink) -> None:
         body = b"" if read.mode is Mode.HEAD else b"hello\n"
         whole(sink, Answer(200, TEXT, body))
+
+    def _client(self, read: Read, sink: Sink) -> None:
+        whole(sink, Answer(200, TEXT, sink.client.encode()))
 
     def _large(self, read: Read, sink: Sink) -> None:
         whole(sink, Answer(200, TEXT, LARGE))

@@ -70,6 +70,7 @@ class RecordingSink:
     written: list[bytes] = field(default_factory=list)
     finished: bool = False
     held: bool = False
+    client: str = ""
     ended: Event = field(default_factory=Event)
     wrote: Event = field(default_factory=Event)
 

@@ -10,7 +10,8 @@ from edge.core.values import Mode, Read
 from edge.live.hub import Hub
 from edge.live.rows import Reader
 from edge.policy.http.conditional import matches
-from edge.policy.streams.decide import Park, ReadState, decide
+from edge.policy.streams.decide import decide
+from edge.policy.streams.decisions import Park, ReadState
 from edge.policy.streams.routes import Access, Route, TailMode
 from edge.protocol.cursor import interval
 from origin_adapter.scripted import LivingOrigin

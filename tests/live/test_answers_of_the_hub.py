@@ -4,6 +4,7 @@ import pytest
 from gevent.event import Event
 
 from edge.core.values import PUBLIC, Mode, Partition, Purpose
+from edge.live.control import HubControl
 from edge.policy.streams.routes import Access, Recreate, Route
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
@@ -330,7 +331,7 @@ def test_a_crowd_at_an_unknown_offset_shares_one_prepared_answer() -> None:
 def test_gauges_show_what_is_alive() -> None:
     house, origin = scripted()
     watch(house, origin)
-    gauges = house.hub.gauges()
+    gauges = HubControl(house.hub).gauges()
 
     assert (gauges["viewers"], gauges["streams"], gauges["followers"]) == (1, 1, 1)
     assert gauges["flights_under_way"] == gauges["relays"] == 0

@@ -15,6 +15,7 @@ from edge.core.errors import OriginAway, OriginBodyCut
 from edge.core.values import Mode, OriginAnswer, Partition, PartitionKind, Read
 from edge.front.fast.request_memo import MAX_LINES, RequestMemo
 from edge.live.answer_cache import MAX_ANSWERS
+from edge.live.control import HubControl
 from edge.live.hub import Hub
 from edge.live.rows import MAX_LARGE_STARTS, Stream
 from edge.policy.streams.contact import Contact
@@ -45,7 +46,7 @@ def memory() -> int:
 
 def counted(hub: Hub) -> int:
     """All that the hub says it holds."""
-    gauges = hub.gauges()
+    gauges = HubControl(hub).gauges()
     return int(gauges["bytes_held"] + gauges["bytes_prepared"])
 
 

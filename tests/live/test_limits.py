@@ -7,7 +7,16 @@ from edge.core.values import Framing, Mode, Purpose
 from edge.live.registry import MAX_ROWS_OF_PATH
 from edge.live.rows import Stream
 from origin_adapter.scripted import data, head_answer
-from tests.live.support import PATH, Asked, House, scripted, settle, warm, watch
+from tests.live.support import (
+    PATH,
+    Asked,
+    House,
+    RecordingSink,
+    scripted,
+    settle,
+    warm,
+    watch,
+)
 
 
 def refusal(house: House, asked: Asked) -> EdgeError:
@@ -52,15 +61,52 @@ def test_a_landing_flight_makes_room_before_its_readers_ask_again() -> None:
     assert reader.done().status == 200
 
 
-def test_one_relay_too_many_is_told_so() -> None:
-    house, origin = scripted(max_flights=1)
-    first = house.ask()
-    origin.expect().reply(data(b"x", "0001", vary="*"))
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+OTHER = "/v1/stream/b"
+
+
+@pytest.mark.parametrize(
+    ("limit", "path", "client"),
+    [
+        ("max_relays", OTHER, THERE),
+        ("max_relays_per_stream", PATH, THERE),
+        ("max_relays_per_client", OTHER, HERE),
+    ],
+)
+def test_one_relay_too_many_is_told_so(limit: str, path: str, client: str) -> None:
+    """L15: of all, of one stream with whatever parameters, and of one client. Who is
+    within all bounds is not starved by it, and there is room again behind each."""
+    house, origin = scripted(**{limit: 1})
+    for key in (house.key(), house.key(OTHER), house.key(path, extension="x=1")):
+        opened = house.ask(key=key)
+        origin.expect().reply(data(b"x", "0001", vary="*"))
+        opened.done()
+    first = house.ask(sink=RecordingSink(client=HERE))
+    relay = origin.expect(Purpose.RELAY)
+
+    key = house.key(path, extension="x=1")
+    late = house.ask(sink=RecordingSink(client=client), key=key)
+    assert refusal(house, late).reason.value == "limit-relays"
+    if limit != "max_relays":
+        house.ask(sink=RecordingSink(client=THERE), key=house.key(OTHER))
+        origin.expect(Purpose.RELAY).reply(data(b"y", "0001"))
+    relay.reply(data(b"x", "0001"))
     first.done()
-    house.ask()
+    house.ask(sink=RecordingSink(client=client), key=key)
     origin.expect(Purpose.RELAY)
 
-    assert refusal(house, house.ask()).reason.value == "limit-flights"
+
+def test_clients_without_an_address_are_not_one_client() -> None:
+    """They come by a socket of this machine: who they are, nobody knows."""
+    house, origin = scripted(max_relays_per_client=1)
+    opened = house.ask()
+    origin.expect().reply(data(b"x", "0001", vary="*"))
+    opened.done()
+    for _ in range(2):
+        house.ask()
+        origin.expect(Purpose.RELAY)
+
+    assert not house.counters.refusals
 
 
 def test_an_event_stream_under_way_ends_whole_at_a_limit() -> None:

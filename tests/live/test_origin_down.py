@@ -11,6 +11,7 @@ from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Headers, Mode, OriginRequest, Purpose
 from edge.live.context import HubContext
+from edge.live.control import HubControl
 from edge.live.flights import Upstream
 from edge.policy.http.breaker import LONGEST_STEP
 from origin_adapter.scripted import LivingOrigin, PlayedExchange, ScriptedOrigin, data
@@ -53,7 +54,7 @@ class City:
         return self.origin.requests["down"]
 
     def is_open(self) -> bool:
-        return self.house.hub.gauges()["breaker_open"] == 1
+        return HubControl(self.house.hub).gauges()["breaker_open"] == 1
 
     def ask_again(self) -> None:
         """Every follower asks once more at least, and readers of all streams come."""

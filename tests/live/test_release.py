@@ -14,6 +14,7 @@ from edge.core.errors import EdgeError
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Mode, OriginRequest, PerResponse, Purpose
+from edge.live.control import HubControl
 from edge.live.rows import Reader, State
 from edge.live.waiters import BATCH_SIZE
 from origin_adapter.scripted import data, head_answer
@@ -515,7 +516,7 @@ def test_stop_releases_everybody_wherever_they_are(begun: bool) -> None:
         asked.done()
         assert ended_well(asked), asked.pending
     assert house.hub.viewers == 0
-    gauges = house.hub.gauges()
+    gauges = HubControl(house.hub).gauges()
     assert gauges["flights_under_way"] == gauges["relays"] == gauges["followers"] == 0
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge.core.values import Mode, Read
 from edge.live.ingest import RESET_REASONS, Effect
-from edge.policy.streams.decide import Decision, Fetch, Kind, Park, Pass, Serve
+from edge.policy.streams.decisions import Decision, Fetch, Kind, Park, Pass, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
 from tests.support.worlds import RULES, World, index_of, offsets, worlds
 

@@ -73,6 +73,15 @@ def a_guessed_offset_is_answered(house: House, origin: ScriptedOrigin) -> None:
     origin.expect().reply(data(b"de", "0005"))
 
 
+def a_guess_is_echoed(house: House, origin: ScriptedOrigin) -> None:
+    house.poll("0009")
+    origin.expect().reply(head_answer("0003"))
+    origin.expect().reply(data(b"", "0003"))
+    settle()
+    house.pass_time(1)
+    origin.expect().reply(data(b"", "0009"))
+
+
 def a_head_is_answered(house: House, origin: ScriptedOrigin) -> None:
     house.ask(mode=Mode.HEAD)
     origin.expect().reply(head_answer("0003"))
@@ -116,6 +125,7 @@ def a_write_closes(house: House, origin: ScriptedOrigin) -> None:
         (a_read_waits_for_its_bytes, steps.Again),
         (an_origin_fails, steps.Fail),
         (a_guessed_offset_is_answered, steps.Give),
+        (a_guess_is_echoed, steps.Hold),
         (a_head_is_answered, steps.GiveHead),
         (a_stream_is_not_there, steps.Status),
         (an_answer_is_for_one_alone, steps.Bypass),
@@ -137,7 +147,7 @@ def test_each_kind_of_step_is_reached(story: Story, kind: type[Step]) -> None:
 
 def test_these_are_all_kinds_of_steps() -> None:
     """The table above misses none."""
-    named = {"Again", "Fail", "Give", "GiveHead", "Status", "Bypass", "AskHead"}
+    named = {"Again", "Fail", "Give", "Hold", "GiveHead", "Status", "Bypass", "AskHead"}
     named |= {"LogChanged", "Replace", "Wake", "Kick"}
 
     assert {kind.__name__ for kind in Step.__args__} == named
@@ -256,7 +266,7 @@ def test_a_step_that_raises_ends_its_reader_alone(
     house, origin = scripted()
     mode = Mode.HEAD if act == "head" else Mode.CATCH_UP
     crowd = [house.ask("0003", mode) for _ in range(3)]
-    delivery, right = house.hub._delivery, getattr(house.hub._delivery, act)
+    delivery, right = house.hub.delivery, getattr(house.hub.delivery, act)
 
     def broken(reader: Any, *args: Any) -> Any:
         if reader is crowd[0].pending:

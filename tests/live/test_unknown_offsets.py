@@ -2,7 +2,7 @@
 
 from edge.core.values import Mode, Purpose
 from origin_adapter.scripted import LivingOrigin, data, head_answer
-from tests.live.support import PATH, House, scripted, settle, warm, watch
+from tests.live.support import PATH, House, scripted, settle, warm
 from tests.support.options import rules
 
 
@@ -26,9 +26,13 @@ def test_what_an_origin_makes_of_a_made_up_offset_moves_nothing() -> None:
     origin.expect().reply(head_answer("0003"))
     poll = origin.expect(Purpose.FOLLOW)
     beyond = house.ask("0009")
-    origin.expect(Purpose.RELAY).reply(data(b"", "0003"))
+    for second, start in ((0, "0003"), (1, "0009")):
+        house.pass_time(second)
+        call = origin.expect(Purpose.CATCH_UP)
+        assert call.request.target == f"{PATH}?offset={start}"
+        call.reply(data(b"", "0003"))
 
-    assert beyond.done().status == 200
+    assert beyond.done().header("Stream-Next-Offset") == "0003"
     poll.reply(data(b"de", "0005"))
     assert viewer.done().body == b"de"
     assert not house.counters.drops
@@ -79,21 +83,6 @@ def test_an_offset_above_the_end_is_first_covered_by_a_delta() -> None:
     assert {asked.sink.whole for asked in crowd} == {b"fg"}
 
 
-def test_a_live_read_beyond_the_tail_passes_alone() -> None:
-    """Each waits at the origin for itself; the follower stays where it is."""
-    house, origin = scripted()
-    viewer, poll = watch(house, origin)
-    beyond = house.poll("0009")
-    relay = origin.expect(Purpose.RELAY)
-
-    assert relay.request.target == f"{PATH}?offset=0009&live=long-poll"
-    poll.reply(data(b"de", "0005"))
-    assert viewer.done().body == b"de"
-    assert beyond.waits
-    relay.reply(data(b"", "0005"))
-    assert beyond.done().status == 200
-
-
 def test_a_viewer_at_a_made_up_offset_gets_history_page_by_page() -> None:
     """L25, also for what a guess brought."""
     house, origin = scripted(rules=rules(max_page=4))
@@ -118,8 +107,14 @@ def test_guesses_of_many_clients_are_answered_truly_by_a_real_stream() -> None:
     house = House(origin)
     for position in (0, 3, 10, 12, 19, 20, 29, 40):
         offset = f"{0:016d}_{position:016d}"
-        shared, alone = house.ask(offset).done(), House(origin).ask(offset).done()
-        assert shared.whole == alone.whole
+        shared, alone = house.ask(offset), House(origin).ask(offset).done()
+        settle()
+        while shared.waits:
+            # Above the end one read a second is made (U14).
+            house.pass_time(1)
+        assert shared.sink.whole == alone.whole
+        tails = (shared.sink, alone)
+        assert len({sink.header("Stream-Next-Offset") for sink in tails}) == 1
     live = house.ask("-1", Mode.LONG_POLL).done()
 
     assert live.body == b"alphabetagamma"

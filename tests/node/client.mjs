@@ -96,6 +96,31 @@ async function tail(kind, live) {
   }
 }
 
+/** Follow from an offset that this stream has not reached; append once that is told. */
+async function lost(live) {
+  const { url, made } = await create("text")
+  await made.append("new")
+  const end = (await made.head()).offset
+  const longer = (await create("text")).made
+  await longer.append("what was there before")
+  const { offset } = await longer.head()
+  let follows
+  const following = new Promise((resolve) => (follows = resolve))
+  const spy = (input, init) => {
+    const { searchParams } = new URL(input)
+    if (searchParams.has("live") && searchParams.get("offset") === end) follows()
+    return fetch(input, init)
+  }
+  const response = await stream({ url, live, offset, fetch: spy })
+  const { seen, until } = gather("text", response)
+  await soon(following, () => "a live read from the end")
+  await made.append("er")
+  await until(2)
+  await made.close()
+  await soon(response.closed, () => "the end of a closed stream")
+  return { seen: seen.join("") }
+}
+
 const STORIES = {
   async "catch-up json"() {
     const { url, made, asked, fetch } = await create("json")
@@ -214,6 +239,10 @@ for (const kind of Object.keys(TYPES)) {
   for (const live of ["long-poll", "sse"]) {
     STORIES[`tail ${kind} by ${live}`] = () => tail(kind, live)
   }
+}
+
+for (const live of ["long-poll", "sse"]) {
+  STORIES[`lost offset by ${live}`] = () => lost(live)
 }
 
 const codeOf = (promise) =>

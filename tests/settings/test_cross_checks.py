@@ -118,6 +118,19 @@ def test_the_pools_add_up_to_all_connections() -> None:
     assert sum(pools) + origin.max_followers == origin.connections
 
 
+@pytest.mark.parametrize(
+    ("connections", "left"), [("515", 0), ("527", 2), ("1024", 43)]
+)
+def test_reads_that_pass_leave_connections_to_what_is_no_stream(
+    connections: str, left: int
+) -> None:
+    """L24: a quarter of those for what passes one to one, if there are that many."""
+    origin = load(None, ORIGIN | {"DS_EDGE_ORIGIN__CONNECTIONS": connections}).origin
+
+    assert origin.max_relays >= 1
+    assert origin.relay_connections - origin.max_relays == left
+
+
 def test_a_route_that_is_never_met_is_told() -> None:
     (problem,) = told(ROUTES="[{match: /a}, {match: /b}, {match: /a}]")
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from edge.core.errors import OriginFault, OriginUnreachable
 from edge.core.values import ANONYMOUS, PUBLIC, Mode, Partition, Read
-from edge.policy.streams.decide import (
+from edge.policy.streams.decisions import (
     Decision,
     Fetch,
     Park,
@@ -103,10 +103,13 @@ class Scene:
         routes: tuple[Route, ...] = (Route(), STRICT),
         ttl: int | None = None,
         heads: bool = True,
+        echoes: bool | None = None,
     ) -> None:
         """An origin of some habits, of whose stream nothing is known."""
         drawn = self.draw(habits)
-        said = Habits(drawn.claims, drawn.page, ttl, heads)
+        if echoes is None:
+            echoes = drawn.echoes
+        said = Habits(drawn.claims, drawn.page, ttl, heads, echoes)
         self.world = World(said, self.one_of(*partitions), self.one_of(*routes))
 
     def write(self, least: int = 1) -> None:
@@ -162,6 +165,10 @@ class Scene:
         beyond = len(self.world.origin.messages) + self.draw(st.integers(1, 3))
         self.offset = mint(beyond)
 
+    def guess(self) -> None:
+        """Somebody else has asked beyond the tail, so it is known where that is put."""
+        self.world.read(mint(len(self.world.origin.messages) + 1))
+
     def disturb(self) -> None:
         """Now and then, something else happens too."""
         if self.draw(st.integers(0, 4)) == 0:
@@ -203,7 +210,15 @@ def _live(scene: Scene) -> None:
 
 def _empty(scene: Scene) -> None:
     scene.begin()
-    scene.held()
+    above = scene.draw(st.integers(0, 2)) == 0
+    scene.held(described=True if above else None)
+    if above:
+        # Above the end, and told where that is (U14).
+        scene.guess()
+        scene.mode = scene.one_of(CATCH_UP, *LIVE)
+        scene.confirm_tail()
+        scene.stand_beyond()
+        return
     if scene.maybe():
         scene.world.close_here()
         scene.mode = scene.one_of(CATCH_UP, *LIVE)
@@ -230,10 +245,14 @@ def _stale(scene: Scene) -> None:
 
 
 def _park(scene: Scene) -> None:
-    scene.begin()
+    where = scene.one_of("at end", "now", "away", "guess")
+    scene.begin(echoes=True if where == "guess" else None)
     scene.held(described=True)
     scene.mode = scene.one_of(*LIVE)
-    match scene.one_of("at end", "now", "away"):
+    match where:
+        case "guess":
+            scene.guess()
+            scene.stand_beyond()
         case "at end":
             scene.stand_at_end()
         case "now":
@@ -343,7 +362,7 @@ def _sliding_ttl(scene: Scene) -> None:
 def _offset_unknown(scene: Scene) -> None:
     scene.begin()
     scene.held(described=True)
-    scene.know_tail()
+    scene.confirm_tail()
     scene.mode = scene.one_of(CATCH_UP, *LIVE)
     scene.stand_beyond()
 
@@ -394,7 +413,7 @@ TO_OUTCOMES: dict[str, Callable[[Scene], None]] = {
     "fetch newer-write": _newer_write,
     "fetch unconfirmed": _unconfirmed,
     "fetch sliding-ttl": _sliding_ttl,
-    "pass offset-unknown": _offset_unknown,
+    "fetch offset-unknown": _offset_unknown,
     "pass expired-credential": _expired_credential,
     "refuse": _refuse,
 }

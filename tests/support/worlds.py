@@ -23,7 +23,8 @@ from edge.core.values import (
 )
 from edge.live.ingest import Effect, HeardRange, absorb, describe, describe_by_get
 from edge.policy.streams.admission import Verdict, judge
-from edge.policy.streams.decide import Decision, Fetch, ReadState, decide
+from edge.policy.streams.decide import decide
+from edge.policy.streams.decisions import Decision, Fetch, ReadState
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW
 from edge.streamlog.stream_log import StreamLog
@@ -40,12 +41,14 @@ RULES = rules(max_page=12, verify=60.0, trust=30.0, max_probe=8)
 @dataclass(frozen=True)
 class Habits:
     """``page``: the most messages in an answer. ``ttl``: Stream-TTL in seconds.
-    ``heads``: whether HEAD tells (U12)."""
+    ``heads``: whether HEAD tells (U12). ``echoes``: an offset beyond the tail is sent
+    back as it came, and the tail is told in its place otherwise (O22)."""
 
     claims: bool = True
     page: int | None = None
     ttl: int | None = None
     heads: bool = True
+    echoes: bool = False
 
 
 class ModelOrigin:
@@ -68,9 +71,11 @@ class ModelOrigin:
         beyond = last if self.habits.page is None else first + self.habits.page
         end = min(last, beyond)
         whole = end == last
+        beyond_tail = start != NOW and index_of(start) > last
+        echo = beyond_tail and self.habits.echoes
         return data(
             b"".join(self.messages[first:end]),
-            mint(end),
+            start if echo else mint(end),
             up_to_date=whole and self.habits.claims,
             closed=whole and self.closed,
         )
@@ -274,6 +279,7 @@ habits = st.builds(
     st.booleans(),
     st.none() | st.integers(1, 3),
     st.none() | st.just(90),
+    st.booleans(),
     st.booleans(),
 )
 

@@ -41,7 +41,7 @@ class ReadHandler:
         """Answer ``read``. Raises ClientGone, and the EdgeError that the hub ended it
         with."""
         ctx.mode = read.mode.value
-        sink = ReadSink()
+        sink = ReadSink(request.client)
         pending = self._read_service.ask(read, sink, self._clock.monotonic())
         watch: ClientWatch = BLIND
         if pending is not None:
@@ -82,13 +82,15 @@ class ReadSink:
         "_buffers",
         "_changed",
         "answer",
+        "client",
         "ended",
         "error",
         "gone",
         "per_response",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, client: str = "") -> None:
+        self.client = client
         self.answer: Answer | None = None
         self.per_response: PerResponse | None = None
         self.ended = False

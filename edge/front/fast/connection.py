@@ -326,6 +326,14 @@ class FastConnection:
         self._keep(head, body, sent)
         return False
 
+    def client(self) -> str:
+        """The client's address, "" when it has none or has left."""
+        try:
+            peer = self._transport.peername()
+        except OSError:
+            return ""
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
     def complete(self, close: bool, pause_reads: bool = False) -> None:
         """The answer is over. Reads are not paused while part of it is unsent."""
         self._closing = close

@@ -25,6 +25,9 @@ from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
 class ResponseWriter(Protocol):
     """The connection, as its sink sees it."""
 
+    def client(self) -> str:
+        """The client's address, "" when it has none or has left."""
+
     def send(self, head: bytes, body: bytes = b"") -> bool:
         """Send both; False when some of it has to wait."""
 
@@ -75,6 +78,11 @@ class FastSink:
         self.sent = 0
 
     # What the hub calls.
+
+    @property
+    def client(self) -> str:
+        """See ``ports.Sink``."""
+        return self._writer.client()
 
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``."""

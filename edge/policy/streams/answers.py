@@ -21,7 +21,7 @@ from typing import NamedTuple
 from edge.core.values import Answer, Header, Headers, Mode, PartitionKind, Read
 from edge.policy.http import codings
 from edge.policy.http.forwarding import response_headers
-from edge.policy.streams.decide import Kind, Serve
+from edge.policy.streams.decisions import Kind, Serve
 from edge.policy.streams.routes import Recreate, Route
 from edge.protocol import json_arrays, names, sse
 from edge.protocol.http_grammar import cache_directives

@@ -17,79 +17,30 @@ Rules are cited from docs/rules.md. On a first reading, start at ``decide`` and 
 a catch-up read at the end of a followed stream.
 """
 
-import enum
 from dataclasses import dataclass
 
-from edge.core.errors import OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import Mode, PartitionKind, Read
+from edge.policy.streams.above_end import Delta, decide_above
+from edge.policy.streams.decisions import (
+    Decision,
+    Fetch,
+    Kind,
+    Park,
+    Pass,
+    ReadState,
+    Refuse,
+    Serve,
+)
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import NOW, order
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import ReadBarrier
 
 MAX_PROBE = 64 * 1024
 """Bytes that a check of the end may read again (L7)."""
 
 MAX_GAP_FETCHES = 3
 """How many upstream answers a reader waits for to have a hole filled (L20)."""
-
-
-class Kind(enum.Enum):
-    """What is served; it says how fresh the answer is downstream (docs/rules.md)."""
-
-    CLOSED_RANGE = "closed-range"  # data beyond it is known, or none can follow
-    TAIL = "tail"  # it reaches the end that is known now
-    LIVE = "live"  # it answers a live read
-    EMPTY = "empty"  # nothing, at the end
-    STALE = "stale"  # held data, while the origin is away
-
-
-@dataclass(frozen=True, slots=True)
-class Serve:
-    """Answer from the log: ``[start, next)``, or nothing when they are equal."""
-
-    kind: Kind
-    start: str
-    next: str
-    up_to_date: bool = False
-    closed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Park:
-    """Wait at ``offset``, which the origin minted, until the log grows."""
-
-    offset: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Ask the origin from ``start`` on, or by HEAD when it is None.
-
-    ``fresh``: only a request that begins after this reader arrived will do.
-    """
-
-    start: str | None
-    reason: Reason
-    fresh: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """Pass the read through alone: not shared, not stored."""
-
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The origin failed, and no held data can stand in for it."""
-
-    fault: OriginFault
-
-
-Decision = Serve | Park | Fetch | Pass | Refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,28 +61,6 @@ class Rules:
         if kind is PartitionKind.CREDENTIAL:
             return min(verify, self.trust)
         return verify
-
-
-@dataclass(frozen=True, slots=True)
-class ReadState:
-    """The moment of the decision, and what the reader has met since it arrived.
-
-    ``now`` is monotonic, ``wall`` Unix seconds. ``offset`` is where the reader
-    stands: its own offset, or the offset that ``now`` stood for. ``fault`` says how
-    the last upstream request that it waited for failed, None if it did not.
-    ``asked`` counts those requests since it was last served or parked. ``head_tells``
-    says whether HEAD may be asked of this stream (U12), ``arrives`` whether the reader
-    is decided for the first time.
-    """
-
-    now: float
-    wall: float
-    offset: str
-    barrier: ReadBarrier
-    fault: OriginFault | None = None
-    asked: int = 0
-    head_tells: bool = True
-    arrives: bool = False
 
 
 def decide(
@@ -239,14 +168,15 @@ def _decide_unheld(
     """An offset from which nothing is held (L1, L20)."""
     if read.mode.live and not _is_described(log, state):
         return _ask(state, _open(log, state, state.offset))
-    end = log.end
-    if end is None or not log.is_above(state.offset):
+    if log.end is None or not log.is_above(state.offset):
         return _ask(state, Fetch(state.offset, Reason.MISS))
-    if _is_known(log, state, end, route) or _was_heard_at(log, state, end):
-        return Pass(Reason.OFFSET_UNKNOWN)
+    verify = rules.verify_for(log, read.key.partition.kind)
+    confirmed = log.tail.is_confirmed_to(state.barrier, state.now, verify)
     # After lost contact only a delta from before the end proves anything (L7).
-    start = log.probe_start(rules.max_probe) if log.tail.unverified else end
-    return _ask(state, Fetch(start, Reason.OFFSET_ABOVE))
+    start = log.end if confirmed else log.probe_start(rules.max_probe)
+    strict = route.tail is TailMode.STRICT
+    decision = decide_above(read, log, state, Delta(start, confirmed, strict))
+    return _ask(state, decision) if isinstance(decision, Fetch) else decision
 
 
 def _decide_held(

@@ -356,3 +356,13 @@ def test_what_waited_for_an_answer_is_gone_with_it(
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_client_by_a_socket_of_this_machine_has_no_address(bench: Bench) -> None:
+    """Nor has one that left; relays are then not counted for it (L15)."""
+    bench.get("park?offset=7&live=long-poll")
+    (pending,) = bench.read_service.parked
+
+    assert pending.sink.client == ""
+    bench.connection.cut()
+    assert pending.sink.client == ""

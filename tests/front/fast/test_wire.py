@@ -58,6 +58,16 @@ def test_a_hundred_kib_of_fields_is_refused(client: Client) -> None:
     assert client.read().status == 431
 
 
+@pytest.mark.parametrize("fields", [(), ("X-Twice: a", "X-Twice: b")])
+def test_both_ways_know_the_clients_address(
+    client: Client, fields: tuple[str, ...]
+) -> None:
+    """The fast one, and that of requests which are not plain (L15)."""
+    client.get("/v1/stream/client", *fields)
+
+    assert client.read().body == b"127.0.0.1"
+
+
 def test_many_requests_sent_ahead_are_answered_in_order(client: Client) -> None:
     """Plain ones and others, more than one read takes."""
     wanted = 1500

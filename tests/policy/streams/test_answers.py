@@ -28,7 +28,7 @@ from edge.policy.streams.answers import (
     sse_head,
     unshared_headers,
 )
-from edge.policy.streams.decide import Kind, Serve
+from edge.policy.streams.decisions import Kind, Serve
 from edge.policy.streams.routes import Recreate, Route
 from edge.protocol.offsets import BEGIN
 from edge.streamlog.stream_log import StreamLog

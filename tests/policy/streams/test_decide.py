@@ -18,8 +18,8 @@ from edge.core.values import (
     Read,
     StreamKey,
 )
-from edge.policy.streams.decide import (
-    MAX_GAP_FETCHES,
+from edge.policy.streams.decide import MAX_GAP_FETCHES, decide
+from edge.policy.streams.decisions import (
     Decision,
     Fetch,
     Kind,
@@ -28,11 +28,10 @@ from edge.policy.streams.decide import (
     ReadState,
     Refuse,
     Serve,
-    decide,
 )
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW, order
-from edge.streamlog.stream_log import UNKNOWN_TTL, StreamLog
+from edge.streamlog.stream_log import UNKNOWN_TTL, Placement, StreamLog
 from edge.streamlog.tail import ReadBarrier
 from tests.support.options import rules
 
@@ -93,6 +92,14 @@ class Story:
 
     def armed(self) -> "Story":
         self.log.tail.arm(self.log.tail.request_snapshot(self.now, 1))
+        return self
+
+    def placed(
+        self, echoes: bool, claims: bool = True, of: str = D, by_edge: bool = False
+    ) -> "Story":
+        """The origin has put a guess somewhere (U14)."""
+        seq = self.log.tail.tick()
+        self.log.placement = Placement(of, echoes, claims, self.now, seq, by_edge)
         return self
 
     def closed(self, at: str) -> "Story":
@@ -377,25 +384,121 @@ def test_reads_from_here_renew_a_sliding_ttl() -> None:
 # -- offsets that the origin did not mint ------------------------------------------
 
 
-def test_an_offset_above_the_end_is_first_covered_by_a_delta() -> None:
-    """L1: and passes by itself when it is still above."""
-    known = story().held(A)
-
-    assert known.decide(B) == Fetch(A, Reason.OFFSET_ABOVE)
-    assert known.arrives().asked(A).decide(B) == Pass(Reason.OFFSET_UNKNOWN)
+FROM_END = Fetch(A, Reason.OFFSET_ABOVE, paced=True)
+FROM_GUESS = Fetch(B, Reason.OFFSET_UNKNOWN, paced=True)
 
 
-def test_an_offset_above_a_known_tail_passes() -> None:
-    """L1: it never moves what the edge knows."""
-    assert story().held(A).armed().decide(B) == Pass(Reason.OFFSET_UNKNOWN)
-    assert story().held(A).closed(A).decide(B) == Pass(Reason.OFFSET_UNKNOWN)
+@pytest.mark.parametrize("mode", [CATCH_UP, LONG_POLL, SSE])
+@pytest.mark.parametrize("claims", [True, False])
+def test_above_the_end_a_delta_goes_first_and_then_a_guess(
+    mode: Mode, claims: bool
+) -> None:
+    """L1, U14: whether the origin makes claims or not (L3)."""
+    known = story().described().held(A)
+
+    assert known.decide(B, mode) == FROM_END
+    assert known.arrives().asked(A, claims).decide(B, mode) == FROM_GUESS
 
 
-def test_an_origin_that_never_claims_is_not_asked_for_the_end_for_ever() -> None:
-    """L1, L3."""
-    known = story().held(A).arrives().asked(A, claims=False)
+def test_who_is_above_the_end_is_told_by_what_was_sent_after_it_came() -> None:
+    """U14: a poll that waits there, or an older answer, may have been overtaken."""
+    told = Serve(Kind.EMPTY, A, A, up_to_date=True)
+    known = story().described().held(A).placed(echoes=False).armed()
+    sent = known.log.tail.request_snapshot(known.now, 1)
+    known.arrives()
 
-    assert known.decide(B) == Pass(Reason.OFFSET_UNKNOWN)
+    assert known.decide(B, LONG_POLL) == FROM_END
+    known.log.tail.hear(sent, A, True, empty=True)
+    assert known.decide(B, LONG_POLL) == FROM_END
+    assert known.asked(A).decide(B, LONG_POLL) == told
+
+
+@pytest.mark.parametrize("mode", [CATCH_UP, LONG_POLL, SSE])
+def test_where_the_origin_puts_one_guess_it_puts_all(mode: Mode) -> None:
+    """U14: at the end."""
+    known = story().described().held(A).placed(echoes=False).arrives().asked(A)
+
+    for guess in (B, C, D):
+        assert known.decide(guess, mode) == Serve(Kind.EMPTY, A, A, up_to_date=True)
+
+
+def test_behind_an_edge_only_a_guess_tells_that_was_sent_after_the_reader_came() -> (
+    None
+):
+    """U14: a delta may be answered by a poll that waits, of that edge's own."""
+    known = story().held(A).placed(echoes=False, by_edge=True).arrives().asked(A)
+
+    assert known.decide(B) == FROM_GUESS
+    told = Serve(Kind.EMPTY, A, A, up_to_date=True)
+    assert known.placed(echoes=False, by_edge=True).decide(B) == told
+
+
+@pytest.mark.parametrize("claims", [True, False])
+def test_an_origin_that_echoes_is_repeated(claims: bool) -> None:
+    """U14: live readers wait where they are, and nobody asks for them again."""
+    known = story().described().held(A).placed(echoes=True, claims=claims)
+
+    assert known.decide(C, LONG_POLL) == Park(C, minted=False)
+    assert known.decide(C, SSE, fault=AWAY) == Park(C, minted=False)
+    assert known.decide(C) == FROM_END
+    assert known.arrives().asked(A).decide(C) == Serve(Kind.EMPTY, C, C, claims)
+
+
+def test_what_a_guess_has_shown_is_not_believed_for_long() -> None:
+    """U14: for a minute, or until the stream has come to where the echo was."""
+    known = story().described().held(A).placed(echoes=True).after(61).arrives()
+    grown = story().described().held(A).placed(echoes=True, of=A).arrives()
+
+    for placed in (known, grown):
+        assert placed.asked(A).decide(B, SSE) == FROM_GUESS
+
+
+@pytest.mark.parametrize("mode", [CATCH_UP, LONG_POLL, SSE])
+def test_above_the_end_of_a_closed_stream_that_end_is_told(mode: Mode) -> None:
+    """U14: nothing can follow, so nobody waits for it; but first it is confirmed."""
+    known = story().described().held(A).closed(A).placed(echoes=True).arrives()
+
+    assert known.decide(B, mode) == FROM_END
+    told = Serve(Kind.EMPTY, A, A, up_to_date=True, closed=True)
+    assert known.asked(A, claims=False).decide(B, mode) == told
+
+
+def test_who_reads_its_own_write_is_not_paced() -> None:
+    """L4, U14: it is no guess if an acknowledgement or the origin named it."""
+    known = story().described().held(A).wrote(B)
+
+    assert known.decide(B, LONG_POLL) == Fetch(A, Reason.OFFSET_ABOVE)
+    assert known.decide(C, LONG_POLL) == Fetch(A, Reason.OFFSET_ABOVE, paced=True)
+
+
+def test_no_end_is_told_below_an_acknowledgement() -> None:
+    """L3, L4: the write is newer than the answer, or the origin lags behind itself."""
+    known = story().held(A).placed(echoes=False).arrives().asked(A).wrote(B)
+
+    assert known.decide(B) == FROM_GUESS
+    assert known.asked(A).decide(C) == Fetch(C, Reason.OFFSET_UNKNOWN, paced=True)
+
+
+def test_the_end_of_a_page_is_no_tail() -> None:
+    """U14: more follows there, and nobody has to wait for that."""
+    first = story().held(A, tail=False)
+
+    assert first.decide(C) == Fetch(C, Reason.MISS)
+    assert first.asked(A).decide(C) == Fetch(A, Reason.OFFSET_ABOVE, paced=True)
+
+
+def test_in_doubt_what_is_held_is_checked_before_anybody_is_told() -> None:
+    """L7, U14: after lost contact, and when nothing was heard for long."""
+    check = Fetch(A, Reason.OFFSET_ABOVE, paced=True)
+    known = story().held(A, B).placed(echoes=False)
+
+    assert known.doubted().decide(C) == check
+    assert story().held(A, B).after(61).decide(C) == check
+    sent = known.arrives().log.tail.request_snapshot(known.now, 1)
+    known.log.tail.hear(sent, B, True, empty=True)
+    assert known.decide(C) == check
+    known.log.tail.confirm(known.now, sent)
+    assert known.decide(C) == Serve(Kind.EMPTY, B, B, up_to_date=True)
 
 
 def test_an_offset_inside_is_asked_for_as_it_is() -> None:

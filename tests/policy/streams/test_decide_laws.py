@@ -13,7 +13,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from edge.core.reasons import Reason
 from edge.core.values import Mode, PartitionKind
-from edge.policy.streams.decide import Decision, Fetch, Kind, Park, Pass, Refuse, Serve
+from edge.policy.streams.decisions import (
+    Decision,
+    Fetch,
+    Kind,
+    Park,
+    Pass,
+    Refuse,
+    Serve,
+)
 from edge.policy.streams.routes import TailMode
 from edge.protocol.offsets import NOW, is_position
 from tests.support.outcomes import TO_OUTCOMES, WAYS, Case, cases, outcome_of
@@ -28,7 +36,7 @@ def a_served_range_is_a_range_that_is_held(case: Case, decision: Decision) -> No
     """L1, L9: it begins where the reader stands and ends at a minted offset."""
     if isinstance(decision, Serve):
         assert is_position(decision.next)
-        assert case.world.log.knows(decision.next)
+        assert case.world.log.knows(decision.next) or is_echo(case, decision)
         if decision.kind is Kind.EMPTY:
             assert decision.start == decision.next
         else:
@@ -36,6 +44,14 @@ def a_served_range_is_a_range_that_is_held(case: Case, decision: Decision) -> No
             assert decision.next == case.world.log.page_end(
                 decision.start, RULES.max_page
             )
+
+
+def is_echo(case: Case, serve: Serve) -> bool:
+    """Whether an origin that echoes is repeated to a reader above the end (U14)."""
+    placed = case.world.log.placement
+    stays = serve.kind is Kind.EMPTY and serve.next == case.state.offset
+    above = case.world.log.is_above(case.state.offset)
+    return bool(stays and above and placed is not None and placed.echoes)
 
 
 def is_now_as_heard(case: Case, serve: Serve) -> bool:
@@ -84,7 +100,10 @@ def a_claim_is_made_only_where_the_tail_is_known(
         return
 
     tail, strict = case.world.log.tail, case.world.route.tail is TailMode.STRICT
-    if decision.up_to_date:
+    if decision.up_to_date and is_echo(case, decision):
+        # There is nothing above the tail, and so it was said of another guess.
+        assert tail.is_told_to(case.state.barrier)
+    elif decision.up_to_date:
         assert tail.is_known_to(
             case.state.barrier, decision.next, case.state.now, strict
         )
@@ -116,8 +135,15 @@ def a_range_is_closed_only_if_more_is_known_or_no_more_can_come(
 def only_live_readers_wait_and_only_at_minted_offsets(
     case: Case, decision: Decision
 ) -> None:
-    """L20: of a stream that was described, unless the origin is away (L21)."""
-    if isinstance(decision, Park):
+    """L20: of a stream that was described, unless the origin is away (L21). And at a
+    guess, where an origin has put them that echoes (U14)."""
+    if isinstance(decision, Park) and not decision.minted:
+        placed = case.world.log.placement
+        assert case.read.mode.live and case.world.log.described
+        assert placed is not None and placed.echoes
+        assert case.world.log.is_above(decision.offset)
+        assert decision.offset == case.state.offset
+    elif isinstance(decision, Park):
         assert case.read.mode.live
         assert is_position(decision.offset)
         assert case.world.log.knows(decision.offset)
@@ -166,15 +192,32 @@ def the_origin_is_asked_only_for_what_lies_beyond(
         assert not case.world.log.is_above(decision.start)
 
 
-def only_an_offset_beyond_the_end_passes(case: Case, decision: Decision) -> None:
-    """L1: everything else is shared, but for a signature that has expired (L14)."""
+def only_an_expired_signature_passes(case: Case, decision: Decision) -> None:
+    """L14: everything else is shared."""
     expires = case.read.expires_at
+    expired = expires is not None and expires <= WALL
 
-    if expires is not None and expires <= WALL:
-        assert decision == Pass(Reason.EXPIRED_CREDENTIAL)
-    elif isinstance(decision, Pass):
-        assert decision.reason is Reason.OFFSET_UNKNOWN
-        assert case.world.log.is_above(case.state.offset)
+    assert isinstance(decision, Pass) == expired
+    assert not expired or decision == Pass(Reason.EXPIRED_CREDENTIAL)
+
+
+def only_what_lies_above_the_end_is_paced(case: Case, decision: Decision) -> None:
+    """U14: and a reader's own guess is asked for in no other way."""
+    if isinstance(decision, Fetch):
+        log, offset = case.world.log, case.state.offset
+        assert not decision.paced or (log.end is not None and log.is_above(offset))
+        guessed = decision.reason is Reason.OFFSET_UNKNOWN
+        assert not guessed or (decision.paced and decision.start == offset)
+
+
+def who_is_above_the_end_goes_back_only_by_a_new_answer(
+    case: Case, decision: Decision
+) -> None:
+    """U14: the origin was asked after this reader came, and knew of no more."""
+    log, offset = case.world.log, case.state.offset
+    at_end = isinstance(decision, Serve) and decision.kind is Kind.EMPTY
+    if at_end and offset != NOW and log.end is not None and log.is_above(offset):
+        assert log.tail.is_told_to(case.state.barrier)
 
 
 def a_served_range_shows_every_write_acknowledged_before(
@@ -208,7 +251,9 @@ LAWS = (
     no_edge_waits_at_an_origin_that_is_away,
     who_failed_to_ask_is_not_sent_to_ask_again,
     the_origin_is_asked_only_for_what_lies_beyond,
-    only_an_offset_beyond_the_end_passes,
+    only_an_expired_signature_passes,
+    only_what_lies_above_the_end_is_paced,
+    who_is_above_the_end_goes_back_only_by_a_new_answer,
     a_served_range_shows_every_write_acknowledged_before,
     deciding_changes_nothing,
 )

@@ -10,7 +10,7 @@ from edge.policy.streams.answers import (
     freshness_of,
     vary,
 )
-from edge.policy.streams.decide import Kind
+from edge.policy.streams.decisions import Kind
 from edge.policy.streams.routes import Access, Recreate, Route
 from edge.protocol.http_grammar import cache_directives
 from tests.support.options import freshness_options
