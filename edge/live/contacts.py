@@ -10,6 +10,7 @@ from edge.core.errors import NotAsked, OriginAway, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.context import HubContext
+from edge.live.flights import REFUSES_WORK
 from edge.live.rows import Stream
 from edge.policy.streams.contact import Contact, pause_after, seconds_to_wait
 from edge.protocol.offsets import NOW
@@ -36,6 +37,12 @@ class Contacts:
         news = contact.read_worked()
         self._settle(stream, contact)
         return news
+
+    def read_refused(self, stream: Stream, status: int) -> bool:
+        """A read was answered by an error. Returns as ``read_worked`` does, if it is a
+        final one: an origin that says 404 or 403 is there, and has said so."""
+        final = 400 <= status < 500 and status not in REFUSES_WORK
+        return final and self.read_worked(stream)
 
     def probe_sent(self, stream: Stream) -> None:
         """One request decides for all: nobody else asks before the next step (U3)."""

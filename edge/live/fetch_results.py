@@ -171,6 +171,8 @@ class FetchResults:
         """The answer may not join the log; who may see it?"""
         reason = admission.reason or Reason.STATUS
         self._counters.not_stored[reason.value] += 1
+        if admission.verdict is not Verdict.AWAY:
+            yield from self._refused(flight, answer.status)
         match admission.verdict:
             case Verdict.FAULT:
                 yield from self._garbage(flight, fault_of(admission))
@@ -204,6 +206,11 @@ class FetchResults:
     def _worked(self, flight: Flight) -> Steps:
         """The origin answered: a follower that backs off since it was away asks now."""
         if self._contacts.read_worked(flight.stream):
+            yield Kick(flight.stream)
+
+    def _refused(self, flight: Flight, status: int) -> Steps:
+        """The origin answered by a status that is not an outage (U3)."""
+        if self._contacts.read_refused(flight.stream, status):
             yield Kick(flight.stream)
 
     def _one_reader(
@@ -269,6 +276,7 @@ class FetchResults:
         nothing to the others: a GET decides (U12)."""
         reason = admission.reason or Reason.STATUS
         self._counters.not_stored[reason.value] += 1
+        yield from self._refused(flight, answer.status)
         alone = admission.verdict is Verdict.ONE_READER
         told = False
         for reader in flight.waiting():

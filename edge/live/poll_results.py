@@ -65,6 +65,9 @@ class PollResults:
                 return self._failed(stream, poll, answer, reason)
             case Verdict.AWAY | Verdict.FAULT:
                 return self._failed(stream, poll, answer, reason)
+        # The origin has spoken, so it is there (U3).
+        self._contacts.poll_worked(stream)
+        match admission.verdict:
             case Verdict.BYPASS_KEY:
                 yield from self._ingest.bypass_key(stream, poll.start, reason)
             case Verdict.GONE:

@@ -9,7 +9,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Mode, Purpose
 from edge.live.waiters import RETRY_SECONDS
 from edge.policy.streams.routes import Route
-from origin_adapter.scripted import Call, ScriptedOrigin, data
+from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 from tests.live.support import (
     ALICE,
     PATH,
@@ -129,6 +129,18 @@ def test_a_404_that_a_route_calls_an_outage_drops_nothing() -> None:
     unheld = house.ask(key=house.key("/v1/stream/b"))
     origin.expect().answer(404, (), b"not found")
     assert unheld.done().status == 404
+
+
+def test_a_404_that_a_route_calls_an_outage_makes_the_pause_longer_each_time() -> None:
+    route = Route(stale_if_error=frozenset({404}))
+    house, origin = held_and_doubted(routes=(route,))
+    for failures in (1, 2, 3):
+        asked = house.ask("0003")
+        origin.expect().answer(404, (), b"not found")
+        asked.done()
+        contact = house.hub.streams.obtain(house.key()).contact
+        assert contact is not None and contact.read_failures == failures
+        house.clock.move(61)
 
 
 # -- what goes out (U2) ---------------------------------------------------------------
@@ -257,6 +269,62 @@ def test_a_followers_own_check_ends_the_outage_of_reads() -> None:
     origin.expect(Purpose.CATCH_UP).reply(data(b"abc", "0003"))
 
     assert reader.done().header("Stream-Up-To-Date") == "true"
+
+
+FINAL = pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+"""What an origin answers that is there, and does not give the stream."""
+
+
+@FINAL
+def test_a_final_status_ends_the_outage_as_bytes_do(status: int) -> None:
+    """Else a stream that is gone would be told in turns, as gone to the one reader who
+    asks at each step, and as an origin that is away to all others; for ever."""
+    house, origin = held_and_doubted(**SLOW)
+    first = house.ask()
+    origin.expect().answer(503, (), b"no")
+    first.done()
+    house.clock.move(1001)
+    assert is_stale(house.ask())
+    origin.expect().answer(status, [("content-type", "text/plain")], b"no")
+    settle()
+
+    for _ in range(2):
+        asked = house.ask("-1", Mode.HEAD)
+        origin.expect().answer(status, (), b"")
+        assert asked.done().status == status
+
+
+@FINAL
+def test_a_final_status_to_the_follower_ends_the_outage_too(status: int) -> None:
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    viewer, poll = watch(house, origin)
+    poll.answer(503, (), b"no")
+    origin.expect(Purpose.CATCH_UP).answer(503, (), b"no")
+    origin.expect(Purpose.CATCH_UP).answer(status, (), b"no")
+    assert viewer.done().status == status
+
+    asked = house.ask("-1", Mode.HEAD)
+    origin.expect().reply(head_answer("0003"))
+    assert asked.done().status == 200
+
+
+@pytest.mark.parametrize("status", [302, 408, 425, 429, 500, 503])
+def test_a_status_that_is_no_word_of_the_stream_does_not_end_the_outage(
+    status: int,
+) -> None:
+    """A redirect may be a maintenance page, and some refuse the work alone."""
+    house, origin = held_and_doubted(**SLOW)
+    first = house.ask()
+    origin.expect().answer(503, (), b"no")
+    first.done()
+    house.clock.move(1001)
+    assert is_stale(house.ask())
+    origin.expect().answer(status, [("location", "/elsewhere")], b"no")
+    settle()
+
+    house.ask("-1", Mode.HEAD).done()
+    origin.assert_quiet()
 
 
 def test_the_end_is_told_by_the_request_that_decides() -> None:
