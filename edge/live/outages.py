@@ -19,12 +19,14 @@ from edge.live.flights import Flights
 from edge.live.rows import Reader
 from edge.live.waiters import Waiters
 from edge.policy.streams.decide import Decision, Fetch, Refuse, Serve, decide
+from edge.protocol.offsets import order
 
 _SLOW = OriginTimeout("the origin has not answered in time", reason=Reason.ORIGIN_SLOW)
 
 _CHECKS = frozenset({Reason.UNCONFIRMED, Reason.TAIL_UNKNOWN, Reason.SLIDING_TTL})
 """Why readers ask that may be given what is held instead. Not behind a write: its
-answer shows that the origin is there, and its writer expects to see it (L4)."""
+acknowledgement shows that the origin is there, and its writer expects to see it (L4).
+"""
 
 
 class Outages:
@@ -59,7 +61,9 @@ class Outages:
 
     def be_patient(self, reader: Reader, fetch: Fetch) -> None:
         """The reader waits for a check, but not for long if held bytes can serve it."""
-        if fetch.reason in _CHECKS and isinstance(self._without(reader, _SLOW), Serve):
+        if fetch.reason not in _CHECKS or _is_behind_write(reader):
+            return
+        if isinstance(self._without(reader, _SLOW), Serve):
             self._waiters.be_patient(reader, reader.stream.route.stale_after)
 
     def _decide_by_one(self, reader: Reader, fetch: Fetch) -> OriginFault | None:
@@ -89,3 +93,9 @@ class Outages:
             reader.stream.route,
             self._rules,
         )
+
+
+def _is_behind_write(reader: Reader) -> bool:
+    """Whether what is held lacks a write that was acknowledged before it arrived."""
+    ack, end = reader.barrier.ack, reader.stream.log.end
+    return ack is not None and (end is None or order(ack) > order(end))

@@ -373,6 +373,104 @@ def test_who_waits_for_a_write_is_not_given_the_time_before_it() -> None:
     assert reader.done().body == b"abcde"
 
 
+def test_nobody_is_given_the_time_before_a_write_after_a_while_either() -> None:
+    """U3, L4: though the read must check what is held, too."""
+    house, origin = held_and_doubted()
+    house.wrote("POST", 204, Stream_Next_Offset="0005")
+    reader = house.ask()
+    slow = origin.expect()
+    house.pass_time(3)
+    assert reader.waits
+    slow.reply(data(b"abcde", "0005"))
+
+    assert reader.done().body == b"abcde"
+
+
+def test_whose_write_is_held_does_not_wait_long_either() -> None:
+    """U3."""
+    house, origin = scripted()
+    warm(house, origin)
+    house.wrote("POST", 204, Stream_Next_Offset="0003")
+    house.clock.move(61)
+    reader = house.ask()
+    origin.expect()
+    house.pass_time(3)
+
+    assert is_stale(reader)
+
+
+def away_for_long(**options: object) -> tuple[House, ScriptedOrigin]:
+    """``abc`` is held, and the origin was found to be away; it is not asked again."""
+    house, origin = held_and_doubted(**SLOW, **options)
+    asked = house.ask()
+    origin.expect().answer(503, (), b"no")
+    assert is_stale(asked) and is_stale(house.ask())
+    origin.assert_quiet()
+    return house, origin
+
+
+def test_an_acknowledged_write_ends_the_pause_of_reads_too() -> None:
+    """U7: without a follower, too. L4: who comes after it sees it, and is not told the
+    time before it for the rest of the pause."""
+    house, origin = away_for_long()
+    house.wrote("POST", 204, Stream_Next_Offset="0005")
+    crowd = [house.ask() for _ in range(3)]
+    assert all(asked.waits for asked in crowd)
+    origin.expect().reply(data(b"abcde", "0005"))
+
+    assert [asked.done().body for asked in crowd] == [b"abcde"] * 3
+    assert crowd[0].sink.header("Stream-Up-To-Date") == "true"
+    origin.assert_quiet()
+
+
+def test_a_write_ends_the_pause_of_reads_and_not_the_outage() -> None:
+    """U7: an origin that takes writes and refuses reads is asked once for each write,
+    and its pauses get longer."""
+    house, origin = away_for_long()
+    contact = house.hub.streams.obtain(house.key()).contact
+    for failures in (2, 3):
+        house.wrote("POST", 204, Stream_Next_Offset="0005")
+        asked = house.ask()
+        origin.expect().answer(503, (), b"no")
+        assert is_stale(asked) and is_stale(house.ask())
+        assert contact is not None and contact.read_failures == failures
+    origin.assert_quiet()
+
+
+@pytest.mark.parametrize(("method", "status"), [("PUT", 201), ("DELETE", 204)])
+def test_a_create_or_a_delete_ends_the_pause_of_reads_too(
+    method: str, status: int
+) -> None:
+    """U7: nobody is told that the origin is away, which has just done that."""
+    house, origin = away_for_long()
+    house.wrote(method, status)
+    asked = house.ask("-1", Mode.HEAD)
+    origin.expect().reply(head_answer("0000"))
+
+    assert asked.done().status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "extension"),
+    [
+        ("POST", None, ""),
+        ("POST", 503, ""),
+        ("POST", 204, "awareness=x"),
+        ("PUT", None, ""),
+        ("DELETE", 503, ""),
+    ],
+)
+def test_a_write_that_shows_nothing_of_this_stream_ends_no_pause(
+    method: str, status: int | None, extension: str
+) -> None:
+    """U5, U13."""
+    house, origin = away_for_long()
+    house.wrote(method, status, extension, Stream_Next_Offset="0900")
+    house.ask("-1", Mode.HEAD).done()
+
+    origin.assert_quiet()
+
+
 # -- how long (U4) --------------------------------------------------------------------
 
 

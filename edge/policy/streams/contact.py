@@ -102,6 +102,12 @@ class Contact:
         news, self.news = self.news and self.poll_failures > 0, False
         return news
 
+    def write_worked(self) -> None:
+        """A write was acknowledged, so the origin is there, and a read may be sent
+        (U7). How often reads failed still counts: it may take writes alone."""
+        self.fault = None
+        self.read_again_at = 0.0
+
     def poll_failed(self, now: float, pause: float) -> None:
         """A live poll failed, or the read before it."""
         self.poll_failures += 1
