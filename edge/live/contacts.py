@@ -10,6 +10,7 @@ from edge.core.errors import NotAsked, OriginAway, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.context import HubContext
+from edge.live.flights import REFUSES_WORK
 from edge.live.rows import Stream
 from edge.policy.streams.contact import Contact, pause_after, seconds_to_wait
 from edge.protocol.offsets import NOW
@@ -42,6 +43,13 @@ class Contacts:
         self._settle(stream, contact)
         return news
 
+    def read_answered(self, stream: Stream, status: int) -> bool:
+        """A read was answered, and not admitted. Returns as ``read_worked`` does, if
+        the answer is final: an origin that says 404 or 403 is there, and has said so.
+        """
+        final = status < 500 and status not in REFUSES_WORK
+        return final and self.read_worked(stream)
+
     def probe_sent(self, stream: Stream) -> None:
         """One request decides for all: nobody else asks before the next step (U3)."""
         contact = stream.contact
@@ -67,9 +75,9 @@ class Contacts:
             contact.poll_worked()
             self._settle(stream, contact)
 
-    def decided(self, stream: Stream, live: bool) -> None:
-        """The origin said no to a poll, or to the read before it: it is there, and an
-        outage is over (U3)."""
+    def poll_answered(self, stream: Stream, live: bool) -> None:
+        """A follower's poll, or the read before it (not ``live``), was answered, if
+        only by a no: the origin is there, and an outage is over (U3)."""
         if live:
             self.poll_worked(stream)
         else:

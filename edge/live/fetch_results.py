@@ -15,7 +15,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Mode, OriginAnswer, PartitionKind
 from edge.live.contacts import Contacts, asks_again, is_about_known
 from edge.live.context import HubContext
-from edge.live.flights import REFUSES_WORK, Outcome, TooLarge
+from edge.live.flights import Outcome, TooLarge
 from edge.live.head_trust import HeadTrust
 from edge.live.ingest import Effect, HeardRange, Ingest, describe_by_get
 from edge.live.rows import Flight, Reader, State
@@ -175,8 +175,8 @@ class FetchResults:
         """The answer may not join the log; who may see it?"""
         reason = admission.reason or Reason.STATUS
         self._counters.not_stored[reason.value] += 1
-        if _has_decided(admission.verdict, answer.status):
-            yield from self._worked(flight)
+        if admission.verdict not in (Verdict.AWAY, Verdict.FAULT):
+            yield from self._answered(flight, answer.status)
         match admission.verdict:
             case Verdict.FAULT:
                 yield from self._garbage(flight, fault_of(admission))
@@ -210,6 +210,11 @@ class FetchResults:
     def _worked(self, flight: Flight) -> Steps:
         """The origin answered: a follower that backs off since it was away asks now."""
         if self._contacts.read_worked(flight.stream):
+            yield Kick(flight.stream)
+
+    def _answered(self, flight: Flight, status: int) -> Steps:
+        """The origin answered by a status that is not an outage (U3)."""
+        if self._contacts.read_answered(flight.stream, status):
             yield Kick(flight.stream)
 
     def _one_reader(
@@ -275,6 +280,7 @@ class FetchResults:
         nothing to the others: a GET decides (U12)."""
         reason = admission.reason or Reason.STATUS
         self._counters.not_stored[reason.value] += 1
+        yield from self._answered(flight, answer.status)
         alone = admission.verdict is Verdict.ONE_READER
         told = False
         for reader in flight.waiting():
@@ -285,12 +291,6 @@ class FetchResults:
             else:
                 told = True
                 yield Status(reader, answer, reason)
-
-
-def _has_decided(verdict: Verdict, status: int) -> bool:
-    """Whether the origin is there, and has said no: an outage is over (U3)."""
-    works = status < 500 and status not in REFUSES_WORK
-    return works and verdict not in (Verdict.FAULT, Verdict.AWAY)
 
 
 def _part(flight: Flight) -> None:

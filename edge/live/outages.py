@@ -22,12 +22,14 @@ from edge.live.rows import Reader, State
 from edge.live.waiters import Waiters
 from edge.policy.streams.decide import decide
 from edge.policy.streams.decisions import Decision, Fetch, Refuse, Serve
+from edge.protocol.offsets import order
 
 _SLOW = OriginTimeout("the origin has not answered in time", reason=Reason.ORIGIN_SLOW)
 
 _CHECKS = frozenset({Reason.UNCONFIRMED, Reason.TAIL_UNKNOWN, Reason.SLIDING_TTL})
 """Why readers ask that may be given what is held instead. Not behind a write: its
-answer shows that the origin is there, and its writer expects to see it (L4)."""
+acknowledgement shows that the origin is there, and its writer expects to see it (L4).
+"""
 
 
 class Outages:
@@ -64,7 +66,9 @@ class Outages:
 
     def be_patient(self, reader: Reader, fetch: Fetch) -> None:
         """The reader waits for a check, but not for long if held bytes can serve it."""
-        if fetch.reason in _CHECKS and isinstance(self._without(reader, _SLOW), Serve):
+        if fetch.reason not in _CHECKS or _is_behind_write(reader):
+            return
+        if isinstance(self._without(reader, _SLOW), Serve):
             self._waiters.be_patient(reader, reader.stream.route.stale_after)
 
     def tell(self, reader: Reader, fault: OriginFault) -> None:
@@ -106,3 +110,9 @@ class Outages:
             reader.stream.route,
             self._rules,
         )
+
+
+def _is_behind_write(reader: Reader) -> bool:
+    """Whether what is held lacks a write that was acknowledged before it arrived."""
+    ack, end = reader.barrier.ack, reader.stream.log.end
+    return ack is not None and (end is None or order(ack) > order(end))

@@ -65,14 +65,14 @@ class PollResults:
                 return self._failed(stream, poll, answer, reason)
             case Verdict.AWAY | Verdict.FAULT:
                 return self._failed(stream, poll, answer, reason)
+        self._contacts.poll_answered(stream, poll.live)
+        match admission.verdict:
             case Verdict.BYPASS_KEY:
                 yield from self._ingest.bypass_key(stream, poll.start, reason)
             case Verdict.GONE:
-                self._contacts.decided(stream, poll.live)
                 yield from end_parked(stream, answer, Reason.GONE)
                 yield from self._ingest.gone(stream, poll.start, answer)
             case Verdict.SHARE | Verdict.ONE_READER:
-                self._contacts.decided(stream, poll.live)
                 yield from self._final(stream, answer, reason)
         return Next.STOP
 

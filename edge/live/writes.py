@@ -15,7 +15,8 @@ NOTHING   all else: refused, or nothing to do   as they were
 ========= ===================================== =======================================
 
 A key is equal if its extension parameters are the writer's, whatever the credentials
-of both (``edge.policy.streams.classify.plain_extension``).
+of both (``edge.policy.streams.classify.plain_extension``). An origin that took a write
+is there: reads of the keys that it means are not held back any longer (U7).
 
 This module changes rows, and yields steps for everything else. It never asks the origin
 and never switches greenlets.
@@ -62,6 +63,8 @@ def written(streams: StreamRegistry, write: WriteOutcome, now: float) -> Steps:
             # What is written to is worth keeping (U15).
             streams.promote(stream)
         if meaning is Meaning.REPLACED:
+            if write.status is not None:
+                _end_pause(stream)
             yield Replace(stream, Reason.REWRITTEN)
         elif meaning is Meaning.DOUBTED:
             stream.log.tail.mark_unverified(now)
@@ -81,6 +84,8 @@ def written(streams: StreamRegistry, write: WriteOutcome, now: float) -> Steps:
 def _equal(stream: Stream, meaning: Meaning, offset: str | None, closed: bool) -> Steps:
     """The write was to this key's own stream."""
     tail = stream.log.tail
+    if meaning in (Meaning.APPENDED, Meaning.CLOSED):
+        _end_pause(stream)
     match meaning:
         case Meaning.APPENDED:
             tail.acknowledge(offset, closed)
@@ -96,6 +101,12 @@ def _equal(stream: Stream, meaning: Meaning, offset: str | None, closed: bool) -
     if tail.closed and tail.offset == stream.log.end:
         # The end is held: only the closure is new. Else the poll brings data and it.
         yield Wake(stream)
+
+
+def _end_pause(stream: Stream) -> None:
+    """The origin took a write: reads are not held back any longer (U7)."""
+    if stream.contact is not None:
+        stream.contact.write_worked()
 
 
 def _meaning(write: WriteOutcome, tells_end: bool) -> Meaning:

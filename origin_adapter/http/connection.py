@@ -201,7 +201,7 @@ def dial(
     """
     deadline = time.monotonic() + timeout
     addresses = _addresses(address, timeout)
-    fault: OriginFault = OriginUnreachable(f"{address.host} has no address")
+    fault: OriginFault = OriginUnreachable("the origin's name has no address")
     for tried, reachable in enumerate(addresses):
         share = (deadline - time.monotonic()) / (len(addresses) - tried)
         try:
@@ -228,14 +228,14 @@ def _literal(address: OriginAddress) -> list[SocketAddress]:
 
 
 def _resolved(address: OriginAddress, timeout: float) -> list[SocketAddress]:
-    late = OriginTimeout(f"the name {address.host} was not resolved in time")
+    late = OriginTimeout("the origin's name was not resolved in time")
     try:
         with gevent.Timeout(timeout, late):
             found = socket.getaddrinfo(
                 address.host, address.port, type=socket.SOCK_STREAM
             )
     except OSError as error:
-        raise _fault_of(address.host, error, _OUR_LOOKUP_FAILURES) from error
+        raise _fault_of(error, _OUR_LOOKUP_FAILURES) from error
     return [(family, name) for family, _, _, _, name in found]
 
 
@@ -250,7 +250,7 @@ def _reach(
     try:
         connected: Socket = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise _fault_of(address.authority, error) from error
+        raise _fault_of(error) from error
     try:
         connected.setblocking(False)
         _connect(connected, name, deadline)
@@ -261,21 +261,30 @@ def _reach(
             _shake_hands(connected, deadline)
     except OSError as error:
         connected.close()
-        raise _fault_of(address.authority, error) from error
+        raise _fault_of(error) from error
     except BaseException:
         connected.close()
         raise
     return UpstreamConnection(connected)
 
 
-def _fault_of(
-    called: str, error: OSError, ours: Container[int | None] = _OUR_LIMITS
-) -> OriginFault:
+def _fault_of(error: OSError, ours: Container[int | None] = _OUR_LIMITS) -> OriginFault:
     """What a call that could not be made says: nothing of the origin, if it is this
     process or this machine that has no descriptor, port or memory left (U6)."""
+    detail = f"the origin cannot be called: {_why(error)}"
     if error.errno in ours:
-        return NotAsked(f"{called}: {error}", reason=Reason.LIMIT_DESCRIPTORS)
-    return OriginUnreachable(f"{called}: {error}")
+        return NotAsked(detail, reason=Reason.LIMIT_DESCRIPTORS)
+    return OriginUnreachable(detail)
+
+
+def _why(error: OSError) -> str:
+    """The system's words. Clients read them, so they hold no name, address or path of
+    the origin's: of a certificate they say what is wrong, and not with whose."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.partition(",")[0]
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "TLS failed"
+    return error.strerror or "it failed"
 
 
 def _connect(connecting: Socket, name: tuple[Any, ...] | str, deadline: float) -> None:

@@ -9,7 +9,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Mode, Purpose
 from edge.live.waiters import RETRY_SECONDS
 from edge.policy.streams.routes import Route
-from origin_adapter.scripted import Call, ScriptedOrigin, data
+from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 from tests.live.support import (
     ALICE,
     PATH,
@@ -129,6 +129,18 @@ def test_a_404_that_a_route_calls_an_outage_drops_nothing() -> None:
     unheld = house.ask(key=house.key("/v1/stream/b"))
     origin.expect().answer(404, (), b"not found")
     assert unheld.done().status == 404
+
+
+def test_a_404_that_a_route_calls_an_outage_makes_the_pause_longer_each_time() -> None:
+    route = Route(stale_if_error=frozenset({404}))
+    house, origin = held_and_doubted(routes=(route,))
+    for failures in (1, 2, 3):
+        asked = house.ask("0003")
+        origin.expect().answer(404, (), b"not found")
+        asked.done()
+        contact = house.hub.streams.obtain(house.key()).contact
+        assert contact is not None and contact.read_failures == failures
+        house.clock.move(61)
 
 
 # -- what goes out (U2) ---------------------------------------------------------------
@@ -259,6 +271,62 @@ def test_a_followers_own_check_ends_the_outage_of_reads() -> None:
     assert reader.done().header("Stream-Up-To-Date") == "true"
 
 
+FINAL = pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+"""What an origin answers that is there, and does not give the stream."""
+
+
+@FINAL
+def test_a_final_status_ends_the_outage_as_bytes_do(status: int) -> None:
+    """Else a stream that is gone would be told in turns, as gone to the one reader who
+    asks at each step, and as an origin that is away to all others; for ever."""
+    house, origin = held_and_doubted(**SLOW)
+    first = house.ask()
+    origin.expect().answer(503, (), b"no")
+    first.done()
+    house.clock.move(1001)
+    assert is_stale(house.ask())
+    origin.expect().answer(status, [("content-type", "text/plain")], b"no")
+    settle()
+
+    for _ in range(2):
+        asked = house.ask("-1", Mode.HEAD)
+        origin.expect().answer(status, (), b"")
+        assert asked.done().status == status
+
+
+@FINAL
+def test_a_final_status_to_the_follower_ends_the_outage_too(status: int) -> None:
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    viewer, poll = watch(house, origin)
+    poll.answer(503, (), b"no")
+    origin.expect(Purpose.CATCH_UP).answer(503, (), b"no")
+    origin.expect(Purpose.CATCH_UP).answer(status, (), b"no")
+    assert viewer.done().status == status
+
+    asked = house.ask("-1", Mode.HEAD)
+    origin.expect().reply(head_answer("0003"))
+    assert asked.done().status == 200
+
+
+@pytest.mark.parametrize("status", [302, 408, 425, 429, 500, 503])
+def test_a_status_that_is_no_word_of_the_stream_does_not_end_the_outage(
+    status: int,
+) -> None:
+    """A redirect may be a maintenance page, and some refuse the work alone."""
+    house, origin = held_and_doubted(**SLOW)
+    first = house.ask()
+    origin.expect().answer(503, (), b"no")
+    first.done()
+    house.clock.move(1001)
+    assert is_stale(house.ask())
+    origin.expect().answer(status, [("location", "/elsewhere")], b"no")
+    settle()
+
+    house.ask("-1", Mode.HEAD).done()
+    origin.assert_quiet()
+
+
 def test_the_end_is_told_by_the_request_that_decides() -> None:
     house, origin = held_and_doubted()
     first = house.ask("0003")
@@ -303,6 +371,104 @@ def test_who_waits_for_a_write_is_not_given_the_time_before_it() -> None:
     slow.reply(data(b"de", "0005"))
 
     assert reader.done().body == b"abcde"
+
+
+def test_nobody_is_given_the_time_before_a_write_after_a_while_either() -> None:
+    """U3, L4: though the read must check what is held, too."""
+    house, origin = held_and_doubted()
+    house.wrote("POST", 204, Stream_Next_Offset="0005")
+    reader = house.ask()
+    slow = origin.expect()
+    house.pass_time(3)
+    assert reader.waits
+    slow.reply(data(b"abcde", "0005"))
+
+    assert reader.done().body == b"abcde"
+
+
+def test_whose_write_is_held_does_not_wait_long_either() -> None:
+    """U3."""
+    house, origin = scripted()
+    warm(house, origin)
+    house.wrote("POST", 204, Stream_Next_Offset="0003")
+    house.clock.move(61)
+    reader = house.ask()
+    origin.expect()
+    house.pass_time(3)
+
+    assert is_stale(reader)
+
+
+def away_for_long(**options: object) -> tuple[House, ScriptedOrigin]:
+    """``abc`` is held, and the origin was found to be away; it is not asked again."""
+    house, origin = held_and_doubted(**SLOW, **options)
+    asked = house.ask()
+    origin.expect().answer(503, (), b"no")
+    assert is_stale(asked) and is_stale(house.ask())
+    origin.assert_quiet()
+    return house, origin
+
+
+def test_an_acknowledged_write_ends_the_pause_of_reads_too() -> None:
+    """U7: without a follower, too. L4: who comes after it sees it, and is not told the
+    time before it for the rest of the pause."""
+    house, origin = away_for_long()
+    house.wrote("POST", 204, Stream_Next_Offset="0005")
+    crowd = [house.ask() for _ in range(3)]
+    assert all(asked.waits for asked in crowd)
+    origin.expect().reply(data(b"abcde", "0005"))
+
+    assert [asked.done().body for asked in crowd] == [b"abcde"] * 3
+    assert crowd[0].sink.header("Stream-Up-To-Date") == "true"
+    origin.assert_quiet()
+
+
+def test_a_write_ends_the_pause_of_reads_and_not_the_outage() -> None:
+    """U7: an origin that takes writes and refuses reads is asked once for each write,
+    and its pauses get longer."""
+    house, origin = away_for_long()
+    contact = house.hub.streams.obtain(house.key()).contact
+    for failures in (2, 3):
+        house.wrote("POST", 204, Stream_Next_Offset="0005")
+        asked = house.ask()
+        origin.expect().answer(503, (), b"no")
+        assert is_stale(asked) and is_stale(house.ask())
+        assert contact is not None and contact.read_failures == failures
+    origin.assert_quiet()
+
+
+@pytest.mark.parametrize(("method", "status"), [("PUT", 201), ("DELETE", 204)])
+def test_a_create_or_a_delete_ends_the_pause_of_reads_too(
+    method: str, status: int
+) -> None:
+    """U7: nobody is told that the origin is away, which has just done that."""
+    house, origin = away_for_long()
+    house.wrote(method, status)
+    asked = house.ask("-1", Mode.HEAD)
+    origin.expect().reply(head_answer("0000"))
+
+    assert asked.done().status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "extension"),
+    [
+        ("POST", None, ""),
+        ("POST", 503, ""),
+        ("POST", 204, "awareness=x"),
+        ("PUT", None, ""),
+        ("DELETE", 503, ""),
+    ],
+)
+def test_a_write_that_shows_nothing_of_this_stream_ends_no_pause(
+    method: str, status: int | None, extension: str
+) -> None:
+    """U5, U13."""
+    house, origin = away_for_long()
+    house.wrote(method, status, extension, Stream_Next_Offset="0900")
+    house.ask("-1", Mode.HEAD).done()
+
+    origin.assert_quiet()
 
 
 # -- how long (U4) --------------------------------------------------------------------

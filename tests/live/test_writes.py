@@ -3,7 +3,7 @@
 import pytest
 
 from edge.core.errors import OriginUnreachable
-from edge.core.values import Mode, Purpose, StreamKey
+from edge.core.values import Mode, Purpose, StreamKey, WriteOutcome
 from origin_adapter.scripted import (
     Call,
     ScriptedOrigin,
@@ -21,8 +21,11 @@ from tests.live.support import (
     warm,
     watch,
 )
+from tests.support.options import rules
 
 AWARENESS = "awareness=x"
+PATIENT = rules(verify=1000.0)
+"""Nothing is read for its age."""
 
 
 def is_hit(house: House, offset: str = "0003") -> bool:
@@ -109,7 +112,7 @@ def test_ten_writes_a_second_elsewhere_are_nothing_to_a_followed_stream() -> Non
 
 def test_a_proof_is_renewed_after_a_minute_by_one_read() -> None:
     """U13: the origin may have changed what its parameters mean."""
-    house, origin = scripted(hold=1000.0)
+    house, origin = scripted(hold=1000.0, rules=PATIENT)
     proven(house, origin)
     house.clock.move(59.0)
     house.wrote("POST", 204, AWARENESS, stream_next_offset="0910")
@@ -123,6 +126,55 @@ def test_a_proof_is_renewed_after_a_minute_by_one_read() -> None:
     house.clock.move(1.0)
     house.wrote("POST", 204, AWARENESS, stream_next_offset="0930")
     assert is_hit(house)
+
+
+def test_what_is_proven_of_some_parameters_says_nothing_of_others() -> None:
+    """U13: each is asked for by itself."""
+    house, origin = scripted()
+    proven(house, origin)
+    house.clock.move(0.01)
+    house.wrote("POST", 204, "awareness=y", stream_next_offset="0900")
+    reader = house.ask("0003")
+    assert reader.waits
+    origin.expect(Purpose.CATCH_UP).reply(data(b"", "0003"))
+    assert reader.done().header("Stream-Up-To-Date") == "true"
+
+    house.wrote("POST", 204, "awareness=y", stream_next_offset="0910")
+    assert is_hit(house)
+
+
+def test_a_write_to_this_stream_that_its_poll_overtook_proves_nothing() -> None:
+    """U13: 1: it begins, by another name; 2: the poll brings it, and one after it;
+    3: it is acknowledged. That the tail stands still from then on is no wonder."""
+    house, origin = scripted()
+    _, poll = watch(house, origin)
+    route, begun_at = house.options.routes[0].match, house.clock.monotonic()
+    named = (("stream-next-offset", "0005"),)
+    write = WriteOutcome(route, PATH, "x=1", "POST", 204, named, begun_at)
+    house.clock.move(0.01)
+    poll.reply(data(b"defg", "0007"))
+    origin.expect(Purpose.FOLLOW)
+    house.clock.move(0.01)
+    house.hub.wrote(write)
+    reader = house.ask("0007")
+    origin.expect(Purpose.CATCH_UP).reply(data(b"", "0007"))
+    reader.done()
+
+    house.wrote("POST", 204, "x=1", stream_next_offset="0009")
+    assert house.ask("0007").waits
+
+
+def test_a_document_that_grows_keeps_its_proofs() -> None:
+    """U13: people type while others move about."""
+    house, origin = scripted()
+    poll = proven(house, origin)
+    house.wrote("POST", 204, stream_next_offset="0005")
+    poll.reply(data(b"de", "0005"))
+    origin.expect(Purpose.FOLLOW)
+    settle()
+    house.wrote("POST", 204, AWARENESS, stream_next_offset="0910")
+
+    assert is_hit(house, "0005")
 
 
 def test_a_write_of_its_own_is_read_among_all_those_elsewhere() -> None:
@@ -155,21 +207,26 @@ def test_a_read_on_its_way_is_no_answer_to_who_comes_after_the_write() -> None:
     assert late.done().header("Stream-Up-To-Date") == "true"
 
 
-@pytest.mark.parametrize("status", [204, 409])
-def test_a_close_elsewhere_closes_nothing_here(status: int) -> None:
-    """U13: neither by an acknowledgement nor by a refusal."""
+def test_a_close_elsewhere_closes_nothing_here() -> None:
+    """U13: it is a doubt, as any other write."""
     house, origin = scripted()
     viewer, _ = watch(house, origin)
-    house.wrote(
-        "POST", status, AWARENESS, stream_closed="true", stream_next_offset="0003"
-    )
+    house.wrote("POST", 204, AWARENESS, stream_closed="true", stream_next_offset="0003")
     settle()
-
     assert viewer.waits
+
     reader = house.ask("0003")
-    if reader.waits:
-        origin.expect(Purpose.CATCH_UP).reply(data(b"", "0003"))
+    origin.expect(Purpose.CATCH_UP).reply(data(b"", "0003"))
     assert reader.done().header("Stream-Closed") is None
+
+
+def test_a_refusal_that_names_a_closed_end_elsewhere_is_nothing_here() -> None:
+    """U13: it was refused, so it moved nothing."""
+    house, origin = scripted()
+    watch(house, origin)
+    house.wrote("POST", 409, AWARENESS, stream_closed="true", stream_next_offset="0003")
+
+    assert is_hit(house)
 
 
 def test_a_write_elsewhere_does_not_end_a_back_off() -> None:

@@ -45,6 +45,24 @@ def test_a_proof_lasts_a_minute() -> None:
     assert not foreign.are_ignored(OTHERS, 100.0 + FOREIGN_SECONDS)
 
 
+def test_a_proof_that_ran_out_is_no_proof_until_there_is_a_new_one() -> None:
+    foreign = proven(now=100.0)
+    later = 100.0 + FOREIGN_SECONDS
+    foreign.note(OTHERS, "4", writes=2, now=later)
+    assert not foreign.are_ignored(OTHERS, later)
+
+    foreign.settle("4", writes=2)
+    assert foreign.are_ignored(OTHERS, later + FOREIGN_SECONDS - 0.1)
+
+
+def test_what_was_proven_once_stays_so_when_the_tail_moves() -> None:
+    """A document is written too: a proof for each of its writes would cost a read."""
+    foreign = proven(now=100.0)
+    foreign.settle("7", writes=2)
+
+    assert foreign.are_ignored(OTHERS, 101.0)
+
+
 def test_an_answer_sent_before_the_write_proves_nothing() -> None:
     foreign = ForeignWrites()
     foreign.note(OTHERS, "4", writes=2, now=100.0)
@@ -63,6 +81,16 @@ def test_a_tail_that_moved_proves_nothing_and_the_next_write_begins_anew() -> No
 
     foreign.note(OTHERS, "7", writes=2, now=101.0)
     foreign.settle("7", writes=2)
+    assert foreign.are_ignored(OTHERS, 101.0)
+
+
+def test_a_write_that_finds_the_tail_elsewhere_is_noted_there() -> None:
+    """The next answer proves it, not the one after."""
+    foreign = ForeignWrites()
+    foreign.note(OTHERS, "4", writes=1, now=100.0)
+    foreign.note(OTHERS, "7", writes=3, now=101.0)
+    foreign.settle("7", writes=3)
+
     assert foreign.are_ignored(OTHERS, 101.0)
 
 
@@ -85,9 +113,30 @@ def test_what_is_remembered_is_bounded_and_the_oldest_makes_room() -> None:
     assert foreign.are_ignored("x=0", 100.0)
 
     foreign.note("x=more", "4", writes=99, now=100.0)
-    foreign.note("x" * (MAX_LENGTH + 1), "4", writes=99, now=100.0)
     assert len(foreign) == MAX_FOREIGN
     assert not foreign.are_ignored("x=0", 100.0)
+
+
+def test_who_is_noted_anew_is_the_newest_and_takes_nobody_s_room() -> None:
+    foreign = ForeignWrites()
+    for number in range(MAX_FOREIGN):
+        foreign.note(f"x={number}", "4", writes=number, now=100.0)
+    foreign.note("x=1", "7", writes=99, now=100.0)
+    assert len(foreign) == MAX_FOREIGN
+
+    for number in range(MAX_FOREIGN - 1):
+        foreign.note(f"y={number}", "7", writes=99, now=100.0)
+    foreign.settle("7", writes=99)
+    assert foreign.are_ignored("x=1", 100.0)
+
+
+def test_long_parameters_are_not_remembered() -> None:
+    """A writer can make up long ones."""
+    foreign = ForeignWrites()
+    foreign.note("x" * MAX_LENGTH, "4", writes=1, now=100.0)
+    foreign.note("y" * (MAX_LENGTH + 1), "4", writes=1, now=100.0)
+
+    assert len(foreign) == 1
 
 
 # What a tail makes of it
@@ -135,17 +184,35 @@ def test_a_write_that_may_have_been_none_proves_nothing(named: str | None) -> No
     assert not told.tail.is_armed(told.now)
 
 
+def counts(told: Told, parameters: str = OTHERS) -> bool:
+    """Whether one more such write, which names "99", is anything to this tail."""
+    writes = told.tail.writes
+    told.writes_elsewhere("99", parameters)
+    return told.tail.writes > writes
+
+
 def test_an_answer_without_the_claim_proves_nothing() -> None:
     """It may be a page that happens to end there."""
     told = Told("4")
-    told.polls()
+    told.sends()
     told.writes_elsewhere("9")
     told.hears(told.sends(), "4", up_to_date=False)
-    told.writes_elsewhere("10")
-    told.hears(told.sends(), "4", up_to_date=False)
+    assert counts(told)
 
-    told.writes_elsewhere("11")
-    assert not told.tail.is_armed(told.now)
+    told.hears(told.sends(), "4", up_to_date=True)
+    assert not counts(told)
+
+
+def test_a_read_that_was_sent_before_the_acknowledgement_proves_nothing() -> None:
+    """The write may have happened behind it."""
+    told = Told("4")
+    before = told.sends()
+    told.writes_elsewhere("9")
+    told.hears(before, "4")
+    assert counts(told)
+
+    told.hears(told.sends(), "4")
+    assert not counts(told)
 
 
 def test_a_write_to_this_very_stream_that_the_poll_overtook_proves_nothing() -> None:

@@ -98,12 +98,15 @@ class Edge:
 
 @contextmanager
 def node_origin(
-    long_poll_ms: int = 500, webhooks: bool = True, **options: Any
+    long_poll_ms: int = 500,
+    webhooks: bool = True,
+    script: str = "origin.mjs",
+    **options: Any,
 ) -> Iterator[NodeOrigin]:
-    """The Node reference server, in memory; ``options`` are those of ``origin.mjs``."""
+    """The Node reference server, in memory; ``options`` are those of ``script``."""
     found = node.install()
     options = {"longPollTimeout": long_poll_ms, "webhooks": webhooks, **options}
-    command = [str(found.binary), str(node.FOLDER / "origin.mjs"), json.dumps(options)]
+    command = [str(found.binary), str(node.FOLDER / script), json.dumps(options)]
     with running("node origin", command, stdout=subprocess.PIPE) as process:
         assert process.handle.stdout is not None
         with process.handle.stdout as first_line:

@@ -7,7 +7,7 @@ kinds of requests fail, each with a back-off of its own (U6):
 reads   checks, deltas and HEADs of what is known. One that failed makes the stream
         *away*: until the next try nobody else asks, held ranges go out stale at once,
         and everybody else is told how the last try failed (U2, U3). At the end of each
-        step one request decides. A read that works ends it.
+        step one request decides. A read that works ends it, and so does a final 4xx.
 polls   the follower's live polls. One that failed says nothing of reads: an origin may
         refuse polls and answer reads. Only a poll that worked resets this back-off.
 ======= ==============================================================================
@@ -111,6 +111,12 @@ class Contact:
         self.read_again_at = 0.0
         news, self.news = self.news and self.poll_failures > 0, False
         return news
+
+    def write_worked(self) -> None:
+        """A write was acknowledged, so the origin is there, and a read may be sent
+        (U7). How often reads failed still counts: it may take writes alone."""
+        self.fault = None
+        self.read_again_at = 0.0
 
     def poll_failed(self, now: float, pause: float) -> None:
         """A live poll failed, or the read before it."""

@@ -1,12 +1,13 @@
 """What goes to the origin and what comes back, one to one (no sockets here)."""
 
+import time
 from typing import Any
 
 import pytest
 
 from edge.core.errors import OriginTimeout
 from edge.core.ports import Exchange
-from edge.core.values import Framing, Header, OriginRequest, Purpose
+from edge.core.values import Framing, Header, OriginRequest, Purpose, WriteOutcome
 from edge.front.app.app import create_app
 from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
@@ -245,3 +246,34 @@ def test_the_hub_hears_of_writes_to_streams_only() -> None:
     client("PUT", "/v1/stream/a?x=1")
 
     assert told == ["wrote /v1/stream/** /v1/stream/a?x=1 PUT 200"]
+
+
+class Dated(OneAnswer):
+    """Keeps when it was asked; without an answer, if it is told so."""
+
+    def __init__(self, lost: bool) -> None:
+        super().__init__(204)
+        self._lost = lost
+        self.asked_at = 0.0
+
+    def open(self, request: OriginRequest, on_sent: Any = None) -> Exchange:
+        self.asked_at = time.monotonic()
+        exchange = super().open(request, on_sent)
+        if self._lost:
+            raise OriginTimeout("it said nothing")
+        return exchange
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_write_began_before_the_origin_had_any_of_it(lost: bool) -> None:
+    """U13: else the tail may seem to have been known before the write."""
+    origin, outcomes = Dated(lost), []
+
+    class Service(FakeReadService):
+        def wrote(self, write: WriteOutcome) -> None:
+            outcomes.append(write)
+
+    front(origin, Service())("POST", "/v1/stream/a", body=b"x")
+
+    assert [one.status for one in outcomes] == [None if lost else 204]
+    assert outcomes[0].begun_at <= origin.asked_at

@@ -17,6 +17,7 @@ from gevent import socket
 from edge.core.errors import (
     NotAsked,
     OriginBodyCut,
+    OriginFault,
     OriginTimeout,
     OriginUnreachable,
 )
@@ -48,10 +49,12 @@ def whole(exchange: Exchange) -> bytes:
     return b"".join(iter(exchange.read, b""))
 
 
-def secured(play: Callable[["_Secured"], None]) -> Callable[[Peer], None]:
+def secured(
+    play: Callable[["_Secured"], None], certificate: Path = CERTIFICATE
+) -> Callable[[Peer], None]:
     """The play, behind a TLS handshake of the test's own certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
+    context.load_cert_chain(certificate)
 
     def tls_play(peer: Peer) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -364,3 +367,40 @@ def test_a_lookup_that_fails_here_is_told_from_a_name_that_is_not_there(
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(kind):
         HttpOrigin(http_options("http://origin.example")).open(GET)
+
+
+def told_to_clients(pool: HttpOrigin, *secrets: str) -> str:
+    """What is said of an origin that cannot be called; none of these words."""
+    with pytest.raises(OriginFault) as caught:
+        pool.open(GET)
+    detail = caught.value.detail
+    assert not [secret for secret in secrets if secret in detail], detail
+    return detail.removeprefix("the origin cannot be called: ")
+
+
+def test_clients_are_told_why_an_origin_cannot_be_called_and_not_where_it_is(
+    tmp_path: Path,
+) -> None:
+    """The words of a fault go out in a problem document."""
+    closed = HttpOrigin(http_options("http://127.0.0.1:9"))
+    missing = HttpOrigin(http_options(f"unix:{tmp_path}/o.sock"))
+    unnamed = HttpOrigin(http_options("http://no.such.name.invalid:1"))
+
+    assert told_to_clients(closed, "127.0.0.1", ":9") == "Connection refused"
+    assert told_to_clients(missing, str(tmp_path)) == "No such file or directory"
+    assert told_to_clients(unnamed, "invalid", ":1")
+
+
+def test_clients_are_told_what_is_wrong_with_a_certificate_and_not_with_whose(
+    tmp_path: Path,
+) -> None:
+    certificate = self_signed(tmp_path, "other.example")
+
+    def refused(peer: Peer) -> None:
+        with pytest.raises(ssl.SSLError):
+            secured(lambda _: None, certificate)(peer)
+
+    with listening(refused) as raw:
+        context = ssl.create_default_context(cafile=certificate)
+        pool = HttpOrigin(http_options(https(raw)), context)
+        assert told_to_clients(pool, "127.0.0.1", "other") == "IP address mismatch"

@@ -147,3 +147,18 @@ def test_a_poll_that_worked_ends_everything_but_a_retry_after(
 
     assert contact.works
     assert contact.wait(contact.bound_until) == 0
+
+
+def test_a_write_that_worked_lets_reads_go_and_forgets_nothing_else() -> None:
+    """U7: neither how often they failed, nor a Retry-After, nor the polls' pause."""
+    contact = Contact()
+    contact.read_failed(FAULT, 0.0, 5.0)
+    contact.read_failed(FAULT, 5.0, 5.0)
+    contact.poll_failed(0.0, 9.0)
+    contact.write_worked()
+    assert not contact.holds_reads(6.0) and contact.fault is None
+    assert (contact.read_failures, contact.poll_again_at) == (2, 9.0)
+
+    contact.bind(20.0)
+    contact.write_worked()
+    assert contact.holds_reads(19.0)
