@@ -109,6 +109,7 @@ class Reason(enum.Enum):
     CLIENT_GONE = "client-gone"
     CONTACT_LOST = "contact-lost"
     VIEWER_LAG = "viewer-lag"
+    GRANT_ENDED = "grant-ended"
 
     # Why a worker was replaced.
     RELOAD = "reload"

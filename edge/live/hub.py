@@ -17,7 +17,7 @@ from edge.core.counters import Counters
 from edge.core.errors import EdgeError, OriginFault, Refusal
 from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
-from edge.core.values import Mode, OriginAnswer, Read, WriteOutcome
+from edge.core.values import NO_END, Mode, OriginAnswer, Read, WriteOutcome
 from edge.live.answer_cache import AnswerCache
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
@@ -104,13 +104,15 @@ class Hub:
 
     # The entrance
 
-    def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
+    def ask(
+        self, read: Read, sink: Sink, now: float, grant_ends: float = NO_END
+    ) -> PendingRead | None:
         """See ``edge.core.ports.ReadService``."""
         self._counters.reads[read.mode] += 1
         waits_at = self.answer_cache.park_hint(read, now)
         try:
             stream = waits_at or self.streams.obtain(read.key)
-            reader = Reader(read, sink, stream, self)
+            reader = Reader(read, sink, stream, self, grant_ends)
             if reader.is_live:
                 self._waiters.admit(reader, now)
         except Refusal as refusal:
@@ -144,6 +146,9 @@ class Hub:
     def _step(self, reader: Reader) -> bool:
         """One decision and its execution. Returns whether to decide again at once."""
         stream, now = reader.stream, self._clock.monotonic()
+        if now >= reader.grant_ends:
+            self._waiters.end_grant(reader)
+            return False
         bypass = stream.bypass(now)
         if bypass is not None:
             self._bypass(reader, bypass)
@@ -329,7 +334,10 @@ class Hub:
     def _release(
         self, step: Fail | Give | GiveHead | Status | Bypass | AskHead
     ) -> None:
-        """Execute one step to a reader."""
+        """Execute one step to a reader, unless its grant has ended (B3)."""
+        if self._clock.monotonic() >= step.reader.grant_ends:
+            self._waiters.end_grant(step.reader)
+            return
         match step:
             case Fail(reader, fault):
                 reader.fault = fault

@@ -29,11 +29,11 @@ from typing import Generic, TypeVar
 
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
-from edge.core.values import Read
+from edge.core.values import NO_END, Read
 from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
 from edge.policy.http import forwarding
-from edge.policy.streams.authorize import NEVER, RequestHead
+from edge.policy.streams.authorize import RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
 from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
@@ -247,7 +247,7 @@ class RequestMemo:
         return plain
 
     def _holds(self, until: float) -> bool:
-        return until == NEVER or self._clock.monotonic() < until
+        return until == NO_END or self._clock.monotonic() < until
 
     def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | None:
         """The Read, by the pipeline that every front uses; None if it is none."""

@@ -236,11 +236,15 @@ def origin_forbids(
     they are shared, and never stored in any case.
     """
     directives = cache_directives(answer.get_all("cache-control"))
-    if answer.get("set-cookie") is not None:
+    # What the edge itself lets in is private already, and asked for in the edge's own
+    # name: a cookie is the edge's then, and goes to nobody (B6).
+    granted = partition.kind is PartitionKind.GRANTED
+    if answer.get("set-cookie") is not None and not granted:
         return Reason.SET_COOKIE
     if not _selects_nothing(answer.get_all("vary"), route):
         return Reason.VARY_STAR
-    if "private" in directives and partition.kind is not PartitionKind.CREDENTIAL:
+    own = granted or partition.kind is PartitionKind.CREDENTIAL
+    if "private" in directives and not own:
         return Reason.PRIVATE
     if "no-store" in directives and _is_data(answer) and _honours_no_store(route):
         return Reason.NO_STORE

@@ -15,7 +15,6 @@ origin can judge a credential. It says in which partition a request lives (L13) 
 a signed URL ends (L14). Another authorizer may be given to the pipeline.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,7 +24,14 @@ from hashlib import sha256
 from typing import TypeAlias
 
 from edge.core.reasons import Reason
-from edge.core.values import ANONYMOUS, PUBLIC, Headers, Partition, PartitionKind
+from edge.core.values import (
+    ANONYMOUS,
+    NO_END,
+    PUBLIC,
+    Headers,
+    Partition,
+    PartitionKind,
+)
 from edge.policy.http import request_target
 from edge.policy.http.forwarding import UNFIT_ON_READS
 from edge.policy.http.request_target import Parameter
@@ -33,9 +39,6 @@ from edge.policy.streams.routes import Access, Route
 
 Lookup = Callable[[str], str | None]
 """A header's combined value by lower-case name, None when it is absent."""
-
-NEVER = math.inf
-"""The end of a grant without an end."""
 
 _READS = frozenset({"GET", "HEAD"})
 
@@ -79,7 +82,7 @@ class Grant:
     """
 
     partition: Partition = ANONYMOUS
-    expires_at: float = NEVER
+    expires_at: float = NO_END
     answers_until: float | None = None
 
 
@@ -119,7 +122,7 @@ def authorize(route: Route, request: RequestHead, now: float) -> Grant:
     if request.method not in _READS:
         return Grant()
     ends = _credential_end(request.parameters, route)
-    return Grant(_partition(request, route), NEVER if ends is None else ends, ends)
+    return Grant(_partition(request, route), NO_END if ends is None else ends, ends)
 
 
 # -- the partition ------------------------------------------------------------

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from edge.core.reasons import Reason
-from edge.core.values import Read
+from edge.core.values import NO_END, Read
 from edge.policy.streams.authorize import (
-    NEVER,
     Ask,
     Authorizer,
     Denied,
@@ -34,7 +33,7 @@ class Resolved:
     """
 
     request: Read | PassRequest
-    expires_at: float = NEVER
+    expires_at: float = NO_END
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 
 from edge.core.reasons import Reason
+from edge.core.values import NO_END
 from edge.front.app.app import create_app
 from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
 from edge.policy.streams.authorize import (
-    NEVER,
     AccessVerdict,
     Ask,
     Denied,
@@ -110,7 +110,7 @@ def test_a_grant_without_an_end_is_asked_for_once() -> None:
             made.clock.since += 1e9
 
         assert made.judge.asked == 1
-        assert {plain.until for plain in made.bench.context.heads.values()} == {NEVER}
+        assert {plain.until for plain in made.bench.context.heads.values()} == {NO_END}
 
 
 def test_a_head_is_remembered_until_its_grant_ends() -> None:
