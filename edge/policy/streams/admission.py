@@ -225,6 +225,8 @@ _ANSWERED_HERE = frozenset(
     }
 )
 
+_CREDENTIALS = frozenset({"authorization", "cookie"})
+
 
 def origin_forbids(
     answer: OriginAnswer, partition: Partition, route: Route
@@ -241,7 +243,7 @@ def origin_forbids(
     granted = partition.kind is PartitionKind.GRANTED
     if answer.get("set-cookie") is not None and not granted:
         return Reason.SET_COOKIE
-    if not _selects_nothing(answer.get_all("vary"), route):
+    if not _selects_nothing(answer.get_all("vary"), route, granted):
         return Reason.VARY_STAR
     own = granted or partition.kind is PartitionKind.CREDENTIAL
     if "private" in directives and not own:
@@ -251,13 +253,16 @@ def origin_forbids(
     return None
 
 
-def _selects_nothing(vary_field: str, route: Route) -> bool:
+def _selects_nothing(vary_field: str, route: Route, granted: bool) -> bool:
     """Whether everything that Vary names is the same for all of a partition.
 
     Headers that go upstream are in the partition (L13). With any other name, or ``*``
-    anywhere in the list, the origin chose by something that no key holds.
+    anywhere in the list, the origin chose by something that no key holds. ``granted``:
+    no client's credential went upstream.
     """
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
+    if granted:
+        keyed |= _CREDENTIALS
     named = {name.lower() for name in list_members(vary_field)}
     return named - {""} <= keyed
 

@@ -10,9 +10,10 @@ Denied   it may not: the problem that its client gets
 Ask      somebody else must be asked; that blocks, so a greenlet has to do it
 ======== ====================================================================
 
-``authorize`` is the authorizer of today's routes. It only ever grants, because only the
-origin can judge a credential. It says in which partition a request lives (L13) and when
-a signed URL ends (L14). Another authorizer may be given to the pipeline.
+``authorize`` is the authorizer of routes on which only the origin can judge a
+credential. It only ever grants. It says in which partition a request lives (L13) and
+when a signed URL ends (L14). ``edge.access.authorizer`` judges on routes with ways, and
+is given to the pipeline by wiring.
 """
 
 import re
@@ -26,6 +27,7 @@ from typing import TypeAlias
 from edge.core.reasons import Reason
 from edge.core.values import (
     ANONYMOUS,
+    GRANTED,
     NO_END,
     PUBLIC,
     Headers,
@@ -76,14 +78,23 @@ class RequestHead:
 class Grant:
     """The request may go on.
 
-    It shares with ``partition``, which only a read has. At ``expires_at`` (Unix
-    seconds) the grant ends, and the same request is judged anew. ``answers_until`` caps
-    how long an answer to a signed URL may be used (L14); None: no cap.
+    A read shares with ``partition``; what else is granted by a way goes upstream with
+    the edge's own credential (B9). All times are Unix seconds. At ``expires_at`` the
+    same request is judged anew. ``answers_until`` caps how long an answer to a signed
+    URL may be used (L14); None: no cap.
+
+    ``ends_at``: from then on nothing is given that this let in (B3). ``ends_soon``:
+    that is so near that nobody may keep an answer (B17). ``way`` and ``subject`` say
+    for the log what let it in, and whom.
     """
 
     partition: Partition = ANONYMOUS
     expires_at: float = NO_END
     answers_until: float | None = None
+    ends_at: float = NO_END
+    ends_soon: bool = False
+    way: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +102,21 @@ class Denied:
     """The request may not go on. ``status`` is 401 or 403.
 
     ``challenge`` is the value of WWW-Authenticate, which a 401 must have (RFC 9110
-    section 11.6.1).
+    section 11.6.1). ``way`` and ``subject`` are for the log, as in Grant.
     """
 
     reason: Reason
     detail: str
     status: int = 403
     challenge: str | None = None
+    way: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Somebody else must be asked. ``verdict`` does it, and blocks its greenlet."""
+    """Somebody else must be asked. ``verdict`` does it, and blocks its greenlet. It
+    may raise an EdgeError."""
 
     verdict: Callable[[], Grant | Denied]
 
@@ -118,7 +132,7 @@ It may look up only the header fields that the route names (``credential_headers
 
 
 def authorize(route: Route, request: RequestHead, now: float) -> Grant:
-    """Today's access: every request may go on, each in its partition. Pure."""
+    """Every request may go on, each in its partition. Pure."""
     if request.method not in _READS:
         return Grant()
     ends = _credential_end(request.parameters, route)
@@ -167,6 +181,12 @@ def _sent_names(
 
 def _present(field_names: Iterable[str], lookup: Lookup) -> Headers:
     return tuple((n, v) for n in field_names if (v := lookup(n)) is not None)
+
+
+def granted_partition(request: RequestHead, route: Route) -> Partition:
+    """Who shares what a route with ways lets in: all of them (A2)."""
+    _, names = _sent_names(route.credential_headers, route.request_headers)
+    return _shared(GRANTED, _present(names, request.lookup))
 
 
 def _shared(partition: Partition, sent: Headers) -> Partition:

@@ -27,13 +27,17 @@ from edge.policy.streams.routes import Route
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A request that may go on: what it asks for.
+    """A request that may go on: what it asks for, and what let it in.
 
     At ``expires_at`` (Unix seconds) the same request has to be judged anew.
     """
 
     request: Read | PassRequest
-    expires_at: float = NO_END
+    grant: Grant = Grant()
+
+    @property
+    def expires_at(self) -> float:
+        return self.grant.expires_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class RequestPipeline:
         """Classify what was granted. Raises ClientFault."""
         if isinstance(verdict, Denied):
             return verdict
-        return Resolved(classify(request, route, verdict), verdict.expires_at)
+        return Resolved(classify(request, route, verdict), verdict)
 
 
 @lru_cache(maxsize=256)

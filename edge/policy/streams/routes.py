@@ -15,10 +15,12 @@ class Access(enum.Enum):
 
     PARTITIONED: a request with a credential lives in its own partition.
     PUBLIC: everybody shares; client credentials never go upstream on reads.
+    GRANTED: the edge judges, by the route's ways, and all whom it lets in share (A2).
     """
 
     PARTITIONED = "partitioned"
     PUBLIC = "public"
+    GRANTED = "granted"
 
 
 class Recreate(enum.Enum):

@@ -1,0 +1,58 @@
+"""The door: which paths are asked for at all, once a route judges its clients (B1).
+
+An origin may read a path in another way than the edge does: percent-decoded, with
+slashes merged, without regard to case. As soon as one route has ways, a path must
+therefore mean one thing. It is on a route, or it is not found. And its other reading
+must not lead to an earlier route, or to one that judges, when its raw form does not.
+
+Pure; called by the pipeline for every request, before anybody authorizes it. While no
+route has ways it refuses nothing.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from urllib.parse import unquote
+
+from edge.core.errors import ClientFault
+from edge.core.reasons import Reason
+from edge.policy.streams.routes import Access, Route
+
+Covers = Callable[[str, str], bool]
+"""``covers(match, path)``: whether a route's glob covers the whole path."""
+
+_SLASHES = re.compile("/{2,}")
+
+
+def check(
+    routes: Sequence[Route], path: str, route: Route | None, covers: Covers
+) -> None:
+    """Raises ClientFault: 400 for an ambiguous path, 404 for one on no route.
+
+    ``route`` is the route of the raw ``path``, None if it has none.
+    """
+    if not any(one.access is Access.GRANTED for one in routes):
+        return
+    if _is_ambiguous(routes, path, route, covers):
+        detail = "the path can be read as one on another route"
+        raise ClientFault(detail, reason=Reason.BAD_PATH)
+    if route is None:
+        raise ClientFault("no route", reason=Reason.NOT_FOUND, status=404)
+
+
+def other_reading(path: str) -> str:
+    """The path percent-decoded once, with slashes merged, in lower case."""
+    decoded = unquote(path, encoding="latin-1")
+    return _SLASHES.sub("/", decoded).lower()
+
+
+def _is_ambiguous(
+    routes: Sequence[Route], path: str, route: Route | None, covers: Covers
+) -> bool:
+    """Whether the other reading's route comes earlier, or judges and is another one."""
+    read, passed = other_reading(path), False
+    for one in routes:
+        passed = passed or one is route
+        if covers(other_reading(one.match), read):
+            judges = one.access is Access.GRANTED
+            return one is not route and (judges or not passed)
+    return False
