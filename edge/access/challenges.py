@@ -1,8 +1,8 @@
 """Why somebody is not let in, and what its client is told.
 
-A ``Failure`` is what ``tokens`` and ``signed`` answer with when they do not let in. Here
-it becomes the ``Denied`` of the pipeline: the status, the sentence and the value of
-WWW-Authenticate. The sentence is one of the edge's own: it never repeats a token, a
+A ``Failure`` is what ``tokens`` and ``signed`` answer with when they do not let in.
+Here it becomes the ``Denied`` of the pipeline: the status, the sentence and the value
+of WWW-Authenticate. The sentence is one of the edge's own: it never repeats a token, a
 claim or a key. Called by the authorizer.
 
 Sources: RFC 6750 section 3; RFC 9110 sections 11.2 and 11.6.1.

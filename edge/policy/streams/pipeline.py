@@ -75,16 +75,56 @@ class RequestPipeline:
         return Resolved(classify(request, route, verdict), verdict)
 
 
+_WILD = re.compile(r"(\*\*|\*|\{[^{}/]+\})")
+"""What stands for something else in a route's glob: ``**``, ``*`` and ``{name}``."""
+_NAME = re.compile(r"\{[^{}/*]+\}")
+
+
 @lru_cache(maxsize=256)
-def _pattern(match: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*|\*)", match)
+def _pattern(match: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """A glob as an expression, and its names in the order of the groups."""
+    parts = _WILD.split(match)
     words = {"**": ".*", "*": "[^/]*"}
-    return re.compile("".join(words.get(part) or re.escape(part) for part in parts))
+    names = tuple(part[1:-1] for part in parts[1::2] if part not in words)
+    # The odd parts are wild. A name stands for a run of octets within a segment.
+    text = "".join(
+        words.get(part, "([^/]+)") if n % 2 else re.escape(part)
+        for n, part in enumerate(parts)
+    )
+    return re.compile(text), names
 
 
 def find_route(routes: Sequence[Route], path: str) -> Route | None:
     """The first route whose glob covers the whole raw path, or None."""
     for route in routes:
-        if _pattern(route.match).fullmatch(path):
+        if _pattern(route.match)[0].fullmatch(path):
             return route
+    return None
+
+
+def captured(match: str, path: str) -> tuple[tuple[str, str], ...] | None:
+    """The names in a route's glob, each with the segment for which it stands in a raw
+    path (B20); None if the glob does not cover the path.
+
+    Settings refuse a glob for which ``misplaced_name`` has words.
+    """
+    expression, names = _pattern(match)
+    found = expression.fullmatch(path)
+    return None if found is None else tuple(zip(names, found.groups(), strict=True))
+
+
+def misplaced_name(match: str) -> str | None:
+    """Why the names of a route's glob would not each stand for one certain segment.
+
+    None: they do. After a ``**`` a client could choose which segment a name stands for.
+    """
+    segments = match.split("/")
+    names = [s for s in segments if "{" in s or "}" in s]
+    if any(_NAME.fullmatch(name) is None for name in names):
+        return "a {name} is a whole segment"
+    if len(set(names)) < len(names):
+        return "a {name} stands once"
+    wild = next((n for n, s in enumerate(segments) if "**" in s), len(segments))
+    if any("{" in s for s in segments[wild:]):
+        return "a {name} stands before every **"
     return None

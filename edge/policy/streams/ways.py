@@ -1,8 +1,8 @@
 """Ways: what an operator declares about who is let in on a route.
 
-Plain frozen data. Settings fill it in; ``edge.access`` judges requests by it. It decides
-nothing and reads no file. A route has its ways in the order in which they are tried. The
-first that finds its kind of credential judges, and its *no* is final (A15).
+Plain frozen data. Settings fill it in; ``edge.access`` judges requests by it. It
+decides nothing and reads no file. A route has its ways in the order in which they are
+tried. The first that finds its kind of credential judges, and its *no* is final (A15).
 
 ============ =================================================================
 ``JwtWay``    a JSON Web Token, judged by keys (RFC 7519)
