@@ -62,7 +62,7 @@ class KeyFault(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class VerificationKey:
     """One key that verifies. ``algorithms`` are those that it fits, if not empty."""
 
     value: bytes | PublicKey = field(repr=False)
@@ -74,7 +74,7 @@ class Key:
 class KeySet:
     """Keys of one issuer. ``skipped``: how many of a JWKS were of no use."""
 
-    keys: tuple[Key, ...] = ()
+    keys: tuple[VerificationKey, ...] = ()
     skipped: int = 0
 
     @classmethod
@@ -89,7 +89,7 @@ class KeySet:
                 "a public key, a certificate or a JWK is no secret"
             ) from None
         fits = (a for a, least in _SECRET_BYTES.items() if len(octets) >= least)
-        return cls((Key(octets, frozenset(fits), kid),))
+        return cls((VerificationKey(octets, frozenset(fits), kid),))
 
     @classmethod
     def of_pem(cls, octets: bytes, kid: str | None = None) -> "KeySet":
@@ -104,7 +104,7 @@ class KeySet:
                 f"expected RSA of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits, "
                 "P-256, P-384, P-521 or Ed25519"
             )
-        return cls((Key(value, algorithms, kid),))
+        return cls((VerificationKey(value, algorithms, kid),))
 
     @classmethod
     def of_jwks(cls, document: bytes) -> "KeySet":
@@ -131,7 +131,7 @@ class KeySet:
         keys = tuple(key for one in taken for key in one.keys)
         return cls(keys, sum(one.skipped for one in taken))
 
-    def choose(self, algorithm: str, kid: str | None) -> Key | None:
+    def choose(self, algorithm: str, kid: str | None) -> VerificationKey | None:
         """The one key that fits; None if there is none, or more than one.
 
         With a ``kid`` the keys of that name are looked at. If no key has it, or the
@@ -148,6 +148,20 @@ class KeySet:
         """The keys that at least one of these algorithms can use."""
         names = frozenset(algorithms)
         return KeySet(tuple(key for key in self.keys if key.algorithms & names))
+
+    def ambiguous(self, algorithms: Iterable[str]) -> bool:
+        """Whether two keys have one ``kid``, or none, and an algorithm in common.
+
+        ``choose`` finds neither of them, so ``ds-edge check`` refuses such secrets.
+        """
+        wanted = frozenset(algorithms)
+        uses = [(a, key.kid) for key in self.keys for a in key.algorithms & wanted]
+        return len(set(uses)) < len(uses)
+
+
+def secret_of(octets: bytes) -> bytes:
+    """The secret in a file: all of it but one line end, which editors put there."""
+    return octets.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def load(sources: Iterable[KeySource], read: Callable[[str], bytes]) -> KeySet:
@@ -197,7 +211,7 @@ _MAX_MEMBER = 2048
 """Characters of a key's numbers: an RSA modulus of 8192 bits has 1366."""
 
 
-def _key_of(jwk: object) -> Key | None:
+def _key_of(jwk: object) -> VerificationKey | None:
     """The key of a JWKS member that can verify something; None for any other."""
     if not isinstance(jwk, dict) or not _is_public_and_ours(jwk):
         return None
@@ -214,7 +228,7 @@ def _key_of(jwk: object) -> Key | None:
         algorithms &= {alg}
     if not algorithms or not isinstance(value, PublicKey):
         return None
-    return Key(value, algorithms, kid)
+    return VerificationKey(value, algorithms, kid)
 
 
 def _is_public_and_ours(jwk: dict[str, Any]) -> bool:

@@ -48,6 +48,16 @@ class PathGrants:
         segments = path.split("/")
         return any(_covers(glob, segments) for glob in self.globs)
 
+    def cover_below(self, root: str) -> bool:
+        """Whether one glob matches every path below ``root``, a raw path without a
+        slash at its end."""
+        above = root.split("/")
+        return any(
+            glob[-1] == _ANY
+            and any(_covers(glob[:-1], above[:n]) for n in range(1, len(above) + 1))
+            for glob in self.globs
+        )
+
 
 def is_glob(text: str) -> bool:
     """Whether this is an absolute glob. ``**`` must be a whole segment."""

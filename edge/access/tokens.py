@@ -5,7 +5,7 @@ is fixed: its form and header, the key, the signature, and only then what it say
 only who holds a token that the issuer signed learns which claim is wrong.
 ``permits`` says whether what it claims reaches a path.
 
-PyJWT checks signatures, with ``cryptography``. Claims are judged here: PyJWT would
+PyJWT checks signatures, with ``cryptography``. TokenClaims are judged here: PyJWT would
 take the time from a clock of its own. Nothing of a token's header is believed. The
 algorithm must be on the way's list and fit the key; a header that brings a key, says
 where one lies, or asks for an extension, is refused.
@@ -26,7 +26,7 @@ from jwt import InvalidSignatureError, PyJWTError
 from jwt.api_jws import PyJWS
 
 from edge.access.challenges import BearerError, Failure
-from edge.access.keys import ALGORITHMS, Key, KeySet
+from edge.access.keys import ALGORITHMS, KeySet, VerificationKey
 from edge.access.path_grants import PathGrants, is_bound
 from edge.core.reasons import Reason
 from edge.policy.streams.pipeline import captured
@@ -46,7 +46,7 @@ _MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class TokenClaims:
     """What a believed token grants.
 
     At ``expires_at`` (Unix seconds) it ends: its ``exp`` and the leeway (A20). A grant
@@ -63,7 +63,7 @@ class Claims:
     bound: tuple[tuple[str, str | None], ...] = ()
 
 
-def verify(text: str, way: JwtWay, keys: KeySet, now: float) -> Claims | Failure:
+def verify(text: str, way: JwtWay, keys: KeySet, now: float) -> TokenClaims | Failure:
     """Judge a token; ``now`` is Unix time.
 
     With ``Reason.TOKEN_UNKNOWN_KEY`` newer keys might believe it.
@@ -81,7 +81,7 @@ def verify(text: str, way: JwtWay, keys: KeySet, now: float) -> Claims | Failure
 
 
 def permits(
-    claims: Claims,
+    claims: TokenClaims,
     way: JwtWay,
     path: str,
     match: str,
@@ -94,13 +94,26 @@ def permits(
     request's extension parameters, those of credentials left out.
     """
     if not (_is_granted(claims, way, path, right) and _is_bound(claims, match, path)):
-        words = f"The token does not grant the right to {right.value} here."
-        return _no_scope(Reason.PATH_NOT_GRANTED, words, claims.subject)
+        return _not_granted(claims, right)
     covered = way.extension
     if covered is not None and any(name not in covered for name in extension):
         words = "The token does not cover a parameter of the URL."
         return _no_scope(Reason.PARAMETER_NOT_GRANTED, words, claims.subject)
     return None
+
+
+def permits_below(
+    claims: TokenClaims, path: str, match: str, root: str, right: Right
+) -> Failure | None:
+    """Why these claims do not reach every path below ``root``; None: they do.
+
+    A request for a control path may name any stream below the path on which it stands
+    (B5). A claim has to grant all of them, in one glob; ``bind`` alone does not.
+    """
+    grants = _grants_of(claims, right)
+    if grants is None or not grants.cover_below(root):
+        return _not_granted(claims, right)
+    return None if _is_bound(claims, match, path) else _not_granted(claims, right)
 
 
 # -- before the signature -----------------------------------------------------
@@ -124,10 +137,14 @@ def _header(text: str) -> Mapping[str, Any] | Failure:
     return header
 
 
-def _key(header: Mapping[str, Any], way: JwtWay, keys: KeySet) -> Key | Failure:
+def _key(
+    header: Mapping[str, Any], way: JwtWay, keys: KeySet
+) -> VerificationKey | Failure:
     """The one key that fits the header."""
     algorithm = header.get("alg")
-    if algorithm not in way.algorithms or algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS.intersection(
+        way.algorithms
+    ):
         words = "The token's algorithm is not accepted here."
         return Failure(Reason.TOKEN_ALGORITHM, words)
     key = keys.choose(algorithm, header.get("kid"))
@@ -136,7 +153,9 @@ def _key(header: Mapping[str, Any], way: JwtWay, keys: KeySet) -> Key | Failure:
     return key
 
 
-def _signed(text: str, key: Key, algorithm: str) -> Mapping[str, Any] | Failure:
+def _signed(
+    text: str, key: VerificationKey, algorithm: str
+) -> Mapping[str, Any] | Failure:
     """What the issuer said, if it was the issuer."""
     try:
         payload = _JWS.decode(text, key.value, [algorithm])
@@ -158,10 +177,10 @@ def _signed(text: str, key: Key, algorithm: str) -> Mapping[str, Any] | Failure:
 
 def _believed(
     header: Mapping[str, Any], said: Mapping[str, Any], way: JwtWay, now: float
-) -> Claims | Failure:
+) -> TokenClaims | Failure:
     """Judge the claims of a token whose signature held."""
     subject = said.get("sub")
-    if not isinstance(subject, str | None):
+    if not isinstance(subject, str | None) or not _is_text(subject or ""):
         return Failure(Reason.TOKEN_CLAIMS, "The token's sub is no string.")
     wrong = _wrong_time(said, way, now) or _wrong_use(header, said, way)
     if wrong is not None:
@@ -174,7 +193,7 @@ def _believed(
         words = "A claim of paths is no list of strings, or too long."
         return Failure(Reason.TOKEN_CLAIMS, words, subject=subject)
     token_id = said.get("jti")
-    return Claims(
+    return TokenClaims(
         subject,
         token_id if isinstance(token_id, str) else None,
         float(said["exp"]) + way.leeway,
@@ -261,6 +280,11 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _is_text(value: str) -> bool:
+    """Whether this can be written down: JSON may hold half of a surrogate pair."""
+    return all(not "\ud800" <= character <= "\udfff" for character in value)
+
+
 def _grants(said: Mapping[str, Any], claim: str | None) -> PathGrants | None:
     """The globs in a claim: a list, or a string with spaces between them.
 
@@ -277,17 +301,26 @@ def _grants(said: Mapping[str, Any], claim: str | None) -> PathGrants | None:
     return PathGrants.of(globs)
 
 
-def _is_granted(claims: Claims, way: JwtWay, path: str, right: Right) -> bool:
+def _is_granted(claims: TokenClaims, way: JwtWay, path: str, right: Right) -> bool:
     """Whether the claims' globs reach a path. Only reading may go by ``bind`` alone."""
-    if right is Right.READ:
-        return bool(way.bind) if claims.read is None else claims.read.cover(path)
-    grants = claims.write
-    if right is Right.MANAGE and claims.manage is not None:
-        grants = claims.manage
-    return grants is not None and grants.cover(path)
+    grants = _grants_of(claims, right)
+    if grants is None:
+        return right is Right.READ and bool(way.bind)
+    return grants.cover(path)
 
 
-def _is_bound(claims: Claims, match: str, path: str) -> bool:
+def _grants_of(claims: TokenClaims, right: Right) -> PathGrants | None:
+    """The globs for a right; None if the way names no claim for it."""
+    match right:
+        case Right.READ:
+            return claims.read
+        case Right.MANAGE if claims.manage is not None:
+            return claims.manage
+        case _:
+            return claims.write
+
+
+def _is_bound(claims: TokenClaims, match: str, path: str) -> bool:
     """Whether every name that the way binds stands in the path with its value."""
     if not claims.bound:
         return True
@@ -298,6 +331,11 @@ def _is_bound(claims: Claims, match: str, path: str) -> bool:
         and all(is_bound(segment, value) for n, segment in segments if n == name)
         for name, value in claims.bound
     )
+
+
+def _not_granted(claims: TokenClaims, right: Right) -> Failure:
+    words = f"The token does not grant the right to {right.value} here."
+    return _no_scope(Reason.PATH_NOT_GRANTED, words, claims.subject)
 
 
 def _no_scope(reason: Reason, words: str, subject: str | None) -> Failure:
