@@ -53,6 +53,7 @@ class Reason(enum.Enum):
     LINK_MALFORMED = "link-malformed"
     LINK_SIGNATURE = "link-signature"
     LINK_EXPIRED = "link-expired"
+    CROSS_SITE = "cross-site"
     KEYS_UNAVAILABLE = "keys-unavailable"
 
     # The origin's fault: 502 or 504 with Retry-After, nothing stored.

@@ -126,7 +126,8 @@ class _Batch:
     """Serves the parked viewers of one stream in one pass. It never yields.
 
     Call ``forget`` between two batches, for time has passed then; ``now`` is when the
-    batch begins. ``pause_reads``: the pass is a long one (see ``ports.Sink.send_whole``).
+    batch begins. ``pause_reads``: the pass is a long one (see
+    ``ports.Sink.send_whole``).
     """
 
     def __init__(self, delivery: Delivery, waiters: Waiters, pause_reads: bool) -> None:

@@ -295,7 +295,9 @@ class FastConnection:
         self._sink = sink = FastSink(self._context, self, plain, now)
         self.stage = check(self.stage, _PARKED)
         try:
-            sink.pending = self._context.read_service.ask(plain.read, sink, now)
+            sink.pending = self._context.read_service.ask(
+                plain.read, sink, now, plain.grant_ends
+            )
         except Exception as error:
             # The hub or the sink let it through: report it as Falcon's way does.
             self._context.report(error, sink.request_id)

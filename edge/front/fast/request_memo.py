@@ -33,7 +33,7 @@ from edge.core.values import NO_END, Read
 from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
 from edge.policy.http import forwarding
-from edge.policy.streams.authorize import RequestHead
+from edge.policy.streams.authorize import Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
 from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
@@ -68,8 +68,8 @@ _SELECTING = ("if-none-match", "accept-encoding", "cdn-loop")
 
 _Lines = tuple[bytes | None, ...]
 
-_Held = tuple[Read, float]
-"""A Read, and the time until which it holds."""
+_Held = tuple[Read, float, Grant, float]
+"""A Read, the time until which it holds, the grant behind it, and when that ends."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -143,13 +143,16 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds); then its grant has ended."""
+    before ``until`` (monotonic seconds); then it is judged anew. Behind it is ``grant``
+    which ends at ``grant_ends``, monotonic too."""
 
     read: Read
     line: RequestLine
     close: bool
     request_id: bytes | None
     until: float
+    grant: Grant
+    grant_ends: float
 
 
 class RequestMemo:
@@ -167,6 +170,7 @@ class RequestMemo:
             MAX_LINES
         )
         self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(MAX_LINES)
+        self._granted: Memo[Read, Read] = Memo(MAX_LINES)
         self._facts: Memo[_Lines, HeaderFacts] = Memo(MAX_FACTS)
         self._names: Memo[bytes, str] = Memo(MAX_NAMES)
         selecting = (n for route in pipeline.routes for n in _selecting(route))
@@ -238,7 +242,8 @@ class RequestMemo:
             held = self._resolved(line, facts)
         if held is None:
             return None
-        plain = PlainRead(held[0], line, facts.close, facts.request_id, held[1])
+        read, until, grant, ends = held
+        plain = PlainRead(read, line, facts.close, facts.request_id, until, grant, ends)
         # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, held)
@@ -262,7 +267,12 @@ class RequestMemo:
         read = resolved.request
         if not isinstance(read, Read):
             return None
-        return read, now + (resolved.expires_at - wall)
+        grant, ends = resolved.grant, NO_END
+        if grant.ends_at != NO_END:
+            # All who are let in share one read, by which the hub knows an answer.
+            read = self._granted.get(read) or self._granted.keep(read, read)
+            ends = now + (grant.ends_at - wall)
+        return read, now + (resolved.expires_at - wall), grant, ends
 
     def _judge_line(self, raw: bytes) -> RequestLine | None:
         match = _LINE.fullmatch(raw)

@@ -236,4 +236,6 @@ class FastSink:
             plain.line.route,
             plain.read.mode.value,
             cache,
+            way=plain.grant.way,
+            subject=plain.grant.subject,
         )

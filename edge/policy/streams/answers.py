@@ -230,7 +230,11 @@ def prepare(
 def may_code(serve: Serve, kind: PartitionKind, route: Route) -> bool:
     """Whether this answer may be compressed (L19): pages that everybody may see. In
     others a coded length could tell what is in them."""
-    return route.compress and kind in PUBLIC_KINDS and serve.kind in (Kind.CLOSED_RANGE, Kind.TAIL)
+    return (
+        route.compress
+        and kind in PUBLIC_KINDS
+        and serve.kind in (Kind.CLOSED_RANGE, Kind.TAIL)
+    )
 
 
 def sse_head(log: StreamLog, partition: PartitionKind) -> Answer:
@@ -264,6 +268,16 @@ def unshared_headers(headers: Headers, partition: PartitionKind) -> Headers:
         (name, "no-store" if _is_keepable(name, value, granted) else value)
         for name, value in response_headers(headers)
         if name not in dropped
+    )
+
+
+def granted_headers(headers: Headers) -> Headers:
+    """The origin's headers of an answer to what a way let in and was passed on: nobody
+    keeps it, and a cookie would be the edge's own (B6, B17)."""
+    return tuple(
+        (name, "no-store" if name == "cache-control" else value)
+        for name, value in headers
+        if name != "set-cookie"
     )
 
 

@@ -97,6 +97,10 @@ class Grant:
     subject: str = ""
 
 
+UNJUDGED = Grant()
+"""For what goes on as it is, and for as long as it takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Denied:
     """The request may not go on. ``status`` is 401 or 403.

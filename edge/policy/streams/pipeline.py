@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from edge.core.reasons import Reason
-from edge.core.values import NO_END, Read
+from edge.core.values import Read
+from edge.policy.streams import door
 from edge.policy.streams.authorize import (
+    UNJUDGED,
     Ask,
     Authorizer,
     Denied,
@@ -33,7 +35,7 @@ class Resolved:
     """
 
     request: Read | PassRequest
-    grant: Grant = Grant()
+    grant: Grant = UNJUDGED
 
     @property
     def expires_at(self) -> float:
@@ -56,9 +58,10 @@ class RequestPipeline:
     ) -> Resolved | Denied | Ask:
         """Authorize and classify; ``now`` is Unix time. Raises ClientFault.
 
-        A path without a route passes. After an Ask, ``settle`` continues with the
-        verdict.
+        A path without a route passes, unless a route judges (B1). After an Ask,
+        ``settle`` continues with the verdict.
         """
+        through_the_door(self.routes, request.path, route)
         if route is None:
             return Resolved(PassRequest(Reason.NOT_A_STREAM, request.target))
         verdict = self.authorizer(route, request, now)
@@ -94,10 +97,19 @@ def _pattern(match: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     return re.compile(text), names
 
 
+def through_the_door(routes: Sequence[Route], path: str, route: Route | None) -> None:
+    """Raises ClientFault for a path that is not asked for at all (B1)."""
+    door.check(routes, path, route, _covers)
+
+
+def _covers(match: str, path: str) -> bool:
+    return _pattern(match)[0].fullmatch(path) is not None
+
+
 def find_route(routes: Sequence[Route], path: str) -> Route | None:
     """The first route whose glob covers the whole raw path, or None."""
     for route in routes:
-        if _pattern(route.match)[0].fullmatch(path):
+        if _covers(route.match, path):
             return route
     return None
 
