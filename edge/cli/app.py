@@ -27,8 +27,9 @@ from edge.cli.options import (
     settings_or_exit,
 )
 from edge.cli.streams.app import app as streams
-from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, load
+from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, cross_checks, load
 from edge.settings.dump import as_data, as_text
+from edge.settings.problems import key_name
 
 app = typer.Typer(
     name="ds-edge",
@@ -92,6 +93,8 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
         else:
             console.problems(error)
         raise typer.Exit(WRONG) from None
+    for warning in cross_checks.warnings(settings):
+        console.note(f"{key_name(warning.path)} {warning.message}")
     _show(settings, as_json)
 
 

@@ -14,9 +14,11 @@ import enum
 import os
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from edge.access.credentials import names_of
 from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route, TailMode
+from edge.settings.access import AccessSettings, WaysSettings
 from edge.settings.addresses import EMBEDDED, ListenAddress
 from edge.settings.fields import (
     Authority,
@@ -43,6 +45,7 @@ from edge.settings.fields import (
     Timeout,
     Token,
 )
+from edge.settings.section import Section
 from edge.settings.units import DAY, KiB, MiB, Rate
 from origin_adapter.embedded.options import Durability
 
@@ -61,14 +64,6 @@ class LogLevel(enum.Enum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-
-
-class Section(BaseModel):
-    """A mapping of settings. An unknown key is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False
-    )
 
 
 def plain_headers(headers: SecretHeaders) -> tuple[tuple[str, str], ...]:
@@ -159,7 +154,7 @@ class RouteSettings(Section):
     """A family of paths and what its operator declares about it."""
 
     match: PathGlob = _ROUTE.match
-    access: Access = _ROUTE.access
+    access: AccessSettings = _ROUTE.access
     recreate: Recreate = _ROUTE.recreate
     tail: TailMode = _ROUTE.tail
     origin_no_store: OriginNoStore = _ROUTE.origin_no_store
@@ -176,9 +171,22 @@ class RouteSettings(Section):
     stale_after: Duration = _ROUTE.stale_after
 
     def to_route(self) -> Route:
-        """The route as ``edge.policy`` reads it, with secrets in plain."""
+        """The route as ``edge.policy`` reads it, with secrets in plain.
+
+        Where ways judge, what they look at is the credential, and nothing else is (B8).
+        """
         plain = {name: getattr(self, name) for name in type(self).model_fields}
         plain["origin_headers"] = plain_headers(self.origin_headers)
+        if isinstance(self.access, WaysSettings):
+            ways = self.access.ways
+            names = names_of(ways)
+            plain |= {
+                "access": Access.GRANTED,
+                "ways": ways,
+                "credential_headers": tuple(sorted(names.headers)),
+                "credential_parameters": tuple(sorted(names.parameters)),
+                "expires_parameters": (),
+            }
         return Route(**plain)
 
 

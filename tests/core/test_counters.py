@@ -39,6 +39,7 @@ def test_names_and_help_fit_a_metrics_page() -> None:
             "purpose",
             "reason",
             "status",
+            "verdict",
         )
 
 
