@@ -170,13 +170,14 @@ def http_options(settings: Settings) -> HttpOptions:
     )
 
 
-def authorizer(settings: Settings, clock: Clock, counters: Counters) -> Authorizer:
+def authorizer(
+    table: tuple[Route, ...], public_url: str | None, clock: Clock, counters: Counters
+) -> Authorizer:
     """Who judges requests: the origin alone, unless a route has ways."""
-    table = routes(settings)
     if not any(route.ways for route in table):
         return authorize
     rings = KeyRings(table, _read_file, fetch_keys, clock, counters)
-    return AccessAuthorizer(table, rings, clock, counters, settings.public_url)
+    return AccessAuthorizer(table, rings, clock, counters, public_url)
 
 
 def _read_file(path: str) -> bytes:
@@ -244,16 +245,17 @@ class EdgeRuntime:
         self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
         self.control = HubControl(self._hub)
         self._started = False
+        table = routes(settings)
         self.parts = Dependencies(
             self._hub,
             self._origin,
-            routes(settings),
+            table,
             counters,
             clock,
             front_options(settings, node_id),
             self._hub.answer_cache.peek,
             self._hub.ticker,
-            authorizer(settings, clock, counters),
+            authorizer(table, settings.public_url, clock, counters),
         )
 
     def start(self) -> None:

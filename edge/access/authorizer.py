@@ -152,7 +152,7 @@ class AccessAuthorizer:
             assert isinstance(credential, Token)
             claims = self._claims(credential, way, now, may_wait)
             judged = _reached(claims, way, key, own)
-        verdict = denied(judged) if isinstance(judged, Failure) else judged
+        verdict = _denied(judged) if isinstance(judged, Failure) else judged
         self._verdicts.keep(key, verdict, now, epoch)
         return verdict
 
@@ -269,6 +269,10 @@ def _reached(
         asked = [p.name for p in own if p.name not in request_target.PROTOCOL]
         wrong = tokens.permits(claims, way, path, match, right, asked)
     return wrong or LetIn(claims.expires_at, claims.subject or "")
+
+
+def _denied(failure: Failure) -> Denied:
+    return replace(denied(failure), subject=failure.subject or "")
 
 
 def _is_of_unknown_key(claims: TokenClaims | Failure) -> bool:
