@@ -145,7 +145,10 @@ def _routes(config: Path | None) -> tuple[Route, ...]:
 
 def way_of_links(routes: Sequence[Route], url: str) -> SignedWay:
     """The way of the route on which the URL lies. Exits with 1 if there is none."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        _end(str(error))
     route = find_route(routes, parts.path)
     ways = () if route is None else route.ways
     way = next((way for way in ways if isinstance(way, SignedWay)), None)

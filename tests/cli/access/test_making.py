@@ -157,6 +157,7 @@ def test_every_option_is_in_the_manual_and_no_other(name: str) -> None:
         (("sign", URL, "--key", "k1", "--expires", "0s"), 2, "at least 1s"),
         (("sign", URL, "--key", "k 1"), 1, "a key's id has"),
         (("sign", URL + "&ds_sig=x", "--key", "k1"), 1, "signed already"),
+        (("sign", "http://[::1/v1/a", "--key", "k1"), 1, "Invalid IPv6 URL"),
         (("sign", "/v1/../x", "--key", "k1"), 1, "the path is malformed"),
         (("token",), 2, "--sub"),
         (("token", "--sub", "a", "--read", "rooms/*"), 2, "expected a path"),
@@ -240,6 +241,7 @@ def test_a_link_is_signed_by_the_route_of_its_path() -> None:
         ((), URL, "no route takes signed URLs"),
         ((Route(ways=(TOKENS,)),), URL, "no route takes signed URLs"),
         ((Route("/v2/**", ways=(LINKS,)),), URL, "no route takes signed URLs"),
+        ((Route(ways=(LINKS,)),), "http://[::1/v1/a", "Invalid IPv6 URL"),
         (
             (Route(ways=(TOKENS, LINKS)),),
             URL + "&access_token=t",
