@@ -2,17 +2,19 @@
 
 A path is matched as it is keyed: octets as received, segment by segment, nothing
 decoded. What is percent-encoded matches only a glob that is written so. In a glob,
-``*`` stands for any octets within a segment, and a segment ``**`` for one or more
-segments; everything else stands for itself. So a grant for ``/a`` is none for ``/a/b``,
-``/ab`` or ``/a%2Fb``, and ``/a/**`` is none for ``/a``.
+``*`` stands for any octets within a segment, and a segment ``**``, which may be there
+once, for one or more segments; everything else stands for itself. So a grant for ``/a``
+is none for ``/a/b``, ``/ab`` or ``/a%2Fb``, and ``/a/**`` is none for ``/a``.
 
-Globs come from claims and are few (``MAX_GLOBS``). Each is matched in steps that grow
-with its own length times the path's, never exponentially. Called by ``tokens``.
+Globs come from claims and are few (``MAX_GLOBS``). With one ``**`` a glob is compared
+from both ends, once: what a token costs grows with its length, never with its length
+times the path's. Called by ``tokens``.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 MAX_GLOBS = 256
@@ -26,11 +28,36 @@ _UNESCAPED = "-_.!~*'()"
 """What encodeURIComponent leaves beside letters and digits (ECMA-262)."""
 
 
+class Glob(NamedTuple):
+    """A glob by its segments: those before its ``**``, and those after it.
+
+    ``after`` is None for a glob without ``**``.
+    """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...] | None
+
+    def covers(self, path: Sequence[str]) -> bool:
+        """Whether it matches all segments of a raw path."""
+        head, tail = self.before, self.after
+        if tail is None:
+            return len(path) == len(head) and _are_like(head, path)
+        if len(path) <= len(head) + len(tail):
+            return False
+        return _are_like(head, path) and _are_like(tail, path[len(path) - len(tail) :])
+
+    def covers_below(self, root: Sequence[str]) -> bool:
+        """Whether it matches every path of these segments and more."""
+        if self.after != () or len(self.before) > len(root):
+            return False
+        return _are_like(self.before, root)
+
+
 @dataclass(frozen=True, slots=True)
 class PathGrants:
-    """The paths that some globs cover. ``globs`` is each glob by its segments."""
+    """The paths that some globs cover."""
 
-    globs: tuple[tuple[str, ...], ...] = ()
+    globs: tuple[Glob, ...] = ()
 
     @classmethod
     def of(cls, globs: Iterable[str]) -> "PathGrants":
@@ -41,29 +68,27 @@ class PathGrants:
         taken = list(globs)
         if len(taken) > MAX_GLOBS:
             raise ValueError(f"more than {MAX_GLOBS} globs")
-        return cls(tuple(tuple(g.split("/")) for g in taken if is_glob(g)))
+        return cls(tuple(_taken_apart(glob) for glob in taken if is_glob(glob)))
 
     def cover(self, path: str) -> bool:
         """Whether any glob matches the whole raw path."""
         segments = path.split("/")
-        return any(_covers(glob, segments) for glob in self.globs)
+        return any(glob.covers(segments) for glob in self.globs)
 
     def cover_below(self, root: str) -> bool:
         """Whether one glob matches every path below ``root``, a raw path without a
         slash at its end."""
-        above = root.split("/")
-        return any(
-            glob[-1] == _ANY
-            and any(_covers(glob[:-1], above[:n]) for n in range(1, len(above) + 1))
-            for glob in self.globs
-        )
+        segments = root.split("/")
+        return any(glob.covers_below(segments) for glob in self.globs)
 
 
 def is_glob(text: str) -> bool:
-    """Whether this is an absolute glob. ``**`` must be a whole segment."""
+    """Whether this is an absolute glob. ``**`` must be a whole segment, and the only
+    one of its kind."""
     if _GLOB.fullmatch(text) is None:
         return False
-    return all(_ANY not in s or s == _ANY for s in text.split("/"))
+    wild = [segment for segment in text.split("/") if _ANY in segment]
+    return wild in ([], [_ANY])
 
 
 def is_bound(segment: str, value: str) -> bool:
@@ -83,24 +108,17 @@ def is_bound(segment: str, value: str) -> bool:
         return False
 
 
-def _covers(glob: Sequence[str], path: Sequence[str]) -> bool:
-    """Match segments. Only the last ``**`` seen is ever widened, as for ``*`` in
-    text: what stood before it has matched as early as it can."""
-    at = 0
-    here = 0
-    widen: tuple[int, int] | None = None
-    while here < len(path):
-        if at < len(glob) and glob[at] == _ANY:
-            at, here = at + 1, here + 1
-            widen = at, here
-        elif at < len(glob) and _is_like(glob[at], path[here]):
-            at, here = at + 1, here + 1
-        elif widen is None:
-            return False
-        else:
-            at, here = widen[0], widen[1] + 1
-            widen = at, here
-    return at == len(glob)
+def _taken_apart(glob: str) -> Glob:
+    segments = tuple(glob.split("/"))
+    if _ANY not in segments:
+        return Glob(segments, None)
+    at = segments.index(_ANY)
+    return Glob(segments[:at], segments[at + 1 :])
+
+
+def _are_like(patterns: Sequence[str], segments: Sequence[str]) -> bool:
+    """Match as many segments as there are patterns, one by one."""
+    return all(map(_is_like, patterns, segments))
 
 
 def _is_like(pattern: str, segment: str) -> bool:

@@ -8,8 +8,9 @@ on. An extension parameter that is not signed changes the text, and so the link 
 refused.
 
 ``sign`` makes a URL, for the command line and for tests; any program that knows the
-text (``docs/access.md``) can make one. ``verify`` judges one, its signature first
-(B23). The host is not signed: an edge may have several names."""
+text (``docs/command-line.md``) can make one. ``verify`` judges one, its signature first
+(B23). The host is not signed: an edge may have several names.
+"""
 
 import hmac
 import re

@@ -16,6 +16,7 @@ import typer
 
 from edge import __version__
 from edge.cli import console, origin
+from edge.cli.access.app import app as access
 from edge.cli.bench.app import app as bench
 from edge.cli.options import (
     WRONG,
@@ -109,6 +110,7 @@ def version(as_json: Json = False) -> None:
         typer.echo(", ".join(f"{name} {number}" for name, number in found.items()))
 
 
+app.add_typer(access)
 app.add_typer(streams)
 app.add_typer(bench, name="bench")
 

@@ -48,13 +48,13 @@ def pem(kind: str) -> bytes:
 
 def jwk(kind: str, **members: Any) -> dict[str, Any]:
     """The public half, as a JSON Web Key, with more members."""
-    algorithms = {
-        "rsa": RSAAlgorithm,
-        "short-rsa": RSAAlgorithm,
-        "ed25519": OKPAlgorithm,
+    to_jwk: dict[str, Any] = {
+        "rsa": RSAAlgorithm.to_jwk,
+        "short-rsa": RSAAlgorithm.to_jwk,
+        "ed25519": OKPAlgorithm.to_jwk,
     }
-    to_jwk = algorithms.get(kind, ECAlgorithm).to_jwk
-    return {**to_jwk(private(kind).public_key(), as_dict=True), **members}
+    written = to_jwk.get(kind, ECAlgorithm.to_jwk)
+    return {**written(private(kind).public_key(), as_dict=True), **members}
 
 
 def jwks(*keys: object) -> bytes:

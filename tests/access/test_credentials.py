@@ -191,7 +191,7 @@ def test_what_is_no_credential_of_any_way_is_kept() -> None:
 
 def test_a_digest_stands_for_one_credential_alone() -> None:
     """Wherever it was, a token is judged the same; a link is no token."""
-    credentials = [
+    credentials: list[Credential] = [
         Token("ab", AUTHORIZATION),
         Token("a", AUTHORIZATION),
         SignedLink("ab", "", ""),

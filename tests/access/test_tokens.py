@@ -472,7 +472,10 @@ def test_globs_may_be_one_string() -> None:
 
 def test_a_claim_is_looked_up_by_its_whole_name_first() -> None:
     """Names with dots are common: they are URLs."""
-    both = {"streams.read": ["/whole"], "streams": {"read": ["/dots"]}}
+    both: dict[str, Any] = {
+        "streams.read": ["/whole"],
+        "streams": {"read": ["/dots"]},
+    }
     url = replace(WAY, read="https://app.example/read")
 
     assert refused(claims_of(**both), "/whole") is None
