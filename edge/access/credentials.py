@@ -13,13 +13,14 @@ Sources: RFC 6750 section 2; RFC 6265 section 4.2.1; RFC 9110 section 11.6.2.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TypeAlias
 
 from edge.access.challenges import two_tokens
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Lookup, RequestHead
+from edge.policy.streams.routes import Access, Route
 from edge.policy.streams.ways import CredentialSource, JwtWay, Place, SignedWay, Way
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr](?: +(.*))?", re.DOTALL)
@@ -85,6 +86,20 @@ def names_of(ways: Iterable[Way]) -> CredentialNames:
                     cookies.add(source.name)
     return CredentialNames(
         frozenset(headers), frozenset(parameters), frozenset(cookies)
+    )
+
+
+def by_ways(route: Route, ways: tuple[Way, ...]) -> Route:
+    """The route, judged by these ways: what they look at is the credential, and
+    nothing else is (B8)."""
+    names = names_of(ways)
+    return replace(
+        route,
+        access=Access.GRANTED,
+        ways=ways,
+        credential_headers=tuple(sorted(names.headers)),
+        credential_parameters=tuple(sorted(names.parameters)),
+        expires_parameters=(),
     )
 
 

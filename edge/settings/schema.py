@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from edge.access.credentials import names_of
+from edge.access.credentials import by_ways
 from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route, TailMode
 from edge.settings.access import AccessSettings, WaysSettings
 from edge.settings.addresses import EMBEDDED, ListenAddress
@@ -171,23 +171,13 @@ class RouteSettings(Section):
     stale_after: Duration = _ROUTE.stale_after
 
     def to_route(self) -> Route:
-        """The route as ``edge.policy`` reads it, with secrets in plain.
-
-        Where ways judge, what they look at is the credential, and nothing else is (B8).
-        """
+        """The route as ``edge.policy`` reads it, with secrets in plain."""
         plain = {name: getattr(self, name) for name in type(self).model_fields}
         plain["origin_headers"] = plain_headers(self.origin_headers)
-        if isinstance(self.access, WaysSettings):
-            ways = self.access.ways
-            names = names_of(ways)
-            plain |= {
-                "access": Access.GRANTED,
-                "ways": ways,
-                "credential_headers": tuple(sorted(names.headers)),
-                "credential_parameters": tuple(sorted(names.parameters)),
-                "expires_parameters": (),
-            }
-        return Route(**plain)
+        if not isinstance(self.access, WaysSettings):
+            return Route(**plain)
+        plain["access"] = Access.GRANTED
+        return by_ways(Route(**plain), self.access.ways)
 
 
 class LiveSettings(Section):

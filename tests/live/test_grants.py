@@ -122,8 +122,8 @@ def test_what_comes_at_the_end_is_not_given(mode: Mode) -> None:
 
 
 def test_a_control_event_is_not_given_after_the_end_either() -> None:
-    """It would tell that the tail is known, and where it is. Here the grant ends between
-    the head of the event stream and the poll by which the tail is known."""
+    """It would tell that the tail is known, and where it is. Here the grant ends
+    between the head of the event stream and the poll by which the tail is known."""
     house, origin = let_in()
 
     class Slow(RecordingSink):

@@ -48,11 +48,19 @@ def other_reading(path: str) -> str:
 def _is_ambiguous(
     routes: Sequence[Route], path: str, route: Route | None, covers: Covers
 ) -> bool:
-    """Whether the other reading's route comes earlier, or judges and is another one."""
-    read, passed = other_reading(path), False
+    """Whether the other reading leads to an earlier route, or to one that judges.
+
+    A route that also covers the raw form is no other reading's alone: which of the two
+    routes holds was the operator's choice. Unless the other reading has lost the first.
+    """
+    read = other_reading(path)
+    covering = [one for one in routes if covers(other_reading(one.match), read)]
+    earlier = True
     for one in routes:
-        passed = passed or one is route
-        if covers(other_reading(one.match), read):
-            judges = one.access is Access.GRANTED
-            return one is not route and (judges or not passed)
+        earlier = earlier and one is not route
+        if one is route or one not in covering:
+            continue
+        matters = earlier or one.access is Access.GRANTED
+        if matters and (one is covering[0] or not covers(one.match, path)):
+            return True
     return False

@@ -1,0 +1,43 @@
+"""CheckBudget: so many signatures in one turn of the event loop (B18)."""
+
+import gevent
+
+from edge.access.check_budget import CHECKS_PER_TURN, CheckBudget
+
+
+def next_turn() -> None:
+    """Come back once the loop has looked at its sockets and timers."""
+    due = gevent.get_hub().loop.timer(0)
+    gevent.get_hub().wait(due)
+    due.close()
+
+
+def test_fifty_are_checked_in_one_turn_and_fifty_in_the_next() -> None:
+    budget = CheckBudget()
+    taken = sum(budget.take() for _ in range(200))
+    next_turn()
+    next_turn()
+
+    assert taken == CHECKS_PER_TURN == 50
+    assert sum(budget.take() for _ in range(200)) == 50
+
+
+def test_who_waits_gets_a_later_turn_each_in_time() -> None:
+    """Every waiter is released, however many there are."""
+    budget = CheckBudget(3)
+    while budget.take():
+        pass
+    waiting = [gevent.spawn(budget.wait) for _ in range(20)]
+
+    assert len(gevent.joinall(waiting, timeout=5.0)) == 20
+
+
+def test_a_turn_begins_with_the_first_check_and_not_before() -> None:
+    """While nobody is judged, no timer runs."""
+    budget = CheckBudget(1)
+    next_turn()
+
+    assert budget.take() and not budget.take()
+    next_turn()
+    next_turn()
+    assert budget.take()
