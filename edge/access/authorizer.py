@@ -37,7 +37,7 @@ from edge.policy.streams.authorize import (
     authorize,
     granted_partition,
 )
-from edge.policy.streams.pipeline import find_route, through_the_door
+from edge.policy.streams.pipeline import check_meaning, find_route
 from edge.policy.streams.routes import Access, Route
 from edge.policy.streams.ways import JwtWay, Place, SignedWay, Way
 from edge.protocol import names
@@ -63,13 +63,14 @@ class AccessAuthorizer:
         clock: Clock,
         counters: Counters,
         public_url: str | None = None,
+        budget: CheckBudget | None = None,
     ) -> None:
         self._routes = routes
         self._rings = rings
         self._clock = clock
         self._counters = counters
         self._public_url = public_url
-        self._budget = CheckBudget()
+        self._budget = budget or CheckBudget()
         self._verdicts = Verdicts()
         rings.changed = self._verdicts.forget
 
@@ -220,9 +221,9 @@ class AccessAuthorizer:
         its_route = find_route(self._routes, path)
         words = "The right to read the source of the fork is not granted."
         nowhere = Denied(Reason.PATH_NOT_GRANTED, words)
-        if its_route is None:
+        check_meaning(self._routes, path, its_route)
+        if its_route is None or request_target.is_control(path):
             return nowhere
-        through_the_door(self._routes, path, its_route)
         if its_route.access is Access.PUBLIC:
             return None
         if its_route.access is Access.PARTITIONED:

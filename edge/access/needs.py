@@ -65,12 +65,13 @@ def is_of_another_site(
     """
     if request.lookup("sec-fetch-site") == "same-origin":
         return False
-    origin = request.lookup("origin")
-    if origin is None or origin == "null":
+    origin = request.lookup("origin") or ""
+    called = urlsplit(origin)
+    if not called.scheme or not called.netloc:
+        # "null", "*", or none.
         return True
     if origin == route.cors_origin:
         return False
-    called = urlsplit(origin)
     if public_url is None:
         return called.netloc.lower() != (request.lookup("host") or "").lower()
     own = urlsplit(public_url)

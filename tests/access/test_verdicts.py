@@ -1,6 +1,7 @@
 """Verdicts: told once, believed for a time, bounded (B2, B18)."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_a_no_is_believed_for_some_seconds() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_verdict_is_about_all_that_its_judge_saw(change: dict[str, object]) -> None:
+def test_a_verdict_is_about_all_that_its_judge_saw(change: dict[str, Any]) -> None:
     """B2: of another request it says nothing."""
     verdicts = kept((KEY, YES))
 

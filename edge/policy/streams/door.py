@@ -32,11 +32,18 @@ def check(
     """
     if not any(one.access is Access.GRANTED for one in routes):
         return
+    check_meaning(routes, path, route, covers)
+    if route is None:
+        raise ClientFault("no route", reason=Reason.NOT_FOUND, status=404)
+
+
+def check_meaning(
+    routes: Sequence[Route], path: str, route: Route | None, covers: Covers
+) -> None:
+    """Raises ClientFault: 400 for an ambiguous path."""
     if _is_ambiguous(routes, path, route, covers):
         detail = "the path can be read as one on another route"
         raise ClientFault(detail, reason=Reason.BAD_PATH)
-    if route is None:
-        raise ClientFault("no route", reason=Reason.NOT_FOUND, status=404)
 
 
 def other_reading(path: str) -> str:

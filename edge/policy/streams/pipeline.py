@@ -61,7 +61,7 @@ class RequestPipeline:
         A path without a route passes, unless a route judges (B1). After an Ask,
         ``settle`` continues with the verdict.
         """
-        through_the_door(self.routes, request.path, route)
+        door.check(self.routes, request.path, route, _covers)
         if route is None:
             return Resolved(PassRequest(Reason.NOT_A_STREAM, request.target))
         verdict = self.authorizer(route, request, now)
@@ -97,9 +97,9 @@ def _pattern(match: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     return re.compile(text), names
 
 
-def through_the_door(routes: Sequence[Route], path: str, route: Route | None) -> None:
-    """Raises ClientFault for a path that is not asked for at all (B1)."""
-    door.check(routes, path, route, _covers)
+def check_meaning(routes: Sequence[Route], path: str, route: Route | None) -> None:
+    """Raises ClientFault for a path that can be read as one on another route (B1)."""
+    door.check_meaning(routes, path, route, _covers)
 
 
 def _covers(match: str, path: str) -> bool:
