@@ -334,17 +334,21 @@ def test_no_value_of_a_claim_raises(name: str, value: object) -> None:
         assert permits(outcome, HS, "/v1/stream/z", MATCH, Right.READ)
 
 
-def test_a_token_of_the_largest_size_is_judged() -> None:
+def test_a_token_is_judged_up_to_the_largest_size() -> None:
+    """One octet more, and nobody looks into it."""
     least = len(token(said(odd="")))
-    texts = {
-        len(t): t
-        for n in range(40)
-        if (t := token(said(odd="x" * ((MAX_BYTES - least) * 3 // 4 - n))))
+    start = (MAX_BYTES - least) * 3 // 4
+    sizes = {
+        len(text): text
+        for more in range(-6, 6)
+        if (text := token(said(odd="x" * (start + more))))
     }
-    largest = max(size for size in texts if size <= MAX_BYTES)
+    within = max(size for size in sizes if size <= MAX_BYTES)
+    beyond = min(size for size in sizes if size > MAX_BYTES)
 
-    assert MAX_BYTES - largest < 4
-    assert judged(texts[largest]) is None
+    assert beyond - within <= 2
+    assert judged(sizes[within]) is None
+    assert judged(sizes[beyond]) is Reason.TOKEN_MALFORMED
 
 
 # -- settings of the way ------------------------------------------------------
@@ -543,6 +547,14 @@ def test_globs_and_bound_names_must_both_hold() -> None:
     assert refused(claims, "/v1/stream/users/alice/x", way=both, match=USERS) is None
     assert refused(claims, "/v1/stream/users/alice/y", way=both, match=USERS)
     assert refused(claims, "/v1/stream/users/bob/x", way=both, match=USERS)
+
+
+def test_a_bound_name_is_no_substitute_for_a_missing_claim() -> None:
+    """Where the way names a claim of paths, binding alone lets nobody read."""
+    both = replace(WAY, bind=("sub",))
+    claims = claims_of(both, streams=None)
+
+    assert refused(claims, "/v1/stream/users/alice/x", way=both, match=USERS)
 
 
 def test_a_way_without_any_claim_grants_nothing() -> None:
