@@ -9,7 +9,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -60,6 +60,11 @@ def bearer(text: str) -> str:
     return f"Authorization: Bearer {text}"
 
 
+def own_token(mode: str) -> Callable[[int], str]:
+    """A token of its own for each viewer."""
+    return lambda number: bearer(token(f"{mode}-{number}")) + "\r\n"
+
+
 @pytest.fixture(scope="module")
 def origin() -> Iterator[NodeOrigin]:
     with node_origin(long_poll_ms=30_000) as running:
@@ -78,8 +83,8 @@ def created(running: Edge) -> str:
     """A new stream, made through the edge; its tail."""
     url, fields = running.url + PATH, {"Authorization": f"Bearer {token()}"}
     with contextlib.suppress(OSError):
-        call("DELETE", url, **fields)
-    call("PUT", url, **fields)
+        call("DELETE", url, None, **fields)
+    call("PUT", url, None, **fields)
     return call("POST", url, b"<begin>", **fields)["stream-next-offset"]
 
 
@@ -114,7 +119,7 @@ def test_a_thousand_viewers_with_a_thousand_tokens_are_one_crowd(served: Edge) -
                 VIEWERS // 2,
                 mode,
                 offset,
-                lambda n, mode=mode: bearer(token(f"{mode}-{n}")) + "\r\n",
+                own_token(mode),
             )
             leaving.callback(crowd.close)
             crowds.append(crowd)

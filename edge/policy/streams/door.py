@@ -5,8 +5,7 @@ slashes merged, without regard to case. As soon as one route has ways, a path mu
 therefore mean one thing. It is on a route, or it is not found. And its other reading
 must not lead to an earlier route, or to one that judges, when its raw form does not.
 
-Pure; called by the pipeline for every request, before anybody authorizes it. While no
-route has ways it refuses nothing.
+Pure; called by the pipeline before anybody authorizes a request, if a route has ways.
 """
 
 import re
@@ -30,8 +29,6 @@ def check(
 
     ``route`` is the route of the raw ``path``, None if it has none.
     """
-    if not any(one.access is Access.GRANTED for one in routes):
-        return
     check_meaning(routes, path, route, covers)
     if route is None:
         raise ClientFault("no route", reason=Reason.NOT_FOUND, status=404)

@@ -24,7 +24,7 @@ from edge.policy.streams.authorize import (
     authorize,
 )
 from edge.policy.streams.classify import PassRequest, classify
-from edge.policy.streams.routes import Route
+from edge.policy.streams.routes import Access, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class RequestPipeline:
         A path without a route passes, unless a route judges (B1). After an Ask,
         ``settle`` continues with the verdict.
         """
-        door.check(self.routes, request.path, route, _covers)
+        if any(one.access is Access.GRANTED for one in self.routes):
+            door.check(self.routes, request.path, route, _covers)
         if route is None:
             return Resolved(PassRequest(Reason.NOT_A_STREAM, request.target))
         verdict = self.authorizer(route, request, now)
