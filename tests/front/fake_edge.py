@@ -114,11 +114,13 @@ class FakeReadService:
     tell: Tell = lambda line: None
     reads: list[Read] = field(default_factory=list)
     parked: list[FakePendingRead] = field(default_factory=list)
+    grants_end: list[float] = field(default_factory=list)
 
     def ask(
         self, read: Read, sink: Sink, now: float, grant_ends: float = NO_END
     ) -> FakePendingRead | None:
         self.reads.append(read)
+        self.grants_end.append(grant_ends)
         word = read.key.path.rpartition("/")[2].replace("-", "_")
         behave = getattr(self, f"_{word}", self._hit)
         return behave(read, sink)

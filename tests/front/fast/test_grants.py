@@ -13,7 +13,7 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 
 from edge.core.reasons import Reason
-from edge.core.values import NO_END
+from edge.core.values import GRANTED, NO_END
 from edge.front.app.app import create_app
 from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
@@ -226,3 +226,67 @@ def test_what_must_be_asked_for_goes_the_whole_way() -> None:
 
         assert b"hello\n" in made.bench.client.recv(READ_SIZE)
         assert not made.remembered
+
+
+@dataclass(eq=False)
+class Tokens:
+    """An authorizer that lets in by Authorization, each until a time of its own."""
+
+    ends: dict[str, float]
+
+    def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
+        ends_at = self.ends.get(request.lookup("authorization") or "")
+        if ends_at is None or now >= ends_at:
+            return LEFT_OUT
+        return Grant(GRANTED, ends_at, ends_at=ends_at, way="jwt", subject="a")
+
+
+def let_in(*ends_at: float) -> Gate:
+    """A gate that lets in ``token-0``, ``token-1``, until these times."""
+    tokens = {f"token-{n}": START + ends for n, ends in enumerate(ends_at)}
+    return Gate(Tokens(tokens))  # type: ignore[arg-type]
+
+
+def test_all_who_are_let_in_share_one_read() -> None:
+    """B3, A12: the hub knows an answer by its read, and gives it again to all of them.
+    When each of them ends is told beside it."""
+    made = let_in(10.0, 20.0, 30.0)
+    try:
+        for n in range(3):
+            made.get("hit", f"Authorization: token-{n}")
+        reads = made.bench.read_service.reads
+
+        assert len({id(read) for read in reads}) == 1
+        assert made.bench.read_service.grants_end == [60.0, 70.0, 80.0]
+    finally:
+        made.bench.close()
+
+
+def test_another_credential_on_a_kept_connection_is_judged() -> None:
+    """B4: also in the place of one that was remembered."""
+    made = let_in(10.0)
+    try:
+        for _ in range(4):
+            assert b"kept" in made.get("kept", "X-Any: a", "Authorization: token-0")
+        assert made.remembered == 1
+        for other in ("token-1", "token-", "Token-0", "token-00"):
+            told = made.get("kept", "X-Any: a", f"Authorization: {other}")
+            assert told.startswith(b"HTTP/1.1 401 ")
+        assert b"kept" in made.get("kept", "X-Any: a", "Authorization: token-0")
+    finally:
+        made.bench.close()
+
+
+def test_a_remembered_head_is_no_way_around_the_end_of_its_grant() -> None:
+    """A20: to the instant."""
+    made = let_in(10.0)
+    try:
+        for _ in range(4):
+            assert b"kept" in made.get("kept", "Authorization: token-0")
+        made.clock.since = 9.75
+        assert b"kept" in made.get("kept", "Authorization: token-0")
+        made.clock.since = 10.0
+        told = made.get("kept", "Authorization: token-0")
+        assert told.startswith(b"HTTP/1.1 401 ")
+    finally:
+        made.bench.close()
