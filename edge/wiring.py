@@ -171,18 +171,18 @@ def http_options(settings: Settings) -> HttpOptions:
 
 
 def authorizer(
-    table: tuple[Route, ...], public_url: str | None, clock: Clock, counters: Counters
+    settings: Settings, table: tuple[Route, ...], clock: Clock, counters: Counters
 ) -> Authorizer:
-    """Who judges requests: the origin alone, unless a route has ways."""
+    """Who judges requests: the origin alone, unless a route has ways.
+
+    ``table`` are the routes that requests are found in: keys are known by their ways.
+    """
     if not any(route.ways for route in table):
         return authorize
-    rings = KeyRings(table, _read_file, fetch_keys, clock, counters)
-    return AccessAuthorizer(table, rings, clock, counters, public_url)
-
-
-def _read_file(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    # As they were when the settings were checked: a worker must not fail to start.
+    read = settings.key_files.__getitem__
+    rings = KeyRings(table, read, fetch_keys, clock, counters)
+    return AccessAuthorizer(table, rings, clock, counters, settings.public_url)
 
 
 def fetch_keys(url: str) -> bytes:
@@ -255,7 +255,7 @@ class EdgeRuntime:
             front_options(settings, node_id),
             self._hub.answer_cache.peek,
             self._hub.ticker,
-            authorizer(table, settings.public_url, clock, counters),
+            authorizer(settings, table, clock, counters),
         )
 
     def start(self) -> None:

@@ -1,7 +1,7 @@
 """KeyRing: all keys of one way, those at hand and those at URLs.
 
-``KeyRings`` has one for each way of a worker's routes. A file is read once, when the
-ring is made: a reload of the settings reads it anew. Called by the authorizer.
+``KeyRings`` has one for each way of a worker's routes. Files hold what they held when
+the settings were read: a reload reads them anew. Called by the authorizer.
 """
 
 from collections.abc import Callable, Iterable
@@ -56,7 +56,7 @@ class KeyRings:
         clock: Clock,
         counters: Counters,
     ) -> None:
-        """``read`` gives a file's octets by its path. Raises KeyFault and OSError."""
+        """``read`` gives a file's octets by its path. Raises KeyFault."""
         self.changed: Callable[[], None] = lambda: None
         self._rings: dict[int, KeyRing] = {}
         for way in (way for route in routes for way in route.ways):

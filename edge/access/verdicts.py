@@ -22,6 +22,10 @@ MAX_YES = 65_536
 MAX_NO = 4096
 """Verdicts of each kind that are remembered."""
 
+MAX_KEY_LENGTH = 1024
+"""Characters of a path and its parameters beyond which no verdict is remembered:
+clients can make up long ones, and thousands of them must not be held."""
+
 NO_SECONDS = 10.0
 """How long a *no* is believed."""
 
@@ -75,7 +79,7 @@ class Verdicts:
         self, key: VerdictKey, verdict: LetIn | Denied, now: float, epoch: int
     ) -> None:
         """Remember what a judge says that began in ``epoch``."""
-        if epoch != self.epoch:
+        if epoch != self.epoch or len(key.path) + len(key.extension) > MAX_KEY_LENGTH:
             return
         if isinstance(verdict, LetIn):
             self._yes[key] = verdict

@@ -360,6 +360,13 @@ class WaysSettings(Section):
         return self._order
 
     @property
+    def key_files(self) -> dict[str, bytes]:
+        """What the files with public keys held when the settings were read."""
+        keys = self.jwt.keys if self.jwt is not None else ()
+        files = (one for key in keys for one in (key.public_key, key.jwks))
+        return {one.path: one.octets for one in files if isinstance(one, KeyFile)}
+
+    @property
     def ways(self) -> tuple[Way, ...]:
         """The ways as ``edge.access`` judges by them, in order."""
         return tuple(getattr(self, name).to_way() for name in self._order)

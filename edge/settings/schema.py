@@ -286,6 +286,15 @@ class Settings(Section):
         return self.public_url or self.listen.url
 
     @property
+    def key_files(self) -> dict[str, bytes]:
+        """What the files with public keys held that ways name, by their paths."""
+        found: dict[str, bytes] = {}
+        for route in self.routes:
+            if isinstance(route.access, WaysSettings):
+                found |= route.access.key_files
+        return found
+
+    @property
     def route_table(self) -> tuple[Route, ...]:
         """``routes`` as the rules of ``edge.policy`` read them, in order."""
         return tuple(route.to_route() for route in self.routes)

@@ -262,7 +262,7 @@ def manage(*globs: str, **claims: Any) -> str:
 def test_a_bad_token_is_refused_and_says_why(
     case: str, place: str, method: str
 ) -> None:
-    """Whatever is asked for, and wherever the token is; now and again (A9, B14)."""
+    """Whatever is asked for, and wherever the token is; now and again (A7, A9, B14)."""
     make, status, reason = BAD[case]
     target, fields = WAYS_IN[place](make())
     made = gate(JWT, SIGNED)

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from edge.access.verdicts import NO_SECONDS, LetIn, VerdictKey, Verdicts
+from edge.access.verdicts import (
+    MAX_KEY_LENGTH,
+    NO_SECONDS,
+    LetIn,
+    VerdictKey,
+    Verdicts,
+)
 from edge.core.reasons import Reason
 from edge.policy.streams.authorize import Denied
 from edge.policy.streams.ways import Right
@@ -101,3 +107,14 @@ def test_a_no_after_a_yes_ended_is_told() -> None:
 
     assert verdicts.get(KEY, NOW + 1.0) is YES
     assert verdicts.get(KEY, NOW + 60.0) is None
+
+
+@pytest.mark.parametrize("verdict", [YES, NO])
+def test_of_a_long_request_nothing_is_remembered(verdict: LetIn | Denied) -> None:
+    """B18: whoever is let in must not fill the memory either."""
+    fits = KEY._replace(path="/" + "a" * (MAX_KEY_LENGTH - 4))
+    longer = KEY._replace(path="/" + "a" * (MAX_KEY_LENGTH - 3))
+    verdicts = kept((fits, verdict), (longer, verdict))
+
+    assert verdicts.get(fits, NOW) is verdict
+    assert verdicts.get(longer, NOW) is None

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from edge.access.authorizer import AccessAuthorizer
+from edge.core.counters import Counters
+from edge.policy.streams.authorize import authorize
 from edge.policy.streams.routes import Access
 from edge.policy.streams.ways import (
     AUTHORIZATION,
@@ -21,6 +24,7 @@ from edge.policy.streams.ways import (
 )
 from edge.settings import Settings, SettingsError, cross_checks, load
 from edge.settings.dump import as_data, as_text
+from edge.wiring import SystemClock, authorizer
 from tests.access.issuer import jwk, jwks, pem
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -156,6 +160,26 @@ def test_a_key_is_a_secret_a_file_or_a_url(
     assert isinstance(way, JwtWay)
 
     assert way.keys == (source,)
+
+
+def test_public_keys_are_those_that_were_there_when_the_settings_were_read() -> None:
+    """A worker that starts later does not depend on the files."""
+    keys = [{"public_key": "public.pem"}, {"jwks": "keys.json"}]
+    made = settings({"jwt": ES | {"keys": keys}})
+    for name in ("public.pem", "keys.json"):
+        Path(name).unlink()
+    clock = SystemClock()
+    judge = authorizer(made, made.route_table, clock, Counters())
+
+    assert isinstance(judge, AccessAuthorizer)
+    assert made.key_files["public.pem"] == pem("p256")
+
+
+def test_without_ways_only_the_origin_judges() -> None:
+    """A12."""
+    made = settings("public")
+
+    assert authorizer(made, made.route_table, SystemClock(), Counters()) is authorize
 
 
 def test_a_signed_url_is_judged_by_its_keys_and_names() -> None:

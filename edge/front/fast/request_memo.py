@@ -269,10 +269,17 @@ class RequestMemo:
             return None
         grant, ends = resolved.grant, NO_END
         if grant.ends_at != NO_END:
-            # All who are let in share one read, by which the hub knows an answer.
-            read = self._granted.get(read) or self._granted.keep(read, read)
+            read = self._shared(read)
             ends = now + (grant.ends_at - wall)
         return read, now + (resolved.expires_at - wall), grant, ends
+
+    def _shared(self, read: Read) -> Read:
+        """The one read of all who are let in, by which the hub knows an answer. A long
+        one is not remembered."""
+        key = read.key
+        if len(key.path) + len(key.extension) > MAX_REMEMBERED_BYTES:
+            return read
+        return self._granted.get(read) or self._granted.keep(read, read)
 
     def _judge_line(self, raw: bytes) -> RequestLine | None:
         match = _LINE.fullmatch(raw)
