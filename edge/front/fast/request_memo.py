@@ -45,8 +45,9 @@ MAX_FACTS = 2048
 MAX_NAMES = 1024
 """How many of each kind are remembered."""
 
-MAX_REMEMBERED_BYTES = 1024
-"""Bytes of a line, a block or a head beyond which it is judged each time."""
+MAX_REMEMBERED_BYTES = 2048
+"""Bytes of a line, a block or a head beyond which it is judged each time. Most tokens
+fit, which are a few hundred bytes, or above a thousand with an RSA signature."""
 
 MAX_LINE_BYTES = 4096
 MAX_BLOCK_BYTES = 8192
