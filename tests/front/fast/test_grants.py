@@ -67,9 +67,10 @@ class Gate:
 
     judge: Judge = field(default_factory=Judge)
     clock: HeldClock = field(default_factory=HeldClock)
+    routes: tuple[Route, ...] = (Route(),)
 
     def __post_init__(self) -> None:
-        self.bench = Bench(authorizer=self.judge, clock=self.clock)
+        self.bench = Bench(authorizer=self.judge, clock=self.clock, routes=self.routes)
         app: Any = create_app(self.bench.made)
         self.bench.server_context.app = app
         self.bench.connection._listener = ADDRESS
