@@ -89,6 +89,11 @@ class AccessAuthorizer:
     ) -> Grant | Denied:
         if route.access is Access.GRANTED:
             verdict = self._by_ways(route, request, now, may_wait)
+        elif needs.is_open(request):
+            return UNJUDGED
+        elif needs.speaks_for_judged(request.path, route, self._routes):
+            words = "This speaks for streams that are judged on another route."
+            return Denied(Reason.PATH_NOT_GRANTED, words)
         else:
             verdict = authorize(route, request, now)
         if isinstance(verdict, Grant) and request.method == "PUT":

@@ -2,8 +2,9 @@
 
 GET and HEAD need the right to read, PUT and DELETE to manage, everything else to write.
 A control path (``ROOT/__ds``) speaks for every stream below its root: it needs the
-right to manage all of them, whatever the method. Open without any judgement are only
-the requests that carry the origin's own credentials, compared raw.
+right to manage all of them, whatever the method. If it lies on a route that does not
+judge, and streams of one that does lie below, nobody has that right. Open without any
+judgement are only the requests that carry the origin's own credentials, compared raw.
 
 A browser sends cookies by itself, whichever page asks. So a cookie lets write only if
 the browser says that the page is the edge's own, or on an origin that the route lists.
@@ -12,11 +13,12 @@ Pure; called by the authorizer.
 """
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from edge.policy.http import request_target
 from edge.policy.streams.authorize import RequestHead
-from edge.policy.streams.routes import Route
+from edge.policy.streams.routes import Access, Route
 from edge.policy.streams.ways import Right
 
 _RIGHTS = {
@@ -28,6 +30,7 @@ _RIGHTS = {
 
 _CONTROL = "/__ds"
 _KEYS = "/jwks.json"
+_WILD = re.compile(r"[*{]")
 _OF_A_SUBSCRIBER = re.compile(r"/subscriptions/[^/]+/(?:callback|ack|release)")
 
 
@@ -54,6 +57,27 @@ def is_open(request: RequestHead) -> bool:
     if request.method == "GET":
         return rest == _KEYS
     return request.method == "POST" and _OF_A_SUBSCRIBER.fullmatch(rest) is not None
+
+
+def speaks_for_judged(path: str, route: Route, routes: Sequence[Route]) -> bool:
+    """Whether a control path on a route that does not judge speaks for streams of one
+    that does.
+
+    A route is taken to lie below the root when its text says so, and an earlier one
+    also when its text leaves it open.
+    """
+    if not request_target.is_control(path):
+        return False
+    below = root_of(path) + "/"
+    earlier = True
+    for one in routes:
+        earlier = earlier and one is not route
+        if one.access is not Access.GRANTED:
+            continue
+        written = _WILD.split(one.match)[0]
+        if written.startswith(below) or (earlier and below.startswith(written)):
+            return True
+    return False
 
 
 def is_of_another_site(

@@ -427,6 +427,37 @@ def test_control_paths_take_a_grant_of_all_that_lies_below() -> None:
     assert why(made.ask("POST", path + "/claim")) == (401, Reason.NO_TOKEN)
 
 
+WIDE = Route("/v1/**")
+"""A route that judges nobody, around one that does."""
+
+
+@pytest.mark.parametrize(
+    ("path", "routes", "refused"),
+    [
+        ("/v1/__ds/subscriptions/s", (by_ways(ROUTE, (JWT,)), WIDE), True),
+        ("/v1/%5F_ds/subscriptions/s", (by_ways(ROUTE, (JWT,)), WIDE), True),
+        ("/v1/other/__ds/subscriptions/s", (by_ways(ROUTE, (JWT,)), WIDE), False),
+        (
+            "/v1/other/__ds/subscriptions/s",
+            (by_ways(Route("/v1/*/secret"), (JWT,)), WIDE),
+            True,
+        ),
+        ("/v1/__ds/jwks.json", (by_ways(ROUTE, (JWT,)), WIDE), False),
+        ("/v1/stream/a", (WIDE, by_ways(Route("/v2/**"), (JWT,))), False),
+    ],
+)
+def test_nobody_reaches_a_judged_stream_by_a_wider_control_path(
+    path: str, routes: tuple[Route, ...], refused: bool
+) -> None:
+    """B5: a subscription at a root delivers all that lies below, whichever route that
+    is on."""
+    found = Gate(*routes).ask("GET", path, **bearer(manage("/**")))
+
+    assert isinstance(found, Denied) is refused
+    if refused:
+        assert why(found) == (403, Reason.PATH_NOT_GRANTED)
+
+
 @pytest.mark.parametrize("text", ["", "Bearer of-the-origin", "Bearer a, Bearer b"])
 def test_what_carries_the_origins_credentials_passes_as_it_is(text: str) -> None:
     """B5: before any way looks at Authorization, which is the origin's own there."""
@@ -563,6 +594,7 @@ def test_fifty_are_judged_at_once_and_the_others_wait_their_turn() -> None:
     ]
     waiting = [one for one in asked if isinstance(one, Ask)]
     assert len(waiting) == 10
+    settle()
     judged = [gevent.spawn(ask.verdict) for ask in waiting]
     gevent.joinall(judged, timeout=5.0)
 
