@@ -3,7 +3,11 @@
 B3, B6, B12; A2, A3.
 """
 
+from collections.abc import Sequence
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
@@ -339,3 +343,75 @@ def test_a_grant_without_an_end_is_never_looked_at_again() -> None:
     poll.reply(data(b"de", "0005"))
 
     assert viewer.done().body == b"de"
+
+
+# Whatever happens.
+
+
+class TimedSink(RecordingSink):
+    """Knows when it was given anything, by the house's clock."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__()
+        self.clock = house.clock
+        self.given_at: list[float] = []
+
+    def begin(self, answer: Answer, per_response: PerResponse) -> None:
+        super().begin(answer, per_response)
+        ends = answer.status == 204 and header_of(answer, "stream-up-to-date") is None
+        if not ends:
+            self.given_at.append(self.clock.time)
+
+    def write(self, buffers: Sequence[bytes]) -> bool:
+        self.given_at.append(self.clock.time)
+        return super().write(buffers)
+
+
+def header_of(answer: Answer, name: str) -> str | None:
+    return next((v for k, v in answer.headers if k.lower() == name), None)
+
+
+_TIMES = st.sampled_from((0.1, 0.25, 0.4, 1.0, 2.5))
+_VIEWERS = st.tuples(st.sampled_from(["catch-up", "long-poll", "sse"]), _TIMES)
+_ROUNDS = st.tuples(
+    st.lists(_VIEWERS, max_size=4),
+    _TIMES,
+    st.sampled_from(["append", "lapse", "nothing"]),
+    st.booleans(),
+)
+
+
+@given(st.lists(_ROUNDS, min_size=1, max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_nobody_is_given_anything_from_its_end_on(
+    rounds: list[tuple[list[tuple[str, float]], float, str, bool]],
+) -> None:
+    """B3, B12: in each round some come, time goes by, something happens before any tick
+    has come, and then perhaps one does. Everybody is released in the end."""
+    origin = LivingOrigin()
+    origin.create(PATH)
+    house = House(origin, routes=(ROUTE,))
+    key = house.key(partition=GRANTED)
+    readers: list[tuple[TimedSink, float]] = []
+    for viewers, seconds, event, ticks in rounds:
+        for mode, left in viewers:
+            sink = TimedSink(house)
+            house.ask(origin.tail(PATH), Mode(mode), sink, key, left=left)
+            readers.append((sink, house.clock.time + left))
+        settle()
+        house.clock.move(seconds)
+        if event == "append":
+            origin.append(PATH, b"event")
+        elif event == "lapse":
+            origin.lapse()
+        settle()
+        if ticks:
+            house.pass_time(0.0)
+    for _ in range(3):
+        house.pass_time(1.25)
+
+    for sink, end in readers:
+        assert all(moment < end for moment in sink.given_at)
+        assert sink.ended.is_set()
+    house.hub.stop()
+    settle()
