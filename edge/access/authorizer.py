@@ -26,6 +26,7 @@ from edge.core.counters import Counters
 from edge.core.errors import ClientFault, Refusal
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
+from edge.core.values import Partition
 from edge.policy.http import request_target
 from edge.policy.streams.authorize import (
     UNJUDGED,
@@ -121,8 +122,7 @@ class AccessAuthorizer:
             return replace(verdict, way=name)
         may_change = isinstance(way, JwtWay) and self._rings.of(way).may_change
         partition = granted_partition(request, route)
-        grant = Grant(partition, way=name, subject=verdict.subject)
-        return _until(grant, verdict.ends_at, now, may_change)
+        return _grant(partition, verdict, name, now, may_change)
 
     def _verdict(
         self,
@@ -241,14 +241,17 @@ class AccessAuthorizer:
         return any(route.access is Access.GRANTED for route in self._routes)
 
 
-def _until(grant: Grant, ends_at: float, now: float, may_change: bool) -> Grant:
+def _grant(
+    partition: Partition, let_in: LetIn, way: str, now: float, may_change: bool
+) -> Grant:
     """The grant with its times. All who are let in share two reads: one for those who
     have time left, one for those whose grant ends soon (B17)."""
+    ends_at = let_in.ends_at
     soon = now >= ends_at - SOON_SECONDS
     again = ends_at if soon else ends_at - SOON_SECONDS
     if may_change:
         again = min(again, now + JUDGED_AGAIN_SECONDS)
-    return replace(grant, expires_at=again, ends_at=ends_at, ends_soon=soon)
+    return Grant(partition, again, None, ends_at, soon, way, let_in.subject)
 
 
 def _by_link(
