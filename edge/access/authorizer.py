@@ -54,6 +54,10 @@ class _MustWait(Exception):
     """A verdict needs newer keys, or a later turn of the event loop."""
 
 
+class _LaterTurn(_MustWait):
+    """It needs a later turn, and nothing else."""
+
+
 class AccessAuthorizer:
     """Implements ``edge.policy.streams.authorize.Authorizer``. One for each worker."""
 
@@ -79,6 +83,9 @@ class AccessAuthorizer:
         """See Authorizer. Raises ClientFault for a request that is malformed."""
         try:
             return self._judge(route, request, now, may_wait=False)
+        except _LaterTurn:
+            later = self._budget.call_later
+            return Ask(lambda: self._judge_later(route, request), later)
         except _MustWait:
             return Ask(lambda: self._judge_later(route, request))
 
@@ -194,7 +201,7 @@ class AccessAuthorizer:
         if may_wait:
             self._budget.wait()
         elif not self._budget.take():
-            raise _MustWait
+            raise _LaterTurn
 
     def _is_forged(
         self, route: Route, credential: Credential, request: RequestHead

@@ -34,6 +34,46 @@ def test_who_waits_gets_a_later_turn_each_in_time() -> None:
     assert len(gevent.joinall(waiting, timeout=5.0)) == 20
 
 
+def test_the_line_is_served_before_who_comes_later() -> None:
+    """First come, first served, and so many in each turn: whoever floods the edge
+    stands behind those who were there before."""
+    budget = CheckBudget(2)
+    served: list[str] = []
+
+    def stand(name: str) -> None:
+        budget.call_later(lambda: served.append(name) if budget.take() else None)
+
+    for name in "abcde":
+        stand(name)
+    for wanted in ("ab", "abcd", "abcde"):
+        while "".join(served) != wanted:
+            assert wanted.startswith("".join(served))
+            next_turn()
+        if wanted != "abcde":
+            assert not budget.take()
+
+
+def test_a_greenlet_stands_in_line_like_everybody() -> None:
+    """Its check is counted when it is woken, not when it runs."""
+    budget = CheckBudget(1)
+    assert budget.take()
+    told: list[str] = []
+
+    def stand() -> None:
+        budget.wait()
+        told.append("greenlet")
+
+    first = gevent.spawn(stand)
+    gevent.sleep(0)
+    budget.call_later(lambda: told.append("connection" if budget.take() else "no"))
+    gevent.sleep(0.001)
+    first.join(5.0)
+    while len(told) < 2:
+        next_turn()
+
+    assert told == ["greenlet", "connection"]
+
+
 def test_a_turn_begins_with_the_first_check_and_not_before() -> None:
     """While nobody is judged, no timer runs."""
     budget = CheckBudget(1)

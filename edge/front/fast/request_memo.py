@@ -14,7 +14,8 @@ facts together come to a ``PlainRead``, which all clients share that send the sa
 Bounded: a memo that is full forgets everything and begins again.
 
 A ``PlainRead`` holds until its grant ends (``edge.policy.streams.authorize``); then
-its head is judged anew. What is denied, or must be asked for, is not plain.
+its head is judged anew. What is denied, or must be asked for, is not plain; what only
+has to wait for another turn of the event loop still may be (Later).
 
 A line is plain as ``GET origin-form HTTP/1.1`` in visible ASCII. A block is plain
 with CRLF ends, token names without "_", values of visible ASCII, space and tab,
@@ -23,7 +24,7 @@ no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -33,7 +34,7 @@ from edge.core.values import NO_END, Read
 from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
 from edge.policy.http import forwarding
-from edge.policy.streams.authorize import Grant, RequestHead
+from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
 from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
@@ -156,6 +157,14 @@ class PlainRead:
     grant_ends: float
 
 
+@dataclass(slots=True, eq=False)
+class Later:
+    """A read that is to be judged in another turn of the event loop: ``call`` calls
+    back then."""
+
+    call: Callable[[Callable[[], None]], None]
+
+
 class RequestMemo:
     """Judges the heads of one worker. ``heads`` has those judged lately, whole."""
 
@@ -182,11 +191,12 @@ class RequestMemo:
 
     def head(
         self, held: bytes, end: int, last: HeaderBlock | None
-    ) -> tuple[HeaderBlock | None, PlainRead | None]:
+    ) -> tuple[HeaderBlock | None, PlainRead | Later | None]:
         """Judge the head in ``held`` whose empty line begins at ``end``.
 
         Returns its block, and the read that it asks for; None for a part that is not
-        plain. ``last`` is the block that this client sent before.
+        plain, Later for a read that is to be judged in another turn of the event loop.
+        ``last`` is the block that this client sent before.
         """
         line_end = held.find(b"\r\n")
         line = self.line(held[:line_end])
@@ -198,7 +208,7 @@ class RequestMemo:
         plain = self.plain(line, block.facts)
         # A whole head is remembered when a client has sent its block before.
         same = block is last and not block.before
-        if plain is not None and same and end < MAX_REMEMBERED_BYTES:
+        if isinstance(plain, PlainRead) and same and end < MAX_REMEMBERED_BYTES:
             self.heads.keep(held[: end + 4], plain)
         return block, plain
 
@@ -232,17 +242,17 @@ class RequestMemo:
             self._blocks.keep(raw, block)
         return block
 
-    def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | None:
+    def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | Later | None:
         """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
         if known is not None and self._holds(known.until):
             return known
         choice = (line, tuple(map(facts.fields.get, line.selected_by)))
-        held = self._reads.get(choice)
-        if held is None or not self._holds(held[1]):
+        held: _Held | Later | None = self._reads.get(choice)
+        if not isinstance(held, tuple) or not self._holds(held[1]):
             held = self._resolved(line, facts)
-        if held is None:
-            return None
+        if not isinstance(held, tuple):
+            return held
         read, until, grant, ends = held
         plain = PlainRead(read, line, facts.close, facts.request_id, until, grant, ends)
         # A long request is not remembered: the memo would hold all of it.
@@ -255,7 +265,7 @@ class RequestMemo:
     def _holds(self, until: float) -> bool:
         return until == NO_END or self._clock.monotonic() < until
 
-    def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | None:
+    def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | Later | None:
         """The Read, by the pipeline that every front uses; None if it is none."""
         now, wall = self._clock.monotonic(), self._clock.wall()
         try:
@@ -263,6 +273,8 @@ class RequestMemo:
             resolved = self._pipeline.resolve(head, line.route, wall)
         except ClientFault:
             return None
+        if isinstance(resolved, Ask) and resolved.later is not None:
+            return Later(resolved.later)
         if not isinstance(resolved, Resolved) or resolved.expires_at <= wall:
             return None
         read = resolved.request

@@ -120,9 +120,14 @@ class Denied:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Somebody else must be asked. ``verdict`` does it, and blocks its greenlet. It
-    may raise an EdgeError."""
+    may raise an EdgeError.
+
+    ``later``: only the turn of the event loop is too full. It calls back in another
+    one, and then the same request may be judged at once.
+    """
 
     verdict: Callable[[], Grant | Denied]
+    later: Callable[[Callable[[], None]], None] | None = None
 
 
 AccessVerdict: TypeAlias = Grant | Denied | Ask

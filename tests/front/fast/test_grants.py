@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -227,6 +227,39 @@ def test_what_must_be_asked_for_goes_the_whole_way() -> None:
 
         assert b"hello\n" in made.bench.client.recv(READ_SIZE)
         assert not made.remembered
+
+
+def test_what_only_waits_for_another_turn_stays_on_the_fast_way() -> None:
+    """B18: the connection is called back; whatever it sends meanwhile waits too."""
+    acts: list[Callable[[], None]] = []
+
+    def never() -> Grant | Denied:
+        raise AssertionError("asked")
+
+    with gate(Ask(never, acts.append)) as made:
+        assert made.get() == b""
+        assert made.bench.connection.stage is Stage.IDLE
+        assert not made.bench.connection.idle
+        assert made.get() == b"" and len(acts) == 1
+        made.judge.verdict = Grant()
+        acts.pop()()
+        made.bench.catch_up()
+
+        assert made.received().count(b"kept\n") == 2
+        assert not acts
+
+
+def test_a_client_that_left_while_it_waited_is_not_judged() -> None:
+    acts: list[Callable[[], None]] = []
+    with gate(Ask(Grant, acts.append)) as made:
+        assert made.get() == b""
+        asked = made.judge.asked
+        made.bench.client.close()
+        made.bench.turn()
+        assert made.bench.connection.stage is Stage.CLOSED
+        acts.pop()()
+
+        assert made.judge.asked == asked
 
 
 @dataclass(eq=False)
