@@ -104,7 +104,7 @@ class AccessAuthorizer:
             return Denied(Reason.PATH_NOT_GRANTED, words)
         else:
             verdict = authorize(route, request, now)
-        if isinstance(verdict, Grant) and request.method == "PUT":
+        if isinstance(verdict, Grant) and request.method not in ("GET", "HEAD"):
             return self._fork(route, request, now, may_wait) or verdict
         return verdict
 

@@ -503,12 +503,13 @@ FORKS = Gate(
 def test_a_fork_takes_the_right_to_read_its_source(
     target: str, source: str, verdict: Reason | None
 ) -> None:
-    """B22: by the source's own route, with the same credentials."""
+    """B22: by the source's own route, with the same credentials; and by whatever method
+    an origin might make one."""
     text = manage(A, read=["/v1/stream/rooms/**"])
     fields = bearer(text) | {"stream_forked_from": source}
-    found = FORKS.ask("PUT", target, **fields)
-
-    assert (found.reason if isinstance(found, Denied) else None) is verdict
+    for method in ("PUT", "POST", "PATCH"):
+        found = FORKS.ask(method, target, **fields)
+        assert (found.reason if isinstance(found, Denied) else None) is verdict
 
 
 @pytest.mark.parametrize(
