@@ -25,6 +25,7 @@ class Viewer:
 
     sock: socket.socket
     own: str
+    query: str
     buffer: bytearray = field(default_factory=bytearray)
     seen: int = -1
 
@@ -39,26 +40,28 @@ class Crowd:
         mode: str,
         offset: str,
         field_of: Callable[[int], str] = lambda number: "",
+        query_of: Callable[[int], str] = lambda number: "",
     ) -> None:
-        """``field_of`` gives each viewer a header field of its own, with its CRLF."""
+        """``field_of`` gives each viewer a header field of its own, with its CRLF,
+        ``query_of`` parameters of its own, with an ``&`` before them."""
         parts = urlsplit(base)
         self._address = (parts.hostname or "", parts.port or 80)
         self._mode = mode
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
         for number in range(count):
-            self._join(offset, field_of(number))
+            self._join(offset, field_of(number), query_of(number))
 
     def close(self) -> None:
         for viewer in self._viewers.values():
             viewer.sock.close()
         self._epoll.close()
 
-    def _join(self, offset: str, own: str) -> None:
+    def _join(self, offset: str, own: str, query: str) -> None:
         sock = socket.create_connection(self._address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
-        viewer = Viewer(sock, own)
+        viewer = Viewer(sock, own, query)
         self._viewers[sock.fileno()] = viewer
         self._epoll.register(sock.fileno(), select.EPOLLIN)
         self._ask(viewer, offset, "")
@@ -67,6 +70,7 @@ class Crowd:
         query = f"offset={offset}&live={self._mode}" + (
             f"&cursor={cursor}" if cursor else ""
         )
+        query += viewer.query
         head = f"GET {PATH}?{query} HTTP/1.1\r\nHost: bench\r\n{viewer.own}\r\n"
         viewer.sock.send(head.encode())
 

@@ -153,6 +153,33 @@ def test_a_thousand_viewers_with_a_thousand_tokens_are_one_crowd(served: Edge) -
             assert again.read().status == 401
 
 
+def test_a_hundred_viewers_with_a_hundred_links_are_one_crowd(served: Edge) -> None:
+    """A2, B21: each link has a time of its own."""
+    offset = created(served)
+    now = int(time.time())
+
+    def query(number: int) -> str:
+        return "&" + sign(PATH, LINKS, "k1", now + 300 + number).partition("?")[2]
+
+    with contextlib.ExitStack() as leaving:
+        crowds = [
+            Crowd(served.url, 50, mode, offset, query_of=query)
+            for mode in ("long-poll", "sse")
+        ]
+        for crowd in crowds:
+            leaving.callback(crowd.close)
+        append(served, 0)
+        for crowd in crowds:
+            crowd.await_event(0, PATIENCE)
+        asked = origin_requests(served.admin)
+        for number in range(1, EVENTS + 1):
+            append(served, number)
+            for crowd in crowds:
+                crowd.await_event(number, PATIENCE)
+
+        assert origin_requests(served.admin) - asked == EVENTS
+
+
 def test_a_poll_that_waits_ends_with_its_grant(served: Edge) -> None:
     """B12: 204 at its own offset without a claim, and then the 401."""
     offset = created(served)
