@@ -6,7 +6,9 @@ own, and one stream has one follower.
 
 import contextlib
 import json
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -315,6 +317,28 @@ def test_no_token_is_in_the_log(served: Edge) -> None:
     assert link.partition("ds_sig=")[2] not in log
     assert '"way": "jwt", "sub": "dave"' in log
     assert '"way": "signed", "sub": "k1"' in log
+
+
+def test_a_reload_with_another_key_forgets_every_verdict(origin: NodeOrigin) -> None:
+    """A20: also those of a viewer that waits, who is asked to come back."""
+    routes = [{"match": "/v1/stream/**", "access": BOTH}]
+    with edge(origin.url, routes=routes) as running:
+        offset, old = created(running), token()
+        assert get(running, PATH, bearer(old)).status == 200
+        with client(running) as waiting:
+            waiting.get(f"{PATH}?offset={offset}&live=long-poll", bearer(old))
+            text = running.config.read_text().replace(SECRET, SECRET[::-1])
+            running.config.write_text(text)
+            os.kill(running.process.pid, signal.SIGHUP)
+            assert waiting.read().status == 204
+        said = {"exp": int(time.time()) + 600, "read": [PATH]}
+        new = jwt.encode(said, SECRET[::-1], "HS256")
+        # The old worker accepts until the new one has taken its place.
+        time_out = time.monotonic() + PATIENCE
+        told: tuple[int, ...] = ()
+        while told != (401, 200):
+            assert time.monotonic() < time_out, told
+            told = tuple(get(running, PATH, bearer(t)).status for t in (old, new))
 
 
 # Keys at a URL.
