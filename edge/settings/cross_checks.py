@@ -184,6 +184,28 @@ def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
             yield ("access", "jwt"), why
 
 
+def _identity_is_the_edges(settings: Settings) -> Iterator[Conflict]:
+    """No client, and nothing else, sets a field that tells the origin who asks (B9)."""
+    named = {name for route in settings.routes for name in route.identity}
+    for index, route in enumerate(settings.routes):
+        path = ("routes", index)
+        if route.identity and not isinstance(route.access, WaysSettings):
+            yield Conflict(
+                (*path, "identity"), "is for routes with ways: who else says"
+            )
+        for key, names in (
+            ("request_headers", route.request_headers),
+            ("origin_headers", tuple(name.lower() for name in route.origin_headers)),
+            ("credential_headers", route.credential_headers),
+        ):
+            for name in sorted(named.intersection(names)):
+                why = f"cannot hold {name}: it tells the origin who asks (identity)"
+                yield Conflict((*path, key), why)
+    for name in sorted(named.intersection(n.lower() for n in settings.origin.headers)):
+        why = f"cannot hold {name}: it tells the origin who asks (identity)"
+        yield Conflict(("origin", "headers"), why)
+
+
 def _one_issuer_for_each_key(settings: Settings) -> Iterator[Conflict]:
     """A key belongs to one issuer: what signs tokens of another could sign these."""
     first: dict[KeySource, str | None] = {}
@@ -279,5 +301,6 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _routes_are_told_apart,
     _route_headers,
     _routes_by_ways,
+    _identity_is_the_edges,
     _one_issuer_for_each_key,
 )

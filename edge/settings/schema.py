@@ -164,6 +164,7 @@ class RouteSettings(Section):
     request_headers: tuple[HeaderName, ...] = _ROUTE.request_headers
     response_headers: tuple[HeaderName, ...] = _ROUTE.response_headers
     origin_headers: SecretHeaders = Field(default_factory=dict)
+    identity: tuple[HeaderName, ...] = _ROUTE.identity
     compress: Flag = _ROUTE.compress
     cors_origin: CorsOrigin = _ROUTE.cors_origin
     stale_if_error: Statuses = _ROUTE.stale_if_error

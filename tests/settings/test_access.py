@@ -335,6 +335,36 @@ def test_the_rest_of_a_route_must_fit_its_ways(
     assert message in said
 
 
+@pytest.mark.parametrize(
+    ("access", "route", "message"),
+    [
+        ("public", {"identity": ["x-user"]}, "is for routes with ways"),
+        (
+            {"jwt": HS},
+            {"identity": ["x-user"], "request_headers": ["X-User"]},
+            "cannot hold x-user",
+        ),
+        (
+            {"jwt": HS},
+            {"identity": ["x-user"], "origin_headers": {"X-User": "edge"}},
+            "cannot hold x-user",
+        ),
+        (
+            {"jwt": HS},
+            {"identity": ["authorization"]},
+            "routes[0].credential_headers: cannot hold authorization",
+        ),
+    ],
+)
+def test_who_asks_is_told_by_the_edge_alone(
+    access: Any, route: dict[str, Any], message: str
+) -> None:
+    """B9."""
+    [said] = wrong(access, **route)
+
+    assert message in said
+
+
 def test_a_bound_name_stands_in_the_route() -> None:
     """B20."""
     [said] = wrong({"jwt": HS | {"bind": ["sub"]}})

@@ -61,6 +61,10 @@ class PassThrough:
     def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
         self._responses = PassResponse(parts)
+        # What the origin believes of these comes from the edge, on every route (B9).
+        self._identity = frozenset(
+            name for route in parts.routes for name in route.identity
+        )
 
     def respond(
         self,
@@ -120,11 +124,31 @@ class PassThrough:
         return OriginRequest(
             request.method,
             passed.target,
-            _forwarded(request, ctx, passed, node),
+            self._forwarded(request, ctx, passed, node),
             Purpose.RELAY if safe else Purpose.WRITE,
             pieces,
             None if body is None else body.length,
         )
+
+    def _forwarded(
+        self, request: Request, ctx: RequestContext, passed: PassRequest, node: Node
+    ) -> Headers:
+        """The client's end-to-end fields, and those in which the edge tells of it. Of
+        what a way let in, without what the way judged (B9)."""
+        own: list[Header] = [("x-request-id", ctx.request_id)]
+        if request.client:
+            own.append(("x-forwarded-for", request.client))
+        fields = tuple(
+            (name, value)
+            for name, value in request.fields.items()
+            if _is_forwarded(name, value)
+            # CGI-like origins read X_User as X-User.
+            and name.replace("_", "-") not in self._identity
+        )
+        if ctx.route is not None and _is_granted(passed):
+            fields = upstream_requests.granted_fields(fields, ctx.route)
+            own += upstream_requests.identity_fields(ctx.route, ctx.subject)
+        return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
 
     def _tell(
         self,
@@ -185,20 +209,6 @@ def _describe(
         detail=passed.reason,
         upstream="" if exchange is None else forwarding.cache_members(exchange.headers),
     )
-
-
-def _forwarded(
-    request: Request, ctx: RequestContext, passed: PassRequest, node: Node
-) -> Headers:
-    """The client's end-to-end fields, and those in which the edge tells of it. Of what
-    a way let in, without what the way judged (B9)."""
-    own: list[Header] = [("x-request-id", ctx.request_id)]
-    if request.client:
-        own.append(("x-forwarded-for", request.client))
-    fields = tuple(pair for pair in request.fields.items() if _is_forwarded(*pair))
-    if ctx.route is not None and _is_granted(passed):
-        fields = upstream_requests.granted_fields(fields, ctx.route)
-    return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
 
 
 def _is_granted(passed: PassRequest) -> bool:

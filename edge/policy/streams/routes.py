@@ -62,6 +62,7 @@ class Route:
     ``stale_after`` seconds for an answer before it gets them (U3).
 
     ``ways``: by which a client is let in, in the order in which they are tried.
+    ``identity``: fields in which the origin is told who that was (B9).
     """
 
     match: str = "/v1/stream/**"
@@ -81,3 +82,4 @@ class Route:
     stale_for: float = 3600.0
     stale_after: float = 1.0
     ways: tuple[Way, ...] = ()
+    identity: tuple[str, ...] = ()

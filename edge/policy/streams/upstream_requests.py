@@ -130,6 +130,15 @@ def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
     return (*(pair for pair in kept if pair[1] or pair[0] != "cookie"), *own)
 
 
+def identity_fields(route: Route, subject: str) -> Headers:
+    """Who was let in, as the origin is told (B9): percent-encoded as in a path, so that
+    any subject fits. None for one without a name."""
+    told = quote(subject, safe=_UNESCAPED, errors="replace")
+    return tuple((name, told) for name in route.identity if told)
+
+
+_UNESCAPED = "-_.!~*'()@"
+
 _COOKIE_ENDS = re.compile("[;,]")
 """Two Cookie fields that were joined are parted by a comma."""
 

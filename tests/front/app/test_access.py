@@ -105,6 +105,49 @@ def test_a_granted_write_moves_what_its_readers_read() -> None:
     ]
 
 
+@pytest.mark.parametrize("spelling", ["x-user", "x_user"])
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        ("alice", "alice"),
+        ("alice@issuer.example", "alice@issuer.example"),
+        ("a\r\nb\u00e9 c", "a%0D%0Ab%C3%A9%20c"),
+        (None, None),
+    ],
+)
+def test_the_origin_is_told_who_writes_by_the_edge_alone(
+    spelling: str, subject: str | None, told: str | None
+) -> None:
+    """B9: whatever the client says of itself."""
+    driver = Gated()
+    route = replace(ROUTE, identity=("x-user",))
+    driver.made = replace(driver.made, routes=(route,))
+    grants = {"read": [A], "write": [A]}
+    text = shared(said(streams=grants, sub=subject))
+    request = write(A, authorization=f"Bearer {text}")
+    request.fields[spelling] = "mallory"
+    driver(request)
+    sent = dict(driver.sent.headers)
+
+    assert sent.get("x-user") == told
+    assert "mallory" not in sent.values()
+
+
+def test_nobody_says_who_they_are_where_nobody_judges() -> None:
+    """B9: on other routes, and of what is open."""
+    driver = Gated()
+    route, other = replace(ROUTE, identity=("x-user",)), Route("/v2/**")
+    driver.made = replace(driver.made, routes=(route, other))
+    target = "/v1/stream/__ds/subscriptions/s/ack"
+    for path in ("/v2/a", target):
+        request = write(path)
+        request.fields["x-user"] = "mallory"
+        driver(request)
+
+    assert all("x-user" not in dict(sent.headers) for sent in driver.asked)
+    assert len(driver.asked) == 2
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("text", ["", "Bearer bad", f"Bearer {shared()}"])
 def test_a_write_that_is_not_granted_never_reaches_the_origin(
