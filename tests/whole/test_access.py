@@ -220,6 +220,35 @@ def test_every_credential_reads_the_same(served: Edge, whole: tuple[str, ...]) -
         assert answered["cross-origin-resource-policy"] == "same-origin"
 
 
+def test_an_edge_before_an_edge_is_let_in_like_everybody(origin: NodeOrigin) -> None:
+    """B6, B17: what the inner one answers is private, and joined all the same: both are
+    asked once for each event."""
+    routes = [{"match": "/v1/stream/**", "access": BOTH}]
+    own = {"Authorization": f"Bearer {token('pop')}"}
+    with (
+        edge(origin.url, routes=routes) as inner,
+        edge(inner.url, routes=routes, origin={"headers": own}) as outer,
+        contextlib.ExitStack() as leaving,
+    ):
+        offset = created(outer)
+        crowds = []
+        for mode in ("long-poll", "sse"):
+            crowd = Crowd(outer.url, 20, mode, offset, own_token(mode))
+            leaving.callback(crowd.close)
+            crowds.append(crowd)
+        append(outer, 0)
+        for crowd in crowds:
+            crowd.await_event(0, PATIENCE)
+        asked = [origin_requests(one.admin) for one in (outer, inner)]
+        for number in range(1, EVENTS + 1):
+            append(outer, number)
+            for crowd in crowds:
+                crowd.await_event(number, PATIENCE)
+        again = [origin_requests(one.admin) for one in (outer, inner)]
+
+        assert [b - a for a, b in zip(asked, again, strict=True)] == [EVENTS, EVENTS]
+
+
 # Nothing for others.
 
 

@@ -81,17 +81,19 @@ def freshness_of(
     ``cap`` is how many seconds the answer may live at most, None without a limit.
     Nothing outlives it, not even as stale (E7). A cap of 0 or less means
     ``no-store``. Only partitions that everybody may see are ``public`` (L12). What was
-    granted is never immutable or stale downstream (B17); a live read's data is given to
-    a whole crowd at once, and some of their grants end soon, so nobody keeps it.
+    granted is never immutable or stale downstream (B17). A live read's data is given to
+    a whole crowd at once, and some of their grants end soon: whoever keeps it must ask
+    before it is used. ``no-store`` would keep an edge below from joining it (L15).
     """
     if kind in _NEVER_KEPT or (cap is not None and cap <= 0):
         return Freshness(_NO_STORE)
     granted = partition_kind is PartitionKind.GRANTED
-    if granted and kind is not Kind.TAIL:
-        return _granted(kind, options, cap)
     who = "public" if partition_kind in PUBLIC_KINDS else "private"
-    if kind is Kind.TAIL:
+    if kind is Kind.TAIL or (granted and kind is Kind.LIVE):
         return Freshness(f"{who}, max-age=0, must-revalidate")
+    if granted:
+        max_age = _least(options.closed_max_age, cap)
+        return Freshness(f"{who}, max-age={max_age}", max_age)
     if kind is Kind.LIVE:
         max_age = _least(options.live_max_age, cap)
         return Freshness(f"{who}, max-age={max_age}", max_age)
@@ -111,13 +113,6 @@ def vary(route: Route, partition: PartitionKind) -> str:
     granted = partition is PartitionKind.GRANTED
     chosen_by = ("Authorization", "Cookie") if granted else ("Accept-Encoding",)
     return ", ".join((*chosen_by, *route.request_headers))
-
-
-def _granted(kind: Kind, options: FreshnessOptions, cap: int | None) -> Freshness:
-    if kind is Kind.LIVE:
-        return Freshness(_NO_STORE)
-    max_age = _least(options.closed_max_age, cap)
-    return Freshness(f"private, max-age={max_age}", max_age)
 
 
 def _closed_range(who: str, options: FreshnessOptions, cap: int | None) -> Freshness:

@@ -84,6 +84,8 @@ def test_every_answer_is_private_or_nobodys(
     assert not said.keys() & {"public", "s-maxage", "immutable"}
     assert "stale-while-revalidate" not in said
     assert fresh.max_age <= MAX_GRANTED_AGE
+    if kind in (Kind.TAIL, Kind.LIVE) and not read.ends_soon:
+        assert fresh.cache_control == "private, max-age=0, must-revalidate"
     if read.ends_soon:
         assert fresh.cache_control == "no-store"
 
