@@ -12,17 +12,24 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import gevent
 
+from edge.access.authorizer import AccessAuthorizer
+from edge.access.key_ring import KeyRings
+from edge.access.keys import MAX_JWKS_BYTES
 from edge.core.counters import Counters
-from edge.core.values import PRODUCT, Node
+from edge.core.errors import OriginFault, OriginTimeout
+from edge.core.ports import Clock
+from edge.core.values import PRODUCT, Node, OriginRequest
 from edge.front.dependencies import Dependencies
-from edge.front.options import FrontOptions, Limits, LogOptions
+from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
 from edge.policy.streams.answers import FreshnessOptions
+from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
 from edge.process.gunicorn_app import EdgeApplication, Plan
@@ -30,6 +37,9 @@ from edge.process.options import RecycleOptions, ServerOptions
 from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
+
+KEYS_SECONDS = 2.0
+"""How long keys at a URL may take to come (B15)."""
 
 
 def node_of(settings: Settings, node_id: str) -> Node:
@@ -132,7 +142,14 @@ def server_options(settings: Settings) -> ServerOptions:
             least_age=recycle.least_age,
         ),
         log=LogOptions(
-            format=log.format.value, level=log.level.value, access=log.access
+            format=log.format.value,
+            level=log.level.value,
+            access=log.access,
+            blanked=BLANKED.union(
+                name.lower()
+                for route in settings.route_table
+                for name in route.credential_parameters
+            ),
         ),
     )
 
@@ -156,6 +173,64 @@ def http_options(settings: Settings) -> HttpOptions:
     )
 
 
+def authorizer(
+    settings: Settings, table: tuple[Route, ...], clock: Clock, counters: Counters
+) -> Authorizer:
+    """Who judges requests: the origin alone, unless a route has ways.
+
+    ``table`` are the routes that requests are found in: keys are known by their ways.
+    """
+    if not any(route.ways for route in table):
+        return authorize
+    # As they were when the settings were checked: a worker must not fail to start.
+    read = settings.key_files.__getitem__
+    rings = KeyRings(table, read, fetch_keys, clock, counters)
+    return AccessAuthorizer(table, rings, clock, counters, settings.public_url)
+
+
+def fetch_keys(url: str) -> bytes:
+    """The octets at a URL, by the pool that also calls origins, within KEYS_SECONDS.
+
+    No redirect is followed. Raises EdgeError.
+    """
+    parts = urlsplit(url)
+    origin = HttpOrigin(_key_options(f"{parts.scheme}://{parts.netloc}"))
+    target = f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}"
+    headers = (("accept", "application/json"), ("accept-encoding", "identity"))
+    late = OriginTimeout("the keys did not come in time")
+    try:
+        with gevent.Timeout(KEYS_SECONDS, late):
+            exchange = origin.open(OriginRequest("GET", target, headers))
+            if exchange.status != 200:
+                raise OriginFault(f"the answer was {exchange.status}")
+            octets = bytearray()
+            while piece := exchange.read():
+                octets += piece
+                if len(octets) > MAX_JWKS_BYTES:
+                    raise OriginFault("the answer is too large")
+            return bytes(octets)
+    finally:
+        origin.close()
+
+
+def _key_options(url: str) -> HttpOptions:
+    """How keys are asked for: by one connection, which is not kept."""
+    return HttpOptions(
+        url=url,
+        host=None,
+        connect_timeout=KEYS_SECONDS,
+        head_timeout=KEYS_SECONDS,
+        hold_timeout=KEYS_SECONDS,
+        idle_timeout=KEYS_SECONDS,
+        max_head=64 * 1024,
+        write_connections=1,
+        catch_up_connections=1,
+        follow_connections=1,
+        relay_connections=1,
+        keep_alive=KEYS_SECONDS,
+    )
+
+
 class SystemClock:
     """The machine's clocks."""
 
@@ -173,15 +248,17 @@ class EdgeRuntime:
         self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
         self.control = HubControl(self._hub)
         self._started = False
+        table = routes(settings)
         self.parts = Dependencies(
             self._hub,
             self._origin,
-            routes(settings),
+            table,
             counters,
             clock,
             front_options(settings, node_id),
             self._hub.answer_cache.peek,
             self._hub.ticker,
+            authorizer(settings, table, clock, counters),
         )
 
     def start(self) -> None:

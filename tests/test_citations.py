@@ -33,8 +33,8 @@ PARTS = "edge|origin_adapter|tests|docs|config|tools|requirements"
 
 _MADE = frozenset({"node_modules", "__pycache__", "build", "dist", "var"})
 
-_CITED = re.compile(r"(?<![\w./-])([LEPOU])([1-9][0-9]?)(?![\w-])")
-_HEADING = re.compile(r"^### ([LEPOU][1-9][0-9]?) \S", re.MULTILINE)
+_CITED = re.compile(r"(?<![\w./%-])([ABELOPU])([1-9][0-9]?)(?![\w-])")
+_HEADING = re.compile(r"^### ([ABELOPU][1-9][0-9]?) \S", re.MULTILINE)
 _PAGE = re.compile(r"(?<![\w./-])[\w./-]+\.md\b")
 _LOST = re.compile(r"\b(?:HAZARDS|ORIGINS|DESIGN|HOUSE|LOG(?= L[0-9]))\b")
 _PATH = re.compile(rf"(?<![\w./-])(?:{PARTS})/[\w./*-]*\w")
@@ -60,7 +60,7 @@ def headings(*pages: str) -> list[str]:
 def entries(page: str) -> dict[str, str]:
     """The text below each numbered heading."""
     pieces = re.split(r"^#+ ", page, flags=re.MULTILINE)
-    numbered = (re.match(r"([LEPOU][1-9][0-9]?) ", piece) for piece in pieces)
+    numbered = (re.match(r"([ABELOPU][1-9][0-9]?) ", piece) for piece in pieces)
     return {m[1]: m.string for m in numbered if m is not None}
 
 
@@ -190,6 +190,10 @@ def test_the_walk_sees_the_repository() -> None:
 def test_every_rule_and_every_hazard_has_its_heading_in_order() -> None:
     rules = [f"L{number}" for number in range(1, 27)]
     rules += [f"U{number}" for number in range(1, 16)]
+    rules += [f"A{number}" for number in (*range(1, 4), *range(5, 10), 11, 12)]
+    rules += [f"A{number}" for number in (14, 15, 19, 20)]
+    rules += [f"B{number}" for number in (*range(1, 7), *range(8, 11), 12, 14, 15)]
+    rules += [f"B{number}" for number in range(17, 24)]
     hazards = [f"E{number}" for number in range(1, 56)]
 
     assert headings(*texts([RULES])) == rules
@@ -289,7 +293,7 @@ def test_no_word_is_in_the_glossary_twice() -> None:
         ("as L4 and (E12) say; L2, L3.", {"L4", "E12", "L2", "L3"}),
         ("E42 to E44", {"E42", "E44"}),
         ("**O18**", {"O18"}),
-        ("L0 L123 XL4 L4x E-4 /L5 -O2 HTML5", set()),
+        ("L0 L123 XL4 L4x E-4 /L5 -O2 HTML5 %C3%A4", set()),
     ],
 )
 def test_citations_are_told_from_other_words(text: str, numbers: set[str]) -> None:

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from edge.access.signed import signed_text
 from edge.core.counters import DESCRIPTIONS
 from edge.core.reasons import Reason
 from edge.settings import load, schema_index
+from edge.settings.access import JwtSettings, SignedSettings
 from edge.settings.layers import variable_of
+from edge.settings.section import Section
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "config" / "edge.yaml"
@@ -99,6 +102,32 @@ def test_the_file_that_is_shipped_explains_every_setting() -> None:
 def _opens(line: str, between: list[str]) -> bool:
     """Whether the key begins a section whose heading has the comment."""
     return bool(between) and between[0].rstrip().endswith(":")
+
+
+def test_every_setting_of_a_way_is_described_and_no_other() -> None:
+    ways: dict[str, type[Section]] = {"jwt": JwtSettings, "signed": SignedSettings}
+    names = [f"{way}.{name}" for way, one in ways.items() for name in one.model_fields]
+
+    assert list(rows("access.md")) == names
+
+
+def test_the_text_that_a_link_signs_is_the_one_that_is_described() -> None:
+    page = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
+    text = signed_text("k1", "/v1/stream/docs/7", "lang=en", "1800000000")
+
+    assert f"`{text.decode()}`" in page
+
+
+def test_the_example_of_access_is_one_that_works(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("```yaml\n")
+    example, _, _ = rest.partition("```")
+    (tmp_path / "links").write_text("a secret of the tests, which has 32 bytes")
+    config = tmp_path / "edge.yaml"
+    config.write_text(example.replace("/etc/ds-edge/links", str(tmp_path / "links")))
+
+    [route] = load(config).route_table
+    assert len(route.ways) == 2
 
 
 def test_every_reason_word_is_explained() -> None:

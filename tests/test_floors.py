@@ -21,6 +21,7 @@ FLOORS = {
     "edge.policy.http": 2,
     "edge.policy.streams": 3,
     "edge.policy": 3,
+    "edge.access": 4,
     "edge.live": 4,
     "origin_adapter": 4,
     "edge.front": 5,

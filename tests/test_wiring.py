@@ -49,7 +49,9 @@ CONSTANTS = {
         "linger_bytes": "what is still read after a refusal that came early",
     },
     FrontOptions: {"fast": "off in tests alone: the reference for the fast way"},
-    LogOptions: {},
+    LogOptions: {
+        "blanked": "what often is a credential; routes add their names",
+    },
     RecycleOptions: {},
     ServerOptions: {
         "idle_grace": "a moment within shutdown.grace",

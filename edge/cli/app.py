@@ -17,6 +17,7 @@ import typer
 
 from edge import __version__
 from edge.cli import console, origin
+from edge.cli.access.app import app as access
 from edge.cli.bench.app import app as bench
 from edge.cli.open_files import look
 from edge.cli.options import (
@@ -29,8 +30,9 @@ from edge.cli.options import (
     settings_or_exit,
 )
 from edge.cli.streams.app import app as streams
-from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, load
+from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, cross_checks, load
 from edge.settings.dump import as_data, as_text
+from edge.settings.problems import key_name
 
 app = typer.Typer(
     name="ds-edge",
@@ -94,6 +96,8 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
         else:
             console.problems(error)
         raise typer.Exit(WRONG) from None
+    for warning in cross_checks.warnings(settings):
+        console.note(f"{key_name(warning.path)} {warning.message}")
     _show(settings, as_json)
 
 
@@ -108,6 +112,7 @@ def version(as_json: Json = False) -> None:
         typer.echo(", ".join(f"{name} {number}" for name, number in found.items()))
 
 
+app.add_typer(access)
 app.add_typer(streams)
 app.add_typer(bench, name="bench")
 

@@ -64,6 +64,12 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("follower_polls", "Polls that followers sent to the origin."),
     Described("viewers_ended", "Parked viewers that ended, by reason.", "reason"),
     Described("wakeups", "Times that a stream's parked viewers were woken."),
+    Described(
+        "verdicts",
+        "Requests judged by the ways of a route: by which way, and how.",
+        "verdict",
+    ),
+    Described("key_fetches", "Key sets asked for at their URLs, by result.", "result"),
     Described("client_faults", "Requests that were at fault, by reason.", "reason"),
     Described("writes", "Writes answered, by class of status.", "status"),
     Described("problems", "Problem documents sent, by status.", "status"),
@@ -103,6 +109,8 @@ class Counters:
     follower_polls: int
     viewers_ended: dict[str, int]
     wakeups: int
+    verdicts: dict[str, int]
+    key_fetches: dict[str, int]
     client_faults: dict[str, int]
     writes: dict[str, int]
     problems: dict[str, int]

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.values import (
+    NO_END,
     Answer,
     Framing,
     Headers,
@@ -160,10 +161,13 @@ def never_ready(read: Read, now: float) -> Ready | None:
 class ReadService(Protocol):
     """The entrance for every read that is decided, for every front (the Hub)."""
 
-    def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
+    def ask(
+        self, read: Read, sink: Sink, now: float, grant_ends: float = NO_END
+    ) -> PendingRead | None:
         """Answer into ``sink`` now (None), or keep it and return its PendingRead.
 
-        ``now`` is monotonic seconds. Never switches greenlets.
+        ``now`` is monotonic seconds, and so is ``grant_ends``: the reader is given
+        nothing from then on (B3). Never switches greenlets.
         """
 
     def wrote(self, write: WriteOutcome) -> None:

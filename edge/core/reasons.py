@@ -34,6 +34,28 @@ class Reason(enum.Enum):
     LOOP = "loop"
     UNSUPPORTED_FRAMING = "unsupported-framing"
 
+    # The credential does not let in: 401 or 403, never sent to the origin.
+    NO_TOKEN = "no-token"
+    TWO_TOKENS = "two-tokens"
+    TOKEN_MALFORMED = "token-malformed"
+    TOKEN_ALGORITHM = "token-algorithm"
+    TOKEN_UNKNOWN_KEY = "token-unknown-key"
+    TOKEN_SIGNATURE = "token-signature"
+    TOKEN_CLAIMS = "token-claims"
+    TOKEN_TYPE = "token-type"
+    TOKEN_ISSUER = "token-issuer"
+    TOKEN_AUDIENCE = "token-audience"
+    TOKEN_EXPIRED = "token-expired"
+    TOKEN_NOT_YET = "token-not-yet"
+    TOKEN_LIFETIME = "token-lifetime"
+    PATH_NOT_GRANTED = "path-not-granted"
+    PARAMETER_NOT_GRANTED = "parameter-not-granted"
+    LINK_MALFORMED = "link-malformed"
+    LINK_SIGNATURE = "link-signature"
+    LINK_EXPIRED = "link-expired"
+    CROSS_SITE = "cross-site"
+    KEYS_UNAVAILABLE = "keys-unavailable"
+
     # The origin's fault: 502 or 504 with Retry-After, nothing stored.
     ORIGIN_UNREACHABLE = "origin-unreachable"
     ORIGIN_TIMEOUT = "origin-timeout"
@@ -111,6 +133,7 @@ class Reason(enum.Enum):
     CLIENT_GONE = "client-gone"
     CONTACT_LOST = "contact-lost"
     VIEWER_LAG = "viewer-lag"
+    GRANT_ENDED = "grant-ended"
 
     # Why a worker was replaced.
     RELOAD = "reload"

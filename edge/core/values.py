@@ -6,6 +6,7 @@ All are frozen. They hold facts and parse nothing from the network themselves:
 """
 
 import enum
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -71,11 +72,16 @@ class Mode(enum.StrEnum):
 
 
 class PartitionKind(enum.StrEnum):
-    """Who may share an answer."""
+    """Who may share an answer.
+
+    GRANTED: everybody whom the edge itself has let in (B6). No credential of theirs
+    goes upstream, and nobody else may see an answer.
+    """
 
     ANONYMOUS = "anonymous"
     PUBLIC = "public"
     CREDENTIAL = "credential"
+    GRANTED = "granted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,10 @@ class Partition:
 
 ANONYMOUS = Partition()
 PUBLIC = Partition(PartitionKind.PUBLIC)
+GRANTED = Partition(PartitionKind.GRANTED)
+
+NO_END = math.inf
+"""The end of what has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,9 @@ class Read:
     codings the client takes, best first, without identity.
     ``expires_at`` (Unix seconds) is the end of a signed URL: it caps how long an answer
     may be used. ``hops`` are the ids of the nodes by which it came, the nearest last;
-    () for a client's own (U10).
+    () for a client's own (U10). ``ends_soon``: the grant behind it ends so soon that
+    nobody may keep the answer (B17). When exactly is no part of the read: all who are
+    let in share one.
     """
 
     key: StreamKey
@@ -129,6 +141,7 @@ class Read:
     codings: tuple[str, ...] = ()
     expires_at: float | None = None
     hops: tuple[str, ...] = ()
+    ends_soon: bool = False
 
 
 class Purpose(enum.Enum):

@@ -35,7 +35,7 @@ from edge.core.errors import ClientBodyCut, ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, Node, PerResponse
 from edge.policy.http import cors
-from edge.policy.streams.routes import Route
+from edge.policy.streams.routes import Access, Route
 
 PIECE = 64 * 1024
 """Bytes of a body that are read or sent at once, at most."""
@@ -184,8 +184,9 @@ class RequestContext:
     A front makes one per request. The application and its parts write into it what they
     find out; the access log reads it at the end. ``started`` is monotonic seconds;
     ``target`` is as received. ``reason`` is the word for an answer that is not simply a
-    success, ``mode`` how a stream is read (or ``pass``). ``lost``: the answer did not
-    reach the client whole.
+    success, ``mode`` how a stream is read (or ``pass``). ``way`` and ``subject``: what
+    judged the request, and whom that named. ``lost``: the answer did not reach the
+    client whole.
 
     It also releases everything that a request holds. A part that takes a pending read
     or an exchange calls ``defer``, and ``release`` runs on every exit.
@@ -199,6 +200,8 @@ class RequestContext:
     mode: str = ""
     cache: CacheStatus | None = None
     reason: Reason | None = None
+    way: str = ""
+    subject: str = ""
     lost: bool = False
     _held: list[Callable[[], None]] = field(default_factory=list)
 
@@ -250,10 +253,18 @@ def in_pieces(data: bytes) -> Iterator[bytes]:
 
 @lru_cache(maxsize=256)
 def route_fields(route: Route | None) -> Headers:
-    """The fields that depend on the route alone: for browsers, and CORS (L18)."""
+    """The fields that depend on the route alone: for browsers, and CORS (L18).
+
+    Where the edge judges, a page may read why it was refused (A19). Where it judges by
+    cookies, no other site may embed an answer (B10).
+    """
     route = route or OFF_ROUTE
-    shared = cors.answer_headers(route.cors_origin, route.response_headers)
-    return cors.SECURITY_HEADERS + shared
+    kept = route.response_headers
+    if route.access is Access.GRANTED:
+        kept = (*kept, "WWW-Authenticate")
+    by_cookie = route.access is Access.GRANTED and "cookie" in route.credential_headers
+    own = cors.SAME_ORIGIN_HEADERS if by_cookie else cors.SECURITY_HEADERS
+    return own + cors.answer_headers(route.cors_origin, kept)
 
 
 def path_fields(ctx: RequestContext, node: Node) -> Headers:

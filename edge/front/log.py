@@ -2,7 +2,8 @@
 
 ``AccessLog`` has one line for each request, whatever part answered it. The line has the
 words of the metrics and of Cache-Status. The value of a parameter that its route counts
-as a credential is blanked, in any spelling. Header fields are never logged.
+as a credential, or that often is one, is blanked in any spelling. Header fields are
+never logged. Where a way judged, the line says which, and whom its credential named.
 
 ``LogWriter.put`` takes a finished line and returns: it never blocks and never switches
 greenlets, so a callback of the event loop may log. Python's ``logging`` goes the same
@@ -26,7 +27,7 @@ from gevent.event import Event
 
 from edge.core.ports import Clock
 from edge.front.exchange import OFF_ROUTE, RequestContext, cache_status
-from edge.front.options import LogOptions
+from edge.front.options import BLANKED, LogOptions
 from edge.policy.streams.routes import Route
 
 Put = Callable[[str], None]
@@ -37,6 +38,10 @@ Fields = dict[str, str | int | float]
 _MIN_FAILURE = 500
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*://)[^/@]*(?:@[^/@]*)*@")
 _BLANK = "***"
+_UNPRINTED = re.compile(r"[^!-~]")
+
+MAX_SUBJECT = 128
+"""Characters of a token's subject that are logged."""
 
 MAX_PATHS = 2048
 MAX_PATH_LENGTH = 1024
@@ -62,6 +67,7 @@ class AccessLog:
         self._put = put
         self._clock = clock
         self._one_in = options.access
+        self._blanked = options.blanked
         self._line = _json_line if options.format == "json" else _text_line
         self._quiet = options.level in ("warning", "error")
         self._seen = 0
@@ -106,18 +112,25 @@ class AccessLog:
             "lost": int(ctx.lost),
             "id": ctx.request_id,
         }
+        if ctx.way:
+            fields["way"], fields["sub"] = ctx.way, _word(ctx.subject)
         self._put(self._line(timestamp(clock.wall()), fields))
 
     def _path(self, target: str, route: Route) -> str:
         key = (target, id(route))
         path = self._paths.get(key)
         if path is None:
-            path = redacted(target, route)
+            path = redacted(target, route, self._blanked)
             if len(self._paths) >= MAX_PATHS:
                 self._paths.clear()
             if len(target) <= MAX_PATH_LENGTH:
                 self._paths[key] = path
         return path
+
+
+def _word(subject: str) -> str:
+    """Whom a token names, as one word that cannot be taken for something else."""
+    return _UNPRINTED.sub("?", subject[:MAX_SUBJECT])
 
 
 def _cache(ctx: RequestContext) -> str:
@@ -127,16 +140,17 @@ def _cache(ctx: RequestContext) -> str:
     return cache_status("-", ctx.cache)[3:]
 
 
-def redacted(target: str, route: Route) -> str:
+def redacted(target: str, route: Route, blanked: frozenset[str] = BLANKED) -> str:
     """The target with the values of credential parameters and userinfo blanked.
 
-    A target with userinfo is refused, but it is logged all the same.
+    Those of its route, and the ``blanked`` ones: what is none here may be a credential
+    elsewhere (B8). A target with userinfo is refused, but it is logged all the same.
     """
     path, mark, query = target.partition("?")
     path = _USERINFO.sub(rf"\1{_BLANK}@", path)
     if not query:
         return path + mark
-    secret = frozenset(name.lower() for name in route.credential_parameters)
+    secret = blanked.union(name.lower() for name in route.credential_parameters)
     pieces = (_redacted_piece(piece, secret) for piece in query.split("&"))
     return path + mark + "&".join(pieces)
 

@@ -57,14 +57,22 @@ class FrontOptions:
     fast: bool = True
 
 
+BLANKED = frozenset(
+    {"access_token", "api_key", "jwt", "key", "secret", "signature", "token"}
+)
+"""Parameters that often hold a credential, whatever a route says of them (A8)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
     """What is written to the log, and how.
 
     ``access`` is N: one in N answered requests gets a line; 1 all, 0 none. Requests
-    that ended badly (500 and above, or cut short) always get one.
+    that ended badly (500 and above, or cut short) always get one. ``blanked`` are the
+    parameters, in lower case, whose values are never written (B8).
     """
 
     format: Literal["json", "text"]
     level: Literal["debug", "info", "warning", "error"]
     access: int
+    blanked: frozenset[str] = BLANKED

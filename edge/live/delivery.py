@@ -121,11 +121,23 @@ class Delivery:
 
     def raw(self, reader: Reader, answer: OriginAnswer, reason: Reason | None) -> None:
         """Give the origin's own answer to a reader that may see it. It is not kept."""
-        headers = answers.unshared_headers(answer.headers)
+        kind = reader.read.key.partition.kind
+        headers = answers.unshared_headers(answer.headers, kind)
         status = reader.cache_status(None, reason)
         self.give(
             reader, Answer(answer.status, headers, answer.body), PerResponse(status)
         )
+
+    def status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:
+        """Hand on a status of the origin. What a HEAD was answered has no word that
+        would tell the reader of a GET anything."""
+        is_get = reader.read.mode is not Mode.HEAD
+        if answer.status >= 400 and is_get and not says_anything(answer):
+            detail = "the origin answered so"
+            error = EdgeError(detail, reason=reason, status=answer.status)
+            self.refuse(reader, error)
+        else:
+            self.raw(reader, answer, reason)
 
     def head(self, reader: Reader, answer: OriginAnswer) -> None:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
@@ -157,9 +169,10 @@ class Delivery:
             error.retry_after = int(retry_after) if retry_after.isdecimal() else 1
             self.refuse(reader, error)
             return
+        kind = reader.read.key.partition.kind
         headers = tuple(
             (name, value)
-            for name, value in answers.unshared_headers(said.headers)
+            for name, value in answers.unshared_headers(said.headers, kind)
             if name not in ("set-cookie", "retry-after")
         )
         headers = (*headers, ("retry-after", retry_after))
@@ -197,7 +210,8 @@ class Delivery:
             reader.begun = True
             per_response = PerResponse(reader.cache_status(None, None))
             self._counters.answers[per_response.status.result(200)] += 1
-            reader.sink.begin(answers.sse_head(reader.stream.log), per_response)
+            kind = reader.read.key.partition.kind
+            reader.sink.begin(answers.sse_head(reader.stream.log, kind), per_response)
 
     def events(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:
         """Send a range with its control event, or a control event alone.

@@ -14,14 +14,14 @@ from typing import assert_never
 import gevent
 
 from edge.core.counters import Counters
-from edge.core.errors import EdgeError, OriginFault, Refusal
+from edge.core.errors import OriginFault, Refusal
 from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
-from edge.core.values import Mode, OriginAnswer, Read, WriteOutcome
+from edge.core.values import NO_END, Mode, OriginAnswer, Read, WriteOutcome
 from edge.live.answer_cache import AnswerCache
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
-from edge.live.delivery import Delivery, says_anything
+from edge.live.delivery import Delivery
 from edge.live.fetch_results import FetchResults
 from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
@@ -107,13 +107,15 @@ class Hub:
 
     # The entrance
 
-    def ask(self, read: Read, sink: Sink, now: float) -> PendingRead | None:
+    def ask(
+        self, read: Read, sink: Sink, now: float, grant_ends: float = NO_END
+    ) -> PendingRead | None:
         """See ``edge.core.ports.ReadService``."""
         self._counters.reads[read.mode] += 1
         waits_at = self.answer_cache.park_hint(read, now)
         try:
             stream = waits_at or self.streams.obtain(read.key)
-            reader = Reader(read, sink, stream, self)
+            reader = Reader(read, sink, stream, self, grant_ends)
             if reader.is_live:
                 self._waiters.admit(reader, now)
         except Refusal as refusal:
@@ -147,13 +149,7 @@ class Hub:
     def _step(self, reader: Reader) -> bool:
         """One decision and its execution. Returns whether to decide again at once."""
         stream, now = reader.stream, self._clock.monotonic()
-        bypass = stream.bypass(now)
-        if bypass is not None:
-            self._bypass(reader, bypass)
-            return False
-        if reader.rejoin() and reader.begun:
-            # L5: one event stream never shows two incarnations.
-            self._waiters.end(reader, Reason.OLD_INCARNATION)
+        if not self._may_go_on(reader, now):
             return False
         state = reader.read_state(now, self._clock.wall())
         decision = decide(reader.read, stream.log, state, stream.route, self._rules)
@@ -176,6 +172,20 @@ class Hub:
                 self._outages.tell(reader, decision.fault)
             case _:
                 assert_never(decision)
+        return False
+
+    def _may_go_on(self, reader: Reader, now: float) -> bool:
+        """Whether it is to be decided. If not, it has ended, or is passed on."""
+        bypass = reader.stream.bypass(now)
+        if now >= reader.grant_ends:
+            self._waiters.end_grant(reader)
+        elif bypass is not None:
+            self._bypass(reader, bypass)
+        elif reader.rejoin() and reader.begun:
+            # L5: one event stream never shows two incarnations.
+            self._waiters.end(reader, Reason.OLD_INCARNATION)
+        else:
+            return True
         return False
 
     def _serve(self, reader: Reader, serve: Serve, now: float) -> None:
@@ -350,7 +360,10 @@ class Hub:
     def _release(
         self, step: Fail | Give | Hold | GiveHead | Status | Bypass | AskHead
     ) -> None:
-        """Execute one step to a reader."""
+        """Execute one step to a reader, unless its grant has ended (B3)."""
+        if self._clock.monotonic() >= step.reader.grant_ends:
+            self._waiters.end_grant(step.reader)
+            return
         match step:
             case Fail(reader, fault):
                 reader.fault = fault
@@ -407,17 +420,8 @@ class Hub:
         """Hand on a status; one whose event stream has begun can only be ended."""
         if reader.begun:
             self._waiters.end(reader, reason)
-        elif (
-            answer.status >= 400
-            and reader.read.mode is not Mode.HEAD
-            and not says_anything(answer)
-        ):
-            # Without a word, a HEAD's status tells the reader of a GET nothing.
-            detail = "the origin answered so"
-            error = EdgeError(detail, reason=reason, status=answer.status)
-            self.delivery.refuse(reader, error)
         else:
-            self.delivery.raw(reader, answer, reason)
+            self.delivery.status(reader, answer, reason)
 
     # Owner, for readers
 

@@ -21,7 +21,13 @@ from gevent.event import Event
 from edge.core.errors import EdgeError, OriginFault, Refusal
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
-from edge.core.values import Answer, CacheStatus, PerResponse
+from edge.core.values import (
+    NO_END,
+    Answer,
+    CacheStatus,
+    OriginRequest,
+    PerResponse,
+)
 from edge.live.context import HubContext
 from edge.live.flights import Upstream
 from edge.live.rows import Reader, State
@@ -36,7 +42,7 @@ _EVENT_STREAM = "text/event-stream"
 
 
 class _LifeOver(Exception):
-    """A relayed event stream has lived long enough."""
+    """A relayed read has lived long enough."""
 
 
 @dataclass(slots=True)
@@ -164,7 +170,7 @@ class Relays:
         error: EdgeError = OriginFault("the relay broke", reason=Reason.INTERNAL)
         try:
             self._pump(reader, relay, reason)
-        except OriginFault as fault:
+        except (OriginFault, Refusal) as fault:
             error = fault
         finally:
             # However it ended, the reader is released. A body that was not sent whole
@@ -180,7 +186,7 @@ class Relays:
         request = upstream_requests.relay_read(
             read, reader.stream.route, node=self._options.node
         )
-        exchange = self._upstream.open(request)
+        exchange = self._open(reader, request)
         try:
             _stop_if_done(reader)
             self._begin(reader, relay, exchange, reason)
@@ -202,15 +208,33 @@ class Relays:
         reader.move(State.DONE)
         reader.sink.finish()
 
+    def _open(self, reader: Reader, request: OriginRequest) -> Exchange:
+        """The answer's head. Raises OriginFault, and Refusal when the grant ends."""
+        if reader.grant_ends == NO_END:
+            return self._upstream.open(request)
+        left = reader.grant_ends - self._clock.monotonic()
+        try:
+            if left > 0:
+                with gevent.Timeout(left, _LifeOver):
+                    return self._upstream.open(request)
+        except _LifeOver:
+            pass
+        raise _grant_ended()
+
     def _next(self, reader: Reader, relay: _Relay, exchange: Exchange) -> bytes:
         """The next piece, or b"" at the end. An event stream also ends with its
-        life-time, and in a drain."""
-        if not relay.may_end:
-            return exchange.read()
-        if relay.ends:
+        life-time, and in a drain.
+
+        Raises Refusal when the grant ends, and the body is not whole (B3).
+        """
+        between = relay.may_end
+        if between and relay.ends:
             self._counters.viewers_ended[Reason.DRAINING.value] += 1
             return b""
-        left = reader.life_ends - self._clock.monotonic()
+        ends = reader.life_ends if between else reader.grant_ends
+        if ends == NO_END:
+            return exchange.read()
+        left = ends - self._clock.monotonic()
         try:
             if left > 0:
                 with gevent.Timeout(left, _LifeOver):
@@ -218,7 +242,11 @@ class Relays:
         except _LifeOver:
             # Between two events: closing the exchange loses none of them.
             pass
-        self._counters.viewers_ended[Reason.LIFETIME.value] += 1
+        if not between:
+            raise _grant_ended()
+        over = ends == reader.grant_ends
+        reason = Reason.GRANT_ENDED if over else Reason.LIFETIME
+        self._counters.viewers_ended[reason.value] += 1
         return b""
 
     def _begin(
@@ -226,9 +254,9 @@ class Relays:
     ) -> None:
         self._counters.answers["pass"] += 1
         length = exchange.content_length
-        answer = Answer(
-            exchange.status, unshared_headers(exchange.headers), None, length
-        )
+        kind = reader.read.key.partition.kind
+        headers = unshared_headers(exchange.headers, kind)
+        answer = Answer(exchange.status, headers, None, length)
         kinds = [value for name, value in exchange.headers if name == "content-type"]
         events = length is None and list(map(media_type, kinds)) == [_EVENT_STREAM]
         relay.events = reader.is_sse and events
@@ -249,6 +277,11 @@ def _stop_if_done(reader: Reader) -> None:
     in the same turn of the event loop as that, and so before the kill."""
     if reader.done:
         raise gevent.GreenletExit
+
+
+def _grant_ended() -> Refusal:
+    detail = "What let this request in has ended."
+    return Refusal(detail, reason=Reason.GRANT_ENDED)
 
 
 def _stopping() -> Refusal:

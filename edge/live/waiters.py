@@ -71,8 +71,9 @@ class Waiters:
         self.viewers += 1
         stream.viewers += 1
         spread = 1.0 - random.random() * JITTER
-        reader.deadline = now + options.long_poll_timeout * spread
-        reader.life_ends = now + options.sse_lifetime * spread
+        ends = reader.grant_ends
+        reader.deadline = min(now + options.long_poll_timeout * spread, ends)
+        reader.life_ends = min(now + options.sse_lifetime * spread, ends)
         self._wheel.set(reader, reader.life_ends if reader.is_sse else reader.deadline)
 
     def park(self, reader: Reader, offset: str) -> None:
@@ -128,6 +129,7 @@ class Waiters:
         now = self._clock.monotonic()
         for reader in list(stream.awaiting_caught_up):
             parked = reader.state is State.PARKED and not reader.full
+            parked = parked and now < reader.grant_ends
             if parked and self._is_up_to_date(reader, now):
                 self._guard.serve(self._tell, reader)
 
@@ -166,7 +168,9 @@ class Waiters:
 
     def _due(self, reader: Reader) -> None:
         now = self._clock.monotonic()
-        if reader.state is State.WAITING and reader.fault is not None:
+        if now >= reader.grant_ends and reader.state is not State.RELAYED:
+            self.end_grant(reader)
+        elif reader.state is State.WAITING and reader.fault is not None:
             self._retry(reader, now)
         elif reader.stale_at is not None:
             self._lose_patience(reader, now)
@@ -190,10 +194,22 @@ class Waiters:
 
     def time_out(self, reader: Reader, reason: Reason = Reason.TIMED_OUT) -> None:
         """Answer a parked long-poll with nothing new."""
-        known = self._is_up_to_date(reader, self._clock.monotonic())
-        at = reader.offset
+        now, at = self._clock.monotonic(), reader.offset
+        known = now < reader.grant_ends and self._is_up_to_date(reader, now)
         self._counters.viewers_ended[reason.value] += 1
         self._delivery.serve(reader, Serve(Kind.EMPTY, at, at, up_to_date=known))
+
+    def end_grant(self, reader: Reader) -> None:
+        """The grant behind a read has ended: it is given nothing that came later (B12).
+
+        A poll is answered at its own offset without a claim, so that its client asks
+        again and hears why. A refusal in the middle would end the client for good.
+        """
+        if reader.begun or reader.state is State.PARKED:
+            self.end(reader, Reason.GRANT_ENDED)
+        else:
+            detail = "What let this request in ended before it could be answered."
+            self._delivery.refuse(reader, Refusal(detail, reason=Reason.GRANT_ENDED))
 
     def _sse_due(self, reader: Reader, now: float) -> None:
         if reader.begun and now >= reader.life_ends - GRAIN:

@@ -44,6 +44,7 @@ class Wakeup:
     ) -> None:
         self._counters = context.counters
         self._guard = context.guard
+        self._clock = context.clock
         self._delivery = delivery
         self._waiters = waiters
 
@@ -79,6 +80,7 @@ class Wakeup:
         batch = _Batch(self._delivery, self._waiters, pause_reads)
         try:
             for some in batches(readers):
+                batch.now = self._clock.monotonic()
                 for reader in some:
                     if reader.state is _PARKED and not reader.full:
                         self._guard.serve(batch.serve, reader)
@@ -123,14 +125,16 @@ class _Outcome:
 class _Batch:
     """Serves the parked viewers of one stream in one pass. It never yields.
 
-    Call ``forget`` between two batches, for time has passed then.
-    ``pause_reads``: the pass is a long one (see ``ports.Sink.send_whole``).
+    Call ``forget`` between two batches, for time has passed then; ``now`` is when the
+    batch begins. ``pause_reads``: the pass is a long one (see
+    ``ports.Sink.send_whole``).
     """
 
     def __init__(self, delivery: Delivery, waiters: Waiters, pause_reads: bool) -> None:
         self._delivery = delivery
         self._waiters = waiters
         self._pause_reads = pause_reads
+        self.now = 0.0
         self._outcomes: dict[_Key, _Outcome] = {}
         self._at: dict[_Position, _Outcome] = {}
 
@@ -141,7 +145,7 @@ class _Batch:
 
     def serve(self, reader: Reader) -> None:
         """Serve one parked viewer."""
-        if _is_special(reader, reader.stream.log):
+        if reader.grant_ends <= self.now or _is_special(reader, reader.stream.log):
             reader.owner.advance(reader)
             return
         position = (reader.is_sse, reader.offset, reader.barrier)

@@ -8,7 +8,10 @@ to mean. What is merely odd is the operator's business. Pure; called by ``load``
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edge.policy.streams.pipeline import misplaced_name
 from edge.policy.streams.routes import Access
+from edge.policy.streams.ways import KeySource
+from edge.settings.access import WaysSettings
 from edge.settings.addresses import ListenAddress, authority_of
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import OriginSettings, RouteSettings, Settings
@@ -158,11 +161,85 @@ def _route_headers(settings: Settings) -> Iterator[Conflict]:
             yield Conflict(("routes", index, key), f"cannot hold {name}: {why}")
 
 
+def _routes_by_ways(settings: Settings) -> Iterator[Conflict]:
+    """What the ways of a route say fits the route (B8, B20)."""
+    for index, route in enumerate(settings.routes):
+        for key, why in _wrong_by_ways(route):
+            yield Conflict(("routes", index, *key), why)
+
+
+def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
+    misplaced = misplaced_name(route.match)
+    if misplaced is not None:
+        yield ("match",), misplaced
+    if not isinstance(route.access, WaysSettings):
+        return
+    for key in ("credential_headers", "credential_parameters", "expires_parameters"):
+        if getattr(route, key) != RouteSettings.model_fields[key].default:
+            yield (key,), "is for other routes: here the ways say what is a credential"
+    jwt = route.access.jwt
+    for name in jwt.bind if jwt is not None else ():
+        if f"{{{name}}}" not in route.match.split("/"):
+            why = f"bind: match has no segment {{{name}}}"
+            yield ("access", "jwt"), why
+
+
+def _identity_is_the_edges(settings: Settings) -> Iterator[Conflict]:
+    """No client, and nothing else, sets a field that tells the origin who asks (B9)."""
+    named = {name for route in settings.routes for name in route.identity}
+    for index, route in enumerate(settings.routes):
+        path = ("routes", index)
+        if route.identity and not isinstance(route.access, WaysSettings):
+            yield Conflict(
+                (*path, "identity"), "is for routes with ways: who else says"
+            )
+        for key, names in (
+            ("request_headers", route.request_headers),
+            ("origin_headers", tuple(name.lower() for name in route.origin_headers)),
+            ("credential_headers", route.credential_headers),
+        ):
+            for name in sorted(named.intersection(names)):
+                why = f"cannot hold {name}: it tells the origin who asks (identity)"
+                yield Conflict((*path, key), why)
+    for name in sorted(named.intersection(n.lower() for n in settings.origin.headers)):
+        why = f"cannot hold {name}: it tells the origin who asks (identity)"
+        yield Conflict(("origin", "headers"), why)
+
+
+def _one_issuer_for_each_key(settings: Settings) -> Iterator[Conflict]:
+    """A key belongs to one issuer: what signs tokens of another could sign these."""
+    first: dict[KeySource, str | None] = {}
+    for index, route in enumerate(settings.routes):
+        jwt = route.access.jwt if isinstance(route.access, WaysSettings) else None
+        for key in jwt.keys if jwt is not None else ():
+            assert jwt is not None
+            if first.setdefault(key.source, jwt.issuer) != jwt.issuer:
+                why = "keys: one of them is another issuer's on another route"
+                yield Conflict(("routes", index, "access", "jwt"), why)
+
+
+def warnings(settings: Settings) -> Iterator[Conflict]:
+    """What works, and may not be what was meant."""
+    for index, route in enumerate(settings.routes):
+        ways = route.access
+        if not isinstance(ways, WaysSettings) or "signed" not in ways.names[1:]:
+            continue
+        message = (
+            "signed is not the first way: a signed URL is refused to whoever also "
+            "sends a bad token, as browsers do with an old cookie"
+        )
+        yield Conflict(("routes", index, "access", "signed"), message)
+
+
 def _wrong_headers(route: RouteSettings) -> Iterator[tuple[str, str, str]]:
     public = route.access is Access.PUBLIC
+    by_ways = isinstance(route.access, WaysSettings)
     for name in route.request_headers:
         if name in _BUILT_UPSTREAM:
             yield "request_headers", name, "the edge builds its own"
+        elif by_ways and name in ("authorization", "cookie"):
+            why = "no client's credential goes upstream where ways judge"
+            yield "request_headers", name, why
         elif public and name in route.credential_headers:
             why = "a public route sends no client's credential upstream"
             yield "request_headers", name, why
@@ -223,4 +300,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _pools_leave_room,
     _routes_are_told_apart,
     _route_headers,
+    _routes_by_ways,
+    _identity_is_the_edges,
+    _one_issuer_for_each_key,
 )

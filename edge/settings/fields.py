@@ -35,7 +35,9 @@ _TOKEN = re.compile(rf"[{TOKEN_CHARS}]{{1,256}}")
 _NODE_NAME = re.compile(rf"[{TOKEN_CHARS}]{{1,253}}")
 _FIELD_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?", re.ASCII)
 _PARAMETER = re.compile(r"[A-Za-z0-9._~-]{1,256}", re.ASCII)
-_GLOB = re.compile(r"/[!$%&'()*+,\-./0-9:;=@A-Z_a-z~]*", re.ASCII)
+_GLOB = re.compile(
+    r"/(?:[!$%&'()*+,\-./0-9:;=@A-Z_a-z~]|\{[A-Za-z_][A-Za-z0-9_.-]*\})*", re.ASCII
+)
 
 _WRITTEN_HERE = HOP_BY_HOP | PROXY_AUTHENTICATION | {"content-length", "expect", "host"}
 """Fields of the connection or of the message's framing: the edge writes them."""

@@ -2,7 +2,7 @@
 
 A setting is text in a file, a variable or a flag (``document``, ``layers``). Each key
 is then checked alone (``schema``), and all of them together (``cross_checks``). Called
-by ``edge.cli``. It reads the one file that it is given, and nothing else.
+by ``edge.cli``. It reads the one file that it is given, and the keys that this names.
 """
 
 import copy
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from edge.settings import cross_checks, document, schema_index
+from edge.settings.access import WAYS, WORD
 from edge.settings.document import Data, Document
 from edge.settings.layers import Flag, stack
 from edge.settings.problems import Path, Problem, SettingsError, SourceLocation
@@ -62,8 +63,12 @@ def _without_empty_sections(data: Data) -> dict[str, Data]:
     }
 
 
+_NOT_WRITTEN = ("[key]", WORD, WAYS)
+"""What pydantic puts into the path of an error, and nobody has written."""
+
+
 def _problem(detail: ErrorDetails, layered: Document) -> Problem:
-    path: Path = tuple(part for part in detail["loc"] if part != "[key]")
+    path: Path = tuple(part for part in detail["loc"] if part not in _NOT_WRITTEN)
     return Problem(_place(path, layered), path, _message(detail, path))
 
 

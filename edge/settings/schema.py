@@ -14,9 +14,11 @@ import enum
 import os
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from edge.access.credentials import by_ways
 from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route, TailMode
+from edge.settings.access import AccessSettings, WaysSettings
 from edge.settings.addresses import EMBEDDED, ListenAddress
 from edge.settings.fields import (
     Authority,
@@ -43,6 +45,7 @@ from edge.settings.fields import (
     Timeout,
     Token,
 )
+from edge.settings.section import Section
 from edge.settings.units import DAY, KiB, MiB, Rate
 from origin_adapter.embedded.options import Durability
 
@@ -61,14 +64,6 @@ class LogLevel(enum.Enum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-
-
-class Section(BaseModel):
-    """A mapping of settings. An unknown key is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False
-    )
 
 
 def plain_headers(headers: SecretHeaders) -> tuple[tuple[str, str], ...]:
@@ -165,7 +160,7 @@ class RouteSettings(Section):
     """A family of paths and what its operator declares about it."""
 
     match: PathGlob = _ROUTE.match
-    access: Access = _ROUTE.access
+    access: AccessSettings = _ROUTE.access
     recreate: Recreate = _ROUTE.recreate
     tail: TailMode = _ROUTE.tail
     origin_no_store: OriginNoStore = _ROUTE.origin_no_store
@@ -175,6 +170,7 @@ class RouteSettings(Section):
     request_headers: tuple[HeaderName, ...] = _ROUTE.request_headers
     response_headers: tuple[HeaderName, ...] = _ROUTE.response_headers
     origin_headers: SecretHeaders = Field(default_factory=dict)
+    identity: tuple[HeaderName, ...] = _ROUTE.identity
     compress: Flag = _ROUTE.compress
     cors_origin: CorsOrigin = _ROUTE.cors_origin
     stale_if_error: Statuses = _ROUTE.stale_if_error
@@ -185,7 +181,10 @@ class RouteSettings(Section):
         """The route as ``edge.policy`` reads it, with secrets in plain."""
         plain = {name: getattr(self, name) for name in type(self).model_fields}
         plain["origin_headers"] = plain_headers(self.origin_headers)
-        return Route(**plain)
+        if not isinstance(self.access, WaysSettings):
+            return Route(**plain)
+        plain["access"] = Access.GRANTED
+        return by_ways(Route(**plain), self.access.ways)
 
 
 class LiveSettings(Section):
@@ -294,6 +293,15 @@ class Settings(Section):
     def known_as(self) -> str | None:
         """The address that clients call, None: the settings do not tell it."""
         return self.public_url or self.listen.url
+
+    @property
+    def key_files(self) -> dict[str, bytes]:
+        """What the files with public keys held that ways name, by their paths."""
+        found: dict[str, bytes] = {}
+        for route in self.routes:
+            if isinstance(route.access, WaysSettings):
+                found |= route.access.key_files
+        return found
 
     @property
     def route_table(self) -> tuple[Route, ...]:

@@ -13,7 +13,8 @@ from functools import cache
 from pydantic.fields import FieldInfo
 
 from edge.settings.problems import Path, key_name
-from edge.settings.schema import Section, Settings
+from edge.settings.schema import Settings
+from edge.settings.section import Section
 
 Model = type[Section]
 
@@ -70,8 +71,16 @@ def _section_at(path: Path) -> Model | None:
         if isinstance(part, int):
             continue
         field = None if section is None else section.model_fields.get(part)
-        section = None if field is None else _model(field)
+        section = None if field is None else _inside(field.annotation)
     return section
+
+
+def _inside(annotation: object) -> Model | None:
+    """The first section in an annotation, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    found = map(_inside, typing.get_args(annotation))
+    return next((one for one in found if one is not None), None)
 
 
 def _model(field: FieldInfo) -> Model | None:

@@ -51,6 +51,47 @@ def test_check_masks_every_secret() -> None:
         assert result.stdout.count("**********") == 3
 
 
+def test_check_prints_ways_in_a_form_that_loads_again() -> None:
+    """With their files, which hold the secrets; in the order in which they stand."""
+    Path("links").write_text("a secret of the tests, which has 32 bytes")
+    file = write(
+        "routes:\n"
+        "- match: /v1/{sub}/**\n"
+        "  access:\n"
+        "    signed: {keys: {k1: {secret_file: links}}}\n"
+        "    jwt:\n"
+        "      keys: [{jwks: 'https://issuer.example/keys', refresh: 5m}]\n"
+        "      algorithms: [ES256]\n"
+        "      issuer: i\n"
+        "      audience: a\n"
+        "      bind: [sub]\n"
+        "      sources: [authorization, {query: t}]\n"
+    )
+
+    result = runner.invoke(app, ["check", file])
+
+    assert result.exit_code == 0 and not result.stderr
+    Path("again.yaml").write_text(result.stdout)
+    assert load("again.yaml") == load(file)
+    assert load("again.yaml").route_table == load(file).route_table
+
+
+def test_check_says_what_works_and_may_not_be_meant() -> None:
+    """B19: a note, and no error."""
+    Path("links").write_text("a secret of the tests, which has 32 bytes")
+    file = write(
+        "routes:\n"
+        "- access:\n"
+        "    jwt: {keys: [{secret_file: links}], algorithms: [HS256], read_claim: r}\n"
+        "    signed: {keys: {k1: {secret_file: links}}}\n"
+    )
+
+    result = runner.invoke(app, ["check", file])
+
+    assert result.exit_code == 0
+    assert "routes[0].access.signed signed is not the first way" in result.stderr
+
+
 def test_check_counts_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DS_EDGE_CONFIG", write("origin: {url: http://o}"))
     monkeypatch.setenv("DS_EDGE_LISTEN", ":9")

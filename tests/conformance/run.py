@@ -63,8 +63,13 @@ class Report:
         return f"{len(self.passed)} of {self.total} passed, {len(self.failed)} failed"
 
 
-def run_suite(url: str, long_poll_ms: int = LONG_POLL_MS) -> Report:
-    """All of the suite against ``url``. Raises SuiteBroken."""
+def run_suite(
+    url: str, long_poll_ms: int = LONG_POLL_MS, token: str | None = None
+) -> Report:
+    """All of the suite against ``url``, with a bearer token if one is given.
+
+    Raises SuiteBroken.
+    """
     found = node.install()
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         report = Path(folder) / "report.json"
@@ -73,6 +78,8 @@ def run_suite(url: str, long_poll_ms: int = LONG_POLL_MS) -> Report:
             "CONFORMANCE_LONG_POLL_MS": str(long_poll_ms),
             "CONFORMANCE_CACHE": folder,
         }
+        if token is not None:
+            environment["CONFORMANCE_TOKEN"] = token
         printed = _vitest(found, report, environment)
         if not report.exists():
             raise SuiteBroken(printed)

@@ -40,6 +40,7 @@ def test_names_and_help_fit_a_metrics_page() -> None:
             "purpose",
             "reason",
             "status",
+            "verdict",
         )
 
 

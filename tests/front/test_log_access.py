@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus
 from edge.front.exchange import RequestContext
-from edge.front.log import AccessLog, redacted
-from edge.front.options import LogOptions
+from edge.front.log import MAX_SUBJECT, AccessLog, redacted
+from edge.front.options import BLANKED, LogOptions
 from edge.policy.streams.routes import Route
 from tests.support.options import log_options
 
@@ -119,6 +119,45 @@ def test_an_answer_that_was_lost_is_logged_whatever_the_sample() -> None:
 def test_credentials_in_the_query_are_blanked(target: str, shown: str) -> None:
     """L13: those that the route counts as such, however they are spelt."""
     assert redacted(target, Route()) == shown
+
+
+@pytest.mark.parametrize("name", sorted(BLANKED))
+def test_what_often_is_a_credential_is_blanked_on_every_route(name: str) -> None:
+    """A8, B8: whatever its route says."""
+    route = Route(credential_parameters=())
+
+    assert redacted(f"/a?{name}=x&b=y", route) == f"/a?{name}=***&b=y"
+
+
+def test_what_is_a_credential_on_any_route_is_blanked_on_all() -> None:
+    """B8: also off the routes."""
+    options = log_options(blanked=frozenset({"ds_sig"}))
+    target = replace(RECORD, target="/elsewhere?ds_sig=s3cret&x=y")
+    [line] = logged(options, 404, ctx=target)
+
+    assert "s3cret" not in line and "/elsewhere?ds_sig=***&x=y" in line
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        ("alice", "alice"),
+        ("a b\nstatus=200", "a?b?status=200"),
+        ("\u00e9\ud800", "??"),
+        ("x" * 500, "x" * MAX_SUBJECT),
+    ],
+)
+def test_whom_a_token_names_is_one_word(form: str, subject: str, shown: str) -> None:
+    """A7: it is somebody else's text."""
+    ctx = replace(RECORD, way="jwt", subject=subject)
+    [line] = logged(log_options(format=form), 200, ctx=ctx)
+
+    if form == "json":
+        said = json.loads(line)
+        assert (said["way"], said["sub"]) == ("jwt", shown)
+    else:
+        assert line.endswith(f" way=jwt sub={shown}")
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))

@@ -16,6 +16,7 @@ from edge.core.counters import Counters
 from edge.core.errors import EdgeError
 from edge.core.ports import Origin, PendingRead, Ready
 from edge.core.values import (
+    NO_END,
     Answer,
     Mode,
     Partition,
@@ -193,12 +194,15 @@ class House:
         codings: tuple[str, ...] = (),
         expires_at: float | None = None,
         hops: tuple[str, ...] = (),
+        left: float = NO_END,
     ) -> "Asked":
+        """``left``: seconds until the grant behind it ends."""
         sink = sink or RecordingSink()
         key = key or self.key()
         conditions = (cursor, if_none_match, codings, expires_at, hops)
         read = Read(key, offset, mode, *conditions)
-        pending = self.hub.ask(read, sink, self.clock.monotonic())
+        now = self.clock.monotonic()
+        pending = self.hub.ask(read, sink, now, now + left)
         return Asked(sink, pending)
 
     def poll(self, offset: str, cursor: int | None = None) -> "Asked":

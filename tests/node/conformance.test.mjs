@@ -5,6 +5,18 @@
 
 import { runConformanceTests } from "@durable-streams/server-conformance-tests"
 
+const token = process.env.CONFORMANCE_TOKEN
+if (token) {
+  // A server that lets in by tokens: every request without one carries this.
+  const plain = globalThis.fetch
+  globalThis.fetch = (input, init = {}) => {
+    const given = input instanceof Request ? input.headers : undefined
+    const headers = new Headers(init.headers ?? given)
+    if (!headers.has("authorization")) headers.set("authorization", `Bearer ${token}`)
+    return plain(input, { ...init, headers })
+  }
+}
+
 runConformanceTests({
   baseUrl: process.env.CONFORMANCE_URL,
   longPollTimeoutMs: Number(process.env.CONFORMANCE_LONG_POLL_MS),

@@ -148,8 +148,8 @@ def test_settings_cannot_be_changed() -> None:
         ),
         (
             "routes:\n  - match: /x\n    access: jwt",
-            "edge.yaml:3: routes[0].access: expected 'partitioned' or 'public';"
-            " got 'jwt'",
+            "edge.yaml:3: routes[0].access: expected partitioned or public, or a"
+            " mapping of ways; got 'jwt'",
         ),
         # Durations and sizes out of their bounds.
         (
@@ -324,7 +324,7 @@ def test_a_whole_section_in_a_variable_is_merged_and_its_keys_go_over_it(
         ({"DS_EDGE_ROUTES": "[{"}, "DS_EDGE_ROUTES:1: is not YAML: "),
         (
             {"DS_EDGE_ROUTES": "- match: /a\n- match: /b\n  access: x"},
-            "DS_EDGE_ROUTES:3: routes[1].access: expected 'partitioned' or 'public'",
+            "DS_EDGE_ROUTES:3: routes[1].access: expected partitioned or public",
         ),
         ({"DS_EDGE_LIVE": "5s"}, "DS_EDGE_LIVE: live: expected a mapping of settings"),
         ({"DS_EDGE_LIVE": "{x: 1}"}, "DS_EDGE_LIVE:1: live.x: is not a setting"),

@@ -9,6 +9,7 @@ import select
 import socket
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ class Viewer:
     """One connection: what it has read, and the event it saw last."""
 
     sock: socket.socket
+    own: str
+    query: str
     buffer: bytearray = field(default_factory=bytearray)
     seen: int = -1
 
@@ -30,25 +33,35 @@ class Viewer:
 class Crowd:
     """All viewers, on one epoll."""
 
-    def __init__(self, base: str, count: int, mode: str, offset: str) -> None:
+    def __init__(
+        self,
+        base: str,
+        count: int,
+        mode: str,
+        offset: str,
+        field_of: Callable[[int], str] = lambda number: "",
+        query_of: Callable[[int], str] = lambda number: "",
+    ) -> None:
+        """``field_of`` gives each viewer a header field of its own, with its CRLF,
+        ``query_of`` parameters of its own, with an ``&`` before them."""
         parts = urlsplit(base)
         self._address = (parts.hostname or "", parts.port or 80)
         self._mode = mode
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
-        for _ in range(count):
-            self._join(offset)
+        for number in range(count):
+            self._join(offset, field_of(number), query_of(number))
 
     def close(self) -> None:
         for viewer in self._viewers.values():
             viewer.sock.close()
         self._epoll.close()
 
-    def _join(self, offset: str) -> None:
+    def _join(self, offset: str, own: str, query: str) -> None:
         sock = socket.create_connection(self._address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
-        viewer = Viewer(sock)
+        viewer = Viewer(sock, own, query)
         self._viewers[sock.fileno()] = viewer
         self._epoll.register(sock.fileno(), select.EPOLLIN)
         self._ask(viewer, offset, "")
@@ -57,7 +70,8 @@ class Crowd:
         query = f"offset={offset}&live={self._mode}" + (
             f"&cursor={cursor}" if cursor else ""
         )
-        head = f"GET {PATH}?{query} HTTP/1.1\r\nHost: bench\r\n\r\n"
+        query += viewer.query
+        head = f"GET {PATH}?{query} HTTP/1.1\r\nHost: bench\r\n{viewer.own}\r\n"
         viewer.sock.send(head.encode())
 
     def await_event(self, number: int, patience: float) -> list[float]:
@@ -108,9 +122,11 @@ class Crowd:
         return b"<%d>" % number in body
 
 
-def call(method: str, url: str, body: bytes | None = None) -> dict[str, str]:
+def call(
+    method: str, url: str, body: bytes | None = None, **fields: str
+) -> dict[str, str]:
     """One plain request; the answer's headers."""
-    request = urllib.request.Request(url, body, method=method)
+    request = urllib.request.Request(url, body, fields, method=method)
     request.add_header("Content-Type", "text/plain")
     with urllib.request.urlopen(request) as answer:
         answer.read()

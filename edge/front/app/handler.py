@@ -25,7 +25,7 @@ from edge.front.dependencies import Dependencies
 from edge.front.exchange import OFF_ROUTE, ClientGone, Request, RequestContext, Response
 from edge.policy.http import cors, forwarding
 from edge.policy.streams.authorize import Ask, Denied, RequestHead
-from edge.policy.streams.classify import PassRequest
+from edge.policy.streams.pipeline import Resolved
 
 ALLOW = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _REFUSED = frozenset({"CONNECT", "TRACE"})
@@ -63,10 +63,11 @@ class RequestHandler:
         ctx.route = self._pipeline.find_route(target)
         if request.method == "OPTIONS" and _answered_here(request, ctx, target):
             return _options(request, ctx)
-        asked = self._resolved(request, ctx, target)
+        resolved = self._resolved(request, ctx, target)
+        asked, ends_at = resolved.request, resolved.grant.ends_at
         if isinstance(asked, Read):
-            return self._reads.respond(request, ctx, asked)
-        return self._passes.respond(request, ctx, asked)
+            return self._reads.respond(request, ctx, asked, ends_at)
+        return self._passes.respond(request, ctx, asked, ends_at)
 
     def _check(self, request: Request) -> None:
         if request.method in _REFUSED:
@@ -77,9 +78,7 @@ class RequestHandler:
             detail = "The request has been at this node before."
             raise Refusal(detail, reason=Reason.LOOP, status=508, retry_after=None)
 
-    def _resolved(
-        self, request: Request, ctx: RequestContext, target: str
-    ) -> Read | PassRequest:
+    def _resolved(self, request: Request, ctx: RequestContext, target: str) -> Resolved:
         """What is asked for, if that is allowed. Waits for the verdict of an Ask."""
         route = ctx.route
         is_read = request.method in ("GET", "HEAD")
@@ -91,6 +90,8 @@ class RequestHandler:
         if isinstance(resolved, Ask):
             assert route is not None
             resolved = self._pipeline.settle(head, route, resolved.verdict())
+        judged = resolved if isinstance(resolved, Denied) else resolved.grant
+        ctx.way, ctx.subject = judged.way, judged.subject
         if isinstance(resolved, Denied):
             raise AccessDenied(
                 resolved.detail,
@@ -98,7 +99,7 @@ class RequestHandler:
                 status=resolved.status,
                 challenge=resolved.challenge,
             )
-        return resolved.request
+        return resolved
 
 
 def _answered_here(request: Request, ctx: RequestContext, target: str) -> bool:

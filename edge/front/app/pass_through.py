@@ -15,16 +15,18 @@ from dataclasses import dataclass
 
 import gevent
 
-from edge.core.errors import ClientFault, OriginFault
+from edge.core.errors import ClientFault, OriginFault, Refusal
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import (
+    NO_END,
     Answer,
     CacheStatus,
     Header,
     Headers,
     Node,
     OriginRequest,
+    PartitionKind,
     Purpose,
     WriteOutcome,
 )
@@ -39,7 +41,7 @@ from edge.front.exchange import (
     Response,
 )
 from edge.policy.http import forwarding, url_rewrite
-from edge.policy.streams import upstream_requests
+from edge.policy.streams import answers, upstream_requests
 from edge.policy.streams.classify import PassRequest
 from edge.protocol import names
 from edge.protocol.http_grammar import BODILESS_STATUSES
@@ -59,11 +61,22 @@ class PassThrough:
     def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
         self._responses = PassResponse(parts)
+        # What the origin believes of these comes from the edge, on every route (B9).
+        self._identity = frozenset(
+            name for route in parts.routes for name in route.identity
+        )
 
     def respond(
-        self, request: Request, ctx: RequestContext, passed: PassRequest
+        self,
+        request: Request,
+        ctx: RequestContext,
+        passed: PassRequest,
+        ends_at: float = NO_END,
     ) -> Response:
-        """Answer with the origin's answer. Raises ClientFault, OriginFault."""
+        """Answer with the origin's answer. Raises ClientFault, OriginFault, Refusal.
+
+        No read is given any of it from ``ends_at`` (Unix seconds) on.
+        """
         _describe(ctx, passed, None)
         self._parts.counters.passes[passed.reason.value] += 1
         begun_at = self._parts.clock.monotonic()
@@ -71,7 +84,11 @@ class PassThrough:
         ctx.defer(exchange.close)
         _describe(ctx, passed, exchange)
         self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
-        return self._responses.respond(request, ctx, passed, exchange)
+        left = ends_at - self._parts.clock.wall()
+        if request.method not in _SAFE_METHODS:
+            # It was done, and its client is told.
+            left = NO_END
+        return self._responses.respond(request, ctx, passed, exchange, left)
 
     def _open(
         self,
@@ -107,11 +124,31 @@ class PassThrough:
         return OriginRequest(
             request.method,
             passed.target,
-            _forwarded(request, ctx, node),
+            self._forwarded(request, ctx, passed, node),
             Purpose.RELAY if safe else Purpose.WRITE,
             pieces,
             None if body is None else body.length,
         )
+
+    def _forwarded(
+        self, request: Request, ctx: RequestContext, passed: PassRequest, node: Node
+    ) -> Headers:
+        """The client's end-to-end fields, and those in which the edge tells of it. Of
+        what a way let in, without what the way judged (B9)."""
+        own: list[Header] = [("x-request-id", ctx.request_id)]
+        if request.client:
+            own.append(("x-forwarded-for", request.client))
+        fields = tuple(
+            (name, value)
+            for name, value in request.fields.items()
+            if _is_forwarded(name, value)
+            # CGI-like origins read X_User as X-User.
+            and name.replace("_", "-") not in self._identity
+        )
+        if ctx.route is not None and _is_granted(passed):
+            fields = upstream_requests.granted_fields(fields, ctx.route)
+            own += upstream_requests.identity_fields(ctx.route, ctx.subject)
+        return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
 
     def _tell(
         self,
@@ -174,13 +211,8 @@ def _describe(
     )
 
 
-def _forwarded(request: Request, ctx: RequestContext, node: Node) -> Headers:
-    """The client's end-to-end fields, and those in which the edge tells of it."""
-    own: list[Header] = [("x-request-id", ctx.request_id)]
-    if request.client:
-        own.append(("x-forwarded-for", request.client))
-    fields = (pair for pair in request.fields.items() if _is_forwarded(*pair))
-    return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
+def _is_granted(passed: PassRequest) -> bool:
+    return passed.partition.kind is PartitionKind.GRANTED
 
 
 def _is_forwarded(name: str, value: str) -> bool:
@@ -212,18 +244,26 @@ class PassResponse:
         ctx: RequestContext,
         passed: PassRequest,
         exchange: Exchange,
+        left: float,
     ) -> Response:
-        """The Response for ``exchange``. Raises OriginFault."""
+        """The Response for ``exchange``, cut after ``left`` seconds.
+
+        Raises OriginFault, and Refusal when nothing is left.
+        """
+        if left <= 0:
+            raise _grant_ended()
         read = self._document(request, ctx, passed, exchange)
         headers = tuple(
             self._rewritten(request, exchange.status, header)
             for header in forwarding.response_headers(exchange.headers)
         )
+        if _is_granted(passed):
+            headers = answers.granted_headers(headers)
         length = len(read.body) if read.whole else _length(request, exchange)
         answer = Answer(exchange.status, headers, None, length)
         if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:
             return Response(answer)
-        return Response(answer, body=self._body(request, ctx, exchange, read))
+        return Response(answer, body=self._body(request, ctx, exchange, read, left))
 
     # Addresses.
 
@@ -274,7 +314,12 @@ class PassResponse:
     # The body.
 
     def _body(
-        self, request: Request, ctx: RequestContext, exchange: Exchange, read: _Read
+        self,
+        request: Request,
+        ctx: RequestContext,
+        exchange: Exchange,
+        read: _Read,
+        left: float,
     ) -> Iterable[bytes]:
         if read.whole:
             return (read.body,)
@@ -283,6 +328,9 @@ class PassResponse:
         watch = request.watch(lambda: _spawn(body.give_up))
         ctx.defer(watch.close)
         watch.start()
+        if left != NO_END:
+            timer = gevent.spawn_later(left, body.end_grant)
+            ctx.defer(lambda: timer.kill(block=False))
         return body
 
     def _received(self, piece: bytes) -> bytes:
@@ -300,6 +348,7 @@ class PassedBody:
         self._first = first
         self._received = received
         self._given_up = False
+        self._over = False
 
     def __iter__(self) -> Iterator[bytes]:
         # A first piece makes the head go out, even an empty one.
@@ -312,13 +361,27 @@ class PassedBody:
         self._given_up = True
         self._exchange.close()
 
+    def end_grant(self) -> None:
+        """What let this in has ended: not a byte more (B3)."""
+        self._over = True
+        self._exchange.close()
+
     def _read(self) -> bytes:
         try:
-            return self._exchange.read()
+            piece = self._exchange.read()
         except OriginFault as fault:
             if self._given_up:
                 raise ClientGone("the client closed the connection") from fault
-            raise AnswerCut(fault) from fault
+            if not self._over:
+                raise AnswerCut(fault) from fault
+        if self._over:
+            raise AnswerCut(_grant_ended())
+        return piece
+
+
+def _grant_ended() -> Refusal:
+    detail = "What let this request in has ended."
+    return Refusal(detail, reason=Reason.GRANT_ENDED)
 
 
 def _spawn(give_up: Callable[[], None]) -> None:

@@ -37,12 +37,18 @@ class ReadHandler:
         self._read_service = parts.read_service
         self._clock = parts.clock
 
-    def respond(self, request: Request, ctx: RequestContext, read: Read) -> Response:
-        """Answer ``read``. Raises ClientGone, and the EdgeError that the hub ended it
-        with."""
+    def respond(
+        self, request: Request, ctx: RequestContext, read: Read, ends_at: float
+    ) -> Response:
+        """Answer ``read``, with nothing that comes after ``ends_at`` (Unix seconds).
+
+        Raises ClientGone, and the EdgeError that the hub ended it with.
+        """
         ctx.mode = read.mode.value
         sink = ReadSink(request.client)
-        pending = self._read_service.ask(read, sink, self._clock.monotonic())
+        now = self._clock.monotonic()
+        grant_ends = now + (ends_at - self._clock.wall())
+        pending = self._read_service.ask(read, sink, now, grant_ends)
         watch: ClientWatch = BLIND
         if pending is not None:
             ctx.defer(_leave(sink, pending))

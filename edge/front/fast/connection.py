@@ -19,7 +19,7 @@ from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
 from edge.front.fast.context import FastContext
-from edge.front.fast.request_memo import HeaderBlock, PlainRead
+from edge.front.fast.request_memo import HeaderBlock, Later, PlainRead
 from edge.front.fast.sink import FastSink
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
@@ -96,6 +96,7 @@ class FastConnection:
         "_sink",
         "_transport",
         "_unsent",
+        "_waits",
         "due_at",
         "slot",
         "stage",
@@ -120,6 +121,8 @@ class FastConnection:
         self._looping = False
         self._closing = False
         self._lost = False
+        # For another turn of the event loop, in which its request can be judged.
+        self._waits = False
         self.stage = Stage.IDLE
         self.due_at = 0.0
         self.slot: Slot | None = None
@@ -228,7 +231,7 @@ class FastConnection:
         self._looping = True
         try:
             for _ in range(BATCH_SIZE):
-                if not (self._held and self.stage in _MAY_BEGIN):
+                if self._waits or not (self._held and self.stage in _MAY_BEGIN):
                     return
                 if not self._serve_next():
                     return
@@ -246,15 +249,24 @@ class FastConnection:
         after = held[end + 4 :]
         if after:
             # Several came in one go; a single one was looked up when it came.
-            plain = self._context.heads.get(held[: end + 4])
-            if plain is not None and self._answer(plain, after):
+            known = self._context.heads.get(held[: end + 4])
+            if known is not None and self._answer(known, after):
                 return True
         block, plain = self._context.request_memo.head(held, end, self._block)
         self._block = block or self._block
+        if isinstance(plain, Later):
+            self._waits = True
+            plain.call(self._judge_again)
+            return False
         if plain is None or not self._answer(plain, after):
             self._hand_over(lambda handoff: handoff.serve(held))
             return False
         return True
+
+    def _judge_again(self) -> None:
+        """The turn has come in which the next request can be judged."""
+        self._waits = False
+        self._resume()
 
     def _await_more(self, held: bytes) -> None:
         """Wait for the rest of a head, unless it cannot become a plain one."""
@@ -298,7 +310,9 @@ class FastConnection:
         self._sink = sink = FastSink(self._context, self, plain, now)
         self.stage = check(self.stage, _PARKED)
         try:
-            sink.pending = self._context.read_service.ask(plain.read, sink, now)
+            sink.pending = self._context.read_service.ask(
+                plain.read, sink, now, plain.grant_ends
+            )
         except Exception as error:
             # The hub or the sink let it through: report it as Falcon's way does.
             self._context.report(error, sink.request_id)

@@ -14,7 +14,8 @@ facts together come to a ``PlainRead``, which all clients share that send the sa
 Bounded: a memo that is full forgets everything and begins again.
 
 A ``PlainRead`` holds until its grant ends (``edge.policy.streams.authorize``); then
-its head is judged anew. What is denied, or must be asked for, is not plain.
+its head is judged anew. What is denied, or must be asked for, is not plain; what only
+has to wait for another turn of the event loop still may be (Later).
 
 A line is plain as ``GET origin-form HTTP/1.1`` in visible ASCII. A block is plain
 with CRLF ends, token names without "_", values of visible ASCII, space and tab,
@@ -23,17 +24,17 @@ no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
-from edge.core.values import Read
+from edge.core.values import NO_END, Read
 from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
 from edge.policy.http import forwarding
-from edge.policy.streams.authorize import NEVER, RequestHead
+from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
 from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
@@ -45,8 +46,9 @@ MAX_FACTS = 2048
 MAX_NAMES = 1024
 """How many of each kind are remembered."""
 
-MAX_REMEMBERED_BYTES = 1024
-"""Bytes of a line, a block or a head beyond which it is judged each time."""
+MAX_REMEMBERED_BYTES = 2048
+"""Bytes of a line, a block or a head beyond which it is judged each time. Most tokens
+fit, which are a few hundred bytes, or above a thousand with an RSA signature."""
 
 MAX_LINE_BYTES = 4096
 MAX_BLOCK_BYTES = 8192
@@ -68,8 +70,8 @@ _SELECTING = ("if-none-match", "accept-encoding", "cdn-loop")
 
 _Lines = tuple[bytes | None, ...]
 
-_Held = tuple[Read, float]
-"""A Read, and the time until which it holds."""
+_Held = tuple[Read, float, Grant, float]
+"""A Read, the time until which it holds, the grant behind it, and when that ends."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -143,13 +145,24 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds); then its grant has ended."""
+    before ``until`` (monotonic seconds); then it is judged anew. Behind it is ``grant``
+    which ends at ``grant_ends``, monotonic too."""
 
     read: Read
     line: RequestLine
     close: bool
     request_id: bytes | None
     until: float
+    grant: Grant
+    grant_ends: float
+
+
+@dataclass(slots=True, eq=False)
+class Later:
+    """A read that is to be judged in another turn of the event loop: ``call`` calls
+    back then."""
+
+    call: Callable[[Callable[[], None]], None]
 
 
 class RequestMemo:
@@ -167,6 +180,7 @@ class RequestMemo:
             MAX_LINES
         )
         self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(MAX_LINES)
+        self._granted: Memo[Read, Read] = Memo(MAX_LINES)
         self._facts: Memo[_Lines, HeaderFacts] = Memo(MAX_FACTS)
         self._names: Memo[bytes, str] = Memo(MAX_NAMES)
         selecting = (n for route in pipeline.routes for n in _selecting(route))
@@ -177,11 +191,12 @@ class RequestMemo:
 
     def head(
         self, held: bytes, end: int, last: HeaderBlock | None
-    ) -> tuple[HeaderBlock | None, PlainRead | None]:
+    ) -> tuple[HeaderBlock | None, PlainRead | Later | None]:
         """Judge the head in ``held`` whose empty line begins at ``end``.
 
         Returns its block, and the read that it asks for; None for a part that is not
-        plain. ``last`` is the block that this client sent before.
+        plain, Later for a read that is to be judged in another turn of the event loop.
+        ``last`` is the block that this client sent before.
         """
         line_end = held.find(b"\r\n")
         line = self.line(held[:line_end])
@@ -193,7 +208,7 @@ class RequestMemo:
         plain = self.plain(line, block.facts)
         # A whole head is remembered when a client has sent its block before.
         same = block is last and not block.before
-        if plain is not None and same and end < MAX_REMEMBERED_BYTES:
+        if isinstance(plain, PlainRead) and same and end < MAX_REMEMBERED_BYTES:
             self.heads.keep(held[: end + 4], plain)
         return block, plain
 
@@ -227,18 +242,19 @@ class RequestMemo:
             self._blocks.keep(raw, block)
         return block
 
-    def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | None:
+    def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | Later | None:
         """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
         if known is not None and self._holds(known.until):
             return known
         choice = (line, tuple(map(facts.fields.get, line.selected_by)))
-        held = self._reads.get(choice)
-        if held is None or not self._holds(held[1]):
+        held: _Held | Later | None = self._reads.get(choice)
+        if not isinstance(held, tuple) or not self._holds(held[1]):
             held = self._resolved(line, facts)
-        if held is None:
-            return None
-        plain = PlainRead(held[0], line, facts.close, facts.request_id, held[1])
+        if not isinstance(held, tuple):
+            return held
+        read, until, grant, ends = held
+        plain = PlainRead(read, line, facts.close, facts.request_id, until, grant, ends)
         # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, held)
@@ -247,9 +263,9 @@ class RequestMemo:
         return plain
 
     def _holds(self, until: float) -> bool:
-        return until == NEVER or self._clock.monotonic() < until
+        return until == NO_END or self._clock.monotonic() < until
 
-    def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | None:
+    def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | Later | None:
         """The Read, by the pipeline that every front uses; None if it is none."""
         now, wall = self._clock.monotonic(), self._clock.wall()
         try:
@@ -257,12 +273,26 @@ class RequestMemo:
             resolved = self._pipeline.resolve(head, line.route, wall)
         except ClientFault:
             return None
+        if isinstance(resolved, Ask) and resolved.later is not None:
+            return Later(resolved.later)
         if not isinstance(resolved, Resolved) or resolved.expires_at <= wall:
             return None
         read = resolved.request
         if not isinstance(read, Read):
             return None
-        return read, now + (resolved.expires_at - wall)
+        grant, ends = resolved.grant, NO_END
+        if grant.ends_at != NO_END:
+            read = self._shared(read)
+            ends = now + (grant.ends_at - wall)
+        return read, now + (resolved.expires_at - wall), grant, ends
+
+    def _shared(self, read: Read) -> Read:
+        """The one read of all who are let in, by which the hub knows an answer. A long
+        one is not remembered."""
+        key = read.key
+        if len(key.path) + len(key.extension) > MAX_REMEMBERED_BYTES:
+            return read
+        return self._granted.get(read) or self._granted.keep(read, read)
 
     def _judge_line(self, raw: bytes) -> RequestLine | None:
         match = _LINE.fullmatch(raw)

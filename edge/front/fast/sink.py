@@ -244,4 +244,6 @@ class FastSink:
             plain.line.route,
             plain.read.mode.value,
             cache,
+            way=plain.grant.way,
+            subject=plain.grant.subject,
         )

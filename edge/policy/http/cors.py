@@ -21,6 +21,12 @@ SECURITY_HEADERS: Headers = (
 )
 """On every answer, also on errors and on answers that the edge itself makes."""
 
+SAME_ORIGIN_HEADERS: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""The same, where a browser's cookie lets in: no other site may embed the answer."""
+
 MAX_AGE = 7200
 """Seconds that a browser may keep a preflight: the most that every browser honours."""
 

@@ -98,9 +98,11 @@ def _more_follows(log: StreamLog, now: float) -> bool:
 
 def _may_wait(read: Read, log: StreamLog, state: ReadState) -> bool:
     """Whether a live reader may wait at a guess for what the follower brings. Not where
-    nothing can follow, and no edge while the origin is away (U8)."""
+    nothing can follow, and no edge while the origin is away (U8). Nor where a write was
+    acknowledged, which it is to see (L4)."""
     away = state.fault is not None and bool(read.hops)
-    return read.mode.live and not log.tail.closed and not away
+    waits = read.mode.live and not log.tail.closed and not away
+    return waits and _is_guess(log, state.offset)
 
 
 def _is_guess(log: StreamLog, offset: str) -> bool:

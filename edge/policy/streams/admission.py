@@ -225,6 +225,8 @@ _ANSWERED_HERE = frozenset(
     }
 )
 
+_CREDENTIALS = frozenset({"authorization", "cookie"})
+
 
 def origin_forbids(
     answer: OriginAnswer, partition: Partition, route: Route
@@ -236,24 +238,31 @@ def origin_forbids(
     they are shared, and never stored in any case.
     """
     directives = cache_directives(answer.get_all("cache-control"))
-    if answer.get("set-cookie") is not None:
+    # What the edge itself lets in is private already, and asked for in the edge's own
+    # name: a cookie is the edge's then, and goes to nobody (B6).
+    granted = partition.kind is PartitionKind.GRANTED
+    if answer.get("set-cookie") is not None and not granted:
         return Reason.SET_COOKIE
-    if not _selects_nothing(answer.get_all("vary"), route):
+    if not _selects_nothing(answer.get_all("vary"), route, granted):
         return Reason.VARY_STAR
-    if "private" in directives and partition.kind is not PartitionKind.CREDENTIAL:
+    own = granted or partition.kind is PartitionKind.CREDENTIAL
+    if "private" in directives and not own:
         return Reason.PRIVATE
     if "no-store" in directives and _is_data(answer) and _honours_no_store(route):
         return Reason.NO_STORE
     return None
 
 
-def _selects_nothing(vary_field: str, route: Route) -> bool:
+def _selects_nothing(vary_field: str, route: Route, granted: bool) -> bool:
     """Whether everything that Vary names is the same for all of a partition.
 
     Headers that go upstream are in the partition (L13). With any other name, or ``*``
-    anywhere in the list, the origin chose by something that no key holds.
+    anywhere in the list, the origin chose by something that no key holds. ``granted``:
+    no client's credential went upstream.
     """
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
+    if granted:
+        keyed |= _CREDENTIALS
     named = {name.lower() for name in list_members(vary_field)}
     return named - {""} <= keyed
 

@@ -51,6 +51,12 @@ class FreshnessOptions:
     live_max_age: int
 
 
+PUBLIC_KINDS = frozenset({PartitionKind.ANONYMOUS, PartitionKind.PUBLIC})
+"""Partitions whose answers everybody may see."""
+
+MAX_GRANTED_AGE = 60
+"""Seconds that an answer to a granted read may live at most downstream (B17)."""
+
 _NO_STORE = "no-store"
 _NEVER_KEPT = frozenset({Kind.EMPTY, Kind.STALE})
 
@@ -74,14 +80,20 @@ def freshness_of(
 
     ``cap`` is how many seconds the answer may live at most, None without a limit.
     Nothing outlives it, not even as stale (E7). A cap of 0 or less means
-    ``no-store``. Only shared partitions are ``public`` (L12).
+    ``no-store``. Only partitions that everybody may see are ``public`` (L12). What was
+    granted is never immutable or stale downstream (B17). A live read's data is given to
+    a whole crowd at once, and some of their grants end soon: whoever keeps it must ask
+    before it is used. ``no-store`` would keep an edge below from joining it (L15).
     """
     if kind in _NEVER_KEPT or (cap is not None and cap <= 0):
         return Freshness(_NO_STORE)
-    shared = partition_kind is not PartitionKind.CREDENTIAL
-    who = "public" if shared else "private"
-    if kind is Kind.TAIL:
+    granted = partition_kind is PartitionKind.GRANTED
+    who = "public" if partition_kind in PUBLIC_KINDS else "private"
+    if kind is Kind.TAIL or (granted and kind is Kind.LIVE):
         return Freshness(f"{who}, max-age=0, must-revalidate")
+    if granted:
+        max_age = _least(options.closed_max_age, cap)
+        return Freshness(f"{who}, max-age={max_age}", max_age)
     if kind is Kind.LIVE:
         max_age = _least(options.live_max_age, cap)
         return Freshness(f"{who}, max-age={max_age}", max_age)
@@ -91,14 +103,16 @@ def freshness_of(
     return _closed_range(who, options, cap)
 
 
-def vary(route: Route) -> str:
+def vary(route: Route, partition: PartitionKind) -> str:
     """The Vary value of a read's answer on this route.
 
     The edge chooses by coding, and by the client headers that the route sends upstream.
     Those headers are in the partition here, so caches downstream must tell them apart
-    too.
+    too. Whom it lets in it chooses by the fields that hold credentials (A6).
     """
-    return ", ".join(("Accept-Encoding", *route.request_headers))
+    granted = partition is PartitionKind.GRANTED
+    chosen_by = ("Authorization", "Cookie") if granted else ("Accept-Encoding",)
+    return ", ".join((*chosen_by, *route.request_headers))
 
 
 def _closed_range(who: str, options: FreshnessOptions, cap: int | None) -> Freshness:
@@ -171,6 +185,8 @@ def cap(
             limits.append(max(0, int(expires_at - wall)))
     if kind is PartitionKind.CREDENTIAL:
         limits.append(int(trust))
+    elif kind is PartitionKind.GRANTED:
+        limits.append(0 if read.ends_soon else min(MAX_GRANTED_AGE, int(trust)))
     return min(limits) if limits else None
 
 
@@ -207,21 +223,26 @@ def prepare(
 
 
 def may_code(serve: Serve, kind: PartitionKind, route: Route) -> bool:
-    """Whether this answer may be compressed (L19): pages, in shared partitions."""
-    shared = kind is not PartitionKind.CREDENTIAL
-    return route.compress and shared and serve.kind in (Kind.CLOSED_RANGE, Kind.TAIL)
+    """Whether this answer may be compressed (L19): pages that everybody may see. In
+    others a coded length could tell what is in them."""
+    return (
+        route.compress
+        and kind in PUBLIC_KINDS
+        and serve.kind in (Kind.CLOSED_RANGE, Kind.TAIL)
+    )
 
 
-def sse_head(log: StreamLog) -> Answer:
+def sse_head(log: StreamLog, partition: PartitionKind) -> Answer:
     """The head of an SSE response (section 5.8); the same object for all of them."""
-    return _sse_head(sse.encoding_for(log.content_type))
+    granted = partition is PartitionKind.GRANTED
+    return _sse_head(sse.encoding_for(log.content_type), granted)
 
 
 @lru_cache
-def _sse_head(encoding: sse.Encoding) -> Answer:
+def _sse_head(encoding: sse.Encoding, granted: bool) -> Answer:
     headers: list[Header] = [
         ("Content-Type", "text/event-stream"),
-        ("Cache-Control", "no-cache"),
+        ("Cache-Control", "no-cache, no-store" if granted else "no-cache"),
         ("X-Accel-Buffering", "no"),
     ]
     if encoding is sse.Encoding.BASE64:
@@ -229,17 +250,34 @@ def _sse_head(encoding: sse.Encoding) -> Answer:
     return Answer(200, tuple(headers), None)
 
 
-def unshared_headers(headers: Headers) -> Headers:
+def unshared_headers(headers: Headers, partition: PartitionKind) -> Headers:
     """The origin's headers for a reader that gets its answer alone (L15).
 
     The edge cannot vouch for the answer (L12). A Cache-Control that lets shared caches
-    keep it becomes ``no-store``, and the entity tag is dropped (O9).
+    keep it becomes ``no-store``, and the entity tag is dropped (O9). What was granted
+    is not kept at all, and the origin's cookie is the edge's own (B6, B17).
     """
+    granted = partition is PartitionKind.GRANTED
+    dropped = {"etag", "set-cookie"} if granted else {"etag"}
     return tuple(
-        (name, "no-store" if name == "cache-control" and _keepable(value) else value)
+        (name, "no-store" if _is_keepable(name, value, granted) else value)
         for name, value in response_headers(headers)
-        if name != "etag"
+        if name not in dropped
     )
+
+
+def granted_headers(headers: Headers) -> Headers:
+    """The origin's headers of an answer to what a way let in and was passed on: nobody
+    keeps it, and a cookie would be the edge's own (B6, B17)."""
+    return tuple(
+        (name, "no-store" if name == "cache-control" else value)
+        for name, value in headers
+        if name != "set-cookie"
+    )
+
+
+def _is_keepable(name: str, value: str, granted: bool) -> bool:
+    return name == "cache-control" and (granted or _keepable(value))
 
 
 def _keepable(cache_control: str) -> bool:
@@ -264,9 +302,10 @@ def _variance(
 ) -> list[Header]:
     """Vary, the same on every variant of a URL, and the coding of this one."""
     headers: list[Header] = []
-    codable = route.compress and partition is not PartitionKind.CREDENTIAL
-    if kind is not Kind.LIVE and (codable or route.request_headers):
-        headers.append(("Vary", vary(route)))
+    codable = route.compress and partition in PUBLIC_KINDS
+    varies = kind is not Kind.LIVE and (codable or route.request_headers)
+    if varies or partition is PartitionKind.GRANTED:
+        headers.append(("Vary", vary(route, partition)))
     if coding:
         headers.append(("Content-Encoding", coding))
     return headers

@@ -10,12 +10,12 @@ Denied   it may not: the problem that its client gets
 Ask      somebody else must be asked; that blocks, so a greenlet has to do it
 ======== ====================================================================
 
-``authorize`` is the authorizer of today's routes. It only ever grants, because only the
-origin can judge a credential. It says in which partition a request lives (L13) and when
-a signed URL ends (L14). Another authorizer may be given to the pipeline.
+``authorize`` is the authorizer of routes on which only the origin can judge a
+credential. It only ever grants. It says in which partition a request lives (L13) and
+when a signed URL ends (L14). ``edge.access.authorizer`` judges on routes with ways, and
+is given to the pipeline by wiring.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,7 +25,15 @@ from hashlib import sha256
 from typing import TypeAlias
 
 from edge.core.reasons import Reason
-from edge.core.values import ANONYMOUS, PUBLIC, Headers, Partition, PartitionKind
+from edge.core.values import (
+    ANONYMOUS,
+    GRANTED,
+    NO_END,
+    PUBLIC,
+    Headers,
+    Partition,
+    PartitionKind,
+)
 from edge.policy.http import request_target
 from edge.policy.http.forwarding import UNFIT_ON_READS
 from edge.policy.http.request_target import Parameter
@@ -33,9 +41,6 @@ from edge.policy.streams.routes import Access, Route
 
 Lookup = Callable[[str], str | None]
 """A header's combined value by lower-case name, None when it is absent."""
-
-NEVER = math.inf
-"""The end of a grant without an end."""
 
 _READS = frozenset({"GET", "HEAD"})
 
@@ -73,14 +78,27 @@ class RequestHead:
 class Grant:
     """The request may go on.
 
-    It shares with ``partition``, which only a read has. At ``expires_at`` (Unix
-    seconds) the grant ends, and the same request is judged anew. ``answers_until`` caps
-    how long an answer to a signed URL may be used (L14); None: no cap.
+    A read shares with ``partition``; what else is granted by a way goes upstream with
+    the edge's own credential (B9). All times are Unix seconds. At ``expires_at`` the
+    same request is judged anew. ``answers_until`` caps how long an answer to a signed
+    URL may be used (L14); None: no cap.
+
+    ``ends_at``: from then on nothing is given that this let in (B3). ``ends_soon``:
+    that is so near that nobody may keep an answer (B17). ``way`` and ``subject`` say
+    for the log what let it in, and whom.
     """
 
     partition: Partition = ANONYMOUS
-    expires_at: float = NEVER
+    expires_at: float = NO_END
     answers_until: float | None = None
+    ends_at: float = NO_END
+    ends_soon: bool = False
+    way: str = ""
+    subject: str = ""
+
+
+UNJUDGED = Grant()
+"""For what goes on as it is, and for as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +106,28 @@ class Denied:
     """The request may not go on. ``status`` is 401 or 403.
 
     ``challenge`` is the value of WWW-Authenticate, which a 401 must have (RFC 9110
-    section 11.6.1).
+    section 11.6.1). ``way`` and ``subject`` are for the log, as in Grant.
     """
 
     reason: Reason
     detail: str
     status: int = 403
     challenge: str | None = None
+    way: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Somebody else must be asked. ``verdict`` does it, and blocks its greenlet."""
+    """Somebody else must be asked. ``verdict`` does it, and blocks its greenlet. It
+    may raise an EdgeError.
+
+    ``later``: only the turn of the event loop is too full. It calls back in another
+    one, and then the same request may be judged at once.
+    """
 
     verdict: Callable[[], Grant | Denied]
+    later: Callable[[Callable[[], None]], None] | None = None
 
 
 AccessVerdict: TypeAlias = Grant | Denied | Ask
@@ -115,11 +141,11 @@ It may look up only the header fields that the route names (``credential_headers
 
 
 def authorize(route: Route, request: RequestHead, now: float) -> Grant:
-    """Today's access: every request may go on, each in its partition. Pure."""
+    """Every request may go on, each in its partition. Pure."""
     if request.method not in _READS:
         return Grant()
     ends = _credential_end(request.parameters, route)
-    return Grant(_partition(request, route), NEVER if ends is None else ends, ends)
+    return Grant(_partition(request, route), NO_END if ends is None else ends, ends)
 
 
 # -- the partition ------------------------------------------------------------
@@ -164,6 +190,12 @@ def _sent_names(
 
 def _present(field_names: Iterable[str], lookup: Lookup) -> Headers:
     return tuple((n, v) for n in field_names if (v := lookup(n)) is not None)
+
+
+def granted_partition(request: RequestHead, route: Route) -> Partition:
+    """Who shares what a route with ways lets in: all of them (A2)."""
+    _, names = _sent_names(route.credential_headers, route.request_headers)
+    return _shared(GRANTED, _present(names, request.lookup))
 
 
 def _shared(partition: Partition, sent: Headers) -> Partition:

@@ -17,7 +17,14 @@ from typing import NoReturn
 
 from edge.core.errors import ClientFault
 from edge.core.reasons import Reason
-from edge.core.values import ANONYMOUS, Mode, Partition, Read, StreamKey
+from edge.core.values import (
+    ANONYMOUS,
+    Mode,
+    Partition,
+    PartitionKind,
+    Read,
+    StreamKey,
+)
 from edge.policy.http import codings, forwarding, request_target
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Grant, Lookup, RequestHead
@@ -29,12 +36,12 @@ from edge.protocol import cursor, names, offsets
 class PassRequest:
     """A request that goes to the origin one to one: why, and what to ask.
 
-    ``target`` is as received, with one exception: a GET of an unknown ``live``. On
-    public routes its credential parameters are left out, and ``partition`` holds the
-    client headers that go with it (``upstream_requests.pass_request``); ``hops`` as in
-    Read. All other requests follow the header rules of ``edge.policy.http.forwarding``.
-    ``extension`` are the parameters by which a write is compared with keys
-    (``plain_extension``).
+    ``target`` is as received, with two exceptions: credential parameters are left out
+    of what a way has let in (B8), and on public routes of a GET of an unknown ``live``.
+    The ``partition`` of such a GET holds the client headers that go with it
+    (``upstream_requests.pass_request``); ``hops`` as in Read. All other requests follow
+    the header rules of ``edge.policy.http.forwarding``. ``extension`` are the
+    parameters by which a write is compared with keys (``plain_extension``).
     """
 
     reason: Reason
@@ -59,14 +66,18 @@ def classify(request: RequestHead, route: Route, grant: Grant) -> Read | PassReq
     parameters of the protocol and ignores them, as origins do. Raises ClientFault for a
     read when a parameter of the protocol is malformed.
     """
+    given, target, partition = request.parameters, request.target, ANONYMOUS
+    if grant.partition.kind is PartitionKind.GRANTED:
+        partition = grant.partition
+        given = _without_credentials(given, route)
+        target = request_target.join(request.path, "&".join(p.raw for p in given))
     if request_target.is_control(request.path):
-        return PassRequest(Reason.NOT_A_STREAM, request.target)
+        return PassRequest(Reason.NOT_A_STREAM, target, partition)
     if request.method not in ("GET", "HEAD"):
-        written = plain_extension(request.parameters, route)
-        return PassRequest(Reason.METHOD, request.target, extension=written)
-    given = request.parameters
+        written = plain_extension(given, route)
+        return PassRequest(Reason.METHOD, target, partition, extension=written)
     if route.access is Access.PUBLIC:
-        given = tuple(p for p in given if p.name not in route.credential_parameters)
+        given = _without_credentials(given, route)
     head = request.method == "HEAD"
     asked = {} if head else _protocol_values(given)
     mode = Mode.HEAD if head else _MODES.get(asked.get(names.PARAM_LIVE))
@@ -76,7 +87,7 @@ def classify(request: RequestHead, route: Route, grant: Grant) -> Read | PassReq
         return PassRequest(Reason.UNKNOWN_LIVE, passed, grant.partition, hops)
     extension = request_target.extension(given)
     key = StreamKey(route.match, request.path, extension, grant.partition)
-    return _read(key, mode, asked, request.lookup, grant.answers_until)
+    return _read(key, mode, asked, request.lookup, grant)
 
 
 def plain_extension(given: Iterable[Parameter], route: Route) -> str:
@@ -95,10 +106,12 @@ def _read(
     mode: Mode,
     asked: dict[str, str],
     lookup: Lookup,
-    expires_at: float | None,
+    grant: Grant,
 ) -> Read:
     offset, sent = asked.get(names.PARAM_OFFSET), asked.get(names.PARAM_CURSOR)
-    taken = lookup("accept-encoding")
+    # What was granted is not coded: whatever clients take, they share a read (B6).
+    granted = key.partition.kind is PartitionKind.GRANTED
+    taken = None if granted else lookup("accept-encoding")
     if offset is None and mode.live:
         _refuse(Reason.OFFSET_REQUIRED, "a live read requires an offset")
     return Read(
@@ -108,12 +121,19 @@ def _read(
         cursor=None if sent is None else _cursor(sent),
         if_none_match=lookup("if-none-match"),
         codings=() if taken is None else codings.accepted(taken),
-        expires_at=expires_at,
+        expires_at=grant.answers_until,
         hops=forwarding.hops(lookup("cdn-loop")),
+        ends_soon=grant.ends_soon,
     )
 
 
 # -- parameters ---------------------------------------------------------------
+
+
+def _without_credentials(
+    given: tuple[Parameter, ...], route: Route
+) -> tuple[Parameter, ...]:
+    return tuple(p for p in given if p.name not in route.credential_parameters)
 
 
 def _protocol_values(given: Iterable[Parameter]) -> dict[str, str]:

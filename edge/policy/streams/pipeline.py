@@ -13,8 +13,9 @@ from functools import lru_cache
 
 from edge.core.reasons import Reason
 from edge.core.values import Read
+from edge.policy.streams import door
 from edge.policy.streams.authorize import (
-    NEVER,
+    UNJUDGED,
     Ask,
     Authorizer,
     Denied,
@@ -23,18 +24,22 @@ from edge.policy.streams.authorize import (
     authorize,
 )
 from edge.policy.streams.classify import PassRequest, classify
-from edge.policy.streams.routes import Route
+from edge.policy.streams.routes import Access, Route
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A request that may go on: what it asks for.
+    """A request that may go on: what it asks for, and what let it in.
 
     At ``expires_at`` (Unix seconds) the same request has to be judged anew.
     """
 
     request: Read | PassRequest
-    expires_at: float = NEVER
+    grant: Grant = UNJUDGED
+
+    @property
+    def expires_at(self) -> float:
+        return self.grant.expires_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,11 @@ class RequestPipeline:
     ) -> Resolved | Denied | Ask:
         """Authorize and classify; ``now`` is Unix time. Raises ClientFault.
 
-        A path without a route passes. After an Ask, ``settle`` continues with the
-        verdict.
+        A path without a route passes, unless a route judges (B1). After an Ask,
+        ``settle`` continues with the verdict.
         """
+        if any(one.access is Access.GRANTED for one in self.routes):
+            door.check(self.routes, request.path, route, _covers)
         if route is None:
             return Resolved(PassRequest(Reason.NOT_A_STREAM, request.target))
         verdict = self.authorizer(route, request, now)
@@ -69,19 +76,68 @@ class RequestPipeline:
         """Classify what was granted. Raises ClientFault."""
         if isinstance(verdict, Denied):
             return verdict
-        return Resolved(classify(request, route, verdict), verdict.expires_at)
+        return Resolved(classify(request, route, verdict), verdict)
+
+
+_WILD = re.compile(r"(\*\*|\*|\{[^{}/]+\})")
+"""What stands for something else in a route's glob: ``**``, ``*`` and ``{name}``."""
+_NAME = re.compile(r"\{[^{}/*]+\}")
 
 
 @lru_cache(maxsize=256)
-def _pattern(match: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*|\*)", match)
+def _pattern(match: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """A glob as an expression, and its names in the order of the groups."""
+    parts = _WILD.split(match)
     words = {"**": ".*", "*": "[^/]*"}
-    return re.compile("".join(words.get(part) or re.escape(part) for part in parts))
+    names = tuple(part[1:-1] for part in parts[1::2] if part not in words)
+    # The odd parts are wild. A name stands for a run of octets within a segment.
+    text = "".join(
+        words.get(part, "([^/]+)") if n % 2 else re.escape(part)
+        for n, part in enumerate(parts)
+    )
+    return re.compile(text), names
+
+
+def check_meaning(routes: Sequence[Route], path: str, route: Route | None) -> None:
+    """Raises ClientFault for a path that can be read as one on another route (B1)."""
+    door.check_meaning(routes, path, route, _covers)
+
+
+def _covers(match: str, path: str) -> bool:
+    return _pattern(match)[0].fullmatch(path) is not None
 
 
 def find_route(routes: Sequence[Route], path: str) -> Route | None:
     """The first route whose glob covers the whole raw path, or None."""
     for route in routes:
-        if _pattern(route.match).fullmatch(path):
+        if _covers(route.match, path):
             return route
+    return None
+
+
+def captured(match: str, path: str) -> tuple[tuple[str, str], ...] | None:
+    """The names in a route's glob, each with the segment for which it stands in a raw
+    path (B20); None if the glob does not cover the path.
+
+    Settings refuse a glob for which ``misplaced_name`` has words.
+    """
+    expression, names = _pattern(match)
+    found = expression.fullmatch(path)
+    return None if found is None else tuple(zip(names, found.groups(), strict=True))
+
+
+def misplaced_name(match: str) -> str | None:
+    """Why the names of a route's glob would not each stand for one certain segment.
+
+    None: they do. After a ``**`` a client could choose which segment a name stands for.
+    """
+    segments = match.split("/")
+    names = [s for s in segments if "{" in s or "}" in s]
+    if any(_NAME.fullmatch(name) is None for name in names):
+        return "a {name} is a whole segment"
+    if len(set(names)) < len(names):
+        return "a {name} stands once"
+    wild = next((n for n, s in enumerate(segments) if "**" in s), len(segments))
+    if any("{" in s for s in segments[wild:]):
+        return "a {name} stands before every **"
     return None

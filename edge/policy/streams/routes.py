@@ -7,16 +7,20 @@ decides nothing; ``edge.policy.streams.pipeline`` finds the route of a path.
 import enum
 from dataclasses import dataclass, field
 
+from edge.policy.streams.ways import Way
+
 
 class Access(enum.Enum):
     """Who shares an answer on this route (L13).
 
     PARTITIONED: a request with a credential lives in its own partition.
     PUBLIC: everybody shares; client credentials never go upstream on reads.
+    GRANTED: the edge judges, by the route's ways, and all whom it lets in share (A2).
     """
 
     PARTITIONED = "partitioned"
     PUBLIC = "public"
+    GRANTED = "granted"
 
 
 class Recreate(enum.Enum):
@@ -56,6 +60,9 @@ class Route:
     ``stale_if_error``: statuses of an origin that is away (U1). Held bytes then go out
     stale for ``stale_for`` seconds at most (U4), and the first reader waits at most
     ``stale_after`` seconds for an answer before it gets them (U3).
+
+    ``ways``: by which a client is let in, in the order in which they are tried.
+    ``identity``: fields in which the origin is told who that was (B9).
     """
 
     match: str = "/v1/stream/**"
@@ -74,3 +81,5 @@ class Route:
     stale_if_error: frozenset[int] = AWAY_STATUSES
     stale_for: float = 3600.0
     stale_after: float = 1.0
+    ways: tuple[Way, ...] = ()
+    identity: tuple[str, ...] = ()

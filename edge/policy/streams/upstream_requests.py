@@ -12,12 +12,16 @@ sees one URL from both. An origin that takes the first of two parameters can onl
 the edge's own.
 
 Called by the hub (flights, followers, HEADs, and reads whose key must not be joined,
-L15), and by the front for reads whose ``live`` the edge does not know.
+L15), and by the front for reads whose ``live`` the edge does not know, and for what a
+way let in (``granted_fields``).
 """
 
+import re
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from edge.core.values import (
+    Header,
     Headers,
     Mode,
     Node,
@@ -32,6 +36,7 @@ from edge.policy.http import request_target
 from edge.policy.http.forwarding import UNFIT_ON_READS, cdn_loop
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Route
+from edge.policy.streams.ways import JwtWay, Place
 from edge.protocol import names
 
 NAMELESS = Node("ds-edge", "0")
@@ -100,6 +105,50 @@ def pass_request(
     """
     headers = _headers(passed.partition, route, node, passed.hops)
     return OriginRequest("GET", passed.target, headers, Purpose.RELAY)
+
+
+def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
+    """What is forwarded of a request that a way of ``route`` let in, and is no read
+    (B9): without what the ways look at, and with the edge's own credential.
+
+    Of cookies, only those that a way names are left out.
+    """
+    own = tuple((name.lower(), value) for name, value in route.origin_headers)
+    judged = {*route.credential_headers, *(name for name, _ in own)} - {"cookie"}
+    kept = [(name, value) for name, value in fields if name.lower() not in judged]
+    cookies = frozenset(
+        source.name
+        for way in route.ways
+        if isinstance(way, JwtWay)
+        for source in way.sources
+        if source.place is Place.COOKIE
+    )
+    if any(name == "cookie" for name, _ in own):
+        kept = [pair for pair in kept if pair[0].lower() != "cookie"]
+    elif cookies:
+        kept = [_without_cookies(pair, cookies) for pair in kept]
+    return (*(pair for pair in kept if pair[1] or pair[0] != "cookie"), *own)
+
+
+def identity_fields(route: Route, subject: str) -> Headers:
+    """Who was let in, as the origin is told (B9): percent-encoded as in a path, so that
+    any subject fits. None for one without a name."""
+    told = quote(subject, safe=_UNESCAPED, errors="replace")
+    return tuple((name, told) for name in route.identity if told)
+
+
+_UNESCAPED = "-_.!~*'()@"
+
+_COOKIE_ENDS = re.compile("[;,]")
+"""Two Cookie fields that were joined are parted by a comma."""
+
+
+def _without_cookies(field: Header, cookies: frozenset[str]) -> Header:
+    name, value = field
+    if name.lower() != "cookie":
+        return field
+    pairs = (pair.strip(" \t") for pair in _COOKIE_ENDS.split(value))
+    return "cookie", "; ".join(p for p in pairs if p.partition("=")[0] not in cookies)
 
 
 def _target(

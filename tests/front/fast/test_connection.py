@@ -23,6 +23,7 @@ from edge.front.http1.context import ServerContext
 from edge.front.log import AccessLog
 from edge.front.transport import PlainTransport
 from edge.policy.streams.authorize import Authorizer, authorize
+from edge.policy.streams.routes import Route
 from tests.front.fake_edge import (
     HIT,
     TEXT,
@@ -50,6 +51,7 @@ class Bench:
     read_service: FakeReadService = field(default_factory=FakeReadService)
     authorizer: Authorizer = authorize
     clock: Clock = field(default_factory=RealClock)
+    routes: tuple[Route, ...] = (Route(),)
     peeked: list[Read] = field(default_factory=list)
     later: list[tuple[Any, ...]] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
@@ -61,6 +63,7 @@ class Bench:
             ticks=self,
             authorizer=self.authorizer,
             clock=self.clock,
+            routes=self.routes,
         )
         log = AccessLog(log_options(access=0), lambda line: None, made.clock)
         made_of = (made.options, made.counters, made.clock, log)

@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +13,12 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 
 from edge.core.reasons import Reason
+from edge.core.values import GRANTED, NO_END
 from edge.front.app.app import create_app
 from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
 from edge.policy.streams.authorize import (
-    NEVER,
     AccessVerdict,
     Ask,
     Denied,
@@ -67,9 +67,10 @@ class Gate:
 
     judge: Judge = field(default_factory=Judge)
     clock: HeldClock = field(default_factory=HeldClock)
+    routes: tuple[Route, ...] = (Route(),)
 
     def __post_init__(self) -> None:
-        self.bench = Bench(authorizer=self.judge, clock=self.clock)
+        self.bench = Bench(authorizer=self.judge, clock=self.clock, routes=self.routes)
         app: Any = create_app(self.bench.made)
         self.bench.server_context.app = app
         self.bench.connection._listener = ADDRESS
@@ -110,7 +111,7 @@ def test_a_grant_without_an_end_is_asked_for_once() -> None:
             made.clock.since += 1e9
 
         assert made.judge.asked == 1
-        assert {plain.until for plain in made.bench.context.heads.values()} == {NEVER}
+        assert {plain.until for plain in made.bench.context.heads.values()} == {NO_END}
 
 
 def test_a_head_is_remembered_until_its_grant_ends() -> None:
@@ -226,3 +227,100 @@ def test_what_must_be_asked_for_goes_the_whole_way() -> None:
 
         assert b"hello\n" in made.bench.client.recv(READ_SIZE)
         assert not made.remembered
+
+
+def test_what_only_waits_for_another_turn_stays_on_the_fast_way() -> None:
+    """B18: the connection is called back; whatever it sends meanwhile waits too."""
+    acts: list[Callable[[], None]] = []
+
+    def never() -> Grant | Denied:
+        raise AssertionError("asked")
+
+    with gate(Ask(never, acts.append)) as made:
+        assert made.get() == b""
+        assert made.bench.connection.stage is Stage.IDLE
+        assert made.bench.connection.idle_since is None
+        assert made.get() == b"" and len(acts) == 1
+        made.judge.verdict = Grant()
+        acts.pop()()
+        made.bench.catch_up()
+
+        assert made.received().count(b"kept\n") == 2
+        assert not acts
+
+
+def test_a_client_that_left_while_it_waited_is_not_judged() -> None:
+    acts: list[Callable[[], None]] = []
+    with gate(Ask(Grant, acts.append)) as made:
+        assert made.get() == b""
+        asked = made.judge.asked
+        made.bench.client.close()
+        made.bench.turn()
+        assert made.bench.connection.stage is Stage.CLOSED
+        acts.pop()()
+
+        assert made.judge.asked == asked
+
+
+@dataclass(eq=False)
+class Tokens:
+    """An authorizer that lets in by Authorization, each until a time of its own."""
+
+    ends: dict[str, float]
+
+    def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
+        ends_at = self.ends.get(request.lookup("authorization") or "")
+        if ends_at is None or now >= ends_at:
+            return LEFT_OUT
+        return Grant(GRANTED, ends_at, ends_at=ends_at, way="jwt", subject="a")
+
+
+def let_in(*ends_at: float) -> Gate:
+    """A gate that lets in ``token-0``, ``token-1``, until these times."""
+    tokens = {f"token-{n}": START + ends for n, ends in enumerate(ends_at)}
+    return Gate(Tokens(tokens))  # type: ignore[arg-type]
+
+
+def test_all_who_are_let_in_share_one_read() -> None:
+    """B3, A12: the hub knows an answer by its read, and gives it again to all of them.
+    When each of them ends is told beside it."""
+    made = let_in(10.0, 20.0, 30.0)
+    try:
+        for n in range(3):
+            made.get("hit", f"Authorization: token-{n}")
+        reads = made.bench.read_service.reads
+
+        assert len({id(read) for read in reads}) == 1
+        assert made.bench.read_service.grants_end == [60.0, 70.0, 80.0]
+    finally:
+        made.bench.close()
+
+
+def test_another_credential_on_a_kept_connection_is_judged() -> None:
+    """B4: also in the place of one that was remembered."""
+    made = let_in(10.0)
+    try:
+        for _ in range(4):
+            assert b"kept" in made.get("kept", "X-Any: a", "Authorization: token-0")
+        assert made.remembered == 1
+        for other in ("token-1", "token-", "Token-0", "token-00"):
+            told = made.get("kept", "X-Any: a", f"Authorization: {other}")
+            assert told.startswith(b"HTTP/1.1 401 ")
+        assert b"kept" in made.get("kept", "X-Any: a", "Authorization: token-0")
+    finally:
+        made.bench.close()
+
+
+def test_a_remembered_head_is_no_way_around_the_end_of_its_grant() -> None:
+    """A20: to the instant."""
+    made = let_in(10.0)
+    try:
+        for _ in range(4):
+            assert b"kept" in made.get("kept", "Authorization: token-0")
+        made.clock.since = 9.75
+        assert b"kept" in made.get("kept", "Authorization: token-0")
+        made.clock.since = 10.0
+        told = made.get("kept", "Authorization: token-0")
+        assert told.startswith(b"HTTP/1.1 401 ")
+    finally:
+        made.bench.close()

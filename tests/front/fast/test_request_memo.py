@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge.core import head_rules
 from edge.core.values import Mode, PartitionKind, Read
-from edge.front.fast.request_memo import Memo, PlainRead, RequestMemo
+from edge.front.fast.request_memo import Later, Memo, PlainRead, RequestMemo
 from edge.policy.http.forwarding import is_loop
 from edge.policy.streams.pipeline import RequestPipeline, find_route
 from edge.policy.streams.routes import Access, Route
@@ -25,6 +25,12 @@ HOST = "Host: edge.test"
 LOOP = "ds-edge;node=c0ffee"
 
 
+def at_once(judged: PlainRead | Later | None) -> PlainRead | None:
+    """What was judged without waiting: nobody here is."""
+    assert not isinstance(judged, Later)
+    return judged
+
+
 def request_memo() -> RequestMemo:
     return RequestMemo(RequestPipeline(ROUTES), front_options(), RealClock())
 
@@ -35,7 +41,7 @@ def plain(
     """What a head of these lines comes to."""
     head = "".join(f"{text}\r\n" for text in (line, *fields)) + "\r\n"
     raw = head.encode("latin-1")
-    return (by or request_memo()).head(raw, raw.find(b"\r\n\r\n"), None)[1]
+    return at_once((by or request_memo()).head(raw, raw.find(b"\r\n\r\n"), None)[1])
 
 
 def read(*fields: str, line: str = LINE) -> Read:
@@ -141,7 +147,8 @@ def test_a_client_that_repeats_itself_is_known_by_its_whole_head() -> None:
     raw = f"{LINE}\r\n{HOST}\r\n\r\n".encode()
     block, _ = by.head(raw, len(raw) - 4, None)
     assert raw not in by.heads
-    _, found = by.head(raw, len(raw) - 4, block)
+    _, judged = by.head(raw, len(raw) - 4, block)
+    found = at_once(judged)
 
     assert by.heads[raw] is found
 
@@ -214,7 +221,7 @@ def test_what_is_plain_is_the_same_read_the_whole_way(
     """P9: never laxer, and never another Read."""
     lines = "".join(map("".join, [("Host", ": ", "a", "\r\n"), *fields]))
     raw = f"{method} {target} {version}\r\n{lines}\r\n".encode("latin-1")
-    found = request_memo().head(raw, raw.find(b"\r\n\r\n"), None)[1]
+    found = at_once(request_memo().head(raw, raw.find(b"\r\n\r\n"), None)[1])
     if found is None:
         return
 
@@ -243,7 +250,8 @@ def test_a_client_that_changes_one_idle_value_each_time_is_compared_around_it() 
     reads, blocks = set(), []
     for number in range(20):
         raw = numbered(str(number), "Origin: https://a.test")
-        last, found = by.head(raw, len(raw) - 4, last)
+        last, judged = by.head(raw, len(raw) - 4, last)
+        found = at_once(judged)
         assert found is not None
         reads.add(id(found.read))
         blocks.append(last)
@@ -272,8 +280,9 @@ def test_what_else_it_changes_is_judged(then: bytes) -> None:
     for number in range(3):
         raw = numbered(str(number))
         last, _ = by.head(raw, len(raw) - 4, last)
-    block, found = by.head(then, then.find(b"\r\n\r\n"), last)
-    fresh = request_memo().head(then, then.find(b"\r\n\r\n"), None)[1]
+    block, judged = by.head(then, then.find(b"\r\n\r\n"), last)
+    found = at_once(judged)
+    fresh = at_once(request_memo().head(then, then.find(b"\r\n\r\n"), None)[1])
 
     assert block is not last
     assert (found and found.read) == (fresh and fresh.read)
@@ -290,9 +299,10 @@ def test_what_a_client_sent_before_changes_nothing(
         lines = "".join(map("".join, [("Host", ": ", "a", "\r\n"), *fields]))
         raw = f"{LINE}\r\n{lines}\r\n".encode("latin-1")
         end = raw.find(b"\r\n\r\n")
-        block, found = by.head(raw, end, last)
+        block, judged = by.head(raw, end, last)
+        found = at_once(judged)
         last = block or last
-        alone = request_memo().head(raw, end, None)[1]
+        alone = at_once(request_memo().head(raw, end, None)[1])
         assert (found is None) is (alone is None)
         if found is not None and alone is not None:
             assert (found.read, found.close) == (alone.read, alone.close)

@@ -395,7 +395,7 @@ def test_the_head_of_an_event_stream(
     content_type: str | None, encoding: str | None
 ) -> None:
     """PROTOCOL.md section 5.8, E18."""
-    answer = sse_head(log(content_type))
+    answer = sse_head(log(content_type), PartitionKind.ANONYMOUS)
 
     assert (answer.status, answer.body) == (200, None)
     assert header(answer, "content-type") == "text/event-stream"
@@ -425,14 +425,17 @@ def test_what_is_not_shared_here_is_not_shared_below(
     """L12, L15: whatever the origin allows."""
     headers: Headers = () if told is None else (("cache-control", told),)
 
-    assert dict(unshared_headers(headers))["cache-control"] == goes_out
+    assert (
+        dict(unshared_headers(headers, PartitionKind.ANONYMOUS))["cache-control"]
+        == goes_out
+    )
 
 
 def test_an_origins_tag_is_never_passed_on() -> None:
     """E3: real ones are the same for other bytes (O9)."""
     headers = (("etag", '"x"'), ("stream-next-offset", A), ("set-cookie", "a=b"))
 
-    assert unshared_headers(headers) == (
+    assert unshared_headers(headers, PartitionKind.ANONYMOUS) == (
         ("stream-next-offset", A),
         ("set-cookie", "a=b"),
         ("cache-control", "no-store"),

@@ -108,8 +108,11 @@ def test_the_numbers_are_settings() -> None:
 
 def test_vary_names_what_the_edge_chooses_by() -> None:
     """L13 continued downstream: a header in the partition selects there too."""
-    assert vary(ROUTE) == "Accept-Encoding"
-    assert vary(Route(request_headers=("x-tenant",))) == "Accept-Encoding, x-tenant"
+    assert vary(ROUTE, EVERYBODY) == "Accept-Encoding"
+    assert (
+        vary(Route(request_headers=("x-tenant",)), EVERYBODY)
+        == "Accept-Encoding, x-tenant"
+    )
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.policy.streams.pipeline import find_route
+from edge.policy.streams.pipeline import captured, find_route, misplaced_name
 from edge.policy.streams.routes import Access, Route
 
 
@@ -57,3 +57,45 @@ def test_a_route_keeps_its_credential_out_of_its_repr() -> None:
     route = Route(origin_headers=(("authorization", "Bearer s3cret"),))
 
     assert "s3cret" not in repr(route)
+
+
+@pytest.mark.parametrize(
+    ("match", "path", "names"),
+    [
+        ("/u/{sub}/**", "/u/alice/x/y", (("sub", "alice"),)),
+        ("/u/{sub}/**", "/u/a%2Fb/x", (("sub", "a%2Fb"),)),
+        ("/u/{sub}/**", "/u//x", None),
+        ("/u/{sub}", "/u/a/b", None),
+        ("/*/{org.id}/{sub}", "/x/acme/a", (("org.id", "acme"), ("sub", "a"))),
+        ("/u/*", "/u/alice", ()),
+    ],
+)
+def test_a_name_stands_for_one_segment_that_is_not_empty(
+    match: str, path: str, names: tuple[tuple[str, str], ...] | None
+) -> None:
+    """B20; and the route covers just the paths in which it does."""
+    assert captured(match, path) == names
+    assert (find_route([Route(match)], path) is None) is (names is None)
+
+
+@pytest.mark.parametrize(
+    ("match", "fault"),
+    [
+        ("/u/{sub}/**", None),
+        ("/*/{org}/x*/{sub}/**", None),
+        ("/u/**", None),
+        ("/u/x{sub}", "a {name} is a whole segment"),
+        ("/u/{a}{b}", "a {name} is a whole segment"),
+        ("/u/{}", "a {name} is a whole segment"),
+        ("/u/{sub", "a {name} is a whole segment"),
+        ("/u/{*}", "a {name} is a whole segment"),
+        ("/u/{sub}/{sub}", "a {name} stands once"),
+        ("/**/{sub}/x", "a {name} stands before every **"),
+        ("/u**/{sub}", "a {name} stands before every **"),
+    ],
+)
+def test_a_name_must_stand_where_no_client_can_move_it(
+    match: str, fault: str | None
+) -> None:
+    """After a ``**`` a path could be written so that a name falls on another part."""
+    assert misplaced_name(match) == fault

@@ -1,0 +1,202 @@
+"""What of a request is a way's credential.
+
+It finds tokens and signed URLs in a request's head, and judges none. A way without its
+kind of credential is passed over; the first way that finds its kind judges (A15). More
+than one credential of one way is the client's fault: of two tokens, each part of the
+system might believe another one. Credentials of other ways are left alone here. Their
+names are in ``names_of``, by which callers strip and compare them (B4, B8).
+
+Called by the authorizer and, for the names, by the fast way, the key and the log.
+
+Sources: RFC 6750 section 2; RFC 6265 section 4.2.1; RFC 9110 section 11.6.2.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TypeAlias
+
+from edge.access.challenges import two_tokens
+from edge.policy.http.request_target import Parameter
+from edge.policy.streams.authorize import Lookup, RequestHead
+from edge.policy.streams.routes import Access, Route
+from edge.policy.streams.ways import CredentialSource, JwtWay, Place, SignedWay, Way
+
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr](?: +(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as it was sent, never empty, and the place where it was."""
+
+    text: str = field(repr=False)
+    source: CredentialSource
+
+    @property
+    def digest(self) -> str:
+        """Stands for the token in tables: no memory keeps tokens."""
+        return _digest("token", self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedLink:
+    """The three parameters of a signed URL, decoded; "" for a missing one."""
+
+    signature: str = field(repr=False)
+    expires: str
+    key: str
+
+    @property
+    def digest(self) -> str:
+        """Stands for the link in tables."""
+        return _digest("link", self.signature, self.expires, self.key)
+
+
+Credential: TypeAlias = Token | SignedLink
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialNames:
+    """Where credentials are: names of header fields (lower case), of parameters
+    (decoded) and of cookies."""
+
+    headers: frozenset[str]
+    parameters: frozenset[str]
+    cookies: frozenset[str]
+
+
+def names_of(ways: Iterable[Way]) -> CredentialNames:
+    """All places in which any of these ways looks for a credential."""
+    headers: set[str] = set()
+    parameters: set[str] = set()
+    cookies: set[str] = set()
+    for way in ways:
+        if isinstance(way, SignedWay):
+            parameters |= way.parameters
+            continue
+        for source in way.sources:
+            match source.place:
+                case Place.AUTHORIZATION:
+                    headers.add("authorization")
+                case Place.QUERY:
+                    parameters.add(source.name)
+                case Place.COOKIE:
+                    headers.add("cookie")
+                    cookies.add(source.name)
+    return CredentialNames(
+        frozenset(headers), frozenset(parameters), frozenset(cookies)
+    )
+
+
+def by_ways(route: Route, ways: tuple[Way, ...]) -> Route:
+    """The route, judged by these ways: what they look at is the credential, and
+    nothing else is (B8)."""
+    names = names_of(ways)
+    return replace(
+        route,
+        access=Access.GRANTED,
+        ways=ways,
+        credential_headers=tuple(sorted(names.headers)),
+        credential_parameters=tuple(sorted(names.parameters)),
+        expires_parameters=(),
+    )
+
+
+def find_first(
+    ways: Iterable[Way], request: RequestHead
+) -> tuple[Way, Credential] | None:
+    """The first way that finds its kind of credential, and that credential.
+
+    None: there is none of any way. Raises AccessDenied (two-tokens).
+    """
+    for way in ways:
+        found = find(way, request)
+        if found is not None:
+            return way, found
+    return None
+
+
+def find(way: Way, request: RequestHead) -> Credential | None:
+    """The one credential of this way; None without one.
+
+    An empty one is none. Raises AccessDenied (two-tokens, 400) for more than one, also
+    when they are equal.
+    """
+    if isinstance(way, SignedWay):
+        return _link(way, request.parameters)
+    found = list(_tokens(way, request))
+    if len(found) > 1:
+        raise two_tokens("There is more than one token in the request.")
+    return found[0] if found else None
+
+
+def without(
+    parameters: Iterable[Parameter], names: CredentialNames
+) -> tuple[Parameter, ...]:
+    """The parameters that are no credential of any way."""
+    return tuple(p for p in parameters if p.name not in names.parameters)
+
+
+# -- tokens -------------------------------------------------------------------
+
+
+def _tokens(way: JwtWay, request: RequestHead) -> Iterator[Token]:
+    """Every token in the places of the way."""
+    for source in way.sources:
+        yield from (Token(text, source) for text in _texts(source, request) if text)
+
+
+def _texts(source: CredentialSource, request: RequestHead) -> Sequence[str]:
+    match source.place:
+        case Place.AUTHORIZATION:
+            return _bearer(request.lookup("authorization"))
+        case Place.QUERY:
+            return [p.value() for p in request.parameters if p.name == source.name]
+        case Place.COOKIE:
+            return _cookies(source.name, request.lookup)
+
+
+def _bearer(field_value: str | None) -> Sequence[str]:
+    """What follows the scheme Bearer, which has no case.
+
+    Parsers join two fields with a comma, which no token has.
+    """
+    match = _BEARER.fullmatch(field_value or "")
+    if match is None or match[1] is None:
+        return ()
+    return [piece.strip(" \t") for piece in match[1].split(",")]
+
+
+def _cookies(name: str, lookup: Lookup) -> Sequence[str]:
+    """The values of all cookies of exactly this name."""
+    pairs = (
+        pair.strip(" \t").partition("=") for pair in (lookup("cookie") or "").split(";")
+    )
+    return [value for key, equals, value in pairs if equals and key == name]
+
+
+# -- signed URLs --------------------------------------------------------------
+
+
+def _link(way: SignedWay, parameters: Iterable[Parameter]) -> SignedLink | None:
+    """A part alone is a link too, if a bad one: it must not fall through to another
+    way."""
+    found: dict[str, str] = {}
+    for parameter in parameters:
+        value = parameter.value() if parameter.name in way.parameters else ""
+        if not value:
+            continue
+        if parameter.name in found:
+            raise two_tokens(f"The URL has more than one {parameter.name}.")
+        found[parameter.name] = value
+    if not found:
+        return None
+    parts = (found.get(n, "") for n in (way.signature, way.expires, way.key))
+    return SignedLink(*parts)
+
+
+def _digest(*parts: str) -> str:
+    """Lengths first: no two inputs are alike."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,73 @@
+"""The commands ``sign`` and ``token``: their arguments and options.
+
+``docs/command-line.md`` says what each means; a test compares. The link or the token
+alone goes to standard output.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.cli import console
+from edge.cli.options import Config, Text
+
+app = typer.Typer(
+    add_completion=False,
+    # A pretty traceback shows local values, and those may be secrets.
+    pretty_exceptions_enable=False,
+)
+
+SecretFile = Annotated[
+    Path | None,
+    typer.Option("--secret-file", help="A file that holds the secret alone."),
+]
+Expires = Annotated[str, typer.Option("--expires", help="How long it holds.")]
+Many = list[str] | None
+
+
+@app.command()
+def sign(
+    url: Annotated[str, typer.Argument(help="The stream, as its readers will ask.")],
+    key: Annotated[str, typer.Option("--key", "-k", help="The id of the key.")],
+    expires: Expires = "1h",
+    secret_file: SecretFile = None,
+    config: Config = None,
+) -> None:
+    """Make a link: who has it may read the stream until it expires."""
+    from edge.cli.access import making
+
+    typer.echo(making.link(url, key, expires, secret_file, config))
+
+
+@app.command()
+def token(
+    sub: Annotated[str, typer.Option("--sub", help="Whom it is for.")],
+    read: Annotated[Many, typer.Option(help="Paths that it lets read.")] = None,
+    write: Annotated[Many, typer.Option(help="Paths that it lets append to.")] = None,
+    manage: Annotated[
+        Many, typer.Option(help="Paths that it lets create and delete.")
+    ] = None,
+    claim: Annotated[Many, typer.Option(help="NAME=VALUE: any other claim.")] = None,
+    issuer: Annotated[Text, typer.Option(help="The claim iss.")] = None,
+    audience: Annotated[Text, typer.Option(help="The claim aud.")] = None,
+    expires: Expires = "1h",
+    secret_file: SecretFile = None,
+    config: Config = None,
+    route: Annotated[Text, typer.Option(help="Its route, by its match.")] = None,
+) -> None:
+    """Make a JSON Web Token for trying out, signed with a secret."""
+    from edge.cli.access import making
+
+    wanted = making.Wanted(
+        sub,
+        expires,
+        read=read or (),
+        write=write or (),
+        manage=manage or (),
+        claims=claim or (),
+        issuer=issuer,
+        audience=audience,
+    )
+    typer.echo(making.token(wanted, secret_file, config, route))
+    console.note("this token is for trying out; real ones come from an issuer")

@@ -1,0 +1,258 @@
+"""Routes that judge, through the application: what is refused, what the origin gets.
+
+A5, B5, B8, B9, B17, B22.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from edge.access.authorizer import AccessAuthorizer
+from edge.access.credentials import by_ways
+from edge.access.key_ring import KeyRings
+from edge.core.counters import Counters
+from edge.core.reasons import Reason
+from edge.core.values import OriginRequest
+from edge.front.exchange import Request, RequestBody
+from edge.policy.streams.authorize import Grant
+from edge.policy.streams.routes import Route
+from edge.policy.streams.ways import (
+    AUTHORIZATION,
+    CredentialSource,
+    Place,
+    Secret,
+    SignedWay,
+)
+from tests.access.issuer import NOW, SECRET, WAY, said, shared
+from tests.front.app.test_handler import Driver, Told, get, head_of
+from tests.live.support import TestClock
+
+A = "/v1/stream/a"
+ROUTE = by_ways(
+    Route(origin_headers=(("Authorization", "edge"),)),
+    (
+        SignedWay((("k1", b"a key of the tests, which has 32 b."),)),
+        replace(
+            WAY,
+            keys=(Secret(SECRET),),
+            algorithms=("HS256",),
+            sources=(AUTHORIZATION, CredentialSource(Place.QUERY, "access_token")),
+        ),
+    ),
+)
+
+
+@dataclass(eq=False)
+class Gated(Driver):
+    """A front whose one route judges; a clock that stands at the tokens' time."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        clock = TestClock()
+        clock.unix = NOW
+        rings = KeyRings((ROUTE,), _nothing, _nothing, clock, Counters())
+        judge = AccessAuthorizer((ROUTE,), rings, clock, self.made.counters)
+        self.made = replace(self.made, routes=(ROUTE,), authorizer=judge, clock=clock)
+
+    @property
+    def sent(self) -> OriginRequest:
+        """The one request that the origin got."""
+        [request] = self.asked
+        return request
+
+
+def _nothing(where: str) -> bytes:
+    raise AssertionError(where)
+
+
+def token(*written: str) -> str:
+    return shared(said(streams={"read": ["/v1/stream/**"], "write": list(written)}))
+
+
+def write(target: str, method: str = "POST", **fields: str) -> Request:
+    named = {name.replace("_", "-"): value for name, value in fields.items()}
+    return Request(method, target, {"content-type": "text/plain"} | named)
+
+
+def problem(events: list[Told]) -> tuple[int, object]:
+    return head_of(events)[0], events[-1][1]
+
+
+def test_a_granted_write_carries_the_edges_credential_and_no_other() -> None:
+    """B8, B9: neither in its fields nor in its target."""
+    driver = Gated()
+    text = token(A)
+    driver(write(f"{A}?x=1&access_token={text}", stream_seq="1", cookie="a=b"))
+    sent = dict(driver.sent.headers)
+
+    assert driver.sent.target == f"{A}?x=1"
+    assert sent["authorization"] == "edge"
+    assert sent["stream-seq"] == "1" and sent["cookie"] == "a=b"
+    assert text not in repr((driver.sent.target, driver.sent.headers))
+
+
+def test_a_granted_write_moves_what_its_readers_read() -> None:
+    """U13, B8: its key has no credential, as theirs has none."""
+    driver = Gated()
+    text = token(A)
+    driver(write(A, "PUT", authorization=f"Bearer {text}"))
+    driver(write(f"{A}?access_token={text}"))
+
+    assert [line for line in driver.told if line.startswith("wrote")] == [
+        f"wrote {ROUTE.match} {A} PUT 201",
+        f"wrote {ROUTE.match} {A} POST 404",
+    ]
+
+
+@pytest.mark.parametrize("spelling", ["x-user", "x_user"])
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        ("alice", "alice"),
+        ("alice@issuer.example", "alice@issuer.example"),
+        ("a\r\nb\u00e9 c", "a%0D%0Ab%C3%A9%20c"),
+        (None, None),
+    ],
+)
+def test_the_origin_is_told_who_writes_by_the_edge_alone(
+    spelling: str, subject: str | None, told: str | None
+) -> None:
+    """B9: whatever the client says of itself."""
+    driver = Gated()
+    route = replace(ROUTE, identity=("x-user",))
+    driver.made = replace(driver.made, routes=(route,))
+    grants = {"read": [A], "write": [A]}
+    text = shared(said(streams=grants, sub=subject))
+    request = write(A, authorization=f"Bearer {text}")
+    request.fields[spelling] = "mallory"
+    driver(request)
+    sent = dict(driver.sent.headers)
+
+    assert sent.get("x-user") == told
+    assert "mallory" not in sent.values()
+
+
+def test_nobody_says_who_they_are_where_nobody_judges() -> None:
+    """B9: on other routes, and of what is open."""
+    driver = Gated()
+    route, other = replace(ROUTE, identity=("x-user",)), Route("/v2/**")
+    driver.made = replace(driver.made, routes=(route, other))
+    target = "/v1/stream/__ds/subscriptions/s/ack"
+    for path in ("/v2/a", target):
+        request = write(path)
+        request.fields["x-user"] = "mallory"
+        driver(request)
+
+    assert all("x-user" not in dict(sent.headers) for sent in driver.asked)
+    assert len(driver.asked) == 2
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("text", ["", "Bearer bad", f"Bearer {shared()}"])
+def test_a_write_that_is_not_granted_never_reaches_the_origin(
+    method: str, text: str
+) -> None:
+    """A5, B9: it is judged at its head, and nothing of its body is read."""
+
+    def read(size: int) -> bytes:
+        raise AssertionError("read")
+
+    driver = Gated()
+    request = write(A, method, authorization=text)
+    request.body = RequestBody(read, 9)
+    status, reason = problem(driver(request))
+
+    assert status in (401, 403) and isinstance(reason, Reason)
+    assert not driver.asked and not driver.told
+
+
+def test_a_fork_of_what_may_not_be_read_never_reaches_the_origin() -> None:
+    """B22."""
+    driver = Gated()
+    text = shared(said(streams={"read": [A], "write": [A]}))
+    fork = write(A, "PUT", authorization=f"Bearer {text}", stream_forked_from=A + "b")
+
+    assert problem(driver(fork)) == (403, Reason.PATH_NOT_GRANTED)
+    assert not driver.asked
+
+
+def test_the_answer_to_a_granted_write_is_kept_by_nobody() -> None:
+    """B17."""
+    driver = Gated()
+    events = driver(write(A, "PUT", authorization=f"Bearer {token(A)}"))
+
+    assert head_of(events)[1]["cache-control"] == "no-store"
+
+
+def test_what_is_open_keeps_the_origins_credential() -> None:
+    """B5: and gets none of the edge's."""
+    driver = Gated()
+    target = "/v1/stream/__ds/subscriptions/s/ack?token=of-the-origin"
+    driver(write(target, authorization="Bearer of-the-origin"))
+
+    assert driver.sent.target == target
+    assert dict(driver.sent.headers)["authorization"] == "Bearer of-the-origin"
+
+
+def test_a_judged_control_path_carries_the_edges_credential() -> None:
+    """B5, B9."""
+    driver = Gated()
+    text = token("/v1/stream/**")
+    target = "/v1/stream/__ds/subscriptions/s"
+    driver(write(f"{target}?access_token={text}", "PUT"))
+
+    assert driver.sent.target == target
+    assert dict(driver.sent.headers)["authorization"] == "edge"
+
+
+def test_an_unknown_live_passes_with_the_edges_credential() -> None:
+    """B8: a GET, so with nothing of its client."""
+    driver = Gated()
+    query = f"offset=-1&live=odd&access_token={token()}"
+    driver(get("a", query, x_any="1", cookie="a=b"))
+    sent = dict(driver.sent.headers)
+
+    assert driver.sent.target == f"{A}?offset=-1&live=odd"
+    assert sent["authorization"] == "edge"
+    assert "x-any" not in sent and "cookie" not in sent
+
+
+def test_a_passed_body_is_cut_when_the_grant_ends() -> None:
+    """B3: between two pieces, and the exchange is closed."""
+    driver = Driver().authorizing(lambda request: Grant(ends_at=_soon(driver)))
+    events: list[Any] = driver(get("forever", "live=odd"))
+
+    assert events[-1] == ("cut", Reason.GRANT_ENDED)
+    assert "exchange closed" in driver.told
+
+
+def _soon(driver: Driver) -> float:
+    return driver.made.clock.wall() + 0.02
+
+
+def test_an_answer_that_comes_after_the_end_is_not_passed_on() -> None:
+    driver = Driver().authorizing(lambda request: Grant(ends_at=0.0))
+
+    assert problem(driver(get("forever", "live=odd"))) == (503, Reason.GRANT_ENDED)
+    written = driver(write("/v1/stream/swallow"))
+    assert head_of(written)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "reason"),
+    [
+        ("/elsewhere", 404, Reason.NOT_FOUND),
+        ("/v1/STREAM/a", 400, Reason.BAD_PATH),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_what_is_not_asked_for_at_all_goes_nowhere(
+    target: str, status: int, reason: Reason, method: str
+) -> None:
+    """B1: whoever asks."""
+    driver = Gated()
+    request = Request(method, target, {"authorization": f"Bearer {token('/**')}"})
+
+    assert problem(driver(request)) == (status, reason)
+    assert not driver.asked
