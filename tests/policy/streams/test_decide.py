@@ -444,6 +444,14 @@ def test_an_origin_that_echoes_is_repeated(claims: bool) -> None:
     assert known.arrives().asked(A).decide(C) == Serve(Kind.EMPTY, C, C, claims)
 
 
+def test_who_reads_its_own_write_waits_at_no_echo() -> None:
+    """L4: an acknowledgement beyond it says that there is more to see."""
+    known = story().described().held(A).placed(echoes=True).wrote(C)
+
+    assert isinstance(known.decide(B, LONG_POLL), Fetch)
+    assert known.decide(D, LONG_POLL) == Park(D, minted=False)
+
+
 def test_what_a_guess_has_shown_is_not_believed_for_long() -> None:
     """U14: for a minute, or until the stream has come to where the echo was."""
     known = story().described().held(A).placed(echoes=True).after(61).arrives()
