@@ -9,6 +9,7 @@ early waits in the backlog. What happens inside arrives as lines on a pipe;
 import contextlib
 import json
 import os
+import pickle
 import select
 import signal
 import socket
@@ -22,6 +23,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.front.edge_entry import Entry
+from tests.support.options import (
+    front_options,
+    limits,
+    log_options,
+    recycle_options,
+    server_options,
+)
 
 PATIENCE = 20.0
 """Seconds after which a wait is a failed test."""
@@ -224,20 +234,31 @@ class EdgeProcess:
 
     def _start(self, events: int, log: Any) -> "subprocess.Popen[bytes]":
         listener = self._listener.fileno()
-        arguments = (listener, events, self.admin_address or f"unix:{self.admin_path}")
+        entry = pickle.dumps(self._entry(listener, events)).hex()
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                _START,
-                *map(str, arguments),
-                json.dumps(self.given),
-            ],
+            [sys.executable, "-c", _START, entry],
             pass_fds=(listener, events),
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=log,
         )
+
+    def _entry(self, listener: int, events: int) -> Entry:
+        given = self.given
+        bounds = limits(**given.get("limits", {}))
+        options = server_options(
+            listen=f"fd://{listener}",
+            admin=self.admin_address or f"unix:{self.admin_path}",
+            admin_token=given.get("token"),
+            grace=given.get("grace", 5.0),
+            idle_grace=given.get("idle_grace", 0.05),
+            limits=bounds,
+            recycle=recycle_options(**given.get("recycle", {})),
+            log=log_options(**given.get("log", {})),
+        )
+        front = front_options(limits=bounds, **given.get("front", {}))
+        broken_by = given.get("broken_by", "")
+        return Entry(options, front, events, given.get("files"), broken_by)
 
     def __exit__(
         self,

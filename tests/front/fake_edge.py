@@ -48,7 +48,6 @@ from edge.front.options import FrontOptions
 from edge.policy.http import request_target
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import LivingOrigin, PlayedExchange
-from tests.support.options import front_options
 
 TEXT: Headers = (("Content-Type", "text/plain"), ("Stream-Next-Offset", "7"))
 HIT = PerResponse(CacheStatus(hit=True, ttl=60), age=3)
@@ -310,13 +309,18 @@ def parts(
     options: FrontOptions | None = None,
 ) -> Dependencies:
     """Dependencies with fakes wherever nothing is given."""
+    if options is None:
+        # A process that is given its options needs no settings.
+        from tests.support.options import front_options
+
+        options = front_options()
     return Dependencies(
         read_service or FakeReadService(),
         origin or LivingOrigin(),
         routes,
         Counters(),
         RealClock(),
-        options or front_options(),
+        options,
         ticks=LoopTicks(),
     )
 

@@ -47,7 +47,9 @@ class City:
         self.house.clock.move(20)
         self.origin.down = True
         self.origin.lapse()
-        until(lambda: self.house.counters.refusals["origin-down"] > len(PATHS))
+        settle()
+        self.poll_again()
+        assert self.refusals > len(PATHS)
 
     def tries(self) -> int:
         """Calls to the origin while it was down."""
@@ -56,12 +58,26 @@ class City:
     def is_open(self) -> bool:
         return HubControl(self.house.hub).gauges()["breaker_open"] == 1
 
+    @property
+    def refusals(self) -> int:
+        return self.house.counters.refusals["origin-down"]
+
+    def poll_again(self) -> None:
+        """Every follower asks, though it was told to pause."""
+        for path in PATHS:
+            self.house.hub.followers.kick(
+                self.house.hub.streams.obtain(self.house.key(path))
+            )
+        settle()
+
     def ask_again(self) -> None:
-        """Every follower asks once more at least, and readers of all streams come."""
-        refused = self.house.counters.refusals["origin-down"] + 2 * len(PATHS)
+        """Every follower asks twice, and readers of all streams come."""
+        refused = self.refusals + 2 * len(PATHS)
         for path in PATHS:
             self.read(path)
-        until(lambda: self.house.counters.refusals["origin-down"] > refused)
+        for _ in range(3):
+            self.poll_again()
+        assert self.refusals > refused
 
 
 def until(happened: Callable[[], bool]) -> None:

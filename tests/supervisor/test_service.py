@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,14 @@ STREAM = "/v1/stream/demo"
 TEXT = {"content_type": "text/plain"}
 WITHIN = 20.0
 SOON = {"shutdown": {"grace": "500ms"}}
+_NUMBERS = count()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Edge]:
+    """A service for tests after which it runs on as before."""
+    with service(**SOON) as front:
+        yield front
 
 
 def child(front: Edge, word: str) -> int:
@@ -68,10 +78,15 @@ def refused(front: Edge) -> bool:
         return probe.connect_ex((host, int(port))) != 0
 
 
-def create(front: Edge) -> str:
+def create(front: Edge, path: str = STREAM) -> str:
     """A stream with some text; its end."""
-    assert ask(front.url + STREAM, "PUT", b"old", **TEXT)[0] == 201
-    return ask(front.url + STREAM, "HEAD")[1]["stream-next-offset"]
+    assert ask(front.url + path, "PUT", b"old", **TEXT)[0] == 201
+    return ask(front.url + path, "HEAD")[1]["stream-next-offset"]
+
+
+def serves(front: Edge) -> bool:
+    """Whether a stream that nobody has made yet can be made."""
+    return bool(create(front, f"{STREAM}/{next(_NUMBERS)}"))
 
 
 def poll(front: Edge, offset: str) -> Talk:
@@ -163,25 +178,25 @@ def test_a_second_term_does_not_wait_for_anybody() -> None:
         assert all(ends(pid, WITHIN) for pid in pids)
 
 
-def test_hup_gives_the_edge_a_new_worker_and_leaves_the_origin_alone() -> None:
-    with service(**SOON) as front:
-        origin, edge = child(front, "origin"), child(front, "serve")
-        (before,) = children(edge)
-        front.process.handle.send_signal(signal.SIGHUP)
-        assert ends(before, WITHIN)
-        assert child(front, "origin") == origin
-        create(front)
+def test_hup_gives_the_edge_a_new_worker_and_leaves_the_origin_alone(
+    shared: Edge,
+) -> None:
+    origin, edge = child(shared, "origin"), child(shared, "serve")
+    (before,) = children(edge)
+    shared.process.handle.send_signal(signal.SIGHUP)
+    assert ends(before, WITHIN)
+    assert child(shared, "origin") == origin
+    assert serves(shared)
 
 
-def test_signals_that_would_break_the_service_are_ignored() -> None:
+def test_signals_that_would_break_the_service_are_ignored(shared: Edge) -> None:
     """USR2 would replace the edge behind the supervisor's back."""
-    with service(**SOON) as front:
-        edge = child(front, "serve")
-        for number in (signal.SIGUSR2, signal.SIGTTIN, signal.SIGUSR1):
-            front.process.handle.send_signal(number)
-        create(front)
-        assert child(front, "serve") == edge
-        assert len(children(edge)) == 1
+    edge = child(shared, "serve")
+    for number in (signal.SIGUSR2, signal.SIGTTIN, signal.SIGUSR1):
+        shared.process.handle.send_signal(number)
+    assert serves(shared)
+    assert child(shared, "serve") == edge
+    assert len(children(edge)) == 1
 
 
 def told(*flags: str) -> tuple[int, str]:
@@ -235,17 +250,23 @@ def test_a_folder_too_deep_for_a_socket_is_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_that_another_origin_serves_is_told_and_ends_it() -> None:
-    with service() as front:
-        words = command_of(child(front, "origin"))
-        (pair,) = [word for word in words if word.startswith("origin.data=")]
-        folder = pair.removeprefix("origin.data=")
+def folder_of(front: Edge) -> str:
+    """Where its origin has its streams."""
+    words = command_of(child(front, "origin"))
+    (pair,) = [word for word in words if word.startswith("origin.data=")]
+    return pair.removeprefix("origin.data=")
 
-        code, said = told("--data", folder, *free())
 
-        assert code == 1
-        assert said.endswith(f"error: origin: another process serves {folder}\n")
-        create(front)
+def test_a_folder_that_another_origin_serves_is_told_and_ends_it(
+    shared: Edge,
+) -> None:
+    folder = folder_of(shared)
+
+    code, said = told("--data", folder, *free())
+
+    assert code == 1
+    assert said.endswith(f"error: origin: another process serves {folder}\n")
+    assert serves(shared)
 
 
 def test_a_file_that_is_no_origin_s_is_told_and_ends_it(tmp_path: Path) -> None:
@@ -259,15 +280,14 @@ def test_a_file_that_is_no_origin_s_is_told_and_ends_it(tmp_path: Path) -> None:
 
 
 def test_where_everything_is_and_what_to_try_is_said_at_the_start(
-    tmp_path: Path,
+    shared: Edge,
 ) -> None:
-    with service(origin={"data": str(tmp_path)}) as front:
-        said = front.process.log.read_text()
+    said = shared.process.log.read_text()
 
-    assert f"streams in {tmp_path}\n" in said
-    assert f"curl -X PUT {front.url}{STREAM} " in said
-    assert f"curl {front.admin}/metrics" in said
-    assert f"listening at {front.url.removeprefix('http://')}, " in said
+    assert f"streams in {folder_of(shared)}\n" in said
+    assert f"curl -X PUT {shared.url}{STREAM} " in said
+    assert f"curl {shared.admin}/metrics" in said
+    assert f"listening at {shared.url.removeprefix('http://')}, " in said
 
 
 @pytest.mark.parametrize("relative", ["", "deep/er"])
