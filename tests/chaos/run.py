@@ -40,6 +40,9 @@ CALM_END = 2.0
 BACK_OFF = 15.0
 """Seconds for which the edge may still hold back after an outage."""
 
+QUIET = 0.15
+"""Readers of a stream that is hardly read, beside one of any other."""
+
 SECONDS = ("verify", "trust")
 
 
@@ -154,7 +157,7 @@ def _port(url: str) -> int:
 
 def _stream(plan: Plan, number: int) -> Stream:
     part = "strict" if number % 4 == 3 else "plain"
-    readers = 0.05 if number % 3 == 2 else 1.0
+    readers = QUIET if number % 3 == 2 else 1.0
     return Stream(number, f"{ROOT}/{part}/{plan.seed}-{number}", readers)
 
 
