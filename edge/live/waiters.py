@@ -117,12 +117,15 @@ class Waiters:
 
         Two things may have happened since it parked. The log grew and the next poll
         is armed, but the wake-up has not reached this viewer. Or a write was
-        acknowledged. And one that waits above the end is told nothing of it (U14).
+        acknowledged. One that it came after may name no offset here (U13): then an
+        answer must have been heard that was sent since. The poll itself may have been,
+        but its answer, with the bytes, can still be on the way (L4). And one
+        that waits above the end is told nothing of it (U14).
         """
         log, offset = reader.stream.log, reader.offset
         if not log.tail.is_armed(now) or log.reaches_beyond(offset):
             return False
-        return not log.is_above(offset)
+        return log.tail.covers(reader.barrier, offset) and not log.is_above(offset)
 
     def armed(self, stream: Stream) -> None:
         """A poll is on the wire: viewers may be told now that they are up to date."""

@@ -102,7 +102,7 @@ def _values(body: bytes) -> Iterator[Name]:
         raise Torn("a JSON body is an array")
     for place, value in enumerate(values):
         text = value.get("m") if isinstance(value, dict) else None
-        name = _name_at(str(text).encode(), 0)
+        name = _name_at(str(text).encode("utf-8", "surrogatepass"), 0)
         if value != json.loads(encode(Kind.JSON, name)):
             raise Torn(f"value {place} is not {name}")
         yield name

@@ -11,7 +11,7 @@ from tests.chaos.fault_proxy import Fault
 from tests.chaos.mutants import launcher
 from tests.chaos.run import Plan, run
 
-SECONDS = 20.0
+SECONDS = 16.0
 CAUGHT_WITHIN = 30.0
 """Seconds of a mutant's run at most; it ends when it is caught."""
 

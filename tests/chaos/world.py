@@ -59,8 +59,9 @@ class Turns:
 class Stream:
     """One address, with all that lived there.
 
-    ``readers`` is how many come, beside those of other streams: what is hardly read
-    tells who never asks the origin again (L6). ``offsets`` are those that readers know,
+    ``readers`` is how many come, beside those of other streams. What is hardly read
+    tells who never asks the origin again, and what it is taken for if it was replaced
+    meanwhile (L6, L7). ``offsets`` are those that readers know,
     ``tags`` what each entity tag stood for, by request. ``answers`` and ``absences``
     wait for the judge.
     """
@@ -75,6 +76,11 @@ class Stream:
     tags: dict[tuple[str, str], list[Answer]] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     absences: list[Absence] = field(default_factory=list)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is hardly read."""
+        return self.readers < 1.0
 
     @property
     def alive(self) -> Incarnation | None:

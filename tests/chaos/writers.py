@@ -54,17 +54,19 @@ class Writer:
         one, throw = stream.alive, self._dice.random()
         if one is None:
             await self._create(stream)
-        elif throw < self._end_rate(one):
+        elif throw < self._end_rate(stream, one):
             await self._delete(stream)
         else:
             async with stream.turns.shared():
                 if stream.alive is not None:
                     await self._append(stream, stream.alive)
 
-    def _end_rate(self, one: Incarnation) -> float:
+    def _end_rate(self, stream: Stream, one: Incarnation) -> float:
         """How often it is deleted."""
         if one.closure is not None:
             return 0.3
+        if stream.is_quiet:
+            return 0.06
         return 0.1 if len(one.writes) > LONG_LIFE else 0.03
 
     def _way(self, behind: float) -> Way:
@@ -252,7 +254,8 @@ class Writer:
                 return
             await asyncio.sleep(SETTLED if any(w.ok is None for w in one.writes) else 0)
             await audit(self._world, stream, one)
-            way = self._way(behind=0.5 if _bytes(one) < PROBED else 0.0)
+            behind = 0.8 if stream.is_quiet else 0.4
+            way = self._way(behind if _bytes(one) < PROBED else 0.0)
             await self._end(stream, one, way)
             if (
                 one.death is not None

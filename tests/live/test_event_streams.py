@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from edge.core.errors import OriginUnreachable
 from edge.core.values import Mode, Purpose
 from edge.live.waiters import FIRST_CONTROL_SECONDS
 from edge.protocol.sse import KEEP_ALIVE
@@ -275,3 +276,22 @@ def test_one_that_falls_too_far_behind_is_ended_and_comes_back() -> None:
 
     assert slow.done().finished and quick.waits
     assert house.counters.viewers_ended["viewer-lag"] == 1
+
+
+def test_a_poll_just_sent_does_not_say_that_a_write_before_it_is_not_there() -> None:
+    """L4, U13: the write may be to this very stream, and its bytes on the way. The read
+    that would have brought them failed, so its viewer was parked."""
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    house.wrote("POST", 204, extension="x=1", stream_next_offset="0006")
+    view = house.view("0003")
+    origin.expect(Purpose.CATCH_UP).fail(OriginUnreachable("cut"))
+    poll = origin.expect(Purpose.FOLLOW)
+    settle()
+
+    assert view.sink.events == []
+    poll.reply(data(b"def", "0006"))
+    settle()
+    (_, text), (_, control) = view.sink.events
+    assert (text, control["streamNextOffset"]) == ("def", "0006")
+    assert control["upToDate"] is True
