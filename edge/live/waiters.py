@@ -119,8 +119,8 @@ class Waiters:
         is armed, but the wake-up has not reached this viewer. Or a write was
         acknowledged. One that it came after may name no offset here (U13): then an
         answer must have been heard that was sent since. The poll itself may have been,
-        but its answer, with the bytes, can still be on the way (L4). And one
-        that waits above the end is told nothing of it (U14).
+        but its answer, with the bytes, can still be on the way (L4). And one that waits
+        above the end is told nothing of it (U14).
         """
         log, offset = reader.stream.log, reader.offset
         if not log.tail.is_armed(now) or log.reaches_beyond(offset):
