@@ -26,7 +26,9 @@ def main() -> None:
     )
     settings: dict[str, Any] = {}
     if asked.memory:
-        settings["cache"] = {"memory": asked.memory}
+        # One answer may take all of it, and is cut into small pages.
+        settings["cache"] = dict.fromkeys(("memory", "max_object"), asked.memory)
+        settings["cache"]["max_page"] = "4KiB"
     plan = Plan(
         seed=seed,
         origin=asked.origin,
@@ -50,7 +52,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="drawn if it is not given")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--faults", type=float, default=0.15, help="share in a storm")
-    parser.add_argument("--memory", help="cache.memory, in place of what is drawn")
+    parser.add_argument("--memory", help="cache.memory and max_object")
     parser.add_argument("--mutant", choices=MUTANTS, help="break one rule on purpose")
     return parser
 
