@@ -58,6 +58,11 @@ class Weather:
     dark: bool = False
     met: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def counted(self) -> Counter[str]:
+        """The faults that came, by the name under which a run counts them."""
+        return Counter({f"fault {word}": times for word, times in self.met.items()})
+
     def draw(self) -> Fault | None:
         """What befalls the next request."""
         if self.dice.random() >= self.rate:

@@ -2,8 +2,9 @@
 
 Everything is drawn by dice of the seed: settings of the edge, weather, what everybody
 does. The servers and the kernel still choose the order, so a seed repeats a run's plan,
-not each of its moments. A run ends by time. What was met is counted, what is wrong is
-listed; who called decides what to make of both.
+not each of its moments. A run ends by time, and later if it has not met yet what its
+plan needs: a busy machine does less in a second. What was met is counted, what is wrong
+is listed; who called decides what to make of both.
 """
 
 import asyncio
@@ -40,6 +41,9 @@ CALM_END = 2.0
 BACK_OFF = 15.0
 """Seconds for which the edge may still hold back after an outage."""
 
+LONGER = 8.0
+"""How many seconds a run is made longer at a time."""
+
 QUIET = 0.15
 """Readers of a stream that is hardly read, beside one of any other."""
 
@@ -53,16 +57,22 @@ first gets what is not coded yet."""
 
 SECONDS = ("verify", "trust")
 
+MET_LATER = ("judged", "read whole", "coding")
+"""What is met in the end of a run, or by the judge."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a run is. ``rate`` is the share of requests that meet a fault in a storm;
     ``settings`` are laid over those that the seed draws; ``launcher`` starts the edge
-    in place of its own command (``tests.chaos.mutants``)."""
+    in place of its own command (``tests.chaos.mutants``). ``needed`` is how often each
+    thing must be met; for that a run goes on to ``most`` seconds."""
 
     seed: int
     origin: str = "node"
     seconds: float = 25.0
+    most: float = 0.0
+    needed: Mapping[str, int] = field(default_factory=dict)
     rate: float = 0.15
     streams: int = 8
     writers: int = 6
@@ -82,11 +92,14 @@ class Outcome:
     laws: Counter[str]
     first_wrong: float | None
 
-    def lacks(self, needed: Mapping[str, int]) -> dict[str, int]:
+    @property
+    def lacks(self) -> dict[str, int]:
         """What was met less often than it must be for the run to mean anything."""
-        return {
-            what: self.met[what] for what in needed if self.met[what] < needed[what]
-        }
+        return _lacks(self.met, self.plan.needed)
+
+
+def _lacks(met: Counter[str], needed: Mapping[str, int]) -> dict[str, int]:
+    return {what: met[what] for what in needed if met[what] < needed[what]}
 
 
 def drawn_settings(seed: int) -> dict[str, Any]:
@@ -155,7 +168,7 @@ async def _run(plan: Plan) -> Outcome:
                     await _judge_the_end(world)
                     await _look_at_metrics(world, front)
                 proxy.cut_all()
-    world.met += Counter({f"fault {k}": v for k, v in weather.met.items()})
+    world.met += weather.counted
     return Outcome(plan, world.met, world.wrong, world.laws, world.first_wrong)
 
 
@@ -194,6 +207,7 @@ async def _live(world: World, plan: Plan) -> None:
     jobs = [Writer(world, number).run() for number in range(plan.writers)]
     jobs += [Reader(world, number).run() for number in range(plan.readers)]
     jobs += [_weather(world, plan), _revoke(world, plan), _judge_along(world)]
+    jobs += [_prolong(world, plan)]
     async with asyncio.TaskGroup() as group:
         for job in jobs:
             group.create_task(job)
@@ -202,11 +216,15 @@ async def _live(world: World, plan: Plan) -> None:
 async def _weather(world: World, plan: Plan) -> None:
     """Calm, storm, calm, and outages; calm in the end."""
     dice, weather, storms = world.dice("skies"), world.proxy.weather, world.storms
-    last = world.until - CALM_END
     for number in count():
+        # The run may have been made longer.
+        last = world.until - CALM_END
         await world.rest(dice.uniform(1.0, 3.0), last)
-        if not world.goes_on() or time.monotonic() >= last:
+        if not world.goes_on():
             return
+        if time.monotonic() >= last:
+            await world.rest(0.1)
+            continue
         begun = time.monotonic()
         storms.append(Span(begun))
         weather.rate = plan.rate
@@ -221,6 +239,19 @@ async def _weather(world: World, plan: Plan) -> None:
             world.proxy.cut_all()
         weather.rate, weather.dark = 0.0, False
         storms[-1] = Span(begun, time.monotonic())
+
+
+async def _prolong(world: World, plan: Plan) -> None:
+    """Let the run go on while it has not met what it needs, but for what only the
+    judge and the end of a run meet."""
+    ends = world.begun + plan.most
+    needed = {k: v for k, v in plan.needed.items() if not k.startswith(MET_LATER)}
+    while world.goes_on():
+        await world.rest(0.2)
+        soon_over = world.until - time.monotonic() < CALM_END + 0.5
+        if soon_over and _lacks(world.met + world.proxy.weather.counted, needed):
+            # Long enough for a storm.
+            world.until = max(world.until, min(world.until + LONGER, ends))
 
 
 async def _revoke(world: World, plan: Plan) -> None:

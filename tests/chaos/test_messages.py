@@ -34,14 +34,13 @@ def test_a_body_with_one_byte_more_less_or_other_is_torn(
     whole = append_body(kind, [name])
     at = data.draw(st.integers(0, len(whole) - 1))
     other = bytes([whole[at] ^ 1])
-    with pytest.raises(Torn):
-        parse(kind, whole[:at] + whole[at + 1 :])
-    for changed in (whole[:at] + other + whole[at + 1 :], whole + b"x"):
+    before, after = whole[:at], whole[at + 1 :]
+    for changed in (before + after, before + other + after, whole + b"x"):
         try:
             told = parse(kind, changed)
         except Torn:
             continue
-        # One bit of the name was changed, or JSON is written in another way.
+        # A digit of the name was changed or lost, or JSON is written in another way.
         assert told != (name,) or kind is Kind.JSON
 
 

@@ -55,6 +55,7 @@ def test_check_prints_ways_in_a_form_that_loads_again() -> None:
     """With their files, which hold the secrets; in the order in which they stand."""
     Path("links").write_text("a secret of the tests, which has 32 bytes")
     file = write(
+        "limits: {connections: 100}\n"
         "routes:\n"
         "- match: /v1/{sub}/**\n"
         "  access:\n"
