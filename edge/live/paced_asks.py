@@ -89,10 +89,14 @@ class PacedAsks:
             reader = readers.pop()
             if reader.state is State.WAITING:
                 reader.owner.advance(reader)
-        for other in readers:
-            if stream.above is not None and other.state is State.WAITING:
-                other.rounds += 1
-                stream.above.flight.waiters.append(other)
+        if stream.above is not None:
+            flight = stream.above.flight
+            # Behind a flight from before they came, as the one that was drawn.
+            theirs = flight.waiters if flight.sent is None else flight.after
+            for other in readers:
+                if other.state is State.WAITING:
+                    other.rounds += 1
+                    theirs.append(other)
 
     def grew(self, stream: Stream) -> None:
         """The log grew: who is not above its end any more is decided anew."""

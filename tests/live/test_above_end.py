@@ -383,6 +383,20 @@ def test_who_reads_its_own_write_waits_for_no_second() -> None:
     assert guess.waits
 
 
+def test_who_reads_its_own_write_asks_for_it_at_once_where_a_delta_lacks_it() -> None:
+    """L4: the delta came from a replica that lags."""
+    house, origin = described()
+    house.ask("0009")
+    asked_from(origin, "0003").reply(AT_END)
+    settle()
+    house.wrote("POST", 204, stream_next_offset="0005")
+    writer = house.ask("0005")
+    asked_from(origin, "0003").reply(AT_END)
+    asked_from(origin, "0005").reply(data(b"", "0005"))
+
+    assert told(writer) == ("0005", True)
+
+
 def test_who_is_told_nothing_by_many_answers_is_refused() -> None:
     """An origin that refuses each guess by itself: nobody waits for ever."""
     house, origin = described()
@@ -605,6 +619,24 @@ def test_live_readers_of_a_stream_that_is_gone_ask_once_a_second(mode: Mode) -> 
     head.answer(404, (), b"gone")
     assert {told_404(asked) for asked in crowd} == {404}
     origin.assert_quiet()
+
+
+def test_nobody_shares_a_head_from_before_it_came() -> None:
+    """L15. 1: a HEAD is sent, and answered there; 2: the stream is made again; 3: live
+    readers come; 4: their second is over; 5: the answer is heard."""
+    house, origin = gone()
+    house.ask("-1", Mode.HEAD)
+    old = origin.expect(Purpose.CATCH_UP)
+    crowd = [house.poll("0003") for _ in range(3)]
+    house.pass_time(1)
+    origin.assert_quiet()
+    old.answer(404, (), b"gone")
+    settle()
+    assert all(asked.waits for asked in crowd)
+
+    origin.expect(Purpose.CATCH_UP).reply(head_answer("0003"))
+    origin.expect(Purpose.FOLLOW).reply(data(b"new", "0006"))
+    assert {asked.done().body for asked in crowd} == {b"new"}
 
 
 def told_404(asked: Asked) -> int:
