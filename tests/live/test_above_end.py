@@ -7,6 +7,7 @@ or has made its offset up, or its stream was lost and made again.
 import pytest
 
 from edge.core.errors import OriginUnreachable
+from edge.core.reasons import Reason
 from edge.core.values import Mode, Purpose
 from edge.live.hub import MAX_ROUNDS
 from edge.live.rows import Stream
@@ -537,6 +538,27 @@ def test_an_edge_that_stops_leaves_nobody_waiting_above_the_end() -> None:
 
     assert not any(asked.waits for asked in crowd)
     assert not house.ask("0009").waits
+
+
+def test_when_a_drain_is_over_nobody_waits_for_its_second() -> None:
+    """E54: it would be cut without a word."""
+    house, origin = described()
+    first = house.poll("0009")
+    asked_from(origin, "0003").reply(AT_END)
+    settle()
+    crowd = [house.ask("0008", mode) for mode in Mode if mode is not Mode.HEAD]
+    settle()
+    house.hub.begin_drain()
+    assert all(asked.waits for asked in (first, *crowd))
+    house.hub.let_go()
+
+    for asked in (first, *crowd):
+        error = asked.done().error
+        assert error is not None
+        assert (error.status, error.reason) == (503, Reason.DRAINING)
+    assert not house.hub.viewers
+    house.pass_time(1)
+    origin.assert_quiet()
 
 
 # A stream that was lost and made again
