@@ -186,7 +186,8 @@ class Relays:
             self._begin(reader, relay, exchange, reason)
             while piece := self._next(reader, relay, exchange):
                 _stop_if_done(reader)
-                relay.tail = (relay.tail + piece[-sse.TAIL :])[-sse.TAIL :]
+                if relay.events:
+                    relay.tail = sse.tail_behind(relay.tail, piece)
                 relay.drained.clear()
                 self._counters.bytes_out += len(piece)
                 if not reader.sink.write([piece]):

@@ -130,6 +130,19 @@ def test_a_drain_ends_a_relayed_event_stream_that_is_silent(sent: bytes) -> None
     assert house.counters.viewers_ended["draining"] == 1
 
 
+def test_comments_do_not_keep_a_relayed_event_stream_beyond_its_life() -> None:
+    """E19: of an origin that often breaks its silence."""
+    house, viewer, relay = relayed_view(sse_lifetime=60.0)
+    give(relay, viewer, b"event: control\ndata:{}\n\n")
+    for _ in range(100):
+        give(relay, viewer, b": keep-alive\n\n")
+    house.clock.move(60.0)
+    give(relay, viewer, b": keep-alive\n\n")
+
+    assert viewer.done().finished
+    assert house.counters.viewers_ended["lifetime"] == 1
+
+
 def test_a_drain_ends_a_relayed_event_stream_behind_its_control_event() -> None:
     """E54: not between the data and the event that says where to go on."""
     house, viewer, relay = relayed_view()
