@@ -157,6 +157,19 @@ def test_a_drain_ends_a_relayed_event_stream_behind_its_control_event() -> None:
     assert house.counters.viewers_ended["draining"] == 1
 
 
+def test_when_the_grace_is_over_no_relayed_event_stream_waits_for_its_turn() -> None:
+    """E54: a drain that came late cut those whose turn had not come."""
+    house, viewer, relay = relayed_view()
+    give(relay, viewer, b"event: control\ndata:{}\n\n")
+    house.hub.begin_drain()
+    settle()
+    assert viewer.waits
+    house.hub.let_go()
+
+    assert viewer.done().finished
+    assert house.counters.viewers_ended["draining"] == 1
+
+
 def test_an_event_stream_that_is_relayed_while_draining_ends_at_once() -> None:
     """E54: its client comes back to another worker. Other answers are finished."""
     house, origin = scripted()
