@@ -456,6 +456,38 @@ def test_an_echo_of_an_offset_that_is_not_above_the_end_is_waited_for_too(
 # Who waits
 
 
+@LIVE
+@pytest.mark.parametrize("closed", [False, True])
+def test_who_stands_at_a_new_end_within_an_old_log_ends_that_log(
+    mode: Mode, closed: bool
+) -> None:
+    """L2: the stream was made again, and is shorter. Polls from the old end and reads
+    of the reader's own offset would follow each other for ever, as fast as they can."""
+    house, origin = scripted()
+    asked = house.ask()
+    origin.expect().reply(data(b"abcdefghij", "0010", closed=closed))
+    asked.done()
+    asked = house.ask("0003", mode)
+    origin.expect().reply(head_answer("0010", closed=closed))
+    asked_from(origin, "0003").reply(data(b"", "0003"))
+    if not closed:
+        poll = origin.expect(Purpose.FOLLOW)
+        assert poll.request.target.startswith(f"{PATH}?offset=0010&live")
+        poll.reply(data(b"", "0003"))
+        asked_from(origin, "0003").reply(data(b"", "0003"))
+    head = origin.expect(Purpose.CATCH_UP)
+    assert head.request.method == "HEAD"
+    head.reply(head_answer("0003"))
+    if mode is Mode.SSE and not closed:
+        # It has begun: no event stream shows two incarnations (L5).
+        assert asked.done().finished
+    else:
+        poll = origin.expect(Purpose.FOLLOW)
+        assert poll.request.target.startswith(f"{PATH}?offset=0003&live")
+        assert asked.waits
+    assert house.counters.drops == {"tail-went-back": 1}
+
+
 def test_two_credentials_ask_each_for_themselves() -> None:
     """L13."""
     house, origin = scripted()
