@@ -73,7 +73,8 @@ class Runtime(Protocol):
         """
 
     def let_go(self) -> None:
-        """The grace is over: release at once every reader that is still parked."""
+        """The grace is over: release at once every reader that waits here for its
+        time, and not for the origin."""
 
     def stop(self) -> None:
         """Close everything. Called once, when no client is served any more."""

@@ -69,7 +69,7 @@ Who releases which reader
     - a follower releases its readers with each poll, and when it ends. Late ones are
       released by the tick, and parked viewers without a follower are decided again;
     - who waits for its turn above an end is drawn, or rides along, within a tick of
-      the second; after ``hub.MAX_ROUNDS`` answers it is refused;
+      the second; after ``hub.MAX_ROUNDS`` answers, or a drain, it is refused;
     - a relay that breaks aborts its sink;
     - a live reader has a time in the timer wheel, and is answered when it is due;
     - ``stop`` ends all other readers.

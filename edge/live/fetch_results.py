@@ -357,7 +357,7 @@ def _own(reader: Reader, heard: HeardRange) -> ReaderStep:
         again = reader.is_live
         return Again(reader) if again else _raw(reader, answer, Reason.OFFSET_UNKNOWN)
     if reader.is_live and not (admission.progress or smaller or admission.closed):
-        return Hold(reader)
+        return _hold(reader)
     if not admission.progress:
         kind, start = Kind.EMPTY, admission.next
     else:
@@ -365,6 +365,20 @@ def _own(reader: Reader, heard: HeardRange) -> ReaderStep:
     up_to_date, closed = admission.up_to_date, admission.closed
     serve = Serve(kind, start, admission.next, up_to_date, closed)
     return Give(reader, serve, answer.body, answer.provenance.since_confirmed)
+
+
+def _hold(reader: Reader) -> ReaderStep:
+    """Its offset was echoed: it waits there, above the end, or within what is held by
+    an origin that contradicts itself.
+
+    Or the stream was made again, and this is its end. Then polls from the old end find
+    that the tail went back, or that nothing can follow, and waking this reader would
+    bring the same echo. So where there is a doubt it asks for the tail (L2).
+    """
+    log = reader.stream.log
+    doubt = log.tail.closed or log.tail.unverified
+    within = doubt and not log.is_above(reader.offset)
+    return AskHead(reader) if within else Hold(reader)
 
 
 def _may_have_stale(reader: Reader, heard: HeardRange) -> bool:

@@ -481,8 +481,11 @@ class Hub:
         relays.join()
 
     def let_go(self) -> None:
-        """The grace is over: release at once all live readers that are left."""
+        """The grace is over: release at once all live readers that are left, relayed
+        or not, and who waits for its turn above an end."""
         self._waiters.let_go()
+        self._paced.let_go()
+        self.relays.let_go()
 
     def stop(self) -> None:
         """End everything: no reader is left waiting. The last call."""

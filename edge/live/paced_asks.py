@@ -19,7 +19,7 @@ Called by the hub, in its greenlets; never switches.
 
 import random
 
-from edge.core.errors import OriginFault, Refusal
+from edge.core.errors import NotAsked, Refusal
 from edge.core.reasons import Reason
 from edge.live.context import HubContext
 from edge.live.flights import Flights
@@ -89,10 +89,14 @@ class PacedAsks:
             reader = readers.pop()
             if reader.state is State.WAITING:
                 reader.owner.advance(reader)
-        for other in readers:
-            if stream.above is not None and other.state is State.WAITING:
-                other.rounds += 1
-                stream.above.flight.waiters.append(other)
+        if stream.above is not None:
+            flight = stream.above.flight
+            # Behind a flight from before they came, as the one that was drawn.
+            theirs = flight.waiters if flight.sent is None else flight.after
+            for other in readers:
+                if other.state is State.WAITING:
+                    other.rounds += 1
+                    theirs.append(other)
 
     def grew(self, stream: Stream) -> None:
         """The log grew: who is not above its end any more is decided anew."""
@@ -112,18 +116,21 @@ class PacedAsks:
         if stream.above is not None:
             stream.above.due = self._clock.monotonic()
 
-    def stop(self) -> None:
-        """Nobody asks any more; all that wait are told."""
-        self._stopped = True
+    def let_go(self) -> None:
+        """Tell all that wait for their turn to come back: it will not be here."""
         for stream in list(self._paced):
-            above, stream.above = stream.above, None
-            for reader in above.readers if above is not None else ():
+            above = stream.above
+            waiting = [] if above is None else above.readers[:]
+            for reader in waiting:
                 if reader.state is State.WAITING:
-                    reader.fault = OriginFault(
-                        "the edge is stopping", reason=Reason.INTERNAL
-                    )
+                    detail = "the edge is stopping"
+                    reader.fault = NotAsked(detail, reason=Reason.DRAINING)
                     reader.owner.advance(reader)
-        self._paced.clear()
+
+    def stop(self) -> None:
+        """Nobody waits for a turn any more."""
+        self._stopped = True
+        self.let_go()
 
 
 def too_many(rounds: int) -> Refusal:

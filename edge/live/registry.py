@@ -173,6 +173,34 @@ class Budget(Generic[Key]):
             self._probation.put(key, protected.take(key))
 
 
+class _PathRows:
+    """The keys of one path's rows. ``fresh`` were never promoted, the first made come
+    first; ``kept`` were, the least recently read come first."""
+
+    __slots__ = ("fresh", "kept")
+
+    def __init__(self) -> None:
+        self.fresh: dict[StreamKey, None] = {}
+        self.kept: dict[StreamKey, None] = {}
+
+    def __len__(self) -> int:
+        return len(self.fresh) + len(self.kept)
+
+    def __iter__(self) -> Iterator[StreamKey]:
+        yield from self.fresh
+        yield from self.kept
+
+    def promote(self, key: StreamKey) -> None:
+        """The row was read just now, and is worth keeping."""
+        self.drop(key)
+        self.kept[key] = None
+
+    def drop(self, key: StreamKey) -> None:
+        """The row is gone."""
+        self.fresh.pop(key, None)
+        self.kept.pop(key, None)
+
+
 class StreamRegistry:
     """All rows of one hub."""
 
@@ -181,7 +209,7 @@ class StreamRegistry:
         self._counters = context.counters
         self._routes: dict[str, Route] = {r.match: r for r in options.routes}
         self._rows: dict[StreamKey, Stream] = {}
-        self._by_path: dict[_Path, dict[StreamKey, None]] = {}
+        self._by_path: dict[_Path, _PathRows] = {}
         # Prepared answers and events have a quarter of the memory.
         limit, probation = options.memory * 3 // 4, options.memory // PROBATION_SHARE
         self._budget: Budget[Stream] = Budget(limit, probation)
@@ -219,11 +247,8 @@ class StreamRegistry:
         reader waits on it, or it was written to."""
         self._budget.promote(stream)
         key = stream.key
-        keys = self._by_path.get((key.route, key.path), {})
-        if len(keys) >= MAX_ROWS_OF_PATH and key in keys:
-            # Of a path that is full, what was read longest ago goes first, too.
-            del keys[key]
-            keys[key] = None
+        if self._rows.get(key) is stream:
+            self._by_path[key.route, key.path].promote(key)
 
     def of_path(self, route: str, path: str) -> list[Stream]:
         """All rows of a path: every partition and extension (L5)."""
@@ -253,32 +278,26 @@ class StreamRegistry:
         self._thin_path((key.route, key.path))
         stream = Stream(key, self._routes[key.route], self._new_log())
         self._rows[key] = stream
-        self._by_path.setdefault((key.route, key.path), {})[key] = None
+        self._by_path.setdefault((key.route, key.path), _PathRows()).fresh[key] = None
         self.weigh(stream)
         return stream
 
     def _thin_path(self, path: _Path) -> None:
-        """Forget one of the path's rows, if there are many: the oldest in probation, or
-        else the one that was read longest ago.
+        """Forget one of the path's rows, if there are many: the oldest that was never
+        promoted, or else the one that was read longest ago.
 
         A row of which something is under way is looked at again after the others.
         """
-        keys = self._by_path.get(path, {})
-        if len(keys) < MAX_ROWS_OF_PATH:
+        rows = self._by_path.get(path)
+        if rows is None or len(rows) < MAX_ROWS_OF_PATH:
             return
-        protected: Stream | None = None
-        for key in list(islice(keys, MAX_ROWS_OF_PATH)):
-            stream = self._rows[key]
-            if not stream.idle:
+        for keys in (rows.fresh, rows.kept):
+            for key in list(islice(keys, MAX_ROWS_OF_PATH)):
+                if self._rows[key].idle:
+                    self._forget(self._rows[key])
+                    return
                 del keys[key]
                 keys[key] = None
-            elif self._budget.part_of(stream) is Part.PROBATION:
-                self._forget(stream)
-                return
-            else:
-                protected = protected or stream
-        if protected is not None:
-            self._forget(protected)
 
     def _new_log(self) -> StreamLog:
         self._incarnations += 1
@@ -320,7 +339,7 @@ class StreamRegistry:
         self._counters.evictions[self._budget.part_of(stream)] += 1
         self._budget.forget(stream)
         del self._rows[key]
-        keys = self._by_path[key.route, key.path]
-        del keys[key]
-        if not keys:
-            del self._by_path[key.route, key.path]
+        path = key.route, key.path
+        self._by_path[path].drop(key)
+        if not self._by_path[path]:
+            del self._by_path[path]

@@ -143,6 +143,11 @@ class Relays:
         for reader in paced(tuple(self._running), grace, self._clock):
             self._guard.serve(self._let_go, reader)
 
+    def let_go(self) -> None:
+        """The grace is over: whose turn has not come is let go at once."""
+        for reader in tuple(self._running):
+            self._guard.serve(self._let_go, reader)
+
     def _let_go(self, reader: Reader) -> None:
         """End an event stream: now, if it may end where it is, else behind what comes
         next. Other answers are finished.
@@ -192,7 +197,8 @@ class Relays:
             self._begin(reader, relay, exchange, reason)
             while piece := self._next(reader, relay, exchange):
                 _stop_if_done(reader)
-                relay.tail = (relay.tail + piece[-sse.TAIL :])[-sse.TAIL :]
+                if relay.events:
+                    relay.tail = sse.tail_behind(relay.tail, piece)
                 relay.drained.clear()
                 self._counters.bytes_out += len(piece)
                 if not reader.sink.write([piece]):

@@ -83,7 +83,7 @@ def may_end_behind(tail: bytes) -> bool:
 
     ``tail`` are the last ``TAIL`` bytes of the stream, or all if it has fewer.
     """
-    lines = tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = _lines(tail)
     if lines and not lines.endswith(b"\n\n"):
         return False
     *later, first = reversed(lines.split(b"\n\n"))
@@ -93,6 +93,23 @@ def may_end_behind(tail: bytes) -> bool:
             return kind != b"data"
     # What is missing of an event as long as this may say that it is a data event.
     return len(tail) < TAIL and _kind_of(first) != b"data"
+
+
+def tail_behind(tail: bytes, piece: bytes) -> bytes:
+    """The tail of a stream when ``piece`` has come behind ``tail``. Comments that come
+    alone between two events do not count: a thousand bytes of them would displace the
+    event that tells whether the stream may end."""
+    if piece.startswith(b":") and (not tail or _lines(tail).endswith(b"\n\n")):
+        lines = _lines(piece)
+        comments = all(line[:1] in (b":", b"") for line in lines.split(b"\n"))
+        if comments and lines.endswith(b"\n\n"):
+            return tail
+    return (tail + piece[-TAIL:])[-TAIL:]
+
+
+def _lines(text: bytes) -> bytes:
+    """The same with one kind of line ends."""
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _kind_of(event: bytes) -> bytes | None:

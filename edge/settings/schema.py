@@ -219,7 +219,7 @@ class LimitSettings(Section):
     viewers_per_stream: Count = 50_000
     flights: Count = 1_000
     relays_per_stream: Count = 64
-    relays_per_client: Count = 64
+    relays_per_client: Count = 32
     streams: Count = 100_000
     viewer_lag: Size = 64 * MiB
     head: Size = 64 * KiB

@@ -7,6 +7,7 @@ or has made its offset up, or its stream was lost and made again.
 import pytest
 
 from edge.core.errors import OriginUnreachable
+from edge.core.reasons import Reason
 from edge.core.values import Mode, Purpose
 from edge.live.hub import MAX_ROUNDS
 from edge.live.rows import Stream
@@ -383,6 +384,20 @@ def test_who_reads_its_own_write_waits_for_no_second() -> None:
     assert guess.waits
 
 
+def test_who_reads_its_own_write_asks_for_it_at_once_where_a_delta_lacks_it() -> None:
+    """L4: the delta came from a replica that lags."""
+    house, origin = described()
+    house.ask("0009")
+    asked_from(origin, "0003").reply(AT_END)
+    settle()
+    house.wrote("POST", 204, stream_next_offset="0005")
+    writer = house.ask("0005")
+    asked_from(origin, "0003").reply(AT_END)
+    asked_from(origin, "0005").reply(data(b"", "0005"))
+
+    assert told(writer) == ("0005", True)
+
+
 def test_who_is_told_nothing_by_many_answers_is_refused() -> None:
     """An origin that refuses each guess by itself: nobody waits for ever."""
     house, origin = described()
@@ -439,6 +454,38 @@ def test_an_echo_of_an_offset_that_is_not_above_the_end_is_waited_for_too(
 
 
 # Who waits
+
+
+@LIVE
+@pytest.mark.parametrize("closed", [False, True])
+def test_who_stands_at_a_new_end_within_an_old_log_ends_that_log(
+    mode: Mode, closed: bool
+) -> None:
+    """L2: the stream was made again, and is shorter. Polls from the old end and reads
+    of the reader's own offset would follow each other for ever, as fast as they can."""
+    house, origin = scripted()
+    asked = house.ask()
+    origin.expect().reply(data(b"abcdefghij", "0010", closed=closed))
+    asked.done()
+    asked = house.ask("0003", mode)
+    origin.expect().reply(head_answer("0010", closed=closed))
+    asked_from(origin, "0003").reply(data(b"", "0003"))
+    if not closed:
+        poll = origin.expect(Purpose.FOLLOW)
+        assert poll.request.target.startswith(f"{PATH}?offset=0010&live")
+        poll.reply(data(b"", "0003"))
+        asked_from(origin, "0003").reply(data(b"", "0003"))
+    head = origin.expect(Purpose.CATCH_UP)
+    assert head.request.method == "HEAD"
+    head.reply(head_answer("0003"))
+    if mode is Mode.SSE and not closed:
+        # It has begun: no event stream shows two incarnations (L5).
+        assert asked.done().finished
+    else:
+        poll = origin.expect(Purpose.FOLLOW)
+        assert poll.request.target.startswith(f"{PATH}?offset=0003&live")
+        assert asked.waits
+    assert house.counters.drops == {"tail-went-back": 1}
 
 
 def test_two_credentials_ask_each_for_themselves() -> None:
@@ -525,6 +572,27 @@ def test_an_edge_that_stops_leaves_nobody_waiting_above_the_end() -> None:
     assert not house.ask("0009").waits
 
 
+def test_when_a_drain_is_over_nobody_waits_for_its_second() -> None:
+    """E54: it would be cut without a word."""
+    house, origin = described()
+    first = house.poll("0009")
+    asked_from(origin, "0003").reply(AT_END)
+    settle()
+    crowd = [house.ask("0008", mode) for mode in Mode if mode is not Mode.HEAD]
+    settle()
+    house.hub.begin_drain()
+    assert all(asked.waits for asked in (first, *crowd))
+    house.hub.let_go()
+
+    for asked in (first, *crowd):
+        error = asked.done().error
+        assert error is not None
+        assert (error.status, error.reason) == (503, Reason.DRAINING)
+    assert not house.hub.viewers
+    house.pass_time(1)
+    origin.assert_quiet()
+
+
 # A stream that was lost and made again
 
 
@@ -605,6 +673,24 @@ def test_live_readers_of_a_stream_that_is_gone_ask_once_a_second(mode: Mode) -> 
     head.answer(404, (), b"gone")
     assert {told_404(asked) for asked in crowd} == {404}
     origin.assert_quiet()
+
+
+def test_nobody_shares_a_head_from_before_it_came() -> None:
+    """L15. 1: a HEAD is sent, and answered there; 2: the stream is made again; 3: live
+    readers come; 4: their second is over; 5: the answer is heard."""
+    house, origin = gone()
+    house.ask("-1", Mode.HEAD)
+    old = origin.expect(Purpose.CATCH_UP)
+    crowd = [house.poll("0003") for _ in range(3)]
+    house.pass_time(1)
+    origin.assert_quiet()
+    old.answer(404, (), b"gone")
+    settle()
+    assert all(asked.waits for asked in crowd)
+
+    origin.expect(Purpose.CATCH_UP).reply(head_answer("0003"))
+    origin.expect(Purpose.FOLLOW).reply(data(b"new", "0006"))
+    assert {asked.done().body for asked in crowd} == {b"new"}
 
 
 def told_404(asked: Asked) -> int:

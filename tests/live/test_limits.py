@@ -96,6 +96,20 @@ def test_one_relay_too_many_is_told_so(limit: str, path: str, client: str) -> No
     origin.expect(Purpose.RELAY)
 
 
+def test_one_client_leaves_others_room_to_be_relayed_from_the_same_stream() -> None:
+    """L15: as the edge is by default, however often that client asks."""
+    house, origin = scripted()
+    opened = house.ask()
+    origin.expect().reply(data(b"x", "0001", vary="*"))
+    opened.done()
+    for _ in range(100):
+        house.ask(sink=RecordingSink(client=HERE))
+    other = house.ask(sink=RecordingSink(client=THERE))
+
+    assert other.waits
+    assert house.counters.refusals["limit-relays"] > 0
+
+
 def test_clients_without_an_address_are_not_one_client() -> None:
     """They come by a socket of this machine: who they are, nobody knows."""
     house, origin = scripted(max_relays_per_client=1)

@@ -130,6 +130,19 @@ def test_a_drain_ends_a_relayed_event_stream_that_is_silent(sent: bytes) -> None
     assert house.counters.viewers_ended["draining"] == 1
 
 
+def test_comments_do_not_keep_a_relayed_event_stream_beyond_its_life() -> None:
+    """E19: of an origin that often breaks its silence."""
+    house, viewer, relay = relayed_view(sse_lifetime=60.0)
+    give(relay, viewer, b"event: control\ndata:{}\n\n")
+    for _ in range(100):
+        give(relay, viewer, b": keep-alive\n\n")
+    house.clock.move(60.0)
+    give(relay, viewer, b": keep-alive\n\n")
+
+    assert viewer.done().finished
+    assert house.counters.viewers_ended["lifetime"] == 1
+
+
 def test_a_drain_ends_a_relayed_event_stream_behind_its_control_event() -> None:
     """E54: not between the data and the event that says where to go on."""
     house, viewer, relay = relayed_view()
@@ -141,6 +154,19 @@ def test_a_drain_ends_a_relayed_event_stream_behind_its_control_event() -> None:
 
     assert viewer.done().whole.endswith(b"event: control\ndata:{}\n\n")
     assert viewer.sink.finished
+    assert house.counters.viewers_ended["draining"] == 1
+
+
+def test_when_the_grace_is_over_no_relayed_event_stream_waits_for_its_turn() -> None:
+    """E54: a drain that came late cut those whose turn had not come."""
+    house, viewer, relay = relayed_view()
+    give(relay, viewer, b"event: control\ndata:{}\n\n")
+    house.hub.begin_drain()
+    settle()
+    assert viewer.waits
+    house.hub.let_go()
+
+    assert viewer.done().finished
     assert house.counters.viewers_ended["draining"] == 1
 
 

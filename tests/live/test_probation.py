@@ -1,11 +1,14 @@
 """What is read once goes before what is worth keeping (U15)."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.values import Mode
 from edge.live.registry import MAX_ROWS_OF_PATH
+from edge.live.rows import Stream
 from origin_adapter.scripted import LivingOrigin, data
 from tests.live.support import (
     PATH,
@@ -119,6 +122,27 @@ def test_where_all_rows_of_a_path_are_worth_keeping_the_least_read_goes() -> Non
     assert asks(origin) == before
     read(house, extension="page=1")
     assert asks(origin) == before + 1
+
+
+def test_no_name_is_looked_for_among_pages_worth_keeping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else each name that a client makes up costs a look at all rows of its path."""
+    house, _ = living(memory=1 << 30)
+    for number in range(MAX_ROWS_OF_PATH - 1):
+        read(house, extension=f"page={number}")
+        read(house, extension=f"page={number}")
+    looks, idle = Counter[str](), vars(Stream)["idle"].fget
+
+    def count(row: Stream) -> bool:
+        looks["all"] += 1
+        return bool(idle(row))
+
+    monkeypatch.setattr(Stream, "idle", property(count))
+    for number in range(20):
+        read(house, extension=f"utm={number}")
+
+    assert 19 <= looks["all"] <= 40
 
 
 def test_where_rows_are_too_many_junk_goes_first() -> None:

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from edge.protocol.sse import (
     data_event,
     encoding_for,
     may_end_behind,
+    tail_behind,
 )
 
 law = settings(deadline=None)
@@ -298,3 +300,36 @@ def test_the_last_bytes_of_a_stream_tell_as_much_as_all_of_it(
         stream = stream.removesuffix(CONTROL)
 
     assert may_end_behind(stream[-TAIL:]) is controlled
+
+
+@law
+@given(
+    st.lists(st.sampled_from([KEEP_ALIVE, b":\r\r", b": a\r\n\r\n"]), max_size=300),
+    st.sampled_from([b"", CONTROL, DATA + CONTROL, DATA, DATA[:-1]]),
+)
+def test_comments_do_not_displace_what_tells_whether_a_stream_may_end(
+    comments: list[bytes], sent: bytes
+) -> None:
+    """An origin that breaks its silence would never be let go."""
+    tail = sent
+    for comment in comments:
+        tail = tail_behind(tail, comment)
+
+    assert len(tail) <= TAIL
+    if sent != DATA[:-1]:
+        assert may_end_behind(tail) is may_end_behind(sent)
+
+
+@law
+@given(
+    st.lists(st.sampled_from([KEEP_ALIVE, CONTROL, DATA, b"x" * 700, b"\n"])),
+    st.lists(st.integers(0, 4000)),
+)
+def test_a_stream_in_pieces_tells_the_same(parts: list[bytes], cuts: list[int]) -> None:
+    stream, tail = b"".join(parts), b""
+    ends = [*sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    for start, end in pairwise([0, *ends]):
+        tail = tail_behind(tail, stream[start:end])
+
+    if may_end_behind(stream[-TAIL:]):
+        assert may_end_behind(tail)

@@ -61,7 +61,7 @@ def decide_above(
         return Fetch(offset, Reason.MISS)
     if log.reaches_beyond(end):
         # A write was acknowledged that this answer does not show.
-        return Fetch(offset, Reason.OFFSET_UNKNOWN, paced=True)
+        return Fetch(offset, Reason.OFFSET_UNKNOWN, paced=not log.knows(offset))
     if tail.closed or (placed is not None and _tells_end(placed, state)):
         known = tail.is_known_to(state.barrier, end, state.now, delta.strict)
         return Serve(Kind.EMPTY, end, end, known, known and tail.closed)

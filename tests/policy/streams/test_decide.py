@@ -483,7 +483,8 @@ def test_no_end_is_told_below_an_acknowledgement() -> None:
     """L3, L4: the write is newer than the answer, or the origin lags behind itself."""
     known = story().held(A).placed(echoes=False).arrives().asked(A).wrote(B)
 
-    assert known.decide(B) == FROM_GUESS
+    # What was acknowledged is no guess: it waits for no second.
+    assert known.decide(B) == Fetch(B, Reason.OFFSET_UNKNOWN)
     assert known.asked(A).decide(C) == Fetch(C, Reason.OFFSET_UNKNOWN, paced=True)
 
 
