@@ -14,6 +14,7 @@ INSTALLED := $(VENV)/.installed
 PIP := $(PY) -m pip --disable-pip-version-check
 
 # make install PYTHON=python3.12     make test ARGS=tests/streamlog
+# make test ARGS="-n 0 -x -k cold"   in one process, as a debugger needs it
 # make serve ARGS="--listen 127.0.0.1:9090"
 PYTHON ?=
 ARGS ?=
@@ -43,7 +44,7 @@ check: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PY) -m tests.support.node
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 serve: $(INSTALLED)
 	@exec $(VENV)/bin/ds-edge serve --config config/edge.yaml $(ARGS)
