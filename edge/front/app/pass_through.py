@@ -147,6 +147,8 @@ class PassThrough:
         )
         if ctx.route is not None and _is_granted(passed):
             fields = upstream_requests.granted_fields(fields, ctx.route)
+            # Beside the client's: its Connection must not name them, and take them off.
+            own += upstream_requests.own_fields(ctx.route)
             own += upstream_requests.identity_fields(ctx.route, ctx.subject)
         return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
 

@@ -109,12 +109,12 @@ def pass_request(
 
 def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
     """What is forwarded of a request that a way of ``route`` let in, and is no read
-    (B9): without what the ways look at, and with the edge's own credential.
+    (B9): without what the ways look at, and what the edge itself sets (``own_fields``).
 
     Of cookies, only those that a way names are left out.
     """
-    own = tuple((name.lower(), value) for name, value in route.origin_headers)
-    judged = {*route.credential_headers, *(name for name, _ in own)} - {"cookie"}
+    own = {name for name, _ in own_fields(route)}
+    judged = {*route.credential_headers, *own} - {"cookie"}
     kept = [(name, value) for name, value in fields if name.lower() not in judged]
     cookies = frozenset(
         source.name
@@ -123,11 +123,16 @@ def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
         for source in way.sources
         if source.place is Place.COOKIE
     )
-    if any(name == "cookie" for name, _ in own):
+    if "cookie" in own:
         kept = [pair for pair in kept if pair[0].lower() != "cookie"]
     elif cookies:
         kept = [_without_cookies(pair, cookies) for pair in kept]
-    return (*(pair for pair in kept if pair[1] or pair[0] != "cookie"), *own)
+    return tuple(pair for pair in kept if pair[1] or pair[0] != "cookie")
+
+
+def own_fields(route: Route) -> Headers:
+    """The edge's own fields on this route, names in lower case."""
+    return tuple((name.lower(), value) for name, value in route.origin_headers)
 
 
 def identity_fields(route: Route, subject: str) -> Headers:
@@ -176,7 +181,7 @@ def _headers(partition: Partition, route: Route, node: Node, hops: Hops) -> Head
     """
     own: Headers = ()
     if partition.kind is not PartitionKind.CREDENTIAL:
-        own = tuple((name.lower(), value) for name, value in route.origin_headers)
+        own = own_fields(route)
     taken = UNFIT_ON_READS.union(name for name, _ in own)
     kept = tuple(pair for pair in partition.headers if pair[0] not in taken)
     marks = (("via", node.via), ("cdn-loop", cdn_loop(node, hops)))

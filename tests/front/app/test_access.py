@@ -92,6 +92,20 @@ def test_a_granted_write_carries_the_edges_credential_and_no_other() -> None:
     assert text not in repr((driver.sent.target, driver.sent.headers))
 
 
+def test_no_client_takes_off_what_the_edge_says_of_itself() -> None:
+    """B9: by naming it in Connection, as a proxy would for one connection."""
+    driver = Gated()
+    named = "authorization, x-user, stream-seq"
+    driver.made = replace(driver.made, routes=(replace(ROUTE, identity=("x-user",)),))
+    request = write(A, authorization=f"Bearer {token(A)}", connection=named)
+    request.fields["stream-seq"] = "1"
+    driver(request)
+    sent = dict(driver.sent.headers)
+
+    assert sent["authorization"] == "edge" and sent["x-user"] == "alice"
+    assert "stream-seq" not in sent and "connection" not in sent
+
+
 def test_a_granted_write_moves_what_its_readers_read() -> None:
     """U13, B8: its key has no credential, as theirs has none."""
     driver = Gated()
