@@ -149,6 +149,23 @@ def test_what_passes_alone_is_kept_by_nobody(said: str | None) -> None:
         assert fields["x-any"] == "1" and "set-cookie" not in fields
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cdn-cache-control",
+        "cloudflare-cdn-cache-control",
+        "surrogate-control",
+        "edge-control",
+        "x-accel-expires",
+    ],
+)
+def test_no_cdn_is_told_to_keep_what_passes_alone(name: str) -> None:
+    """A6, B17: it would believe the origin before our ``no-store``."""
+    given: tuple[Header, ...] = ((name, "max-age=600"), ("cache-control", "private"))
+    for made in (unshared_headers(given, KIND), granted_headers(given)):
+        assert made == (("cache-control", "no-store"),)
+
+
 # From the origin.
 
 
