@@ -42,18 +42,19 @@ def right_of(request: RequestHead) -> Right:
 
 
 def root_of(path: str) -> str:
-    """The part of a control path in front of ``/__ds``; one that is not written so
-    has all of the origin for its root."""
-    root, found, _ = path.partition(_CONTROL + "/")
-    return root if found else ""
+    """The part of a control path in front of its first ``/__ds``; where that is not
+    written so, all of the origin is the root."""
+    root = request_target.before_control(path)
+    return root if path.startswith(_CONTROL + "/", len(root)) else ""
 
 
 def is_open(request: RequestHead) -> bool:
     """Whether nobody judges this: the origin's public keys, and what a subscriber tells
     the origin with a token of the origin's own (PROTOCOL.md section 6)."""
-    _, found, rest = request.path.partition(_CONTROL)
-    if not found:
+    root = request_target.before_control(request.path)
+    if not request.path.startswith(_CONTROL, len(root)):
         return False
+    rest = request.path[len(root) + len(_CONTROL) :]
     if request.method == "GET":
         return rest == _KEYS
     return request.method == "POST" and _OF_A_SUBSCRIBER.fullmatch(rest) is not None
