@@ -84,11 +84,10 @@ class PassThrough:
         ctx.defer(exchange.close)
         _describe(ctx, passed, exchange)
         self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
-        left = ends_at - self._parts.clock.wall()
         if request.method not in _SAFE_METHODS:
             # It was done, and its client is told.
-            left = NO_END
-        return self._responses.respond(request, ctx, passed, exchange, left)
+            ends_at = NO_END
+        return self._responses.respond(request, ctx, passed, exchange, ends_at)
 
     def _open(
         self,
@@ -239,6 +238,7 @@ class PassResponse:
     def __init__(self, parts: Dependencies) -> None:
         self._counters = parts.counters
         self._options = parts.options
+        self._clock = parts.clock
 
     def respond(
         self,
@@ -246,15 +246,16 @@ class PassResponse:
         ctx: RequestContext,
         passed: PassRequest,
         exchange: Exchange,
-        left: float,
+        ends_at: float,
     ) -> Response:
-        """The Response for ``exchange``, cut after ``left`` seconds.
+        """The Response for ``exchange``, cut at ``ends_at`` (Unix seconds).
 
-        Raises OriginFault, and Refusal when nothing is left.
+        Raises OriginFault, and Refusal when that has passed.
         """
+        read = self._document(request, ctx, passed, exchange)
+        left = ends_at - self._clock.wall()
         if left <= 0:
             raise _grant_ended()
-        read = self._document(request, ctx, passed, exchange)
         headers = tuple(
             self._rewritten(request, exchange.status, header)
             for header in forwarding.response_headers(exchange.headers)

@@ -24,6 +24,7 @@ from edge.policy.streams.ways import (
     Secret,
     SignedWay,
 )
+from origin_adapter.scripted import PlayedExchange
 from tests.access.issuer import NOW, SECRET, WAY, said, shared
 from tests.front.app.test_handler import Driver, Told, get, head_of
 from tests.live.support import TestClock
@@ -239,6 +240,29 @@ def test_a_passed_body_is_cut_when_the_grant_ends() -> None:
 
     assert events[-1] == ("cut", Reason.GRANT_ENDED)
     assert "exchange closed" in driver.told
+
+
+def test_a_document_that_comes_after_the_end_is_not_passed_on() -> None:
+    """B3: it is read whole before the head goes out, however slowly it comes."""
+    driver = Gated()
+    clock: Any = driver.made.clock
+
+    class Late(PlayedExchange):
+        def read(self) -> bytes:
+            clock.move(60.0)
+            return super().read()
+
+    def opened(request: OriginRequest, on_sent: Any = None) -> Late:
+        late = Late(200, (("content-type", "application/json"),))
+        late.put(b"{}")
+        late.end()
+        return late
+
+    driver.open = opened  # type: ignore[method-assign]
+    driver.authorizing(lambda request: Grant(ends_at=NOW + 60.0))
+
+    asked = get("__ds/subscriptions/s")
+    assert problem(driver(asked)) == (503, Reason.GRANT_ENDED)
 
 
 def _soon(driver: Driver) -> float:
