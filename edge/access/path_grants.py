@@ -97,13 +97,14 @@ def is_bound(segment: str, value: str) -> bool:
     """Whether a raw segment is this value, as it stands or as encodeURIComponent
     writes it (B20).
 
-    A value with a ``%`` counts only encoded: raw, ``a%40b`` would be taken for the
-    segment of the value ``a@b``, which may be somebody else's. "" is no value.
+    A value with a ``%`` or a ``;`` counts only encoded: raw, ``a%40b`` would be taken
+    for the segment of the value ``a@b``, and ``a;b`` by servlet containers for that of
+    ``a``, which may be somebody else's. "" is no value.
     """
     if not value:
         return False
     if segment == value:
-        return "%" not in value
+        return not {"%", ";"}.intersection(value)
     try:
         return segment == quote(value, safe=_UNESCAPED)
     except UnicodeEncodeError:  # a lone surrogate has no octets

@@ -196,6 +196,8 @@ def test_a_grant_below_a_root_covers_every_path_there(
         ("a%40b", "a@b", True),
         ("a@b", "a@b", True),
         ("a%2Fb", "a/b", True),
+        ("a;b", "a;b", False),
+        ("a%3Bb", "a;b", True),
         ("a%2fb", "a/b", False),
         ("%61lice", "alice", False),
         ("a%40b", "a%40b", False),
