@@ -88,7 +88,8 @@ def is_of_another_site(
 
     ``public_url`` is the edge's own address; None takes the request's own Host.
     """
-    if request.lookup("sec-fetch-site") == "same-origin":
+    site = request.lookup("sec-fetch-site")
+    if site == "same-origin":
         return False
     origin = request.lookup("origin") or ""
     called = urlsplit(origin)
@@ -98,6 +99,9 @@ def is_of_another_site(
     if origin == route.cors_origin:
         return False
     if public_url is None:
-        return called.netloc.lower() != (request.lookup("host") or "").lower()
+        # Host has no scheme. A browser that knows better has said so: a page of the
+        # same name over plain http is another site, and may be anybody's.
+        named = (request.lookup("host") or "").lower()
+        return site is not None or called.netloc.lower() != named
     own = urlsplit(public_url)
     return (called.scheme, called.netloc) != (own.scheme, own.netloc)

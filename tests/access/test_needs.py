@@ -127,6 +127,12 @@ def test_a_control_path_speaks_for_all_below_its_root(path: str, root: str) -> N
         ({"origin": "https://edge.example", "host": "edge.example"}, ANY, None, False),
         ({"origin": "https://edge.example", "host": "EDGE.example"}, ANY, None, False),
         ({"origin": "https://edge.example", "host": "other"}, ANY, None, True),
+        (
+            {"origin": "http://a.b", "host": "a.b", "sec_fetch_site": "cross-site"},
+            ANY,
+            None,
+            True,
+        ),
         ({"origin": "https://a.b", "host": "a.b"}, ANY, "https://c.d", True),
         ({"origin": "https://c.d", "host": "a.b"}, ANY, "https://c.d", False),
         ({"origin": "http://c.d", "host": "c.d"}, ANY, "https://c.d", True),
