@@ -149,6 +149,8 @@ class PassThrough:
             # Beside the client's: its Connection must not name them, and take them off.
             own += upstream_requests.own_fields(ctx.route)
             own += upstream_requests.identity_fields(ctx.route, ctx.subject)
+        elif ctx.route is not None:
+            fields = upstream_requests.without_cookies(fields, ctx.route)
         return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
 
     def _tell(

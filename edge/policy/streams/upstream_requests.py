@@ -114,8 +114,16 @@ def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
     Of cookies, only those that a way names are left out.
     """
     own = {name for name, _ in own_fields(route)}
-    judged = {*route.credential_headers, *own} - {"cookie"}
-    kept = [(name, value) for name, value in fields if name.lower() not in judged]
+    judged = {*route.credential_headers, *own}
+    if "cookie" not in own:
+        judged.discard("cookie")
+    kept = ((name, value) for name, value in fields if name.lower() not in judged)
+    return without_cookies(kept, route)
+
+
+def without_cookies(fields: Iterable[Header], route: Route) -> Headers:
+    """The fields without the cookies in which the ways of ``route`` look: nobody else
+    is to see these, also of a request that no way judged (B5, B8)."""
     cookies = frozenset(
         source.name
         for way in route.ways
@@ -123,10 +131,9 @@ def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
         for source in way.sources
         if source.place is Place.COOKIE
     )
-    if "cookie" in own:
-        kept = [pair for pair in kept if pair[0].lower() != "cookie"]
-    elif cookies:
-        kept = [_without_cookies(pair, cookies) for pair in kept]
+    if not cookies:
+        return tuple(fields)
+    kept = (_without_cookies(pair, cookies) for pair in fields)
     return tuple(pair for pair in kept if pair[1] or pair[0] != "cookie")
 
 
@@ -153,7 +160,12 @@ def _without_cookies(field: Header, cookies: frozenset[str]) -> Header:
     if name.lower() != "cookie":
         return field
     pairs = (pair.strip(" \t") for pair in _COOKIE_ENDS.split(value))
-    return "cookie", "; ".join(p for p in pairs if p.partition("=")[0] not in cookies)
+    return "cookie", "; ".join(p for p in pairs if _cookie_name(p) not in cookies)
+
+
+def _cookie_name(pair: str) -> str:
+    # Many parsers leave out spaces before the "=", though none may be there.
+    return pair.partition("=")[0].rstrip(" \t")
 
 
 def _target(

@@ -15,7 +15,7 @@ from edge.core.counters import Counters
 from edge.core.reasons import Reason
 from edge.core.values import OriginRequest
 from edge.front.exchange import Request, RequestBody
-from edge.policy.streams.authorize import Grant
+from edge.policy.streams.authorize import UNJUDGED, Grant
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import (
     AUTHORIZATION,
@@ -208,6 +208,19 @@ def test_what_is_open_keeps_the_origins_credential() -> None:
 
     assert driver.sent.target == target
     assert dict(driver.sent.headers)["authorization"] == "Bearer of-the-origin"
+
+
+def test_what_is_open_carries_no_cookie_of_a_viewer() -> None:
+    """B5, B8: a browser sends it along by itself, and nobody looked at it."""
+    driver = Gated()
+    cookie = CredentialSource(Place.COOKIE, "session")
+    way = replace(WAY, keys=(Secret(SECRET),), algorithms=("HS256",), sources=(cookie,))
+    driver.made = replace(driver.made, routes=(by_ways(Route(), (way,)),))
+    driver.authorizing(lambda request: UNJUDGED)
+    target = "/v1/stream/__ds/subscriptions/s/ack"
+    driver(write(target, cookie="a=b; session=t; session =u"))
+
+    assert dict(driver.sent.headers)["cookie"] == "a=b"
 
 
 def test_a_judged_control_path_carries_the_edges_credential() -> None:

@@ -227,6 +227,7 @@ def test_whatever_codings_clients_take_they_share_a_read() -> None:
         (JWT, (), "session=a", "session=a"),
         (BY_COOKIE, (), "session=a", None),
         (BY_COOKIE, (), "b=c; session=a; d=e", "b=c; d=e"),
+        (BY_COOKIE, (), "b=c; session =a", "b=c"),
         (BY_COOKIE, (), "b=c, session=a", "b=c"),
         (BY_COOKIE, (), "session2=a; Session=b", "session2=a; Session=b"),
         (BY_COOKIE, (("Cookie", "edge=1"),), "b=c; session=a", None),
