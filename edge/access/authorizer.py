@@ -153,7 +153,7 @@ class AccessAuthorizer:
             credential.digest,
         )
         known = self._verdicts.get(key, now)
-        if known is not None:
+        if known is not None and self._are_believed(way):
             return known
         epoch = self._verdicts.epoch
         judged: LetIn | Failure
@@ -168,6 +168,10 @@ class AccessAuthorizer:
         verdict = _denied(judged) if isinstance(judged, Failure) else judged
         self._verdicts.keep(key, verdict, now, epoch)
         return verdict
+
+    def _are_believed(self, way: Way) -> bool:
+        """Whether what was judged by the way's keys still holds."""
+        return isinstance(way, SignedWay) or self._rings.of(way).are_believed()
 
     def _claims(
         self, token: Token, way: JwtWay, now: float, may_wait: bool

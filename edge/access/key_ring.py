@@ -38,6 +38,14 @@ class KeyRing:
             return None
         return KeySet.joined((self._at_hand, *there))
 
+    def are_believed(self) -> bool:
+        """Whether what was judged by these keys holds: as long as all of them do.
+
+        Call it for each verdict that was remembered, too. Keys that are old are renewed
+        by whoever looks at them, and newer ones may end the verdict.
+        """
+        return None not in [one.keys() for one in self._clients]
+
     def wait(self) -> bool:
         """Wait for newer keys. Returns whether all of them were asked for from now on:
         then a key that is not there does not exist."""

@@ -42,18 +42,19 @@ def right_of(request: RequestHead) -> Right:
 
 
 def root_of(path: str) -> str:
-    """The part of a control path in front of ``/__ds``; one that is not written so
-    has all of the origin for its root."""
-    root, found, _ = path.partition(_CONTROL + "/")
-    return root if found else ""
+    """The part of a control path in front of its first ``/__ds``; where that is not
+    written so, all of the origin is the root."""
+    root = request_target.before_control(path)
+    return root if path.startswith(_CONTROL + "/", len(root)) else ""
 
 
 def is_open(request: RequestHead) -> bool:
     """Whether nobody judges this: the origin's public keys, and what a subscriber tells
     the origin with a token of the origin's own (PROTOCOL.md section 6)."""
-    _, found, rest = request.path.partition(_CONTROL)
-    if not found:
+    root = request_target.before_control(request.path)
+    if not request.path.startswith(_CONTROL, len(root)):
         return False
+    rest = request.path[len(root) + len(_CONTROL) :]
     if request.method == "GET":
         return rest == _KEYS
     return request.method == "POST" and _OF_A_SUBSCRIBER.fullmatch(rest) is not None
@@ -87,7 +88,8 @@ def is_of_another_site(
 
     ``public_url`` is the edge's own address; None takes the request's own Host.
     """
-    if request.lookup("sec-fetch-site") == "same-origin":
+    site = request.lookup("sec-fetch-site")
+    if site == "same-origin":
         return False
     origin = request.lookup("origin") or ""
     called = urlsplit(origin)
@@ -97,6 +99,9 @@ def is_of_another_site(
     if origin == route.cors_origin:
         return False
     if public_url is None:
-        return called.netloc.lower() != (request.lookup("host") or "").lower()
+        # Host has no scheme. A browser that knows better has said so: a page of the
+        # same name over plain http is another site, and may be anybody's.
+        named = (request.lookup("host") or "").lower()
+        return site is not None or called.netloc.lower() != named
     own = urlsplit(public_url)
     return (called.scheme, called.netloc) != (own.scheme, own.netloc)

@@ -2,8 +2,9 @@
 
 A path is matched as it is keyed: octets as received, segment by segment, nothing
 decoded. What is percent-encoded matches only a glob that is written so. In a glob,
-``*`` stands for any octets within a segment, and a segment ``**``, which may be there
-once, for one or more segments; everything else stands for itself. So a grant for ``/a``
+``*`` stands for any octets within a segment, but for a ``;`` and a slash that is
+encoded: there some origins part a segment. A segment ``**``, which may be there once,
+stands for one or more segments; everything else for itself. So a grant for ``/a``
 is none for ``/a/b``, ``/ab`` or ``/a%2Fb``, and ``/a/**`` is none for ``/a``.
 
 Globs come from claims and are few (``MAX_GLOBS``). With one ``**`` a glob is compared
@@ -24,6 +25,7 @@ _GLOB = re.compile(r"/(?:[!$&-;=@A-Z\[\]^_a-z|~]|%[0-9A-Fa-f]{2})*")
 """Absolute, of the octets of a raw path (``request_target``), which has ``*`` too."""
 
 _ANY = "**"
+_PARTS = re.compile(";|%3[Bb]|%2[Ff]")
 _UNESCAPED = "-_.!~*'()"
 """What encodeURIComponent leaves beside letters and digits (ECMA-262)."""
 
@@ -95,13 +97,14 @@ def is_bound(segment: str, value: str) -> bool:
     """Whether a raw segment is this value, as it stands or as encodeURIComponent
     writes it (B20).
 
-    A value with a ``%`` counts only encoded: raw, ``a%40b`` would be taken for the
-    segment of the value ``a@b``, which may be somebody else's. "" is no value.
+    A value with a ``%`` or a ``;`` counts only encoded: raw, ``a%40b`` would be taken
+    for the segment of the value ``a@b``, and ``a;b`` by servlet containers for that of
+    ``a``, which may be somebody else's. "" is no value.
     """
     if not value:
         return False
     if segment == value:
-        return "%" not in value
+        return not {"%", ";"}.intersection(value)
     try:
         return segment == quote(value, safe=_UNESCAPED)
     except UnicodeEncodeError:  # a lone surrogate has no octets
@@ -126,6 +129,8 @@ def _is_like(pattern: str, segment: str) -> bool:
     first, *others = pattern.split("*")
     if not others:
         return segment == first
+    if len(_PARTS.findall(segment)) > len(_PARTS.findall(pattern)):
+        return False
     *middle, last = others
     if not segment.startswith(first):
         return False

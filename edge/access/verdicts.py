@@ -22,7 +22,7 @@ MAX_YES = 65_536
 MAX_NO = 4096
 """Verdicts of each kind that are remembered."""
 
-MAX_KEY_LENGTH = 1024
+MAX_KEY_LENGTH = 256
 """Characters of a path and its parameters beyond which no verdict is remembered:
 clients can make up long ones, and thousands of them must not be held."""
 

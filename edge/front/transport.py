@@ -292,6 +292,8 @@ class BlockingStream:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self._timeout: float | None = None
+        # An interim response that goes out once its client is waited for.
+        self._interim = b""
 
     def gettimeout(self) -> float | None:
         """Seconds that a call may take; None for ever."""
@@ -303,6 +305,8 @@ class BlockingStream:
 
     def recv(self, size: int) -> bytes:
         """Up to ``size`` bytes, as soon as there are any; b"" at the end."""
+        if self._interim:
+            self.sendall(self._interim)
         transport = self.transport
         while True:
             try:
@@ -312,6 +316,7 @@ class BlockingStream:
 
     def sendall(self, data: bytes) -> None:
         """Send all of ``data``; the time-out is for the whole of it."""
+        self._interim = b""
         transport = self.transport
         left = memoryview(data)
         ends: float | None = None
@@ -327,8 +332,10 @@ class BlockingStream:
                 self._wait(transport.writing, ends - now)
 
     def send(self, data: bytes) -> int:
-        """``sendall``, in the shape that gunicorn calls for ``100 Continue``."""
-        self.sendall(data)
+        """What gunicorn calls for ``100 Continue``, before anybody has looked at the
+        request. It goes out when the body is read, and never if it is answered first:
+        what is refused by its head need not be sent (RFC 9110 section 10.1.1)."""
+        self._interim = data
         return len(data)
 
     def close_gracefully(self, seconds: float, most: int) -> None:

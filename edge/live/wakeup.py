@@ -97,10 +97,10 @@ class Wakeup:
                     self._guard.call(reader.sink.resume)
 
 
-_Position = tuple[bool, str, ReadBarrier]
+_Position = tuple[bool, bool, str, ReadBarrier]
 """Viewers with equal values are alike: they came together and wait in one way."""
 
-_Key = tuple[bool, str, int, str | None, bool, bool]
+_Key = tuple[bool, bool, str, int, str | None, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,8 @@ class _Batch:
         if reader.grant_ends <= self.now or _is_special(reader, reader.stream.log):
             reader.owner.advance(reader)
             return
-        position = (reader.is_sse, reader.offset, reader.barrier)
+        soon = reader.read.ends_soon
+        position = (reader.is_sse, soon, reader.offset, reader.barrier)
         outcome = self._at.get(position)
         if outcome is not None and outcome.fits(reader):
             self._give(reader, outcome)
@@ -210,6 +211,8 @@ def _key(reader: Reader) -> _Key:
     barrier, tail = reader.barrier, reader.stream.log.tail
     return (
         reader.is_sse,
+        # Who must not keep an answer is told so, and nobody else is (B17).
+        reader.read.ends_soon,
         reader.offset,
         barrier.writes,
         barrier.ack,

@@ -15,6 +15,7 @@ from gevent.event import Event
 from edge.access.authorizer import JUDGED_AGAIN_SECONDS, SOON_SECONDS, AccessAuthorizer
 from edge.access.check_budget import CheckBudget
 from edge.access.credentials import by_ways
+from edge.access.jwks_client import STALE_SECONDS
 from edge.access.key_ring import KeyRings
 from edge.access.signed import sign
 from edge.core.counters import Counters
@@ -645,6 +646,36 @@ def test_a_key_that_left_ends_its_verdicts() -> None:
     found = gevent.spawn(refusal, made, token(said(exp=int(NOW) + 1200)))
     found.join(5.0)
     assert found.value == (503, Reason.KEYS_UNAVAILABLE)
+
+
+def test_keys_are_renewed_while_nobody_brings_a_new_token() -> None:
+    """B15: whoever is known already comes in by his verdict, and asks for no key."""
+    made = gate(BY_URL)
+    text = token(said(exp=int(NOW) + 20_000))
+    # The first one brings the keys, by the second one the verdict is remembered.
+    assert refusal(made, text) is None and refusal(made, text) is None
+    made.issuer.document = jwks(jwk("rsa", kid="rsa"))
+    made.clock.move(KEYS_URL.refresh)
+    assert refusal(made, text) is None
+    settle()
+
+    assert made.issuer.asked == 2
+    found = gevent.spawn(refusal, made, text)
+    found.join(5.0)
+    assert found.value == (503, Reason.KEYS_UNAVAILABLE)
+
+
+def test_a_verdict_is_believed_no_longer_than_its_keys() -> None:
+    """B15: keys that cannot be renewed let in for an hour beyond their time."""
+    made = gate(BY_URL)
+    text = token(said(exp=int(NOW) + 20_000))
+    assert refusal(made, text) is None
+    made.issuer.document = OSError("no route")
+    made.clock.move(KEYS_URL.refresh + STALE_SECONDS - 1)
+    assert refusal(made, text) is None
+    made.clock.move(1)
+
+    assert refusal(made, text) == (503, Reason.KEYS_UNAVAILABLE)
 
 
 def refusal(made: Gate, text: str) -> tuple[int, Reason] | None:

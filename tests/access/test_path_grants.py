@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from edge.access.path_grants import MAX_GLOBS, PathGrants, is_bound, is_glob
 
+PARTS = "%2[Ff]|;|%3[Bb]"
+"""Where some origins part a segment."""
+
 segments = st.lists(
     st.sampled_from(["a", "b", "%2F", "%61", ".", ";", "ab", "!", "~"]), max_size=3
 ).map("".join)
@@ -39,7 +42,10 @@ def roots(draw: st.DrawFn) -> tuple[str, str]:
     """A root, and a glob for what is below it, or below one above it."""
     root = draw(paths).split("/")
     kept = root[: draw(st.integers(1, len(root)))]
-    glob = [part if draw(st.booleans()) else "*" for part in kept[1:]]
+    glob = [
+        part if draw(st.booleans()) or re.search(PARTS, part) else "*"
+        for part in kept[1:]
+    ]
     return "/".join(root), "/".join(["", *glob, "**"])
 
 
@@ -55,11 +61,12 @@ def test_a_grant_without_wildcards_covers_no_other_raw_path(one: str, two: str) 
 
 @given(st.one_of(globs_and_paths(), st.tuples(globs.filter(is_glob), paths)))
 def test_a_glob_covers_what_its_expression_matches(pair: tuple[str, str]) -> None:
-    """The plain meaning: * within a segment, ** for one or more whole segments, of
-    which each may be empty: anything at all."""
+    """The plain meaning: * within what no origin parts, ** for one or more whole
+    segments, of which each may be empty: anything at all."""
     glob, path = pair
+    within = f"(?:(?!{PARTS})[^/])*"
     expression = "/".join(
-        ".*" if part == "**" else re.escape(part).replace(r"\*", "[^/]*")
+        ".*" if part == "**" else re.escape(part).replace(r"\*", within)
         for part in glob.split("/")
     )
 
@@ -79,7 +86,15 @@ def test_a_glob_covers_what_its_expression_matches(pair: tuple[str, str]) -> Non
         ("/%61", "/%61", True),
         ("/a%2Fb", "/a%2fb", False),
         ("/a/*", "/a/b", True),
-        ("/a/*", "/a/b%2Fc", True),
+        ("/a/*", "/a/b%2Fc", False),
+        ("/a/*%2F*", "/a/b%2fc", False),
+        ("/a/*%2F*", "/a/b%2Fc", True),
+        ("/a/*%2F*", "/a/b%2Fc%2Fd", False),
+        ("/a/*-b", "/a/c;-b", False),
+        ("/a/*-b", "/a/c%3b-b", False),
+        ("/a/*;*", "/a/c;d", True),
+        ("/a/*Fb", "/a/%2Fb", False),
+        ("/a/**", "/a/b%2Fc;d", True),
         ("/a/*", "/a/b/c", False),
         ("/a/*", "/a", False),
         ("/a/**", "/a/b/c", True),
@@ -181,6 +196,8 @@ def test_a_grant_below_a_root_covers_every_path_there(
         ("a%40b", "a@b", True),
         ("a@b", "a@b", True),
         ("a%2Fb", "a/b", True),
+        ("a;b", "a;b", False),
+        ("a%3Bb", "a;b", True),
         ("a%2fb", "a/b", False),
         ("%61lice", "alice", False),
         ("a%40b", "a%40b", False),

@@ -65,17 +65,34 @@ def test_sendall_waits_for_room_as_often_as_it_must(
     assert not transport.writing.active
 
 
-def test_what_gunicorn_sends_before_a_body_is_sent_whole(
+def test_what_gunicorn_sends_before_a_body_goes_out_when_that_is_waited_for(
     transport: FakeTransport, stream: BlockingStream
 ) -> None:
-    """It does not look at what ``send`` returns."""
-    transport.capacity = 4
-    greenlet = waiting(transport, lambda: stream.send(b"continue"))
-    transport.capacity = 4
+    """Whole, before the first byte is read, and once."""
+    transport.capacity = 2
+    assert stream.send(b"continue") == 8
+    assert not transport.sent
+    greenlet = waiting(transport, lambda: stream.recv(100))
+    for _ in range(5):
+        transport.capacity = 2
+        transport.turn()
+    transport.feed(b"body")
     transport.turn()
 
-    assert greenlet.get(timeout=1) == 8
-    assert transport.take() == b"continue"
+    assert greenlet.get(timeout=1) == b"body"
+    assert bytes(transport.sent) == b"continue"
+
+
+def test_a_body_is_not_asked_for_after_the_answer(
+    transport: FakeTransport, stream: BlockingStream
+) -> None:
+    """B9: what the head alone refuses."""
+    stream.send(b"continue")
+    stream.sendall(b"no")
+    transport.feed(b"body")
+
+    assert stream.recv(100) == b"body"
+    assert bytes(transport.sent) == b"no"
 
 
 @pytest.mark.parametrize(

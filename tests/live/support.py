@@ -195,12 +195,13 @@ class House:
         expires_at: float | None = None,
         hops: tuple[str, ...] = (),
         left: float = NO_END,
+        ends_soon: bool = False,
     ) -> "Asked":
         """``left``: seconds until the grant behind it ends."""
         sink = sink or RecordingSink()
         key = key or self.key()
         conditions = (cursor, if_none_match, codings, expires_at, hops)
-        read = Read(key, offset, mode, *conditions)
+        read = Read(key, offset, mode, *conditions, ends_soon=ends_soon)
         now = self.clock.monotonic()
         pending = self.hub.ask(read, sink, now, now + left)
         return Asked(sink, pending)

@@ -267,6 +267,29 @@ def test_all_who_are_let_in_share_one_log_and_one_poll() -> None:
     assert origin.requests == {"head": 1, "long-poll": 2}
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_whose_grant_ends_soon_is_told_to_keep_nothing_and_nobody_else(
+    first: bool,
+) -> None:
+    """B17, L15: though one event wakes them all. By ``no-store`` an edge among them
+    would have to pass the stream."""
+    house, origin = let_in()
+    key = house.key(partition=GRANTED)
+    soon = [first, first, not first, not first]
+    crowd = [house.ask("0003", Mode.LONG_POLL, key=key, ends_soon=first)]
+    origin.expect(Purpose.CATCH_UP).reply(head_answer("0003"))
+    poll = origin.expect(Purpose.FOLLOW)
+    for one in soon[1:]:
+        crowd.append(house.ask("0003", Mode.LONG_POLL, key=key, ends_soon=one))
+    settle()
+    poll.reply(data(b"de", "0005"))
+    settle()
+
+    told = [viewer.done().header("cache-control") for viewer in crowd]
+    expected = {True: "no-store", False: "private, max-age=0, must-revalidate"}
+    assert told == [expected[one] for one in soon]
+
+
 @pytest.mark.parametrize(
     "partition", [Partition(), Partition(PartitionKind.PUBLIC)], ids=["any", "public"]
 )

@@ -165,7 +165,7 @@ def edge(
     listen, admin = settings["listen"], settings["admin"]["listen"]
     with tempfile.TemporaryDirectory(prefix="ds-edge-") as folder:
         config = Path(folder) / "edge.yaml"
-        config.write_text(yaml.safe_dump(settings))
+        config.write_text(yaml.safe_dump(settings, sort_keys=False))
         arguments = ("serve", "-c", str(config))
         with running("edge", [*(program or ds_edge()), *arguments]) as process:
             wait_until_ready(process, admin, "/ready")

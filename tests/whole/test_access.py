@@ -283,6 +283,20 @@ def test_a_refusal_tells_nothing_of_the_stream(
     assert b"no-store" in answer
 
 
+def test_a_refused_write_is_not_asked_for_its_body(served: Edge) -> None:
+    """B9: it is judged before ``100 Continue``."""
+    expecting = ("Content-Type: text/plain", "Content-Length: 3")
+    with client(served) as one:
+        one.request("POST", PATH, *expecting, "Expect: 100-continue", bearer("bad"))
+        assert one.head().status == 401
+    created(served)
+    with client(served) as one:
+        one.request("POST", PATH, *expecting, "Expect: 100-continue", bearer(token()))
+        assert one.head().status == 100
+        one.send(b"abc")
+        assert one.read("POST").status == 204
+
+
 def test_a_page_can_tell_why_it_was_refused(served: Edge) -> None:
     """A19, A11: and a preflight needs no token."""
     refused = get(served, PATH, "Origin: https://app.example")

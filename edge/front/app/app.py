@@ -177,8 +177,8 @@ def _body(environ: Environ) -> RequestBody | None:
 
     gunicorn ends a Content-Length body that was cut by FIN as if it were whole;
     Falcon's bounded stream reads every chunked body as empty. So the body is read from
-    ``wsgi.input`` itself, and counted. ``100 Continue`` was sent by gunicorn before the
-    application was called.
+    ``wsgi.input`` itself, and counted. ``100 Continue`` goes out with the first read
+    that has to wait (``transport.BlockingStream``).
     """
     if "HTTP_TRANSFER_ENCODING" in environ:
         return RequestBody(_reader(environ), None)

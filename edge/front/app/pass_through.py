@@ -84,11 +84,10 @@ class PassThrough:
         ctx.defer(exchange.close)
         _describe(ctx, passed, exchange)
         self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
-        left = ends_at - self._parts.clock.wall()
         if request.method not in _SAFE_METHODS:
             # It was done, and its client is told.
-            left = NO_END
-        return self._responses.respond(request, ctx, passed, exchange, left)
+            ends_at = NO_END
+        return self._responses.respond(request, ctx, passed, exchange, ends_at)
 
     def _open(
         self,
@@ -147,7 +146,11 @@ class PassThrough:
         )
         if ctx.route is not None and _is_granted(passed):
             fields = upstream_requests.granted_fields(fields, ctx.route)
+            # Beside the client's: its Connection must not name them, and take them off.
+            own += upstream_requests.own_fields(ctx.route)
             own += upstream_requests.identity_fields(ctx.route, ctx.subject)
+        elif ctx.route is not None:
+            fields = upstream_requests.without_cookies(fields, ctx.route)
         return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
 
     def _tell(
@@ -237,6 +240,7 @@ class PassResponse:
     def __init__(self, parts: Dependencies) -> None:
         self._counters = parts.counters
         self._options = parts.options
+        self._clock = parts.clock
 
     def respond(
         self,
@@ -244,15 +248,16 @@ class PassResponse:
         ctx: RequestContext,
         passed: PassRequest,
         exchange: Exchange,
-        left: float,
+        ends_at: float,
     ) -> Response:
-        """The Response for ``exchange``, cut after ``left`` seconds.
+        """The Response for ``exchange``, cut at ``ends_at`` (Unix seconds).
 
-        Raises OriginFault, and Refusal when nothing is left.
+        Raises OriginFault, and Refusal when that has passed.
         """
+        read = self._document(request, ctx, passed, exchange)
+        left = ends_at - self._clock.wall()
         if left <= 0:
             raise _grant_ended()
-        read = self._document(request, ctx, passed, exchange)
         headers = tuple(
             self._rewritten(request, exchange.status, header)
             for header in forwarding.response_headers(exchange.headers)

@@ -77,6 +77,12 @@ def is_control(path: str) -> bool:
     return _DS_SEGMENT.search(path) is not None
 
 
+def before_control(path: str) -> str:
+    """What of a control path lies in front of its first ``__ds``, in any spelling."""
+    found = _DS_SEGMENT.search(path)
+    return path if found is None else path[: found.start()]
+
+
 def parameters(query: str) -> list[Parameter]:
     """The parameters of a raw query, in order; empty pieces are none."""
     pieces = [piece for piece in query.split("&") if piece]

@@ -254,15 +254,16 @@ def unshared_headers(headers: Headers, partition: PartitionKind) -> Headers:
     """The origin's headers for a reader that gets its answer alone (L15).
 
     The edge cannot vouch for the answer (L12). A Cache-Control that lets shared caches
-    keep it becomes ``no-store``, and the entity tag is dropped (O9). What was granted
-    is not kept at all, and the origin's cookie is the edge's own (B6, B17).
+    keep it becomes ``no-store``, what CDNs obey before that is dropped, and so is the
+    entity tag (O9). What was granted is not kept at all, and the origin's cookie is the
+    edge's own (B6, B17).
     """
     granted = partition is PartitionKind.GRANTED
     dropped = {"etag", "set-cookie"} if granted else {"etag"}
     return tuple(
         (name, "no-store" if _is_keepable(name, value, granted) else value)
         for name, value in response_headers(headers)
-        if name not in dropped
+        if name not in dropped and not _is_targeted(name)
     )
 
 
@@ -272,8 +273,16 @@ def granted_headers(headers: Headers) -> Headers:
     return tuple(
         (name, "no-store" if name == "cache-control" else value)
         for name, value in headers
-        if name != "set-cookie"
+        if name != "set-cookie" and not _is_targeted(name)
     )
+
+
+def _is_targeted(name: str) -> bool:
+    """Whether some caches obey this field, and not Cache-Control (RFC 9213)."""
+    return name in _TARGETED or name.endswith("-cache-control")
+
+
+_TARGETED = frozenset({"edge-control", "surrogate-control", "x-accel-expires"})
 
 
 def _is_keepable(name: str, value: str, granted: bool) -> bool:

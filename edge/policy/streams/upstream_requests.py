@@ -109,13 +109,21 @@ def pass_request(
 
 def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
     """What is forwarded of a request that a way of ``route`` let in, and is no read
-    (B9): without what the ways look at, and with the edge's own credential.
+    (B9): without what the ways look at, and what the edge itself sets (``own_fields``).
 
     Of cookies, only those that a way names are left out.
     """
-    own = tuple((name.lower(), value) for name, value in route.origin_headers)
-    judged = {*route.credential_headers, *(name for name, _ in own)} - {"cookie"}
-    kept = [(name, value) for name, value in fields if name.lower() not in judged]
+    own = {name for name, _ in own_fields(route)}
+    judged = {*route.credential_headers, *own}
+    if "cookie" not in own:
+        judged.discard("cookie")
+    kept = ((name, value) for name, value in fields if name.lower() not in judged)
+    return without_cookies(kept, route)
+
+
+def without_cookies(fields: Iterable[Header], route: Route) -> Headers:
+    """The fields without the cookies in which the ways of ``route`` look: nobody else
+    is to see these, also of a request that no way judged (B5, B8)."""
     cookies = frozenset(
         source.name
         for way in route.ways
@@ -123,11 +131,15 @@ def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
         for source in way.sources
         if source.place is Place.COOKIE
     )
-    if any(name == "cookie" for name, _ in own):
-        kept = [pair for pair in kept if pair[0].lower() != "cookie"]
-    elif cookies:
-        kept = [_without_cookies(pair, cookies) for pair in kept]
-    return (*(pair for pair in kept if pair[1] or pair[0] != "cookie"), *own)
+    if not cookies:
+        return tuple(fields)
+    kept = (_without_cookies(pair, cookies) for pair in fields)
+    return tuple(pair for pair in kept if pair[1] or pair[0] != "cookie")
+
+
+def own_fields(route: Route) -> Headers:
+    """The edge's own fields on this route, names in lower case."""
+    return tuple((name.lower(), value) for name, value in route.origin_headers)
 
 
 def identity_fields(route: Route, subject: str) -> Headers:
@@ -148,7 +160,12 @@ def _without_cookies(field: Header, cookies: frozenset[str]) -> Header:
     if name.lower() != "cookie":
         return field
     pairs = (pair.strip(" \t") for pair in _COOKIE_ENDS.split(value))
-    return "cookie", "; ".join(p for p in pairs if p.partition("=")[0] not in cookies)
+    return "cookie", "; ".join(p for p in pairs if _cookie_name(p) not in cookies)
+
+
+def _cookie_name(pair: str) -> str:
+    # Many parsers leave out spaces before the "=", though none may be there.
+    return pair.partition("=")[0].rstrip(" \t")
 
 
 def _target(
@@ -176,7 +193,7 @@ def _headers(partition: Partition, route: Route, node: Node, hops: Hops) -> Head
     """
     own: Headers = ()
     if partition.kind is not PartitionKind.CREDENTIAL:
-        own = tuple((name.lower(), value) for name, value in route.origin_headers)
+        own = own_fields(route)
     taken = UNFIT_ON_READS.union(name for name, _ in own)
     kept = tuple(pair for pair in partition.headers if pair[0] not in taken)
     marks = (("via", node.via), ("cdn-loop", cdn_loop(node, hops)))

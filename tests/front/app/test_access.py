@@ -15,7 +15,7 @@ from edge.core.counters import Counters
 from edge.core.reasons import Reason
 from edge.core.values import OriginRequest
 from edge.front.exchange import Request, RequestBody
-from edge.policy.streams.authorize import Grant
+from edge.policy.streams.authorize import UNJUDGED, Grant
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import (
     AUTHORIZATION,
@@ -24,6 +24,7 @@ from edge.policy.streams.ways import (
     Secret,
     SignedWay,
 )
+from origin_adapter.scripted import PlayedExchange
 from tests.access.issuer import NOW, SECRET, WAY, said, shared
 from tests.front.app.test_handler import Driver, Told, get, head_of
 from tests.live.support import TestClock
@@ -90,6 +91,20 @@ def test_a_granted_write_carries_the_edges_credential_and_no_other() -> None:
     assert sent["authorization"] == "edge"
     assert sent["stream-seq"] == "1" and sent["cookie"] == "a=b"
     assert text not in repr((driver.sent.target, driver.sent.headers))
+
+
+def test_no_client_takes_off_what_the_edge_says_of_itself() -> None:
+    """B9: by naming it in Connection, as a proxy would for one connection."""
+    driver = Gated()
+    named = "authorization, x-user, stream-seq"
+    driver.made = replace(driver.made, routes=(replace(ROUTE, identity=("x-user",)),))
+    request = write(A, authorization=f"Bearer {token(A)}", connection=named)
+    request.fields["stream-seq"] = "1"
+    driver(request)
+    sent = dict(driver.sent.headers)
+
+    assert sent["authorization"] == "edge" and sent["x-user"] == "alice"
+    assert "stream-seq" not in sent and "connection" not in sent
 
 
 def test_a_granted_write_moves_what_its_readers_read() -> None:
@@ -195,6 +210,19 @@ def test_what_is_open_keeps_the_origins_credential() -> None:
     assert dict(driver.sent.headers)["authorization"] == "Bearer of-the-origin"
 
 
+def test_what_is_open_carries_no_cookie_of_a_viewer() -> None:
+    """B5, B8: a browser sends it along by itself, and nobody looked at it."""
+    driver = Gated()
+    cookie = CredentialSource(Place.COOKIE, "session")
+    way = replace(WAY, keys=(Secret(SECRET),), algorithms=("HS256",), sources=(cookie,))
+    driver.made = replace(driver.made, routes=(by_ways(Route(), (way,)),))
+    driver.authorizing(lambda request: UNJUDGED)
+    target = "/v1/stream/__ds/subscriptions/s/ack"
+    driver(write(target, cookie="a=b; session=t; session =u"))
+
+    assert dict(driver.sent.headers)["cookie"] == "a=b"
+
+
 def test_a_judged_control_path_carries_the_edges_credential() -> None:
     """B5, B9."""
     driver = Gated()
@@ -225,6 +253,29 @@ def test_a_passed_body_is_cut_when_the_grant_ends() -> None:
 
     assert events[-1] == ("cut", Reason.GRANT_ENDED)
     assert "exchange closed" in driver.told
+
+
+def test_a_document_that_comes_after_the_end_is_not_passed_on() -> None:
+    """B3: it is read whole before the head goes out, however slowly it comes."""
+    driver = Gated()
+    clock: Any = driver.made.clock
+
+    class Late(PlayedExchange):
+        def read(self) -> bytes:
+            clock.move(60.0)
+            return super().read()
+
+    def opened(request: OriginRequest, on_sent: Any = None) -> Late:
+        late = Late(200, (("content-type", "application/json"),))
+        late.put(b"{}")
+        late.end()
+        return late
+
+    driver.open = opened  # type: ignore[method-assign]
+    driver.authorizing(lambda request: Grant(ends_at=NOW + 60.0))
+
+    asked = get("__ds/subscriptions/s")
+    assert problem(driver(asked)) == (503, Reason.GRANT_ENDED)
 
 
 def _soon(driver: Driver) -> float:

@@ -36,6 +36,11 @@ def asked(path: str, *routes: Route) -> tuple[int, Reason] | Route | None:
         "/v1/stream%2Fsecret/a",
         "/v1/stream/secret%2fa",
         "/V1/Stre%61m//%73ECRET/a",
+        "/v1/stream/secret;x/a",
+        "/v1/stream/%53ecret%3Bx/a",
+        "/v1/stream;x/;y/secret/a",
+        "/v1/stream/secret/a/",
+        "/v1/stream/secret/a;x/;y",
     ],
 )
 @pytest.mark.parametrize("others", [(), (OTHER,)], ids=["alone", "beside"])
@@ -44,6 +49,24 @@ def test_a_path_that_may_be_read_as_a_judged_one_is_ambiguous(
 ) -> None:
     """An origin may decode, merge slashes or ignore case."""
     assert asked(path, SECRET, *others) == (400, Reason.BAD_PATH)
+
+
+def test_a_path_that_is_judged_by_its_raw_form_may_have_such_segments() -> None:
+    """However it is read, it is judged; and a later route is the operator's choice."""
+    judged = Route("/v1/stream/secret/**", Access.GRANTED)
+    for path in ("/v1/stream/secret/a;x/b", "/v1/stream/secret/a/"):
+        assert asked(path, judged, OTHER) is judged
+    assert asked("/v1/stream/a;x/b/", SECRET, OTHER) is OTHER
+
+
+def test_no_parameter_of_a_segment_makes_a_stream_public() -> None:
+    """Servlet containers read ``secret``."""
+    public = Route("/v1/stream/*-public", Access.PUBLIC)
+    judged = Route("/v1/stream/**", Access.GRANTED)
+
+    for path in ("/v1/stream/secret;-public", "/v1/stream/secret%3b-public"):
+        assert asked(path, public, judged) == (400, Reason.BAD_PATH)
+    assert asked("/v1/stream/a-public", public, judged) is public
 
 
 @pytest.mark.parametrize(
