@@ -120,6 +120,7 @@ class Reason(enum.Enum):
     BYTES_DIFFER = "bytes-differ"
     TAIL_WENT_BACK = "tail-went-back"
     TYPE_CHANGED = "type-changed"
+    OFFSET_REFUSED = "offset-refused"
     GONE = "gone"
     REWRITTEN = "rewritten"
     FORGOTTEN = "forgotten"

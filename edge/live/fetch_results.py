@@ -17,7 +17,13 @@ from edge.live.contacts import Contacts, asks_again, is_about_known
 from edge.live.context import HubContext
 from edge.live.flights import Outcome, TooLarge
 from edge.live.head_trust import HeadTrust
-from edge.live.ingest import Effect, HeardRange, Ingest, describe_by_get
+from edge.live.ingest import (
+    Effect,
+    HeardRange,
+    Ingest,
+    describe_by_get,
+    refuses_known,
+)
 from edge.live.rows import Flight, Reader, State
 from edge.live.steps import (
     Again,
@@ -137,6 +143,11 @@ class FetchResults:
             # U12: it is no answer to what these readers asked.
             others = (r for r in flight.waiting() if r.offset != NOW)
             yield from bypass_all(others, Reason.OFFSET_UNKNOWN)
+        if refuses_known(flight.stream, heard.start, answer):
+            # Whoever waits asked nothing like it, or asks for itself now.
+            yield from self._ingest.replaced(flight.stream, Reason.OFFSET_REFUSED)
+            yield from (Again(reader) for reader in flight.waiting())
+            return
         yield from self._not_admitted(flight, admission, answer, heard.sent)
 
     def _stale_landed(self, flight: Flight, heard: HeardRange) -> Steps:

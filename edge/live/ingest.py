@@ -27,7 +27,7 @@ from edge.policy.streams.admission import Admission, stale_limit
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol import names
-from edge.protocol.offsets import NOW, is_position
+from edge.protocol.offsets import BEGIN, NOW, is_position
 from edge.streamlog.stream_log import UNKNOWN_TTL, Joined, Placement, StreamLog
 from edge.streamlog.tail import RequestSnapshot
 
@@ -369,6 +369,13 @@ def describe(
         log.tail.close(offset)
     log.note_position(offset)
     return Effect.CONFIRMED
+
+
+def refuses_known(stream: Stream, start: str, answer: OriginAnswer) -> bool:
+    """Whether the origin refuses an offset that it returned for this stream: then
+    another stream is there, which has no boundary at that place (L5)."""
+    minted = start not in (BEGIN, NOW) and stream.log.knows(start)
+    return answer.status == 400 and minted
 
 
 def describe_by_get(log: StreamLog, answer: OriginAnswer) -> None:

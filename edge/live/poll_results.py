@@ -13,7 +13,13 @@ from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.flights import REFUSES_WORK, TooLarge
 from edge.live.followers import Next, Poll
-from edge.live.ingest import RESET_REASONS, Effect, HeardRange, Ingest
+from edge.live.ingest import (
+    RESET_REASONS,
+    Effect,
+    HeardRange,
+    Ingest,
+    refuses_known,
+)
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
 from edge.policy.http.cache_status import is_from_an_edge
@@ -73,7 +79,7 @@ class PollResults:
                 yield from end_parked(stream, answer, Reason.GONE)
                 yield from self._ingest.gone(stream, poll.start, answer)
             case Verdict.SHARE | Verdict.ONE_READER:
-                yield from self._final(stream, answer, reason)
+                yield from self._final(stream, poll, answer, reason)
         return Next.STOP
 
     def _failed(
@@ -120,7 +126,7 @@ class PollResults:
         return Next.GO_ON
 
     def _final(
-        self, stream: Stream, answer: OriginAnswer, reason: Reason
+        self, stream: Stream, poll: Poll, answer: OriginAnswer, reason: Reason
     ) -> Judged[None]:
         """Another status is final and goes to all (L21); odd 200s are passed on."""
         if answer.status < 400:
@@ -129,3 +135,5 @@ class PollResults:
         yield from end_parked(stream, answer, reason)
         if answer.status in (401, 403):
             yield Replace(stream, Reason.REFUSED)
+        elif refuses_known(stream, poll.start, answer):
+            yield from self._ingest.replaced(stream, Reason.OFFSET_REFUSED)

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.core.values import Mode, Purpose
-from origin_adapter.scripted import ScriptedOrigin, data, head_answer
+from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 from tests.live.support import (
     ALICE,
     PATH,
@@ -201,6 +201,50 @@ def test_another_content_type_is_another_stream() -> None:
 
     assert reader.done().body == b'[{"a":1}]'
     assert house.counters.drops["type-changed"] == 1
+
+
+@pytest.mark.parametrize("mode", [Mode.CATCH_UP, Mode.LONG_POLL])
+def test_a_known_offset_that_is_refused_is_of_another_stream(mode: Mode) -> None:
+    """L5: it was made anew, and has no boundary there. Who asked from the beginning is
+    answered by what is there now, and not by that 400."""
+    house, origin = scripted()
+    warm(house, origin)
+    grown = house.ask("0003")
+    origin.expect().reply(data(b"def", "0006"))
+    assert grown.done().body == b"def"
+    house.pass_time(61)
+    reader = house.ask("-1", mode)
+    check = after_heads(origin)
+    assert check.request.target == f"{PATH}?offset=0003"
+    check.answer(400, NOT_FOUND, b"no boundary")
+    anew = after_heads(origin)
+    assert anew.request.target == f"{PATH}?offset=-1"
+    anew.reply(data(b"another", "0009"))
+
+    assert reader.done().body == b"another"
+    assert house.counters.drops["offset-refused"] == 1
+
+
+def after_heads(origin: ScriptedOrigin) -> Call:
+    """The next GET; before it the stream is described."""
+    call = origin.expect(Purpose.CATCH_UP)
+    while call.request.method == "HEAD":
+        call.reply(head_answer("0009"))
+        call = origin.expect(Purpose.CATCH_UP)
+    return call
+
+
+def test_a_poll_that_is_refused_its_offset_ends_the_log() -> None:
+    """L5: viewers who stand there are told, and nothing old is shown any more."""
+    house, origin = scripted()
+    warm(house, origin)
+    viewer, poll = watch(house, origin)
+    poll.answer(400, NOT_FOUND, b"no boundary")
+
+    assert viewer.done().status == 400
+    assert house.counters.drops["offset-refused"] == 1
+    house.ask()
+    assert origin.expect().request.target == f"{PATH}?offset=-1"
 
 
 def test_a_tail_that_went_back_is_confirmed_by_one_head() -> None:

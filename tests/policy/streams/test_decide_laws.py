@@ -202,12 +202,14 @@ def only_an_expired_signature_passes(case: Case, decision: Decision) -> None:
 
 
 def only_what_lies_above_the_end_is_paced(case: Case, decision: Decision) -> None:
-    """U14: and a reader's own guess is asked for in no other way."""
+    """U14: and a reader's own guess is asked for in no other way. What was named to it
+    by an acknowledgement is none (L4)."""
     if isinstance(decision, Fetch):
         log, offset = case.world.log, case.state.offset
         assert not decision.paced or (log.end is not None and log.is_above(offset))
         guessed = decision.reason is Reason.OFFSET_UNKNOWN
-        assert not guessed or (decision.paced and decision.start == offset)
+        assert not guessed or decision.start == offset
+        assert not guessed or decision.paced or log.knows(offset)
 
 
 def who_is_above_the_end_goes_back_only_by_a_new_answer(
