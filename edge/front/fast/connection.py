@@ -311,7 +311,7 @@ class FastConnection:
         self.stage = check(self.stage, _PARKED)
         try:
             sink.pending = self._context.read_service.ask(
-                plain.read, sink, now, plain.grant_ends
+                plain.read, sink, now, plain.grant.lease
             )
         except Exception as error:
             # The hub or the sink let it through: report it as Falcon's way does.

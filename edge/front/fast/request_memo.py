@@ -70,8 +70,8 @@ _SELECTING = ("if-none-match", "accept-encoding", "cdn-loop")
 
 _Lines = tuple[bytes | None, ...]
 
-_Held = tuple[Read, float, Grant, float]
-"""A Read, the time until which it holds, the grant behind it, and when that ends."""
+_Held = tuple[Read, float, Grant]
+"""A Read, the time until which it holds, and the grant behind it."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -145,8 +145,7 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds); then it is judged anew. Behind it is ``grant``
-    which ends at ``grant_ends``, monotonic too."""
+    before ``until`` (monotonic seconds), and is judged anew then. ``grant`` let it in."""
 
     read: Read
     line: RequestLine
@@ -154,7 +153,6 @@ class PlainRead:
     request_id: bytes | None
     until: float
     grant: Grant
-    grant_ends: float
 
 
 @dataclass(slots=True, eq=False)
@@ -253,8 +251,8 @@ class RequestMemo:
             held = self._resolved(line, facts)
         if not isinstance(held, tuple):
             return held
-        read, until, grant, ends = held
-        plain = PlainRead(read, line, facts.close, facts.request_id, until, grant, ends)
+        read, until, grant = held
+        plain = PlainRead(read, line, facts.close, facts.request_id, until, grant)
         # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, held)
@@ -280,11 +278,10 @@ class RequestMemo:
         read = resolved.request
         if not isinstance(read, Read):
             return None
-        grant, ends = resolved.grant, NO_END
+        grant = resolved.grant
         if grant.ends_at != NO_END:
             read = self._shared(read)
-            ends = now + (grant.ends_at - wall)
-        return read, now + (resolved.expires_at - wall), grant, ends
+        return read, now + (resolved.expires_at - wall), grant
 
     def _shared(self, read: Read) -> Read:
         """The one read of all who are let in, by which the hub knows an answer. A long

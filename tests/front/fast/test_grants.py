@@ -13,7 +13,7 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 
 from edge.core.reasons import Reason
-from edge.core.values import GRANTED, NO_END
+from edge.core.values import GRANTED, NO_END, Lease
 from edge.front.app.app import create_app
 from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
@@ -272,7 +272,8 @@ class Tokens:
         ends_at = self.ends.get(request.lookup("authorization") or "")
         if ends_at is None or now >= ends_at:
             return LEFT_OUT
-        return Grant(GRANTED, ends_at, ends_at=ends_at, way="jwt", subject="a")
+        lease = Lease(ends_at - START + 50.0)
+        return Grant(GRANTED, ends_at, None, ends_at, False, lease, "jwt", "a")
 
 
 def let_in(*ends_at: float) -> Gate:
@@ -291,7 +292,8 @@ def test_all_who_are_let_in_share_one_read() -> None:
         reads = made.bench.read_service.reads
 
         assert len({id(read) for read in reads}) == 1
-        assert made.bench.read_service.grants_end == [60.0, 70.0, 80.0]
+        leases = made.bench.read_service.leases
+        assert [lease.ends_at for lease in leases] == [60.0, 70.0, 80.0]
     finally:
         made.bench.close()
 
