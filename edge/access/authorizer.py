@@ -1,11 +1,11 @@
 """AccessAuthorizer: judges requests on routes with ways, and leaves the others alone.
 
 It is the authorizer that wiring gives to the pipeline. Of a request on a route with
-ways it finds the first credential (``credentials``), has it judged by its way
-(``tokens``, ``signed``), remembers the verdict (``verdicts``), and turns it into a
-Grant or Denied of the pipeline. ``needs`` says which right a request takes. What must
-wait for keys, or for a later turn of the event loop, becomes an Ask: its ``verdict``
-judges again in a greenlet, where waiting is allowed.
+ways it finds the first credential (``credentials``), has it judged by its way's judge
+(``judging``, ``judges``), and turns the verdict into a Grant or Denied of the pipeline.
+``needs`` says which right a request takes. What must wait for somebody, or for a later
+turn of the event loop, becomes an Ask: its ``verdict`` judges again in a greenlet,
+where waiting is allowed.
 
 A fork lets its reader see what its source holds. So who creates one needs the right to
 read the source, by the source's own route and with the same credentials (B22).
@@ -14,19 +14,19 @@ read the source, by the source's own route and with the same credentials (B22).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edge.access import credentials, needs, signed, tokens
-from edge.access.challenges import Failure, denied, without_credential
+from edge.access import credentials, needs
+from edge.access.challenges import without_credential
 from edge.access.check_budget import CheckBudget
-from edge.access.credentials import Credential, SignedLink, Token
-from edge.access.key_ring import KeyRing, KeyRings
-from edge.access.keys import KeySet
-from edge.access.tokens import TokenClaims
-from edge.access.verdicts import LetIn, VerdictKey, Verdicts
+from edge.access.credentials import Credential, CredentialSet, Token
+from edge.access.judges import Askers, Judges
+from edge.access.judging import Case, LaterTurn, MustWait
+from edge.access.key_ring import KeyRings
+from edge.access.verdicts import LetIn
 from edge.core.counters import Counters
-from edge.core.errors import ClientFault, Refusal
+from edge.core.errors import ClientFault
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
-from edge.core.values import Lease, Partition
+from edge.core.values import Lease, LentCredential, Partition
 from edge.policy.http import request_target
 from edge.policy.streams.authorize import (
     UNJUDGED,
@@ -40,7 +40,7 @@ from edge.policy.streams.authorize import (
 )
 from edge.policy.streams.pipeline import check_meaning, find_route
 from edge.policy.streams.routes import Access, Route
-from edge.policy.streams.ways import JwtWay, Place, SignedWay, Way
+from edge.policy.streams.ways import OriginWay, Place, Right, Way
 from edge.protocol import names
 
 SOON_SECONDS = 60.0
@@ -50,12 +50,8 @@ JUDGED_AGAIN_SECONDS = 30.0
 """How long a head is remembered that keys at a URL let in: they may change (B15)."""
 
 
-class _MustWait(Exception):
-    """A verdict needs newer keys, or a later turn of the event loop."""
-
-
-class _LaterTurn(_MustWait):
-    """It needs a later turn, and nothing else."""
+RENEWING_SECONDS = 1.0
+"""How long a head is remembered whose verdict is being asked for anew."""
 
 
 class AccessAuthorizer:
@@ -69,24 +65,30 @@ class AccessAuthorizer:
         counters: Counters,
         public_url: str | None = None,
         budget: CheckBudget | None = None,
+        askers: Askers | None = None,
     ) -> None:
         self._routes = routes
-        self._rings = rings
         self._clock = clock
         self._counters = counters
         self._public_url = public_url
         self._budget = budget or CheckBudget()
-        self._verdicts = Verdicts()
-        rings.changed = self._verdicts.forget
+        self._judges = Judges(
+            routes,
+            rings,
+            clock,
+            counters,
+            budget=self._budget,
+            askers=askers or Askers(),
+        )
 
     def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
         """See Authorizer. Raises ClientFault for a request that is malformed."""
         try:
             return self._judge(route, request, now, may_wait=False)
-        except _LaterTurn:
+        except LaterTurn:
             later = self._budget.call_later
             return Ask(lambda: self._judge_later(route, request), later)
-        except _MustWait:
+        except MustWait:
             return Ask(lambda: self._judge_later(route, request))
 
     def _judge_later(self, route: Route, request: RequestHead) -> Grant | Denied:
@@ -118,104 +120,63 @@ class AccessAuthorizer:
             self._counters.verdicts["none-denied"] += 1
             return without_credential(route.ways)
         way, credential = found
-        name = "jwt" if isinstance(way, JwtWay) else "signed"
-        verdict = self._verdict(route, way, credential, request, now, may_wait)
+        judge = self._judges.of(way)
+        right = needs.right_of(request)
+        if isinstance(way, OriginWay) and right is not Right.READ:
+            return self._kept(route, request, judge.name)
+        own = tuple(
+            p for p in request.parameters if p.name not in route.credential_parameters
+        )
+        number = route.ways.index(way)
+        case = Case(route, number, request, right, own, now, may_wait)
+        verdict = judge.judge(case, credential)
         if isinstance(verdict, LetIn) and self._is_forged(route, credential, request):
             words = "A cookie lets write only from pages of this site."
             verdict = Denied(Reason.CROSS_SITE, words, subject=verdict.subject)
-        result = "granted" if isinstance(verdict, LetIn) else "denied"
-        self._counters.verdicts[f"{name}-{result}"] += 1
+        self._count(judge.name, verdict)
         if isinstance(verdict, Denied):
-            return replace(verdict, way=name)
-        may_change = isinstance(way, JwtWay) and self._rings.of(way).may_change
+            return replace(verdict, way=judge.name)
         partition = granted_partition(request, route)
-        lease = Lease(self._clock.monotonic() + (verdict.ends_at - now))
-        return _grant(partition, verdict, lease, name, now, may_change)
+        lease = self._lease(way, credential, verdict, now)
+        return _grant(partition, verdict, lease, judge.name, now, judge.may_change)
 
-    def _verdict(
-        self,
-        route: Route,
-        way: Way,
-        credential: Credential,
-        request: RequestHead,
-        now: float,
-        may_wait: bool,
-    ) -> LetIn | Denied:
-        """What the way says of its credential, now or lately. Raises _MustWait."""
-        own = [
-            p for p in request.parameters if p.name not in route.credential_parameters
-        ]
-        key = VerdictKey(
-            route.match,
-            route.ways.index(way),
-            needs.right_of(request),
-            request.path,
-            request_target.extension(own),
-            credential.digest,
-        )
-        known = self._verdicts.get(key, now)
-        if known is not None and self._are_believed(way):
-            return known
-        epoch = self._verdicts.epoch
-        judged: LetIn | Failure
-        if isinstance(way, SignedWay):
-            assert isinstance(credential, SignedLink)
-            self._spend(may_wait)
-            judged = _by_link(credential, way, key, now)
-        else:
-            assert isinstance(credential, Token)
-            claims = self._claims(credential, way, now, may_wait)
-            judged = _reached(claims, way, key, own)
-        verdict = _denied(judged) if isinstance(judged, Failure) else judged
-        self._verdicts.keep(key, verdict, now, epoch)
+    def _kept(self, route: Route, request: RequestHead, way: str) -> Grant | Denied:
+        """A write on a route where the origin judges: it keeps its credential, and the
+        origin judges it when it comes (B9). What speaks for streams that are judged by
+        others is nobody's (B5)."""
+        others = [r for r in self._routes if not _asks_origin(r)]
+        verdict: Grant | Denied = Grant(way=way)
+        if needs.speaks_for_judged(request.path, route, others):
+            words = "This speaks for streams that are judged on another route."
+            verdict = Denied(Reason.PATH_NOT_GRANTED, words, way=way)
+        self._count(way, verdict)
         return verdict
 
-    def _are_believed(self, way: Way) -> bool:
-        """Whether what was judged by the way's keys still holds."""
-        return isinstance(way, SignedWay) or self._rings.of(way).are_believed()
+    def _count(self, way: str, verdict: LetIn | Grant | Denied) -> None:
+        result = "denied" if isinstance(verdict, Denied) else "granted"
+        self._counters.verdicts[f"{way}-{result}"] += 1
 
-    def _claims(
-        self, token: Token, way: JwtWay, now: float, may_wait: bool
-    ) -> TokenClaims | Failure:
-        """What a token claims. Raises _MustWait; Refusal if keys cannot be had."""
-        ring = self._rings.of(way)
-        keys = ring.keys()
-        if keys is None:
-            _, keys = self._newer(ring, may_wait)
-        self._spend(may_wait)
-        claims = tokens.verify(token.text, way, keys, now)
-        if ring.may_change and _is_of_unknown_key(claims):
-            newest, keys = self._newer(ring, may_wait)
-            claims = tokens.verify(token.text, way, keys, now)
-            if not newest and _is_of_unknown_key(claims):
-                raise _no_keys()
-        return claims
-
-    def _newer(self, ring: KeyRing, may_wait: bool) -> tuple[bool, KeySet]:
-        """Newer keys, and whether they are the newest. Raises _MustWait, Refusal."""
-        if not may_wait:
-            raise _MustWait
-        newest = ring.wait()
-        keys = ring.keys()
-        if keys is None:
-            raise _no_keys()
-        return newest, keys
-
-    def _spend(self, may_wait: bool) -> None:
-        """A signature is going to be checked. Raises _MustWait."""
-        if may_wait:
-            self._budget.wait()
-        elif not self._budget.take():
-            raise _LaterTurn
+    def _lease(
+        self, way: Way, credential: Credential, let_in: LetIn, now: float
+    ) -> Lease:
+        """What the hub's readers hold of a *yes*; by the origin's, its credential."""
+        monotonic = self._clock.monotonic()
+        lease = Lease(monotonic + (let_in.ends_at - now))
+        if isinstance(way, OriginWay) and let_in.asked is not None:
+            assert isinstance(credential, CredentialSet)
+            lease.lends = LentCredential(
+                credential.digest,
+                credential.headers,
+                credential.parameters,
+                monotonic + (let_in.asked.fresh_until - now),
+            )
+        return lease
 
     def _is_forged(
         self, route: Route, credential: Credential, request: RequestHead
     ) -> bool:
         """Whether a page elsewhere may have made a browser send this write (B10)."""
-        by_cookie = (
-            isinstance(credential, Token) and credential.source.place is Place.COOKIE
-        )
-        if not by_cookie or request.method in ("GET", "HEAD"):
+        if request.method in ("GET", "HEAD") or not _is_sent_by_itself(credential):
             return False
         return needs.is_of_another_site(request, route, self._public_url)
 
@@ -245,7 +206,7 @@ class AccessAuthorizer:
             return None
         if its_route.access is Access.PARTITIONED:
             return nowhere if granted else None
-        read = RequestHead("GET", path, path, request.parameters, request.lookup)
+        read = replace(request, method="GET", target=path, path=path)
         verdict = self._by_ways(its_route, read, now, may_wait)
         return verdict if isinstance(verdict, Denied) else None
 
@@ -263,48 +224,31 @@ def _grant(
 ) -> Grant:
     """The grant with its times. All who are let in share two reads: one for those who
     have time left, one for those whose grant ends soon (B17)."""
-    ends_at = let_in.ends_at
-    soon = now >= ends_at - SOON_SECONDS
+    ends_at, asked = let_in.ends_at, let_in.asked
+    # An answer that sets a cookie is for its one asker, and is not kept by it.
+    soon = now >= ends_at - SOON_SECONDS or bool(let_in.fields)
     again = ends_at if soon else ends_at - SOON_SECONDS
     if may_change:
         again = min(again, now + JUDGED_AGAIN_SECONDS)
-    return Grant(partition, again, None, ends_at, soon, lease, way, let_in.subject)
+    if asked is not None:
+        # Looked at often while it is being renewed: the new one has more time.
+        due = asked.renews_at if now < asked.renews_at else now + RENEWING_SECONDS
+        again = min(again, due)
+    subject, fields = let_in.subject, let_in.fields
+    return Grant(partition, again, None, ends_at, soon, lease, way, subject, fields)
 
 
-def _by_link(
-    link: SignedLink, way: SignedWay, key: VerdictKey, now: float
-) -> LetIn | Failure:
-    said = signed.verify(link, way, key.path, key.extension, key.right, now)
-    return said if isinstance(said, Failure) else LetIn(said.expires_at, said.key)
+def _asks_origin(route: Route) -> bool:
+    return any(isinstance(way, OriginWay) for way in route.ways)
 
 
-def _reached(
-    claims: TokenClaims | Failure,
-    way: JwtWay,
-    key: VerdictKey,
-    own: Sequence[request_target.Parameter],
-) -> LetIn | Failure:
-    """Whether what a token claims reaches what is asked for."""
-    if isinstance(claims, Failure):
-        return claims
-    path, match, right = key.path, key.route, key.right
-    if request_target.is_control(path):
-        root = needs.root_of(path)
-        wrong = tokens.permits_below(claims, path, match, root, right)
-    else:
-        asked = [p.name for p in own if p.name not in request_target.PROTOCOL]
-        wrong = tokens.permits(claims, way, path, match, right, asked)
-    return wrong or LetIn(claims.expires_at, claims.subject or "")
-
-
-def _denied(failure: Failure) -> Denied:
-    return replace(denied(failure), subject=failure.subject or "")
-
-
-def _is_of_unknown_key(claims: TokenClaims | Failure) -> bool:
-    return isinstance(claims, Failure) and claims.reason is Reason.TOKEN_UNKNOWN_KEY
-
-
-def _no_keys() -> Refusal:
-    detail = "The keys that would judge this token cannot be had."
-    return Refusal(detail, reason=Reason.KEYS_UNAVAILABLE)
+def _is_sent_by_itself(credential: Credential) -> bool:
+    """Whether a browser adds it to whatever a page anywhere sends (B10): cookies, and
+    what it asked its user for."""
+    if isinstance(credential, Token):
+        return credential.source.place is Place.COOKIE
+    if isinstance(credential, CredentialSet):
+        scheme = (credential.get("authorization") or "").partition(" ")[0].lower()
+        by_user = scheme in ("basic", "digest", "negotiate", "ntlm")
+        return by_user or credential.get("cookie") is not None
+    return False

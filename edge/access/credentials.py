@@ -18,10 +18,20 @@ from hashlib import sha256
 from typing import TypeAlias
 
 from edge.access.challenges import two_tokens
+from edge.core.values import Headers
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Lookup, RequestHead
 from edge.policy.streams.routes import Access, Route
-from edge.policy.streams.ways import CredentialSource, JwtWay, Place, SignedWay, Way
+from edge.policy.streams.ways import (
+    AskingWay,
+    CredentialSource,
+    ForwardWay,
+    JwtWay,
+    OriginWay,
+    Place,
+    SignedWay,
+    Way,
+)
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr](?: +(.*))?", re.DOTALL)
 
@@ -36,7 +46,7 @@ class Token:
     @property
     def digest(self) -> str:
         """Stands for the token in tables: no memory keeps tokens."""
-        return _digest("token", self.text)
+        return digest_of("token", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +60,32 @@ class SignedLink:
     @property
     def digest(self) -> str:
         """Stands for the link in tables."""
-        return _digest("link", self.signature, self.expires, self.key)
+        return digest_of("link", self.signature, self.expires, self.key)
 
 
-Credential: TypeAlias = Token | SignedLink
+@dataclass(frozen=True, slots=True)
+class CredentialSet:
+    """All that a way which asks sends of a client: fields as received, names in lower
+    case, and raw parameters. Empty for a request without a credential."""
+
+    headers: Headers = field(default=(), repr=False)
+    parameters: tuple[str, ...] = field(default=(), repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.headers or self.parameters)
+
+    @property
+    def digest(self) -> str:
+        """Stands for the set in tables."""
+        fields = (part for pair in self.headers for part in pair)
+        return digest_of("set", str(len(self.headers)), *fields, *self.parameters)
+
+    def get(self, name: str) -> str | None:
+        """A field by lower-case name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+Credential: TypeAlias = Token | SignedLink | CredentialSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +104,9 @@ def names_of(ways: Iterable[Way]) -> CredentialNames:
     parameters: set[str] = set()
     cookies: set[str] = set()
     for way in ways:
-        if isinstance(way, SignedWay):
-            parameters |= way.parameters
+        if not isinstance(way, JwtWay):
+            parameters.update(way.parameters)
+            headers.update(() if isinstance(way, SignedWay) else way.headers)
             continue
         for source in way.sources:
             match source.place:
@@ -99,8 +132,14 @@ def by_ways(route: Route, ways: tuple[Way, ...]) -> Route:
         ways=ways,
         credential_headers=tuple(sorted(names.headers)),
         credential_parameters=tuple(sorted(names.parameters)),
+        judged_headers=_looked_at(ways),
         expires_parameters=(),
     )
+
+
+def _looked_at(ways: tuple[Way, ...]) -> tuple[str, ...]:
+    """Fields, beside the credentials, on which a verdict may depend (B4)."""
+    return ("host",) if any(isinstance(way, ForwardWay) for way in ways) else ()
 
 
 def find_first(
@@ -121,10 +160,15 @@ def find(way: Way, request: RequestHead) -> Credential | None:
     """The one credential of this way; None without one.
 
     An empty one is none. Raises AccessDenied (two-tokens, 400) for more than one, also
-    when they are equal.
+    when they are equal. A way that asks has one whole set, and who is asked judges it.
     """
     if isinstance(way, SignedWay):
         return _link(way, request.parameters)
+    if isinstance(way, ForwardWay):
+        # It judges also who has none (B11).
+        return _set(way, request)
+    if isinstance(way, OriginWay):
+        return _set(way, request) or None
     found = list(_tokens(way, request))
     if len(found) > 1:
         raise two_tokens("There is more than one token in the request.")
@@ -176,6 +220,18 @@ def _cookies(name: str, lookup: Lookup) -> Sequence[str]:
     return [value for key, equals, value in pairs if equals and key == name]
 
 
+# -- sets ---------------------------------------------------------------------
+
+
+def _set(way: AskingWay, request: RequestHead) -> CredentialSet:
+    """The whole set: several of one kind are judged by who is asked."""
+    fields = ((name, request.lookup(name)) for name in way.headers)
+    return CredentialSet(
+        tuple((name, value) for name, value in fields if value),
+        tuple(p.raw for p in request.parameters if p.name in way.parameters),
+    )
+
+
 # -- signed URLs --------------------------------------------------------------
 
 
@@ -196,7 +252,7 @@ def _link(way: SignedWay, parameters: Iterable[Parameter]) -> SignedLink | None:
     return SignedLink(*parts)
 
 
-def _digest(*parts: str) -> str:
-    """Lengths first: no two inputs are alike."""
+def digest_of(*parts: str) -> str:
+    """Stands for all of these. Lengths first: no two inputs are alike."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

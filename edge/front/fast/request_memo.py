@@ -145,7 +145,8 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds), and is judged anew then. ``grant`` let it in."""
+    before ``until`` (monotonic seconds), and is judged anew then; ``grant`` let it in.
+    """
 
     read: Read
     line: RequestLine
@@ -377,7 +378,12 @@ class RequestMemo:
 
 
 def _selecting(route: Route) -> tuple[str, ...]:
-    return (*_SELECTING, *route.credential_headers, *route.request_headers)
+    return (
+        *_SELECTING,
+        *route.credential_headers,
+        *route.request_headers,
+        *route.judged_headers,
+    )
 
 
 def _size(values: Iterable[str | None]) -> int:
