@@ -53,7 +53,7 @@ _log = logging.getLogger("edge.access")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldYes:
     """A *yes* that was told: for how many seconds, and whom it named.
 
     With 0 nobody remembers it. ``fields`` are for the answer of the one who asked; with
@@ -66,7 +66,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ToldNo:
     """A *no* that was told: what its one asker hears, and what others hear for two
     seconds. ``shared`` None: others ask for themselves."""
 
@@ -85,7 +85,7 @@ class NoVerdict:
     passes: bool = True
 
 
-Said: TypeAlias = Told | Refused | NoVerdict
+Said: TypeAlias = ToldYes | ToldNo | NoVerdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,11 +167,11 @@ class AskedVerdicts:
     ) -> LetIn | Denied:
         """What one who waited for a flight is given."""
         said = flight.said
-        if isinstance(said, Refused):
+        if isinstance(said, ToldNo):
             given = said.own if is_owner else said.shared
             if given is not None:
                 return given
-        elif isinstance(said, Told):
+        elif isinstance(said, ToldYes):
             assert isinstance(flight.verdict, LetIn)
             if is_owner or not said.fields:
                 return flight.verdict
@@ -235,12 +235,12 @@ class AskedVerdicts:
     ) -> LetIn | Denied | None:
         """Remember what was told, as far as it may be."""
         now, verdicts = self._clock.wall(), self._verdicts
-        if isinstance(said, Told):
+        if isinstance(said, ToldYes):
             let_in = self._let_in(said, asked_at)
             if said.seconds > 0 and not said.fields:
                 verdicts.keep(key, let_in, now, epoch)
             return let_in
-        if isinstance(said, Refused):
+        if isinstance(said, ToldNo):
             verdicts.end(key)
             if said.shared is not None:
                 verdicts.keep(key, said.shared, now, epoch, NO_SECONDS)
@@ -250,7 +250,7 @@ class AskedVerdicts:
             verdicts.keep(key, _postponed(standing, standing.asked, now), now, epoch)
         return None
 
-    def _let_in(self, said: Told, asked_at: float) -> LetIn:
+    def _let_in(self, said: ToldYes, asked_at: float) -> LetIn:
         seconds = max(said.seconds, LEAST_SECONDS)
         fresh_until = asked_at + seconds
         times = AskedTimes(
@@ -263,7 +263,7 @@ class AskedVerdicts:
 
     def _note(self, said: Said) -> None:
         """Count it, and log when they fall silent and when they answer again."""
-        words = {Told: "let-in", Refused: "refused", NoVerdict: "unanswered"}
+        words = {ToldYes: "let-in", ToldNo: "refused", NoVerdict: "unanswered"}
         self._count(words[type(said)])
         silent = isinstance(said, NoVerdict)
         if isinstance(said, NoVerdict) and not self._silent:

@@ -27,9 +27,9 @@ from edge.access.asked_verdicts import (
     AskedVerdicts,
     NoVerdict,
     Question,
-    Refused,
     Said,
-    Told,
+    ToldNo,
+    ToldYes,
 )
 from edge.access.asking import asked_extension, asking_key, chain_fields
 from edge.access.challenges import bearer
@@ -162,9 +162,9 @@ def _navigates(case: Case) -> bool:
 # What the endpoint says.
 
 
-def _told(fields: Headers, way: ForwardWay) -> Told:
+def _told(fields: Headers, way: ForwardWay) -> ToldYes:
     cookies = tuple(pair for pair in fields if pair[0] == "set-cookie")
-    return Told(_seconds(fields, way.cache), _subject(fields, way), cookies)
+    return ToldYes(_seconds(fields, way.cache), _subject(fields, way), cookies)
 
 
 def _seconds(fields: Headers, most: float) -> float:
@@ -185,7 +185,7 @@ def _subject(fields: Headers, way: ForwardWay) -> str:
     return named if len(named) <= MAX_SUBJECT else ""
 
 
-def _refused(status: int, fields: Headers, body: bytes | None) -> Refused:
+def _refused(status: int, fields: Headers, body: bytes | None) -> ToldNo:
     """The endpoint's own answer for the one who asked; others hear the bare *no*."""
     words = "This is not let in."
     given = ", ".join(value for name, value in fields if name == "www-authenticate")
@@ -198,18 +198,18 @@ def _refused(status: int, fields: Headers, body: bytes | None) -> Refused:
     if body is None:
         kept = tuple(pair for pair in kept if pair[0] == "set-cookie")
     own = replace(bare, challenge=challenge, fields=kept, body=body)
-    return Refused(own, bare)
+    return ToldNo(own, bare)
 
 
-def _sent_away(status: int, fields: Headers, navigates: bool) -> Refused:
+def _sent_away(status: int, fields: Headers, navigates: bool) -> ToldNo:
     """A redirect, which is for people: to them and nobody else."""
     words = "This is not let in: log in first."
     bare = Denied(Reason.ACCESS_REFUSED, words, 401, bearer())
     kept = tuple(pair for pair in fields if pair[0] in ("location", "set-cookie"))
     if not navigates or not any(name == "location" for name, _ in kept):
-        return Refused(bare, bare)
+        return ToldNo(bare, bare)
     own = Denied(Reason.ACCESS_REFUSED, words, status, fields=kept)
-    return Refused(own, bare)
+    return ToldNo(own, bare)
 
 
 def _gathered(exchange: Exchange) -> bytes | None:

@@ -30,9 +30,9 @@ from edge.access.asked_verdicts import (
     AskedVerdicts,
     NoVerdict,
     Question,
-    Refused,
     Said,
-    Told,
+    ToldNo,
+    ToldYes,
 )
 from edge.access.asking import asked_extension, asking_key, chain_fields
 from edge.access.challenges import bearer
@@ -95,9 +95,9 @@ class HeadAgreement:
 def _word(said: Said) -> str:
     """What was said, as far as both have to agree."""
     match said:
-        case Told():
+        case ToldYes():
             return "let in"
-        case Refused(own=own):
+        case ToldNo(own=own):
             return "refused" if own.status in (401, 403) else "absent"
         case NoVerdict():
             return "nothing"
@@ -177,7 +177,7 @@ class OriginJudge:
 
 def _said(status: int, fields: Headers, trust: float) -> Said:
     if 200 <= status < 300:
-        return Told(trust)
+        return ToldYes(trust)
     if status in (401, 403):
         denied = _refusal(status, fields)
     elif status in (404, 410):
@@ -186,7 +186,7 @@ def _said(status: int, fields: Headers, trust: float) -> Said:
     else:
         passes = (status >= 500 and status != 501) or status in (408, 425, 429)
         return NoVerdict(f"the origin answered {status}", passes)
-    return Refused(denied, denied)
+    return ToldNo(denied, denied)
 
 
 def _refusal(status: int, fields: Headers) -> Denied:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edge.policy.streams.pipeline import misplaced_name
-from edge.policy.streams.routes import Access, Upstream
+from edge.policy.streams.routes import Access, UpstreamCredential
 from edge.policy.streams.ways import KeySource
 from edge.settings.access import WaysSettings
 from edge.settings.addresses import ListenAddress, authority_of
@@ -189,9 +189,9 @@ def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
 def _wrong_upstream(route: RouteSettings) -> Iterator[str]:
     """With whose credential the origin is asked for what all share (A4, B7)."""
     names = route.access.names if isinstance(route.access, WaysSettings) else ()
-    if route.upstream is Upstream.LENT and names != ("origin",):
+    if route.upstream is UpstreamCredential.LENT and names != ("origin",):
         yield "lent is for the way origin alone: who else lends a credential to it"
-    if route.upstream is Upstream.OWN and not names:
+    if route.upstream is UpstreamCredential.OWN and not names:
         yield "is for routes with ways: on others each client's credential goes along"
     if route.upstream is None and "origin" in names and len(names) > 1:
         yield (

@@ -23,7 +23,7 @@ from edge.policy.streams.routes import (
     Recreate,
     Route,
     TailMode,
-    Upstream,
+    UpstreamCredential,
 )
 from edge.settings.access import AccessSettings, WaysSettings
 from edge.settings.addresses import EMBEDDED, ListenAddress
@@ -178,7 +178,7 @@ class RouteSettings(Section):
     response_headers: tuple[HeaderName, ...] = _ROUTE.response_headers
     origin_headers: SecretHeaders = Field(default_factory=dict)
     identity: tuple[HeaderName, ...] = _ROUTE.identity
-    upstream: Upstream | None = None
+    upstream: UpstreamCredential | None = None
     compress: Flag = _ROUTE.compress
     cors_origin: CorsOrigin = _ROUTE.cors_origin
     stale_if_error: Statuses = _ROUTE.stale_if_error
@@ -196,10 +196,12 @@ class RouteSettings(Section):
         return by_ways(Route(**plain), self.access.ways)
 
     @property
-    def _usual_upstream(self) -> Upstream:
+    def _usual_upstream(self) -> UpstreamCredential:
         """``upstream`` where it is not set: who was let in by the origin lends."""
         ways = self.access.names if isinstance(self.access, WaysSettings) else ()
-        return Upstream.LENT if ways == ("origin",) else Upstream.OWN
+        return (
+            UpstreamCredential.LENT if ways == ("origin",) else UpstreamCredential.OWN
+        )
 
 
 class LiveSettings(Section):

@@ -23,7 +23,7 @@ class Access(enum.Enum):
     GRANTED = "granted"
 
 
-class Upstream(enum.Enum):
+class UpstreamCredential(enum.Enum):
     """With whose credential a route with ways asks the origin for what all share (A4).
 
     OWN: the edge's own, or none. LENT: that of a reader whom the origin itself has let
@@ -95,6 +95,6 @@ class Route:
     stale_for: float = 3600.0
     stale_after: float = 1.0
     ways: tuple[Way, ...] = ()
-    upstream: Upstream = Upstream.OWN
+    upstream: UpstreamCredential = UpstreamCredential.OWN
     judged_headers: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
