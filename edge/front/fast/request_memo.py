@@ -145,7 +145,8 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds), and is judged anew then. ``grant`` let it in."""
+    before ``until`` (monotonic seconds); then it is judged anew. Behind it is the
+    ``grant``."""
 
     read: Read
     line: RequestLine
