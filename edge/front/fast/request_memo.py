@@ -26,7 +26,7 @@ no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
@@ -145,8 +145,8 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds), and is judged anew then; ``grant`` let it in.
-    """
+    before ``until`` (monotonic seconds); then it is judged anew. Behind it is the
+    ``grant``."""
 
     read: Read
     line: RequestLine
@@ -154,6 +154,10 @@ class PlainRead:
     request_id: bytes | None
     until: float
     grant: Grant
+
+
+KnownHead: TypeAlias = tuple[bytes, PlainRead]
+"""A whole head as it is sent, and the read that it asks for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -186,7 +190,7 @@ class RequestMemo:
         self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *selecting)))
         # None stands for a field that is not plain.
         self._deciding = frozenset((None, *self._of_interest))
-        self.heads: Memo[bytes, PlainRead] = Memo(MAX_HEADS)
+        self.heads: Memo[bytes, KnownHead] = Memo(MAX_HEADS)
 
     def head(
         self, held: bytes, end: int, last: HeaderBlock | None
@@ -208,7 +212,8 @@ class RequestMemo:
         # A whole head is remembered when a client has sent its block before.
         same = block is last and not block.before
         if isinstance(plain, PlainRead) and same and end < MAX_REMEMBERED_BYTES:
-            self.heads.keep(held[: end + 4], plain)
+            raw = held[: end + 4]
+            self.heads.keep(raw, (raw, plain))
         return block, plain
 
     def may_be_plain(self, held: bytes) -> bool:

@@ -111,7 +111,9 @@ def test_a_grant_without_an_end_is_asked_for_once() -> None:
             made.clock.since += 1e9
 
         assert made.judge.asked == 1
-        assert {plain.until for plain in made.bench.context.heads.values()} == {NO_END}
+        assert {plain.until for _, plain in made.bench.context.heads.values()} == {
+            NO_END
+        }
 
 
 def test_a_head_is_remembered_until_its_grant_ends() -> None:
@@ -135,6 +137,23 @@ def test_a_head_is_remembered_until_its_grant_ends() -> None:
         assert made.get().startswith(b"HTTP/1.1 401 ")
         # The fast way asks, and the whole way, which answers.
         assert made.judge.asked == 4
+
+
+def test_a_client_repeats_its_head_also_when_the_memo_has_forgotten_it() -> None:
+    """Each connection knows its last head: with more clients than the memo holds, each
+    with a token of its own, a repeated one is still not judged."""
+    with gate(Grant(expires_at=START + 10.0)) as made:
+        for _ in range(3):
+            made.get()
+        made.bench.context.heads.clear()
+        for _ in range(3):
+            assert b"kept" in made.get()
+        assert not made.remembered
+
+        assert b"kept" in made.get("kept", "X-Other: 1")
+        made.clock.since = 10.0
+        made.judge.verdict = LEFT_OUT
+        assert made.get().startswith(b"HTTP/1.1 401 ")
 
 
 def test_several_requests_in_one_go_are_no_way_around_the_end() -> None:
