@@ -412,8 +412,7 @@ def test_a_cookie_goes_to_the_one_who_asked_and_is_shared_with_nobody(
     greenlets = [gevent.spawn(one) for _ in range(3)]
     until(lambda: len(asked.asked) == 1)
     asked.may.set()
-    gevent.joinall(greenlets, raise_error=True)
-    grants = [greenlet.value for greenlet in greenlets]
+    grants = [greenlet.get() for greenlet in greenlets]
 
     assert sorted(grant.fields for grant in grants) == [
         (("set-cookie", f"s={n}"),) for n in range(3)
