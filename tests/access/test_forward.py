@@ -565,7 +565,7 @@ def test_a_no_at_a_renewal_ends_the_yes_at_once(
 def test_what_was_begun_before_a_change_is_asked_again(
     asked: Endpoint, gates: Callable[..., Gate]
 ) -> None:
-    """B13: what was told then may be what has just been taken back."""
+    """What was told then may be what has just been taken back."""
     gate = gates()
     asked.may.clear()
     one = gevent.spawn(gate.ask, A, **ALICE)
