@@ -8,6 +8,7 @@ to mean. What is merely odd is the operator's business. Pure; called by ``load``
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edge.policy.http.cors import EVERYBODY
 from edge.policy.streams.pipeline import misplaced_name
 from edge.policy.streams.routes import Access
 from edge.policy.streams.ways import KeySource
@@ -184,6 +185,24 @@ def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
             yield ("access", "jwt"), why
 
 
+def _credentials_by_list(settings: Settings) -> Iterator[Conflict]:
+    """Pages that may use what a browser sends by itself are named (A11)."""
+    for index, route in enumerate(settings.routes):
+        if not route.cors_credentials:
+            continue
+        path, other = ("routes", index, "cors_credentials"), ("routes", index)
+        why = ""
+        if EVERYBODY in route.cors_origins:
+            why = (
+                'cannot be with "*": every page on the web could read in the name of '
+                "whoever visits it; list the pages that may"
+            )
+        elif not route.cors_origins:
+            why = "is without effect: cors_origins lists nobody"
+        if why:
+            yield Conflict(path, why, (*other, "cors_origins"))
+
+
 def _identity_is_the_edges(settings: Settings) -> Iterator[Conflict]:
     """No client, and nothing else, sets a field that tells the origin who asks (B9)."""
     named = {name for route in settings.routes for name in route.identity}
@@ -301,6 +320,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _routes_are_told_apart,
     _route_headers,
     _routes_by_ways,
+    _credentials_by_list,
     _identity_is_the_edges,
     _one_issuer_for_each_key,
 )

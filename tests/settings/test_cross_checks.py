@@ -165,6 +165,31 @@ def test_a_route_may_forward_what_is_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("origins", "problem"),
+    [
+        ("", 'cors_credentials: cannot be with "*": every page on the web could read'),
+        ("cors_origins: ['*'], ", 'cors_credentials: cannot be with "*": every page'),
+        ("cors_origins: '*', ", 'cors_credentials: cannot be with "*": every page'),
+        ("cors_origins: [], ", "cors_credentials: is without effect: cors_origins"),
+    ],
+)
+def test_pages_that_may_send_cookies_are_named(origins: str, problem: str) -> None:
+    """A11: a browser sends them by itself, whichever page asks."""
+    (told_of,) = told(ROUTES=f"[{{{origins}cors_credentials: true}}]")
+
+    assert told_of.startswith(f"routes[0].{problem}")
+
+
+def test_a_list_allows_credentials_and_needs_none() -> None:
+    listed = "cors_origins: [https://app.example, 'https://*.app.example']"
+
+    assert told(ROUTES=f"[{{{listed}, cors_credentials: true}}]") == []
+    assert told(ROUTES=f"[{{{listed}}}]") == []
+    assert told(ROUTES="[{cors_origins: []}]") == []
+    assert told(ROUTES="[{cors_origins: '*'}]") == []
+
+
+@pytest.mark.parametrize(
     ("key", "text"),
     [
         ("data", "elsewhere"),
