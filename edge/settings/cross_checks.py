@@ -178,6 +178,10 @@ def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
     for key in ("credential_headers", "credential_parameters", "expires_parameters"):
         if getattr(route, key) != RouteSettings.model_fields[key].default:
             yield (key,), "is for other routes: here the ways say what is a credential"
+    signed = route.access.signed
+    if signed is not None and signed.public and len(route.access.names) > 1:
+        why = "a cache that shares answers would not judge the tokens of another way"
+        yield ("access", "signed", "public"), f"is for routes with no other way: {why}"
     jwt = route.access.jwt
     for name in jwt.bind if jwt is not None else ():
         if f"{{{name}}}" not in route.match.split("/"):

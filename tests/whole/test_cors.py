@@ -1,18 +1,22 @@
 """A list of pages on the wire, with real processes: every kind of answer.
 
-A11, A19; B10, B23. What a browser makes of it: tests/client/test_pages.py.
+A6, A11, A19; B10, B17, B23. What a browser makes of it: tests/client/test_pages.py.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from edge.access.signed import sign
+from edge.policy.streams.ways import SignedWay
 from tests.front.edge_process import Answered
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
-from tests.whole.crowd import PATH
+from tests.whole.crowd import PATH, call
 from tests.whole.test_access import (
     BOTH,
+    LINKS,
     WHOLE_WAY,
     bearer,
     client,
@@ -31,10 +35,12 @@ def listed(match: str, **more: Any) -> dict[str, Any]:
 
 
 ROUTES: list[dict[str, Any]] = [
+    listed("/v1/stream/links/**", access={"signed": BOTH["signed"] | {"public": True}}),
     listed("/v1/stream/open/**"),
     listed("/v1/stream/**", access={"jwt": BOTH["jwt"]}),
 ]
-OPEN = "/v1/stream/open/a"
+PUBLIC_LINKS = SignedWay(LINKS.keys, public=True)
+OPEN, CLOSED = "/v1/stream/open/a", "/v1/stream/links/a"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,7 @@ def origin() -> Iterator[NodeOrigin]:
 def served(origin: NodeOrigin) -> Iterator[Edge]:
     with edge(origin.url, routes=ROUTES, live={"long_poll_timeout": "1s"}) as running:
         created(running)
+        call("PUT", origin.url + CLOSED, b"abc", **{"Stream-Closed": "true"})
         ask(running, "PUT", OPEN, "Content-Type: text/plain", "Content-Length: 0")
         yield running
 
@@ -179,3 +186,23 @@ def test_only_a_listed_page_may_embed_what_a_cookie_opens(
 
     expected = "cross-origin" if page == PAGE else "same-origin"
     assert answered["cross-origin-resource-policy"] == expected
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("seconds", "kept"),
+    [(600, "public, max-age=30"), (61, "public, max-age=30"), (59, "no-store")],
+)
+def test_a_cache_may_share_what_a_public_link_reads_but_not_beyond_its_end(
+    served: Edge, whole: tuple[str, ...], seconds: int, kept: str
+) -> None:
+    """A6, B17: and no credential selects it; an old cookie changes nothing."""
+    link = sign(CLOSED, PUBLIC_LINKS, "k1", int(time.time()) + seconds)
+    for _ in range(3):
+        answered = get(served, link, "Cookie: session=old", *whole)
+
+    assert answered.status == 200
+    assert answered["cache-control"] == kept
+    assert answered["vary"] == "Origin"
+    assert not [name for name, _ in answered.fields if "cdn-cache" in name]
+    assert get(served, CLOSED, *whole)["cache-control"] == "no-store"

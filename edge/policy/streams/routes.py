@@ -8,7 +8,7 @@ import enum
 from dataclasses import dataclass, field
 
 from edge.policy.http.cors import EVERYBODY
-from edge.policy.streams.ways import Way
+from edge.policy.streams.ways import SignedWay, Way
 
 
 class Access(enum.Enum):
@@ -86,3 +86,9 @@ class Route:
     stale_after: float = 1.0
     ways: tuple[Way, ...] = ()
     identity: tuple[str, ...] = ()
+
+    @property
+    def is_public(self) -> bool:
+        """Whether caches downstream may share what the ways of this route let in (A6):
+        a signed URL alone does, and the operator says so."""
+        return any(isinstance(way, SignedWay) and way.public for way in self.ways)
