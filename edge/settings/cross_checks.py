@@ -267,7 +267,7 @@ def _wrong_headers(route: RouteSettings) -> Iterator[tuple[str, str, str]]:
             why = "a public route sends no client's credential upstream"
             yield "request_headers", name, why
     for name in route.response_headers:
-        if name in _BUILT_DOWNSTREAM:
+        if name in _BUILT_DOWNSTREAM or name.startswith("access-control-"):
             yield "response_headers", name, "the edge builds its own"
         elif name == "set-cookie":
             why = "an answer that sets a cookie is never shared"
@@ -302,12 +302,14 @@ _BUILT_DOWNSTREAM = frozenset(
         "cdn-cache-control",
         "content-encoding",
         "content-type",
+        "cross-origin-resource-policy",
         "date",
         "etag",
         "expires",
         "surrogate-control",
         "vary",
         "via",
+        "x-content-type-options",
     )
 )
 

@@ -148,6 +148,14 @@ def test_a_route_that_is_never_met_is_told() -> None:
         ),
         ("response_headers: [ETag]", "response_headers: cannot hold etag: the edge"),
         (
+            "response_headers: [Access-Control-Allow-Origin]",
+            "response_headers: cannot hold access-control-allow-origin: the edge",
+        ),
+        (
+            "response_headers: [cross-origin-resource-policy]",
+            "response_headers: cannot hold cross-origin-resource-policy: the edge",
+        ),
+        (
             "response_headers: [set-cookie]",
             "response_headers: cannot hold set-cookie: an answer that sets a cookie",
         ),
