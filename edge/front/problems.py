@@ -40,6 +40,7 @@ def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Respon
         _log.error(said, ctx.request_id, exc_info=error)
         error = INTERNAL
     ctx.reason = error.reason
+    ctx.of_origin = False
     ctx.cache = dataclasses.replace(ctx.cache or CacheStatus(), detail=error.reason)
     counters.problems[str(error.status)] += 1
     if isinstance(error, ClientFault):

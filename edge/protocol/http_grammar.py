@@ -79,6 +79,9 @@ BODILESS_STATUSES = frozenset({204, 304})
 """Final statuses that never have a body; every interim one (1xx) has none either."""
 
 
+REDIRECT_STATUSES = frozenset({300, 301, 302, 303, 307, 308})
+"""Statuses whose Location leads elsewhere (RFC 9110 section 15.4)."""
+
 # Lengths.
 
 MAX_LENGTH = 2**63 - 1

@@ -32,10 +32,10 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
     Response,
+    browser_fields,
     in_pieces,
     path_fields,
     request_id,
-    route_fields,
 )
 from edge.front.options import FrontOptions
 from edge.front.transport import BlockingStream, DisconnectWatch
@@ -271,7 +271,7 @@ class CommonFields:
     ) -> None:
         """Called by Falcon last, for answers and errors alike."""
         ctx = exchange_of(req.env).ctx
-        resp.set_headers(route_fields(ctx.route))
+        resp.set_headers(browser_fields(ctx))
         resp.set_header("X-Request-Id", ctx.request_id)
         for name, value in path_fields(ctx, self._node):
             resp.append_header(name, value)

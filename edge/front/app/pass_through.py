@@ -258,12 +258,17 @@ class PassResponse:
         left = ends_at - self._clock.wall()
         if left <= 0:
             raise _grant_ended()
+        ctx.of_origin = True
+        kept = forwarding.response_headers(
+            exchange.headers, keeps_browser_fields=ctx.route is None
+        )
         headers = tuple(
-            self._rewritten(request, exchange.status, header)
-            for header in forwarding.response_headers(exchange.headers)
+            self._rewritten(request, exchange.status, header) for header in kept
         )
         if _is_granted(passed):
             headers = answers.granted_headers(headers)
+        if answers.is_endless(exchange.headers, exchange.content_length):
+            headers = answers.unbuffered(headers)
         length = len(read.body) if read.whole else _length(request, exchange)
         answer = Answer(exchange.status, headers, None, length)
         if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:
@@ -274,7 +279,7 @@ class PassResponse:
 
     def _rewritten(self, request: Request, status: int, header: Header) -> Header:
         name, value = header
-        if name != "location":
+        if name not in url_rewrite.ADDRESS_FIELDS:
             return header
         moved = url_rewrite.rewrite_location(
             value,

@@ -146,7 +146,8 @@ class HeaderBlock:
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
     before ``until`` (monotonic seconds); then it is judged anew. Behind it is ``grant``
-    which ends at ``grant_ends``, monotonic too."""
+    which ends at ``grant_ends``, monotonic too. ``host`` is what the client calls this
+    edge."""
 
     read: Read
     line: RequestLine
@@ -155,6 +156,7 @@ class PlainRead:
     until: float
     grant: Grant
     grant_ends: float
+    host: str
 
 
 @dataclass(slots=True, eq=False)
@@ -254,7 +256,8 @@ class RequestMemo:
         if not isinstance(held, tuple):
             return held
         read, until, grant, ends = held
-        plain = PlainRead(read, line, facts.close, facts.request_id, until, grant, ends)
+        close, own_id, host = facts.close, facts.request_id, facts.fields["host"]
+        plain = PlainRead(read, line, close, own_id, until, grant, ends, host)
         # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, held)

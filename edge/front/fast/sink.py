@@ -15,11 +15,16 @@ from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.front import problems
-from edge.front.exchange import RequestContext
+from edge.front.exchange import RequestContext, redirected
 from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
-from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
+from edge.policy.http.url_rewrite import public_base
+from edge.protocol.http_grammar import (
+    BODILESS_STATUSES,
+    LAST_CHUNK,
+    REDIRECT_STATUSES,
+)
 
 
 class ResponseWriter(Protocol):
@@ -87,7 +92,8 @@ class FastSink:
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``."""
         context, plain = self._context, self._plain
-        if plain.close or context.server_context.draining:
+        redirects = ready.answer.status in REDIRECT_STATUSES
+        if redirects or plain.close or context.server_context.draining:
             self.begin(ready.answer, ready.per_response)
             self.finish()
             return
@@ -113,6 +119,8 @@ class FastSink:
     def begin(self, answer: Answer, per_response: PerResponse) -> None:
         """See ``ports.Sink``."""
         close = self._plain.close or self._context.server_context.draining
+        if answer.status in REDIRECT_STATUSES:
+            answer = self._redirected(answer)
         try:
             encoded = self._context.encoder.encoded(
                 answer, per_response, self._plain.line.route, close
@@ -213,6 +221,11 @@ class FastSink:
     def _unsendable(self, error: ValueError, per_response: PerResponse) -> None:
         self._context.report(error, self.request_id)
         self._problem(problems.INTERNAL, per_response.status, close=True)
+
+    def _redirected(self, answer: Answer) -> Answer:
+        options, plain = self._context.server_context.options, self._plain
+        base = public_base("http", plain.host, options.public_url)
+        return redirected(answer, plain.line.target, base)
 
     def _send_head(self) -> None:
         head, self._head = self._head, b""

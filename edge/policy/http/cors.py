@@ -1,7 +1,7 @@
 """CORS and the browser's security fields, set by the edge alone (L18).
 
-An origin's own CORS fields are dropped, so its ``Vary: Origin`` never splits a key
-(E29). Callers give the route's allowed origin. It is ``*`` unless the route says
+On a route an origin's own CORS fields are dropped, so its ``Vary: Origin`` never splits
+a key (E29). Off the routes its answers go through with them. Callers give the route's allowed origin. It is ``*`` unless the route says
 otherwise; "" switches CORS off. Credentials mode is never allowed, so ``*`` gives away
 nothing that a plain client could not fetch.
 
@@ -20,6 +20,9 @@ SECURITY_HEADERS: Headers = (
     ("Cross-Origin-Resource-Policy", "cross-origin"),
 )
 """On every answer, also on errors and on answers that the edge itself makes."""
+
+NO_SNIFFING: Headers = SECURITY_HEADERS[:1]
+"""On answers of the origin off the routes: who may embed them is the origin's word."""
 
 SAME_ORIGIN_HEADERS: Headers = (
     ("X-Content-Type-Options", "nosniff"),

@@ -7,7 +7,9 @@ decides nothing; ``edge.policy.streams.pipeline`` finds the route of a path.
 import enum
 from dataclasses import dataclass, field
 
+from edge.core.values import Headers
 from edge.policy.streams.ways import Way
+from edge.protocol import names
 
 
 class Access(enum.Enum):
@@ -63,6 +65,9 @@ class Route:
 
     ``ways``: by which a client is let in, in the order in which they are tried.
     ``identity``: fields in which the origin is told who that was (B9).
+
+    ``json_types``: types, in lower case with ``*``, whose streams are in JSON mode as
+    those of application/json are (L8).
     """
 
     match: str = "/v1/stream/**"
@@ -83,3 +88,13 @@ class Route:
     stale_after: float = 1.0
     ways: tuple[Way, ...] = ()
     identity: tuple[str, ...] = ()
+    json_types: tuple[str, ...] = ()
+
+    def kept(self, headers: Headers) -> Headers:
+        """The fields of the origin that go along on answers (L18)."""
+        keeps = self.response_headers
+        return tuple(field for field in headers if field[0] in keeps)
+
+    def is_json(self, content_type: str | None) -> bool:
+        """Whether streams of this type are in JSON mode here."""
+        return names.is_json(content_type, self.json_types)
