@@ -19,9 +19,9 @@ Instead of any of them ClientGone may be raised: the client has left. The fast w
 gets the same events from the hub without waiting, through
 ``edge.core.ports.Sink``: begin, write, finish, abort. Either way the head is an Answer
 and its PerResponse. The front adds what every answer carries, errors included,
-whichever part of the edge made it: ``browser_fields``, the request's id, ``path_fields``.
-``common_fields`` has all three. ``Date``, ``Server`` and ``Connection`` are the
-server's own.
+whichever part of the edge made it: ``browser_fields``, the request's id,
+``path_fields``. ``common_fields`` has all three. ``Date``, ``Server`` and
+``Connection`` are the server's own.
 """
 
 import os
@@ -195,7 +195,8 @@ class RequestContext:
     find out; the access log reads it at the end. ``started`` is monotonic seconds;
     ``target`` is as received. ``reason`` is the word for an answer that is not simply a
     success, ``mode`` how a stream is read (or ``pass``). ``way`` and ``subject``: what
-    judged the request, and whom that named. ``of_origin``: the origin's own answer goes
+    judged the request, and whom that named. ``cause``: what the system said, for the
+    log alone (``EdgeError.cause``). ``of_origin``: the origin's own answer goes
     through, one to one. ``lost``: the answer did not reach the client whole.
 
     It also releases everything that a request holds. A part that takes a pending read
@@ -212,6 +213,7 @@ class RequestContext:
     reason: Reason | None = None
     way: str = ""
     subject: str = ""
+    cause: str = ""
     of_origin: bool = False
     lost: bool = False
     _held: list[Callable[[], None]] = field(default_factory=list)

@@ -140,9 +140,10 @@ class Delivery:
         """The origin's answer to this reader; the 304 for it, if it has that already:
         the origin was not told so, because others waited for the same."""
         asked, tag = reader.read.if_none_match, answer.get("etag")
-        if answer.status == 200 and not reader.read.mode.live:
-            if asked is not None and tag is not None and conditional.matches(asked, tag):
-                return answers.not_modified(headers)
+        if asked is None or tag is None or reader.read.mode.live:
+            return Answer(answer.status, headers, answer.body)
+        if answer.status == 200 and conditional.matches(asked, tag):
+            return answers.not_modified(headers)
         return Answer(answer.status, headers, answer.body)
 
     def status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:

@@ -2,8 +2,8 @@
 
 Tokens, field values, the Host field, hop-by-hop fields, statuses without a body,
 lengths, the last chunk, lists, Cache-Control, Age, Retry-After: each is defined here
-and nowhere else. A part that needs more (a maximum length, one more name to refuse) adds it on its
-own side and says why.
+and nowhere else. A part that needs more (a maximum length, one more name to refuse)
+adds it on its own side and says why.
 
 The patterns are compiled once. ``TOKEN`` and the other patterns match a whole string:
 use ``fullmatch``.

@@ -33,6 +33,7 @@ from edge.settings.fields import (
     LifeTime,
     Listen,
     MaxAge,
+    MediaRange,
     NodeName,
     OriginUrl,
     ParameterName,
@@ -171,6 +172,7 @@ class RouteSettings(Section):
     response_headers: tuple[HeaderName, ...] = _ROUTE.response_headers
     origin_headers: SecretHeaders = Field(default_factory=dict)
     identity: tuple[HeaderName, ...] = _ROUTE.identity
+    json_types: tuple[MediaRange, ...] = Field(default=_ROUTE.json_types, alias="json")
     compress: Flag = _ROUTE.compress
     cors_origin: CorsOrigin = _ROUTE.cors_origin
     stale_if_error: Statuses = _ROUTE.stale_if_error

@@ -5,8 +5,8 @@ the grammar allows, white space around ``;`` and ``=`` of extensions too, and tw
 of old servers: sizes padded with zeros before them or white space behind them. It
 refuses everything by which two readers could see two bodies: a line that does not end
 with CRLF, signs, prefixes or white space before a size, a size that no integer of 64
-bits holds, data without its CRLF, trailers that are no fields or that frame. Extensions and trailers
-are not looked into, and go nowhere.
+bits holds, data without its CRLF, trailers that are no fields or that frame. Extensions
+and trailers are not looked into, and go nowhere.
 
 ``response_parser`` chooses it by the head. It never reads what follows the last line:
 ``ended_bare`` says whether anything but a plain last chunk was there.

@@ -228,7 +228,8 @@ class ResponseHeadReader:
         except HttpParserUpgrade as upgrade:
             raise OriginGarbage("the origin switched protocols") from upgrade
         except HttpParserError as error:
-            raise OriginGarbage(f"the answer's head: {error}") from error
+            detail = "the answer's head is malformed"
+            raise OriginGarbage(detail, cause=str(error)) from error
 
     def _skip(self, status: int, end: int) -> None:
         """Leave an interim answer behind (RFC 9110 section 15.2)."""
@@ -291,5 +292,6 @@ def _content_length(fields: Headers) -> int | None:
 def _is_chunked(fields: Headers) -> bool:
     codings = [value.lower() for name, value in fields if name == "transfer-encoding"]
     if codings and codings != ["chunked"]:
-        raise OriginGarbage(f"transfer codings {codings} were not asked for")
+        detail = "the answer has a transfer coding that was not asked for"
+        raise OriginGarbage(detail, cause=ascii(codings))
     return bool(codings)

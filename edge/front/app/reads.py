@@ -67,7 +67,6 @@ class ReadHandler:
         body = ReadBody(sink, pending, watch) if streamed else None
         return Response(answer, per_response, body)
 
-
     def _public_base(self, request: Request) -> str:
         host = request.lookup("host") or ""
         return public_base(request.scheme, host, self._public_url)

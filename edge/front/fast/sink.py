@@ -50,6 +50,7 @@ class FastSink:
     """Implements ``edge.core.ports.Sink`` for one request; use once."""
 
     __slots__ = (
+        "_cause",
         "_context",
         "_encoded",
         "_head",
@@ -76,6 +77,7 @@ class FastSink:
         self._started = started
         self.request_id = plain.request_id or context.next_id()
         self._encoded: EncodedResponse | None = None
+        self._cause = ""
         self._head = b""
         self.pending: PendingRead | None = None
         self.ended = False
@@ -173,6 +175,7 @@ class FastSink:
             return
         self.ended = True
         self.error = error
+        self._cause = error.cause
         self._send_head()
         self._writer.complete(True)
 
@@ -210,6 +213,7 @@ class FastSink:
             ctx.lost = lost
             if ctx.cache is not None:
                 ctx.reason = ctx.cache.detail
+            ctx.cause = self._cause
             if self.error is not None:
                 ctx.reason = self.error.reason
             elif lost:
@@ -236,6 +240,7 @@ class FastSink:
         self, error: EdgeError, cache: CacheStatus | None, *, close: bool
     ) -> None:
         """Answer with the error's own problem document."""
+        self._cause = error.cause
         counters = self._context.server_context.counters
         response = problems.respond(self._ctx(cache), error, counters)
         assert response.per_response is not None

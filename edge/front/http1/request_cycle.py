@@ -86,7 +86,7 @@ class RequestCycle:
             self._run(environ, response, exchange)
         except AnswerCut as cut:
             ctx.lost = True
-            ctx.reason = cut.error.reason
+            ctx.reason, ctx.cause = cut.error.reason, cut.error.cause
             return self._after_cut(response)
         except OSError:
             ctx.lost = True

@@ -1,9 +1,10 @@
 """CORS and the browser's security fields, set by the edge alone (L18).
 
 On a route an origin's own CORS fields are dropped, so its ``Vary: Origin`` never splits
-a key (E29). Off the routes its answers go through with them. Callers give the route's allowed origin. It is ``*`` unless the route says
-otherwise; "" switches CORS off. Credentials mode is never allowed, so ``*`` gives away
-nothing that a plain client could not fetch.
+a key (E29). Off the routes its answers go through with them. Callers give the route's
+allowed origin. It is ``*`` unless the route says otherwise; "" switches CORS off.
+Credentials mode is never allowed, so ``*`` gives away nothing that a plain client could
+not fetch.
 
 Sources: the Fetch standard, section "CORS protocol"; PROTOCOL.md section 12.7.
 """

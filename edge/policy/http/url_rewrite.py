@@ -126,7 +126,7 @@ def rewrite_location(
 
 
 def redirected(headers: Headers, request_path: str, public_base: str) -> Headers:
-    """The fields of an answer to a read, with an absolute Location, as writes have it."""
+    """The fields of an answer to a read, with Location absolute, as writes have it."""
     return tuple(
         (
             name,

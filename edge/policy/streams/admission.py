@@ -248,7 +248,11 @@ def origin_forbids(
     own = granted or partition.kind is PartitionKind.CREDENTIAL
     if "private" in directives and not own:
         return Reason.PRIVATE
-    if "no-store" in directives and _is_data(answer, route) and _honours_no_store(route):
+    if (
+        "no-store" in directives
+        and _is_data(answer, route)
+        and _honours_no_store(route)
+    ):
         return Reason.NO_STORE
     return None
 

@@ -8,8 +8,8 @@ it needs as values; it reads no clock and holds nothing.
 A tag covers what a 304 cannot take back: content type, both ends of the range,
 its bytes, the content coding, and both claims (L17, E3). An origin's tag goes out only
 on an answer that its reader gets alone: real ones are the same across codings, closure
-and recreation. The bytes are digested once per range (``body_digest``); a tag is then made per variant from
-the digest.
+and recreation. The bytes are digested once per range (``body_digest``); a tag is then
+made per variant from the digest.
 """
 
 from base64 import urlsafe_b64encode
