@@ -430,7 +430,7 @@ def _remember_head(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
         return
     if told is not None and log.content_type is None:
         log.content_type = told
-        log.is_json = route.is_json(told)
+        log.is_json = names.is_json(told, route.json_types)
     if route.response_headers:
         log.kept_headers = route.kept(answer.headers)
 

@@ -180,7 +180,7 @@ def _judge_range(answer: OriginAnswer, start: str, route: Route) -> Admission:
     if not is_position(end):
         return Admission(Verdict.FAULT, Reason.ORIGIN_GARBAGE)
     data = answer.body
-    if route.is_json(answer.get("content-type")):
+    if names.is_json(answer.get("content-type"), route.json_types):
         try:
             data = json_arrays.fragment(data)
         except ValueError:
@@ -275,7 +275,7 @@ def _is_data(answer: OriginAnswer, route: Route) -> bool:
     """Whether the answer brings messages: not empty, and in JSON mode not ``[]``."""
     if answer.status != 200 or not answer.body:
         return False
-    if not route.is_json(answer.get("content-type")):
+    if not names.is_json(answer.get("content-type"), route.json_types):
         return True
     return answer.body.translate(None, b" \t\r\n") != b"[]"
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from edge.core.values import Headers
 from edge.policy.streams.ways import Way
-from edge.protocol import names
 
 
 class Access(enum.Enum):
@@ -94,7 +93,3 @@ class Route:
         """The fields of the origin that go along on answers (L18)."""
         keeps = self.response_headers
         return tuple(field for field in headers if field[0] in keeps)
-
-    def is_json(self, content_type: str | None) -> bool:
-        """Whether streams of this type are in JSON mode here."""
-        return names.is_json(content_type, self.json_types)
