@@ -64,13 +64,6 @@ def redirecting(head: str) -> bytes:
     )
 
 
-@pytest.fixture(scope="module")
-def redirected() -> Iterator[tuple[PlainOrigin, Edge]]:
-    """An edge before an origin that only redirects."""
-    with playing(redirecting) as origin, edge(origin.url) as front:
-        yield origin, front
-
-
 @pytest.mark.parametrize(
     ("method", "query"),
     [
@@ -85,13 +78,13 @@ def redirected() -> Iterator[tuple[PlainOrigin, Edge]]:
 )
 @WAYS
 def test_nobody_is_told_where_the_origin_is(
-    redirected: tuple[PlainOrigin, Edge],
+    house: tuple[PlainOrigin, Edge],
     method: str,
     query: str,
     fields: dict[str, str],
 ) -> None:
     """O18: on reads as on writes, on the fast way as on the whole one."""
-    origin, front = redirected
+    origin, front = house
     status, told, _ = fetch(front, PATH + query, method, **fields)
     port = origin.authority.partition(":")[2]
 
@@ -119,11 +112,12 @@ def test_clients_are_told_no_words_of_the_system(url: str) -> None:
             assert "Errno" in str(line["cause"])
 
 
-def test_the_words_of_a_parser_are_for_the_log_too() -> None:
-    bad = b"HTTP/1.1 200 OK\r\nBad Name: x\r\n\r\n"
-    with playing(lambda _: bad) as origin, edge(origin.url) as front:
-        status, told, body = fetch(front, PATH)
-        line = logged(front, told["x-request-id"])
+def test_the_words_of_a_parser_are_for_the_log_too(
+    house: tuple[PlainOrigin, Edge],
+) -> None:
+    _, front = house
+    status, told, body = fetch(front, "/v1/stream/bad")
+    line = logged(front, told["x-request-id"])
 
     problem = json.loads(body)
     assert (status, problem["reason"]) == (502, "origin-garbage")
@@ -152,17 +146,15 @@ ODD = (
 )
 
 
-def test_old_and_odd_origins_are_served() -> None:
-    """Streams are named by the number of the answer."""
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_old_and_odd_origins_are_served(
+    house: tuple[PlainOrigin, Edge], number: int
+) -> None:
+    _, front = house
+    status, told, body = fetch(front, f"/v1/stream/{number}?offset=-1")
 
-    def odd(head: str) -> bytes:
-        return ODD[int(head.partition("?")[0].rpartition("/")[2])]
-
-    with playing(odd) as origin, edge(origin.url) as front:
-        for number in range(len(ODD)):
-            status, told, body = fetch(front, f"/v1/stream/{number}?offset=-1")
-            assert (status, body) == (200, b"hello")
-            assert told["stream-next-offset"] == END
+    assert (status, body) == (200, b"hello")
+    assert told["stream-next-offset"] == END
 
 
 def test_the_error_page_of_an_old_balancer_is_that_of_an_origin_away() -> None:
@@ -186,17 +178,19 @@ def tagged(head: str) -> bytes:
     return answer("200 OK", *fields, body=b"hello")
 
 
-def test_what_may_not_be_shared_is_asked_again_by_its_own_tag() -> None:
+@WAYS
+def test_what_may_not_be_shared_is_asked_again_by_its_own_tag(
+    house: tuple[PlainOrigin, Edge], fields: dict[str, str]
+) -> None:
     """PROTOCOL.md section 10.1 wants both, tag and 304."""
-    target = f"{PATH}?offset=-1"
-    with playing(tagged) as origin, edge(origin.url) as front:
-        for fields in ({}, NOT_PLAIN):
-            status, told, body = fetch(front, target, **fields)
-            assert (status, told["etag"], body) == (200, '"its"', b"hello")
-            again = {**fields, "if_none_match": '"its"'}
-            status, told, body = fetch(front, target, **again)
-            assert (status, told["etag"], body) == (304, '"its"', b"")
-            assert 'if-none-match: "its"' in origin.asked[-1].lower()
+    (origin, front), target = house, "/v1/stream/tagged?offset=-1"
+    status, told, body = fetch(front, target, **fields)
+    assert (status, told["etag"], body) == (200, '"its"', b"hello")
+    again = {**fields, "if_none_match": '"its"'}
+    status, told, body = fetch(front, target, **again)
+
+    assert (status, told["etag"], body) == (304, '"its"', b"")
+    assert 'if-none-match: "its"' in origin.asked[-1].lower()
 
 
 def with_browser_fields(head: str) -> bytes:
@@ -215,16 +209,17 @@ def with_browser_fields(head: str) -> bytes:
     return answer("200 OK", *fields, *KNOWN, body=b"hello")
 
 
-def test_off_the_routes_browsers_hear_the_origin_alone() -> None:
+def test_off_the_routes_browsers_hear_the_origin_alone(
+    house: tuple[PlainOrigin, Edge],
+) -> None:
     """L18: a preflight too, and each field once. On a route they hear the edge."""
-    with playing(with_browser_fields) as origin, edge(origin.url) as front:
-        asks = {"origin": "https://app.example"}
-        got = fetch(front, "/page", **asks)
-        again = fetch(front, "/page", **asks, if_none_match='"page"')
-        preflight = fetch(
-            front, "/page", "OPTIONS", **asks, access_control_request_method="PUT"
-        )
-        routed = fetch(front, f"{PATH}?offset=-1", **asks)
+    (_, front), asks = house, {"origin": "https://app.example"}
+    got = fetch(front, "/page", **asks)
+    again = fetch(front, "/page", **asks, if_none_match='"page"')
+    preflight = fetch(
+        front, "/page", "OPTIONS", **asks, access_control_request_method="PUT"
+    )
+    routed = fetch(front, "/v1/stream/page?offset=-1", **asks)
 
     assert (got[0], again[0], preflight[0]) == (200, 304, 204)
     assert got[1]["etag"] == again[1]["etag"] == '"page"'
@@ -246,3 +241,24 @@ def test_off_the_routes_what_the_edge_itself_says_can_be_read() -> None:
         status, told, _ = fetch(front, "/page")
 
     assert (status, told["access-control-allow-origin"]) == (502, "*")
+
+
+# All of it, behind one edge.
+
+
+def play(head: str) -> bytes:
+    """What the origin answers, by the last word of the path."""
+    word = head.split(" ")[1].partition("?")[0].rpartition("/")[2]
+    if word.isdecimal():
+        return ODD[int(word)]
+    if word == "bad":
+        return b"HTTP/1.1 200 OK\r\nBad Name: x\r\n\r\n"
+    plays = {"tagged": tagged, "page": with_browser_fields}
+    return plays.get(word, redirecting)(head)
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[tuple[PlainOrigin, Edge]]:
+    """An edge before this origin."""
+    with playing(play) as origin, edge(origin.url) as front:
+        yield origin, front
