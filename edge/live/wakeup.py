@@ -146,7 +146,7 @@ class _Batch:
 
     def serve(self, reader: Reader) -> None:
         """Serve one parked viewer."""
-        if reader.grant_ends <= self.now or _is_special(reader, reader.stream.log):
+        if reader.lease.ends_at <= self.now or _is_special(reader, reader.stream.log):
             reader.owner.advance(reader)
             return
         position = (reader.is_sse, _own(reader), reader.offset, reader.barrier)

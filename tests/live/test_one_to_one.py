@@ -200,11 +200,10 @@ def opened(
     settle()
     while viewer.sink.answer is None:
         call = origin.expect()
-        known = {"x_tenant": tenant, "x_other": "o"}
         if call.request.method == "HEAD":
-            call.reply(head_answer("0003", **known))
+            call.reply(head_answer("0003", x_tenant=tenant, x_other="o"))
         else:
-            call.reply(data(b"", "0003", **known))
+            call.reply(data(b"", "0003", x_tenant=tenant, x_other="o"))
         settle()
     return viewer
 
