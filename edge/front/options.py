@@ -16,6 +16,9 @@ FIELD_BYTES = 32
 """A head may have a field for each so many bytes of ``limits.head``, and so many at
 least. Fields of real clients are longer."""
 
+MOST_FIELDS = 32 * KIB
+"""gunicorn reads no more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -43,7 +46,7 @@ class Limits:
     def fields(self) -> int:
         """How many fields a head may have. Each costs more than its bytes: a head of
         nothing but ``a:`` would take the worker for a tenth of a second."""
-        return max(LEAST_FIELDS, self.head // FIELD_BYTES)
+        return min(MOST_FIELDS, max(LEAST_FIELDS, self.head // FIELD_BYTES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,9 @@ class RequestHandler:
         if request.method == "OPTIONS" and (ctx.route is not None or target == "*"):
             return _options(request, ctx)
         resolved = self._resolved(request, ctx, target)
+        if ctx.route is not None and request.method in ("GET", "HEAD"):
+            # It may have to wait for the client: not for one that is not let in.
+            _check_no_body(request)
         asked, grant = resolved.request, resolved.grant
         if isinstance(asked, Read):
             return self._reads.respond(request, ctx, asked, grant.lease)
@@ -81,8 +84,6 @@ class RequestHandler:
     def _resolved(self, request: Request, ctx: RequestContext, target: str) -> Resolved:
         """What is asked for, if that is allowed. Waits for the verdict of an Ask."""
         route = ctx.route
-        if route is not None and request.method in ("GET", "HEAD"):
-            _check_no_body(request)
         head = RequestHead.of(request.method, target, request.lookup)
         resolved = self._pipeline.resolve(head, route, self._clock.wall())
         if isinstance(resolved, Ask):
