@@ -271,6 +271,7 @@ class EdgeRuntime:
             self._hub.answer_cache.peek,
             self._hub.ticker,
             authorizer(settings, table, clock, counters),
+            lambda: self._hub.draining,
         )
 
     def start(self) -> None:
