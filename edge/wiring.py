@@ -30,6 +30,7 @@ from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
+from edge.policy.http.url_rewrite import OriginAddresses
 from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.decide import Rules
@@ -110,16 +111,26 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
 
 def front_options(settings: Settings, node_id: str) -> FrontOptions:
     """How this node presents itself to clients and to the origin."""
-    bases = [settings.origin.call_url, *settings.origin.addresses]
-    if settings.origin.embedded and settings.known_as:
-        bases.append(settings.known_as)
     return FrontOptions(
         name=PRODUCT,
         node=node_of(settings, node_id),
         public_url=settings.public_url,
-        origin_bases=tuple(base for base in bases if not base.startswith("unix:")),
+        origin_bases=origin_bases(settings),
         limits=limits_of(settings),
     )
+
+
+def origin_bases(settings: Settings) -> tuple[str, ...]:
+    """The base URLs by which the origin may call itself: where it is called, by the
+    Host that it is sent, and what the operator adds."""
+    origin = settings.origin
+    bases = [origin.call_url, *origin.addresses]
+    host = origin.host or ("localhost" if origin.call_url.startswith("unix:") else "")
+    if host:
+        bases += [f"http://{host}", f"https://{host}"]
+    if origin.embedded and settings.known_as:
+        bases.append(settings.known_as)
+    return tuple(base for base in bases if not base.startswith("unix:"))
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -302,7 +313,8 @@ class EdgeRuntime:
 
     def __init__(self, settings: Settings, node_id: str) -> None:
         counters, clock = Counters(), SystemClock()
-        self._origin = HttpOrigin(http_options(settings))
+        addresses = OriginAddresses(origin_bases(settings))
+        self._origin = HttpOrigin(http_options(settings), hidden=addresses.hidden)
         self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
         self.control = HubControl(self._hub)
         self._started = False
@@ -320,6 +332,7 @@ class EdgeRuntime:
             authorizer(
                 settings, table, clock, counters, self._ask_pools.askers(node_id)
             ),
+            lambda: self._hub.draining,
         )
 
     def start(self) -> None:

@@ -42,9 +42,6 @@ CONSTANTS = {
     Rules: {"max_probe": "what a check of the end may read again, L7"},
     FreshnessOptions: {},
     Limits: {
-        "request_line": "gunicorn's own bound, below limits.head",
-        "fields": "gunicorn's own bound, below limits.head",
-        "field_size": "gunicorn's own bound, below limits.head",
         "linger_timeout": "what is still read after a refusal that came early",
         "linger_bytes": "what is still read after a refusal that came early",
     },

@@ -29,8 +29,9 @@ class EdgeError(Exception):
     """Anything the edge raises on purpose.
 
     ``status`` is the HTTP status to answer with, ``reason`` the word for logs
-    and metrics, ``detail`` one sentence for a person, ``retry_after`` seconds
-    or None. What is not given is what the class says.
+    and metrics, ``detail`` one sentence for the client, ``retry_after`` seconds
+    or None. What is not given is what the class says. ``cause`` is for the operator's
+    log alone: words of the system or of a library, hosts and ports.
     """
 
     status = 500
@@ -44,9 +45,11 @@ class EdgeError(Exception):
         reason: Reason | None = None,
         status: int | None = None,
         retry_after: int | EllipsisType | None = ...,
+        cause: str = "",
     ) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.cause = cause
         if not isinstance(retry_after, EllipsisType):
             self.retry_after = retry_after
         if reason is not None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from edge.core.errors import ClientFault
 from edge.core.reasons import Reason
 from edge.core.values import Header
-from edge.protocol.http_grammar import is_host, list_members
+from edge.protocol.http_grammar import is_host, length_of, list_members
 
 Version = tuple[int, int]
 
@@ -25,8 +25,8 @@ _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 def validate(version: Version | None, fields: Iterable[Header]) -> bool:
     """Whether the connection may be kept, as far as Connection says.
 
-    The parser must have refused a second Host. Raises ClientFault as ``check_host``
-    and ``check_transfer_coding`` do.
+    The parser must have refused a second Host. Raises ClientFault as ``check_host``,
+    ``check_transfer_coding`` and ``check_content_length`` do.
     """
     host = None
     keep = True
@@ -38,6 +38,8 @@ def validate(version: Version | None, fields: Iterable[Header]) -> bool:
             keep = False
         elif lower == "transfer-encoding":
             check_transfer_coding(value)
+        elif lower == "content-length":
+            check_content_length(value)
     check_host(host, required=version != (1, 0))
     return keep
 
@@ -54,6 +56,14 @@ def check_transfer_coding(value: str) -> None:
     """Raises ClientFault (unsupported-framing) for all but ``chunked`` alone."""
     if value.lower() != "chunked":
         detail = "The only transfer coding understood here is chunked."
+        raise ClientFault(detail, reason=Reason.UNSUPPORTED_FRAMING)
+
+
+def check_content_length(value: str) -> None:
+    """Raises ClientFault (unsupported-framing) for a length that a server behind might
+    read as another one. The parser must have refused what is no number."""
+    if length_of(value) is None:
+        detail = "The Content-Length is too large."
         raise ClientFault(detail, reason=Reason.UNSUPPORTED_FRAMING)
 
 

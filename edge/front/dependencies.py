@@ -4,7 +4,7 @@
 hold the same one. ``Runtime`` is what a worker starts, drains and stops around it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,13 +25,19 @@ from edge.policy.streams.pipeline import RequestPipeline
 from edge.policy.streams.routes import Route
 
 
+def never() -> bool:
+    """For a front that never drains."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """The parts that answer: ``read_service`` for reads, ``origin`` for the rest.
 
     ``peek`` is the hub's entrance for reads that are asked again, ``ticks`` the
     worker's one ticker. ``authorizer`` says whether a request may go on, and with whom
-    it shares (``edge.policy.streams.authorize``).
+    it shares (``edge.policy.streams.authorize``). ``draining``: whether the worker has
+    begun to take its leave.
     """
 
     read_service: ReadService
@@ -43,6 +49,7 @@ class Dependencies:
     peek: Peek = never_ready
     ticks: Ticks = NO_TICKS
     authorizer: Authorizer = authorize
+    draining: Callable[[], bool] = never
 
     @property
     def pipeline(self) -> RequestPipeline:

@@ -19,23 +19,23 @@ Instead of any of them ClientGone may be raised: the client has left. The fast w
 gets the same events from the hub without waiting, through
 ``edge.core.ports.Sink``: begin, write, finish, abort. Either way the head is an Answer
 and its PerResponse. The front adds what every answer carries, errors included,
-whichever part of the edge made it: ``route_fields``, the request's id, ``path_fields``,
-and under a ``cors_list`` a member of ``Vary`` and the fields for the page that asks.
-``common_fields`` has all of them. ``Date``, ``Server`` and ``Connection`` are the
-server's own.
+whichever part of the edge made it: ``browser_fields``, the request's id,
+``path_fields``, and under a ``cors_list`` a member of ``Vary`` and the fields for the
+page that asks. ``common_fields`` has all of them. ``Date``, ``Server`` and
+``Connection`` are the server's own.
 """
 
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
 from edge.core.errors import ClientBodyCut, ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, Node, PerResponse
-from edge.policy.http import cors
+from edge.policy.http import cors, url_rewrite
 from edge.policy.http.cors import CorsPolicy
 from edge.policy.streams.routes import Access, Route
 
@@ -123,6 +123,16 @@ class RequestBody:
         """Whether any of it was read."""
         return self._received > 0
 
+    def ends_at_once(self) -> bool:
+        """Whether it is empty after all: an announced length says so, a chunked body
+        only by its first chunk, for which this waits.
+
+        If it is not, its first bytes are lost. Raises ClientFault, as ``read`` does.
+        """
+        if self.length is None and self.left:
+            self.left = bool(self._read(1))
+        return not self.left
+
     def pieces(self, limit: int | None) -> Iterator[bytes]:
         """Its pieces. Raises ClientFault if it is larger than ``limit`` bytes: at once
         if its length says so."""
@@ -188,7 +198,9 @@ class RequestContext:
     ``target`` is as received, and so is ``origin``, which names the page that asks.
     ``reason`` is the word for an answer that is not simply a success, ``mode`` how a
     stream is read (or ``pass``). ``way`` and ``subject``: what judged the request, and
-    whom that named. ``lost``: the answer did not reach the client whole.
+    whom that named. ``cause``: what the system said, for the log alone
+    (``EdgeError.cause``). ``of_origin``: the origin's own answer goes through, one to
+    one. ``lost``: the answer did not reach the client whole.
 
     It also releases everything that a request holds. A part that takes a pending read
     or an exchange calls ``defer``, and ``release`` runs on every exit.
@@ -204,6 +216,8 @@ class RequestContext:
     reason: Reason | None = None
     way: str = ""
     subject: str = ""
+    cause: str = ""
+    of_origin: bool = False
     lost: bool = False
     origin: str | None = None
     _held: list[Callable[[], None]] = field(default_factory=list)
@@ -246,12 +260,27 @@ class Response:
     body: Iterable[bytes] | None = None
 
 
+def redirected(answer: Answer, target: str, public_base: str) -> Answer:
+    """The answer to who asked for ``target`` at this base (O18)."""
+    path = target.partition("?")[0]
+    headers = url_rewrite.redirected(answer.headers, path, public_base)
+    return replace(answer, headers=headers)
+
+
 def in_pieces(data: bytes) -> Iterator[bytes]:
     """``data`` cut up: the send time-out is then one of progress, not of size."""
     if len(data) <= PIECE:
         return iter((data,))
     starts = range(0, len(data), PIECE)
     return (data[start : start + PIECE] for start in starts)
+
+
+def browser_fields(ctx: RequestContext) -> Headers:
+    """The fields for browsers, and CORS (L18): the route's, or the origin's own where
+    its answer went through and no route says anything."""
+    if ctx.route is None and ctx.of_origin:
+        return cors.NO_SNIFFING
+    return route_fields(ctx.route)
 
 
 @lru_cache(maxsize=256)
@@ -299,7 +328,7 @@ def common_fields(ctx: RequestContext, node: Node) -> Headers:
     policy = cors_list(ctx.route)
     if policy is not None:
         own = (cors.VARY, *own, *cors.request_fields(policy, ctx.origin))
-    return route_fields(ctx.route) + own + path_fields(ctx, node)
+    return browser_fields(ctx) + own + path_fields(ctx, node)
 
 
 def cache_status_field(name: str, status: CacheStatus) -> str:

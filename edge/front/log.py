@@ -4,6 +4,7 @@
 words of the metrics and of Cache-Status. The value of a parameter that its route counts
 as a credential, or that often is one, is blanked in any spelling. Header fields are
 never logged. Where a way judged, the line says which, and whom its credential named.
+What the system or a library said of a failure (``cause``) stands here and nowhere else.
 
 ``LogWriter.put`` takes a finished line and returns: it never blocks and never switches
 greenlets, so a callback of the event loop may log. Python's ``logging`` goes the same
@@ -42,6 +43,9 @@ _UNPRINTED = re.compile(r"[^!-~]")
 
 MAX_SUBJECT = 128
 """Characters of a token's subject that are logged."""
+
+MAX_CAUSE = 512
+"""Characters of what the system said that are logged."""
 
 MAX_PATHS = 2048
 MAX_PATH_LENGTH = 1024
@@ -114,6 +118,8 @@ class AccessLog:
         }
         if ctx.way:
             fields["way"], fields["sub"] = ctx.way, _word(ctx.subject)
+        if ctx.cause:
+            fields["cause"] = ctx.cause[:MAX_CAUSE]
         self._put(self._line(timestamp(clock.wall()), fields))
 
     def _path(self, target: str, route: Route) -> str:
@@ -175,7 +181,12 @@ def _json_line(when: str, fields: Fields) -> str:
 
 
 def _text_line(when: str, fields: Fields) -> str:
-    words = (f"{key}={value}" for key, value in fields.items() if value != "")
+    told = (
+        {**fields, "cause": json.dumps(fields["cause"])}
+        if "cause" in fields
+        else fields
+    )
+    words = (f"{key}={value}" for key, value in told.items() if value != "")
     return f"{when} request " + " ".join(words)
 
 

@@ -11,22 +11,28 @@ from edge.core.values import Node
 
 KIB = 1024
 
+LEAST_FIELDS = 1000
+FIELD_BYTES = 32
+"""A head may have a field for each so many bytes of ``limits.head``, and so many at
+least. Fields of real clients are longer."""
+
+MOST_FIELDS = 32 * KIB
+"""gunicorn reads no more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The limits beyond which the front refuses, and how long it waits for a client.
 
     ``max_connections`` are served at once, the rest get a 503. ``head`` bounds
-    request line and fields together. ``idle_timeout`` is for the next request
+    request line and fields together; there is no other bound for one of them, but for
+    the number of fields (``fields``). ``idle_timeout`` is for the next request
     of a kept connection, ``head_timeout`` for a whole head from its first byte
     on, ``body_timeout`` and ``send_timeout`` for each step without progress.
     """
 
     max_connections: int
     head: int
-    request_line: int = 8190
-    fields: int = 100
-    field_size: int = 16 * KIB
     max_body: int | None
     idle_timeout: float
     head_timeout: float
@@ -35,6 +41,12 @@ class Limits:
     linger_timeout: float = 2.0
     linger_bytes: int = 1024 * KIB
     """What is still read after an early refusal, and for how long."""
+
+    @property
+    def fields(self) -> int:
+        """How many fields a head may have. Each costs more than its bytes: a head of
+        nothing but ``a:`` would take the worker for a tenth of a second."""
+        return min(MOST_FIELDS, max(LEAST_FIELDS, self.head // FIELD_BYTES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

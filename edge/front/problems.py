@@ -39,7 +39,8 @@ def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Respon
         said = "unexpected error answering request %s"
         _log.error(said, ctx.request_id, exc_info=error)
         error = INTERNAL
-    ctx.reason = error.reason
+    ctx.reason, ctx.cause = error.reason, error.cause
+    ctx.of_origin = False
     ctx.cache = dataclasses.replace(ctx.cache or CacheStatus(), detail=error.reason)
     counters.problems[str(error.status)] += 1
     if isinstance(error, ClientFault):

@@ -8,6 +8,7 @@ never switches greenlets. Compression runs on a thread, and serves later readers
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from math import ceil
 from typing import TypeVar
 
@@ -17,16 +18,25 @@ from cachetools import LRUCache
 from edge.core import costs
 from edge.core.errors import EdgeError, OriginAway, OriginFault
 from edge.core.reasons import Reason
-from edge.core.values import Answer, CacheStatus, Mode, OriginAnswer, PerResponse
+from edge.core.values import (
+    Answer,
+    CacheStatus,
+    Headers,
+    Mode,
+    OriginAnswer,
+    PerResponse,
+)
 from edge.live.context import HubContext
 from edge.live.rows import Reader, State
 from edge.policy.http import codings, conditional
 from edge.policy.streams import answers
 from edge.policy.streams.answers import Prepared
+from edge.policy.streams.decide import decide
 from edge.policy.streams.decisions import Kind, Serve
 from edge.protocol import cursor as cursors
 from edge.protocol import sse
 from edge.protocol.http_grammar import MAX_DELTA_SECONDS
+from edge.protocol.offsets import NOW
 
 V = TypeVar("V")
 
@@ -101,7 +111,7 @@ class Delivery:
         if prepared.max_age and not now < fresh_until <= reader.lease.ends_at:
             prepared = prepared.expired()
         answer, read = prepared.answer, reader.read
-        tag = None if read.offset == "now" else prepared.etag
+        tag = prepared.etag
         asked = read.if_none_match
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             answer = prepared.not_modified()
@@ -126,10 +136,18 @@ class Delivery:
         """Give the origin's own answer to a reader that may see it. It is not kept."""
         kind = reader.read.key.partition.kind
         headers = answers.unshared_headers(answer.headers, kind)
-        status = reader.cache_status(None, reason)
-        self.give(
-            reader, Answer(answer.status, headers, answer.body), PerResponse(status)
-        )
+        per_response = PerResponse(reader.cache_status(None, reason))
+        self.give(reader, self._own(reader, answer, headers), per_response)
+
+    def _own(self, reader: Reader, answer: OriginAnswer, headers: Headers) -> Answer:
+        """The origin's answer to this reader; the 304 for it, if it has that already:
+        the origin was not told so, because others waited for the same."""
+        asked, tag = reader.read.if_none_match, answer.get("etag")
+        if asked is None or tag is None or reader.read.mode.live:
+            return Answer(answer.status, headers, answer.body)
+        if answer.status == 200 and conditional.matches(asked, tag):
+            return answers.not_modified(headers)
+        return Answer(answer.status, headers, answer.body)
 
     def status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:
         """Hand on a status of the origin. What a HEAD was answered has no word that
@@ -144,11 +162,34 @@ class Delivery:
 
     def head(self, reader: Reader, answer: OriginAnswer) -> None:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
-        kept = [(k, v) for k, v in answer.headers if k in _HEAD_KEEPS]
+        keeps = _HEAD_KEEPS.union(reader.stream.route.response_headers)
+        kept = [(k, v) for k, v in answer.headers if k in keeps]
         kept.append(("Cache-Control", "no-store"))
+        tag = self._tag_of_get(reader)
+        if tag is not None:
+            kept = [*(f for f in kept if f[0] != "etag"), ("ETag", tag)]
         age = min(int(answer.provenance.since_confirmed), MAX_DELTA_SECONDS) or None
         per_response = PerResponse(reader.cache_status(None, None), age)
+        asked = reader.read.if_none_match
+        if tag is not None and asked is not None and conditional.matches(asked, tag):
+            kept = [field for field in kept if field[0] != "content-type"]
+            self.give(reader, Answer(304, tuple(kept), b""), per_response)
+            return
         self.give(reader, Answer(200, tuple(kept), b""), per_response)
+
+    def _tag_of_get(self, reader: Reader) -> str | None:
+        """The entity tag that a GET of the same URL would have now (RFC 9110 section
+        9.3.2); None if the origin would have to be asked for it."""
+        stream, clock = reader.stream, self._clock
+        read = replace(reader.read, mode=Mode.CATCH_UP)
+        state = reader.read_state(clock.monotonic(), clock.wall())
+        rules = self._options.rules
+        decision = decide(read, stream.log, state, stream.route, rules)
+        if not isinstance(decision, Serve):
+            return None
+        # Without the claim that the origin will make, the tag would be another one.
+        told = decision.up_to_date or decision.kind is Kind.CLOSED_RANGE
+        return self._prepare(reader, decision, None).etag if told else None
 
     def refuse(self, reader: Reader, error: EdgeError) -> None:
         """End with an error; one that has begun is cut (see Sink.abort)."""
@@ -261,11 +302,11 @@ class Delivery:
         log = reader.stream.log
         key = (log.incarnation, serve.start, serve.next)
         if body is not None:
-            return sse.data_event(body, sse.encoding_for(log.content_type))
+            return sse.data_event(body, answers.sse_encoding(log))
         event = self._events.get(key)
         if event is None:
             body = answers.body_of(log, serve, self._options.rules.max_page)
-            event = sse.data_event(body, sse.encoding_for(log.content_type))
+            event = sse.data_event(body, answers.sse_encoding(log))
             _keep(self._events, key, event)
         return event
 
@@ -345,8 +386,10 @@ class Delivery:
         log, kind = reader.stream.log, reader.read.key.partition.kind
         trust = self._options.rules.trust
         limit = answers.cap(log, kind, reader.read, self._clock.wall(), trust)
-        key = (log.incarnation, reader.read.mode, serve, limit)
-        return key, limit
+        read = reader.read
+        # A HEAD has the fields of the GET.
+        mode = Mode.CATCH_UP if read.mode is Mode.HEAD else read.mode
+        return (log.incarnation, mode, serve, limit, read.offset == NOW), limit
 
     def _make(
         self,

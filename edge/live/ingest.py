@@ -121,11 +121,12 @@ class Ingest:
         """The same for a HEAD's 200. If it describes another stream than the held one,
         it begins that stream's log. NOT_KEPT: it does not tell of any (U12)."""
         now = self._clock.monotonic()
-        effect = describe(stream.log, answer, sent, now)
+        route = stream.route
+        effect = describe(stream.log, route, answer, sent, now)
         if effect in RESET_REASONS:
             yield from self.replaced(stream, RESET_REASONS[effect])
             anew = stream.log.tail.request_snapshot(sent.at, stream.log.incarnation)
-            effect = describe(stream.log, answer, anew, now)
+            effect = describe(stream.log, route, answer, anew, now)
         return effect
 
     def replaced(self, stream: Stream, reason: Reason) -> Steps:
@@ -342,9 +343,14 @@ def _proves(log: StreamLog, start: str, max_probe: int) -> bool:
 
 
 def describe(
-    log: StreamLog, answer: OriginAnswer, sent: RequestSnapshot, now: float
+    log: StreamLog,
+    route: Route,
+    answer: OriginAnswer,
+    sent: RequestSnapshot,
+    now: float,
 ) -> Effect:
-    """Take in what a HEAD's 200 tells: type, tail, closure, TTL, expiry (5.5).
+    """Take in what a HEAD's 200 tells: type, tail, closure, TTL, expiry (5.5), and
+    what event streams repeat of it (L18).
 
     One without an offset, or that leaves the type unknown, does not describe a stream.
     """
@@ -358,7 +364,7 @@ def describe(
     closed = names.is_true(answer.get(names.IN_CLOSED))
     if log.tail.went_back(sent, offset, closed):
         return Effect.WENT_BACK
-    _remember_type(log, answer)
+    _remember_head(log, route, answer)
     log.described = log.ttl_told = True
     log.ttl = _seconds(answer.get(names.IN_TTL))
     log.expires_at = _instant(answer.get(names.IN_EXPIRES_AT))
@@ -412,23 +418,21 @@ def _plain(content_type: str) -> str:
 
 def _remember(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
     """Keep what later answers repeat: type, origin's cursor, kept headers (L18)."""
-    _remember_type(log, answer)
+    _remember_head(log, route, answer)
     log.origin_cursor = answer.get(names.IN_CURSOR) or log.origin_cursor
     if answer.status == 200 and answer.body:
         log.stale_limit = stale_limit(answer)
-    if route.response_headers and answer.status == 200:
-        log.kept_headers = tuple(
-            (name, value)
-            for name, value in answer.headers
-            if name in route.response_headers
-        )
 
 
-def _remember_type(log: StreamLog, answer: OriginAnswer) -> None:
+def _remember_head(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
     told = answer.get("content-type")
-    if answer.status == 200 and told is not None and log.content_type is None:
+    if answer.status != 200:
+        return
+    if told is not None and log.content_type is None:
         log.content_type = told
-        log.is_json = names.is_json(told)
+        log.is_json = names.is_json(told, route.json_types)
+    if route.response_headers:
+        log.kept_headers = route.kept(answer.headers)
 
 
 def _seconds(text: str | None) -> int | None:

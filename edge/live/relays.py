@@ -34,11 +34,8 @@ from edge.live.rows import Reader, State
 from edge.live.waiters import paced
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams import upstream_requests
-from edge.policy.streams.answers import unshared_headers
+from edge.policy.streams.answers import is_endless, unbuffered, unshared_headers
 from edge.protocol import sse
-from edge.protocol.names import media_type
-
-_EVENT_STREAM = "text/event-stream"
 
 
 class _LifeOver(Exception):
@@ -262,10 +259,10 @@ class Relays:
         length = exchange.content_length
         kind = reader.read.key.partition.kind
         headers = unshared_headers(exchange.headers, kind)
+        if is_endless(exchange.headers, length):
+            headers = unbuffered(headers)
         answer = Answer(exchange.status, headers, None, length)
-        kinds = [value for name, value in exchange.headers if name == "content-type"]
-        events = length is None and list(map(media_type, kinds)) == [_EVENT_STREAM]
-        relay.events = reader.is_sse and events
+        relay.events = reader.is_sse and is_endless(exchange.headers, length)
         upstream = cache_members(exchange.headers)
         status = CacheStatus(fwd="bypass", detail=reason, upstream=upstream)
         reader.sink.begin(answer, PerResponse(status))

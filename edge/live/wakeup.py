@@ -29,6 +29,7 @@ from edge.live.context import HubContext
 from edge.live.delivery import Delivered, Delivery, EventsDelivered
 from edge.live.rows import Reader, State, Stream
 from edge.live.waiters import BATCH_SIZE, Waiters, batches
+from edge.protocol.offsets import NOW
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier, Tail
 
@@ -97,10 +98,10 @@ class Wakeup:
                     self._guard.call(reader.sink.resume)
 
 
-_Position = tuple[bool, bool, str, ReadBarrier]
+_Position = tuple[bool, int, str, ReadBarrier]
 """Viewers with equal values are alike: they came together and wait in one way."""
 
-_Key = tuple[bool, bool, str, int, str | None, bool, bool]
+_Key = tuple[bool, int, str, int, str | None, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,7 @@ class _Batch:
         if reader.lease.ends_at <= self.now or _is_special(reader, reader.stream.log):
             reader.owner.advance(reader)
             return
-        soon = reader.read.ends_soon
-        position = (reader.is_sse, soon, reader.offset, reader.barrier)
+        position = (reader.is_sse, _own(reader), reader.offset, reader.barrier)
         outcome = self._at.get(position)
         if outcome is not None and outcome.fits(reader):
             self._give(reader, outcome)
@@ -206,13 +206,19 @@ def _is_special(reader: Reader, log: StreamLog) -> bool:
     return reader.is_leader or reader.asked is not Reason.FOLLOWED
 
 
+def _own(reader: Reader) -> int:
+    """What makes an answer another one, at the same offset: who must not keep it is
+    told so (B17), and what ``now`` stood for has no entity tag (L17)."""
+    read = reader.read
+    return read.ends_soon + 2 * (read.offset == NOW and not reader.is_sse)
+
+
 def _key(reader: Reader) -> _Key:
     """Equal for viewers that are alike."""
     barrier, tail = reader.barrier, reader.stream.log.tail
     return (
         reader.is_sse,
-        # Who must not keep an answer is told so, and nobody else is (B17).
-        reader.read.ends_soon,
+        _own(reader),
         reader.offset,
         barrier.writes,
         barrier.ack,

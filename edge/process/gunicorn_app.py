@@ -64,9 +64,11 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
         "timeout": options.heartbeat,
         "graceful_timeout": math.ceil(options.grace) + GRACE_MARGIN_SECONDS,
         "keepalive": math.ceil(limits.idle_timeout),
-        "limit_request_line": limits.request_line,
+        # The whole head is bounded while it is read (limits.head): 0 is no limit, and
+        # for a field there is no such word.
+        "limit_request_line": 0,
         "limit_request_fields": limits.fields,
-        "limit_request_field_size": limits.field_size,
+        "limit_request_field_size": limits.head,
         # The C parser is laxer on odd heads, and gunicorn would use it if installed.
         "http_parser": "python",
         # One path for all instances of a user: they would fight for it.

@@ -1,9 +1,9 @@
 """The grammar of HTTP that more than one part reads or writes by. Pure.
 
-Tokens, field values, the Host field, hop-by-hop fields, statuses without a body, the
-last chunk, lists, Cache-Control, Age, Retry-After: each is defined here and nowhere
-else. A part that needs more (a maximum length, one more name to refuse) adds it on its
-own side and says why.
+Tokens, field values, the Host field, hop-by-hop fields, statuses without a body,
+lengths, the last chunk, lists, Cache-Control, Age, Retry-After: each is defined here
+and nowhere else. A part that needs more (a maximum length, one more name to refuse)
+adds it on its own side and says why.
 
 The patterns are compiled once. ``TOKEN`` and the other patterns match a whole string:
 use ``fullmatch``.
@@ -77,6 +77,28 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 BODILESS_STATUSES = frozenset({204, 304})
 """Final statuses that never have a body; every interim one (1xx) has none either."""
+
+
+REDIRECT_STATUSES = frozenset({300, 301, 302, 303, 307, 308})
+"""Statuses whose Location leads elsewhere (RFC 9110 section 15.4)."""
+
+# Lengths.
+
+MAX_LENGTH = 2**63 - 1
+"""The largest length of a body or a chunk. A larger one does not fit into the signed
+64-bit integers of other implementations, which might take it for another length."""
+
+_MAX_LENGTH_DIGITS = len(str(MAX_LENGTH))
+
+
+def length_of(value: str) -> int | None:
+    """The number of a Content-Length field (RFC 9110 section 8.6); None for what is
+    no number, or one above ``MAX_LENGTH``."""
+    if not (value.isascii() and value.isdecimal()):
+        return None
+    digits = value.lstrip("0") or "0"
+    length = int(digits) if len(digits) <= _MAX_LENGTH_DIGITS else MAX_LENGTH + 1
+    return length if length <= MAX_LENGTH else None
 
 
 # Lists.

@@ -7,6 +7,8 @@ client. Registered in PROTOCOL.md sections
 5.2.1 and 13.2.
 """
 
+from fnmatch import fnmatchcase
+
 # What an answer says about the stream (sections 5.5 to 5.8).
 NEXT_OFFSET = "Stream-Next-Offset"
 UP_TO_DATE = "Stream-Up-To-Date"
@@ -75,9 +77,11 @@ def media_type(content_type: str | None) -> str:
     return content_type.partition(";")[0].strip(" \t").lower()
 
 
-def is_json(content_type: str | None) -> bool:
-    """Whether a stream of this type is in JSON mode: application/json only.
+def is_json(content_type: str | None, also: tuple[str, ...] = ()) -> bool:
+    """Whether a stream of this type is in JSON mode: application/json, and the types
+    that match one of ``also``, in lower case with ``*`` for any text.
 
-    Parameters and case do not matter; ``+json`` types and ndjson are bytes.
+    Parameters and case do not matter; other ``+json`` types and ndjson are bytes.
     """
-    return media_type(content_type) == "application/json"
+    kind = media_type(content_type)
+    return kind == "application/json" or any(fnmatchcase(kind, one) for one in also)

@@ -17,10 +17,10 @@ MASK = str(SecretStr("any"))
 
 def as_text(settings: Settings) -> str:
     """YAML with units as people write them."""
-    tree = settings.model_dump(mode="json", context=FOR_PEOPLE)
+    tree = settings.model_dump(mode="json", by_alias=True, context=FOR_PEOPLE)
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
 def as_data(settings: Settings) -> dict[str, Any]:
     """Plain data for JSON: durations in seconds, sizes in bytes."""
-    return settings.model_dump(mode="json")
+    return settings.model_dump(mode="json", by_alias=True)

@@ -33,6 +33,7 @@ MAX_COUNT = 10_000_000
 T = TypeVar("T")
 
 _TOKEN = re.compile(rf"[{TOKEN_CHARS}]{{1,256}}")
+_MEDIA_RANGE = re.compile(rf"[{TOKEN_CHARS}]{{1,127}}/[{TOKEN_CHARS}]{{1,127}}")
 _NODE_NAME = re.compile(rf"[{TOKEN_CHARS}]{{1,253}}")
 _FIELD_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?", re.ASCII)
 _PARAMETER = re.compile(r"[A-Za-z0-9._~-]{1,256}", re.ASCII)
@@ -254,6 +255,11 @@ HeaderName = Annotated[
     str, _matching(_TOKEN, _HEADER_HINT, lower=True), AfterValidator(_not_framing)
 ]
 """A lower-case field name that is neither framing nor hop-by-hop."""
+MediaRange = Annotated[
+    str,
+    _matching(_MEDIA_RANGE, "a media type such as application/*+json", lower=True),
+]
+"""A lower-case media type; ``*`` stands for any text of the subtype."""
 ParameterName = Annotated[
     str, _matching(_PARAMETER, "the name of a query parameter, such as token")
 ]

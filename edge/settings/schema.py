@@ -40,6 +40,7 @@ from edge.settings.fields import (
     LifeTime,
     Listen,
     MaxAge,
+    MediaRange,
     NodeName,
     OriginUrl,
     ParameterName,
@@ -179,6 +180,7 @@ class RouteSettings(Section):
     origin_headers: SecretHeaders = Field(default_factory=dict)
     identity: tuple[HeaderName, ...] = _ROUTE.identity
     upstream: UpstreamCredential | None = None
+    json_types: tuple[MediaRange, ...] = Field(default=_ROUTE.json_types, alias="json")
     compress: Flag = _ROUTE.compress
     cors_origins: CorsOrigins = _ROUTE.cors_origins
     cors_credentials: Flag = _ROUTE.cors_credentials

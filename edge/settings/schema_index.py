@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import Settings
-from edge.settings.section import Section
+from edge.settings.section import Section, keys_of
 
 Model = type[Section]
 
@@ -32,7 +32,7 @@ def kind_of(path: Path) -> KeyKind | None:
     if not path:
         return KeyKind.SECTION
     section = _section_at(path[:-1])
-    field = None if section is None else section.model_fields.get(str(path[-1]))
+    field = None if section is None else keys_of(section).get(str(path[-1]))
     return None if field is None else _kind(field)
 
 
@@ -50,7 +50,7 @@ def fields() -> dict[str, FieldInfo]:
 def known_in(path: Path) -> tuple[str, ...]:
     """The keys of the section at ``path``, indexes allowed."""
     section = _section_at(path)
-    return () if section is None else tuple(section.model_fields)
+    return () if section is None else tuple(keys_of(section))
 
 
 def meant(path: Path) -> str | None:
@@ -70,7 +70,7 @@ def _section_at(path: Path) -> Model | None:
     for part in path:
         if isinstance(part, int):
             continue
-        field = None if section is None else section.model_fields.get(part)
+        field = None if section is None else keys_of(section).get(str(part))
         section = None if field is None else _inside(field.annotation)
     return section
 
@@ -98,7 +98,7 @@ def _kind(field: FieldInfo) -> KeyKind:
 
 
 def _walk(section: Model, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in section.model_fields.items():
+    for name, field in keys_of(section).items():
         inner = _model(field)
         if inner is None:
             yield prefix + name, field

@@ -83,7 +83,7 @@ class UpstreamConnection:
         except _NOT_YET:
             return 0
         except OSError as error:
-            raise ConnectionLost(f"sending failed: {error}") from error
+            raise _lost("sending", error) from error
         self._share(sent)
         return sent
 
@@ -113,7 +113,7 @@ class UpstreamConnection:
             except _NOT_YET:
                 return False
             except OSError as error:
-                raise ConnectionLost(f"receiving failed: {error}") from error
+                raise _lost("receiving", error) from error
         return True
 
     def wait(self, events: int, deadline: float) -> None:
@@ -178,6 +178,12 @@ class _TooLate(OriginTimeout):
         super().__init__(detail)
 
 
+def _lost(doing: str, error: OSError) -> ConnectionLost:
+    return ConnectionLost(
+        "the connection to the origin failed", cause=f"{doing}: {error}"
+    )
+
+
 def _closed_here() -> OSError:
     return OSError(errno.EBADF, "closed by another greenlet")
 
@@ -235,7 +241,7 @@ def _resolved(address: OriginAddress, timeout: float) -> list[SocketAddress]:
                 address.host, address.port, type=socket.SOCK_STREAM
             )
     except OSError as error:
-        raise _fault_of(error, _OUR_LOOKUP_FAILURES) from error
+        raise _fault_of(error, address.place, _OUR_LOOKUP_FAILURES) from error
     return [(family, name) for family, _, _, _, name in found]
 
 
@@ -250,7 +256,7 @@ def _reach(
     try:
         connected: Socket = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise _fault_of(error) from error
+        raise _fault_of(error, address.place) from error
     try:
         connected.setblocking(False)
         _connect(connected, name, deadline)
@@ -261,30 +267,26 @@ def _reach(
             _shake_hands(connected, deadline)
     except OSError as error:
         connected.close()
-        raise _fault_of(error) from error
+        raise _fault_of(error, f"{address.place} at {name}") from error
     except BaseException:
         connected.close()
         raise
     return UpstreamConnection(connected)
 
 
-def _fault_of(error: OSError, ours: Container[int | None] = _OUR_LIMITS) -> OriginFault:
+def _fault_of(
+    error: OSError, place: str, ours: Container[int | None] = _OUR_LIMITS
+) -> OriginFault:
     """What a call that could not be made says: nothing of the origin, if it is this
-    process or this machine that has no descriptor, port or memory left (U6)."""
-    detail = f"the origin cannot be called: {_why(error)}"
+    process or this machine that has no descriptor, port or memory left (U6).
+
+    Where it was to be made, and what the system says, is for the operator alone.
+    """
+    cause = f"{place}: {error}"
     if error.errno in ours:
-        return NotAsked(detail, reason=Reason.LIMIT_DESCRIPTORS)
-    return OriginUnreachable(detail)
-
-
-def _why(error: OSError) -> str:
-    """The system's words. Clients read them, so they hold no name, address or path of
-    the origin's: of a certificate they say what is wrong, and not with whose."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message.partition(",")[0]
-    if isinstance(error, ssl.SSLError):
-        return error.reason or "TLS failed"
-    return error.strerror or "it failed"
+        detail = "nothing is left here to call the origin with"
+        return NotAsked(detail, reason=Reason.LIMIT_DESCRIPTORS, cause=cause)
+    return OriginUnreachable("the origin cannot be called", cause=cause)
 
 
 def _connect(connecting: Socket, name: tuple[Any, ...] | str, deadline: float) -> None:

@@ -96,6 +96,11 @@ class OriginAddress:
     port: int = 0
     tls: bool = False
 
+    @property
+    def place(self) -> str:
+        """Where it listens, for the operator."""
+        return self.unix_path or f"{self.host}:{self.port}"
+
     @classmethod
     def parse(cls, url: str) -> "OriginAddress":
         """Read an origin's url. ValueError says what is wrong with it."""

@@ -16,10 +16,11 @@ the rest. ``on_sent`` is not called then.
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from edge.core.errors import OriginFault
 from edge.core.ports import Exchange
-from edge.core.values import OriginRequest, Purpose
+from edge.core.values import Headers, OriginRequest, Purpose
 from origin_adapter.http.connection import ConnectionLost, UpstreamConnection, dial
 from origin_adapter.http.exchange import Answered, Attempt, HttpExchange
 from origin_adapter.http.options import CallTimeouts, HttpOptions, OriginAddress
@@ -31,12 +32,19 @@ class HttpOrigin:
     """Implements ``edge.core.ports.Origin`` over HTTP/1.1.
 
     Raises ValueError for a url that cannot be used. ``tls`` replaces the
-    default context, which verifies the origin's certificate and name. One
-    object belongs to one process and its event loop: make it after the fork.
+    default context, which verifies the origin's certificate and name. ``hidden`` takes
+    out of the fields of an answer what nobody is to be told of the origin. One object
+    belongs to one process and its event loop: make it after the fork.
     """
 
-    def __init__(self, options: HttpOptions, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        options: HttpOptions,
+        tls: ssl.SSLContext | None = None,
+        hidden: Callable[[Headers], Headers] | None = None,
+    ) -> None:
         self.counts = PoolCounts()
+        self._hidden = hidden
         self._options = options
         self._address = OriginAddress.parse(options.url)
         self._host = checked_host(options.host or self._address.authority)
@@ -78,6 +86,8 @@ class HttpOrigin:
                 request, encoded, self._options.max_head, timeouts, end_by, on_sent
             )
             head, body, rest = self._deliver(call, slot)
+            if self._hidden is not None and _may_tell(head.headers):
+                head = replace(head, headers=self._hidden(head.headers))
             exchange = HttpExchange(
                 head,
                 body,
@@ -112,6 +122,11 @@ class HttpOrigin:
 
     def __repr__(self) -> str:
         return f"<HttpOrigin {self._options.url} [{self._pools!r}]>"
+
+
+def _may_tell(headers: Headers) -> bool:
+    """Whether the origin's address may be in them: in most answers no URL is."""
+    return any("//" in value or name == "set-cookie" for name, value in headers)
 
 
 class _Call:

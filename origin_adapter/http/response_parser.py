@@ -1,12 +1,13 @@
 """An answer of the origin, read strictly: its head, and where its body ends. Pure.
 
-llhttp (through httptools) reads heads and chunks in its strict mode. It refuses bare
-LF, obs-fold, control characters in fields, a second Content-Length, Content-Length
-beside Transfer-Encoding, and sizes that are no numbers. This module refuses what llhttp
-lets pass: another version than HTTP/1.1, blank lines before the status line, control
-characters in the reason phrase, statuses outside 100 to 599, every transfer coding but
-a single ``chunked``, a switch of protocols, too many interim answers, heads and
-trailers without end.
+llhttp (through httptools) reads heads in its strict mode. It refuses bare LF, obs-fold,
+control characters in fields, a second Content-Length, Content-Length beside
+Transfer-Encoding, and lengths that are no numbers. This module refuses what llhttp lets
+pass: another version than HTTP/1.1 or 1.0, lengths above 2^63-1, blank lines before the
+status line, control characters in the reason phrase, statuses outside 100 to 599, every
+transfer coding but a single ``chunked`` (and that in HTTP/1.0), a switch of protocols,
+too many interim answers, heads without end. An origin that speaks HTTP/1.0 is asked
+over a new connection each time. Chunks are read by ``chunked_coding``.
 
 The head ends at the first CRLF CRLF (the parser confirms it). Every byte after that
 belongs to the body or to no message. The head chooses one of three bodies by RFC 9112
@@ -32,14 +33,16 @@ from edge.core.values import Framing, Headers
 from edge.protocol.http_grammar import (
     BODILESS_STATUSES,
     HOP_BY_HOP,
-    LAST_CHUNK,
     connection_options,
+    length_of,
 )
+from origin_adapter.http.chunked_coding import ChunkDecoder
 
 MAX_INTERIM = 8
 """Interim answers (1xx) before one final answer."""
 
-_VERSION = b"HTTP/1.1 "
+_VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
+_VERSION_LENGTH = len(_VERSIONS[0])
 _END = b"\r\n\r\n"
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -66,27 +69,17 @@ class BodyReader(Protocol):
 
 
 class ParserEvents:
-    """What httptools calls back while it reads one message."""
+    """What httptools calls back while it reads one head."""
 
     def __init__(self) -> None:
         self.fields: list[tuple[bytes, bytes]] = []
-        self.pieces: list[bytes] = []
         self.head_complete = False
-        self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.head_complete = True
-
-    def on_body(self, body: bytes) -> None:
-        # A second answer behind the first is parsed too; it belongs to no request.
-        if not self.complete:
-            self.pieces.append(body)
-
-    def on_message_complete(self) -> None:
-        self.complete = True
 
 
 class LengthBody:
@@ -130,49 +123,24 @@ class CloseBody:
 
 
 class ChunkedBody:
-    """A body in chunks, parsed on by the parser that has read the head.
+    """A body in chunks.
 
     The connection is used again only if the message ended with a bare last chunk and
     nothing after it. Trailers are dropped, and the connection with them.
     """
 
-    MAX_OVERHEAD = 64 * 1024
-    """Bytes of chunk heads or trailers in a row, without any of the body."""
-
-    def __init__(self, parser: HttpResponseParser, events: ParserEvents) -> None:
+    def __init__(self) -> None:
         self.done = False
         self.clean = True
-        self._parser = parser
-        self._events = events
-        self._fields = len(events.fields)
-        self._overhead = 0
-        self._last = b""
+        self._chunks = ChunkDecoder()
 
     def feed(self, data: bytes) -> bytes:
         """See Body."""
-        try:
-            self._parser.feed_data(data)
-        except HttpParserError as error:
-            if not self._events.complete:
-                raise OriginGarbage(f"the answer's chunks: {error}") from error
+        body = self._chunks.feed(data)
+        self.done = self._chunks.done
+        if self.done and not self._chunks.ended_bare:
             self.clean = False
-        self._last = (self._last + data[-5:])[-5:]
-        return self._taken(len(data))
-
-    def _taken(self, size: int) -> bytes:
-        pieces = b"".join(self._events.pieces)
-        self._events.pieces.clear()
-        self._overhead = 0 if pieces else self._overhead + size
-        if self._overhead > self.MAX_OVERHEAD:
-            raise OriginGarbage("chunk heads or trailers without end")
-        self.done = self._events.complete
-        if self.done and not self._ended_bare():
-            self.clean = False
-        return pieces
-
-    def _ended_bare(self) -> bool:
-        no_trailers = len(self._events.fields) == self._fields
-        return no_trailers and self._last == LAST_CHUNK
+        return body
 
     def eof(self) -> None:
         """See Body."""
@@ -237,7 +205,8 @@ class ResponseHeadReader:
         """Parse the new part of the head; where the head ends, if it does."""
         if not self._buffer:
             return None
-        if not _VERSION.startswith(self._buffer[: len(_VERSION)]):
+        begun = self._buffer[:_VERSION_LENGTH]
+        if not any(version.startswith(begun) for version in _VERSIONS):
             raise OriginGarbage("the answer does not begin as HTTP/1.1 does")
         found = self._buffer.find(_END, max(0, self._fed - len(_END)))
         end = found + len(_END) if found >= 0 else len(self._buffer)
@@ -259,7 +228,8 @@ class ResponseHeadReader:
         except HttpParserUpgrade as upgrade:
             raise OriginGarbage("the origin switched protocols") from upgrade
         except HttpParserError as error:
-            raise OriginGarbage(f"the answer's head: {error}") from error
+            detail = "the answer's head is malformed"
+            raise OriginGarbage(detail, cause=str(error)) from error
 
     def _skip(self, status: int, end: int) -> None:
         """Leave an interim answer behind (RFC 9110 section 15.2)."""
@@ -287,7 +257,10 @@ class ResponseHeadReader:
         length = _content_length(fields)
         body: BodyReader
         if _is_chunked(fields):
-            framing, body = Framing.CHUNKED, ChunkedBody(self._parser, self._events)
+            if not self._is_http11():
+                # RFC 9112 section 6.1: such a framing is faulty.
+                raise OriginGarbage("a transfer coding in an answer of HTTP/1.0")
+            framing, body = Framing.CHUNKED, ChunkedBody()
         elif length is not None:
             framing, body = Framing.LENGTH, LengthBody(length)
         else:
@@ -297,19 +270,28 @@ class ResponseHeadReader:
             length = None if status == 204 else length
         named = connection_options(v for name, v in fields if name == "connection")
         kept = tuple(f for f in fields if f[0] not in HOP_BY_HOP | named)
-        return ResponseHead(status, kept, framing, length, "close" not in named), body
+        keep_alive = self._is_http11() and "close" not in named
+        return ResponseHead(status, kept, framing, length, keep_alive), body
+
+    def _is_http11(self) -> bool:
+        version: str = self._parser.get_http_version()
+        return version == "1.1"
 
 
 def _content_length(fields: Headers) -> int | None:
     """The declared length; llhttp has refused lists, signs and second ones."""
     for name, value in fields:
         if name == "content-length":
-            return int(value)
+            length = length_of(value)
+            if length is None:
+                raise OriginGarbage("the answer's Content-Length is too large")
+            return length
     return None
 
 
 def _is_chunked(fields: Headers) -> bool:
     codings = [value.lower() for name, value in fields if name == "transfer-encoding"]
     if codings and codings != ["chunked"]:
-        raise OriginGarbage(f"transfer codings {codings} were not asked for")
+        detail = "the answer has a transfer coding that was not asked for"
+        raise OriginGarbage(detail, cause=ascii(codings))
     return bool(codings)

@@ -89,6 +89,18 @@ def test_a_line_may_be_text() -> None:
     assert line.startswith("2023-11-14T22:13:20.250Z request method=GET path=/v1")
 
 
+def test_what_the_system_said_is_one_value_whatever_it_holds() -> None:
+    """An origin may have a say in it: no second line, no field of its own."""
+    cause = 'o:1: [Errno 1] "x"\nstatus=200 ' + "y" * 1000
+    ctx = replace(RECORD, cause=cause)
+    [text] = logged(log_options(format="text"), 502, ctx=ctx)
+    [line] = logged(log_options(), 502, ctx=ctx)
+
+    assert json.loads(line)["cause"] == cause[:512]
+    assert "\n" not in text
+    assert json.loads(text.partition(" cause=")[2]) == cause[:512]
+
+
 def test_one_in_so_many_is_logged_but_every_failure() -> None:
     """A sample of what went well, all of what did not."""
     assert len(logged(log_options(access=3), *[200] * 9)) == 3

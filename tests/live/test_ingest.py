@@ -46,7 +46,7 @@ class Landed:
         return absorb(self.log, ROUTE, heard)
 
     def head(self, answer: OriginAnswer, sent: RequestSnapshot | None = None) -> Effect:
-        return describe(self.log, answer, sent or self.sent(), self.now)
+        return describe(self.log, ROUTE, answer, sent or self.sent(), self.now)
 
     def page(self, offset: str = BEGIN) -> bytes | None:
         page = self.log.page(offset, 1 << 20)

@@ -11,14 +11,19 @@ from tests.support.options import limits, server_options
 
 def test_gunicorn_is_told_what_this_edge_needs() -> None:
     """Strict parser, no control socket, nobody trusted, limits that answer."""
-    options = server_options(grace=10.5, limits=limits(max_connections=100))
+    options = server_options(
+        grace=10.5, limits=limits(max_connections=100, head=1 << 20)
+    )
     settings = gunicorn_settings(options)
 
     assert settings["worker_class"] is EdgeWorker
     assert settings["http_parser"] == "python"
     assert settings["control_socket_disable"] is True
     assert settings["forwarded_allow_ips"] == ""
-    assert settings["limit_request_line"] == 8190
+    # Only the whole head has a limit.
+    assert settings["limit_request_line"] == 0
+    assert settings["limit_request_field_size"] == 1 << 20
+    assert settings["limit_request_fields"] == 32 * 1024
     assert settings["worker_connections"] == 100 + MAX_REFUSED_CONNECTIONS
     assert settings["keepalive"] == 75
     assert settings["graceful_timeout"] > options.grace

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.protocol.json_arrays import fragment, whole
+from edge.protocol.json_arrays import fragment, is_balanced, whole
 from edge.protocol.names import is_json
 
 law = settings(deadline=None)
@@ -76,10 +76,13 @@ def test_a_fragment_is_the_inside_behind_a_comma(body: bytes, expected: bytes) -
         *(b"", b" ", b"[", b"]", b"][", b"[1,2", b"1]", b"[1],", b"[1]\x00"),
         *(b"{}", b'{"a":[1]}', b"null", b'"[]"', b"<html>[]</html>"),
         *(b"\xef\xbb\xbf[1]", b"\x0b[1]"),
+        *(b"[1],[2]", b"[1][2]", b'["a]', b'[{"a":1]', b"[[1]", b"[1]]"),
+        *(b'["\\"]', b'["\\\\\\"]', b'[\\"]"]', b"[{]}]", b"[,1]", b"[1,]", b"[ , ]"),
+        *(b"[" * 1000 + b"]" * 999, b"[" * 20 + b"}" + b"]" * 19),
     ],
 )
 def test_a_body_that_is_no_array_is_refused(body: bytes) -> None:
-    """L8: without its outer brackets it is never stored."""
+    """L8: whatever is left open would swallow what it is joined with."""
     with pytest.raises(ValueError, match="one array"):
         fragment(body)
 
@@ -111,7 +114,66 @@ def test_joined_ranges_are_the_arrays_joined_and_any_cut_is_whole(
     assert json.loads(whole(log[start:end])) == expected
 
 
-def test_the_inside_is_not_judged() -> None:
-    """What the module says it does not promise: messages are the origin's word."""
+@law
+@given(bodies(), st.data())
+def test_what_was_cut_anywhere_is_never_taken(
+    written: tuple[bytes, list[Any]], data: st.DataObject
+) -> None:
+    """Also where the cut ends with a bracket that looks like the last one."""
+    text = written[0].strip()
+    cut = text[: data.draw(st.integers(0, len(text) - 1))]
+
+    for body in (cut, cut + b"]"):
+        try:
+            taken = whole(fragment(body))
+        except ValueError:
+            continue
+        assert body == cut + b"]" and all_ends_in(taken)
+
+
+def all_ends_in(text: bytes) -> bool:
+    """Whether brackets and strings are balanced, one character after another."""
+    opened, in_string, escaped = [], False, False
+    for character in text.decode("utf-8", "replace"):
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            opened.append(character)
+        elif character in "]}" and (
+            not opened or opened.pop() + character not in ("[]", "{}")
+        ):
+            return False
+        elif character in "\\\0":
+            # Neither may be there in any JSON text.
+            return False
+    return not opened and not in_string
+
+
+@law
+@given(st.text(alphabet='[]{}"\\,a\0', max_size=24).map(str.encode))
+@example(b'"\\\\"')
+@example(b'"\\\\\\""')
+@example(b'\\""')
+@example(b'"[""]"')
+def test_balance_is_exact_about_strings_and_escapes(text: bytes) -> None:
+    """L8, against a reader that goes one character after another."""
+    assert is_balanced(text) == all_ends_in(text)
+
+
+@pytest.mark.parametrize("depth", [1, 7, 8, 9, 100_000])
+def test_depth_is_no_matter(depth: int) -> None:
+    """However deep, it is neither refused nor too much for the stack."""
+    text = b'[{"]":' * depth + b"1" + b"}]" * depth
+
+    assert is_balanced(text)
+    assert not is_balanced(text[:-1])
+    assert not is_balanced(text[1:])
+
+
+def test_messages_are_not_judged() -> None:
+    """What the module says it does not promise: they are the origin's word."""
     assert whole(fragment(b"[1,,2]")) == b"[1,,2]"
-    assert whole(fragment(b"[1],[2]")) == b"[1],[2]"
+    assert whole(fragment(b"[tru]")) == b"[tru]"

@@ -4,10 +4,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 
 from edge.policy.streams.routes import Access, Recreate, Route
 from edge.settings import Flag, Settings, SettingsError, load
 from edge.settings.addresses import ListenAddress
+from edge.settings.dump import as_data, as_text
 from edge.settings.units import Rate
 
 ORIGIN = {"DS_EDGE_ORIGIN__URL": "http://origin.example"}
@@ -81,6 +83,26 @@ def test_what_is_written_arrives_typed(file: Path) -> None:
     assert first.recreate is Recreate.NEVER
     assert first.compress is False
     assert second == Route(origin_headers=(("x-key", "v"),))
+
+
+def test_a_key_whose_word_pydantic_has_taken_is_a_key_like_all_others(
+    file: Path,
+) -> None:
+    """``json`` of a route: written so, shown so, misspelt and corrected so."""
+    file.write_text("routes: [{json: [Application/*+JSON, text/json]}]")
+    made = load(file, environ=ORIGIN)
+
+    assert made.route_table[0].json_types == ("application/*+json", "text/json")
+    [route] = yaml.safe_load(as_text(made))["routes"]
+    assert route["json"] == ["application/*+json", "text/json"]
+    assert as_data(made)["routes"][0]["json"] == route["json"]
+    for wrong, told in (
+        ("json: [json]", "routes[0].json[0]: expected a media type such as"),
+        ("jsn: []", "routes[0].jsn: is not a setting; did you mean routes[0].json?"),
+        ("json_types: []", "routes[0].json_types: is not a setting"),
+    ):
+        file.write_text(f"routes: [{{{wrong}}}]")
+        assert told in problems(file)[0]
 
 
 def test_a_route_that_says_nothing_is_the_default_route() -> None:

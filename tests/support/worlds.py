@@ -175,7 +175,7 @@ class World:
         if not self.origin.habits.heads:
             return self.read(NOW)
         sent = self.log.tail.request_snapshot(self.now, self.log.incarnation)
-        return describe(self.log, self.origin.head(), sent, self.now)
+        return describe(self.log, self.route, self.origin.head(), sent, self.now)
 
     def arm(self) -> None:
         """A follower's poll is on the wire: there was nothing beyond the end."""

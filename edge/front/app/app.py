@@ -32,11 +32,11 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
     Response,
+    browser_fields,
     cors_list,
     in_pieces,
     path_fields,
     request_id,
-    route_fields,
 )
 from edge.front.options import FrontOptions
 from edge.front.transport import BlockingStream, DisconnectWatch
@@ -274,7 +274,7 @@ class CommonFields:
     ) -> None:
         """Called by Falcon last, for answers and errors alike."""
         ctx = exchange_of(req.env).ctx
-        resp.set_headers(route_fields(ctx.route))
+        resp.set_headers(browser_fields(ctx))
         policy = cors_list(ctx.route)
         if policy is not None:
             resp.append_header(*cors.VARY)

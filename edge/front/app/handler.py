@@ -3,8 +3,8 @@
 ======================== ==================================================
 CONNECT, TRACE           refused: one is no proxy, the other would show the
                          edge's own credential to its client
-OPTIONS                  answered here, with CORS; off the routes only a
-                         preflight and ``*`` are, any other one passes
+OPTIONS                  answered here, with CORS; off the routes only ``*``
+                         is, any other one passes, a preflight too
 a read of a stream       to the hub (``reads``)
 everything else          to the origin, one to one (``pass_through``)
 ======================== ==================================================
@@ -70,9 +70,12 @@ class RequestHandler:
         if authority is not None:
             request.fields["host"] = authority
         ctx.route = self._pipeline.find_route(target)
-        if request.method == "OPTIONS" and _answered_here(request, ctx, target):
+        if request.method == "OPTIONS" and (ctx.route is not None or target == "*"):
             return _options(request, ctx)
         resolved = self._resolved(request, ctx, target)
+        if ctx.route is not None and request.method in ("GET", "HEAD"):
+            # It may have to wait for the client: not for one that is not let in.
+            _check_no_body(request)
         asked, grant = resolved.request, resolved.grant
         if isinstance(asked, Read):
             response = self._reads.respond(request, ctx, asked, grant.lease)
@@ -92,10 +95,6 @@ class RequestHandler:
     def _resolved(self, request: Request, ctx: RequestContext, target: str) -> Resolved:
         """What is asked for, if that is allowed. Waits for the verdict of an Ask."""
         route = ctx.route
-        is_read = request.method in ("GET", "HEAD")
-        if route is not None and is_read and request.body_left:
-            detail = "A read takes no body."
-            raise ClientFault(detail, reason=Reason.BODY_ON_READ)
         head = RequestHead.of(request.method, target, request.lookup, request.client)
         resolved = self._pipeline.resolve(head, route, self._clock.wall())
         if isinstance(resolved, Ask):
@@ -123,10 +122,14 @@ def _with_fields(response: Response, fields: Headers) -> Response:
     return replace(response, answer=answer)
 
 
-def _answered_here(request: Request, ctx: RequestContext, target: str) -> bool:
-    """Preflights always; other OPTIONS where the edge knows what is allowed."""
-    asked = request.lookup("access-control-request-method")
-    return target == "*" or ctx.route is not None or asked is not None
+def _check_no_body(request: Request) -> None:
+    """A read takes no content. An empty body that was announced as chunked is none
+    (RFC 9112 section 7.1): some clients send it with a GET."""
+    if request.body is None:
+        return
+    if not request.body.ends_at_once():
+        raise ClientFault("A read takes no body.", reason=Reason.BODY_ON_READ)
+    request.body = None
 
 
 def _options(request: Request, ctx: RequestContext) -> Response:

@@ -10,12 +10,12 @@ the origin's own address in ``Location`` and in the small JSON documents of cont
 paths. It watches the client meanwhile: an endless answer ends when its reader leaves.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import gevent
 
-from edge.core.errors import ClientFault, OriginFault, Refusal
+from edge.core.errors import ClientFault, OriginFault
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -32,11 +32,10 @@ from edge.core.values import (
     Purpose,
     WriteOutcome,
 )
+from edge.front.app.passed_body import PassedBody, PassedEvents, grant_ended
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import (
     PASS,
-    AnswerCut,
-    ClientGone,
     Request,
     RequestBody,
     RequestContext,
@@ -243,6 +242,7 @@ class PassResponse:
         self._counters = parts.counters
         self._options = parts.options
         self._clock = parts.clock
+        self._events = PassedEvents(parts.draining, parts.ticks)
 
     def respond(
         self,
@@ -259,15 +259,20 @@ class PassResponse:
         read = self._document(request, ctx, passed, exchange)
         left = lease.ends_at - self._clock.monotonic()
         if left <= 0:
-            raise _grant_ended()
+            raise grant_ended()
+        ctx.of_origin = True
+        kept = forwarding.response_headers(
+            exchange.headers, keeps_browser_fields=ctx.route is None
+        )
         headers = tuple(
-            self._rewritten(request, exchange.status, header)
-            for header in forwarding.response_headers(exchange.headers)
+            self._rewritten(request, exchange.status, header) for header in kept
         )
         if _is_granted(passed):
             headers = answers.granted_headers(headers)
         elif ctx.way:
             headers = answers.unkept_headers(headers)
+        if answers.is_endless(exchange.headers, exchange.content_length):
+            headers = answers.unbuffered(headers)
         length = len(read.body) if read.whole else _length(request, exchange)
         answer = Answer(exchange.status, headers, None, length)
         if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:
@@ -278,7 +283,7 @@ class PassResponse:
 
     def _rewritten(self, request: Request, status: int, header: Header) -> Header:
         name, value = header
-        if name != "location":
+        if name not in url_rewrite.ADDRESS_FIELDS:
             return header
         moved = url_rewrite.rewrite_location(
             value,
@@ -332,7 +337,10 @@ class PassResponse:
     ) -> Iterable[bytes]:
         if read.whole:
             return (read.body,)
-        body = PassedBody(exchange, read.body, self._received)
+        events = answers.is_endless(exchange.headers, exchange.content_length)
+        body = PassedBody(exchange, read.body, self._received, events)
+        if events:
+            ctx.defer(self._events.add(body))
         # Closing an exchange may block; a watch's callback must not.
         watch = request.watch(lambda: _spawn(body.give_up))
         ctx.defer(watch.close)
@@ -345,52 +353,6 @@ class PassResponse:
     def _received(self, piece: bytes) -> bytes:
         self._counters.bytes_from_origin += len(piece)
         return piece
-
-
-class PassedBody:
-    """An exchange's body, piece by piece, each sent as soon as it is there."""
-
-    def __init__(
-        self, exchange: Exchange, first: bytes, received: Callable[[bytes], bytes]
-    ) -> None:
-        self._exchange = exchange
-        self._first = first
-        self._received = received
-        self._given_up = False
-        self._over = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        # A first piece makes the head go out, even an empty one.
-        yield self._first
-        while piece := self._read():
-            yield self._received(piece)
-
-    def give_up(self) -> None:
-        """The client left: a greenlet that reads is released."""
-        self._given_up = True
-        self._exchange.close()
-
-    def end_grant(self) -> None:
-        """What let this in has ended: not a byte more (B3)."""
-        self._over = True
-        self._exchange.close()
-
-    def _read(self) -> bytes:
-        try:
-            piece = self._exchange.read()
-        except OriginFault as fault:
-            if self._given_up:
-                raise ClientGone("the client closed the connection") from fault
-            if not self._over:
-                raise AnswerCut(fault) from fault
-        if self._over:
-            raise AnswerCut(_grant_ended())
-        return piece
-
-
-def _grant_ended() -> Refusal:
-    detail = "What let this request in has ended."
-    return Refusal(detail, reason=Reason.GRANT_ENDED)
 
 
 def _spawn(give_up: Callable[[], None]) -> None:

@@ -27,7 +27,10 @@ from edge.front.exchange import (
     RequestContext,
     Response,
     in_pieces,
+    redirected,
 )
+from edge.policy.http.url_rewrite import public_base
+from edge.protocol.http_grammar import REDIRECT_STATUSES
 
 
 class ReadHandler:
@@ -36,6 +39,7 @@ class ReadHandler:
     def __init__(self, parts: Dependencies) -> None:
         self._read_service = parts.read_service
         self._clock = parts.clock
+        self._public_url = parts.options.public_url
 
     def respond(
         self, request: Request, ctx: RequestContext, read: Read, lease: Lease
@@ -54,11 +58,17 @@ class ReadHandler:
             watch = request.watch(sink.hang_up)
             ctx.defer(watch.close)
         answer, per_response = _await_head(sink, watch)
+        if answer.status in REDIRECT_STATUSES:
+            answer = redirected(answer, request.target, self._public_base(request))
         ctx.cache = per_response.status
         ctx.reason = per_response.status.detail
         streamed = answer.body is None and request.method != "HEAD"
         body = ReadBody(sink, pending, watch) if streamed else None
         return Response(answer, per_response, body)
+
+    def _public_base(self, request: Request) -> str:
+        host = request.lookup("host") or ""
+        return public_base(request.scheme, host, self._public_url)
 
 
 def _await_head(sink: "ReadSink", watch: ClientWatch) -> tuple[Answer, PerResponse]:

@@ -170,8 +170,9 @@ class HeaderBlock:
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
     before ``until`` (monotonic seconds); then it is judged anew. Behind it is the
-    ``grant``. ``by_origin``: what the answer carries for the page that asks, as it
-    stands on the wire behind the request's id; b"" where there is no list."""
+    ``grant``. ``host`` is what the client calls this edge. ``by_origin``: what the
+    answer carries for the page that asks, as it stands on the wire behind the
+    request's id; b"" where there is no list."""
 
     read: Read
     line: RequestLine
@@ -179,6 +180,7 @@ class PlainRead:
     request_id: bytes | None
     until: float
     grant: Grant
+    host: str
     by_origin: bytes = b""
 
 
@@ -288,7 +290,8 @@ class RequestMemo:
         if not isinstance(held, tuple):
             return held
         read, until, grant = held
-        plain = PlainRead(read, line, facts.close, facts.request_id, until, grant)
+        close, own_id, host = facts.close, facts.request_id, facts.fields["host"]
+        plain = PlainRead(read, line, close, own_id, until, grant, host)
         if line.cors_list is not None:
             origin = facts.fields.get("origin")
             plain.by_origin = on_wire(cors.request_fields(line.cors_list, origin))

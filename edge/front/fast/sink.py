@@ -15,11 +15,16 @@ from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.front import problems
-from edge.front.exchange import RequestContext
+from edge.front.exchange import RequestContext, redirected
 from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
-from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
+from edge.policy.http.url_rewrite import public_base
+from edge.protocol.http_grammar import (
+    BODILESS_STATUSES,
+    LAST_CHUNK,
+    REDIRECT_STATUSES,
+)
 
 
 class ResponseWriter(Protocol):
@@ -45,6 +50,7 @@ class FastSink:
     """Implements ``edge.core.ports.Sink`` for one request; use once."""
 
     __slots__ = (
+        "_cause",
         "_context",
         "_encoded",
         "_head",
@@ -71,6 +77,7 @@ class FastSink:
         self._started = started
         self.request_id = plain.request_id or context.next_id()
         self._encoded: EncodedResponse | None = None
+        self._cause = ""
         self._head = b""
         self.pending: PendingRead | None = None
         self.ended = False
@@ -87,7 +94,8 @@ class FastSink:
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``."""
         context, plain = self._context, self._plain
-        if plain.close or context.server_context.draining:
+        redirects = ready.answer.status in REDIRECT_STATUSES
+        if redirects or plain.close or context.server_context.draining:
             self.begin(ready.answer, ready.per_response)
             self.finish()
             return
@@ -112,6 +120,8 @@ class FastSink:
     def begin(self, answer: Answer, per_response: PerResponse) -> None:
         """See ``ports.Sink``."""
         close = self._plain.close or self._context.server_context.draining
+        if answer.status in REDIRECT_STATUSES:
+            answer = self._redirected(answer)
         try:
             encoded = self._context.encoder.encoded(
                 answer, per_response, self._plain.line.route, close
@@ -165,6 +175,7 @@ class FastSink:
             return
         self.ended = True
         self.error = error
+        self._cause = error.cause
         self._send_head()
         self._writer.complete(True)
 
@@ -202,6 +213,7 @@ class FastSink:
             ctx.lost = lost
             if ctx.cache is not None:
                 ctx.reason = ctx.cache.detail
+            ctx.cause = self._cause
             if self.error is not None:
                 ctx.reason = self.error.reason
             elif lost:
@@ -214,6 +226,11 @@ class FastSink:
         self._context.report(error, self.request_id)
         self._problem(problems.INTERNAL, per_response.status, close=True)
 
+    def _redirected(self, answer: Answer) -> Answer:
+        options, plain = self._context.server_context.options, self._plain
+        base = public_base("http", plain.host, options.public_url)
+        return redirected(answer, plain.line.target, base)
+
     def _send_head(self) -> None:
         head, self._head = self._head, b""
         if head:
@@ -223,6 +240,7 @@ class FastSink:
         self, error: EdgeError, cache: CacheStatus | None, *, close: bool
     ) -> None:
         """Answer with the error's own problem document."""
+        self._cause = error.cause
         counters = self._context.server_context.counters
         response = problems.respond(self._ctx(cache), error, counters)
         assert response.per_response is not None

@@ -195,9 +195,9 @@ class Phase(enum.Enum):
 class TimedReader(SocketUnreader):
     """Replaces a gunicorn parser's ``unreader``, and knows what is waited for.
 
-    gunicorn's own reader waits as long as its socket does, and takes heads of any size
-    that its limits for single fields allow. Here a time-out raises TimeoutError. A head
-    that is too large raises what gunicorn raises for its own limits.
+    gunicorn's own reader waits as long as its socket does, and bounds lines and fields,
+    not the head. Here a time-out raises TimeoutError, and only the whole head has a
+    bound: beyond it, what gunicorn raises for its own limits is raised.
     """
 
     def __init__(self, stream: BlockingStream, limits: Limits) -> None:
@@ -205,6 +205,8 @@ class TimedReader(SocketUnreader):
         self._limits = limits
         self._deadline = 0.0
         self._head_size = 0
+        # Whether the request line has not ended yet.
+        self._in_line = True
         self.phase = Phase.IDLE
         self.idle_since = time.monotonic()
 
@@ -212,8 +214,10 @@ class TimedReader(SocketUnreader):
         """The next bytes begin a head. Some may have come already."""
         self.phase = Phase.IDLE
         self.idle_since = time.monotonic()
-        self._head_size = self.buf.getbuffer().nbytes
-        if self._head_size:
+        held = self.buf.getvalue()
+        self._head_size = len(held)
+        self._in_line = b"\n" not in held
+        if held:
             self._begin_head()
 
     def await_body(self) -> None:
@@ -228,9 +232,12 @@ class TimedReader(SocketUnreader):
         if self.phase is Phase.BODY:
             return self._receive(size_hint, self._limits.body_timeout)
         if self._head_size > self._limits.head:
+            if self._in_line:
+                raise errors.LimitRequestLine(self._head_size, self._limits.head)
             raise errors.LimitRequestHeaders("the head is too large")
         data = self._receive(None, self._patience())
         self._head_size += len(data)
+        self._in_line = self._in_line and b"\n" not in data
         if self.phase is Phase.IDLE and data:
             self._begin_head()
         return data

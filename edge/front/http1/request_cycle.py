@@ -86,7 +86,7 @@ class RequestCycle:
             self._run(environ, response, exchange)
         except AnswerCut as cut:
             ctx.lost = True
-            ctx.reason = cut.error.reason
+            ctx.reason, ctx.cause = cut.error.reason, cut.error.cause
             return self._after_cut(response)
         except OSError:
             ctx.lost = True
@@ -172,6 +172,9 @@ class EdgeResponse(Response):
         if self.headers_sent:
             return
         lines = self.default_headers()
+        # gunicorn answers in the version of the request, also in one that this server
+        # does not speak, or that does not exist (RFC 9110 section 6.2).
+        lines[0] = f"HTTP/1.1 {self.status}\r\n"
         lines.extend([f"{name}: {value}\r\n" for name, value in self.headers])
         lines.append("\r\n")
         self._head = "".join(lines).encode("latin-1")

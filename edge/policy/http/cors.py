@@ -1,12 +1,13 @@
 """CORS and the browser's security fields, set by the edge alone (L18).
 
-An origin's own CORS fields are dropped, so its ``Vary: Origin`` never splits a key
-(E29). Callers give what the route allows: a ``CorsPolicy``. Everybody gets the same
-fields then, and without credentials mode they give away nothing that a plain client
-could not fetch; or there is a list, and each request gets the fields for the page that
-it says it came from. Those depend on who asks, and so are put in per request and never
-kept with an answer that is shared (B23). ``route_fields`` are what all answers of a
-route have, ``request_fields`` what one request gets beside them.
+On a route an origin's own CORS fields are dropped, so its ``Vary: Origin`` never splits
+a key (E29); off the routes its answers go through with them. Callers give what the
+route allows: a ``CorsPolicy``. Everybody gets the same fields then, and without
+credentials mode they give away nothing that a plain client could not fetch; or there is
+a list, and each request gets the fields for the page that it says it came from. Those
+depend on who asks, and so are put in per request and never kept with an answer that is
+shared (B23). ``route_fields`` are what all answers of a route have, ``request_fields``
+what one request gets beside them.
 
 A web origin is compared as browsers write it (RFC 6454 section 6.2: lower case, without
 a default port), octet by octet. Whatever is written otherwise is on no list, ``null``
@@ -36,6 +37,9 @@ VARY: Header = ("Vary", "Origin")
 _CORP = "Cross-Origin-Resource-Policy"
 _SECURITY: Headers = (("X-Content-Type-Options", "nosniff"),)
 """On every answer, also on errors and on answers that the edge itself makes."""
+
+NO_SNIFFING = _SECURITY
+"""Alone, on answers of the origin off the routes: who may embed them is its word."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

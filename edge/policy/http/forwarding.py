@@ -76,12 +76,12 @@ _NOT_RETURNED = frozenset(
         "alt-svc",
         "cache-status",
         "content-length",
-        "cross-origin-resource-policy",
         "date",
         "server",
         "x-content-type-options",
     }
 )
+_RESOURCE_POLICY = "cross-origin-resource-policy"
 
 
 def request_headers(
@@ -109,7 +109,10 @@ def request_headers(
 
 
 def response_headers(
-    headers: Iterable[Header], *, cache_control: str = "no-store"
+    headers: Iterable[Header],
+    *,
+    cache_control: str = "no-store",
+    keeps_browser_fields: bool = False,
 ) -> Headers:
     """What of the origin's answer goes back to the client, names in lower case.
 
@@ -118,7 +121,8 @@ def response_headers(
     ``cache_members`` go before its own). Set-Cookie, Location
     and all fields of the protocol stay. ``cache_control`` is added when the
     origin says nothing: an answer to a write must not become cacheable by
-    heuristics downstream (RFC 9111 section 4.2.2).
+    heuristics downstream (RFC 9111 section 4.2.2). ``keeps_browser_fields``: CORS and
+    Cross-Origin-Resource-Policy are the origin's, for no route says anything.
     """
     received = [(name.lower(), value) for name, value in headers]
     dropped = _named_by_connection(received) | _NOT_RETURNED
@@ -127,11 +131,15 @@ def response_headers(
         for name, value in received
         if name not in dropped
         and not _ends_here(name)
-        and not name.startswith("access-control-")
+        and (keeps_browser_fields or not _is_for_browsers(name))
     ]
     if all(name != "cache-control" for name, _ in kept):
         kept.append(("cache-control", cache_control))
     return tuple(kept)
+
+
+def _is_for_browsers(name: str) -> bool:
+    return name == _RESOURCE_POLICY or name.startswith("access-control-")
 
 
 def cache_members(headers: Headers) -> str:

@@ -2,8 +2,10 @@
 
 The Node reference server writes the address that it listens on into ``Location`` and
 into the documents below ``__ds``, whatever ``Host`` says. A client behind the edge must
-be sent back to the edge. Nothing else in an answer is touched, and stream data never
-is: callers pass only the ``Location`` field and the JSON bodies of control paths.
+be sent back to the edge. ``OriginAddresses`` takes the origin's addresses out of all
+fields of an answer as it arrives, whatever field it is; what is left is relative. So no
+part of the edge ever holds one, and none can be told. The front then makes ``Location``
+absolute, and rewrites the JSON bodies of control paths. Stream data is never touched.
 
 Bodies that the origin sends itself (webhooks, with their ``callback_url``) do not pass
 through the edge, and their signature covers their bytes.
@@ -11,9 +13,11 @@ through the edge, and their signature covers their bytes.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urljoin, urlsplit
+
+from edge.core.values import Header, Headers
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -31,6 +35,65 @@ def public_base(scheme: str, host: str, configured: str | None) -> str:
     if configured:
         return configured.rstrip("/")
     return f"{scheme.lower()}://{host}" if host else ""
+
+
+# Fields.
+
+
+class OriginAddresses:
+    """Takes URLs that lead to the origin out of fields: only their paths are left.
+
+    Known are its ``bases``, and any host that only the origin's machine can reach, with
+    a port of theirs: so servers call themselves that know no better name.
+    """
+
+    def __init__(self, bases: Iterable[str]) -> None:
+        found = [parts for parts in map(_split, bases) if parts and parts.hostname]
+        self._known = {_host_and_port(parts) for parts in found}
+        for host, port in tuple(self._known):
+            if port in _DEFAULT_PORTS.values():
+                # Of a name without a port the scheme may well be another one.
+                self._known |= {(host, one) for one in _DEFAULT_PORTS.values()}
+        self._ports = {port for _, port in self._known}
+        hosts = "|".join(re.escape(parts.hostname or "") for parts in found)
+        self._domain = re.compile(
+            rf";[ \t]*domain=[ \t]*\.?(?:{hosts})[ \t]*(?=;|\Z)", re.IGNORECASE
+        )
+
+    def hidden(self, headers: Headers) -> Headers:
+        """The fields without them."""
+        changed = ((name, self._field(name, value)) for name, value in headers)
+        return tuple(field for field in changed if field != _NO_PAGE)
+
+    def _field(self, name: str, value: str) -> str:
+        if name == "set-cookie" and self._known:
+            # What is left is a cookie for the host that the client asked.
+            value = self._domain.sub("", value)
+        return _URL.sub(self._left, value) if "//" in value else value
+
+    def _left(self, url: re.Match[str]) -> str:
+        scheme = url["scheme"].lower() or "http:"
+        parts = _split(f"{scheme}//{url['authority']}")
+        if parts is None or not parts.hostname:
+            return url[0]
+        host, port = _host_and_port(parts)
+        ports = {port} if url["scheme"] or parts.port else set(_DEFAULT_PORTS.values())
+        known = any((host, one) in self._known for one in ports)
+        if known or (_is_nameless(host) and ports & self._ports):
+            return "/"
+        return url[0]
+
+
+_NO_PAGE: Header = ("access-control-allow-origin", "/")
+"""What is left if only pages at the origin's own address may read an answer. There are
+none, and no path can say so."""
+
+# A URL as far as its authority goes, and the slash behind it. Without a scheme it must
+# begin where a value or a part of one does: else it is part of a path.
+_URL = re.compile(
+    r"(?P<scheme>\bhttps?:|(?<![^\s\"'<>(),;=]))//(?P<authority>[^\s/?#\"'<>(),;]+)/?",
+    re.IGNORECASE,
+)
 
 
 def rewrite_location(
@@ -60,6 +123,23 @@ def rewrite_location(
     if _is_at_one_of(parts, origin_bases) or (created and parts.path == request_path):
         return _on_base(parts, public_base)
     return value
+
+
+def redirected(headers: Headers, request_path: str, public_base: str) -> Headers:
+    """The fields of an answer to a read, with Location absolute, as writes have it."""
+    return tuple(
+        (
+            name,
+            rewrite_location(value, request_path, public_base, (), created=False)
+            if name.lower() in ADDRESS_FIELDS
+            else value,
+        )
+        for name, value in headers
+    )
+
+
+ADDRESS_FIELDS = frozenset({"location", "content-location"})
+"""Fields whose whole value is an address."""
 
 
 def rewrite_document(
@@ -105,9 +185,12 @@ def _rewritten_string(
 
 def _is_own_control_address(parts: SplitResult) -> bool:
     """Whether it is a ``__ds`` address on a host that only the origin can reach."""
-    if "/__ds/" not in parts.path:
-        return False
-    host = (parts.hostname or "").rstrip(".")
+    return "/__ds/" in parts.path and _is_nameless(parts.hostname or "")
+
+
+def _is_nameless(host: str) -> bool:
+    """Whether the host stands for the very machine that names it."""
+    host = host.rstrip(".")
     if host == "localhost":
         return True
     try:

@@ -83,7 +83,7 @@ def judge(
     unshared = _not_shareable(answer, key, route)
     if unshared is not None:
         return unshared
-    return _judge_range(answer, start)
+    return _judge_range(answer, start, route)
 
 
 def is_away(answer: OriginAnswer, route: Route, held: bool) -> Reason | None:
@@ -166,21 +166,21 @@ def _judge_stale(
     let the key pass (L15)."""
     lenient = replace(route, origin_no_store=OriginNoStore.IGNORE)
     if answer.status == 200 and _not_shareable(answer, key, lenient) is None:
-        held = _judge_range(answer, start)
+        held = _judge_range(answer, start, route)
         if held.verdict is Verdict.ADMIT:
             stale, why = Verdict.STALE, Reason.ORIGIN_STALE
             return Admission(stale, why, held.next, held.data, progress=held.progress)
     return Admission(Verdict.AWAY, Reason.ORIGIN_STALE)
 
 
-def _judge_range(answer: OriginAnswer, start: str) -> Admission:
+def _judge_range(answer: OriginAnswer, start: str, route: Route) -> Admission:
     end = answer.get(names.IN_NEXT_OFFSET)
     if end is None:
         return Admission(Verdict.FAULT, Reason.ORIGIN_NO_NEXT_OFFSET)
     if not is_position(end):
         return Admission(Verdict.FAULT, Reason.ORIGIN_GARBAGE)
     data = answer.body
-    if names.is_json(answer.get("content-type")):
+    if names.is_json(answer.get("content-type"), route.json_types):
         try:
             data = json_arrays.fragment(data)
         except ValueError:
@@ -248,7 +248,11 @@ def origin_forbids(
     own = granted or partition.kind is PartitionKind.CREDENTIAL
     if "private" in directives and not own:
         return Reason.PRIVATE
-    if "no-store" in directives and _is_data(answer) and _honours_no_store(route):
+    if (
+        "no-store" in directives
+        and _is_data(answer, route)
+        and _honours_no_store(route)
+    ):
         return Reason.NO_STORE
     return None
 
@@ -267,11 +271,11 @@ def _selects_nothing(vary_field: str, route: Route, granted: bool) -> bool:
     return named - {""} <= keyed
 
 
-def _is_data(answer: OriginAnswer) -> bool:
+def _is_data(answer: OriginAnswer, route: Route) -> bool:
     """Whether the answer brings messages: not empty, and in JSON mode not ``[]``."""
     if answer.status != 200 or not answer.body:
         return False
-    if not names.is_json(answer.get("content-type")):
+    if not names.is_json(answer.get("content-type"), route.json_types):
         return True
     return answer.body.translate(None, b" \t\r\n") != b"[]"
 

@@ -6,10 +6,10 @@ origin's only the content type and the fields that the route keeps (L18). It tak
 it needs as values; it reads no clock and holds nothing.
 
 A tag covers what a 304 cannot take back: content type, both ends of the range,
-its bytes, the content coding, and both claims (L17, E3). An origin's tag is never
-passed on: real ones are the same across codings, closure and recreation. The bytes
-are digested once per range (``body_digest``); a tag is then made per variant from
-the digest.
+its bytes, the content coding, and both claims (L17, E3). An origin's tag goes out only
+on an answer that its reader gets alone: real ones are the same across codings, closure
+and recreation. The bytes are digested once per range (``body_digest``); a tag is then
+made per variant from the digest.
 """
 
 from base64 import urlsafe_b64encode
@@ -25,6 +25,8 @@ from edge.policy.streams.decisions import Kind, Serve
 from edge.policy.streams.routes import Recreate, Route
 from edge.protocol import json_arrays, names, sse
 from edge.protocol.http_grammar import cache_directives
+from edge.protocol.names import media_type
+from edge.protocol.offsets import NOW
 from edge.streamlog.stream_log import StreamLog
 
 _DIGEST_SIZE = 24
@@ -163,12 +165,13 @@ class Prepared:
 
     def not_modified(self) -> Answer:
         """The 304 for this answer (RFC 9110 section 15.4.5, L17)."""
-        kept = tuple(
-            (name, value)
-            for name, value in self.answer.headers
-            if name.lower() in _NOT_MODIFIED_KEEPS
-        )
-        return Answer(304, kept, b"")
+        return not_modified(self.answer.headers)
+
+
+def not_modified(headers: Headers) -> Answer:
+    """The 304 for an answer with these fields."""
+    kept = (field for field in headers if field[0].lower() in _NOT_MODIFIED_KEEPS)
+    return Answer(304, tuple(kept), b"")
 
 
 def _expired(cache_control: str) -> str:
@@ -218,7 +221,8 @@ def prepare(
     fresh = freshness_of(serve.kind, kind, route, cap=limit, options=options)
     headers = [*_stream_headers(log, serve), ("Cache-Control", fresh.cache_control)]
     headers += _variance(serve.kind, kind, route, coding)
-    etag = _etag(log, serve, body, coding)
+    # What ``now`` stands for is another range each time (section 10.1).
+    etag = None if read.offset == NOW else _etag(log, serve, body, coding)
     if etag is not None:
         headers.append(("ETag", etag))
     if read.mode is Mode.LONG_POLL and serve.kind is Kind.EMPTY:
@@ -238,34 +242,59 @@ def may_code(serve: Serve, kind: PartitionKind, route: Route) -> bool:
     )
 
 
+def sse_encoding(log: StreamLog) -> sse.Encoding:
+    """How data of this stream travels in events."""
+    return sse.Encoding.JSON if log.is_json else sse.encoding_for(log.content_type)
+
+
 def sse_head(log: StreamLog, partition: PartitionKind) -> Answer:
-    """The head of an SSE response (section 5.8); the same object for all of them."""
+    """The head of an SSE response (section 5.8); the same object for all that are the
+    same."""
     granted = partition is PartitionKind.GRANTED
-    return _sse_head(sse.encoding_for(log.content_type), granted)
+    return _sse_head(sse_encoding(log), granted, log.kept_headers)
 
 
 @lru_cache
-def _sse_head(encoding: sse.Encoding, granted: bool) -> Answer:
+def _sse_head(encoding: sse.Encoding, granted: bool, kept: Headers) -> Answer:
     headers: list[Header] = [
         ("Content-Type", "text/event-stream"),
         ("Cache-Control", "no-cache, no-store" if granted else "no-cache"),
-        ("X-Accel-Buffering", "no"),
+        UNBUFFERED,
+        *kept,
     ]
     if encoding is sse.Encoding.BASE64:
         headers.append((names.SSE_ENCODING, names.SSE_BASE64))
     return Answer(200, tuple(headers), None)
 
 
+UNBUFFERED: Header = ("X-Accel-Buffering", "no")
+"""Tells proxies of nginx's kind to hand an event on as soon as it comes."""
+
+
+def is_endless(headers: Headers, length: int | None) -> bool:
+    """Whether this is the head of an event stream."""
+    kinds = [value for name, value in headers if name == "content-type"]
+    return length is None and list(map(media_type, kinds)) == ["text/event-stream"]
+
+
+def unbuffered(headers: Headers) -> Headers:
+    """The head of an event stream of the origin, as proxies below must see it."""
+    if any(name == "x-accel-buffering" for name, _ in headers):
+        return headers
+    return (*headers, UNBUFFERED)
+
+
 def unshared_headers(headers: Headers, partition: PartitionKind) -> Headers:
     """The origin's headers for a reader that gets its answer alone (L15).
 
     The edge cannot vouch for the answer (L12). A Cache-Control that lets shared caches
-    keep it becomes ``no-store``, what CDNs obey before that is dropped, and so is the
-    entity tag (O9). What was granted is not kept at all, and the origin's cookie is the
-    edge's own (B6, B17).
+    keep it becomes ``no-store``, and what CDNs obey before that is dropped. The entity
+    tag is the origin's word, and who gets its answer alone may ask it again by that
+    (O9). What was granted is not kept at all, and the origin's cookie is the edge's own
+    (B6, B17).
     """
     granted = partition is PartitionKind.GRANTED
-    dropped = {"etag", "set-cookie"} if granted else {"etag"}
+    dropped = {"set-cookie"} if granted else frozenset[str]()
     return tuple(
         (name, "no-store" if _is_keepable(name, value, granted) else value)
         for name, value in response_headers(headers)

@@ -7,6 +7,7 @@ decides nothing; ``edge.policy.streams.pipeline`` finds the route of a path.
 import enum
 from dataclasses import dataclass, field
 
+from edge.core.values import Headers
 from edge.policy.http.cors import EVERYBODY
 from edge.policy.streams.ways import SignedWay, Way
 
@@ -78,6 +79,9 @@ class Route:
     ``upstream``: with whose credential the origin is then asked. ``judged_headers``:
     what the ways look at beside the credentials (B4). ``identity``: fields in which
     the origin is told who was let in (B9).
+
+    ``json_types``: types, in lower case with ``*``, whose streams are in JSON mode as
+    those of application/json are (L8).
     """
 
     match: str = "/v1/stream/**"
@@ -101,6 +105,12 @@ class Route:
     upstream: UpstreamCredential = UpstreamCredential.OWN
     judged_headers: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
+    json_types: tuple[str, ...] = ()
+
+    def kept(self, headers: Headers) -> Headers:
+        """The fields of the origin that go along on answers (L18)."""
+        keeps = self.response_headers
+        return tuple(field for field in headers if field[0] in keeps)
 
     @property
     def is_public(self) -> bool:

@@ -2,9 +2,9 @@
 
 The target is canonical, the coding is identity, and the headers are those of
 the key's partition, the route's own for shared partitions, Via and CDN-Loop. No client
-conditional, range, preference or forwarding field can reach the origin on a
-read, so none can choose an answer that others will share (E25, E26, E28, E30,
-E31, P1).
+conditional, range, preference or forwarding field can reach the origin on a read that
+is shared, so none can choose an answer that others will get (E25, E26, E28, E30, E31,
+P1).
 
 The parameters go out as ``offset``, ``live``, ``cursor``, then the extension in its
 canonical order. That is the TypeScript client's order: a cache between edge and origin
@@ -85,9 +85,12 @@ def relay_read(read: Read, route: Route, *, node: Node = NAMELESS) -> OriginRequ
     """One reader's own request, for a key whose answers are not joined (L15).
 
     It asks what the client asked, including its cursor, by the same canonical URL and
-    the same few headers as a shared read.
+    the same few headers as a shared read. Nobody shares the answer, so the client's
+    If-None-Match may choose it (O9); live reads ignore it, as everywhere (L17).
     """
     headers = _headers(read.key.partition, route, node, read.hops)
+    if read.if_none_match is not None and not read.mode.live:
+        headers += (("if-none-match", read.if_none_match),)
     if read.mode is Mode.HEAD:
         return OriginRequest("HEAD", _target(read.key), headers, Purpose.RELAY)
     mode = read.mode.value if read.mode.live else None

@@ -22,8 +22,9 @@ from edge.protocol.http_grammar import (
     connection_options,
 )
 
-MAX_HEAD = 65536
-MAX_FIELDS = 128
+MAX_HEAD = 80 * 1024
+MAX_FIELDS = 4096
+"""What an edge of default settings takes, and what it adds, is taken here too."""
 
 _REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]{{1,32}}) ([!-~]+) HTTP/1\.([0-9])\r\n")
 _FIELD = re.compile(rf"([{TOKEN_CHARS}]+):[ \t]*([{FIELD_VALUE_CHARS}]*?)[ \t]*\r\n")

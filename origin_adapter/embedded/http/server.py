@@ -32,7 +32,7 @@ IDLE_TIMEOUT = 75.0
 HEAD_TIMEOUT = 10.0
 DISCARD_TIMEOUT = 5.0
 REFUSE_TIMEOUT = 1.0
-MAX_LINE = 16384
+MAX_LINE = request_head.MAX_HEAD
 MAX_DISCARD = 1024 * 1024
 MAX_COPIED = 65536
 """An answer of at most so many bytes is copied, to go out together with its head."""

@@ -256,6 +256,44 @@ def test_an_error_is_a_problem(asked: Request, status: int, reason: Reason) -> N
     assert driver.made.counters.internal_errors == 0
 
 
+def chunked(*pieces: bytes) -> RequestBody:
+    """Content of no announced length."""
+    left = list(pieces)
+    return RequestBody(lambda size: left.pop(0) if left else b"", None)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_read_whose_chunked_body_is_empty_has_none(method: str) -> None:
+    """On a route. Nothing of it goes on, and the connection can be kept."""
+    request = Request(method, "/v1/stream/hit", {}, body=chunked())
+    events = Driver()(request)
+
+    assert head_of(events)[0] == 200
+    assert not request.body_left
+
+
+def test_a_read_whose_chunked_body_is_not_empty_is_refused() -> None:
+    """P4. What is left of it is no request."""
+    request = Request("GET", "/v1/stream/hit", {}, body=chunked(b"x"))
+    events = Driver()(request)
+
+    assert (head_of(events)[0], events[-1]) == (400, ("end", Reason.BODY_ON_READ))
+    assert request.body_left
+
+
+def test_who_is_not_let_in_is_not_waited_for() -> None:
+    """B9: it is judged by its head; the body may never come."""
+
+    def never(size: int) -> bytes:
+        raise AssertionError("read")
+
+    request = Request("GET", "/v1/stream/hit", {}, body=RequestBody(never, None))
+    events = Driver().authorizing(lambda request: LEFT_OUT)(request)
+
+    assert head_of(events)[0] == 401
+    assert request.body_left
+
+
 def test_a_defect_is_a_problem_without_detail() -> None:
     driver = Driver()
     events = driver(get("broken"))

@@ -83,11 +83,19 @@ MALFORMED = {
         *(400, "unsupported-framing"),
     ),
     "long line": (
-        head(HOST, line=f"GET {HIT}?{'a' * 9000} HTTP/1.1"),
+        head(HOST, line=f"GET {HIT}?{'a' * 80_000} HTTP/1.1"),
         *(414, "head-too-large"),
     ),
-    "large field": (head(HOST, f"X: {'a' * 17_000}"), 431, "head-too-large"),
-    "many fields": (head(HOST, *["X: a"] * 101), 431, "head-too-large"),
+    "large field": (head(HOST, f"X: {'a' * 80_000}"), 431, "head-too-large"),
+    "many fields": (head(HOST, *["X: a"] * 2100), 431, "head-too-large"),
+    "too long a body": (
+        head(HOST, f"Content-Length: {2**63}", line=POST),
+        *(400, "unsupported-framing"),
+    ),
+    "too long a body, written long": (
+        head(HOST, f"Content-Length: {'0' * 30}{2**64 + 3}", line=POST),
+        *(400, "unsupported-framing"),
+    ),
     "large head of small fields": (
         head(HOST, *[f"X: {'a' * 9_000}"] * 9),
         *(431, "head-too-large"),
@@ -169,6 +177,32 @@ def test_requests_sent_ahead_are_answered_in_order(client: Client) -> None:
     assert [client.read()["x-request-id"] for _ in range(5)] == [
         f"n{number}" for number in range(5)
     ]
+
+
+LARGE_HEADS = {
+    "one field": head(HOST, f"Cookie: {'a' * 60_000}"),
+    "many fields": head(HOST, *[f"X-{number}: a" for number in range(1500)]),
+    "target": head(HOST, line=f"GET {HIT}?ext={'a' * 60_000} HTTP/1.1"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_HEADS)
+def test_a_head_within_its_limit_is_taken_whatever_it_is_made_of(
+    client: Client, name: str
+) -> None:
+    """limits.head is the one bound of a head; here it is the default."""
+    client.send(LARGE_HEADS[name])
+
+    assert client.read().status == 200
+
+
+@pytest.mark.parametrize("minor", ["0", "1", "2", "9"])
+@pytest.mark.parametrize("path", [HIT, "/v1/stream/hit?offset=-1"])
+def test_every_answer_is_one_of_http_1_1(client: Client, minor: str, path: str) -> None:
+    """RFC 9110 sections 2.5 and 6.2: the highest version that this server speaks."""
+    client.send(head(HOST, line=f"GET {path} HTTP/1.{minor}"))
+
+    assert client.until(b"\n") == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_http_1_0_is_answered_and_closed(client: Client) -> None:

@@ -274,11 +274,29 @@ def test_a_read_with_a_body_is_refused(client: Client, fields: list[str]) -> Non
     assert client.ended()
 
 
-def test_a_read_with_an_empty_body_is_a_read(client: Client) -> None:
-    """Content-Length: 0 announces nothing."""
-    client.get("/v1/stream/hit", "Content-Length: 0")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [("Content-Length: 0", b""), ("Transfer-Encoding: chunked", b"0\r\n\r\n")],
+)
+def test_a_read_with_an_empty_body_is_a_read(
+    client: Client, method: str, field: str, body: bytes
+) -> None:
+    """And what follows on the connection is the next request."""
+    for _ in range(2):
+        client.send(f"{method} /v1/stream/hit HTTP/1.1\nHost: edge.test\n{field}\n\n")
+        client.send(body)
 
-    assert client.read().status == 200
+    assert [client.read(method).status, client.read(method).status] == [200, 200]
+
+
+def test_a_read_whose_body_never_comes_is_given_up(client: Client) -> None:
+    """E51: it is announced, and only its first chunk tells that it is empty."""
+    client.get("/v1/stream/hit", "Transfer-Encoding: chunked")
+    answered = client.read()
+
+    assert (answered.status, answered.problem()["reason"]) == (408, "body-timeout")
+    assert client.ended()
 
 
 def test_a_client_that_does_not_read_is_given_up(edge: EdgeProcess) -> None:

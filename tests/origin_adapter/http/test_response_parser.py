@@ -94,6 +94,10 @@ def test_fields_of_the_connection_end_with_it(origins: Origins) -> None:
         (CHUNKED + b"2\r\nhi\r\n1;x=y\r\n!\r\n0\r\n\r\n", b"hi!", Framing.CHUNKED),
         (CHUNKED + b"2\r\nhi\r\n0\r\nX-Trailer: 1\r\n\r\n", b"hi", Framing.CHUNKED),
         (CHUNKED + b"0\r\n\r\n", b"", Framing.CHUNKED),
+        (CHUNKED + b"2 ;x\r\nhi\r\n0\r\n\r\n", b"hi", Framing.CHUNKED),
+        (CHUNKED + b"002  \r\nhi\r\n0\r\n\r\n", b"hi", Framing.CHUNKED),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", b"hi", Framing.LENGTH),
+        (b"HTTP/1.0 200 OK\r\n\r\nhi", b"hi", Framing.CLOSE),
         (START + b"\r\nhi", b"hi", Framing.CLOSE),
         (START + b"Connection: close\r\n\r\n", b"", Framing.CLOSE),
         (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi", b"hi", Framing.LENGTH),
@@ -127,7 +131,9 @@ def test_each_framing_is_read_to_its_end(
         b"\x15\x03\x01\x00\x02\x02\x46",
         b"\r\n" + OK,
         b"\n" + OK,
-        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        START + b"Content-Length: 9223372036854775808\r\n\r\nhi",
+        START + b"Content-Length: 18446744073709551618\r\n\r\nhi",
         b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
         b"HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nhi",
         b"http/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
@@ -174,7 +180,6 @@ def test_each_framing_is_read_to_its_end(
         CHUNKED + b"-2\r\nhi\r\n0\r\n\r\n",
         CHUNKED + b"0x2\r\nhi\r\n0\r\n\r\n",
         CHUNKED + b" 2\r\nhi\r\n0\r\n\r\n",
-        CHUNKED + b"2 \r\nhi\r\n0\r\n\r\n",
         CHUNKED + b"\r\nhi\r\n0\r\n\r\n",
         CHUNKED + b"fffffffffffffffff\r\nhi\r\n0\r\n\r\n",
         CHUNKED + b"2\nhi\r\n0\r\n\r\n",
@@ -305,6 +310,17 @@ def test_head_has_no_body_whatever_it_declares(origins: Origins, answer: bytes) 
     assert (exchange.framing, exchange.read()) == (Framing.NONE, b"")
     assert whole(pool.open(GET)) == b"hi"
     assert (raw.accepted, pool.counts.reused) == (1, 1)
+
+
+def test_an_origin_of_http_1_0_is_asked_over_a_connection_each(
+    origins: Origins,
+) -> None:
+    """RFC 9112 section 9.3. Its word on keeping the connection is not believed."""
+    old = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi"
+    raw, pool = origins(old, old)
+
+    assert [whole(pool.open(GET)), whole(pool.open(GET))] == [b"hi", b"hi"]
+    assert (raw.accepted, pool.counts.reused) == (2, 0)
 
 
 def test_head_tells_the_length_that_get_would_have(origins: Origins) -> None:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.policy.http.url_rewrite import public_base, rewrite_document, rewrite_location
+from edge.policy.http.url_rewrite import (
+    OriginAddresses,
+    public_base,
+    redirected,
+    rewrite_document,
+    rewrite_location,
+)
 
 EDGE = "https://edge.example"
 ORIGIN = "http://127.0.0.1:4437"
@@ -72,6 +78,107 @@ def test_where_a_stream_was_made_is_told_by_the_edges_address(
 )
 def test_other_addresses_are_left_alone(value: str) -> None:
     assert rewrite_location(value, PATH, EDGE, BASES) == value
+
+
+HIDING = OriginAddresses((ORIGIN, "https://o.example", "http://[fd00::7]:81/base"))
+
+
+def hidden(value: str, name: str = "location") -> str | None:
+    """What is left of a field of an answer."""
+    return dict(HIDING.hidden(((name, value),))).get(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        (f"{ORIGIN}/a?b=c#d", "/a?b=c#d"),
+        (ORIGIN, "/"),
+        (f"{ORIGIN}?b", "/?b"),
+        ("HTTP://127.0.0.1:4437/a", "/a"),
+        ("http://user:pw@127.0.0.1:4437/a", "/a"),
+        ("//127.0.0.1:4437/a", "/a"),
+        ("https://O.example/a", "/a"),
+        ("https://o.example:443/a", "/a"),
+        ("http://o.example/a", "/a"),
+        ("//o.example/a", "/a"),
+        ("http://[fd00::7]:81/a", "/a"),
+        ("http://localhost:4437/a", "/a"),
+        ("http://0.0.0.0:4437/a", "/a"),
+        ("http://[::]:81/a", "/a"),
+        (f"<{ORIGIN}/a>; rel=next, <{ORIGIN}/b>", "</a>; rel=next, </b>"),
+        (f"5; url={ORIGIN}/a", "5; url=/a"),
+        (f'{{"url":"{ORIGIN}/a"}}', '{"url":"/a"}'),
+        (f"https://login.example/?back={ORIGIN}/a", "https://login.example/?back=/a"),
+    ],
+)
+def test_of_an_address_of_the_origin_its_path_is_left(value: str, left: str) -> None:
+    """O18, in whatever field it is."""
+    assert hidden(value) == hidden(value, "link") == left
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "/a//b",
+        "a//127.0.0.1:4437/b",
+        "https://elsewhere.example//o.example/a",
+        "https://elsewhere.example/a",
+        "https://o.example.elsewhere/a",
+        "https://notto.example/a",
+        "http://127.0.0.1:4438/a",
+        "http://localhost:3000/login",
+        "https://o.example:8443/a",
+        "http://[fd00::7/a",
+        "http://127.0.0.1:99999/a",
+        "http://",
+        "//",
+        "mailto:a@o.example",
+    ],
+)
+def test_no_other_address_is_touched(value: str) -> None:
+    assert hidden(value) == value
+
+
+@pytest.mark.parametrize(
+    ("cookie", "left"),
+    [
+        ("a=b; Domain=o.example; Path=/", "a=b; Path=/"),
+        ("a=b; domain=.O.example", "a=b"),
+        ("a=b; Domain=example; Secure", "a=b; Domain=example; Secure"),
+        ("a=b; Domain=app.o.example", "a=b; Domain=app.o.example"),
+    ],
+)
+def test_a_cookie_for_the_origins_host_is_one_for_who_was_asked(
+    cookie: str, left: str
+) -> None:
+    assert hidden(cookie, "set-cookie") == left
+
+
+def test_pages_at_the_origins_own_address_are_none_that_may_read() -> None:
+    name = "access-control-allow-origin"
+
+    assert hidden("https://o.example", name) is None
+    assert hidden("https://app.example", name) == "https://app.example"
+
+
+@given(st.text(alphabet="htps:/@.oexample4437[]127;, <>=?#\"'", max_size=60))
+def test_hiding_never_fails_and_hides_all(text: str) -> None:
+    """Nothing that a client would take for such an address is left."""
+    for value in (text, f"{text} {ORIGIN}/x", f"<{ORIGIN}/x>{text}"):
+        left = hidden(value)
+        assert left is not None
+        assert "http://127.0.0.1:4437/x" not in left
+        assert hidden(left) == left
+
+
+def test_a_read_is_sent_on_by_the_edges_address_as_a_write_is() -> None:
+    headers = (("location", "/b?c"), ("content-location", "d"), ("x", "/y"))
+
+    assert redirected(headers, PATH, EDGE) == (
+        ("location", f"{EDGE}/b?c"),
+        ("content-location", f"{EDGE}/v1/stream/d"),
+        ("x", "/y"),
+    )
 
 
 def test_a_redirect_to_the_same_path_elsewhere_is_a_redirect() -> None:

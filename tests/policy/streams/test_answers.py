@@ -431,11 +431,12 @@ def test_what_is_not_shared_here_is_not_shared_below(
     )
 
 
-def test_an_origins_tag_is_never_passed_on() -> None:
-    """E3: real ones are the same for other bytes (O9)."""
+def test_who_gets_an_answer_alone_gets_the_origins_tag() -> None:
+    """O9: its reader may ask the origin again by it."""
     headers = (("etag", '"x"'), ("stream-next-offset", A), ("set-cookie", "a=b"))
 
     assert unshared_headers(headers, PartitionKind.ANONYMOUS) == (
+        ("etag", '"x"'),
         ("stream-next-offset", A),
         ("set-cookie", "a=b"),
         ("cache-control", "no-store"),

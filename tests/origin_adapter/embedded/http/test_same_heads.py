@@ -27,17 +27,14 @@ _STREAM = re.compile(rb" (/v1/stream/[a-zA-Z0-9-]+(?:%2F[a-z]+)?)[? ]")
 _METHOD = re.compile(rb"(?:^|\n)([A-Z]+) [/*h]")
 
 READS_TAKE_A_BODY = "the edge takes no body on a read; the origin skips it"
-HIGHER_LIMITS = "the origin's limits of a head are higher than the edge's"
 NO_PROXY = "only what forwards requests can be in a loop"
 NOT_MINTED = "the offset is none that this origin minted; the test's edge asks nobody"
 OTHER_PARAMETERS = "the origin reads the protocol's parameters and no others"
 
 DIFFERENT = {
     "expect-odd": "417 is a MAY (RFC 9110 section 10.1.1), and gunicorn's choice",
-    "get-chunked": READS_TAKE_A_BODY,
     "get-chunked-with-body": READS_TAKE_A_BODY,
     "get-content-length": READS_TAKE_A_BODY,
-    "long-line": HIGHER_LIMITS,
     "loop-cdn": NO_PROXY,
     "path-double-slash": "the origin has nothing outside its root, so it says 404",
     "plain-cursor": NOT_MINTED,
@@ -45,9 +42,6 @@ DIFFERENT = {
     "read-broken-percent": OTHER_PARAMETERS,
     "read-nul-in-query": OTHER_PARAMETERS,
     "read-unknown-live": "an edge passes what it does not know; the origin says 400",
-    "te-tab-value": "a tab is white space (RFC 9110 section 5.6.3); gunicorn's is not",
-    "too-large-field": HIGHER_LIMITS,
-    "too-many-fields": HIGHER_LIMITS,
 }
 """Files of which one server takes what the other refuses, and why that is right."""
 
