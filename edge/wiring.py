@@ -134,6 +134,7 @@ def server_options(settings: Settings) -> ServerOptions:
         admin=str(settings.admin.listen),
         admin_token=settings.admin.plain_token,
         workers=settings.workers,
+        delay=settings.shutdown.delay,
         grace=settings.shutdown.grace,
         limits=limits_of(settings),
         recycle=RecycleOptions(
@@ -285,11 +286,16 @@ class EdgeRuntime:
         self._origin.close()
 
 
-def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
+def serve(
+    settings: Settings,
+    again: Callable[[], Settings | None],
+    serving: Callable[[], None],
+) -> None:
     """Run the edge until it is told to stop. Does not return.
 
     ``again`` gives the settings to go on with at a reload, or None to go on as
-    before. gevent must have patched everything already (``edge.cli.serve``).
+    before. ``serving`` is called once the edge accepts connections. gevent must have
+    patched everything already (``edge.cli.serve``).
     """
     # All workers are one node: a request that comes back to any of them has been
     # here before (L26, U10).
@@ -299,7 +305,7 @@ def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
         found = again()
         return None if found is None else plan(found, node_id)
 
-    EdgeApplication(plan(settings, node_id), planned_again).run()
+    EdgeApplication(plan(settings, node_id), planned_again, serving).run()
 
 
 def plan(settings: Settings, node_id: str) -> Plan:

@@ -27,7 +27,7 @@ from edge.cli.options import (
     Text,
     flags_of,
     print_json,
-    settings_or_exit,
+    serving_settings,
 )
 from edge.cli.streams.app import app as streams
 from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, cross_checks, load
@@ -72,7 +72,7 @@ def serve(
         workers=workers,
         log_level=log_level,
     )
-    settings = settings_or_exit(config, flags)
+    settings = serving_settings(config, flags)
     importlib.import_module("edge.cli.serve")
     from edge.cli.start import start
 

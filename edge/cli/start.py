@@ -13,6 +13,7 @@ from collections.abc import Callable
 from edge.cli import console, preflight
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
+from edge.process.heartbeat import heartbeat_refusal
 from edge.settings import Settings
 from edge.settings.addresses import MAX_UNIX_PATH
 
@@ -41,7 +42,7 @@ def start(
     ``read`` reads the settings anew, for a reload; it raises SettingsError.
     ``attached``: the supervisor runs the embedded origin already.
     """
-    if not _addresses_free(settings):
+    if not _can_start(settings):
         return 1
     if settings.origin.embedded and not attached:
         return _supervise(settings)
@@ -52,11 +53,12 @@ def start(
             f"origin.connections ({settings.origin.connections}); raise ulimit -n"
         )
         return 1
-    _tell(settings, plan)
+    from edge.front.log_capture import capture
     from edge.wiring import serve
 
+    capture()
     capped = preflight.with_connections(settings, plan.connections)
-    serve(capped, Reloader(settings, read))
+    serve(capped, Reloader(settings, read), lambda: _tell(settings, plan))
     return 0
 
 
@@ -71,10 +73,8 @@ def _supervise(settings: Settings) -> int:
     from edge.origin import arguments
 
     console.note(f"streams in {settings.origin.folder}")
-    if settings.known_as is not None:
-        admin = settings.admin.listen
-        console.plain(TO_TRY.format(url=settings.known_as, admin=admin))
-    grace, form = str(settings.shutdown.grace), settings.log.format.value
+    shutdown, form = settings.shutdown, settings.log.format.value
+    grace = str(shutdown.delay + shutdown.grace)
     origin = [*_own_command(), "origin", *arguments(settings)]
     edge = [*_own_command(), "serve", "--attached", *sys.argv[2:]]
     command = [sys.executable, "-m", "edge.supervisor", grace, form]
@@ -89,6 +89,15 @@ def _own_command() -> list[str]:
     return [sys.executable, "-m", "edge.cli"]
 
 
+def _can_start(settings: Settings) -> bool:
+    """Whether nothing is in the way that can be told before the start. Says what is."""
+    why = heartbeat_refusal()
+    if why is not None:
+        console.error(why)
+        return False
+    return _addresses_free(settings)
+
+
 def _addresses_free(settings: Settings) -> bool:
     if any(os.environ.get(name) for name in INHERITED):
         return True
@@ -101,9 +110,13 @@ def _addresses_free(settings: Settings) -> bool:
 
 
 def _tell(settings: Settings, plan: FilePlan) -> None:
+    """The edge accepts connections: where, and what to try."""
     asked = settings.limits.connections
     capped = "" if plan.connections == asked else f" (of {asked} asked for)"
     console.note(
         f"listening at {settings.listen}, operators at {settings.admin.listen}; "
         f"open files: {plan.soft}, limits.connections: {plan.connections}{capped}"
     )
+    if settings.origin.embedded and settings.known_as is not None:
+        admin = settings.admin.listen
+        console.plain(TO_TRY.format(url=settings.known_as, admin=admin))

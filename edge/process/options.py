@@ -28,7 +28,8 @@ class ServerOptions:
 
     ``listen`` and ``admin`` are as gunicorn takes them: ``host:port``, ``unix:/path``
     or ``fd://n``; an empty ``admin`` is none. ``grace`` is how long requests may take
-    to finish after a signal to stop. Meanwhile an idle connection may still begin one
+    to finish after a signal to stop, which begins ``delay`` seconds after that signal:
+    until then only readiness says no. Meanwhile an idle connection may still begin one
     within ``idle_grace`` seconds, which those also have who are released when the
     grace is over. After ``heartbeat`` seconds without a sign of life
     the master replaces the worker. ``recycle`` says when a worker asks for it itself.
@@ -38,6 +39,7 @@ class ServerOptions:
     admin: str
     admin_token: str | None = field(repr=False)
     workers: int
+    delay: float
     grace: float
     idle_grace: float = 1.0
     heartbeat: int = 30

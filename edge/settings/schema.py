@@ -233,7 +233,8 @@ class LimitSettings(Section):
 class ShutdownSettings(Section):
     """How the edge stops."""
 
-    grace: Duration = 10.0
+    delay: Duration = 0.0
+    grace: Duration = 5.0
 
 
 class RecycleSettings(Section):
