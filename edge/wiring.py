@@ -133,6 +133,7 @@ def server_options(settings: Settings) -> ServerOptions:
         listen=str(settings.listen),
         admin=str(settings.admin.listen),
         admin_token=settings.admin.plain_token,
+        admin_names=settings.admin.all_names,
         workers=settings.workers,
         delay=settings.shutdown.delay,
         grace=settings.shutdown.grace,

@@ -14,8 +14,9 @@ from edge.cli import console, preflight
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.process.heartbeat import heartbeat_refusal
-from edge.settings import Settings
+from edge.settings import Settings, cross_checks
 from edge.settings.addresses import MAX_UNIX_PATH
+from edge.settings.problems import key_name
 
 # Set for a master that gunicorn re-executes (USR2) or that systemd starts. Its sockets
 # are inherited: a second bind would fail.
@@ -44,6 +45,9 @@ def start(
     """
     if not _can_start(settings):
         return 1
+    if not attached:
+        for warning in cross_checks.warnings(settings):
+            console.warn(f"{key_name(warning.path)}: {warning.message}")
     if settings.origin.embedded and not attached:
         return _supervise(settings)
     plan = preflight.raise_files(settings)

@@ -171,7 +171,8 @@ class EdgeWorker(GeventWorker):
         cleanup.callback(runtime.stop)
         runtime.start()
         counters = self.server_context.counters
-        admin = AdminServer(self._admin_routes(), options.admin_token, counters)
+        token, names = options.admin_token, options.admin_names
+        admin = AdminServer(self._admin_routes(), token, names, counters)
         cleanup.callback(admin.stop)
         admin.start(application.admin_socket)
         return admin

@@ -220,6 +220,13 @@ def _one_issuer_for_each_key(settings: Settings) -> Iterator[Conflict]:
 
 def warnings(settings: Settings) -> Iterator[Conflict]:
     """What works, and may not be what was meant."""
+    admin = settings.admin
+    if admin.token is None and not admin.listen.local:
+        message = (
+            f"{admin.listen} is reached from other machines, and no admin.token guards "
+            "it: whoever reaches it reads metrics and the paths of streams"
+        )
+        yield Conflict(("admin", "listen"), message)
     for index, route in enumerate(settings.routes):
         ways = route.access
         if not isinstance(ways, WaysSettings) or "signed" not in ways.names[1:]:

@@ -207,6 +207,7 @@ BaseUrl = Annotated[str, _text(addresses.parse_base, addresses.BASE_HINT, repeat
 CorsOrigin = Annotated[
     str, _text(addresses.parse_cors_origin, 'an origin, "*" or ""', repeat=False)
 ]
+HostName = Annotated[str, _text(addresses.parse_host_name, addresses.NAME_HINT)]
 Authority = Annotated[str, _text(addresses.parse_authority, "a host name")]
 
 

@@ -30,6 +30,7 @@ from edge.settings.fields import (
     Flag,
     Folder,
     HeaderName,
+    HostName,
     LifeTime,
     Listen,
     MaxAge,
@@ -250,6 +251,13 @@ class AdminSettings(Section):
 
     listen: Listen = ListenAddress("127.0.0.1", 8081)
     token: Token | None = None
+    names: tuple[HostName, ...] = ()
+
+    @property
+    def all_names(self) -> frozenset[str]:
+        """``names``, and the one in ``listen``."""
+        listen = self.listen.host.lower()
+        return frozenset(self.names) | ({listen} if listen else set())
 
     @property
     def plain_token(self) -> str | None:

@@ -42,6 +42,7 @@ from origin_adapter.embedded.store.store import (
     look_up,
 )
 
+LOG_AGAIN_SECONDS = 60.0
 MAX_BATCH = 512
 READER_THREADS = 4
 SHRINK_EVERY = 40
@@ -109,6 +110,7 @@ class BatchWriter:
         try:
             done = _apply(self._thread, self._store.commit, commands, time.time())
         except Refused as refusal:
+            log_refusal(refusal)
             for _, result in batch:
                 result.set(refusal)
             return
@@ -143,7 +145,9 @@ class PageReader:
             try:
                 return _apply(self._threads, work, db, *args)
             except sqlite3.Error as error:
-                raise disk_refusal(error) from error
+                refusal = disk_refusal(error)
+                log_refusal(refusal, error)
+                raise refusal from error
             finally:
                 self._free.append(db)
 
@@ -287,8 +291,28 @@ class Engine:
     def _shrink(self) -> bool:
         try:
             return self.writer.apply(self.store.shrink)
-        except Refused:
+        except Refused as refusal:
+            log_refusal(refusal)
             return False
+
+
+class _RefusalLog:
+    """What the disk refuses, logged at most once a minute for each reason: a full disk
+    refuses every write, and clients come again."""
+
+    def __init__(self) -> None:
+        self._again_at: dict[RefusalReason, float] = {}
+
+    def __call__(self, refusal: Refused, cause: BaseException | None = None) -> None:
+        now = time.monotonic()
+        if now < self._again_at.get(refusal.reason, now):
+            return
+        self._again_at[refusal.reason] = now + LOG_AGAIN_SECONDS
+        cause = cause or refusal.__cause__
+        _log.error("%s: %s: %s", schema.FILE, refusal.detail, cause)
+
+
+log_refusal = _RefusalLog()
 
 
 def _apply(pool: ThreadPool, work: Callable[..., T], *args: object) -> T:
