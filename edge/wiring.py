@@ -162,6 +162,7 @@ def http_options(settings: Settings) -> HttpOptions:
     return HttpOptions(
         url=origin.call_url,
         host=origin.host,
+        tls=origin.tls,
         connect_timeout=origin.connect_timeout,
         head_timeout=origin.head_timeout,
         hold_timeout=origin.read_timeout,

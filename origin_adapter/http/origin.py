@@ -16,6 +16,7 @@ the rest. ``on_sent`` is not called then.
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from edge.core.errors import OriginFault
 from edge.core.ports import Exchange
@@ -25,6 +26,7 @@ from origin_adapter.http.exchange import Answered, Attempt, HttpExchange
 from origin_adapter.http.options import CallTimeouts, HttpOptions, OriginAddress
 from origin_adapter.http.pool import Lease, PoolCounts, Pools
 from origin_adapter.http.request_encoder import EncodedRequest, checked_host
+from origin_adapter.http.tls import client_context
 
 
 class HttpOrigin:
@@ -38,9 +40,12 @@ class HttpOrigin:
     def __init__(self, options: HttpOptions, tls: ssl.SSLContext | None = None) -> None:
         self.counts = PoolCounts()
         self._options = options
-        self._address = OriginAddress.parse(options.url)
+        name = options.tls.server_name or ""
+        self._address = replace(OriginAddress.parse(options.url), server_name=name)
         self._host = checked_host(options.host or self._address.authority)
-        self._tls = (tls or ssl.create_default_context()) if self._address.tls else None
+        self._tls: ssl.SSLContext | None = None
+        if self._address.tls:
+            self._tls = tls or client_context(options.tls)
         self._pools = Pools(options, self._dial, self.counts)
         self._timeouts = {purpose: options.timeouts(purpose) for purpose in Purpose}
 

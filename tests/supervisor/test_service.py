@@ -62,6 +62,16 @@ def until_parked(front: Edge, number: int) -> None:
     raise AssertionError(f"never {number} viewers")
 
 
+def until_said(front: Edge, words: str) -> str:
+    """What the log says, as soon as these words are in it."""
+    for _ in range(int(WITHIN / 0.05)):
+        text = said(front.process.log.read_text())
+        if words in text:
+            return text
+        pause()
+    raise AssertionError(f"{words!r} was not said")
+
+
 def until_listening(path: Path) -> None:
     """Return when somebody answers at a socket file."""
     for _ in range(int(WITHIN / 0.05)):
@@ -283,7 +293,7 @@ def test_a_file_that_is_no_origin_s_is_told_and_ends_it(tmp_path: Path) -> None:
 def test_where_everything_is_and_what_to_try_is_said_at_the_start(
     shared: Edge,
 ) -> None:
-    text = said(shared.process.log.read_text())
+    text = until_said(shared, "/metrics\n")
 
     assert f"streams in {folder_of(shared)}\n" in text
     listening, _, to_try = text.partition("listening at ")[2].partition("\n")
