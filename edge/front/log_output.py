@@ -34,7 +34,7 @@ class LogOutput:
     """One descriptor, as lines are written to it."""
 
     def __init__(self, fd: int = STDERR) -> None:
-        self._fd = fd
+        self._fd = self._given = fd
         self._socket: _socket.socket | None = None
         self._whole_pieces = True
         try:
@@ -60,6 +60,14 @@ class LogOutput:
         except OSError:
             return b""
         return b""
+
+    def close(self) -> None:
+        """Close what was opened here. The descriptor itself is somebody else's."""
+        if self._socket is not None:
+            self._socket.close()
+        elif self._fd != self._given:
+            os.close(self._fd)
+            self._fd = self._given
 
     def _end_of_piece(self, data: bytes, at: int) -> int:
         """Behind whole lines, or a line that is longer than all that goes at once."""
@@ -97,20 +105,16 @@ class DirectLog:
         """Write ``line``, behind what is kept of those before it."""
         if self._output is None:
             self._output = LogOutput(self._fd)
-        self._kept = self._output.write(self._kept)
-        if self._kept:
-            self._keep(_encoded(line))
-            return
+        kept = self._output.write(self._kept)
         if self.dropped:
             line = f"{dropped_line(self.form, time.time(), self.dropped)}\n{line}"
-            self.dropped = 0
-        self._kept = self._output.write(_encoded(line))
-
-    def _keep(self, octets: bytes) -> None:
-        if len(self._kept) + len(octets) > MAX_KEPT:
+        octets = (line + "\n").encode("utf-8", "replace")
+        if len(kept) + len(octets) > MAX_KEPT:
             self.dropped += 1
-        else:
-            self._kept += octets
+            self._kept = kept
+            return
+        self.dropped = 0
+        self._kept = kept + octets if kept else self._output.write(octets)
 
     def forget(self) -> None:
         """What is kept is the parent's to write. Called after a fork."""
@@ -119,7 +123,3 @@ class DirectLog:
 
 direct = DirectLog()
 """This process's own. A fork forgets what its parent kept in it."""
-
-
-def _encoded(line: str) -> bytes:
-    return (line + "\n").encode("utf-8", "replace")
