@@ -172,4 +172,4 @@ def test_stopping_is_said_when_the_delay_begins(manager: socket.socket) -> None:
             assert hear(manager) == "READY=1"
             front.process.handle.terminate()
             assert hear(manager) == "STOPPING=1"
-            assert ask(f"{front.admin}/ready")[0] == 503
+            until_status(f"{front.admin}/ready", 503)
