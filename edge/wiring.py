@@ -37,6 +37,7 @@ from edge.process.options import RecycleOptions, ServerOptions
 from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
+from origin_adapter.http.tls import TlsOptions
 
 KEYS_SECONDS = 2.0
 """How long keys at a URL may take to come (B15)."""
@@ -231,6 +232,7 @@ def _key_options(url: str) -> HttpOptions:
         follow_connections=1,
         relay_connections=1,
         keep_alive=KEYS_SECONDS,
+        tls=TlsOptions(),
     )
 
 

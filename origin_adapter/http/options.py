@@ -5,7 +5,7 @@ used raises ValueError, in words for the person who wrote it.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -64,7 +64,7 @@ class HttpOptions:
     follow_connections: int
     relay_connections: int
     keep_alive: float
-    tls: TlsOptions = field(default_factory=TlsOptions)
+    tls: TlsOptions
     total_timeout: float | None = None
     queue_timeout: float = 5.0
     queue_limit: int = 1024
