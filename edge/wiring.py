@@ -37,7 +37,7 @@ from edge.process.options import RecycleOptions, ServerOptions
 from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
-from origin_adapter.http.tls import TlsOptions
+from origin_adapter.tls import TlsOptions
 
 KEYS_SECONDS = 2.0
 """How long keys at a URL may take to come (B15)."""

@@ -16,7 +16,7 @@ from edge.settings.addresses import ListenAddress, authority_of
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import OriginSettings, RouteSettings, Settings
 from edge.settings.units import MiB, write_duration, write_size
-from origin_adapter.http.tls import TlsFault, client_context
+from origin_adapter.tls import TlsFault, client_context
 
 EMBEDDED_KEYS = (
     "data",

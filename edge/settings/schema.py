@@ -50,7 +50,7 @@ from edge.settings.files import PATH, KeyFile, key_file
 from edge.settings.section import Section
 from edge.settings.units import DAY, KiB, MiB, Rate
 from origin_adapter.embedded.options import Durability
-from origin_adapter.http.tls import TlsOptions
+from origin_adapter.tls import TlsOptions
 
 
 class LogFormat(enum.Enum):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from edge.core.values import Purpose
-from origin_adapter.http.tls import TlsOptions
+from origin_adapter.tls import TlsOptions
 
 _PORTS = {"http": 80, "https": 443}
 _PREFIX = re.compile(r"(/[!-\"$-~]*)?", re.ASCII)

@@ -26,7 +26,7 @@ from origin_adapter.http.exchange import Answered, Attempt, HttpExchange
 from origin_adapter.http.options import CallTimeouts, HttpOptions, OriginAddress
 from origin_adapter.http.pool import HeldSlot, PoolCounts, Pools
 from origin_adapter.http.request_encoder import EncodedRequest, checked_host
-from origin_adapter.http.tls import client_context
+from origin_adapter.tls import client_context
 
 
 class HttpOrigin:

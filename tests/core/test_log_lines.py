@@ -29,7 +29,7 @@ def read_logfmt(line: str) -> dict[str, str]:
 @given(ANYTHING)
 def test_what_is_said_is_what_is_read(message: str) -> None:
     """One line of printable ASCII, in both formats."""
-    more = {"exception": message, "lines": 3}
+    more: dict[str, str | int | float] = {"exception": message, "lines": 3}
     as_json, as_text = (
         log_line(form, WHEN, "info", "edge.test", message, more)
         for form in ("json", "text")

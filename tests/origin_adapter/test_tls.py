@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from origin_adapter.http.tls import TlsFault, TlsOptions, client_context
+from origin_adapter.tls import TlsFault, TlsOptions, client_context
 from tests.support.certificates import Authority
 
 
@@ -46,7 +47,8 @@ def test_what_is_no_pem_is_said_of_its_part(
     good: TlsOptions, part: str, why: str, octets: bytes
 ) -> None:
     with pytest.raises(TlsFault, match=why) as found:
-        client_context(replace(good, **{part: octets}))
+        changes: dict[str, Any] = {part: octets}
+        client_context(replace(good, **changes))
     assert found.value.part == part
 
 
