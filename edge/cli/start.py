@@ -15,7 +15,7 @@ from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.process.heartbeat import heartbeat_refusal
 from edge.settings import Settings, cross_checks
-from edge.settings.addresses import MAX_UNIX_PATH
+from edge.settings.addresses import MAX_UNIX_PATH, ListenAddress
 from edge.settings.problems import key_name
 
 # Set for a master that gunicorn re-executes (USR2) or that systemd starts. Its sockets
@@ -31,7 +31,7 @@ Make a stream, follow it, and write to it from a second terminal:
 
 Or open docs/follow.html in two tabs of a browser. See what the origin was asked:
 
-  curl http://{admin}/metrics
+  curl {admin}/metrics
 """
 
 
@@ -122,5 +122,13 @@ def _tell(settings: Settings, plan: FilePlan) -> None:
         f"open files: {plan.soft}, limits.connections: {plan.connections}{capped}"
     )
     if settings.origin.embedded and settings.known_as is not None:
-        admin = settings.admin.listen
-        console.plain(TO_TRY.format(url=settings.known_as, admin=admin))
+        console.plain(
+            TO_TRY.format(url=settings.known_as, admin=_to_curl(settings.admin.listen))
+        )
+
+
+def _to_curl(address: ListenAddress) -> str:
+    """What curl takes to get there from this machine."""
+    if address.path:
+        return f"--unix-socket {address.path} http://localhost"
+    return address.url or f"http://{address}"

@@ -121,3 +121,28 @@ def test_a_retiring_worker_does_not_come_back() -> None:
 
     assert rollover.missing(2) == 1
     assert rollover.to_retire(1) == []
+
+
+def test_all_is_settled_when_nobody_starts_or_is_replaced() -> None:
+    """Who drains is nobody's concern: a reload is over when its successor serves."""
+    rollover = serving(1)
+    assert rollover.settled
+    rollover.replace(1, RELOAD)
+    assert not rollover.settled
+    rollover.started(2)
+    rollover.ready(2)
+    assert not rollover.settled
+    rollover.retiring(1)
+    assert rollover.settled
+    rollover.started(3)
+    assert not rollover.settled
+
+
+def test_all_is_settled_when_a_successor_could_not_start() -> None:
+    rollover = serving(1)
+    rollover.replace(1, RELOAD)
+    rollover.started(2)
+    rollover.ended({1})
+    rollover.cancel()
+
+    assert rollover.settled
