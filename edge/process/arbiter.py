@@ -162,7 +162,9 @@ class EdgeArbiter(Arbiter):
         self._reloadable.manager.stopping()
         _log.info("not ready any more; stopping in %g s", delay)
         self._leaves_at = time.monotonic() + delay
-        self.kill_workers(LEAVE)
+        # One that is just starting might die of it; it is told when it accepts.
+        for pid in self._rollover.accepting:
+            self.kill_worker(pid, LEAVE)
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers. See gunicorn."""

@@ -126,16 +126,19 @@ def test_a_retiring_worker_does_not_come_back() -> None:
 def test_all_is_settled_when_nobody_starts_or_is_replaced() -> None:
     """Who drains is nobody's concern: a reload is over when its successor serves."""
     rollover = serving(1)
-    assert rollover.settled
-    rollover.replace(1, RELOAD)
-    assert not rollover.settled
-    rollover.started(2)
-    rollover.ready(2)
-    assert not rollover.settled
-    rollover.retiring(1)
-    assert rollover.settled
-    rollover.started(3)
-    assert not rollover.settled
+    settled = [rollover.settled]
+    for step in (
+        lambda: rollover.replace(1, RELOAD),
+        lambda: rollover.started(2),
+        lambda: rollover.ready(2),
+        lambda: rollover.retiring(1),
+        lambda: rollover.started(3),
+    ):
+        step()
+        settled.append(rollover.settled)
+
+    assert settled == [True, False, False, False, True, False]
+    assert rollover.accepting == [1, 2]
 
 
 def test_all_is_settled_when_a_successor_could_not_start() -> None:
