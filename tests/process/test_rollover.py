@@ -1,5 +1,7 @@
 """Which worker is started and which is retired, told as what a master sees."""
 
+from collections.abc import Callable
+
 from edge.core.reasons import Reason
 from edge.process.rollover import Rollover
 
@@ -127,14 +129,15 @@ def test_all_is_settled_when_nobody_starts_or_is_replaced() -> None:
     """Who drains is nobody's concern: a reload is over when its successor serves."""
     rollover = serving(1)
     settled = [rollover.settled]
-    for step in (
-        lambda: rollover.replace(1, RELOAD),
-        lambda: rollover.started(2),
-        lambda: rollover.ready(2),
-        lambda: rollover.retiring(1),
-        lambda: rollover.started(3),
-    ):
-        step()
+    steps: tuple[tuple[Callable[..., None], tuple[object, ...]], ...] = (
+        (rollover.replace, (1, RELOAD)),
+        (rollover.started, (2,)),
+        (rollover.ready, (2,)),
+        (rollover.retiring, (1,)),
+        (rollover.started, (3,)),
+    )
+    for step, given in steps:
+        step(*given)
         settled.append(rollover.settled)
 
     assert settled == [True, False, False, False, True, False]
