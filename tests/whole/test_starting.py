@@ -202,7 +202,7 @@ def full_pipe() -> tuple[int, int]:
 
 @pytest.mark.parametrize("embedded", [False, True])
 def test_a_log_that_nobody_reads_stops_nobody(tmp_path: Path, embedded: bool) -> None:
-    """Neither the start, nor a worker, nor a reload, nor the end."""
+    """E56: neither the start, nor a worker, nor a reload, nor the end."""
     reading, writing = full_pipe()
     listen, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
     with embedded_origin(500, tmp_path / "other") as origin:
