@@ -15,6 +15,7 @@ from pathlib import Path
 import gevent
 from gevent.event import Event
 
+from edge.front.options import LogOptions
 from edge.settings import Settings
 from edge.settings.units import Rate
 from origin_adapter.embedded.options import Options
@@ -24,6 +25,10 @@ from origin_adapter.embedded.store.schema import FILE, StoreError
 
 MAX_POLL = 30.0
 """Seconds that a poll is held at most, as by the reference server."""
+
+ATTACHED_GRACE = 1.0
+"""Seconds that the origin behind an edge has to stop. The edge has ended by then: only
+what it left behind is still to be answered."""
 
 Progress = Callable[[int, int], None]
 
@@ -67,6 +72,12 @@ def origin_options(settings: Settings, alone: StandaloneOptions) -> Options:
         retention_bytes=origin.retention_size,
         local_webhooks=origin.local_webhooks,
     )
+
+
+def log_options(settings: Settings) -> LogOptions:
+    """What this process logs. It has no line for a request."""
+    log = settings.log
+    return LogOptions(format=log.format.value, level=log.level.value, access=0)
 
 
 def serve(
@@ -143,7 +154,9 @@ def arguments(settings: Settings) -> list[str]:
         "live.sse_keep_alive": str(live.sse_keep_alive),
         "limits.body_timeout": str(limits.body_timeout),
         "limits.send_timeout": str(limits.send_timeout),
-        "shutdown.grace": str(settings.shutdown.grace),
+        "shutdown.grace": str(min(settings.shutdown.grace, ATTACHED_GRACE)),
+        "log.format": settings.log.format.value,
+        "log.level": settings.log.level.value,
     }
     given = [word for key, text in said.items() for word in ("--set", f"{key}={text}")]
     return ["--config", os.devnull, "--listen", f"unix:{origin.socket}", *given]

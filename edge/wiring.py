@@ -41,6 +41,7 @@ from edge.process.options import RecycleOptions, ServerOptions
 from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.settings import Settings
 from origin_adapter.http import HttpOptions, HttpOrigin
+from origin_adapter.tls import TlsOptions
 
 KEYS_SECONDS = 2.0
 """How long keys at a URL may take to come (B15)."""
@@ -154,7 +155,9 @@ def server_options(settings: Settings) -> ServerOptions:
         listen=str(settings.listen),
         admin=str(settings.admin.listen),
         admin_token=settings.admin.plain_token,
+        admin_names=settings.admin.all_names,
         workers=settings.workers,
+        delay=settings.shutdown.delay,
         grace=settings.shutdown.grace,
         limits=limits_of(settings),
         recycle=RecycleOptions(
@@ -181,6 +184,7 @@ def http_options(settings: Settings) -> HttpOptions:
     return HttpOptions(
         url=origin.call_url,
         host=origin.host,
+        tls=origin.tls,
         connect_timeout=origin.connect_timeout,
         head_timeout=origin.head_timeout,
         hold_timeout=origin.read_timeout,
@@ -297,6 +301,7 @@ def _ask_options(url: str, seconds: float, connections: int) -> HttpOptions:
         follow_connections=1,
         relay_connections=1,
         keep_alive=KEPT_SECONDS,
+        tls=TlsOptions(),
     )
 
 
@@ -360,11 +365,16 @@ class EdgeRuntime:
         self._ask_pools.close()
 
 
-def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
+def serve(
+    settings: Settings,
+    again: Callable[[], Settings | None],
+    serving: Callable[[], None],
+) -> None:
     """Run the edge until it is told to stop. Does not return.
 
     ``again`` gives the settings to go on with at a reload, or None to go on as
-    before. gevent must have patched everything already (``edge.cli.serve``).
+    before. ``serving`` is called once the edge accepts connections. gevent must have
+    patched everything already (``edge.cli.serve``).
     """
     # All workers are one node: a request that comes back to any of them has been
     # here before (L26, U10).
@@ -374,7 +384,7 @@ def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:
         found = again()
         return None if found is None else plan(found, node_id)
 
-    EdgeApplication(plan(settings, node_id), planned_again).run()
+    EdgeApplication(plan(settings, node_id), planned_again, serving).run()
 
 
 def plan(settings: Settings, node_id: str) -> Plan:

@@ -27,6 +27,7 @@ from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load
+from edge.settings.files import KeyFile
 from edge.settings.schema import RouteSettings
 from origin_adapter.embedded.options import Options
 from origin_adapter.http import HttpOptions
@@ -141,9 +142,8 @@ def test_a_setting_that_changes_changes_what_processes_are_made_of(
     value = getattr(part, key)
     if key in ("follow_after", "headers", "url"):
         return
-    other = settings.model_copy(
-        update={section: part.model_copy(update={key: changed(value)})}
-    )
+    new = KeyFile("f", b"PEM") if key.endswith("_file") else changed(value)
+    other = settings.model_copy(update={section: part.model_copy(update={key: new})})
 
     assert made_of(other) != made_of(settings)
 

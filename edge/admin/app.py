@@ -2,15 +2,20 @@
 
 It finds the route of a request, checks the bearer token, and turns errors into problem
 documents. What the pages say is left to the parts that contribute them
-(``edge.admin.routes``). The address is not for clients: nothing is cached, and there is
-no CORS, so no page of another origin may read an answer.
+(``edge.admin.routes``). Without a token, a page is not given to who calls the address
+by a name that it does not know: a web page whose own name was made to lead here would
+read it as a page of its own origin (DNS rebinding). The address is not for clients:
+nothing is cached, and there is no CORS, so no page of another origin may read an
+answer.
 
 The only module of the admin address that knows Falcon.
 """
 
 import hmac
+import ipaddress
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from urllib.parse import parse_qsl
 
 import falcon
@@ -33,12 +38,20 @@ _CHALLENGE = ("WWW-Authenticate", "Bearer")
 class AdminApp:
     """Answers every path of the admin address.
 
-    ``token`` None: the address alone protects the pages.
+    ``token`` None: the address alone protects the pages. ``names`` are the hosts, in
+    lower case, by which it may then be called, beside IP addresses and localhost; None:
+    any.
     """
 
-    def __init__(self, routes: Sequence[AdminRoute], token: str | None) -> None:
+    def __init__(
+        self,
+        routes: Sequence[AdminRoute],
+        token: str | None,
+        names: Collection[str] | None = None,
+    ) -> None:
         self._routes = {route.path: route for route in routes}
         self._token = token
+        self._names = names
 
     def __call__(
         self, req: falcon.Request, resp: falcon.Response, **_named: object
@@ -73,6 +86,7 @@ class AdminApp:
         if rule is TokenRule.OPEN:
             return
         if self._token is None:
+            self._check_host(req.get_header("Host"))
             if rule is TokenRule.MUST_BE_SET:
                 detail = "This page is served only where admin.token is set."
                 raise ClientFault(detail, reason=Reason.TOKEN_NOT_SET, status=403)
@@ -82,6 +96,26 @@ class AdminApp:
         if scheme.lower() != "bearer" or not same:
             raise ClientFault("A bearer token is required.", status=401)
 
+    def _check_host(self, given: str | None) -> None:
+        """Browsers always say by what name they call."""
+        if self._names is None or given is None:
+            return
+        host = re.sub(r":\d*\Z", "", given).lower().rstrip(".")
+        if host != "localhost" and host not in self._names and not _is_ip(host):
+            detail = "This address is not known by that name."
+            raise ClientFault(detail, reason=Reason.HOST_NOT_KNOWN, status=403)
+
+
+def _is_ip(host: str) -> bool:
+    """Whether this is a literal address, which no name can be made to look like."""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
 
 def _wrong_method(route: AdminRoute) -> str:
     if "GET" in route.methods:
@@ -89,8 +123,12 @@ def _wrong_method(route: AdminRoute) -> str:
     return f"This page takes {' and '.join(route.methods)}."
 
 
-def create_admin_app(routes: Sequence[AdminRoute], token: str | None) -> WsgiApp:
+def create_admin_app(
+    routes: Sequence[AdminRoute],
+    token: str | None,
+    names: Collection[str] | None = None,
+) -> WsgiApp:
     """The application for the admin address."""
     app: WsgiApp = falcon.App()
-    app.add_sink(AdminApp(routes, token), "/")
+    app.add_sink(AdminApp(routes, token, names), "/")
     return app

@@ -9,7 +9,7 @@ both by turns while the old one drains.
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gevent import socket as gevent_socket
 from gevent.pool import Pool
@@ -33,9 +33,15 @@ class AdminServer:
     """Serves the pages that the parts of one worker contribute."""
 
     def __init__(
-        self, routes: Sequence[AdminRoute], token: str | None, counters: Counters
+        self,
+        routes: Sequence[AdminRoute],
+        token: str | None,
+        names: Collection[str],
+        counters: Counters,
     ) -> None:
-        self._app = create_admin_app(routes, token)
+        self._routes = routes
+        self._token = token
+        self._names = names
         self._counters = counters
         self._server: _Listener | None = None
 
@@ -44,10 +50,12 @@ class AdminServer:
         if bound is None:
             return
         family, kind = bound.family, bound.type
+        # No name leads to a socket file.
+        names = None if family == socket.AF_UNIX else self._names
         listener = gevent_socket.socket(family, kind, fileno=os.dup(bound.fileno()))
         server = self._server = _Listener(
             listener,
-            self._app,
+            create_admin_app(self._routes, self._token, names),
             log=None,
             error_log=logging.getLogger("edge.admin"),
             spawn=Pool(MAX_CONNECTIONS),

@@ -19,15 +19,17 @@ from edge import __version__
 from edge.cli import console, origin
 from edge.cli.access.app import app as access
 from edge.cli.bench.app import app as bench
+from edge.cli.health import NotWell, ask
 from edge.cli.open_files import look
 from edge.cli.options import (
+    FAILED,
     WRONG,
     Config,
     Json,
     Text,
     flags_of,
     print_json,
-    settings_or_exit,
+    serving_settings,
 )
 from edge.cli.streams.app import app as streams
 from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, cross_checks, load
@@ -72,7 +74,7 @@ def serve(
         workers=workers,
         log_level=log_level,
     )
-    settings = settings_or_exit(config, flags)
+    settings = serving_settings(config, flags)
     importlib.import_module("edge.cli.serve")
     from edge.cli.start import start
 
@@ -99,6 +101,31 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
     for warning in cross_checks.warnings(settings):
         console.note(f"{key_name(warning.path)} {warning.message}")
     _show(settings, as_json)
+
+
+@app.command()
+def health(
+    config: Config = None,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Ask whether it can answer reads.")
+    ] = False,
+    within: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 2.0,
+) -> None:
+    """Ask the edge on this machine whether it is well: a container's health check.
+
+    The admin address is that of the settings. Exits with 0 or 1, and says one line.
+    """
+    try:
+        settings = load(config, os.environ)
+    except SettingsError as error:
+        console.error(str(error.problems[0]))
+        raise typer.Exit(FAILED) from None
+    try:
+        said = ask(settings, "/ready" if ready else "/health", within)
+    except NotWell as error:
+        console.error(str(error))
+        raise typer.Exit(FAILED) from None
+    typer.echo(said)
 
 
 @app.command()

@@ -1,31 +1,68 @@
-"""What ``ds-edge`` says to a person, on stderr.
+"""What ``ds-edge`` says on stderr: to a person, or as lines of the log.
 
-Coloured on a terminal, plain text elsewhere. Lines are never wrapped: they can be
-searched and clicked.
+Most commands speak to a person: coloured on a terminal, plain text elsewhere. Lines are
+never wrapped: they can be searched and clicked. A command that serves speaks as lines
+of the log (``begin_log``), unless a person sits at a terminal: what collects the log
+then reads one format from the first line on.
 """
 
-from typing import TYPE_CHECKING
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from edge.core.log_lines import log_line
+from edge.front.log_output import direct
+
 if TYPE_CHECKING:  # commands that need no settings do not load them
     from edge.settings import SettingsError
+
+_NAME = "edge.cli"
+
+
+class _Voice:
+    """How this process speaks. ``form`` None: to a person. ``stream`` is where."""
+
+    form: str | None = None
+    quiet = False
+    stream: TextIO | None = None
+
+
+def begin_log(form: str, *, quiet: bool = False) -> None:
+    """Speak as lines of the log from now on, of the format ``form``; ``quiet`` without
+    notes. On a terminal only the place is kept: what others print there may be caught
+    later."""
+    if _Voice.stream is None:
+        _Voice.stream = sys.stderr
+    if not _Voice.stream.isatty():
+        _Voice.form = direct.form = form
+        _Voice.quiet = quiet
 
 
 def error(message: str) -> None:
     """One thing that went wrong."""
-    _say("error", "bold red", message)
+    _say("error", "error", "bold red", message)
+
+
+def warn(message: str) -> None:
+    """One thing that may not be meant."""
+    _say("warning", "warning", "bold yellow", message)
 
 
 def note(message: str) -> None:
     """One thing worth knowing."""
-    _say("ds-edge", "bold", message)
+    _say("info", "ds-edge", "bold", message)
 
 
 def plain(text: str) -> None:
-    """Lines to read or to copy, as they are."""
-    Console(stderr=True, soft_wrap=True).print(Text(text), highlight=False)
+    """Lines to read or to copy, as they are. In the log each is a note."""
+    if _Voice.form is None:
+        _console().print(Text(text), highlight=False)
+        return
+    for line in filter(str.strip, text.splitlines()):
+        note(line.strip())
 
 
 def problems(wrong: "SettingsError") -> None:
@@ -34,6 +71,13 @@ def problems(wrong: "SettingsError") -> None:
         error(str(problem))
 
 
-def _say(word: str, style: str, message: str) -> None:
-    console = Console(stderr=True, soft_wrap=True)
-    console.print(Text.assemble((f"{word}:", style), " ", message), highlight=False)
+def _say(level: str, word: str, style: str, message: str) -> None:
+    if _Voice.form is None:
+        text = Text.assemble((f"{word}:", style), " ", message)
+        _console().print(text, highlight=False)
+    elif level == "error" or not _Voice.quiet:
+        direct.put(log_line(_Voice.form, time.time(), level, _NAME, message))
+
+
+def _console() -> Console:
+    return Console(file=_Voice.stream or sys.stderr, soft_wrap=True)

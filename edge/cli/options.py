@@ -8,7 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from edge.cli import console
-from edge.settings import CONFIG_VARIABLE, Flag, Settings, SettingsError, load
+from edge.settings import (
+    CONFIG_VARIABLE,
+    Flag,
+    Settings,
+    SettingsError,
+    load,
+    log_format,
+)
 
 OK, FAILED, WRONG = 0, 1, 2
 """Done; could not start or be done; settings or command line are wrong."""
@@ -61,6 +68,16 @@ def settings_or_exit(config: Path | None, flags: list[Flag]) -> Settings:
     except SettingsError as error:
         console.problems(error)
         raise typer.Exit(WRONG) from None
+
+
+def serving_settings(config: Path | None, flags: list[Flag]) -> Settings:
+    """As ``settings_or_exit``, for a command that serves: it speaks as its log does,
+    as soon as the format is known."""
+    console.begin_log(log_format(config, os.environ, flags).value)
+    settings = settings_or_exit(config, flags)
+    log = settings.log
+    console.begin_log(log.format.value, quiet=log.level.value in ("warning", "error"))
+    return settings
 
 
 def print_json(data: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from edge.cli.options import (
     flag,
     flags_of,
     print_json,
+    serving_settings,
     settings_or_exit,
 )
 from edge.settings import Flag, Settings
@@ -100,7 +101,8 @@ def origin(
     )
     pairs = (pair.partition("=") for pair in setting or ())
     flags += [flag("--set", key, text) for key, _, text in pairs]
-    settings = _settings(config, flags)
+    serves = context.invoked_subcommand is None
+    settings = _settings(config, flags, serves)
     if context.invoked_subcommand is not None:
         context.obj = settings
         return
@@ -155,9 +157,10 @@ def backup(
         console.note(f"{file}: {write_size(size)}")
 
 
-def _settings(config: Path | None, flags: list[Flag]) -> Settings:
+def _settings(config: Path | None, flags: list[Flag], serves: bool = False) -> Settings:
     own = flag("ds-edge origin", "origin.url", EMBEDDED)
-    return settings_or_exit(config, [own, *flags])
+    found = serving_settings if serves else settings_or_exit
+    return found(config, [own, *flags])
 
 
 def _rate(text: Text) -> Rate | None:
@@ -179,13 +182,20 @@ def _address(text: str) -> str:
 def _serve(
     settings: Settings, alone: "StandaloneOptions", address: str, ready_fd: int | None
 ) -> int:
-    from edge.origin import CannotServe, origin_options, serve
+    from edge.front.log import configure, put_now
+    from edge.front.log_capture import capture
+    from edge.origin import CannotServe, log_options, origin_options, serve
+    from edge.process.systemd import ServiceManager
 
     options = origin_options(settings, alone)
+    capture()
+    configure(log_options(settings), put_now)
+    manager = ServiceManager()
 
     def ready(listening: str) -> None:
         if ready_fd is None:
             console.note(f"listening at {listening}, streams in {options.data}")
+            manager.ready()
         else:
             os.write(ready_fd, b"1")
             os.close(ready_fd)

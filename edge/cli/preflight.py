@@ -48,10 +48,13 @@ def refusal(address: ListenAddress) -> str | None:
 
 
 def _try_port(address: ListenAddress) -> None:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    host = address.host
+    if not host and socket.has_dualstack_ipv6():
+        host = "::"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((address.host, address.port))
+        probe.bind((host, address.port))
 
 
 def _try_path(path: str) -> None:

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from edge.cli import console, preflight
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
-from edge.settings import Settings
-from edge.settings.addresses import MAX_UNIX_PATH
+from edge.process.heartbeat import heartbeat_refusal
+from edge.settings import Settings, cross_checks
+from edge.settings.addresses import MAX_UNIX_PATH, ListenAddress
+from edge.settings.problems import key_name
 
 # Set for a master that gunicorn re-executes (USR2) or that systemd starts. Its sockets
 # are inherited: a second bind would fail.
@@ -29,7 +31,7 @@ Make a stream, follow it, and write to it from a second terminal:
 
 Or open docs/follow.html in two tabs of a browser. See what the origin was asked:
 
-  curl http://{admin}/metrics
+  curl {admin}/metrics
 """
 
 
@@ -41,8 +43,11 @@ def start(
     ``read`` reads the settings anew, for a reload; it raises SettingsError.
     ``attached``: the supervisor runs the embedded origin already.
     """
-    if not _addresses_free(settings):
+    if not _can_start(settings):
         return 1
+    if not attached:
+        for warning in cross_checks.warnings(settings):
+            console.warn(f"{key_name(warning.path)}: {warning.message}")
     if settings.origin.embedded and not attached:
         return _supervise(settings)
     plan = preflight.raise_files(settings)
@@ -52,11 +57,12 @@ def start(
             f"origin.connections ({settings.origin.connections}); raise ulimit -n"
         )
         return 1
-    _tell(settings, plan)
+    from edge.front.log_capture import capture
     from edge.wiring import serve
 
+    capture()
     capped = preflight.with_connections(settings, plan.connections)
-    serve(capped, Reloader(settings, read))
+    serve(capped, Reloader(settings, read), lambda: _tell(settings, plan))
     return 0
 
 
@@ -71,10 +77,8 @@ def _supervise(settings: Settings) -> int:
     from edge.origin import arguments
 
     console.note(f"streams in {settings.origin.folder}")
-    if settings.known_as is not None:
-        admin = settings.admin.listen
-        console.plain(TO_TRY.format(url=settings.known_as, admin=admin))
-    grace, form = str(settings.shutdown.grace), settings.log.format.value
+    shutdown, form = settings.shutdown, settings.log.format.value
+    grace = str(shutdown.delay + shutdown.grace)
     origin = [*_own_command(), "origin", *arguments(settings)]
     edge = [*_own_command(), "serve", "--attached", *sys.argv[2:]]
     command = [sys.executable, "-m", "edge.supervisor", grace, form]
@@ -89,6 +93,15 @@ def _own_command() -> list[str]:
     return [sys.executable, "-m", "edge.cli"]
 
 
+def _can_start(settings: Settings) -> bool:
+    """Whether nothing is in the way that can be told before the start. Says what is."""
+    why = heartbeat_refusal()
+    if why is not None:
+        console.error(why)
+        return False
+    return _addresses_free(settings)
+
+
 def _addresses_free(settings: Settings) -> bool:
     if any(os.environ.get(name) for name in INHERITED):
         return True
@@ -101,9 +114,21 @@ def _addresses_free(settings: Settings) -> bool:
 
 
 def _tell(settings: Settings, plan: FilePlan) -> None:
+    """The edge accepts connections: where, and what to try."""
     asked = settings.limits.connections
     capped = "" if plan.connections == asked else f" (of {asked} asked for)"
     console.note(
         f"listening at {settings.listen}, operators at {settings.admin.listen}; "
         f"open files: {plan.soft}, limits.connections: {plan.connections}{capped}"
     )
+    if settings.origin.embedded and settings.known_as is not None:
+        console.plain(
+            TO_TRY.format(url=settings.known_as, admin=_to_curl(settings.admin.listen))
+        )
+
+
+def _to_curl(address: ListenAddress) -> str:
+    """What curl takes to get there from this machine."""
+    if address.path:
+        return f"--unix-socket {address.path} http://localhost"
+    return address.url or f"http://{address}"

@@ -78,6 +78,7 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("bytes_out", "Bytes of bodies sent to clients."),
     Described("bytes_from_origin", "Bytes of bodies received from the origin."),
     Described("accept_pauses", "Pauses in accepting for want of descriptors."),
+    Described("log_lines_dropped", "Lines of the log that nothing took."),
     Described("collections", "Full garbage collections, by moment.", "moment"),
     Described("replacements", "Workers replaced by new ones, by reason.", "reason"),
     Described("internal_errors", "Exceptions that an outermost guard caught."),
@@ -120,6 +121,7 @@ class Counters:
     bytes_out: int
     bytes_from_origin: int
     accept_pauses: int
+    log_lines_dropped: int
     collections: dict[str, int]
     replacements: dict[str, int]
     internal_errors: int

@@ -31,6 +31,7 @@ class Reason(enum.Enum):
     BODY_TOO_LARGE = "body-too-large"
     NOT_FOUND = "not-found"
     TOKEN_NOT_SET = "token-not-set"
+    HOST_NOT_KNOWN = "host-not-known"
     LOOP = "loop"
     UNSUPPORTED_FRAMING = "unsupported-framing"
 

@@ -6,17 +6,19 @@ as a credential, or that often is one, is blanked in any spelling. Header fields
 never logged. Where a way judged, the line says which, and whom its credential named.
 What the system or a library said of a failure (``cause``) stands here and nowhere else.
 
+All lines have the schema of ``edge.core.log_lines``.
+
 ``LogWriter.put`` takes a finished line and returns: it never blocks and never switches
 greenlets, so a callback of the event loop may log. Python's ``logging`` goes the same
 way (``configure``). One greenlet writes the lines that have gathered, on a thread,
-because a full pipe would stop the whole event loop. When nothing reads the pipe, lines
-beyond a bound are dropped; their number is written as soon as something reads again.
+because a slow disk would stop the whole event loop. When nothing reads the pipe, lines
+beyond a bound are dropped and counted; their number is written as soon as something
+reads again.
 """
 
-import json
 import logging
-import os
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -26,8 +28,11 @@ from urllib.parse import unquote_plus
 import gevent
 from gevent.event import Event
 
+from edge.core.counters import Counters
+from edge.core.log_lines import dropped_line, log_line, logfmt_value
 from edge.core.ports import Clock
 from edge.front.exchange import OFF_ROUTE, RequestContext, cache_status
+from edge.front.log_output import STDERR, LogOutput, direct
 from edge.front.options import BLANKED, LogOptions
 from edge.policy.streams.routes import Route
 
@@ -52,10 +57,12 @@ MAX_PATH_LENGTH = 1024
 """Redacted targets that are remembered, and how long one may be. Most are asked for
 again, and redacting one takes as long as the rest of its line."""
 
-STDERR = 2
 MAX_WAITING_LINES = 20_000
 GATHER_SECONDS = 0.05
 """How long lines gather before they are written together."""
+
+ACCESS = "edge.access"
+"""The logger of the lines of requests."""
 
 STOP_SECONDS = 1.0
 """How long ``stop`` waits for the last lines to be written."""
@@ -120,7 +127,8 @@ class AccessLog:
             fields["way"], fields["sub"] = ctx.way, _word(ctx.subject)
         if ctx.cause:
             fields["cause"] = ctx.cause[:MAX_CAUSE]
-        self._put(self._line(timestamp(clock.wall()), fields))
+        level = "error" if status >= _MIN_FAILURE else "info"
+        self._put(self._line(_timestamp(clock.wall()), level, fields))
 
     def _path(self, target: str, route: Route) -> str:
         key = (target, id(route))
@@ -168,7 +176,7 @@ def _redacted_piece(piece: str, secret: frozenset[str]) -> str:
     return piece
 
 
-def _json_line(when: str, fields: Fields) -> str:
+def _json_line(when: str, level: str, fields: Fields) -> str:
     """As ``json.dumps`` does, in a third of its time: the names need no escaping."""
     members = [
         f', "{key}": {encode_basestring_ascii(value)}'
@@ -177,30 +185,46 @@ def _json_line(when: str, fields: Fields) -> str:
         for key, value in fields.items()
         if value != ""
     ]
-    return f'{{"time": "{when}", "event": "request"{"".join(members)}}}'
+    head = f'{{"time": "{when}", "level": "{level}", "logger": "{ACCESS}"'
+    return f'{head}, "message": "request"{"".join(members)}}}'
 
 
-def _text_line(when: str, fields: Fields) -> str:
-    told = (
-        {**fields, "cause": json.dumps(fields["cause"])}
-        if "cause" in fields
-        else fields
-    )
-    words = (f"{key}={value}" for key, value in told.items() if value != "")
-    return f"{when} request " + " ".join(words)
+def _text_line(when: str, level: str, fields: Fields) -> str:
+    words = [f"{k}={logfmt_value(v)}" for k, v in fields.items() if v != ""]
+    head = f"time={when} level={level} logger={ACCESS} message=request"
+    return " ".join([head, *words])
+
+
+def _timestamp(unix: float) -> str:
+    """As ``edge.core.log_lines``, which every request would have to enter."""
+    second = int(unix)
+    return f"{_second(second)}.{int((unix - second) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 # Lines, written.
 
 
 class LogWriter:
-    """Writes lines to a file descriptor, in order."""
+    """Writes lines to a file descriptor, in order. ``form`` is that of its own line."""
 
-    def __init__(self, fd: int = STDERR, max_lines: int = MAX_WAITING_LINES) -> None:
+    def __init__(
+        self,
+        fd: int = STDERR,
+        max_lines: int = MAX_WAITING_LINES,
+        form: str = "json",
+    ) -> None:
         self.dropped = 0
-        self._fd = fd
+        self.counters: Counters | None = None
+        self._output = LogOutput(fd)
         self._max_lines = max_lines
+        self._form = form
         self._lines: list[str] = []
+        self._begun = b""
         self._waiting = Event()
         self._ending = False
         self._writer: gevent.Greenlet[[], None] | None = None
@@ -209,6 +233,8 @@ class LogWriter:
         """Have ``line`` written soon. Never blocks, never switches."""
         if len(self._lines) >= self._max_lines:
             self.dropped += 1
+            if self.counters is not None:
+                self.counters.log_lines_dropped += 1
             return
         self._lines.append(line)
         self._waiting.set()
@@ -223,33 +249,25 @@ class LogWriter:
         self._waiting.set()
         if self._writer is not None:
             self._writer.join(STOP_SECONDS)
+            self._writer.kill(block=False)
 
     def _run(self) -> None:
-        while not (self._ending and not self._lines):
-            self._waiting.wait()
-            self._waiting.clear()
-            gevent.sleep(0 if self._ending else GATHER_SECONDS)
-            gevent.get_hub().threadpool.apply(_write_all, (self._fd, self._take()))
+        while not (self._ending and not self._lines and not self._begun):
+            if not self._begun:
+                self._waiting.wait()
+                self._waiting.clear()
+            stuck = bool(self._begun)
+            gevent.sleep(0 if self._ending and not stuck else GATHER_SECONDS)
+            octets = self._begun or self._take()
+            write = self._output.write
+            self._begun = gevent.get_hub().threadpool.apply(write, (octets,))
 
     def _take(self) -> bytes:
         lines, self._lines = self._lines, []
         if self.dropped:
-            lines.append(json.dumps({"event": "log-dropped", "lines": self.dropped}))
+            lines.append(dropped_line(self._form, time.time(), self.dropped))
             self.dropped = 0
         return "".join(line + "\n" for line in lines).encode("utf-8", "replace")
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    """Write ``data``. If the reader of the pipe has left, the rest is lost.
-
-    Runs whole on the thread. gevent would report an error that left the thread, to the
-    same stderr that nothing reads.
-    """
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-    except OSError:
-        return
 
 
 class LineHandler(logging.Handler):
@@ -267,43 +285,33 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object per record."""
+class LineFormatter(logging.Formatter):
+    """One line per record, of the schema of all lines. ``form`` is json or text."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self._form = form
 
     def format(self, record: logging.LogRecord) -> str:
         """See ``logging.Formatter``."""
-        document = {
-            "time": timestamp(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
+        more = {}
         if record.exc_info:
-            document["exception"] = self.formatException(record.exc_info)
-        return json.dumps(document, ensure_ascii=False)
-
-
-def timestamp(unix: float) -> str:
-    """RFC 3339, UTC, milliseconds."""
-    second = int(unix)
-    return f"{_second(second)}.{int((unix - second) * 1000):03d}Z"
-
-
-@lru_cache(maxsize=4)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            more["exception"] = self.formatException(record.exc_info)
+        level, message = record.levelname.lower(), record.getMessage()
+        unix, name = record.created, record.name
+        return log_line(self._form, unix, level, name, message.strip(), more)
 
 
 def configure(options: LogOptions, put: Put) -> None:
     """Send all logging of this process to ``put``, in the format asked for."""
     handler = LineHandler(put)
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    handler.setFormatter(JsonLines() if options.format == "json" else plain)
+    handler.setFormatter(LineFormatter(options.format))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(options.level.upper())
+    direct.form = options.format
 
 
-def put_now(line: str) -> None:
-    """For processes without an event loop, such as the master."""
-    _write_all(STDERR, (line + "\n").encode("utf-8", "replace"))
+put_now = direct.put
+"""For processes without an event loop, such as the master, and for workers that have
+ended theirs."""

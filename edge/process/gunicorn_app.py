@@ -8,6 +8,7 @@ and command line are not read.
 The entry module must have monkey-patched before it imports this one.
 """
 
+import logging
 import math
 import socket
 import sys
@@ -24,12 +25,17 @@ from edge.front.app.app import WsgiApp, create_app
 from edge.front.dependencies import Runtime
 from edge.front.log import configure, put_now
 from edge.process.arbiter import EdgeArbiter
+from edge.process.heartbeat import heartbeat_folder
 from edge.process.options import ServerOptions
+from edge.process.systemd import ServiceManager
 from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
 from edge.process.worker_pipe import WorkerPipe
 
 GRACE_MARGIN_SECONDS = 3
 """The master waits this much longer than a worker's own grace."""
+
+
+_log = logging.getLogger("edge.process")
 
 
 class PlainLogger(Logger):
@@ -57,7 +63,7 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
     """gunicorn's settings. Each line that is not obvious says why."""
     limits = options.limits
     return {
-        "bind": options.listen,
+        "bind": every_interface(options.listen),
         "workers": options.workers,
         "worker_class": EdgeWorker,
         "worker_connections": limits.max_connections + MAX_REFUSED_CONNECTIONS,
@@ -82,6 +88,8 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
         "logger_class": PlainLogger,
         "accesslog": None,
         "proc_name": "ds-edge",
+        # Not in /tmp, which is often read-only: files that only give signs of life.
+        "worker_tmp_dir": heartbeat_folder(),
         "backlog": 4096,
     }
 
@@ -99,15 +107,20 @@ class EdgeApplication(BaseApplication):
 
     ``replan`` is called for each reload. It returns the plan to use from then on. It
     returns None if there is none, after it has logged why. Addresses and the number of
-    workers stay.
+    workers stay. ``serving`` is called once the first worker accepts connections.
     """
 
     runtime: Runtime
     admin_socket: socket.socket | None = None
 
     def __init__(
-        self, plan: Plan, replan: Callable[[], Plan | None] | None = None
+        self,
+        plan: Plan,
+        replan: Callable[[], Plan | None] | None = None,
+        serving: Callable[[], None] | None = None,
     ) -> None:
+        self.manager = ServiceManager()
+        self._serving = serving
         self._plan = self._previous = plan
         self._replan = replan or (lambda: plan)
         self.worker_pipe = WorkerPipe()
@@ -125,8 +138,13 @@ class EdgeApplication(BaseApplication):
         try:
             EdgeArbiter(self).run()
         except RuntimeError as error:
-            print(f"\nError: {error}\n", file=sys.stderr, flush=True)
+            _log.error("%s", error)
             sys.exit(1)
+
+    def serving(self) -> None:
+        """See ``edge.process.arbiter.Reloadable``."""
+        if self._serving is not None:
+            self._serving()
 
     def renew(self) -> bool:
         """See ``edge.process.arbiter.Reloadable``."""
@@ -168,13 +186,26 @@ def bind(address: str) -> socket.socket:
 
     Raises RuntimeError when the address cannot be had; gunicorn shows its message.
     """
-    parsed = util.parse_address(address)
+    parsed = util.parse_address(every_interface(address)[0])
     if isinstance(parsed, int):
         return socket.socket(fileno=parsed)
     try:
         return _listening(parsed)
     except OSError as error:
         raise RuntimeError(f"cannot listen on {address}: {error.strerror}") from error
+
+
+def every_interface(address: str) -> list[str]:
+    """The addresses to bind for one: a host that is empty means both families."""
+    host, _, port = address.rpartition(":")
+    if host or not port.isdigit():
+        return [address]
+    if not socket.has_dualstack_ipv6():
+        return [f"0.0.0.0:{port}"]
+    # A socket of ``::`` has both families, unless this system says otherwise.
+    with socket.socket(socket.AF_INET6) as probe:
+        apart = probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    return [f"[::]:{port}", *([f"0.0.0.0:{port}"] if apart else [])]
 
 
 def _listening(address: str | tuple[str, int]) -> socket.socket:
@@ -188,6 +219,8 @@ def _listening(address: str | tuple[str, int]) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address[0] == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
         listener.listen()
     except OSError:

@@ -92,6 +92,17 @@ class Rollover:
     # What is to be done.
 
     @property
+    def accepting(self) -> list[int]:
+        """The workers that have said that they accept connections."""
+        return [pid for pid, slot in self._slots.items() if slot.ready]
+
+    @property
+    def settled(self) -> bool:
+        """Whether every worker serves or retires: no one starts, none is replaced."""
+        slots = self._slots.values()
+        return all(slot.retiring or (slot.ready and slot.stays) for slot in slots)
+
+    @property
     def serving(self) -> bool:
         """Whether any worker accepts connections and is not retiring."""
         return any(slot.serving for slot in self._slots.values())

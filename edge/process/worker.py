@@ -48,6 +48,7 @@ from edge.front.fast.listener import FastServer
 from edge.front.http1.context import Application, ServerContext
 from edge.front.http1.server import GreenletServer
 from edge.front.log import AccessLog, LogWriter, configure, put_now
+from edge.front.log_output import direct
 from edge.process.arbiter import RETIRE
 from edge.process.gc_schedule import GcRunner
 from edge.process.options import ServerOptions
@@ -116,6 +117,7 @@ class EdgeWorker(GeventWorker):
     _log_writer: LogWriter
     _told: Event | None = None
     _retired = False
+    _leaving = False
 
     # Build.
 
@@ -123,10 +125,12 @@ class EdgeWorker(GeventWorker):
         """Called by gunicorn after fork and patch: build everything here."""
         self._application = cast(WorkerApplication, self.app)
         options = self._application.options
-        self._log_writer = LogWriter()
+        direct.forget()
+        self._log_writer = LogWriter(form=options.log.format)
         configure(options.log, self._log_writer.put)
         super().load_wsgi()
         parts = self._application.runtime.parts
+        self._log_writer.counters = parts.counters
         self.server_context = ServerContext(
             cast(Application, self.wsgi),
             self.cfg,
@@ -167,7 +171,8 @@ class EdgeWorker(GeventWorker):
         cleanup.callback(runtime.stop)
         runtime.start()
         counters = self.server_context.counters
-        admin = AdminServer(self._admin_routes(), options.admin_token, counters)
+        token, names = options.admin_token, options.admin_names
+        admin = AdminServer(self._admin_routes(), token, names, counters)
         cleanup.callback(admin.stop)
         admin.start(application.admin_socket)
         return admin
@@ -268,8 +273,10 @@ class EdgeWorker(GeventWorker):
         ]
 
     def _ready(self) -> bool:
-        """Whether this node can answer reads. A retired worker says yes: its successor
-        can."""
+        """Whether this node can answer reads, and will be able to. A retired worker
+        says yes: its successor can."""
+        if self._leaving:
+            return False
         return self._retired or self._application.runtime.ready()
 
     def _gauges(self) -> dict[str, float]:
@@ -292,6 +299,10 @@ class EdgeWorker(GeventWorker):
         """A successor serves: drain and end."""
         self._retired = True
         self.handle_exit(sig, frame)
+
+    def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
+        """LEAVE: the edge will end. Readiness says no, all else goes on."""
+        self._leaving = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: drain and end. See gunicorn."""

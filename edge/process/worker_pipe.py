@@ -2,7 +2,8 @@
 
 A line is a word and the worker's pid. The word is ``READY``, or the reason word for
 which the worker asks to be replaced. The pipe is made in the master before it forks.
-The master reads it once a second, and sooner when the worker sends it SIGCHLD.
+The master reads it once a second, and at once when the worker sends it WAKE. (SIGCHLD
+would not do: gevent takes it for itself, and tells only of children that ended.)
 """
 
 import os
@@ -12,6 +13,9 @@ from contextlib import suppress
 
 READY = "ready"
 """The worker accepts connections."""
+
+WAKE = signal.SIGUSR1
+"""To the master: look into the pipe. It has no other meaning there."""
 
 _MAX_READ = 1 << 16
 
@@ -28,7 +32,7 @@ class WorkerPipe:
         # Shorter than PIPE_BUF, so lines of two workers never mix (pipe(7)).
         os.write(self._writing, f"{word} {os.getpid()}\n".encode())
         with suppress(ProcessLookupError):  # the heartbeat notices
-            os.kill(master, signal.SIGCHLD)
+            os.kill(master, WAKE)
 
     def read(self) -> Iterator[tuple[str, int]]:
         """What was told since the last call: word and pid. Called in the master."""

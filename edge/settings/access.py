@@ -8,8 +8,7 @@ and public keys, a key that no algorithm fits, an issuer that is not checked.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -30,7 +29,6 @@ from pydantic import (
 from edge.access.keys import (
     ALGORITHMS,
     HMAC,
-    MAX_JWKS_BYTES,
     KeySet,
     secret_of,
 )
@@ -57,6 +55,7 @@ from edge.settings.asked_ways import (
     wrong_together,
 )
 from edge.settings.fields import Duration, Flag, ParameterName, Timeout
+from edge.settings.files import PATH, KeyFile, key_file, reading
 from edge.settings.section import Section
 from edge.settings.units import DAY
 
@@ -71,40 +70,10 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # Values.
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFile:
-    """A file that holds a key, and what it held when the settings were read."""
-
-    path: str
-    octets: bytes = field(repr=False)
-
-
-def _reading(check: Callable[[bytes], object]) -> Callable[[object], KeyFile]:
-    """Reads the file at a path; ``check`` raises KeyFault for what is no key."""
-
-    def read(given: object) -> KeyFile:
-        if isinstance(given, KeyFile):
-            return given
-        if not isinstance(given, str) or not given or "\0" in given:
-            raise ValueError("expected the path of a file")
-        try:
-            with open(given, "rb") as file:
-                octets = file.read(MAX_JWKS_BYTES + 1)
-        except OSError as error:
-            raise ValueError(f"cannot be read: {error.strerror}") from None
-        check(octets)
-        return KeyFile(given, octets)
-
-    return read
-
-
-def _file(check: Callable[[bytes], object]) -> PlainValidator:
-    return PlainValidator(_reading(check))
-
-
-_PATH = PlainSerializer(lambda file: file.path)
-SecretFile = Annotated[KeyFile, _file(lambda o: KeySet.of_secret(secret_of(o))), _PATH]
-PublicKeyFile = Annotated[KeyFile, _file(KeySet.of_pem), _PATH]
+SecretFile = Annotated[
+    KeyFile, key_file(lambda o: KeySet.of_secret(secret_of(o))), PATH
+]
+PublicKeyFile = Annotated[KeyFile, key_file(KeySet.of_pem), PATH]
 
 
 def _secret(given: object) -> SecretStr:
@@ -119,7 +88,7 @@ def _secret(given: object) -> SecretStr:
 
 SharedSecret = Annotated[SecretStr, BeforeValidator(_secret)]
 
-_read_jwks = _reading(KeySet.of_jwks)
+_read_jwks = reading(KeySet.of_jwks)
 
 
 def _jwks(given: object) -> KeyFile | str:

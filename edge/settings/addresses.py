@@ -17,6 +17,7 @@ EMBEDDED = "embedded"
 """The word for the origin that comes with the edge, in place of a URL."""
 
 ORIGIN_HINT = "embedded, http://host[:port], https://host[:port] or unix:/path"
+NAME_HINT = "a host name, as in edge.internal"
 BASE_HINT = "http://host[:port] or https://host[:port]"
 CORS_HINT = "an origin such as https://app.example or https://*.example"
 
@@ -58,6 +59,16 @@ class ListenAddress:
             return None
         local = replace(self, host="127.0.0.1") if self.host in _ANY_HOST else self
         return f"http://{local}"
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches it, as far as the text tells."""
+        if self.path:
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
 
     def collides(self, other: "ListenAddress") -> bool:
         """Whether nobody can listen on both.
@@ -108,6 +119,13 @@ def parse_authority(text: str) -> str:
     except ValueError:
         raise ValueError("expected a host name, as in stream.example:8443") from None
     return base.removeprefix("http://")
+
+
+def parse_host_name(text: str) -> str:
+    """The name of a host, without a port, in lower case."""
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError(f"expected {NAME_HINT}")
+    return text.lower().rstrip(".")
 
 
 def parse_cors_origin(text: str) -> str:

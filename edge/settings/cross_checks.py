@@ -17,6 +17,7 @@ from edge.settings.addresses import ListenAddress, authority_of
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import OriginSettings, RouteSettings, Settings
 from edge.settings.units import MiB, write_duration, write_size
+from origin_adapter.tls import TlsFault, client_context
 
 EMBEDDED_KEYS = (
     "data",
@@ -27,6 +28,9 @@ EMBEDDED_KEYS = (
     "local_webhooks",
 )
 """Keys of ``origin`` that only the embedded origin has."""
+
+TLS_KEYS = ("ca_file", "certificate_file", "key_file", "server_name")
+"""Keys of ``origin`` that only an origin with https has."""
 
 BESIDE_CACHE = 128 * MiB
 """Memory of a worker beside its cache, with some tens of thousands of viewers."""
@@ -91,6 +95,26 @@ def _embedded_alone(settings: Settings) -> Iterator[Conflict]:
         if getattr(origin, key) != OriginSettings.model_fields[key].default:
             message = "is for the embedded origin, and origin.url names another"
             yield Conflict(("origin", key), message, ("origin", "url"))
+
+
+def _origin_by_tls(settings: Settings) -> Iterator[Conflict]:
+    """What is set of TLS can be used, and is."""
+    origin = settings.origin
+    given = [key for key in TLS_KEYS if getattr(origin, key) is not None]
+    if not given:
+        return
+    if not origin.url.startswith("https:"):
+        for key in given:
+            message = "is for an origin with https, and origin.url has none"
+            yield Conflict(("origin", key), message, ("origin", "url"))
+        return
+    if origin.key_file is not None and origin.certificate_file is None:
+        yield Conflict(("origin", "key_file"), "is of no use without certificate_file")
+        return
+    try:
+        client_context(origin.tls)
+    except TlsFault as fault:
+        yield Conflict(("origin", f"{fault.part}_file"), str(fault))
 
 
 def _sizes_fit(settings: Settings) -> Iterator[Conflict]:
@@ -272,6 +296,13 @@ def _one_issuer_for_each_key(settings: Settings) -> Iterator[Conflict]:
 
 def warnings(settings: Settings) -> Iterator[Conflict]:
     """What works, and may not be what was meant."""
+    admin = settings.admin
+    if admin.token is None and not admin.listen.local:
+        message = (
+            f"{admin.listen} is reached from other machines, and no admin.token guards "
+            "it: whoever reaches it reads metrics and the paths of streams"
+        )
+        yield Conflict(("admin", "listen"), message)
     for index, route in enumerate(settings.routes):
         ways = route.access
         if not isinstance(ways, WaysSettings) or "signed" not in ways.names[1:]:
@@ -347,6 +378,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _own_addresses,
     _not_before_itself,
     _embedded_alone,
+    _origin_by_tls,
     _sizes_fit,
     _recycling_ends,
     _trust_is_reached,

@@ -209,6 +209,7 @@ BaseUrl = Annotated[str, _text(addresses.parse_base, addresses.BASE_HINT, repeat
 CorsOrigin = Annotated[
     str, _text(addresses.parse_cors_origin, addresses.CORS_HINT, repeat=False)
 ]
+HostName = Annotated[str, _text(addresses.parse_host_name, addresses.NAME_HINT)]
 
 
 def _cors_origins(given: object) -> object:

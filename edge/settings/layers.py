@@ -19,8 +19,22 @@ from edge.settings.schema_index import KeyKind
 PREFIX = "DS_EDGE_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
-# Kubernetes sets these in every pod beside a service that is called ds-edge.
-_SERVICE_LINKS = re.compile(r"DS_EDGE_(SERVICE_HOST|(SERVICE_)?PORT(_[A-Z0-9_]+)?)")
+# Kubernetes sets these in every pod beside a service that is called ds-edge, or
+# ds-edge-metrics, by what comes behind the service's name. No setting looks like them.
+_ADDRESS = r"[0-9A-Fa-f.:]+"
+_SERVICE_LINKS = {
+    re.compile(rf"DS_EDGE_(?:[A-Z0-9_]+_)?{name}", re.ASCII): re.compile(
+        value, re.ASCII
+    )
+    for name, value in (
+        (r"SERVICE_HOST", _ADDRESS),
+        (r"SERVICE_PORT(?:_[A-Z0-9_]+)?", r"\d+"),
+        (r"PORT(?:_\d+_(?:TCP|UDP|SCTP))?", r"(?:tcp|udp|sctp)://\S+"),
+        (r"PORT_\d+_(?:TCP|UDP|SCTP)_PROTO", r"tcp|udp|sctp"),
+        (r"PORT_\d+_(?:TCP|UDP|SCTP)_PORT", r"\d+"),
+        (r"PORT_\d+_(?:TCP|UDP|SCTP)_ADDR", _ADDRESS),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +71,16 @@ def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
         for name, text in environ.items()
         if name.startswith(PREFIX) and name != CONFIG_VARIABLE and text
     ]
-    ours = [pair for pair in found if not _SERVICE_LINKS.fullmatch(pair[0])]
+    ours = [pair for pair in found if not _is_service_link(pair[0], environ[pair[0]])]
     return sorted(ours, key=lambda pair: (len(pair[1]), pair))
+
+
+def _is_service_link(name: str, text: str) -> bool:
+    """Whether Kubernetes makes such a variable, with such a value."""
+    return any(
+        named.fullmatch(name) and value.fullmatch(text)
+        for named, value in _SERVICE_LINKS.items()
+    )
 
 
 def _add_variable(base: Document, variable: str, path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from edge.settings.access import WAYS, WORD
 from edge.settings.document import Data, Document
 from edge.settings.layers import Flag, stack
 from edge.settings.problems import Path, Problem, SettingsError, SourceLocation
-from edge.settings.schema import Settings
+from edge.settings.schema import LogFormat, LogSettings, Settings
 from edge.settings.schema_index import KeyKind
 
 
@@ -35,6 +35,24 @@ def load(
     if not layered.readable:
         raise SettingsError(layered.problems)
     return _validate(layered)
+
+
+def log_format(
+    path: str | os.PathLike[str] | None,
+    environ: Mapping[str, str],
+    flags: Sequence[Flag] = (),
+) -> LogFormat:
+    """The format of the log as far as it can be told, whatever else is wrong.
+
+    For errors about settings that cannot be loaded. The default where ``log.format`` is
+    not readable or no format.
+    """
+    base = Document() if path is None else document.read(path)
+    data = stack(base, environ, flags).data
+    log = data.get("log") if isinstance(data, dict) else None
+    written = log.get("format") if isinstance(log, dict) else None
+    known = {form.value: form for form in LogFormat}
+    return known.get(str(written), LogSettings().format)
 
 
 def _validate(layered: Document) -> Settings:

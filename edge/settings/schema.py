@@ -37,6 +37,7 @@ from edge.settings.fields import (
     Flag,
     Folder,
     HeaderName,
+    HostName,
     LifeTime,
     Listen,
     MaxAge,
@@ -53,9 +54,11 @@ from edge.settings.fields import (
     Timeout,
     Token,
 )
+from edge.settings.files import PATH, KeyFile, key_file
 from edge.settings.section import Section
 from edge.settings.units import DAY, KiB, MiB, Rate
 from origin_adapter.embedded.options import Durability
+from origin_adapter.tls import TlsOptions
 
 
 class LogFormat(enum.Enum):
@@ -79,6 +82,14 @@ def plain_headers(headers: SecretHeaders) -> tuple[tuple[str, str], ...]:
     return tuple((name, value.get_secret_value()) for name, value in headers.items())
 
 
+PemFile = Annotated[KeyFile, key_file(lambda octets: None), PATH]
+"""What it must hold, ``cross_checks`` knows."""
+
+
+def _octets(file: KeyFile | None) -> bytes | None:
+    return None if file is None else file.octets
+
+
 class NodeSettings(Section):
     """How this edge calls itself among others."""
 
@@ -100,6 +111,10 @@ class OriginSettings(Section):
     local_webhooks: Flag = False
     host: Authority | None = None
     addresses: tuple[BaseUrl, ...] = ()
+    ca_file: PemFile | None = None
+    certificate_file: PemFile | None = None
+    key_file: PemFile | None = None
+    server_name: HostName | None = None
     headers: SecretHeaders = Field(default_factory=dict)
     connect_timeout: Timeout = 2.0
     head_timeout: Timeout = 30.0
@@ -131,6 +146,16 @@ class OriginSettings(Section):
     def call_url(self) -> str:
         """Where calls go: ``url``, or the embedded origin's socket."""
         return f"unix:{self.socket}" if self.embedded else self.url
+
+    @property
+    def tls(self) -> TlsOptions:
+        """How the origin is spoken to by TLS."""
+        return TlsOptions(
+            ca=_octets(self.ca_file),
+            certificate=_octets(self.certificate_file),
+            key=_octets(self.key_file),
+            server_name=self.server_name,
+        )
 
     @property
     def catch_up_connections(self) -> int:
@@ -253,7 +278,8 @@ class LimitSettings(Section):
 class ShutdownSettings(Section):
     """How the edge stops."""
 
-    grace: Duration = 10.0
+    delay: Duration = 0.0
+    grace: Duration = 5.0
 
 
 class RecycleSettings(Section):
@@ -269,6 +295,13 @@ class AdminSettings(Section):
 
     listen: Listen = ListenAddress("127.0.0.1", 8081)
     token: Token | None = None
+    names: tuple[HostName, ...] = ()
+
+    @property
+    def all_names(self) -> frozenset[str]:
+        """``names``, and the one in ``listen``."""
+        listen = self.listen.host.lower()
+        return frozenset(self.names) | ({listen} if listen else set())
 
     @property
     def plain_token(self) -> str | None:

@@ -19,8 +19,9 @@ from edge.supervisor.backoff import pause_after
 from edge.supervisor.child import Child
 from edge.supervisor.signals import Signals
 
-KILL_MARGIN_SECONDS = 10.0
-"""Seconds beyond the grace, before a child that does not end is killed."""
+KILL_MARGIN_SECONDS = 4.0
+"""Seconds beyond the grace, before what has not ended is killed. For both children
+together: the edge's master kills a worker a second earlier (docs/operating.md)."""
 
 READY_FLAG = "--ready-fd"
 
@@ -149,7 +150,8 @@ class Supervisor:
             self._code = 0 if asked else code
         if self.state is not ServiceState.KILLING:
             self.state = ServiceState.STOPPING
-            self._kill_at = time.monotonic() + self._grace + KILL_MARGIN_SECONDS
+            if self._kill_at is None:
+                self._kill_at = time.monotonic() + KILL_MARGIN_SECONDS
             self._stop_origin()
 
     def _check_origin(self) -> None:

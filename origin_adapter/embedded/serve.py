@@ -61,7 +61,8 @@ class RunningOrigin:
         name = self._socket.getsockname()
         if isinstance(name, str):
             return f"unix:{name}"
-        return f"{name[0]}:{name[1]}"
+        host = f"[{name[0]}]" if ":" in name[0] else name[0]
+        return f"{host}:{name[1]}"
 
     def stop(self, timeout: float = 10.0) -> None:
         """Answer waiting readers, finish what was begun, close the file. Call once."""

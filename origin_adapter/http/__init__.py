@@ -4,6 +4,7 @@ Files in reading order: ``options`` (what may be set), ``request_encoder`` (a
 request's bytes), ``response_parser`` (an answer's bytes), ``connection`` (one
 socket), ``pool`` (slots and idle connections), ``exchange`` (a request and its
 answer over one connection) and ``origin`` (one call from beginning to end).
+``origin_adapter.tls`` stands beside them: settings use it too, and know no pool.
 """
 
 from origin_adapter.http.options import HttpOptions

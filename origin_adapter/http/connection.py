@@ -263,7 +263,7 @@ def _reach(
         if family != socket.AF_UNIX:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is not None:
-            connected = _wrapped(connected, address.host, context)
+            connected = _wrapped(connected, address.certified_name, context)
             _shake_hands(connected, deadline)
     except OSError as error:
         connected.close()

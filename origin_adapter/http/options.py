@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from edge.core.values import Purpose
+from origin_adapter.tls import TlsOptions
 
 _PORTS = {"http": 80, "https": 443}
 _PREFIX = re.compile(r"(/[!-\"$-~]*)?", re.ASCII)
@@ -34,7 +35,8 @@ class HttpOptions:
 
     ``url`` is ``http://host:port``, ``https://host``, either with a path that is put
     before every target, or ``unix:/path``. ``host`` is the Host field that is sent; by
-    default what the url names, and ``localhost`` for a socket file.
+    default what the url names, and ``localhost`` for a socket file. ``tls`` is for
+    ``https``.
 
     ``head_timeout`` is how long an answer may take to begin once the request is sent.
     ``hold_timeout`` is the same for calls that an origin may hold (long-polls:
@@ -62,6 +64,7 @@ class HttpOptions:
     follow_connections: int
     relay_connections: int
     keep_alive: float
+    tls: TlsOptions
     total_timeout: float | None = None
     queue_timeout: float = 5.0
     queue_limit: int = 1024
@@ -86,7 +89,8 @@ class OriginAddress:
     """Where an origin listens: a socket file, or host and port with or without TLS.
 
     ``authority`` is the default Host field, ``prefix`` the path before every
-    target, without a slash at its end.
+    target, without a slash at its end. ``server_name`` is whose certificate is
+    expected, if it is not the host's.
     """
 
     authority: str
@@ -95,6 +99,12 @@ class OriginAddress:
     host: str = ""
     port: int = 0
     tls: bool = False
+    server_name: str = ""
+
+    @property
+    def certified_name(self) -> str:
+        """Whose certificate is expected, where there is TLS."""
+        return self.server_name or self.host
 
     @property
     def place(self) -> str:

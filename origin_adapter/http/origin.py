@@ -26,6 +26,7 @@ from origin_adapter.http.exchange import Answered, Attempt, HttpExchange
 from origin_adapter.http.options import CallTimeouts, HttpOptions, OriginAddress
 from origin_adapter.http.pool import HeldSlot, PoolCounts, Pools
 from origin_adapter.http.request_encoder import EncodedRequest, checked_host
+from origin_adapter.tls import client_context
 
 
 class HttpOrigin:
@@ -46,9 +47,12 @@ class HttpOrigin:
         self.counts = PoolCounts()
         self._hidden = hidden
         self._options = options
-        self._address = OriginAddress.parse(options.url)
+        name = options.tls.server_name or ""
+        self._address = replace(OriginAddress.parse(options.url), server_name=name)
         self._host = checked_host(options.host or self._address.authority)
-        self._tls = (tls or ssl.create_default_context()) if self._address.tls else None
+        self._tls: ssl.SSLContext | None = None
+        if self._address.tls:
+            self._tls = tls or client_context(options.tls)
         self._pools = Pools(options, self._dial, self.counts)
         self._timeouts = {purpose: options.timeouts(purpose) for purpose in Purpose}
 

@@ -152,3 +152,44 @@ def test_what_monitors_see_is_pinned(
         "www-authenticate": "Bearer",
         "content-length": str(len(body)),
     }
+
+
+def page_status(host: str, *, token: str | None = None, path: str = "/metrics") -> int:
+    """How a request by this name is answered; ``edge.internal`` is a name we know."""
+    metrics = Metrics(Counters(), dict)
+    routes = [*probes(lambda: True), *metrics.routes()]
+    app = create_admin_app(routes, token, frozenset({"edge.internal"}))
+    answered = testing.TestClient(app).get(path, headers={"Host": host})
+    if answered.status_code == 403:
+        assert answered.json["reason"] == "host-not-known"
+    return answered.status_code
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8081", 200),
+        ("10.1.2.3", 200),
+        ("[::1]:8081", 200),
+        ("localhost:8081", 200),
+        ("LOCALHOST.", 200),
+        ("edge.internal:8081", 200),
+        ("evil.example:8081", 403),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example:8081", 403),
+        ("localhost.evil.example", 403),
+        ("0x7f000001", 403),
+        ("127.1:8081", 403),
+        ("", 403),
+    ],
+)
+def test_without_a_token_only_known_names_lead_here(host: str, status: int) -> None:
+    """A web page whose name was made to lead here would read it as its own."""
+    assert page_status(host) == status
+
+
+def test_a_token_or_a_page_that_tells_nothing_needs_no_known_name() -> None:
+    """A page of another name has no token."""
+    assert page_status("evil.example", token="s3cret-s3cret") == 401
+    assert page_status("evil.example", path="/health") == 200
+    assert page_status("evil.example", path="/other") == 403

@@ -93,6 +93,28 @@ def test_check_says_what_works_and_may_not_be_meant() -> None:
     assert "routes[0].access.signed signed is not the first way" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("admin", "warned"),
+    [
+        ("{listen: '127.0.0.1:8081'}", False),
+        ("{listen: '[::1]:8081'}", False),
+        ("{listen: 'localhost:8081'}", False),
+        ("{listen: 'unix:/run/admin'}", False),
+        ("{listen: ':8081', token: s3cret-s3cret}", False),
+        ("{listen: ':8081'}", True),
+        ("{listen: '0.0.0.0:8081'}", True),
+        ("{listen: 'edge.internal:8081'}", True),
+    ],
+)
+def test_check_warns_of_an_admin_address_that_others_reach(
+    admin: str, warned: bool
+) -> None:
+    result = runner.invoke(app, ["check", write(f"admin: {admin}\n")])
+
+    assert result.exit_code == 0
+    assert ("no admin.token guards it" in result.stderr) is warned
+
+
 def test_check_counts_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DS_EDGE_CONFIG", write("origin: {url: http://o}"))
     monkeypatch.setenv("DS_EDGE_LISTEN", ":9")

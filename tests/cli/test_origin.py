@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_process import run
+from tests.support.log_lines import said
 from tests.support.processes import EmbeddedOrigin, embedded_origin
 from tests.support.talk import Talk, ask
 
@@ -123,11 +124,12 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         done = run("-m", "edge.cli", *words)
 
     assert done.returncode == 1
-    assert done.stderr == f"error: origin: {address}: Address already in use\n"
+    expected = f"error: origin: {address}: Address already in use\n"
+    assert said(done.stderr) == expected
 
 
 @pytest.mark.parametrize(
-    ("flag", "text", "said"),
+    ("flag", "text", "expected"),
     [
         ("--durability", "none", "origin.durability: expected 'full' or 'os'"),
         ("--retention-age", "old", "origin.retention_age: expected a duration"),
@@ -137,12 +139,12 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_flags_exit_with_2_and_name_themselves(
-    flag: str, text: str, said: str
+    flag: str, text: str, expected: str
 ) -> None:
     done = run("-m", "edge.cli", "origin", flag, text)
 
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {flag}: {said}")
+    assert said(done.stderr).startswith(f"error: {flag}: {expected}")
 
 
 def test_the_settings_of_the_edge_count_but_for_the_url(tmp_path: Path) -> None:
@@ -170,10 +172,10 @@ def test_limits_are_those_that_were_asked_for(tmp_path: Path) -> None:
 
 def test_it_says_where_it_listens_and_where_the_streams_lie(tmp_path: Path) -> None:
     with embedded_origin(500, tmp_path) as origin:
-        said = origin.process.log.read_text()
+        told = said(origin.process.log.read_text())
 
     address = origin.url.removeprefix("http://")
-    assert said == f"ds-edge: listening at {address}, streams in {tmp_path}\n"
+    assert told == f"info: listening at {address}, streams in {tmp_path}\n"
 
 
 def test_a_socket_file_is_an_address_too(tmp_path: Path) -> None:
@@ -195,6 +197,6 @@ def test_a_socket_file_is_an_address_too(tmp_path: Path) -> None:
     )
     done = run("-W", "ignore", "-c", code)
 
-    assert done.stdout == (
-        f"ds-edge: listening at unix:{path}, streams in {tmp_path}/d\n0\n"
-    )
+    line, code = done.stdout.splitlines()
+    expected = f"info: listening at unix:{path}, streams in {tmp_path}/d\n"
+    assert (said(line), code) == (expected, "0")

@@ -37,7 +37,7 @@ from edge.admin.server import AdminServer
 
 counters = Counters()
 routes = [AdminRoute("/", lambda _: text_page("well"))]
-AdminServer(routes, None, counters).start(bound)
+AdminServer(routes, None, ("a",), counters).start(bound)
 pauses = lambda: counters.accept_pauses
 """
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.log_lines import logfmt_value
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus
 from edge.front.exchange import RequestContext
@@ -52,7 +53,9 @@ def test_a_line_is_one_json_object() -> None:
 
     assert json.loads(line) == {
         "time": "2023-11-14T22:13:20.250Z",
-        "event": "request",
+        "level": "info",
+        "logger": "edge.access",
+        "message": "request",
         "method": "GET",
         "path": "/v1/stream/a?offset=-1",
         "status": 200,
@@ -86,7 +89,9 @@ def test_a_line_may_be_text() -> None:
     """For people."""
     [line] = logged(log_options(format="text"), 200)
 
-    assert line.startswith("2023-11-14T22:13:20.250Z request method=GET path=/v1")
+    begin = "time=2023-11-14T22:13:20.250Z level=info logger=edge.access "
+    assert line.startswith(begin + "message=request method=GET path=")
+    assert ' cache="fwd=miss; collapsed" reason=miss ' in line
 
 
 def test_what_the_system_said_is_one_value_whatever_it_holds() -> None:
@@ -169,7 +174,7 @@ def test_whom_a_token_names_is_one_word(form: str, subject: str, shown: str) -> 
         said = json.loads(line)
         assert (said["way"], said["sub"]) == ("jwt", shown)
     else:
-        assert line.endswith(f" way=jwt sub={shown}")
+        assert line.endswith(f" way=jwt sub={logfmt_value(shown)}")
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))

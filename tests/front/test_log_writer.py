@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge.front.log import JsonLines, LineHandler, LogWriter
+from edge.front.log import LineFormatter, LineHandler, LogWriter
 
 
 @pytest.fixture
@@ -41,7 +41,14 @@ def test_lines_past_the_bound_are_dropped_and_counted(pipe: tuple[int, int]) -> 
 
     *lines, last = os.read(pipe[0], 1 << 16).decode().splitlines()
     assert lines == ["line 0", "line 1", "line 2"]
-    assert json.loads(last) == {"event": "log-dropped", "lines": 2}
+    said = json.loads(last)
+    assert said.pop("time").endswith("Z")
+    assert said == {
+        "level": "warning",
+        "logger": "edge.log",
+        "message": "lines were dropped: nothing reads the log",
+        "lines": 2,
+    }
 
 
 def test_a_reader_that_went_away_is_no_error() -> None:
@@ -59,7 +66,7 @@ def test_a_record_becomes_one_json_line() -> None:
     """With its traceback, where there is one."""
     lines: list[str] = []
     handler = LineHandler(lines.append)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(LineFormatter("json"))
     logger = logging.Logger("edge.test")
     logger.addHandler(handler)
     try:

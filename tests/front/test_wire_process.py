@@ -170,10 +170,12 @@ def test_each_request_is_one_line_in_the_log() -> None:
         edge.stop()
         lines = [json.loads(line) for line in edge.log().splitlines()]
 
-    requests = [line for line in lines if line.get("event") == "request"]
+    requests = [line for line in lines if line["logger"] == "edge.access"]
     assert requests[0] == {
         "time": requests[0]["time"],
-        "event": "request",
+        "level": "info",
+        "logger": "edge.access",
+        "message": "request",
         "method": "GET",
         "path": f"{HIT}?%74oken=***&x=1",
         "status": 200,

@@ -1,5 +1,7 @@
 """Which worker is started and which is retired, told as what a master sees."""
 
+from collections.abc import Callable
+
 from edge.core.reasons import Reason
 from edge.process.rollover import Rollover
 
@@ -121,3 +123,32 @@ def test_a_retiring_worker_does_not_come_back() -> None:
 
     assert rollover.missing(2) == 1
     assert rollover.to_retire(1) == []
+
+
+def test_all_is_settled_when_nobody_starts_or_is_replaced() -> None:
+    """Who drains is nobody's concern: a reload is over when its successor serves."""
+    rollover = serving(1)
+    settled = [rollover.settled]
+    steps: tuple[tuple[Callable[..., None], tuple[object, ...]], ...] = (
+        (rollover.replace, (1, RELOAD)),
+        (rollover.started, (2,)),
+        (rollover.ready, (2,)),
+        (rollover.retiring, (1,)),
+        (rollover.started, (3,)),
+    )
+    for step, given in steps:
+        step(*given)
+        settled.append(rollover.settled)
+
+    assert settled == [True, False, False, False, True, False]
+    assert rollover.accepting == [1, 2]
+
+
+def test_all_is_settled_when_a_successor_could_not_start() -> None:
+    rollover = serving(1)
+    rollover.replace(1, RELOAD)
+    rollover.started(2)
+    rollover.ended({1})
+    rollover.cancel()
+
+    assert rollover.settled

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge.process.worker_pipe import READY, WorkerPipe
+from edge.process.worker_pipe import READY, WAKE, WorkerPipe
 
 
 @pytest.fixture
 def woken() -> Iterator[list[int]]:
     """The signals that came, for as long as a test runs."""
     came: list[int] = []
-    before = signal.signal(signal.SIGCHLD, lambda number, _frame: came.append(number))
+    before = signal.signal(WAKE, lambda number, _frame: came.append(number))
     yield came
-    signal.signal(signal.SIGCHLD, before)
+    signal.signal(WAKE, before)
 
 
 def test_lines_are_read_once_in_their_order(woken: list[int]) -> None:

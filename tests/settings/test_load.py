@@ -131,7 +131,7 @@ def test_settings_cannot_be_changed() -> None:
         ),
         (
             "shutdown: {zzz: 1}",
-            "edge.yaml:1: shutdown.zzz: is not a setting; known here: grace",
+            "edge.yaml:1: shutdown.zzz: is not a setting; known here: delay, grace",
         ),
         ("cache: {disk: x}", "edge.yaml:1: cache.disk: is not a setting; known here: "),
         ('"\\e[31m": x', "edge.yaml:1: '\\x1b[31m': is not a setting; known here: "),
@@ -396,23 +396,47 @@ def test_a_variable_over_a_section_that_is_none_tells_of_the_section(
     assert found == ["edge.yaml:1: live: expected a mapping of settings"]
 
 
+@pytest.mark.parametrize("service", ["DS_EDGE", "DS_EDGE_METRICS", "DS_EDGE_PORT_A"])
+def test_variables_that_kubernetes_makes_for_services_are_left_alone(
+    service: str,
+) -> None:
+    """Beside services that are called ds-edge, ds-edge-metrics and ds-edge-port-a."""
+    made = {
+        "SERVICE_HOST": "fd00::2",
+        "SERVICE_PORT": "8080",
+        "SERVICE_PORT_HTTP": "8080",
+        "PORT": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP": "tcp://[fd00::2]:8080",
+        "PORT_8080_TCP_PROTO": "tcp",
+        "PORT_8080_TCP_PORT": "8080",
+        "PORT_8080_TCP_ADDR": "10.0.0.1",
+    }
+    environ = {f"{service}_{name}": value for name, value in made.items()}
+
+    assert load(None, ORIGIN | environ) == load(None, ORIGIN)
+
+
+@pytest.mark.parametrize("name", ["DS_EDGE_CONFIG", "DS_EDGELESS", "PATH"])
+def test_variables_that_are_not_ours_are_left_alone(name: str) -> None:
+    assert load(None, ORIGIN | {name: "x"}) == load(None, ORIGIN)
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("name", "value"),
     [
-        "DS_EDGE_SERVICE_HOST",
-        "DS_EDGE_SERVICE_PORT",
-        "DS_EDGE_SERVICE_PORT_HTTP",
-        "DS_EDGE_PORT",
-        "DS_EDGE_PORT_8080_TCP",
-        "DS_EDGE_PORT_8080_TCP_ADDR",
-        "DS_EDGE_CONFIG",
-        "DS_EDGELESS",
-        "PATH",
+        ("DS_EDGE_PORT", "8080"),
+        ("DS_EDGE_ORIGIN_HOST", "10.0.0.1"),
+        ("DS_EDGE_ADMIN_SERVICE_HOST", "admin.example"),
+        ("DS_EDGE_PORT_8080_TCP_PROTO", "http"),
     ],
 )
-def test_variables_that_are_not_ours_are_left_alone(name: str) -> None:
-    """Kubernetes sets the first six beside a service that is called ds-edge."""
-    assert load(None, ORIGIN | {name: "tcp://10.0.0.1:8080"}) == load(None, ORIGIN)
+def test_variables_that_only_look_like_theirs_name_no_setting(
+    name: str, value: str
+) -> None:
+    """A slip must not be taken for what Kubernetes makes."""
+    [found] = problems(None, ORIGIN | {name: value})
+
+    assert found.startswith(f"{name}: names no setting")
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:

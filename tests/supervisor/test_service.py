@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kin import children, command_of, ends
+from tests.support.log_lines import said
 from tests.support.processes import (
     Edge,
     ProcessFault,
@@ -59,6 +60,16 @@ def until_parked(front: Edge, number: int) -> None:
             return
         pause()
     raise AssertionError(f"never {number} viewers")
+
+
+def until_said(front: Edge, words: str) -> str:
+    """What the log says, as soon as these words are in it."""
+    for _ in range(int(WITHIN / 0.05)):
+        text = said(front.process.log.read_text())
+        if words in text:
+            return text
+        pause()
+    raise AssertionError(f"{words!r} was not said")
 
 
 def until_listening(path: Path) -> None:
@@ -203,7 +214,7 @@ def told(*flags: str) -> tuple[int, str]:
     """Start a service that cannot start: its exit code, and what it says."""
     with running("refused", ds_edge("serve", *flags)) as process:
         assert process.ended(WITHIN)
-        return process.handle.returncode, process.log.read_text()
+        return process.handle.returncode, said(process.log.read_text())
 
 
 def free() -> list[str]:
@@ -217,9 +228,9 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         words = ["--listen", address, "--admin", f"127.0.0.1:{free_port()}"]
-        code, said = told("--data", str(tmp_path / "data"), *words)
+        code, text = told("--data", str(tmp_path / "data"), *words)
 
-    assert (code, said) == (
+    assert (code, text) == (
         1,
         f"error: listen: {address} is in use by another process\n",
     )
@@ -230,9 +241,9 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "data"
 
-    code, said = told("--data", str(folder), *free())
+    code, text = told("--data", str(folder), *free())
 
-    assert (code, said) == (
+    assert (code, text) == (
         1,
         f"error: origin.data: {folder} cannot be written: Not a directory\n",
     )
@@ -241,10 +252,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_a_folder_too_deep_for_a_socket_is_one_line(tmp_path: Path) -> None:
     folder = tmp_path / ("d" * 120)
 
-    code, said = told("--data", str(folder), *free())
+    code, text = told("--data", str(folder), *free())
 
     assert code == 1
-    assert said == (
+    assert text == (
         f"error: origin.data: {folder} is too long: "
         "a socket in it may have 107 bytes in its path\n"
     )
@@ -262,32 +273,33 @@ def test_a_folder_that_another_origin_serves_is_told_and_ends_it(
 ) -> None:
     folder = folder_of(shared)
 
-    code, said = told("--data", folder, *free())
+    code, text = told("--data", folder, *free())
 
     assert code == 1
-    assert said.endswith(f"error: origin: another process serves {folder}\n")
+    assert text.endswith(f"error: origin: another process serves {folder}\n")
     assert serves(shared)
 
 
 def test_a_file_that_is_no_origin_s_is_told_and_ends_it(tmp_path: Path) -> None:
     (tmp_path / "streams.db").write_bytes(b"not a database, but long enough" * 100)
 
-    code, said = told("--data", str(tmp_path), *free())
+    code, text = told("--data", str(tmp_path), *free())
 
     assert code == 1
-    assert "error: origin: " in said
-    assert "Traceback" not in said
+    assert "error: origin: " in text
+    assert "Traceback" not in text
 
 
 def test_where_everything_is_and_what_to_try_is_said_at_the_start(
     shared: Edge,
 ) -> None:
-    said = shared.process.log.read_text()
+    text = until_said(shared, "/metrics\n")
 
-    assert f"streams in {folder_of(shared)}\n" in said
-    assert f"curl -X PUT {shared.url}{STREAM} " in said
-    assert f"curl {shared.admin}/metrics" in said
-    assert f"listening at {shared.url.removeprefix('http://')}, " in said
+    assert f"streams in {folder_of(shared)}\n" in text
+    listening, _, to_try = text.partition("listening at ")[2].partition("\n")
+    assert listening.startswith(f"{shared.url.removeprefix('http://')}, ")
+    assert f"curl -X PUT {shared.url}{STREAM} " in to_try
+    assert f"curl {shared.admin}/metrics" in to_try
 
 
 @pytest.mark.parametrize("relative", ["", "deep/er"])

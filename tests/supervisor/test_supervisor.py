@@ -63,7 +63,7 @@ def test_the_edge_s_exit_code_is_the_service_s() -> None:
         out, error = service.communicate()
 
     assert (service.returncode, out) == (5, "edge\n")
-    assert error == "ds-edge: the edge ended with 5\n"
+    assert error.endswith(' message="the edge ended with 5"\n')
 
 
 def test_an_origin_that_cannot_start_ends_it_before_the_edge_begins() -> None:
@@ -99,9 +99,10 @@ def test_an_origin_that_dies_again_and_again_is_given_more_and_more_time(
         _, error = service.communicate()
 
     assert service.returncode == 0
-    assert error.splitlines()[:2] == [
-        "ds-edge: the origin ended with 9; again in 0.1 s",
-        "ds-edge: the origin ended with 9; again in 0.2 s",
+    waits = [line.partition("message=")[2] for line in error.splitlines()]
+    assert waits[:2] == [
+        '"the origin ended with 9; again in 0.1 s"',
+        '"the origin ended with 9; again in 0.2 s"',
     ]
 
 
@@ -114,7 +115,7 @@ def test_an_edge_that_will_not_stop_is_killed_when_told_twice() -> None:
         _, error = service.communicate()
 
     assert service.returncode == 128 + signal.SIGKILL
-    assert error == "ds-edge: told twice to stop: killing what is left\n"
+    assert error.endswith(' message="told twice to stop: killing what is left"\n')
 
 
 def test_lines_for_programs_have_the_form_of_the_edge_s() -> None:
@@ -130,7 +131,7 @@ def test_lines_for_programs_have_the_form_of_the_edge_s() -> None:
     }
 
 
-def test_the_supervisor_imports_the_standard_library_only() -> None:
+def test_the_supervisor_imports_little_beside_the_standard_library() -> None:
     """It lives as long as the service, and has nothing to do with gevent."""
     code = (
         "import sys, edge.supervisor.__main__\n"
@@ -143,4 +144,5 @@ def test_the_supervisor_imports_the_standard_library_only() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
     )
 
-    assert done.stdout == "[] []\n"
+    light = ["edge.core", "edge.core.log_lines", "edge.front", "edge.front.log_output"]
+    assert done.stdout == f"[] {light}\n"

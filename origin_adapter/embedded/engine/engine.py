@@ -42,6 +42,7 @@ from origin_adapter.embedded.store.store import (
     look_up,
 )
 
+LOG_AGAIN_SECONDS = 60.0
 MAX_BATCH = 512
 READER_THREADS = 4
 SHRINK_EVERY = 40
@@ -52,11 +53,33 @@ T = TypeVar("T")
 Deliver = Callable[[subscription_commands.WebhookDelivery], None]
 
 
+class RefusalLog:
+    """What the disk refuses, logged at most once a minute for each reason: a full disk
+    refuses every write, and clients come again."""
+
+    def __init__(self) -> None:
+        self._again_at: dict[RefusalReason, float] = {}
+
+    def __call__(self, refusal: Refused, cause: BaseException | None = None) -> None:
+        now = time.monotonic()
+        if now < self._again_at.get(refusal.reason, now):
+            return
+        self._again_at[refusal.reason] = now + LOG_AGAIN_SECONDS
+        cause = cause or refusal.__cause__
+        _log.error("%s: %s: %s", schema.FILE, refusal.detail, cause)
+
+
 class BatchWriter:
     """Commits commands in batches. ``publish`` is called after each, on the loop."""
 
-    def __init__(self, store: Store, publish: Callable[[Committed], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        publish: Callable[[Committed], None],
+        refused: RefusalLog,
+    ) -> None:
         self._store = store
+        self._refused = refused
         self._publish = publish
         self._pending: deque[tuple[Command, AsyncResult[Outcome]]] = deque()
         self._wanted = Event()
@@ -109,6 +132,7 @@ class BatchWriter:
         try:
             done = _apply(self._thread, self._store.commit, commands, time.time())
         except Refused as refusal:
+            self._refused(refusal)
             for _, result in batch:
                 result.set(refusal)
             return
@@ -130,7 +154,8 @@ class BatchWriter:
 class PageReader:
     """Reads on ``READER_THREADS`` threads, each with a connection of its own."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, refused: RefusalLog) -> None:
+        self._refused = refused
         self._threads = ThreadPool(READER_THREADS)
         self._slots = BoundedSemaphore(READER_THREADS)
         self._free = [schema.open_reader(data) for _ in range(READER_THREADS)]
@@ -143,7 +168,9 @@ class PageReader:
             try:
                 return _apply(self._threads, work, db, *args)
             except sqlite3.Error as error:
-                raise disk_refusal(error) from error
+                refusal = disk_refusal(error)
+                self._refused(refusal, error)
+                raise refusal from error
             finally:
                 self._free.append(db)
 
@@ -164,8 +191,9 @@ class Engine:
         self.change_events = ChangeEvents()
         self.tail_cache = TailCache(options.recent_memory)
         self.deliver: Deliver = lambda delivery: None
-        self.reader = PageReader(options.data)
-        self.writer = BatchWriter(self.store, self._publish)
+        self._refused = RefusalLog()
+        self.reader = PageReader(options.data, self._refused)
+        self.writer = BatchWriter(self.store, self._publish, self._refused)
         self._upkeep = gevent.spawn(self._maintain)
 
     def submit(self, command: Command) -> Outcome:
@@ -287,7 +315,8 @@ class Engine:
     def _shrink(self) -> bool:
         try:
             return self.writer.apply(self.store.shrink)
-        except Refused:
+        except Refused as refusal:
+            self._refused(refusal)
             return False
 
 

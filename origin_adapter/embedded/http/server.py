@@ -325,6 +325,7 @@ def _refusal(error: EdgeError) -> bytes:
 def listen(address: str, backlog: int = 2048) -> socket.socket:
     """A listening socket for ``HOST:PORT`` or ``unix:PATH``. Raises OSError.
 
+    Without a host on every interface, by IPv6 and IPv4 as far as there is either.
     A socket file that a dead process left behind is replaced; that of a living one is
     not.
     """
@@ -332,9 +333,13 @@ def listen(address: str, backlog: int = 2048) -> socket.socket:
         return _listen_unix(address.removeprefix("unix:"), backlog)
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
+    if not host and socket.has_dualstack_ipv6():
+        host = "::"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if host == "::":
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     sock.bind((host, int(port)))
     sock.listen(backlog)
     return sock

@@ -177,7 +177,10 @@ def _grown(stream: StoredStream, command: AppendToStream, now: float) -> StoredS
     seq = stream.last_seq
     if command.seq is not None and command.batch is not None:
         if seq is not None and command.seq.encode() <= seq.encode():
-            raise conflict(RefusalReason.SEQ_REGRESSION, "Stream-Seq must increase")
+            raise conflict(
+                RefusalReason.SEQ_REGRESSION,
+                "sequence conflict: Stream-Seq must be above the last one",
+            )
         seq = command.seq
     return replace(
         stream,

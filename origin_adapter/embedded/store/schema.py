@@ -11,6 +11,7 @@ the newest commits may be missing, never torn).
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from origin_adapter.embedded.options import Durability
@@ -18,6 +19,9 @@ from origin_adapter.embedded.options import Durability
 FILE = "streams.db"
 VERSION = 1
 APPLICATION = 0x44535431
+RESTORE = "Restore a copy, or begin anew without what is left of it"
+EMPTIED = f"the file holds nothing: it was emptied. {RESTORE}"
+"""Why a file without tables is refused. A new one is never seen like that."""
 
 _TABLES = """
 CREATE TABLE stream (
@@ -120,12 +124,11 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
     May be handed from thread to thread, but used by one at a time. Raises
     StoreError, or sqlite3.Error and OSError when the disk refuses.
     """
-    # The file holds keys; its companion files get the same mode.
-    os.close(os.open(data / FILE, os.O_CREAT | os.O_RDWR, 0o600))
+    _make_file(data)
     db = _connect(data)
     _check_identity(db)
-    db.execute("PRAGMA page_size = 8192")
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    # What a sort needs beside the file: in memory, where root is read-only.
+    db.execute("PRAGMA temp_store = MEMORY")
     if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
         raise StoreError("this file system cannot hold SQLite's log (WAL)")
     sync = "FULL" if durability is Durability.FULL else "NORMAL"
@@ -135,8 +138,39 @@ def open_writer(data: Path, durability: Durability) -> sqlite3.Connection:
     db.execute("PRAGMA wal_autocheckpoint = 2000")
     db.execute("PRAGMA journal_size_limit = 67108864")
     db.execute("PRAGMA cache_size = -65536")
-    _migrate(db)
     return db
+
+
+def _make_file(data: Path) -> None:
+    """Make the file with its tables if there is none, whole or not at all.
+
+    It gets its name once it is on disk. So a file with that name that holds nothing was
+    emptied later, and StoreError says so before SQLite would take it for a new one and
+    drop its log.
+    """
+    file, new = data / FILE, data / f"{FILE}.new"
+    if file.exists():
+        if file.stat().st_size == 0:
+            raise StoreError(EMPTIED)
+        return
+    log = data / f"{FILE}-wal"
+    if log.exists() and log.stat().st_size > 0:
+        raise StoreError(f"there is no file, but its log ({log.name}). {RESTORE}")
+    new.unlink(missing_ok=True)
+    # The file holds keys; its companion files get the same mode.
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with closing(sqlite3.connect(new, isolation_level=None)) as db:
+        db.execute("PRAGMA page_size = 8192")
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA fullfsync = ON")
+        db.executescript(
+            f"BEGIN IMMEDIATE;{_TABLES}"
+            f"PRAGMA application_id = {APPLICATION};"
+            f"PRAGMA user_version = {VERSION};COMMIT;"
+        )
+    new.rename(file)
+    sync_folder(data)
 
 
 def open_reader(data: Path) -> sqlite3.Connection:
@@ -160,22 +194,13 @@ def _check_identity(db: sqlite3.Connection) -> None:
         application = _pragma(db, "application_id")
         version = _pragma(db, "user_version")
     except sqlite3.DatabaseError as error:
-        raise StoreError(f"not a database of this origin: {error}") from error
-    empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if not empty and application != APPLICATION:
-        raise StoreError("the file belongs to another program")
+        why = f"not a database of this origin, or damaged: {error}"
+        raise StoreError(f"{why}. {RESTORE}") from error
+    if application != APPLICATION:
+        empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        raise StoreError(EMPTIED if empty else "the file belongs to another program")
     if version > VERSION:
         raise StoreError(f"the file has version {version}, this program {VERSION}")
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    if _pragma(db, "user_version") == VERSION:
-        return
-    db.executescript(
-        f"BEGIN IMMEDIATE;{_TABLES}"
-        f"PRAGMA application_id = {APPLICATION};"
-        f"PRAGMA user_version = {VERSION};COMMIT;"
-    )
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:

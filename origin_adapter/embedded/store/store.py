@@ -201,4 +201,7 @@ def disk_refusal(error: sqlite3.Error) -> Refused:
             RefusalReason.DISK_READ_ONLY,
             "the disk is read-only; nothing was written",
         )
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        detail = f"the file is damaged ({name}); restore a copy"
+        return Refused(503, RefusalReason.DISK_FAILED, detail)
     return Refused(503, RefusalReason.DISK_FAILED, f"the disk failed ({name or error})")

@@ -371,7 +371,7 @@ def _event(line: str) -> str:
         said = json.loads(line)
     except ValueError:
         return line
-    return " ".join(str(said[key]) for key in ("event", "reason") if key in said)
+    return " ".join(str(said[key]) for key in ("message", "reason") if key in said)
 
 
 def tell(plan: Plan, folder: Path) -> Story:

@@ -147,9 +147,12 @@ def test_a_full_disk_is_told_to_every_writer_of_the_batch(engine: Engine) -> Non
 
 
 def test_refusals_of_the_disk_are_answers_and_leave_no_trace(
-    engine: Engine, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    engine: Engine,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Reads, too: 503 with its word, and nothing that floods a log."""
+    """Reads, too: 503 with its word, and one line with the cause, however many come."""
     engine.submit(CreateStream(S, TEXT))
     post(engine, b"hello")
     stream = engine.living(S)
@@ -175,6 +178,29 @@ def test_refusals_of_the_disk_are_answers_and_leave_no_trace(
         RefusalReason.DISK_FAILED,
     ]
     assert capfd.readouterr().err == ""
+    assert caplog.messages == [
+        "streams.db: the disk failed (disk I/O error): disk I/O error"
+    ]
+
+
+def test_a_damaged_file_is_told_with_what_to_look_for(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Pages are read as they are needed: a start finds only some of the damage."""
+    engine.submit(CreateStream(S, TEXT))
+    post(engine, b"x" * 200_000)
+    forget(engine)
+    stream = engine.living(S)
+    engine.store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file = engine.options.data / "streams.db"
+    octets = file.read_bytes()
+    file.write_bytes(octets[:8192] + b"\xff" * (len(octets) - 8192))
+    engine.reader.read(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
+
+    with pytest.raises(Refused) as refused:
+        engine.page(stream, 0)
+    assert refused.value.reason is RefusalReason.DISK_FAILED
+    assert caplog.messages[0].startswith("streams.db: the file is damaged (SQLITE_")
 
 
 def test_a_mistake_in_its_batch_does_not_end_maintenance(

@@ -260,6 +260,19 @@ def test_a_closed_stream_is_said_before_bad_json(wire: Wire) -> None:
     assert reply.headers["stream-closed"] == "true"
 
 
+def test_the_conflict_of_a_writers_order_says_sequence(wire: Wire) -> None:
+    """The official client tells it from other conflicts by that word."""
+    make(wire)
+    assert (
+        wire.ask("POST", S, b"x", stream_seq="2", content_type="text/plain").status
+        == 204
+    )
+    reply = wire.ask("POST", S, b"x", stream_seq="1", content_type="text/plain")
+
+    assert reply.status == 409
+    assert b"sequence" in reply.body
+
+
 def test_every_answer_may_be_read_by_a_page_of_another_origin(wire: Wire) -> None:
     """Section 12.7, refusals and preflights included."""
     make(wire)

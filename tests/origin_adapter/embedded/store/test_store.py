@@ -1,5 +1,6 @@
 """The store: batches, refusals of the disk, maintenance and restarts."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -410,3 +411,45 @@ def test_subscriptions_of_a_batch_that_failed_are_forgotten(opened: Open) -> Non
     store.db.execute("PRAGMA max_page_count = 1000000")
     [outcome] = do(store, Inspect("lost"))
     assert isinstance(outcome, ControlRefused) and outcome.status == 404
+
+
+def test_an_emptied_file_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    """Nor is its log dropped, in which the last commits still are."""
+    store = Store(embedded_options(tmp_path))
+    do(store, put())
+    log = tmp_path / f"{schema.FILE}-wal"
+    kept = log.read_bytes()
+    os.truncate(tmp_path / schema.FILE, 0)
+
+    with pytest.raises(schema.StoreError, match="emptied"):
+        Store(embedded_options(tmp_path))
+    assert kept and log.read_bytes() == kept
+    store.close()
+
+
+def test_a_file_that_lost_its_tables_is_not_taken_for_a_new_one(
+    tmp_path: Path,
+) -> None:
+    sqlite3.connect(tmp_path / schema.FILE).execute("VACUUM").close()
+
+    with pytest.raises(schema.StoreError, match="emptied"):
+        Store(embedded_options(tmp_path))
+
+
+def test_a_log_without_its_file_is_not_dropped(tmp_path: Path) -> None:
+    (tmp_path / f"{schema.FILE}-wal").write_bytes(b"commits")
+
+    with pytest.raises(schema.StoreError, match="there is no file, but its log"):
+        Store(embedded_options(tmp_path))
+    assert (tmp_path / f"{schema.FILE}-wal").read_bytes() == b"commits"
+
+
+def test_a_start_that_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
+    """A file gets its name once all of it is on disk."""
+    (tmp_path / f"{schema.FILE}.new").write_bytes(b"half")
+    store = Store(embedded_options(tmp_path))
+    do(store, put())
+    store.close()
+
+    assert not (tmp_path / f"{schema.FILE}.new").exists()
+    assert (tmp_path / schema.FILE).stat().st_mode & 0o077 == 0
