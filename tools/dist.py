@@ -11,7 +11,6 @@ The tests build both in the same way (``tests/tools/test_dist.py``).
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -38,22 +37,25 @@ def build(out: Path) -> tuple[Path, Path]:
         copy_sources(copy)
         _backend("sdist", copy, out)
         [source] = out.glob("*.tar.gz")
-        with tarfile.open(source) as archive:
-            archive.extractall(folder, filter="data")
+        _run("tar", "-xzf", str(source), "-C", folder)
         _backend("wheel", Path(folder, source.name.removesuffix(".tar.gz")), out)
     [wheel] = out.glob("*.whl")
     return source, wheel
 
 
-def copy_sources(folder: Path) -> None:
-    """Copy what git tracks, and what it would not ignore, as it is now."""
+def sources() -> list[str]:
+    """The files that git tracks, and those that it would not ignore, as of now."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    for name in names.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target)
+    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    names = told.decode().removesuffix("\0").split("\0")
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def copy_sources(folder: Path) -> None:
+    for name in sources():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
 
 
 def judge(source: Path, wheel: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from edge.cli import console, preflight
+from edge.cli import console, preflight, shipped
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.settings import Settings
@@ -20,6 +20,8 @@ from edge.settings.addresses import MAX_UNIX_PATH
 # are inherited: a second bind would fail.
 INHERITED = ("GUNICORN_FD", "LISTEN_FDS")
 
+TO_OPEN = "Or open {page} in two tabs of a browser. "
+
 TO_TRY = """
 Make a stream, follow it, and write to it from a second terminal:
 
@@ -27,7 +29,7 @@ Make a stream, follow it, and write to it from a second terminal:
   curl -N '{url}/v1/stream/demo?offset=-1&live=sse'
   curl -X POST {url}/v1/stream/demo -H 'Content-Type: text/plain' -d 'hello'
 
-Or open docs/follow.html in two tabs of a browser. See what the origin was asked:
+{page}See what the origin was asked:
 
   curl http://{admin}/metrics
 """
@@ -73,7 +75,9 @@ def _supervise(settings: Settings) -> int:
     console.note(f"streams in {settings.origin.folder}")
     if settings.known_as is not None:
         admin = settings.admin.listen
-        console.plain(TO_TRY.format(url=settings.known_as, admin=admin))
+        page = shipped.page()
+        open_it = "" if page is None else TO_OPEN.format(page=page)
+        console.plain(TO_TRY.format(url=settings.known_as, admin=admin, page=open_it))
     grace, form = str(settings.shutdown.grace), settings.log.format.value
     origin = [*_own_command(), "origin", *arguments(settings)]
     edge = [*_own_command(), "serve", "--attached", *sys.argv[2:]]

@@ -52,14 +52,19 @@ Mode = Annotated[FollowMode, typer.Option(help="How viewers follow.")]
 Url = Annotated[str, typer.Argument(metavar="URL", help="URL of the stream.")]
 Header = Annotated[
     list[str] | None,
-    typer.Option("--header", "-H", help="'Name: value', sent along; repeatable."),
+    typer.Option(
+        "--header",
+        "-H",
+        metavar="FIELD",
+        help="'Name: value', sent along; repeatable.",
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output.")
 ]
 Plot = Annotated[
     Path | None,
-    typer.Option(help="Draw the distribution of times: FILE.svg or FILE.png."),
+    typer.Option(metavar="FILE", help="Draw the distribution of times; .svg or .png."),
 ]
 
 
@@ -77,7 +82,8 @@ def fanout(
         typer.Option(min=MIN_EVENT_SIZE, max=MAX_EVENT_SIZE, help="Bytes of an event."),
     ] = 100,
     write_to: Annotated[
-        str | None, typer.Option(help="URL to append to, if another than URL.")
+        str | None,
+        typer.Option(metavar="URL", help="Where to append, if elsewhere."),
     ] = None,
     warmup: Annotated[
         float, typer.Option(min=0, help="Seconds from the last viewer to the start.")
@@ -94,7 +100,8 @@ def fanout(
         typer.Option(min=1, help="Server's process here: memory, processor time."),
     ] = None,
     metrics: Annotated[
-        str | None, typer.Option(help="The edge's metrics: origin requests.")
+        str | None,
+        typer.Option(metavar="URL", help="The edge's metrics: origin requests."),
     ] = None,
     as_json: Json = False,
     plot: Plot = None,
