@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.completion import completion_init, get_completion_script
+from typer.completion import (  # type: ignore[attr-defined]  # has no __all__
+    completion_init,
+    get_completion_script,
+)
 
 from edge import __version__
 from edge.cli import console, origin
@@ -164,8 +167,6 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
         else:
             console.problems(error)
         raise typer.Exit(WRONG) from None
-    for warning in cross_checks.warnings(settings):
-        console.note(f"{key_name(warning.path)} {warning.message}")
     _show(settings, as_json)
 
 
@@ -213,7 +214,9 @@ def _show(settings: Settings, as_json: bool) -> None:
 
 
 def _notes(settings: Settings) -> Iterator[str]:
-    """What is right, and will not be so here."""
+    """What is right, and may not be what was meant, or will not be so here."""
+    for warning in cross_checks.warnings(settings):
+        yield f"{key_name(warning.path)} {warning.message}"
     wanted = settings.limits.connections
     plan = look(wanted, settings.origin.connections)
     if plan.connections < wanted:

@@ -8,6 +8,7 @@ to mean. What is merely odd is the operator's business. Pure; called by ``load``
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edge.policy.streams import coverage
 from edge.policy.streams.pipeline import misplaced_name
 from edge.policy.streams.routes import Access
 from edge.policy.streams.ways import KeySource
@@ -220,6 +221,24 @@ def _one_issuer_for_each_key(settings: Settings) -> Iterator[Conflict]:
 
 def warnings(settings: Settings) -> Iterator[Conflict]:
     """What works, and may not be what was meant."""
+    for rule in _WARNINGS:
+        yield from rule(settings)
+
+
+def _routes_are_met(settings: Settings) -> Iterator[Conflict]:
+    """Each route has a path that no route before it covers."""
+    matches = [route.match for route in settings.routes]
+    for index, match in enumerate(matches):
+        found = coverage.covering(match, matches[:index])
+        if not found:
+            continue
+        names = " and ".join(f"routes[{n}].match ({matches[n]})" for n in found)
+        verb = "covers" if len(found) == 1 else "together cover"
+        message = f"is never met: {names} {verb} all of its paths; put it before"
+        yield Conflict(("routes", index, "match"), message)
+
+
+def _signed_is_first(settings: Settings) -> Iterator[Conflict]:
     for index, route in enumerate(settings.routes):
         ways = route.access
         if not isinstance(ways, WaysSettings) or "signed" not in ways.names[1:]:
@@ -286,6 +305,11 @@ _BUILT_DOWNSTREAM = frozenset(
         "vary",
         "via",
     )
+)
+
+_WARNINGS: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
+    _routes_are_met,
+    _signed_is_first,
 )
 
 _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (

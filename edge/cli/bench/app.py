@@ -67,6 +67,14 @@ Plot = Annotated[
     typer.Option(metavar="FILE", help="Draw the distribution of times; .svg or .png."),
 ]
 
+WriteTo = Annotated[
+    str | None, typer.Option(metavar="URL", help="Where to append, if elsewhere.")
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The edge's metrics: origin requests."),
+]
+
 
 @app.command()
 def fanout(
@@ -81,10 +89,7 @@ def fanout(
         int,
         typer.Option(min=MIN_EVENT_SIZE, max=MAX_EVENT_SIZE, help="Bytes of an event."),
     ] = 100,
-    write_to: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where to append, if elsewhere."),
-    ] = None,
+    write_to: WriteTo = None,
     warmup: Annotated[
         float, typer.Option(min=0, help="Seconds from the last viewer to the start.")
     ] = 2.0,
@@ -99,10 +104,7 @@ def fanout(
         int | None,
         typer.Option(min=1, help="Server's process here: memory, processor time."),
     ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="The edge's metrics: origin requests."),
-    ] = None,
+    metrics: Metrics = None,
     as_json: Json = False,
     plot: Plot = None,
 ) -> None:
