@@ -16,6 +16,7 @@ from edge.cli.bench.plan import (
     MIN_EVENT_SIZE,
     FanoutPlan,
     HitsPlan,
+    tokens,
     url,
 )
 from edge.cli.bench.progress import Bar
@@ -75,6 +76,24 @@ Metrics = Annotated[
     typer.Option(metavar="URL", help="The edge's metrics: origin requests."),
 ]
 
+Tokens = Annotated[
+    Path | None,
+    typer.Option(
+        "--tokens",
+        metavar="FILE",
+        help="Bearer tokens, one a line, for the viewers.",
+    ),
+]
+
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Do not delete a stream made for this.")
+]
+
+Pid = Annotated[
+    int | None,
+    typer.Option(min=1, help="Server's process here: memory, processor time."),
+]
+
 
 @app.command()
 def fanout(
@@ -97,13 +116,9 @@ def fanout(
         float, typer.Option(min=0.1, help="Seconds that an event may take.")
     ] = 30.0,
     header: Header = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Do not delete a stream made for this.")
-    ] = False,
-    pid: Annotated[
-        int | None,
-        typer.Option(min=1, help="Server's process here: memory, processor time."),
-    ] = None,
+    token_file: Tokens = None,
+    keep: Keep = False,
+    pid: Pid = None,
     metrics: Metrics = None,
     as_json: Json = False,
     plot: Plot = None,
@@ -126,6 +141,7 @@ def fanout(
             warmup=warmup,
             patience=patience,
             fields=address.fields(header or []),
+            tokens=() if token_file is None else tokens(token_file),
             keep=keep,
             pid=pid,
             metrics=url("--metrics", metrics) if metrics else None,

@@ -19,7 +19,7 @@ from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
 from edge.front.fast.context import FastContext
-from edge.front.fast.request_memo import HeaderBlock, Later, PlainRead
+from edge.front.fast.request_memo import HeaderBlock, KnownHead, Later, PlainRead
 from edge.front.fast.sink import FastSink
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
@@ -90,6 +90,7 @@ class FastConnection:
         "_ended",
         "_handoff",
         "_held",
+        "_last",
         "_listener",
         "_looping",
         "_lost",
@@ -115,6 +116,7 @@ class FastConnection:
         self._ended = ended
         self._held = b""
         self._block: HeaderBlock | None = None
+        self._last: KnownHead | None = None
         self._sink: FastSink | None = None
         self._unsent: WriteBuffer | None = None
         self._handoff: Handoff | None = None
@@ -187,9 +189,15 @@ class FastConnection:
         try:
             data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
-                plain = self._context.heads.get(data)
-                if plain is not None and self._answer(plain, b""):
-                    return
+                # To compare a head with the last one costs less than to look it up: a
+                # long one, with a token in it, takes longest to hash.
+                known = self._last
+                if known is None or data != known[0]:
+                    known = self._last = self._context.heads.get(data)
+                if known is not None:
+                    if self._answer(known[1], b""):
+                        return
+                    self._last = None
             self._received(data)
         except BlockingIOError:
             return
@@ -250,7 +258,7 @@ class FastConnection:
         if after:
             # Several came in one go; a single one was looked up when it came.
             known = self._context.heads.get(held[: end + 4])
-            if known is not None and self._answer(known, after):
+            if known is not None and self._answer(known[1], after):
                 return True
         block, plain = self._context.request_memo.head(held, end, self._block)
         self._block = block or self._block
@@ -311,7 +319,7 @@ class FastConnection:
         self.stage = check(self.stage, _PARKED)
         try:
             sink.pending = self._context.read_service.ask(
-                plain.read, sink, now, plain.grant_ends
+                plain.read, sink, now, plain.grant.lease
             )
         except Exception as error:
             # The hub or the sink let it through: report it as Falcon's way does.
