@@ -28,7 +28,7 @@ TOOLS := $(VENV)/.tools
 PYTHON ?=
 ARGS ?=
 
-.PHONY: help install fix check test serve bench chaos ways lock dist clean
+.PHONY: help install fix check test serve bench chaos ways lock container dist clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -101,6 +101,11 @@ ways: $(TOOLS)
 # For who changes dependencies: pins them anew, within pyproject.toml and package.json.
 lock: $(TOOLS)
 	$(PY) -m tools.lock
+
+# For who changes the Dockerfile: builds the image, runs every command of
+# docs/containers.md, and looks into the container. As root; a few minutes.
+container: $(TOOLS)
+	@$(PY) -m tests.container
 
 # For who releases: both archives, from the source archive on, and judged by the tools of
 # the package index.
