@@ -20,8 +20,6 @@ from edge.settings.addresses import MAX_UNIX_PATH
 # are inherited: a second bind would fail.
 INHERITED = ("GUNICORN_FD", "LISTEN_FDS")
 
-TO_OPEN = "Or open {page} in two tabs of a browser. "
-
 TO_TRY = """
 Make a stream, follow it, and write to it from a second terminal:
 
@@ -29,7 +27,7 @@ Make a stream, follow it, and write to it from a second terminal:
   curl -N '{url}/v1/stream/demo?offset=-1&live=sse'
   curl -X POST {url}/v1/stream/demo -H 'Content-Type: text/plain' -d 'hello'
 
-{page}See what the origin was asked:
+Or open the page named above in two tabs of a browser. See what the origin was asked:
 
   curl http://{admin}/metrics
 """
@@ -73,11 +71,10 @@ def _supervise(settings: Settings) -> int:
     from edge.origin import arguments
 
     console.note(f"streams in {settings.origin.folder}")
+    console.note(f"a page that follows a stream: {shipped.page() or 'not installed'}")
     if settings.known_as is not None:
         admin = settings.admin.listen
-        page = shipped.page()
-        open_it = "" if page is None else TO_OPEN.format(page=page)
-        console.plain(TO_TRY.format(url=settings.known_as, admin=admin, page=open_it))
+        console.plain(TO_TRY.format(url=settings.known_as, admin=admin))
     grace, form = str(settings.shutdown.grace), settings.log.format.value
     origin = [*_own_command(), "origin", *arguments(settings)]
     edge = [*_own_command(), "serve", "--attached", *sys.argv[2:]]
