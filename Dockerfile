@@ -1,11 +1,10 @@
-# The edge in a container, without root:
+# The edge in a container, without root. docs/containers.md has every command, tried:
 #
 #   docker build -t ds-edge .
 #   docker run -p 8080:8080 -v streams:/var/lib/ds-edge ds-edge
 #   docker run -p 8080:8080 -e DS_EDGE_ORIGIN__URL=http://origin:4437 ds-edge
 #
-# The first is a whole service, its streams in a volume; the second an edge alone.
-# Settings: mount a file over /etc/ds-edge/edge.yaml, or set DS_EDGE_* variables.
+# The first run is a whole service, its streams in a volume; the second an edge alone.
 
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -14,6 +13,8 @@ COPY requirements/build.lock requirements/run.lock requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/build.lock \
  && /opt/ds-edge/bin/pip install --no-cache-dir --require-hashes -r requirements/run.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY config/edge.yaml config/
+COPY docs/follow.html docs/
 COPY edge edge
 COPY origin_adapter origin_adapter
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
@@ -27,13 +28,16 @@ COPY --from=build /opt/ds-edge /opt/ds-edge
 COPY config/edge.yaml /etc/ds-edge/edge.yaml
 ENV PATH=/opt/ds-edge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    DS_EDGE_LISTEN=0.0.0.0:8080 \
-    DS_EDGE_ORIGIN__DATA=/var/lib/ds-edge
+    PYTHONDONTWRITEBYTECODE=1 \
+    DS_EDGE_CONFIG=/etc/ds-edge/edge.yaml \
+    DS_EDGE_LISTEN=:8080
+# The embedded origin's folder is relative to this one. It is no variable here: one that
+# names an origin elsewhere would contradict it.
+WORKDIR /var/lib/ds-edge
 VOLUME /var/lib/ds-edge
 USER 10001
 EXPOSE 8080
 # The operator's address stays inside the container: loopback, port 8081.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", \
-    "from urllib.request import urlopen; urlopen('http://127.0.0.1:8081/health')"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["ds-edge", "health"]
 ENTRYPOINT ["ds-edge"]
-CMD ["serve", "-c", "/etc/ds-edge/edge.yaml"]
+CMD ["serve"]

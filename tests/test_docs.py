@@ -9,11 +9,14 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 import yaml
 
 from edge.access.signed import signed_text
+from edge.cli.app import app
 from edge.core.counters import DESCRIPTIONS
 from edge.core.reasons import Reason
 from edge.settings import load, schema_index
@@ -167,6 +170,72 @@ def test_every_dependency_has_its_line_and_no_other_has() -> None:
     taken, _, _ = page.partition("## Not taken")
 
     assert set(re.findall(r"^\| `([a-z0-9_-]+)` \|", taken, re.MULTILINE)) == names
+
+
+PAGES = (
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+)
+DS_EDGE: Any = typer.main.get_command(app)
+
+
+def shell_lines(page: Path) -> Iterator[str]:
+    """The commands that a page would have one type, each on one line."""
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield from block.replace("\\\n", " ").splitlines()
+
+
+def unknown(line: str) -> list[str]:
+    """The commands and options of ``ds-edge`` in a line that it does not have."""
+    found = []
+    for text in re.findall(r"(?<![\w/-])ds-edge +([a-z-][^|;&<>)#'\"]*)", line):
+        if text.startswith("ds-edge"):  # an image's name, and then its command
+            text = text.partition(" ")[2]
+        command, words = DS_EDGE, text.split()
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        if command is DS_EDGE and words and not words[0].startswith("-"):
+            found.append(words[0])
+            continue
+        has = {"--help"}.union(
+            *(one.opts + one.secondary_opts for one in command.params)
+        )
+        given = {word.partition("=")[0] for word in words if word.startswith("--")}
+        found += sorted(given - has)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_that_a_page_has_one_type_exist(page: Path) -> None:
+    assert [one for line in shell_lines(page) for one in unknown(line)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_has_one_make_is_a_target(page: Path) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)
+
+    assert set(named) <= set(targets)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("ds-edge serve --origin http://o", []),
+        ("docker exec e ds-edge origin backup /x --force", []),
+        (
+            "echo x | ds-edge append $URL --lines | ds-edge tail $URL --from-end",
+            ["--from-end"],
+        ),
+        ("ds-edge sreve", ["sreve"]),
+        ("source <(ds-edge completion bash)", []),
+        ("ds-edge origin backup f --no-such", ["--no-such"]),
+    ],
+)
+def test_a_command_that_does_not_exist_is_noticed(line: str, wrong: list[str]) -> None:
+    assert unknown(line) == wrong
 
 
 def test_the_change_log_has_this_version() -> None:

@@ -5,6 +5,7 @@ wrong. Wrong settings are printed one problem to a line, as ``file:line: key: wh
 expected``, never as a traceback.
 """
 
+import enum
 import importlib
 import os
 import platform
@@ -14,6 +15,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.completion import (  # type: ignore[attr-defined]  # has no __all__
+    completion_init,
+    get_completion_script,
+)
 
 from edge import __version__
 from edge.cli import console, origin
@@ -30,6 +35,7 @@ from edge.cli.options import (
     flags_of,
     print_json,
     serving_settings,
+    setting_option,
 )
 from edge.cli.streams.app import app as streams
 from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, cross_checks, load
@@ -38,31 +44,96 @@ from edge.settings.problems import key_name
 
 app = typer.Typer(
     name="ds-edge",
-    help="An edge for Durable Streams: a crowd of readers costs the origin one.",
     no_args_is_help=True,
     add_completion=False,
     # A pretty traceback shows local values, and those may be secrets.
     pretty_exceptions_enable=False,
 )
+# What a shell asks while somebody types (COMPLETE); typer forgets it where it adds no
+# options of its own for that.
+completion_init()
+
+COMPLETE = "_DS_EDGE_COMPLETE"
+"""The variable in which the scripts of ``completion`` ask for words."""
+
+
+class Shell(enum.StrEnum):
+    """Whose completion there is."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Argument(envvar=CONFIG_VARIABLE, help="Settings (YAML)."),
+    typer.Argument(
+        metavar="FILE",
+        envvar=CONFIG_VARIABLE,
+        help="Settings (YAML). Without a file, the defaults.",
+    ),
 ]
 app.add_typer(origin.app, name="origin")
+
+
+def _version_and_end(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ds-edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def ds_edge(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version_and_end,
+            is_eager=True,
+            help="Print the version and end.",
+        ),
+    ] = False,
+) -> None:
+    """An edge for Durable Streams: a crowd of readers costs the origin one."""
+
+
+Origin = Annotated[
+    Text,
+    setting_option(
+        "origin", "URL", "Where the streams are: embedded, http(s)://... or unix:/path."
+    ),
+]
+Data = Annotated[
+    Text, setting_option("data", "FOLDER", "The embedded origin's streams.")
+]
+Listen = Annotated[
+    Text,
+    setting_option("listen", "ADDRESS", "For clients: HOST:PORT, :PORT or unix:/path."),
+]
+Admin = Annotated[
+    Text,
+    setting_option(
+        "admin", "ADDRESS", "For operators: HOST:PORT, :PORT or unix:/path."
+    ),
+]
+Workers = Annotated[
+    Text, setting_option("workers", "NUMBER", "Worker processes; must be 1 as yet.")
+]
+Level = Annotated[
+    Text,
+    setting_option("log_level", "LEVEL", "The least severe line that is written."),
+]
 
 
 @app.command()
 def serve(
     config: Config = None,
-    origin: Annotated[Text, typer.Option(help="URL of the origin.")] = None,
-    data: Annotated[Text, typer.Option(help="Folder of the embedded origin.")] = None,
-    listen: Annotated[Text, typer.Option(help="HOST:PORT or unix:/path.")] = None,
-    admin: Annotated[Text, typer.Option(help="The operator's HOST:PORT.")] = None,
-    workers: Annotated[Text, typer.Option(help="Number of workers.")] = None,
-    log_level: Annotated[
-        Text, typer.Option(help="debug, info, warning, error.")
-    ] = None,
+    origin: Origin = None,
+    data: Data = None,
+    listen: Listen = None,
+    admin: Admin = None,
+    workers: Workers = None,
+    log_level: Level = None,
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
     """Serve streams. Flags win over the environment, and that over the file."""
@@ -98,8 +169,6 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
         else:
             console.problems(error)
         raise typer.Exit(WRONG) from None
-    for warning in cross_checks.warnings(settings):
-        console.note(f"{key_name(warning.path)} {warning.message}")
     _show(settings, as_json)
 
 
@@ -139,6 +208,23 @@ def version(as_json: Json = False) -> None:
         typer.echo(", ".join(f"{name} {number}" for name, number in found.items()))
 
 
+@app.command()
+def completion(
+    shell: Annotated[Shell, typer.Argument(help="The shell that will read it.")],
+) -> None:
+    """Print a script with which a shell completes commands, options and their values.
+
+    bash: source <(ds-edge completion bash), in ~/.bashrc.
+    zsh: source <(ds-edge completion zsh), in ~/.zshrc, below compinit.
+    fish: ds-edge completion fish | source, in config.fish.
+    """
+    typer.echo(
+        get_completion_script(
+            prog_name="ds-edge", complete_var=COMPLETE, shell=shell.value
+        )
+    )
+
+
 app.add_typer(access)
 app.add_typer(streams)
 app.add_typer(bench, name="bench")
@@ -155,7 +241,9 @@ def _show(settings: Settings, as_json: bool) -> None:
 
 
 def _notes(settings: Settings) -> Iterator[str]:
-    """What is right, and will not be so here."""
+    """What is right, and may not be what was meant, or will not be so here."""
+    for warning in cross_checks.warnings(settings):
+        yield f"{key_name(warning.path)} {warning.message}"
     wanted = settings.limits.connections
     plan = look(wanted, settings.origin.connections)
     if plan.connections < wanted:

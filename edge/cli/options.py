@@ -1,11 +1,14 @@
 """What several commands share: options, exit codes, settings, JSON on stdout."""
 
+import enum
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 from edge.cli import console
 from edge.settings import (
@@ -16,13 +19,20 @@ from edge.settings import (
     load,
     log_format,
 )
+from edge.settings.dump import as_text
 
 OK, FAILED, WRONG = 0, 1, 2
 """Done; could not start or be done; settings or command line are wrong."""
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="Settings (YAML)."),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        envvar=CONFIG_VARIABLE,
+        help="Settings (YAML). Without a file, the defaults.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 Text = str | None
@@ -45,6 +55,46 @@ SETTING_OF = {
     "workers": "workers",
 }
 """The setting that each flag of ``serve`` and ``origin`` stands for."""
+
+
+def setting_option(name: str, kind: str, meaning: str) -> Any:
+    """The option of a flag that stands for a setting, its help with the default.
+
+    ``name`` is a key of ``SETTING_OF``, ``kind`` says how its value is written; where
+    the setting takes certain words, these stand there, and shells complete them. The
+    text itself is judged by the settings.
+    """
+    key = SETTING_OF[name]
+    choices = _choices_of(key)
+    return typer.Option(
+        metavar="|".join(choices) or kind,
+        help=f"{meaning} Setting {key}; default: {_default_of(key)}.",
+        autocompletion=(lambda: list(choices)) if choices else None,
+    )
+
+
+def _default_of(key: str) -> str:
+    value: Any = _defaults()
+    for part in key.split("."):
+        value = value[part]
+    many = value if isinstance(value, list) else [value]
+    return ", ".join("not set" if one is None else str(one) for one in many)
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """The settings of an edge without any, as people write them."""
+    return dict(yaml.safe_load(as_text(Settings())))
+
+
+def _choices_of(key: str) -> tuple[str, ...]:
+    """The words that a setting takes; empty where it takes other text."""
+    kind: Any = Settings
+    for part in key.split("."):
+        kind = kind.model_fields[part].annotation
+    if not isinstance(kind, type) or not issubclass(kind, enum.Enum):
+        return ()
+    return tuple(str(one.value) for one in kind)
 
 
 def flags_of(**given: Text) -> list[Flag]:

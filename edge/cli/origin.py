@@ -25,6 +25,7 @@ from edge.cli.options import (
     flags_of,
     print_json,
     serving_settings,
+    setting_option,
     settings_or_exit,
 )
 from edge.settings import Flag, Settings
@@ -40,26 +41,64 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Listen = Annotated[str, typer.Option(help="HOST:PORT or unix:/path.")]
-Data = Annotated[Text, typer.Option(help="Folder that holds the streams.")]
-Durability = Annotated[Text, typer.Option(help="full or os.")]
-Age = Annotated[Text, typer.Option(help="Keep messages this long, as in 30d.")]
-Size = Annotated[Text, typer.Option(help="Keep this much of a stream, as in 1GiB.")]
-MaxBody = Annotated[Text, typer.Option(help="Largest append, as in 16MiB.")]
-PublicUrl = Annotated[Text, typer.Option(help="What clients call this server.")]
-Hold = Annotated[Text, typer.Option(help="How long a poll is held, at most 30s.")]
-PerClient = Annotated[
-    Text, typer.Option(help="Requests of one client address, as in 100/1s.")
+Listen = Annotated[
+    str,
+    typer.Option(metavar="ADDRESS", help="HOST:PORT, :PORT or unix:/path."),
 ]
-Burst = Annotated[int | None, typer.Option(min=1, help="What may come at once.")]
+Data = Annotated[
+    Text, setting_option("data", "FOLDER", "The folder that holds the streams.")
+]
+SyncMode = Annotated[
+    Text,
+    setting_option(
+        "durability",
+        "WORD",
+        "What acknowledged writes survive: a power cut, or the process's death.",
+    ),
+]
+Age = Annotated[
+    Text,
+    setting_option("retention_age", "DURATION", "Keep messages this long, as in 30d."),
+]
+Size = Annotated[
+    Text,
+    setting_option("retention_size", "SIZE", "Keep this much of a stream, as in 1GiB."),
+]
+MaxBody = Annotated[
+    Text, setting_option("max_body", "SIZE", "Largest append, as in 16MiB.")
+]
+PublicUrl = Annotated[
+    Text, setting_option("public_url", "URL", "What clients call this server.")
+]
+Hold = Annotated[
+    Text,
+    setting_option(
+        "long_poll_timeout", "DURATION", "How long a poll is held, at most 30s."
+    ),
+]
+PerClient = Annotated[
+    Text,
+    typer.Option(
+        metavar="N/DURATION",
+        help="Requests of one client address, as in 100/1s. Without, no limit.",
+    ),
+]
+Burst = Annotated[
+    int | None,
+    typer.Option(min=1, help="Requests that may come at once; needs --rate."),
+]
 Webhooks = Annotated[
     bool | None,
     typer.Option(
         "--local-webhooks/--no-local-webhooks",
-        help="Allow webhooks to this machine; for development.",
+        help="Allow webhooks to this machine; for development. "
+        "Setting origin.local_webhooks; default: no.",
     ),
 ]
-Grace = Annotated[Text, typer.Option(help="Time to finish on TERM.")]
+Grace = Annotated[
+    Text,
+    setting_option("grace", "DURATION", "Time to finish on TERM, as in 10s."),
+]
 Pairs = Annotated[list[str] | None, typer.Option("--set", hidden=True)]
 ReadyFile = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
 
@@ -70,7 +109,7 @@ def origin(
     config: Config = None,
     listen: Listen = "127.0.0.1:4437",
     data: Data = None,
-    durability: Durability = None,
+    durability: SyncMode = None,
     retention_age: Age = None,
     retention_size: Size = None,
     max_body: MaxBody = None,
@@ -116,7 +155,7 @@ def origin(
 @app.command()
 def backup(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="Where the copy goes.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes.")],
     data: Data = None,
     config: Config = None,
     force: Annotated[

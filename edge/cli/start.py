@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from edge.cli import console, preflight
+from edge.cli import console, preflight, shipped
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.process.heartbeat import heartbeat_refusal
@@ -29,7 +29,7 @@ Make a stream, follow it, and write to it from a second terminal:
   curl -N '{url}/v1/stream/demo?offset=-1&live=sse'
   curl -X POST {url}/v1/stream/demo -H 'Content-Type: text/plain' -d 'hello'
 
-Or open docs/follow.html in two tabs of a browser. See what the origin was asked:
+Or open the page named above in two tabs of a browser. See what the origin was asked:
 
   curl {admin}/metrics
 """
@@ -77,6 +77,7 @@ def _supervise(settings: Settings) -> int:
     from edge.origin import arguments
 
     console.note(f"streams in {settings.origin.folder}")
+    console.note(f"a page that follows a stream: {shipped.page() or 'not installed'}")
     shutdown, form = settings.shutdown, settings.log.format.value
     grace = str(shutdown.delay + shutdown.grace)
     origin = [*_own_command(), "origin", *arguments(settings)]

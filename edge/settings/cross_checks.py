@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edge.policy.http.cors import EVERYBODY
+from edge.policy.streams import coverage
 from edge.policy.streams.pipeline import misplaced_name
 from edge.policy.streams.routes import Access, UpstreamCredential
 from edge.policy.streams.ways import KeySource
@@ -296,6 +297,24 @@ def _one_issuer_for_each_key(settings: Settings) -> Iterator[Conflict]:
 
 def warnings(settings: Settings) -> Iterator[Conflict]:
     """What works, and may not be what was meant."""
+    for rule in _WARNINGS:
+        yield from rule(settings)
+
+
+def _routes_are_met(settings: Settings) -> Iterator[Conflict]:
+    """Each route has a path that no route before it covers."""
+    matches = [route.match for route in settings.routes]
+    for index, match in enumerate(matches):
+        found = coverage.covering(match, matches[:index])
+        if not found:
+            continue
+        names = " and ".join(f"routes[{n}].match ({matches[n]})" for n in found)
+        verb = "covers" if len(found) == 1 else "together cover"
+        message = f"is never met: {names} {verb} all of its paths; put it before"
+        yield Conflict(("routes", index, "match"), message)
+
+
+def _admin_is_guarded(settings: Settings) -> Iterator[Conflict]:
     admin = settings.admin
     if admin.token is None and not admin.listen.local:
         message = (
@@ -303,6 +322,9 @@ def warnings(settings: Settings) -> Iterator[Conflict]:
             "it: whoever reaches it reads metrics and the paths of streams"
         )
         yield Conflict(("admin", "listen"), message)
+
+
+def _signed_is_first(settings: Settings) -> Iterator[Conflict]:
     for index, route in enumerate(settings.routes):
         ways = route.access
         if not isinstance(ways, WaysSettings) or "signed" not in ways.names[1:]:
@@ -371,6 +393,12 @@ _BUILT_DOWNSTREAM = frozenset(
         "via",
         "x-content-type-options",
     )
+)
+
+_WARNINGS: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
+    _admin_is_guarded,
+    _routes_are_met,
+    _signed_is_first,
 )
 
 _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (

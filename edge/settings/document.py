@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import yaml
 from yaml.composer import ComposerError
+from yaml.events import Event
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
@@ -66,8 +67,9 @@ def read(path: str | os.PathLike[str]) -> Document:
 
 def parse(text: str, source: str) -> Document:
     """The document in ``text``; ``source`` names it in problems."""
+    opened: list[Event] = []
     try:
-        _refuse_excess(text)
+        _refuse_excess(text, opened)
         node = yaml.compose(text, Loader=_Loader)
     except _Excess as error:
         return _unreadable(SourceLocation(source, error.line), str(error))
@@ -75,7 +77,8 @@ def parse(text: str, source: str) -> Document:
         line = text.count("\n", 0, error.position) + 1
         return _unreadable(SourceLocation(source, line), "holds a control character")
     except yaml.MarkedYAMLError as error:
-        return _unreadable(_place_of(error, source), _sentence(error))
+        message = _sentence(error) + _still_open(error, opened, text)
+        return _unreadable(_place_of(error, source), message)
     document = Document(source=SourceLocation(source))
     if node is not None:
         document.data = _walk(node, (), source, document)
@@ -102,15 +105,18 @@ class _Excess(Exception):
         self.line = None if event.start_mark is None else event.start_mark.line + 1
 
 
-def _refuse_excess(text: str) -> None:
+def _refuse_excess(text: str, opened: list[Event]) -> None:
     """Raise _Excess at the first alias or too deep a level.
 
-    It looks at the parser's events, before anything is built.
+    It looks at the parser's events, before anything is built. ``opened`` are the
+    beginnings of lists and mappings that have not ended where the text is no YAML.
     """
-    depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            opened.pop()
+        depth = len(opened)
         if isinstance(event, yaml.AliasEvent):
             raise _Excess(event, "aliases are not taken; write the value out")
         if depth > MAX_DEPTH:
@@ -172,6 +178,20 @@ def _sentence(error: yaml.MarkedYAMLError) -> str:
     if isinstance(error, ComposerError):
         return "holds more than one document (---)"
     return f"is not YAML: {error.problem or error.context}"
+
+
+def _still_open(error: yaml.MarkedYAMLError, opened: list[Event], text: str) -> str:
+    """Which bracket or quote is open where the text is no YAML any more: its end is
+    noticed to be missing lines later. "" if none is."""
+    marks = [event.start_mark for event in reversed(opened)]
+    if error.context == "while scanning a quoted scalar":
+        marks = [error.context_mark]
+    for mark in marks:
+        sign = "" if mark is None else text[mark.index : mark.index + 1]
+        if mark is not None and sign in ("[", "{", "'", '"'):
+            where = f"line {mark.line + 1}, column {mark.column + 1}"
+            return f"; the {sign} of {where} is not closed"
+    return ""
 
 
 def _unreadable(place: SourceLocation, message: str) -> Document:

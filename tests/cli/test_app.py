@@ -115,6 +115,19 @@ def test_check_warns_of_an_admin_address_that_others_reach(
     assert ("no admin.token guards it" in result.stderr) is warned
 
 
+def test_check_names_a_route_that_is_never_met_and_the_one_before_it() -> None:
+    file = write("routes: [{match: /a/**}, {match: /b/*}, {match: /a/b, tail: strict}]")
+    note = "routes[2].match is never met: routes[0].match (/a/**) covers all of its"
+
+    plain = runner.invoke(app, ["check", file])
+    data = runner.invoke(app, ["check", file, "--json"])
+
+    assert (plain.exit_code, data.exit_code) == (0, 0)
+    assert f"ds-edge: {note}" in plain.stderr
+    assert [one for one in json.loads(data.stdout)["notes"] if note in one]
+    assert plain.stderr.count("is never met") == 1
+
+
 def test_check_counts_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DS_EDGE_CONFIG", write("origin: {url: http://o}"))
     monkeypatch.setenv("DS_EDGE_LISTEN", ":9")

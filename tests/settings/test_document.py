@@ -77,6 +77,33 @@ def test_what_is_wrong_is_said_with_its_line(text: str, problem: str) -> None:
     assert any(line.startswith(problem) for line in said(text)), said(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("a: 1\nb: [{c: d}\ne: 2\nf: 3", "f:3: ; the [ of line 2, column 4"),
+        ("a: {b: [c],\n\n d: e", "f:3: ; the { of line 1, column 4"),
+        ("a:\n- [x,\n   {y: z]", "f:3: ; the { of line 3, column 4"),
+        ("a: [b:", "f:1: ; the [ of line 1, column 4"),
+        ("---\n# [\na: {", "f:3: ; the { of line 3, column 4"),
+        ("a: 1\nb: 'c\nd: e", "f:3: ; the ' of line 2, column 4"),
+        ('"a: 1', 'f:1: ; the " of line 1, column 1'),
+    ],
+)
+def test_what_is_not_closed_is_said_with_where_it_opened(
+    text: str, opened: str
+) -> None:
+    """The end is missed lines later, often where nothing is wrong."""
+    noticed, _, rest = opened.partition(" ")
+    [line] = said(text)
+
+    assert line.startswith(f"{noticed} is not YAML: ")
+    assert line.endswith(f"{rest} is not closed")
+
+
+def test_a_bracket_that_is_closed_is_not_named() -> None:
+    assert "not closed" not in str(said("a: [b, {c: d}]\ne: f: g"))
+
+
 def test_a_billion_laughs_are_refused_at_the_first() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]

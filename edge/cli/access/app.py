@@ -20,16 +20,27 @@ app = typer.Typer(
 
 SecretFile = Annotated[
     Path | None,
-    typer.Option("--secret-file", help="A file that holds the secret alone."),
+    typer.Option(
+        "--secret-file",
+        metavar="FILE",
+        help="A file that holds the secret alone; instead of the settings.",
+    ),
 ]
-Expires = Annotated[str, typer.Option("--expires", help="How long it holds.")]
+Expires = Annotated[
+    str,
+    typer.Option("--expires", metavar="DURATION", help="How long it holds, as in 1d."),
+]
 Many = list[str] | None
 
 
 @app.command()
 def sign(
-    url: Annotated[str, typer.Argument(help="The stream, as its readers will ask.")],
-    key: Annotated[str, typer.Option("--key", "-k", help="The id of the key.")],
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="The stream, as its readers ask.")
+    ],
+    key: Annotated[
+        str, typer.Option("--key", "-k", metavar="ID", help="The key's id.")
+    ],
     expires: Expires = "1h",
     secret_file: SecretFile = None,
     config: Config = None,
@@ -42,19 +53,38 @@ def sign(
 
 @app.command()
 def token(
-    sub: Annotated[str, typer.Option("--sub", help="Whom it is for.")],
-    read: Annotated[Many, typer.Option(help="Paths that it lets read.")] = None,
-    write: Annotated[Many, typer.Option(help="Paths that it lets append to.")] = None,
-    manage: Annotated[
-        Many, typer.Option(help="Paths that it lets create and delete.")
+    sub: Annotated[str, typer.Option("--sub", metavar="NAME", help="Whom it is for.")],
+    read: Annotated[
+        Many, typer.Option(metavar="GLOB", help="Paths that it lets read; repeatable.")
     ] = None,
-    claim: Annotated[Many, typer.Option(help="NAME=VALUE: any other claim.")] = None,
-    issuer: Annotated[Text, typer.Option(help="The claim iss.")] = None,
-    audience: Annotated[Text, typer.Option(help="The claim aud.")] = None,
+    write: Annotated[
+        Many,
+        typer.Option(metavar="GLOB", help="Paths that it lets append to; repeatable."),
+    ] = None,
+    manage: Annotated[
+        Many,
+        typer.Option(
+            metavar="GLOB", help="Paths that it lets create and delete; repeatable."
+        ),
+    ] = None,
+    claim: Annotated[
+        Many, typer.Option(metavar="NAME=VALUE", help="Any other claim; repeatable.")
+    ] = None,
+    issuer: Annotated[
+        Text, typer.Option(metavar="TEXT", help="The claim iss; else the route's.")
+    ] = None,
+    audience: Annotated[
+        Text, typer.Option(metavar="TEXT", help="The claim aud; else the route's.")
+    ] = None,
     expires: Expires = "1h",
     secret_file: SecretFile = None,
     config: Config = None,
-    route: Annotated[Text, typer.Option(help="Its route, by its match.")] = None,
+    route: Annotated[
+        Text,
+        typer.Option(
+            metavar="GLOB", help="Its route, by its match, where several fit."
+        ),
+    ] = None,
 ) -> None:
     """Make a JSON Web Token for trying out, signed with a secret."""
     from edge.cli.access import making

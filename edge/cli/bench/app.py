@@ -53,20 +53,35 @@ Mode = Annotated[FollowMode, typer.Option(help="How viewers follow.")]
 Url = Annotated[str, typer.Argument(metavar="URL", help="URL of the stream.")]
 Header = Annotated[
     list[str] | None,
-    typer.Option("--header", "-H", help="'Name: value', sent along; repeatable."),
+    typer.Option(
+        "--header",
+        "-H",
+        metavar="FIELD",
+        help="'Name: value', sent along; repeatable.",
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output.")
 ]
 Plot = Annotated[
     Path | None,
-    typer.Option(help="Draw the distribution of times: FILE.svg or FILE.png."),
+    typer.Option(metavar="FILE", help="Draw the distribution of times; .svg or .png."),
+]
+
+WriteTo = Annotated[
+    str | None, typer.Option(metavar="URL", help="Where to append, if elsewhere.")
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The edge's metrics: origin requests."),
 ]
 
 Tokens = Annotated[
     Path | None,
     typer.Option(
-        "--tokens", help="FILE of bearer tokens, one a line, for the viewers."
+        "--tokens",
+        metavar="FILE",
+        help="Bearer tokens, one a line, for the viewers.",
     ),
 ]
 
@@ -77,10 +92,6 @@ Keep = Annotated[
 Pid = Annotated[
     int | None,
     typer.Option(min=1, help="Server's process here: memory, processor time."),
-]
-
-Metrics = Annotated[
-    str | None, typer.Option(help="The edge's metrics: origin requests.")
 ]
 
 
@@ -97,9 +108,7 @@ def fanout(
         int,
         typer.Option(min=MIN_EVENT_SIZE, max=MAX_EVENT_SIZE, help="Bytes of an event."),
     ] = 100,
-    write_to: Annotated[
-        str | None, typer.Option(help="URL to append to, if another than URL.")
-    ] = None,
+    write_to: WriteTo = None,
     warmup: Annotated[
         float, typer.Option(min=0, help="Seconds from the last viewer to the start.")
     ] = 2.0,

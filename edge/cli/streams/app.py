@@ -28,7 +28,13 @@ MAX_NUMBER = 2**53 - 1
 """Largest number of a producer (section 5.2.1)."""
 
 ContentType = Annotated[
-    str | None, typer.Option("--content-type", "-t", help="Content type of the stream.")
+    str | None,
+    typer.Option(
+        "--content-type",
+        "-t",
+        metavar="TYPE",
+        help="Content type of the stream, as in text/plain.",
+    ),
 ]
 Text = str | None
 
@@ -37,23 +43,31 @@ Text = str | None
 def create(
     command: StreamCommand,
     body: Annotated[
-        Text, typer.Argument(help="First content: a file, or - for standard input.")
+        Text,
+        typer.Argument(
+            metavar="FILE", help="First content: a file, or - for standard input."
+        ),
     ] = None,
     content_type: ContentType = None,
     ttl: Annotated[
         int | None, typer.Option(min=0, help="Seconds without reads or writes to live.")
     ] = None,
     expires_at: Annotated[
-        Text, typer.Option(help="When it ends (RFC 3339, 2030-01-31T12:00:00Z).")
+        Text,
+        typer.Option(
+            metavar="TIME", help="When it ends (RFC 3339, 2030-01-31T12:00:00Z)."
+        ),
     ] = None,
     closed: Annotated[
         bool, typer.Option("--closed", help="Closed at once: this is all of it.")
     ] = False,
     fork_from: Annotated[
-        Text, typer.Option(help="Path (or URL) of the stream to fork.")
+        Text,
+        typer.Option(metavar="PATH", help="Path (or URL) of the stream to fork."),
     ] = None,
     fork_offset: Annotated[
-        Text, typer.Option(help="Offset to fork at; otherwise the end.")
+        Text,
+        typer.Option(metavar="OFFSET", help="Offset to fork at; otherwise the end."),
     ] = None,
     fork_sub_offset: Annotated[
         int | None, typer.Option(min=0, help="Bytes or messages past that offset.")
@@ -88,9 +102,12 @@ def append(
         typer.Option(min=1, help="Most lines or values that one append may take."),
     ] = 1,
     content_type: ContentType = None,
-    seq: Annotated[Text, typer.Option(help="Stream-Seq of the append.")] = None,
+    seq: Annotated[
+        Text, typer.Option(metavar="TEXT", help="Stream-Seq of the append.")
+    ] = None,
     producer_id: Annotated[
-        Text, typer.Option(help="Append as this idempotent producer.")
+        Text,
+        typer.Option(metavar="ID", help="Append as this idempotent producer."),
     ] = None,
     epoch: Annotated[
         int | None, typer.Option(min=0, max=MAX_NUMBER, help="Its epoch (0).")
@@ -121,7 +138,13 @@ def append(
 def read(
     command: StreamCommand,
     offset: Annotated[
-        str, typer.Option("--offset", "-o", help="Where to begin; -1: at the start.")
+        str,
+        typer.Option(
+            "--offset",
+            "-o",
+            metavar="OFFSET",
+            help="Where to begin: -1 (the start), now, or what the server told.",
+        ),
     ] = BEGIN,
     follow_pages: Annotated[
         bool,
@@ -153,7 +176,10 @@ def read(
 def tail(
     command: StreamCommand,
     offset: Annotated[
-        Text, typer.Option("--offset", "-o", help="Where to begin; otherwise now.")
+        Text,
+        typer.Option(
+            "--offset", "-o", metavar="OFFSET", help="Where to begin; otherwise now."
+        ),
     ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Begin with the whole history.")

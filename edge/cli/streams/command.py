@@ -26,7 +26,12 @@ Work = Callable[..., None]
 Url = Annotated[str, typer.Argument(metavar="URL", help="URL of the stream.")]
 Header = Annotated[
     list[str] | None,
-    typer.Option("--header", "-H", help="'Name: value', sent along; repeatable."),
+    typer.Option(
+        "--header",
+        "-H",
+        metavar="FIELD",
+        help="'Name: value', sent along; repeatable.",
+    ),
 ]
 Timeout = Annotated[
     float,

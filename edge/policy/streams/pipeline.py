@@ -96,10 +96,15 @@ _WILD = re.compile(r"(\*\*|\*|\{[^{}/]+\})")
 _NAME = re.compile(r"\{[^{}/*]+\}")
 
 
+def parts_of(match: str) -> list[str]:
+    """A glob in parts: literal text, wild, literal text, and so on, literal last."""
+    return _WILD.split(match)
+
+
 @lru_cache(maxsize=256)
 def _pattern(match: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     """A glob as an expression, and its names in the order of the groups."""
-    parts = _WILD.split(match)
+    parts = parts_of(match)
     words = {"**": ".*", "*": "[^/]*"}
     names = tuple(part[1:-1] for part in parts[1::2] if part not in words)
     # The odd parts are wild. A name stands for a run of octets within a segment.
