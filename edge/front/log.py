@@ -18,6 +18,7 @@ reads again.
 
 import logging
 import re
+import select
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from json.encoder import encode_basestring_ascii
 from urllib.parse import unquote_plus
 
 import gevent
+from gevent import monkey
 from gevent.event import Event
 
 from edge.core.counters import Counters
@@ -64,8 +66,15 @@ GATHER_SECONDS = 0.05
 ACCESS = "edge.access"
 """The logger of the lines of requests."""
 
+READER_SECONDS = 0.2
+"""How long a reader may take nothing before it is left alone for a moment."""
+
 STOP_SECONDS = 1.0
 """How long ``stop`` waits for the last lines to be written."""
+
+
+_Poll = monkey.get_original("select", "poll")
+"""Of the system, not of the event loop: threads call it."""
 
 
 # A line per request.
@@ -259,8 +268,17 @@ class LogWriter:
             stuck = bool(self._begun)
             gevent.sleep(0 if self._ending and not stuck else GATHER_SECONDS)
             octets = self._begun or self._take()
-            write = self._output.write
+            write = self._write_on_thread
             self._begun = gevent.get_hub().threadpool.apply(write, (octets,))
+
+    def _write_on_thread(self, octets: bytes) -> bytes:
+        """Write until the reader has taken nothing for a while; the rest."""
+        poll = _Poll()
+        poll.register(self._output.fileno(), select.POLLOUT)
+        octets = self._output.write(octets)
+        while octets and poll.poll(READER_SECONDS * 1000):
+            octets = self._output.write(octets)
+        return octets
 
     def _take(self) -> bytes:
         lines, self._lines = self._lines, []

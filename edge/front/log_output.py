@@ -61,6 +61,10 @@ class LogOutput:
             return b""
         return b""
 
+    def fileno(self) -> int:
+        """Where it writes, for who waits until there is room."""
+        return self._fd
+
     def close(self) -> None:
         """Close what was opened here. The descriptor itself is somebody else's."""
         if self._socket is not None:

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from origin_adapter.embedded.http.server import plain_address
 from tests.cli.test_process import run
 from tests.support.log_lines import said
-from tests.support.processes import EmbeddedOrigin, embedded_origin
+from tests.support.processes import (
+    EmbeddedOrigin,
+    ds_edge,
+    embedded_origin,
+    free_port,
+    running,
+    wait_until_ready,
+)
 from tests.support.talk import Talk, ask
 
 STREAM = "/v1/stream/demo"
@@ -176,6 +184,32 @@ def test_it_says_where_it_listens_and_where_the_streams_lie(tmp_path: Path) -> N
 
     address = origin.url.removeprefix("http://")
     assert told == f"info: listening at {address}, streams in {tmp_path}\n"
+
+
+def test_a_port_alone_is_every_interface_by_both_families(tmp_path: Path) -> None:
+    """And a client of IPv4 is one, whatever the socket: each has a rate of its own."""
+    port = free_port()
+    command = ds_edge("origin", "--listen", f":{port}", "--data", str(tmp_path))
+    with running("origin", [*command, "--rate", "1/1h"]) as process:
+        wait_until_ready(process, f"127.0.0.1:{port}", "/v1/stream/__ds/jwks.json")
+        statuses = [
+            ask(f"http://{host}:{port}{STREAM}")[0] for host in ("[::1]", "127.0.0.1")
+        ]
+
+    assert statuses == [404, 429]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:0:192.0.2.1", "::ffff:0:192.0.2.1"),
+    ],
+)
+def test_ipv4_by_a_socket_of_both_families_is_ipv4(text: str, plain: str) -> None:
+    assert plain_address(text) == plain
 
 
 def test_a_socket_file_is_an_address_too(tmp_path: Path) -> None:

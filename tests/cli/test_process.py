@@ -188,6 +188,13 @@ def test_a_master_that_takes_over_sockets_does_not_try_to_bind_them() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_an_admin_address_that_others_reach_is_warned_of_at_the_start() -> None:
+    result = serve(*ORIGIN, "--listen", "127.0.0.1:0", "--admin", ":0")
+
+    assert result.returncode == 0
+    assert "warning: admin.listen: :0 is reached from other" in said(result.stderr)
+
+
 def test_serve_with_wrong_settings_exits_with_2() -> None:
     result = serve("--workers", "4")
 

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -151,3 +152,26 @@ def test_a_worker_counts_what_it_drops_and_ends_with_a_stuck_reader(
     writer.stop()
 
     assert counters.log_lines_dropped == 2
+
+
+def test_a_reader_that_keeps_up_gets_every_line(pipe: tuple[int, int]) -> None:
+    """However many there are: more than a pipe holds at one time."""
+    taken = bytearray()
+    wanted = 15_000 * 101
+
+    def read() -> None:
+        while len(taken) < wanted and (piece := os.read(pipe[0], 1 << 16)):
+            taken.extend(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    writer = LogWriter(pipe[1])
+    for number in range(15_000):
+        writer.put(f"{number:0100}")
+    writer.start()
+    writer.stop()
+    reader.join(20)
+
+    lines = taken.decode().splitlines()
+    assert writer.dropped == 0
+    assert lines == [f"{number:0100}" for number in range(15_000)]

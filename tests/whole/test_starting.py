@@ -22,7 +22,21 @@ STREAM = "/v1/stream/a"
 WITHIN = 20.0
 
 ASK = """
-import json, os, subprocess, sys, tempfile, urllib.request
+import fcntl, json, os, socket, struct, subprocess, sys, tempfile, urllib.request
+
+def loopback(ipv4=True):
+    # Brought up, it gets its addresses by itself (netdevice(7)).
+    with socket.socket(socket.AF_INET6) as any_socket:
+        up = struct.pack("16sh14x", b"lo", 1)
+        fcntl.ioctl(any_socket, 0x8914, up)  # SIOCSIFFLAGS
+    if not ipv4:
+        with socket.socket(socket.AF_INET) as any_socket:
+            none = struct.pack("16sH14x", b"lo", socket.AF_INET)
+            fcntl.ioctl(any_socket, 0x8916, none)  # SIOCSIFADDR
+
+def kernel(name, text):
+    with open(f"/proc/sys/net/ipv6/{name}", "w") as file:
+        file.write(text)
 
 def serve(*words):
     command = [sys.executable, "-m", "edge.cli", "serve", *words]
@@ -106,7 +120,8 @@ def alone(setup: str, code: str, *flags: str, folder: Path) -> dict[str, Any]:
 
 
 def test_a_port_alone_is_every_interface_by_both_families(tmp_path: Path) -> None:
-    told = alone("ip link set lo up", EVERY_INTERFACE, "--net", folder=tmp_path)
+    code = f"loopback()\n{EVERY_INTERFACE}"
+    told = alone("", code, "--net", folder=tmp_path)
 
     assert told == {
         "127.0.0.1": 201,
@@ -119,24 +134,24 @@ def test_a_port_alone_is_every_interface_by_both_families(tmp_path: Path) -> Non
 
 def test_a_machine_with_ipv6_alone_is_served(tmp_path: Path) -> None:
     """As a pod of a cluster that has nothing else."""
-    setup = "ip link set lo up; ip addr del 127.0.0.1/8 dev lo"
-    told = alone(setup, EVERY_INTERFACE, "--net", folder=tmp_path)
+    code = f"loopback(ipv4=False)\n{EVERY_INTERFACE}"
+    told = alone("", code, "--net", folder=tmp_path)
 
     assert "unreachable" in told.pop("127.0.0.1")
     assert told == {"[::1]": 201, "admin": 200, "health": 0, "ended": 0}
 
 
 def test_a_machine_that_keeps_the_families_apart_has_both(tmp_path: Path) -> None:
-    setup = "ip link set lo up; echo 1 > /proc/sys/net/ipv6/bindv6only"
-    told = alone(setup, EVERY_INTERFACE, "--net", folder=tmp_path)
+    code = f"loopback()\nkernel('bindv6only', '1')\n{EVERY_INTERFACE}"
+    told = alone("", code, "--net", folder=tmp_path)
 
     assert (told["127.0.0.1"], told["[::1]"]) == (201, 200)
 
 
 def test_a_machine_without_ipv6_is_served_by_ipv4(tmp_path: Path) -> None:
-    setup = "ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
-    code = EVERY_INTERFACE.replace("[::1]:20002", "127.0.0.1:20002")
-    told = alone(setup, code, "--net", folder=tmp_path)
+    code = f"loopback()\nkernel('conf/all/disable_ipv6', '1')\n{EVERY_INTERFACE}"
+    code = code.replace("[::1]:20002", "127.0.0.1:20002")
+    told = alone("", code, "--net", folder=tmp_path)
 
     assert (told["127.0.0.1"], told["admin"], told["health"]) == (201, 200, 0)
 

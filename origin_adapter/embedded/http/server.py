@@ -165,7 +165,7 @@ class ConnectionHandler(WSGIHandler):
         env["SERVER_PROTOCOL"] = self.request_version
         env["ds.repeated"] = self.head.repeated
         if isinstance(address, tuple):
-            env["REMOTE_ADDR"] = str(address[0])
+            env["REMOTE_ADDR"] = plain_address(str(address[0]))
         for name, value in self.head.fields.items():
             if "_" not in name:
                 env["HTTP_" + name.replace("-", "_").upper()] = value
@@ -320,6 +320,12 @@ def _refusal(error: EdgeError) -> bytes:
         "Cross-Origin-Resource-Policy: cross-origin\r\n"
         f"Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n{more}\r\n"
     ).encode()
+
+
+def plain_address(text: str) -> str:
+    """A client's address. IPv4 that came through a socket of both families is IPv4."""
+    mapped = text.removeprefix("::ffff:")
+    return mapped if "." in mapped and ":" not in mapped else text
 
 
 def listen(address: str, backlog: int = 2048) -> socket.socket:
