@@ -145,7 +145,9 @@ class Delivery:
         asked, tag = reader.read.if_none_match, answer.get("etag")
         if asked is None or tag is None or reader.read.mode.live:
             return Answer(answer.status, headers, answer.body)
-        if answer.status == 200 and conditional.matches(asked, tag):
+        # A 304 made here would lose a cookie.
+        whole = answer.status != 200 or answer.get("set-cookie") is not None
+        if not whole and conditional.matches(asked, tag):
             return answers.not_modified(headers)
         return Answer(answer.status, headers, answer.body)
 

@@ -54,6 +54,16 @@ def test_who_has_it_already_gets_no_body_a_second_time(held: str) -> None:
     assert sink.header("cache-control") == "private, max-age=9"
 
 
+def test_an_answer_with_a_cookie_is_given_whole() -> None:
+    """Only the origin's own 304 may leave the cookie out."""
+    house, origin = scripted()
+    leader = house.ask(if_none_match=TAG)
+    origin.expect().reply(data(b"abc", "0003", set_cookie="a=b", etag=TAG))
+
+    sink = leader.done()
+    assert (sink.status, sink.body, sink.header("set-cookie")) == (200, b"abc", "a=b")
+
+
 @pytest.mark.parametrize("mode", [Mode.LONG_POLL, Mode.SSE])
 def test_live_reads_that_pass_ignore_conditionals(mode: Mode) -> None:
     """L17, as everywhere: there is nothing to be told that has not changed."""
