@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from edge.cli import console
 from edge.settings import (
@@ -19,7 +18,7 @@ from edge.settings import (
     load,
     log_format,
 )
-from edge.settings.dump import as_text
+from edge.settings.dump import for_people
 
 OK, FAILED, WRONG = 0, 1, 2
 """Done; could not start or be done; settings or command line are wrong."""
@@ -84,7 +83,7 @@ def _default_of(key: str) -> str:
 @cache
 def _defaults() -> dict[str, Any]:
     """The settings of an edge without any, as people write them."""
-    return dict(yaml.safe_load(as_text(Settings())))
+    return for_people(Settings())
 
 
 def _choices_of(key: str) -> tuple[str, ...]:

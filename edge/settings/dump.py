@@ -1,6 +1,7 @@
 """Settings as text for people and as data for programs, secrets masked.
 
-Called by ``ds-edge check``. The text is YAML; it loads again, except masked secrets.
+Called by ``ds-edge check``, and for the defaults that help tells. The text is YAML; it
+loads again, except masked secrets.
 """
 
 from typing import Any
@@ -17,8 +18,12 @@ MASK = str(SecretStr("any"))
 
 def as_text(settings: Settings) -> str:
     """YAML with units as people write them."""
-    tree = settings.model_dump(mode="json", by_alias=True, context=FOR_PEOPLE)
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(for_people(settings), sort_keys=False, allow_unicode=True)
+
+
+def for_people(settings: Settings) -> dict[str, Any]:
+    """The same before it is YAML: durations and sizes are text with units."""
+    return settings.model_dump(mode="json", by_alias=True, context=FOR_PEOPLE)
 
 
 def as_data(settings: Settings) -> dict[str, Any]:

@@ -88,7 +88,9 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Stories:
     shared = folder / "shared.html"
     shared.write_text(SHARED.format(script=block("js")))
     found = node.install()
-    with service() as front, http2_front(front.url, folder) as http2:
+    # An event stream that ends frees a connection of the six for a moment.
+    whole = {"sse_lifetime": "5m"}
+    with service(live=whole) as front, http2_front(front.url, folder) as http2:
         asked = {
             "chromium": chromium.ensure(),
             "page": PAGE.as_uri(),

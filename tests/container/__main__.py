@@ -46,6 +46,7 @@ def main() -> int:
                 for number, block in enumerate(blocks(PAGE.read_text())):
                     _run_block(block, ROOT if number == 0 else folder, environ)
                 _look_inside(environ)
+                _play_the_pod(folder, environ)
             finally:
                 _clear(environ)
         except (Wrong, engine.NoEngine) as error:
@@ -120,14 +121,32 @@ def _stop_with_viewers(environ: dict[str, str]) -> None:
     print(f"stopped in {took:.1f} s, exit code 0; the viewer's stream ended whole")
 
 
-def _until_healthy(environ: dict[str, str]) -> float:
+def _play_the_pod(folder: Path, environ: dict[str, str]) -> None:
+    """The page's pod, where the engine is Podman: Docker plays none."""
+    if not (folder / "bin" / "docker").exists():
+        print("Docker plays no pods: the pod was left out")
+        return
+    pod = folder / "pod.yaml"
+    [text] = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    pod.write_text(text.replace("image: ds-edge", "image: localhost/ds-edge"))
+    try:
+        _docker(environ, "play", "kube", str(pod))
+        waited = _until_healthy(environ, "ds-edge-ds-edge", "--ready")
+        print(f"the pod was ready after {waited:.1f} s")
+    finally:
+        _docker(environ, "play", "kube", "--down", str(pod))
+
+
+def _until_healthy(
+    environ: dict[str, str], name: str = "inside", *options: str
+) -> float:
     begun = time.monotonic()
-    command = ["docker", "exec", "inside", "ds-edge", "health"]
+    command = ["docker", "exec", name, "ds-edge", "health", *options]
     while time.monotonic() < begun + 30:
         if subprocess.run(command, env=environ, capture_output=True).returncode == 0:
             return time.monotonic() - begun
         time.sleep(0.2)
-    raise Wrong("never healthy:\n" + _docker(environ, "logs", "inside"))
+    raise Wrong("never healthy:\n" + _docker(environ, "logs", name))
 
 
 def _health_check_of_the_image(environ: dict[str, str]) -> None:

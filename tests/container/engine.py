@@ -18,7 +18,7 @@ from tests.support.processes import ROOT
 
 PACKAGES = (
     *("podman", "runc", "buildah", "netavark", "aardvark-dns", "iptables"),
-    *("debootstrap", "ca-certificates"),
+    *("catatonit", "debootstrap", "ca-certificates"),
 )
 DOCKERFILE = ROOT / "Dockerfile"
 SUITE = "trixie"

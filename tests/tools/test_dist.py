@@ -161,5 +161,5 @@ def test_an_installed_edge_serves_and_names_its_page(
     assert requests.post(url, headers=text, data="one").status_code == 204
     assert requests.get(url).text == "one"
     page = installed / "share" / "ds-edge" / "docs" / "follow.html"
-    assert f"a page that follows a stream: {page}\n" in front[1]
+    assert f"a page that follows a stream: {page}" in front[1]
     assert page.read_bytes() == (ROOT / "docs" / "follow.html").read_bytes()
