@@ -20,13 +20,15 @@ from edge.access.check_budget import CheckBudget
 from edge.access.credentials import Credential, SignedLink, Token
 from edge.access.key_ring import KeyRing, KeyRings
 from edge.access.keys import KeySet
+from edge.access.leases import Leases
+from edge.access.revocations import Revocations, TokenFacts
 from edge.access.tokens import TokenClaims
 from edge.access.verdicts import LetIn, VerdictKey, Verdicts
 from edge.core.counters import Counters
 from edge.core.errors import ClientFault, Refusal
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
-from edge.core.values import Lease, Partition
+from edge.core.values import Partition
 from edge.policy.http import request_target
 from edge.policy.streams.authorize import (
     UNJUDGED,
@@ -47,7 +49,11 @@ SOON_SECONDS = 60.0
 """If less is left of a grant, nobody may keep an answer (B17)."""
 
 JUDGED_AGAIN_SECONDS = 30.0
-"""How long a head is remembered that keys at a URL let in: they may change (B15)."""
+"""How long a head is remembered that keys at a URL let in: they may change (B15). And
+how soon whoever came by them is judged anew when they have changed (A20)."""
+
+CLOCK_STEP_SECONDS = 1.0
+"""By how much wall time may step before a remembered verdict needs another lease."""
 
 
 class _MustWait(Exception):
@@ -69,6 +75,8 @@ class AccessAuthorizer:
         counters: Counters,
         public_url: str | None = None,
         budget: CheckBudget | None = None,
+        revocations: Revocations | None = None,
+        leases: Leases | None = None,
     ) -> None:
         self._routes = routes
         self._rings = rings
@@ -76,8 +84,21 @@ class AccessAuthorizer:
         self._counters = counters
         self._public_url = public_url
         self._budget = budget or CheckBudget()
+        # Not by ``or``: an empty one is false.
+        self._revocations = Revocations(0.0) if revocations is None else revocations
+        self._leases = Leases() if leases is None else leases
         self._verdicts = Verdicts()
-        rings.changed = self._verdicts.forget
+        rings.changed = self._judge_again
+
+    def forget(self) -> None:
+        """Begin a new epoch: whoever asks next is judged anew."""
+        self._verdicts.forget()
+
+    def _judge_again(self) -> None:
+        """Keys have changed: whoever came by them is judged anew before long (A20)."""
+        self.forget()
+        now = self._clock.monotonic()
+        self._leases.judge_again(now, JUDGED_AGAIN_SECONDS)
 
     def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
         """See Authorizer. Raises ClientFault for a request that is malformed."""
@@ -129,8 +150,7 @@ class AccessAuthorizer:
             return replace(verdict, way=name)
         may_change = isinstance(way, JwtWay) and self._rings.of(way).may_change
         partition = granted_partition(request, route)
-        lease = Lease(self._clock.monotonic() + (verdict.ends_at - now))
-        return _grant(partition, verdict, lease, name, now, may_change)
+        return _grant(partition, verdict, name, now, may_change)
 
     def _verdict(
         self,
@@ -154,6 +174,8 @@ class AccessAuthorizer:
             credential.digest,
         )
         known = self._verdicts.get(key, now)
+        if isinstance(known, LetIn) and not self._is_in_time(known, now):
+            known = None
         if known is not None and self._are_believed(way):
             return known
         epoch = self._verdicts.epoch
@@ -165,10 +187,45 @@ class AccessAuthorizer:
         else:
             assert isinstance(credential, Token)
             claims = self._claims(credential, way, now, may_wait)
-            judged = _reached(claims, way, key, own)
+            if isinstance(claims, Failure):
+                judged = claims
+            else:
+                judged = self._unless_revoked(claims, credential, way, key, own)
         verdict = _denied(judged) if isinstance(judged, Failure) else judged
+        if isinstance(verdict, LetIn):
+            verdict = self._with_lease(verdict, way, now)
         self._verdicts.keep(key, verdict, now, epoch)
         return verdict
+
+    def _unless_revoked(
+        self,
+        claims: TokenClaims,
+        token: Token,
+        way: JwtWay,
+        key: VerdictKey,
+        own: Sequence[request_target.Parameter],
+    ) -> LetIn | Failure:
+        """What a token reaches, unless an order names it. Nothing switches between this
+        look and the new lease, which the next order finds."""
+        issuer, issued_at = claims.issuer, claims.issued_at
+        digest, subject, token_id = token.signed_digest, claims.subject, claims.token_id
+        facts = TokenFacts(digest, subject, token_id, issuer, issued_at)
+        if self._revocations.refuses(facts):
+            words = "The token was revoked."
+            return Failure(Reason.TOKEN_REVOKED, words, subject=subject)
+        wrong = _unreached(claims, way, key, own)
+        return wrong or LetIn(claims.expires_at, subject or "", facts)
+
+    def _with_lease(self, let_in: LetIn, way: Way, now: float) -> LetIn:
+        ends_at = self._clock.monotonic() + (let_in.ends_at - now)
+        may_change = isinstance(way, JwtWay) and self._rings.of(way).may_change
+        lease = self._leases.give(ends_at, let_in.facts, may_change)
+        return replace(let_in, lease=lease)
+
+    def _is_in_time(self, known: LetIn, now: float) -> bool:
+        """Whether the lease still ends when the verdict does. Wall time may step."""
+        ends_at = self._clock.monotonic() + (known.ends_at - now)
+        return abs(known.lease.ends_at - ends_at) <= CLOCK_STEP_SECONDS
 
     def _are_believed(self, way: Way) -> bool:
         """Whether what was judged by the way's keys still holds."""
@@ -256,7 +313,6 @@ class AccessAuthorizer:
 def _grant(
     partition: Partition,
     let_in: LetIn,
-    lease: Lease,
     way: str,
     now: float,
     may_change: bool,
@@ -268,33 +324,32 @@ def _grant(
     again = ends_at if soon else ends_at - SOON_SECONDS
     if may_change:
         again = min(again, now + JUDGED_AGAIN_SECONDS)
-    return Grant(partition, again, None, ends_at, soon, lease, way, let_in.subject)
+    lease, subject = let_in.lease, let_in.subject
+    return Grant(partition, again, None, ends_at, soon, lease, way, subject)
 
 
 def _by_link(
     link: SignedLink, way: SignedWay, key: VerdictKey, now: float
 ) -> LetIn | Failure:
     said = signed.verify(link, way, key.path, key.extension, key.right, now)
-    return said if isinstance(said, Failure) else LetIn(said.expires_at, said.key)
+    if isinstance(said, Failure):
+        return said
+    return LetIn(said.expires_at, said.key, TokenFacts(key.credential))
 
 
-def _reached(
-    claims: TokenClaims | Failure,
+def _unreached(
+    claims: TokenClaims,
     way: JwtWay,
     key: VerdictKey,
     own: Sequence[request_target.Parameter],
-) -> LetIn | Failure:
-    """Whether what a token claims reaches what is asked for."""
-    if isinstance(claims, Failure):
-        return claims
+) -> Failure | None:
+    """Why what a token claims does not reach what is asked for; None: it does."""
     path, match, right = key.path, key.route, key.right
     if request_target.is_control(path):
         root = needs.root_of(path)
-        wrong = tokens.permits_below(claims, path, match, root, right)
-    else:
-        asked = [p.name for p in own if p.name not in request_target.PROTOCOL]
-        wrong = tokens.permits(claims, way, path, match, right, asked)
-    return wrong or LetIn(claims.expires_at, claims.subject or "")
+        return tokens.permits_below(claims, path, match, root, right)
+    asked = [p.name for p in own if p.name not in request_target.PROTOCOL]
+    return tokens.permits(claims, way, path, match, right, asked)
 
 
 def _denied(failure: Failure) -> Denied:

@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import TypeAlias
 
 from edge.access.challenges import two_tokens
+from edge.access.revocations import digest_of
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Lookup, RequestHead
 from edge.policy.streams.routes import Access, Route
@@ -37,6 +38,11 @@ class Token:
     def digest(self) -> str:
         """Stands for the token in tables: no memory keeps tokens."""
         return _digest("token", self.text)
+
+    @property
+    def signed_digest(self) -> str:
+        """Stands for the token in orders to revoke it, however it is spelt."""
+        return digest_of(self.text)
 
 
 @dataclass(frozen=True, slots=True)

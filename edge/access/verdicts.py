@@ -12,9 +12,11 @@ the authorizer alone.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from edge.access.revocations import NO_FACTS, TokenFacts
+from edge.core.values import UNLIMITED, Lease
 from edge.policy.streams.authorize import Denied
 from edge.policy.streams.ways import Right
 
@@ -43,10 +45,13 @@ class VerdictKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LetIn:
-    """A *yes*: until when (Unix seconds), and whom."""
+    """A *yes*: until when (Unix seconds), and whom. ``facts`` are what an order to
+    revoke it may name, ``lease`` is what everybody holds who comes by it."""
 
     ends_at: float
     subject: str = ""
+    facts: TokenFacts = NO_FACTS
+    lease: Lease = field(default=UNLIMITED, compare=False)
 
 
 class Verdicts:
@@ -92,7 +97,8 @@ class Verdicts:
             self._no.popitem(last=False)
 
     def forget(self) -> None:
-        """Keys have changed: nothing that was said holds any more."""
+        """Keys have changed, or something was revoked: nothing that was said holds any
+        more."""
         self.epoch += 1
         self._yes.clear()
         self._no.clear()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from edge.cli import console, preflight
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
+from edge.cli.revocation_place import RevocationPlace
 from edge.settings import Settings
 from edge.settings.addresses import MAX_UNIX_PATH
 
@@ -43,6 +44,10 @@ def start(
     """
     if not _addresses_free(settings):
         return 1
+    place = RevocationPlace()
+    if (why := place.refusal(settings)) is not None:
+        console.error(why)
+        return 1
     if settings.origin.embedded and not attached:
         return _supervise(settings)
     plan = preflight.raise_files(settings)
@@ -55,8 +60,8 @@ def start(
     _tell(settings, plan)
     from edge.wiring import serve
 
-    capped = preflight.with_connections(settings, plan.connections)
-    serve(capped, Reloader(settings, read))
+    capped = preflight.with_connections(place.settled(settings), plan.connections)
+    serve(capped, Reloader(settings, read, place))
     return 0
 
 

@@ -105,15 +105,22 @@ NO_END = math.inf
 """The end of what has none."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Lease:
     """For how long a reader is given anything: until ``ends_at`` (monotonic seconds).
 
     Everybody who came by the same grant may hold the same lease. Its end only ever
-    moves nearer, and whatever is given looks at it first (B3, B12).
+    moves nearer, and whatever is given looks at it first (B3, B12). ``why`` it ends.
     """
 
     ends_at: float = NO_END
+    why: Reason = Reason.GRANT_ENDED
+
+    def end(self, when: float, why: Reason = Reason.GRANT_ENDED) -> None:
+        """Let it end at ``when``, unless it ends before that."""
+        if when < self.ends_at:
+            self.ends_at = when
+            self.why = why
 
 
 UNLIMITED = Lease()

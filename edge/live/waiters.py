@@ -208,11 +208,25 @@ class Waiters:
         A poll is answered at its own offset without a claim, so that its client asks
         again and hears why. A refusal in the middle would end the client for good.
         """
+        why = reader.lease.why
         if reader.begun or reader.state is State.PARKED:
-            self.end(reader, Reason.GRANT_ENDED)
+            self.end(reader, why)
         else:
             detail = "What let this request in ended before it could be answered."
-            self._delivery.refuse(reader, Refusal(detail, reason=Reason.GRANT_ENDED))
+            self._delivery.refuse(reader, Refusal(detail, reason=why))
+
+    def lapse(self, reader: Reader) -> None:
+        """The lease of a live reader may end earlier than it was to: now, or soon."""
+        ends = reader.lease.ends_at
+        if reader.done or reader.state is State.RELAYED:
+            return
+        if self._clock.monotonic() >= ends:
+            self.end_grant(reader)
+            return
+        reader.deadline = min(reader.deadline, ends)
+        reader.life_ends = min(reader.life_ends, ends)
+        if reader.due_at > ends:
+            self._wheel.set(reader, ends)
 
     def _sse_due(self, reader: Reader, now: float) -> None:
         if reader.begun and now >= reader.life_ends - GRAIN:
@@ -323,9 +337,9 @@ class Waiters:
     def begin_drain(self) -> None:
         """A drain begins: every live reader that is here gets a turn to leave."""
         if self._drain_queue is None:
-            self._drain_queue = dict.fromkeys(self._here())
+            self._drain_queue = dict.fromkeys(self.here())
 
-    def _here(self) -> tuple[Reader, ...]:
+    def here(self) -> tuple[Reader, ...]:
         """All live readers that wait here, some of them twice. A reader that the
         tick is just serving is not in the wheel."""
         parked = [reader for stream in self._crowded for reader in stream.parked]
@@ -347,7 +361,7 @@ class Waiters:
     def let_go(self) -> None:
         """End at once all that are parked, or wait to ask again."""
         self._drain_queue = {}
-        for reader in self._here():
+        for reader in self.here():
             self._guard.serve(self._let_go, reader)
 
     def _let_go(self, reader: Reader) -> None:

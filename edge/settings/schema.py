@@ -27,6 +27,7 @@ from edge.settings.fields import (
     CorsOrigin,
     Count,
     Duration,
+    FilePath,
     Flag,
     Folder,
     HeaderName,
@@ -187,6 +188,12 @@ class RouteSettings(Section):
         return by_ways(Route(**plain), self.access.ways)
 
 
+class JudgingSettings(Section):
+    """What all routes with ways have in common."""
+
+    revocations: FilePath | None = None
+
+
 class LiveSettings(Section):
     """Long-polls and SSE."""
 
@@ -281,6 +288,7 @@ class Settings(Section):
     routes: Annotated[tuple[RouteSettings, ...], BeforeValidator(_at_least_one)] = (
         RouteSettings(),
     )
+    access: JudgingSettings = JudgingSettings()
     live: LiveSettings = LiveSettings()
     cache: CacheSettings = CacheSettings()
     limits: LimitSettings = LimitSettings()

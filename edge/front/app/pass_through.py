@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import gevent
 
 from edge.core.errors import ClientFault, OriginFault, Refusal
-from edge.core.ports import Exchange
+from edge.core.ports import Clock, Exchange
 from edge.core.reasons import Reason
 from edge.core.values import (
     NO_END,
@@ -51,6 +51,9 @@ from edge.protocol.http_grammar import BODILESS_STATUSES
 MAX_DOCUMENT = 1024 * 1024
 """Control documents up to this size are rewritten; larger ones pass untouched."""
 
+LOOK_SECONDS = 0.25
+"""How often a passed body looks whether its lease ends earlier than it was to."""
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -82,7 +85,10 @@ class PassThrough:
         _describe(ctx, passed, None)
         self._parts.counters.passes[passed.reason.value] += 1
         begun_at = self._parts.clock.monotonic()
-        exchange = self._open(request, ctx, passed, begun_at)
+        if begun_at >= lease.ends_at:
+            # Between its verdict and now another one was waited for (B22).
+            raise _grant_ended(lease)
+        exchange = self._open(request, ctx, passed, begun_at, lease)
         ctx.defer(exchange.close)
         _describe(ctx, passed, exchange)
         self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
@@ -97,13 +103,14 @@ class PassThrough:
         ctx: RequestContext,
         passed: PassRequest,
         begun_at: float,
+        lease: Lease,
     ) -> Exchange:
-        upstream = self._upstream(request, ctx, passed)
+        upstream = self._upstream(request, ctx, passed, lease)
         sent = _Sent(request.body)
         self._parts.counters.origin_requests[upstream.purpose.value] += 1
         try:
             return self._parts.origin.open(upstream, sent.is_whole)
-        except (ClientFault, OriginFault) as fault:
+        except (ClientFault, OriginFault, Refusal) as fault:
             if isinstance(fault, OriginFault):
                 self._parts.counters.origin_faults[fault.reason.value] += 1
             # It is unknown whether the origin acted; assume that it did (L4, L5).
@@ -112,12 +119,17 @@ class PassThrough:
             raise
 
     def _upstream(
-        self, request: Request, ctx: RequestContext, passed: PassRequest
+        self,
+        request: Request,
+        ctx: RequestContext,
+        passed: PassRequest,
+        lease: Lease,
     ) -> OriginRequest:
         body = request.body
         pieces = None
         if body is not None:
-            pieces = body.pieces(self._parts.options.limits.max_body)
+            most = self._parts.options.limits.max_body
+            pieces = _unless_revoked(body.pieces(most), lease)
         node = self._parts.options.node
         if passed.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
             return upstream_requests.pass_request(passed, ctx.route, node=node)
@@ -179,6 +191,15 @@ class PassThrough:
                 begun_at,
             )
             self._parts.read_service.wrote(write)
+
+
+def _unless_revoked(pieces: Iterator[bytes], lease: Lease) -> Iterator[bytes]:
+    """A body as it comes. A write is judged at its head and may end after its grant,
+    but not after it was revoked (B13): then it is cut. Raises Refusal."""
+    for piece in pieces:
+        if lease.why is Reason.REVOKED:
+            raise _grant_ended(lease)
+        yield piece
 
 
 @dataclass(slots=True)
@@ -257,9 +278,8 @@ class PassResponse:
         Raises OriginFault, and Refusal when that has passed.
         """
         read = self._document(request, ctx, passed, exchange)
-        left = lease.ends_at - self._clock.monotonic()
-        if left <= 0:
-            raise _grant_ended()
+        if self._clock.monotonic() >= lease.ends_at:
+            raise _grant_ended(lease)
         headers = tuple(
             self._rewritten(request, exchange.status, header)
             for header in forwarding.response_headers(exchange.headers)
@@ -270,7 +290,7 @@ class PassResponse:
         answer = Answer(exchange.status, headers, None, length)
         if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:
             return Response(answer)
-        return Response(answer, body=self._body(request, ctx, exchange, read, left))
+        return Response(answer, body=self._body(request, ctx, exchange, read, lease))
 
     # Addresses.
 
@@ -326,18 +346,18 @@ class PassResponse:
         ctx: RequestContext,
         exchange: Exchange,
         read: _Read,
-        left: float,
+        lease: Lease,
     ) -> Iterable[bytes]:
         if read.whole:
             return (read.body,)
-        body = PassedBody(exchange, read.body, self._received)
+        body = PassedBody(exchange, read.body, self._received, lease, self._clock)
         # Closing an exchange may block; a watch's callback must not.
         watch = request.watch(lambda: _spawn(body.give_up))
         ctx.defer(watch.close)
         watch.start()
-        if left != NO_END:
-            timer = gevent.spawn_later(left, body.end_grant)
-            ctx.defer(lambda: timer.kill(block=False))
+        if lease.ends_at != NO_END:
+            ending = gevent.spawn(body.end_with_lease)
+            ctx.defer(lambda: ending.kill(block=False))
         return body
 
     def _received(self, piece: bytes) -> bytes:
@@ -349,13 +369,19 @@ class PassedBody:
     """An exchange's body, piece by piece, each sent as soon as it is there."""
 
     def __init__(
-        self, exchange: Exchange, first: bytes, received: Callable[[bytes], bytes]
+        self,
+        exchange: Exchange,
+        first: bytes,
+        received: Callable[[bytes], bytes],
+        lease: Lease,
+        clock: Clock,
     ) -> None:
         self._exchange = exchange
         self._first = first
         self._received = received
+        self._lease = lease
+        self._clock = clock
         self._given_up = False
-        self._over = False
 
     def __iter__(self) -> Iterator[bytes]:
         # A first piece makes the head go out, even an empty one.
@@ -368,9 +394,11 @@ class PassedBody:
         self._given_up = True
         self._exchange.close()
 
-    def end_grant(self) -> None:
-        """What let this in has ended: not a byte more (B3)."""
-        self._over = True
+    def end_with_lease(self) -> None:
+        """Cut it when its lease ends: not a byte more (B3). In a greenlet of its own,
+        which looks now and then whether the end has come nearer (B13)."""
+        while (left := self._lease.ends_at - self._clock.monotonic()) > 0:
+            gevent.sleep(min(left, LOOK_SECONDS))
         self._exchange.close()
 
     def _read(self) -> bytes:
@@ -379,16 +407,19 @@ class PassedBody:
         except OriginFault as fault:
             if self._given_up:
                 raise ClientGone("the client closed the connection") from fault
-            if not self._over:
+            if not self._is_over():
                 raise AnswerCut(fault) from fault
-        if self._over:
-            raise AnswerCut(_grant_ended())
+        if self._is_over():
+            raise AnswerCut(_grant_ended(self._lease))
         return piece
 
+    def _is_over(self) -> bool:
+        return self._clock.monotonic() >= self._lease.ends_at
 
-def _grant_ended() -> Refusal:
+
+def _grant_ended(lease: Lease) -> Refusal:
     detail = "What let this request in has ended."
-    return Refusal(detail, reason=Reason.GRANT_ENDED)
+    return Refusal(detail, reason=lease.why)
 
 
 def _spawn(give_up: Callable[[], None]) -> None:

@@ -249,11 +249,11 @@ class RequestMemo:
     def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | Later | None:
         """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
-        if known is not None and self._holds(known.until):
+        if known is not None and self._holds(known.until, known.grant):
             return known
         choice = (line, tuple(map(facts.fields.get, line.selected_by)))
         held: _Held | Later | None = self._reads.get(choice)
-        if not isinstance(held, tuple) or not self._holds(held[1]):
+        if not isinstance(held, tuple) or not self._holds(held[1], held[2]):
             held = self._resolved(line, facts)
         if not isinstance(held, tuple):
             return held
@@ -266,8 +266,9 @@ class RequestMemo:
                 self._plains.keep((line, facts), plain)
         return plain
 
-    def _holds(self, until: float) -> bool:
-        return until == NO_END or self._clock.monotonic() < until
+    def _holds(self, until: float, grant: Grant) -> bool:
+        ends_at = min(until, grant.lease.ends_at)
+        return ends_at == NO_END or self._clock.monotonic() < ends_at
 
     def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | Later | None:
         """The Read, by the pipeline that every front uses; None if it is none."""
