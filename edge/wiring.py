@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 import gevent
 
+from edge.access.ask_line import ASKS
 from edge.access.authorizer import AccessAuthorizer
+from edge.access.judges import Askers, Open
 from edge.access.key_ring import KeyRings
 from edge.access.keys import MAX_JWKS_BYTES
 from edge.access.leases import Leases
@@ -36,7 +38,7 @@ from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
-from edge.policy.streams.ways import JwtWay
+from edge.policy.streams.ways import ForwardWay, JwtWay
 from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.protocol.http_grammar import TOKEN_CHARS
@@ -46,6 +48,13 @@ from origin_adapter.http import HttpOptions, HttpOrigin
 
 KEYS_SECONDS = 2.0
 """How long keys at a URL may take to come (B15)."""
+
+ASK_SECONDS = 10.0
+"""How long the origin may take at most to say whom it lets in."""
+
+KEPT_SECONDS = 4.0
+"""How long a connection is kept by which somebody was asked: Node closes its end after
+five."""
 
 
 def node_of(settings: Settings, node_id: str) -> Node:
@@ -189,12 +198,17 @@ class Judging:
 
 
 def judging(
-    settings: Settings, table: tuple[Route, ...], clock: Clock, counters: Counters
+    settings: Settings,
+    table: tuple[Route, ...],
+    clock: Clock,
+    counters: Counters,
+    askers: Askers | None = None,
 ) -> Judging:
     """Who judges requests: the origin alone, unless a route has ways.
 
-    ``table`` are the routes that requests are found in: keys are known by their ways.
-    Raises RevocationFault, OSError.
+    ``table`` are the routes that requests are found in: judges are known by their ways.
+    ``askers``: how somebody else is asked; None: nobody is. Raises RevocationFault,
+    OSError.
     """
     leases = Leases()
     if not any(route.ways for route in table):
@@ -209,6 +223,7 @@ def judging(
         clock,
         counters,
         settings.public_url,
+        askers=askers,
         revocations=revocations,
         leases=leases,
     )
@@ -236,7 +251,8 @@ def fetch_keys(url: str) -> bytes:
     No redirect is followed. Raises EdgeError.
     """
     parts = urlsplit(url)
-    origin = HttpOrigin(_key_options(f"{parts.scheme}://{parts.netloc}"))
+    options = _ask_options(f"{parts.scheme}://{parts.netloc}", KEYS_SECONDS, 1)
+    origin = HttpOrigin(options)
     target = f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}"
     headers = (("accept", "application/json"), ("accept-encoding", "identity"))
     late = OriginTimeout("the keys did not come in time")
@@ -255,21 +271,63 @@ def fetch_keys(url: str) -> bytes:
         origin.close()
 
 
-def _key_options(url: str) -> HttpOptions:
-    """How keys are asked for: by one connection, which is not kept."""
+class AskPools:
+    """The connections by which others are asked who is let in: a pool for each
+    endpoint, and one for the origin, apart from those that its streams come by."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pools: list[HttpOrigin] = []
+
+    def askers(self, node_id: str) -> Askers:
+        """What judges ask by. Call it once."""
+        public_url = self._settings.public_url or ""
+        timeout = min(self._settings.origin.head_timeout, ASK_SECONDS)
+        return Askers(
+            endpoint=self._endpoint,
+            origin=self._origin(timeout).open,
+            timeout=timeout,
+            node=node_of(self._settings, node_id),
+            scheme=urlsplit(public_url).scheme or "http",
+        )
+
+    def _endpoint(self, way: ForwardWay) -> Open:
+        parts = urlsplit(way.url)
+        url = f"{parts.scheme}://{parts.netloc}"
+        return self._opened(_ask_options(url, way.timeout, ASKS)).open
+
+    def _origin(self, timeout: float) -> HttpOrigin:
+        origin = self._settings.origin
+        options = _ask_options(origin.call_url, timeout, ASKS)
+        return self._opened(
+            replace(options, host=origin.host, keep_alive=origin.keep_alive)
+        )
+
+    def _opened(self, options: HttpOptions) -> HttpOrigin:
+        self._pools.append(HttpOrigin(options))
+        return self._pools[-1]
+
+    def close(self) -> None:
+        """End all asks."""
+        for pool in self._pools:
+            pool.close()
+
+
+def _ask_options(url: str, seconds: float, connections: int) -> HttpOptions:
+    """How somebody is asked for a short answer that must come in time."""
     return HttpOptions(
         url=url,
         host=None,
-        connect_timeout=KEYS_SECONDS,
-        head_timeout=KEYS_SECONDS,
-        hold_timeout=KEYS_SECONDS,
-        idle_timeout=KEYS_SECONDS,
+        connect_timeout=seconds,
+        head_timeout=seconds,
+        hold_timeout=seconds,
+        idle_timeout=seconds,
         max_head=64 * 1024,
         write_connections=1,
-        catch_up_connections=1,
+        catch_up_connections=connections,
         follow_connections=1,
         relay_connections=1,
-        keep_alive=KEYS_SECONDS,
+        keep_alive=KEPT_SECONDS,
     )
 
 
@@ -291,7 +349,9 @@ class EdgeRuntime:
         self.control = HubControl(self._hub)
         self._started = False
         table = routes(settings)
-        judged = judging(settings, table, clock, counters)
+        self._ask_pools = AskPools(settings)
+        askers = self._ask_pools.askers(node_id)
+        judged = judging(settings, table, clock, counters, askers)
         self.revoker = judged.revoker
         judged.leases.cut = self._hub.lapses.look
         if self.revoker is not None:
@@ -330,6 +390,7 @@ class EdgeRuntime:
         """See Runtime."""
         self._hub.stop()
         self._origin.close()
+        self._ask_pools.close()
 
 
 def serve(settings: Settings, again: Callable[[], Settings | None]) -> None:

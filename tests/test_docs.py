@@ -18,6 +18,7 @@ from edge.core.counters import DESCRIPTIONS
 from edge.core.reasons import Reason
 from edge.settings import load, schema_index
 from edge.settings.access import JwtSettings, SignedSettings
+from edge.settings.asked_ways import ForwardSettings, OriginWaySettings
 from edge.settings.layers import variable_of
 from edge.settings.section import Section
 
@@ -105,7 +106,12 @@ def _opens(line: str, between: list[str]) -> bool:
 
 
 def test_every_setting_of_a_way_is_described_and_no_other() -> None:
-    ways: dict[str, type[Section]] = {"jwt": JwtSettings, "signed": SignedSettings}
+    ways: dict[str, type[Section]] = {
+        "jwt": JwtSettings,
+        "signed": SignedSettings,
+        "forward": ForwardSettings,
+        "origin": OriginWaySettings,
+    }
     names = [f"{way}.{name}" for way, one in ways.items() for name in one.model_fields]
 
     assert list(rows("access.md")) == names

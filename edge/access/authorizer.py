@@ -1,11 +1,11 @@
 """AccessAuthorizer: judges requests on routes with ways, and leaves the others alone.
 
 It is the authorizer that wiring gives to the pipeline. Of a request on a route with
-ways it finds the first credential (``credentials``), has it judged by its way
-(``tokens``, ``signed``), remembers the verdict (``verdicts``), and turns it into a
-Grant or Denied of the pipeline. ``needs`` says which right a request takes. What must
-wait for keys, or for a later turn of the event loop, becomes an Ask: its ``verdict``
-judges again in a greenlet, where waiting is allowed.
+ways it finds the first credential (``credentials``), has it judged by its way's judge
+(``judging``, ``judges``), and turns the verdict into a Grant or Denied of the pipeline.
+``needs`` says which right a request takes. What must wait for somebody, or for a later
+turn of the event loop, becomes an Ask: its ``verdict`` judges again in a greenlet,
+where waiting is allowed.
 
 A fork lets its reader see what its source holds. So who creates one needs the right to
 read the source, by the source's own route and with the same credentials (B22).
@@ -14,21 +14,21 @@ read the source, by the source's own route and with the same credentials (B22).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edge.access import credentials, needs, signed, tokens
+from edge.access import credentials, needs, origin_way
 from edge.access.challenges import Failure, denied, without_credential
 from edge.access.check_budget import CheckBudget
-from edge.access.credentials import Credential, SignedLink, Token
-from edge.access.key_ring import KeyRing, KeyRings
-from edge.access.keys import KeySet
+from edge.access.credentials import Credential, CredentialSet, Token, digests_in
+from edge.access.judges import Askers, Judges
+from edge.access.judging import Case, Judge, LaterTurn, MustWait
+from edge.access.key_ring import KeyRings
 from edge.access.leases import Leases
 from edge.access.revocations import Revocations, TokenFacts
-from edge.access.tokens import TokenClaims
-from edge.access.verdicts import LetIn, VerdictKey, Verdicts
+from edge.access.verdicts import LetIn
 from edge.core.counters import Counters
-from edge.core.errors import ClientFault, Refusal
+from edge.core.errors import ClientFault
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
-from edge.core.values import Partition
+from edge.core.values import Lease, LentCredential, Partition
 from edge.policy.http import request_target
 from edge.policy.streams.authorize import (
     UNJUDGED,
@@ -42,7 +42,7 @@ from edge.policy.streams.authorize import (
 )
 from edge.policy.streams.pipeline import check_meaning, find_route
 from edge.policy.streams.routes import Access, Route
-from edge.policy.streams.ways import JwtWay, Place, SignedWay, Way
+from edge.policy.streams.ways import OriginWay, Place, Right
 from edge.protocol import names
 
 SOON_SECONDS = 60.0
@@ -52,16 +52,8 @@ JUDGED_AGAIN_SECONDS = 30.0
 """How long a head is remembered that keys at a URL let in: they may change (B15). And
 how soon whoever came by them is judged anew when they have changed (A20)."""
 
-CLOCK_STEP_SECONDS = 1.0
-"""By how much wall time may step before a remembered verdict needs another lease."""
-
-
-class _MustWait(Exception):
-    """A verdict needs newer keys, or a later turn of the event loop."""
-
-
-class _LaterTurn(_MustWait):
-    """It needs a later turn, and nothing else."""
+RENEWING_SECONDS = 1.0
+"""How long a head is remembered whose verdict is being asked for anew."""
 
 
 class AccessAuthorizer:
@@ -75,24 +67,31 @@ class AccessAuthorizer:
         counters: Counters,
         public_url: str | None = None,
         budget: CheckBudget | None = None,
+        askers: Askers | None = None,
         revocations: Revocations | None = None,
         leases: Leases | None = None,
     ) -> None:
         self._routes = routes
-        self._rings = rings
         self._clock = clock
         self._counters = counters
         self._public_url = public_url
         self._budget = budget or CheckBudget()
+        self._judges = Judges(
+            routes,
+            rings,
+            clock,
+            counters,
+            budget=self._budget,
+            askers=askers or Askers(),
+        )
         # Not by ``or``: an empty one is false.
         self._revocations = Revocations(0.0) if revocations is None else revocations
         self._leases = Leases() if leases is None else leases
-        self._verdicts = Verdicts()
         rings.changed = self._judge_again
 
     def forget(self) -> None:
         """Begin a new epoch: whoever asks next is judged anew."""
-        self._verdicts.forget()
+        self._judges.verdicts.forget()
 
     def _judge_again(self) -> None:
         """Keys have changed: whoever came by them is judged anew before long (A20)."""
@@ -104,10 +103,10 @@ class AccessAuthorizer:
         """See Authorizer. Raises ClientFault for a request that is malformed."""
         try:
             return self._judge(route, request, now, may_wait=False)
-        except _LaterTurn:
+        except LaterTurn:
             later = self._budget.call_later
             return Ask(lambda: self._judge_later(route, request), later)
-        except _MustWait:
+        except MustWait:
             return Ask(lambda: self._judge_later(route, request))
 
     def _judge_later(self, route: Route, request: RequestHead) -> Grant | Denied:
@@ -139,140 +138,96 @@ class AccessAuthorizer:
             self._counters.verdicts["none-denied"] += 1
             return without_credential(route.ways)
         way, credential = found
-        name = "jwt" if isinstance(way, JwtWay) else "signed"
-        verdict = self._verdict(route, way, credential, request, now, may_wait)
+        judge = self._judges.of(way)
+        right = needs.right_of(request)
+        if isinstance(way, OriginWay) and right is not Right.READ:
+            return self._kept(route, request, credential, judge.name)
+        own = tuple(
+            p for p in request.parameters if p.name not in route.credential_parameters
+        )
+        number = route.ways.index(way)
+        case = Case(route, number, request, right, own, now, may_wait)
+        verdict = self._unless_revoked(judge, case, credential)
         if isinstance(verdict, LetIn) and self._is_forged(route, credential, request):
             words = "A cookie lets write only from pages of this site."
             verdict = Denied(Reason.CROSS_SITE, words, subject=verdict.subject)
-        result = "granted" if isinstance(verdict, LetIn) else "denied"
-        self._counters.verdicts[f"{name}-{result}"] += 1
+        self._count(judge.name, verdict)
         if isinstance(verdict, Denied):
-            return replace(verdict, way=name)
-        may_change = isinstance(way, JwtWay) and self._rings.of(way).may_change
+            return replace(verdict, way=judge.name)
         partition = granted_partition(request, route)
-        return _grant(partition, verdict, name, now, may_change)
-
-    def _verdict(
-        self,
-        route: Route,
-        way: Way,
-        credential: Credential,
-        request: RequestHead,
-        now: float,
-        may_wait: bool,
-    ) -> LetIn | Denied:
-        """What the way says of its credential, now or lately. Raises _MustWait."""
-        own = [
-            p for p in request.parameters if p.name not in route.credential_parameters
-        ]
-        key = VerdictKey(
-            route.match,
-            route.ways.index(way),
-            needs.right_of(request),
-            request.path,
-            request_target.extension(own),
-            credential.digest,
-        )
-        known = self._verdicts.get(key, now)
-        if isinstance(known, LetIn) and not self._is_in_time(known, now):
-            known = None
-        if known is not None and self._are_believed(way):
-            return known
-        epoch = self._verdicts.epoch
-        judged: LetIn | Failure
-        if isinstance(way, SignedWay):
-            assert isinstance(credential, SignedLink)
-            self._spend(may_wait)
-            judged = _by_link(credential, way, key, now)
-        else:
-            assert isinstance(credential, Token)
-            claims = self._claims(credential, way, now, may_wait)
-            if isinstance(claims, Failure):
-                judged = claims
-            else:
-                judged = self._unless_revoked(claims, credential, way, key, own)
-        verdict = _denied(judged) if isinstance(judged, Failure) else judged
-        if isinstance(verdict, LetIn):
-            verdict = self._with_lease(verdict, way, now)
-        self._verdicts.keep(key, verdict, now, epoch)
-        return verdict
+        lease = self._lease(judge, credential, verdict, now)
+        return _grant(partition, verdict, lease, judge.name, now, judge.may_change)
 
     def _unless_revoked(
-        self,
-        claims: TokenClaims,
-        token: Token,
-        way: JwtWay,
-        key: VerdictKey,
-        own: Sequence[request_target.Parameter],
-    ) -> LetIn | Failure:
-        """What a token reaches, unless an order names it. Nothing switches between this
-        look and the new lease, which the next order finds."""
-        issuer, issued_at = claims.issuer, claims.issued_at
-        digest, subject, token_id = token.signed_digest, claims.subject, claims.token_id
-        facts = TokenFacts(digest, subject, token_id, issuer, issued_at)
-        if self._revocations.refuses(facts):
-            words = "The token was revoked."
-            return Failure(Reason.TOKEN_REVOKED, words, subject=subject)
-        wrong = _unreached(claims, way, key, own)
-        return wrong or LetIn(claims.expires_at, subject or "", facts)
+        self, judge: Judge, case: Case, credential: Credential
+    ) -> LetIn | Denied:
+        """What the judge says, if no order took it back (A10). Nothing switches between
+        the last look here and the new lease, which the next order finds.
 
-    def _with_lease(self, let_in: LetIn, way: Way, now: float) -> LetIn:
-        ends_at = self._clock.monotonic() + (let_in.ends_at - now)
-        may_change = isinstance(way, JwtWay) and self._rings.of(way).may_change
-        lease = self._leases.give(ends_at, let_in.facts, may_change)
-        return replace(let_in, lease=lease)
+        Of what others say, only the credential itself is looked up here. They say for
+        themselves who it is, and are asked anew after each order.
+        """
+        if self._is_revoked(credential):
+            return _revoked()
+        verdict = judge.judge(case, credential)
+        if isinstance(verdict, Denied):
+            return verdict
+        if verdict.asked is not None:
+            facts = TokenFacts(digests_in(credential), verdict.subject or None)
+            verdict = replace(verdict, facts=facts)
+            return _revoked() if self._is_revoked(credential) else verdict
+        revoked = self._revocations.refuses(verdict.facts)
+        return _revoked(verdict.subject) if revoked else verdict
 
-    def _is_in_time(self, known: LetIn, now: float) -> bool:
-        """Whether the lease still ends when the verdict does. Wall time may step."""
-        ends_at = self._clock.monotonic() + (known.ends_at - now)
-        return abs(known.lease.ends_at - ends_at) <= CLOCK_STEP_SECONDS
+    def _is_revoked(self, credential: Credential) -> bool:
+        """Whether a credential that others judge was revoked itself. One with a
+        signature is not looked at before that was checked (B23)."""
+        if len(self._revocations) == 0 or not isinstance(credential, CredentialSet):
+            return False
+        return self._revocations.names_token(digests_in(credential))
 
-    def _are_believed(self, way: Way) -> bool:
-        """Whether what was judged by the way's keys still holds."""
-        return isinstance(way, SignedWay) or self._rings.of(way).are_believed()
+    def _kept(
+        self, route: Route, request: RequestHead, credential: Credential, way: str
+    ) -> Grant | Denied:
+        """A write on a route where the origin judges: it keeps its credential, and the
+        origin judges it when it comes (B9). What speaks for streams that are judged by
+        others is nobody's (B5)."""
+        others = [r for r in self._routes if not _asks_origin(r)]
+        verdict: Grant | Denied = Grant(way=way)
+        if needs.speaks_for_judged(request.path, route, others):
+            words = "This speaks for streams that are judged on another route."
+            verdict = Denied(Reason.PATH_NOT_GRANTED, words, way=way)
+        elif self._is_revoked(credential):
+            verdict = replace(_revoked(), way=way)
+        self._count(way, verdict)
+        return verdict
 
-    def _claims(
-        self, token: Token, way: JwtWay, now: float, may_wait: bool
-    ) -> TokenClaims | Failure:
-        """What a token claims. Raises _MustWait; Refusal if keys cannot be had."""
-        ring = self._rings.of(way)
-        keys = ring.keys()
-        if keys is None:
-            _, keys = self._newer(ring, may_wait)
-        self._spend(may_wait)
-        claims = tokens.verify(token.text, way, keys, now)
-        if ring.may_change and _is_of_unknown_key(claims):
-            newest, keys = self._newer(ring, may_wait)
-            claims = tokens.verify(token.text, way, keys, now)
-            if not newest and _is_of_unknown_key(claims):
-                raise _no_keys()
-        return claims
+    def _count(self, way: str, verdict: LetIn | Grant | Denied) -> None:
+        result = "denied" if isinstance(verdict, Denied) else "granted"
+        self._counters.verdicts[f"{way}-{result}"] += 1
 
-    def _newer(self, ring: KeyRing, may_wait: bool) -> tuple[bool, KeySet]:
-        """Newer keys, and whether they are the newest. Raises _MustWait, Refusal."""
-        if not may_wait:
-            raise _MustWait
-        newest = ring.wait()
-        keys = ring.keys()
-        if keys is None:
-            raise _no_keys()
-        return newest, keys
-
-    def _spend(self, may_wait: bool) -> None:
-        """A signature is going to be checked. Raises _MustWait."""
-        if may_wait:
-            self._budget.wait()
-        elif not self._budget.take():
-            raise _LaterTurn
+    def _lease(
+        self, judge: Judge, credential: Credential, let_in: LetIn, now: float
+    ) -> Lease:
+        """What the hub's readers hold of a *yes*; by the origin's, its credential."""
+        monotonic = self._clock.monotonic()
+        ends_at = monotonic + (let_in.ends_at - now)
+        lease = self._leases.give(ends_at, let_in.facts, judge.may_change)
+        if judge.name == origin_way.NAME and let_in.asked is not None:
+            assert isinstance(credential, CredentialSet)
+            lease.lends = LentCredential(
+                credential.digest,
+                credential.headers,
+                credential.parameters,
+                monotonic + (let_in.asked.fresh_until - now),
+            )
+        return lease
 
     def _is_forged(
         self, route: Route, credential: Credential, request: RequestHead
     ) -> bool:
         """Whether a page elsewhere may have made a browser send this write (B10)."""
-        by_cookie = (
-            isinstance(credential, Token) and credential.source.place is Place.COOKIE
-        )
-        if not by_cookie or request.method in ("GET", "HEAD"):
+        if request.method in ("GET", "HEAD") or not _is_sent_by_itself(credential):
             return False
         return needs.is_of_another_site(request, route, self._public_url)
 
@@ -302,7 +257,7 @@ class AccessAuthorizer:
             return None
         if its_route.access is Access.PARTITIONED:
             return nowhere if granted else None
-        read = RequestHead("GET", path, path, request.parameters, request.lookup)
+        read = replace(request, method="GET", target=path, path=path)
         verdict = self._by_ways(its_route, read, now, may_wait)
         return verdict if isinstance(verdict, Denied) else None
 
@@ -313,53 +268,44 @@ class AccessAuthorizer:
 def _grant(
     partition: Partition,
     let_in: LetIn,
+    lease: Lease,
     way: str,
     now: float,
     may_change: bool,
 ) -> Grant:
     """The grant with its times. All who are let in share two reads: one for those who
     have time left, one for those whose grant ends soon (B17)."""
-    ends_at = let_in.ends_at
-    soon = now >= ends_at - SOON_SECONDS
+    ends_at, asked = let_in.ends_at, let_in.asked
+    # An answer that sets a cookie is for its one asker, and is not kept by it.
+    soon = now >= ends_at - SOON_SECONDS or bool(let_in.fields)
     again = ends_at if soon else ends_at - SOON_SECONDS
     if may_change:
         again = min(again, now + JUDGED_AGAIN_SECONDS)
-    lease, subject = let_in.lease, let_in.subject
-    return Grant(partition, again, None, ends_at, soon, lease, way, subject)
+    if asked is not None:
+        # Looked at often while it is being renewed: the new one has more time.
+        due = asked.renews_at if now < asked.renews_at else now + RENEWING_SECONDS
+        again = min(again, due)
+    subject, fields = let_in.subject, let_in.fields
+    return Grant(partition, again, None, ends_at, soon, lease, way, subject, fields)
 
 
-def _by_link(
-    link: SignedLink, way: SignedWay, key: VerdictKey, now: float
-) -> LetIn | Failure:
-    said = signed.verify(link, way, key.path, key.extension, key.right, now)
-    if isinstance(said, Failure):
-        return said
-    return LetIn(said.expires_at, said.key, TokenFacts(key.credential))
+def _revoked(subject: str = "") -> Denied:
+    words = "The token was revoked."
+    failure = Failure(Reason.TOKEN_REVOKED, words)
+    return replace(denied(failure), subject=subject)
 
 
-def _unreached(
-    claims: TokenClaims,
-    way: JwtWay,
-    key: VerdictKey,
-    own: Sequence[request_target.Parameter],
-) -> Failure | None:
-    """Why what a token claims does not reach what is asked for; None: it does."""
-    path, match, right = key.path, key.route, key.right
-    if request_target.is_control(path):
-        root = needs.root_of(path)
-        return tokens.permits_below(claims, path, match, root, right)
-    asked = [p.name for p in own if p.name not in request_target.PROTOCOL]
-    return tokens.permits(claims, way, path, match, right, asked)
+def _asks_origin(route: Route) -> bool:
+    return any(isinstance(way, OriginWay) for way in route.ways)
 
 
-def _denied(failure: Failure) -> Denied:
-    return replace(denied(failure), subject=failure.subject or "")
-
-
-def _is_of_unknown_key(claims: TokenClaims | Failure) -> bool:
-    return isinstance(claims, Failure) and claims.reason is Reason.TOKEN_UNKNOWN_KEY
-
-
-def _no_keys() -> Refusal:
-    detail = "The keys that would judge this token cannot be had."
-    return Refusal(detail, reason=Reason.KEYS_UNAVAILABLE)
+def _is_sent_by_itself(credential: Credential) -> bool:
+    """Whether a browser adds it to whatever a page anywhere sends (B10): cookies, and
+    what it asked its user for."""
+    if isinstance(credential, Token):
+        return credential.source.place is Place.COOKIE
+    if isinstance(credential, CredentialSet):
+        scheme = (credential.get("authorization") or "").partition(" ")[0].lower()
+        by_user = scheme in ("basic", "digest", "negotiate", "ntlm")
+        return by_user or credential.get("cookie") is not None
+    return False

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from edge.core.errors import AccessDenied
 from edge.core.reasons import Reason
 from edge.policy.streams.authorize import Denied
-from edge.policy.streams.ways import JwtWay, Way
+from edge.policy.streams.ways import JwtWay, OriginWay, Way
 
 REALM = "durable-streams"
 """The protection space (RFC 9110 section 11.5): one for the whole edge."""
@@ -74,8 +74,8 @@ def without_credential(ways: Iterable[Way]) -> Denied:
     401 with ``Bearer realm`` alone. Where no way takes tokens there is no challenge to
     give, and so no 401 (RFC 9110 section 15.5.2): 403.
     """
-    if any(isinstance(way, JwtWay) for way in ways):
-        words = "This stream needs a token."
+    if any(isinstance(way, JwtWay | OriginWay) for way in ways):
+        words = "This stream needs a credential."
         return Denied(Reason.NO_TOKEN, words, 401, bearer())
     return Denied(Reason.NO_TOKEN, "This stream needs a signed URL.", 403)
 

@@ -16,13 +16,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TypeAlias
+from urllib.parse import unquote_plus
 
 from edge.access.challenges import two_tokens
-from edge.access.revocations import digest_of
+from edge.access.revocations import token_digest
+from edge.core.values import Headers
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Lookup, RequestHead
 from edge.policy.streams.routes import Access, Route
-from edge.policy.streams.ways import CredentialSource, JwtWay, Place, SignedWay, Way
+from edge.policy.streams.ways import (
+    AskingWay,
+    CredentialSource,
+    ForwardWay,
+    JwtWay,
+    OriginWay,
+    Place,
+    SignedWay,
+    Way,
+)
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr](?: +(.*))?", re.DOTALL)
 
@@ -37,12 +48,7 @@ class Token:
     @property
     def digest(self) -> str:
         """Stands for the token in tables: no memory keeps tokens."""
-        return _digest("token", self.text)
-
-    @property
-    def signed_digest(self) -> str:
-        """Stands for the token in orders to revoke it, however it is spelt."""
-        return digest_of(self.text)
+        return digest_of("token", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,32 @@ class SignedLink:
     @property
     def digest(self) -> str:
         """Stands for the link in tables."""
-        return _digest("link", self.signature, self.expires, self.key)
+        return digest_of("link", self.signature, self.expires, self.key)
 
 
-Credential: TypeAlias = Token | SignedLink
+@dataclass(frozen=True, slots=True)
+class CredentialSet:
+    """All that a way which asks sends of a client: fields as received, names in lower
+    case, and raw parameters. Empty for a request without a credential."""
+
+    headers: Headers = field(default=(), repr=False)
+    parameters: tuple[str, ...] = field(default=(), repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.headers or self.parameters)
+
+    @property
+    def digest(self) -> str:
+        """Stands for the set in tables."""
+        fields = (part for pair in self.headers for part in pair)
+        return digest_of("set", str(len(self.headers)), *fields, *self.parameters)
+
+    def get(self, name: str) -> str | None:
+        """A field by lower-case name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+Credential: TypeAlias = Token | SignedLink | CredentialSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +106,9 @@ def names_of(ways: Iterable[Way]) -> CredentialNames:
     parameters: set[str] = set()
     cookies: set[str] = set()
     for way in ways:
-        if isinstance(way, SignedWay):
-            parameters |= way.parameters
+        if not isinstance(way, JwtWay):
+            parameters.update(way.parameters)
+            headers.update(() if isinstance(way, SignedWay) else way.headers)
             continue
         for source in way.sources:
             match source.place:
@@ -105,8 +134,14 @@ def by_ways(route: Route, ways: tuple[Way, ...]) -> Route:
         ways=ways,
         credential_headers=tuple(sorted(names.headers)),
         credential_parameters=tuple(sorted(names.parameters)),
+        judged_headers=_looked_at(ways),
         expires_parameters=(),
     )
+
+
+def _looked_at(ways: tuple[Way, ...]) -> tuple[str, ...]:
+    """Fields, beside the credentials, on which a verdict may depend (B4)."""
+    return ("host",) if any(isinstance(way, ForwardWay) for way in ways) else ()
 
 
 def find_first(
@@ -127,14 +162,46 @@ def find(way: Way, request: RequestHead) -> Credential | None:
     """The one credential of this way; None without one.
 
     An empty one is none. Raises AccessDenied (two-tokens, 400) for more than one, also
-    when they are equal.
+    when they are equal. A way that asks has one whole set, and who is asked judges it.
     """
     if isinstance(way, SignedWay):
         return _link(way, request.parameters)
+    if isinstance(way, ForwardWay):
+        # It judges also who has none (B11).
+        return _set(way, request)
+    if isinstance(way, OriginWay):
+        return _set(way, request) or None
     found = list(_tokens(way, request))
     if len(found) > 1:
         raise two_tokens("There is more than one token in the request.")
     return found[0] if found else None
+
+
+def digests_in(credential: Credential) -> tuple[str, ...]:
+    """The digest of each text in it that may be a token, as orders to revoke name it.
+
+    A signed URL has none: it is taken back by its key.
+    """
+    match credential:
+        case Token(text):
+            return (token_digest(text),)
+        case CredentialSet():
+            return tuple(token_digest(text) for text in _texts_in(credential) if text)
+        case _:
+            return ()
+
+
+def _texts_in(credential: CredentialSet) -> Iterator[str]:
+    for name, value in credential.headers:
+        if name == "cookie":
+            for pair in value.split(";"):
+                yield pair.partition("=")[2].strip(' \t"')
+        elif name == "authorization":
+            yield value.strip(" \t").partition(" ")[2].strip(" \t")
+        else:
+            yield value.strip(" \t")
+    for parameter in credential.parameters:
+        yield unquote_plus(parameter.partition("=")[2])
 
 
 def without(
@@ -182,6 +249,18 @@ def _cookies(name: str, lookup: Lookup) -> Sequence[str]:
     return [value for key, equals, value in pairs if equals and key == name]
 
 
+# -- sets ---------------------------------------------------------------------
+
+
+def _set(way: AskingWay, request: RequestHead) -> CredentialSet:
+    """The whole set: several of one kind are judged by who is asked."""
+    fields = ((name, request.lookup(name)) for name in way.headers)
+    return CredentialSet(
+        tuple((name, value) for name, value in fields if value),
+        tuple(p.raw for p in request.parameters if p.name in way.parameters),
+    )
+
+
 # -- signed URLs --------------------------------------------------------------
 
 
@@ -202,7 +281,7 @@ def _link(way: SignedWay, parameters: Iterable[Parameter]) -> SignedLink | None:
     return SignedLink(*parts)
 
 
-def _digest(*parts: str) -> str:
-    """Lengths first: no two inputs are alike."""
+def digest_of(*parts: str) -> str:
+    """Stands for all of these. Lengths first: no two inputs are alike."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

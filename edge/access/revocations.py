@@ -70,21 +70,23 @@ _Key: TypeAlias = tuple[RevokedBy, str, str | None]
 
 
 class TokenFacts(NamedTuple):
-    """What of a credential an order can name; None for what it does not say. ``digest``
-    as ``digest_of`` makes it."""
+    """What of a credential an order can name; None for what it does not say.
 
-    digest: str
+    ``digests`` are those of each text in it that may be a token (``token_digest``).
+    """
+
+    digests: tuple[str, ...] = ()
     subject: str | None = None
     token_id: str | None = None
     issuer: str | None = None
     issued_at: float | None = None
 
 
-NO_FACTS = TokenFacts("")
+NO_FACTS = TokenFacts()
 """Of what no order can name."""
 
 
-def digest_of(text: str) -> str:
+def token_digest(text: str) -> str:
     """Stands for a token in orders. The last part of a JSON Web Token is its signature,
     and is left out: base64url leaves bits over, and ECDSA has two signatures for one.
     """
@@ -142,14 +144,14 @@ class Revocations:
     def refuses(self, facts: TokenFacts) -> bool:
         """Whether a credential with these facts was revoked."""
         return bool(self._orders) and (
-            self.names_token(facts.digest)
+            self.names_token(facts.digests)
             or self._names_id(facts)
             or self.names_subject(facts)
         )
 
-    def names_token(self, digest: str) -> bool:
-        """Whether the token itself was revoked."""
-        return (RevokedBy.TOKEN, digest, None) in self._orders
+    def names_token(self, digests: Iterable[str]) -> bool:
+        """Whether any of these tokens itself was revoked."""
+        return any((RevokedBy.TOKEN, one, None) in self._orders for one in digests)
 
     def names_subject(self, facts: TokenFacts) -> bool:
         """Whether its subject was revoked, and it is no newer than that."""

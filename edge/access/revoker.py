@@ -35,7 +35,7 @@ from edge.access.revocations import (
     Revocation,
     Revocations,
     RevokedBy,
-    digest_of,
+    token_digest,
 )
 from edge.access.tokens import claimed_end
 from edge.core.counters import Counters
@@ -114,7 +114,7 @@ class Revoker:
     def revoke_token(self, text: str) -> Revoked:
         """Execute an order about one token. Raises as ``revoke`` does."""
         until = min(claimed_end(text), MAX_UNTIL)
-        return self.revoke(RevokedBy.TOKEN, digest_of(text), None, until)
+        return self.revoke(RevokedBy.TOKEN, token_digest(text), None, until)
 
     def look(self, now: float) -> None:
         """At each tick: take in what other workers wrote, and try again to write. Never

@@ -6,17 +6,17 @@ than the credential lives. A *no* is believed for some seconds only, since time 
 keys can change it. Both are bounded, each for itself: whoever sends bad credentials
 pushes out other *no*s, and never a *yes* (B18).
 
-``forget`` begins a new epoch: what keys said that have changed since is not kept, not
-even by a judge that began before (``epoch``). Holds no token and no clock. Called by
-the authorizer alone.
+``forget`` begins a new epoch: what was said by keys that have changed since, or before
+an order to revoke, is not kept, not even by a judge that began before (``epoch``).
+Holds no token and no clock. Called by the judges.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge.access.revocations import NO_FACTS, TokenFacts
-from edge.core.values import UNLIMITED, Lease
+from edge.core.values import Headers
 from edge.policy.streams.authorize import Denied
 from edge.policy.streams.ways import Right
 
@@ -44,14 +44,33 @@ class VerdictKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class AskedTimes:
+    """The times of a *yes* that somebody told who was asked. All are Unix seconds.
+
+    It was asked for at ``asked_at``, and is believed until ``fresh_until``. From
+    ``renews_at`` on, it is asked for anew beside what goes on. If nobody answers then,
+    it stands until ``kept_until`` for whoever was let in.
+    """
+
+    asked_at: float
+    fresh_until: float
+    renews_at: float
+    kept_until: float
+
+
+@dataclass(frozen=True, slots=True)
 class LetIn:
-    """A *yes*: until when (Unix seconds), and whom. ``facts`` are what an order to
-    revoke it may name, ``lease`` is what everybody holds who comes by it."""
+    """A *yes*: until when (Unix seconds), and whom.
+
+    ``asked``: by somebody who was asked; None: by keys. ``fields`` go on the answer of
+    the one request that was asked for. ``facts`` are what an order to revoke may name.
+    """
 
     ends_at: float
     subject: str = ""
+    asked: AskedTimes | None = None
+    fields: Headers = ()
     facts: TokenFacts = NO_FACTS
-    lease: Lease = field(default=UNLIMITED, compare=False)
 
 
 class Verdicts:
@@ -62,28 +81,45 @@ class Verdicts:
         self._max_yes = max_yes
         self._max_no = max_no
         self._yes: OrderedDict[VerdictKey, LetIn] = OrderedDict()
-        self._no: OrderedDict[VerdictKey, tuple[Denied, float]] = OrderedDict()
+        # A *no*, when it was said, and for how many seconds it is believed.
+        self._no: OrderedDict[VerdictKey, tuple[Denied, float, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._yes) + len(self._no)
 
     def get(self, key: VerdictKey, now: float) -> LetIn | Denied | None:
         """What was said and still holds; None: it must be judged."""
+        let_in = self.standing(key, now)
+        if let_in is not None and now < let_in.ends_at:
+            self._yes.move_to_end(key)
+            return let_in
+        denied, said_at, seconds = self._no.get(key, (None, 0.0, 0.0))
+        return denied if 0 <= now - said_at < seconds else None
+
+    def standing(self, key: VerdictKey, now: float) -> LetIn | None:
+        """The *yes* that holds, or that held and stands if nobody answers (A17, B11).
+
+        One that was said after ``now`` is none: the clock was put back.
+        """
         let_in = self._yes.get(key)
-        if let_in is not None:
-            if now < let_in.ends_at:
-                self._yes.move_to_end(key)
-                return let_in
-            del self._yes[key]
-        denied = self._no.get(key)
-        if denied is None or not 0 <= now - denied[1] < NO_SECONDS:
+        if let_in is None:
             return None
-        return denied[0]
+        asked = let_in.asked
+        over = let_in.ends_at if asked is None else asked.kept_until
+        if now >= over or (asked is not None and now < asked.asked_at):
+            del self._yes[key]
+            return None
+        return let_in
 
     def keep(
-        self, key: VerdictKey, verdict: LetIn | Denied, now: float, epoch: int
+        self,
+        key: VerdictKey,
+        verdict: LetIn | Denied,
+        now: float,
+        epoch: int,
+        no_seconds: float = NO_SECONDS,
     ) -> None:
-        """Remember what a judge says that began in ``epoch``."""
+        """Remember what a judge says that began in ``epoch``; a *no* for that long."""
         if epoch != self.epoch or len(key.path) + len(key.extension) > MAX_KEY_LENGTH:
             return
         if isinstance(verdict, LetIn):
@@ -91,10 +127,14 @@ class Verdicts:
             if len(self._yes) > self._max_yes:
                 self._yes.popitem(last=False)
             return
-        self._no[key] = (verdict, now)
+        self._no[key] = (verdict, now, no_seconds)
         self._no.move_to_end(key)
         if len(self._no) > self._max_no:
             self._no.popitem(last=False)
+
+    def end(self, key: VerdictKey) -> None:
+        """Nobody is let in by it any more, as somebody who was asked said."""
+        self._yes.pop(key, None)
 
     def forget(self) -> None:
         """Keys have changed, or something was revoked: nothing that was said holds any

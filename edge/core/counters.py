@@ -69,6 +69,7 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "Requests judged by the ways of a route: by which way, and how.",
         "verdict",
     ),
+    Described("asks", "Asks whether to let in: by which way, and their result.", "ask"),
     Described("revocations", "Orders to revoke, by what they named.", "by"),
     Described("key_fetches", "Key sets asked for at their URLs, by result.", "result"),
     Described("client_faults", "Requests that were at fault, by reason.", "reason"),
@@ -111,6 +112,7 @@ class Counters:
     viewers_ended: dict[str, int]
     wakeups: int
     verdicts: dict[str, int]
+    asks: dict[str, int]
     revocations: dict[str, int]
     key_fetches: dict[str, int]
     client_faults: dict[str, int]

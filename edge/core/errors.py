@@ -22,7 +22,7 @@ front turns them into RFC 9457 problems; the hub turns them into outcomes.
 from types import EllipsisType
 
 from edge.core.reasons import Reason
-from edge.core.values import OriginAnswer
+from edge.core.values import Headers, OriginAnswer
 
 
 class EdgeError(Exception):
@@ -69,7 +69,10 @@ class ClientBodyCut(ClientFault):
 
 
 class AccessDenied(ClientFault):
-    """The request may not go on. ``challenge`` is the value of WWW-Authenticate."""
+    """The request may not go on. ``challenge`` is the value of WWW-Authenticate.
+
+    ``fields`` go on the answer. ``body`` None: the answer is the edge's own problem.
+    """
 
     status = 403
 
@@ -80,9 +83,13 @@ class AccessDenied(ClientFault):
         reason: Reason | None = None,
         status: int | None = None,
         challenge: str | None = None,
+        fields: Headers = (),
+        body: bytes | None = None,
     ) -> None:
         super().__init__(detail, reason=reason, status=status)
         self.challenge = challenge
+        self.fields = fields
+        self.body = body
 
 
 class OriginFault(EdgeError):

@@ -57,7 +57,11 @@ class Reason(enum.Enum):
     LINK_SIGNATURE = "link-signature"
     LINK_EXPIRED = "link-expired"
     CROSS_SITE = "cross-site"
+    ACCESS_REFUSED = "access-refused"
+    ACCESS_ABSENT = "access-absent"
     KEYS_UNAVAILABLE = "keys-unavailable"
+    ACCESS_UNAVAILABLE = "access-unavailable"
+    ACCESS_BUSY = "access-busy"
 
     # The origin's fault: 502 or 504 with Retry-After, nothing stored.
     ORIGIN_UNREACHABLE = "origin-unreachable"

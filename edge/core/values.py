@@ -105,15 +105,35 @@ NO_END = math.inf
 """The end of what has none."""
 
 
+@dataclass(frozen=True, slots=True)
+class LentCredential:
+    """A credential that the origin let in, with which it may be asked for what all
+    share (B7).
+
+    ``digest`` tells two of them apart, and nothing else. ``headers`` are the fields as
+    received, names in lower case, ``parameters`` the raw pieces of the query: together
+    the whole set that the origin judged. From ``fresh_until`` (monotonic seconds) on
+    it lends no more: the origin must be asked about it anew.
+    """
+
+    digest: str
+    headers: Headers = field(repr=False)
+    parameters: tuple[str, ...] = field(repr=False)
+    fresh_until: float
+
+
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Lease:
     """For how long a reader is given anything: until ``ends_at`` (monotonic seconds).
 
     Everybody who came by the same grant may hold the same lease. Its end only ever
-    moves nearer, and whatever is given looks at it first (B3, B12). ``why`` it ends.
+    moves nearer, and whatever is given looks at it first (B3, B12). ``lends``: the
+    credential that its holder lends to the fetch that all share; None: none. ``why``
+    it ends.
     """
 
     ends_at: float = NO_END
+    lends: LentCredential | None = None
     why: Reason = Reason.GRANT_ENDED
 
     def end(self, when: float, why: Reason = Reason.GRANT_ENDED) -> None:

@@ -60,11 +60,18 @@ def answer_of(error: EdgeError, request_id: str) -> Answer:
     if not error.detail:
         del document["detail"]
     body = json.dumps(document, separators=(",", ":")).encode()
+    if isinstance(error, AccessDenied) and error.body is not None:
+        body = error.body
     return Answer(error.status, _headers(error), body)
 
 
 def _headers(error: EdgeError) -> Headers:
     headers: Headers = (("Content-Type", MEDIA_TYPE), ("Cache-Control", "no-store"))
+    if isinstance(error, AccessDenied) and error.body is not None:
+        # Somebody who was asked has said it in words of its own, of its own type.
+        headers = headers[1:]
+    if isinstance(error, AccessDenied):
+        headers += error.fields
     if error.retry_after is not None:
         headers += (("Retry-After", str(error.retry_after)),)
     if isinstance(error, AccessDenied) and error.challenge is not None:

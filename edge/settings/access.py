@@ -50,6 +50,12 @@ from edge.policy.streams.ways import (
     Way,
 )
 from edge.protocol.http_grammar import TOKEN_CHARS
+from edge.settings.asked_ways import (
+    LOOPBACK,
+    ForwardSettings,
+    OriginWaySettings,
+    wrong_together,
+)
 from edge.settings.fields import Duration, ParameterName, Timeout
 from edge.settings.section import Section
 from edge.settings.units import DAY
@@ -60,7 +66,6 @@ WORD, WAYS = "[word]", "[ways]"
 _CLAIM = re.compile(r"[!-~]{1,256}")
 _COOKIE = re.compile(rf"[{TOKEN_CHARS}]{{1,256}}")
 _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 # Values.
@@ -124,7 +129,7 @@ def _jwks(given: object) -> KeyFile | str:
     parts = urlsplit(given)
     if not parts.hostname or parts.username is not None or parts.fragment:
         raise ValueError("expected a file, or a URL as in https://issuer.example/keys")
-    plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    plain = parts.scheme == "http" and parts.hostname in LOOPBACK
     if parts.scheme != "https" and not plain:
         raise ValueError("must be https: whoever can change the keys lets himself in")
     return given
@@ -330,6 +335,8 @@ class WaysSettings(Section):
 
     jwt: JwtSettings | None = None
     signed: SignedSettings | None = None
+    forward: ForwardSettings | None = None
+    origin: OriginWaySettings | None = None
     _order: tuple[str, ...] = PrivateAttr(())
 
     @model_validator(mode="wrap")
@@ -341,7 +348,10 @@ class WaysSettings(Section):
         if isinstance(data, cls):
             made._order = data._order
         if not made._order:
-            raise ValueError("expected at least one way: jwt or signed")
+            known = ", ".join(cls.model_fields)
+            raise ValueError(f"expected at least one way of {known}")
+        for wrong in wrong_together(made._order):
+            raise ValueError(wrong)
         names: list[str] = []
         for way in made.ways:
             names += _parameters_of(way)
@@ -442,6 +452,6 @@ def _wrong_claims(jwt: JwtSettings) -> Iterator[str]:
 
 
 def _parameters_of(way: Way) -> list[str]:
-    if isinstance(way, SignedWay):
-        return sorted(way.parameters)
-    return [one.name for one in way.sources if one.place is Place.QUERY]
+    if isinstance(way, JwtWay):
+        return [one.name for one in way.sources if one.place is Place.QUERY]
+    return sorted(way.parameters)

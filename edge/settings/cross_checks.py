@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edge.policy.streams.pipeline import misplaced_name
-from edge.policy.streams.routes import Access
+from edge.policy.streams.routes import Access, UpstreamCredential
 from edge.policy.streams.ways import KeySource
 from edge.settings.access import WaysSettings
 from edge.settings.addresses import ListenAddress, authority_of
@@ -172,6 +172,8 @@ def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
     misplaced = misplaced_name(route.match)
     if misplaced is not None:
         yield ("match",), misplaced
+    for why in _wrong_upstream(route):
+        yield ("upstream",), why
     if not isinstance(route.access, WaysSettings):
         return
     for key in ("credential_headers", "credential_parameters", "expires_parameters"):
@@ -182,6 +184,33 @@ def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
         if f"{{{name}}}" not in route.match.split("/"):
             why = f"bind: match has no segment {{{name}}}"
             yield ("access", "jwt"), why
+
+
+def _wrong_upstream(route: RouteSettings) -> Iterator[str]:
+    """With whose credential the origin is asked for what all share (A4, B7)."""
+    names = route.access.names if isinstance(route.access, WaysSettings) else ()
+    if route.upstream is UpstreamCredential.LENT and names != ("origin",):
+        yield "lent is for the way origin alone: who else lends a credential to it"
+    if route.upstream is UpstreamCredential.OWN and not names:
+        yield "is for routes with ways: on others each client's credential goes along"
+    if route.upstream is None and "origin" in names and len(names) > 1:
+        yield (
+            "must be own where origin stands beside another way: who comes by the "
+            "other one has no credential of the origin's to lend"
+        )
+
+
+def _own_endpoints(settings: Settings) -> Iterator[Conflict]:
+    """No endpoint of the way ``forward`` is this edge, which would ask itself."""
+    own = (("listen", settings.listen), ("admin.listen", settings.admin.listen))
+    why = "url: is this edge's own address ({}); it would ask itself"
+    for index, route in enumerate(settings.routes):
+        ways = route.access
+        forward = ways.forward if isinstance(ways, WaysSettings) else None
+        for name, address in own:
+            if forward is not None and _names(forward.url, address):
+                path = ("routes", index, "access", "forward")
+                yield Conflict(path, why.format(name))
 
 
 def _identity_is_the_edges(settings: Settings) -> Iterator[Conflict]:
@@ -301,6 +330,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _routes_are_told_apart,
     _route_headers,
     _routes_by_ways,
+    _own_endpoints,
     _identity_is_the_edges,
     _one_issuer_for_each_key,
 )

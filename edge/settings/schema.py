@@ -17,7 +17,14 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from edge.access.credentials import by_ways
-from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route, TailMode
+from edge.policy.streams.routes import (
+    Access,
+    OriginNoStore,
+    Recreate,
+    Route,
+    TailMode,
+    UpstreamCredential,
+)
 from edge.settings.access import AccessSettings, WaysSettings
 from edge.settings.addresses import EMBEDDED, ListenAddress
 from edge.settings.fields import (
@@ -172,6 +179,7 @@ class RouteSettings(Section):
     response_headers: tuple[HeaderName, ...] = _ROUTE.response_headers
     origin_headers: SecretHeaders = Field(default_factory=dict)
     identity: tuple[HeaderName, ...] = _ROUTE.identity
+    upstream: UpstreamCredential | None = None
     compress: Flag = _ROUTE.compress
     cors_origin: CorsOrigin = _ROUTE.cors_origin
     stale_if_error: Statuses = _ROUTE.stale_if_error
@@ -182,10 +190,19 @@ class RouteSettings(Section):
         """The route as ``edge.policy`` reads it, with secrets in plain."""
         plain = {name: getattr(self, name) for name in type(self).model_fields}
         plain["origin_headers"] = plain_headers(self.origin_headers)
+        plain["upstream"] = self.upstream or self._usual_upstream
         if not isinstance(self.access, WaysSettings):
             return Route(**plain)
         plain["access"] = Access.GRANTED
         return by_ways(Route(**plain), self.access.ways)
+
+    @property
+    def _usual_upstream(self) -> UpstreamCredential:
+        """``upstream`` where it is not set: who was let in by the origin lends."""
+        ways = self.access.names if isinstance(self.access, WaysSettings) else ()
+        return (
+            UpstreamCredential.LENT if ways == ("origin",) else UpstreamCredential.OWN
+        )
 
 
 class JudgingSettings(Section):

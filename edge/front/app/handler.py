@@ -14,10 +14,12 @@ every version of HTTP. The pipeline (``edge.policy.streams.pipeline``) says what
 request is and whether it may go on; no decision is made twice.
 """
 
+from dataclasses import replace
+
 from edge.core.errors import AccessDenied, ClientFault, Refusal
 from edge.core.head_rules import origin_form
 from edge.core.reasons import Reason
-from edge.core.values import Answer, Read
+from edge.core.values import Answer, Headers, Read
 from edge.front import problems
 from edge.front.app.pass_through import PassThrough
 from edge.front.app.reads import ReadHandler
@@ -66,8 +68,10 @@ class RequestHandler:
         resolved = self._resolved(request, ctx, target)
         asked, grant = resolved.request, resolved.grant
         if isinstance(asked, Read):
-            return self._reads.respond(request, ctx, asked, grant.lease)
-        return self._passes.respond(request, ctx, asked, grant.lease)
+            response = self._reads.respond(request, ctx, asked, grant.lease)
+        else:
+            response = self._passes.respond(request, ctx, asked, grant.lease)
+        return _with_fields(response, grant.fields)
 
     def _check(self, request: Request) -> None:
         if request.method in _REFUSED:
@@ -85,7 +89,7 @@ class RequestHandler:
         if route is not None and is_read and request.body_left:
             detail = "A read takes no body."
             raise ClientFault(detail, reason=Reason.BODY_ON_READ)
-        head = RequestHead.of(request.method, target, request.lookup)
+        head = RequestHead.of(request.method, target, request.lookup, request.client)
         resolved = self._pipeline.resolve(head, route, self._clock.wall())
         if isinstance(resolved, Ask):
             assert route is not None
@@ -98,8 +102,18 @@ class RequestHandler:
                 reason=resolved.reason,
                 status=resolved.status,
                 challenge=resolved.challenge,
+                fields=resolved.fields,
+                body=resolved.body,
             )
         return resolved
+
+
+def _with_fields(response: Response, fields: Headers) -> Response:
+    """The response with what is for this one client alone."""
+    if not fields:
+        return response
+    answer = replace(response.answer, headers=response.answer.headers + fields)
+    return replace(response, answer=answer)
 
 
 def _answered_here(request: Request, ctx: RequestContext, target: str) -> bool:

@@ -145,8 +145,8 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds); then it is judged anew. Behind it is the
-    ``grant``."""
+    before ``until`` (monotonic seconds), and is judged anew then, or when the lease of
+    the ``grant`` that let it in has ended before."""
 
     read: Read
     line: RequestLine
@@ -384,7 +384,12 @@ class RequestMemo:
 
 
 def _selecting(route: Route) -> tuple[str, ...]:
-    return (*_SELECTING, *route.credential_headers, *route.request_headers)
+    return (
+        *_SELECTING,
+        *route.credential_headers,
+        *route.request_headers,
+        *route.judged_headers,
+    )
 
 
 def _size(values: Iterable[str | None]) -> int:

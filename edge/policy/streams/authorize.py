@@ -18,7 +18,7 @@ is given to the pipeline by wiring.
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -60,6 +60,7 @@ class RequestHead:
     """The head of a request, as every front can tell it. ``target`` is in origin-form.
 
     ``path`` and ``parameters`` are the target's parts, their octets as received.
+    ``client`` is its network address; None where the front does not tell it.
     """
 
     method: str
@@ -67,13 +68,16 @@ class RequestHead:
     path: str
     parameters: tuple[Parameter, ...]
     lookup: Lookup
+    client: str | None = None
 
     @classmethod
-    def of(cls, method: str, target: str, lookup: Lookup) -> "RequestHead":
+    def of(
+        cls, method: str, target: str, lookup: Lookup, client: str | None = None
+    ) -> "RequestHead":
         """Take a target apart. Raises ClientFault when it is malformed."""
         path, query = request_target.split(target)
         given = request_target.parameters(query)
-        return cls(method, target, path, tuple(given), lookup)
+        return cls(method, target, path, tuple(given), lookup, client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Grant:
     ``ends_at``: from then on nothing is given that this let in (B3). ``ends_soon``:
     that is so near that nobody may keep an answer (B17). ``lease`` is what the hub's
     readers hold of it, and ends then. ``way`` and ``subject`` say for the log what let
-    it in, and whom.
+    it in, and whom. ``fields`` go on the answer of this one request.
     """
 
     partition: Partition = ANONYMOUS
@@ -99,6 +103,7 @@ class Grant:
     lease: Lease = UNLIMITED
     way: str = ""
     subject: str = ""
+    fields: Headers = ()
 
 
 UNJUDGED = Grant()
@@ -107,10 +112,12 @@ UNJUDGED = Grant()
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The request may not go on. ``status`` is 401 or 403.
+    """The request may not go on. ``status`` is 401 or 403, or what was said by somebody
+    who was asked.
 
     ``challenge`` is the value of WWW-Authenticate, which a 401 must have (RFC 9110
-    section 11.6.1). ``way`` and ``subject`` are for the log, as in Grant.
+    section 11.6.1). ``way`` and ``subject`` are for the log, as in Grant. ``fields`` go
+    on the answer; ``body`` None: the edge's own problem.
     """
 
     reason: Reason
@@ -119,6 +126,8 @@ class Denied:
     challenge: str | None = None
     way: str = ""
     subject: str = ""
+    fields: Headers = ()
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +148,9 @@ AccessVerdict: TypeAlias = Grant | Denied | Ask
 Authorizer = Callable[[Route, RequestHead, float], AccessVerdict]
 """``authorizer(route, request, now)``; ``now`` is Unix time. Never blocks.
 
-It may look up only the header fields that the route names (``credential_headers`` and
-``request_headers``): the fast way compares remembered requests by these alone.
+A grant may depend only on header fields that the route names (``credential_headers``,
+``request_headers``, ``judged_headers``): the fast way compares remembered requests by
+these alone.
 """
 
 

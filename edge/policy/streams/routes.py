@@ -23,6 +23,17 @@ class Access(enum.Enum):
     GRANTED = "granted"
 
 
+class UpstreamCredential(enum.Enum):
+    """With whose credential a route with ways asks the origin for what all share (A4).
+
+    OWN: the edge's own, or none. LENT: that of a reader whom the origin itself has let
+    in, which takes an ``OriginWay``.
+    """
+
+    OWN = "own"
+    LENT = "lent"
+
+
 class Recreate(enum.Enum):
     """Whether a stream may be deleted and created again at the same URL."""
 
@@ -62,7 +73,9 @@ class Route:
     ``stale_after`` seconds for an answer before it gets them (U3).
 
     ``ways``: by which a client is let in, in the order in which they are tried.
-    ``identity``: fields in which the origin is told who that was (B9).
+    ``upstream``: with whose credential the origin is then asked. ``judged_headers``:
+    what the ways look at beside the credentials (B4). ``identity``: fields in which
+    the origin is told who was let in (B9).
     """
 
     match: str = "/v1/stream/**"
@@ -82,4 +95,6 @@ class Route:
     stale_for: float = 3600.0
     stale_after: float = 1.0
     ways: tuple[Way, ...] = ()
+    upstream: UpstreamCredential = UpstreamCredential.OWN
+    judged_headers: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()

@@ -4,10 +4,14 @@ Plain frozen data. Settings fill it in; ``edge.access`` judges requests by it. I
 decides nothing and reads no file. A route has its ways in the order in which they are
 tried. The first that finds its kind of credential judges, and its *no* is final (A15).
 
-============ =================================================================
-``JwtWay``    a JSON Web Token, judged by keys (RFC 7519)
-``SignedWay`` a URL that carries its own signature (B21)
-============ =================================================================
+============== ===============================================================
+``JwtWay``     a JSON Web Token, judged by keys (RFC 7519)
+``SignedWay``  a URL that carries its own signature (B21)
+``ForwardWay`` an endpoint of the operator's is asked (A16)
+``OriginWay``  the origin is asked, with the client's credential (A17)
+============== ===============================================================
+
+The last two *ask*: somebody else judges, and is believed for a time.
 """
 
 import enum
@@ -131,4 +135,40 @@ class SignedWay:
         return frozenset((self.signature, self.expires, self.key))
 
 
-Way: TypeAlias = JwtWay | SignedWay
+@dataclass(frozen=True, slots=True)
+class ForwardWay:
+    """Whom an HTTP endpoint of the operator's lets in, as it is asked about each
+    credential; also about requests without one (B11).
+
+    It is sent the ``headers`` (lower case), and of the URL all that is not the
+    protocol's. ``parameters`` are those that are credentials: they leave the key, and
+    go no further. It is believed for ``cache`` seconds, and has ``timeout`` seconds to
+    answer. ``identity_header``: the field of its answer that names who was let in.
+    """
+
+    url: str
+    headers: tuple[str, ...] = ("authorization", "cookie")
+    parameters: tuple[str, ...] = ()
+    cache: float = 30.0
+    timeout: float = 2.0
+    identity_header: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OriginWay:
+    """Whom the origin lets in, as it is asked with each credential.
+
+    ``headers`` (lower case) and ``parameters`` are what is sent to it of a client, all
+    of it. It is believed for ``trust`` seconds. The operator declares by it that all
+    who may read a stream read the same bytes.
+    """
+
+    trust: float = 30.0
+    headers: tuple[str, ...] = ("authorization", "cookie")
+    parameters: tuple[str, ...] = ("signature", "secret", "token")
+
+
+AskingWay: TypeAlias = ForwardWay | OriginWay
+"""A way on which somebody else is asked."""
+
+Way: TypeAlias = JwtWay | SignedWay | ForwardWay | OriginWay
