@@ -204,6 +204,17 @@ def _has_changed(file: RevocationFile) -> bool:
 
 
 def _on_a_thread(act: Callable[..., T], *arguments: object) -> T:
-    """What ``act`` returns or raises; the event loop goes on meanwhile."""
-    found: T = gevent.get_hub().threadpool.apply(act, arguments)
+    """What ``act`` returns, or raises (OSError, RevocationFault); the event loop goes
+    on meanwhile."""
+
+    def outcome() -> T | OSError | RevocationFault:
+        # What a thread raises would be reported as a defect.
+        try:
+            return act(*arguments)
+        except (OSError, RevocationFault) as error:
+            return error
+
+    found: T | OSError | RevocationFault = gevent.get_hub().threadpool.apply(outcome)
+    if isinstance(found, OSError | RevocationFault):
+        raise found
     return found
