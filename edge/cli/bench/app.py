@@ -16,6 +16,7 @@ from edge.cli.bench.plan import (
     MIN_EVENT_SIZE,
     FanoutPlan,
     HitsPlan,
+    tokens,
     url,
 )
 from edge.cli.bench.progress import Bar
@@ -86,6 +87,12 @@ def fanout(
         float, typer.Option(min=0.1, help="Seconds that an event may take.")
     ] = 30.0,
     header: Header = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--tokens", help="FILE of bearer tokens, one a line, for the viewers."
+        ),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Do not delete a stream made for this.")
     ] = False,
@@ -117,6 +124,7 @@ def fanout(
             warmup=warmup,
             patience=patience,
             fields=address.fields(header or []),
+            tokens=() if token_file is None else tokens(token_file),
             keep=keep,
             pid=pid,
             metrics=url("--metrics", metrics) if metrics else None,

@@ -286,6 +286,8 @@ class PassResponse:
         )
         if _is_granted(passed):
             headers = answers.granted_headers(headers)
+        elif ctx.way:
+            headers = answers.unkept_headers(headers)
         length = len(read.body) if read.whole else _length(request, exchange)
         answer = Answer(exchange.status, headers, None, length)
         if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:

@@ -112,7 +112,10 @@ def vary(route: Route, partition: PartitionKind) -> str:
     """
     granted = partition is PartitionKind.GRANTED
     chosen_by = ("Authorization", "Cookie") if granted else ("Accept-Encoding",)
-    return ", ".join((*chosen_by, *route.request_headers))
+    if granted:
+        usual = ("authorization", "cookie")
+        chosen_by += tuple(n for n in route.credential_headers if n not in usual)
+    return ", ".join(dict.fromkeys((*chosen_by, *route.request_headers)))
 
 
 def _closed_range(who: str, options: FreshnessOptions, cap: int | None) -> Freshness:
@@ -270,10 +273,17 @@ def unshared_headers(headers: Headers, partition: PartitionKind) -> Headers:
 def granted_headers(headers: Headers) -> Headers:
     """The origin's headers of an answer to what a way let in and was passed on: nobody
     keeps it, and a cookie would be the edge's own (B6, B17)."""
+    kept = unkept_headers(headers)
+    return tuple(pair for pair in kept if pair[0] != "set-cookie")
+
+
+def unkept_headers(headers: Headers) -> Headers:
+    """The same of what was passed on with its client's own credential: a cookie is that
+    client's."""
     return tuple(
         (name, "no-store" if name == "cache-control" else value)
         for name, value in headers
-        if name != "set-cookie" and not _is_targeted(name)
+        if not _is_targeted(name)
     )
 
 

@@ -36,7 +36,7 @@ from edge.policy.http import request_target
 from edge.policy.http.forwarding import UNFIT_ON_READS, cdn_loop
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Route
-from edge.policy.streams.ways import JwtWay, Place
+from edge.policy.streams.ways import ForwardWay, JwtWay, OriginWay, Place
 from edge.protocol import names
 
 NAMELESS = Node("ds-edge", "0")
@@ -111,11 +111,13 @@ def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
     """What is forwarded of a request that a way of ``route`` let in, and is no read
     (B9): without what the ways look at, and what the edge itself sets (``own_fields``).
 
-    Of cookies, only those that a way names are left out.
+    Of cookies, only those that a way names are left out; all of them, where somebody
+    is asked about them as a whole.
     """
     own = {name for name, _ in own_fields(route)}
     judged = {*route.credential_headers, *own}
-    if "cookie" not in own:
+    asked = (way for way in route.ways if isinstance(way, ForwardWay | OriginWay))
+    if "cookie" not in own and not any("cookie" in way.headers for way in asked):
         judged.discard("cookie")
     kept = ((name, value) for name, value in fields if name.lower() not in judged)
     return without_cookies(kept, route)

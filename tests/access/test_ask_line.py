@@ -1,0 +1,159 @@
+"""AskLine: who is next, and who is kept from pushing others out (B18)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from edge.access.ask_line import AskLine
+from edge.core.errors import Refusal
+from edge.core.reasons import Reason
+from tests.live.support import settle
+
+
+class Crowd:
+    """Callers of a line, each of whom stays in its ask until it is let go."""
+
+    def __init__(self, line: AskLine) -> None:
+        self._line = line
+        self.came: list[str] = []
+        self.refused: list[str] = []
+        self._go: dict[str, Event] = {}
+        self.greenlets: dict[str, gevent.Greenlet] = {}
+
+    def come(self, name: str, address: str = "", is_new: bool = True) -> None:
+        self._go[name] = Event()
+        self.greenlets[name] = gevent.spawn(self._call, name, address, is_new)
+        settle()
+
+    def go(self, name: str) -> None:
+        self._go[name].set()
+        settle()
+
+    def _call(self, name: str, address: str, is_new: bool) -> None:
+        try:
+            with self._line.turn(address, is_new):
+                self.came.append(name)
+                self._go[name].wait()
+        except Refusal as refusal:
+            assert (refusal.status, refusal.reason) == (503, Reason.ACCESS_BUSY)
+            self.refused.append(name)
+
+
+@contextmanager
+def crowd(line: AskLine) -> Iterator[Crowd]:
+    made = Crowd(line)
+    try:
+        yield made
+    finally:
+        gevent.killall(list(made.greenlets.values()))
+        assert repr(line) == "<AskLine 0 under way, 0 waiting>"
+
+
+def test_half_of_the_asks_are_kept_for_who_was_let_in_before() -> None:
+    with crowd(AskLine(4)) as some:
+        for name in "abc":
+            some.come(name)
+        assert some.came == ["a", "b"]
+        for name in "xyz":
+            some.come(name, is_new=False)
+        assert some.came == ["a", "b", "x", "y"]
+        some.go("a")
+        # The one who was let in before comes first, though it came later.
+        assert some.came[4:] == ["z"]
+        some.go("b")
+        assert some.came[5:] == ["c"]
+
+
+def test_who_was_let_in_before_may_take_all() -> None:
+    with crowd(AskLine(4)) as some:
+        for name in "vwxyz":
+            some.come(name, is_new=False)
+        assert some.came == ["v", "w", "x", "y"]
+        some.come("a")
+        some.go("v")
+        some.go("w")
+        some.go("x")
+        assert some.came[4:] == ["z", "a"]
+
+
+def test_addresses_take_turns() -> None:
+    """One with many credentials waits behind itself."""
+    with crowd(AskLine(2)) as some:
+        some.come("first", "1")
+        for name in ("a1", "a2", "a3"):
+            some.come(name, "1")
+        some.come("b1", "2")
+        some.come("c1", "3")
+        for name in ("first", "a1", "b1", "c1", "a2"):
+            some.go(name)
+
+        assert some.came == ["first", "a1", "b1", "c1", "a2", "a3"]
+
+
+def test_in_a_full_line_the_longest_one_gives_way() -> None:
+    """Its last comer: somebody from elsewhere finds room."""
+    with crowd(AskLine(2, max_waiting=4)) as some:
+        for name in ("under way", "a1", "a2", "a3", "a4"):
+            some.come(name, "1")
+        some.come("a5", "1")
+        assert some.refused == ["a5"]
+        some.come("b1", "2")
+        assert some.refused == ["a5", "a4"]
+        some.go("under way")
+        some.go("a1")
+
+        assert some.came == ["under way", "a1", "b1"]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_who_waits_too_long_is_told_so(is_new: bool) -> None:
+    with crowd(AskLine(2, patience=0.01)) as some:
+        for name in "abc":
+            some.come(name, is_new=is_new)
+        _until(lambda: len(some.refused) == (2 if is_new else 1))
+        some.come("d", is_new=not is_new)
+        some.go("a")
+
+
+def test_who_leaves_the_line_holds_up_nobody() -> None:
+    with crowd(AskLine(2)) as some:
+        for name in "abcd":
+            some.come(name)
+        some.greenlets["b"].kill()
+        some.go("a")
+        assert some.came == ["a", "c"]
+        some.greenlets["c"].kill()
+        settle()
+
+        assert some.came == ["a", "c", "d"]
+
+
+def test_who_is_called_as_it_leaves_hands_its_turn_on() -> None:
+    """1: the turn is given to b; 2: before b runs, it is killed; 3: c has it."""
+    with crowd(AskLine(2)) as some:
+        for name in "abc":
+            some.come(name)
+        some.greenlets["a"].kill(block=False)
+        gevent.spawn(some.greenlets["b"].kill, block=False)
+        settle()
+
+        assert "c" in some.came
+
+
+def test_there_is_room_unless_all_are_under_way() -> None:
+    line = AskLine(2)
+    with crowd(line) as some:
+        assert line.has_room
+        some.come("a", is_new=False)
+        assert line.has_room
+        some.come("b", is_new=False)
+        assert not line.has_room
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    with gevent.Timeout(10.0):
+        while not is_so():
+            gevent.idle()
