@@ -4,7 +4,7 @@ An order names a subject, a token's id or a token itself. A subject and an id be
 an issuer; an order without one is about all issuers. A subject's order refuses the
 tokens that were issued up to its second, and those that do not say when they were: who
 signs in again is let in again. A token itself stands here by a digest of what its
-issuer signed: a signature may be spelt in several ways, and all of them are one token.
+issuer signed: it is one token, whatever signature is on it.
 
 Orders are kept until every token that they are about has ended by itself. There is a
 bound on their number: beyond it an order is refused, and none is ever dropped for
@@ -88,7 +88,7 @@ NO_FACTS = TokenFacts()
 
 def token_digest(text: str) -> str:
     """Stands for a token in orders. The last part of a JSON Web Token is its signature,
-    and is left out: base64url leaves bits over, and ECDSA has two signatures for one.
+    and is left out: of an ECDSA signature anybody can make a second one that holds.
     """
     if _COMPACT.fullmatch(text) is not None:
         text = text.rpartition(".")[0]

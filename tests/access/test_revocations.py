@@ -148,7 +148,7 @@ def test_orders_given_elsewhere_are_taken_in_above_the_bound_too() -> None:
 
 
 def test_a_token_is_the_same_however_its_signature_is_spelt() -> None:
-    """base64url leaves bits over at its end, and ECDSA has two signatures for one."""
+    """What its issuer signed is the token."""
     text = "eyJhIjoxfQ.eyJiIjoyfQ.c2lnbmF0dXJl"
 
     assert token_digest(text) == token_digest(text[:-1] + "A")
