@@ -95,5 +95,5 @@ def revoke(
         print_json(told)
         return
     console.note(f"revoked: {told['grants_ended']} grants ended here")
-    if not told["in_file"]:
+    if not told.get("in_file"):
         console.note("the edge remembers this only as long as it runs")

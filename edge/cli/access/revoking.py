@@ -54,6 +54,8 @@ def revoke(
         _end(f"the edge at {address} cannot be reached: {error}")
     if status != 200:
         _end(f"refused: {told.get('detail') or told.get('title') or status}")
+    if "grants_ended" not in told:
+        _end(f"what answers at {address} is no edge")
     return told
 
 
@@ -86,7 +88,11 @@ def _connected(address: ListenAddress) -> socket.socket:
         return socket.create_connection((host or "localhost", address.port), SECONDS)
     made = socket.socket(socket.AF_UNIX)
     made.settimeout(SECONDS)
-    made.connect(address.path)
+    try:
+        made.connect(address.path)
+    except OSError:
+        made.close()
+        raise
     return made
 
 
