@@ -18,7 +18,7 @@ import gevent
 
 from edge.access.ask_line import ASKS
 from edge.access.authorizer import AccessAuthorizer
-from edge.access.judges import Askers, Open
+from edge.access.judges import Askers, Open, origin_of
 from edge.access.key_ring import KeyRings
 from edge.access.keys import MAX_JWKS_BYTES
 from edge.access.leases import Leases
@@ -277,39 +277,37 @@ class AskPools:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pools: list[HttpOrigin] = []
+        self._pools: dict[HttpOptions, HttpOrigin] = {}
 
     def askers(self, node_id: str) -> Askers:
-        """What judges ask by. Call it once."""
+        """What judges ask by. A pool is made when a judge is made that asks by it."""
         public_url = self._settings.public_url or ""
         timeout = min(self._settings.origin.head_timeout, ASK_SECONDS)
         return Askers(
             endpoint=self._endpoint,
-            origin=self._origin(timeout).open,
+            origin=lambda: self._origin(timeout),
             timeout=timeout,
             node=node_of(self._settings, node_id),
             scheme=urlsplit(public_url).scheme or "http",
         )
 
     def _endpoint(self, way: ForwardWay) -> Open:
-        parts = urlsplit(way.url)
-        url = f"{parts.scheme}://{parts.netloc}"
-        return self._opened(_ask_options(url, way.timeout, ASKS)).open
+        return self._opened(_ask_options(origin_of(way.url), way.timeout, ASKS))
 
-    def _origin(self, timeout: float) -> HttpOrigin:
+    def _origin(self, timeout: float) -> Open:
         origin = self._settings.origin
         options = _ask_options(origin.call_url, timeout, ASKS)
-        return self._opened(
-            replace(options, host=origin.host, keep_alive=origin.keep_alive)
-        )
+        options = replace(options, host=origin.host, keep_alive=origin.keep_alive)
+        return self._opened(options)
 
-    def _opened(self, options: HttpOptions) -> HttpOrigin:
-        self._pools.append(HttpOrigin(options))
-        return self._pools[-1]
+    def _opened(self, options: HttpOptions) -> Open:
+        if options not in self._pools:
+            self._pools[options] = HttpOrigin(options)
+        return self._pools[options].open
 
     def close(self) -> None:
         """End all asks."""
-        for pool in self._pools:
+        for pool in self._pools.values():
             pool.close()
 
 

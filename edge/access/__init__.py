@@ -1,4 +1,4 @@
-"""Who is let in: tokens, signed URLs and what they grant, judged at the edge.
+"""Who is let in: judged at the edge by keys, or by somebody who is asked.
 
 Most of it is pure: ``now`` is an argument, keys are given as bytes, and each judgement
 has a closed set of outcomes. ``edge.policy.streams.ways`` has the data that is judged
@@ -11,9 +11,17 @@ by. Only the part below the line remembers, or waits.
 ``path_grants``      globs over raw paths, and names bound to claims
 ``tokens``           a JSON Web Token: its claims, or why not
 ``signed``           a signed URL: made and verified
+``asking``           the parts of an ask, and what its verdict is known by
 ``challenges``       why somebody was not let in, and what its client is told
 ------------------- ----------------------------------------------------------
 ``authorizer``       a request's verdict: the authorizer of the pipeline
+``judging``          the one shape of all judges; the theory
+``judges``           one judge for each way of a worker's routes
+``key_judges``       those that need nobody else
+``forward``          the one that asks an endpoint of the operator's
+``origin_way``       the one that asks the origin
+``asked_verdicts``   what those who are asked say: once, and believed a while
+``ask_line``         how many are asked at once, and who is next
 ``verdicts``         what was said of credentials lately
 ``check_budget``     how many signatures are checked in one turn of the loop
 ``key_ring``         all keys of one way

@@ -62,9 +62,12 @@ class _Lines:
             self._lines[address] = line
         return waiting
 
-    def last_of_longest(self) -> _Waiting:
-        """Who came last at the address with most of them, taken out."""
-        address = max(self._lines, key=lambda one: len(self._lines[one]))
+    def longest(self) -> str:
+        """The address with most of them."""
+        return max(self._lines, key=lambda one: len(self._lines[one]))
+
+    def take_last(self, address: str) -> _Waiting:
+        """Who came last at this address, taken out."""
         waiting = self._lines[address][-1]
         self.remove(address, waiting)
         return waiting
@@ -155,12 +158,16 @@ class AskLine:
             raise _busy()
 
     def _make_room(self, lines: _Lines, address: str) -> None:
-        """Raises Refusal if this very address has the longest line of a full one."""
+        """In a full line, take out who came last at the address with most of them.
+
+        Raises Refusal if that would be this one.
+        """
         if lines.count < self._max_waiting:
             return
-        if lines.length(address) * 2 >= lines.count:
+        longest = lines.longest()
+        if lines.length(address) + 1 >= lines.length(longest):
             raise _busy()
-        lines.last_of_longest().called.set()
+        lines.take_last(longest).called.set()
 
     def _give_up(
         self, lines: _Lines, address: str, waiting: _Waiting, is_new: bool

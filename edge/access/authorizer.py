@@ -192,9 +192,9 @@ class AccessAuthorizer:
         """A write on a route where the origin judges: it keeps its credential, and the
         origin judges it when it comes (B9). What speaks for streams that are judged by
         others is nobody's (B5)."""
-        others = [r for r in self._routes if not _asks_origin(r)]
+        routes = [r for r in self._routes if r is route or not _asks_origin(r)]
         verdict: Grant | Denied = Grant(way=way)
-        if needs.speaks_for_judged(request.path, route, others):
+        if needs.speaks_for_judged(request.path, route, routes):
             words = "This speaks for streams that are judged on another route."
             verdict = Denied(Reason.PATH_NOT_GRANTED, words, way=way)
         elif self._is_revoked(credential):

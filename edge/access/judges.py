@@ -8,6 +8,7 @@ authorizer and by wiring.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from edge.access import forward, origin_way
 from edge.access.ask_line import AskLine
@@ -36,13 +37,13 @@ def _nobody(request: OriginRequest) -> Exchange:
 class Askers:
     """How somebody else is asked; given by wiring.
 
-    ``endpoint`` gives, for a way, what sends to its URL. ``origin`` sends to the
+    ``endpoint`` gives, for a way, what sends to its URL; ``origin`` what sends to the
     origin, which has ``timeout`` seconds to answer. ``scheme`` is that of the edge's
     own address.
     """
 
     endpoint: Callable[[ForwardWay], Open] = lambda way: _nobody
-    origin: Open = _nobody
+    origin: Callable[[], Open] = lambda: _nobody
     timeout: float = 10.0
     node: Node = NAMELESS
     scheme: str = "http"
@@ -67,8 +68,8 @@ class Judges:
         self._counters = counters
         self._budget = budget
         self._askers = askers
-        # All routes that ask the origin stand in one line before it.
-        self._origin_line = AskLine()
+        # All routes that ask one and the same stand in one line before it.
+        self._lines: dict[str, AskLine] = {}
         self._judges = {id(w): self._made(w) for route in routes for w in route.ways}
 
     def of(self, way: Way) -> Judge:
@@ -84,21 +85,28 @@ class Judges:
                 ring = self._rings.of(way)
                 return JwtJudge(way, ring, self.verdicts, self._budget)
             case ForwardWay():
-                asked = self._asked(forward.NAME, AskLine())
+                asked = self._asked(forward.NAME, origin_of(way.url))
                 send = askers.endpoint(way)
                 return forward.ForwardJudge(
                     way, asked, send, askers.node, askers.scheme
                 )
             case OriginWay():
-                asked = self._asked(origin_way.NAME, self._origin_line)
+                asked = self._asked(origin_way.NAME, "")
                 return origin_way.OriginJudge(
                     way,
                     asked,
-                    askers.origin,
+                    askers.origin(),
                     askers.timeout,
                     askers.node,
                     self._counters,
                 )
 
-    def _asked(self, name: str, line: AskLine) -> AskedVerdicts:
+    def _asked(self, name: str, whom: str) -> AskedVerdicts:
+        line = self._lines.setdefault(whom, AskLine())
         return AskedVerdicts(name, self.verdicts, line, self._clock, self._counters)
+
+
+def origin_of(url: str) -> str:
+    """Scheme and authority of a URL: who is asked."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -61,8 +61,8 @@ def is_open(request: RequestHead) -> bool:
 
 
 def speaks_for_judged(path: str, route: Route, routes: Sequence[Route]) -> bool:
-    """Whether a control path on a route that does not judge speaks for streams of one
-    that does.
+    """Whether a control path on a route whose streams the origin judges speaks for
+    streams of one whose streams it does not judge.
 
     A route is taken to lie below the root when its text says so, and an earlier one
     also when its text leaves it open.
@@ -73,7 +73,7 @@ def speaks_for_judged(path: str, route: Route, routes: Sequence[Route]) -> bool:
     earlier = True
     for one in routes:
         earlier = earlier and one is not route
-        if one.access is not Access.GRANTED:
+        if one is route or one.access is not Access.GRANTED:
             continue
         written = _WILD.split(one.match)[0]
         if written.startswith(below) or (earlier and below.startswith(written)):

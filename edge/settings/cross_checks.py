@@ -187,7 +187,7 @@ def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
 
 
 def _wrong_upstream(route: RouteSettings) -> Iterator[str]:
-    """With whose credential the origin is asked for what all share (A4, B7)."""
+    """With whose credential the origin is asked for what all share (B7)."""
     names = route.access.names if isinstance(route.access, WaysSettings) else ()
     if route.upstream is UpstreamCredential.LENT and names != ("origin",):
         yield "lent is for the way origin alone: who else lends a credential to it"

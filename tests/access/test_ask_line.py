@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gevent
 import pytest
@@ -21,7 +22,7 @@ class Crowd:
         self.came: list[str] = []
         self.refused: list[str] = []
         self._go: dict[str, Event] = {}
-        self.greenlets: dict[str, gevent.Greenlet] = {}
+        self.greenlets: dict[str, Any] = {}
 
     def come(self, name: str, address: str = "", is_new: bool = True) -> None:
         self._go[name] = Event()

@@ -347,6 +347,10 @@ def test_a_control_path_is_judged_by_the_origin_unless_it_speaks_for_others(
     assert isinstance(passed, Resolved)
     assert passed.request == PassRequest(Reason.NOT_A_STREAM, target)
 
+    behind = by_ways(Route("/v1/**"), (LINK,))
+    asking = by_ways(Route("/v1/stream/also/**"), (OriginWay(),))
+    gate = gates(others=(behind, asking))
+    assert isinstance(gate.ask(target, "192.0.2.1", "PUT", **ALICE), Resolved)
     below = by_ways(Route("/v1/stream/shared/**"), (LINK,))
     found = gates(others=(below,)).ask(target, "192.0.2.1", "PUT", **ALICE)
     assert isinstance(found, Denied) and found.reason is Reason.PATH_NOT_GRANTED

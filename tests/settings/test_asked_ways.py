@@ -1,6 +1,6 @@
 """Settings of the ways that ask: what they come to, and what must not be.
 
-A4, A16, B7, B11.
+A16, B7, B11.
 """
 
 import json
@@ -85,7 +85,7 @@ def test_the_origin_is_asked_about_whole_credentials(tmp_path: Path) -> None:
 def test_who_is_let_in_by_the_origin_lends(
     access: Any, written: dict[str, str], credential: Any, tmp_path: Path
 ) -> None:
-    """A4: unless the operator says otherwise."""
+    """B7: unless the operator says otherwise."""
     [route] = settings(access, tmp_path, **written).route_table
 
     assert route.upstream is (credential or UpstreamCredential.OWN)

@@ -111,10 +111,11 @@ def vary(route: Route, partition: PartitionKind) -> str:
     too. Whom it lets in it chooses by the fields that hold credentials (A6).
     """
     granted = partition is PartitionKind.GRANTED
-    chosen_by = ("Authorization", "Cookie") if granted else ("Accept-Encoding",)
+    chosen_by: tuple[str, ...] = ("Accept-Encoding",)
     if granted:
         usual = ("authorization", "cookie")
-        chosen_by += tuple(n for n in route.credential_headers if n not in usual)
+        other = (name for name in route.credential_headers if name not in usual)
+        chosen_by = ("Authorization", "Cookie", *other)
     return ", ".join(dict.fromkeys((*chosen_by, *route.request_headers)))
 
 

@@ -24,7 +24,7 @@ class Access(enum.Enum):
 
 
 class UpstreamCredential(enum.Enum):
-    """With whose credential a route with ways asks the origin for what all share (A4).
+    """With whose credential a route with ways asks the origin for what all share.
 
     OWN: the edge's own, or none. LENT: that of a reader whom the origin itself has let
     in, which takes an ``OriginWay``.
