@@ -40,12 +40,17 @@ from tests.access.test_authorizer import (
     gate,
     link,
     unsigned,
-    why,
 )
 from tests.live.support import settle
 
 ISSUER = "https://issuer.example"
 REVOKED = (401, Reason.TOKEN_REVOKED)
+
+
+def why(found: Any) -> tuple[int, Reason]:
+    """Why somebody was not let in, by whichever gate."""
+    assert isinstance(found, Denied), found
+    return found.status, found.reason
 
 
 def lease_of(found: Any) -> Lease:

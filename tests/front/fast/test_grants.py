@@ -361,7 +361,8 @@ def test_requests_that_came_in_one_go_are_each_held_against_the_lease() -> None:
             tokens.revoke("token-0", made.clock.monotonic())
             return plain(*given)
 
-        made.bench.context.encoder.ready = ready  # type: ignore[method-assign]
+        encoder: Any = made.bench.context.encoder
+        encoder.ready = ready
         lines = ["GET /v1/stream/kept HTTP/1.1", "Host: edge.test", *fields, "", ""]
         made.bench.client.sendall("\r\n".join(lines).encode() * 3)
         made.bench.turn()
