@@ -214,7 +214,9 @@ class AskedVerdicts:
         except Refusal:
             self._count("busy")
         finally:
-            # Whatever happened: nobody is left waiting.
+            # Whatever happened: nobody is left waiting. 1: the verdict is remembered;
+            # 2: the flight leaves the table; 3: who waited is woken. Nothing switches
+            # between them: whoever asks finds the flight, or the verdict.
             if self._flights.get(question.key) is flight:
                 del self._flights[question.key]
             flight.ended.set()

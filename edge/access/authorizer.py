@@ -152,6 +152,9 @@ class AccessAuthorizer:
             words = "A cookie lets write only from pages of this site."
             verdict = Denied(Reason.CROSS_SITE, words, subject=verdict.subject)
         self._count(judge.name, verdict)
+        if may_wait:
+            # What was waited for took time, which is not given twice.
+            now = self._clock.wall()
         if isinstance(verdict, Denied):
             return replace(verdict, way=judge.name)
         partition = granted_partition(request, route)

@@ -106,11 +106,9 @@ class ForwardJudge:
     def _request(self, case: Case, credential: CredentialSet) -> OriginRequest:
         request = case.request
         uri = request_target.join(request.path, asked_extension(case, self._way))
+        method = "GET" if request.method == "HEAD" else request.method
         fields = [
-            (
-                "x-forwarded-method",
-                "GET" if request.method == "HEAD" else request.method,
-            ),
+            ("x-forwarded-method", method),
             ("x-forwarded-proto", self._scheme),
             ("x-forwarded-host", request.lookup("host") or ""),
             ("x-forwarded-uri", uri),

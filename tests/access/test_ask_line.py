@@ -7,6 +7,8 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.access.ask_line import AskLine
 from edge.core.errors import Refusal
@@ -152,6 +154,41 @@ def test_there_is_room_unless_all_are_under_way() -> None:
         assert line.has_room
         some.come("b", is_new=False)
         assert not line.has_room
+
+
+@given(
+    asks=st.integers(2, 6),
+    comers=st.lists(
+        st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(0, 3)), max_size=30
+    ),
+)
+@settings(max_examples=60)
+def test_whoever_comes_is_asked_about_or_told_and_no_more_at_once_than_may_be(
+    asks: int, comers: list[tuple[str, bool, int]]
+) -> None:
+    """B18: whatever the order; each stays for some turns of the loop."""
+    line = AskLine(asks, max_waiting=5)
+    under_way = {True: 0, False: 0}
+    ended: list[bool] = []
+
+    def come(address: str, is_new: bool, turns: int) -> None:
+        try:
+            with line.turn(address, is_new):
+                under_way[is_new] += 1
+                assert sum(under_way.values()) <= asks
+                assert under_way[True] <= max(1, asks // 2)
+                for _ in range(turns):
+                    gevent.sleep(0)
+                under_way[is_new] -= 1
+            ended.append(True)
+        except Refusal:
+            ended.append(False)
+
+    crowd = [gevent.spawn(come, *comer) for comer in comers]
+    gevent.joinall(crowd, timeout=10.0, raise_error=True)
+
+    assert len(ended) == len(comers)
+    assert repr(line) == "<AskLine 0 under way, 0 waiting>"
 
 
 def _until(is_so: Callable[[], bool]) -> None:

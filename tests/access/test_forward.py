@@ -583,6 +583,21 @@ def test_what_was_begun_before_a_change_is_asked_again(
     assert len(asked.asked) == 2
 
 
+def test_the_time_that_an_ask_took_is_part_of_its_time(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """B3: a grant ends when the verdict does, however long it was waited for."""
+    gate = gates()
+    asked.may.clear()
+    one = gevent.spawn(gate.ask, A, **ALICE)
+    until(lambda: len(asked.asked) == 1)
+    begun = gate.clock.monotonic()
+    gate.clock.move(5.0)
+    asked.may.set()
+
+    assert granted(one.get()).lease.ends_at == begun + 30.0
+
+
 def test_a_clock_that_is_put_back_lengthens_no_verdict(
     asked: Endpoint, gates: Callable[..., Gate]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import node
 from tests.support.processes import edge, node_origin
+from tests.whole.authorize_server import authorize_server
 
 SECRET = "a secret of the tests, which has 32 bytes"
 PATH = "/v1/stream/renewed"
@@ -41,6 +42,21 @@ def test_a_client_that_renews_its_token_misses_nothing(mode: str) -> None:
     assert {status for status, _ in told["statuses"]} <= {200, 204}
     asked = [who for _, who in told["statuses"]]
     assert (asked[0], asked[-1]) == ("first", "second")
+
+
+@pytest.mark.parametrize("mode", ["long-poll", "sse"])
+def test_a_client_whose_verdicts_end_again_and_again_misses_nothing(mode: str) -> None:
+    """B12, A16: an app is asked anew each second."""
+    with authorize_server() as app, node_origin() as origin:
+        forward = {"url": app.url, "cache": "1s"}
+        routes = [{"match": "/v1/stream/**", "access": {"forward": forward}}]
+        with edge(origin.url, routes=routes) as front:
+            told = lived(front.url + PATH, mode, "alice", "bob")
+
+    assert told["seen"] == [{"number": number} for number in range(18)]
+    assert told["how"] == "closed"
+    assert {status for status, _ in told["statuses"]} <= {200, 204}
+    assert len(app.asked) > 5
 
 
 def lived(*arguments: str) -> dict[str, Any]:

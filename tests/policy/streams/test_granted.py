@@ -118,6 +118,13 @@ def test_an_answer_varies_by_what_lets_in(mode: Mode, kind: Kind) -> None:
     assert not may_code(serve, KIND, route)
 
 
+def test_an_answer_varies_by_every_field_that_lets_in() -> None:
+    """A6: also by one of the app's own."""
+    route = replace(ROUTE, credential_headers=("authorization", "x-session"))
+
+    assert vary(route, KIND) == "Authorization, Cookie, x-session"
+
+
 def test_a_304_says_the_same() -> None:
     serve = Serve(Kind.TAIL, "-1", "0001")
     prepared = prepare(log(), serve, READ, ROUTE, b"abc", 30, OPTIONS)
