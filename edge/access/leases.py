@@ -11,11 +11,11 @@ revoker. Nothing here switches greenlets.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from weakref import WeakSet
+from weakref import ref
 
-from edge.access.revocations import TokenFacts
+from edge.access.revocations import Revocation, RevokedBy, TokenFacts
 from edge.core.reasons import Reason
 from edge.core.values import Lease
 
@@ -41,27 +41,51 @@ class Leases:
 
     def __init__(self) -> None:
         self.cut: Callable[[], None] = lambda: None
-        self._held: WeakSet[JudgedLease] = WeakSet()
+        self._refs: set[ref[JudgedLease]] = set()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._refs)
+
+    def __iter__(self) -> Iterator[JudgedLease]:
+        held = (known() for known in tuple(self._refs))
+        return (lease for lease in held if lease is not None)
 
     def give(
         self, ends_at: float, facts: TokenFacts, may_change: bool = False
     ) -> JudgedLease:
         """A new lease."""
         lease = JudgedLease(ends_at, facts=facts, may_change=may_change)
-        self._held.add(lease)
+        self._refs.add(ref(lease, self._refs.discard))
         return lease
 
-    def find(self, names: Callable[[TokenFacts], bool]) -> list[JudgedLease]:
-        """The leases whose facts are named."""
-        return [lease for lease in self._held if names(lease.facts)]
+    def named(self, orders: Iterable[Revocation]) -> list[JudgedLease]:
+        """The leases that any of these orders may be about: the same subject, id or
+        token. There may be very many others, so little is done for each."""
+        names: dict[RevokedBy, set[str]] = {by: set() for by in RevokedBy}
+        for order in orders:
+            names[order.by].add(order.value)
+        subjects, ids = names[RevokedBy.SUBJECT], names[RevokedBy.JTI]
+        tokens = names[RevokedBy.TOKEN]
+        return [
+            lease
+            for lease in self
+            if lease.facts.subject in subjects
+            or lease.facts.token_id in ids
+            or not tokens.isdisjoint(lease.facts.digests)
+        ]
 
-    def end(self, names: Callable[[TokenFacts], bool], now: float) -> int:
-        """End those that are named, now. Returns how many had not ended yet."""
+    def end(
+        self,
+        orders: Iterable[Revocation],
+        refuses: Callable[[TokenFacts], bool],
+        now: float,
+    ) -> int:
+        """End those that these orders are about, now. Returns how many had not ended
+        yet. ``refuses`` says it of each; what older orders are about has ended."""
         count = 0
-        for lease in self.find(names):
+        for lease in self.named(orders):
+            if not refuses(lease.facts):
+                continue
             count += now < lease.ends_at
             lease.end(now, Reason.REVOKED)
             # Also of one that has ended: a write may still be under way by it.
@@ -73,7 +97,7 @@ class Leases:
     def judge_again(self, now: float, within: float) -> None:
         """What some were judged by has changed: whoever holds such a lease comes again
         within so many seconds, not all at once."""
-        for lease in self._held:
+        for lease in self:
             if lease.may_change:
                 lease.end(now + within * (1.0 - random.random() * SPREAD))
         self.cut()

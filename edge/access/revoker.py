@@ -21,7 +21,7 @@ One for each worker. The admin page and the tick call it.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -101,7 +101,7 @@ class Revoker:
         order = Revocation(by, value, math.floor(now), issuer, until)
         order = self._up_to_the_newest(order, now)
         self._revocations.add(order, now)
-        ended = self._apply()
+        ended = self._apply([order])
         self._counters.revocations[by.value] += 1
         said = "revoked by order: %s %s, issuer %s: %d grants ended"
         _log.info(said, by.value, value, issuer or "any", ended)
@@ -132,16 +132,17 @@ class Revoker:
             return order
         facts = [
             lease.facts.issued_at or 0.0
-            for lease in self._leases.find(lambda facts: facts.subject == order.value)
+            for lease in self._leases.named([order])
             if order.issuer in (None, lease.facts.issuer)
         ]
         newest = math.floor(max(facts, default=0.0))
         return replace(order, at=max(order.at, newest))
 
-    def _apply(self) -> int:
+    def _apply(self, orders: Iterable[Revocation]) -> int:
         """Steps 2 and 3; how many leases ended."""
         self.forget()
-        return self._leases.end(self._revocations.refuses, self._clock.monotonic())
+        now = self._clock.monotonic()
+        return self._leases.end(orders, self._revocations.refuses, now)
 
     # The file.
 
@@ -191,7 +192,7 @@ class Revoker:
     def _take_in(self, orders: tuple[Revocation, ...]) -> None:
         """Put others' orders in force here."""
         if self._revocations.merge(orders, self._clock.wall()):
-            ended = self._apply()
+            ended = self._apply(orders)
             _log.info("took in revocations of another worker: %d grants ended", ended)
 
 

@@ -6,9 +6,9 @@ pumps of relays are set to it. An order, or keys that have changed, move that en
 given from then on. This walk releases those who wait for nothing any more, and sets
 the clocks of those whose end is near now.
 
-One walk goes through all live readers, in batches, and through the relays. Reads that
-wait for a flight are no viewers: they are refused when it lands. Called by whoever
-moves the ends of leases, any number of times; never by a read.
+One walk looks at all live readers, and at the relays; those whom it concerns are served
+in batches. Other reads that wait for a flight are refused when it lands. Called by
+whoever moves the ends of leases, any number of times; never by a read.
 """
 
 import gevent
@@ -51,6 +51,6 @@ class Lapses:
 
     def _pass(self) -> None:
         self._relays.lapse()
-        for some in batches(list(dict.fromkeys(self._waiters.here()))):
+        for some in batches(self._waiters.lapsing()):
             for reader in some:
                 self._guard.serve(self._waiters.lapse, reader)

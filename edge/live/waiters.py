@@ -215,6 +215,15 @@ class Waiters:
             detail = "What let this request in ended before it could be answered."
             self._delivery.refuse(reader, Refusal(detail, reason=why))
 
+    def lapsing(self) -> list[Reader]:
+        """The live readers whose leases end earlier than they were told."""
+        return [
+            reader
+            for reader in dict.fromkeys(self._here())
+            if (ends := reader.lease.ends_at) < reader.life_ends
+            or ends < reader.deadline
+        ]
+
     def lapse(self, reader: Reader) -> None:
         """The lease of a live reader may end earlier than it was to: now, or soon."""
         ends = reader.lease.ends_at
@@ -337,9 +346,9 @@ class Waiters:
     def begin_drain(self) -> None:
         """A drain begins: every live reader that is here gets a turn to leave."""
         if self._drain_queue is None:
-            self._drain_queue = dict.fromkeys(self.here())
+            self._drain_queue = dict.fromkeys(self._here())
 
-    def here(self) -> tuple[Reader, ...]:
+    def _here(self) -> tuple[Reader, ...]:
         """All live readers that wait here, some of them twice. A reader that the
         tick is just serving is not in the wheel."""
         parked = [reader for stream in self._crowded for reader in stream.parked]
@@ -361,7 +370,7 @@ class Waiters:
     def let_go(self) -> None:
         """End at once all that are parked, or wait to ask again."""
         self._drain_queue = {}
-        for reader in self.here():
+        for reader in self._here():
             self._guard.serve(self._let_go, reader)
 
     def _let_go(self, reader: Reader) -> None:
