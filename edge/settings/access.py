@@ -56,7 +56,7 @@ from edge.settings.asked_ways import (
     OriginWaySettings,
     wrong_together,
 )
-from edge.settings.fields import Duration, ParameterName, Timeout
+from edge.settings.fields import Duration, Flag, ParameterName, Timeout
 from edge.settings.section import Section
 from edge.settings.units import DAY
 
@@ -312,6 +312,7 @@ class SignedSettings(Section):
     signature: ParameterName = _SIGNED.signature
     expires: ParameterName = _SIGNED.expires
     key: ParameterName = _SIGNED.key
+    public: Flag = _SIGNED.public
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
@@ -327,7 +328,7 @@ class SignedSettings(Section):
     def to_way(self) -> SignedWay:
         """The way as ``edge.access`` judges by it."""
         keys = tuple((name, one.octets) for name, one in self.keys.items())
-        return SignedWay(keys, self.signature, self.expires, self.key)
+        return SignedWay(keys, self.signature, self.expires, self.key, self.public)
 
 
 class WaysSettings(Section):

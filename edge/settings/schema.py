@@ -31,7 +31,7 @@ from edge.settings.fields import (
     Authority,
     BaseUrl,
     BodySize,
-    CorsOrigin,
+    CorsOrigins,
     Count,
     Duration,
     FilePath,
@@ -181,7 +181,8 @@ class RouteSettings(Section):
     identity: tuple[HeaderName, ...] = _ROUTE.identity
     upstream: UpstreamCredential | None = None
     compress: Flag = _ROUTE.compress
-    cors_origin: CorsOrigin = _ROUTE.cors_origin
+    cors_origins: CorsOrigins = _ROUTE.cors_origins
+    cors_credentials: Flag = _ROUTE.cors_credentials
     stale_if_error: Statuses = _ROUTE.stale_if_error
     stale_for: Duration = _ROUTE.stale_for
     stale_after: Duration = _ROUTE.stale_after

@@ -135,15 +135,16 @@ def test_who_leaves_the_line_holds_up_nobody() -> None:
 
 
 def test_who_is_called_as_it_leaves_hands_its_turn_on() -> None:
-    """1: the turn is given to b; 2: before b runs, it is killed; 3: c has it."""
-    with crowd(AskLine(2)) as some:
-        for name in "abc":
-            some.come(name)
-        some.greenlets["a"].kill(block=False)
-        gevent.spawn(some.greenlets["b"].kill, block=False)
+    """1: b is being killed; 2: it is given the turn; 3: it leaves without taking it."""
+    line = AskLine(2)
+    with crowd(line) as some:
+        with line.turn("", is_new=True):
+            some.come("b")
+            some.come("c")
+            some.greenlets["b"].kill(block=False)
         settle()
 
-        assert "c" in some.came
+        assert some.came == ["c"]
 
 
 def test_there_is_room_unless_all_are_under_way() -> None:

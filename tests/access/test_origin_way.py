@@ -9,16 +9,20 @@ from typing import Any
 import gevent
 import pytest
 
+from edge.access.asked_verdicts import NoVerdict, ToldYes
 from edge.access.credentials import by_ways
-from edge.access.origin_way import COMPARED_EVERY
+from edge.access.origin_way import COMPARED_EVERY, HeadAgreement
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
-from edge.core.values import ANONYMOUS, Read
+from edge.core.values import ANONYMOUS, OriginRequest, Read
 from edge.policy.streams.authorize import Denied, Grant
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.pipeline import Resolved
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import OriginWay, SignedWay
+from edge.settings import Settings
+from edge.settings.schema import OriginSettings
+from edge.wiring import AskPools
 from tests.access.endpoint import Asked, Endpoint, Gate, endpoint, said, until
 
 A = "/v1/stream/a"
@@ -98,6 +102,16 @@ def test_an_ask_carries_the_whole_credential_and_nothing_of_the_edges(
             "cdn-loop": "ds-edge;node=00ff",
         }
     )
+
+
+def test_the_origin_is_called_by_the_name_that_it_is_given(asked: Endpoint) -> None:
+    """As its streams are called."""
+    settings = Settings(origin=OriginSettings(url=asked.url, host="streams.example"))
+    pools = AskPools(settings)
+    pools.askers("00ff").origin()(OriginRequest("HEAD", A)).close()
+    pools.close()
+
+    assert asked.asked[0].fields["host"] == "streams.example"
 
 
 def test_without_a_credential_nobody_is_asked(
@@ -297,6 +311,15 @@ def test_an_origin_that_is_away_says_nothing_of_head(
 
     assert methods(asked) == ["GET", "HEAD", "HEAD"]
     assert "origin-head-differs" not in gate.asks()
+
+
+def test_where_they_once_differed_no_later_comparison_counts() -> None:
+    """1: two asks compare at once; 2: one finds a difference; 3: the other does not."""
+    agreement = HeadAgreement()
+    assert agreement.compared(ToldYes(1.0), NoVerdict("405", passes=False))
+    assert not agreement.compared(ToldYes(1.0), ToldYes(1.0))
+
+    assert agreement.agreed is False and not agreement.compares_now()
 
 
 def test_until_the_first_comparison_is_over_get_judges(

@@ -32,6 +32,7 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
     Response,
+    cors_list,
     in_pieces,
     path_fields,
     request_id,
@@ -39,6 +40,7 @@ from edge.front.exchange import (
 )
 from edge.front.options import FrontOptions
 from edge.front.transport import BlockingStream, DisconnectWatch
+from edge.policy.http import cors
 from edge.protocol import names
 
 __all__ = ["Dependencies", "WsgiApp", "create_app"]
@@ -143,6 +145,7 @@ def begin(environ: Environ, started: float) -> WsgiExchange:
         request.watch = lambda gone: DisconnectWatch(stream.transport, gone)
     own_id = request_id(request.lookup("x-request-id"))
     ctx = RequestContext(request.method, request.target, own_id, started)
+    ctx.origin = request.fields.get("origin")
     exchange = environ[KEY] = WsgiExchange(request, ctx)
     return exchange
 
@@ -272,6 +275,11 @@ class CommonFields:
         """Called by Falcon last, for answers and errors alike."""
         ctx = exchange_of(req.env).ctx
         resp.set_headers(route_fields(ctx.route))
+        policy = cors_list(ctx.route)
+        if policy is not None:
+            resp.append_header(*cors.VARY)
         resp.set_header("X-Request-Id", ctx.request_id)
+        if policy is not None:
+            resp.set_headers(cors.request_fields(policy, ctx.origin))
         for name, value in path_fields(ctx, self._node):
             resp.append_header(name, value)

@@ -304,7 +304,7 @@ class FastConnection:
         self.stage = _IDLE
         self.due_at = now + context.limits.idle_timeout
         request_id = plain.request_id or context.next_id()
-        head = encoded.before + request_id + encoded.after
+        head = encoded.before + request_id + plain.by_origin + encoded.after
         body = encoded.body
         sent = send_at_once(self._transport, head, body)
         if context.logs or sent != len(head) + len(body):

@@ -101,9 +101,8 @@ class FastSink:
         self._encoded = encoded
         self.sent = encoded.size
         self.ended = True
-        self._writer.send(
-            encoded.before + self.request_id + encoded.after, encoded.body
-        )
+        head = encoded.before + self.request_id + plain.by_origin + encoded.after
+        self._writer.send(head, encoded.body)
         self._writer.complete(False, pause_reads)
 
     def resume(self) -> None:
@@ -121,7 +120,8 @@ class FastSink:
             self._unsendable(error, per_response)
             return
         self._encoded = encoded
-        head = encoded.before + self.request_id + encoded.after
+        own = self.request_id + self._plain.by_origin
+        head = encoded.before + own + encoded.after
         self.sent = encoded.size
         if answer.body is None:
             # Whatever is written in this iteration goes out with the head.
@@ -230,7 +230,8 @@ class FastSink:
             response.answer, response.per_response, self._plain.line.route, close
         )
         self.sent = encoded.size
-        self._writer.send(encoded.before + self.request_id + encoded.after)
+        own = self.request_id + self._plain.by_origin
+        self._writer.send(encoded.before + own + encoded.after)
         self.ended = True
         self._writer.complete(close)
 

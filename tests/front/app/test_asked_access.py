@@ -4,15 +4,18 @@ A16, B9, B11, B17.
 """
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from edge.access.credentials import by_ways
 from edge.core.reasons import Reason
-from edge.core.values import GRANTED
+from edge.core.values import GRANTED, OriginRequest
 from edge.policy.streams.authorize import Denied, Grant
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import ForwardWay, OriginWay
+from origin_adapter.scripted import PlayedExchange
 from tests.front.app.test_access import write
 from tests.front.app.test_handler import Driver, get, head_of
 
@@ -91,14 +94,25 @@ def test_a_write_that_the_origin_judges_is_the_clients_own() -> None:
     route = by_ways(Route(origin_headers=own, identity=("x-user",)), (OriginWay(),))
     driver = Driver().authorizing(lambda request: Grant(way="origin"))
     driver.made = replace(driver.made, routes=(route,))
+    sent: list[OriginRequest] = []
+
+    def opened(request: OriginRequest, on_sent: Any = None) -> PlayedExchange:
+        sent.append(request)
+        told = (("cache-control", "public, max-age=60"), ("set-cookie", "own=1"))
+        played = PlayedExchange(200, told)
+        played.end()
+        return played
+
+    origin: Any = SimpleNamespace(open=opened)
+    driver.made = replace(driver.made, origin=origin)
     request = write(
         f"{A}?token=t", authorization="Bearer alice", cookie="a=b", x_user="root"
     )
     status, fields = head_of(driver(request))
-    [sent] = driver.asked
-    named = dict(sent.headers)
+    named = dict(sent[0].headers)
 
-    assert sent.target == f"{A}?token=t"
+    assert sent[0].target == f"{A}?token=t"
     assert (named["authorization"], named["cookie"]) == ("Bearer alice", "a=b")
     assert "x-edge" not in named and "x-user" not in named
-    assert status == 404 and fields["cache-control"] == "no-store"
+    assert (status, fields["cache-control"]) == (200, "no-store")
+    assert fields["set-cookie"] == "own=1"

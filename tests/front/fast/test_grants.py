@@ -411,6 +411,34 @@ def test_another_credential_on_a_kept_connection_is_judged() -> None:
         made.bench.close()
 
 
+@dataclass(eq=False)
+class HostJudge:
+    """Lets in by the host alone, as somebody who is asked may do."""
+
+    def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
+        if request.lookup("host") != "edge.test":
+            return LEFT_OUT
+        return Grant(GRANTED, now + 10.0, ends_at=now + 10.0, lease=Lease(60.0))
+
+
+@pytest.mark.parametrize("block", ["", "X-Any: a\r\n"])
+def test_another_host_on_a_kept_connection_is_judged(block: str) -> None:
+    """B4: where a way looks at it."""
+    judge: Any = HostJudge()
+    made = Gate(judge, routes=(Route(judged_headers=("host",)),))
+    try:
+        for _ in range(4):
+            assert b"kept" in made.get("kept")
+        head = f"GET /v1/stream/kept HTTP/1.1\r\nHost: other.test\r\n{block}\r\n"
+        made.bench.client.sendall(head.encode())
+        made.bench.turn()
+        made.bench.catch_up()
+
+        assert made.received().startswith(b"HTTP/1.1 401 ")
+    finally:
+        made.bench.close()
+
+
 def test_a_remembered_head_is_no_way_around_the_end_of_its_grant() -> None:
     """A20: to the instant."""
     made = let_in(10.0)
