@@ -28,7 +28,7 @@ from edge.core.counters import Counters
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
-from edge.core.values import Lease, LentCredential, Partition
+from edge.core.values import NO_END, Lease, LentCredential, Partition
 from edge.policy.http import request_target
 from edge.policy.streams.authorize import (
     UNJUDGED,
@@ -196,7 +196,8 @@ class AccessAuthorizer:
         origin judges it when it comes (B9). What speaks for streams that are judged by
         others is nobody's (B5)."""
         routes = [r for r in self._routes if r is route or not _asks_origin(r)]
-        verdict: Grant | Denied = Grant(way=way)
+        lease = self._leases.give(NO_END, TokenFacts(digests_in(credential)))
+        verdict: Grant | Denied = Grant(lease=lease, way=way)
         if needs.speaks_for_judged(request.path, route, routes):
             words = "This speaks for streams that are judged on another route."
             verdict = Denied(Reason.PATH_NOT_GRANTED, words, way=way)

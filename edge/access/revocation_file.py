@@ -23,6 +23,9 @@ from edge.access.revocations import MAX_UNTIL, Revocation, RevokedBy
 
 VERSION = 1
 MODE = 0o600
+TEMPORARY = ".temporary"
+"""How the name of a file ends that ends with its edge."""
+
 MAX_BYTES = 64 * 1024 * 1024
 """A larger file is none of ours."""
 
@@ -40,6 +43,11 @@ class RevocationFile:
 
     path: str
     _read: _Stamp | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether a later edge finds it."""
+        return not self.path.endswith(TEMPORARY)
 
     def load(self) -> tuple[Revocation, ...]:
         """The orders; () if there is no file. Raises RevocationFault, OSError."""

@@ -54,7 +54,7 @@ _log = logging.getLogger("edge.access")
 @dataclass(frozen=True, slots=True)
 class Revoked:
     """What came of an order: how many leases ended here, and until when it is kept
-    (Unix seconds). ``kept``: in a file."""
+    (Unix seconds). ``kept``: where a restart finds it."""
 
     ended: int
     until: float
@@ -109,7 +109,8 @@ class Revoker:
             self._unwritten = True
             self._write()
         kept_until = self._revocations.kept_until(order)
-        return Revoked(ended, kept_until, self._file is not None)
+        lasts = self._file is not None and self._file.lasts
+        return Revoked(ended, kept_until, lasts)
 
     def revoke_token(self, text: str) -> Revoked:
         """Execute an order about one token. Raises as ``revoke`` does."""
@@ -152,20 +153,23 @@ class Revoker:
         with self._at_file:
             if not self._unwritten:
                 return
-            # What comes while the thread writes sets it again.
-            self._unwritten = False
             self._revocations.drop_ended(self._clock.wall())
             orders = tuple(self._revocations)
+            # What comes while the thread writes sets it again.
+            self._unwritten = False
+            others: tuple[Revocation, ...] | None = None
             try:
                 others = _on_a_thread(self._file.save, orders)
             except (OSError, RevocationFault) as error:
-                self._unwritten = True
                 self._fail("written", error)
                 detail = (
                     "It is in force, but could not be written: should this process end "
                     "before that works, it is forgotten. The log says why."
                 )
                 raise Refusal(detail, reason=Reason.NOT_WRITTEN) from error
+            finally:
+                # However it ended, a kill of this greenlet among others.
+                self._unwritten = self._unwritten or others is None
         self._take_in(others)
 
     def _look(self) -> None:

@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 
-from edge.access.revocation_file import RevocationFault, RevocationFile
+from edge.access.revocation_file import TEMPORARY, RevocationFault, RevocationFile
 from edge.cli import console
 from edge.settings.schema import Settings
 
@@ -71,4 +71,4 @@ def _temporary() -> str:
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)
-    return os.path.join(folder, "revocations")
+    return os.path.join(folder, f"revocations{TEMPORARY}")

@@ -51,12 +51,14 @@ class _Relay:
     """One pump: its client's address, the event that its sink has drained, and the
     greenlet.
 
-    ``events``: it sends an event stream, of which ``tail`` were the last bytes.
-    ``ends``: it is to end as soon as it may.
+    ``cut_at``: when its lease ends, as it was told. ``events``: it sends an event
+    stream, of which ``tail`` were the last bytes. ``ends``: it is to end as soon as it
+    may.
     """
 
     client: str
     drained: Event
+    cut_at: float
     greenlet: "gevent.Greenlet[..., None] | None" = None
     events: bool = False
     tail: bytes = b""
@@ -102,7 +104,9 @@ class Relays:
         reader.move(State.RELAYED)
         self._of_stream[stream] += 1
         self._of_client[client] += 1
-        relay = self._running[reader] = _Relay(client, Event(), ends=self._draining)
+        ends_at, draining = reader.lease.ends_at, self._draining
+        relay = _Relay(client, Event(), ends_at, ends=draining)
+        self._running[reader] = relay
         relay.greenlet = gevent.spawn(self._run, reader, relay, reason)
 
     def _make_sure_of_room(self, stream: str, client: str) -> None:
@@ -167,11 +171,14 @@ class Relays:
     def lapse(self) -> None:
         """Leases may end earlier than they were to. A pump that waits does not know."""
         now = self._clock.monotonic()
-        for reader in tuple(self._running):
+        for reader, relay in tuple(self._running.items()):
             ends = reader.lease.ends_at
+            if ends >= relay.cut_at:
+                continue
+            relay.cut_at = ends
             if now >= ends:
                 self._guard.serve(self._cut, reader)
-            elif ends != NO_END:
+            else:
                 gevent.spawn_later(ends - now, self._guard.serve, self._cut, reader)
 
     def _cut(self, reader: Reader) -> None:

@@ -313,6 +313,18 @@ def test_a_credential_is_taken_back_whoever_judges_it(
         made.pools.close()
 
 
+def test_a_write_that_the_origin_judges_is_cut_too() -> None:
+    """B13: it is let pass without an ask, and holds a lease all the same."""
+    with endpoint() as asked:
+        made = endpoints.Gate(asked.url, (OriginWay(),))
+        lease = lease_of(made.ask(A, None, "POST", authorization="Bearer alice"))
+        other = lease_of(made.ask(A, None, "POST", authorization="Bearer bob"))
+        assert made.revoker.revoke_token("alice").ended == 1
+
+        assert lease.why is Reason.REVOKED and other.why is Reason.GRANT_ENDED
+        made.pools.close()
+
+
 @by_each_way
 def test_of_a_subject_they_are_asked_anew(way: Callable[[Endpoint], Any]) -> None:
     """Who it is, and whether it is let in, is theirs to say."""

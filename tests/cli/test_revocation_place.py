@@ -79,6 +79,7 @@ def test_where_the_default_cannot_be_written_it_is_said_and_goes_on(
     assert oct(os.stat(os.path.dirname(path)).st_mode & 0o777) == "0o700"
     assert "remembered only as long as this edge runs" in capsys.readouterr().err
     RevocationFile(path).save([ORDER])
+    assert not RevocationFile(path).lasts
     assert place.refusal(load(file)) is None
     assert place.settled(load(file)).access.revocations == path
 
