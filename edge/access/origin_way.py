@@ -180,13 +180,13 @@ def _said(status: int, fields: Headers, trust: float) -> Said:
         return ToldYes(trust)
     if status in (401, 403):
         denied = _refusal(status, fields)
-    elif status in (404, 410):
+        return ToldNo(denied, denied)
+    if status in (404, 410):
         words = "There is nothing here for this credential."
-        denied = Denied(Reason.ACCESS_ABSENT, words, status)
-    else:
-        passes = (status >= 500 and status != 501) or status in (408, 425, 429)
-        return NoVerdict(f"the origin answered {status}", passes)
-    return ToldNo(denied, denied)
+        # Not remembered: whoever creates the stream finds it at once.
+        return ToldNo(Denied(Reason.ACCESS_ABSENT, words, status), None)
+    passes = (status >= 500 and status != 501) or status in (408, 425, 429)
+    return NoVerdict(f"the origin answered {status}", passes)
 
 
 def _refusal(status: int, fields: Headers) -> Denied:

@@ -212,6 +212,25 @@ def test_a_no_is_that_credentials_own(
     assert (found.fields, found.body) == ((), None)
 
 
+def test_whoever_creates_a_stream_finds_it_at_once(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """L5: that there was none is no verdict on a credential, and is not remembered;
+    nor does it answer whoever came while it was asked for."""
+    gate = gates()
+    asked.answer = lambda one: said(404)
+    assert isinstance(gate.ask(A, **ALICE), Denied)
+    asked.may.clear()
+    both = [gevent.spawn(gate.ask, A, **ALICE) for _ in range(2)]
+    until(lambda: len(asked.asked) == 3)
+    asked.answer = lambda one: said(200 if len(asked.asked) > 3 else 404)
+    asked.may.set()
+    first, second = (one.get() for one in both)
+
+    assert isinstance(first, Denied)
+    granted(second)
+
+
 @pytest.mark.parametrize("status", [301, 302, 400, 408, 429, 500, 503])
 def test_any_other_answer_is_no_verdict(
     asked: Endpoint, gates: Callable[..., Gate], status: int
