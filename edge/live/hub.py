@@ -125,7 +125,7 @@ class Hub:
             self._counters.answers["error"] += 1
             sink.abort(refusal)
             return None
-        if waits_at is None:
+        if waits_at is None or now >= lease.ends_at:
             self.advance(reader)
         else:
             self._guard.serve(self._wait, reader)

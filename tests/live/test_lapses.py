@@ -169,15 +169,24 @@ def test_a_flight_under_way_is_for_the_others(mode: Mode) -> None:
     assert other.sink.answer is not None and other.sink.answer.status == 200
 
 
-def test_whoever_holds_an_ended_lease_is_not_let_in_again() -> None:
-    """As a head that was remembered would."""
+@pytest.mark.parametrize("mode", [Mode.CATCH_UP, Mode.HEAD, Mode.LONG_POLL, Mode.SSE])
+def test_whoever_holds_an_ended_lease_is_not_let_in_again(mode: Mode) -> None:
+    """As a head that was remembered would; also where it is known of such a read that
+    it has to wait."""
     house, origin = let_in()
+    followed(house, origin)
+    read = Read(house.key(partition=GRANTED), "0003", mode)
+    sinks = [RecordingSink() for _ in range(4)]
     lease = lasting(house)
-    revoke(house, lease)
+    for sink in sinks:
+        if sink is sinks[-1]:
+            revoke(house, lease)
+        house.hub.ask(read, sink, house.clock.monotonic(), lease)
+        settle()
+    error = sinks[-1].error
 
-    error = asked(house, lease).done().error
     assert isinstance(error, Refusal) and error.reason is Reason.REVOKED
-    assert not origin.calls
+    assert sinks[-1].answer is None and not sinks[-1].written
 
 
 # Keys that have changed.
