@@ -23,7 +23,7 @@ ASKS = 64
 MAX_WAITING = 4096
 """Asks that wait for one of them."""
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 10.0
 """How long one waits."""
 
 
