@@ -10,8 +10,8 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import gevent
@@ -21,6 +21,10 @@ from edge.access.authorizer import AccessAuthorizer
 from edge.access.judges import Askers, Open, origin_of
 from edge.access.key_ring import KeyRings
 from edge.access.keys import MAX_JWKS_BYTES
+from edge.access.leases import Leases
+from edge.access.revocation_file import RevocationFile
+from edge.access.revocations import Revocations
+from edge.access.revoker import Revoker
 from edge.core.counters import Counters
 from edge.core.errors import OriginFault, OriginTimeout
 from edge.core.ports import Clock
@@ -35,11 +39,12 @@ from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
-from edge.policy.streams.ways import ForwardWay
+from edge.policy.streams.ways import ForwardWay, JwtWay
 from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.settings import Settings
+from edge.settings.units import DAY
 from origin_adapter.http import HttpOptions, HttpOrigin
 from origin_adapter.tls import TlsOptions
 
@@ -198,26 +203,61 @@ def http_options(settings: Settings) -> HttpOptions:
     )
 
 
-def authorizer(
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Who judges requests, and who takes back what they let in (None: nobody can)."""
+
+    authorizer: Authorizer
+    leases: Leases
+    revoker: Revoker | None
+
+
+def judging(
     settings: Settings,
     table: tuple[Route, ...],
     clock: Clock,
     counters: Counters,
     askers: Askers | None = None,
-) -> Authorizer:
+) -> Judging:
     """Who judges requests: the origin alone, unless a route has ways.
 
     ``table`` are the routes that requests are found in: judges are known by their ways.
-    ``askers``: how somebody else is asked; None: nobody is.
+    ``askers``: how somebody else is asked; None: nobody is. Raises RevocationFault,
+    OSError.
     """
+    leases = Leases()
     if not any(route.ways for route in table):
-        return authorize
+        return Judging(authorize, leases, None)
     # As they were when the settings were checked: a worker must not fail to start.
     read = settings.key_files.__getitem__
     rings = KeyRings(table, read, fetch_keys, clock, counters)
-    return AccessAuthorizer(
-        table, rings, clock, counters, settings.public_url, askers=askers
+    revocations = revocations_of(table)
+    judge = AccessAuthorizer(
+        table,
+        rings,
+        clock,
+        counters,
+        settings.public_url,
+        askers=askers,
+        revocations=revocations,
+        leases=leases,
     )
+    path = settings.access.revocations
+    file = None if path is None else RevocationFile(path)
+    revoker = Revoker(revocations, leases, file, clock, counters)
+    revoker.forget = judge.forget
+    revoker.load()
+    return Judging(judge, leases, revoker)
+
+
+def revocations_of(table: Iterable[Route]) -> Revocations:
+    """No orders yet. Each is kept until the tokens that it names have ended: those that
+    were issued before it end so long after it at the latest (B13)."""
+    ways = [way for route in table for way in route.ways if isinstance(way, JwtWay)]
+    leeway = max((way.leeway for way in ways), default=0.0)
+    # One leeway may be in ``exp`` itself, for it is compared with another clock.
+    lives = (way.max_lifetime + 2 * way.leeway for way in ways)
+    return Revocations(max(lives, default=DAY), leeway)
 
 
 def fetch_keys(url: str) -> bytes:
@@ -325,6 +365,12 @@ class EdgeRuntime:
         self._started = False
         table = routes(settings)
         self._ask_pools = AskPools(settings)
+        askers = self._ask_pools.askers(node_id)
+        judged = judging(settings, table, clock, counters, askers)
+        self.revoker = judged.revoker
+        judged.leases.cut = self._hub.lapses.look
+        if self.revoker is not None:
+            self._hub.ticker.register(self.revoker.look)
         self.parts = Dependencies(
             self._hub,
             self._origin,
@@ -334,9 +380,7 @@ class EdgeRuntime:
             front_options(settings, node_id),
             self._hub.answer_cache.peek,
             self._hub.ticker,
-            authorizer(
-                settings, table, clock, counters, self._ask_pools.askers(node_id)
-            ),
+            judged.authorizer,
             lambda: self._hub.draining,
         )
 

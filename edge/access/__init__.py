@@ -13,6 +13,7 @@ by. Only the part below the line remembers, or waits.
 ``signed``           a signed URL: made and verified
 ``asking``           the parts of an ask, and what its verdict is known by
 ``challenges``       why somebody was not let in, and what its client is told
+``revocations``      which tokens are refused by order of an operator
 ------------------- ----------------------------------------------------------
 ``authorizer``       a request's verdict: the authorizer of the pipeline
 ``judging``          the one shape of all judges; the theory
@@ -23,6 +24,9 @@ by. Only the part below the line remembers, or waits.
 ``asked_verdicts``   what those who are asked say: once, and believed a while
 ``ask_line``         how many are asked at once, and who is next
 ``verdicts``         what was said of credentials lately
+``leases``           what verdicts gave and somebody holds, to end it early
+``revoker``          orders to revoke: in force, kept, heard of from others
+``revocation_file``  orders in a file that all workers read
 ``check_budget``     how many signatures are checked in one turn of the loop
 ``key_ring``         all keys of one way
 ``jwks_client``      the keys at one URL, fetched now and then

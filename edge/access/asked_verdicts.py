@@ -103,9 +103,11 @@ class Question:
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """One ask under way. ``said`` None once it has ended: there was no room for it."""
+    """One ask under way. ``said`` None once it has ended: there was no room for it.
+    ``epoch`` is that of its verdict."""
 
     ended: Event = field(default_factory=Event)
+    epoch: int = -1
     said: Said | None = None
     verdict: LetIn | Denied | None = None
 
@@ -167,6 +169,9 @@ class AskedVerdicts:
     ) -> LetIn | Denied:
         """What one who waited for a flight is given."""
         said = flight.said
+        if isinstance(said, ToldYes) and flight.epoch != self._verdicts.epoch:
+            # 1: it was told; 2: an order took something back; 3: this greenlet wakes.
+            return self.judge(question, case)
         if isinstance(said, ToldNo):
             given = said.own if is_owner else said.shared
             if given is not None:
@@ -229,7 +234,7 @@ class AskedVerdicts:
         if epoch != verdicts.epoch:
             said = NoVerdict("what lets in was changed again and again")
         self._note(said)
-        flight.said = said
+        flight.said, flight.epoch = said, epoch
         flight.verdict = self._take(said, key, asked_at, epoch)
 
     def _take(

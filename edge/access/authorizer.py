@@ -14,19 +14,21 @@ read the source, by the source's own route and with the same credentials (B22).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edge.access import credentials, needs
-from edge.access.challenges import without_credential
+from edge.access import credentials, needs, origin_way
+from edge.access.challenges import Failure, denied, without_credential
 from edge.access.check_budget import CheckBudget
-from edge.access.credentials import Credential, CredentialSet, Token
+from edge.access.credentials import Credential, CredentialSet, Token, digests_in
 from edge.access.judges import Askers, Judges
-from edge.access.judging import Case, LaterTurn, MustWait
+from edge.access.judging import Case, Judge, LaterTurn, MustWait
 from edge.access.key_ring import KeyRings
+from edge.access.leases import Leases
+from edge.access.revocations import Revocations, TokenFacts
 from edge.access.verdicts import LetIn
 from edge.core.counters import Counters
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
-from edge.core.values import Lease, LentCredential, Partition
+from edge.core.values import NO_END, Lease, LentCredential, Partition
 from edge.policy.http import request_target
 from edge.policy.streams.authorize import (
     UNJUDGED,
@@ -40,15 +42,15 @@ from edge.policy.streams.authorize import (
 )
 from edge.policy.streams.pipeline import check_meaning, find_route
 from edge.policy.streams.routes import Access, Route
-from edge.policy.streams.ways import OriginWay, Place, Right, Way
+from edge.policy.streams.ways import OriginWay, Place, Right
 from edge.protocol import names
 
 SOON_SECONDS = 60.0
 """If less is left of a grant, nobody may keep an answer (B17)."""
 
 JUDGED_AGAIN_SECONDS = 30.0
-"""How long a head is remembered that keys at a URL let in: they may change (B15)."""
-
+"""How long a head is remembered that keys at a URL let in: they may change (B15). And
+how soon whoever came by them is judged anew when they have changed (A20)."""
 
 RENEWING_SECONDS = 1.0
 """How long a head is remembered whose verdict is being asked for anew."""
@@ -66,6 +68,8 @@ class AccessAuthorizer:
         public_url: str | None = None,
         budget: CheckBudget | None = None,
         askers: Askers | None = None,
+        revocations: Revocations | None = None,
+        leases: Leases | None = None,
     ) -> None:
         self._routes = routes
         self._clock = clock
@@ -80,6 +84,20 @@ class AccessAuthorizer:
             budget=self._budget,
             askers=askers or Askers(),
         )
+        # Not by ``or``: an empty one is false.
+        self._revocations = Revocations(0.0) if revocations is None else revocations
+        self._leases = Leases() if leases is None else leases
+        rings.changed = self._judge_again
+
+    def forget(self) -> None:
+        """Begin a new epoch: whoever asks next is judged anew."""
+        self._judges.verdicts.forget()
+
+    def _judge_again(self) -> None:
+        """Keys have changed: whoever came by them is judged anew before long (A20)."""
+        self.forget()
+        now = self._clock.monotonic()
+        self._leases.judge_again(now, JUDGED_AGAIN_SECONDS)
 
     def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
         """See Authorizer. Raises ClientFault for a request that is malformed."""
@@ -123,13 +141,13 @@ class AccessAuthorizer:
         judge = self._judges.of(way)
         right = needs.right_of(request)
         if isinstance(way, OriginWay) and right is not Right.READ:
-            return self._kept(route, request, judge.name)
+            return self._kept(route, request, credential, judge.name)
         own = tuple(
             p for p in request.parameters if p.name not in route.credential_parameters
         )
         number = route.ways.index(way)
         case = Case(route, number, request, right, own, now, may_wait)
-        verdict = judge.judge(case, credential)
+        verdict = self._unless_revoked(judge, case, credential)
         if isinstance(verdict, LetIn) and self._is_forged(route, credential, request):
             words = "A cookie lets write only from pages of this site."
             verdict = Denied(Reason.CROSS_SITE, words, subject=verdict.subject)
@@ -140,18 +158,51 @@ class AccessAuthorizer:
         if isinstance(verdict, Denied):
             return replace(verdict, way=judge.name)
         partition = granted_partition(request, route)
-        lease = self._lease(way, credential, verdict, now)
+        lease = self._lease(judge, credential, verdict, now)
         return _grant(partition, verdict, lease, judge.name, now, judge.may_change)
 
-    def _kept(self, route: Route, request: RequestHead, way: str) -> Grant | Denied:
+    def _unless_revoked(
+        self, judge: Judge, case: Case, credential: Credential
+    ) -> LetIn | Denied:
+        """What the judge says, if no order took it back (A10). Nothing switches between
+        the last look here and the new lease, which the next order finds.
+
+        Of what others say, only the credential itself is looked up here. They say for
+        themselves who it is, and are asked anew after each order.
+        """
+        if self._is_revoked(credential):
+            return _revoked()
+        verdict = judge.judge(case, credential)
+        if isinstance(verdict, Denied):
+            return verdict
+        if verdict.asked is not None:
+            facts = TokenFacts(digests_in(credential), verdict.subject or None)
+            verdict = replace(verdict, facts=facts)
+            return _revoked() if self._is_revoked(credential) else verdict
+        revoked = self._revocations.refuses(verdict.facts)
+        return _revoked(verdict.subject) if revoked else verdict
+
+    def _is_revoked(self, credential: Credential) -> bool:
+        """Whether a credential that others judge was revoked itself. One with a
+        signature is not looked at before that was checked (B23)."""
+        if len(self._revocations) == 0 or not isinstance(credential, CredentialSet):
+            return False
+        return self._revocations.names_token(digests_in(credential))
+
+    def _kept(
+        self, route: Route, request: RequestHead, credential: Credential, way: str
+    ) -> Grant | Denied:
         """A write on a route where the origin judges: it keeps its credential, and the
         origin judges it when it comes (B9). What speaks for streams that are judged by
         others is nobody's (B5)."""
         routes = [r for r in self._routes if r is route or not _asks_origin(r)]
-        verdict: Grant | Denied = Grant(way=way)
+        lease = self._leases.give(NO_END, TokenFacts(digests_in(credential)))
+        verdict: Grant | Denied = Grant(lease=lease, way=way)
         if needs.speaks_for_judged(request.path, route, routes):
             words = "This speaks for streams that are judged on another route."
             verdict = Denied(Reason.PATH_NOT_GRANTED, words, way=way)
+        elif self._is_revoked(credential):
+            verdict = replace(_revoked(), way=way)
         self._count(way, verdict)
         return verdict
 
@@ -160,12 +211,13 @@ class AccessAuthorizer:
         self._counters.verdicts[f"{way}-{result}"] += 1
 
     def _lease(
-        self, way: Way, credential: Credential, let_in: LetIn, now: float
+        self, judge: Judge, credential: Credential, let_in: LetIn, now: float
     ) -> Lease:
         """What the hub's readers hold of a *yes*; by the origin's, its credential."""
         monotonic = self._clock.monotonic()
-        lease = Lease(monotonic + (let_in.ends_at - now))
-        if isinstance(way, OriginWay) and let_in.asked is not None:
+        ends_at = monotonic + (let_in.ends_at - now)
+        lease = self._leases.give(ends_at, let_in.facts, judge.may_change)
+        if judge.name == origin_way.NAME and let_in.asked is not None:
             assert isinstance(credential, CredentialSet)
             lease.lends = LentCredential(
                 credential.digest,
@@ -239,6 +291,12 @@ def _grant(
         again = min(again, due)
     subject, fields = let_in.subject, let_in.fields
     return Grant(partition, again, None, ends_at, soon, lease, way, subject, fields)
+
+
+def _revoked(subject: str = "") -> Denied:
+    words = "The token was revoked."
+    failure = Failure(Reason.TOKEN_REVOKED, words)
+    return replace(denied(failure), subject=subject)
 
 
 def _asks_origin(route: Route) -> bool:

@@ -16,8 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TypeAlias
+from urllib.parse import unquote_plus
 
 from edge.access.challenges import two_tokens
+from edge.access.revocations import token_digest
 from edge.core.values import Headers
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Lookup, RequestHead
@@ -173,6 +175,33 @@ def find(way: Way, request: RequestHead) -> Credential | None:
     if len(found) > 1:
         raise two_tokens("There is more than one token in the request.")
     return found[0] if found else None
+
+
+def digests_in(credential: Credential) -> tuple[str, ...]:
+    """The digest of each text in it that may be a token, as orders to revoke name it.
+
+    A signed URL has none: it is taken back by its key.
+    """
+    match credential:
+        case Token(text):
+            return (token_digest(text),)
+        case CredentialSet():
+            return tuple(token_digest(text) for text in _texts_in(credential) if text)
+        case _:
+            return ()
+
+
+def _texts_in(credential: CredentialSet) -> Iterator[str]:
+    for name, value in credential.headers:
+        if name == "cookie":
+            for pair in value.split(";"):
+                yield pair.partition("=")[2].strip(' \t"')
+        elif name == "authorization":
+            yield value.strip(" \t").partition(" ")[2].strip(" \t")
+        else:
+            yield value.strip(" \t")
+    for parameter in credential.parameters:
+        yield unquote_plus(parameter.partition("=")[2])
 
 
 def without(

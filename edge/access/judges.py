@@ -71,7 +71,6 @@ class Judges:
         # All routes that ask one and the same stand in one line before it.
         self._lines: dict[str, AskLine] = {}
         self._judges = {id(w): self._made(w) for route in routes for w in route.ways}
-        rings.changed = self.verdicts.forget
 
     def of(self, way: Way) -> Judge:
         """The judge of a way."""

@@ -12,10 +12,11 @@ from dataclasses import replace
 from edge.access import needs, signed, tokens
 from edge.access.challenges import Failure, denied
 from edge.access.check_budget import CheckBudget
-from edge.access.credentials import Credential, SignedLink, Token
+from edge.access.credentials import Credential, SignedLink, Token, digests_in
 from edge.access.judging import Case, LaterTurn, MustWait
 from edge.access.key_ring import KeyRing
 from edge.access.keys import KeySet
+from edge.access.revocations import TokenFacts
 from edge.access.tokens import TokenClaims
 from edge.access.verdicts import LetIn, VerdictKey, Verdicts
 from edge.core.errors import Refusal
@@ -78,6 +79,9 @@ class JwtJudge:
         epoch = self._verdicts.epoch
         claims = self._claims(credential, case)
         verdict = _reached(claims, self._way, key, case.own)
+        if isinstance(verdict, LetIn):
+            assert isinstance(claims, TokenClaims)
+            verdict = replace(verdict, facts=_facts(claims, credential))
         self._verdicts.keep(key, verdict, case.now, epoch)
         return verdict
 
@@ -155,6 +159,17 @@ def _reached(
     if wrong is not None:
         return _denied(wrong)
     return LetIn(claims.expires_at, claims.subject or "")
+
+
+def _facts(claims: TokenClaims, token: Token) -> TokenFacts:
+    """What of the token an order to revoke may name."""
+    return TokenFacts(
+        digests_in(token),
+        claims.subject,
+        claims.token_id,
+        claims.issuer,
+        claims.issued_at,
+    )
 
 
 def _denied(failure: Failure) -> Denied:

@@ -18,6 +18,7 @@ Sources: RFC 7515 sections 4.1 and 5.2; RFC 7519 sections 4.1 and 7.2; RFC 8725.
 import json
 import math
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,7 @@ class TokenClaims:
     At ``expires_at`` (Unix seconds) it ends: its ``exp`` and the leeway (A20). A grant
     that is None is one whose claim the way does not name. ``bound`` has the values of
     the way's ``bind``, name by name; None for a claim that is missing or no string.
+    ``issuer`` and ``issued_at`` (Unix seconds) are what it says, or None.
     """
 
     subject: str | None
@@ -61,6 +63,8 @@ class TokenClaims:
     write: PathGrants | None = None
     manage: PathGrants | None = None
     bound: tuple[tuple[str, str | None], ...] = ()
+    issuer: str | None = None
+    issued_at: float | None = None
 
 
 def verify(text: str, way: JwtWay, keys: KeySet, now: float) -> TokenClaims | Failure:
@@ -114,6 +118,18 @@ def permits_below(
     if grants is None or not grants.cover_below(root):
         return _not_granted(claims, right)
     return None if _is_bound(claims, match, path) else _not_granted(claims, right)
+
+
+def claimed_end(text: str) -> float:
+    """When a token says that it ends (Unix seconds), whoever made it; 0.0: it does not.
+    Good for how long to remember it, and for nothing else."""
+    _, _, rest = text.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        said = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, RecursionError):
+        return 0.0
+    return (_time(said.get("exp")) if isinstance(said, dict) else None) or 0.0
 
 
 # -- before the signature -----------------------------------------------------
@@ -201,6 +217,8 @@ def _believed(
         write,
         manage,
         tuple((name, _text(_claim(said, name))) for name in way.bind),
+        _text(said.get("iss")),
+        _time(said.get("iat")),
     )
 
 
@@ -220,7 +238,10 @@ def _wrong_time(
     begins = max(times["nbf"] or 0.0, times["iat"] or 0.0)
     if now < begins - way.leeway:
         return Reason.TOKEN_NOT_YET, "The token is not valid yet."
-    if ends > now + way.max_lifetime + way.leeway:
+    # From its issue on, where that is told: else a token that lives too long would be
+    # taken in its last day, when nobody remembers that it was revoked (B13).
+    issued = min(now, times["iat"] if times["iat"] is not None else now)
+    if ends > issued + way.max_lifetime + way.leeway:
         return Reason.TOKEN_LIFETIME, "The token lives longer than is accepted here."
     return None
 

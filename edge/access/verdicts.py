@@ -6,15 +6,16 @@ than the credential lives. A *no* is believed for some seconds only, since time 
 keys can change it. Both are bounded, each for itself: whoever sends bad credentials
 pushes out other *no*s, and never a *yes* (B18).
 
-``forget`` begins a new epoch: what keys said that have changed since is not kept, not
-even by a judge that began before (``epoch``). Holds no token and no clock. Called by
-the judges.
+``forget`` begins a new epoch: what was said by keys that have changed since, or before
+an order to revoke, is not kept, not even by a judge that began before (``epoch``).
+Holds no token and no clock. Called by the judges.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from edge.access.revocations import NO_FACTS, TokenFacts
 from edge.core.values import Headers
 from edge.policy.streams.authorize import Denied
 from edge.policy.streams.ways import Right
@@ -62,13 +63,14 @@ class LetIn:
     """A *yes*: until when (Unix seconds), and whom.
 
     ``asked``: by somebody who was asked; None: by keys. ``fields`` go on the answer of
-    the one request that was asked for.
+    the one request that was asked for. ``facts`` are what an order to revoke may name.
     """
 
     ends_at: float
     subject: str = ""
     asked: AskedTimes | None = None
     fields: Headers = ()
+    facts: TokenFacts = NO_FACTS
 
 
 class Verdicts:
@@ -135,7 +137,8 @@ class Verdicts:
         self._yes.pop(key, None)
 
     def forget(self) -> None:
-        """Keys have changed: nothing that was said holds any more."""
+        """Keys have changed, or something was revoked: nothing that was said holds any
+        more."""
         self.epoch += 1
         self._yes.clear()
         self._no.clear()

@@ -13,12 +13,14 @@ The only module of the admin address that knows Falcon.
 
 import hmac
 import ipaddress
+import json
 import logging
 import re
 from collections.abc import Collection, Sequence
 from urllib.parse import parse_qsl
 
 import falcon
+import gevent
 
 from edge.admin.routes import READ, AdminRequest, AdminRoute, TokenRule
 from edge.core.errors import ClientFault, EdgeError
@@ -29,6 +31,13 @@ from edge.front.app.app import WsgiApp
 from edge.front.exchange import request_id
 
 _log = logging.getLogger("edge.admin")
+
+MAX_BODY = 16 * 1024
+BODY_SECONDS = 10.0
+"""How large a body may be, and how long it may take to come."""
+
+_OF_PAGES = ("Origin", "Sec-Fetch-Site")
+"""Fields that a browser sends by itself, and no page can leave out."""
 
 _NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 _CHALLENGE = ("WWW-Authenticate", "Bearer")
@@ -80,7 +89,8 @@ class AdminApp:
         if req.method not in route.methods:
             raise ClientFault(_wrong_method(route), status=405)
         parameters = parse_qsl(req.query_string, keep_blank_values=True)
-        return route.handler(AdminRequest(tuple(parameters)))
+        document = _document(req) if route.takes_json else None
+        return route.handler(AdminRequest(tuple(parameters), document))
 
     def _check_token(self, req: falcon.Request, rule: TokenRule) -> None:
         if rule is TokenRule.OPEN:
@@ -90,6 +100,9 @@ class AdminApp:
             if rule is TokenRule.MUST_BE_SET:
                 detail = "This page is served only where admin.token is set."
                 raise ClientFault(detail, reason=Reason.TOKEN_NOT_SET, status=403)
+            if rule is TokenRule.NO_PAGE and any(map(req.get_header, _OF_PAGES)):
+                detail = "Where admin.token is not set, no web page may ask for this."
+                raise ClientFault(detail, reason=Reason.FROM_A_PAGE, status=403)
             return
         scheme, _, given = (req.auth or "").partition(" ")
         same = hmac.compare_digest(given.strip().encode(), self._token.encode())
@@ -121,6 +134,24 @@ def _wrong_method(route: AdminRoute) -> str:
     if "GET" in route.methods:
         return "This page is read by GET."
     return f"This page takes {' and '.join(route.methods)}."
+
+
+def _document(req: falcon.Request) -> object:
+    """The JSON document in the body. Raises ClientFault."""
+    kind = (req.content_type or "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        detail = "Say it in JSON, with Content-Type: application/json."
+        raise ClientFault(detail, reason=Reason.BAD_ORDER, status=415)
+    late = ClientFault("The body is late.", reason=Reason.BODY_TIMEOUT, status=408)
+    with gevent.Timeout(BODY_SECONDS, late):
+        octets = req.stream.read(MAX_BODY + 1)
+    if len(octets) > MAX_BODY:
+        detail = f"The body is above {MAX_BODY} bytes."
+        raise ClientFault(detail, reason=Reason.BODY_TOO_LARGE, status=413)
+    try:
+        return json.loads(octets)
+    except (ValueError, RecursionError):
+        raise ClientFault("The body is no JSON.", reason=Reason.BAD_ORDER) from None
 
 
 def create_admin_app(

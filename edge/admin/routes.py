@@ -23,18 +23,23 @@ class TokenRule(enum.Enum):
     OPEN: none. IF_SET: all, once an operator has set a token. MUST_BE_SET: all, and
     without a token the page is not served. MUST_BE_SET is for pages that change
     something: a web page in a browser on the same machine could send such a request.
+    NO_PAGE: as IF_SET, and without a token no request that a web page could have sent
+    is taken. Such a request has no Origin, and a body that no form can send.
     """
 
     OPEN = "open"
     IF_SET = "if-set"
     MUST_BE_SET = "must-be-set"
+    NO_PAGE = "no-page"
 
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """What a handler gets of a request: its query parameters, decoded."""
+    """What a handler gets of a request: its query parameters, decoded, and the JSON
+    document in its body where the page takes one."""
 
     parameters: tuple[tuple[str, str], ...] = ()
+    document: object = None
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter, None without one. ClientFault if it comes twice."""
@@ -51,12 +56,14 @@ Handler = Callable[[AdminRequest], Answer]
 
 @dataclass(frozen=True, slots=True)
 class AdminRoute:
-    """One page. A request's path must equal ``path``."""
+    """One page. A request's path must equal ``path``. ``takes_json``: its requests
+    carry a JSON document, and nothing else."""
 
     path: str
     handler: Handler
     methods: tuple[str, ...] = READ
     token: TokenRule = TokenRule.IF_SET
+    takes_json: bool = False
 
 
 def page(content_type: str, body: bytes) -> Answer:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 
 from edge.cli import preflight
+from edge.cli.revocation_place import RevocationPlace
 from edge.settings import Settings, SettingsError
 from edge.settings.restart import only_by_restart
 
@@ -16,11 +17,18 @@ _log = logging.getLogger("edge.settings")
 
 
 class Reloader:
-    """Reads the settings anew. ``first``: those of the start, as they were written."""
+    """Reads the settings anew. ``first``: those of the start, as they were written.
+    ``place`` is where the start keeps orders to revoke."""
 
-    def __init__(self, first: Settings, read: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        first: Settings,
+        read: Callable[[], Settings],
+        place: RevocationPlace | None = None,
+    ) -> None:
         self._first = first
         self._read = read
+        self._place = place or RevocationPlace()
 
     def __call__(self) -> Settings | None:
         """The settings to go on with; None: the old ones."""
@@ -40,4 +48,8 @@ class Reloader:
         problems = [f"{name}: only a restart can change it" for name in kept]
         if plan.connections < 1:
             problems.append(f"{plan.soft} open files leave no room for clients")
+        if not problems and (why := self._place.refusal(settings)) is not None:
+            problems.append(why)
+        if not problems:
+            settings = self._place.settled(settings)
         return preflight.with_connections(settings, plan.connections), problems

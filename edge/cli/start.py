@@ -13,6 +13,7 @@ from collections.abc import Callable
 from edge.cli import console, preflight, shipped
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
+from edge.cli.revocation_place import RevocationPlace
 from edge.process.heartbeat import heartbeat_refusal
 from edge.settings import Settings, cross_checks
 from edge.settings.addresses import MAX_UNIX_PATH, ListenAddress
@@ -48,6 +49,10 @@ def start(
     if not attached:
         for warning in cross_checks.warnings(settings):
             console.warn(f"{key_name(warning.path)}: {warning.message}")
+    place = RevocationPlace()
+    if (why := place.refusal(settings)) is not None:
+        console.error(why)
+        return 1
     if settings.origin.embedded and not attached:
         return _supervise(settings)
     plan = preflight.raise_files(settings)
@@ -61,8 +66,8 @@ def start(
     from edge.wiring import serve
 
     capture()
-    capped = preflight.with_connections(settings, plan.connections)
-    serve(capped, Reloader(settings, read), lambda: _tell(settings, plan))
+    capped = preflight.with_connections(place.settled(settings), plan.connections)
+    serve(capped, Reloader(settings, read, place), lambda: _tell(settings, plan))
     return 0
 
 

@@ -70,6 +70,7 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "verdict",
     ),
     Described("asks", "Asks whether to let in: by which way, and their result.", "ask"),
+    Described("revocations", "Orders to revoke, by what they named.", "by"),
     Described("key_fetches", "Key sets asked for at their URLs, by result.", "result"),
     Described("client_faults", "Requests that were at fault, by reason.", "reason"),
     Described("writes", "Writes answered, by class of status.", "status"),
@@ -113,6 +114,7 @@ class Counters:
     wakeups: int
     verdicts: dict[str, int]
     asks: dict[str, int]
+    revocations: dict[str, int]
     key_fetches: dict[str, int]
     client_faults: dict[str, int]
     writes: dict[str, int]

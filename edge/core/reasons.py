@@ -29,6 +29,8 @@ class Reason(enum.Enum):
     BODY_CUT = "body-cut"
     BODY_TIMEOUT = "body-timeout"
     BODY_TOO_LARGE = "body-too-large"
+    BAD_ORDER = "bad-order"
+    FROM_A_PAGE = "from-a-page"
     NOT_FOUND = "not-found"
     TOKEN_NOT_SET = "token-not-set"
     HOST_NOT_KNOWN = "host-not-known"
@@ -49,6 +51,7 @@ class Reason(enum.Enum):
     TOKEN_EXPIRED = "token-expired"
     TOKEN_NOT_YET = "token-not-yet"
     TOKEN_LIFETIME = "token-lifetime"
+    TOKEN_REVOKED = "token-revoked"
     PATH_NOT_GRANTED = "path-not-granted"
     PARAMETER_NOT_GRANTED = "parameter-not-granted"
     LINK_MALFORMED = "link-malformed"
@@ -88,6 +91,8 @@ class Reason(enum.Enum):
     LIMIT_DESCRIPTORS = "limit-descriptors"
     LIMIT_RELAYS = "limit-relays"
     LIMIT_ABOVE = "limit-above-end"
+    LIMIT_REVOCATIONS = "limit-revocations"
+    NOT_WRITTEN = "not-written"
     DRAINING = "draining"
     INTERNAL = "internal"
 
@@ -140,6 +145,7 @@ class Reason(enum.Enum):
     CONTACT_LOST = "contact-lost"
     VIEWER_LAG = "viewer-lag"
     GRANT_ENDED = "grant-ended"
+    REVOKED = "revoked"
 
     # Why a worker was replaced.
     RELOAD = "reload"

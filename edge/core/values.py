@@ -122,17 +122,25 @@ class LentCredential:
     fresh_until: float
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Lease:
     """For how long a reader is given anything: until ``ends_at`` (monotonic seconds).
 
     Everybody who came by the same grant may hold the same lease. Its end only ever
     moves nearer, and whatever is given looks at it first (B3, B12). ``lends``: the
-    credential that its holder lends to the fetch that all share; None: none.
+    credential that its holder lends to the fetch that all share; None: none. ``why``
+    it ends.
     """
 
     ends_at: float = NO_END
     lends: LentCredential | None = None
+    why: Reason = Reason.GRANT_ENDED
+
+    def end(self, when: float, why: Reason = Reason.GRANT_ENDED) -> None:
+        """Let it end at ``when``, unless it ends before that."""
+        if when < self.ends_at:
+            self.ends_at = when
+            self.why = why
 
 
 UNLIMITED = Lease()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge.access.revoker import Revoker
 from edge.core.counters import Counters
 from edge.core.ports import (
     NO_TICKS,
@@ -66,6 +67,10 @@ class Runtime(Protocol):
     @property
     def control(self) -> Control:
         """What an operator may ask of the worker. Its gauges serve the metrics, too."""
+
+    @property
+    def revoker(self) -> Revoker | None:
+        """Who takes orders to revoke; None where the edge lets nobody in itself."""
 
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""

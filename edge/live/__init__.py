@@ -15,6 +15,7 @@ Who has a greenlet
     ``flights``     one for each fetch; it ends with its answer
     ``followers``   one for each followed stream; it lasts while it is wanted
     ``relays``      one for each read that is passed through
+    ``lapses``      one for a walk, when leases end earlier than they were to
     ``wakeup``      one for each stream whose crowd is being woken
     ``delivery``    one for each body that a thread compresses
     ``ticker``      one for the worker: it looks at the clock every 0.25 s

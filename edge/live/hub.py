@@ -26,6 +26,7 @@ from edge.live.fetch_results import FetchResults
 from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
 from edge.live.ingest import Ingest
+from edge.live.lapses import Lapses
 from edge.live.outages import Outages
 from edge.live.paced_asks import PacedAsks, too_many
 from edge.live.poll_results import PollResults
@@ -87,6 +88,7 @@ class Hub:
         waiters = self._waiters = Waiters(context, self.delivery, contacts)
         self._wakeup = Wakeup(context, self.delivery, self._waiters)
         self.relays = Relays(context, upstream)
+        self.lapses = Lapses(context, waiters, self.relays)
         self.flights = Flights(context, upstream, self._landed)
         self._paced = PacedAsks(context, self.flights)
         self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)
@@ -123,7 +125,7 @@ class Hub:
             self._counters.answers["error"] += 1
             sink.abort(refusal)
             return None
-        if waits_at is None:
+        if waits_at is None or now >= lease.ends_at:
             self.advance(reader)
         else:
             self._guard.serve(self._wait, reader)

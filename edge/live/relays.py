@@ -25,6 +25,7 @@ from edge.core.values import (
     NO_END,
     Answer,
     CacheStatus,
+    Lease,
     OriginRequest,
     PerResponse,
 )
@@ -47,12 +48,14 @@ class _Relay:
     """One pump: its client's address, the event that its sink has drained, and the
     greenlet.
 
-    ``events``: it sends an event stream, of which ``tail`` were the last bytes.
-    ``ends``: it is to end as soon as it may.
+    ``cut_at``: when its lease ends, as it was told. ``events``: it sends an event
+    stream, of which ``tail`` were the last bytes. ``ends``: it is to end as soon as it
+    may.
     """
 
     client: str
     drained: Event
+    cut_at: float
     greenlet: "gevent.Greenlet[..., None] | None" = None
     events: bool = False
     tail: bytes = b""
@@ -98,7 +101,9 @@ class Relays:
         reader.move(State.RELAYED)
         self._of_stream[stream] += 1
         self._of_client[client] += 1
-        relay = self._running[reader] = _Relay(client, Event(), ends=self._draining)
+        ends_at, draining = reader.lease.ends_at, self._draining
+        relay = _Relay(client, Event(), ends_at, ends=draining)
+        self._running[reader] = relay
         relay.greenlet = gevent.spawn(self._run, reader, relay, reason)
 
     def _make_sure_of_room(self, stream: str, client: str) -> None:
@@ -160,13 +165,42 @@ class Relays:
             self._counters.viewers_ended[Reason.DRAINING.value] += 1
             self._finish(reader)
 
+    def lapse(self) -> None:
+        """Leases may end earlier than they were to. A pump that waits does not know."""
+        now = self._clock.monotonic()
+        for reader, relay in tuple(self._running.items()):
+            ends = reader.lease.ends_at
+            if ends >= relay.cut_at:
+                continue
+            relay.cut_at = ends
+            if now >= ends:
+                self._guard.serve(self._cut, reader)
+            else:
+                gevent.spawn_later(ends - now, self._guard.serve, self._cut, reader)
+
+    def _cut(self, reader: Reader) -> None:
+        """End it if its lease has ended; not a byte more (B3). A piece that comes in
+        the same turn is dropped, as in ``_let_go``."""
+        relay, lease = self._running.get(reader), reader.lease
+        if relay is None or self._clock.monotonic() < lease.ends_at:
+            return
+        if relay.may_end:
+            self._counters.viewers_ended[lease.why.value] += 1
+            self._finish(reader)
+        else:
+            self._break_off(reader, _grant_ended(lease))
+
     def stop(self) -> None:
         """End all of them, and begin none; a body that was not sent whole is cut."""
         self._stopped = True
         for reader in list(self._running):
-            reader.move(State.DONE)
-            self._counters.answers["error"] += 1
-            reader.sink.abort(_stopping())
+            self._break_off(reader, _stopping())
+
+    def _break_off(self, reader: Reader, error: EdgeError) -> None:
+        """A body that was not sent whole must not look whole."""
+        reader.move(State.DONE)
+        self._counters.answers["error"] += 1
+        reader.sink.abort(error)
 
     def _run(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
         error: EdgeError = OriginFault("the relay broke", reason=Reason.INTERNAL)
@@ -175,12 +209,9 @@ class Relays:
         except (OriginFault, Refusal) as fault:
             error = fault
         finally:
-            # However it ended, the reader is released. A body that was not sent whole
-            # must not look whole.
+            # However it ended, the reader is released.
             if not reader.done:
-                reader.move(State.DONE)
-                self._counters.answers["error"] += 1
-                reader.sink.abort(error)
+                self._break_off(reader, error)
 
     def _pump(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
         # From where the reader stands: after ``now`` it may have waited (L20).
@@ -222,7 +253,7 @@ class Relays:
                     return self._upstream.open(request)
         except _LifeOver:
             pass
-        raise _grant_ended()
+        raise _grant_ended(reader.lease)
 
     def _next(self, reader: Reader, relay: _Relay, exchange: Exchange) -> bytes:
         """The next piece, or b"" at the end. An event stream also ends with its
@@ -246,9 +277,9 @@ class Relays:
             # Between two events: closing the exchange loses none of them.
             pass
         if not between:
-            raise _grant_ended()
-        over = ends == reader.lease.ends_at
-        reason = Reason.GRANT_ENDED if over else Reason.LIFETIME
+            raise _grant_ended(reader.lease)
+        over = ends >= reader.lease.ends_at
+        reason = reader.lease.why if over else Reason.LIFETIME
         self._counters.viewers_ended[reason.value] += 1
         return b""
 
@@ -282,9 +313,9 @@ def _stop_if_done(reader: Reader) -> None:
         raise gevent.GreenletExit
 
 
-def _grant_ended() -> Refusal:
+def _grant_ended(lease: Lease) -> Refusal:
     detail = "What let this request in has ended."
-    return Refusal(detail, reason=Reason.GRANT_ENDED)
+    return Refusal(detail, reason=lease.why)
 
 
 def _stopping() -> Refusal:

@@ -208,11 +208,34 @@ class Waiters:
         A poll is answered at its own offset without a claim, so that its client asks
         again and hears why. A refusal in the middle would end the client for good.
         """
+        why = reader.lease.why
         if reader.begun or reader.state is State.PARKED:
-            self.end(reader, Reason.GRANT_ENDED)
+            self.end(reader, why)
         else:
             detail = "What let this request in ended before it could be answered."
-            self._delivery.refuse(reader, Refusal(detail, reason=Reason.GRANT_ENDED))
+            self._delivery.refuse(reader, Refusal(detail, reason=why))
+
+    def lapsing(self) -> list[Reader]:
+        """The live readers whose leases end earlier than they were told."""
+        return [
+            reader
+            for reader in dict.fromkeys(self._here())
+            if (ends := reader.lease.ends_at) < reader.life_ends
+            or ends < reader.deadline
+        ]
+
+    def lapse(self, reader: Reader) -> None:
+        """The lease of a live reader may end earlier than it was to: now, or soon."""
+        ends = reader.lease.ends_at
+        if reader.done or reader.state is State.RELAYED:
+            return
+        if self._clock.monotonic() >= ends:
+            self.end_grant(reader)
+            return
+        reader.deadline = min(reader.deadline, ends)
+        reader.life_ends = min(reader.life_ends, ends)
+        if reader.due_at > ends:
+            self._wheel.set(reader, ends)
 
     def _sse_due(self, reader: Reader, now: float) -> None:
         if reader.begun and now >= reader.life_ends - GRAIN:

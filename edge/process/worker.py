@@ -37,6 +37,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from edge.admin.control_pages import ControlPages
 from edge.admin.metrics import Metrics
+from edge.admin.revocation_page import RevocationPage
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import AdminServer
 from edge.core.errors import Refusal
@@ -270,6 +271,7 @@ class EdgeWorker(GeventWorker):
             *probes(self._ready),
             *Metrics(runtime.parts.counters, self._gauges).routes(),
             *ControlPages(runtime.control, runtime.parts.routes).routes(),
+            *RevocationPage(runtime.revoker).routes(),
         ]
 
     def _ready(self) -> bool:

@@ -201,6 +201,16 @@ def _folder(text: str) -> str:
 Folder = Annotated[str, _text(_folder, "the path of a folder")]
 """As it is written. A relative path starts at the working directory."""
 
+
+def _file(text: str) -> str:
+    if not text or "\0" in text or text.endswith("/"):
+        raise ValueError("expected the path of a file")
+    return text
+
+
+FilePath = Annotated[str, _text(_file, "the path of a file")]
+"""As ``Folder``."""
+
 # Base URLs are not repeated in errors: one may hold a password by mistake.
 OriginUrl = Annotated[
     str, _text(addresses.parse_origin, addresses.ORIGIN_HINT, repeat=False)

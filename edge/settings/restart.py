@@ -8,7 +8,13 @@ from edge.settings.cross_checks import EMBEDDED_KEYS
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import Settings
 
-_OF_THE_MASTER: tuple[Path, ...] = (("listen",), ("workers",), ("admin", "listen"))
+_OF_THE_MASTER: tuple[Path, ...] = (
+    ("listen",),
+    ("workers",),
+    ("admin", "listen"),
+    # A new worker must find what the old one was ordered.
+    ("access", "revocations"),
+)
 
 _OF_THE_ORIGIN: tuple[Path, ...] = (
     ("origin", "url"),

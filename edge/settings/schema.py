@@ -34,6 +34,7 @@ from edge.settings.fields import (
     CorsOrigins,
     Count,
     Duration,
+    FilePath,
     Flag,
     Folder,
     HeaderName,
@@ -232,6 +233,12 @@ class RouteSettings(Section):
         )
 
 
+class JudgingSettings(Section):
+    """What all routes with ways have in common."""
+
+    revocations: FilePath | None = None
+
+
 class LiveSettings(Section):
     """Long-polls and SSE."""
 
@@ -334,6 +341,7 @@ class Settings(Section):
     routes: Annotated[tuple[RouteSettings, ...], BeforeValidator(_at_least_one)] = (
         RouteSettings(),
     )
+    access: JudgingSettings = JudgingSettings()
     live: LiveSettings = LiveSettings()
     cache: CacheSettings = CacheSettings()
     limits: LimitSettings = LimitSettings()

@@ -17,6 +17,9 @@ from edge.access.authorizer import AccessAuthorizer
 from edge.access.credentials import by_ways
 from edge.access.judges import Askers
 from edge.access.key_ring import KeyRings
+from edge.access.leases import Leases
+from edge.access.revocations import Revocations
+from edge.access.revoker import Revoker
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError
 from edge.core.values import Node
@@ -138,9 +141,21 @@ class Gate:
         )
         routes = (by_ways(self.route, self.ways), *self.others)
         rings = KeyRings(routes, _nothing, _nothing, self.clock, self.counters)
+        revocations, self.leases = Revocations(86_400.0), Leases()
         self.authorizer = AccessAuthorizer(
-            routes, rings, self.clock, self.counters, self.public_url, askers=askers
+            routes,
+            rings,
+            self.clock,
+            self.counters,
+            self.public_url,
+            askers=askers,
+            revocations=revocations,
+            leases=self.leases,
         )
+        self.revoker = Revoker(
+            revocations, self.leases, None, self.clock, self.counters
+        )
+        self.revoker.forget = self.authorizer.forget
         self.rings = rings
         self.pipeline = RequestPipeline(routes, self.authorizer)
 

@@ -15,8 +15,12 @@ from gevent.event import Event
 from edge.access.authorizer import JUDGED_AGAIN_SECONDS, SOON_SECONDS, AccessAuthorizer
 from edge.access.check_budget import CheckBudget
 from edge.access.credentials import by_ways
+from edge.access.judges import Askers
 from edge.access.jwks_client import STALE_SECONDS
 from edge.access.key_ring import KeyRings
+from edge.access.leases import Leases
+from edge.access.revocations import Revocations
+from edge.access.revoker import Revoker
 from edge.access.signed import sign
 from edge.core.counters import Counters
 from edge.core.errors import AccessDenied, ClientFault, EdgeError, Refusal
@@ -89,7 +93,12 @@ class CountedBudget(CheckBudget):
 class Gate:
     """The pipeline of a worker, with a clock and an issuer in the test's hand."""
 
-    def __init__(self, *routes: Route, public_url: str | None = None) -> None:
+    def __init__(
+        self,
+        *routes: Route,
+        public_url: str | None = None,
+        askers: Askers | None = None,
+    ) -> None:
         self.clock = TestClock()
         self.clock.unix = NOW
         self.counters = Counters()
@@ -97,9 +106,22 @@ class Gate:
         self.issuer.may.set()
         self.budget = CountedBudget()
         rings = KeyRings(routes, _no_file, self.issuer.fetch, self.clock, self.counters)
+        revocations, self.leases = Revocations(86_400.0), Leases()
         judge = AccessAuthorizer(
-            routes, rings, self.clock, self.counters, public_url, self.budget
+            routes,
+            rings,
+            self.clock,
+            self.counters,
+            public_url,
+            self.budget,
+            askers,
+            revocations,
+            self.leases,
         )
+        self.revoker = Revoker(
+            revocations, self.leases, None, self.clock, self.counters
+        )
+        self.revoker.forget = judge.forget
         self.pipeline = RequestPipeline(routes, judge)
 
     def resolve(

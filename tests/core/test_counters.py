@@ -41,6 +41,8 @@ def test_names_and_help_fit_a_metrics_page() -> None:
             "reason",
             "status",
             "verdict",
+            "ask",
+            "by",
         )
 
 

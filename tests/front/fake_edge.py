@@ -349,6 +349,7 @@ class FakeRuntime:
     read_service: FakeReadService
     parts: Dependencies
     state: str = "new"
+    revoker: None = None
 
     def start(self) -> None:
         self.state = "started"

@@ -22,6 +22,7 @@ SOCKETS = {"socket", "_socket", "struct", "ssl", "select", "selectors"}
 THEIRS = {
     "edge.front.transport",
     "edge.front.fast.listener",
+    "edge.front.log",
     "edge.front.log_output",
 }
 """The transport itself, what accepts, and what writes the log, since standard error may

@@ -24,7 +24,7 @@ from edge.policy.streams.ways import (
 )
 from edge.settings import Settings, SettingsError, cross_checks, load
 from edge.settings.dump import as_data, as_text
-from edge.wiring import SystemClock, authorizer
+from edge.wiring import SystemClock, judging
 from tests.access.issuer import jwk, jwks, pem
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -169,7 +169,7 @@ def test_public_keys_are_those_that_were_there_when_the_settings_were_read() -> 
     for name in ("public.pem", "keys.json"):
         Path(name).unlink()
     clock = SystemClock()
-    judge = authorizer(made, made.route_table, clock, Counters())
+    judge = judging(made, made.route_table, clock, Counters()).authorizer
 
     assert isinstance(judge, AccessAuthorizer)
     assert made.key_files["public.pem"] == pem("p256")
@@ -179,7 +179,8 @@ def test_without_ways_only_the_origin_judges() -> None:
     """A12."""
     made = settings("public")
 
-    assert authorizer(made, made.route_table, SystemClock(), Counters()) is authorize
+    judged = judging(made, made.route_table, SystemClock(), Counters())
+    assert judged.authorizer is authorize and judged.revoker is None
 
 
 def test_a_signed_url_is_judged_by_its_keys_and_names() -> None:

@@ -164,6 +164,9 @@ def edge(
     )
     listen, admin = settings["listen"], settings["admin"]["listen"]
     with tempfile.TemporaryDirectory(prefix="ds-edge-") as folder:
+        # What one test revokes is nothing to the next one.
+        orders = {"access": {"revocations": f"{folder}/revocations"}}
+        settings = laid_over(orders, settings)
         config = Path(folder) / "edge.yaml"
         config.write_text(yaml.safe_dump(settings, sort_keys=False))
         arguments = ("serve", "-c", str(config))

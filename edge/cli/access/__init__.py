@@ -1,5 +1,5 @@
-"""``ds-edge sign`` and ``ds-edge token``: credentials made at a terminal.
+"""``ds-edge sign``, ``token`` and ``revoke``: credentials made, and taken back.
 
-``app`` names arguments and options. ``making`` does the work; it is imported when a
-command runs, so that no other command loads cryptography.
+``app`` names arguments and options. ``making`` and ``revoking`` do the work; they are
+imported when a command runs, so that no other command loads cryptography.
 """

@@ -1,4 +1,4 @@
-"""The commands ``sign`` and ``token``: their arguments and options.
+"""The commands ``sign``, ``token`` and ``revoke``: their arguments and options.
 
 ``docs/command-line.md`` says what each means; a test compares. The link or the token
 alone goes to standard output.
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edge.cli import console
-from edge.cli.options import Config, Text
+from edge.cli.options import Config, Json, Text, print_json
 
 app = typer.Typer(
     add_completion=False,
@@ -101,3 +101,29 @@ def token(
     )
     typer.echo(making.token(wanted, secret_file, config, route))
     console.note("this token is for trying out; real ones come from an issuer")
+
+
+@app.command()
+def revoke(
+    subject: Annotated[Text, typer.Option(help="All tokens of this subject.")] = None,
+    jti: Annotated[Text, typer.Option(help="The token with this id.")] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="A file with the token; - for stdin."),
+    ] = None,
+    issuer: Annotated[Text, typer.Option(help="Of this issuer alone.")] = None,
+    admin: Annotated[Text, typer.Option(help="Its admin.listen.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Take tokens back: whoever came by one is let go, and it lets in no more."""
+    from edge.cli.access import revoking
+
+    wanted = revoking.order(subject, jti, token_file, issuer)
+    told = revoking.revoke(wanted, config, admin)
+    if as_json:
+        print_json(told)
+        return
+    console.note(f"revoked: {told['grants_ended']} grants ended here")
+    if not told.get("in_file"):
+        console.note("the edge remembers this only as long as it runs")

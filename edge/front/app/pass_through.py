@@ -10,12 +10,12 @@ the origin's own address in ``Location`` and in the small JSON documents of cont
 paths. It watches the client meanwhile: an endless answer ends when its reader leaves.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import gevent
 
-from edge.core.errors import ClientFault, OriginFault
+from edge.core.errors import ClientFault, OriginFault, Refusal
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -81,7 +81,10 @@ class PassThrough:
         _describe(ctx, passed, None)
         self._parts.counters.passes[passed.reason.value] += 1
         begun_at = self._parts.clock.monotonic()
-        exchange = self._open(request, ctx, passed, begun_at)
+        if begun_at >= lease.ends_at:
+            # Between its verdict and now another one was waited for (B22).
+            raise grant_ended(lease)
+        exchange = self._open(request, ctx, passed, begun_at, lease)
         ctx.defer(exchange.close)
         _describe(ctx, passed, exchange)
         self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
@@ -96,13 +99,14 @@ class PassThrough:
         ctx: RequestContext,
         passed: PassRequest,
         begun_at: float,
+        lease: Lease,
     ) -> Exchange:
-        upstream = self._upstream(request, ctx, passed)
+        upstream = self._upstream(request, ctx, passed, lease)
         sent = _Sent(request.body)
         self._parts.counters.origin_requests[upstream.purpose.value] += 1
         try:
             return self._parts.origin.open(upstream, sent.is_whole)
-        except (ClientFault, OriginFault) as fault:
+        except (ClientFault, OriginFault, Refusal) as fault:
             if isinstance(fault, OriginFault):
                 self._parts.counters.origin_faults[fault.reason.value] += 1
             # It is unknown whether the origin acted; assume that it did (L4, L5).
@@ -111,12 +115,17 @@ class PassThrough:
             raise
 
     def _upstream(
-        self, request: Request, ctx: RequestContext, passed: PassRequest
+        self,
+        request: Request,
+        ctx: RequestContext,
+        passed: PassRequest,
+        lease: Lease,
     ) -> OriginRequest:
         body = request.body
         pieces = None
         if body is not None:
-            pieces = body.pieces(self._parts.options.limits.max_body)
+            most = self._parts.options.limits.max_body
+            pieces = _unless_revoked(body.pieces(most), lease)
         node = self._parts.options.node
         if passed.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
             return upstream_requests.pass_request(passed, ctx.route, node=node)
@@ -178,6 +187,15 @@ class PassThrough:
                 begun_at,
             )
             self._parts.read_service.wrote(write)
+
+
+def _unless_revoked(pieces: Iterator[bytes], lease: Lease) -> Iterator[bytes]:
+    """A body as it comes. A write is judged at its head and may end after its grant,
+    but not after it was revoked (B13): then it is cut. Raises Refusal."""
+    for piece in pieces:
+        if lease.why is Reason.REVOKED:
+            raise grant_ended(lease)
+        yield piece
 
 
 @dataclass(slots=True)
@@ -257,9 +275,8 @@ class PassResponse:
         Raises OriginFault, and Refusal when that has passed.
         """
         read = self._document(request, ctx, passed, exchange)
-        left = lease.ends_at - self._clock.monotonic()
-        if left <= 0:
-            raise grant_ended()
+        if self._clock.monotonic() >= lease.ends_at:
+            raise grant_ended(lease)
         ctx.of_origin = True
         kept = forwarding.response_headers(
             exchange.headers, keeps_browser_fields=ctx.route is None
@@ -277,7 +294,7 @@ class PassResponse:
         answer = Answer(exchange.status, headers, None, length)
         if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:
             return Response(answer)
-        return Response(answer, body=self._body(request, ctx, exchange, read, left))
+        return Response(answer, body=self._body(request, ctx, exchange, read, lease))
 
     # Addresses.
 
@@ -333,21 +350,23 @@ class PassResponse:
         ctx: RequestContext,
         exchange: Exchange,
         read: _Read,
-        left: float,
+        lease: Lease,
     ) -> Iterable[bytes]:
         if read.whole:
             return (read.body,)
         events = answers.is_endless(exchange.headers, exchange.content_length)
-        body = PassedBody(exchange, read.body, self._received, events)
+        body = PassedBody(
+            exchange, read.body, self._received, lease, self._clock, events
+        )
         if events:
             ctx.defer(self._events.add(body))
         # Closing an exchange may block; a watch's callback must not.
         watch = request.watch(lambda: _spawn(body.give_up))
         ctx.defer(watch.close)
         watch.start()
-        if left != NO_END:
-            timer = gevent.spawn_later(left, body.end_grant)
-            ctx.defer(lambda: timer.kill(block=False))
+        if lease.ends_at != NO_END:
+            ending = gevent.spawn(body.end_with_lease)
+            ctx.defer(lambda: ending.kill(block=False))
         return body
 
     def _received(self, piece: bytes) -> bytes:

@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator
 import gevent
 
 from edge.core.errors import OriginFault, Refusal
-from edge.core.ports import Exchange, Ticks
-from edge.core.reasons import Reason
+from edge.core.ports import Clock, Exchange, Ticks
+from edge.core.values import Lease
 from edge.front.exchange import AnswerCut, ClientGone
 from edge.protocol import sse
+
+LOOK_SECONDS = 0.25
+"""How often a passed body looks whether its lease ends earlier than it was to."""
 
 
 class PassedBody:
@@ -30,15 +33,18 @@ class PassedBody:
         exchange: Exchange,
         first: bytes,
         received: Callable[[bytes], bytes],
+        lease: Lease,
+        clock: Clock,
         events: bool = False,
     ) -> None:
         self._exchange = exchange
         self._first = first
         self._received = received
+        self._lease = lease
+        self._clock = clock
         self._events = events
         self._tail = b""
         self._given_up = False
-        self._over = False
         self._ends = False
         self._let_go = False
 
@@ -55,9 +61,11 @@ class PassedBody:
         self._given_up = True
         self._exchange.close()
 
-    def end_grant(self) -> None:
-        """What let this in has ended: not a byte more (B3)."""
-        self._over = True
+    def end_with_lease(self) -> None:
+        """Cut it when its lease ends: not a byte more (B3). In a greenlet of its own,
+        which looks now and then whether the end has come nearer (B13)."""
+        while (left := self._lease.ends_at - self._clock.monotonic()) > 0:
+            gevent.sleep(min(left, LOOK_SECONDS))
         self._exchange.close()
 
     def let_go(self) -> None:
@@ -84,11 +92,14 @@ class PassedBody:
         except OriginFault as fault:
             if self._given_up:
                 raise ClientGone("the client closed the connection") from fault
-            if not (self._over or self._let_go):
+            if not (self._is_over() or self._let_go):
                 raise AnswerCut(fault) from fault
-        if self._over:
-            raise AnswerCut(grant_ended())
+        if self._is_over():
+            raise AnswerCut(grant_ended(self._lease))
         return b"" if self._let_go else piece
+
+    def _is_over(self) -> bool:
+        return self._clock.monotonic() >= self._lease.ends_at
 
 
 class PassedEvents:
@@ -112,7 +123,7 @@ class PassedEvents:
             gevent.spawn(body.let_go)
 
 
-def grant_ended() -> Refusal:
+def grant_ended(lease: Lease) -> Refusal:
     """Why a body is cut when what let it in has ended."""
     detail = "What let this request in has ended."
-    return Refusal(detail, reason=Reason.GRANT_ENDED)
+    return Refusal(detail, reason=lease.why)

@@ -291,7 +291,7 @@ class FastConnection:
         nothing when the grant behind it has ended."""
         context = self._context
         now = context.monotonic()
-        if now >= plain.until:
+        if now >= plain.until or now >= plain.grant.lease.ends_at:
             return False
         self._held = after
         # A peek is counted as an answer, so do not peek if it could not be used.

@@ -169,10 +169,10 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds); then it is judged anew. Behind it is the
-    ``grant``. ``host`` is what the client calls this edge. ``by_origin``: what the
-    answer carries for the page that asks, as it stands on the wire behind the
-    request's id; b"" where there is no list."""
+    before ``until`` (monotonic seconds), and is judged anew then, or when the lease of
+    the ``grant`` that let it in has ended before. ``host`` is what the client calls
+    this edge. ``by_origin``: what the answer carries for the page that asks, as it
+    stands on the wire behind the request's id; b"" where there is no list."""
 
     read: Read
     line: RequestLine
@@ -281,11 +281,11 @@ class RequestMemo:
     def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | Later | None:
         """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
-        if known is not None and self._holds(known.until):
+        if known is not None and self._holds(known.until, known.grant):
             return known
         choice = (line, tuple(map(facts.fields.get, line.selected_by)))
         held: _Held | Later | None = self._reads.get(choice)
-        if not isinstance(held, tuple) or not self._holds(held[1]):
+        if not isinstance(held, tuple) or not self._holds(held[1], held[2]):
             held = self._resolved(line, facts, choice[1])
         if not isinstance(held, tuple):
             return held
@@ -302,8 +302,9 @@ class RequestMemo:
                 self._plains.keep((line, facts), plain)
         return plain
 
-    def _holds(self, until: float) -> bool:
-        return until == NO_END or self._clock.monotonic() < until
+    def _holds(self, until: float, grant: Grant) -> bool:
+        ends_at = min(until, grant.lease.ends_at)
+        return ends_at == NO_END or self._clock.monotonic() < ends_at
 
     def _resolved(
         self, line: RequestLine, facts: HeaderFacts, selected: _Values
@@ -325,7 +326,7 @@ class RequestMemo:
         """What an authorizer grants, now or lately: it is asked once for all offsets of
         a stream. None: nothing. Raises ClientFault."""
         known = self._grants.get((line.aim, selected))
-        if known is not None and self._holds(known[1]):
+        if known is not None and self._holds(known[1], known[0]):
             return known
         now, wall = self._clock.monotonic(), self._clock.wall()
         verdict = self._pipeline.verdict(line.head(facts), line.route, wall)

@@ -26,7 +26,7 @@ from edge.policy.streams.ways import (
 )
 from origin_adapter.scripted import PlayedExchange
 from tests.access.issuer import NOW, SECRET, WAY, said, shared
-from tests.front.app.test_handler import Driver, Told, get, head_of
+from tests.front.app.test_handler import Driver, Told, body, get, head_of
 from tests.live.support import TestClock
 
 A = "/v1/stream/a"
@@ -282,12 +282,97 @@ def _left(driver: Driver, seconds: float) -> Lease:
     return Lease(driver.made.clock.monotonic() + seconds)
 
 
-def test_an_answer_that_comes_after_the_end_is_not_passed_on() -> None:
+@pytest.mark.parametrize("path", ["forever?live=odd", "__ds/subscriptions/s"])
+def test_what_is_over_before_it_was_sent_is_not_sent(path: str) -> None:
+    """B22: while another verdict was waited for, or an order came."""
     driver = Driver().authorizing(lambda request: Grant(lease=Lease(0.0)))
+    for request in (get(*path.split("?")), write(f"/v1/stream/{path}")):
+        assert problem(driver(request)) == (503, Reason.GRANT_ENDED)
 
-    assert problem(driver(get("forever", "live=odd"))) == (503, Reason.GRANT_ENDED)
-    written = driver(write("/v1/stream/swallow"))
-    assert head_of(written)[0] == 200
+    assert not driver.asked
+
+
+def test_a_write_that_was_done_is_told_to_its_client() -> None:
+    """Though its grant ends meanwhile."""
+    lease = Lease()
+    driver = ending(lease, Reason.REVOKED)
+    driver.authorizing(lambda request: Grant(lease=lease))
+
+    assert head_of(driver(write("/v1/stream/swallow")))[0] == 200
+
+
+def test_an_answer_that_comes_after_the_end_is_not_passed_on() -> None:
+    """B3, B13: of a read; and the reason is told."""
+    lease = Lease()
+    driver = ending(lease, Reason.REVOKED)
+    driver.authorizing(lambda request: Grant(lease=lease))
+
+    assert problem(driver(get("forever", "live=odd"))) == (503, Reason.REVOKED)
+
+
+def ending(lease: Lease, why: Reason) -> Driver:
+    """A front whose origin takes so long that the lease ends."""
+    driver = Driver()
+    plain = driver.open
+
+    def opened(request: OriginRequest, on_sent: Any = None) -> Any:
+        exchange = plain(request, on_sent)
+        lease.end(0.0, why)
+        return exchange
+
+    driver.open = opened  # type: ignore[method-assign]
+    return driver
+
+
+def test_a_passed_body_is_cut_when_its_token_is_revoked() -> None:
+    """B13: its end was far away when it began. The origin sends no more meanwhile."""
+    lease = Lease(10**9)
+    driver = Driver().authorizing(lambda request: Grant(lease=lease))
+
+    class Silent(PlayedExchange):
+        def read(self) -> bytes:
+            lease.end(0.0, Reason.REVOKED)
+            return super().read()
+
+    driver.open = lambda *_: Silent(200, ())  # type: ignore[method-assign]
+    events: list[Any] = driver(get("forever", "live=odd"))
+
+    assert events[-1] == ("cut", Reason.REVOKED)
+
+
+@pytest.mark.parametrize(
+    ("why", "left"), [(Reason.REVOKED, b""), (Reason.GRANT_ENDED, b"bc")]
+)
+def test_a_write_under_way_is_cut_when_its_token_is_revoked(
+    why: Reason, left: bytes
+) -> None:
+    """B13: what comes of it then does not reach the origin, which sees it cut. One
+    whose grant only ends may finish: it was judged at its head (B9)."""
+    lease = Lease(10**9)
+    came: list[bytes] = []
+
+    def opened(request: OriginRequest, on_sent: Any = None) -> Any:
+        assert request.body is not None
+        came.append(next(request.body))
+        lease.end(0.0, why)
+        came.extend(request.body)
+        done = PlayedExchange(204, ())
+        done.end()
+        return done
+
+    driver = Driver().authorizing(lambda request: Grant(lease=lease))
+    driver.open = opened  # type: ignore[method-assign]
+    request = write("/v1/stream/swallow")
+    request.body = body(b"abc")
+    events = driver(request)
+
+    assert b"".join(came) == b"a" + left
+    wrote = [line for line in driver.told if line.startswith("wrote")]
+    if why is Reason.REVOKED:
+        assert problem(events) == (503, Reason.REVOKED)
+        assert wrote == ["wrote /v1/stream/** /v1/stream/swallow POST None"]
+    else:
+        assert head_of(events)[0] == 204
 
 
 @pytest.mark.parametrize(

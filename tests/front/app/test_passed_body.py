@@ -8,10 +8,11 @@ import pytest
 from edge.core.errors import OriginBodyCut
 from edge.core.ports import Look
 from edge.core.reasons import Reason
+from edge.core.values import Lease
 from edge.front.app.passed_body import PassedBody, PassedEvents
 from edge.front.exchange import AnswerCut
 from origin_adapter.scripted import PlayedExchange
-from tests.live.support import settle
+from tests.live.support import TestClock, settle
 
 EVENT = b"id: 1\ndata: a\n\n"
 NOTHING = ""
@@ -40,7 +41,11 @@ class Sent:
     def __init__(self, edge: Draining, *, events: bool = True) -> None:
         self.exchange = PlayedExchange(200)
         self.pieces: list[bytes] = []
-        self.body = PassedBody(self.exchange, b"", lambda piece: piece, events)
+        self.lease, self.clock = Lease(3600.0), TestClock()
+        self.clock.time = 0.0
+        self.body = PassedBody(
+            self.exchange, b"", lambda piece: piece, self.lease, self.clock, events
+        )
         self.over: Callable[[], None] = edge.events.add(self.body)
         self._sending = gevent.spawn(self._send)
         settle()
@@ -151,7 +156,8 @@ def test_a_grant_that_ends_cuts_the_body(edge: Draining) -> None:
     """B3, also while the edge drains."""
     sending = Sent(edge)
     sending.piece(EVENT)
-    sending.body.end_grant()
+    sending.clock.time = 3600.0
+    gevent.spawn(sending.body.end_with_lease)
     settle()
 
     assert sending.ended == Reason.GRANT_ENDED.value

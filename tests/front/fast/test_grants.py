@@ -286,12 +286,22 @@ class Tokens:
     """An authorizer that lets in by Authorization, each until a time of its own."""
 
     ends: dict[str, float]
+    revoked: set[str] = field(default_factory=set)
+    given: list[Lease] = field(default_factory=list)
+
+    def revoke(self, text: str, now: float) -> None:
+        """Let nobody in by it any more, and end what it let in."""
+        self.revoked.add(text)
+        for lease in self.given:
+            lease.end(now, Reason.REVOKED)
 
     def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
-        ends_at = self.ends.get(request.lookup("authorization") or "")
-        if ends_at is None or now >= ends_at:
+        text = request.lookup("authorization") or ""
+        ends_at = self.ends.get(text)
+        if ends_at is None or now >= ends_at or text in self.revoked:
             return LEFT_OUT
         lease = Lease(ends_at - START + 50.0)
+        self.given.append(lease)
         return Grant(GRANTED, ends_at, None, ends_at, False, lease, "jwt", "a")
 
 
@@ -313,6 +323,75 @@ def test_all_who_are_let_in_share_one_read() -> None:
         assert len({id(read) for read in reads}) == 1
         leases = made.bench.read_service.leases
         assert [lease.ends_at for lease in leases] == [60.0, 70.0, 80.0]
+    finally:
+        made.bench.close()
+
+
+def test_a_remembered_head_is_no_way_around_an_order_to_revoke() -> None:
+    """B13: at once, on the connection that remembers it, on another one that sends the
+    same, and at another offset."""
+    made = let_in(600.0)
+    try:
+        tokens: Any = made.judge
+        fields = ("X-Any: a", "Authorization: token-0")
+        for _ in range(4):
+            assert b"kept" in made.get("kept", *fields)
+        assert b"kept" in made.get("kept?offset=0", *fields)
+        tokens.revoke("token-0", made.clock.monotonic())
+        for path in ("kept", "kept", "kept?offset=0", "kept?offset=1"):
+            told = made.get(path, *fields)
+            assert told.startswith(b"HTTP/1.1 401 ") and b"kept\n" not in told
+    finally:
+        made.bench.close()
+
+
+def test_requests_that_came_in_one_go_are_each_held_against_the_lease() -> None:
+    """B13: the order comes while the first of them is being answered."""
+    made = let_in(600.0)
+    try:
+        tokens: Any = made.judge
+        fields = ("X-Any: a", "Authorization: token-0")
+        for _ in range(4):
+            assert b"kept" in made.get("kept", *fields)
+        plain = made.bench.context.encoder.ready
+        answered: list[None] = []
+
+        def ready(*given: Any) -> Any:
+            answered.append(None)
+            tokens.revoke("token-0", made.clock.monotonic())
+            return plain(*given)
+
+        encoder: Any = made.bench.context.encoder
+        encoder.ready = ready
+        lines = ["GET /v1/stream/kept HTTP/1.1", "Host: edge.test", *fields, "", ""]
+        made.bench.client.sendall("\r\n".join(lines).encode() * 3)
+        made.bench.turn()
+        made.bench.catch_up()
+        told = made.received()
+
+        assert told.count(b"HTTP/1.1 200 ") == 1 == len(answered)
+        assert told.count(b"HTTP/1.1 401 ") == 2
+    finally:
+        made.bench.close()
+
+
+def test_a_head_whose_lease_ends_earlier_is_judged_anew_then() -> None:
+    """A20: keys have changed; and it is remembered again when it was let in again."""
+    made = let_in(600.0)
+    try:
+        tokens: Any = made.judge
+        for _ in range(4):
+            assert b"kept" in made.get("kept", "Authorization: token-0")
+        asked = len(tokens.given)
+        for lease in tokens.given:
+            lease.end(made.clock.monotonic() + 10.0)
+        made.clock.since = 9.75
+        assert b"kept" in made.get("kept", "Authorization: token-0")
+        assert len(tokens.given) == asked
+        made.clock.since = 10.0
+        for _ in range(3):
+            assert b"kept" in made.get("kept", "Authorization: token-0")
+        assert len(tokens.given) == asked + 1
     finally:
         made.bench.close()
 
