@@ -28,7 +28,7 @@ from edge.access.revoker import Revoker
 from edge.core.counters import Counters
 from edge.core.errors import OriginFault, OriginTimeout
 from edge.core.ports import Clock
-from edge.core.values import PRODUCT, Node, OriginRequest
+from edge.core.values import PRODUCT, Headers, Node, OriginRequest
 from edge.front.dependencies import Dependencies
 from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
@@ -312,12 +312,19 @@ class AskPools:
     def _origin(self, timeout: float) -> Open:
         origin = self._settings.origin
         options = _ask_options(origin.call_url, timeout, ASKS)
-        options = replace(options, host=origin.host, keep_alive=origin.keep_alive)
-        return self._opened(options)
+        options = replace(
+            options, host=origin.host, keep_alive=origin.keep_alive, tls=origin.tls
+        )
+        addresses = OriginAddresses(origin_bases(self._settings))
+        return self._opened(options, addresses.hidden)
 
-    def _opened(self, options: HttpOptions) -> Open:
+    def _opened(
+        self,
+        options: HttpOptions,
+        hidden: Callable[[Headers], Headers] | None = None,
+    ) -> Open:
         if options not in self._pools:
-            self._pools[options] = HttpOrigin(options)
+            self._pools[options] = HttpOrigin(options, hidden=hidden)
         return self._pools[options].open
 
     def close(self) -> None:
