@@ -244,7 +244,7 @@ class AccessAuthorizer:
             return None
         if its_route.access is Access.PARTITIONED:
             return nowhere if granted else None
-        read = RequestHead("GET", path, path, request.parameters, request.lookup)
+        read = replace(request, method="GET", target=path, path=path)
         verdict = self._by_ways(its_route, read, now, may_wait)
         return verdict if isinstance(verdict, Denied) else None
 

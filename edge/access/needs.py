@@ -86,7 +86,8 @@ def is_of_another_site(
 ) -> bool:
     """Whether a browser may have been made to send this request by a page elsewhere.
 
-    ``public_url`` is the edge's own address; None takes the request's own Host.
+    ``public_url`` is the edge's own address; None takes what a trusted proxy told of
+    the request, or else its own Host.
     """
     site = request.lookup("sec-fetch-site")
     if site == "same-origin":
@@ -101,7 +102,11 @@ def is_of_another_site(
     if public_url is None:
         # Host has no scheme. A browser that knows better has said so: a page of the
         # same name over plain http is another site, and may be anybody's.
-        named = (request.lookup("host") or "").lower()
+        told = request.client()
+        named = told.host or (request.lookup("host") or "").lower()
+        if told.scheme:
+            own_site = (told.scheme, named) == (called.scheme, called.netloc.lower())
+            return site is not None or not own_site
         return site is not None or called.netloc.lower() != named
     own = urlsplit(public_url)
     return (called.scheme, called.netloc) != (own.scheme, own.netloc)

@@ -2,8 +2,10 @@
 
 ``AccessLog`` has one line for each request, whatever part answered it. The line has the
 words of the metrics and of Cache-Status. The value of a parameter that its route counts
-as a credential, or that often is one, is blanked in any spelling. Header fields are
-never logged. Where a way judged, the line says which, and whom its credential named.
+as a credential, or that often is one, is blanked in any spelling. It tells the client's
+address (``edge.policy.http.client_address``); of header fields Host, User-Agent, the
+origin of the Referer and the trace id, and never another one. Where a way judged, the
+line says which, and whom its credential named.
 
 ``LogWriter.put`` takes a finished line and returns: it never blocks and never switches
 greenlets, so a callback of the event loop may log. Python's ``logging`` goes the same
@@ -39,9 +41,13 @@ _MIN_FAILURE = 500
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*://)[^/@]*(?:@[^/@]*)*@")
 _BLANK = "***"
 _UNPRINTED = re.compile(r"[^!-~]")
+_NO_WORD = re.compile(r"[^!#-~]")
 
 MAX_SUBJECT = 128
 """Characters of a token's subject that are logged."""
+
+MAX_SAID = 256
+"""Characters of a field that are logged."""
 
 MAX_PATHS = 2048
 MAX_PATH_LENGTH = 1024
@@ -111,7 +117,12 @@ class AccessLog:
             "reason": ctx.reason.value if ctx.reason else "",
             "lost": int(ctx.lost),
             "id": ctx.request_id,
+            "client": ctx.client,
         }
+        if ctx.said is not None:
+            host, agent, referer, trace = ctx.said
+            fields["host"], fields["agent"] = host[:MAX_SAID], agent[:MAX_SAID]
+            fields["referer"], fields["trace"] = referer[:MAX_SAID], trace
         if ctx.way:
             fields["way"], fields["sub"] = ctx.way, _word(ctx.subject)
         self._put(self._line(timestamp(clock.wall()), fields))
@@ -175,8 +186,15 @@ def _json_line(when: str, fields: Fields) -> str:
 
 
 def _text_line(when: str, fields: Fields) -> str:
-    words = (f"{key}={value}" for key, value in fields.items() if value != "")
+    words = (f"{key}={_quoted(value)}" for key, value in fields.items() if value != "")
     return f"{when} request " + " ".join(words)
+
+
+def _quoted(value: str | int | float) -> str | int | float:
+    """In quotes, if it could be taken for more than one word."""
+    if isinstance(value, str) and _NO_WORD.search(value) is not None:
+        return encode_basestring_ascii(value)
+    return value
 
 
 # Lines, written.

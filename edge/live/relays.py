@@ -9,7 +9,8 @@ Otherwise each would hold a connection to the origin for as long as its client l
 and would be cut at the end of a drain.
 
 There is a bound for all of them, for those of one stream, and for those of one client
-(by its address). None of these can take the connections that others need to pass.
+(by its address, of IPv6 by its network). None of these can take the connections that
+others need to pass.
 """
 
 from collections import Counter
@@ -32,6 +33,7 @@ from edge.live.context import HubContext
 from edge.live.flights import Upstream
 from edge.live.rows import Reader, State
 from edge.live.waiters import paced
+from edge.policy.http.client_address import counted
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.answers import unshared_headers
@@ -95,7 +97,7 @@ class Relays:
         """
         if self._stopped:
             raise _stopping()
-        stream, client = reader.read.key.path, reader.sink.client
+        stream, client = reader.read.key.path, counted(reader.sink.client)
         self._make_sure_of_room(stream, client)
         self._counters.passes[reason.value] += 1
         reader.move(State.RELAYED)

@@ -57,7 +57,7 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
     """gunicorn's settings. Each line that is not obvious says why."""
     limits = options.limits
     return {
-        "bind": options.listen,
+        "bind": list(options.listen),
         "workers": options.workers,
         "worker_class": EdgeWorker,
         "worker_connections": limits.max_connections + MAX_REFUSED_CONNECTIONS,

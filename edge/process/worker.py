@@ -26,7 +26,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import FrameType
 from typing import Any, Protocol, cast
@@ -174,8 +174,11 @@ class EdgeWorker(GeventWorker):
 
     def _accept(self, cleanup: ExitStack) -> None:
         """Accept connections on every listener, and tell the master."""
-        for listener in self.sockets:
-            server = self._server_on(listener)
+        flags = self._application.options.proxy_protocol
+        for listener, proxied in zip(
+            self.sockets, flags_for(flags, self.sockets), strict=True
+        ):
+            server = self._server_on(listener, proxied)
             self._accepting.append(server)
             cleanup.callback(server.stop)
             cleanup.callback(self._stop_accepting)
@@ -234,7 +237,7 @@ class EdgeWorker(GeventWorker):
 
     # Connections.
 
-    def _server_on(self, listener: Any) -> ConnectionServer:
+    def _server_on(self, listener: Any, proxied: bool) -> ConnectionServer:
         listener.setblocking(True)
         if listener.family != socket.AF_UNIX:
             for level, name, value in _KEEP_ALIVE:
@@ -242,8 +245,8 @@ class EdgeWorker(GeventWorker):
         most = MAX_REFUSED_CONNECTIONS
         if self.fast_context is None:
             context = self.server_context
-            return GreenletServer(context, listener, self.connections, most)
-        return FastServer(self.fast_context, listener, self.connections, most)
+            return GreenletServer(context, listener, self.connections, most, proxied)
+        return FastServer(self.fast_context, listener, self.connections, most, proxied)
 
     def _stop_accepting(self) -> None:
         while self._accepting:
@@ -298,6 +301,17 @@ class EdgeWorker(GeventWorker):
         super().handle_exit(sig, frame)
         if self._told is not None:
             self._told.set()
+
+
+def flags_for(flags: Sequence[bool], sockets: Sequence[object]) -> Sequence[bool]:
+    """Which of the listeners speak the PROXY protocol. RuntimeError if that cannot be
+    told: others were inherited than the settings name."""
+    if not any(flags):
+        return [False] * len(sockets)
+    if len(flags) != len(sockets):
+        said = "listen names %d addresses, and %d sockets were inherited"
+        raise RuntimeError(said % (len(flags), len(sockets)))
+    return flags
 
 
 def probes(ready: Callable[[], bool]) -> tuple[AdminRoute, ...]:

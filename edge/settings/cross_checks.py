@@ -56,14 +56,17 @@ def _one_worker(settings: Settings) -> Iterator[Conflict]:
 
 
 def _own_addresses(settings: Settings) -> Iterator[Conflict]:
-    if settings.admin.listen.collides(settings.listen):
-        message = f"is taken by listen ({settings.listen}); choose another address"
-        yield Conflict(("admin", "listen"), message, ("listen",))
+    for number, address in enumerate(settings.listen):
+        if settings.admin.listen.collides(address):
+            message = f"is taken by listen ({address}); choose another address"
+            yield Conflict(("admin", "listen"), message, ("listen",))
+        if any(address.collides(other) for other in settings.listen[:number]):
+            yield Conflict(("listen",), f"has {address} twice")
 
 
 def _not_before_itself(settings: Settings) -> Iterator[Conflict]:
     own: tuple[tuple[Path, ListenAddress], ...] = (
-        (("listen",), settings.listen),
+        *((("listen",), address) for address in settings.listen),
         (("admin", "listen"), settings.admin.listen),
     )
     for path, address in own:

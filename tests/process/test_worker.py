@@ -71,7 +71,7 @@ class WorkerUnderTest(EdgeWorker):
         self._gc_runner: Any = Part("gc", diary)
         self._application: Any = SimpleNamespace(
             runtime=Part("parts", diary),
-            options=server_options(),
+            options=server_options(proxy_protocol=(False, False)),
             admin_socket=None,
             worker_pipe=SimpleNamespace(
                 write=lambda word, master: diary.write(f"start {word}")
@@ -89,7 +89,7 @@ class WorkerUnderTest(EdgeWorker):
     def _admin_routes(self) -> list[Any]:
         return []
 
-    def _server_on(self, listener: Any) -> ConnectionServer:
+    def _server_on(self, listener: Any, proxied: bool) -> ConnectionServer:
         return Part(f"server {listener}", self.diary)
 
     def notify(self) -> None:

@@ -67,7 +67,7 @@ def test_what_is_written_arrives_typed(file: Path) -> None:
 
     settings = load(file)
 
-    assert settings.listen == ListenAddress("::1", 8080)
+    assert settings.listen == (ListenAddress("::1", 8080),)
     assert settings.public_url == "https://streams.example"
     assert settings.origin.plain_headers == (("authorization", "Bearer s3cr3t"),)
     assert settings.live.linger == 0.5
@@ -268,7 +268,7 @@ def test_the_environment_goes_over_the_file_and_flags_over_both(file: Path) -> N
 
     settings = load(file, environ, [Flag("--listen", ("listen",), ":4")])
 
-    assert settings.listen.port == 4
+    assert [one.port for one in settings.listen] == [4]
     assert settings.admin.listen.port == 2
     assert settings.log.level.value == "debug"
 

@@ -85,7 +85,9 @@ class RequestHandler:
         if route is not None and is_read and request.body_left:
             detail = "A read takes no body."
             raise ClientFault(detail, reason=Reason.BODY_ON_READ)
-        head = RequestHead.of(request.method, target, request.lookup)
+        head = RequestHead.of(
+            request.method, target, request.lookup, lambda: request.client
+        )
         resolved = self._pipeline.resolve(head, route, self._clock.wall())
         if isinstance(resolved, Ask):
             assert route is not None

@@ -135,8 +135,7 @@ class PassThrough:
         """The client's end-to-end fields, and those in which the edge tells of it. Of
         what a way let in, without what the way judged (B9)."""
         own: list[Header] = [("x-request-id", ctx.request_id)]
-        if request.client:
-            own.append(("x-forwarded-for", request.client))
+        own += self._of_client(request)
         fields = tuple(
             (name, value)
             for name, value in request.fields.items()
@@ -152,6 +151,16 @@ class PassThrough:
         elif ctx.route is not None:
             fields = upstream_requests.without_cookies(fields, ctx.route)
         return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
+
+    def _of_client(self, request: Request) -> Iterator[Header]:
+        """Who sent the request, and by what it was called (P2). Without trusted proxies
+        the edge cannot know how clients call it."""
+        if request.client.address:
+            yield "x-forwarded-for", request.client.address
+        if self._parts.options.trusted_proxies.any:
+            yield "x-forwarded-proto", request.scheme
+            if request.host:
+                yield "x-forwarded-host", request.host
 
     def _tell(
         self,
@@ -286,9 +295,8 @@ class PassResponse:
         return name, moved
 
     def _public_base(self, request: Request) -> str:
-        host = request.lookup("host") or ""
         public_url = self._options.public_url
-        return url_rewrite.public_base(request.scheme, host, public_url)
+        return url_rewrite.public_base(request.scheme, request.host, public_url)
 
     def _document(
         self,

@@ -45,7 +45,7 @@ class ReadHandler:
         Raises ClientGone, and the EdgeError that the hub ended it with.
         """
         ctx.mode = read.mode.value
-        sink = ReadSink(request.client)
+        sink = ReadSink(request.client.address)
         now = self._clock.monotonic()
         grant_ends = now + (ends_at - self._clock.wall())
         pending = self._read_service.ask(read, sink, now, grant_ends)

@@ -23,6 +23,7 @@ from edge.front.fast.request_memo import HeaderBlock, Later, PlainRead
 from edge.front.fast.sink import FastSink
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
+from edge.policy.http.client_address import Client, Peer
 
 READ_SIZE = 64 * 1024
 """Bytes taken from the transport at once, and kept ahead at most."""
@@ -68,6 +69,13 @@ def check(before: Stage, after: Stage) -> Stage:
     return after
 
 
+def _lines(held: bytes, end: int, block: HeaderBlock | None) -> bytes:
+    """The lines of the head that ends at ``end``; the block's own if they are equal,
+    so that a parked viewer holds no second copy."""
+    raw = held[held.find(b"\r\n") + 2 : end + 2]
+    return block.raw if block is not None and block.raw == raw else raw
+
+
 def send_at_once(transport: Transport, head: bytes, body: bytes) -> int:
     """How many bytes of both the transport takes now. Raises OSError."""
     try:
@@ -78,7 +86,7 @@ def send_at_once(transport: Transport, head: bytes, body: bytes) -> int:
 
 class FastConnection:
     """Serves one accepted client. ``listener`` is the address that it called;
-    ``ended`` is called once, when the transport is closed.
+    ``ended`` is called once, when the transport is closed. ``held`` was read already.
 
     ``due_at`` and ``slot``: see ``TimerWheel``.
     """
@@ -98,6 +106,7 @@ class FastConnection:
         "_unsent",
         "_waits",
         "due_at",
+        "peer",
         "slot",
         "stage",
     )
@@ -106,14 +115,17 @@ class FastConnection:
         self,
         context: FastContext,
         transport: Transport,
+        peer: Peer,
         listener: Any,
         ended: Callable[["FastConnection"], None],
+        held: bytes = b"",
     ) -> None:
         self._context = context
         self._transport = transport
+        self.peer = peer
         self._listener = listener
         self._ended = ended
-        self._held = b""
+        self._held = held
         self._block: HeaderBlock | None = None
         self._sink: FastSink | None = None
         self._unsent: WriteBuffer | None = None
@@ -128,6 +140,8 @@ class FastConnection:
         self.slot: Slot | None = None
         self._until(context.limits.idle_timeout)
         transport.reading.start(self._readable)
+        if held:
+            context.soon(self._resume)
 
     def __repr__(self) -> str:
         return f"<FastConnection {self.stage.value} {len(self._held)} ahead>"
@@ -188,7 +202,7 @@ class FastConnection:
             data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
                 plain = self._context.heads.get(data)
-                if plain is not None and self._answer(plain, b""):
+                if plain is not None and self._answer(plain, b"", data):
                     return
             self._received(data)
         except BlockingIOError:
@@ -249,16 +263,18 @@ class FastConnection:
         after = held[end + 4 :]
         if after:
             # Several came in one go; a single one was looked up when it came.
-            known = self._context.heads.get(held[: end + 4])
-            if known is not None and self._answer(known, after):
+            raw = held[: end + 4]
+            known = self._context.heads.get(raw)
+            if known is not None and self._answer(known, after, raw):
                 return True
-        block, plain = self._context.request_memo.head(held, end, self._block)
+        memo = self._context.request_memo
+        block, plain = memo.head(held, end, self._block, self.client)
         self._block = block or self._block
         if isinstance(plain, Later):
             self._waits = True
             plain.call(self._judge_again)
             return False
-        if plain is None or not self._answer(plain, after):
+        if plain is None or not self._answer(plain, after, _lines(held, end, block)):
             self._hand_over(lambda handoff: handoff.serve(held))
             return False
         return True
@@ -278,9 +294,9 @@ class FastConnection:
 
     # Answering.
 
-    def _answer(self, plain: PlainRead, after: bytes) -> bool:
-        """Answer; ``after`` is what was read behind the request. Returns False and does
-        nothing when the grant behind it has ended."""
+    def _answer(self, plain: PlainRead, after: bytes, raw: bytes) -> bool:
+        """Answer; ``after`` is what was read behind the request, and ``raw`` has its
+        fields. Returns False and does nothing when the grant behind it has ended."""
         context = self._context
         now = context.monotonic()
         if now >= plain.until:
@@ -290,7 +306,7 @@ class FastConnection:
         may = not plain.close and not context.server_context.draining
         ready = context.peek(plain.read, now) if may else None
         if ready is None:
-            self._ask(plain, now)
+            self._ask(plain, now, raw)
             return True
         encoded = context.encoder.ready(ready, plain.line.route, now)
         self.stage = _IDLE
@@ -300,14 +316,14 @@ class FastConnection:
         body = encoded.body
         sent = send_at_once(self._transport, head, body)
         if context.logs or sent != len(head) + len(body):
-            self._sink = FastSink(context, self, plain, now)
+            self._sink = FastSink(context, self, plain, now, raw)
             self._sink.served(encoded, request_id)
             self._keep(head, body, sent)
             self.complete(False)
         return True
 
-    def _ask(self, plain: PlainRead, now: float) -> None:
-        self._sink = sink = FastSink(self._context, self, plain, now)
+    def _ask(self, plain: PlainRead, now: float, raw: bytes) -> None:
+        self._sink = sink = FastSink(self._context, self, plain, now, raw)
         self.stage = check(self.stage, _PARKED)
         try:
             sink.pending = self._context.read_service.ask(
@@ -317,6 +333,10 @@ class FastConnection:
             # The hub or the sink let it through: report it as Falcon's way does.
             self._context.report(error, sink.request_id)
             sink.abort(problems.INTERNAL)
+
+    def client(self, raw: bytes) -> Client:
+        """Who sent the fields in ``raw``."""
+        return self._context.client(self.peer, raw)
 
     # What the sink calls (see ``ResponseWriter``).
 
@@ -339,14 +359,6 @@ class FastConnection:
             return True
         self._keep(head, body, sent)
         return False
-
-    def client(self) -> str:
-        """The client's address, "" when it has none or has left."""
-        try:
-            peer = self._transport.peername()
-        except OSError:
-            return ""
-        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     def complete(self, close: bool, pause_reads: bool = False) -> None:
         """The answer is over. Reads are not paused while part of it is unsent."""
@@ -461,7 +473,11 @@ class FastConnection:
         self._context.wheel.drop(self)
         server_context = self._context.server_context
         self._handoff = Handoff(
-            server_context, self._transport, self._listener, self._taken_back
+            server_context,
+            self._transport,
+            self._listener,
+            self.peer,
+            self._taken_back,
         )
         act(self._handoff)
 

@@ -26,6 +26,7 @@ no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from edge.core.errors import ClientFault
@@ -34,6 +35,7 @@ from edge.core.values import NO_END, Read
 from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
 from edge.policy.http import forwarding
+from edge.policy.http.client_address import Client
 from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
@@ -75,6 +77,11 @@ _Held = tuple[Read, float, Grant, float]
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+def _nobody(_raw: bytes) -> Client:
+    """Of whom nothing is known."""
+    return Client()
 
 
 class Memo(dict[K, V], Generic[K, V]):
@@ -190,22 +197,28 @@ class RequestMemo:
         self.heads: Memo[bytes, PlainRead] = Memo(MAX_HEADS)
 
     def head(
-        self, held: bytes, end: int, last: HeaderBlock | None
+        self,
+        held: bytes,
+        end: int,
+        last: HeaderBlock | None,
+        client_of: Callable[[bytes], Client] = _nobody,
     ) -> tuple[HeaderBlock | None, PlainRead | Later | None]:
         """Judge the head in ``held`` whose empty line begins at ``end``.
 
         Returns its block, and the read that it asks for; None for a part that is not
         plain, Later for a read that is to be judged in another turn of the event loop.
-        ``last`` is the block that this client sent before.
+        ``last`` is the block that this client sent before. ``client_of`` says who sent
+        these fields, to an authorizer that asks for it.
         """
         line_end = held.find(b"\r\n")
         line = self.line(held[:line_end])
         if line is None:
             return None, None
-        block = self.block(held[line_end + 2 : end + 2], last)
+        raw = held[line_end + 2 : end + 2]
+        block = self.block(raw, last)
         if block is None:
             return None, None
-        plain = self.plain(line, block.facts)
+        plain = self.plain(line, block.facts, partial(client_of, raw))
         # A whole head is remembered when a client has sent its block before.
         same = block is last and not block.before
         if isinstance(plain, PlainRead) and same and end < MAX_REMEMBERED_BYTES:
@@ -242,7 +255,12 @@ class RequestMemo:
             self._blocks.keep(raw, block)
         return block
 
-    def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | Later | None:
+    def plain(
+        self,
+        line: RequestLine,
+        facts: HeaderFacts,
+        client: Callable[[], Client] = Client,
+    ) -> PlainRead | Later | None:
         """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
         if known is not None and self._holds(known.until):
@@ -250,7 +268,7 @@ class RequestMemo:
         choice = (line, tuple(map(facts.fields.get, line.selected_by)))
         held: _Held | Later | None = self._reads.get(choice)
         if not isinstance(held, tuple) or not self._holds(held[1]):
-            held = self._resolved(line, facts)
+            held = self._resolved(line, facts, client)
         if not isinstance(held, tuple):
             return held
         read, until, grant, ends = held
@@ -265,11 +283,13 @@ class RequestMemo:
     def _holds(self, until: float) -> bool:
         return until == NO_END or self._clock.monotonic() < until
 
-    def _resolved(self, line: RequestLine, facts: HeaderFacts) -> _Held | Later | None:
+    def _resolved(
+        self, line: RequestLine, facts: HeaderFacts, client: Callable[[], Client]
+    ) -> _Held | Later | None:
         """The Read, by the pipeline that every front uses; None if it is none."""
         now, wall = self._clock.monotonic(), self._clock.wall()
         try:
-            head = RequestHead.of("GET", line.target, facts.fields.get)
+            head = RequestHead.of("GET", line.target, facts.fields.get, client)
             resolved = self._pipeline.resolve(head, line.route, wall)
         except ClientFault:
             return None

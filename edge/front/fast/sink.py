@@ -19,14 +19,16 @@ from edge.front.exchange import RequestContext
 from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
+from edge.policy.http.client_address import Client, Peer
 from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
 
 
 class ResponseWriter(Protocol):
     """The connection, as its sink sees it."""
 
-    def client(self) -> str:
-        """The client's address, "" when it has none or has left."""
+    @property
+    def peer(self) -> Peer:
+        """Its other end."""
 
     def send(self, head: bytes, body: bytes = b"") -> bool:
         """Send both; False when some of it has to wait."""
@@ -42,13 +44,15 @@ class ResponseWriter(Protocol):
 
 
 class FastSink:
-    """Implements ``edge.core.ports.Sink`` for one request; use once."""
+    """Implements ``edge.core.ports.Sink`` for one request; use once. ``raw`` has the
+    lines of its fields."""
 
     __slots__ = (
         "_context",
         "_encoded",
         "_head",
         "_plain",
+        "_raw",
         "_started",
         "_writer",
         "ended",
@@ -64,7 +68,9 @@ class FastSink:
         writer: ResponseWriter,
         plain: PlainRead,
         started: float,
+        raw: bytes,
     ) -> None:
+        self._raw = raw
         self._context = context
         self._writer = writer
         self._plain = plain
@@ -82,7 +88,7 @@ class FastSink:
     @property
     def client(self) -> str:
         """See ``ports.Sink``."""
-        return self._writer.client()
+        return self._client().address
 
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``."""
@@ -234,8 +240,15 @@ class FastSink:
         self.ended = True
         self._writer.complete(close)
 
+    def _client(self) -> Client:
+        return self._context.client(self._writer.peer, self._raw)
+
     def _ctx(self, cache: CacheStatus | None) -> RequestContext:
-        plain = self._plain
+        plain, raw, address = self._plain, self._raw, self._writer.peer.address
+        said = self._context.said.get(raw) or self._context.what_log_says(raw)
+        if self._writer.peer.believed:
+            address, _, host = self._client()
+            said = said._replace(host=host or said.host)
         return RequestContext(
             "GET",
             plain.line.target,
@@ -246,4 +259,6 @@ class FastSink:
             cache,
             way=plain.grant.way,
             subject=plain.grant.subject,
+            client=address,
+            said=said,
         )

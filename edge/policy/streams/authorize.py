@@ -35,6 +35,7 @@ from edge.core.values import (
     PartitionKind,
 )
 from edge.policy.http import request_target
+from edge.policy.http.client_address import Client
 from edge.policy.http.forwarding import UNFIT_ON_READS
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.routes import Access, Route
@@ -58,6 +59,7 @@ class RequestHead:
     """The head of a request, as every front can tell it. ``target`` is in origin-form.
 
     ``path`` and ``parameters`` are the target's parts, their octets as received.
+    ``client`` says who sent it: it costs something, so only who needs that calls it.
     """
 
     method: str
@@ -65,13 +67,20 @@ class RequestHead:
     path: str
     parameters: tuple[Parameter, ...]
     lookup: Lookup
+    client: Callable[[], Client] = Client
 
     @classmethod
-    def of(cls, method: str, target: str, lookup: Lookup) -> "RequestHead":
+    def of(
+        cls,
+        method: str,
+        target: str,
+        lookup: Lookup,
+        client: Callable[[], Client] = Client,
+    ) -> "RequestHead":
         """Take a target apart. Raises ClientFault when it is malformed."""
         path, query = request_target.split(target)
         given = request_target.parameters(query)
-        return cls(method, target, path, tuple(given), lookup)
+        return cls(method, target, path, tuple(given), lookup, client)
 
 
 @dataclass(frozen=True, slots=True)
