@@ -35,7 +35,7 @@ from edge.core.errors import ClientBodyCut, ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, Node, PerResponse
 from edge.policy.http import cors
-from edge.policy.http.client_address import Client
+from edge.policy.http.client_address import Caller
 from edge.policy.streams.routes import Access, Route
 from edge.protocol.http_grammar import trace_id
 
@@ -45,7 +45,7 @@ PIECE = 64 * 1024
 PASS = "pass"
 """The mode of requests that pass to the origin one to one."""
 
-NO_CLIENT = Client()
+NO_CALLER = Caller()
 """Of whom nothing is known."""
 
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+(?=[/?#]|\Z)", re.IGNORECASE)
@@ -169,7 +169,7 @@ class Request:
     target: str
     fields: dict[str, str] = field(default_factory=dict)
     scheme: str = "http"
-    client: Client = NO_CLIENT
+    client: Caller = NO_CALLER
     body: RequestBody | None = None
     watch: Callable[[Callable[[], None]], ClientWatch] = no_watch
 

@@ -14,6 +14,7 @@ What happens to pending reads and writes is told to ``tell``, one line each, in 
 so that a test can wait for it.
 """
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -257,6 +258,13 @@ class FakeOrigin:
             raise
         on_sent()
         return _played(200, f"{count} bytes, {largest} at most".encode())
+
+    def _fields(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        for _ in request.body or ():
+            pass
+        return _played(200, json.dumps(request.headers).encode())
 
     def _away(self, request: OriginRequest, on_sent: Callable[[], None]) -> Exchange:
         raise OriginUnreachable("Nobody listens there.")

@@ -40,7 +40,7 @@ from edge.front.exchange import (
 )
 from edge.front.options import FrontOptions
 from edge.front.transport import BlockingStream, DisconnectWatch
-from edge.policy.http.client_address import NOBODY, Client, Peer, TrustedProxies
+from edge.policy.http.client_address import NOBODY, Caller, Peer, TrustedProxies
 from edge.protocol import names
 
 __all__ = ["Dependencies", "WsgiApp", "create_app"]
@@ -142,7 +142,7 @@ def begin(
     """
     fields = _fields(environ)
     peer = peer or Peer(environ.get("REMOTE_ADDR", ""))
-    client = Client(peer.address)
+    client = Caller(peer.address)
     if peer.believed:
         client = proxies.client(peer, fields.get)
     request = Request(

@@ -23,7 +23,7 @@ from edge.front.fast.request_memo import HeaderBlock, Later, PlainRead
 from edge.front.fast.sink import FastSink
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
-from edge.policy.http.client_address import Client, Peer
+from edge.policy.http.client_address import Caller, Peer
 
 READ_SIZE = 64 * 1024
 """Bytes taken from the transport at once, and kept ahead at most."""
@@ -334,7 +334,7 @@ class FastConnection:
             self._context.report(error, sink.request_id)
             sink.abort(problems.INTERNAL)
 
-    def client(self, raw: bytes) -> Client:
+    def client(self, raw: bytes) -> Caller:
         """Who sent the fields in ``raw``."""
         return self._context.client(self.peer, raw)
 

@@ -18,7 +18,7 @@ from edge.front.exchange import LoggedFields
 from edge.front.fast.request_memo import MAX_REMEMBERED_BYTES, Memo, RequestMemo
 from edge.front.fast.response_encoder import ResponseEncoder, request_ids
 from edge.front.http1.context import ServerContext
-from edge.policy.http.client_address import Client, Peer
+from edge.policy.http.client_address import Caller, Peer
 
 _log = logging.getLogger("edge.front")
 
@@ -96,10 +96,10 @@ class FastContext:
         for connection in self.wheel.pop(now):
             connection.expire()
 
-    def client(self, peer: Peer, raw: bytes) -> Client:
+    def client(self, peer: Peer, raw: bytes) -> Caller:
         """Who sent a plain head through ``peer``; ``raw`` are its lines."""
         if not peer.believed:
-            return Client(peer.address)
+            return Caller(peer.address)
         return self._proxies.client(peer, _told(raw).get)
 
     def what_log_says(self, raw: bytes) -> LoggedFields:

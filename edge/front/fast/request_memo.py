@@ -35,7 +35,7 @@ from edge.core.values import NO_END, Read
 from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
 from edge.policy.http import forwarding
-from edge.policy.http.client_address import Client
+from edge.policy.http.client_address import Caller
 from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
@@ -79,9 +79,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def _nobody(_raw: bytes) -> Client:
+def _nobody(_raw: bytes) -> Caller:
     """Of whom nothing is known."""
-    return Client()
+    return Caller()
 
 
 class Memo(dict[K, V], Generic[K, V]):
@@ -201,7 +201,7 @@ class RequestMemo:
         held: bytes,
         end: int,
         last: HeaderBlock | None,
-        client_of: Callable[[bytes], Client] = _nobody,
+        client_of: Callable[[bytes], Caller] = _nobody,
     ) -> tuple[HeaderBlock | None, PlainRead | Later | None]:
         """Judge the head in ``held`` whose empty line begins at ``end``.
 
@@ -259,7 +259,7 @@ class RequestMemo:
         self,
         line: RequestLine,
         facts: HeaderFacts,
-        client: Callable[[], Client] = Client,
+        client: Callable[[], Caller] = Caller,
     ) -> PlainRead | Later | None:
         """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
@@ -284,7 +284,7 @@ class RequestMemo:
         return until == NO_END or self._clock.monotonic() < until
 
     def _resolved(
-        self, line: RequestLine, facts: HeaderFacts, client: Callable[[], Client]
+        self, line: RequestLine, facts: HeaderFacts, client: Callable[[], Caller]
     ) -> _Held | Later | None:
         """The Read, by the pipeline that every front uses; None if it is none."""
         now, wall = self._clock.monotonic(), self._clock.wall()

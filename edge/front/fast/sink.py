@@ -19,7 +19,7 @@ from edge.front.exchange import RequestContext
 from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
-from edge.policy.http.client_address import Client, Peer
+from edge.policy.http.client_address import Caller, Peer
 from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
 
 
@@ -240,7 +240,7 @@ class FastSink:
         self.ended = True
         self._writer.complete(close)
 
-    def _client(self) -> Client:
+    def _client(self) -> Caller:
         return self._context.client(self._writer.peer, self._raw)
 
     def _ctx(self, cache: CacheStatus | None) -> RequestContext:

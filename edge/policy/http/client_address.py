@@ -72,7 +72,7 @@ class Peer(NamedTuple):
     believed: bool = False
 
 
-class Client(NamedTuple):
+class Caller(NamedTuple):
     """Who sent a request. ``scheme`` and ``host`` are those by which it was called,
     if a trusted proxy told them; "" if none did."""
 
@@ -114,20 +114,20 @@ class TrustedProxies:
         address = _plain(str(name[0])) if isinstance(name, tuple) and name else ""
         return Peer(address or "", self.any and self.trusts(address or ""))
 
-    def client(self, peer: Peer, lookup: Lookup) -> Client:
+    def client(self, peer: Peer, lookup: Lookup) -> Caller:
         """Who sent the request with these fields through ``peer``."""
         if not peer.believed:
-            return Client(peer.address)
+            return Caller(peer.address)
         old, new = self._by_x(peer, lookup), self._by_forwarded(peer, lookup)
         if old is None or new is None:
-            return old or new or Client(peer.address)
-        return Client(
+            return old or new or Caller(peer.address)
+        return Caller(
             old.address if old.address == new.address else peer.address,
             old.scheme if old.scheme == new.scheme else "",
             old.host if old.host == new.host else "",
         )
 
-    def _by_x(self, peer: Peer, lookup: Lookup) -> Client | None:
+    def _by_x(self, peer: Peer, lookup: Lookup) -> Caller | None:
         """As the X-Forwarded fields tell; None if there are none."""
         told = [lookup(f"x-forwarded-{part}") for part in ("for", "proto", "host")]
         if told == [None, None, None]:
@@ -137,13 +137,13 @@ class TrustedProxies:
             for text in told
         )
         address, last = self._walk(peer.address, entries)
-        return Client(
+        return Caller(
             address,
             _scheme(schemes[min(last, len(schemes) - 1)] if schemes else ""),
             _host(hosts[min(last, len(hosts) - 1)] if hosts else ""),
         )
 
-    def _by_forwarded(self, peer: Peer, lookup: Lookup) -> Client | None:
+    def _by_forwarded(self, peer: Peer, lookup: Lookup) -> Caller | None:
         """As ``Forwarded`` tells; None without one."""
         field = lookup("forwarded")
         if field is None:
@@ -155,7 +155,7 @@ class TrustedProxies:
         believed = elements[last::-1]
         schemes = (found for e in believed if (found := _scheme(e.get("proto", ""))))
         hosts = (found for e in believed if (found := _host(e.get("host", ""))))
-        return Client(address, next(schemes, ""), next(hosts, ""))
+        return Caller(address, next(schemes, ""), next(hosts, ""))
 
     def _walk(self, address: str, entries: Sequence[str]) -> tuple[str, int]:
         """The client's address, and which entry is its own; the nearest is the first.

@@ -35,7 +35,7 @@ from edge.core.values import (
     PartitionKind,
 )
 from edge.policy.http import request_target
-from edge.policy.http.client_address import Client
+from edge.policy.http.client_address import Caller
 from edge.policy.http.forwarding import UNFIT_ON_READS
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.routes import Access, Route
@@ -67,7 +67,7 @@ class RequestHead:
     path: str
     parameters: tuple[Parameter, ...]
     lookup: Lookup
-    client: Callable[[], Client] = Client
+    client: Callable[[], Caller] = Caller
 
     @classmethod
     def of(
@@ -75,7 +75,7 @@ class RequestHead:
         method: str,
         target: str,
         lookup: Lookup,
-        client: Callable[[], Client] = Client,
+        client: Callable[[], Caller] = Caller,
     ) -> "RequestHead":
         """Take a target apart. Raises ClientFault when it is malformed."""
         path, query = request_target.split(target)
