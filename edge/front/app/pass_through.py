@@ -61,6 +61,7 @@ class PassThrough:
     def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
         self._responses = PassResponse(parts)
+        self._knows_names = parts.options.trusted_proxies.any
         # What the origin believes of these comes from the edge, on every route (B9).
         self._identity = frozenset(
             name for route in parts.routes for name in route.identity
@@ -157,7 +158,7 @@ class PassThrough:
         the edge cannot know how clients call it."""
         if request.client.address:
             yield "x-forwarded-for", request.client.address
-        if self._parts.options.trusted_proxies.any:
+        if self._knows_names:
             yield "x-forwarded-proto", request.scheme
             if request.host:
                 yield "x-forwarded-host", request.host
