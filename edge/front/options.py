@@ -9,6 +9,7 @@ from typing import Literal
 
 from edge.core.values import Node
 from edge.policy.http.client_address import TrustedProxies
+from edge.policy.streams.routes import CREDENTIAL_PARAMETERS
 
 KIB = 1024
 
@@ -60,9 +61,7 @@ class FrontOptions:
     fast: bool = True
 
 
-BLANKED = frozenset(
-    {"access_token", "api_key", "jwt", "key", "secret", "signature", "token"}
-)
+BLANKED = frozenset(CREDENTIAL_PARAMETERS)
 """Parameters that often hold a credential, whatever a route says of them (A8)."""
 
 
