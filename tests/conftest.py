@@ -4,14 +4,25 @@ In continuous integration, a test that was skipped has failed. Anywhere, a test 
 failed during which gevent's hub reported an error: an exception that ends a greenlet
 is printed by the hub and reaches nobody else, so that no assert could see it. A test
 that expects such a report takes the fixture ``hub_errors``.
+
+A law that is tested over generated states has no deadline: no test asserts a time.
 """
 
 import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.hub_errors import HubError, reported
+
+settings.register_profile(
+    "untimed",
+    settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("untimed")
 
 REASON = "skipped, and CI skips nothing"
 

@@ -26,7 +26,7 @@ from edge.core.counters import Counters
 from edge.core.errors import ClientFault, Refusal
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
-from edge.core.values import Partition
+from edge.core.values import Lease, Partition
 from edge.policy.http import request_target
 from edge.policy.streams.authorize import (
     UNJUDGED,
@@ -129,7 +129,8 @@ class AccessAuthorizer:
             return replace(verdict, way=name)
         may_change = isinstance(way, JwtWay) and self._rings.of(way).may_change
         partition = granted_partition(request, route)
-        return _grant(partition, verdict, name, now, may_change)
+        lease = Lease(self._clock.monotonic() + (verdict.ends_at - now))
+        return _grant(partition, verdict, lease, name, now, may_change)
 
     def _verdict(
         self,
@@ -253,7 +254,12 @@ class AccessAuthorizer:
 
 
 def _grant(
-    partition: Partition, let_in: LetIn, way: str, now: float, may_change: bool
+    partition: Partition,
+    let_in: LetIn,
+    lease: Lease,
+    way: str,
+    now: float,
+    may_change: bool,
 ) -> Grant:
     """The grant with its times. All who are let in share two reads: one for those who
     have time left, one for those whose grant ends soon (B17)."""
@@ -262,7 +268,7 @@ def _grant(
     again = ends_at if soon else ends_at - SOON_SECONDS
     if may_change:
         again = min(again, now + JUDGED_AGAIN_SECONDS)
-    return Grant(partition, again, None, ends_at, soon, way, let_in.subject)
+    return Grant(partition, again, None, ends_at, soon, lease, way, let_in.subject)
 
 
 def _by_link(

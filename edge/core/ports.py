@@ -10,10 +10,11 @@ from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.values import (
-    NO_END,
+    UNLIMITED,
     Answer,
     Framing,
     Headers,
+    Lease,
     OriginRequest,
     PerResponse,
     Read,
@@ -162,12 +163,12 @@ class ReadService(Protocol):
     """The entrance for every read that is decided, for every front (the Hub)."""
 
     def ask(
-        self, read: Read, sink: Sink, now: float, grant_ends: float = NO_END
+        self, read: Read, sink: Sink, now: float, lease: Lease = UNLIMITED
     ) -> PendingRead | None:
         """Answer into ``sink`` now (None), or keep it and return its PendingRead.
 
-        ``now`` is monotonic seconds, and so is ``grant_ends``: the reader is given
-        nothing from then on (B3). Never switches greenlets.
+        ``now`` is monotonic seconds. The reader is given nothing from the end of its
+        ``lease`` on (B3). Never switches greenlets.
         """
 
     def wrote(self, write: WriteOutcome) -> None:

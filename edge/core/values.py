@@ -105,6 +105,21 @@ NO_END = math.inf
 """The end of what has none."""
 
 
+@dataclass(slots=True, eq=False)
+class Lease:
+    """For how long a reader is given anything: until ``ends_at`` (monotonic seconds).
+
+    Everybody who came by the same grant may hold the same lease. Its end only ever
+    moves nearer, and whatever is given looks at it first (B3, B12).
+    """
+
+    ends_at: float = NO_END
+
+
+UNLIMITED = Lease()
+"""The lease of whoever nobody judged. It never ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamKey:
     """What identifies a log: route, path, extension parameters, partition.

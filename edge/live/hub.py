@@ -17,7 +17,7 @@ from edge.core.counters import Counters
 from edge.core.errors import OriginFault, Refusal
 from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
-from edge.core.values import NO_END, Mode, OriginAnswer, Read, WriteOutcome
+from edge.core.values import UNLIMITED, Lease, Mode, OriginAnswer, Read, WriteOutcome
 from edge.live.answer_cache import AnswerCache
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
@@ -108,14 +108,14 @@ class Hub:
     # The entrance
 
     def ask(
-        self, read: Read, sink: Sink, now: float, grant_ends: float = NO_END
+        self, read: Read, sink: Sink, now: float, lease: Lease = UNLIMITED
     ) -> PendingRead | None:
         """See ``edge.core.ports.ReadService``."""
         self._counters.reads[read.mode] += 1
         waits_at = self.answer_cache.park_hint(read, now)
         try:
             stream = waits_at or self.streams.obtain(read.key)
-            reader = Reader(read, sink, stream, self, grant_ends)
+            reader = Reader(read, sink, stream, self, lease)
             if reader.is_live:
                 self._waiters.admit(reader, now)
         except Refusal as refusal:
@@ -177,7 +177,7 @@ class Hub:
     def _may_go_on(self, reader: Reader, now: float) -> bool:
         """Whether it is to be decided. If not, it has ended, or is passed on."""
         bypass = reader.stream.bypass(now)
-        if now >= reader.grant_ends:
+        if now >= reader.lease.ends_at:
             self._waiters.end_grant(reader)
         elif bypass is not None:
             self._bypass(reader, bypass)
@@ -361,7 +361,7 @@ class Hub:
         self, step: Fail | Give | Hold | GiveHead | Status | Bypass | AskHead
     ) -> None:
         """Execute one step to a reader, unless its grant has ended (B3)."""
-        if self._clock.monotonic() >= step.reader.grant_ends:
+        if self._clock.monotonic() >= step.reader.lease.ends_at:
             self._waiters.end_grant(step.reader)
             return
         match step:

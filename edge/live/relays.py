@@ -218,9 +218,9 @@ class Relays:
 
     def _open(self, reader: Reader, request: OriginRequest) -> Exchange:
         """The answer's head. Raises OriginFault, and Refusal when the grant ends."""
-        if reader.grant_ends == NO_END:
+        if reader.lease.ends_at == NO_END:
             return self._upstream.open(request)
-        left = reader.grant_ends - self._clock.monotonic()
+        left = reader.lease.ends_at - self._clock.monotonic()
         try:
             if left > 0:
                 with gevent.Timeout(left, _LifeOver):
@@ -239,7 +239,7 @@ class Relays:
         if between and relay.ends:
             self._counters.viewers_ended[Reason.DRAINING.value] += 1
             return b""
-        ends = reader.life_ends if between else reader.grant_ends
+        ends = reader.life_ends if between else reader.lease.ends_at
         if ends == NO_END:
             return exchange.read()
         left = ends - self._clock.monotonic()
@@ -252,7 +252,7 @@ class Relays:
             pass
         if not between:
             raise _grant_ended()
-        over = ends == reader.grant_ends
+        over = ends == reader.lease.ends_at
         reason = Reason.GRANT_ENDED if over else Reason.LIFETIME
         self._counters.viewers_ended[reason.value] += 1
         return b""

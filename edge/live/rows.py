@@ -36,7 +36,7 @@ from edge.core.errors import OriginAway, OriginFault
 from edge.core.ports import Sink
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
-from edge.core.values import NO_END, CacheStatus, Mode, Read, StreamKey
+from edge.core.values import UNLIMITED, CacheStatus, Lease, Mode, Read, StreamKey
 from edge.policy.http import request_target
 from edge.policy.streams.classify import plain_extension
 from edge.policy.streams.contact import Contact
@@ -109,11 +109,11 @@ class Reader:
         "fault",
         "faulted_at",
         "full",
-        "grant_ends",
         "incarnation",
         "is_leader",
         "is_live",
         "is_sse",
+        "lease",
         "life_ends",
         "offset",
         "owner",
@@ -135,15 +135,15 @@ class Reader:
         sink: Sink,
         stream: "Stream",
         owner: Owner,
-        grant_ends: float = NO_END,
+        lease: Lease = UNLIMITED,
     ) -> None:
         self.read = read
         self.sink = sink
         self.stream = stream
         self.owner = owner
         self.state = State.NEW
-        # From then on it is given nothing (B3).
-        self.grant_ends = grant_ends
+        # From its end on the reader is given nothing (B3).
+        self.lease = lease
         # Of its mode, which is asked for at every step.
         self.is_sse = read.mode is Mode.SSE
         self.is_live = self.is_sse or read.mode is Mode.LONG_POLL

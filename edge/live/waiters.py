@@ -71,7 +71,7 @@ class Waiters:
         self.viewers += 1
         stream.viewers += 1
         spread = 1.0 - random.random() * JITTER
-        ends = reader.grant_ends
+        ends = reader.lease.ends_at
         reader.deadline = min(now + options.long_poll_timeout * spread, ends)
         reader.life_ends = min(now + options.sse_lifetime * spread, ends)
         self._wheel.set(reader, reader.life_ends if reader.is_sse else reader.deadline)
@@ -132,7 +132,7 @@ class Waiters:
         now = self._clock.monotonic()
         for reader in list(stream.awaiting_caught_up):
             parked = reader.state is State.PARKED and not reader.full
-            parked = parked and now < reader.grant_ends
+            parked = parked and now < reader.lease.ends_at
             if parked and self._is_up_to_date(reader, now):
                 self._guard.serve(self._tell, reader)
 
@@ -171,7 +171,7 @@ class Waiters:
 
     def _due(self, reader: Reader) -> None:
         now = self._clock.monotonic()
-        if now >= reader.grant_ends and reader.state is not State.RELAYED:
+        if now >= reader.lease.ends_at and reader.state is not State.RELAYED:
             self.end_grant(reader)
         elif reader.state is State.WAITING and reader.fault is not None:
             self._retry(reader, now)
@@ -198,7 +198,7 @@ class Waiters:
     def time_out(self, reader: Reader, reason: Reason = Reason.TIMED_OUT) -> None:
         """Answer a parked long-poll with nothing new."""
         now, at = self._clock.monotonic(), reader.offset
-        known = now < reader.grant_ends and self._is_up_to_date(reader, now)
+        known = now < reader.lease.ends_at and self._is_up_to_date(reader, now)
         self._counters.viewers_ended[reason.value] += 1
         self._delivery.serve(reader, Serve(Kind.EMPTY, at, at, up_to_date=known))
 

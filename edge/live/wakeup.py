@@ -145,7 +145,7 @@ class _Batch:
 
     def serve(self, reader: Reader) -> None:
         """Serve one parked viewer."""
-        if reader.grant_ends <= self.now or _is_special(reader, reader.stream.log):
+        if reader.lease.ends_at <= self.now or _is_special(reader, reader.stream.log):
             reader.owner.advance(reader)
             return
         soon = reader.read.ends_soon

@@ -5,9 +5,9 @@ it has the whole request, so sending listens too: before each piece, and wheneve
 socket takes no more. It listens only while it sends. While it waits for the request's
 own body, an early answer waits as well.
 
-``HttpExchange`` is the answer while its body arrives. It owns the lease of its
+``HttpExchange`` is the answer while its body arrives. It owns the slot of its
 connection and ends it at the first of three: the verified end of the body, an error,
-``close()``. If the whole body arrived together with the head, the lease ends before
+``close()``. If the whole body arrived together with the head, the slot ends before
 anything is read.
 """
 
@@ -25,7 +25,7 @@ from origin_adapter.http.connection import (
     UpstreamConnection,
 )
 from origin_adapter.http.options import CallTimeouts
-from origin_adapter.http.pool import Lease
+from origin_adapter.http.pool import HeldSlot
 from origin_adapter.http.request_encoder import EncodedRequest
 from origin_adapter.http.response_parser import (
     BodyReader,
@@ -133,7 +133,7 @@ class HttpExchange:
         self,
         head: ResponseHead,
         body: BodyReader,
-        lease: Lease,
+        slot: HeldSlot,
         *,
         progress_within: float,
         end_by: float | None,
@@ -141,7 +141,7 @@ class HttpExchange:
     ) -> None:
         self._head = head
         self._body = body
-        self._lease = lease
+        self._slot = slot
         self._progress_within = progress_within
         self._end_by = end_by
         self._on_fault = on_fault
@@ -201,7 +201,7 @@ class HttpExchange:
 
     def _next_bytes(self, deadline: float) -> bytes:
         try:
-            return self._lease.connection().receive(deadline)
+            return self._slot.connection().receive(deadline)
         except ConnectionLost as lost:
             raise OriginBodyCut("the connection died within the body") from lost
 
@@ -215,19 +215,19 @@ class HttpExchange:
         """At the end of the body, give the connection back for other calls."""
         if self._body.done:
             fit = self._body.clean and self._head.keep_alive
-            self._lease.end(reusable=fit)
+            self._slot.end(reusable=fit)
 
     def _give_up(self, fault: OriginFault) -> None:
         if self._fault is None:
             self._fault = fault
             self._on_fault(fault)
-        self._lease.end()
+        self._slot.end()
 
     def close(self) -> None:
         """See ``ports.Exchange.close``."""
         if self._fault is None and not (self._body.done and not self._ready):
             self._fault = OriginBodyCut("the exchange was given up by its reader")
-        self._lease.end()
+        self._slot.end()
 
     def __repr__(self) -> str:
         state = "ended" if self._body.done else "open"

@@ -23,7 +23,7 @@ from edge.core.values import OriginRequest, Purpose
 from origin_adapter.http.connection import ConnectionLost, UpstreamConnection, dial
 from origin_adapter.http.exchange import Answered, Attempt, HttpExchange
 from origin_adapter.http.options import CallTimeouts, HttpOptions, OriginAddress
-from origin_adapter.http.pool import Lease, PoolCounts, Pools
+from origin_adapter.http.pool import HeldSlot, PoolCounts, Pools
 from origin_adapter.http.request_encoder import EncodedRequest, checked_host
 
 
@@ -72,37 +72,37 @@ class HttpOrigin:
         timeouts = self._timeouts[request.purpose]
         total = timeouts.total
         end_by = None if total is None else time.monotonic() + total
-        lease = self._pools.lease(request.purpose)
+        slot = self._pools.take(request.purpose)
         try:
             call = _Call(
                 request, encoded, self._options.max_head, timeouts, end_by, on_sent
             )
-            head, body, rest = self._deliver(call, lease)
+            head, body, rest = self._deliver(call, slot)
             exchange = HttpExchange(
                 head,
                 body,
-                lease,
+                slot,
                 progress_within=timeouts.body,
                 end_by=end_by,
                 on_fault=self._count,
             )
             exchange.begin(rest)
         except BaseException:
-            lease.end()
+            slot.end()
             raise
         return exchange
 
-    def _deliver(self, call: "_Call", lease: Lease) -> Answered:
+    def _deliver(self, call: "_Call", slot: HeldSlot) -> Answered:
         """Send the request, and a second time where that does no harm."""
-        connection = lease.connect()
+        connection = slot.connect()
         try:
             return call.over(connection)
         except ConnectionLost:
             if not (connection.reused and call.encoded.resendable):
                 raise
         self.counts.retries += 1
-        lease.discard()
-        return call.over(lease.connect(fresh=True))
+        slot.discard()
+        return call.over(slot.connect(fresh=True))
 
     def _dial(self) -> UpstreamConnection:
         return dial(self._address, self._options.connect_timeout, self._tls)

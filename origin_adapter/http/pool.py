@@ -1,9 +1,9 @@
 """Which call may go to the origin now, and over which connection.
 
 A ``PurposePool`` serves one kind of call. It has a number of slots, a queue of calls
-that wait for one (first come, first served), and idle connections. A ``Lease`` is one
-call's hold on a slot and, later, on a connection. It goes back exactly once, whatever
-happens to the call. This module reads and writes no socket.
+that wait for one (first come, first served), and idle connections. A ``HeldSlot`` is
+one call's hold on a slot and, later, on a connection. It goes back exactly once,
+whatever happens to the call. This module reads and writes no socket.
 """
 
 import time
@@ -59,13 +59,13 @@ class PurposePool:
         self._active = 0
         self._queue: deque[_QueuedCall] = deque()
         self._idle: deque[UpstreamConnection] = deque()
-        self._leases: set[Lease] = set()
+        self._held: set[HeldSlot] = set()
         # A timer of the loop; gevent gives its type no public name.
         self._reaper: Any = None
 
     # Slots.
 
-    def lease(self) -> "Lease":
+    def take(self) -> "HeldSlot":
         """Take a slot, after a wait in the queue if all are taken.
 
         Raises NotAsked (limit-origin-connections), OriginUnreachable once closed.
@@ -76,9 +76,9 @@ class PurposePool:
             self._active += 1
         else:
             self._wait_in_queue()
-        lease = Lease(self)
-        self._leases.add(lease)
-        return lease
+        slot = HeldSlot(self)
+        self._held.add(slot)
+        return slot
 
     def _wait_in_queue(self) -> None:
         if len(self._queue) >= self._options.queue_limit:
@@ -109,9 +109,9 @@ class PurposePool:
         else:
             self._active -= 1
 
-    def end(self, lease: "Lease", reusable: UpstreamConnection | None) -> None:
-        """Take a lease's slot back, and its connection if it can serve again."""
-        self._leases.discard(lease)
+    def end(self, slot: "HeldSlot", reusable: UpstreamConnection | None) -> None:
+        """Take the slot back, and its connection if it can serve again."""
+        self._held.discard(slot)
         if reusable is not None:
             self._keep(reusable)
         self._free_slot()
@@ -168,15 +168,15 @@ class PurposePool:
             self._idle.popleft().close()
         while self._queue:
             self._queue.popleft().called.set()
-        for lease in tuple(self._leases):
-            lease.discard()
+        for slot in tuple(self._held):
+            slot.discard()
 
     def __repr__(self) -> str:
         counted = f"{self._active} active, {len(self._idle)} idle"
         return f"{counted}, {len(self._queue)} waiting"
 
 
-class Lease:
+class HeldSlot:
     """One call's hold on a slot, and on the connection that it uses.
 
     The holder calls ``end`` on every path; only the first call counts.
@@ -254,9 +254,9 @@ class Pools:
             for purpose, limit in limits.items()
         }
 
-    def lease(self, purpose: Purpose) -> Lease:
-        """A slot in the pool of ``purpose``; see PurposePool.lease."""
-        return self._pools[purpose].lease()
+    def take(self, purpose: Purpose) -> HeldSlot:
+        """A slot in the pool of ``purpose``; see PurposePool.take."""
+        return self._pools[purpose].take()
 
     def close(self) -> None:
         """Close all pools; see PurposePool.close."""

@@ -13,10 +13,12 @@ appended at the origin, not through the peer: all have the same way to hear of t
 import json
 import re
 import subprocess
+import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import requests
@@ -102,8 +104,9 @@ class Bench:
     def _prove_hits(self, peer: Peer, served: Served) -> None:
         path = f"/v1/stream/proof-{uuid.uuid4().hex}"
         _put(served.writes + path, b"x" * 1024)
-        for _ in range(10):
-            requests.get(f"{served.url}{path}?offset=-1", timeout=10).raise_for_status()
+        for fields in [_credential(peer.name)] * 10:
+            url = f"{served.url}{path}?offset=-1"
+            requests.get(url, headers=fields, timeout=10).raise_for_status()
         asked = sum(self._reads(path))
         if asked != 1:
             raise Unfit(f"{peer.name}: 10 reads cost {asked} origin requests")
@@ -135,16 +138,20 @@ class Bench:
         path = f"/v1/stream/hits-{case.size}"
         for writes in {served.writes for served in servers.values()}:
             _put(writes + path, b"x" * case.size)
-        for served in servers.values():
-            self._load(served, path, case, seconds=1)
+        for name, served in servers.items():
+            self._load(PEERS[name], served, path, case, seconds=1)
         for number in range(self._plan.rounds):
             for name, served in servers.items():
-                told = self._load(served, path, case, self._plan.seconds)
+                told = self._load(PEERS[name], served, path, case, self._plan.seconds)
                 self._keep(number, case, name, told)
 
-    def _load(self, served: Served, path: str, case: HitsCase, seconds: int) -> Figures:
+    def _load(
+        self, peer: Peer, served: Served, path: str, case: HitsCase, seconds: int
+    ) -> Figures:
         words = ["hits", f"{served.url}{path}?offset=-1", "--seconds", str(seconds)]
         words += ["--connections", str(CONNECTIONS)]
+        for name, value in _credential(peer.name).items():
+            words += ["--header", f"{name}: {value}"]
         return ask([*words, *(["--different-heads"] if case.different_heads else [])])
 
     # Crowds
@@ -161,7 +168,13 @@ class Bench:
         path = f"/v1/stream/crowd-{uuid.uuid4().hex}"
         words = [f"--viewers={case.viewers}", f"--events={events}", f"--size={EVENT}"]
         words += [f"--mode={case.work}", f"--rate={1 / case.period}"]
-        with peer.start(self._origin.url, case.work) as served:
+        with ExitStack() as stack:
+            served = stack.enter_context(peer.start(self._origin.url, case.work))
+            if peer.tokens is not None:
+                tokens = stack.enter_context(tempfile.NamedTemporaryFile("w"))
+                tokens.write("\n".join(peer.tokens(case.viewers)))
+                tokens.flush()
+                words += ["--tokens", tokens.name]
             words += [f"--warmup={warmup}", f"--pid={served.pid}"]
             words += ["--write-to", served.writes + path]
             told = ask(["fanout", served.url + path, *words])
@@ -205,6 +218,13 @@ def between(reads: list[int]) -> float | None:
     """
     counted = reads[2:-1]
     return round(sum(counted) / len(counted), 3) if counted else None
+
+
+@cache
+def _credential(name: str) -> Mapping[str, str]:
+    """The header field that a reader of this server needs."""
+    make = PEERS[name].tokens
+    return {} if make is None else {"Authorization": f"Bearer {make(1)[0]}"}
 
 
 def short(told: Figures) -> str:

@@ -15,15 +15,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from edge import __version__
+from tests.access import issuer
 from tests.support import node
 from tests.support.processes import (
     edge,
@@ -67,7 +71,8 @@ Start = Callable[[str, Work], AbstractContextManager[Served]]
 class Peer:
     """A server that can be measured. ``shares``: a crowd costs one origin request.
 
-    ``needs``: a program and how to get it. ``cannot``: work that is not asked of it,
+    ``needs``: a program and how to get it. ``tokens``: makes so many bearer tokens, if
+    it lets nobody in without. ``cannot``: work that is not asked of it,
     and why.
     """
 
@@ -76,6 +81,7 @@ class Peer:
     version: Callable[[], str]
     shares: bool
     needs: tuple[str, str] | None = None
+    tokens: Callable[[int], list[str]] | None = None
     cannot: Mapping[Work, str] = field(default_factory=dict)
 
     def missing(self) -> str | None:
@@ -123,11 +129,50 @@ def _said(*command: str) -> str:
 
 
 @contextmanager
-def _edge(origin: str, work: Work) -> Iterator[Served]:
+def _edge(origin: str, work: Work, **more: Any) -> Iterator[Served]:
     # Event streams live as long as those of the others; nobody writes a log here.
-    settings = {"live": {"sse_lifetime": "10m"}, "log": {"access": "off"}}
+    settings = {"live": {"sse_lifetime": "10m"}, "log": {"access": "off"}, **more}
     with on_core(SERVERS), edge(origin, **settings) as ours:
         yield Served(ours.url, origin, ours.process.pid, f"{ours.admin}/metrics")
+
+
+@contextmanager
+def _edge_that_judges(origin: str, work: Work) -> Iterator[Served]:
+    """Everybody has a token of its own, signed by an issuer whose public key it has."""
+    with _folder() as folder:
+        key = folder / "issuer.pem"
+        key.write_bytes(issuer.pem("rsa"))
+        way = {
+            "keys": [{"public_key": str(key)}],
+            "algorithms": ["RS256"],
+            "issuer": issuer.ISSUER,
+            "audience": issuer.AUDIENCE,
+            "read_claim": "streams.read",
+        }
+        routes = [{"match": "/v1/stream/**", "access": {"jwt": way}}]
+        with _edge(origin, work, routes=routes) as ours:
+            yield ours
+
+
+def _tokens(number: int) -> list[str]:
+    """As identity providers make them: RS256, each with a subject of its own."""
+    now = int(time.time())
+    return [
+        issuer.token(
+            issuer.said(
+                sub=f"auth0|{n:024x}",
+                iat=now,
+                exp=now + 3600,
+                jti=uuid.uuid4().hex,
+                azp="a-client-of-the-provider-1234567",
+                scope="openid profile email",
+                streams={"read": ["/v1/stream/**"]},
+            ),
+            "rsa",
+            {"kid": "2026-key-of-the-provider", "typ": "JWT"},
+        )
+        for n in range(number)
+    ]
 
 
 def _edge_version() -> str:
@@ -263,6 +308,13 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("edge", _edge, _edge_version, shares=True),
+        Peer(
+            "edge-jwt",
+            _edge_that_judges,
+            _edge_version,
+            shares=True,
+            tokens=_tokens,
+        ),
         Peer(
             "nginx",
             _nginx,

@@ -82,7 +82,7 @@ def test_servers_that_are_not_installed_are_left_out() -> None:
         (("--sizes", "1x"), "is no size"),
         (("--viewers", "none"), "no number above 0"),
         (("--rounds", "0"), "no number above 0"),
-        (("--peers", "apache"), "is none of edge, nginx"),
+        (("--peers", "apache"), "is none of edge, edge-jwt, nginx"),
         (("--only", "all"), "invalid choice"),
     ],
 )

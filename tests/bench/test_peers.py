@@ -93,16 +93,19 @@ def test_the_floor_wakes_whoever_waits() -> None:
         assert ask(again)[2] == b"news"
 
 
-def test_a_short_run_of_the_edge_alone() -> None:
+def test_a_short_run_of_the_edge_without_and_with_tokens() -> None:
     """Proved to share, then measured: 20 viewers, 3 events, one origin request each."""
     said: list[str] = []
-    plan = Plan((FanoutCase(Work.LONG_POLL, 20),), ("edge",), 1, 1, 3, warmup=0.1)
+    peers = ("edge", "edge-jwt")
+    plan = Plan((FanoutCase(Work.LONG_POLL, 20),), peers, 1, 1, 3, warmup=0.1)
 
     with origin() as behind:
         bench = Bench(plan, behind, said.append)
         bench.run()
 
-    (sample,) = bench.samples
-    assert said[0].startswith("edge: 20 long-poll cost 1")
-    assert sample.figures["delivered"] == sample.figures["expected"] == 60
-    assert sample.figures["origin_requests_per_event"] == 1.0
+    assert [sample.peer for sample in bench.samples] == list(peers)
+    for name, told in zip(peers, said, strict=False):
+        assert told.startswith(f"{name}: 20 long-poll cost 1")
+    for sample in bench.samples:
+        assert sample.figures["delivered"] == sample.figures["expected"] == 60
+        assert sample.figures["origin_requests_per_event"] == 1.0

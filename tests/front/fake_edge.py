@@ -33,10 +33,11 @@ from edge.core.errors import (
 from edge.core.ports import Exchange, Look, Origin, Sink
 from edge.core.timer_wheel import GRAIN
 from edge.core.values import (
-    NO_END,
+    UNLIMITED,
     Answer,
     CacheStatus,
     Headers,
+    Lease,
     Mode,
     OriginRequest,
     PerResponse,
@@ -117,13 +118,13 @@ class FakeReadService:
     reads: list[Read] = field(default_factory=list)
     parked: list[FakePendingRead] = field(default_factory=list)
     lasting: list[Sink] = field(default_factory=list)
-    grants_end: list[float] = field(default_factory=list)
+    leases: list[Lease] = field(default_factory=list)
 
     def ask(
-        self, read: Read, sink: Sink, now: float, grant_ends: float = NO_END
+        self, read: Read, sink: Sink, now: float, lease: Lease = UNLIMITED
     ) -> FakePendingRead | None:
         self.reads.append(read)
-        self.grants_end.append(grant_ends)
+        self.leases.append(lease)
         word = read.key.path.rpartition("/")[2].replace("-", "_")
         behave = getattr(self, f"_{word}", self._hit)
         return behave(read, sink)

@@ -18,6 +18,7 @@ from edge.core.ports import Origin, PendingRead, Ready
 from edge.core.values import (
     NO_END,
     Answer,
+    Lease,
     Mode,
     Partition,
     PartitionKind,
@@ -203,7 +204,7 @@ class House:
         conditions = (cursor, if_none_match, codings, expires_at, hops)
         read = Read(key, offset, mode, *conditions, ends_soon=ends_soon)
         now = self.clock.monotonic()
-        pending = self.hub.ask(read, sink, now, now + left)
+        pending = self.hub.ask(read, sink, now, Lease(now + left))
         return Asked(sink, pending)
 
     def poll(self, offset: str, cursor: int | None = None) -> "Asked":

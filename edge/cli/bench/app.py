@@ -16,6 +16,7 @@ from edge.cli.bench.plan import (
     MIN_EVENT_SIZE,
     FanoutPlan,
     HitsPlan,
+    tokens,
     url,
 )
 from edge.cli.bench.progress import Bar
@@ -62,6 +63,26 @@ Plot = Annotated[
     typer.Option(help="Draw the distribution of times: FILE.svg or FILE.png."),
 ]
 
+Tokens = Annotated[
+    Path | None,
+    typer.Option(
+        "--tokens", help="FILE of bearer tokens, one a line, for the viewers."
+    ),
+]
+
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Do not delete a stream made for this.")
+]
+
+Pid = Annotated[
+    int | None,
+    typer.Option(min=1, help="Server's process here: memory, processor time."),
+]
+
+Metrics = Annotated[
+    str | None, typer.Option(help="The edge's metrics: origin requests.")
+]
+
 
 @app.command()
 def fanout(
@@ -86,16 +107,10 @@ def fanout(
         float, typer.Option(min=0.1, help="Seconds that an event may take.")
     ] = 30.0,
     header: Header = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Do not delete a stream made for this.")
-    ] = False,
-    pid: Annotated[
-        int | None,
-        typer.Option(min=1, help="Server's process here: memory, processor time."),
-    ] = None,
-    metrics: Annotated[
-        str | None, typer.Option(help="The edge's metrics: origin requests.")
-    ] = None,
+    token_file: Tokens = None,
+    keep: Keep = False,
+    pid: Pid = None,
+    metrics: Metrics = None,
     as_json: Json = False,
     plot: Plot = None,
 ) -> None:
@@ -117,6 +132,7 @@ def fanout(
             warmup=warmup,
             patience=patience,
             fields=address.fields(header or []),
+            tokens=() if token_file is None else tokens(token_file),
             keep=keep,
             pid=pid,
             metrics=url("--metrics", metrics) if metrics else None,

@@ -15,8 +15,9 @@ import select
 import socket
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import NamedTuple
 
 from edge.cli.bench.connect_ramp import ConnectRamp
@@ -101,7 +102,12 @@ class FanoutCrowd:
     """The viewers of a run, from connecting to the last event."""
 
     def __init__(
-        self, target: RequestTarget, mode: str, markers: EventMarkers, piece: int
+        self,
+        target: RequestTarget,
+        mode: str,
+        markers: EventMarkers,
+        piece: int,
+        tokens: Sequence[str] = (),
     ) -> None:
         self.tally = Tally()
         self.received: list[array[float]] = []
@@ -110,6 +116,8 @@ class FanoutCrowd:
         self._streaming = mode == "sse"
         self._markers = markers
         self._piece = piece
+        # What each viewer's heads end with, in turn.
+        self._own = cycle(tuple(map(_own_end, tokens)) or (b"",))
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
         self._others: dict[int, Heard] = {}
@@ -132,7 +140,7 @@ class FanoutCrowd:
         """Connect ``count`` viewers that have everything before ``offset``."""
         self._place = ReadPosition(offset.encode(), b"")
         for _ in range(count):
-            self._ramp.add(Viewer(self._markers, self._place))
+            self._ramp.add(Viewer(self._markers, self._place, next(self._own)))
         self._ramp.go_on()
 
     @property
@@ -195,8 +203,9 @@ class FanoutCrowd:
                     viewer.expects, viewer.place = after, place
                     record(now)
                     if request:
+                        own = viewer.own
                         try:
-                            write(descriptor, request)
+                            write(descriptor, request[:-2] + own if own else request)
                         except (BrokenPipeError, ConnectionResetError):
                             continue  # its end is heard next
                     continue
@@ -403,7 +412,14 @@ class FanoutCrowd:
 
     def _write(self, viewer: Viewer, request: bytes) -> None:
         """A request always fits: a socket holds more than one."""
+        if viewer.own:
+            request = request[:-2] + viewer.own
         try:
             os.write(viewer.socket.fileno(), request)
         except (BrokenPipeError, ConnectionResetError):
             return  # reading tells, and is told by the epoll
+
+
+def _own_end(token: str) -> bytes:
+    """The last lines of a head that has this token."""
+    return f"Authorization: Bearer {token}\r\n\r\n".encode("ascii")

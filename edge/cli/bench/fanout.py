@@ -82,7 +82,9 @@ class Fanout:
     def _gather(self, found: BenchStream) -> None:
         plan = self._plan
         piece = max(MIN_READ, 2 * plan.size + MIN_READ // 2)
-        self._crowd = FanoutCrowd(self._target, plan.mode, self._markers, piece)
+        self._crowd = FanoutCrowd(
+            self._target, plan.mode, self._markers, piece, plan.tokens
+        )
         self._appender = Appender(
             self._writes, self._crowd, self._markers, plan.size, found.content_type
         )

@@ -1,11 +1,16 @@
 """What a run is asked to do: values, checked before anything is sent."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge.cli.streams.address import OURS, StreamAddress, address
 from edge.cli.streams.exit_faults import Fault, wrong
 
 Fields = tuple[tuple[str, str], ...]
+
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""A bearer token (RFC 6750 section 2.1)."""
 
 MIN_EVENT_SIZE = 18
 """Bytes of an event: those of its mark."""
@@ -30,6 +35,8 @@ class FanoutPlan:
     warmup: float
     patience: float
     fields: Fields
+    tokens: tuple[str, ...]
+    """Bearer tokens that the viewers take in turn; empty: they have none."""
     keep: bool
     pid: int | None
     metrics: StreamAddress | None
@@ -46,6 +53,18 @@ class HitsPlan:
     fields: Fields
     generator: str | None
     """``wrk`` or ``own``; None for the better one that is there."""
+
+
+def tokens(path: Path) -> tuple[str, ...]:
+    """The bearer tokens in a file, one a line. Raises Fault (WRONG)."""
+    try:
+        found = path.read_text("ascii").split()
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise wrong("--tokens", f"{path} cannot be read: {why}") from None
+    if not found or not all(_TOKEN68.fullmatch(one) for one in found):
+        raise wrong("--tokens", f"{path} has not one bearer token a line")
+    return tuple(found)
 
 
 def url(option: str, given: str, reserved: frozenset[str] = OURS) -> StreamAddress:

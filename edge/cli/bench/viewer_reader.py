@@ -202,6 +202,7 @@ class Viewer:
     __slots__ = (
         "been_live",
         "expects",
+        "own",
         "place",
         "reader",
         "socket",
@@ -209,7 +210,11 @@ class Viewer:
         "state",
     )
 
-    def __init__(self, markers: EventMarkers, place: ReadPosition) -> None:
+    def __init__(
+        self, markers: EventMarkers, place: ReadPosition, own: bytes = b""
+    ) -> None:
+        # The end of its heads: a field of its own, or nothing that others have not.
+        self.own = own
         self.place = place
         self.expects = 0
         self.been_live = False

@@ -64,10 +64,10 @@ class RequestHandler:
         if request.method == "OPTIONS" and _answered_here(request, ctx, target):
             return _options(request, ctx)
         resolved = self._resolved(request, ctx, target)
-        asked, ends_at = resolved.request, resolved.grant.ends_at
+        asked, grant = resolved.request, resolved.grant
         if isinstance(asked, Read):
-            return self._reads.respond(request, ctx, asked, ends_at)
-        return self._passes.respond(request, ctx, asked, ends_at)
+            return self._reads.respond(request, ctx, asked, grant.lease)
+        return self._passes.respond(request, ctx, asked, grant.lease)
 
     def _check(self, request: Request) -> None:
         if request.method in _REFUSED:

@@ -20,10 +20,12 @@ from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import (
     NO_END,
+    UNLIMITED,
     Answer,
     CacheStatus,
     Header,
     Headers,
+    Lease,
     Node,
     OriginRequest,
     PartitionKind,
@@ -72,11 +74,11 @@ class PassThrough:
         request: Request,
         ctx: RequestContext,
         passed: PassRequest,
-        ends_at: float = NO_END,
+        lease: Lease = UNLIMITED,
     ) -> Response:
         """Answer with the origin's answer. Raises ClientFault, OriginFault, Refusal.
 
-        No read is given any of it from ``ends_at`` (Unix seconds) on.
+        No read is given any of it from the end of ``lease`` on.
         """
         _describe(ctx, passed, None)
         self._parts.counters.passes[passed.reason.value] += 1
@@ -87,8 +89,8 @@ class PassThrough:
         self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
         if request.method not in _SAFE_METHODS:
             # It was done, and its client is told.
-            ends_at = NO_END
-        return self._responses.respond(request, ctx, passed, exchange, ends_at)
+            lease = UNLIMITED
+        return self._responses.respond(request, ctx, passed, exchange, lease)
 
     def _open(
         self,
@@ -258,14 +260,14 @@ class PassResponse:
         ctx: RequestContext,
         passed: PassRequest,
         exchange: Exchange,
-        ends_at: float,
+        lease: Lease,
     ) -> Response:
-        """The Response for ``exchange``, cut at ``ends_at`` (Unix seconds).
+        """The Response for ``exchange``, cut when ``lease`` ends.
 
         Raises OriginFault, and Refusal when that has passed.
         """
         read = self._document(request, ctx, passed, exchange)
-        left = ends_at - self._clock.wall()
+        left = lease.ends_at - self._clock.monotonic()
         if left <= 0:
             raise _grant_ended()
         headers = tuple(

@@ -16,7 +16,7 @@ from gevent.event import Event
 
 from edge.core.errors import EdgeError
 from edge.core.ports import PendingRead, Ready
-from edge.core.values import Answer, PerResponse, Read
+from edge.core.values import Answer, Lease, PerResponse, Read
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import (
     BLIND,
@@ -38,17 +38,16 @@ class ReadHandler:
         self._clock = parts.clock
 
     def respond(
-        self, request: Request, ctx: RequestContext, read: Read, ends_at: float
+        self, request: Request, ctx: RequestContext, read: Read, lease: Lease
     ) -> Response:
-        """Answer ``read``, with nothing that comes after ``ends_at`` (Unix seconds).
+        """Answer ``read``, with nothing that comes after the end of ``lease``.
 
         Raises ClientGone, and the EdgeError that the hub ended it with.
         """
         ctx.mode = read.mode.value
         sink = ReadSink(request.client.address)
         now = self._clock.monotonic()
-        grant_ends = now + (ends_at - self._clock.wall())
-        pending = self._read_service.ask(read, sink, now, grant_ends)
+        pending = self._read_service.ask(read, sink, now, lease)
         watch: ClientWatch = BLIND
         if pending is not None:
             ctx.defer(_leave(sink, pending))

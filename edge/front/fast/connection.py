@@ -18,8 +18,8 @@ from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
-from edge.front.fast.context import FastContext
-from edge.front.fast.request_memo import HeaderBlock, Later, PlainRead
+from edge.front.fast.context import FastContext, lines_of
+from edge.front.fast.request_memo import HeaderBlock, KnownHead, Later, PlainRead
 from edge.front.fast.sink import FastSink
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
@@ -69,13 +69,6 @@ def check(before: Stage, after: Stage) -> Stage:
     return after
 
 
-def _lines(held: bytes, end: int, block: HeaderBlock | None) -> bytes:
-    """The lines of the head that ends at ``end``; the block's own if they are equal,
-    so that a parked viewer holds no second copy."""
-    raw = held[held.find(b"\r\n") + 2 : end + 2]
-    return block.raw if block is not None and block.raw == raw else raw
-
-
 def send_at_once(transport: Transport, head: bytes, body: bytes) -> int:
     """How many bytes of both the transport takes now. Raises OSError."""
     try:
@@ -98,6 +91,7 @@ class FastConnection:
         "_ended",
         "_handoff",
         "_held",
+        "_last",
         "_listener",
         "_looping",
         "_lost",
@@ -127,6 +121,7 @@ class FastConnection:
         self._ended = ended
         self._held = held
         self._block: HeaderBlock | None = None
+        self._last: KnownHead | None = None
         self._sink: FastSink | None = None
         self._unsent: WriteBuffer | None = None
         self._handoff: Handoff | None = None
@@ -201,9 +196,15 @@ class FastConnection:
         try:
             data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
-                plain = self._context.heads.get(data)
-                if plain is not None and self._answer(plain, b"", data):
-                    return
+                # To compare a head with the last one costs less than to look it up: a
+                # long one, with a token in it, takes longest to hash.
+                known = self._last
+                if known is None or data != known[0]:
+                    known = self._last = self._context.heads.get(data)
+                if known is not None:
+                    if self._answer(known[1], b"", known[0]):
+                        return
+                    self._last = None
             self._received(data)
         except BlockingIOError:
             return
@@ -265,7 +266,7 @@ class FastConnection:
             # Several came in one go; a single one was looked up when it came.
             raw = held[: end + 4]
             known = self._context.heads.get(raw)
-            if known is not None and self._answer(known, after, raw):
+            if known is not None and self._answer(known[1], after, known[0]):
                 return True
         memo = self._context.request_memo
         block, plain = memo.head(held, end, self._block, self.client)
@@ -274,7 +275,7 @@ class FastConnection:
             self._waits = True
             plain.call(self._judge_again)
             return False
-        if plain is None or not self._answer(plain, after, _lines(held, end, block)):
+        if plain is None or not self._answer(plain, after, lines_of(held, end, block)):
             self._hand_over(lambda handoff: handoff.serve(held))
             return False
         return True
@@ -327,7 +328,7 @@ class FastConnection:
         self.stage = check(self.stage, _PARKED)
         try:
             sink.pending = self._context.read_service.ask(
-                plain.read, sink, now, plain.grant_ends
+                plain.read, sink, now, plain.grant.lease
             )
         except Exception as error:
             # The hub or the sink let it through: report it as Falcon's way does.

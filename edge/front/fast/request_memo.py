@@ -27,15 +27,16 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
 from edge.core.values import NO_END, Read
 from edge.front.exchange import is_safe_id
 from edge.front.options import FrontOptions
-from edge.policy.http import forwarding
+from edge.policy.http import forwarding, request_target
 from edge.policy.http.client_address import Caller
+from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
@@ -47,6 +48,9 @@ MAX_HEADS = 8192
 MAX_FACTS = 2048
 MAX_NAMES = 1024
 """How many of each kind are remembered."""
+
+MAX_GRANTS = 32_768
+"""Grants that are remembered: of more viewers than a worker has connections."""
 
 MAX_REMEMBERED_BYTES = 2048
 """Bytes of a line, a block or a head beyond which it is judged each time. Most tokens
@@ -71,9 +75,13 @@ _SELECTING = ("if-none-match", "accept-encoding", "cdn-loop")
 """Fields by which every answer is selected; a route adds those of its partition."""
 
 _Lines = tuple[bytes | None, ...]
+_Values = tuple[str | None, ...]
 
-_Held = tuple[Read, float, Grant, float]
-"""A Read, the time until which it holds, the grant behind it, and when that ends."""
+_Held = tuple[Read, float, Grant]
+"""A Read, the time until which it holds, and the grant behind it."""
+
+_Judged = tuple[Grant, float]
+"""A grant, and the time until which it need not be judged anew."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -101,11 +109,27 @@ class Memo(dict[K, V], Generic[K, V]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestLine:
-    """A plain request line. ``selected_by``: the fields that decide the Read."""
+    """A plain request line. ``selected_by``: the fields that decide the Read.
+
+    ``path`` and ``parameters`` are the target's parts. ``aim`` is what of it an
+    authorizer judges: all but the protocol's parameters (B2).
+    """
 
     target: str
     route: Route
     selected_by: tuple[str, ...]
+    path: str
+    parameters: tuple[Parameter, ...]
+    aim: str
+
+    def head(
+        self, facts: "HeaderFacts", client: Callable[[], Caller] = Caller
+    ) -> RequestHead:
+        """The request of this line and such fields, for the pipeline."""
+        lookup = facts.fields.get
+        return RequestHead(
+            "GET", self.target, self.path, self.parameters, lookup, client
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -152,8 +176,8 @@ class HeaderBlock:
 @dataclass(slots=True, eq=False)
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds); then it is judged anew. Behind it is ``grant``
-    which ends at ``grant_ends``, monotonic too."""
+    before ``until`` (monotonic seconds); then it is judged anew. Behind it is the
+    ``grant``."""
 
     read: Read
     line: RequestLine
@@ -161,7 +185,10 @@ class PlainRead:
     request_id: bytes | None
     until: float
     grant: Grant
-    grant_ends: float
+
+
+KnownHead: TypeAlias = tuple[bytes, PlainRead]
+"""A whole head as it is sent, and the read that it asks for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -183,10 +210,12 @@ class RequestMemo:
         self._clock = clock
         self._lines: Memo[bytes, RequestLine] = Memo(MAX_LINES)
         self._blocks: Memo[bytes, HeaderBlock] = Memo(MAX_BLOCKS)
-        self._reads: Memo[tuple[RequestLine, tuple[str | None, ...]], _Held] = Memo(
+        self._reads: Memo[tuple[RequestLine, _Values], _Held] = Memo(MAX_LINES)
+        self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(MAX_LINES)
+        self._grants: Memo[tuple[str, _Values], _Judged] = Memo(MAX_GRANTS)
+        self._shared: Memo[tuple[RequestLine, _Values, str, bool], Read] = Memo(
             MAX_LINES
         )
-        self._plains: Memo[tuple[RequestLine, HeaderFacts], PlainRead] = Memo(MAX_LINES)
         self._granted: Memo[Read, Read] = Memo(MAX_LINES)
         self._facts: Memo[_Lines, HeaderFacts] = Memo(MAX_FACTS)
         self._names: Memo[bytes, str] = Memo(MAX_NAMES)
@@ -194,7 +223,7 @@ class RequestMemo:
         self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *selecting)))
         # None stands for a field that is not plain.
         self._deciding = frozenset((None, *self._of_interest))
-        self.heads: Memo[bytes, PlainRead] = Memo(MAX_HEADS)
+        self.heads: Memo[bytes, KnownHead] = Memo(MAX_HEADS)
 
     def head(
         self,
@@ -222,7 +251,8 @@ class RequestMemo:
         # A whole head is remembered when a client has sent its block before.
         same = block is last and not block.before
         if isinstance(plain, PlainRead) and same and end < MAX_REMEMBERED_BYTES:
-            self.heads.keep(held[: end + 4], plain)
+            raw = held[: end + 4]
+            self.heads.keep(raw, (raw, plain))
         return block, plain
 
     def may_be_plain(self, held: bytes) -> bool:
@@ -268,11 +298,11 @@ class RequestMemo:
         choice = (line, tuple(map(facts.fields.get, line.selected_by)))
         held: _Held | Later | None = self._reads.get(choice)
         if not isinstance(held, tuple) or not self._holds(held[1]):
-            held = self._resolved(line, facts, client)
+            held = self._resolved(line, facts, choice[1], client)
         if not isinstance(held, tuple):
             return held
-        read, until, grant, ends = held
-        plain = PlainRead(read, line, facts.close, facts.request_id, until, grant, ends)
+        read, until, grant = held
+        plain = PlainRead(read, line, facts.close, facts.request_id, until, grant)
         # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, held)
@@ -284,35 +314,73 @@ class RequestMemo:
         return until == NO_END or self._clock.monotonic() < until
 
     def _resolved(
-        self, line: RequestLine, facts: HeaderFacts, client: Callable[[], Caller]
+        self,
+        line: RequestLine,
+        facts: HeaderFacts,
+        selected: _Values,
+        client: Callable[[], Caller],
     ) -> _Held | Later | None:
         """The Read, by the pipeline that every front uses; None if it is none."""
-        now, wall = self._clock.monotonic(), self._clock.wall()
         try:
-            head = RequestHead.of("GET", line.target, facts.fields.get, client)
-            resolved = self._pipeline.resolve(head, line.route, wall)
+            judged = self._judged(line, facts, selected, client)
+            if not isinstance(judged, tuple):
+                return judged
+            grant, until = judged
+            read = self._read(line, facts, grant)
         except ClientFault:
             return None
-        if isinstance(resolved, Ask) and resolved.later is not None:
-            return Later(resolved.later)
-        if not isinstance(resolved, Resolved) or resolved.expires_at <= wall:
-            return None
-        read = resolved.request
-        if not isinstance(read, Read):
-            return None
-        grant, ends = resolved.grant, NO_END
-        if grant.ends_at != NO_END:
-            read = self._shared(read)
-            ends = now + (grant.ends_at - wall)
-        return read, now + (resolved.expires_at - wall), grant, ends
+        return None if read is None else (read, until, grant)
 
-    def _shared(self, read: Read) -> Read:
-        """The one read of all who are let in, by which the hub knows an answer. A long
-        one is not remembered."""
-        key = read.key
-        if len(key.path) + len(key.extension) > MAX_REMEMBERED_BYTES:
-            return read
-        return self._granted.get(read) or self._granted.keep(read, read)
+    def _judged(
+        self,
+        line: RequestLine,
+        facts: HeaderFacts,
+        selected: _Values,
+        client: Callable[[], Caller],
+    ) -> _Judged | Later | None:
+        """What an authorizer grants, now or lately: it is asked once for all offsets of
+        a stream. None: nothing. Raises ClientFault."""
+        known = self._grants.get((line.aim, selected))
+        if known is not None and self._holds(known[1]):
+            return known
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        head = line.head(facts, client)
+        verdict = self._pipeline.verdict(head, line.route, wall)
+        if isinstance(verdict, Ask) and verdict.later is not None:
+            return Later(verdict.later)
+        if not isinstance(verdict, Grant) or verdict.expires_at <= wall:
+            return None
+        judged = verdict, now + (verdict.expires_at - wall)
+        size = len(line.aim) + _size(selected)
+        if verdict.ends_at != NO_END and size <= MAX_REMEMBERED_BYTES:
+            self._grants.keep((line.aim, selected), judged)
+        return judged
+
+    def _read(self, line: RequestLine, facts: HeaderFacts, grant: Grant) -> Read | None:
+        """The Read of a granted line; None: it is none. Raises ClientFault.
+
+        All who are let in share one, by which the hub knows an answer (B3). It is the
+        same for all who send the same line and the same few fields.
+        """
+        if grant.ends_at == NO_END:
+            return self._classified(line, facts, grant)
+        shape = tuple(map(facts.fields.get, _SELECTING))
+        known = (line, shape, grant.partition.digest, grant.ends_soon)
+        read = self._shared.get(known)
+        if read is None:
+            read = self._classified(line, facts, grant)
+            if read is not None and len(line.target) <= MAX_REMEMBERED_BYTES:
+                read = self._granted.get(read) or self._granted.keep(read, read)
+                if _size(shape) <= MAX_REMEMBERED_BYTES:
+                    self._shared.keep(known, read)
+        return read
+
+    def _classified(
+        self, line: RequestLine, facts: HeaderFacts, grant: Grant
+    ) -> Read | None:
+        resolved = self._pipeline.settle(line.head(facts), line.route, grant)
+        read = resolved.request if isinstance(resolved, Resolved) else None
+        return read if isinstance(read, Read) else None
 
     def _judge_line(self, raw: bytes) -> RequestLine | None:
         match = _LINE.fullmatch(raw)
@@ -322,7 +390,14 @@ class RequestMemo:
         route = self._pipeline.find_route(target)
         if route is None:
             return None
-        line = RequestLine(target, route, _selecting(route))
+        try:
+            path, query = request_target.split(target)
+        except ClientFault:
+            return None
+        given = tuple(request_target.parameters(query))
+        told = [one.raw for one in given if one.name not in request_target.PROTOCOL]
+        aim = request_target.join(path, "&".join(told))
+        line = RequestLine(target, route, _selecting(route), path, given, aim)
         if len(raw) <= MAX_REMEMBERED_BYTES:
             self._lines.keep(raw, line)
         return line

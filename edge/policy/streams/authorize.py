@@ -30,7 +30,9 @@ from edge.core.values import (
     GRANTED,
     NO_END,
     PUBLIC,
+    UNLIMITED,
     Headers,
+    Lease,
     Partition,
     PartitionKind,
 )
@@ -93,8 +95,9 @@ class Grant:
     URL may be used (L14); None: no cap.
 
     ``ends_at``: from then on nothing is given that this let in (B3). ``ends_soon``:
-    that is so near that nobody may keep an answer (B17). ``way`` and ``subject`` say
-    for the log what let it in, and whom.
+    that is so near that nobody may keep an answer (B17). ``lease`` is what the hub's
+    readers hold of it, and ends then. ``way`` and ``subject`` say for the log what let
+    it in, and whom.
     """
 
     partition: Partition = ANONYMOUS
@@ -102,6 +105,7 @@ class Grant:
     answers_until: float | None = None
     ends_at: float = NO_END
     ends_soon: bool = False
+    lease: Lease = UNLIMITED
     way: str = ""
     subject: str = ""
 

@@ -16,6 +16,7 @@ from edge.core.values import Read
 from edge.policy.streams import door
 from edge.policy.streams.authorize import (
     UNJUDGED,
+    AccessVerdict,
     Ask,
     Authorizer,
     Denied,
@@ -61,14 +62,25 @@ class RequestPipeline:
         A path without a route passes, unless a route judges (B1). After an Ask,
         ``settle`` continues with the verdict.
         """
-        if any(one.access is Access.GRANTED for one in self.routes):
-            door.check(self.routes, request.path, route, _covers)
         if route is None:
+            self._check_door(request.path, None)
             return Resolved(PassRequest(Reason.NOT_A_STREAM, request.target))
-        verdict = self.authorizer(route, request, now)
+        verdict = self.verdict(request, route, now)
         if isinstance(verdict, Ask):
             return verdict
         return self.settle(request, route, verdict)
+
+    def verdict(self, request: RequestHead, route: Route, now: float) -> AccessVerdict:
+        """Authorize alone. Raises ClientFault.
+
+        It holds for all reads that differ in the protocol's own parameters (B2).
+        """
+        self._check_door(request.path, route)
+        return self.authorizer(route, request, now)
+
+    def _check_door(self, path: str, route: Route | None) -> None:
+        if any(one.access is Access.GRANTED for one in self.routes):
+            door.check(self.routes, path, route, _covers)
 
     def settle(
         self, request: RequestHead, route: Route, verdict: Grant | Denied

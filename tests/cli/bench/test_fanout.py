@@ -5,6 +5,7 @@ that does not count, so a story's first event is the server's second body.
 """
 
 import socket
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -33,6 +34,37 @@ def test_everybody_has_every_event_once(crowd: Bench, mode: str) -> None:
     assert (told["resumed"], told["failed"]) == (0, 0)
     assert told["events"] == EVENTS
     assert [len(body) for body in server.bodies] == [100] * (1 + EVENTS)
+
+
+class Named(Trivial):
+    """Keeps which credential came on which connection, with every read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: dict[socket.socket, list[bytes]] = {}
+
+    def _request(self, connection: socket.socket, request: bytes) -> None:
+        if request.startswith(b"GET") and b"live=" in request:
+            lines = request.split(b"\r\n")
+            found = [one for one in lines if one.startswith(b"Authorization")]
+            self.came.setdefault(connection, []).extend(found or [b"none"])
+        super()._request(connection, request)
+
+
+@pytest.mark.parametrize("mode", ["long-poll", "sse"])
+def test_each_viewer_has_a_token_of_its_own_with_every_read(
+    crowd: Bench, tmp_path: Path, mode: str
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("\n".join(f"t.{n}.x" for n in range(VIEWERS)))
+    with serving(Named()) as server:
+        result = crowd(server.url, "--mode", mode, "--tokens", str(tokens))
+
+    assert result.code == 0, result.err
+    assert result.data["delivered"] == ALL
+    assert all(len(set(all_of)) == 1 for all_of in server.came.values())
+    wanted = {b"Authorization: Bearer t.%d.x" % n for n in range(VIEWERS)}
+    assert {all_of[0] for all_of in server.came.values()} == wanted
 
 
 class Gathers(Trivial):

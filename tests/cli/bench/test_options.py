@@ -25,6 +25,11 @@ NOBODY = "http://127.0.0.1:9/stream"
             ("fanout", NOBODY, "--header", "x"),
             "error: --header: expected 'Name: value'",
         ),
+        (
+            ("fanout", NOBODY, "--tokens", "/nowhere"),
+            "error: --tokens: /nowhere cannot",
+        ),
+        (("fanout", NOBODY, "--tokens", __file__), "has not one bearer token a line"),
         (("fanout", NOBODY, "--pid", "999999999"), "error: --pid: there is no process"),
         (("fanout", NOBODY, "--viewers", "0"), "'--viewers'"),
         (("fanout", NOBODY, "--mode", "push"), "'--mode'"),

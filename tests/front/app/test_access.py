@@ -13,7 +13,7 @@ from edge.access.credentials import by_ways
 from edge.access.key_ring import KeyRings
 from edge.core.counters import Counters
 from edge.core.reasons import Reason
-from edge.core.values import OriginRequest
+from edge.core.values import Lease, OriginRequest
 from edge.front.exchange import Request, RequestBody
 from edge.policy.streams.authorize import UNJUDGED, Grant
 from edge.policy.streams.routes import Route
@@ -248,7 +248,7 @@ def test_an_unknown_live_passes_with_the_edges_credential() -> None:
 
 def test_a_passed_body_is_cut_when_the_grant_ends() -> None:
     """B3: between two pieces, and the exchange is closed."""
-    driver = Driver().authorizing(lambda request: Grant(ends_at=_soon(driver)))
+    driver = Driver().authorizing(lambda request: Grant(lease=_left(driver, 0.02)))
     events: list[Any] = driver(get("forever", "live=odd"))
 
     assert events[-1] == ("cut", Reason.GRANT_ENDED)
@@ -272,18 +272,18 @@ def test_a_document_that_comes_after_the_end_is_not_passed_on() -> None:
         return late
 
     driver.open = opened  # type: ignore[method-assign]
-    driver.authorizing(lambda request: Grant(ends_at=NOW + 60.0))
+    driver.authorizing(lambda request: Grant(lease=_left(driver, 60.0)))
 
     asked = get("__ds/subscriptions/s")
     assert problem(driver(asked)) == (503, Reason.GRANT_ENDED)
 
 
-def _soon(driver: Driver) -> float:
-    return driver.made.clock.wall() + 0.02
+def _left(driver: Driver, seconds: float) -> Lease:
+    return Lease(driver.made.clock.monotonic() + seconds)
 
 
 def test_an_answer_that_comes_after_the_end_is_not_passed_on() -> None:
-    driver = Driver().authorizing(lambda request: Grant(ends_at=0.0))
+    driver = Driver().authorizing(lambda request: Grant(lease=Lease(0.0)))
 
     assert problem(driver(get("forever", "live=odd"))) == (503, Reason.GRANT_ENDED)
     written = driver(write("/v1/stream/swallow"))

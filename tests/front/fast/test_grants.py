@@ -13,7 +13,7 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 
 from edge.core.reasons import Reason
-from edge.core.values import GRANTED, NO_END
+from edge.core.values import GRANTED, NO_END, Lease
 from edge.front.app.app import create_app
 from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
@@ -112,7 +112,9 @@ def test_a_grant_without_an_end_is_asked_for_once() -> None:
             made.clock.since += 1e9
 
         assert made.judge.asked == 1
-        assert {plain.until for plain in made.bench.context.heads.values()} == {NO_END}
+        assert {plain.until for _, plain in made.bench.context.heads.values()} == {
+            NO_END
+        }
 
 
 def test_a_head_is_remembered_until_its_grant_ends() -> None:
@@ -136,6 +138,23 @@ def test_a_head_is_remembered_until_its_grant_ends() -> None:
         assert made.get().startswith(b"HTTP/1.1 401 ")
         # The fast way asks, and the whole way, which answers.
         assert made.judge.asked == 4
+
+
+def test_a_client_repeats_its_head_also_when_the_memo_has_forgotten_it() -> None:
+    """Each connection knows its last head: with more clients than the memo holds, each
+    with a token of its own, a repeated one is still not judged."""
+    with gate(Grant(expires_at=START + 10.0)) as made:
+        for _ in range(3):
+            made.get()
+        made.bench.context.heads.clear()
+        for _ in range(3):
+            assert b"kept" in made.get()
+        assert not made.remembered
+
+        assert b"kept" in made.get("kept", "X-Other: 1")
+        made.clock.since = 10.0
+        made.judge.verdict = LEFT_OUT
+        assert made.get().startswith(b"HTTP/1.1 401 ")
 
 
 def test_several_requests_in_one_go_are_no_way_around_the_end() -> None:
@@ -273,7 +292,8 @@ class Tokens:
         ends_at = self.ends.get(request.lookup("authorization") or "")
         if ends_at is None or now >= ends_at:
             return LEFT_OUT
-        return Grant(GRANTED, ends_at, ends_at=ends_at, way="jwt", subject="a")
+        lease = Lease(ends_at - START + 50.0)
+        return Grant(GRANTED, ends_at, None, ends_at, False, lease, "jwt", "a")
 
 
 def let_in(*ends_at: float) -> Gate:
@@ -292,7 +312,8 @@ def test_all_who_are_let_in_share_one_read() -> None:
         reads = made.bench.read_service.reads
 
         assert len({id(read) for read in reads}) == 1
-        assert made.bench.read_service.grants_end == [60.0, 70.0, 80.0]
+        leases = made.bench.read_service.leases
+        assert [lease.ends_at for lease in leases] == [60.0, 70.0, 80.0]
     finally:
         made.bench.close()
 

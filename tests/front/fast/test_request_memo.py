@@ -150,7 +150,7 @@ def test_a_client_that_repeats_itself_is_known_by_its_whole_head() -> None:
     _, judged = by.head(raw, len(raw) - 4, block)
     found = at_once(judged)
 
-    assert by.heads[raw] is found
+    assert by.heads[raw] == (raw, found)
 
 
 def test_a_full_memo_begins_again() -> None:
