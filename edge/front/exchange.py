@@ -266,6 +266,17 @@ def request_id(offered: str | None) -> str:
     return os.urandom(12).hex()
 
 
+def trace_fields(traceparent: str | None, own_id: str) -> Headers:
+    """The fields that tell the origin for which request it is asked.
+
+    A traceparent that is absent or malformed is made new, unsampled (W3C Trace Context
+    section 4).
+    """
+    if traceparent is None or not trace_id(traceparent):
+        traceparent = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
+    return (("traceparent", traceparent), ("x-request-id", own_id))
+
+
 # The response, and what each one carries.
 
 

@@ -218,13 +218,14 @@ class Relays:
 
     def _open(self, reader: Reader, request: OriginRequest) -> Exchange:
         """The answer's head. Raises OriginFault, and Refusal when the grant ends."""
+        trace = reader.sink.trace
         if reader.lease.ends_at == NO_END:
-            return self._upstream.open(request)
+            return self._upstream.open(request, trace=trace)
         left = reader.lease.ends_at - self._clock.monotonic()
         try:
             if left > 0:
                 with gevent.Timeout(left, _LifeOver):
-                    return self._upstream.open(request)
+                    return self._upstream.open(request, trace=trace)
         except _LifeOver:
             pass
         raise _grant_ended()

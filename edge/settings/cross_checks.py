@@ -269,7 +269,9 @@ _BUILT_UPSTREAM = frozenset(
         "if-unmodified-since",
         "pragma",
         "range",
+        "traceparent",
         "via",
+        "x-request-id",
     )
 )
 

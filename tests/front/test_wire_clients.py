@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edge.policy.http.client_address import NOBODY, TrustedProxies
+from edge.protocol.http_grammar import trace_id
 from tests.front.edge_process import Client, EdgeProcess
 
 CLIENT = "/v1/stream/client"
@@ -293,3 +294,49 @@ def test_a_connection_that_sends_no_header_does_not_hold_up_the_end(fast: bool) 
             client.send(LINE + GET)
             assert client.read().status == 200
             assert made.stop() == 0
+
+
+# Traces.
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize("way", [(), WHOLE], ids=["fast", "whole"])
+def test_the_hub_is_told_for_which_request_it_asks(
+    edge: EdgeProcess, way: tuple[str, ...]
+) -> None:
+    """The client's own trace and id where they are good, new ones where not."""
+    with edge.connect() as client:
+
+        def told(*fields: str) -> tuple[str, str, str]:
+            client.get("/v1/stream/trace", *way, *fields)
+            answered = client.read()
+            sent = dict(json.loads(answered.body))
+            assert set(sent) == {"traceparent", "x-request-id"}
+            return sent["traceparent"], sent["x-request-id"], answered["x-request-id"]
+
+        own = (f"traceparent: {TRACEPARENT}", "X-Request-Id: mine")
+        assert told(*own) == (TRACEPARENT, "mine", "mine")
+        made = {told(*way, "traceparent: 00-garbage", "X-Request-Id: a b")}
+        made |= {told() for _ in range(3)}
+
+    assert len(made) == 4
+    for traceparent, sent_id, answered_id in made:
+        assert trace_id(traceparent) and traceparent.endswith("-00")
+        assert sent_id == answered_id != ""
+
+
+def test_what_passes_carries_a_good_trace_or_a_new_one(edge: EdgeProcess) -> None:
+    """And the state of a trace only with it."""
+    state = "tracestate: a=b"
+    with edge.connect() as client:
+
+        def sent(*fields: str) -> dict[str, str]:
+            client.request("POST", FIELDS, *fields, body=b"x")
+            return dict(json.loads(client.read().body))
+
+        good = sent(f"traceparent: {TRACEPARENT}", state)
+        assert (good["traceparent"], good["tracestate"]) == (TRACEPARENT, "a=b")
+        for fields in ((state,), ("traceparent: x", state)):
+            new = sent(*fields)
+            assert trace_id(new["traceparent"]) and "tracestate" not in new

@@ -141,6 +141,8 @@ def test_a_route_that_is_never_met_is_told() -> None:
     ("route", "problem"),
     [
         ("request_headers: [If-None-Match]", "request_headers: cannot hold if-none"),
+        ("request_headers: [Traceparent]", "request_headers: cannot hold traceparent"),
+        ("request_headers: [X-Request-Id]", "request_headers: cannot hold x-request"),
         ("request_headers: [range]", "request_headers: cannot hold range: the edge"),
         (
             "access: public, request_headers: [Authorization]",

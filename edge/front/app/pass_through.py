@@ -11,7 +11,7 @@ paths. It watches the client meanwhile: an endless answer ends when its reader l
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gevent
 
@@ -41,12 +41,13 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
     Response,
+    trace_fields,
 )
 from edge.policy.http import forwarding, url_rewrite
 from edge.policy.streams import answers, upstream_requests
 from edge.policy.streams.classify import PassRequest
 from edge.protocol import names
-from edge.protocol.http_grammar import BODILESS_STATUSES
+from edge.protocol.http_grammar import BODILESS_STATUSES, trace_id
 
 MAX_DOCUMENT = 1024 * 1024
 """Control documents up to this size are rewritten; larger ones pass untouched."""
@@ -121,7 +122,9 @@ class PassThrough:
             pieces = body.pieces(self._parts.options.limits.max_body)
         node = self._parts.options.node
         if passed.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
-            return upstream_requests.pass_request(passed, ctx.route, node=node)
+            built = upstream_requests.pass_request(passed, ctx.route, node=node)
+            trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
+            return replace(built, headers=(*built.headers, *trace))
         safe = request.method in _SAFE_METHODS
         return OriginRequest(
             request.method,
@@ -137,12 +140,15 @@ class PassThrough:
     ) -> Headers:
         """The client's end-to-end fields, and those in which the edge tells of it. Of
         what a way let in, without what the way judged (B9)."""
-        own: list[Header] = [("x-request-id", ctx.request_id)]
+        traceparent = request.lookup("traceparent")
+        own: list[Header] = [*trace_fields(traceparent, ctx.request_id)]
         own += self._of_client(request)
+        # The state of a trace goes with it alone.
+        dropped = _MADE_ANEW if trace_id(traceparent) else _MADE_ANEW | {"tracestate"}
         fields = tuple(
             (name, value)
             for name, value in request.fields.items()
-            if _is_forwarded(name, value)
+            if _is_forwarded(name, value, dropped)
             # CGI-like origins read X_User as X-User.
             and name.replace("_", "-") not in self._identity
         )
@@ -230,9 +236,12 @@ def _is_granted(passed: PassRequest) -> bool:
     return passed.partition.kind is PartitionKind.GRANTED
 
 
-def _is_forwarded(name: str, value: str) -> bool:
+_MADE_ANEW = frozenset({"traceparent", "x-request-id"})
+
+
+def _is_forwarded(name: str, value: str, dropped: frozenset[str]) -> bool:
     # WSGI has an empty Content-Type where there is none.
-    return name != "x-request-id" and (name != "content-type" or value != "")
+    return name not in dropped and (name != "content-type" or value != "")
 
 
 # And back.

@@ -16,7 +16,7 @@ from gevent.event import Event
 
 from edge.core.errors import EdgeError
 from edge.core.ports import PendingRead, Ready
-from edge.core.values import Answer, Lease, PerResponse, Read
+from edge.core.values import Answer, Headers, Lease, PerResponse, Read
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import (
     BLIND,
@@ -27,6 +27,7 @@ from edge.front.exchange import (
     RequestContext,
     Response,
     in_pieces,
+    trace_fields,
 )
 
 
@@ -45,7 +46,8 @@ class ReadHandler:
         Raises ClientGone, and the EdgeError that the hub ended it with.
         """
         ctx.mode = read.mode.value
-        sink = ReadSink(request.client.address)
+        trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
+        sink = ReadSink(request.client.address, trace)
         now = self._clock.monotonic()
         pending = self._read_service.ask(read, sink, now, lease)
         watch: ClientWatch = BLIND
@@ -92,10 +94,12 @@ class ReadSink:
         "error",
         "gone",
         "per_response",
+        "trace",
     )
 
-    def __init__(self, client: str = "") -> None:
+    def __init__(self, client: str = "", trace: Headers = ()) -> None:
         self.client = client
+        self.trace = trace
         self.answer: Answer | None = None
         self.per_response: PerResponse | None = None
         self.ended = False

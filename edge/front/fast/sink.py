@@ -7,20 +7,23 @@ iteration of the event loop, and goes out with it. The sink never blocks or swit
 greenlets, and never calls back from within a call of the hub.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
-from edge.core.values import Answer, CacheStatus, PerResponse
+from edge.core.values import Answer, CacheStatus, Headers, PerResponse
 from edge.front import problems
-from edge.front.exchange import RequestContext
+from edge.front.exchange import RequestContext, trace_fields
 from edge.front.fast.context import FastContext
 from edge.front.fast.request_memo import PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
 from edge.policy.http.client_address import Caller, Peer
 from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
+
+_TRACEPARENT = re.compile(rb"^traceparent:[ \t]*([^ \t\r]*)[ \t]*\r$", re.I | re.M)
 
 
 class ResponseWriter(Protocol):
@@ -89,6 +92,13 @@ class FastSink:
     def client(self) -> str:
         """See ``ports.Sink``."""
         return self._client().address
+
+    @property
+    def trace(self) -> Headers:
+        """See ``ports.Sink``."""
+        found = _TRACEPARENT.search(self._raw)
+        told = None if found is None else found[1].decode("ascii")
+        return trace_fields(told, self.request_id.decode("ascii"))
 
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``."""
