@@ -18,7 +18,7 @@ from tests.front.edge_process import Client, EdgeProcess
 CLIENT = "/v1/stream/client"
 FIELDS = "/elsewhere/fields"
 HERE = "127.0.0.1"
-TRUSTING = {"trusted_proxies": TrustedProxies.of(["127.0.0.0/8"])}
+TRUSTING: dict[str, Any] = {"trusted_proxies": TrustedProxies.of(["127.0.0.0/8"])}
 LINE = b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 443\r\n"
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 IP4 = bytes([203, 0, 113, 9, 10, 0, 0, 1]) + b"\x12\x67\x01\xbb"

@@ -5,7 +5,8 @@ They choose no answer: they are in no key, and who sends others shares all the s
 
 from edge.core.values import Headers, Mode, OriginRequest, Purpose
 from edge.protocol.http_grammar import trace_id
-from tests.live.support import RecordingSink, data, scripted, watch
+from origin_adapter.scripted import data
+from tests.live.support import RecordingSink, scripted, watch
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER = PARENT.replace("b7", "c8")

@@ -12,18 +12,25 @@ The connection never blocks and never switches greenlets.
 
 import enum
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
-from edge.front.fast.context import FastContext, lines_of
-from edge.front.fast.request_memo import HeaderBlock, KnownHead, Later, PlainRead
+from edge.front.fast.context import FastContext
+from edge.front.fast.request_memo import (
+    HeaderBlock,
+    KnownHead,
+    Later,
+    PlainRead,
+    lines_of,
+)
 from edge.front.fast.sink import FastSink
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
-from edge.policy.http.client_address import Caller, Peer
+from edge.policy.http.client_address import Peer
 
 READ_SIZE = 64 * 1024
 """Bytes taken from the transport at once, and kept ahead at most."""
@@ -78,8 +85,8 @@ def send_at_once(transport: Transport, head: bytes, body: bytes) -> int:
 
 
 class FastConnection:
-    """Serves one accepted client. ``listener`` is the address that it called;
-    ``ended`` is called once, when the transport is closed. ``held`` was read already.
+    """Serves one accepted client. ``listener`` is the address that it called; ``held``
+    was read already. ``ended`` is called once, when the transport is closed.
 
     ``due_at`` and ``slot``: see ``TimerWheel``.
     """
@@ -264,12 +271,12 @@ class FastConnection:
         after = held[end + 4 :]
         if after:
             # Several came in one go; a single one was looked up when it came.
-            raw = held[: end + 4]
-            known = self._context.heads.get(raw)
+            known = self._context.heads.get(held[: end + 4])
             if known is not None and self._answer(known[1], after, known[0]):
                 return True
-        memo = self._context.request_memo
-        block, plain = memo.head(held, end, self._block, self.client)
+        context = self._context
+        client = partial(context.client, self.peer)
+        block, plain = context.request_memo.head(held, end, self._block, client)
         self._block = block or self._block
         if isinstance(plain, Later):
             self._waits = True
@@ -334,10 +341,6 @@ class FastConnection:
             # The hub or the sink let it through: report it as Falcon's way does.
             self._context.report(error, sink.request_id)
             sink.abort(problems.INTERNAL)
-
-    def client(self, raw: bytes) -> Caller:
-        """Who sent the fields in ``raw``."""
-        return self._context.client(self.peer, raw)
 
     # What the sink calls (see ``ResponseWriter``).
 

@@ -17,7 +17,6 @@ from edge.front.dependencies import Dependencies
 from edge.front.exchange import LoggedFields
 from edge.front.fast.request_memo import (
     MAX_REMEMBERED_BYTES,
-    HeaderBlock,
     Memo,
     RequestMemo,
 )
@@ -125,10 +124,3 @@ def _told(raw: bytes) -> dict[str, str]:
         name.decode("ascii").lower(): value.decode("ascii")
         for name, value in _TOLD.findall(raw)
     }
-
-
-def lines_of(held: bytes, end: int, block: HeaderBlock | None) -> bytes:
-    """The lines of the head that ends at ``end``; the block's own if they are equal,
-    so that a parked viewer holds no second copy."""
-    raw = held[held.find(b"\r\n") + 2 : end + 2]
-    return block.raw if block is not None and block.raw == raw else raw

@@ -474,6 +474,13 @@ class RequestMemo:
         )
 
 
+def lines_of(held: bytes, end: int, block: HeaderBlock | None) -> bytes:
+    """The lines of the head that ends at ``end``; the block's own if they are equal,
+    so that a parked viewer holds no second copy."""
+    raw = held[held.find(b"\r\n") + 2 : end + 2]
+    return block.raw if block is not None and block.raw == raw else raw
+
+
 def _selecting(route: Route) -> tuple[str, ...]:
     return (*_SELECTING, *route.credential_headers, *route.request_headers)
 

@@ -20,7 +20,12 @@ NEAR = PROXIES.peer(("10.0.0.1", 4711))
 CLIENT = "203.0.113.9"
 
 
-def told(peer: Peer = NEAR, proxies: TrustedProxies = PROXIES, **fields: str) -> Caller:
+def told(**fields: str) -> Caller:
+    """Who it is, through a peer that is trusted."""
+    return told_by(NEAR, PROXIES, **fields)
+
+
+def told_by(peer: Peer, proxies: TrustedProxies, /, **fields: str) -> Caller:
     given = {name.replace("_", "-"): value for name, value in fields.items()}
     return proxies.client(peer, given.get)
 
@@ -31,7 +36,7 @@ def test_without_trusted_proxies_the_client_is_the_peer() -> None:
     fields = {"x_forwarded_for": "1.2.3.4", "forwarded": "for=1.2.3.4;host=evil"}
 
     assert peer == Peer(CLIENT, believed=False) and not NOBODY.any
-    assert told(peer, NOBODY, **fields) == Caller(CLIENT)
+    assert told_by(peer, NOBODY, **fields) == Caller(CLIENT)
 
 
 def test_a_peer_that_is_not_trusted_is_not_believed() -> None:
@@ -43,7 +48,7 @@ def test_a_peer_that_is_not_trusted_is_not_believed() -> None:
         "x_forwarded_host": "evil.test",
     }
 
-    assert told(peer, **fields) == Caller(CLIENT)
+    assert told_by(peer, PROXIES, **fields) == Caller(CLIENT)
 
 
 @pytest.mark.parametrize(
