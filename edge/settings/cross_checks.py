@@ -232,6 +232,13 @@ def warnings(settings: Settings) -> Iterator[Conflict]:
             "sends a bad token, as browsers do with an old cookie"
         )
         yield Conflict(("routes", index, "access", "signed"), message)
+    proxied = any(address.proxy_protocol for address in settings.listen)
+    if proxied and not settings.trusted_proxies:
+        message = (
+            "proxy_protocol without trusted_proxies: whoever reaches that address can "
+            "say that it is anybody"
+        )
+        yield Conflict(("listen",), message)
 
 
 def _wrong_headers(route: RouteSettings) -> Iterator[tuple[str, str, str]]:

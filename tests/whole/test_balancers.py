@@ -167,3 +167,30 @@ def test_clients_are_known_behind_haproxy(folder: Path) -> None:
 
     assert [line["client"] for line in log[begun:]] == [CLIENT] * 3
     assert log[0]["client"] == CLIENT
+
+
+def test_a_proxy_may_call_by_a_unix_socket(tmp_path: Path) -> None:
+    """Which has no address: it is trusted by the word alone."""
+    by_socket = str(tmp_path / "edge.sock")
+    plain = f"127.0.0.1:{free_port()}"
+    listen = [plain, f"unix:{by_socket}"]
+    with (
+        embedded_origin() as origin,
+        edge(origin.url, listen=listen, trusted_proxies=["unix"]) as front,
+    ):
+        created(plain, *SPOOFED)
+        made = Client.__new__(Client)
+        made.sock, made._held = socket.socket(socket.AF_UNIX), b""
+        with made:
+            made.sock.settimeout(20)
+            made.sock.connect(by_socket)
+            for _ in range(2):
+                made.get(f"{PATH}?offset=-1", "X-Forwarded-For: 203.0.113.9")
+                assert made.read().body == b"one"
+            made.get(f"{PATH}?offset=-1")
+            made.read()
+            log = lines(front, 4)
+
+    assert [line.get("client") for line in log] == [
+        *(CLIENT, "203.0.113.9", "203.0.113.9", None),
+    ]
