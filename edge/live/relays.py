@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import gevent
 from gevent.event import Event
 
+from edge.core.client_bounds import counted
 from edge.core.errors import EdgeError, OriginFault, Refusal
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
@@ -33,7 +34,6 @@ from edge.live.context import HubContext
 from edge.live.flights import Upstream
 from edge.live.rows import Reader, State
 from edge.live.waiters import paced
-from edge.policy.http.client_address import counted
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.answers import unshared_headers

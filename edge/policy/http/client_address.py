@@ -11,9 +11,8 @@ Where both kinds of field came, one of them may be the client's that a proxy han
 So only what both say is believed then. A ``Forwarded`` that breaks its grammar tells
 nothing: an open quote could swallow what the proxy added.
 
-``counted`` says as whom a client counts for a bound. Pure. Called by both ways through
-the front for each connection, for a request only if its peer is trusted; by the parts
-that bound clients.
+Pure. Called by both ways through the front for each connection, and for a request only
+if its peer is trusted.
 
 Sources: RFC 7239 sections 4 to 7; RFC 4291 section 2.5.2 (mapped addresses).
 """
@@ -21,7 +20,6 @@ Sources: RFC 7239 sections 4 to 7; RFC 4291 section 2.5.2 (mapped addresses).
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -42,9 +40,6 @@ MAX_PROXIES = 16
 
 MAX_FORWARDED = 4096
 """Characters of a ``Forwarded`` that are read; a longer one tells nothing."""
-
-COUNTED_BITS = 64
-"""A client has a network of IPv6, and as many addresses as it likes (B18)."""
 
 Lookup = Callable[[str], str | None]
 Network = IPv4Network | IPv6Network
@@ -173,14 +168,6 @@ class TrustedProxies:
 
 NOBODY = TrustedProxies()
 """No peer is believed."""
-
-
-@lru_cache(maxsize=4096)
-def counted(address: str) -> str:
-    """As whom a client counts for a bound: an IPv6 address as its /64 (B18)."""
-    if ":" not in address:
-        return address
-    return str(IPv6Network((address, COUNTED_BITS), strict=False))
 
 
 def _plain(text: str) -> str | None:
