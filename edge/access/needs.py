@@ -14,9 +14,8 @@ Pure; called by the authorizer.
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
-from edge.policy.http import request_target
+from edge.policy.http import cors, request_target
 from edge.policy.streams.authorize import RequestHead
 from edge.policy.streams.routes import Access, Route
 from edge.policy.streams.ways import Right
@@ -93,11 +92,11 @@ def is_of_another_site(
     if site == "same-origin":
         return False
     origin = request.lookup("origin") or ""
-    called = urlsplit(origin)
-    if not called.scheme or not called.netloc:
+    scheme, _, named_there = origin.partition("://")
+    if not scheme or not named_there:
         # "null", "*", or none.
         return True
-    if origin == route.cors_origin:
+    if cors.is_listed(route.cors_origins, origin):
         return False
     if public_url is None:
         # Host has no scheme. A browser that knows better has said so: a page of the
@@ -105,8 +104,14 @@ def is_of_another_site(
         told = request.client()
         named = told.host or (request.lookup("host") or "").lower()
         if told.scheme:
-            own_site = (told.scheme, named) == (called.scheme, called.netloc.lower())
-            return site is not None or not own_site
-        return site is not None or called.netloc.lower() != named
-    own = urlsplit(public_url)
-    return (called.scheme, called.netloc) != (own.scheme, own.netloc)
+            return site is not None or not _names(f"{told.scheme}://{named}", origin)
+        return site is not None or named_there.lower() != named
+    return origin != cors.serialised(public_url)
+
+
+def _names(url: str, origin: str) -> bool:
+    """Whether this is the web origin of that URL. A port may be no number of one."""
+    try:
+        return origin == cors.serialised(url)
+    except ValueError:
+        return False

@@ -19,8 +19,9 @@ Instead of any of them ClientGone may be raised: the client has left. The fast w
 gets the same events from the hub without waiting, through
 ``edge.core.ports.Sink``: begin, write, finish, abort. Either way the head is an Answer
 and its PerResponse. The front adds what every answer carries, errors included,
-whichever part of the edge made it: ``route_fields``, the request's id, ``path_fields``.
-``common_fields`` has all three. ``Date``, ``Server`` and ``Connection`` are the
+whichever part of the edge made it: ``route_fields``, the request's id, ``path_fields``,
+and under a ``cors_list`` a member of ``Vary`` and the fields for the page that asks.
+``common_fields`` has all of them. ``Date``, ``Server`` and ``Connection`` are the
 server's own.
 """
 
@@ -36,6 +37,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, Node, PerResponse
 from edge.policy.http import cors
 from edge.policy.http.client_address import Caller
+from edge.policy.http.cors import CorsPolicy
 from edge.policy.streams.routes import Access, Route
 from edge.protocol.http_grammar import trace_id
 
@@ -196,10 +198,11 @@ class RequestContext:
 
     A front makes one per request. The application and its parts write into it what they
     find out; the access log reads it at the end. ``started`` is monotonic seconds;
-    ``target`` is as received. ``reason`` is the word for an answer that is not simply a
-    success, ``mode`` how a stream is read (or ``pass``). ``way`` and ``subject``: what
-    judged the request, and whom that named. ``lost``: the answer did not reach the
-    client whole. ``client`` is an address, ``said`` what the log tells of its fields.
+    ``target`` is as received, and so is ``origin``, which names the page that asks.
+    ``reason`` is the word for an answer that is not simply a success, ``mode`` how a
+    stream is read (or ``pass``). ``way`` and ``subject``: what judged the request, and
+    whom that named. ``lost``: the answer did not reach the client whole. ``client`` is
+    an address, ``said`` what the log tells of its fields.
 
     It also releases everything that a request holds. A part that takes a pending read
     or an exchange calls ``defer``, and ``release`` runs on every exit.
@@ -218,6 +221,7 @@ class RequestContext:
     lost: bool = False
     client: str = ""
     said: "LoggedFields | None" = None
+    origin: str | None = None
     _held: list[Callable[[], None]] = field(default_factory=list)
 
     def defer(self, let_go: Callable[[], None]) -> None:
@@ -302,19 +306,34 @@ def in_pieces(data: bytes) -> Iterator[bytes]:
 
 
 @lru_cache(maxsize=256)
-def route_fields(route: Route | None) -> Headers:
-    """The fields that depend on the route alone: for browsers, and CORS (L18).
+def cors_policy(route: Route | None) -> CorsPolicy:
+    """Which pages may read the answers of a route, and what of them.
 
     Where the edge judges, a page may read why it was refused (A19). Where it judges by
-    cookies, no other site may embed an answer (B10).
+    cookies, no page that is not listed may embed an answer (B10).
     """
     route = route or OFF_ROUTE
     kept = route.response_headers
-    if route.access is Access.GRANTED:
+    granted = route.access is Access.GRANTED
+    if granted:
         kept = (*kept, "WWW-Authenticate")
-    by_cookie = route.access is Access.GRANTED and "cookie" in route.credential_headers
-    own = cors.SAME_ORIGIN_HEADERS if by_cookie else cors.SECURITY_HEADERS
-    return own + cors.answer_headers(route.cors_origin, kept)
+    by_cookie = granted and "cookie" in route.credential_headers
+    return CorsPolicy(route.cors_origins, route.cors_credentials, kept, not by_cookie)
+
+
+@lru_cache(maxsize=256)
+def route_fields(route: Route | None) -> Headers:
+    """The fields that depend on the route alone: for browsers, and CORS (L18)."""
+    return cors.route_fields(cors_policy(route))
+
+
+@lru_cache(maxsize=256)
+def cors_list(route: Route | None) -> CorsPolicy | None:
+    """The policy of a route on which some fields depend on the page that asks
+    (``cors.request_fields``): those are in no shared bytes (B23). None: on this route
+    none does."""
+    policy = cors_policy(route)
+    return policy if policy.by_list else None
 
 
 def path_fields(ctx: RequestContext, node: Node) -> Headers:
@@ -327,7 +346,10 @@ def path_fields(ctx: RequestContext, node: Node) -> Headers:
 
 def common_fields(ctx: RequestContext, node: Node) -> Headers:
     """All fields that an answer carries besides its own ones."""
-    own = (("X-Request-Id", ctx.request_id),)
+    own: Headers = (("X-Request-Id", ctx.request_id),)
+    policy = cors_list(ctx.route)
+    if policy is not None:
+        own = (cors.VARY, *own, *cors.request_fields(policy, ctx.origin))
     return route_fields(ctx.route) + own + path_fields(ctx, node)
 
 

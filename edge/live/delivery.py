@@ -93,9 +93,12 @@ class Delivery:
         (L19).
         """
         prepared = self._prepare(reader, serve, body)
+        now = self._clock.monotonic()
         if age is None:
-            age = reader.stream.log.tail.age(self._clock.monotonic())
-        if 0 < prepared.max_age <= age:
+            age = reader.stream.log.tail.age(now)
+        fresh_until = now + prepared.max_age - age
+        # The grant had a minute left when the reader came, which may have waited since.
+        if prepared.max_age and not now < fresh_until <= reader.lease.ends_at:
             prepared = prepared.expired()
         answer, read = prepared.answer, reader.read
         tag = None if read.offset == "now" else prepared.etag

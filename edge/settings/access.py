@@ -50,7 +50,7 @@ from edge.policy.streams.ways import (
     Way,
 )
 from edge.protocol.http_grammar import TOKEN_CHARS
-from edge.settings.fields import Duration, ParameterName, Timeout
+from edge.settings.fields import Duration, Flag, ParameterName, Timeout
 from edge.settings.section import Section
 from edge.settings.units import DAY
 
@@ -307,6 +307,7 @@ class SignedSettings(Section):
     signature: ParameterName = _SIGNED.signature
     expires: ParameterName = _SIGNED.expires
     key: ParameterName = _SIGNED.key
+    public: Flag = _SIGNED.public
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
@@ -322,7 +323,7 @@ class SignedSettings(Section):
     def to_way(self) -> SignedWay:
         """The way as ``edge.access`` judges by it."""
         keys = tuple((name, one.octets) for name, one in self.keys.items())
-        return SignedWay(keys, self.signature, self.expires, self.key)
+        return SignedWay(keys, self.signature, self.expires, self.key, self.public)
 
 
 class WaysSettings(Section):

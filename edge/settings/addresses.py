@@ -10,12 +10,15 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
+from edge.policy.http.cors import EVERYBODY, serialised
+
 LISTEN_HINT = "host:port, [ipv6]:port, :port or unix:/path"
 EMBEDDED = "embedded"
 """The word for the origin that comes with the edge, in place of a URL."""
 
 ORIGIN_HINT = "embedded, http://host[:port], https://host[:port] or unix:/path"
 BASE_HINT = "http://host[:port] or https://host[:port]"
+CORS_HINT = "an origin such as https://app.example or https://*.example"
 
 # sockaddr_un holds 108 bytes with the closing NUL.
 MAX_UNIX_PATH = 107
@@ -110,10 +113,23 @@ def parse_authority(text: str) -> str:
 
 
 def parse_cors_origin(text: str) -> str:
-    """``*``, a web origin (RFC 6454), or "" to switch CORS off."""
-    if text in ("", "*"):
+    """A web origin as browsers write it, ``*.`` for labels allowed; or ``*``.
+
+    A name beyond ASCII has to be written as browsers send it (``xn--``).
+    """
+    if text == EVERYBODY:
         return text
-    return _base(text, 'an origin such as https://app.example, or "*", or ""')
+    before, wild, after = text.partition("://*.")
+    # A label in the place of the wildcard makes it a URL.
+    origin = serialised(_base(f"{before}://x.{after}" if wild else text, CORS_HINT))
+    if not wild:
+        return origin
+    scheme, _, parent = origin.partition("://x.")
+    last = parent.partition(":")[0].rpartition(".")[2]
+    if not last or last.isdecimal():
+        # Nothing is below an address.
+        raise ValueError(f"expected {CORS_HINT}, with a name behind the *.")
+    return f"{scheme}://*.{parent}"
 
 
 def authority_of(url: str) -> tuple[str, int] | None:

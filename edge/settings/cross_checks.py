@@ -8,6 +8,7 @@ to mean. What is merely odd is the operator's business. Pure; called by ``load``
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edge.policy.http.cors import EVERYBODY
 from edge.policy.streams.pipeline import misplaced_name
 from edge.policy.streams.routes import Access
 from edge.policy.streams.ways import KeySource
@@ -180,11 +181,33 @@ def _wrong_by_ways(route: RouteSettings) -> Iterator[tuple[Path, str]]:
     for key in ("credential_headers", "credential_parameters", "expires_parameters"):
         if getattr(route, key) != RouteSettings.model_fields[key].default:
             yield (key,), "is for other routes: here the ways say what is a credential"
+    signed = route.access.signed
+    if signed is not None and signed.public and len(route.access.names) > 1:
+        why = "a cache that shares answers would not judge the tokens of another way"
+        yield ("access", "signed", "public"), f"is for routes with no other way: {why}"
     jwt = route.access.jwt
     for name in jwt.bind if jwt is not None else ():
         if f"{{{name}}}" not in route.match.split("/"):
             why = f"bind: match has no segment {{{name}}}"
             yield ("access", "jwt"), why
+
+
+def _credentials_by_list(settings: Settings) -> Iterator[Conflict]:
+    """Pages that may use what a browser sends by itself are named (A11)."""
+    for index, route in enumerate(settings.routes):
+        if not route.cors_credentials:
+            continue
+        path, other = ("routes", index, "cors_credentials"), ("routes", index)
+        why = ""
+        if EVERYBODY in route.cors_origins:
+            why = (
+                'cannot be with "*": every page on the web could read in the name of '
+                "whoever visits it; list the pages that may"
+            )
+        elif not route.cors_origins:
+            why = "is without effect: cors_origins lists nobody"
+        if why:
+            yield Conflict(path, why, (*other, "cors_origins"))
 
 
 def _identity_is_the_edges(settings: Settings) -> Iterator[Conflict]:
@@ -254,7 +277,7 @@ def _wrong_headers(route: RouteSettings) -> Iterator[tuple[str, str, str]]:
             why = "a public route sends no client's credential upstream"
             yield "request_headers", name, why
     for name in route.response_headers:
-        if name in _BUILT_DOWNSTREAM:
+        if name in _BUILT_DOWNSTREAM or name.startswith("access-control-"):
             yield "response_headers", name, "the edge builds its own"
         elif name == "set-cookie":
             why = "an answer that sets a cookie is never shared"
@@ -291,12 +314,14 @@ _BUILT_DOWNSTREAM = frozenset(
         "cdn-cache-control",
         "content-encoding",
         "content-type",
+        "cross-origin-resource-policy",
         "date",
         "etag",
         "expires",
         "surrogate-control",
         "vary",
         "via",
+        "x-content-type-options",
     )
 )
 
@@ -313,6 +338,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _routes_are_told_apart,
     _route_headers,
     _routes_by_ways,
+    _credentials_by_list,
     _identity_is_the_edges,
     _one_issuer_for_each_key,
 )

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from edge.policy.http.client_address import UNIX
+from edge.policy.http.cors import EVERYBODY
 from edge.protocol.http_grammar import HOP_BY_HOP, PROXY_AUTHENTICATION, TOKEN_CHARS
 from edge.settings import addresses, units
 
@@ -271,8 +272,27 @@ OriginUrl = Annotated[
 ]
 BaseUrl = Annotated[str, _text(addresses.parse_base, addresses.BASE_HINT, repeat=False)]
 CorsOrigin = Annotated[
-    str, _text(addresses.parse_cors_origin, 'an origin, "*" or ""', repeat=False)
+    str, _text(addresses.parse_cors_origin, addresses.CORS_HINT, repeat=False)
 ]
+
+
+def _cors_origins(given: object) -> object:
+    """``*`` by itself is the list of it."""
+    return [given] if given == EVERYBODY else given
+
+
+def _everybody_alone(given: tuple[str, ...]) -> tuple[str, ...]:
+    if EVERYBODY in given and len(given) > 1:
+        raise ValueError('"*" is everybody, and stands alone')
+    return given
+
+
+CorsOrigins = Annotated[
+    tuple[CorsOrigin, ...],
+    BeforeValidator(_cors_origins),
+    AfterValidator(_everybody_alone),
+]
+"""``*`` alone, or web origins."""
 Authority = Annotated[str, _text(addresses.parse_authority, "a host name")]
 
 

@@ -24,7 +24,7 @@ from edge.settings.fields import (
     Authority,
     BaseUrl,
     BodySize,
-    CorsOrigin,
+    CorsOrigins,
     Count,
     Duration,
     Flag,
@@ -174,7 +174,8 @@ class RouteSettings(Section):
     origin_headers: SecretHeaders = Field(default_factory=dict)
     identity: tuple[HeaderName, ...] = _ROUTE.identity
     compress: Flag = _ROUTE.compress
-    cors_origin: CorsOrigin = _ROUTE.cors_origin
+    cors_origins: CorsOrigins = _ROUTE.cors_origins
+    cors_credentials: Flag = _ROUTE.cors_credentials
     stale_if_error: Statuses = _ROUTE.stale_if_error
     stale_for: Duration = _ROUTE.stale_for
     stale_after: Duration = _ROUTE.stale_after

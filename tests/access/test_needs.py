@@ -12,8 +12,8 @@ from edge.policy.streams.ways import Right
 from tests.support.requests import NOBODY, headers
 
 ROOT = "/v1/stream"
-ROUTE = Route(cors_origin="https://app.example")
-ANY = Route(cors_origin="*")
+ROUTE = Route(cors_origins=("https://app.example", "https://*.sub.example"))
+ANY = Route(cors_origins=("*",))
 
 
 def request(method: str, path: str, **fields: str) -> RequestHead:
@@ -123,6 +123,18 @@ def test_a_control_path_speaks_for_all_below_its_root(path: str, root: str) -> N
         ({"origin": "https://app.example"}, ROUTE, None, False),
         ({"origin": "https://app.example.evil"}, ROUTE, None, True),
         ({"origin": "https://app.example:444"}, ROUTE, None, True),
+        ({"origin": "https://a.sub.example"}, ROUTE, None, False),
+        ({"origin": "https://sub.example"}, ROUTE, None, True),
+        ({"origin": "https://*.sub.example"}, ROUTE, None, True),
+        ({"origin": "null"}, ROUTE, None, True),
+        (
+            {"origin": "https://app.example", "sec_fetch_site": "cross-site"},
+            ROUTE,
+            None,
+            False,
+        ),
+        ({"origin": "https://["}, ANY, None, True),
+        ({"origin": "https://[", "host": "["}, ANY, "https://c.d", True),
         ({"origin": "https://evil.example"}, ANY, None, True),
         ({"origin": "null"}, ANY, None, True),
         ({"origin": "null", "host": "null"}, ANY, None, True),
@@ -139,6 +151,9 @@ def test_a_control_path_speaks_for_all_below_its_root(path: str, root: str) -> N
         ({"origin": "https://a.b", "host": "a.b"}, ANY, "https://c.d", True),
         ({"origin": "https://c.d", "host": "a.b"}, ANY, "https://c.d", False),
         ({"origin": "http://c.d", "host": "c.d"}, ANY, "https://c.d", True),
+        ({"origin": "https://c.d"}, ANY, "https://C.D:443", False),
+        ({"origin": "https://c.d:8443"}, ANY, "https://c.d:8443", False),
+        ({"origin": "https://[::1]"}, ANY, "https://[0::1]", False),
     ],
 )
 def test_a_cookie_lets_write_from_the_edges_own_pages_or_a_listed_origin(
@@ -155,7 +170,10 @@ def test_a_cookie_lets_write_from_the_edges_own_pages_or_a_listed_origin(
     ("origin", "site", "told", "elsewhere"),
     [
         ("https://a.b", None, Caller("", "https", "a.b"), False),
-        ("https://A.b", None, Caller("", "https", "a.b"), False),
+        ("https://a.b", None, Caller("", "https", "a.b:443"), False),
+        ("https://a.b:8443", None, Caller("", "https", "a.b:8443"), False),
+        ("https://a.b", None, Caller("", "https", "a.b:99999"), True),
+        ("https://a.b", None, Caller("", "https", "[::1::2]"), True),
         ("http://a.b", None, Caller("", "https", "a.b"), True),
         ("https://a.b:444", None, Caller("", "https", "a.b"), True),
         ("https://edge.test", None, Caller("", "https", "a.b"), True),

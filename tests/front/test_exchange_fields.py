@@ -1,12 +1,18 @@
-"""What every answer carries: Cache-Status as text (RFC 9211)."""
+"""What every answer carries: Cache-Status as text (RFC 9211), and CORS."""
 
 import re
 
 import pytest
 
 from edge.core.reasons import Reason
-from edge.core.values import CacheStatus
-from edge.front.exchange import cache_status, cache_status_field
+from edge.core.values import CacheStatus, Node
+from edge.front.exchange import (
+    RequestContext,
+    cache_status,
+    cache_status_field,
+    common_fields,
+)
+from edge.policy.streams.routes import Route
 
 
 @pytest.mark.parametrize(
@@ -54,3 +60,17 @@ def test_the_members_of_the_caches_above_come_first() -> None:
     assert cache_status_field("e", status) == "o; hit, ds-edge/shield; hit, e; fwd=miss"
     assert cache_status("e", status) == "e; fwd=miss"
     assert cache_status_field("e", CacheStatus(hit=True)) == "e; hit"
+
+
+@pytest.mark.parametrize("origin", ["https://app.test", "https://evil.test", None])
+def test_a_problem_that_no_application_wrote_is_for_the_pages_of_the_list_too(
+    origin: str | None,
+) -> None:
+    """A19, B23: a defect, behind which the connection closes."""
+    route = Route(cors_origins=("https://app.test",))
+    ctx = RequestContext("GET", "/", "id", route=route, origin=origin)
+    fields = common_fields(ctx, Node("e", "1"))
+    allowed = [value for name, value in fields if name.endswith("Allow-Origin")]
+
+    assert allowed == ([origin] if origin == "https://app.test" else [])
+    assert ("Vary", "Origin") in fields

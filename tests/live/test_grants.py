@@ -4,6 +4,7 @@ B3, B6, B12; A2, A3.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,7 @@ from edge.core.values import (
 )
 from edge.live.control import HubControl
 from edge.policy.streams.routes import Access, Route
+from edge.policy.streams.ways import SignedWay
 from origin_adapter.scripted import (
     Call,
     LivingOrigin,
@@ -43,6 +45,7 @@ from tests.live.support import (
 )
 
 ROUTE = Route(access=Access.GRANTED, origin_headers=(("Authorization", "edge"),))
+BY_LINK = replace(ROUTE, ways=(SignedWay((("k1", b"x" * 32),), public=True),))
 
 
 def let_in(**options: object) -> tuple[House, ScriptedOrigin]:
@@ -288,6 +291,28 @@ def test_whose_grant_ends_soon_is_told_to_keep_nothing_and_nobody_else(
     told = [viewer.done().header("cache-control") for viewer in crowd]
     expected = {True: "no-store", False: "private, max-age=0, must-revalidate"}
     assert told == [expected[one] for one in soon]
+
+
+@pytest.mark.parametrize("route", [ROUTE, BY_LINK], ids=["private", "public"])
+def test_what_took_long_is_not_kept_beyond_the_grant(route: Route) -> None:
+    """A6, B17: it came with time enough, and had to wait until a read was sent that
+    could tell of a write. Who else waited for the same bytes may keep them."""
+    house, origin = scripted(routes=(route,))
+    asked(house)
+    before_the_write = origin.expect(Purpose.CATCH_UP)
+    house.wrote("POST", 204, stream_next_offset="0009")
+    viewers = [asked(house, left=left) for left in (60.0, 600.0)]
+    settle()
+    house.clock.move(31.0)
+    before_the_write.reply(data(b"ab", "0002", up_to_date=False))
+    settle()
+    call = origin.expect(Purpose.CATCH_UP)
+    call.reply(data(b"c", "0003", up_to_date=False))
+    settle()
+
+    who = "public" if route.is_public else "private"
+    told = [viewer.done().header("cache-control") for viewer in viewers]
+    assert told == [f"{who}, max-age=0, must-revalidate", f"{who}, max-age=30"]
 
 
 @pytest.mark.parametrize(

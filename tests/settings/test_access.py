@@ -193,6 +193,23 @@ def test_a_signed_url_is_judged_by_its_keys_and_names() -> None:
     assert route.ways == (SignedWay(keys, signature="sig"),)
 
 
+@pytest.mark.parametrize("order", [("signed", "jwt"), ("jwt", "signed")])
+def test_links_are_public_only_where_nobody_else_is_let_in(
+    order: tuple[str, str],
+) -> None:
+    """A6: caches downstream share what is public, and judge no token."""
+    public = SIGNED | {"public": True}
+    [route] = settings({"signed": public}).route_table
+    ways = {"signed": public, "jwt": HS}
+    [said] = wrong({name: ways[name] for name in order})
+
+    assert route.is_public
+    assert not settings({"signed": SIGNED}).route_table[0].is_public
+    assert said.startswith(
+        "routes[0].access.signed.public: is for routes with no other"
+    )
+
+
 def test_no_secret_is_shown() -> None:
     """And what is shown can be read again."""
     jwt = HS | {"keys": [{"secret": SECRET}], "sources": [{"query": "t"}]}

@@ -131,9 +131,50 @@ def test_the_authority_of_a_base_url_has_its_scheme_s_port() -> None:
     assert addresses.authority_of("unix:/run/o.sock") is None
 
 
-@pytest.mark.parametrize("text", ["", "*", "https://app.example", "http://h:3000"])
-def test_cors_allows_all_one_or_none(text: str) -> None:
-    assert addresses.parse_cors_origin(text) == text
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("*", "*"),
+        ("https://app.example", "https://app.example"),
+        ("HTTPS://App.Example/", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("https://app.example:80", "https://app.example:80"),
+        ("http://h:80", "http://h"),
+        ("http://h:3000", "http://h:3000"),
+        ("https://app.example.", "https://app.example."),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("https://127.0.0.1:8443", "https://127.0.0.1:8443"),
+        ("https://[0::0001]:443", "https://[::1]"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+        ("https://*.example", "https://*.example"),
+        ("https://*.APP.example:443", "https://*.app.example"),
+        ("https://*.app.example:8443", "https://*.app.example:8443"),
+    ],
+)
+def test_a_cors_origin_is_written_as_browsers_write_it(text: str, origin: str) -> None:
+    """RFC 6454 section 6.2."""
+    assert addresses.parse_cors_origin(text) == origin
+    assert addresses.parse_cors_origin(origin) == origin
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "null", "app.example", "https://", "*.example", "ftp://app.example"),
+        *("https://*", "https://*.", "https://*.:443", "https://*.example."),
+        *("https://*app.example", "https://a.*.example", "https://*.*.example"),
+        *("*://app.example", "https://*.example:*", "https://app.example:*"),
+        *("https://*.0.0.1", "https://*.[::1]", "https://[*.::1]", "https://[::g]"),
+        *("https://bücher.example", "https://app.example/x", "https://app.example?"),
+        *("https://hunter2@app.example", "https://*.hunter2@app.example"),
+        *("https://app.example:0", "https://app.example:99999", "https://a b"),
+    ],
+)
+def test_what_no_browser_would_send_is_no_cors_origin(text: str) -> None:
+    with pytest.raises(ValueError, match="expected an origin such as") as caught:
+        addresses.parse_cors_origin(text)
+
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_host_field_is_a_name_with_perhaps_a_port() -> None:

@@ -150,6 +150,14 @@ def test_a_route_that_is_never_met_is_told() -> None:
         ),
         ("response_headers: [ETag]", "response_headers: cannot hold etag: the edge"),
         (
+            "response_headers: [Access-Control-Allow-Origin]",
+            "response_headers: cannot hold access-control-allow-origin: the edge",
+        ),
+        (
+            "response_headers: [cross-origin-resource-policy]",
+            "response_headers: cannot hold cross-origin-resource-policy: the edge",
+        ),
+        (
             "response_headers: [set-cookie]",
             "response_headers: cannot hold set-cookie: an answer that sets a cookie",
         ),
@@ -164,6 +172,31 @@ def test_a_route_cannot_forward_what_the_edge_builds(route: str, problem: str) -
 
 def test_a_route_may_forward_what_is_its_own() -> None:
     assert told(ROUTES="[{request_headers: [x-a], response_headers: [x-b]}]") == []
+
+
+@pytest.mark.parametrize(
+    ("origins", "problem"),
+    [
+        ("", 'cors_credentials: cannot be with "*": every page on the web could read'),
+        ("cors_origins: ['*'], ", 'cors_credentials: cannot be with "*": every page'),
+        ("cors_origins: '*', ", 'cors_credentials: cannot be with "*": every page'),
+        ("cors_origins: [], ", "cors_credentials: is without effect: cors_origins"),
+    ],
+)
+def test_pages_that_may_send_cookies_are_named(origins: str, problem: str) -> None:
+    """A11: a browser sends them by itself, whichever page asks."""
+    (told_of,) = told(ROUTES=f"[{{{origins}cors_credentials: true}}]")
+
+    assert told_of.startswith(f"routes[0].{problem}")
+
+
+def test_a_list_allows_credentials_and_needs_none() -> None:
+    listed = "cors_origins: [https://app.example, 'https://*.app.example']"
+
+    assert told(ROUTES=f"[{{{listed}, cors_credentials: true}}]") == []
+    assert told(ROUTES=f"[{{{listed}}}]") == []
+    assert told(ROUTES="[{cors_origins: []}]") == []
+    assert told(ROUTES="[{cors_origins: '*'}]") == []
 
 
 @pytest.mark.parametrize(

@@ -233,8 +233,21 @@ def test_settings_cannot_be_changed() -> None:
         ("routes: [{match: v1/*}]", "edge.yaml:1: routes[0].match: expected a path"),
         ("routes:\n  - match: /v1?x", "edge.yaml:2: routes[0].match: expected a path"),
         (
-            "routes: [{cors_origin: app.example}]",
-            "edge.yaml:1: routes[0].cors_origin: expected an origin such as",
+            "routes: [{cors_origin: https://app.example}]",
+            "edge.yaml:1: routes[0].cors_origin: is not a setting; did you mean "
+            "routes[0].cors_origins?",
+        ),
+        (
+            "routes:\n- cors_origins:\n  - https://a.b\n  - app.example",
+            "edge.yaml:4: routes[0].cors_origins[1]: expected an origin such as",
+        ),
+        (
+            "routes: [{cors_origins: https://app.example}]",
+            "edge.yaml:1: routes[0].cors_origins: expected a list, as in [a, b]",
+        ),
+        (
+            "routes: [{cors_origins: ['*', https://app.example]}]",
+            'edge.yaml:1: routes[0].cors_origins: "*" is everybody, and stands alone',
         ),
         ("public_url: https://h/x", "edge.yaml:1: public_url: expected http://host"),
         ("origin: {host: a/b}", "edge.yaml:1: origin.host: expected a host name"),

@@ -33,6 +33,7 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
     Response,
+    cors_list,
     in_pieces,
     path_fields,
     request_id,
@@ -40,6 +41,7 @@ from edge.front.exchange import (
 )
 from edge.front.options import FrontOptions
 from edge.front.transport import BlockingStream, DisconnectWatch
+from edge.policy.http import cors
 from edge.policy.http.client_address import NOBODY, Caller, Peer, TrustedProxies
 from edge.protocol import names
 
@@ -163,6 +165,7 @@ def begin(
         request.target,
         own_id,
         started,
+        origin=request.lookup("origin"),
         client=client.address,
         said=LoggedFields.of(request.lookup, client.host),
     )
@@ -295,6 +298,11 @@ class CommonFields:
         """Called by Falcon last, for answers and errors alike."""
         ctx = exchange_of(req.env).ctx
         resp.set_headers(route_fields(ctx.route))
+        policy = cors_list(ctx.route)
+        if policy is not None:
+            resp.append_header(*cors.VARY)
         resp.set_header("X-Request-Id", ctx.request_id)
+        if policy is not None:
+            resp.set_headers(cors.request_fields(policy, ctx.origin))
         for name, value in path_fields(ctx, self._node):
             resp.append_header(name, value)

@@ -22,7 +22,14 @@ from edge.front import problems
 from edge.front.app.pass_through import PassThrough
 from edge.front.app.reads import ReadHandler
 from edge.front.dependencies import Dependencies
-from edge.front.exchange import OFF_ROUTE, ClientGone, Request, RequestContext, Response
+from edge.front.exchange import (
+    OFF_ROUTE,
+    ClientGone,
+    Request,
+    RequestContext,
+    Response,
+    cors_policy,
+)
 from edge.policy.http import cors, forwarding
 from edge.policy.streams.authorize import Ask, Denied, RequestHead
 from edge.policy.streams.pipeline import Resolved
@@ -114,8 +121,9 @@ def _options(request: Request, ctx: RequestContext) -> Response:
     ctx.mode = "options"
     route = ctx.route or OFF_ROUTE
     headers = cors.preflight(
-        route.cors_origin,
+        cors_policy(ctx.route),
         route.request_headers,
+        ctx.origin,
         request.lookup("access-control-request-method"),
         request.lookup("access-control-request-headers"),
     )

@@ -25,9 +25,8 @@ from edge.front.fast.request_memo import (
     KnownHead,
     Later,
     PlainRead,
-    lines_of,
 )
-from edge.front.fast.sink import FastSink
+from edge.front.fast.sink import FastSink, lines_of
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
 from edge.policy.http.client_address import Peer
@@ -320,7 +319,7 @@ class FastConnection:
         self.stage = _IDLE
         self.due_at = now + context.limits.idle_timeout
         request_id = plain.request_id or context.next_id()
-        head = encoded.before + request_id + encoded.after
+        head = encoded.before + request_id + plain.by_origin + encoded.after
         body = encoded.body
         sent = send_at_once(self._transport, head, body)
         if context.logs or sent != len(head) + len(body):

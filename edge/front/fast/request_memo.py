@@ -32,10 +32,12 @@ from typing import Generic, TypeAlias, TypeVar
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
 from edge.core.values import NO_END, Read
-from edge.front.exchange import is_safe_id
+from edge.front.exchange import cors_list, is_safe_id
+from edge.front.fast.response_encoder import on_wire
 from edge.front.options import FrontOptions
-from edge.policy.http import forwarding, request_target
+from edge.policy.http import cors, forwarding, request_target
 from edge.policy.http.client_address import Caller
+from edge.policy.http.cors import CorsPolicy
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
@@ -112,7 +114,8 @@ class RequestLine:
     """A plain request line. ``selected_by``: the fields that decide the Read.
 
     ``path`` and ``parameters`` are the target's parts. ``aim`` is what of it an
-    authorizer judges: all but the protocol's parameters (B2).
+    authorizer judges: all but the protocol's parameters (B2). ``cors_list``: by it some
+    fields of the answer depend on who asks (B23).
     """
 
     target: str
@@ -121,6 +124,7 @@ class RequestLine:
     path: str
     parameters: tuple[Parameter, ...]
     aim: str
+    cors_list: CorsPolicy | None
 
     def head(
         self, facts: "HeaderFacts", client: Callable[[], Caller] = Caller
@@ -177,7 +181,8 @@ class HeaderBlock:
 class PlainRead:
     """A plain read. ``request_id`` is the client's own, where it is safe. It holds
     before ``until`` (monotonic seconds); then it is judged anew. Behind it is the
-    ``grant``."""
+    ``grant``. ``by_origin``: what the answer carries for the page that asks, as it
+    stands on the wire behind the request's id; b"" where there is no list."""
 
     read: Read
     line: RequestLine
@@ -185,6 +190,7 @@ class PlainRead:
     request_id: bytes | None
     until: float
     grant: Grant
+    by_origin: bytes = b""
 
 
 KnownHead: TypeAlias = tuple[bytes, PlainRead]
@@ -220,7 +226,9 @@ class RequestMemo:
         self._facts: Memo[_Lines, HeaderFacts] = Memo(MAX_FACTS)
         self._names: Memo[bytes, str] = Memo(MAX_NAMES)
         selecting = (n for route in pipeline.routes for n in _selecting(route))
-        self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *selecting)))
+        # Looked at only where it decides something.
+        origin = ("origin",) if any(map(cors_list, pipeline.routes)) else ()
+        self._of_interest = tuple(dict.fromkeys((*_ALWAYS, *selecting, *origin)))
         # None stands for a field that is not plain.
         self._deciding = frozenset((None, *self._of_interest))
         self.heads: Memo[bytes, KnownHead] = Memo(MAX_HEADS)
@@ -303,6 +311,9 @@ class RequestMemo:
             return held
         read, until, grant = held
         plain = PlainRead(read, line, facts.close, facts.request_id, until, grant)
+        if line.cors_list is not None:
+            origin = facts.fields.get("origin")
+            plain.by_origin = on_wire(cors.request_fields(line.cors_list, origin))
         # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, held)
@@ -397,7 +408,8 @@ class RequestMemo:
         given = tuple(request_target.parameters(query))
         told = [one.raw for one in given if one.name not in request_target.PROTOCOL]
         aim = request_target.join(path, "&".join(told))
-        line = RequestLine(target, route, _selecting(route), path, given, aim)
+        selecting, policy = _selecting(route), cors_list(route)
+        line = RequestLine(target, route, selecting, path, given, aim, policy)
         if len(raw) <= MAX_REMEMBERED_BYTES:
             self._lines.keep(raw, line)
         return line
@@ -472,13 +484,6 @@ class RequestMemo:
         return "cdn-loop" in fields and forwarding.is_loop(
             (("cdn-loop", fields["cdn-loop"]),), self._node
         )
-
-
-def lines_of(held: bytes, end: int, block: HeaderBlock | None) -> bytes:
-    """The lines of the head that ends at ``end``; the block's own if they are equal,
-    so that a parked viewer holds no second copy."""
-    raw = held[held.find(b"\r\n") + 2 : end + 2]
-    return block.raw if block is not None and block.raw == raw else raw
 
 
 def _selecting(route: Route) -> tuple[str, ...]:

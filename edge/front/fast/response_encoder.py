@@ -1,10 +1,11 @@
 """ResponseEncoder: answers as bytes, with the fields that Falcon's way sends.
 
 An Answer with equal PerResponses is the same for many clients, and is encoded once: two
-runs of bytes with room for the request's id between them (``EncodedResponse``). That
-lasts a second, because ``Date`` is in it. Names, joining and order of fields follow
-``edge.front.app.app``, ``edge.front.exchange`` and Falcon; a corpus of requests that is
-sent both ways holds them together.
+runs of bytes (``EncodedResponse``) with room between them for the request's id, and for
+the fields that depend on the page that asks (``on_wire``). That lasts a second, because
+``Date`` is in it. Names, joining and order of fields follow ``edge.front.app.app``,
+``edge.front.exchange`` and Falcon; a corpus of requests that is sent both ways holds
+them together.
 """
 
 import os
@@ -15,9 +16,10 @@ from itertools import count
 
 from edge.core import costs
 from edge.core.ports import Clock, Ready
-from edge.core.values import Answer, PerResponse
-from edge.front.exchange import cache_status_field, route_fields
+from edge.core.values import Answer, Headers, PerResponse
+from edge.front.exchange import cache_status_field, cors_list, route_fields
 from edge.front.options import FrontOptions
+from edge.policy.http import cors
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.http_grammar import (
@@ -41,9 +43,9 @@ _ID_HERE = "\0"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedResponse:
-    """A response with room for the request's id.
+    """A response with room for the request's id and for ``on_wire``.
 
-    ``before`` and ``after`` surround it. ``body`` is set if it was too large to be in
+    ``before`` and ``after`` surround them. ``body`` is set if it was too large to be in
     ``after``. ``size`` are bytes of the whole body, ``chunked`` its framing.
     """
 
@@ -189,6 +191,9 @@ class ResponseEncoder:
         apart = _put(fields, answer)
         for name, value in route_fields(route):
             fields[name.lower()] = value
+        if cors_list(route) is not None:
+            name, value = cors.VARY
+            _append(fields, name.lower(), value)
         fields["x-request-id"] = _ID_HERE
         _append(fields, "via", self._via)
         told = cache_status_field(self._cache, per_response.status)
@@ -196,6 +201,12 @@ class ResponseEncoder:
         if answer.body is not None and answer.status not in BODILESS_STATUSES:
             fields["content-length"] = str(len(answer.body))
         return [*fields.items(), *apart]
+
+
+def on_wire(fields: Headers) -> bytes:
+    """Fields as they stand behind the request's id: each after its own CRLF."""
+    lines = (f"\r\n{name.lower()}: {value}" for name, value in fields)
+    return "".join(lines).encode("latin-1")
 
 
 def _put(fields: dict[str, str], answer: Answer) -> list[tuple[str, str]]:

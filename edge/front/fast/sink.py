@@ -18,7 +18,7 @@ from edge.core.values import Answer, CacheStatus, Headers, PerResponse
 from edge.front import problems
 from edge.front.exchange import RequestContext, trace_fields
 from edge.front.fast.context import FastContext
-from edge.front.fast.request_memo import PlainRead
+from edge.front.fast.request_memo import HeaderBlock, PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
 from edge.policy.http.client_address import Caller, Peer
 from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
@@ -117,9 +117,8 @@ class FastSink:
         self._encoded = encoded
         self.sent = encoded.size
         self.ended = True
-        self._writer.send(
-            encoded.before + self.request_id + encoded.after, encoded.body
-        )
+        head = encoded.before + self.request_id + plain.by_origin + encoded.after
+        self._writer.send(head, encoded.body)
         self._writer.complete(False, pause_reads)
 
     def resume(self) -> None:
@@ -137,7 +136,8 @@ class FastSink:
             self._unsendable(error, per_response)
             return
         self._encoded = encoded
-        head = encoded.before + self.request_id + encoded.after
+        own = self.request_id + self._plain.by_origin
+        head = encoded.before + own + encoded.after
         self.sent = encoded.size
         if answer.body is None:
             # Whatever is written in this iteration goes out with the head.
@@ -246,7 +246,8 @@ class FastSink:
             response.answer, response.per_response, self._plain.line.route, close
         )
         self.sent = encoded.size
-        self._writer.send(encoded.before + self.request_id + encoded.after)
+        own = self.request_id + self._plain.by_origin
+        self._writer.send(encoded.before + own + encoded.after)
         self.ended = True
         self._writer.complete(close)
 
@@ -272,3 +273,10 @@ class FastSink:
             client=address,
             said=said,
         )
+
+
+def lines_of(held: bytes, end: int, block: HeaderBlock | None) -> bytes:
+    """The lines of the head that ends at ``end``; the block's own if they are equal,
+    so that a parked viewer holds no second copy."""
+    raw = held[held.find(b"\r\n") + 2 : end + 2]
+    return block.raw if block is not None and block.raw == raw else raw

@@ -80,15 +80,17 @@ def freshness_of(
 
     ``cap`` is how many seconds the answer may live at most, None without a limit.
     Nothing outlives it, not even as stale (E7). A cap of 0 or less means
-    ``no-store``. Only partitions that everybody may see are ``public`` (L12). What was
-    granted is never immutable or stale downstream (B17). A live read's data is given to
-    a whole crowd at once, and some of their grants end soon: whoever keeps it must ask
-    before it is used. ``no-store`` would keep an edge below from joining it (L15).
+    ``no-store``. ``public`` are only partitions that everybody may see (L12), and what
+    the operator calls so (A6). What was granted is never immutable or stale downstream
+    (B17). A live read's data is given to a whole crowd at once, and some of their
+    grants end soon: whoever keeps it must ask before it is used. ``no-store`` would
+    keep an edge below from joining it (L15).
     """
     if kind in _NEVER_KEPT or (cap is not None and cap <= 0):
         return Freshness(_NO_STORE)
     granted = partition_kind is PartitionKind.GRANTED
-    who = "public" if partition_kind in PUBLIC_KINDS else "private"
+    public = partition_kind in PUBLIC_KINDS or (granted and route.is_public)
+    who = "public" if public else "private"
     if kind is Kind.TAIL or (granted and kind is Kind.LIVE):
         return Freshness(f"{who}, max-age=0, must-revalidate")
     if granted:
@@ -108,10 +110,12 @@ def vary(route: Route, partition: PartitionKind) -> str:
 
     The edge chooses by coding, and by the client headers that the route sends upstream.
     Those headers are in the partition here, so caches downstream must tell them apart
-    too. Whom it lets in it chooses by the fields that hold credentials (A6).
+    too. Whom it lets in it chooses by the fields that hold credentials (A6), or by the
+    URL alone.
     """
-    granted = partition is PartitionKind.GRANTED
-    chosen_by = ("Authorization", "Cookie") if granted else ("Accept-Encoding",)
+    chosen_by: tuple[str, ...] = ("Accept-Encoding",)
+    if partition is PartitionKind.GRANTED:
+        chosen_by = () if route.is_public else ("Authorization", "Cookie")
     return ", ".join((*chosen_by, *route.request_headers))
 
 
@@ -314,7 +318,8 @@ def _variance(
     codable = route.compress and partition in PUBLIC_KINDS
     varies = kind is not Kind.LIVE and (codable or route.request_headers)
     if varies or partition is PartitionKind.GRANTED:
-        headers.append(("Vary", vary(route, partition)))
+        value = vary(route, partition)
+        headers += [("Vary", value)] * bool(value)
     if coding:
         headers.append(("Content-Encoding", coding))
     return headers

@@ -7,7 +7,8 @@ decides nothing; ``edge.policy.streams.pipeline`` finds the route of a path.
 import enum
 from dataclasses import dataclass, field
 
-from edge.policy.streams.ways import Way
+from edge.policy.http.cors import EVERYBODY
+from edge.policy.streams.ways import SignedWay, Way
 
 
 class Access(enum.Enum):
@@ -61,7 +62,8 @@ class Route:
     ``match`` is a glob over the raw path: ``*`` within a segment, ``**`` over
     segments. Header names are lower-case. ``request_headers`` go upstream on
     reads and so are part of the partition (L13); ``response_headers`` of the
-    origin are kept on answers (L18). ``cors_origin`` "" switches CORS off.
+    origin are kept on answers (L18). ``cors_origins`` and ``cors_credentials`` are a
+    ``CorsPolicy``.
 
     ``stale_if_error``: statuses of an origin that is away (U1). Held bytes then go out
     stale for ``stale_for`` seconds at most (U4), and the first reader waits at most
@@ -83,9 +85,16 @@ class Route:
     response_headers: tuple[str, ...] = ()
     origin_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     compress: bool = True
-    cors_origin: str = "*"
+    cors_origins: tuple[str, ...] = (EVERYBODY,)
+    cors_credentials: bool = False
     stale_if_error: frozenset[int] = AWAY_STATUSES
     stale_for: float = 3600.0
     stale_after: float = 1.0
     ways: tuple[Way, ...] = ()
     identity: tuple[str, ...] = ()
+
+    @property
+    def is_public(self) -> bool:
+        """Whether caches downstream may share what the ways of this route let in (A6):
+        a signed URL alone does, and the operator says so."""
+        return any(isinstance(way, SignedWay) and way.public for way in self.ways)

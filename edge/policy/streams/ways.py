@@ -116,14 +116,15 @@ class JwtWay:
 class SignedWay:
     """Who has the URL may read it until its time is over.
 
-    ``keys`` are secrets by their ids. The other fields are the names of the three
-    parameters.
+    ``keys`` are secrets by their ids. ``public``: caches that do not judge may share
+    the answers (A6). The other fields are the names of the three parameters.
     """
 
     keys: tuple[tuple[str, bytes], ...] = field(repr=False)
     signature: str = "ds_sig"
     expires: str = "ds_exp"
     key: str = "ds_key"
+    public: bool = False
 
     @property
     def parameters(self) -> frozenset[str]:

@@ -40,6 +40,7 @@ from edge.policy.streams.ways import (
     CredentialSource,
     JwtWay,
     Place,
+    SignedWay,
 )
 from edge.protocol.http_grammar import cache_directives
 from edge.streamlog.stream_log import StreamLog
@@ -51,6 +52,7 @@ OPTIONS = freshness_options()
 WALL = 1_800_000_000.0
 JWT = JwtWay((), ("ES256",))
 BY_COOKIE = replace(JWT, sources=(CredentialSource(Place.COOKIE, "session"),))
+LINKS = SignedWay((("k1", b"x" * 32),), public=True)
 ROUTE = Route(
     access=Access.GRANTED,
     ways=(JWT,),
@@ -92,6 +94,38 @@ def test_every_answer_is_private_or_nobodys(
         assert fresh.cache_control == "private, max-age=0, must-revalidate"
     if read.ends_soon:
         assert fresh.cache_control == "no-store"
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("recreate", Recreate)
+@pytest.mark.parametrize("read", [READ, SOON], ids=["long", "soon"])
+def test_by_a_public_link_only_the_word_is_another(
+    kind: Kind, recreate: Recreate, read: Read
+) -> None:
+    """A6, B17: for as long, never stale, immutable or by a rule of shared caches' own.
+    A link has more left than that, or nobody keeps anything."""
+    limit = cap(log(), KIND, read, WALL, 3600.0)
+    said = {}
+    for ways in ((JWT,), (LINKS,), (replace(LINKS, public=False),)):
+        route = replace(ROUTE, recreate=recreate, ways=ways)
+        fresh = freshness_of(kind, KIND, route, cap=limit, options=OPTIONS)
+        said[route.is_public] = fresh.cache_control
+
+    assert said[True] == said[False].replace("private", "public")
+    assert said[True] == "no-store" or not read.ends_soon
+
+
+def test_by_a_public_link_an_answer_varies_by_its_url_alone() -> None:
+    """A6: the credential is in it."""
+    serve = Serve(Kind.CLOSED_RANGE, "-1", "0001")
+    for sent in ((), ("x-tenant",)):
+        route = replace(ROUTE, ways=(LINKS,), request_headers=sent)
+        prepared = prepare(log(), serve, READ, route, b"abc", 30, OPTIONS)
+        fields = dict(prepared.answer.headers)
+
+        assert fields["Cache-Control"] == "public, max-age=30"
+        assert fields.get("Vary") == ("x-tenant" if sent else None)
+        assert not may_code(serve, KIND, route)
 
 
 def test_a_closed_range_may_be_kept_as_long_as_credentials_are_trusted() -> None:
