@@ -23,7 +23,7 @@ from edge.front.fast.response_encoder import EncodedResponse
 from edge.policy.http.client_address import Caller, Peer
 from edge.protocol.http_grammar import BODILESS_STATUSES, LAST_CHUNK
 
-_TRACEPARENT = re.compile(rb"^traceparent:[ \t]*([^ \t\r]*)[ \t]*\r$", re.I | re.M)
+_TRACEPARENT = re.compile(rb"^traceparent:([^\r\n]*)\r$", re.I | re.M)
 
 
 class ResponseWriter(Protocol):
@@ -97,7 +97,7 @@ class FastSink:
     def trace(self) -> Headers:
         """See ``ports.Sink``."""
         found = _TRACEPARENT.search(self._raw)
-        told = None if found is None else found[1].decode("ascii")
+        told = None if found is None else found[1].strip(b" \t").decode("ascii")
         return trace_fields(told, self.request_id.decode("ascii"))
 
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:

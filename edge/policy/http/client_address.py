@@ -38,7 +38,7 @@ UNIX = "unix"
 MAX_PROXIES = 16
 """Entries that are read of a chain, from the right; the last one is the client then."""
 
-MAX_FORWARDED = 4096
+MAX_FORWARDED = 2048
 """Characters of a ``Forwarded`` that are read; a longer one tells nothing."""
 
 Lookup = Callable[[str], str | None]
@@ -49,9 +49,10 @@ _NODE = re.compile(
     r"|([0-9A-Fa-f:.]{2,45})",
     re.ASCII,
 )
+# Possessive: a client's text must not be tried in more than one way.
 _PAIR = re.compile(
-    rf"[ \t]*(?:([{TOKEN_CHARS}]+)="
-    rf'(?:([{TOKEN_CHARS}:\[\]]+)|"((?:[^"\\]|\\.)*)"))?[ \t]*([;,]|\Z)',
+    rf"[ \t]*+(?:([{TOKEN_CHARS}]++)="
+    rf'(?:([{TOKEN_CHARS}:\[\]]++)|"((?:[^"\\]|\\.)*+)"))?+[ \t]*+([;,]|\Z)',
     re.DOTALL,
 )
 _SCHEMES = frozenset({"http", "https"})
