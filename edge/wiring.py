@@ -34,6 +34,7 @@ from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
+from edge.policy.http.client_address import TrustedProxies
 from edge.policy.http.url_rewrite import OriginAddresses
 from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.authorize import Authorizer, authorize
@@ -123,6 +124,7 @@ def front_options(settings: Settings, node_id: str) -> FrontOptions:
         public_url=settings.public_url,
         origin_bases=origin_bases(settings),
         limits=limits_of(settings),
+        trusted_proxies=TrustedProxies.of(settings.trusted_proxies),
     )
 
 
@@ -157,7 +159,8 @@ def server_options(settings: Settings) -> ServerOptions:
     """The process: addresses, workers, how it ends."""
     log, recycle = settings.log, settings.recycle
     return ServerOptions(
-        listen=str(settings.listen),
+        listen=tuple(map(str, settings.listen)),
+        proxy_protocol=tuple(one.proxy_protocol for one in settings.listen),
         admin=str(settings.admin.listen),
         admin_token=settings.admin.plain_token,
         admin_names=settings.admin.all_names,

@@ -33,6 +33,7 @@ from gevent.event import Event
 from edge.access.ask_line import AskLine
 from edge.access.judging import Case, MustWait
 from edge.access.verdicts import AskedTimes, LetIn, VerdictKey, Verdicts
+from edge.core.client_bounds import counted
 from edge.core.counters import Counters
 from edge.core.errors import Refusal
 from edge.core.ports import Clock
@@ -204,7 +205,7 @@ class AskedVerdicts:
         flight = _Flight()
         if not question.alone:
             self._flights[question.key] = flight
-        address = case.request.client or ""
+        address = counted(case.request.client().address)
         gevent.spawn(self._fly, flight, question, address)
         return flight
 

@@ -92,8 +92,9 @@ class ForwardJudge:
         if request_target.is_control(request.path):
             words = "An endpoint is not asked about paths that speak for many streams."
             return Denied(Reason.PATH_NOT_GRANTED, words)
-        if not credential and request.client is None:
-            # Who has no credential is known by the address, if by anything.
+        if not credential and not case.may_wait:
+            # Who has no credential is known by the address, if by anything, and by
+            # that no head is remembered.
             raise MustWait
         built = self._request(case, credential)
         question = Question(
@@ -113,8 +114,8 @@ class ForwardJudge:
             ("x-forwarded-host", request.lookup("host") or ""),
             ("x-forwarded-uri", uri),
         ]
-        if request.client:
-            fields.append(("x-forwarded-for", request.client))
+        if address := request.client().address:
+            fields.append(("x-forwarded-for", address))
         fields += credential.headers
         fields += chain_fields(request, self._node)
         return OriginRequest("GET", self._target, tuple(fields))

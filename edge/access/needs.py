@@ -85,7 +85,8 @@ def is_of_another_site(
 ) -> bool:
     """Whether a browser may have been made to send this request by a page elsewhere.
 
-    ``public_url`` is the edge's own address; None takes the request's own Host.
+    ``public_url`` is the edge's own address; None takes what a trusted proxy told of
+    the request, or else its own Host.
     """
     site = request.lookup("sec-fetch-site")
     if site == "same-origin":
@@ -100,6 +101,17 @@ def is_of_another_site(
     if public_url is None:
         # Host has no scheme. A browser that knows better has said so: a page of the
         # same name over plain http is another site, and may be anybody's.
-        named = (request.lookup("host") or "").lower()
+        told = request.client()
+        named = told.host or (request.lookup("host") or "").lower()
+        if told.scheme:
+            return site is not None or not _names(f"{told.scheme}://{named}", origin)
         return site is not None or named_there.lower() != named
     return origin != cors.serialised(public_url)
+
+
+def _names(url: str, origin: str) -> bool:
+    """Whether this is the web origin of that URL. A port may be no number of one."""
+    try:
+        return origin == cors.serialised(url)
+    except ValueError:
+        return False

@@ -111,20 +111,24 @@ def _can_start(settings: Settings) -> bool:
 def _addresses_free(settings: Settings) -> bool:
     if any(os.environ.get(name) for name in INHERITED):
         return True
-    wanted = {"listen": settings.listen, "admin.listen": settings.admin.listen}
-    refused = {key: preflight.refusal(address) for key, address in wanted.items()}
-    for key, why in refused.items():
+    wanted = [("listen", address) for address in settings.listen]
+    wanted.append(("admin.listen", settings.admin.listen))
+    free = True
+    for key, address in wanted:
+        why = preflight.refusal(address)
         if why is not None:
-            console.error(f"{key}: {wanted[key]} {why}")
-    return not any(refused.values())
+            console.error(f"{key}: {address} {why}")
+            free = False
+    return free
 
 
 def _tell(settings: Settings, plan: FilePlan) -> None:
     """The edge accepts connections: where, and what to try."""
     asked = settings.limits.connections
     capped = "" if plan.connections == asked else f" (of {asked} asked for)"
+    listening = ", ".join(map(str, settings.listen))
     console.note(
-        f"listening at {settings.listen}, operators at {settings.admin.listen}; "
+        f"listening at {listening}, operators at {settings.admin.listen}; "
         f"open files: {plan.soft}, limits.connections: {plan.connections}{capped}"
     )
     if settings.origin.embedded and settings.known_as is not None:

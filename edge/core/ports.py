@@ -107,6 +107,11 @@ class Sink(Protocol):
     def client(self) -> str:
         """The client's network address, without a port; "" when it has none."""
 
+    @property
+    def trace(self) -> Headers:
+        """``traceparent`` and ``x-request-id`` of what is asked upstream on its behalf;
+        () where nobody asked."""
+
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """The whole answer: ``begin`` and ``finish`` in one.
 

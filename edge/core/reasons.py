@@ -36,6 +36,9 @@ class Reason(enum.Enum):
     HOST_NOT_KNOWN = "host-not-known"
     LOOP = "loop"
     UNSUPPORTED_FRAMING = "unsupported-framing"
+    NO_PROXY_HEADER = "no-proxy-header"
+    BAD_PROXY_HEADER = "bad-proxy-header"
+    PROXY_NOT_TRUSTED = "proxy-not-trusted"
 
     # The credential does not let in: 401 or 403, never sent to the origin.
     NO_TOKEN = "no-token"

@@ -30,20 +30,27 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edge.core.errors import ClientBodyCut, ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, Node, PerResponse
 from edge.policy.http import cors, url_rewrite
+from edge.policy.http.client_address import Caller
 from edge.policy.http.cors import CorsPolicy
 from edge.policy.streams.routes import Access, Route
+from edge.protocol.http_grammar import trace_id
 
 PIECE = 64 * 1024
 """Bytes of a body that are read or sent at once, at most."""
 
 PASS = "pass"
 """The mode of requests that pass to the origin one to one."""
+
+NO_CALLER = Caller()
+"""Of whom nothing is known."""
+
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+(?=[/?#]|\Z)", re.IGNORECASE)
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -166,21 +173,27 @@ class Request:
     """One request. ``target`` is as received; ``fields`` by lower-case name, values
     of repeated ones joined by commas.
 
-    ``client`` is an address, "" when it has none. ``body`` None: no content was
-    announced. ``watch`` takes what to call once the client has left.
+    ``client`` is who sent it; ``scheme`` is by what it was called. ``body`` None: no
+    content was announced. ``watch`` takes what to call once the client has left.
     """
 
     method: str
     target: str
     fields: dict[str, str] = field(default_factory=dict)
     scheme: str = "http"
-    client: str = ""
+    client: Caller = NO_CALLER
     body: RequestBody | None = None
     watch: Callable[[Callable[[], None]], ClientWatch] = no_watch
 
     def lookup(self, name: str) -> str | None:
         """A field by lower-case name; None when it is absent."""
         return self.fields.get(name)
+
+    @property
+    def host(self) -> str:
+        """The host by which it was called, "" without one: what a trusted proxy told,
+        or else the Host field."""
+        return self.client.host or self.fields.get("host", "")
 
     @property
     def body_left(self) -> bool:
@@ -200,7 +213,8 @@ class RequestContext:
     stream is read (or ``pass``). ``way`` and ``subject``: what judged the request, and
     whom that named. ``cause``: what the system said, for the log alone
     (``EdgeError.cause``). ``of_origin``: the origin's own answer goes through, one to
-    one. ``lost``: the answer did not reach the client whole.
+    one. ``lost``: the answer did not reach the client whole. ``client`` is an address,
+    ``said`` what the log tells of its fields.
 
     It also releases everything that a request holds. A part that takes a pending read
     or an exchange calls ``defer``, and ``release`` runs on every exit.
@@ -219,6 +233,8 @@ class RequestContext:
     cause: str = ""
     of_origin: bool = False
     lost: bool = False
+    client: str = ""
+    said: "LoggedFields | None" = None
     origin: str | None = None
     _held: list[Callable[[], None]] = field(default_factory=list)
 
@@ -232,6 +248,30 @@ class RequestContext:
             self._held.pop()()
 
 
+class LoggedFields(NamedTuple):
+    """What the log tells of a request's fields, "" for what was not sent.
+
+    ``referer`` is its origin alone: the path of a page is its reader's business.
+    ``trace`` is the trace id of ``traceparent`` (W3C Trace Context).
+    """
+
+    host: str = ""
+    agent: str = ""
+    referer: str = ""
+    trace: str = ""
+
+    @classmethod
+    def of(cls, lookup: Callable[[str], str | None], host: str = "") -> "LoggedFields":
+        """From the fields; ``host`` is what a trusted proxy told."""
+        referer = _ORIGIN.match(lookup("referer") or "")
+        return cls(
+            host or lookup("host") or "",
+            lookup("user-agent") or "",
+            referer[0] if referer is not None else "",
+            trace_id(lookup("traceparent")),
+        )
+
+
 def is_safe_id(offered: str) -> bool:
     """Whether a client's own id is safe to log and to send back."""
     return _SAFE_ID.fullmatch(offered) is not None
@@ -242,6 +282,17 @@ def request_id(offered: str | None) -> str:
     if offered is not None and is_safe_id(offered):
         return offered
     return os.urandom(12).hex()
+
+
+def trace_fields(traceparent: str | None, own_id: str) -> Headers:
+    """The fields that tell the origin for which request it is asked.
+
+    A traceparent that is absent or malformed is made new, unsampled (W3C Trace Context
+    section 4).
+    """
+    if traceparent is None or not trace_id(traceparent):
+        traceparent = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
+    return (("traceparent", traceparent), ("x-request-id", own_id))
 
 
 # The response, and what each one carries.

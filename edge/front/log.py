@@ -2,9 +2,11 @@
 
 ``AccessLog`` has one line for each request, whatever part answered it. The line has the
 words of the metrics and of Cache-Status. The value of a parameter that its route counts
-as a credential, or that often is one, is blanked in any spelling. Header fields are
-never logged. Where a way judged, the line says which, and whom its credential named.
-What the system or a library said of a failure (``cause``) stands here and nowhere else.
+as a credential, or that often is one, is blanked in any spelling. It tells the client's
+address (``edge.policy.http.client_address``); of header fields Host, User-Agent, the
+origin of the Referer and the trace id, and never another one. Where a way judged, the
+line says which, and whom its credential named. What the system or a library said of a
+failure (``cause``) stands here and nowhere else.
 
 All lines have the schema of ``edge.core.log_lines``.
 
@@ -47,12 +49,16 @@ _MIN_FAILURE = 500
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*://)[^/@]*(?:@[^/@]*)*@")
 _BLANK = "***"
 _UNPRINTED = re.compile(r"[^!-~]")
+_NO_WORD = re.compile(r"[^!#-~]")
 
 MAX_SUBJECT = 128
 """Characters of a token's subject that are logged."""
 
 MAX_CAUSE = 512
 """Characters of what the system said that are logged."""
+
+MAX_SAID = 256
+"""Characters of a field that are logged."""
 
 MAX_PATHS = 2048
 MAX_PATH_LENGTH = 1024
@@ -131,7 +137,12 @@ class AccessLog:
             "reason": ctx.reason.value if ctx.reason else "",
             "lost": int(ctx.lost),
             "id": ctx.request_id,
+            "client": ctx.client,
         }
+        if ctx.said is not None:
+            host, agent, referer, trace = ctx.said
+            fields["host"], fields["agent"] = host[:MAX_SAID], agent[:MAX_SAID]
+            fields["referer"], fields["trace"] = referer[:MAX_SAID], trace
         if ctx.way:
             fields["way"], fields["sub"] = ctx.way, _word(ctx.subject)
         if ctx.cause:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge.core.values import Node
+from edge.policy.http.client_address import TrustedProxies
+from edge.policy.streams.routes import CREDENTIAL_PARAMETERS
 
 KIB = 1024
 
@@ -57,7 +59,8 @@ class FrontOptions:
     CDN-Loop (U10). ``public_url`` is the base URL that clients call (no trailing
     slash); None takes each request's own Host.
     ``origin_bases`` are the addresses by which the origin calls itself in Location and
-    in ``__ds`` documents. ``fast`` False serves everything the whole way, with the same
+    in ``__ds`` documents. ``trusted_proxies``
+    may speak for clients. ``fast`` False serves everything the whole way, with the same
     bytes.
     """
 
@@ -66,12 +69,11 @@ class FrontOptions:
     public_url: str | None
     origin_bases: tuple[str, ...]
     limits: Limits
+    trusted_proxies: TrustedProxies
     fast: bool = True
 
 
-BLANKED = frozenset(
-    {"access_token", "api_key", "jwt", "key", "secret", "signature", "token"}
-)
+BLANKED = frozenset(CREDENTIAL_PARAMETERS)
 """Parameters that often hold a credential, whatever a route says of them (A8)."""
 
 

@@ -36,8 +36,8 @@ def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Respon
     """
     if not isinstance(error, EdgeError):
         counters.internal_errors += 1
-        said = "unexpected error answering request %s"
-        _log.error(said, ctx.request_id, exc_info=error)
+        said = "unexpected error answering request %s of %s"
+        _log.error(said, ctx.request_id, ctx.client or "-", exc_info=error)
         error = INTERNAL
     ctx.reason, ctx.cause = error.reason, error.cause
     ctx.of_origin = False

@@ -93,9 +93,6 @@ class Transport(Protocol):
         """The first unread byte, which stays; b"" at the end, None while there is none
         yet. Never raises: a transport that failed is at its end."""
 
-    def peername(self) -> Any:
-        """The client's address, as ``socket.getpeername`` has it."""
-
     def shutdown_reading(self) -> None:
         """Read the end after what has come already."""
 
@@ -148,10 +145,6 @@ class PlainTransport(_socket.socket):
             return None
         except OSError:
             return b""
-
-    def peername(self) -> Any:
-        """See ``Transport``."""
-        return self.getpeername()
 
     def shutdown_reading(self) -> None:
         """See ``Transport``."""

@@ -4,6 +4,8 @@
 follower's greenlet and blocks only that one. What an answer means is judged elsewhere.
 All reads go through it, and so past the breaker of the origin (U6). Writes, and what
 else the front passes on, do not: they are always tried, and open and close nothing.
+Each read says for which request it is asked (``traceparent``, ``X-Request-Id``): for
+that of the reader who began it. Neither field is in a key.
 
 A flight belongs to a stream and a start (None for the HEAD); there is one at a time for
 each. It is a greenlet of the hub's own, never of a request: a reader that leaves
@@ -17,6 +19,7 @@ decided again when that one has landed.
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import gevent
 
@@ -76,10 +79,13 @@ class Upstream:
         self._from_an_edge = from_an_edge
 
     def fetch(
-        self, request: OriginRequest, on_sent: Callable[[], None] | None = None
+        self,
+        request: OriginRequest,
+        on_sent: Callable[[], None] | None = None,
+        trace: Headers = (),
     ) -> OriginAnswer:
         """The whole answer. Raises OriginFault, or TooLarge for a 200."""
-        exchange = self.open(request, on_sent)
+        exchange = self.open(request, on_sent, trace)
         try:
             body = self._collect(exchange)
         except OriginFault as fault:
@@ -95,10 +101,18 @@ class Upstream:
         )
 
     def open(
-        self, request: OriginRequest, on_sent: Callable[[], None] | None = None
+        self,
+        request: OriginRequest,
+        on_sent: Callable[[], None] | None = None,
+        trace: Headers = (),
     ) -> Exchange:
         """The answer as it arrives, counted. Raises OriginFault; NotAsked if nothing
-        was sent, for a limit of this edge or while the breaker is open."""
+        was sent, for a limit of this edge or while the breaker is open.
+
+        ``trace``: the fields that tell for which request it is asked, if for one.
+        """
+        headers = (*request.headers, *(trace or _new_trace()))
+        request = replace(request, headers=headers)
         breaker = self.breaker
         # Nothing to ask and nothing to tell while all is well.
         call = breaker.latest if breaker.calm else self._let_through()
@@ -190,7 +204,8 @@ class Flights:
         stream = reader.stream
         flight = stream.flights.get(fetch.start)
         if flight is None:
-            flight = self._open(stream, fetch.start, reader.read.hops)
+            trace = reader.sink.trace
+            flight = self._open(stream, fetch.start, reader.read.hops, trace)
             reader.is_leader = True
         elif fetch.fresh and flight.sent is not None:
             # 1: it was sent; 2: this reader arrives; 3: it lands. What it
@@ -201,13 +216,15 @@ class Flights:
         reader.move(State.WAITING)
         flight.waiters.append(reader)
 
-    def begin(self, stream: Stream, start: str | None, hops: tuple[str, ...]) -> None:
+    def begin(
+        self, stream: Stream, start: str | None, hops: tuple[str, ...], trace: Headers
+    ) -> None:
         """Begin a flight that nobody waits for, unless there is one (U3).
 
         Raises Refusal as ``join`` does.
         """
         if start not in stream.flights:
-            self._open(stream, start, hops)
+            self._open(stream, start, hops, trace)
 
     def stop(self) -> None:
         """Kill all flights, and begin none; all their readers are told."""
@@ -219,7 +236,9 @@ class Flights:
                 # Its greenlet has not begun; a killed greenlet never will.
                 self._end(flight, _given_up())
 
-    def _open(self, stream: Stream, start: str | None, hops: tuple[str, ...]) -> Flight:
+    def _open(
+        self, stream: Stream, start: str | None, hops: tuple[str, ...], trace: Headers
+    ) -> Flight:
         if self._stopped:
             raise Refusal("the edge is stopping", reason=Reason.DRAINING)
         if len(self._all) >= self._max:
@@ -228,13 +247,13 @@ class Flights:
         stream.flights[start] = flight
         self._all.add(flight)
         self._counters.flights += 1
-        flight.greenlet = gevent.spawn(self._fly, flight)
+        flight.greenlet = gevent.spawn(lambda it: self._fly(it, trace), flight)
         return flight
 
-    def _fly(self, flight: Flight) -> None:
+    def _fly(self, flight: Flight, trace: Headers) -> None:
         outcome: Outcome | None = None
         try:
-            outcome = self._fetch(flight)
+            outcome = self._fetch(flight, trace)
         except (OriginFault, TooLarge) as error:
             outcome = error
         finally:
@@ -256,14 +275,14 @@ class Flights:
         finally:
             stream.landings -= 1
 
-    def _fetch(self, flight: Flight) -> OriginAnswer:
+    def _fetch(self, flight: Flight, trace: Headers) -> OriginAnswer:
         log = flight.stream.log
         # From here on no reader that needs a fresh request may join: the snapshot
         # of what was known must be older than the request itself.
         flight.sent = log.tail.request_snapshot(
             self._clock.monotonic(), log.incarnation
         )
-        return self._upstream.fetch(self._request(flight))
+        return self._upstream.fetch(self._request(flight), trace=trace)
 
     def _request(self, flight: Flight) -> OriginRequest:
         key, route = flight.stream.key, flight.stream.route
@@ -273,6 +292,15 @@ class Flights:
         return upstream_requests.read_request(
             key, flight.start, route, node=node, hops=hops
         )
+
+
+def _new_trace() -> Headers:
+    """For what is asked for no reader: a follower's poll. It is not sampled."""
+    trace, span = random.getrandbits(128) or 1, random.getrandbits(64) or 1
+    return (
+        ("traceparent", f"00-{trace:032x}-{span:016x}-00"),
+        ("x-request-id", f"{random.getrandbits(96):024x}"),
+    )
 
 
 def _given_up() -> OriginFault:

@@ -97,7 +97,8 @@ class Outages:
             self._contacts.probe_sent(stream)
             # Where there is no room, a later reader tries again.
             with suppress(Refusal):
-                self._flights.begin(stream, fetch.start, reader.read.hops)
+                hops, trace = reader.read.hops, reader.sink.trace
+                self._flights.begin(stream, fetch.start, hops, trace)
         return fault
 
     def _without(self, reader: Reader, fault: OriginFault) -> Decision:

@@ -9,7 +9,8 @@ Otherwise each would hold a connection to the origin for as long as its client l
 and would be cut at the end of a drain.
 
 There is a bound for all of them, for those of one stream, and for those of one client
-(by its address). None of these can take the connections that others need to pass.
+(by its address, of IPv6 by its network). None of these can take the connections that
+others need to pass.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 import gevent
 from gevent.event import Event
 
+from edge.core.client_bounds import counted
 from edge.core.errors import EdgeError, OriginFault, Refusal
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
@@ -95,7 +97,7 @@ class Relays:
         """
         if self._stopped:
             raise _stopping()
-        stream, client = reader.read.key.path, reader.sink.client
+        stream, client = reader.read.key.path, counted(reader.sink.client)
         self._make_sure_of_room(stream, client)
         self._counters.passes[reason.value] += 1
         reader.move(State.RELAYED)
@@ -244,13 +246,14 @@ class Relays:
 
     def _open(self, reader: Reader, request: OriginRequest) -> Exchange:
         """The answer's head. Raises OriginFault, and Refusal when the grant ends."""
+        trace = reader.sink.trace
         if reader.lease.ends_at == NO_END:
-            return self._upstream.open(request)
+            return self._upstream.open(request, trace=trace)
         left = reader.lease.ends_at - self._clock.monotonic()
         try:
             if left > 0:
                 with gevent.Timeout(left, _LifeOver):
-                    return self._upstream.open(request)
+                    return self._upstream.open(request, trace=trace)
         except _LifeOver:
             pass
         raise _grant_ended(reader.lease)

@@ -26,6 +26,7 @@ from edge.front.dependencies import Runtime
 from edge.front.log import configure, put_now
 from edge.process.arbiter import EdgeArbiter
 from edge.process.heartbeat import heartbeat_folder
+from edge.process.interfaces import every_interface
 from edge.process.options import ServerOptions
 from edge.process.systemd import ServiceManager
 from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
@@ -63,7 +64,7 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
     """gunicorn's settings. Each line that is not obvious says why."""
     limits = options.limits
     return {
-        "bind": every_interface(options.listen),
+        "bind": [one for each in options.listen for one in every_interface(each)],
         "workers": options.workers,
         "worker_class": EdgeWorker,
         "worker_connections": limits.max_connections + MAX_REFUSED_CONNECTIONS,
@@ -193,19 +194,6 @@ def bind(address: str) -> socket.socket:
         return _listening(parsed)
     except OSError as error:
         raise RuntimeError(f"cannot listen on {address}: {error.strerror}") from error
-
-
-def every_interface(address: str) -> list[str]:
-    """The addresses to bind for one: a host that is empty means both families."""
-    host, _, port = address.rpartition(":")
-    if host or not port.isdigit():
-        return [address]
-    if not socket.has_dualstack_ipv6():
-        return [f"0.0.0.0:{port}"]
-    # A socket of ``::`` has both families, unless this system says otherwise.
-    with socket.socket(socket.AF_INET6) as probe:
-        apart = probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-    return [f"[::]:{port}", *([f"0.0.0.0:{port}"] if apart else [])]
 
 
 def _listening(address: str | tuple[str, int]) -> socket.socket:

@@ -28,15 +28,19 @@ class ServerOptions:
 
     ``listen`` and ``admin`` are as gunicorn takes them: ``host:port``, ``unix:/path``
     or ``fd://n``; an empty ``admin`` is none. ``admin_names`` are the names by which it
-    may be called where it has no token. ``grace`` is how long requests may take
-    to finish after a signal to stop, which begins ``delay`` seconds after that signal:
-    until then only readiness says no. Meanwhile an idle connection may still begin one
-    within ``idle_grace`` seconds, which those also have who are released when the
+    may be called where it has no token. ``proxy_protocol`` says for each of ``listen``
+    whether connections begin with a header of it.
+
+    ``grace`` is how long requests may take to finish after a signal to stop, which
+    begins ``delay`` seconds after that signal: until then only readiness says no.
+    Meanwhile an idle connection may still begin one within ``idle_grace`` seconds,
+    which those also have who are released when the
     grace is over. After ``heartbeat`` seconds without a sign of life
     the master replaces the worker. ``recycle`` says when a worker asks for it itself.
     """
 
-    listen: str
+    listen: tuple[str, ...]
+    proxy_protocol: tuple[bool, ...]
     admin: str
     admin_token: str | None = field(repr=False)
     admin_names: frozenset[str]

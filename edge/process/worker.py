@@ -26,7 +26,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import FrameType
 from typing import Any, Protocol, cast
@@ -52,6 +52,7 @@ from edge.front.log import AccessLog, LogWriter, configure, put_now
 from edge.front.log_output import direct
 from edge.process.arbiter import RETIRE
 from edge.process.gc_schedule import GcRunner
+from edge.process.interfaces import every_interface
 from edge.process.options import ServerOptions
 from edge.process.recycling import Recycling, requests_of, resident
 from edge.process.worker_pipe import READY, WorkerPipe
@@ -180,8 +181,18 @@ class EdgeWorker(GeventWorker):
 
     def _accept(self, cleanup: ExitStack) -> None:
         """Accept connections on every listener, and tell the master."""
-        for listener in self.sockets:
-            server = self._server_on(listener)
+        options = self._application.options
+        flags = [
+            flag
+            for address, flag in zip(
+                options.listen, options.proxy_protocol, strict=True
+            )
+            for _ in every_interface(address)
+        ]
+        for listener, proxied in zip(
+            self.sockets, flags_for(flags, self.sockets), strict=True
+        ):
+            server = self._server_on(listener, proxied)
             self._accepting.append(server)
             cleanup.callback(server.stop)
             cleanup.callback(self._stop_accepting)
@@ -240,7 +251,7 @@ class EdgeWorker(GeventWorker):
 
     # Connections.
 
-    def _server_on(self, listener: Any) -> ConnectionServer:
+    def _server_on(self, listener: Any, proxied: bool) -> ConnectionServer:
         listener.setblocking(True)
         if listener.family != socket.AF_UNIX:
             for level, name, value in _KEEP_ALIVE:
@@ -248,8 +259,8 @@ class EdgeWorker(GeventWorker):
         most = MAX_REFUSED_CONNECTIONS
         if self.fast_context is None:
             context = self.server_context
-            return GreenletServer(context, listener, self.connections, most)
-        return FastServer(self.fast_context, listener, self.connections, most)
+            return GreenletServer(context, listener, self.connections, most, proxied)
+        return FastServer(self.fast_context, listener, self.connections, most, proxied)
 
     def _stop_accepting(self) -> None:
         while self._accepting:
@@ -311,6 +322,17 @@ class EdgeWorker(GeventWorker):
         super().handle_exit(sig, frame)
         if self._told is not None:
             self._told.set()
+
+
+def flags_for(flags: Sequence[bool], sockets: Sequence[object]) -> Sequence[bool]:
+    """Which of the listeners speak the PROXY protocol. RuntimeError if that cannot be
+    told: others were inherited than the settings name."""
+    if not any(flags):
+        return [False] * len(sockets)
+    if len(flags) != len(sockets):
+        said = "listen names %d addresses, and %d sockets were inherited"
+        raise RuntimeError(said % (len(flags), len(sockets)))
+    return flags
 
 
 def probes(ready: Callable[[], bool]) -> tuple[AdminRoute, ...]:

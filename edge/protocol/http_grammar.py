@@ -1,7 +1,8 @@
 """The grammar of HTTP that more than one part reads or writes by. Pure.
 
 Tokens, field values, the Host field, hop-by-hop fields, statuses without a body,
-lengths, the last chunk, lists, Cache-Control, Age, Retry-After: each is defined here
+lengths, the last chunk, lists, Cache-Control, Age, Retry-After, traceparent: each is
+defined here
 and nowhere else. A part that needs more (a maximum length, one more name to refuse)
 adds it on its own side and says why.
 
@@ -9,7 +10,8 @@ The patterns are compiled once. ``TOKEN`` and the other patterns match a whole s
 use ``fullmatch``.
 
 Sources: RFC 9110 sections 5.5, 5.6, 7.2, 7.6.1 and 10.2.3; RFC 9111 section 5;
-RFC 9112 sections 3.2 and 7.1; RFC 8941 sections 3.1 and 3.1.2 (lists, parameters).
+RFC 9112 sections 3.2 and 7.1; RFC 8941 sections 3.1 and 3.1.2 (lists, parameters);
+W3C Trace Context section 3.2.
 """
 
 import re
@@ -237,6 +239,26 @@ def http_date(value: str | None) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+# Traces.
+
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    r"(?P<more>-.*)?"
+)
+
+
+def trace_id(traceparent: str | None) -> str:
+    """The trace id of a ``traceparent``, "" for none and for a malformed one.
+
+    Version 00 ends with its flags; later ones may go on (W3C Trace Context, sections
+    3.2.2 and 3.2.4).
+    """
+    match = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
+    if match is None or (match["more"] and match[0].startswith("00")):
+        return ""
+    return match[1]
 
 
 def via_member(name: str) -> str:

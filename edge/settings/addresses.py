@@ -39,12 +39,14 @@ class ListenAddress:
     """Where to listen: a host and a port, or the path of a unix socket.
 
     ``path`` "" means TCP. ``host`` "" means every interface; port 0 lets the
-    system choose. ``str()`` gives the form that gunicorn binds.
+    system choose. ``str()`` gives the form that gunicorn binds. ``proxy_protocol``:
+    each connection there begins with a header of the PROXY protocol.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
+    proxy_protocol: bool = False
 
     def __str__(self) -> str:
         if self.path:

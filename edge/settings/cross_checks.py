@@ -62,14 +62,17 @@ def _one_worker(settings: Settings) -> Iterator[Conflict]:
 
 
 def _own_addresses(settings: Settings) -> Iterator[Conflict]:
-    if settings.admin.listen.collides(settings.listen):
-        message = f"is taken by listen ({settings.listen}); choose another address"
-        yield Conflict(("admin", "listen"), message, ("listen",))
+    for number, address in enumerate(settings.listen):
+        if settings.admin.listen.collides(address):
+            message = f"is taken by listen ({address}); choose another address"
+            yield Conflict(("admin", "listen"), message, ("listen",))
+        if any(address.collides(other) for other in settings.listen[:number]):
+            yield Conflict(("listen",), f"has {address} twice")
 
 
 def _not_before_itself(settings: Settings) -> Iterator[Conflict]:
     own: tuple[tuple[Path, ListenAddress], ...] = (
-        (("listen",), settings.listen),
+        *((("listen",), address) for address in settings.listen),
         (("admin", "listen"), settings.admin.listen),
     )
     for path, address in own:
@@ -232,7 +235,10 @@ def _wrong_upstream(route: RouteSettings) -> Iterator[str]:
 
 def _own_endpoints(settings: Settings) -> Iterator[Conflict]:
     """No endpoint of the way ``forward`` is this edge, which would ask itself."""
-    own = (("listen", settings.listen), ("admin.listen", settings.admin.listen))
+    own = (
+        *(("listen", address) for address in settings.listen),
+        ("admin.listen", settings.admin.listen),
+    )
     why = "url: is this edge's own address ({}); it would ask itself"
     for index, route in enumerate(settings.routes):
         ways = route.access
@@ -334,6 +340,13 @@ def _signed_is_first(settings: Settings) -> Iterator[Conflict]:
             "sends a bad token, as browsers do with an old cookie"
         )
         yield Conflict(("routes", index, "access", "signed"), message)
+    proxied = any(address.proxy_protocol for address in settings.listen)
+    if proxied and not settings.trusted_proxies:
+        message = (
+            "proxy_protocol without trusted_proxies: whoever reaches that address can "
+            "say that it is anybody"
+        )
+        yield Conflict(("listen",), message)
 
 
 def _wrong_headers(route: RouteSettings) -> Iterator[tuple[str, str, str]]:
@@ -371,7 +384,9 @@ _BUILT_UPSTREAM = frozenset(
         "if-unmodified-since",
         "pragma",
         "range",
+        "traceparent",
         "via",
+        "x-request-id",
     )
 )
 

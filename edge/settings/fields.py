@@ -8,6 +8,8 @@ It repeats the given text only if that cannot be a secret. Used by ``schema`` al
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_network
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -19,6 +21,7 @@ from pydantic import (
     SerializationInfo,
 )
 
+from edge.policy.http.client_address import UNIX
 from edge.policy.http.cors import EVERYBODY
 from edge.protocol.http_grammar import HOP_BY_HOP, PROXY_AUTHENTICATION, TOKEN_CHARS
 from edge.settings import addresses, units
@@ -173,6 +176,69 @@ Listen = Annotated[
 ]
 
 
+class OneOrMany:
+    """Marks a key whose one value may also be written as a list."""
+
+
+ONE_OR_MANY = OneOrMany()
+_LISTEN_KEYS = {"address", "proxy_protocol"}
+_LISTENERS_HINT = (
+    f"{addresses.LISTEN_HINT}, or a list of them and of {{address, proxy_protocol}}"
+)
+
+
+def _listener(given: object) -> addresses.ListenAddress:
+    if not isinstance(given, dict):
+        return _listen(given)
+    unknown = set(given) - _LISTEN_KEYS
+    if unknown or "address" not in given:
+        odd = f"; {min(map(str, unknown))} is not known there" if unknown else ""
+        raise ValueError(f"expected {{address, proxy_protocol}}{odd}")
+    proxy_protocol = _flag(given.get("proxy_protocol", False))
+    return replace(_listen(given["address"]), proxy_protocol=proxy_protocol)
+
+
+def _listeners(given: object) -> tuple[addresses.ListenAddress, ...]:
+    if not isinstance(given, list | tuple):
+        return (_listener(given),)
+    if not given:
+        raise ValueError(f"expected {_LISTENERS_HINT}")
+    return tuple(map(_listener, given))
+
+
+def _write_listeners(listeners: tuple[addresses.ListenAddress, ...]) -> Any:
+    """As short as it may be written."""
+    written = [
+        {"address": str(one), "proxy_protocol": True}
+        if one.proxy_protocol
+        else str(one)
+        for one in listeners
+    ]
+    plain = len(written) == 1 and isinstance(written[0], str)
+    return written[0] if plain else written
+
+
+Listeners = Annotated[
+    tuple[addresses.ListenAddress, ...],
+    PlainValidator(_listeners),
+    PlainSerializer(_write_listeners),
+    ONE_OR_MANY,
+]
+"""Where to listen: one address or several, some with the PROXY protocol."""
+
+
+def _proxy(text: str) -> str:
+    if text == UNIX:
+        return text
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise ValueError(f"expected {_PROXY_HINT}") from None
+
+
+_PROXY_HINT = "a network such as 10.0.0.0/8 or fd00::/8, an address, or unix"
+
+
 def _text(
     parse: Callable[[str], str], what: str, repeat: bool = True
 ) -> BeforeValidator:
@@ -240,6 +306,10 @@ CorsOrigins = Annotated[
 ]
 """``*`` alone, or web origins."""
 Authority = Annotated[str, _text(addresses.parse_authority, "a host name")]
+
+
+TrustedProxy = Annotated[str, _text(_proxy, _PROXY_HINT)]
+"""A network whose peers are believed; without host bits."""
 
 
 def _matching(

@@ -88,7 +88,9 @@ def _add_variable(base: Document, variable: str, path: Path, text: str) -> None:
     if kind is None:
         base.problems.append(_unknown(variable))
         return
-    if kind is KeyKind.SCALAR:
+    # An address of IPv6 begins with a bracket too, and ends with its port.
+    listed = text.startswith("[") and text.endswith("]")
+    if kind is KeyKind.SCALAR or (kind is KeyKind.ONE_OR_MANY and not listed):
         value = document.scalar(text)
         _put(base, path, Document(value, {(): SourceLocation(variable)}))
         return

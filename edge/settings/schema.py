@@ -41,6 +41,7 @@ from edge.settings.fields import (
     HostName,
     LifeTime,
     Listen,
+    Listeners,
     MaxAge,
     MediaRange,
     NodeName,
@@ -54,6 +55,7 @@ from edge.settings.fields import (
     Statuses,
     Timeout,
     Token,
+    TrustedProxy,
 )
 from edge.settings.files import PATH, KeyFile, key_file
 from edge.settings.section import Section
@@ -333,7 +335,8 @@ def _at_least_one(given: object) -> object:
 class Settings(Section):
     """All settings of one edge."""
 
-    listen: Listen = ListenAddress("127.0.0.1", 8080)
+    listen: Listeners = (ListenAddress("127.0.0.1", 8080),)
+    trusted_proxies: tuple[TrustedProxy, ...] = ()
     public_url: BaseUrl | None = None
     workers: Count = 1
     node: NodeSettings = NodeSettings()
@@ -352,8 +355,10 @@ class Settings(Section):
 
     @property
     def known_as(self) -> str | None:
-        """The address that clients call, None: the settings do not tell it."""
-        return self.public_url or self.listen.url
+        """The address that clients call, None: the settings do not tell it. Nobody
+        calls a listener of the PROXY protocol but its balancer."""
+        plain = (one.url for one in self.listen if not one.proxy_protocol)
+        return self.public_url or next(filter(None, plain), None)
 
     @property
     def key_files(self) -> dict[str, bytes]:

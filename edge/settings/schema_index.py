@@ -12,6 +12,7 @@ from functools import cache
 
 from pydantic.fields import FieldInfo
 
+from edge.settings.fields import ONE_OR_MANY
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import Settings
 from edge.settings.section import Section, keys_of
@@ -20,11 +21,15 @@ Model = type[Section]
 
 
 class KeyKind(enum.Enum):
-    """The kind of value that a key takes."""
+    """The kind of value that a key takes.
+
+    ONE_OR_MANY: a scalar, or a list in brackets.
+    """
 
     SECTION = "section"
     STRUCTURE = "structure"
     SCALAR = "scalar"
+    ONE_OR_MANY = "one-or-many"
 
 
 def kind_of(path: Path) -> KeyKind | None:
@@ -92,6 +97,8 @@ def _model(field: FieldInfo) -> Model | None:
 
 
 def _kind(field: FieldInfo) -> KeyKind:
+    if ONE_OR_MANY in field.metadata:
+        return KeyKind.ONE_OR_MANY
     if typing.get_origin(field.annotation) in (tuple, dict):
         return KeyKind.STRUCTURE
     return KeyKind.SCALAR if _model(field) is None else KeyKind.SECTION

@@ -23,6 +23,7 @@ from edge.access.revoker import Revoker
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError
 from edge.core.values import Node
+from edge.policy.http.client_address import Caller
 from edge.policy.streams.authorize import Ask, Denied, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
@@ -197,7 +198,7 @@ def _head(
 ) -> RequestHead:
     named = {name.replace("_", "-"): value for name, value in fields.items()}
     named.setdefault("host", "edge.example")
-    return RequestHead.of(method, target, named.get, client)
+    return RequestHead.of(method, target, named.get, lambda: Caller(client or ""))
 
 
 def _nothing(where: str) -> bytes:

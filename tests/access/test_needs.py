@@ -1,8 +1,11 @@
 """Needs: which right a request takes, and to what (A5, B5, B10)."""
 
+from dataclasses import replace
+
 import pytest
 
 from edge.access import needs
+from edge.policy.http.client_address import Caller
 from edge.policy.streams.authorize import RequestHead
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import Right
@@ -161,3 +164,34 @@ def test_a_cookie_lets_write_from_the_edges_own_pages_or_a_listed_origin(
     asked = request("POST", ROOT + "/a", **fields)
 
     assert needs.is_of_another_site(asked, route, public_url) is elsewhere
+
+
+@pytest.mark.parametrize(
+    ("origin", "site", "told", "elsewhere"),
+    [
+        ("https://a.b", None, Caller("", "https", "a.b"), False),
+        ("https://a.b", None, Caller("", "https", "a.b:443"), False),
+        ("https://a.b:8443", None, Caller("", "https", "a.b:8443"), False),
+        ("https://a.b", None, Caller("", "https", "a.b:99999"), True),
+        ("https://a.b", None, Caller("", "https", "[::1::2]"), True),
+        ("http://a.b", None, Caller("", "https", "a.b"), True),
+        ("https://a.b:444", None, Caller("", "https", "a.b"), True),
+        ("https://edge.test", None, Caller("", "https", "a.b"), True),
+        ("https://edge.test", None, Caller("", "https"), False),
+        ("http://edge.test", None, Caller("", "https"), True),
+        ("http://a.b", None, Caller("", "", "a.b"), False),
+        ("https://a.b", "cross-site", Caller("", "https", "a.b"), True),
+    ],
+)
+def test_what_a_trusted_proxy_tells_is_the_edges_own_address(
+    origin: str, site: str | None, told: Caller, elsewhere: bool
+) -> None:
+    """B10, P14: with the scheme, which Host does not tell."""
+    fields = {"origin": origin, "host": "edge.test"}
+    if site is not None:
+        fields["sec_fetch_site"] = site
+    asked = replace(request("POST", ROOT + "/a", **fields), client=lambda: told)
+
+    assert needs.is_of_another_site(asked, ANY, None) is elsewhere
+    # The operator's word goes over it.
+    assert needs.is_of_another_site(asked, ANY, origin) is False

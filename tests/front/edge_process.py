@@ -247,7 +247,8 @@ class EdgeProcess:
         given = self.given
         bounds = limits(**given.get("limits", {}))
         options = server_options(
-            listen=f"fd://{listener}",
+            listen=(f"fd://{listener}",),
+            proxy_protocol=(given.get("proxy_protocol", False),),
             admin=self.admin_address or f"unix:{self.admin_path}",
             admin_token=given.get("token"),
             grace=given.get("grace", 5.0),

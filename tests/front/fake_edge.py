@@ -9,11 +9,13 @@ The last segment of a stream's path tells ``FakeReadService`` how to answer its 
     broken     raises                         bad-field an answer with a bad header
     lasting    an event, and the end when the grace of a drain is over
     client     at once, the client's address
+    trace      at once, the fields of the request's trace
 
 What happens to pending reads and writes is told to ``tell``, one line each, in order,
 so that a test can wait for it.
 """
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -150,6 +152,9 @@ class FakeReadService:
     def _client(self, read: Read, sink: Sink) -> None:
         whole(sink, Answer(200, TEXT, sink.client.encode()))
 
+    def _trace(self, read: Read, sink: Sink) -> None:
+        whole(sink, Answer(200, TEXT, json.dumps(sink.trace).encode()))
+
     def _large(self, read: Read, sink: Sink) -> None:
         whole(sink, Answer(200, TEXT, LARGE))
 
@@ -258,6 +263,13 @@ class FakeOrigin:
             raise
         on_sent()
         return _played(200, f"{count} bytes, {largest} at most".encode())
+
+    def _fields(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        for _ in request.body or ():
+            pass
+        return _played(200, json.dumps(request.headers).encode())
 
     def _away(self, request: OriginRequest, on_sent: Callable[[], None]) -> Exchange:
         raise OriginUnreachable("Nobody listens there.")

@@ -112,10 +112,6 @@ class FakeTransport:
             return self._chunks[0][:1]
         return b"" if self._ended else None
 
-    def peername(self) -> Any:
-        self._check("peername")
-        return PEER
-
     def shutdown_reading(self) -> None:
         self._check("shutdown_reading")
         self._ended = True

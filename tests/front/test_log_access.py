@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from edge.core.log_lines import logfmt_value
 from edge.core.reasons import Reason
 from edge.core.values import CacheStatus
-from edge.front.exchange import RequestContext
-from edge.front.log import MAX_SUBJECT, AccessLog, redacted
+from edge.front.exchange import LoggedFields, RequestContext
+from edge.front.log import MAX_SAID, MAX_SUBJECT, AccessLog, redacted
 from edge.front.options import BLANKED, LogOptions
 from edge.policy.streams.routes import Route
 from tests.support.options import log_options
@@ -175,6 +175,50 @@ def test_whom_a_token_names_is_one_word(form: str, subject: str, shown: str) -> 
         assert (said["way"], said["sub"]) == ("jwt", shown)
     else:
         assert line.endswith(f" way=jwt sub={logfmt_value(shown)}")
+
+
+SAID = LoggedFields("edge.test", 'a "b" status=200', "https://a.test", "0af7" * 8)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_who_asked_and_with_what_is_told(form: str) -> None:
+    """P14: what clients write is one word each, and bounded."""
+    ctx = replace(RECORD, client="203.0.113.9", said=SAID)
+    long = replace(ctx, said=SAID._replace(agent="x\xe9" * 500, host="h" * 500))
+    [line] = logged(log_options(format=form), 200, ctx=ctx)
+    [cut] = logged(log_options(format=form), 200, ctx=long)
+
+    if form == "json":
+        said = json.loads(line)
+        assert (said["client"], said["agent"]) == ("203.0.113.9", SAID.agent)
+        assert (said["host"], said["referer"], said["trace"]) == (
+            *("edge.test", "https://a.test", "0af7" * 8),
+        )
+        assert len(json.loads(cut)["agent"]) == MAX_SAID
+    else:
+        assert (
+            ' client=203.0.113.9 host=edge.test agent="a \\"b\\" status=200" ' in line
+        )
+    assert line.isascii() and len(cut) < 8 * MAX_SAID
+
+
+@pytest.mark.parametrize(
+    ("referer", "origin"),
+    [
+        ("https://a.test/secret?token=s3cret#x", "https://a.test"),
+        ("https://a.test", "https://a.test"),
+        ("HTTP://a.test:81?secret", "HTTP://a.test:81"),
+        ("https://u:s3cret@a.test/", ""),
+        ("https://", ""),
+        ("/secret", ""),
+        ("about:secret", ""),
+        ("https://a.test\\secret", "https://a.test\\secret"),
+        ("", ""),
+    ],
+)
+def test_of_a_referer_only_its_origin_is_told(referer: str, origin: str) -> None:
+    """The path of a page is its reader's business."""
+    assert LoggedFields.of({"referer": referer}.get).referer == origin
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))

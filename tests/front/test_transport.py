@@ -258,7 +258,7 @@ def test_what_is_closed_raises_and_calls_nobody_back(
 
     assert not told and not reading.active and not writing.active
     assert end.peek() == b""
-    for call in (lambda: end.recv(1), lambda: end.send(b"x"), end.peername):
+    for call in (lambda: end.recv(1), lambda: end.send(b"x")):
         with pytest.raises(OSError):
             call()
     assert ends.client_takes() == b"all"
@@ -272,12 +272,6 @@ def test_a_connection_that_is_aborted_is_reset(ends: Ends, end: Transport) -> No
 
     with pytest.raises(ConnectionResetError):
         ends.client_takes()
-
-
-def test_the_peer_has_a_name(end: Transport) -> None:
-    host, port = end.peername()
-
-    assert isinstance(host, str) and port > 0
 
 
 def test_a_plain_transport_lets_go_of_its_callbacks_when_it_is_closed() -> None:

@@ -185,6 +185,8 @@ def test_each_request_is_one_line_in_the_log() -> None:
         "cache": "hit; ttl=60",
         "lost": 0,
         "id": "logged-1",
+        "client": "127.0.0.1",
+        "host": "edge.test",
     }
     assert requests[1]["reason"] == "bad-host"
     assert any("Booting worker" in line.get("message", "") for line in lines)

@@ -18,6 +18,7 @@ from edge.core.ports import Origin, PendingRead, Ready
 from edge.core.values import (
     NO_END,
     Answer,
+    Headers,
     Lease,
     Mode,
     Partition,
@@ -73,6 +74,7 @@ class RecordingSink:
     finished: bool = False
     held: bool = False
     client: str = ""
+    trace: Headers = ()
     ended: Event = field(default_factory=Event)
     wrote: Event = field(default_factory=Event)
 

@@ -110,6 +110,20 @@ def test_one_client_leaves_others_room_to_be_relayed_from_the_same_stream() -> N
     assert house.counters.refusals["limit-relays"] > 0
 
 
+def test_clients_of_one_network_of_ipv6_share_their_bound() -> None:
+    """B18: each of them has as many addresses as it likes."""
+    house, origin = scripted(max_relays_per_client=1)
+    opened = house.ask(sink=RecordingSink(client="2001:db8:0:1::1"))
+    origin.expect().reply(data(b"x", "0001", vary="*"))
+    opened.done()
+    for address in ("2001:db8:0:1::1", "2001:db8:0:2::1"):
+        house.ask(sink=RecordingSink(client=address))
+        origin.expect(Purpose.RELAY)
+    house.ask(sink=RecordingSink(client="2001:db8:0:1:ffff::2"))
+
+    assert house.counters.refusals == {"limit-relays": 1}
+
+
 def test_clients_without_an_address_are_not_one_client() -> None:
     """They come by a socket of this machine: who they are, nobody knows."""
     house, origin = scripted(max_relays_per_client=1)

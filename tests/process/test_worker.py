@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge.core.counters import Counters
-from edge.process.worker import ConnectionServer, EdgeWorker
+from edge.process.worker import ConnectionServer, EdgeWorker, flags_for
 from tests.support.options import server_options
 
 STEPS = ["log", "parts", "admin", "server 1", "server 2", "gc", "ready"]
@@ -71,7 +71,7 @@ class WorkerUnderTest(EdgeWorker):
         self._gc_runner: Any = Part("gc", diary)
         self._application: Any = SimpleNamespace(
             runtime=Part("parts", diary),
-            options=server_options(),
+            options=server_options(proxy_protocol=(False, False)),
             admin_socket=None,
             worker_pipe=SimpleNamespace(
                 write=lambda word, master: diary.write(f"start {word}")
@@ -89,7 +89,7 @@ class WorkerUnderTest(EdgeWorker):
     def _admin_routes(self) -> list[Any]:
         return []
 
-    def _server_on(self, listener: Any) -> ConnectionServer:
+    def _server_on(self, listener: Any, proxied: bool) -> ConnectionServer:
         return Part(f"server {listener}", self.diary)
 
     def notify(self) -> None:
@@ -229,3 +229,12 @@ def test_who_is_left_after_the_grace_is_let_go_and_has_its_time_as_well(
 
     assert left.dismissed is not None and over + 1.0 <= left.dismissed < over + 1.3
     assert worker.connections == {stuck}
+
+
+def test_each_listener_is_told_whether_it_speaks_the_proxy_protocol() -> None:
+    """P14: in the order of the settings. Where that cannot be told, nobody serves: one
+    that is taken for another would believe its clients, or refuse its balancer."""
+    assert flags_for((True, False), ["a", "b"]) == (True, False)
+    assert flags_for((False,), ["a", "b", "c"]) == [False] * 3
+    with pytest.raises(RuntimeError, match="2 addresses, and 1 sockets"):
+        flags_for((True, False), ["a"])

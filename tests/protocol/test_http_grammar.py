@@ -20,6 +20,7 @@ from edge.protocol.http_grammar import (
     list_items,
     list_members,
     retry_after,
+    trace_id,
 )
 
 TCHAR = "!#$%&'*+-.^_`|~0123456789" + "".join(
@@ -204,3 +205,31 @@ def test_a_hostile_cache_control_is_read_to_its_end(unit: str) -> None:
     field = unit * (65536 // len(unit)) + ", no-store"
 
     assert isinstance(cache_directives(field), dict)
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("field", "trace"),
+    [
+        (f"00-{TRACE}-b7ad6b7169203331-01", TRACE),
+        (f"cc-{TRACE}-b7ad6b7169203331-09", TRACE),
+        (f"cc-{TRACE}-b7ad6b7169203331-09-what-the-future", TRACE),
+        (f"00-{TRACE}-b7ad6b7169203331-01-more", ""),
+        (f"cc-{TRACE}-b7ad6b7169203331-09more", ""),
+        (f"ff-{TRACE}-b7ad6b7169203331-01", ""),
+        (f"00-{TRACE.upper()}-b7ad6b7169203331-01", ""),
+        (f"00-{'0' * 32}-b7ad6b7169203331-01", ""),
+        (f"00-{TRACE}-{'0' * 16}-01", ""),
+        (f"00-{TRACE}-b7ad6b7169203331", ""),
+        (f"00-{TRACE}-b7ad6b7169203331-01,00-{TRACE}-b7ad6b7169203331-01", ""),
+        (f" 00-{TRACE}-b7ad6b7169203331-01", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_a_trace_has_an_id_if_its_field_is_well_formed(
+    field: str | None, trace: str
+) -> None:
+    assert trace_id(field) == trace

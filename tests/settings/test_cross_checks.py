@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.settings import OriginSettings, SettingsError, load
+from edge.settings import OriginSettings, SettingsError, cross_checks, load
 from edge.settings.cross_checks import EMBEDDED_KEYS
 
 ORIGIN = {"DS_EDGE_ORIGIN__URL": "http://origin.example:4437"}
@@ -141,6 +141,8 @@ def test_a_route_that_is_never_met_is_told() -> None:
     ("route", "problem"),
     [
         ("request_headers: [If-None-Match]", "request_headers: cannot hold if-none"),
+        ("request_headers: [Traceparent]", "request_headers: cannot hold traceparent"),
+        ("request_headers: [X-Request-Id]", "request_headers: cannot hold x-request"),
         ("request_headers: [range]", "request_headers: cannot hold range: the edge"),
         (
             "access: public, request_headers: [Authorization]",
@@ -232,3 +234,13 @@ def test_an_edge_does_not_listen_at_its_origin_s_socket() -> None:
 
     assert len(problems) == 1
     assert problems[0].startswith("origin.url: is this edge's own address (listen)")
+
+
+def test_a_listener_where_anybody_may_say_that_it_is_anybody_is_told() -> None:
+    """P14: it works, and only a network that nobody else reaches makes it safe."""
+    listen = {"DS_EDGE_LISTEN": "[{address: ':1', proxy_protocol: true}]"}
+    [warning] = cross_checks.warnings(load(None, listen))
+
+    assert warning.path == ("listen",) and "trusted_proxies" in warning.message
+    proxies = {"DS_EDGE_TRUSTED_PROXIES": "[10.0.0.0/8]"}
+    assert not list(cross_checks.warnings(load(None, listen | proxies)))

@@ -69,7 +69,7 @@ def test_what_is_written_arrives_typed(file: Path) -> None:
 
     settings = load(file)
 
-    assert settings.listen == ListenAddress("::1", 8080)
+    assert settings.listen == (ListenAddress("::1", 8080),)
     assert settings.public_url == "https://streams.example"
     assert settings.origin.plain_headers == (("authorization", "Bearer s3cr3t"),)
     assert settings.live.linger == 0.5
@@ -147,9 +147,36 @@ def test_settings_cannot_be_changed() -> None:
             "edge.yaml:1: origin.headers: expected a mapping, as in {name: value}",
         ),
         (
+            "listen: []",
+            "edge.yaml:1: listen: expected host:port, [ipv6]:port, :port or unix:/path,"
+            " or a list of them and of {address, proxy_protocol}",
+        ),
+        (
+            "listen: [{address: ':1', proxy: true}]",
+            "edge.yaml:1: listen: expected {address, proxy_protocol}; proxy is not"
+            " known there",
+        ),
+        (
+            "listen: {proxy_protocol: true}",
+            "edge.yaml:1: listen: expected {address, proxy_protocol}",
+        ),
+        (
+            "listen: {address: ':1', proxy_protocol: 1}",
+            "edge.yaml:1: listen: expected true or false; got '1'",
+        ),
+        (
+            "listen: [':1', '127.0.0.1:1']",
+            "edge.yaml:1: listen: has 127.0.0.1:1 twice",
+        ),
+        (
+            "trusted_proxies: [10.0.0.1/8]",
+            "edge.yaml:1: trusted_proxies[0]: expected a network such as 10.0.0.0/8 or"
+            " fd00::/8, an address, or unix; got '10.0.0.1/8'",
+        ),
+        (
             "listen: [8080]",
             "edge.yaml:1: listen: expected host:port, [ipv6]:port, :port or unix:/path;"
-            " got a list",
+            " got '8080'",
         ),
         ("node:\n  name: a b", "edge.yaml:2: node.name: expected a name of letters"),
         ("node: {name: ''}", "edge.yaml:1: node.name: expected a name of letters"),
@@ -297,13 +324,72 @@ def test_a_wrong_key_is_not_also_told_by_what_it_does_to_others(file: Path) -> N
     assert line.startswith("edge.yaml:3: cache.max_object: expected a size")
 
 
+PROXIED = ListenAddress("", 2, proxy_protocol=True)
+BOTH = "[':1', {address: ':2', proxy_protocol: true}]"
+
+
+@pytest.mark.parametrize(
+    ("written", "listeners"),
+    [
+        ("':1'", (ListenAddress("", 1),)),
+        ("[':1']", (ListenAddress("", 1),)),
+        (BOTH, (ListenAddress("", 1), PROXIED)),
+        ("{address: ':2', proxy_protocol: true}", (PROXIED,)),
+        ("[{address: 'unix:/run/e'}]", (ListenAddress(path="/run/e"),)),
+    ],
+)  # fmt: skip
+def test_there_may_be_several_addresses_to_listen_at(
+    file: Path, written: str, listeners: tuple[ListenAddress, ...]
+) -> None:
+    file.write_text(f"listen: {written}")
+
+    settings = load(file)
+
+    assert settings.listen == listeners
+    # What is printed can be loaded again.
+    file.write_text(as_text(settings))
+    assert load(file).listen == listeners
+
+
+@pytest.mark.parametrize(
+    ("text", "listeners"),
+    [
+        ("[::1]:3", (ListenAddress("::1", 3),)),
+        (BOTH, (ListenAddress("", 1), PROXIED)),
+    ],
+)  # fmt: skip
+def test_a_variable_names_one_address_or_a_list(
+    text: str, listeners: tuple[ListenAddress, ...]
+) -> None:
+    """An address of IPv6 has brackets of its own."""
+    assert load(None, {"DS_EDGE_LISTEN": text}).listen == listeners
+
+
+def test_networks_of_trusted_proxies_are_written_in_one_way() -> None:
+    proxies = "[10.0.0.0/8, 192.0.2.1, FD00::/8, unix]"
+    settings = load(None, {"DS_EDGE_TRUSTED_PROXIES": proxies})
+
+    assert settings.trusted_proxies == (
+        *("10.0.0.0/8", "192.0.2.1/32", "fd00::/8", "unix"),
+    )
+
+
+def test_clients_do_not_call_a_listener_of_the_proxy_protocol() -> None:
+    """Its balancer does: nobody else is told that address."""
+    one = "[{address: '127.0.0.1:2', proxy_protocol: true}]"
+    both = f"{one[:-1]}, '127.0.0.1:1']"
+
+    assert load(None, {"DS_EDGE_LISTEN": one}).known_as is None
+    assert load(None, {"DS_EDGE_LISTEN": both}).known_as == "http://127.0.0.1:1"
+
+
 def test_the_environment_goes_over_the_file_and_flags_over_both(file: Path) -> None:
     file.write_text("{listen: ':1', admin: {listen: ':2'}, log: {level: error}}")
     environ = ORIGIN | {"DS_EDGE_LISTEN": ":3", "DS_EDGE_LOG__LEVEL": "debug"}
 
     settings = load(file, environ, [Flag("--listen", ("listen",), ":4")])
 
-    assert settings.listen.port == 4
+    assert [one.port for one in settings.listen] == [4]
     assert settings.admin.listen.port == 2
     assert settings.log.level.value == "debug"
 

@@ -28,6 +28,7 @@ from edge.front.dependencies import Dependencies
 from edge.front.exchange import (
     PIECE,
     ClientGone,
+    LoggedFields,
     Request,
     RequestBody,
     RequestContext,
@@ -41,6 +42,7 @@ from edge.front.exchange import (
 from edge.front.options import FrontOptions
 from edge.front.transport import BlockingStream, DisconnectWatch
 from edge.policy.http import cors
+from edge.policy.http.client_address import NOBODY, Caller, Peer, TrustedProxies
 from edge.protocol import names
 
 __all__ = ["Dependencies", "WsgiApp", "create_app"]
@@ -129,14 +131,28 @@ class WsgiExchange(NamedTuple):
     ctx: RequestContext
 
 
-def begin(environ: Environ, started: float) -> WsgiExchange:
-    """Take a new request; ``started`` is monotonic seconds. It stays in its environ."""
+def begin(
+    environ: Environ,
+    started: float,
+    peer: Peer | None = None,
+    proxies: TrustedProxies = NOBODY,
+) -> WsgiExchange:
+    """Take a new request; ``started`` is monotonic seconds. It stays in its environ.
+
+    It came from ``peer``; under a server that does not say so, from nobody who is
+    trusted.
+    """
+    fields = _fields(environ)
+    peer = peer or Peer(environ.get("REMOTE_ADDR", ""))
+    client = Caller(peer.address)
+    if peer.believed:
+        client = proxies.client(peer, fields.get)
     request = Request(
         environ["REQUEST_METHOD"],
         environ.get("RAW_URI") or _rebuilt(environ),
-        _fields(environ),
-        environ.get("wsgi.url_scheme", "http"),
-        environ.get("REMOTE_ADDR", ""),
+        fields,
+        client.scheme or environ.get("wsgi.url_scheme", "http"),
+        client,
         _body(environ),
     )
     stream = environ.get("gunicorn.socket")
@@ -144,8 +160,15 @@ def begin(environ: Environ, started: float) -> WsgiExchange:
     if isinstance(stream, BlockingStream):
         request.watch = lambda gone: DisconnectWatch(stream.transport, gone)
     own_id = request_id(request.lookup("x-request-id"))
-    ctx = RequestContext(request.method, request.target, own_id, started)
-    ctx.origin = request.fields.get("origin")
+    ctx = RequestContext(
+        request.method,
+        request.target,
+        own_id,
+        started,
+        origin=request.lookup("origin"),
+        client=client.address,
+        said=LoggedFields.of(request.lookup, client.host),
+    )
     exchange = environ[KEY] = WsgiExchange(request, ctx)
     return exchange
 

@@ -95,7 +95,9 @@ class RequestHandler:
     def _resolved(self, request: Request, ctx: RequestContext, target: str) -> Resolved:
         """What is asked for, if that is allowed. Waits for the verdict of an Ask."""
         route = ctx.route
-        head = RequestHead.of(request.method, target, request.lookup, request.client)
+        head = RequestHead.of(
+            request.method, target, request.lookup, lambda: request.client
+        )
         resolved = self._pipeline.resolve(head, route, self._clock.wall())
         if isinstance(resolved, Ask):
             assert route is not None

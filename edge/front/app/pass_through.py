@@ -11,7 +11,7 @@ paths. It watches the client meanwhile: an endless answer ends when its reader l
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gevent
 
@@ -40,12 +40,13 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
     Response,
+    trace_fields,
 )
 from edge.policy.http import forwarding, url_rewrite
 from edge.policy.streams import answers, upstream_requests
 from edge.policy.streams.classify import PassRequest
 from edge.protocol import names
-from edge.protocol.http_grammar import BODILESS_STATUSES
+from edge.protocol.http_grammar import BODILESS_STATUSES, trace_id
 
 MAX_DOCUMENT = 1024 * 1024
 """Control documents up to this size are rewritten; larger ones pass untouched."""
@@ -62,6 +63,7 @@ class PassThrough:
     def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
         self._responses = PassResponse(parts)
+        self._knows_names = parts.options.trusted_proxies.any
         # What the origin believes of these comes from the edge, on every route (B9).
         self._identity = frozenset(
             name for route in parts.routes for name in route.identity
@@ -128,7 +130,9 @@ class PassThrough:
             pieces = _unless_revoked(body.pieces(most), lease)
         node = self._parts.options.node
         if passed.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
-            return upstream_requests.pass_request(passed, ctx.route, node=node)
+            built = upstream_requests.pass_request(passed, ctx.route, node=node)
+            trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
+            return replace(built, headers=(*built.headers, *trace))
         safe = request.method in _SAFE_METHODS
         return OriginRequest(
             request.method,
@@ -144,13 +148,15 @@ class PassThrough:
     ) -> Headers:
         """The client's end-to-end fields, and those in which the edge tells of it. Of
         what a way let in, without what the way judged (B9)."""
-        own: list[Header] = [("x-request-id", ctx.request_id)]
-        if request.client:
-            own.append(("x-forwarded-for", request.client))
+        traceparent = request.lookup("traceparent")
+        own: list[Header] = [*trace_fields(traceparent, ctx.request_id)]
+        own += self._of_client(request)
+        # The state of a trace goes with it alone.
+        dropped = _MADE_ANEW if trace_id(traceparent) else _MADE_ANEW | {"tracestate"}
         fields = tuple(
             (name, value)
             for name, value in request.fields.items()
-            if _is_forwarded(name, value)
+            if _is_forwarded(name, value, dropped)
             # CGI-like origins read X_User as X-User.
             and name.replace("_", "-") not in self._identity
         )
@@ -162,6 +168,16 @@ class PassThrough:
         elif ctx.route is not None:
             fields = upstream_requests.without_cookies(fields, ctx.route)
         return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
+
+    def _of_client(self, request: Request) -> Iterator[Header]:
+        """Who sent the request, and by what it was called (P2). Without trusted proxies
+        the edge cannot know how clients call it."""
+        if request.client.address:
+            yield "x-forwarded-for", request.client.address
+        if self._knows_names:
+            yield "x-forwarded-proto", request.scheme
+            if request.host:
+                yield "x-forwarded-host", request.host
 
     def _tell(
         self,
@@ -237,9 +253,12 @@ def _is_granted(passed: PassRequest) -> bool:
     return passed.partition.kind is PartitionKind.GRANTED
 
 
-def _is_forwarded(name: str, value: str) -> bool:
+_MADE_ANEW = frozenset({"traceparent", "x-request-id"})
+
+
+def _is_forwarded(name: str, value: str, dropped: frozenset[str]) -> bool:
     # WSGI has an empty Content-Type where there is none.
-    return name != "x-request-id" and (name != "content-type" or value != "")
+    return name not in dropped and (name != "content-type" or value != "")
 
 
 # And back.
@@ -312,9 +331,8 @@ class PassResponse:
         return name, moved
 
     def _public_base(self, request: Request) -> str:
-        host = request.lookup("host") or ""
         public_url = self._options.public_url
-        return url_rewrite.public_base(request.scheme, host, public_url)
+        return url_rewrite.public_base(request.scheme, request.host, public_url)
 
     def _document(
         self,

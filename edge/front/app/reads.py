@@ -16,7 +16,7 @@ from gevent.event import Event
 
 from edge.core.errors import EdgeError
 from edge.core.ports import PendingRead, Ready
-from edge.core.values import Answer, Lease, PerResponse, Read
+from edge.core.values import Answer, Headers, Lease, PerResponse, Read
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import (
     BLIND,
@@ -28,6 +28,7 @@ from edge.front.exchange import (
     Response,
     in_pieces,
     redirected,
+    trace_fields,
 )
 from edge.policy.http.url_rewrite import public_base
 from edge.protocol.http_grammar import REDIRECT_STATUSES
@@ -49,7 +50,8 @@ class ReadHandler:
         Raises ClientGone, and the EdgeError that the hub ended it with.
         """
         ctx.mode = read.mode.value
-        sink = ReadSink(request.client)
+        trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
+        sink = ReadSink(request.client.address, trace)
         now = self._clock.monotonic()
         pending = self._read_service.ask(read, sink, now, lease)
         watch: ClientWatch = BLIND
@@ -67,8 +69,7 @@ class ReadHandler:
         return Response(answer, per_response, body)
 
     def _public_base(self, request: Request) -> str:
-        host = request.lookup("host") or ""
-        return public_base(request.scheme, host, self._public_url)
+        return public_base(request.scheme, request.host, self._public_url)
 
 
 def _await_head(sink: "ReadSink", watch: ClientWatch) -> tuple[Answer, PerResponse]:
@@ -102,10 +103,12 @@ class ReadSink:
         "error",
         "gone",
         "per_response",
+        "trace",
     )
 
-    def __init__(self, client: str = "") -> None:
+    def __init__(self, client: str = "", trace: Headers = ()) -> None:
         self.client = client
+        self.trace = trace
         self.answer: Answer | None = None
         self.per_response: PerResponse | None = None
         self.ended = False

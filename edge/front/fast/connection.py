@@ -12,6 +12,7 @@ The connection never blocks and never switches greenlets.
 
 import enum
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from edge.core.errors import ClientFault, EdgeError
@@ -19,10 +20,16 @@ from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
 from edge.front.fast.context import FastContext
-from edge.front.fast.request_memo import HeaderBlock, KnownHead, Later, PlainRead
-from edge.front.fast.sink import FastSink
+from edge.front.fast.request_memo import (
+    HeaderBlock,
+    KnownHead,
+    Later,
+    PlainRead,
+)
+from edge.front.fast.sink import FastSink, lines_of
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
+from edge.policy.http.client_address import Peer
 
 READ_SIZE = 64 * 1024
 """Bytes taken from the transport at once, and kept ahead at most."""
@@ -77,8 +84,8 @@ def send_at_once(transport: Transport, head: bytes, body: bytes) -> int:
 
 
 class FastConnection:
-    """Serves one accepted client. ``listener`` is the address that it called;
-    ``ended`` is called once, when the transport is closed.
+    """Serves one accepted client. ``listener`` is the address that it called; ``held``
+    was read already. ``ended`` is called once, when the transport is closed.
 
     ``due_at`` and ``slot``: see ``TimerWheel``.
     """
@@ -99,6 +106,7 @@ class FastConnection:
         "_unsent",
         "_waits",
         "due_at",
+        "peer",
         "slot",
         "stage",
     )
@@ -107,14 +115,17 @@ class FastConnection:
         self,
         context: FastContext,
         transport: Transport,
+        peer: Peer,
         listener: Any,
         ended: Callable[["FastConnection"], None],
+        held: bytes = b"",
     ) -> None:
         self._context = context
         self._transport = transport
+        self.peer = peer
         self._listener = listener
         self._ended = ended
-        self._held = b""
+        self._held = held
         self._block: HeaderBlock | None = None
         self._last: KnownHead | None = None
         self._sink: FastSink | None = None
@@ -130,6 +141,8 @@ class FastConnection:
         self.slot: Slot | None = None
         self._until(context.limits.idle_timeout)
         transport.reading.start(self._readable)
+        if held:
+            context.soon(self._resume)
 
     def __repr__(self) -> str:
         return f"<FastConnection {self.stage.value} {len(self._held)} ahead>"
@@ -195,7 +208,7 @@ class FastConnection:
                 if known is None or data != known[0]:
                     known = self._last = self._context.heads.get(data)
                 if known is not None:
-                    if self._answer(known[1], b""):
+                    if self._answer(known[1], b"", known[0]):
                         return
                     self._last = None
             self._received(data)
@@ -258,15 +271,17 @@ class FastConnection:
         if after:
             # Several came in one go; a single one was looked up when it came.
             known = self._context.heads.get(held[: end + 4])
-            if known is not None and self._answer(known[1], after):
+            if known is not None and self._answer(known[1], after, known[0]):
                 return True
-        block, plain = self._context.request_memo.head(held, end, self._block)
+        context = self._context
+        client = partial(context.client, self.peer)
+        block, plain = context.request_memo.head(held, end, self._block, client)
         self._block = block or self._block
         if isinstance(plain, Later):
             self._waits = True
             plain.call(self._judge_again)
             return False
-        if plain is None or not self._answer(plain, after):
+        if plain is None or not self._answer(plain, after, lines_of(held, end, block)):
             self._hand_over(lambda handoff: handoff.serve(held))
             return False
         return True
@@ -286,9 +301,9 @@ class FastConnection:
 
     # Answering.
 
-    def _answer(self, plain: PlainRead, after: bytes) -> bool:
-        """Answer; ``after`` is what was read behind the request. Returns False and does
-        nothing when the grant behind it has ended."""
+    def _answer(self, plain: PlainRead, after: bytes, raw: bytes) -> bool:
+        """Answer; ``after`` is what was read behind the request, and ``raw`` has its
+        fields. Returns False and does nothing when the grant behind it has ended."""
         context = self._context
         now = context.monotonic()
         if now >= plain.until or now >= plain.grant.lease.ends_at:
@@ -298,7 +313,7 @@ class FastConnection:
         may = not plain.close and not context.server_context.draining
         ready = context.peek(plain.read, now) if may else None
         if ready is None:
-            self._ask(plain, now)
+            self._ask(plain, now, raw)
             return True
         encoded = context.encoder.ready(ready, plain.line.route, now)
         self.stage = _IDLE
@@ -308,14 +323,14 @@ class FastConnection:
         body = encoded.body
         sent = send_at_once(self._transport, head, body)
         if context.logs or sent != len(head) + len(body):
-            self._sink = FastSink(context, self, plain, now)
+            self._sink = FastSink(context, self, plain, now, raw)
             self._sink.served(encoded, request_id)
             self._keep(head, body, sent)
             self.complete(False)
         return True
 
-    def _ask(self, plain: PlainRead, now: float) -> None:
-        self._sink = sink = FastSink(self._context, self, plain, now)
+    def _ask(self, plain: PlainRead, now: float, raw: bytes) -> None:
+        self._sink = sink = FastSink(self._context, self, plain, now, raw)
         self.stage = check(self.stage, _PARKED)
         try:
             sink.pending = self._context.read_service.ask(
@@ -347,14 +362,6 @@ class FastConnection:
             return True
         self._keep(head, body, sent)
         return False
-
-    def client(self) -> str:
-        """The client's address, "" when it has none or has left."""
-        try:
-            peer = self._transport.peername()
-        except OSError:
-            return ""
-        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     def complete(self, close: bool, pause_reads: bool = False) -> None:
         """The answer is over. Reads are not paused while part of it is unsent."""
@@ -469,7 +476,11 @@ class FastConnection:
         self._context.wheel.drop(self)
         server_context = self._context.server_context
         self._handoff = Handoff(
-            server_context, self._transport, self._listener, self._taken_back
+            server_context,
+            self._transport,
+            self._listener,
+            self.peer,
+            self._taken_back,
         )
         act(self._handoff)
 

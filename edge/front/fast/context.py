@@ -6,6 +6,7 @@ defect of the fast way is counted and logged. It holds no connection's state.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,9 +14,15 @@ import gevent
 
 from edge.core.timer_wheel import Timed, TimerWheel
 from edge.front.dependencies import Dependencies
-from edge.front.fast.request_memo import RequestMemo
+from edge.front.exchange import LoggedFields
+from edge.front.fast.request_memo import (
+    MAX_REMEMBERED_BYTES,
+    Memo,
+    RequestMemo,
+)
 from edge.front.fast.response_encoder import ResponseEncoder, request_ids
 from edge.front.http1.context import ServerContext
+from edge.policy.http.client_address import Caller, Peer
 
 _log = logging.getLogger("edge.front")
 
@@ -25,6 +32,17 @@ class Expiring(Timed, Protocol):
 
     def expire(self) -> None:
         """The deadline has passed. Must not raise, and must not switch greenlets."""
+
+
+_TOLD = re.compile(
+    rb"^(host|user-agent|referer|traceparent|forwarded|x-forwarded-(?:for|proto|host))"
+    rb":([^\r\n]*)\r$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""The fields of a plain head that tell of its client, and decide no answer."""
+
+MAX_SAID = 2048
+"""Heads of which is remembered what the log tells of them."""
 
 
 class NextIteration:
@@ -74,14 +92,35 @@ class FastContext:
         self.call_next_iteration: Callable[..., object] = NextIteration(self.loop).put
         # A new request id, each time it is called.
         self.next_id: Callable[[], bytes] = request_ids().__next__
+        self._proxies = parts.options.trusted_proxies
+        self.said: Memo[bytes, LoggedFields] = Memo(MAX_SAID)
 
     def _expire(self, now: float) -> None:
         """At each tick: call the connections whose deadline has passed."""
         for connection in self.wheel.pop(now):
             connection.expire()
 
+    def client(self, peer: Peer, raw: bytes) -> Caller:
+        """Who sent a plain head through ``peer``; ``raw`` are its lines."""
+        if not peer.believed:
+            return Caller(peer.address)
+        return self._proxies.client(peer, _told(raw).get)
+
+    def what_log_says(self, raw: bytes) -> LoggedFields:
+        """What the log tells of a plain head; look into ``said`` first."""
+        said = LoggedFields.of(_told(raw).get)
+        return self.said.keep(raw, said) if len(raw) < MAX_REMEMBERED_BYTES else said
+
     def report(self, error: Exception, request_id: bytes = b"-") -> None:
         """A defect: counted, and logged with its traceback."""
         self.server_context.counters.internal_errors += 1
         said = "unexpected error answering request %s"
         _log.error(said, request_id.decode("ascii"), exc_info=error)
+
+
+def _told(raw: bytes) -> dict[str, str]:
+    """The fields in ``_TOLD``, by lower-case name. A plain head has no name twice."""
+    return {
+        name.decode("ascii").lower(): value.strip(b" \t").decode("ascii")
+        for name, value in _TOLD.findall(raw)
+    }

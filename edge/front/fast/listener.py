@@ -17,7 +17,9 @@ from edge.core.reasons import Reason
 from edge.front.accepting import paused
 from edge.front.fast.connection import FastConnection
 from edge.front.fast.context import FastContext
-from edge.front.transport import READABLE, PlainTransport
+from edge.front.fast.greeting import ProxiedConnection
+from edge.front.transport import READABLE, PlainTransport, Transport
+from edge.policy.http.client_address import Peer
 
 BATCH_SIZE = 256
 """Connections accepted before other callbacks run."""
@@ -25,7 +27,8 @@ BATCH_SIZE = 256
 
 class FastServer:
     """Serves one bound socket. ``connections`` are the worker's; up to ``max_refused``
-    more are told at once that there is no room."""
+    more are told at once that there is no room. ``proxied``: each begins with a header
+    of the PROXY protocol."""
 
     def __init__(
         self,
@@ -33,7 +36,10 @@ class FastServer:
         bound: Any,
         connections: set[Any],
         max_refused: int,
+        proxied: bool = False,
     ) -> None:
+        self._proxied = proxied
+        self._proxies = context.server_context.options.trusted_proxies
         self._context = context
         self._bound = bound
         self._connections = connections
@@ -92,27 +98,38 @@ class FastServer:
         if len(self._refused) >= self._max_refused:
             self._rest(Reason.LIMIT_CONNECTIONS)
             raise BlockingIOError
-        descriptor, _ = self._socket._accept()
+        descriptor, name = self._socket._accept()
         transport = PlainTransport(self._context.loop, *self._kind, descriptor)
+        peer = self._proxies.peer(name)
         if len(self._connections) >= self._max:
-            self._refuse(transport)
+            self._refuse(transport, peer)
+        elif self._proxied:
+            among = self._connections
+            ProxiedConnection(
+                self._context, transport, peer, among, self._admit
+            ).begin()
         else:
-            self._admit(transport, self._connections)
+            self._admit(transport, peer)
 
     def _admit(
-        self, transport: PlainTransport, among: set[FastConnection]
+        self,
+        transport: Transport,
+        peer: Peer,
+        held: bytes = b"",
+        among: set[Any] | None = None,
     ) -> FastConnection:
+        among = self._connections if among is None else among
         connection = FastConnection(
-            self._context, transport, self._address, among.discard
+            self._context, transport, peer, self._address, among.discard, held
         )
         among.add(connection)
         return connection
 
-    def _refuse(self, transport: PlainTransport) -> None:
+    def _refuse(self, transport: PlainTransport, peer: Peer) -> None:
         reason = Reason.LIMIT_CONNECTIONS
         self._context.server_context.counters.refusals[reason.value] += 1
         detail = "This edge serves as many connections as it may."
-        connection = self._admit(transport, self._refused)
+        connection = self._admit(transport, peer, among=self._refused)
         connection.refuse(Refusal(detail, reason=reason))
 
     def _rest(self, reason: Reason) -> None:

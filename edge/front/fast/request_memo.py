@@ -26,6 +26,7 @@ no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from edge.core.errors import ClientFault
@@ -35,6 +36,7 @@ from edge.front.exchange import cors_list, is_safe_id
 from edge.front.fast.response_encoder import on_wire
 from edge.front.options import FrontOptions
 from edge.policy.http import cors, forwarding, request_target
+from edge.policy.http.client_address import Caller
 from edge.policy.http.cors import CorsPolicy
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Ask, Grant, RequestHead
@@ -42,11 +44,8 @@ from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
 from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
 
-MAX_LINES = 8192
-MAX_BLOCKS = 2048
-MAX_HEADS = 8192
-MAX_FACTS = 2048
-MAX_NAMES = 1024
+MAX_LINES, MAX_HEADS = 8192, 8192
+MAX_BLOCKS, MAX_FACTS, MAX_NAMES = 2048, 2048, 1024
 """How many of each kind are remembered."""
 
 MAX_GRANTS = 32_768
@@ -87,6 +86,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+def _nobody(_raw: bytes) -> Caller:
+    """Of whom nothing is known."""
+    return Caller()
+
+
 class Memo(dict[K, V], Generic[K, V]):
     """A dictionary that begins again when it is full."""
 
@@ -119,10 +123,14 @@ class RequestLine:
     aim: str
     cors_list: CorsPolicy | None
 
-    def head(self, facts: "HeaderFacts") -> RequestHead:
+    def head(
+        self, facts: "HeaderFacts", client: Callable[[], Caller] = Caller
+    ) -> RequestHead:
         """The request of this line and such fields, for the pipeline."""
         lookup = facts.fields.get
-        return RequestHead("GET", self.target, self.path, self.parameters, lookup)
+        return RequestHead(
+            "GET", self.target, self.path, self.parameters, lookup, client
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -225,22 +233,28 @@ class RequestMemo:
         self.heads: Memo[bytes, KnownHead] = Memo(MAX_HEADS)
 
     def head(
-        self, held: bytes, end: int, last: HeaderBlock | None
+        self,
+        held: bytes,
+        end: int,
+        last: HeaderBlock | None,
+        client_of: Callable[[bytes], Caller] = _nobody,
     ) -> tuple[HeaderBlock | None, PlainRead | Later | None]:
         """Judge the head in ``held`` whose empty line begins at ``end``.
 
         Returns its block, and the read that it asks for; None for a part that is not
         plain, Later for a read that is to be judged in another turn of the event loop.
-        ``last`` is the block that this client sent before.
+        ``last`` is the block that this client sent before. ``client_of`` says who sent
+        these fields, to an authorizer that asks for it.
         """
         line_end = held.find(b"\r\n")
         line = self.line(held[:line_end])
         if line is None:
             return None, None
-        block = self.block(held[line_end + 2 : end + 2], last)
+        raw = held[line_end + 2 : end + 2]
+        block = self.block(raw, last)
         if block is None:
             return None, None
-        plain = self.plain(line, block.facts)
+        plain = self.plain(line, block.facts, partial(client_of, raw))
         # A whole head is remembered when a client has sent its block before.
         same = block is last and not block.before
         if isinstance(plain, PlainRead) and same and end < MAX_REMEMBERED_BYTES:
@@ -278,7 +292,12 @@ class RequestMemo:
             self._blocks.keep(raw, block)
         return block
 
-    def plain(self, line: RequestLine, facts: HeaderFacts) -> PlainRead | Later | None:
+    def plain(
+        self,
+        line: RequestLine,
+        facts: HeaderFacts,
+        client: Callable[[], Caller] = Caller,
+    ) -> PlainRead | Later | None:
         """The read that a line and a block ask for; None when it is not plain."""
         known = self._plains.get((line, facts))
         if known is not None and self._holds(known.until, known.grant):
@@ -286,7 +305,7 @@ class RequestMemo:
         choice = (line, tuple(map(facts.fields.get, line.selected_by)))
         held: _Held | Later | None = self._reads.get(choice)
         if not isinstance(held, tuple) or not self._holds(held[1], held[2]):
-            held = self._resolved(line, facts, choice[1])
+            held = self._resolved(line, facts, choice[1], client)
         if not isinstance(held, tuple):
             return held
         read, until, grant = held
@@ -307,11 +326,15 @@ class RequestMemo:
         return ends_at == NO_END or self._clock.monotonic() < ends_at
 
     def _resolved(
-        self, line: RequestLine, facts: HeaderFacts, selected: _Values
+        self,
+        line: RequestLine,
+        facts: HeaderFacts,
+        selected: _Values,
+        client: Callable[[], Caller],
     ) -> _Held | Later | None:
         """The Read, by the pipeline that every front uses; None if it is none."""
         try:
-            judged = self._judged(line, facts, selected)
+            judged = self._judged(line, facts, selected, client)
             if not isinstance(judged, tuple):
                 return judged
             grant, until = judged
@@ -321,7 +344,11 @@ class RequestMemo:
         return None if read is None else (read, until, grant)
 
     def _judged(
-        self, line: RequestLine, facts: HeaderFacts, selected: _Values
+        self,
+        line: RequestLine,
+        facts: HeaderFacts,
+        selected: _Values,
+        client: Callable[[], Caller],
     ) -> _Judged | Later | None:
         """What an authorizer grants, now or lately: it is asked once for all offsets of
         a stream. None: nothing. Raises ClientFault."""
@@ -329,7 +356,8 @@ class RequestMemo:
         if known is not None and self._holds(known[1], known[0]):
             return known
         now, wall = self._clock.monotonic(), self._clock.wall()
-        verdict = self._pipeline.verdict(line.head(facts), line.route, wall)
+        head = line.head(facts, client)
+        verdict = self._pipeline.verdict(head, line.route, wall)
         if isinstance(verdict, Ask) and verdict.later is not None:
             return Later(verdict.later)
         if not isinstance(verdict, Grant) or verdict.expires_at <= wall:

@@ -7,18 +7,20 @@ iteration of the event loop, and goes out with it. The sink never blocks or swit
 greenlets, and never calls back from within a call of the hub.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
-from edge.core.values import Answer, CacheStatus, PerResponse
+from edge.core.values import Answer, CacheStatus, Headers, PerResponse
 from edge.front import problems
-from edge.front.exchange import RequestContext, redirected
+from edge.front.exchange import RequestContext, redirected, trace_fields
 from edge.front.fast.context import FastContext
-from edge.front.fast.request_memo import PlainRead
+from edge.front.fast.request_memo import HeaderBlock, PlainRead
 from edge.front.fast.response_encoder import EncodedResponse
+from edge.policy.http.client_address import Caller, Peer
 from edge.policy.http.url_rewrite import public_base
 from edge.protocol.http_grammar import (
     BODILESS_STATUSES,
@@ -26,12 +28,15 @@ from edge.protocol.http_grammar import (
     REDIRECT_STATUSES,
 )
 
+_TRACEPARENT = re.compile(rb"^traceparent:([^\r\n]*)\r$", re.I | re.M)
+
 
 class ResponseWriter(Protocol):
     """The connection, as its sink sees it."""
 
-    def client(self) -> str:
-        """The client's address, "" when it has none or has left."""
+    @property
+    def peer(self) -> Peer:
+        """Its other end."""
 
     def send(self, head: bytes, body: bytes = b"") -> bool:
         """Send both; False when some of it has to wait."""
@@ -47,7 +52,8 @@ class ResponseWriter(Protocol):
 
 
 class FastSink:
-    """Implements ``edge.core.ports.Sink`` for one request; use once."""
+    """Implements ``edge.core.ports.Sink`` for one request; use once. ``raw`` has the
+    lines of its fields."""
 
     __slots__ = (
         "_cause",
@@ -55,6 +61,7 @@ class FastSink:
         "_encoded",
         "_head",
         "_plain",
+        "_raw",
         "_started",
         "_writer",
         "ended",
@@ -70,7 +77,9 @@ class FastSink:
         writer: ResponseWriter,
         plain: PlainRead,
         started: float,
+        raw: bytes,
     ) -> None:
+        self._raw = raw
         self._context = context
         self._writer = writer
         self._plain = plain
@@ -89,7 +98,14 @@ class FastSink:
     @property
     def client(self) -> str:
         """See ``ports.Sink``."""
-        return self._writer.client()
+        return self._client().address
+
+    @property
+    def trace(self) -> Headers:
+        """See ``ports.Sink``."""
+        found = _TRACEPARENT.search(self._raw)
+        told = None if found is None else found[1].strip(b" \t").decode("ascii")
+        return trace_fields(told, self.request_id.decode("ascii"))
 
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``."""
@@ -228,7 +244,11 @@ class FastSink:
 
     def _redirected(self, answer: Answer) -> Answer:
         options, plain = self._context.server_context.options, self._plain
-        base = public_base("http", plain.host, options.public_url)
+        scheme, host = "http", plain.host
+        if self._writer.peer.believed:
+            told = self._client()
+            scheme, host = told.scheme or scheme, told.host or host
+        base = public_base(scheme, host, options.public_url)
         return redirected(answer, plain.line.target, base)
 
     def _send_head(self) -> None:
@@ -253,8 +273,15 @@ class FastSink:
         self.ended = True
         self._writer.complete(close)
 
+    def _client(self) -> Caller:
+        return self._context.client(self._writer.peer, self._raw)
+
     def _ctx(self, cache: CacheStatus | None) -> RequestContext:
-        plain = self._plain
+        plain, raw, address = self._plain, self._raw, self._writer.peer.address
+        said = self._context.said.get(raw) or self._context.what_log_says(raw)
+        if self._writer.peer.believed:
+            address, _, host = self._client()
+            said = said._replace(host=host or said.host)
         return RequestContext(
             "GET",
             plain.line.target,
@@ -265,4 +292,13 @@ class FastSink:
             cache,
             way=plain.grant.way,
             subject=plain.grant.subject,
+            client=address,
+            said=said,
         )
+
+
+def lines_of(held: bytes, end: int, block: HeaderBlock | None) -> bytes:
+    """The lines of the head that ends at ``end``; the block's own if they are equal,
+    so that a parked viewer holds no second copy."""
+    raw = held[held.find(b"\r\n") + 2 : end + 2]
+    return block.raw if block is not None and block.raw == raw else raw

@@ -28,6 +28,7 @@ from edge.front.http1.context import ServerContext
 from edge.front.http1.request_cycle import Disposition, RequestCycle, closing_problem
 from edge.front.options import Limits
 from edge.front.transport import BlockingStream, Transport
+from edge.policy.http.client_address import Peer
 
 _log = logging.getLogger("edge.front")
 
@@ -36,14 +37,14 @@ _READ_AHEAD = 256 * 1024
 
 
 class GreenletConnection:
-    """Serves one accepted client; ``listener`` and ``peer`` are addresses."""
+    """Serves one accepted client; ``listener`` is an address."""
 
     def __init__(
         self,
         server_context: ServerContext,
         stream: BlockingStream,
         listener: Any,
-        peer: Any,
+        peer: Peer,
     ) -> None:
         self._server_context = server_context
         self._limits = server_context.options.limits
@@ -52,7 +53,8 @@ class GreenletConnection:
         self._peer = peer
         self._reader = TimedReader(stream, self._limits)
         # Without a source of its own: it reads through the TimedReader alone.
-        self._parser = http.get_parser(server_context.cfg, (), peer)
+        address = (peer.address, 0)
+        self._parser = http.get_parser(server_context.cfg, (), address)
         self._parser.unreader = self._reader
 
     @property
@@ -72,8 +74,9 @@ class GreenletConnection:
         except OSError as error:
             _log.debug("connection already lost: %s", error)
 
-    def serve(self) -> None:
-        """Serve all requests, then close the stream."""
+    def serve(self, held: bytes = b"") -> None:
+        """Serve all requests, then close the stream. ``held`` was read already."""
+        self._reader.unread(held)
         after = Disposition.CLOSE
         try:
             while (after := self._guarded()) is Disposition.KEEP:
@@ -153,7 +156,13 @@ class GreenletConnection:
     def _send_problem(self, request: Request | None, error: EdgeError) -> None:
         method, target = (request.method, request.uri) if request else ("", "")
         now = self._server_context.clock.monotonic()
-        ctx = RequestContext(method or "", target or "", request_id(None), now)
+        ctx = RequestContext(
+            method or "",
+            target or "",
+            request_id(None),
+            now,
+            client=self._peer.address,
+        )
         response = closing_problem(self._server_context, ctx, error)
         body = response.partition(b"\r\n\r\n")[2]
         self._server_context.access_log.write(ctx, error.status, len(body))
@@ -340,11 +349,13 @@ class Handoff:
         server_context: ServerContext,
         transport: Transport,
         listener: Any,
+        peer: Peer,
         back: Back,
     ) -> None:
         self._server_context = server_context
         self._transport = transport
         self._listener = listener
+        self._peer = peer
         self._back = back
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
@@ -371,15 +382,11 @@ class Handoff:
         self._greenlet.link(self._ended)
 
     def _run(self, act: Callable[[GreenletConnection], bytes | None]) -> None:
-        try:
-            peer = self._transport.peername()
-        except OSError:
-            # The client has gone already; ``_ended`` closes.
-            return
         stream = BlockingStream(self._transport)
-        held = act(
-            GreenletConnection(self._server_context, stream, self._listener, peer)
+        connection = GreenletConnection(
+            self._server_context, stream, self._listener, self._peer
         )
+        held = act(connection)
         if held is not None:
             self._give_back(held)
 

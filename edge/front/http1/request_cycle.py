@@ -31,6 +31,7 @@ from edge.front.app.app import Environ, WsgiExchange, begin
 from edge.front.exchange import PASS, AnswerCut, RequestContext, common_fields
 from edge.front.http1.context import ServerContext
 from edge.front.transport import BlockingStream
+from edge.policy.http.client_address import Peer
 from edge.protocol.http_grammar import LAST_CHUNK, reason_phrase
 
 _log = logging.getLogger("edge.front")
@@ -55,21 +56,23 @@ class RequestCycle:
         self._request = request
         self._stream = stream
 
-    def take(self, listener: Any, peer: Any) -> Disposition:
+    def take(self, listener: Any, peer: Peer) -> Disposition:
         """Answer the request. Raises OSError when the client cannot be told.
 
-        ``listener`` and ``peer`` are addresses, as gunicorn takes them.
+        ``listener`` is an address, as gunicorn takes it.
         """
+        options = self._server_context.options
         response, environ = wsgi.create(
             self._request,
             cast(Any, self._stream),
-            peer,
+            peer.address,
             listener,
             self._server_context.cfg,
             EdgeResponse,
         )
-        response.version = self._server_context.options.name
-        exchange = begin(environ, self._server_context.clock.monotonic())
+        response.version = options.name
+        now = self._server_context.clock.monotonic()
+        exchange = begin(environ, now, peer, options.trusted_proxies)
         try:
             return self._guarded(environ, response, exchange)
         finally:
@@ -120,8 +123,8 @@ class RequestCycle:
     ) -> Disposition:
         """The application let an error through: a defect of it or of Falcon."""
         self._server_context.counters.internal_errors += 1
-        said = "unexpected error serving request %s"
-        _log.error(said, ctx.request_id, exc_info=error)
+        said = "unexpected error serving request %s of %s"
+        _log.error(said, ctx.request_id, ctx.client or "-", exc_info=error)
         if response.headers_sent:
             ctx.lost = True
             ctx.reason = Reason.INTERNAL

@@ -9,16 +9,18 @@ from typing import Any
 import gevent
 from gevent.pool import Pool
 
-from edge.core.errors import Refusal
+from edge.core.errors import ClientFault, Refusal
 from edge.core.reasons import Reason
 from edge.front.accepting import PausingServer
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
+from edge.front.http1.proxied import greet, refused
 from edge.front.transport import BlockingStream, PlainTransport
 
 
 class GreenletServer:
-    """Accepts on one listener. ``connections`` are the worker's."""
+    """Accepts on one listener. ``connections`` are the worker's. ``proxied``: each
+    begins with a header of the PROXY protocol."""
 
     def __init__(
         self,
@@ -26,7 +28,9 @@ class GreenletServer:
         listener: Any,
         connections: set[Any],
         max_refused: int,
+        proxied: bool = False,
     ) -> None:
+        self._proxied = proxied
         self._server_context = server_context
         self._name = listener.getsockname()
         self._connections = connections
@@ -47,17 +51,27 @@ class GreenletServer:
         """Cut the connections that are left."""
         self._server.stop(timeout=1)
 
-    def _handle(self, accepted: Any, peer: Any) -> None:
+    def _handle(self, accepted: Any, name: Any) -> None:
         """Serve one connection."""
+        context, held = self._server_context, b""
         transport = PlainTransport.of(gevent.get_hub().loop, accepted)
         stream = BlockingStream(transport)
-        connection = GreenletConnection(self._server_context, stream, self._name, peer)
+        peer = context.options.trusted_proxies.peer(name)
+        if self._proxied:
+            try:
+                peer, held = greet(context, stream, peer)
+            except (ClientFault, OSError) as error:
+                stream.close()
+                if isinstance(error, ClientFault):
+                    refused(context, peer, error)
+                return
+        connection = GreenletConnection(context, stream, self._name, peer)
         if len(self._connections) >= self._max:
             self._refuse(connection)
             return
         self._connections.add(connection)
         try:
-            connection.serve()
+            connection.serve(held)
         finally:
             self._connections.discard(connection)
 

@@ -32,7 +32,9 @@ UNFIT_ON_READS = HOP_BY_HOP | {
     "if-range",
     "if-unmodified-since",
     "range",
+    "traceparent",
     "via",
+    "x-request-id",
 }
 """Fields that a route cannot add to built reads: the edge answers or makes them itself.
 

@@ -37,6 +37,7 @@ from edge.core.values import (
     PartitionKind,
 )
 from edge.policy.http import request_target
+from edge.policy.http.client_address import Caller
 from edge.policy.http.forwarding import UNFIT_ON_READS
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.routes import Access, Route
@@ -60,7 +61,7 @@ class RequestHead:
     """The head of a request, as every front can tell it. ``target`` is in origin-form.
 
     ``path`` and ``parameters`` are the target's parts, their octets as received.
-    ``client`` is its network address; None where the front does not tell it.
+    ``client`` says who sent it: it costs something, so only who needs that calls it.
     """
 
     method: str
@@ -68,11 +69,15 @@ class RequestHead:
     path: str
     parameters: tuple[Parameter, ...]
     lookup: Lookup
-    client: str | None = None
+    client: Callable[[], Caller] = Caller
 
     @classmethod
     def of(
-        cls, method: str, target: str, lookup: Lookup, client: str | None = None
+        cls,
+        method: str,
+        target: str,
+        lookup: Lookup,
+        client: Callable[[], Caller] = Caller,
     ) -> "RequestHead":
         """Take a target apart. Raises ClientFault when it is malformed."""
         path, query = request_target.split(target)

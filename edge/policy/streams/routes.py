@@ -57,6 +57,12 @@ class OriginNoStore(enum.Enum):
     IGNORE = "ignore"
 
 
+CREDENTIAL_PARAMETERS = (
+    *("access_token", "token", "jwt", "api_key", "key", "signature", "secret", "sig"),
+)
+"""Parameters that hold a credential wherever nobody says otherwise (RFC 6750 section
+2.3, signed URLs, keys of APIs)."""
+
 AWAY_STATUSES = frozenset({500, 502, 503, 504, *range(520, 531)})
 """What origins that are away are answered for by servers and proxies before them."""
 
@@ -90,7 +96,7 @@ class Route:
     tail: TailMode = TailMode.FOLLOWED
     origin_no_store: OriginNoStore = OriginNoStore.HONOUR
     credential_headers: tuple[str, ...] = ("authorization", "cookie")
-    credential_parameters: tuple[str, ...] = ("signature", "secret", "token")
+    credential_parameters: tuple[str, ...] = CREDENTIAL_PARAMETERS
     expires_parameters: tuple[str, ...] = ("expires",)
     request_headers: tuple[str, ...] = ()
     response_headers: tuple[str, ...] = ()

@@ -11,6 +11,9 @@ canonical order. That is the TypeScript client's order: a cache between edge and
 sees one URL from both. An origin that takes the first of two parameters can only see
 the edge's own.
 
+``traceparent`` and ``X-Request-Id`` are put on when a read is sent
+(``edge.live.flights``): they tell for which request it is, and are in no key.
+
 Called by the hub (flights, followers, HEADs, and reads whose key must not be joined,
 L15), and by the front for reads whose ``live`` the edge does not know, and for what a
 way let in (``granted_fields``).

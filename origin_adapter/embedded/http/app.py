@@ -12,6 +12,7 @@ from typing import Any
 
 import falcon
 
+from edge.core.client_bounds import counted
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers, requests
@@ -106,7 +107,8 @@ class OriginFields:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         if self.rates is None:
             return
-        wait = self.rates.wait(req.env.get("REMOTE_ADDR", ""), time.monotonic())
+        client = counted(req.env.get("REMOTE_ADDR", ""))
+        wait = self.rates.wait(client, time.monotonic())
         if wait > 0:
             after = (("Retry-After", str(int(wait) + 1)),)
             raise Refused(429, RefusalReason.RATE, "too many requests", after)

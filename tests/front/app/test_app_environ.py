@@ -16,6 +16,7 @@ from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
 from edge.front.app.app import begin, exchange_of
 from edge.front.exchange import BLIND, PIECE, RequestBody
+from edge.policy.http.client_address import Caller
 
 
 class Broken:
@@ -63,7 +64,7 @@ def test_a_request_is_what_its_environ_says() -> None:
         "x-request-id": "mine",
         "content-type": "text/plain",
     }
-    assert (request.scheme, request.client) == ("https", "192.0.2.1")
+    assert (request.scheme, request.client) == ("https", Caller("192.0.2.1"))
     assert request.body is None and not request.body_left
     assert (ctx.request_id, ctx.started) == ("mine", 3.0)
     assert exchange_of(environ) == (request, ctx)

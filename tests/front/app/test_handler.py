@@ -20,6 +20,7 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
 )
+from edge.policy.http.client_address import Caller
 from edge.policy.streams.authorize import AccessVerdict, Ask, Denied, Grant, RequestHead
 from tests.front.fake_edge import FakeOrigin, FakeReadService, parts
 
@@ -186,7 +187,7 @@ def test_a_write_goes_to_the_origin_and_its_answer_comes_back() -> None:
     """Its content in pieces; the hub hears of it before the client does."""
     driver = Driver()
     request = Request("POST", "/v1/stream/swallow", {}, body=body(b"abc"))
-    request.client = "192.0.2.1"
+    request.client = Caller("192.0.2.1")
     events = driver(request)
 
     assert head_of(events)[0] == 200

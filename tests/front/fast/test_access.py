@@ -16,6 +16,7 @@ from edge.core.counters import Counters
 from edge.front.fast.connection import READ_SIZE
 from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
+from edge.policy.http.client_address import Peer
 from edge.policy.streams.routes import Route
 from tests.access.issuer import NOW, shared
 from tests.access.test_authorizer import BAD, JWT, SIGNED, link
@@ -59,7 +60,7 @@ def served_whole(made: Gate, sent: bytes) -> bytes:
     client.shutdown(gevent_socket.SHUT_WR)
     stream = BlockingStream(PlainTransport.of(gevent.get_hub().loop, edge))
     context = made.bench.server_context
-    GreenletConnection(context, stream, ADDRESS, ADDRESS).serve()
+    GreenletConnection(context, stream, ADDRESS, Peer()).serve()
     with client:
         received = b""
         while piece := client.recv(READ_SIZE):

@@ -22,6 +22,7 @@ from edge.front.fast.context import FastContext, NextIteration
 from edge.front.http1.context import ServerContext
 from edge.front.log import AccessLog
 from edge.front.transport import PlainTransport
+from edge.policy.http.client_address import Peer
 from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.routes import Route
 from tests.front.fake_edge import (
@@ -80,7 +81,7 @@ class Bench:
         self.client.settimeout(5.0)
         transport = PlainTransport.of(self.context.loop, ours)
         self.connection = FastConnection(
-            self.context, transport, None, lambda ended: None
+            self.context, transport, Peer(), None, lambda ended: None
         )
 
     def register(self, look: Look) -> None:
@@ -317,7 +318,7 @@ def test_between_two_of_these_turns_others_are_read(bench: Bench) -> None:
     )
     ours, theirs = socket.socketpair()
     other = FastConnection(
-        bench.context, PlainTransport.of(loop, ours), None, lambda ended: None
+        bench.context, PlainTransport.of(loop, ours), Peer(), None, lambda ended: None
     )
     read_service = bench.context.peek
 

@@ -18,6 +18,7 @@ from edge.front.app.app import create_app
 from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
+from edge.policy.http.client_address import Peer
 from edge.policy.streams.authorize import (
     AccessVerdict,
     Ask,
@@ -217,7 +218,7 @@ def served_whole(made: Gate) -> bytes:
     client.shutdown(socket.SHUT_WR)
     stream = BlockingStream(PlainTransport.of(gevent.get_hub().loop, edge))
     context = made.bench.server_context
-    GreenletConnection(context, stream, ADDRESS, ADDRESS).serve()
+    GreenletConnection(context, stream, ADDRESS, Peer()).serve()
     with client:
         received = b""
         while piece := client.recv(READ_SIZE):

@@ -22,6 +22,7 @@ from edge.front.http1.context import ServerContext
 from edge.front.log import AccessLog
 from edge.front.options import Limits
 from edge.front.transport import BlockingStream
+from edge.policy.http.client_address import Peer
 from tests.front.fake_edge import RealClock
 from tests.front.fake_transport import PEER, FakeTransport
 from tests.support.options import front_options, log_options
@@ -55,7 +56,9 @@ class Served:
             self._app, Config(), options, self.counters, clock, log
         )
         stream = BlockingStream(self.transport)
-        self.connection = GreenletConnection(self.server_context, stream, ADDRESS, PEER)
+        self.connection = GreenletConnection(
+            self.server_context, stream, ADDRESS, Peer(PEER[0])
+        )
         self.greenlet: Any = None
 
     def _app(self, environ: Environ, start: Any) -> Any:

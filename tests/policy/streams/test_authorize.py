@@ -267,3 +267,24 @@ def test_on_a_public_route_a_parameter_that_is_stripped_ends_nothing() -> None:
     route = Route(access=Access.PUBLIC, credential_parameters=("expires",))
 
     assert granted("expires=1", route=route) == Grant(PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("access_token", "token", "jwt", "api_key"),
+        *("key", "signature", "secret", "sig"),
+    ],
+)
+def test_what_often_is_a_credential_is_one_unless_a_route_says_otherwise(
+    name: str,
+) -> None:
+    """L13: two readers with two of them share nothing, in any spelling of the name."""
+    spelled = f"%{ord(name[0]):X}{name[1:]}"
+    one, other, same = (read(f"{text}=x&z=1") for text in (name, spelled, name))
+
+    assert one.key.partition.kind is PartitionKind.CREDENTIAL
+    assert other.key.partition.kind is PartitionKind.CREDENTIAL
+    assert one.key == same.key != read(f"{name}=y&z=1").key
+    named = Route(credential_parameters=())
+    assert read(f"{name}=x", route=named).key.partition is ANONYMOUS
