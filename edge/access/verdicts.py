@@ -61,7 +61,8 @@ class AskedTimes:
 class LetIn:
     """A *yes*: until when (Unix seconds), and whom.
 
-    ``asked``: by somebody who was asked; None: by keys. ``fields`` go on the answer of
+    ``asked``: by somebody who was asked; None: by keys. ``key``: under which it is
+    remembered then, to be taken back. ``fields`` go on the answer of
     the one request that was asked for.
     """
 
@@ -69,6 +70,7 @@ class LetIn:
     subject: str = ""
     asked: AskedTimes | None = None
     fields: Headers = ()
+    key: VerdictKey | None = None
 
 
 class Verdicts:

@@ -41,6 +41,7 @@ def test_names_and_help_fit_a_metrics_page() -> None:
             "reason",
             "status",
             "verdict",
+            "ask",
         )
 
 

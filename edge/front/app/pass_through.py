@@ -82,7 +82,7 @@ class PassThrough:
         _describe(ctx, passed, None)
         self._parts.counters.passes[passed.reason.value] += 1
         begun_at = self._parts.clock.monotonic()
-        exchange = self._open(request, ctx, passed, begun_at)
+        exchange = self._open(request, ctx, passed, begun_at, lease)
         ctx.defer(exchange.close)
         _describe(ctx, passed, exchange)
         self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
@@ -97,8 +97,9 @@ class PassThrough:
         ctx: RequestContext,
         passed: PassRequest,
         begun_at: float,
+        lease: Lease,
     ) -> Exchange:
-        upstream = self._upstream(request, ctx, passed)
+        upstream = self._upstream(request, ctx, passed, lease)
         sent = _Sent(request.body)
         self._parts.counters.origin_requests[upstream.purpose.value] += 1
         try:
@@ -112,15 +113,20 @@ class PassThrough:
             raise
 
     def _upstream(
-        self, request: Request, ctx: RequestContext, passed: PassRequest
+        self,
+        request: Request,
+        ctx: RequestContext,
+        passed: PassRequest,
+        lease: Lease,
     ) -> OriginRequest:
         body = request.body
         pieces = None
         if body is not None:
             pieces = body.pieces(self._parts.options.limits.max_body)
         node = self._parts.options.node
-        if passed.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
-            return upstream_requests.pass_request(passed, ctx.route, node=node)
+        route = ctx.route
+        if passed.reason is Reason.UNKNOWN_LIVE and route is not None:
+            return upstream_requests.pass_request(passed, route, node=node, lease=lease)
         safe = request.method in _SAFE_METHODS
         return OriginRequest(
             request.method,

@@ -256,16 +256,19 @@ def _sse_head(encoding: sse.Encoding, granted: bool) -> Answer:
     return Answer(200, tuple(headers), None)
 
 
-def unshared_headers(headers: Headers, partition: PartitionKind) -> Headers:
-    """The origin's headers for a reader that gets its answer alone (L15).
+def unshared_headers(
+    headers: Headers, partition: PartitionKind, own: bool = False
+) -> Headers:
+    """The origin's headers for a reader that gets its answer alone (L15). ``own``: it
+    was asked for with the reader's own credential.
 
     The edge cannot vouch for the answer (L12). A Cache-Control that lets shared caches
     keep it becomes ``no-store``, what CDNs obey before that is dropped, and so is the
     entity tag (O9). What was granted is not kept at all, and the origin's cookie is the
-    edge's own (B6, B17).
+    edge's own, or another reader's (B6, B17).
     """
     granted = partition is PartitionKind.GRANTED
-    dropped = {"etag", "set-cookie"} if granted else {"etag"}
+    dropped = {"etag", "set-cookie"} if granted and not own else {"etag"}
     return tuple(
         (name, "no-store" if _is_keepable(name, value, granted) else value)
         for name, value in response_headers(headers)
