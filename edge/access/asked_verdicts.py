@@ -244,7 +244,7 @@ class AskedVerdicts:
         """Remember what was told, as far as it may be."""
         now, verdicts = self._clock.wall(), self._verdicts
         if isinstance(said, ToldYes):
-            let_in = self._let_in(said, asked_at)
+            let_in = self._let_in(said, asked_at, key)
             if said.seconds > 0 and not said.fields:
                 verdicts.keep(key, let_in, now, epoch)
             return let_in
@@ -258,7 +258,7 @@ class AskedVerdicts:
             verdicts.keep(key, _postponed(standing, standing.asked, now), now, epoch)
         return None
 
-    def _let_in(self, said: ToldYes, asked_at: float) -> LetIn:
+    def _let_in(self, said: ToldYes, asked_at: float, key: VerdictKey) -> LetIn:
         seconds = max(said.seconds, LEAST_SECONDS)
         fresh_until = asked_at + seconds
         times = AskedTimes(
@@ -267,7 +267,7 @@ class AskedVerdicts:
             fresh_until - LAST_PART * seconds * self._draw(),
             fresh_until + seconds,
         )
-        return LetIn(fresh_until, said.subject, times, said.fields)
+        return LetIn(fresh_until, said.subject, times, said.fields, key)
 
     def _note(self, said: Said) -> None:
         """Count it, and log when they fall silent and when they answer again."""

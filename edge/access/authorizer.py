@@ -224,8 +224,14 @@ class AccessAuthorizer:
                 credential.headers,
                 credential.parameters,
                 monotonic + (let_in.asked.fresh_until - now),
+                lambda: self._take_back(let_in),
             )
         return lease
+
+    def _take_back(self, let_in: LetIn) -> None:
+        """The origin refused whom it had let in: it is asked anew (A3)."""
+        if let_in.key is not None:
+            self._judges.verdicts.end(let_in.key)
 
     def _is_forged(
         self, route: Route, credential: Credential, request: RequestHead

@@ -63,13 +63,15 @@ class LetIn:
     """A *yes*: until when (Unix seconds), and whom.
 
     ``asked``: by somebody who was asked; None: by keys. ``fields`` go on the answer of
-    the one request that was asked for. ``facts`` are what an order to revoke may name.
+    the one request that was asked for. ``key``: under which it is remembered, to be
+    taken back. ``facts`` are what an order to revoke may name.
     """
 
     ends_at: float
     subject: str = ""
     asked: AskedTimes | None = None
     fields: Headers = ()
+    key: VerdictKey | None = None
     facts: TokenFacts = NO_FACTS
 
 

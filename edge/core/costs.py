@@ -26,6 +26,9 @@ ROW = 2048
 LARGE_START = 128
 """A start whose answer was too large to hold (L11)."""
 
+NOTED_LENDER = 256
+"""A credential that was refused, or rests (B7): its digest, and a time."""
+
 CONTACT = 1024
 """What failed at an origin lately (U6), beside the answer that told so."""
 

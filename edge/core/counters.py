@@ -48,6 +48,11 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "Requests refused at a limit, and reads of the origin not made, by reason.",
         "reason",
     ),
+    Described(
+        "lent_refusals",
+        "Answers of the origin by which it refused a lent credential, by status.",
+        "status",
+    ),
     Described("breaker_opened", "Times that reads of the origin were stopped."),
     Described("passes", "Requests passed on one to one, by reason.", "reason"),
     Described("stores", "Ranges stored."),
@@ -102,6 +107,7 @@ class Counters:
     origin_faults: dict[str, int]
     origin_statuses: dict[str, int]
     refusals: dict[str, int]
+    lent_refusals: dict[str, int]
     breaker_opened: int
     passes: dict[str, int]
     stores: int

@@ -81,6 +81,8 @@ class Reason(enum.Enum):
     ORIGIN_STALE = "origin-stale"
     ORIGIN_SLOW = "origin-slow"
     ORIGIN_DOWN = "origin-down"
+    NO_LENDER = "no-lender"
+    LENDERS_REFUSED = "lenders-refused"
     RETRY_AFTER = "retry-after"
     STALE = "stale"
 
@@ -123,6 +125,7 @@ class Reason(enum.Enum):
     CODED = "coded"
     UNDECIDED = "undecided"
     EXPIRED_CREDENTIAL = "expired-credential"
+    ACCESS_DIFFERS = "access-differs"
 
     # Why bytes were shared but not kept.
     STATUS = "status"

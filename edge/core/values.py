@@ -7,7 +7,7 @@ All are frozen. They hold facts and parse nothing from the network themselves:
 
 import enum
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -105,6 +105,10 @@ NO_END = math.inf
 """The end of what has none."""
 
 
+def _nobody() -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class LentCredential:
     """A credential that the origin let in, with which it may be asked for what all
@@ -113,13 +117,15 @@ class LentCredential:
     ``digest`` tells two of them apart, and nothing else. ``headers`` are the fields as
     received, names in lower case, ``parameters`` the raw pieces of the query: together
     the whole set that the origin judged. From ``fresh_until`` (monotonic seconds) on
-    it lends no more: the origin must be asked about it anew.
+    it lends no more: the origin must be asked about it anew. ``refused`` is called when
+    the origin refuses it meanwhile: whoever judged it believes its *yes* no longer.
     """
 
     digest: str
     headers: Headers = field(repr=False)
     parameters: tuple[str, ...] = field(repr=False)
     fresh_until: float
+    refused: Callable[[], None] = field(default=_nobody, compare=False, repr=False)
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

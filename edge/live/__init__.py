@@ -55,6 +55,13 @@ Results are steps
     computed, because a released reader can change what the next is told, and the one
     whose state changed meanwhile is skipped.
 
+Whose credential goes upstream
+    Usually the key's or the edge's own. Where the origin judges each reader (A4), a
+    Stream has ``lenders``: the credentials of the readers that wait there. A flight or
+    a follower then asks by ``lending``, with the credential of one of them, and with
+    others' where it is refused. A refusal ends that one's readers there and then; only
+    what is about the stream comes to the judges.
+
 What may switch greenlets
     ``Hub.ask``, ``advance``, ``wrote``, every step and every judge run from beginning
     to end without a switch. So rows need no locks, and what a judge has seen still

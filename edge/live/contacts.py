@@ -10,9 +10,13 @@ from edge.core.errors import NotAsked, OriginAway, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.context import HubContext
-from edge.live.flights import REFUSES_WORK
 from edge.live.rows import Stream
-from edge.policy.streams.contact import Contact, pause_after, seconds_to_wait
+from edge.policy.streams.contact import (
+    REFUSES_WORK,
+    Contact,
+    pause_after,
+    seconds_to_wait,
+)
 from edge.protocol.offsets import NOW
 
 

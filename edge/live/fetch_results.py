@@ -50,6 +50,7 @@ from edge.policy.streams.admission import (
     fault_of,
     judge,
 )
+from edge.policy.streams.decide import stale_seconds
 from edge.policy.streams.decisions import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
 from edge.streamlog.stream_log import Joined
@@ -216,6 +217,9 @@ class FetchResults:
         ours = isinstance(fault, NotAsked) or fault.reason is Reason.INTERNAL
         if not ours and asks_again(stream, flight.start):
             self._contacts.read_failed(stream, fault)
+        if fault.reason is Reason.LENDERS_REFUSED:
+            # That concerns them alone (B7): whoever still waits asks by another one.
+            return (Again(reader) for reader in flight.waiting())
         return (Fail(reader, fault) for reader in flight.waiting())
 
     def _worked(self, flight: Flight) -> Steps:
@@ -239,10 +243,10 @@ class FetchResults:
             yield from self._ingest.refuse_partition(stream, answer)
         if answer.status == 429 and asks_again(stream, flight.start):
             self._contacts.bind(stream, answer)
-        leader: Reader | None = None
+        told = False
         for reader in flight.waiting():
-            if leader is None:
-                leader = reader
+            if not told and _is_asker(reader):
+                told = True
                 yield _raw(reader, answer, reason)
             elif answer.status >= 400:
                 yield Again(reader)
@@ -299,9 +303,18 @@ class FetchResults:
                 yield _without_head(reader)
             elif alone and told:
                 yield Again(reader)
+            elif alone and not _is_asker(reader):
+                yield Bypass(reader, reason)
             else:
                 told = True
                 yield Status(reader, answer, reason)
+
+
+def _is_asker(reader: Reader) -> bool:
+    """Whether a status that is about one asker may be this one's: where credentials are
+    lent, it is about the one who lent (B7)."""
+    lenders = reader.stream.lenders
+    return lenders is None or lenders.is_latest(reader.lease)
 
 
 def _part(flight: Flight) -> None:
@@ -400,7 +413,7 @@ def _may_have_stale(reader: Reader, heard: HeardRange) -> bool:
         return False
     shared = stream.key.partition.kind is not PartitionKind.CREDENTIAL
     fits = answer.get("content-type") == stream.log.content_type
-    young = answer.provenance.since_confirmed <= stream.route.stale_for
+    young = answer.provenance.since_confirmed <= stale_seconds(stream.route)
     asked = reader.offset == heard.start and heard.admission.progress
     return asked and shared and fits and young
 

@@ -30,11 +30,13 @@ from edge.core.values import (
     DIRECT,
     Framing,
     Headers,
+    LentCredential,
     OriginAnswer,
     OriginRequest,
     Provenance,
 )
 from edge.live.context import HubContext
+from edge.live.lending import Lending
 from edge.live.rows import Flight, Reader, State, Stream
 from edge.policy.http.breaker import (
     Breaker,
@@ -43,10 +45,8 @@ from edge.policy.http.breaker import (
     outcome_of_status,
 )
 from edge.policy.streams import upstream_requests
+from edge.policy.streams.contact import REFUSES_WORK
 from edge.policy.streams.decisions import Fetch
-
-REFUSES_WORK = frozenset({408, 425, 429})
-"""Statuses below 500 by which an origin refuses work for the moment (L21)."""
 
 
 class TooLarge(Exception):
@@ -181,9 +181,11 @@ class Flights:
         self,
         context: HubContext,
         upstream: Upstream,
+        lending: Lending,
         land: Callable[[Flight, Outcome], None],
     ) -> None:
         self._upstream = upstream
+        self._lending = lending
         self._counters = context.counters
         self._clock = context.clock
         self._node = context.options.node
@@ -215,6 +217,14 @@ class Flights:
             return
         reader.move(State.WAITING)
         flight.waiters.append(reader)
+
+    def may_join(self, reader: Reader, fetch: Fetch) -> bool:
+        """Whether the reader may wait for this: a flight is begun with a lent
+        credential only for who lends one (B7)."""
+        lenders, now = reader.stream.lenders, self._clock.monotonic()
+        if lenders is None or fetch.start in reader.stream.flights:
+            return True
+        return lenders.lends(reader.lease, now)
 
     def begin(
         self, stream: Stream, start: str | None, hops: tuple[str, ...], trace: Headers
@@ -282,15 +292,28 @@ class Flights:
         flight.sent = log.tail.request_snapshot(
             self._clock.monotonic(), log.incarnation
         )
-        return self._upstream.fetch(self._request(flight), trace=trace)
+        if flight.stream.lenders is None:
+            return self._upstream.fetch(self._request(flight), trace=trace)
+        # Whoever it is for asks by itself: nobody can spend what others may ask.
+        asker = next(flight.waiting(), None)
+        return self._lending.fetch(
+            flight.stream,
+            lambda lease: self._request(flight, lease.lends),
+            first=None if asker is None else asker.lease,
+            trace=trace,
+        )
 
-    def _request(self, flight: Flight) -> OriginRequest:
+    def _request(
+        self, flight: Flight, lent: LentCredential | None = None
+    ) -> OriginRequest:
         key, route = flight.stream.key, flight.stream.route
         node, hops = self._node, flight.hops
         if flight.start is None:
-            return upstream_requests.head_request(key, route, node=node, hops=hops)
+            return upstream_requests.head_request(
+                key, route, node=node, hops=hops, lent=lent
+            )
         return upstream_requests.read_request(
-            key, flight.start, route, node=node, hops=hops
+            key, flight.start, route, node=node, hops=hops, lent=lent
         )
 
 

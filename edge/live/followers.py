@@ -9,6 +9,13 @@ needed (L23, L24).
 How long to back off stands in the stream's Contact, not here: a follower that is begun
 anew, since a viewer came back, waits for what the last one had to wait for.
 
+Where the origin judges, each poll goes with a credential that a parked viewer lends
+(B7), and none is sent while nobody is parked. One that is on the wire goes on for
+``LENDER_GRACE_SECONDS`` after its lender has left, or was to be judged anew, since a
+client that was answered asks again. It is given up at once when the lease was ended
+before its time. Then another one's begins in its place. While nobody lends, the
+follower waits until somebody comes.
+
 A follower that is killed in a poll gives its connection back through the
 origin adapter's own clean-up; the tail is disarmed on every way out.
 """
@@ -20,14 +27,25 @@ from enum import Enum
 import gevent
 
 from edge.core.errors import NotAsked, OriginFault
-from edge.core.values import OriginAnswer, OriginRequest, PartitionKind
+from edge.core.reasons import Reason
+from edge.core.values import (
+    Lease,
+    LentCredential,
+    OriginAnswer,
+    OriginRequest,
+    PartitionKind,
+)
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.flights import TooLarge, Upstream
+from edge.live.lending import Lending
 from edge.live.rows import Follower, Reader, State, Stream
 from edge.policy.streams import upstream_requests
 from edge.protocol.offsets import BEGIN
 from edge.streamlog.tail import RequestSnapshot
+
+LENDER_GRACE_SECONDS = 1.0
+"""For so long a poll goes on when its lender has left."""
 
 
 class Next(Enum):
@@ -68,12 +86,14 @@ class Followers:
         self,
         context: HubContext,
         upstream: Upstream,
+        lending: Lending,
         contacts: Contacts,
         heard: Heard,
         armed: Callable[[Stream], None],
         lost: Callable[[Stream], None],
     ) -> None:
         self._upstream = upstream
+        self._lending = lending
         self._contacts = contacts
         self._counters = context.counters
         self._clock = context.clock
@@ -89,6 +109,8 @@ class Followers:
     def ensure(self, stream: Stream) -> bool:
         """Follow this stream if there is room. Returns whether it is followed."""
         if stream.follower is not None:
+            if stream.follower.wants_lender:
+                self.kick(stream)
             return True
         if len(self._all) >= self._options.max_followers and not self._make_room():
             return False
@@ -131,10 +153,32 @@ class Followers:
             self.stop(follower.stream)
 
     def stop_unwanted(self) -> None:
-        """End those whose linger is over (called by the ticker)."""
+        """End those whose linger is over, and polls whose lender is gone (called by the
+        ticker)."""
         for follower in list(self._all):
-            if not self.wants(follower.stream) and not follower.waiting:
-                self.stop(follower.stream)
+            stream = follower.stream
+            if not self.wants(stream) and not follower.waiting:
+                self.stop(stream)
+            elif stream.lenders is not None and self._has_lost_lender(follower):
+                # Viewers are parked on; only the poll is another one's.
+                self.stop(stream)
+                if stream.parked:
+                    self.ensure(stream)
+
+    def _has_lost_lender(self, follower: Follower) -> bool:
+        """Whether the poll on the wire is to be given up (B7)."""
+        lenders, lease = follower.stream.lenders, follower.lent
+        if lenders is None or lease is None or lease.lends is None:
+            return False
+        now = self._clock.monotonic()
+        if lenders.holds(lease.lends, now):
+            follower.lender_left = None
+            return False
+        if follower.lender_left is None:
+            follower.lender_left = now
+        over = now - follower.lender_left >= LENDER_GRACE_SECONDS
+        was_ended = lease.ends_at < lease.lends.fresh_until
+        return over or (was_ended and now >= lease.ends_at)
 
     def wait(self, reader: Reader) -> bool:
         """Let a reader wait for the armed poll's answer; False if none is armed."""
@@ -164,12 +208,17 @@ class Followers:
 
     def _follow(self, follower: Follower) -> None:
         try:
-            while self.wants(follower.stream):
+            while self._may_ask(follower.stream):
                 self._pause(follower)
                 if not self._go_on(follower):
                     break
         finally:
             self._end(follower)
+
+    def _may_ask(self, stream: Stream) -> bool:
+        """Whether another poll may be sent: with a lent credential, for viewers alone
+        (B6)."""
+        return self.wants(stream) and (stream.lenders is None or bool(stream.parked))
 
     def _end(self, follower: Follower) -> None:
         """Forget a follower; its readers are decided again. Idempotent."""
@@ -191,8 +240,9 @@ class Followers:
         stream = follower.stream
         start, live = self._next_start(stream)
         try:
-            poll = self._poll(stream, start, live)
+            poll = self._poll(follower, start, live)
         except NotAsked as fault:
+            follower.wants_lender = fault.reason is Reason.NO_LENDER
             # It says nothing of the stream: no doubt (L7), and no longer pause (U6).
             self._release(follower, fault)
             self._contacts.poll_put_off(stream, fault)
@@ -234,10 +284,10 @@ class Followers:
         # While it is held, a poll does not tell whether the origin is back (U6).
         return start, start == end and not self._upstream.breaker.is_open
 
-    def _poll(self, stream: Stream, start: str, live: bool) -> Poll:
+    def _poll(self, follower: Follower, start: str, live: bool) -> Poll:
+        stream = follower.stream
         log, now = stream.log, self._clock.monotonic()
         sent = log.tail.request_snapshot(now, log.incarnation)
-        request = self._request(stream, start, live)
         self._counters.follower_polls += 1
 
         def on_sent() -> None:
@@ -246,18 +296,40 @@ class Followers:
                 log.tail.arm(sent)
                 self._armed(stream)
 
+        def lent(lease: Lease) -> OriginRequest:
+            # Each lender's poll is a new one: the last one's answer told nothing.
+            nonlocal sent, now
+            if log.tail.armed is sent:
+                log.tail.disarm()
+            now = self._clock.monotonic()
+            sent = log.tail.request_snapshot(now, log.incarnation)
+            follower.lent, follower.lender_left = lease, None
+            follower.wants_lender = False
+            return self._request(stream, start, live, lease.lends)
+
         answer: OriginAnswer | TooLarge
         try:
-            answer = self._upstream.fetch(request, on_sent)
+            if stream.lenders is None:
+                request = self._request(stream, start, live)
+                answer = self._upstream.fetch(request, on_sent)
+            else:
+                answer = self._lending.fetch(stream, lent, on_sent)
         except TooLarge as error:
             answer = error
         finally:
+            follower.lent = None
             # A poll that is killed late must not disarm the poll of its successor.
             if log.tail.armed is sent:
                 log.tail.disarm()
         return Poll(start, live, sent, answer, self._clock.monotonic() - now)
 
-    def _request(self, stream: Stream, start: str, live: bool) -> OriginRequest:
+    def _request(
+        self,
+        stream: Stream,
+        start: str,
+        live: bool,
+        lent: LentCredential | None = None,
+    ) -> OriginRequest:
         return upstream_requests.read_request(
             stream.key,
             start,
@@ -265,6 +337,7 @@ class Followers:
             node=self._options.node,
             live_cursor=stream.log.origin_cursor if live else None,
             live=live,
+            lent=lent,
         )
 
     def _pause(self, follower: Follower) -> None:
@@ -283,6 +356,7 @@ class Followers:
 
 
 def _may_follow_unwatched(stream: Stream) -> bool:
-    """Whether this stream may be followed without a parked viewer (L23, L24)."""
-    shared = stream.key.partition.kind is not PartitionKind.CREDENTIAL
+    """Whether this stream may be followed without a parked viewer (L23, L24, B6)."""
+    kind = stream.key.partition.kind
+    shared = kind is not PartitionKind.CREDENTIAL and stream.lenders is None
     return shared and stream.log.ttl is None and not stream.log.tail.closed

@@ -27,6 +27,7 @@ from edge.live.flights import Flights, Outcome, Upstream
 from edge.live.followers import Followers, Next, Poll
 from edge.live.ingest import Ingest
 from edge.live.lapses import Lapses
+from edge.live.lending import Lending
 from edge.live.outages import Outages
 from edge.live.paced_asks import PacedAsks, too_many
 from edge.live.poll_results import PollResults
@@ -89,12 +90,13 @@ class Hub:
         self._wakeup = Wakeup(context, self.delivery, self._waiters)
         self.relays = Relays(context, upstream)
         self.lapses = Lapses(context, waiters, self.relays)
-        self.flights = Flights(context, upstream, self._landed)
+        lending = Lending(context, upstream.fetch, waiters)
+        self.flights = Flights(context, upstream, lending, self._landed)
         self._paced = PacedAsks(context, self.flights)
         self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)
         armed, lost = waiters.armed, waiters.tell_edges
         self.followers = Followers(
-            context, upstream, contacts, self._heard, armed, lost
+            context, upstream, lending, contacts, self._heard, armed, lost
         )
         self.answer_cache = AnswerCache(context, self.streams, self.followers)
         ingest = Ingest(context, self.streams)
@@ -251,8 +253,9 @@ class Hub:
     def _fetch(self, reader: Reader, fetch: Fetch, now: float) -> bool:
         """Let the reader wait for an upstream answer. Returns whether it is to be
         decided again instead, since the origin is known to be away."""
-        away = reader.stream.contact is not None
-        if away and self._outages.holds_back(reader, fetch, now):
+        stream = reader.stream
+        well = stream.contact is None and stream.lenders is None
+        if not well and self._outages.holds_back(reader, fetch, now):
             return True
         reader.rounds += 1
         reader.asked = fetch.reason
@@ -275,10 +278,7 @@ class Hub:
 
     def _join(self, reader: Reader, fetch: Fetch) -> None:
         try:
-            if not self._paced.paces(reader, fetch):
-                self.flights.join(reader, fetch)
-            elif not self._paced.join(reader, fetch):
-                reader.rounds -= 1  # it has shared no answer yet
+            self._paced.ask(reader, fetch)
         except Refusal as refusal:
             self._over_limit(reader, refusal)
         else:

@@ -12,15 +12,16 @@ and never switches greenlets.
 """
 
 import enum
-from collections.abc import Container
+import logging
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from edge.core.reasons import Reason
-from edge.core.values import OriginAnswer, PartitionKind
+from edge.core.values import OriginAnswer, PartitionKind, StreamKey
 from edge.live.context import HubContext
 from edge.live.registry import StreamRegistry
-from edge.live.rows import Stream
+from edge.live.rows import Reader, Stream
 from edge.live.steps import Judged, LogChanged, Replace, Steps, end_parked
 from edge.policy.http.cache_status import is_from_an_edge
 from edge.policy.streams.admission import Admission, stale_limit
@@ -30,6 +31,8 @@ from edge.protocol import names
 from edge.protocol.offsets import BEGIN, NOW, is_position
 from edge.streamlog.stream_log import UNKNOWN_TTL, Joined, Placement, StreamLog
 from edge.streamlog.tail import RequestSnapshot
+
+_log = logging.getLogger("edge.live")
 
 MAX_TTL_DIGITS = 12
 
@@ -48,6 +51,12 @@ class Effect(enum.Enum):
     OTHER_BYTES = "other-bytes"  # another incarnation: the bytes differ
     OTHER_TYPE = "other-type"  # another incarnation: the content type differs
 
+
+_CONTRADICTIONS = frozenset(
+    {Reason.BYTES_DIFFER, Reason.TYPE_CHANGED}
+    | {Reason.TAIL_WENT_BACK, Reason.OFFSET_REFUSED}
+)
+"""What two lenders that do not read the same bring about, too (B7)."""
 
 RESET_REASONS = {
     Effect.WENT_BACK: Reason.TAIL_WENT_BACK,
@@ -93,9 +102,11 @@ class Ingest:
             stream.log,
             stream.route,
             heard,
-            stream.waiter_offsets(),
+            _WaiterOffsets(stream.parked),
             self._options.rules.max_probe,
         )
+        if stream.lenders is not None and effect in (Effect.GREW, Effect.CONFIRMED):
+            stream.lenders.has_read(stream.log.incarnation)
         if effect is Effect.GREW:
             yield LogChanged(stream, grew=True)
         elif effect is Effect.NOT_KEPT:
@@ -108,7 +119,8 @@ class Ingest:
         """Let the log have the bytes of an edge that serves stale, by proof and no more
         (U9). The tail is in doubt from now on, as after a poll that failed."""
         log = stream.log
-        keep, max_probe = stream.waiter_offsets(), self._options.rules.max_probe
+        keep = _WaiterOffsets(stream.parked)
+        max_probe = self._options.rules.max_probe
         joined = absorb_stale(log, stream.route, heard, keep, max_probe)
         log.tail.mark_unverified(heard.heard_at)
         if joined is Joined.GREW:
@@ -127,18 +139,34 @@ class Ingest:
             yield from self.replaced(stream, RESET_REASONS[effect])
             anew = stream.log.tail.request_snapshot(sent.at, stream.log.incarnation)
             effect = describe(stream.log, route, answer, anew, now)
+        if stream.lenders is not None and effect is Effect.CONFIRMED:
+            stream.lenders.has_read(stream.log.incarnation)
         return effect
 
     def replaced(self, stream: Stream, reason: Reason) -> Steps:
         """A read saw another stream, or none, where this one was (L5).
 
         This ends the incarnation of this key alone. The other keys of the path must
-        confirm theirs at their next read.
+        confirm theirs at their next read. What was read by a credential, and is
+        contradicted by another, may be the same stream: then the path passes (B7).
         """
+        lenders, held = stream.lenders, stream.log.incarnation
+        if reason in _CONTRADICTIONS and lenders and lenders.disagree(held):
+            yield from self._pass_path(stream.key)
+            return
         yield Replace(stream, reason)
         for other in self._streams.of_path(stream.key.route, stream.key.path):
             if other is not stream:
                 other.log.tail.mark_unverified(self._clock.monotonic())
+
+    def _pass_path(self, key: StreamKey) -> Steps:
+        """Not all who are let in read the same: each reads for itself for a while."""
+        text = "%s passes for %d s: two who may read it were given unequal bytes"
+        _log.warning(text, key.path, self._options.bypass_for)
+        until = self._clock.monotonic() + self._options.bypass_for
+        for one in self._streams.of_path(key.route, key.path):
+            one.begin_bypass(Reason.ACCESS_DIFFERS, until)
+            yield Replace(one, Reason.ACCESS_DIFFERS)
 
     # The whole key
 
@@ -174,6 +202,23 @@ class Ingest:
         until = self._clock.monotonic() + self._options.bypass_for
         stream.mark_large(start, until)
         self._counters.not_stored[Reason.TOO_LARGE.value] += 1
+
+
+class _WaiterOffsets:
+    """The offsets where viewers stand (L10): a set that is made when it is first looked
+    into. Most answers do not thin the log, and viewers of a crowd may stand anywhere.
+    """
+
+    __slots__ = ("_offsets", "_readers")
+
+    def __init__(self, readers: Iterable[Reader]) -> None:
+        self._readers = readers
+        self._offsets: set[str] | None = None
+
+    def __contains__(self, offset: object) -> bool:
+        if self._offsets is None:
+            self._offsets = {reader.offset for reader in self._readers}
+        return offset in self._offsets
 
 
 # A range

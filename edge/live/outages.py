@@ -18,6 +18,7 @@ from edge.live.contacts import Contacts, asks_again
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
 from edge.live.flights import Flights
+from edge.live.lending import no_lender
 from edge.live.rows import Reader, State
 from edge.live.waiters import Waiters
 from edge.policy.streams.decide import decide
@@ -54,7 +55,10 @@ class Outages:
         """Whether this request is not to be made: ``reader.fault`` then tells why, and
         the reader is to be decided again."""
         stream = reader.stream
-        if not asks_again(stream, fetch.start):
+        if not self._flights.may_join(reader, fetch):
+            reader.fault = no_lender()
+            return True
+        if stream.contact is None or not asks_again(stream, fetch.start):
             return False
         fault = self._contacts.fault_now(stream, now)
         if fault is None:

@@ -40,7 +40,15 @@ class PacedAsks:
         self._paced: dict[Stream, None] = {}
         self._stopped = False
 
-    def paces(self, reader: Reader, fetch: Fetch) -> bool:
+    def ask(self, reader: Reader, fetch: Fetch) -> None:
+        """Let the reader wait for the answer to ``fetch``, in its turn where that is a
+        request of those. Raises Refusal as ``Flights.join``."""
+        if not self._paces(reader, fetch):
+            self._flights.join(reader, fetch)
+        elif not self._join(reader, fetch):
+            reader.rounds -= 1  # it has shared no answer yet
+
+    def _paces(self, reader: Reader, fetch: Fetch) -> bool:
         """Whether this request is one of those: above the end, or the first one of a
         live reader of a stream that was gone a moment ago."""
         if fetch.paced:
@@ -48,7 +56,7 @@ class PacedAsks:
         first = reader.is_live and reader.rounds == 1
         return first and self._clock.monotonic() < reader.stream.gone_until
 
-    def join(self, reader: Reader, fetch: Fetch) -> bool:
+    def _join(self, reader: Reader, fetch: Fetch) -> bool:
         """Let the reader wait for the answer to ``fetch``, or for its turn to ask.
 
         Returns whether it waits for an answer. Raises Refusal as ``Flights.join``.

@@ -11,7 +11,7 @@ from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
-from edge.live.flights import REFUSES_WORK, TooLarge
+from edge.live.flights import TooLarge
 from edge.live.followers import Next, Poll
 from edge.live.ingest import (
     RESET_REASONS,
@@ -25,6 +25,7 @@ from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
 from edge.policy.http.cache_status import is_from_an_edge
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.admission import Verdict, away, judge
+from edge.policy.streams.contact import REFUSES_WORK
 
 QUICK_DATA = 1.0
 QUICK_EMPTY = 0.25

@@ -218,8 +218,11 @@ class Relays:
     def _pump(self, reader: Reader, relay: _Relay, reason: Reason) -> None:
         # From where the reader stands: after ``now`` it may have waited (L20).
         read = replace(reader.read, offset=reader.offset)
+        route = reader.stream.route
+        # Where the origin judges, each one asks for itself (B8).
+        lent = None if reader.stream.lenders is None else reader.lease.lends
         request = upstream_requests.relay_read(
-            read, reader.stream.route, node=self._options.node
+            read, route, node=self._options.node, lent=lent
         )
         exchange = self._open(reader, request)
         try:
@@ -292,7 +295,8 @@ class Relays:
         self._counters.answers["pass"] += 1
         length = exchange.content_length
         kind = reader.read.key.partition.kind
-        headers = unshared_headers(exchange.headers, kind)
+        own = reader.stream.lenders is not None
+        headers = unshared_headers(exchange.headers, kind, own)
         if is_endless(exchange.headers, length):
             headers = unbuffered(headers)
         answer = Answer(exchange.status, headers, None, length)

@@ -25,7 +25,7 @@ WAITING and PARKED also lead to each other and to RELAYED. A move that the table
 
 import enum
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 import gevent
@@ -37,11 +37,12 @@ from edge.core.ports import Sink
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.core.values import UNLIMITED, CacheStatus, Lease, Mode, Read, StreamKey
+from edge.live.lenders import Lenders
 from edge.policy.http import request_target
 from edge.policy.streams.classify import plain_extension
 from edge.policy.streams.contact import Contact
 from edge.policy.streams.decisions import ReadState
-from edge.policy.streams.routes import Route
+from edge.policy.streams.routes import Route, UpstreamCredential
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier, RequestSnapshot
 
@@ -69,6 +70,8 @@ _MOVES = {
     State.RELAYED: {State.DONE},
     State.DONE: set(),
 }
+
+_WAITS = frozenset({State.WAITING, State.PARKED})
 
 _NOTHING_HELD = frozenset(
     {Reason.MISS, Reason.COLD_OPEN, Reason.HEAD_REFUSED}
@@ -204,6 +207,8 @@ class Reader:
         if state not in _MOVES[before]:
             raise RuntimeError(f"{self!r} cannot become {state.value}")
         self.state = state
+        if self.stream.lenders is not None:
+            self.stream.lenders.moved(self, waits=state in _WAITS)
         if state is State.DONE and (self.is_live or before is State.RELAYED):
             self.owner.ended(self, before)
 
@@ -293,6 +298,7 @@ class Stream:
         "key",
         "landings",
         "large",
+        "lenders",
         "linger_until",
         "log",
         "no_head_until",
@@ -342,6 +348,9 @@ class Stream:
         self.head_missed = False
         # U14: until when nobody takes it for likely that the stream is there again.
         self.gone_until = 0.0
+        # A4: whose credentials its shared fetch goes upstream with. None: the edge's.
+        lent = route.upstream is UpstreamCredential.LENT
+        self.lenders: Lenders[Reader] | None = Lenders() if lent else None
         # L22: the largest cursor minted for the crowd of this stream.
         self.highest = 0
         self._tail_reads: deque[float] = deque(maxlen=MAX_TAIL_READS)
@@ -364,6 +373,7 @@ class Stream:
         """Bytes that count in the budget: the row, its key, its log, and its notes."""
         noted = 0 if self.contact is None else self.contact.cost
         noted += len(self.large) * costs.LARGE_START + len(self.polled_by)
+        noted += 0 if self.lenders is None else self.lenders.cost
         return self._key_cost + self.log.cost + noted
 
     def bypass(self, now: float) -> Reason | None:
@@ -388,10 +398,6 @@ class Stream:
         """Whether HEAD may be asked of this key (U12)."""
         return now >= self.no_head_until
 
-    def waiter_offsets(self) -> Container[str]:
-        """The offsets where viewers stand (L10), gathered when first asked."""
-        return _WaiterOffsets(self.parked)
-
     def count_tail_read(self, now: float, reads: int, within: float) -> bool:
         """A catch-up read reached the tail (L24). Returns whether that makes ``reads``
         of them within ``within`` seconds."""
@@ -405,22 +411,6 @@ def _cost_of(key: StreamKey) -> int:
     texts = len(key.path) + len(key.extension)
     sent = sum(costs.FIELD + len(k) + len(v) for k, v in key.partition.headers)
     return costs.ROW + texts + sent
-
-
-class _WaiterOffsets:
-    """A set that is made when it is first looked into. Most answers do not thin the
-    log, and viewers of a crowd may stand anywhere."""
-
-    __slots__ = ("_offsets", "_readers")
-
-    def __init__(self, readers: Iterable[Reader]) -> None:
-        self._readers = readers
-        self._offsets: set[str] | None = None
-
-    def __contains__(self, offset: object) -> bool:
-        if self._offsets is None:
-            self._offsets = {reader.offset for reader in self._readers}
-        return offset in self._offsets
 
 
 class Flight:
@@ -478,20 +468,30 @@ class AboveEnd:
 
 
 class Follower:
-    """One stream's poll. ``waiting`` are readers that its next answer may serve."""
+    """One stream's poll. ``waiting`` are readers that its next answer may serve.
+
+    ``lent``: with whose credential the poll on the wire was sent (B7); ``lender_left``:
+    since when nobody who lent it is here; ``wants_lender``: it waits for somebody.
+    """
 
     __slots__ = (
         "greenlet",
         "kicked",
+        "lender_left",
+        "lent",
         "stream",
         "waiting",
         "waiting_since",
+        "wants_lender",
     )
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.waiting: list[Reader] = []
         self.waiting_since = 0.0
+        self.lent: Lease | None = None
+        self.lender_left: float | None = None
+        self.wants_lender = False
         self.kicked = Event()
         self.greenlet: gevent.Greenlet[[Follower], None] | None = None
 

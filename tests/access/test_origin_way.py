@@ -166,6 +166,25 @@ def test_who_is_let_in_lends_its_whole_credential(gates: Callable[..., Gate]) ->
     assert other is not None and other.digest != lent.digest
 
 
+def test_whom_the_origin_refuses_after_all_is_asked_about_anew(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """A3, B7: while its credential was lent. Others are believed on."""
+    gate = gates()
+    first = granted(gate.ask(A, **ALICE)).lease.lends
+    gate.ask(A, authorization="Bearer bob")
+    count = len(asked.asked)
+    granted(gate.ask(A, **ALICE))
+    assert first is not None and len(asked.asked) == count
+    first.refused()
+    asked.answer = lambda one: said(401)
+    denied = gate.ask(A, **ALICE)
+
+    assert isinstance(denied, Denied) and denied.status == 401
+    granted(gate.ask(A, authorization="Bearer bob"))
+    assert len(asked.asked) == count + 1
+
+
 def test_while_the_origin_is_away_nobody_lends_who_is_only_kept(
     asked: Endpoint, gates: Callable[..., Gate]
 ) -> None:

@@ -199,14 +199,15 @@ class House:
         hops: tuple[str, ...] = (),
         left: float = NO_END,
         ends_soon: bool = False,
+        lease: Lease | None = None,
     ) -> "Asked":
-        """``left``: seconds until the grant behind it ends."""
+        """``left``: seconds until the grant behind it ends, unless ``lease`` says."""
         sink = sink or RecordingSink()
         key = key or self.key()
         conditions = (cursor, if_none_match, codings, expires_at, hops)
         read = Read(key, offset, mode, *conditions, ends_soon=ends_soon)
         now = self.clock.monotonic()
-        pending = self.hub.ask(read, sink, now, Lease(now + left))
+        pending = self.hub.ask(read, sink, now, lease or Lease(now + left))
         return Asked(sink, pending)
 
     def poll(self, offset: str, cursor: int | None = None) -> "Asked":

@@ -5,6 +5,7 @@ and then under ``tracemalloc``. The estimates are in ``edge.core.costs``.
 """
 
 import gc
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 
@@ -12,12 +13,20 @@ import pytest
 
 from edge.core import costs
 from edge.core.errors import OriginAway, OriginBodyCut
-from edge.core.values import Mode, OriginAnswer, Partition, PartitionKind, Read
+from edge.core.values import (
+    LentCredential,
+    Mode,
+    OriginAnswer,
+    Partition,
+    PartitionKind,
+    Read,
+)
 from edge.front.fast.request_memo import MAX_LINES, RequestMemo
 from edge.live.answer_cache import MAX_ANSWERS
 from edge.live.control import HubControl
 from edge.live.hub import Hub
-from edge.live.rows import MAX_LARGE_STARTS, Stream
+from edge.live.lenders import MAX_NOTED, Lenders
+from edge.live.rows import MAX_LARGE_STARTS, Reader, Stream
 from edge.policy.streams.contact import Contact
 from edge.policy.streams.pipeline import RequestPipeline
 from edge.policy.streams.routes import Route
@@ -134,6 +143,17 @@ def test_streams_that_are_read_once(size: int) -> None:
         origin.calls.clear()
 
     fill(house, ask)
+
+
+def test_credentials_that_were_refused() -> None:
+    """A row remembers them: they lend no more by the same verdict (B7)."""
+    digests = [f"{number:064d}" for number in range(2 * MAX_NOTED)]
+    before, lenders = memory(), Lenders[Reader]()
+    for digest in digests[:MAX_NOTED]:
+        lenders.refuse(LentCredential(digest, (), (), float(digest)))
+    for digest in digests[MAX_NOTED:]:
+        lenders.rest(LentCredential(digest, (), (), 0.0), float(digest))
+    check(memory() - before + sum(map(sys.getsizeof, digests)), lenders.cost)
 
 
 def test_a_refusal_of_a_large_page_of_words() -> None:

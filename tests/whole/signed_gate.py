@@ -6,60 +6,37 @@ durable-streams repository is one. What it was asked is kept.
 """
 
 import http.client
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 SIGNED = "expires=4102444800&signature=good"
 _PASSES = {"content-type", "stream-next-offset", "stream-up-to-date", "stream-closed"}
 
 
-class Gate(ThreadingHTTPServer):
-    """``asked`` counts requests: HEAD, GET, and live for a GET that waits."""
+class Passage(BaseHTTPRequestHandler):
+    """One connection to a gate. A subclass says who passes."""
 
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, origin: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Passage)
-        self.netloc = urlsplit(origin).netloc
-        self.asked: Counter[str] = Counter()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Passage(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Gate
+    server: "Gate"
 
-    def do_HEAD(self) -> None:
-        self.server.asked["HEAD"] += 1
-        self._answer(401, {}, b"")
-
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        parts = query.split("&")
-        signed = [part for part in SIGNED.split("&") if part in parts]
-        self.server.asked["live" if "live=" in query else "GET"] += 1
-        if len(signed) < 2:
-            self._answer(401, {}, b"no")
-            return
-        plain = "&".join(part for part in parts if part not in signed)
+    def forward(self, target: str) -> None:
+        """Let this request through to ``target`` of the origin."""
         upstream = http.client.HTTPConnection(self.server.netloc)
         try:
-            upstream.request("GET", f"{path}?{plain}")
+            upstream.request(self.command, target)
             answer = upstream.getresponse()
             fields = {k: v for k, v in answer.getheaders() if k.lower() in _PASSES}
-            self._answer(answer.status, fields, answer.read())
+            self.answer(answer.status, fields, answer.read())
         finally:
             upstream.close()
 
-    def _answer(self, status: int, fields: dict[str, str], body: bytes) -> None:
+    def answer(self, status: int, fields: dict[str, str], body: bytes) -> None:
         self.send_response(status)
         for name, value in fields.items():
             self.send_header(name, value)
@@ -73,10 +50,61 @@ class _Passage(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class SignedPassage(Passage):
+    """A GET passes if it is signed."""
+
+    def do_HEAD(self) -> None:
+        self.server.asked["HEAD"] += 1
+        self.answer(401, {}, b"")
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        parts = query.split("&")
+        signed = [part for part in SIGNED.split("&") if part in parts]
+        self.server.asked["live" if "live=" in query else "GET"] += 1
+        if len(signed) < 2:
+            self.answer(401, {}, b"no")
+            return
+        plain = "&".join(part for part in parts if part not in signed)
+        self.forward(f"{path}?{plain}")
+
+
+class Gate(ThreadingHTTPServer):
+    """``asked`` counts requests: HEAD, GET, and live for a GET that waits."""
+
+    daemon_threads = True
+    request_queue_size = 128
+    passage: type[Passage] = SignedPassage
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(("127.0.0.1", 0), self.passage)
+        self.netloc = urlsplit(origin).netloc
+        self.asked: Counter[str] = Counter()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell what went wrong, unless an edge that has heard enough hung up."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+G = TypeVar("G", bound=Gate)
+
+
 @contextmanager
 def gate(origin: str) -> Iterator[Gate]:
     """A gate before this origin."""
-    with Gate(origin) as standing:
+    with kept(Gate(origin)) as standing:
+        yield standing
+
+
+@contextmanager
+def kept(made: G) -> Iterator[G]:
+    """Any kind of gate, open as long as it is needed."""
+    with made as standing:
         keeper = Thread(target=standing.serve_forever, daemon=True)
         keeper.start()
         try:

@@ -129,8 +129,11 @@ class PassThrough:
             most = self._parts.options.limits.max_body
             pieces = _unless_revoked(body.pieces(most), lease)
         node = self._parts.options.node
-        if passed.reason is Reason.UNKNOWN_LIVE and ctx.route is not None:
-            built = upstream_requests.pass_request(passed, ctx.route, node=node)
+        route = ctx.route
+        if passed.reason is Reason.UNKNOWN_LIVE and route is not None:
+            built = upstream_requests.pass_request(
+                passed, route, node=node, lease=lease
+            )
             trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
             return replace(built, headers=(*built.headers, *trace))
         safe = request.method in _SAFE_METHODS

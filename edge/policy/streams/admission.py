@@ -17,7 +17,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Framing, OriginAnswer, Partition, PartitionKind, StreamKey
 from edge.policy.http import cache_status
 from edge.policy.http.forwarding import cache_members
-from edge.policy.streams.routes import OriginNoStore, Route
+from edge.policy.streams.routes import OriginNoStore, Route, UpstreamCredential
 from edge.protocol import json_arrays, names
 from edge.protocol.http_grammar import cache_directives, list_members
 from edge.protocol.offsets import NOW, is_position, order
@@ -238,10 +238,12 @@ def origin_forbids(
     they are shared, and never stored in any case.
     """
     directives = cache_directives(answer.get_all("cache-control"))
-    # What the edge itself lets in is private already, and asked for in the edge's own
-    # name: a cookie is the edge's then, and goes to nobody (B6).
+    # What the edge itself lets in is private already. It is asked for in the edge's own
+    # name: a cookie is the edge's then, and goes to nobody. But where a reader's
+    # credential was lent, it is that reader's (B6).
     granted = partition.kind is PartitionKind.GRANTED
-    if answer.get("set-cookie") is not None and not granted:
+    edges_own = granted and route.upstream is UpstreamCredential.OWN
+    if answer.get("set-cookie") is not None and not edges_own:
         return Reason.SET_COOKIE
     if not _selects_nothing(answer.get_all("vary"), route, granted):
         return Reason.VARY_STAR
@@ -262,7 +264,7 @@ def _selects_nothing(vary_field: str, route: Route, granted: bool) -> bool:
 
     Headers that go upstream are in the partition (L13). With any other name, or ``*``
     anywhere in the list, the origin chose by something that no key holds. ``granted``:
-    no client's credential went upstream.
+    no client's credential went upstream, or all who may read are given the same.
     """
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
     if granted:

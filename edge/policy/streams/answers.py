@@ -284,17 +284,20 @@ def unbuffered(headers: Headers) -> Headers:
     return (*headers, UNBUFFERED)
 
 
-def unshared_headers(headers: Headers, partition: PartitionKind) -> Headers:
-    """The origin's headers for a reader that gets its answer alone (L15).
+def unshared_headers(
+    headers: Headers, partition: PartitionKind, own: bool = False
+) -> Headers:
+    """The origin's headers for a reader that gets its answer alone (L15). ``own``: it
+    was asked for with the reader's own credential.
 
     The edge cannot vouch for the answer (L12). A Cache-Control that lets shared caches
     keep it becomes ``no-store``, and what CDNs obey before that is dropped. The entity
     tag is the origin's word, and who gets its answer alone may ask it again by that
-    (O9). What was granted is not kept at all, and the origin's cookie is the edge's own
-    (B6, B17).
+    (O9). What was granted is not kept at all, and the origin's cookie is the edge's
+    own, or another reader's (B6, B17).
     """
     granted = partition is PartitionKind.GRANTED
-    dropped = {"set-cookie"} if granted else frozenset[str]()
+    dropped = {"set-cookie"} if granted and not own else frozenset[str]()
     return tuple(
         (name, "no-store" if _is_keepable(name, value, granted) else value)
         for name, value in response_headers(headers)

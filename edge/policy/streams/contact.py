@@ -30,6 +30,10 @@ MAX_DOUBLINGS = 16
 MAX_DIGITS = 12
 
 
+REFUSES_WORK = frozenset({408, 425, 429})
+"""Statuses below 500 by which an origin refuses work for the moment (L21)."""
+
+
 def pause_after(failures: int, first: float, most: float, chance: float) -> float:
     """Seconds of back-off after so many failures in a row: doubled each time, with
     jitter. ``chance`` is from 0 to 1."""

@@ -33,6 +33,7 @@ from edge.policy.streams.decisions import (
     Serve,
 )
 from edge.policy.streams.routes import Route, TailMode
+from edge.policy.streams.ways import OriginWay
 from edge.protocol.offsets import NOW, order
 from edge.streamlog.stream_log import StreamLog
 
@@ -330,14 +331,21 @@ def _wait(read: Read, state: ReadState, stand: str) -> Park | Serve:
     return Park(stand)
 
 
+def stale_seconds(route: Route) -> float:
+    """For how long held bytes may go out stale on this route (U4). Where the origin
+    judges who may see them: no longer than twice the time for which it is believed."""
+    trusts = (2 * way.trust for way in route.ways if isinstance(way, OriginWay))
+    return min(route.stale_for, min(trusts, default=route.stale_for))
+
+
 def may_go_stale(log: StreamLog, route: Route, now: float, wall: float) -> bool:
     """Whether what is held may still be shown, though the origin is away (U4).
 
-    At most ``stale_for`` after the last confirmation, or what the origin allows if that
-    is less. Never past the stream's own end: its expiry, or its TTL after the last read
-    that the origin saw (L23).
+    At most ``stale_seconds`` after the last confirmation, or what the origin allows if
+    that is less. Never past the stream's own end: its expiry, or its TTL after the last
+    read that the origin saw (L23).
     """
-    limit = route.stale_for
+    limit = stale_seconds(route)
     if log.stale_limit is not None:
         limit = min(limit, log.stale_limit)
     if limit <= 0 or now - log.tail.confirmed_at > limit:

@@ -24,8 +24,11 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from edge.core.values import (
+    UNLIMITED,
     Header,
     Headers,
+    Lease,
+    LentCredential,
     Mode,
     Node,
     OriginRequest,
@@ -38,7 +41,7 @@ from edge.core.values import (
 from edge.policy.http import request_target
 from edge.policy.http.forwarding import UNFIT_ON_READS, cdn_loop
 from edge.policy.streams.classify import PassRequest
-from edge.policy.streams.routes import Route
+from edge.policy.streams.routes import Route, UpstreamCredential
 from edge.policy.streams.ways import ForwardWay, JwtWay, OriginWay, Place
 from edge.protocol import names
 
@@ -58,6 +61,7 @@ def read_request(
     live: bool = False,
     node: Node = NAMELESS,
     hops: Hops = (),
+    lent: LentCredential | None = None,
 ) -> OriginRequest:
     """A GET from ``offset`` on; None leaves the parameter out.
 
@@ -67,50 +71,72 @@ def read_request(
     mode = names.LIVE_LONG_POLL if live else None
     return OriginRequest(
         method="GET",
-        target=_target(key, offset, mode, live_cursor),
-        headers=_headers(key.partition, route, node, hops),
+        target=_target(key, lent, offset, mode, live_cursor),
+        headers=_headers(key.partition, route, node, hops, lent),
         purpose=Purpose.FOLLOW if live else Purpose.CATCH_UP,
     )
 
 
 def head_request(
-    key: StreamKey, route: Route, *, node: Node = NAMELESS, hops: Hops = ()
+    key: StreamKey,
+    route: Route,
+    *,
+    node: Node = NAMELESS,
+    hops: Hops = (),
+    lent: LentCredential | None = None,
 ) -> OriginRequest:
     """A HEAD of the stream: type, tail, closed, TTL (PROTOCOL.md section 5.5)."""
     return OriginRequest(
         method="HEAD",
-        target=_target(key),
-        headers=_headers(key.partition, route, node, hops),
+        target=_target(key, lent),
+        headers=_headers(key.partition, route, node, hops, lent),
     )
 
 
-def relay_read(read: Read, route: Route, *, node: Node = NAMELESS) -> OriginRequest:
+def relay_read(
+    read: Read,
+    route: Route,
+    *,
+    node: Node = NAMELESS,
+    lent: LentCredential | None = None,
+) -> OriginRequest:
     """One reader's own request, for a key whose answers are not joined (L15).
 
     It asks what the client asked, including its cursor, by the same canonical URL and
-    the same few headers as a shared read. Nobody shares the answer, so the client's
-    If-None-Match may choose it (O9); live reads ignore it, as everywhere (L17).
+    the same few headers as a shared read. ``lent`` is then the reader's own. Nobody
+    shares the answer, so the client's If-None-Match may choose it (O9); live reads
+    ignore it, as everywhere (L17).
     """
-    headers = _headers(read.key.partition, route, node, read.hops)
+    headers = _headers(read.key.partition, route, node, read.hops, lent)
     if read.if_none_match is not None and not read.mode.live:
         headers += (("if-none-match", read.if_none_match),)
     if read.mode is Mode.HEAD:
-        return OriginRequest("HEAD", _target(read.key), headers, Purpose.RELAY)
+        return OriginRequest("HEAD", _target(read.key, lent), headers, Purpose.RELAY)
     mode = read.mode.value if read.mode.live else None
     cursor = None if read.cursor is None else str(read.cursor)
-    target = _target(read.key, read.offset, mode, cursor)
+    target = _target(read.key, lent, read.offset, mode, cursor)
     return OriginRequest("GET", target, headers, Purpose.RELAY)
 
 
 def pass_request(
-    passed: PassRequest, route: Route, *, node: Node = NAMELESS
+    passed: PassRequest,
+    route: Route,
+    *,
+    node: Node = NAMELESS,
+    lease: Lease = UNLIMITED,
 ) -> OriginRequest:
     """A GET with a ``live`` that this edge does not know, as it was asked.
 
-    Only for Reason.UNKNOWN_LIVE; other requests that pass are forwarded.
+    Only for Reason.UNKNOWN_LIVE; other requests that pass are forwarded. Where
+    credentials are lent, that of the ``lease`` goes with it, which is the client's own.
     """
-    headers = _headers(passed.partition, route, node, passed.hops)
-    return OriginRequest("GET", passed.target, headers, Purpose.RELAY)
+    lent = lease.lends if route.upstream is UpstreamCredential.LENT else None
+    target = passed.target
+    if lent is not None:
+        path, _, query = target.partition("?")
+        target = request_target.join(path, "&".join((query, *lent.parameters)))
+    headers = _headers(passed.partition, route, node, passed.hops, lent)
+    return OriginRequest("GET", target, headers, Purpose.RELAY)
 
 
 def granted_fields(fields: Iterable[Header], route: Route) -> Headers:
@@ -178,6 +204,7 @@ def _cookie_name(pair: str) -> str:
 
 def _target(
     key: StreamKey,
+    lent: LentCredential | None = None,
     offset: str | None = None,
     live: str | None = None,
     cursor: str | None = None,
@@ -189,20 +216,34 @@ def _target(
         (names.PARAM_CURSOR, cursor),
     )
     pieces = [f"{name}={quote(v, safe='')}" for name, v in asked if v is not None]
-    if key.extension:
-        pieces.append(key.extension)
+    extension = key.extension
+    if lent is not None and lent.parameters:
+        query = "&".join((*lent.parameters, extension))
+        extension = request_target.extension(request_target.parameters(query))
+    if extension:
+        pieces.append(extension)
     return request_target.join(key.path, "&".join(pieces))
 
 
-def _headers(partition: Partition, route: Route, node: Node, hops: Hops) -> Headers:
-    """The allow-list. The route's own credential never joins a client's (L13).
+def _headers(
+    partition: Partition,
+    route: Route,
+    node: Node,
+    hops: Hops,
+    lent: LentCredential | None = None,
+) -> Headers:
+    """The allow-list. The route's own credential never joins a client's (L13), lent or
+    not.
 
     Where the route and the client name one header, the route's stands.
     """
     own: Headers = ()
-    if partition.kind is not PartitionKind.CREDENTIAL:
+    sent = partition.headers
+    if lent is not None:
+        sent = (*lent.headers, *sent)
+    elif partition.kind is not PartitionKind.CREDENTIAL:
         own = own_fields(route)
     taken = UNFIT_ON_READS.union(name for name, _ in own)
-    kept = tuple(pair for pair in partition.headers if pair[0] not in taken)
+    kept = tuple(pair for pair in sent if pair[0] not in taken)
     marks = (("via", node.via), ("cdn-loop", cdn_loop(node, hops)))
     return (*kept, *own, ("accept-encoding", "identity"), *marks)

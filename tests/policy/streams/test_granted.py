@@ -8,6 +8,8 @@ from edge.core.reasons import Reason
 from edge.core.values import (
     GRANTED,
     Header,
+    Lease,
+    LentCredential,
     Mode,
     OriginAnswer,
     PartitionKind,
@@ -27,13 +29,22 @@ from edge.policy.streams.answers import (
     vary,
 )
 from edge.policy.streams.authorize import Grant, RequestHead
-from edge.policy.streams.classify import classify
+from edge.policy.streams.classify import PassRequest, classify
 from edge.policy.streams.decisions import Kind, Serve
-from edge.policy.streams.routes import Access, OriginNoStore, Recreate, Route
+from edge.policy.streams.routes import (
+    Access,
+    OriginNoStore,
+    Recreate,
+    Route,
+    UpstreamCredential,
+)
 from edge.policy.streams.upstream_requests import (
     granted_fields,
+    head_request,
     own_fields,
+    pass_request,
     read_request,
+    relay_read,
 )
 from edge.policy.streams.ways import (
     AUTHORIZATION,
@@ -231,7 +242,51 @@ def test_what_an_origin_may_forbid(field: Header, reason: Reason | None) -> None
         assert origin_forbids(answer, GRANTED, lenient) is None
 
 
+def test_a_cookie_that_came_by_a_lent_credential_is_a_readers_own() -> None:
+    """B6: nobody else is given it; what is private to all of them is joined."""
+    route = replace(ROUTE, upstream=UpstreamCredential.LENT)
+    cookie = OriginAnswer(200, (("set-cookie", "a=1"),), b"abc")
+    private = OriginAnswer(200, (("cache-control", "private"),), b"abc")
+
+    assert origin_forbids(cookie, GRANTED, route) is Reason.SET_COOKIE
+    assert origin_forbids(private, GRANTED, route) is None
+    assert "set-cookie" not in dict(unshared_headers(cookie.headers, KIND))
+    assert "set-cookie" in dict(unshared_headers(cookie.headers, KIND, own=True))
+
+
 # Upstream.
+
+
+LENT = LentCredential("ann", (("authorization", "ann"),), ("token=t", "a=1"), 0.0)
+
+
+def test_a_lent_credential_goes_upstream_whole_and_alone() -> None:
+    """A4, B8, L13: its fields and its parameters, and nothing of the edge's own."""
+    key = StreamKey(ROUTE.match, "/v1/stream/a", "b=2&x=1", GRANTED)
+    for request in (
+        read_request(key, "0_7", ROUTE, live=True, live_cursor="4", lent=LENT),
+        head_request(key, ROUTE, lent=LENT),
+        relay_read(Read(key), ROUTE, lent=LENT),
+    ):
+        query = request.target.partition("?")[2]
+        assert query.endswith("a=1&b=2&token=t&x=1")
+        assert request.headers[0] == ("authorization", "ann")
+        assert {name for name, _ in request.headers} == {
+            *("authorization", "accept-encoding", "via", "cdn-loop")
+        }
+
+
+def test_an_unknown_live_mode_goes_up_with_its_clients_own_credential() -> None:
+    """B8: where credentials are lent. Elsewhere with the edge's."""
+    passed = PassRequest(Reason.UNKNOWN_LIVE, "/v1/stream/a?live=odd", GRANTED)
+    lent = replace(ROUTE, upstream=UpstreamCredential.LENT)
+    by_lent = pass_request(passed, lent, lease=Lease(lends=LENT))
+    by_own = pass_request(passed, ROUTE, lease=Lease(lends=LENT))
+
+    assert by_lent.target == "/v1/stream/a?live=odd&token=t&a=1"
+    assert by_lent.headers[0] == ("authorization", "ann")
+    assert by_own.target == "/v1/stream/a?live=odd"
+    assert by_own.headers[0] == ("authorization", "edge")
 
 
 def test_a_shared_read_goes_upstream_in_the_edges_own_name() -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from edge.core.values import OriginAnswer
 from edge.policy.streams.admission import stale_limit
-from edge.policy.streams.decide import may_go_stale
+from edge.policy.streams.decide import may_go_stale, stale_seconds
 from edge.policy.streams.routes import Route
+from edge.policy.streams.ways import OriginWay
 from edge.streamlog.stream_log import StreamLog
 
 WALL = 1_800_000_000.0
@@ -96,3 +97,16 @@ def test_no_stale_answer_outlives_its_stream() -> None:
     assert not may_go_stale(expiring, Route(), 10.0, WALL + 10)
     assert may_go_stale(sliding, Route(), 29.0, WALL)
     assert not may_go_stale(sliding, Route(), 30.0, WALL)
+
+
+@pytest.mark.parametrize(("stale_for", "limit"), [(3600.0, 60.0), (10.0, 10.0)])
+def test_where_the_origin_judges_stale_answers_go_out_for_twice_its_word(
+    stale_for: float, limit: float
+) -> None:
+    """U4, A17: whoever was let in stays so as long."""
+    route = Route(stale_for=stale_for, ways=(OriginWay(30.0),))
+
+    assert stale_seconds(route) == limit
+    assert may_go_stale(a_log(), route, limit, WALL)
+    assert not may_go_stale(a_log(), route, limit + 1, WALL)
+    assert stale_seconds(Route(stale_for=stale_for)) == stale_for

@@ -1,0 +1,189 @@
+"""Lending: asks the origin for all with a credential that a reader lends (A4, B7).
+
+A flight or a follower asks here where its stream has ``lenders``: a flight with the
+credential of who needs its answer, a poll with whoever's turn it is. By many a status
+the origin may speak of one credential, and not of the stream. So others are tried at
+once, one after the other, and what they hear decides about each that was tried:
+
+============== ====================== ======================= =====================
+it heard       and another is         and a second one hears  and nobody else lends
+               answered               the same
+============== ====================== ======================= =====================
+401, 403       its lease ends         both leases end         its lease ends
+404, 410       its lease ends         it is the stream's      it is the stream's
+429            it rests a while       both rest               it is the stream's
+another 4xx,   it rests a while       it is the stream's      it is the stream's
+a redirect
+============== ====================== ======================= =====================
+
+Of a HEAD, a 401 or 403 says nothing until another one is answered: where all are
+refused it may be the HEAD, and a GET decides (U12).
+
+Whose lease ends is told by the end of a poll or of an event stream, and is judged anew
+when it asks again. Nobody else hears of it. If ``MAX_TRIED`` are refused and others are
+left, that is no answer: NotAsked, and whoever still waits asks again.
+
+Blocks the greenlet of the flight or the follower, as the fetch itself does. What a
+refusal means for what is held is judged by ``fetch_results`` and ``poll_results``.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from edge.core.errors import NotAsked
+from edge.core.reasons import Reason
+from edge.core.values import (
+    Headers,
+    Lease,
+    LentCredential,
+    OriginAnswer,
+    OriginRequest,
+)
+from edge.live.context import HubContext
+from edge.live.rows import State, Stream
+from edge.live.waiters import Waiters
+from edge.policy.streams.contact import seconds_to_wait
+
+MAX_TRIED = 4
+"""The first one, and up to three others."""
+
+REST_SECONDS = 5.0
+"""For so long a credential rests that was not answered, unless the origin says."""
+
+_REFUSED = frozenset({401, 403})
+_GONE = frozenset({404, 410})
+_ABOUT_ALL = frozenset({304, 405, 408, 425})
+"""Of a redirect's and a client error's statuses, those that no reader brings about."""
+
+Fetch = Callable[[OriginRequest, Callable[[], None] | None, Headers], OriginAnswer]
+Build = Callable[[Lease], OriginRequest]
+"""Makes the request for the one whose turn it is."""
+
+
+class Lending:
+    """Fetches with lent credentials, for all streams of a hub."""
+
+    def __init__(self, context: HubContext, fetch: Fetch, waiters: Waiters) -> None:
+        self._options = context.options
+        self._counters = context.counters
+        self._clock = context.clock
+        self._guard = context.guard
+        self._fetch = fetch
+        self._waiters = waiters
+
+    def fetch(
+        self,
+        stream: Stream,
+        build: Build,
+        on_sent: Callable[[], None] | None = None,
+        first: Lease | None = None,
+        trace: Headers = (),
+    ) -> OriginAnswer:
+        """The whole answer, by whoever's turn it is, but if ``first`` lends, by that.
+
+        Raises OriginFault and TooLarge as ``Upstream.fetch`` does; NotAsked when nobody
+        lends, or too many are refused.
+        """
+        lenders = stream.lenders
+        assert lenders is not None
+        heard: list[_Heard] = []
+        while len(heard) < MAX_TRIED:
+            now, tried = self._clock.monotonic(), [one.lent.digest for one in heard]
+            lease = first if first is not None and not tried else None
+            if lease is None or not lenders.lends(lease, now):
+                lease = lenders.next(now, tried)
+            if lease is None or lease.lends is None:
+                return self._nobody_left(stream, heard)
+            lent, request = lease.lends, build(lease)
+            answer = self._fetch(request, on_sent, trace)
+            # Its judge runs in the same turn, however many others are under way.
+            lenders.latest, lenders.agreed = lent.digest, False
+            if not _may_be_about_one(answer.status):
+                self._contradict(stream, answer, heard)
+                return answer
+            heard.append(_Heard(lent, answer, request.method == "HEAD"))
+            self._note(stream, heard[-1])
+            lenders.agreed = any(_agree(one, heard[-1]) for one in heard[:-1])
+            if lenders.agreed:
+                return answer
+        if heard[-1].by_head:
+            return heard[-1].answer
+        detail = "the origin refuses those who read this stream, one after the other"
+        raise NotAsked(detail, reason=Reason.LENDERS_REFUSED, retry_after=1)
+
+    def _note(self, stream: Stream, heard: "_Heard") -> None:
+        """What this refusal means whatever others hear."""
+        status = heard.answer.status
+        self._counters.lent_refusals[str(status)] += 1
+        if status == 429:
+            self._rest(stream, heard)
+        elif status in _REFUSED and not heard.by_head:
+            self._end(stream, heard.lent)
+
+    def _contradict(
+        self, stream: Stream, answer: OriginAnswer, heard: list["_Heard"]
+    ) -> None:
+        """Another one was answered: what was no answer to some is about them."""
+        for one in heard if answer.status < 300 else ():
+            if one.answer.status in _REFUSED | _GONE:
+                self._end(stream, one.lent)
+            else:
+                self._rest(stream, one)
+
+    def _nobody_left(self, stream: Stream, heard: list["_Heard"]) -> OriginAnswer:
+        """Nobody else lends: what was heard, where that may be about the stream. Raises
+        NotAsked."""
+        words = [one for one in heard if one.by_head or _is_word(one)]
+        words = words or [one for one in heard if one.answer.status == 429]
+        if words and stream.lenders is not None:
+            stream.lenders.latest = words[-1].lent.digest
+            return words[-1].answer
+        self._counters.refusals[Reason.NO_LENDER.value] += 1
+        raise no_lender()
+
+    def _rest(self, stream: Stream, heard: "_Heard") -> None:
+        """Ask by others for a while."""
+        if stream.lenders is not None:
+            most = self._options.max_retry_after
+            told = seconds_to_wait(heard.answer, self._clock.wall(), most)
+            seconds = REST_SECONDS if told is None else told
+            stream.lenders.rest(heard.lent, self._clock.monotonic() + seconds)
+
+    def _end(self, stream: Stream, lent: LentCredential) -> None:
+        """The lease of this credential ends, for all who brought it (A3)."""
+        now = self._clock.monotonic()
+        lent.refused()
+        for reader in () if stream.lenders is None else stream.lenders.refuse(lent):
+            reader.lease.end(now)
+            if reader.state in (State.WAITING, State.PARKED):
+                self._guard.serve(self._waiters.end_grant, reader)
+
+
+class _Heard(NamedTuple):
+    """What one lender's request was answered with, and whether it was a HEAD."""
+
+    lent: LentCredential
+    answer: OriginAnswer
+    by_head: bool
+
+
+def _may_be_about_one(status: int) -> bool:
+    """Whether another lender may be answered otherwise."""
+    return 300 <= status < 500 and status not in _ABOUT_ALL
+
+
+def _is_word(heard: _Heard) -> bool:
+    """Whether it is the stream's if nobody else hears anything better."""
+    return heard.answer.status not in _REFUSED and heard.answer.status != 429
+
+
+def _agree(one: _Heard, other: _Heard) -> bool:
+    """Whether two have heard the same of the stream."""
+    statuses = {one.answer.status, other.answer.status}
+    return _is_word(one) and (len(statuses) == 1 or statuses <= _GONE)
+
+
+def no_lender() -> NotAsked:
+    """Told to those for whom the origin cannot be asked."""
+    detail = "nobody who reads this stream may ask the origin for it now"
+    return NotAsked(detail, reason=Reason.NO_LENDER, retry_after=1)
