@@ -33,7 +33,6 @@ from edge.streamlog.stream_log import UNKNOWN_TTL, Joined, Placement, StreamLog
 from edge.streamlog.tail import RequestSnapshot
 
 _log = logging.getLogger("edge.live")
-
 MAX_TTL_DIGITS = 12
 
 GONE_SECONDS = 2.0

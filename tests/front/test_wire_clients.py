@@ -48,7 +48,7 @@ def proxied(request: pytest.FixtureRequest) -> Iterator[EdgeProcess]:
 def requests_of(log: str) -> list[dict[str, Any]]:
     """The lines of an access log."""
     lines = [json.loads(line) for line in log.splitlines()]
-    return [line for line in lines if line.get("event") == "request"]
+    return [line for line in lines if line["message"] == "request"]
 
 
 def asked(client: Client, *fields: str) -> str:

@@ -54,6 +54,7 @@ def test_a_worker_is_replaced_after_so_many_requests() -> None:
             assert client.read().status == 200
 
         assert replaced(edge, "after-requests") == 1.0
+        edge.expect_log("asking to be replaced: after-requests")
         assert edge.log().count("asking to be replaced: after-requests") == 1
 
 

@@ -71,7 +71,9 @@ class WorkerUnderTest(EdgeWorker):
         self._gc_runner: Any = Part("gc", diary)
         self._application: Any = SimpleNamespace(
             runtime=Part("parts", diary),
-            options=server_options(proxy_protocol=(False, False)),
+            options=server_options(
+                listen=("127.0.0.1:1", "127.0.0.1:2"), proxy_protocol=(False, False)
+            ),
             admin_socket=None,
             worker_pipe=SimpleNamespace(
                 write=lambda word, master: diary.write(f"start {word}")
