@@ -41,12 +41,13 @@ class Crowd:
         offset: str,
         field_of: Callable[[int], str] = lambda number: "",
         query_of: Callable[[int], str] = lambda number: "",
+        path: str = PATH,
     ) -> None:
         """``field_of`` gives each viewer a header field of its own, with its CRLF,
         ``query_of`` parameters of its own, with an ``&`` before them."""
         parts = urlsplit(base)
         self._address = (parts.hostname or "", parts.port or 80)
-        self._mode = mode
+        self._host, self._mode, self._path = parts.netloc, mode, path
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
         for number in range(count):
@@ -71,7 +72,8 @@ class Crowd:
             f"&cursor={cursor}" if cursor else ""
         )
         query += viewer.query
-        head = f"GET {PATH}?{query} HTTP/1.1\r\nHost: bench\r\n{viewer.own}\r\n"
+        head = f"GET {self._path}?{query} HTTP/1.1\r\nHost: {self._host}\r\n"
+        head += f"{viewer.own}\r\n"
         viewer.sock.send(head.encode())
 
     def await_event(self, number: int, patience: float) -> list[float]:
@@ -140,3 +142,10 @@ def origin_requests(admin: str) -> float:
     pattern = r'ds_edge_origin_requests_total\{purpose="(\S+)"\} (\S+)'
     found = dict(re.findall(pattern, text))
     return sum(float(count) for purpose, count in found.items() if purpose != "write")
+
+
+def metric(admin: str, name: str) -> float:
+    """The sum of a counter of an edge's over its labels."""
+    with urllib.request.urlopen(f"{admin}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(one.rpartition(" ")[2]) for one in lines if one.startswith(name))
