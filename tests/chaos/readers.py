@@ -184,9 +184,15 @@ class Reader:
             return None
         seen = (about.sent, about.received)
         answer = replace(meant[0], status=304, sent=seen[0], received=seen[1])
-        answer = _told_by(answer, reply)
-        if _claims(answer) != _claims(meant[0]):
-            self._world.complain("304: with other fields than its 200", brief(about))
+        if _is_relayed(reply.fields):
+            # The origin's own: it names the bytes, and claims nothing of the tail.
+            fields = reply.fields
+            answer = replace(answer, up_to_date=False, closed=False, fields=fields)
+        else:
+            answer = _told_by(answer, reply)
+            if _claims(answer) != _claims(meant[0]):
+                said = "304: with other fields than its 200"
+                self._world.complain(said, brief(about))
         self._keep(asking, answer)
         return answer
 
@@ -309,9 +315,13 @@ class Reader:
         if texts[0].startswith(b"["):
             names = [name for text in texts for name in parse(Kind.JSON, text)]
             return Kind.JSON, tuple(names)
-        relayed = "fwd=bypass" in fields.get("cache-status", "")
+        relayed = _is_relayed(fields)
         as_told = without_spaces if relayed and self._world.loses_spaces else bytes
         return Kind.TEXT, parse(Kind.TEXT, b"".join(texts), as_told)
+
+
+def _is_relayed(fields: Mapping[str, str]) -> bool:
+    return "fwd=bypass" in fields.get("cache-status", "")
 
 
 def _told_by(about: Answer, reply: Reply) -> Answer:
