@@ -161,7 +161,7 @@ class AskedVerdicts:
             return known
         flight = None if question.alone else self._flights.get(key)
         is_owner = flight is None
-        if is_owner and self._verdicts.standing(key, case.now) is None:
+        if is_owner and not self._verdicts.was_let_in(key, case.now):
             self._denials.check(client_of(case), question.digest, case.now)
         if not case.may_wait:
             raise MustWait
@@ -244,7 +244,7 @@ class AskedVerdicts:
 
     def _ask(self, flight: _Flight, question: Question, client: str) -> None:
         key, verdicts = question.key, self._verdicts
-        is_new = verdicts.standing(key, self._clock.wall()) is None
+        is_new = not verdicts.was_let_in(key, self._clock.wall())
         with self._line.turn(client, is_new):
             if is_new:
                 # While it stood in line, others of its client were found to be bad.
