@@ -36,6 +36,9 @@ MAX_CLIENTS = 16_384
 MAX_KNOWN = 65_536
 """Credentials that are known to be good."""
 
+_ROUNDING = 1e-6
+"""Unix time has no more digits."""
+
 
 def client_of(case: Case) -> str:
     """As whom the sender of a request counts."""
@@ -73,7 +76,7 @@ class Denials:
         if self.knows(credential):
             return
         over = self._used_by(client, now) - (self._count - 1)
-        if over > 0:
+        if over > _ROUNDING:
             wait = max(1, ceil(over * self._seconds / self._count))
             words = "Too many bad credentials have come from this address."
             raise TooManyDenied(words, retry_after=wait)
