@@ -64,6 +64,10 @@ class Denials:
         self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
 
+    def __repr__(self) -> str:
+        may = f"{self._count} in {self._seconds} s"
+        return f"<Denials {may}, {len(self._used)} clients>"
+
     def __len__(self) -> int:
         return len(self._used) + len(self._known)
 

@@ -76,8 +76,9 @@ def forged(number: int) -> dict[str, str]:
     return bearer(f"{_FORGED}.{number:042}A")
 
 
-def word(found: Resolved | Denied | EdgeError) -> str:
+def word(found: Resolved | Denied | EdgeError | None) -> str:
     """How somebody fared: ``in``, or the reason why not."""
+    assert found is not None
     return "in" if isinstance(found, Resolved) else found.reason.value
 
 
