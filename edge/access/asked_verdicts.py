@@ -263,15 +263,13 @@ class AskedVerdicts:
         flight.verdict = self._take(said, key, asked_at, epoch)
 
     def _charge(self, said: Said, question: Question, client: str) -> None:
-        """A bad credential costs its client something. That a stream does not exist
-        says nothing against a good one."""
+        """A bad credential costs its client something."""
         digest = question.digest
         if isinstance(said, ToldYes):
             self._denials.let_in(digest)
         elif isinstance(said, ToldNo):
-            if said.own.reason is Reason.ACCESS_ABSENT and self._denials.knows(digest):
-                return
-            self._denials.denied(client, digest, self._clock.wall())
+            now, why = self._clock.wall(), said.own.reason
+            self._denials.denied(client, digest, now, why)
 
     def _take(
         self, said: Said, key: VerdictKey, asked_at: float, epoch: int

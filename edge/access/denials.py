@@ -10,7 +10,7 @@ What costs nothing, and is judged however often others at the same address were 
 - whatever is remembered, a *yes* or a *no*: it is not judged here at all;
 - a credential that let somebody in lately (``knows``), also on another path, and also
   if it turns out to have ended: its owner must hear 401 to fetch a new one. Its first
-  *no* ends that.
+  *no* ends that, unless it is about the stream and not about the credential.
 
 A client is an address as ``counted`` has it; one without an address has no bound. All
 tables are bounded. Where too many clients have shown bad credentials, the one that has
@@ -26,6 +26,7 @@ from math import ceil, inf
 from edge.access.judging import Case
 from edge.core.client_bounds import counted
 from edge.core.errors import TooManyDenied
+from edge.core.reasons import Reason
 
 COUNT, SECONDS = 100, 10.0
 """So many *no*s at once, and so many again within that time."""
@@ -35,6 +36,11 @@ MAX_CLIENTS = 16_384
 
 MAX_KNOWN = 65_536
 """Credentials that are known to be good."""
+
+OF_STREAMS = frozenset(
+    {Reason.ACCESS_ABSENT, Reason.PATH_NOT_GRANTED, Reason.PARAMETER_NOT_GRANTED}
+)
+"""What a good credential hears, too."""
 
 _ROUNDING = 1e-6
 """Unix time has no more digits."""
@@ -94,10 +100,11 @@ class Denials:
         if len(self._known) > self._max_known:
             self._known.popitem(last=False)
 
-    def denied(self, client: str, credential: str, now: float) -> None:
+    def denied(self, client: str, credential: str, now: float, reason: Reason) -> None:
         """It was judged, and it is bad."""
         was_good = credential in self._known
-        self._known.pop(credential, None)
+        if was_good and reason not in OF_STREAMS:
+            del self._known[credential]
         if was_good or not client or self._count == inf:
             return
         self._used[client] = self._used_by(client, now) + 1, now

@@ -117,7 +117,8 @@ class JwtJudge:
             claims = tokens.verify(token.text, self._way, keys, now)
             if not newest and _is_of_unknown_key(claims):
                 # Nobody knows yet whether it is bad. But who makes up keys must pay.
-                self._denials.denied(client_of(case), key.credential, now)
+                why = Reason.TOKEN_UNKNOWN_KEY
+                self._denials.denied(client_of(case), key.credential, now, why)
                 raise _no_keys()
         return claims
 
@@ -164,7 +165,8 @@ def note(
 ) -> None:
     """Charge a client for a credential that is bad."""
     if isinstance(verdict, Denied):
-        denials.denied(client_of(case), key.credential, case.now)
+        client = client_of(case)
+        denials.denied(client, key.credential, case.now, verdict.reason)
     else:
         denials.let_in(key.credential)
 

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.access.denials import Denials
+from edge.access.denials import OF_STREAMS, Denials
 from edge.core.errors import TooManyDenied
 from edge.core.reasons import Reason
 
 NOW = 1_800_000_000.0
+BAD = Reason.TOKEN_SIGNATURE
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
 
@@ -29,7 +30,7 @@ def shown(denials: Denials, client: str, count: int, now: float = NOW) -> int:
     judged = 0
     for number in range(count):
         if refused(denials, client, f"bad {now} {number}", now) is None:
-            denials.denied(client, f"bad {now} {number}", now)
+            denials.denied(client, f"bad {now} {number}", now, BAD)
             judged += 1
     return judged
 
@@ -78,13 +79,29 @@ def test_the_end_of_a_good_credential_is_told_and_costs_nothing() -> None:
         denials.let_in(f"good {number}")
     for number in range(1000):
         assert refused(denials, HERE, f"good {number}", NOW) is None
-        denials.denied(HERE, f"good {number}", NOW)
+        denials.denied(HERE, f"good {number}", NOW, BAD)
 
     assert refused(denials, HERE, "newer", NOW) is None
     assert not denials.knows("good 0")
     for number in range(2):
-        denials.denied(HERE, f"good {number}", NOW)
+        denials.denied(HERE, f"good {number}", NOW, BAD)
     assert refused(denials, HERE, "good 2", NOW) is not None
+
+
+@pytest.mark.parametrize("reason", OF_STREAMS)
+def test_what_is_about_a_stream_says_nothing_against_a_good_credential(
+    reason: Reason,
+) -> None:
+    """Of one that nobody knows it counts: it may have been made up to ask so."""
+    denials = Denials(1, 60.0)
+    denials.let_in("good")
+    for _ in range(10):
+        denials.denied(HERE, "good", NOW, reason)
+    assert denials.knows("good")
+    assert refused(denials, HERE, "new", NOW) is None
+
+    denials.denied(HERE, "new", NOW, reason)
+    assert refused(denials, HERE, "newer", NOW) is not None
 
 
 def test_no_credential_is_never_a_good_one() -> None:
@@ -92,7 +109,7 @@ def test_no_credential_is_never_a_good_one() -> None:
     have none."""
     denials = Denials(1, 60.0)
     denials.let_in("")
-    denials.denied(HERE, "", NOW)
+    denials.denied(HERE, "", NOW, BAD)
 
     assert refused(denials, HERE, "", NOW) is not None
 
@@ -145,14 +162,14 @@ def test_100_000_bad_ones_in_a_minute_from_1_000_addresses() -> None:
 
     assert judged == 100_000
     assert len(denials) <= 1000
-    denials.denied(HERE, "bad", NOW + 120.0)
+    denials.denied(HERE, "bad", NOW + 120.0, BAD)
     assert len(denials) == 1
 
 
 def test_both_tables_are_bounded_and_the_oldest_client_is_forgiven() -> None:
     denials = Denials(1, 60.0, max_clients=10, max_known=10)
     for number in range(1000):
-        denials.denied(f"client {number}", "bad", NOW)
+        denials.denied(f"client {number}", "bad", NOW, BAD)
         denials.let_in(f"good {number}")
 
     assert len(denials) == 20
@@ -199,7 +216,7 @@ def test_whatever_happens_no_client_gets_more_and_nobody_good_is_refused(
         if wait is not None:
             assert wait >= 1
             continue
-        denials.denied(client, name, now)
+        denials.denied(client, name, now, BAD)
         if not knew:
             charged[client].append(now)
     if max_clients == 1:
