@@ -127,6 +127,7 @@ class Gate:
     route: Route = field(default_factory=lambda: Route("/v1/stream/**"))
     others: tuple[Route, ...] = ()
     public_url: str | None = None
+    fetch: Callable[[str], bytes] = lambda url: _nothing(url)
 
     def __post_init__(self) -> None:
         self.clock = TestClock()
@@ -141,7 +142,7 @@ class Gate:
             node=NODE,
         )
         routes = (by_ways(self.route, self.ways), *self.others)
-        rings = KeyRings(routes, _nothing, _nothing, self.clock, self.counters)
+        rings = KeyRings(routes, _nothing, self.fetch, self.clock, self.counters)
         revocations, self.leases = Revocations(86_400.0), Leases()
         self.authorizer = AccessAuthorizer(
             routes,

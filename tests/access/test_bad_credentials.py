@@ -15,18 +15,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.access.ask_line import ASKS, MAX_WAITING
+from edge.access.revocations import RevokedBy
 from edge.access.verdicts import MAX_NO
 from edge.core.errors import EdgeError
 from edge.policy.streams.authorize import Denied
 from edge.policy.streams.pipeline import Resolved
-from edge.policy.streams.ways import ForwardWay, OriginWay, Secret, SignedWay, Way
+from edge.policy.streams.ways import (
+    ForwardWay,
+    JwksUrl,
+    OriginWay,
+    Secret,
+    SignedWay,
+    Way,
+)
 from tests.access.endpoint import Asked, Endpoint, Gate, endpoint, said, until
-from tests.access.issuer import NOW, SECRET, WAY, shared
+from tests.access.issuer import NOW, SECRET, WAY, jwk, jwks, shared, token
 from tests.access.issuer import said as claims
 
 ROOM = "/v1/stream/rooms/"
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 JWT = replace(WAY, keys=(Secret(SECRET),), algorithms=("HS256",))
+KEYS = jwks(jwk("p256", kid="p256"))
 LIMITED = "limit-denied"
 
 
@@ -324,6 +333,43 @@ def test_who_shows_nothing_is_counted_as_well_where_that_is_asked_about(
 
     assert words == {"access-refused": 100, LIMITED: 100}
     assert word(gate.ask(f"{ROOM}b", HERE, **bearer("good"))) == "in"
+
+
+def test_after_an_order_to_revoke_viewers_are_asked_about_before_a_flood(
+    asked: Endpoint, gates: Callable[[Way], Gate]
+) -> None:
+    """B13 has all be asked anew. 1: forty were let in; 2: strangers take all that new
+    ones may; 3: an order is given; 4: those forty come, and find the other half."""
+    gate = gates(ForwardWay(asked.url, timeout=5.0))
+    viewers = [bearer(f"good {number}") for number in range(40)]
+    for viewer in viewers:
+        assert word(gate.ask(ROOM, HERE, **viewer)) == "in"
+    asked.may.clear()
+    flood = [
+        gevent.spawn(gate.ask, ROOM, f"198.51.100.{n}", **bearer(n)) for n in range(200)
+    ]
+    until(lambda: asked.most == 32)
+    gate.revoker.revoke(RevokedBy.SUBJECT, "somebody")
+    again = [gevent.spawn(gate.ask, ROOM, HERE, **viewer) for viewer in viewers]
+    until(lambda: asked.most == 64)
+    asked.may.set()
+    gevent.joinall([*flood, *again], raise_error=True)
+
+    assert {word(one.value) for one in again} == {"in"}
+
+
+def test_who_makes_up_keys_is_counted_though_nobody_knows_if_they_are_bad() -> None:
+    """Such a token waits for newer keys, and hears 503 while there are none."""
+    way = replace(WAY, keys=(JwksUrl("https://issuer.example/keys"),))
+    gate = Gate("http://127.0.0.1:9", (way,), fetch=lambda url: KEYS)
+    gate.clock.unix = NOW
+    assert word(gate.ask(ROOM, HERE, **bearer(token()))) == "in"
+    words = Counter(
+        word(gate.ask(ROOM, HERE, **bearer(token(header={"kid": f"key {number}"}))))
+        for number in range(200)
+    )
+
+    assert words == {"keys-unavailable": 100, LIMITED: 100}
 
 
 STORY = st.lists(
