@@ -130,6 +130,17 @@ def test_of_a_flood_from_1_000_addresses_the_memory_is_bounded() -> None:
     assert isinstance(gate.at_once(ROOM, HERE, **viewer), Resolved)
 
 
+def test_a_crowd_that_waits_for_its_turn_of_the_loop_is_looked_at_then() -> None:
+    """1: five hundred come, and fifty are checked; 2: the others stand in line; 3: a
+    hundred were bad, so nobody else of them is checked."""
+    gate = by_token()
+    crowd = [gevent.spawn(gate.ask, ROOM, HERE, **forged(n)) for n in range(500)]
+    gevent.joinall(crowd, raise_error=True)
+
+    words = Counter(word(one.value) for one in crowd)
+    assert words == {"token-signature": 100, LIMITED: 400}
+
+
 def test_what_is_remembered_is_told_however_often() -> None:
     """It costs nothing, and a client that shows one bad token must hear that it is."""
     gate, words = by_token(), Counter[str]()
@@ -335,12 +346,27 @@ def test_who_shows_nothing_is_counted_as_well_where_that_is_asked_about(
     assert word(gate.ask(f"{ROOM}b", HERE, **bearer("good"))) == "in"
 
 
+def test_who_shows_nothing_and_is_let_in_somewhere_is_not_known_everywhere(
+    asked: Endpoint, gates: Callable[[Way], Gate]
+) -> None:
+    """An endpoint may let everybody read one stream: that is nobody's credential."""
+    gate, words = gates(ForwardWay(asked.url, timeout=5.0)), Counter[str]()
+    asked.answer = lambda one: said(
+        200 if one.fields["x-forwarded-uri"] == ROOM else 401
+    )
+    for number in range(200):
+        assert word(gate.ask(ROOM, HERE)) == "in"
+        words[word(gate.ask(f"{ROOM}{number}", HERE))] += 1
+
+    assert words == {"access-refused": 100, LIMITED: 100}
+
+
 def test_after_an_order_to_revoke_viewers_are_asked_about_before_a_flood(
     asked: Endpoint, gates: Callable[[Way], Gate]
 ) -> None:
     """B13 has all be asked anew. 1: forty were let in; 2: strangers take all that new
     ones may; 3: an order is given; 4: those forty come, and find the other half."""
-    gate = gates(ForwardWay(asked.url, timeout=5.0))
+    gate = gates(ForwardWay(asked.url, timeout=60.0))
     viewers = [bearer(f"good {number}") for number in range(40)]
     for viewer in viewers:
         assert word(gate.ask(ROOM, HERE, **viewer)) == "in"
