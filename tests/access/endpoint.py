@@ -14,6 +14,7 @@ from gevent.event import Event
 from gevent.server import StreamServer
 
 from edge.access.authorizer import AccessAuthorizer
+from edge.access.check_budget import CheckBudget
 from edge.access.credentials import by_ways
 from edge.access.judges import Askers
 from edge.access.key_ring import KeyRings
@@ -128,6 +129,7 @@ class Gate:
     others: tuple[Route, ...] = ()
     public_url: str | None = None
     fetch: Callable[[str], bytes] = lambda url: _nothing(url)
+    budget: CheckBudget | None = None
 
     def __post_init__(self) -> None:
         self.clock = TestClock()
@@ -150,6 +152,7 @@ class Gate:
             self.clock,
             self.counters,
             self.public_url,
+            self.budget,
             askers=askers,
             revocations=revocations,
             leases=self.leases,
