@@ -2,12 +2,11 @@
 
 Whoever is asked (an endpoint, the origin) can take so many asks at a time. Half of them
 are kept for credentials that were let in before: a flood of new ones does not end those
-who are there. Of the other half one address has three quarters at most. Whoever finds
-no room waits in line. The lines of all addresses take
-turns, so one address with a thousand credentials waits behind itself. The line is
-bounded: when it is full, the longest one gives way. Who has no address ("") is not
-bounded by it. Blocks its greenlet alone; used by
-``asked_verdicts``.
+who are there. Of the other half one address has three quarters at most; who has no
+address ("") is not bounded by it. Whoever finds no room waits in line. The lines of all
+addresses take turns, so one address with a thousand credentials waits behind itself.
+The line is bounded: when it is full, the longest one gives way. Blocks its greenlet
+alone; used by ``asked_verdicts``.
 """
 
 from collections import Counter, OrderedDict, deque

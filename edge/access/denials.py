@@ -16,8 +16,8 @@ A client is an address as ``counted`` has it; one without an address has no boun
 tables are bounded. Where too many clients have shown bad credentials, the one that has
 done so longest ago is forgiven: nobody is refused for what others did elsewhere.
 
-Holds digests and addresses, no token and no clock: ``now`` is Unix time. Called by the
-judges, by way of ``judging``.
+Holds digests and addresses, no token and no clock: ``now`` is Unix time. Called by
+``key_judges`` and ``asked_verdicts``.
 """
 
 from collections import OrderedDict
