@@ -12,12 +12,14 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import inf
 from urllib.parse import urlsplit
 
 import gevent
 
 from edge.access.ask_line import ASKS
 from edge.access.authorizer import AccessAuthorizer
+from edge.access.denials import Denials
 from edge.access.judges import Askers, Open, origin_of
 from edge.access.key_ring import KeyRings
 from edge.access.keys import MAX_JWKS_BYTES
@@ -244,6 +246,7 @@ def judging(
         askers=askers,
         revocations=revocations,
         leases=leases,
+        denials=denials_of(settings),
     )
     path = settings.access.revocations
     file = None if path is None else RevocationFile(path)
@@ -251,6 +254,12 @@ def judging(
     revoker.forget = judge.forget
     revoker.load()
     return Judging(judge, leases, revoker)
+
+
+def denials_of(settings: Settings) -> Denials:
+    """How many bad credentials a client may show in one worker."""
+    rate = settings.limits.denied_per_client
+    return Denials(inf) if rate is None else Denials(rate.count, rate.seconds)
 
 
 def revocations_of(table: Iterable[Route]) -> Revocations:

@@ -29,6 +29,7 @@ from edge.process.options import RecycleOptions, ServerOptions
 from edge.settings import Settings, load
 from edge.settings.files import KeyFile
 from edge.settings.schema import RouteSettings
+from edge.settings.units import Rate
 from origin_adapter.embedded.options import Options
 from origin_adapter.http import HttpOptions
 
@@ -101,6 +102,7 @@ def made_of(settings: Settings) -> tuple[object, ...]:
         wiring.front_options(settings, "node"),
         wiring.server_options(settings),
         wiring.http_options(settings),
+        repr(wiring.denials_of(settings)),
         origin.origin_options(settings, origin.StandaloneOptions()),
     )
 
@@ -114,6 +116,8 @@ def changed(value: object) -> object:
             return next(one for one in type(value) if one is not value)
         case int() | float():
             return value + 1
+        case Rate(count=count):
+            return dataclasses.replace(value, count=count + 1)
         case tuple():
             return (*value, "x-other")
         case None:

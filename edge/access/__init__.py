@@ -23,6 +23,7 @@ by. Only the part below the line remembers, or waits.
 ``origin_way``       the one that asks the origin
 ``asked_verdicts``   what those who are asked say: once, and believed a while
 ``ask_line``         how many are asked at once, and who is next
+``denials``          how many bad credentials a client may show
 ``verdicts``         what was said of credentials lately
 ``leases``           what verdicts gave and somebody holds, to end it early
 ``revoker``          orders to revoke: in force, kept, heard of from others

@@ -31,11 +31,12 @@ import gevent
 from gevent.event import Event
 
 from edge.access.ask_line import AskLine
+from edge.access.credentials import CredentialSet
+from edge.access.denials import Denials, client_of
 from edge.access.judging import Case, MustWait
 from edge.access.verdicts import AskedTimes, LetIn, VerdictKey, Verdicts
-from edge.core.client_bounds import counted
 from edge.core.counters import Counters
-from edge.core.errors import Refusal
+from edge.core.errors import Refusal, TooManyDenied
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
 from edge.core.values import Headers
@@ -93,24 +94,32 @@ Said: TypeAlias = ToldYes | ToldNo | NoVerdict
 class Question:
     """What is asked, for whom. ``ask`` blocks, ends in time, and raises nothing.
 
-    ``key`` is all that goes into the ask.
+    ``key`` is all that goes into the ask, ``credential`` what of it may be bad.
     ``alone``: a remembered *no* does not count, and no flight is shared.
     """
 
     key: VerdictKey
     ask: Callable[[], Said]
+    credential: CredentialSet
     alone: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Stands for the credential; "" for none, which is nobody's own."""
+        return self.credential.digest if self.credential else ""
 
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """One ask under way. ``said`` None once it has ended: there was no room for it.
-    ``epoch`` is that of its verdict."""
+    """One ask under way. ``said`` None once it has ended: nobody was asked, and
+    ``refusal`` is what its owner hears, if it is for that one alone. ``epoch`` is that
+    of its verdict."""
 
     ended: Event = field(default_factory=Event)
     epoch: int = -1
     said: Said | None = None
     verdict: LetIn | Denied | None = None
+    refusal: TooManyDenied | None = None
 
 
 class AskedVerdicts:
@@ -121,6 +130,7 @@ class AskedVerdicts:
         name: str,
         verdicts: Verdicts,
         line: AskLine,
+        denials: Denials,
         clock: Clock,
         counters: Counters,
         draw: Callable[[], float] = random.random,
@@ -128,6 +138,7 @@ class AskedVerdicts:
         self._name = name
         self._verdicts = verdicts
         self._line = line
+        self._denials = denials
         self._clock = clock
         self._counters = counters
         self._draw = draw
@@ -138,7 +149,8 @@ class AskedVerdicts:
         return f"<AskedVerdicts {self._name}, {len(self._flights)} flights>"
 
     def judge(self, question: Question, case: Case) -> LetIn | Denied:
-        """The verdict, remembered or asked for. Raises MustWait, and Refusal (503)."""
+        """The verdict, remembered or asked for. Raises MustWait, Refusal (503), and
+        TooManyDenied (429)."""
         key = question.key
         known = self._verdicts.get(key, case.now)
         if isinstance(known, LetIn):
@@ -147,10 +159,12 @@ class AskedVerdicts:
             return known
         if known is not None and not question.alone:
             return known
-        if not case.may_wait:
-            raise MustWait
         flight = None if question.alone else self._flights.get(key)
         is_owner = flight is None
+        if is_owner and not self._verdicts.was_let_in(key, case.now):
+            self._denials.check(client_of(case), question.digest, case.now)
+        if not case.may_wait:
+            raise MustWait
         if flight is None:
             flight = self._begin(question, case)
         flight.ended.wait()
@@ -170,6 +184,11 @@ class AskedVerdicts:
     ) -> LetIn | Denied:
         """What one who waited for a flight is given."""
         said = flight.said
+        if flight.refusal is not None:
+            if is_owner:
+                raise flight.refusal
+            # Somebody else, at another address, showed the same credential.
+            return self.judge(question, case)
         if isinstance(said, ToldYes) and flight.epoch != self._verdicts.epoch:
             # 1: it was told; 2: an order took something back; 3: this greenlet wakes.
             return self.judge(question, case)
@@ -205,13 +224,14 @@ class AskedVerdicts:
         flight = _Flight()
         if not question.alone:
             self._flights[question.key] = flight
-        address = counted(case.request.client().address)
-        gevent.spawn(self._fly, flight, question, address)
+        gevent.spawn(self._fly, flight, question, client_of(case))
         return flight
 
-    def _fly(self, flight: _Flight, question: Question, address: str) -> None:
+    def _fly(self, flight: _Flight, question: Question, client: str) -> None:
         try:
-            self._ask(flight, question, address)
+            self._ask(flight, question, client)
+        except TooManyDenied as refusal:
+            flight.refusal = refusal
         except Refusal:
             self._count("busy")
         finally:
@@ -222,10 +242,13 @@ class AskedVerdicts:
                 del self._flights[question.key]
             flight.ended.set()
 
-    def _ask(self, flight: _Flight, question: Question, address: str) -> None:
+    def _ask(self, flight: _Flight, question: Question, client: str) -> None:
         key, verdicts = question.key, self._verdicts
-        is_new = verdicts.standing(key, self._clock.wall()) is None
-        with self._line.turn(address, is_new):
+        is_new = not verdicts.was_let_in(key, self._clock.wall())
+        with self._line.turn(client, is_new):
+            if is_new:
+                # While it stood in line, others of its client were found to be bad.
+                self._denials.check(client, question.digest, self._clock.wall())
             asked_at, epoch = self._clock.wall(), verdicts.epoch
             said = question.ask()
             if epoch != verdicts.epoch:
@@ -235,8 +258,18 @@ class AskedVerdicts:
         if epoch != verdicts.epoch:
             said = NoVerdict("what lets in was changed again and again")
         self._note(said)
+        self._charge(said, question, client)
         flight.said, flight.epoch = said, epoch
         flight.verdict = self._take(said, key, asked_at, epoch)
+
+    def _charge(self, said: Said, question: Question, client: str) -> None:
+        """A bad credential costs its client something."""
+        digest = question.digest
+        if isinstance(said, ToldYes):
+            self._denials.let_in(digest)
+        elif isinstance(said, ToldNo):
+            now, why = self._clock.wall(), said.own.reason
+            self._denials.denied(client, digest, now, why)
 
     def _take(
         self, said: Said, key: VerdictKey, asked_at: float, epoch: int

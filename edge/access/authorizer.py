@@ -18,6 +18,7 @@ from edge.access import credentials, needs, origin_way
 from edge.access.challenges import Failure, denied, without_credential
 from edge.access.check_budget import CheckBudget
 from edge.access.credentials import Credential, CredentialSet, Token, digests_in
+from edge.access.denials import Denials
 from edge.access.judges import Askers, Judges
 from edge.access.judging import Case, Judge, LaterTurn, MustWait
 from edge.access.key_ring import KeyRings
@@ -70,6 +71,7 @@ class AccessAuthorizer:
         askers: Askers | None = None,
         revocations: Revocations | None = None,
         leases: Leases | None = None,
+        denials: Denials | None = None,
     ) -> None:
         self._routes = routes
         self._clock = clock
@@ -82,6 +84,7 @@ class AccessAuthorizer:
             clock,
             counters,
             budget=self._budget,
+            denials=Denials() if denials is None else denials,
             askers=askers or Askers(),
         )
         # Not by ``or``: an empty one is false.

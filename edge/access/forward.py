@@ -100,6 +100,7 @@ class ForwardJudge:
         question = Question(
             asking_key(case, self._way, _seen(built, credential)),
             lambda: self._ask(built, navigates=_navigates(case)),
+            credential,
             alone=_navigates(case),
         )
         return self._verdicts.judge(question, case)

@@ -1,7 +1,8 @@
 """The judges of a worker: one for each way of its routes.
 
 ``Judges.made`` builds them from the ways; ``of`` finds the one of a way, which is known
-by identity: the routes hold it. All share one memory of verdicts. Each endpoint that is
+by identity: the routes hold it. All share one memory of verdicts, and one count of
+what each client was denied. Each endpoint that is
 asked has a line of its own: a slow one holds up nobody at another. Called by the
 authorizer and by wiring.
 """
@@ -14,6 +15,7 @@ from edge.access import forward, origin_way
 from edge.access.ask_line import AskLine
 from edge.access.asked_verdicts import AskedVerdicts
 from edge.access.check_budget import CheckBudget
+from edge.access.denials import Denials
 from edge.access.judging import Judge
 from edge.access.key_judges import JwtJudge, SignedJudge
 from edge.access.key_ring import KeyRings
@@ -60,6 +62,7 @@ class Judges:
         counters: Counters,
         *,
         budget: CheckBudget,
+        denials: Denials,
         askers: Askers,
     ) -> None:
         self.verdicts = Verdicts()
@@ -67,6 +70,7 @@ class Judges:
         self._clock = clock
         self._counters = counters
         self._budget = budget
+        self._denials = denials
         self._askers = askers
         # All routes that ask one and the same stand in one line before it.
         self._lines: dict[str, AskLine] = {}
@@ -80,10 +84,10 @@ class Judges:
         askers = self._askers
         match way:
             case SignedWay():
-                return SignedJudge(way, self.verdicts, self._budget)
+                return SignedJudge(way, self.verdicts, self._budget, self._denials)
             case JwtWay():
                 ring = self._rings.of(way)
-                return JwtJudge(way, ring, self.verdicts, self._budget)
+                return JwtJudge(way, ring, self.verdicts, self._budget, self._denials)
             case ForwardWay():
                 asked = self._asked(forward.NAME, origin_of(way.url))
                 send = askers.endpoint(way)
@@ -103,7 +107,9 @@ class Judges:
 
     def _asked(self, name: str, whom: str) -> AskedVerdicts:
         line = self._lines.setdefault(whom, AskLine())
-        return AskedVerdicts(name, self.verdicts, line, self._clock, self._counters)
+        return AskedVerdicts(
+            name, self.verdicts, line, self._denials, self._clock, self._counters
+        )
 
 
 def origin_of(url: str) -> str:

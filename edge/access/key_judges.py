@@ -13,6 +13,7 @@ from edge.access import needs, signed, tokens
 from edge.access.challenges import Failure, denied
 from edge.access.check_budget import CheckBudget
 from edge.access.credentials import Credential, SignedLink, Token, digests_in
+from edge.access.denials import Denials, client_of
 from edge.access.judging import Case, LaterTurn, MustWait
 from edge.access.key_ring import KeyRing
 from edge.access.keys import KeySet
@@ -32,10 +33,17 @@ class SignedJudge:
     name = "signed"
     may_change = False
 
-    def __init__(self, way: SignedWay, verdicts: Verdicts, budget: CheckBudget) -> None:
+    def __init__(
+        self,
+        way: SignedWay,
+        verdicts: Verdicts,
+        budget: CheckBudget,
+        denials: Denials,
+    ) -> None:
         self._way = way
         self._verdicts = verdicts
         self._budget = budget
+        self._denials = denials
 
     def judge(self, case: Case, credential: Credential) -> LetIn | Denied:
         """See Judge."""
@@ -45,8 +53,9 @@ class SignedJudge:
         if known is not None:
             return known
         epoch = self._verdicts.epoch
-        spend(self._budget, case.may_wait)
+        spend(self._budget, self._denials, case, key)
         verdict = _by_link(credential, self._way, key, case.now)
+        note(self._denials, case, key, verdict)
         self._verdicts.keep(key, verdict, case.now, epoch)
         return verdict
 
@@ -57,12 +66,18 @@ class JwtJudge:
     name = "jwt"
 
     def __init__(
-        self, way: JwtWay, ring: KeyRing, verdicts: Verdicts, budget: CheckBudget
+        self,
+        way: JwtWay,
+        ring: KeyRing,
+        verdicts: Verdicts,
+        budget: CheckBudget,
+        denials: Denials,
     ) -> None:
         self._way = way
         self._ring = ring
         self._verdicts = verdicts
         self._budget = budget
+        self._denials = denials
 
     @property
     def may_change(self) -> bool:
@@ -77,26 +92,33 @@ class JwtJudge:
         if known is not None and self._ring.are_believed():
             return known
         epoch = self._verdicts.epoch
-        claims = self._claims(credential, case)
+        claims = self._claims(credential, case, key)
         verdict = _reached(claims, self._way, key, case.own)
         if isinstance(verdict, LetIn):
             assert isinstance(claims, TokenClaims)
             verdict = replace(verdict, facts=_facts(claims, credential))
+        note(self._denials, case, key, verdict)
         self._verdicts.keep(key, verdict, case.now, epoch)
         return verdict
 
-    def _claims(self, token: Token, case: Case) -> TokenClaims | Failure:
+    def _claims(
+        self, token: Token, case: Case, key: VerdictKey
+    ) -> TokenClaims | Failure:
         """What a token claims. Raises MustWait; Refusal if keys cannot be had."""
         ring, now = self._ring, case.now
+        self._denials.check(client_of(case), key.credential, now)
         keys = ring.keys()
         if keys is None:
             _, keys = self._newer(case)
-        spend(self._budget, case.may_wait)
+        spend(self._budget, self._denials, case, key)
         claims = tokens.verify(token.text, self._way, keys, now)
         if ring.may_change and _is_of_unknown_key(claims):
             newest, keys = self._newer(case)
             claims = tokens.verify(token.text, self._way, keys, now)
             if not newest and _is_of_unknown_key(claims):
+                # Nobody knows yet whether it is bad. But who makes up keys must pay.
+                why = Reason.TOKEN_UNKNOWN_KEY
+                self._denials.denied(client_of(case), key.credential, now, why)
                 raise _no_keys()
         return claims
 
@@ -123,12 +145,30 @@ def key_of(case: Case, digest: str) -> VerdictKey:
     )
 
 
-def spend(budget: CheckBudget, may_wait: bool) -> None:
-    """A signature is going to be checked. Raises LaterTurn."""
-    if may_wait:
-        budget.wait()
-    elif not budget.take():
+def spend(budget: CheckBudget, denials: Denials, case: Case, key: VerdictKey) -> None:
+    """A signature is going to be checked. Raises LaterTurn, TooManyDenied.
+
+    1: this one may be judged, and stands in line; 2: others of its client are found to
+    be bad; 3: its turn comes. So the client is looked at again.
+    """
+    client = client_of(case)
+    denials.check(client, key.credential, case.now)
+    if not case.may_wait and not budget.take():
         raise LaterTurn
+    if case.may_wait:
+        budget.wait()
+        denials.check(client, key.credential, case.now)
+
+
+def note(
+    denials: Denials, case: Case, key: VerdictKey, verdict: LetIn | Denied
+) -> None:
+    """Charge a client for a credential that is bad."""
+    if isinstance(verdict, Denied):
+        client = client_of(case)
+        denials.denied(client, key.credential, case.now, verdict.reason)
+    else:
+        denials.let_in(key.credential)
 
 
 def _by_link(

@@ -141,6 +141,7 @@ class OriginJudge:
         question = Question(
             asking_key(case, self._way, seen),
             lambda: self._ask(case.request.path, extension, headers),
+            credential,
         )
         return self._verdicts.judge(question, case)
 

@@ -7,7 +7,8 @@ keys can change it. Both are bounded, each for itself: whoever sends bad credent
 pushes out other *no*s, and never a *yes* (B18).
 
 ``forget`` begins a new epoch: what was said by keys that have changed since, or before
-an order to revoke, is not kept, not even by a judge that began before (``epoch``).
+an order to revoke, is not kept, not even by a judge that began before (``epoch``). But
+it is known who had been let in (``was_let_in``): they are asked about before strangers.
 Holds no token and no clock. Called by the judges.
 """
 
@@ -83,6 +84,8 @@ class Verdicts:
         self._max_yes = max_yes
         self._max_no = max_no
         self._yes: OrderedDict[VerdictKey, LetIn] = OrderedDict()
+        # Whom others let in during epochs before, and were not asked about since.
+        self._before: OrderedDict[VerdictKey, None] = OrderedDict()
         # A *no*, when it was said, and for how many seconds it is believed.
         self._no: OrderedDict[VerdictKey, tuple[Denied, float, float]] = OrderedDict()
 
@@ -113,6 +116,10 @@ class Verdicts:
             return None
         return let_in
 
+    def was_let_in(self, key: VerdictKey, now: float) -> bool:
+        """Whether a *yes* stands, or did when the epoch began. It is no verdict."""
+        return self.standing(key, now) is not None or key in self._before
+
     def keep(
         self,
         key: VerdictKey,
@@ -124,6 +131,7 @@ class Verdicts:
         """Remember what a judge says that began in ``epoch``; a *no* for that long."""
         if epoch != self.epoch or len(key.path) + len(key.extension) > MAX_KEY_LENGTH:
             return
+        self._before.pop(key, None)
         if isinstance(verdict, LetIn):
             self._yes[key] = verdict
             if len(self._yes) > self._max_yes:
@@ -137,10 +145,15 @@ class Verdicts:
     def end(self, key: VerdictKey) -> None:
         """Nobody is let in by it any more, as somebody who was asked said."""
         self._yes.pop(key, None)
+        self._before.pop(key, None)
 
     def forget(self) -> None:
         """Keys have changed, or something was revoked: nothing that was said holds any
         more."""
         self.epoch += 1
+        by_others = (key for key, one in self._yes.items() if one.asked is not None)
+        self._before |= dict.fromkeys(by_others)
+        while len(self._before) > self._max_yes:
+            self._before.popitem(last=False)
         self._yes.clear()
         self._no.clear()

@@ -3,9 +3,10 @@
 ::
 
     EdgeError                  status, reason, retry_after
-      ClientFault              4xx: this request can never be answered
+      ClientFault              4xx: this request cannot be answered as it is
         ClientBodyCut          the client's body ended early; nothing was appended
         AccessDenied           401/403: the authorizer does not let it go on
+        TooManyDenied          429: its client showed too many bad credentials
       OriginFault              502/504: the origin failed; Retry-After is set
         OriginUnreachable      no connection, or it died before a first byte
         OriginTimeout          connected, but too slow (504)
@@ -93,6 +94,14 @@ class AccessDenied(ClientFault):
         self.challenge = challenge
         self.fields = fields
         self.body = body
+
+
+class TooManyDenied(ClientFault):
+    """The client showed too many bad credentials: later it may be answered. 429 with
+    Retry-After (RFC 6585 section 4)."""
+
+    status = 429
+    reason = Reason.LIMIT_DENIED
 
 
 class OriginFault(EdgeError):

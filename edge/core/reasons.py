@@ -63,6 +63,7 @@ class Reason(enum.Enum):
     CROSS_SITE = "cross-site"
     ACCESS_REFUSED = "access-refused"
     ACCESS_ABSENT = "access-absent"
+    LIMIT_DENIED = "limit-denied"
     KEYS_UNAVAILABLE = "keys-unavailable"
     ACCESS_UNAVAILABLE = "access-unavailable"
     ACCESS_BUSY = "access-busy"

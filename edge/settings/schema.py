@@ -274,6 +274,7 @@ class LimitSettings(Section):
     flights: Count = 1_000
     relays_per_stream: Count = 64
     relays_per_client: Count = 32
+    denied_per_client: RateLimit | None = Rate(100, 10.0)
     streams: Count = 100_000
     viewer_lag: Size = 64 * MiB
     head: Size = 64 * KiB

@@ -14,6 +14,7 @@ from gevent.event import Event
 from gevent.server import StreamServer
 
 from edge.access.authorizer import AccessAuthorizer
+from edge.access.check_budget import CheckBudget
 from edge.access.credentials import by_ways
 from edge.access.judges import Askers
 from edge.access.key_ring import KeyRings
@@ -127,6 +128,8 @@ class Gate:
     route: Route = field(default_factory=lambda: Route("/v1/stream/**"))
     others: tuple[Route, ...] = ()
     public_url: str | None = None
+    fetch: Callable[[str], bytes] = lambda url: _nothing(url)
+    budget: CheckBudget | None = None
 
     def __post_init__(self) -> None:
         self.clock = TestClock()
@@ -141,7 +144,7 @@ class Gate:
             node=NODE,
         )
         routes = (by_ways(self.route, self.ways), *self.others)
-        rings = KeyRings(routes, _nothing, _nothing, self.clock, self.counters)
+        rings = KeyRings(routes, _nothing, self.fetch, self.clock, self.counters)
         revocations, self.leases = Revocations(86_400.0), Leases()
         self.authorizer = AccessAuthorizer(
             routes,
@@ -149,6 +152,7 @@ class Gate:
             self.clock,
             self.counters,
             self.public_url,
+            self.budget,
             askers=askers,
             revocations=revocations,
             leases=self.leases,

@@ -96,6 +96,37 @@ def test_addresses_take_turns() -> None:
         assert some.came == ["first", "a1", "b1", "c1", "a2", "a3"]
 
 
+def test_one_address_never_has_all_that_new_ones_may_take() -> None:
+    """Three quarters: an endpoint that is slow for one client's credentials, made up
+    or not, is still asked about others' at once."""
+    with crowd(AskLine(8)) as some:
+        for number in range(10):
+            some.come(f"a{number}", "1")
+        assert some.came == ["a0", "a1", "a2"]
+        some.come("b0", "2")
+        assert some.came[3:] == ["b0"]
+        some.come("b1", "2")
+        some.go("a0")
+        assert some.came[4:] == ["a3"]
+        some.go("b0")
+        assert some.came[5:] == ["b1"]
+
+
+def test_who_has_no_address_may_have_all_that_new_ones_may_take() -> None:
+    """Behind a unix socket all have none: they are not one client."""
+    with crowd(AskLine(8)) as some:
+        for number in range(10):
+            some.come(f"a{number}")
+        assert some.came == ["a0", "a1", "a2", "a3"]
+
+
+def test_who_was_let_in_before_is_not_bounded_by_its_address() -> None:
+    with crowd(AskLine(8)) as some:
+        for number in range(10):
+            some.come(f"a{number}", "1", is_new=False)
+        assert len(some.came) == 8
+
+
 def test_in_a_full_line_the_longest_one_gives_way() -> None:
     """Its last comer: somebody from elsewhere finds room."""
     with crowd(AskLine(2, max_waiting=4)) as some:
@@ -170,17 +201,22 @@ def test_whoever_comes_is_asked_about_or_told_and_no_more_at_once_than_may_be(
     """B18: whatever the order; each stays for some turns of the loop."""
     line = AskLine(asks, max_waiting=5)
     under_way = {True: 0, False: 0}
+    of_address = dict.fromkeys("abc", 0)
+    most = max(1, max(1, asks // 2) * 3 // 4)
     ended: list[bool] = []
 
     def come(address: str, is_new: bool, turns: int) -> None:
         try:
             with line.turn(address, is_new):
                 under_way[is_new] += 1
+                of_address[address] += is_new
+                assert of_address[address] <= most
                 assert sum(under_way.values()) <= asks
                 assert under_way[True] <= max(1, asks // 2)
                 for _ in range(turns):
                     gevent.sleep(0)
                 under_way[is_new] -= 1
+                of_address[address] -= is_new
             ended.append(True)
         except Refusal:
             ended.append(False)

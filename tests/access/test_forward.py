@@ -469,7 +469,8 @@ def test_a_thousand_cold_credentials_are_asked_about_few_at_a_time(
     granted(gate.ask(A, **old))
     asked.may.clear()
     crowd = [
-        gevent.spawn(gate.ask, A, authorization=f"Bearer {n}") for n in range(1000)
+        gevent.spawn(gate.ask, A, f"192.0.2.{n % 2}", authorization=f"Bearer {n}")
+        for n in range(1000)
     ]
     until(lambda: asked.most == 32)
     gate.clock.move(10.0)

@@ -8,6 +8,7 @@ import pytest
 from edge.access.verdicts import (
     MAX_KEY_LENGTH,
     NO_SECONDS,
+    AskedTimes,
     LetIn,
     VerdictKey,
     Verdicts,
@@ -99,6 +100,23 @@ def test_when_keys_change_everything_is_judged_anew() -> None:
     assert len(verdicts) == 0
     verdicts.keep(KEY, replace(YES, subject="bob"), NOW, verdicts.epoch)
     assert verdicts.get(KEY, NOW) == LetIn(NOW + 60.0, "bob")
+
+
+def test_who_was_let_in_before_an_epoch_is_known_and_not_let_in_by_it() -> None:
+    """B18: after an order to revoke all are asked about anew, and strangers last."""
+    asked = replace(YES, asked=AskedTimes(NOW, NOW + 60.0, NOW + 50.0, NOW + 120.0))
+    keys = numbered(5)
+    verdicts = kept(*((key, asked) for key in keys), max_yes=4)
+    verdicts.forget()
+    verdicts.forget()
+
+    assert [verdicts.was_let_in(key, NOW) for key in keys] == [False] + 4 * [True]
+    assert {verdicts.get(key, NOW) for key in keys} == {None}
+    verdicts.end(keys[1])
+    verdicts.keep(keys[2], NO, NOW, verdicts.epoch)
+    verdicts.keep(keys[3], asked, NOW, verdicts.epoch)
+    said = [verdicts.was_let_in(key, NOW) for key in keys]
+    assert said == [False, False, False, True, True]
 
 
 def test_a_no_after_a_yes_ended_is_told() -> None:

@@ -12,6 +12,7 @@ from edge.core.errors import (
     OriginTimeout,
     OriginUnreachable,
     Refusal,
+    TooManyDenied,
 )
 from edge.core.reasons import Reason
 
@@ -28,6 +29,7 @@ from edge.core.reasons import Reason
         (OriginBodyCut, 502),
         (OriginTimeout, 504),
         (Refusal, 503),
+        (TooManyDenied, 429),
     ],
 )
 def test_the_status_tells_whose_fault_it_is(kind: type[EdgeError], status: int) -> None:

@@ -8,12 +8,13 @@ import os
 import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.front.edge_process import Answered, Client
+from tests.front.edge_process import Answered
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.whole.authorize_server import AuthorizeServer, authorize_server
 from tests.whole.crowd import PATH, Crowd, call, origin_requests
@@ -58,17 +59,11 @@ def append(running: Edge, number: int) -> None:
 
 def metric(running: Edge, name: str) -> float:
     """The sum of a counter over its labels."""
-    with Client(_address(running.admin)) as one:
-        one.get("/metrics")
-        lines = one.read().body.decode().splitlines()
+    with urllib.request.urlopen(f"{running.admin}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
     return sum(
         float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)
     )
-
-
-def _address(url: str) -> tuple[str, int]:
-    host, _, port = url.removeprefix("http://").partition(":")
-    return host, int(port)
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
