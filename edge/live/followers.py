@@ -360,7 +360,8 @@ def _said(answer: OriginAnswer | TooLarge) -> str | None:
     """What an answer by which a follower backs off says to the operator."""
     if isinstance(answer, TooLarge):
         return None
-    return f"it answers {answer.status}"
+    odd = "" if answer.status >= 300 else ", and not as polls are answered"
+    return f"it answers {answer.status}{odd}"
 
 
 def _may_follow_unwatched(stream: Stream) -> bool:
