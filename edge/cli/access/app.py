@@ -105,14 +105,24 @@ def token(
 
 @app.command()
 def revoke(
-    subject: Annotated[Text, typer.Option(help="All tokens of this subject.")] = None,
-    jti: Annotated[Text, typer.Option(help="The token with this id.")] = None,
+    subject: Annotated[
+        Text, typer.Option(metavar="NAME", help="All tokens of this subject.")
+    ] = None,
+    jti: Annotated[
+        Text, typer.Option(metavar="ID", help="The token with this id.")
+    ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option("--token-file", help="A file with the token; - for stdin."),
+        typer.Option(
+            "--token-file", metavar="FILE", help="A file with the token; - for stdin."
+        ),
     ] = None,
-    issuer: Annotated[Text, typer.Option(help="Of this issuer alone.")] = None,
-    admin: Annotated[Text, typer.Option(help="Its admin.listen.")] = None,
+    issuer: Annotated[
+        Text, typer.Option(metavar="TEXT", help="Of this issuer alone.")
+    ] = None,
+    admin: Annotated[
+        Text, typer.Option(metavar="ADDRESS", help="Its admin.listen.")
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
