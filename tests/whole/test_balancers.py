@@ -77,7 +77,7 @@ def lines(front: Edge, count: int) -> list[dict[str, Any]]:
     """The first lines of the edge's access log, once there are so many."""
     for _ in range(1000):
         texts = front.process.log.read_text().splitlines()
-        found = [json.loads(text) for text in texts if '"event": "request"' in text]
+        found = [json.loads(text) for text in texts if '"message": "request"' in text]
         if len(found) >= count:
             return found
         Event().wait(0.02)
