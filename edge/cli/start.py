@@ -87,16 +87,29 @@ def _supervise(settings: Settings) -> int:
     grace = str(shutdown.delay + shutdown.grace)
     origin = [*_own_command(), "origin", *arguments(settings)]
     edge = [*_own_command(), "serve", "--attached", *sys.argv[2:]]
-    command = [sys.executable, "-m", "edge.supervisor", grace, form]
+    command = [*_as_module("edge.supervisor"), grace, form]
     os.execv(sys.executable, [*command, *origin, "--", *edge])
 
 
-def _own_command() -> list[str]:
-    """How this program was called: by its script, or as a module."""
+def _script() -> str | None:
+    """The script by which this program was called; None: it was called as a module."""
     script = sys.argv[0]
-    if os.path.basename(script) == "ds-edge" and os.path.isfile(script):
-        return [sys.executable, script]
-    return [sys.executable, "-m", "edge.cli"]
+    called = os.path.basename(script) == "ds-edge" and os.path.isfile(script)
+    return script if called else None
+
+
+def _own_command() -> list[str]:
+    """How this program was called."""
+    script = _script()
+    return _as_module("edge.cli") if script is None else [sys.executable, script]
+
+
+def _as_module(name: str) -> list[str]:
+    """A command that finds modules where this program does: in the folder where it was
+    started only if it was called so (``python -m edge``). Whatever lies there must not
+    be taken for a part of it."""
+    apart = _script() is not None or sys.flags.safe_path
+    return [sys.executable, *(["-P"] if apart else []), "-m", name]
 
 
 def _can_start(settings: Settings) -> bool:

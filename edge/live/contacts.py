@@ -2,11 +2,17 @@
 
 Flights and followers report here what failed and what worked; ``Contact`` says what
 follows from it. A row has a Contact only while something is wrong.
+
+How a read fails stands in the line of its request. A poll has no request: the operator
+is told by a line here (``PollLog``), once for an outage, whatever number of streams it
+is of.
 """
 
+import logging
 import random
 
 from edge.core.errors import NotAsked, OriginAway, OriginFault
+from edge.core.ports import Clock
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.context import HubContext
@@ -19,6 +25,37 @@ from edge.policy.streams.contact import (
 )
 from edge.protocol.offsets import NOW
 
+_log = logging.getLogger("edge.live")
+
+TELL_SECONDS = 60.0
+"""At most one outage in so many seconds is told: there are origins that come and go.
+After as much time without a failure another one is another outage."""
+
+
+class PollLog:
+    """Tells that polls fail, and when they are answered again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self._told_at = self._failed_at = -TELL_SECONDS
+
+    def failed(self, path: str, why: str) -> None:
+        """A poll of the stream at ``path`` failed."""
+        now = self._clock.monotonic()
+        others = now - self._failed_at < TELL_SECONDS and self._since is not None
+        self._failed_at = now
+        if not others and now - self._told_at >= TELL_SECONDS:
+            self._since = self._told_at = now
+            _log.warning("polls of the origin fail, of %s: %s", path, why)
+
+    def worked(self) -> None:
+        """One that had failed was answered."""
+        if self._since is not None:
+            seconds = self._clock.monotonic() - self._since
+            self._since = None
+            _log.info("polls of the origin are answered again, after %.1f s", seconds)
+
 
 class Contacts:
     """All Contacts of the hub."""
@@ -26,6 +63,7 @@ class Contacts:
     def __init__(self, context: HubContext) -> None:
         self._options = context.options
         self._clock = context.clock
+        self._poll_log = PollLog(context.clock)
 
     def read_failed(self, stream: Stream, fault: OriginFault) -> None:
         """A check, a delta or a HEAD of this stream failed (U3).
@@ -61,8 +99,13 @@ class Contacts:
             pause = self._pause(contact.read_failures)
             contact.read_again_at = self._clock.monotonic() + pause
 
-    def poll_failed(self, stream: Stream) -> None:
-        """A follower's poll failed; it pauses, longer each time (L21)."""
+    def poll_failed(self, stream: Stream, why: str | None = None) -> None:
+        """A follower's poll failed; it pauses, longer each time (L21).
+
+        ``why`` is for the operator; None: there is nothing to tell.
+        """
+        if why is not None:
+            self._poll_log.failed(stream.key.path, why)
         contact = _contact(stream)
         pause = self._pause(contact.poll_failures + 1)
         contact.poll_failed(self._clock.monotonic(), pause)
@@ -76,6 +119,8 @@ class Contacts:
         """A live poll was answered as it should be."""
         contact = stream.contact
         if contact is not None:
+            if contact.poll_failures:
+                self._poll_log.worked()
             contact.poll_worked()
             self._settle(stream, contact)
 

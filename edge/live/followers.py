@@ -251,7 +251,8 @@ class Followers:
         except OriginFault as fault:
             stream.log.tail.mark_unverified(self._clock.monotonic())
             self._release(follower, fault)
-            self._contacts.poll_failed(stream)
+            why = f"{fault.reason.value}: {fault.cause or fault.detail}"
+            self._contacts.poll_failed(stream, why)
             if not live:
                 self._contacts.read_failed(stream, fault)
             self._lost(stream)
@@ -261,7 +262,7 @@ class Followers:
         if verdict is Next.BACK_OFF or stream.log.tail.unverified:
             self._lost(stream)
         if verdict is Next.BACK_OFF:
-            self._contacts.poll_failed(stream)
+            self._contacts.poll_failed(stream, _said(poll.answer))
         elif verdict is Next.GO_ON and live:
             if stream.contact is not None:
                 self._contacts.poll_worked(stream)
@@ -353,6 +354,14 @@ class Followers:
         bound = contact.bound_until - self._clock.monotonic()
         if bound > 0:
             gevent.sleep(bound)
+
+
+def _said(answer: OriginAnswer | TooLarge) -> str | None:
+    """What an answer by which a follower backs off says to the operator."""
+    if isinstance(answer, TooLarge):
+        return None
+    odd = "" if answer.status >= 300 else ", and not as polls are answered"
+    return f"it answers {answer.status}{odd}"
 
 
 def _may_follow_unwatched(stream: Stream) -> bool:

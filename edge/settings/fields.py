@@ -23,6 +23,7 @@ from pydantic import (
 
 from edge.policy.http.client_address import UNIX
 from edge.policy.http.cors import EVERYBODY
+from edge.policy.http.forwarding import UNFIT_ON_READS
 from edge.protocol.http_grammar import HOP_BY_HOP, PROXY_AUTHENTICATION, TOKEN_CHARS
 from edge.settings import addresses, units
 
@@ -417,7 +418,14 @@ def _distinct_names(given: object) -> object:
     return given
 
 
-SecretHeaders = Annotated[
-    dict[HeaderName, SecretValue], BeforeValidator(_distinct_names)
-]
-"""Header fields whose values are secrets until they go upstream."""
+def _not_built(name: str) -> str:
+    if name in UNFIT_ON_READS:
+        raise ValueError(f"the edge writes {name} itself; it cannot be set here")
+    return name
+
+
+_OwnName = Annotated[HeaderName, AfterValidator(_not_built)]
+
+SecretHeaders = Annotated[dict[_OwnName, SecretValue], BeforeValidator(_distinct_names)]
+"""Header fields of the edge's own, whose values are secrets until they go upstream:
+none that is there in any case, for then it would be sent twice."""

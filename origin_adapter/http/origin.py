@@ -122,7 +122,11 @@ class HttpOrigin:
         return dial(self._address, self._options.connect_timeout, self._tls)
 
     def _count(self, fault: OriginFault) -> None:
+        """Count a fault, and have its cause tell the operator all: where, and what."""
         self.counts.faults[fault.reason] += 1
+        if not fault.cause.startswith(self._address.place):
+            told = (self._address.place, fault.detail, fault.cause)
+            fault.cause = ": ".join(filter(None, told))
 
     def __repr__(self) -> str:
         return f"<HttpOrigin {self._options.url} [{self._pools!r}]>"

@@ -148,6 +148,19 @@ def test_a_head_has_the_tag_that_a_get_would_have() -> None:
     assert sink.header("Cache-Control") == "no-store"
 
 
+def test_a_head_about_something_else_has_none() -> None:
+    """L17: a GET of ``?offset=0003`` or ``?offset=now`` is answered another range."""
+    house, origin = scripted()
+    warm(house, origin)
+    watch(house, origin)
+    tag = tag_of(house.ask().done())
+    asked = house.ask("now", mode=Mode.HEAD, if_none_match=tag)
+    origin.expect(Purpose.CATCH_UP).reply(head_answer("0003", etag='"its"'))
+
+    sink = asked.done()
+    assert (sink.status, tag_of(sink)) == (200, None)
+
+
 def test_a_head_with_that_tag_is_not_modified() -> None:
     """And still tells the tail. The origin was asked all the same (E21)."""
     house, origin = scripted()

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from edge.core.errors import NotAsked
+from edge.core.errors import NotAsked, OriginUnreachable
 from edge.core.reasons import Reason
 from edge.core.values import Mode, Purpose
+from edge.live.contacts import PollLog
 from edge.live.waiters import RETRY_SECONDS
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
@@ -17,6 +18,7 @@ from tests.live.support import (
     Asked,
     House,
     RecordingSink,
+    TestClock,
     scripted,
     settle,
     warm,
@@ -91,6 +93,63 @@ def test_viewers_stay_parked_whatever_answers_their_poll(
     settle()
     assert ("data", "de") in view.sink.events
     assert sum(house.counters.drops.values()) == 0
+
+
+def test_the_operator_is_told_once_that_polls_fail(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No request has a line that would: viewers wait and hear nothing (L21)."""
+    caplog.set_level("INFO", "edge.live")
+    house, origin = scripted(**QUICK)
+    viewer, poll = watch(house, origin)
+    cause = "o:1: [Errno 111] Connection refused"
+    poll.fail(OriginUnreachable("it cannot be called", cause=cause))
+    for _ in range(2):
+        origin.expect().answer(503, (), b"no")
+    origin.expect().reply(data(b"", "0003"))
+    origin.expect(Purpose.FOLLOW).reply(data(b"de", "0005"))
+
+    assert viewer.done().body == b"de"
+    settle()
+    first, last = caplog.messages
+    told = f"polls of the origin fail, of {PATH}: origin-unreachable: {cause}"
+    assert first == told
+    assert last.startswith("polls of the origin are answered again, after")
+
+
+def test_an_origin_that_comes_and_goes_is_told_of_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "edge.live")
+    clock = TestClock()
+    log = PollLog(clock)
+    for seconds in (0, 1, 58, 59):
+        clock.move(seconds)
+        log.failed("/a", "first")
+        log.failed("/b", "second")
+        log.worked()
+        log.worked()
+
+    again = "polls of the origin are answered again, after 0.0 s"
+    assert caplog.messages == 2 * ["polls of the origin fail, of /a: first", again]
+
+
+def test_an_outage_whose_end_nobody_saw_does_not_hide_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """All its viewers left. What goes on failing is one outage, however long."""
+    clock = TestClock()
+    log = PollLog(clock)
+    for _ in range(10):
+        log.failed("/a", "first")
+        clock.move(59)
+    clock.move(1)
+    log.failed("/b", "second")
+
+    assert [text.rpartition(" of ")[2] for text in caplog.messages] == [
+        "/a: first",
+        "/b: second",
+    ]
 
 
 def test_statuses_are_counted_each_by_itself() -> None:

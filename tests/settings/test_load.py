@@ -247,6 +247,14 @@ def test_settings_cannot_be_changed() -> None:
             "origin:\n  headers:\n    Host: x",
             "edge.yaml:3: origin.headers.Host: the edge writes host itself",
         ),
+        *(
+            (
+                f"routes:\n  - origin_headers:\n      {name}: x",
+                f"edge.yaml:3: routes[0].origin_headers.{name}: the edge writes"
+                f" {name.lower()} itself",
+            )
+            for name in ("X-Request-Id", "traceparent", "via", "accept-encoding")
+        ),
         (
             "origin: {headers: {a: x, A: y}}",
             "edge.yaml:1: origin.headers: the header field a is written twice",

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from tests.front.edge_process import Answered
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
+from tests.support.talk import ask
 from tests.whole.authorize_server import AuthorizeServer, authorize_server
 from tests.whole.crowd import PATH, Crowd, call, origin_requests
 from tests.whole.test_access import EVENTS, PATIENCE, WHOLE_WAY, bearer, client, get
@@ -59,8 +59,9 @@ def append(running: Edge, number: int) -> None:
 
 def metric(running: Edge, name: str) -> float:
     """The sum of a counter over its labels."""
-    with urllib.request.urlopen(f"{running.admin}/metrics") as answer:
-        lines = answer.read().decode().splitlines()
+    status, _, page = ask(f"{running.admin}/metrics")
+    assert status == 200
+    lines = page.decode().splitlines()
     return sum(
         float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)
     )

@@ -203,6 +203,31 @@ def test_who_reads_that_it_listens_can_connect(tmp_path: Path) -> None:
     assert json.loads(rest)["message"].startswith("Make a stream")
 
 
+def test_what_lies_in_the_working_folder_is_no_part_of_the_program(
+    tmp_path: Path,
+) -> None:
+    """Of any of its processes, where the script is called."""
+    folder, script = tmp_path / "work", tmp_path / "ds-edge"
+    folder.mkdir()
+    script.write_text("from edge.cli import main; main()")
+    for name in ("edge", "json", "select", "yaml", "origin_adapter"):
+        (folder / f"{name}.py").write_text("raise SystemExit('not ours')")
+    free = ["--listen", f"127.0.0.1:{free_port()}", "--admin", "127.0.0.1:0"]
+    with subprocess.Popen(
+        [sys.executable, str(script), "serve", *free, "--data", str(tmp_path / "data")],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stderr is not None
+        told = next((x for x in child.stderr if "listening at " in x), "it ended")
+        child.terminate()
+        child.communicate()
+
+    assert json.loads(told)["message"].startswith("listening at ")
+
+
 def full_pipe() -> tuple[int, int]:
     """A pipe that nobody reads, and that takes no byte more."""
     reading, writing = os.pipe()

@@ -63,8 +63,9 @@ def classify(request: RequestHead, route: Route, grant: Grant) -> Read | PassReq
 
     These pass, in this order: control paths with any method (PROTOCOL.md section 6),
     methods other than GET and HEAD, GETs with an unknown ``live``. A HEAD takes no
-    parameters of the protocol and ignores them, as origins do. Raises ClientFault for a
-    read when a parameter of the protocol is malformed.
+    parameters of the protocol and ignores them, as origins do; but one that has any is
+    not about what a GET without them is answered (``_aim_of_head``). Raises ClientFault
+    for a read when a parameter of the protocol is malformed.
     """
     given, target, partition = request.parameters, request.target, ANONYMOUS
     if grant.partition.kind is PartitionKind.GRANTED:
@@ -79,7 +80,7 @@ def classify(request: RequestHead, route: Route, grant: Grant) -> Read | PassReq
     if route.access is Access.PUBLIC:
         given = _without_credentials(given, route)
     head = request.method == "HEAD"
-    asked = {} if head else _protocol_values(given)
+    asked = _aim_of_head(given) if head else _protocol_values(given)
     mode = Mode.HEAD if head else _MODES.get(asked.get(names.PARAM_LIVE))
     if mode is None:
         passed = request_target.join(request.path, "&".join(p.raw for p in given))
@@ -146,6 +147,15 @@ def _protocol_values(given: Iterable[Parameter]) -> dict[str, str]:
             _refuse(Reason.DUPLICATE_PARAMETER, f"more than one {parameter.name}")
         asked[parameter.name] = parameter.value()
     return asked
+
+
+def _aim_of_head(given: Iterable[Parameter]) -> dict[str, str]:
+    """What a HEAD with these is about. With any of the protocol's but the beginning, a
+    GET of that URL is answered something else than one without: as to what has no
+    entity tag (L17), it is then about the tail."""
+    told = (p.raw for p in given if p.name in request_target.PROTOCOL)
+    whole = all(raw == f"{names.PARAM_OFFSET}={offsets.BEGIN}" for raw in told)
+    return {} if whole else {names.PARAM_OFFSET: offsets.NOW}
 
 
 def _offset(value: str | None) -> str:

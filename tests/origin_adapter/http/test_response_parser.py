@@ -201,6 +201,9 @@ def test_garbage_is_told_and_never_used(
 
     assert (caught.value.status, caught.value.reason) == (502, Reason.ORIGIN_GARBAGE)
     assert caught.value.retry_after is not None
+    # Where, and what: the operator's log has no other line that would tell.
+    place = raw.url.rpartition("/")[2]
+    assert caught.value.cause.startswith(f"{place}: {caught.value.detail}")
     assert pool.counts.faults == {Reason.ORIGIN_GARBAGE: 1}
     assert raw.accepted == 1
     assert repr(pool).count("0 idle") == 4

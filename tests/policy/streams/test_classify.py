@@ -19,6 +19,7 @@ from edge.policy.http import request_target
 from edge.policy.streams.authorize import Lookup
 from edge.policy.streams.classify import PassRequest, plain_extension
 from edge.policy.streams.routes import Access, Route
+from edge.protocol.offsets import NOW
 from tests.support.requests import NOBODY, asked, headers
 
 PATH = "/v1/stream/a"
@@ -124,9 +125,11 @@ def test_a_malformed_question_is_the_clients_fault(query: str, reason: Reason) -
 
 def test_a_head_takes_no_parameters_of_the_protocol() -> None:
     """PROTOCOL.md section 5.5: an origin ignores them, and E21 keys by path."""
-    found = read("offset=0,1&live=sse&cursor=x&a=b", method="HEAD")
+    found = read("offset=0,1&live=sse&cursor=%FF&a=b", method="HEAD")
 
-    assert found == Read(StreamKey("/v1/stream/**", PATH, "a=b"), mode=Mode.HEAD)
+    key = StreamKey("/v1/stream/**", PATH, "a=b")
+    assert found == Read(key, NOW, Mode.HEAD)
+    assert read("offset=-1&a=b", method="HEAD") == Read(key, mode=Mode.HEAD)
 
 
 def test_a_bad_target_is_refused_for_every_method() -> None:
