@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TypeAlias
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from edge.access.challenges import two_tokens
 from edge.access.revocations import token_digest
@@ -191,17 +191,32 @@ def digests_in(credential: Credential) -> tuple[str, ...]:
             return ()
 
 
-def _texts_in(credential: CredentialSet) -> Iterator[str]:
+def _texts_in(credential: CredentialSet) -> set[str]:
+    """The texts, in each reading that some parser has: it is the judge's own parser
+    that says what a token is, and a revoked one must not live on in another spelling.
+    """
+    found: set[str] = set()
     for name, value in credential.headers:
-        if name == "cookie":
-            for pair in value.split(";"):
-                yield pair.partition("=")[2].strip(' \t"')
-        elif name == "authorization":
-            yield value.strip(" \t").partition(" ")[2].strip(" \t")
-        else:
-            yield value.strip(" \t")
+        for piece in {value, *_PIECE_ENDS.split(value)}:
+            text = piece.partition("=")[2] if name == "cookie" else piece
+            found.update(_readings(text))
     for parameter in credential.parameters:
-        yield unquote_plus(parameter.partition("=")[2])
+        found.update(_readings(unquote_plus(parameter.partition("=")[2])))
+    return found
+
+
+_PIECE_ENDS = re.compile("[;,]")
+
+
+def _readings(text: str) -> Iterator[str]:
+    """A text as it stands and percent-decoded, each with and without a scheme."""
+    for one in {text, unquote(text)}:
+        plain = one.strip(_AROUND)
+        yield plain
+        yield from (word.strip(_AROUND) for word in plain.split(None, 1)[1:])
+
+
+_AROUND = ' \t"'
 
 
 def without(
