@@ -424,6 +424,24 @@ def test_up_to_three_others_are_tried_at_once() -> None:
     assert lender(story.poll()) in crowd
 
 
+def test_a_crowd_of_refused_ones_holds_up_nobody_else() -> None:
+    """A18: whoever has a hundred tokens, and takes all of them back, is in line before
+    everybody. The last one to be tried is one who was answered before."""
+    bad = [f"bad{number}" for number in range(2 * MAX_TRIED)]
+    story = Story()
+    ann, *_ = story.crowd("ann", *bad)
+    for _ in range(2):
+        (call := story.poll()).reply(no_content(TAIL))
+        assert lender(call) == "ann"
+    for _ in range(MAX_TRIED - 1):
+        call = story.poll()
+        assert lender(call) in bad
+        call.answer(403, [], b"")
+    story.poll().reply(data(b"x", "0004"))
+
+    assert ann.done().body == b"x"
+
+
 def test_a_flight_that_is_refused_goes_on_with_others_for_those_who_are_left() -> None:
     """They wait for one answer, however many are refused on the way to it."""
     names = [f"v{number}" for number in range(MAX_TRIED + 1)]
