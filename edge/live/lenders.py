@@ -142,12 +142,12 @@ class Lenders(Generic[H]):
         Its turn comes again when all others have had theirs.
 
         ``last``: nobody is tried after it. Then it is who was answered before, if that
-        one lends: any number of others may be refused."""
+        one lends: any number of others may be refused.
+        """
         self._wake(now)
-        answered = self._here.get(self.answered) if last else None
-        if answered is not None and self.answered not in but:
-            if self.lends(answered.lease, now):
-                return answered.lease
+        answered = None if self.answered in but else self._here.get(self.answered)
+        if last and answered is not None and self.lends(answered.lease, now):
+            return answered.lease
         for _ in range(len(self._line)):
             digest, _ = self._line.popitem(last=False)
             lease = self._here[digest].lease

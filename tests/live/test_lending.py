@@ -425,7 +425,7 @@ def test_up_to_three_others_are_tried_at_once() -> None:
 
 
 def test_a_crowd_of_refused_ones_holds_up_nobody_else() -> None:
-    """A18: whoever has a hundred tokens, and takes all of them back, is in line before
+    """B18: whoever has a hundred tokens, and takes all of them back, is in line before
     everybody. The last one to be tried is one who was answered before."""
     bad = [f"bad{number}" for number in range(2 * MAX_TRIED)]
     story = Story()
