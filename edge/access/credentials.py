@@ -20,6 +20,8 @@ from urllib.parse import unquote, unquote_plus
 
 from edge.access.challenges import two_tokens
 from edge.access.revocations import token_digest
+from edge.core.errors import ClientFault
+from edge.core.reasons import Reason
 from edge.core.values import Headers
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Lookup, RequestHead
@@ -34,6 +36,10 @@ from edge.policy.streams.ways import (
     SignedWay,
     Way,
 )
+
+MAX_PARTS = 256
+"""Cookies and the like that are judged together, more than browsers keep for a site.
+While anybody comes by them, each is remembered by its digests, which are longer."""
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr](?: +(.*))?", re.DOTALL)
 
@@ -268,12 +274,18 @@ def _cookies(name: str, lookup: Lookup) -> Sequence[str]:
 
 
 def _set(way: AskingWay, request: RequestHead) -> CredentialSet:
-    """The whole set: several of one kind are judged by who is asked."""
+    """The whole set: several of one kind are judged by who is asked.
+
+    Raises ClientFault (head-too-large, 431) for one of too many parts.
+    """
     fields = ((name, request.lookup(name)) for name in way.headers)
-    return CredentialSet(
-        tuple((name, value) for name, value in fields if value),
-        tuple(p.raw for p in request.parameters if p.name in way.parameters),
-    )
+    headers = tuple((name, value) for name, value in fields if value)
+    parameters = tuple(p.raw for p in request.parameters if p.name in way.parameters)
+    ends = sum(len(_PIECE_ENDS.findall(value)) for _, value in headers)
+    if ends + len(headers) + len(parameters) > MAX_PARTS:
+        detail = f"The credentials have more than {MAX_PARTS} parts."
+        raise ClientFault(detail, reason=Reason.HEAD_TOO_LARGE, status=431)
+    return CredentialSet(headers, parameters)
 
 
 # -- signed URLs --------------------------------------------------------------
