@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.front.edge_process import Answered, Client
+from tests.front.edge_process import Answered
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
+from tests.support.talk import ask
 from tests.whole.authorize_server import AuthorizeServer, authorize_server
 from tests.whole.crowd import PATH, Crowd, call, origin_requests
 from tests.whole.test_access import EVENTS, PATIENCE, WHOLE_WAY, bearer, client, get
@@ -58,17 +59,12 @@ def append(running: Edge, number: int) -> None:
 
 def metric(running: Edge, name: str) -> float:
     """The sum of a counter over its labels."""
-    with Client(_address(running.admin)) as one:
-        one.get("/metrics")
-        lines = one.read().body.decode().splitlines()
+    status, _, body = ask(running.admin + "/metrics")
+    assert status == 200
+    lines = body.decode().splitlines()
     return sum(
         float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)
     )
-
-
-def _address(url: str) -> tuple[str, int]:
-    host, _, port = url.removeprefix("http://").partition(":")
-    return host, int(port)
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
