@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TypeAlias
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from edge.access.challenges import two_tokens
 from edge.access.revocations import token_digest
+from edge.core.errors import ClientFault
+from edge.core.reasons import Reason
 from edge.core.values import Headers
 from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Lookup, RequestHead
@@ -34,6 +36,10 @@ from edge.policy.streams.ways import (
     SignedWay,
     Way,
 )
+
+MAX_PARTS = 256
+"""Cookies and the like that are judged together, more than browsers keep for a site.
+While anybody comes by them, each is remembered by its digests, which are longer."""
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr](?: +(.*))?", re.DOTALL)
 
@@ -191,17 +197,32 @@ def digests_in(credential: Credential) -> tuple[str, ...]:
             return ()
 
 
-def _texts_in(credential: CredentialSet) -> Iterator[str]:
+def _texts_in(credential: CredentialSet) -> set[str]:
+    """The texts, in each reading that some parser has: it is the judge's own parser
+    that says what a token is, and a revoked one must not live on in another spelling.
+    """
+    found: set[str] = set()
     for name, value in credential.headers:
-        if name == "cookie":
-            for pair in value.split(";"):
-                yield pair.partition("=")[2].strip(' \t"')
-        elif name == "authorization":
-            yield value.strip(" \t").partition(" ")[2].strip(" \t")
-        else:
-            yield value.strip(" \t")
+        for piece in {value, *_PIECE_ENDS.split(value)}:
+            text = piece.partition("=")[2] if name == "cookie" else piece
+            found.update(_readings(text))
     for parameter in credential.parameters:
-        yield unquote_plus(parameter.partition("=")[2])
+        found.update(_readings(unquote_plus(parameter.partition("=")[2])))
+    return found
+
+
+_PIECE_ENDS = re.compile("[;,]")
+
+
+def _readings(text: str) -> Iterator[str]:
+    """A text as it stands and percent-decoded, each with and without a scheme."""
+    for one in {text, unquote(text)}:
+        plain = one.strip(_AROUND)
+        yield plain
+        yield from (word.strip(_AROUND) for word in plain.split(None, 1)[1:])
+
+
+_AROUND = ' \t"'
 
 
 def without(
@@ -253,12 +274,18 @@ def _cookies(name: str, lookup: Lookup) -> Sequence[str]:
 
 
 def _set(way: AskingWay, request: RequestHead) -> CredentialSet:
-    """The whole set: several of one kind are judged by who is asked."""
+    """The whole set: several of one kind are judged by who is asked.
+
+    Raises ClientFault (head-too-large, 431) for one of too many parts.
+    """
     fields = ((name, request.lookup(name)) for name in way.headers)
-    return CredentialSet(
-        tuple((name, value) for name, value in fields if value),
-        tuple(p.raw for p in request.parameters if p.name in way.parameters),
-    )
+    headers = tuple((name, value) for name, value in fields if value)
+    parameters = tuple(p.raw for p in request.parameters if p.name in way.parameters)
+    ends = sum(len(_PIECE_ENDS.findall(value)) for _, value in headers)
+    if ends + len(headers) + len(parameters) > MAX_PARTS:
+        detail = f"The credentials have more than {MAX_PARTS} parts."
+        raise ClientFault(detail, reason=Reason.HEAD_TOO_LARGE, status=431)
+    return CredentialSet(headers, parameters)
 
 
 # -- signed URLs --------------------------------------------------------------

@@ -93,12 +93,12 @@ class ForwardJudge:
             words = "An endpoint is not asked about paths that speak for many streams."
             return Denied(Reason.PATH_NOT_GRANTED, words)
         if not credential and not case.may_wait:
-            # Who has no credential is known by the address, if by anything, and by
-            # that no head is remembered.
+            # Who has no credential is known by the address, if by anything: nobody
+            # shares a head with it.
             raise MustWait
         built = self._request(case, credential)
         question = Question(
-            asking_key(case, self._way, _seen(built, credential)),
+            asking_key(case, self._way, _seen(built)),
             lambda: self._ask(built, navigates=_navigates(case)),
             credential,
             alone=_navigates(case),
@@ -109,14 +109,15 @@ class ForwardJudge:
         request = case.request
         uri = request_target.join(request.path, asked_extension(case, self._way))
         method = "GET" if request.method == "HEAD" else request.method
+        caller = request.client()
         fields = [
             ("x-forwarded-method", method),
-            ("x-forwarded-proto", self._scheme),
-            ("x-forwarded-host", request.lookup("host") or ""),
+            ("x-forwarded-proto", caller.scheme or self._scheme),
+            ("x-forwarded-host", caller.host or request.lookup("host") or ""),
             ("x-forwarded-uri", uri),
         ]
-        if address := request.client().address:
-            fields.append(("x-forwarded-for", address))
+        if caller.address:
+            fields.append(("x-forwarded-for", caller.address))
         fields += credential.headers
         fields += chain_fields(request, self._node)
         return OriginRequest("GET", self._target, tuple(fields))
@@ -143,12 +144,10 @@ class ForwardJudge:
             exchange.close()
 
 
-def _seen(request: OriginRequest, credential: CredentialSet) -> Headers:
-    """What of an ask its verdict is known by (B2). An address counts where there is no
-    credential: who is let in by that alone must not open the door for all others."""
-    ignored = {"via", "cdn-loop"}
-    if credential:
-        ignored.add("x-forwarded-for")
+def _seen(request: OriginRequest) -> Headers:
+    """What of an ask its verdict is known by (B2). The address is, whatever else was
+    sent: who is let in by that must not open the door for all who send the same."""
+    ignored = ("via", "cdn-loop")
     return tuple(pair for pair in request.headers if pair[0] not in ignored)
 
 

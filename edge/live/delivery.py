@@ -153,9 +153,12 @@ class Delivery:
 
     def status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:
         """Hand on a status of the origin. What a HEAD was answered has no word that
-        would tell the reader of a GET anything."""
+        would tell the reader of a GET anything, and what a lender was told may name it
+        to whoever else waits (A4): these hear it in the edge's own words."""
         is_get = reader.read.mode is not Mode.HEAD
-        if answer.status >= 400 and is_get and not says_anything(answer):
+        lenders = reader.stream.lenders
+        others = lenders is not None and not lenders.is_latest(reader.lease)
+        if answer.status >= 400 and (others or (is_get and not says_anything(answer))):
             detail = "the origin answered so"
             error = EdgeError(detail, reason=reason, status=answer.status)
             self.refuse(reader, error)
@@ -201,7 +204,8 @@ class Delivery:
 
     def away(self, reader: Reader, fault: OriginFault, wait: float) -> None:
         """Nothing held can stand in for an origin that is away: tell the reader what
-        the origin said, if it said anything, and when to come back (U2).
+        the origin said, if it said anything, and when to come back (U2). Where a lender
+        was told, only the status (A4).
 
         ``wait``: seconds until it is asked again. 0: whenever the origin said.
         """
@@ -210,7 +214,8 @@ class Delivery:
         if wait or retry_after is None:
             retry_after = str(max(1, ceil(wait)))
         head = reader.read.mode is Mode.HEAD
-        if said is None or not (head or says_anything(said)):
+        lent = reader.stream.lenders is not None
+        if said is None or lent or not (head or says_anything(said)):
             error = copy(fault)
             error.retry_after = int(retry_after) if retry_after.isdecimal() else 1
             self.refuse(reader, error)

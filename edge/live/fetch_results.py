@@ -362,8 +362,9 @@ def _share(
 
 
 def _raw(reader: Reader, answer: OriginAnswer, reason: Reason) -> ReaderStep:
-    """The leader gets its answer as it is, unless it waits for more."""
-    if answer.status == 200 and reader.is_live:
+    """The leader gets its answer as it is, unless it waits for more, or the answer is
+    to another one's credential."""
+    if answer.status == 200 and (reader.is_live or not _is_asker(reader)):
         return Bypass(reader, reason)
     return Status(reader, answer, reason)
 

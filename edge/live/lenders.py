@@ -63,6 +63,7 @@ class Lenders(Generic[H]):
         "_refused",
         "_resting",
         "agreed",
+        "answered",
         "latest",
     )
 
@@ -80,6 +81,8 @@ class Lenders(Generic[H]):
         # one has heard the same just before.
         self.latest = ""
         self.agreed = False
+        # Who was answered last: a digest.
+        self.answered = ""
 
     def __repr__(self) -> str:
         return f"<Lenders {len(self._here)} here, {len(self._line)} in line>"
@@ -132,10 +135,19 @@ class Lenders(Generic[H]):
         refused = self._refused.get(lent.digest)
         return refused is None or lent.fresh_until > refused + SLACK_SECONDS
 
-    def next(self, now: float, but: Container[str] = ()) -> Lease | None:
+    def next(
+        self, now: float, but: Container[str] = (), *, last: bool = False
+    ) -> Lease | None:
         """Whose turn it is; None if nobody lends but those with a digest in ``but``.
-        Its turn comes again when all others have had theirs."""
+        Its turn comes again when all others have had theirs.
+
+        ``last``: nobody is tried after it. Then it is who was answered before, if that
+        one lends: any number of others may be refused.
+        """
         self._wake(now)
+        answered = None if self.answered in but else self._here.get(self.answered)
+        if last and answered is not None and self.lends(answered.lease, now):
+            return answered.lease
         for _ in range(len(self._line)):
             digest, _ = self._line.popitem(last=False)
             lease = self._here[digest].lease

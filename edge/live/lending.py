@@ -45,7 +45,7 @@ from edge.live.waiters import Waiters
 from edge.policy.streams.contact import seconds_to_wait
 
 MAX_TRIED = 4
-"""The first one, and up to three others."""
+"""The first one, and up to three others, the last of whom was answered before."""
 
 REST_SECONDS = 5.0
 """For so long a credential rests that was not answered, unless the origin says."""
@@ -91,7 +91,7 @@ class Lending:
             now, tried = self._clock.monotonic(), [one.lent.digest for one in heard]
             lease = first if first is not None and not tried else None
             if lease is None or not lenders.lends(lease, now):
-                lease = lenders.next(now, tried)
+                lease = lenders.next(now, tried, last=len(tried) == MAX_TRIED - 1)
             if lease is None or lease.lends is None:
                 return self._nobody_left(stream, heard)
             lent, request = lease.lends, build(lease)
@@ -99,6 +99,8 @@ class Lending:
             # Its judge runs in the same turn, however many others are under way.
             lenders.latest, lenders.agreed = lent.digest, False
             if not _may_be_about_one(answer.status):
+                if answer.status < 300:
+                    lenders.answered = lent.digest
                 self._contradict(stream, answer, heard)
                 return answer
             heard.append(_Heard(lent, answer, request.method == "HEAD"))

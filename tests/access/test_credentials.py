@@ -3,7 +3,9 @@
 import pytest
 
 from edge.access.credentials import (
+    MAX_PARTS,
     Credential,
+    CredentialSet,
     SignedLink,
     Token,
     find,
@@ -11,13 +13,15 @@ from edge.access.credentials import (
     names_of,
     without,
 )
-from edge.core.errors import AccessDenied
+from edge.core.errors import AccessDenied, ClientFault
 from edge.core.reasons import Reason
 from edge.policy.streams.authorize import RequestHead
 from edge.policy.streams.ways import (
     AUTHORIZATION,
     CredentialSource,
+    ForwardWay,
     JwtWay,
+    OriginWay,
     Place,
     SignedWay,
 )
@@ -203,3 +207,18 @@ def test_a_digest_stands_for_one_credential_alone() -> None:
     assert len({one.digest for one in credentials}) == len(credentials)
     assert Token("ab", QUERY).digest == Token("ab", AUTHORIZATION).digest
     assert "ab" not in repr(Token("ab", AUTHORIZATION)).replace("CredentialSource", "")
+
+
+@pytest.mark.parametrize("way", [ForwardWay(""), OriginWay()])
+@pytest.mark.parametrize("end", [";", ","])
+def test_a_set_has_so_many_parts_and_no_more(
+    way: ForwardWay | OriginWay, end: str
+) -> None:
+    """B18: for each of them more is remembered than it has characters itself."""
+    cookies = [f"{number}=x" for number in range(MAX_PARTS)]
+    found = find(way, head(cookie=end.join(cookies)))
+    assert isinstance(found, CredentialSet)
+
+    with pytest.raises(ClientFault) as fault:
+        find(way, head(cookie=end.join([*cookies, "more=x"])))
+    assert (fault.value.status, fault.value.reason) == (431, Reason.HEAD_TOO_LARGE)

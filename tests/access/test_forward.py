@@ -13,7 +13,8 @@ from edge.access.forward import MAX_BODY
 from edge.core.errors import EdgeError, Refusal
 from edge.core.reasons import Reason
 from edge.core.values import GRANTED, Read
-from edge.policy.streams.authorize import Ask, Denied, Grant
+from edge.policy.http.client_address import Caller
+from edge.policy.streams.authorize import Ask, Denied, Grant, RequestHead
 from edge.policy.streams.pipeline import Resolved
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import ForwardWay, SignedWay
@@ -152,6 +153,53 @@ def test_a_verdict_is_about_all_that_was_told(
 
     gate.ask(target, "192.0.2.1", method, **fields)
     assert len(asked.asked) == 2
+
+
+def test_a_verdict_is_about_who_came_as_well(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """B2: where the office is let in, a cookie for the language opens nothing outside.
+    Nor does what one of them was told while another one asks."""
+    gate, cookie = gates(), {"cookie": "lang=de"}
+    asked.answer = lambda one: said(
+        200 if one.fields["x-forwarded-for"] == "192.0.2.1" else 403
+    )
+    asked.may.clear()
+    at_once = gevent.spawn(
+        together,
+        lambda: gate.ask(A, "192.0.2.1", **cookie),
+        lambda: gate.ask(A, "198.51.100.9", **cookie),
+    )
+    until(lambda: len(asked.asked) == 2)
+    asked.may.set()
+    inside, outside = at_once.get()
+    granted(inside)
+    assert denied(outside).status == 403
+
+    assert denied(gate.ask(A, "198.51.100.9", **cookie)).status == 403
+    granted(gate.at_once(A, "192.0.2.1", **cookie))
+    assert len(asked.asked) == 2
+
+
+def test_the_endpoint_is_told_what_a_trusted_proxy_told(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """P14: by what scheme and host the client called; and B2 holds for that, too."""
+    gate = gates()
+
+    def ask(scheme: str, host: str) -> None:
+        told = Caller("192.0.2.1", scheme, host)
+        head = RequestHead.of("GET", A, ALICE.get, lambda: told)
+        found = gate.pipeline.resolve(head, gate.pipeline.routes[0], gate.clock.wall())
+        assert isinstance(found, Ask), "another one was asked about"
+        found.verdict()
+
+    callers = [("https", "a.example"), ("https", "b.example"), ("http", "b.example")]
+    for scheme, host in callers:
+        ask(scheme, host)
+
+    names = ("x-forwarded-proto", "x-forwarded-host")
+    assert [tuple(map(one.fields.get, names)) for one in asked.asked] == callers
 
 
 def test_a_long_path_is_asked_about_once_too(
@@ -449,9 +497,7 @@ def test_one_credential_from_five_hundred_connections_is_one_ask(
 ) -> None:
     asked.may.clear()
     gate = gates()
-    crowd = [
-        gevent.spawn(gate.ask, A, f"192.0.2.{n % 250}", **ALICE) for n in range(500)
-    ]
+    crowd = [gevent.spawn(gate.ask, A, "192.0.2.1", **ALICE) for _ in range(500)]
     until(lambda: len(asked.asked) == 1)
     asked.may.set()
     gevent.joinall(crowd, raise_error=True)

@@ -290,14 +290,22 @@ by_each_way = pytest.mark.parametrize("way", WAYS, ids=["forward", "origin"])
     [
         (A, {"authorization": "Bearer alice"}),
         (A, {"authorization": "bearer  alice "}),
+        (A, {"authorization": "Bearer\talice"}),
+        (A, {"authorization": 'Bearer "alice"'}),
+        (A, {"authorization": "Bearer %61lice"}),
+        (A, {"authorization": "Basic YTpi, Bearer alice"}),
+        (A, {"authorization": "alice"}),
         (A, {"cookie": "a=b; session=alice"}),
+        (A, {"cookie": "a=b, session=alice"}),
+        (A, {"cookie": 'session="%61lic%65"'}),
+        (A, {"cookie": "session = Bearer%20alice"}),
     ],
 )
 def test_a_credential_is_taken_back_whoever_judges_it(
     way: Callable[[Endpoint], Any], target: str, fields: dict[str, str]
 ) -> None:
     """Those who are asked would let it in, and are not asked any more; nor does a write
-    pass by it."""
+    pass by it. They may read it in a spelling that only looks otherwise."""
     with endpoint() as asked:
         made = endpoints.Gate(asked.url, (way(asked),))
         lease = lease_of(made.ask(target, **fields))

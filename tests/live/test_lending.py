@@ -424,6 +424,24 @@ def test_up_to_three_others_are_tried_at_once() -> None:
     assert lender(story.poll()) in crowd
 
 
+def test_a_crowd_of_refused_ones_holds_up_nobody_else() -> None:
+    """B18: whoever has a hundred tokens, and takes all of them back, is in line before
+    everybody. The last one to be tried is one who was answered before."""
+    bad = [f"bad{number}" for number in range(2 * MAX_TRIED)]
+    story = Story()
+    ann, *_ = story.crowd("ann", *bad)
+    for _ in range(2):
+        (call := story.poll()).reply(no_content(TAIL))
+        assert lender(call) == "ann"
+    for _ in range(MAX_TRIED - 1):
+        call = story.poll()
+        assert lender(call) in bad
+        call.answer(403, [], b"")
+    story.poll().reply(data(b"x", "0004"))
+
+    assert ann.done().body == b"x"
+
+
 def test_a_flight_that_is_refused_goes_on_with_others_for_those_who_are_left() -> None:
     """They wait for one answer, however many are refused on the way to it."""
     names = [f"v{number}" for number in range(MAX_TRIED + 1)]
@@ -448,7 +466,7 @@ def test_gone_is_what_a_second_one_hears_too(status: int) -> None:
     assert all(viewer.waits for viewer in crowd)
     story.poll().answer(status, [], b"gone")
 
-    assert [viewer.done().status for viewer in crowd] == [status] * 3
+    assert [status_of(viewer) for viewer in crowd] == [status] * 3
     story.origin.assert_quiet()
 
 
@@ -493,6 +511,58 @@ def test_gone_is_what_the_only_one_hears() -> None:
     story.poll().answer(404, [], b"gone")
 
     assert viewer.done().status == 404
+
+
+def told_of(asked: Asked) -> str:
+    """All that its client can read in the answer."""
+    sink = asked.done()
+    if sink.error is not None:
+        return f"{sink.error.status} {sink.error.detail} {sink.error.reason}"
+    assert sink.answer is not None
+    return f"{sink.answer.status} {sink.answer.headers} {sink.answer.body!r}"
+
+
+def status_of(asked: Asked) -> int:
+    """By what status it ended."""
+    sink = asked.done()
+    return sink.status if sink.error is None else sink.error.status
+
+
+@pytest.mark.parametrize("mode", [Mode.CATCH_UP, Mode.HEAD])
+@pytest.mark.parametrize("status", [404, 410, 400, 500, 503])
+def test_what_is_said_to_a_lender_is_told_to_nobody_else(
+    status: int, mode: Mode
+) -> None:
+    """A1, A4: error pages repeat what they were asked with. The others hear of the
+    status, in the edge's own words."""
+    story, names = Story(), ("ann", "ben", "cai")
+    crowd = {name: story.ask(name, mode, "-1") for name in names}
+    asked = names[:2] if status < 500 else names[:1]
+    for _ in asked:
+        call = story.origin.expect(Purpose.CATCH_UP)
+        own = f"no page for {lender(call)}"
+        call.answer(status, [("x-page", own)], own.encode())
+        settle()
+
+    for name, viewer in crowd.items():
+        told = told_of(viewer)
+        assert all(f"for {other}" not in told for other in names if other != name)
+        assert str(status) in told
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_a_poll_is_told_is_its_lenders_alone(status: int) -> None:
+    """A1, A4: also of those who are parked, and of who comes a moment later."""
+    story, names = Story(), ("ann", "ben", "cai")
+    crowd = dict(zip(names, story.crowd(*names), strict=True))
+    for _ in range(2):
+        call = story.poll()
+        call.answer(status, [("x-page", f"for {lender(call)}")], b"for " + b"one")
+        settle()
+
+    heard = [n for n, viewer in crowd.items() if "for " in told_of(viewer)]
+    assert heard == [lender(call)]
+    assert all(str(status) in told_of(viewer) for viewer in crowd.values())
 
 
 def test_a_404_that_others_belie_is_a_no_to_that_one() -> None:

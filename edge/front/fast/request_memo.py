@@ -42,6 +42,7 @@ from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
+from edge.policy.streams.ways import ForwardWay
 from edge.protocol.http_grammar import HOP_BY_HOP, TOKEN, is_host
 
 MAX_LINES, MAX_HEADS = 8192, 8192
@@ -112,7 +113,7 @@ class RequestLine:
 
     ``path`` and ``parameters`` are the target's parts. ``aim`` is what of it an
     authorizer judges: all but the protocol's parameters (B2). ``cors_list``: by it some
-    fields of the answer depend on who asks (B23).
+    fields of the answer depend on who asks (B23). ``by_caller``: who calls decides too.
     """
 
     target: str
@@ -122,6 +123,7 @@ class RequestLine:
     parameters: tuple[Parameter, ...]
     aim: str
     cors_list: CorsPolicy | None
+    by_caller: bool
 
     def head(
         self, facts: "HeaderFacts", client: Callable[[], Caller] = Caller
@@ -256,7 +258,7 @@ class RequestMemo:
             return None, None
         plain = self.plain(line, block.facts, partial(client_of, raw))
         # A whole head is remembered when a client has sent its block before.
-        same = block is last and not block.before
+        same = block is last and not (block.before or line.by_caller)
         if isinstance(plain, PlainRead) and same and end < MAX_REMEMBERED_BYTES:
             raw = held[: end + 4]
             self.heads.keep(raw, (raw, plain))
@@ -302,7 +304,8 @@ class RequestMemo:
         known = self._plains.get((line, facts))
         if known is not None and self._holds(known.until, known.grant):
             return known
-        choice = (line, tuple(map(facts.fields.get, line.selected_by)))
+        selected: _Values = tuple(map(facts.fields.get, line.selected_by))
+        choice = (line, (*selected, *client()) if line.by_caller else selected)
         held: _Held | Later | None = self._reads.get(choice)
         if not isinstance(held, tuple) or not self._holds(held[1], held[2]):
             held = self._resolved(line, facts, choice[1], client)
@@ -317,7 +320,7 @@ class RequestMemo:
         # A long request is not remembered: the memo would hold all of it.
         if len(line.target) + _size(choice[1]) <= MAX_REMEMBERED_BYTES:
             self._reads.keep(choice, held)
-            if facts.shared:
+            if facts.shared and not line.by_caller:
                 self._plains.keep((line, facts), plain)
         return plain
 
@@ -410,7 +413,8 @@ class RequestMemo:
         told = [one.raw for one in given if one.name not in request_target.PROTOCOL]
         aim = request_target.join(path, "&".join(told))
         selecting, policy = _selecting(route), cors_list(route)
-        line = RequestLine(target, route, selecting, path, given, aim, policy)
+        caller = any(isinstance(way, ForwardWay) for way in route.ways)
+        line = RequestLine(target, route, selecting, path, given, aim, policy, caller)
         if len(raw) <= MAX_REMEMBERED_BYTES:
             self._lines.keep(raw, line)
         return line
@@ -488,12 +492,8 @@ class RequestMemo:
 
 
 def _selecting(route: Route) -> tuple[str, ...]:
-    return (
-        *_SELECTING,
-        *route.credential_headers,
-        *route.request_headers,
-        *route.judged_headers,
-    )
+    named = route.credential_headers + route.request_headers + route.judged_headers
+    return (*_SELECTING, *named)
 
 
 def _size(values: Iterable[str | None]) -> int:

@@ -154,8 +154,8 @@ Authorizer = Callable[[Route, RequestHead, float], AccessVerdict]
 """``authorizer(route, request, now)``; ``now`` is Unix time. Never blocks.
 
 A grant may depend only on header fields that the route names (``credential_headers``,
-``request_headers``, ``judged_headers``): the fast way compares remembered requests by
-these alone.
+``request_headers``, ``judged_headers``), and on the client only where an endpoint is
+told of it (``ForwardWay``): the fast way compares remembered requests by these alone.
 """
 
 

@@ -103,16 +103,43 @@ def parts_of(match: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _pattern(match: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """A glob as an expression, and its names in the order of the groups."""
+    """A glob as an expression, and its names in the order of the groups.
+
+    A client chooses the path, so no part of it may be tried in two ways. What stands
+    between two ``**`` is put at the first place where it fits, for good: whatever a
+    later place would leave over, the next ``**`` takes up.
+    """
     parts = parts_of(match)
-    words = {"**": ".*", "*": "[^/]*"}
-    names = tuple(part[1:-1] for part in parts[1::2] if part not in words)
-    # The odd parts are wild. A name stands for a run of octets within a segment.
-    text = "".join(
-        words.get(part, "([^/]+)") if n % 2 else re.escape(part)
-        for n, part in enumerate(parts)
-    )
+    names = tuple(part[1:-1] for part in parts[1::2] if part[0] == "{")
+    runs = [[parts[0]]]
+    for wild, literal in zip(parts[1::2], parts[2::2], strict=True):
+        if wild == "**":
+            runs.append([literal])
+        else:
+            runs[-1] += [wild, literal]
+    first, *others = runs
+    text = _run(first, is_last=not others)
+    text += "".join(f"(?>.*?{_run(run, is_last=False)})" for run in others[:-1])
+    text += "".join(".*" + _run(run, is_last=True) for run in others[-1:])
     return re.compile(text), names
+
+
+def _run(parts: Sequence[str], *, is_last: bool) -> str:
+    """The expression of what has no ``**``: literal, wild, literal, and so on.
+
+    A name stands for a whole segment. A ``*`` ends where its literal first comes, but
+    for the very last one, whose literal ends the path.
+    """
+    text = re.escape(parts[0])
+    for place in range(1, len(parts), 2):
+        wild, literal = parts[place], re.escape(parts[place + 1])
+        if wild != "*":
+            text += f"([^/]+){literal}"
+        elif is_last and place == len(parts) - 2:
+            text += f"[^/]*{literal}"
+        else:
+            text += f"(?>[^/]*?{literal})"
+    return text
 
 
 def check_meaning(routes: Sequence[Route], path: str, route: Route | None) -> None:

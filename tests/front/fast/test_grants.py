@@ -18,7 +18,7 @@ from edge.front.app.app import create_app
 from edge.front.fast.connection import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
-from edge.policy.http.client_address import Peer
+from edge.policy.http.client_address import Caller, Peer
 from edge.policy.streams.authorize import (
     AccessVerdict,
     Ask,
@@ -27,6 +27,7 @@ from edge.policy.streams.authorize import (
     RequestHead,
 )
 from edge.policy.streams.routes import Route
+from edge.policy.streams.ways import ForwardWay
 from tests.front.fast.test_connection import Bench
 
 START = 1_700_000_000.0
@@ -436,6 +437,39 @@ def test_another_host_on_a_kept_connection_is_judged(block: str) -> None:
         made.bench.catch_up()
 
         assert made.received().startswith(b"HTTP/1.1 401 ")
+    finally:
+        made.bench.close()
+
+
+@dataclass(eq=False)
+class CallerJudge:
+    """Lets in by who calls alone, as somebody may do who is told of that."""
+
+    asked: int = 0
+
+    def __call__(self, route: Route, request: RequestHead, now: float) -> AccessVerdict:
+        self.asked += 1
+        if request.client() != Caller("192.0.2.1"):
+            return LEFT_OUT
+        return Grant(GRANTED, now + 10.0, ends_at=now + 10.0, lease=Lease(60.0))
+
+
+def test_what_one_client_was_granted_is_not_its_neighbours() -> None:
+    """B4: where somebody is told who calls, the same bytes of another client, or what
+    another proxy tells of it, are judged. The same client is not judged again."""
+    judge: Any = CallerJudge()
+    made = Gate(judge, routes=(Route(ways=(ForwardWay("http://127.0.0.1/"),)),))
+    connection, inside = made.bench.connection, Peer("192.0.2.1")
+    try:
+        connection.peer = inside
+        for _ in range(4):
+            assert b"kept" in made.get("kept", "Cookie: lang=de")
+        assert judge.asked == 1
+        connection.peer = Peer("198.51.100.9")
+        told = made.get("kept", "Cookie: lang=de")
+        assert told.startswith(b"HTTP/1.1 401 ")
+        connection.peer = inside
+        assert b"kept" in made.get("kept", "Cookie: lang=de")
     finally:
         made.bench.close()
 

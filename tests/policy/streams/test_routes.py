@@ -1,6 +1,10 @@
 """Which route a path is on: the first glob that covers it whole."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.policy.streams.pipeline import captured, find_route, misplaced_name
 from edge.policy.streams.routes import Access, Route
@@ -31,6 +35,34 @@ def test_a_star_stays_in_its_segment_and_two_cross_segments(
     route = Route(match=match)
 
     assert find_route([route], path) == (route if covered else None)
+
+
+_GLOBS = st.lists(
+    st.sampled_from(["a", "b", "/", "*", "**", "/*/", "/**/"]), max_size=8
+).map(lambda pieces: "/" + "".join(pieces))
+_PATHS = st.text("ab/", max_size=10).map(lambda rest: "/" + rest)
+
+
+@given(_GLOBS, _PATHS)
+def test_every_way_to_lay_a_glob_over_a_path_counts(match: str, path: str) -> None:
+    """As if all of them were tried, which is not done: see below."""
+    words = {"**": ".*", "*": "[^/]*"}
+    pieces = re.split(r"(\*\*|\*)", match)
+    tried = "".join(words.get(piece, re.escape(piece)) for piece in pieces)
+
+    assert (captured(match, path) is not None) == (
+        re.fullmatch(tried, path) is not None
+    )
+
+
+@pytest.mark.parametrize(
+    "match", ["/v1/**/b/**/b/**/b/**/c", "/v1/*b*b*b*b*c", "/v1/**b/*b*b/**/b/**c"]
+)
+def test_a_path_is_tried_in_one_way_only(match: str) -> None:
+    """Whoever chose the path could keep the edge busy for hours otherwise."""
+    path = "/v1/" + ("b/" if "/b/" in match else "b") * 4000
+
+    assert find_route([Route(match)], path) is None
 
 
 def test_the_first_route_that_covers_a_path_wins() -> None:
