@@ -291,7 +291,7 @@ def test_one_credential_at_two_addresses_is_judged_for_the_one_that_may(
     """1: one at a bad address owns the ask, and waits in line; 2: another one, from
     elsewhere, waits for the same; 3: the first is refused for its address."""
     asked.may.clear()
-    gate = gates(ForwardWay(asked.url, timeout=5.0))
+    gate = gates(OriginWay())
     crowd = [gevent.spawn(gate.ask, ROOM, HERE, **bearer(n)) for n in range(200)]
     until(lambda: asked.most == 24)
     owner = gevent.spawn(gate.ask, ROOM, HERE, **bearer("good"))
