@@ -21,7 +21,7 @@ Mode = Literal["long-poll", "sse"]
 SECRET = "a secret of the tests, which has 32 bytes"
 PATH = "/v1/stream/renewed"
 WITHIN = 60.0
-FIRST_SECONDS = 4.0
+FIRST_SECONDS = 3.0
 """How long the first token of the Python client is good."""
 
 
