@@ -1,8 +1,9 @@
 """Gate: pre-signed URLs before an origin that knows nothing of them.
 
 It lets a GET through if its address is signed, and no HEAD, which wants another
-credential. Each reader may have a signature of its own. So speak services that hand out signed addresses; the Durable Proxy of the
-durable-streams repository is one. What it was asked is kept.
+credential. Each reader may have a signature of its own. So speak services that hand out
+signed addresses; the Durable Proxy of the durable-streams repository is one. What it
+was asked is kept.
 """
 
 import http.client

@@ -1,4 +1,4 @@
-"""U12, A4, B8: signed addresses are read live, cold and warm, by a crowd, at one crowd's cost.
+"""U12, A4: signed addresses are read live, cold and warm, by a crowd, at one's cost.
 
 The reference server behind a gate that wants a signature of a GET, and takes no HEAD
 with it; real processes on both sides. The writer writes behind the edge's back.
