@@ -32,8 +32,8 @@ BELIEVED = 2.0
 """``jwt.leeway``; ``forward.cache`` and ``origin.trust``, which are longer than a poll
 waits. In seconds."""
 
-PARTS = ("plain", "asked", "lent", "strict")
-"""Below the root, by the number of a stream; ``strict`` and ``plain`` take tokens."""
+PARTS = ("plain", "asked", "lent", "other")
+"""Below the root, by the number of a stream; ``plain`` and ``other`` take tokens."""
 
 WRITER = "writer"
 ORDERED = "eve"
@@ -91,13 +91,12 @@ def settings(endpoint: str) -> dict[str, Any]:
     }
     forward = {"url": endpoint, "cache": f"{BELIEVED:g}s", "identity_header": "x-user"}
     ways: dict[str, Any] = {
-        "strict": {"jwt": tokens},
+        "other": {"jwt": tokens},
         "asked": {"forward": forward},
         "lent": {"origin": {"trust": f"{BELIEVED:g}s"}},
         "plain": {"jwt": deepcopy(tokens)},
     }
     routes = [{"match": f"{ROOT}/{part}/**", "access": ways[part]} for part in PARTS]
-    routes[PARTS.index("strict")]["tail"] = "strict"
     return {"routes": routes}
 
 
