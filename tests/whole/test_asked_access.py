@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.front.edge_process import Answered, Client
+from tests.front.edge_process import Answered
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
+from tests.support.talk import ask
 from tests.whole.authorize_server import AuthorizeServer, authorize_server
 from tests.whole.crowd import PATH, call
 from tests.whole.test_access import PATIENCE, WHOLE_WAY, bearer, client, get
@@ -57,17 +58,12 @@ def append(running: Edge, number: int) -> None:
 
 def metric(running: Edge, name: str) -> float:
     """The sum of a counter over its labels."""
-    with Client(_address(running.admin)) as one:
-        one.get("/metrics")
-        lines = one.read().body.decode().splitlines()
+    status, _, page = ask(running.admin + "/metrics")
+    assert status == 200
+    lines = page.decode().splitlines()
     return sum(
         float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)
     )
-
-
-def _address(url: str) -> tuple[str, int]:
-    host, _, port = url.removeprefix("http://").partition(":")
-    return host, int(port)
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
