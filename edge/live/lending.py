@@ -125,7 +125,12 @@ class Lending:
     def _contradict(
         self, stream: Stream, answer: OriginAnswer, heard: list["_Heard"]
     ) -> None:
-        """Another one was answered: what was no answer to some is about them."""
+        """Another one was answered: what was no answer to some is about them. Or else
+        the stream was gone, and another one has its place: so its end is in doubt, and
+        an answer from there proves nothing (L7)."""
+        was_gone = any(one.answer.status in _GONE for one in heard)
+        if was_gone and stream.log.holds_bytes:
+            stream.log.tail.mark_unverified(self._clock.monotonic())
         for one in heard if answer.status < 300 else ():
             if one.answer.status in _REFUSED | _GONE:
                 self._end(stream, one.lent)

@@ -2,6 +2,7 @@
 
     make chaos ARGS="--seed 7 --seconds 600 --origin node"
     make chaos ARGS="--origin embedded --faults 0.4 --memory 1MiB"
+    make chaos ARGS="--access --seconds 60"
     make chaos ARGS="--mutant keeps-recreated --seed 3"
 
 Writers, readers and faults as the seed draws them (``tests/chaos/run.py``). Prints what
@@ -14,7 +15,7 @@ import random
 import sys
 from typing import Any
 
-from tests.chaos.mutants import MUTANTS, launcher
+from tests.chaos.mutants import MUTANTS, OF_ACCESS, launcher
 from tests.chaos.run import Outcome, Plan, run
 
 
@@ -37,6 +38,7 @@ def main() -> None:
         settings=settings,
         launcher=launcher(asked.mutant) if asked.mutant else (),
         stop_at_first=bool(asked.mutant),
+        access=asked.access or asked.mutant in OF_ACCESS,
     )
     print(f"seed {seed}, before {plan.origin}, {plan.seconds:g} s", flush=True)
     outcome = run(plan)
@@ -53,6 +55,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--faults", type=float, default=0.15, help="share in a storm")
     parser.add_argument("--memory", help="cache.memory and max_object")
+    parser.add_argument("--access", action="store_true", help="routes that judge")
     parser.add_argument("--mutant", choices=MUTANTS, help="break one rule on purpose")
     return parser
 

@@ -2,8 +2,8 @@
 
 It reads requests one by one, so that each can meet a fault of its own, drawn by seeded
 dice: ``Weather`` says how often. It also stands for an origin that judges credentials:
-subjects that are *refused* get 403 from it. Answers are passed on as they come; what is
-in them it never looks at.
+subjects that are *refused*, or whatever else ``refuses`` says, get 403 from it. Answers
+are passed on as they come; what is in them it never looks at.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import enum
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -42,6 +42,7 @@ _PAGE = (
     b"Content-Length: 12\r\nConnection: close\r\n\r\n<p>soon</p>\r\n"
 )
 _SUBJECT = re.compile(rb"\r\nauthorization: bearer (\w+)|[?&]token=(\w+)", re.I)
+_PATH = re.compile(rb"\S+ ([^\s?]*)")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 
@@ -82,6 +83,9 @@ class FaultProxy:
     def __init__(self, upstream: int, weather: Weather) -> None:
         self.weather = weather
         self.refused: set[str] = set()
+        self.refuses: Callable[[str, str], bool] = lambda subject, path: (
+            subject.lower() in self.refused
+        )
         self.port = 0
         self._upstream = upstream
         self._passages: set[_Passage] = set()
@@ -197,10 +201,10 @@ class _Passage:
             raise _Over
 
     def _is_refused(self, head: bytes) -> bool:
-        found = _SUBJECT.search(head)
-        return found is not None and (
-            (found[1] or found[2]).decode().lower() in self._proxy.refused
-        )
+        found, path = _SUBJECT.search(head), _PATH.match(head)
+        assert path is not None
+        subject = (found[1] or found[2]).decode() if found else ""
+        return self._proxy.refuses(subject, path[1].decode("latin-1"))
 
     async def _answer(self, status: bytes) -> None:
         """Answer in the origin's place, and say no more."""

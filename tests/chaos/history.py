@@ -39,11 +39,13 @@ class Bounds:
     ``verify`` and ``trust`` as set (L6, L14). ``hold`` is how long the origin holds a
     poll: so long may a poll be armed that nobody answers, and 5 s longer (L3), though
     without a fault it is answered at once. ``storms``: when there were faults.
+    ``granted``: all who are let in share what is held (B6).
     """
 
     verify: float
     trust: float
     hold: float
+    granted: bool = False
     storms: list[Span] = field(default_factory=list)
 
     ARMED_SLACK = 5.0

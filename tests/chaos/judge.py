@@ -13,6 +13,7 @@ is known.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from tests.chaos.history import Bounds, Incarnation, Life, Way
 from tests.chaos.messages import Kind, Name
@@ -29,7 +30,7 @@ class Answer:
     credential, "" for none. ``start`` is the offset that was asked for, None for
     ``now``. ``names`` are its bytes; in a 304 those of the answer that its tag names.
     ``since`` is when a viewer last heard that it has everything; ``codings`` those that
-    the reader takes.
+    the reader takes. From ``ends`` on its credential is good for nothing.
     """
 
     target: str
@@ -46,6 +47,7 @@ class Answer:
     closed: bool = False
     fields: Mapping[str, str] = field(default_factory=dict)
     codings: frozenset[str] = frozenset()
+    ends: float = inf
 
     @property
     def is_stale(self) -> bool:
@@ -148,6 +150,19 @@ def of_fields(answer: Answer, bounds: Bounds) -> Complaints:
     """What an answer may say of itself, and to whom."""
     for law in (_sharing, _stale_dress, _coding, _freshness, _progress, _kept_time):
         yield from law(answer, bounds)
+    yield from _granted(answer, bounds)
+
+
+def _granted(answer: Answer, bounds: Bounds) -> Complaints:
+    """A1, A3, B12: nothing is told to who is not let in, and neither a byte nor a claim
+    to who is not let in any more."""
+    over = answer.sent - answer.ends
+    if over > 0:
+        yield f"ungranted: {answer.status}, asked for {over:.2f} s after the end"
+    tells = answer.names or answer.up_to_date or answer.closed
+    over = answer.received - answer.ends
+    if answer.sent <= answer.ends and tells and over > bounds.ROUND_TRIP:
+        yield f"ungranted: it came {over:.2f} s after the end"
 
 
 def _sharing(answer: Answer, bounds: Bounds) -> Complaints:
@@ -165,7 +180,7 @@ def _stale_dress(answer: Answer, bounds: Bounds) -> Complaints:
         yield "stale: it makes a claim, or may be kept"
     if "etag" in answer.fields:
         yield "stale: it has an entity tag"
-    if answer.subject:
+    if answer.subject and not bounds.granted:
         yield "stale: it was shown to a credential"
 
 
@@ -198,7 +213,8 @@ def _progress(answer: Answer, bounds: Bounds) -> Complaints:
 def _kept_time(answer: Answer, bounds: Bounds) -> Complaints:
     """L6 and L14: the bytes shown were confirmed lately before the reader came, or
     since. Ages are whole seconds."""
-    limit = min(bounds.verify, bounds.trust) if answer.subject else bounds.verify
+    is_apart = answer.subject and not bounds.granted
+    limit = min(bounds.verify, bounds.trust) if is_apart else bounds.verify
     waited = answer.received - answer.sent
     over = answer.age > limit + waited + bounds.ROUND_TRIP
     if over and answer.names and not answer.is_stale:

@@ -97,6 +97,38 @@ def claims_when_stale() -> None:
     decide._without = broken
 
 
+def outlives_grants() -> None:
+    """A3, B12: whoever holds something goes on holding it when the grant has ended."""
+    leases = _module("edge.access.leases").Leases
+    give, for_ever = leases.give, float("inf")
+
+    def broken(self: Any, ends_at: float, *about: Any) -> Any:
+        return give(self, for_ever, *about)
+
+    leases.give = broken
+
+
+def forgets_orders() -> None:
+    """A10: what was revoked lets in as before."""
+    _module("edge.access.revocations").Revocations.refuses = lambda *_: False
+
+
+def grants_every_path() -> None:
+    """A14: a token that grants one path grants them all."""
+    _module("edge.access.path_grants").PathGrants.cover = lambda *_: True
+
+
+def judges_once() -> None:
+    """B2: whoever is let in to one stream of an endpoint is let in to all of them."""
+    for name in ("forward", "origin_way"):
+        way = _module(f"edge.access.{name}")
+        way.asking_key = _without_path(way.asking_key)
+
+
+def _without_path(key_of: Any) -> Any:
+    return lambda *about: key_of(*about)._replace(path="")
+
+
 def _module(name: str) -> Any:
     """A module of the product, imported as late as this: gevent's patch comes first."""
     return importlib.import_module(name)
@@ -111,9 +143,14 @@ MUTANTS: dict[str, Callable[[], None]] = {
     for one in (
         *(keeps_recreated, forgets_writes, claims_unheard, never_confirms),
         *(joins_unproved, shares_credentials, keeps_cut_bodies, tags_by_start),
-        claims_when_stale,
+        *(claims_when_stale, outlives_grants, forgets_orders, grants_every_path),
+        judges_once,
     )
 }
+
+
+OF_ACCESS = ("outlives-grants", "forgets-orders", "grants-every-path", "judges-once")
+"""Those that only a run with access can catch."""
 
 
 def launcher(name: str) -> tuple[str, ...]:

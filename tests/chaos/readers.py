@@ -13,8 +13,11 @@ import time
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 
+from tests.chaos import grants as grants_of
 from tests.chaos.client import Client, Cut, Event, Reply, events
+from tests.chaos.grants import Held
 from tests.chaos.judge import Absence, Answer, brief
 from tests.chaos.messages import Kind, Name, Torn, parse, without_spaces
 from tests.chaos.world import Stream, World
@@ -50,10 +53,24 @@ class Asking:
     subject: str
     codings: str
     extension: str
+    held: Held | None = None
+
+    @property
+    def ends(self) -> float:
+        """From when on its credential is good for nothing."""
+        return inf if self.held is None else self.held.good.known
+
+    def known_as(self, query: str) -> tuple[str, str]:
+        """What an entity tag may be sent for. All who are let in share theirs."""
+        if self.held is None:
+            return self.target(query), repr(self.fields())
+        return f"{query}&{self.extension}", self.codings
 
     def target(self, query: str) -> str:
         parts = [query, self.extension]
-        if self.subject == "parameter":
+        if self.held is not None:
+            parts.append(self.held.query)
+        elif self.subject == "parameter":
             parts.append("token=parameter")
         return f"{self.stream.path}?{'&'.join(part for part in parts if part)}"
 
@@ -61,7 +78,9 @@ class Asking:
         said = dict[str, str]()
         if self.codings:
             said["Accept-Encoding"] = self.codings
-        if self.subject == "cookie":
+        if self.held is not None:
+            said |= self.held.fields
+        elif self.subject == "cookie":
             said["Cookie"] = "session=1"
         elif self.subject not in ("", "parameter"):
             said["Authorization"] = f"Bearer {self.subject}"
@@ -96,7 +115,7 @@ class Reader:
         streams = self._world.streams
         (stream,) = dice.choices(streams, [one.readers for one in streams])
         extension = "" if dice.random() < 0.9 else f"x={dice.randrange(2)}"
-        asking = Asking(stream, dice.choice(SUBJECTS), dice.choice(CODINGS), extension)
+        asking = self._drawn(stream, extension)
         mode = dice.choice(MODES)
         offset = dice.choice(("-1", "-1", "now", *dice.choices(stream.offsets, k=3)))
         if mode == "sse":
@@ -119,6 +138,16 @@ class Reader:
             if answer.up_to_date:
                 mode = dice.choice((mode, "catch-up", "long-poll"))
 
+    def _drawn(self, stream: Stream, extension: str) -> Asking:
+        """Who comes, with what."""
+        dice, grants = self._dice, self._world.grants
+        if grants is None:
+            subject, codings = dice.choice(SUBJECTS), dice.choice(CODINGS)
+            return Asking(stream, subject, codings, extension)
+        subject = dice.choice(grants_of.SUBJECTS)
+        held = grants.hold(subject, stream.path, dice)
+        return Asking(stream, subject, dice.choice(CODINGS), extension, held)
+
     # One request, one answer
 
     async def _read(
@@ -130,7 +159,7 @@ class Reader:
         query = "" if mode == "head" else f"offset={offset}"
         if mode == "long-poll":
             query += "&live=long-poll" + (f"&cursor={cursor}" if cursor else "")
-        key = (asking.target(query), repr(asking.fields()))
+        key, target = asking.known_as(query), asking.target(query)
         remembered = asking.stream.tags.get(key, [])
         fields = asking.fields()
         if mode == "catch-up" and remembered and self._dice.random() < 0.4:
@@ -138,12 +167,12 @@ class Reader:
         sent = time.monotonic()
         method = "HEAD" if mode == "head" else "GET"
         try:
-            reply = await self._client.ask(method, key[0], fields, within=WITHIN)
+            reply = await self._client.ask(method, target, fields, within=WITHIN)
         except Cut:
             self._world.met[f"cut {mode}"] += 1
             return Reply(0, {}), None
         about = Answer(
-            target=key[0],
+            target=target,
             mode=f"{mode}-now" if mode == "long-poll" and offset == "now" else mode,
             sent=sent,
             received=time.monotonic(),
@@ -152,6 +181,7 @@ class Reader:
             status=reply.status,
             subject=asking.subject,
             codings=asking.offered,
+            ends=asking.ends,
         )
         if reply.status == 304:
             return reply, self._not_modified(asking, about, reply, remembered)
@@ -184,6 +214,7 @@ class Reader:
             return None
         seen = (about.sent, about.received)
         answer = replace(meant[0], status=304, sent=seen[0], received=seen[1])
+        answer = replace(answer, ends=about.ends, subject=about.subject)
         if _is_relayed(reply.fields):
             # The origin's own: it names the bytes, and claims nothing of the tail.
             fields = reply.fields
@@ -206,7 +237,11 @@ class Reader:
                 world.complain(f"access: {subject} was refused, and is served")
             return True
         world.met[f"status {status}"] += 1
-        if status in (400, 404, 410):
+        if asking.held is not None and status in (401, 403):
+            self._refused(asking.held, about, status)
+        elif status < 500 and about.sent > about.ends:
+            world.complain(f"ungranted: {status} tells of the stream", brief(about))
+        elif status in (400, 404, 410):
             times = (about.sent, about.received)
             absence = Absence(about.mode, *times, status, about.start)
             asking.stream.absences.append(absence)
@@ -215,6 +250,12 @@ class Reader:
         elif status < 500:
             world.complain(f"status: {status}", brief(about))
         return False
+
+    def _refused(self, held: Held, about: Answer, status: int) -> None:
+        """Only who is not let in may hear so."""
+        self._world.met["refused subject"] += 1
+        if held.is_refused_wrongly(about.received):
+            self._world.complain(f"locked-out: {status}", brief(about))
 
     def _keep(self, asking: Asking, answer: Answer) -> None:
         """For the judge; and its end as an offset to begin at."""
@@ -252,6 +293,7 @@ class Reader:
             next="",
             start=None if offset == "now" else offset,
             subject=asking.subject,
+            ends=asking.ends,
         )
         try:
             async with asyncio.timeout(WITHIN):
@@ -273,7 +315,7 @@ class Reader:
                     if event.name == "data":
                         data.append(event)
                         continue
-                    answer = self._told(about, data, event)
+                    answer = self._told(asking, about, data, event)
                     if answer is None:
                         return
                     self._keep(asking, answer)
@@ -283,7 +325,9 @@ class Reader:
             return
         self._world.met["event stream ended"] += 1
 
-    def _told(self, about: Answer, data: list[Event], control: Event) -> Answer | None:
+    def _told(
+        self, asking: Asking, about: Answer, data: list[Event], control: Event
+    ) -> Answer | None:
         """The data events up to a control event, which says where they end."""
         told = json.loads(b"".join(control.lines))
         try:
@@ -295,6 +339,7 @@ class Reader:
         return replace(
             about,
             received=time.monotonic(),
+            ends=asking.ends,
             next=told["streamNextOffset"],
             kind=kind,
             names=names,

@@ -8,6 +8,7 @@ is listed; who called decides what to make of both.
 """
 
 import asyncio
+import json
 import random
 import re
 import time
@@ -20,8 +21,10 @@ from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.chaos import grants as grants_of
 from tests.chaos.client import Reply, once
 from tests.chaos.fault_proxy import FaultProxy, Weather
+from tests.chaos.grants import Endpoint, Grants
 from tests.chaos.history import Bounds, Incarnation, Life, Span
 from tests.chaos.judge import brief, judge, judge_absence
 from tests.chaos.messages import Name, Torn, parse
@@ -55,6 +58,9 @@ WAYS: tuple[tuple[str, dict[str, str]], ...] = (
 """How each stream is read in the end: with each coding again, for who asks for one
 first gets what is not coded yet."""
 
+WAYS_OF_ACCESS = (WAYS[0], WAYS[2])
+"""In a run with access, where nothing is coded."""
+
 SECONDS = ("verify", "trust")
 
 MET_LATER = ("judged", "read whole", "coding")
@@ -66,7 +72,8 @@ class Plan:
     """What a run is. ``rate`` is the share of requests that meet a fault in a storm;
     ``settings`` are laid over those that the seed draws; ``launcher`` starts the edge
     in place of its own command (``tests.chaos.mutants``). ``needed`` is how often each
-    thing must be met; for that a run goes on to ``most`` seconds."""
+    thing must be met; for that a run goes on to ``most`` seconds. With ``access`` every
+    route judges who may read."""
 
     seed: int
     origin: str = "node"
@@ -80,6 +87,7 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict)
     launcher: tuple[str, ...] = ()
     stop_at_first: bool = False
+    access: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +155,15 @@ def run(plan: Plan) -> Outcome:
 async def _run(plan: Plan) -> Outcome:
     settings = laid_over(drawn_settings(plan.seed), plan.settings)
     weather = Weather(random.Random(f"{plan.seed} weather"))
+    endpoint, grants = Endpoint(), None
     with _origin(plan.origin) as origin:
         proxy = FaultProxy(_port(origin), weather)
-        async with proxy.running():
+        async with proxy.running(), endpoint.running():
+            streams = [_stream(plan, number) for number in range(plan.streams)]
+            if plan.access:
+                settings |= grants_of.settings(endpoint.url)
+                grants = Grants({one.path: one.number for one in streams})
+                endpoint.grants, proxy.refuses = grants, grants.is_refused_by_origin
             url = f"http://127.0.0.1:{proxy.port}"
             with edge(url, plan.launcher, **settings) as front:
                 world = World(
@@ -157,9 +171,11 @@ async def _run(plan: Plan) -> Outcome:
                     edge=_port(front.url),
                     origin=_port(origin),
                     proxy=proxy,
-                    bounds=_bounds(settings),
+                    bounds=_bounds(plan, settings),
                     until=time.monotonic() + plan.seconds,
-                    streams=[_stream(plan, number) for number in range(plan.streams)],
+                    streams=streams,
+                    grants=grants,
+                    admin=_port(front.admin),
                     loses_spaces=plan.origin == "node",
                     stop_at_first=plan.stop_at_first,
                 )
@@ -178,6 +194,8 @@ def _port(url: str) -> int:
 
 def _stream(plan: Plan, number: int) -> Stream:
     part = "strict" if number % 4 == 3 else "plain"
+    if plan.access:
+        part = grants_of.part_of(number)
     readers = QUIET if number % 3 == 2 else 1.0
     return Stream(number, f"{ROOT}/{part}/{plan.seed}-{number}", readers)
 
@@ -193,9 +211,9 @@ def _origin(name: str) -> Iterator[str]:
             yield embedded.url
 
 
-def _bounds(settings: dict[str, Any]) -> Bounds:
+def _bounds(plan: Plan, settings: dict[str, Any]) -> Bounds:
     seconds = {name: float(settings["cache"][name][:-1]) for name in SECONDS}
-    return Bounds(hold=HOLD_MS / 1000, storms=[], **seconds)
+    return Bounds(hold=HOLD_MS / 1000, granted=plan.access, storms=[], **seconds)
 
 
 # While it lives.
@@ -258,6 +276,26 @@ async def _revoke(world: World, plan: Plan) -> None:
     """The origin refuses somebody whom it did not refuse before."""
     await world.rest(plan.seconds * 0.4)
     world.refuse(REVOKED, since=time.monotonic())
+    if world.grants is not None:
+        await _take_back(world, world.grants)
+
+
+async def _take_back(world: World, grants: Grants) -> None:
+    """One subject is no longer let in where it is judged, and some time the edge hears
+    by itself; of another one it is told by an order (A3, A10, A17)."""
+    barred, ordered = grants_of.BARRED, grants_of.ORDERED
+    asked = time.monotonic()
+    grants.barred |= {barred, ordered}
+    grants.lost |= {name: Span(asked) for name in (barred, ordered)}
+    orders = [{"subject": ordered}, {"token": ordered}]
+    for order in orders:
+        said = json.dumps(order).encode()
+        fields = {"Content-Type": "application/json"}
+        reply = await once(world.admin, "POST", "/access/revoke", fields, said)
+        assert reply.status == 200, reply
+    grants.lost[ordered] = Span(asked, time.monotonic())
+    grants.lost[barred] = Span(asked, asked + 2 * grants_of.BELIEVED)
+    world.met["order"] += len(orders)
 
 
 async def _judge_along(world: World) -> None:
@@ -320,17 +358,23 @@ async def _judge_the_end(world: World) -> None:
         if _may_be_unheard(world, stream):
             world.met["not read whole"] += 1
         elif one is None:
-            reply = await _read(world, f"{stream.path}?offset=-1", {})
+            reply = await _read(world, f"{stream.path}?offset=-1", _let_in(world))
             if reply.status not in (404, 410):
                 world.complain(f"end: {reply.status} of a dead stream", stream.path)
         else:
             await audit(world, stream, one)
-            for live, fields in WAYS:
-                await _read_whole(world, stream, one, live, fields)
+            for live, fields in WAYS if world.grants is None else WAYS_OF_ACCESS:
+                said = {**fields, **_let_in(world)}
+                await _read_whole(world, stream, one, live, said)
         await _judge(world, stream)
         for life in stream.lives:
             for complaint in life.faults():
                 world.complain(complaint, stream.path)
+
+
+def _let_in(world: World) -> dict[str, str]:
+    """The fields by which everything may be read."""
+    return {} if world.grants is None else world.grants.writer()
 
 
 def _may_be_unheard(world: World, stream: Stream) -> bool:

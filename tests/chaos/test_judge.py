@@ -5,6 +5,7 @@ other, right but for one thing.
 """
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -354,6 +355,35 @@ def test_what_is_shown_was_confirmed_lately(subject: str, age: int) -> None:
 
     assert words(told, LONG) == {"unconfirmed"}
     assert words(replace(told, received=23.0), LONG) == set()
+
+
+@pytest.mark.parametrize("ends", [-inf, 19.9])
+def test_who_is_not_let_in_is_told_nothing(ends: float) -> None:
+    """A1: not even that there is nothing new."""
+    for told in (answer(0, 2, 20.0, ends=ends), tail(4, 4, 20.0, ends=ends)):
+        assert words(told, LONG) == {"ungranted"}
+        assert words(replace(told, ends=20.1), LONG) == set()
+
+
+def test_who_is_let_in_no_more_gets_no_byte_and_hears_no_claim() -> None:
+    """A3, B12: but for what was under way."""
+    for told in (answer(0, 2, 20.0, ends=21.0), tail(4, 4, 20.0, ends=21.0)):
+        assert words(replace(told, received=21.9), LONG) == set()
+        assert words(replace(told, received=22.1), LONG) == {"ungranted"}
+    ended = tail(4, 4, 20.0, ends=21.0, received=23.0, up_to_date=False)
+    assert "ungranted" not in words(ended, LONG)
+
+
+def test_who_is_let_in_shares_what_is_held() -> None:
+    """B6: also what is stale, and what others had confirmed."""
+    granted = replace(BOUNDS, granted=True)
+    fields = {"cache-control": "private, max-age=0", "age": "3"}
+    stale = answer(0, 4, 20.0, subject="alice", fields=STALE)
+    aged = answer(0, 2, 20.0, subject="alice", fields=fields)
+
+    for told in (stale, aged):
+        assert words(told, LONG)
+        assert judge(told, [LONG], granted) == ()
 
 
 # The log itself

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from tests.chaos.fault_proxy import FaultProxy
+from tests.chaos.grants import Grants
 from tests.chaos.history import Bounds, Incarnation, Span
 from tests.chaos.judge import Absence, Answer
 
@@ -95,7 +96,8 @@ class World:
 
     ``revoked`` says since when a subject is refused by the origin. ``loses_spaces``:
     its own event streams lose the space at the beginning of a line, as the Node
-    server's do.
+    server's do. ``grants``: in a run with access, who may read what;
+    ``admin``: the edge's port for operators.
     """
 
     seed: int
@@ -110,6 +112,8 @@ class World:
     wrong: list[str] = field(default_factory=list)
     laws: Counter[str] = field(default_factory=Counter)
     revoked: dict[str, float] = field(default_factory=dict)
+    grants: Grants | None = None
+    admin: int = 0
     begun: float = field(default_factory=time.monotonic)
     first_wrong: float | None = None
     stop_at_first: bool = False

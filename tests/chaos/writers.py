@@ -82,6 +82,8 @@ class Writer:
     ) -> tuple[Span, Reply | None]:
         """When it was asked and known, and the answer, if there was one."""
         port = self._world.edge if way is Way.EDGE else self._world.origin
+        if self._world.grants is not None and way is Way.EDGE:
+            fields = {**fields, **self._world.grants.writer()}
         chunked = method == "POST" and bool(body) and self._dice.random() < 0.3
         asked = time.monotonic()
         try:

@@ -580,6 +580,29 @@ def test_a_404_that_others_belie_is_a_no_to_that_one() -> None:
     assert story.house.counters.drops == {}
 
 
+def test_after_a_404_an_answer_from_the_end_proves_nothing() -> None:
+    """L7: the stream may be another one by the time that a second lender asks. What
+    follows the old end there is nobody's news."""
+    story = Story()
+    story.ask("ann", Mode.CATCH_UP, "-1")
+    story.origin.expect().reply(data(b"old", TAIL))
+    settle()
+    crowd = story.crowd("ann", "ben", "cai")
+    story.poll().answer(404, [], b"")
+    story.poll().reply(data(b"+more", "0008"))
+    settle()
+    left = [viewer for viewer in crowd if viewer.waits]
+    assert len(left) == 2
+    check = story.origin.expect(Purpose.CATCH_UP)
+    assert check.request.target.endswith("offset=-1")
+    check.reply(data(b"new+more", "0008"))
+    settle()
+
+    # B7: another one's credential brought other bytes, and so each reads for itself.
+    assert story.house.counters.drops == {"access-differs": 1}
+    assert not any(viewer.sink.text for viewer in left)
+
+
 def test_a_429_lets_that_one_rest_and_another_one_asks() -> None:
     """Its lease holds: it was not refused. It is asked for again when it has rested."""
     story = Story()

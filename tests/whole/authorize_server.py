@@ -12,7 +12,8 @@ from threading import Event, Lock, Thread
 
 class AuthorizeServer(ThreadingHTTPServer):
     """``asked`` are the targets that it was asked about, with who asked. While ``may``
-    is not set it answers nobody; ``came`` is set when somebody waits for that."""
+    is not set it answers nobody; ``came`` is set when somebody waits for that. Whom
+    ``brief`` names is let in once, for so many seconds, by ``Cache-Control``."""
 
     daemon_threads = True
     request_queue_size = 512
@@ -20,6 +21,7 @@ class AuthorizeServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Judge)
         self.barred: set[str] = set()
+        self.brief: dict[str, int] = {}
         self.away = False
         self.may = Event()
         self.may.set()
@@ -50,6 +52,10 @@ class _Judge(BaseHTTPRequestHandler):
             self._answer(403, ("Content-Type", "text/plain"), body=b"barred")
         elif name == "new":
             self._answer(200, ("Set-Cookie", "session=renewed"), ("X-User", name))
+        elif name in self.server.brief:
+            told = f"max-age={self.server.brief.pop(name)}"
+            self.server.barred.add(name)
+            self._answer(200, ("X-User", name), ("Cache-Control", told))
         else:
             self._answer(200, ("X-User", name))
 

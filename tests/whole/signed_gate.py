@@ -1,11 +1,13 @@
 """Gate: pre-signed URLs before an origin that knows nothing of them.
 
 It lets a GET through if its address is signed, and no HEAD, which wants another
-credential. So speak services that hand out signed addresses; the Durable Proxy of the
-durable-streams repository is one. What it was asked is kept.
+credential. Each reader may have a signature of its own. So speak services that hand out
+signed addresses; the Durable Proxy of the durable-streams repository is one. What it
+was asked is kept.
 """
 
 import http.client
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 SIGNED = "expires=4102444800&signature=good"
+_IS_SIGNED = re.compile("expires=4102444800|signature=good(-\\d+)?")
 _PASSES = {"content-type", "stream-next-offset", "stream-up-to-date", "stream-closed"}
 
 
@@ -60,7 +63,7 @@ class SignedPassage(Passage):
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
         parts = query.split("&")
-        signed = [part for part in SIGNED.split("&") if part in parts]
+        signed = [part for part in parts if _IS_SIGNED.fullmatch(part)]
         self.server.asked["live" if "live=" in query else "GET"] += 1
         if len(signed) < 2:
             self.answer(401, {}, b"no")

@@ -25,7 +25,6 @@ from tests.front.edge_process import Answered, Client
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.whole.crowd import PATH, Crowd, call, origin_requests
 
-VIEWERS = 1000
 EVENTS = 10
 PATIENCE = 30.0
 
@@ -107,79 +106,6 @@ def get(running: Edge, target: str, *fields: str) -> Answered:
 
 
 # One log for all.
-
-
-def test_a_thousand_viewers_with_a_thousand_tokens_are_one_crowd(served: Edge) -> None:
-    """A2, B3: one poll for each event. One token ends in the middle: its viewer ends,
-    after it not a byte; nobody else notices."""
-    offset = created(served)
-    with contextlib.ExitStack() as leaving:
-        crowds = []
-        for mode in ("long-poll", "sse"):
-            crowd = Crowd(
-                served.url,
-                VIEWERS // 2,
-                mode,
-                offset,
-                own_token(mode),
-            )
-            leaving.callback(crowd.close)
-            crowds.append(crowd)
-        append(served, 0)
-        for crowd in crowds:
-            crowd.await_event(0, PATIENCE)
-        # ``exp`` lies in the past, and the leeway of 30 s is nearly over.
-        short = leaving.enter_context(client(served))
-        at = call("HEAD", served.url + PATH, Authorization=f"Bearer {token()}")[
-            "stream-next-offset"
-        ]
-        short.get(f"{PATH}?offset={at}&live=sse", bearer(token("short", -24.0)))
-        asked = origin_requests(served.admin)
-        for number in range(1, EVENTS // 2 + 1):
-            append(served, number)
-            for crowd in crowds:
-                crowd.await_event(number, PATIENCE)
-        ended = short.read()
-        for number in range(EVENTS // 2 + 1, EVENTS + 1):
-            append(served, number)
-            for crowd in crowds:
-                crowd.await_event(number, PATIENCE)
-
-        assert origin_requests(served.admin) - asked == EVENTS
-        assert ended.status == 200
-        assert b"<1>" in ended.body
-        assert b"<%d>" % (EVENTS // 2 + 1) not in ended.body
-        assert ended.body.endswith(b"\n\n")
-        with client(served) as again:
-            again.get(PATH, bearer(token("short", -40.0)))
-            assert again.read().status == 401
-
-
-def test_a_hundred_viewers_with_a_hundred_links_are_one_crowd(served: Edge) -> None:
-    """A2, B21: each link has a time of its own."""
-    offset = created(served)
-    now = int(time.time())
-
-    def query(number: int) -> str:
-        return "&" + sign(PATH, LINKS, "k1", now + 300 + number).partition("?")[2]
-
-    with contextlib.ExitStack() as leaving:
-        crowds = [
-            Crowd(served.url, 50, mode, offset, query_of=query)
-            for mode in ("long-poll", "sse")
-        ]
-        for crowd in crowds:
-            leaving.callback(crowd.close)
-        append(served, 0)
-        for crowd in crowds:
-            crowd.await_event(0, PATIENCE)
-        asked = origin_requests(served.admin)
-        for number in range(1, EVENTS + 1):
-            append(served, number)
-            for crowd in crowds:
-                crowd.await_event(number, PATIENCE)
-
-        assert origin_requests(served.admin) - asked == EVENTS
 
 
 def test_a_poll_that_waits_ends_with_its_grant(served: Edge) -> None:

@@ -17,10 +17,9 @@ from tests.front.edge_process import Answered
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.support.talk import ask
 from tests.whole.authorize_server import AuthorizeServer, authorize_server
-from tests.whole.crowd import PATH, Crowd, call, origin_requests
-from tests.whole.test_access import EVENTS, PATIENCE, WHOLE_WAY, bearer, client, get
+from tests.whole.crowd import PATH, call
+from tests.whole.test_access import PATIENCE, WHOLE_WAY, bearer, client, get
 
-VIEWERS = 300
 WRITER = {"Authorization": "Bearer writer"}
 
 
@@ -72,39 +71,6 @@ def wait_for(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < time_out
         threading.Event().wait(0.02)
-
-
-def test_viewers_with_credentials_of_their_own_are_one_crowd(
-    app: AuthorizeServer, origin: NodeOrigin
-) -> None:
-    """A2: one ask for each of them, and one poll for each event."""
-    with (
-        asking(app, origin, cache="10m") as running,
-        contextlib.ExitStack() as leaving,
-    ):
-        offset = created(running)
-        crowds = []
-        for mode in ("long-poll", "sse"):
-
-            def own(number: int, mode: str = mode) -> str:
-                return bearer(f"{mode}-{number}") + "\r\n"
-
-            crowd = Crowd(running.url, VIEWERS // 2, mode, offset, own)
-            leaving.callback(crowd.close)
-            crowds.append(crowd)
-        append(running, 0)
-        for crowd in crowds:
-            crowd.await_event(0, PATIENCE)
-        asked, judged = origin_requests(running.admin), len(app.asked)
-        for number in range(1, EVENTS + 1):
-            append(running, number)
-            for crowd in crowds:
-                crowd.await_event(number, PATIENCE)
-
-        assert origin_requests(running.admin) - asked == EVENTS
-        assert len(app.asked) == judged
-        assert sum(name != "writer" for _, name in app.asked) == VIEWERS
-        assert {uri for uri, _ in app.asked} == {PATH}
 
 
 @pytest.mark.parametrize("whole", [(), WHOLE_WAY], ids=["fast", "whole"])

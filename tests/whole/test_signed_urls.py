@@ -1,11 +1,11 @@
-"""U12: signed addresses are read live, cold and warm, by a crowd, at one crowd's cost.
+"""U12, A4: signed addresses are read live, cold and warm, by a crowd, at one's cost.
 
 The reference server behind a gate that wants a signature of a GET, and takes no HEAD
 with it; real processes on both sides. The writer writes behind the edge's back.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Event
 
 import pytest
@@ -27,6 +27,17 @@ class Signed(Following):
 
     def get(self, query: str) -> Client:
         return super().get(f"{query}&{SIGNED}")
+
+
+class SignedForOne(Following):
+    """A follower with a signature of its own."""
+
+    def __init__(self, number: int, base: str, mode: str, offset: str) -> None:
+        super().__init__(base, PATH, mode, offset, END)
+        self._signed = f"{SIGNED}-{number}"
+
+    def get(self, query: str) -> Client:
+        return super().get(f"{query}&{self._signed}")
 
 
 class Stage:
@@ -55,6 +66,10 @@ class Stage:
         crowd = [
             Signed(self.running.url, PATH, mode, offset, END) for _ in range(VIEWERS)
         ]
+        return self.show(crowd)
+
+    def show(self, crowd: Sequence[Following]) -> list[bytes]:
+        """What these viewers see while two words are written."""
         for viewer in crowd:
             viewer.start()
         self._until_all_wait()
@@ -102,3 +117,30 @@ def test_a_signed_address_is_followed_by_a_crowd(
     assert (asked["HEAD"], asked["GET"]) == (1, 1 + warm)
     # The two words may come in one answer; one poll more may wait for the next.
     assert 1 <= asked["live"] <= 3
+
+
+@pytest.mark.parametrize("mode", ["long-poll", "sse"])
+def test_addresses_that_are_each_signed_anew_are_one_crowd(mode: str) -> None:
+    """A2, B7, B16: where the origin judges them by a GET, since it takes no HEAD. One
+    ask for each, and one poll for each event, signed as a viewer's was."""
+    way = {"trust": "10m", "parameters": ["expires", "signature"]}
+    routes = [{"match": "/v1/stream/**", "access": {"origin": way}}]
+    with (
+        node_origin(long_poll_ms=30_000) as origin,
+        gate(origin.url) as standing,
+        edge(standing.url, routes=routes, log={"access": "off"}) as running,
+    ):
+        stage = Stage(origin.url, standing, running)
+        seen = stage.show(
+            [
+                SignedForOne(number, running.url, mode, stage.tail)
+                for number in range(VIEWERS)
+            ]
+        )
+        unsigned, _, body = ask(f"{running.url}{PATH}?{SIGNED}er")
+
+    assert Counter(seen) == {b"<word>" + END: VIEWERS}
+    # The two words may come in one answer; one poll more may wait for the next.
+    assert 1 <= standing.asked["live"] <= 3
+    assert VIEWERS <= standing.asked["GET"] <= VIEWERS + 3
+    assert unsigned == 401 and b"word" not in body
