@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import gevent
@@ -191,8 +192,11 @@ def test_a_damaged_file_is_told_with_what_to_look_for(
     post(engine, b"x" * 200_000)
     forget(engine)
     stream = engine.living(S)
-    engine.store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file = engine.options.data / "streams.db"
+    # By a connection of its own: a statement of the engine's may be under way.
+    with closing(sqlite3.connect(file, timeout=10.0)) as other:
+        [(busy, *_)] = other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert not busy
     octets = file.read_bytes()
     file.write_bytes(octets[:8192] + b"\xff" * (len(octets) - 8192))
     engine.reader.read(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
