@@ -257,7 +257,10 @@ class Writer:
             await asyncio.sleep(SETTLED if any(w.ok is None for w in one.writes) else 0)
             await audit(self._world, stream, one)
             behind = 0.8 if stream.is_quiet else 0.4
-            way = self._way(behind if _bytes(one) < PROBED else 0.0)
+            if self._world.grants is not None or _bytes(one) >= PROBED:
+                # Who may read is asked there, not what is made anew unheard (L7).
+                behind = 0.0
+            way = self._way(behind)
             await self._end(stream, one, way)
             if (
                 one.death is not None
