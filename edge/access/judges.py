@@ -102,7 +102,6 @@ class Judges:
                     askers.origin(),
                     askers.timeout,
                     askers.node,
-                    self._counters,
                 )
 
     def _asked(self, name: str, whom: str) -> AskedVerdicts:

@@ -11,18 +11,15 @@ nothing: its answer is judged by the status alone.
 others         no verdict
 ============== =============================================================
 
-**HEAD or GET.** An origin may judge a HEAD otherwise than the GET that readers send. So
-the first ask of a route, and one in a hundred after, is a GET of ``offset=now``, whose
-body is not waited for, with a HEAD beside it; the GET judges. HEAD judges alone only
-while both agreed. Where they once differ, GET judges for good.
+**GET, never HEAD.** The ask is a GET of ``offset=now``, whose body is not waited for.
+Some origins judge a HEAD otherwise than the GET that readers send, or not at all; and
+that both agreed on one credential says nothing of another one.
 
 Only reads are asked about. A write keeps its own credential, and the origin judges that
 itself (B9): the authorizer lets it pass. Made by ``judges``.
 """
 
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import gevent
 
@@ -39,7 +36,6 @@ from edge.access.challenges import bearer
 from edge.access.credentials import Credential, CredentialSet
 from edge.access.judging import Case
 from edge.access.verdicts import LetIn
-from edge.core.counters import Counters
 from edge.core.errors import EdgeError, OriginTimeout
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
@@ -51,61 +47,15 @@ from edge.protocol import names
 
 NAME = "origin"
 
-COMPARED_EVERY = 100
-"""One ask in so many compares HEAD with GET."""
-
 MAX_CHALLENGE = 1024
 """Characters of the origin's challenge that are given on."""
 
 NOW = f"{names.PARAM_OFFSET}=now"
 """The tail: a GET of it has no body (PROTOCOL.md section 5.6)."""
 
-_log = logging.getLogger("edge.access")
 
 Open = Callable[[OriginRequest], Exchange]
 """Sends an ask. Raises EdgeError."""
-
-
-@dataclass(slots=True)
-class HeadAgreement:
-    """Whether HEAD may judge on a route. ``agreed`` None: they were not compared yet,
-    False: they differed, and HEAD never judges again."""
-
-    agreed: bool | None = None
-    asks: int = 0
-
-    def compares_now(self) -> bool:
-        """Whether the next ask compares both; counts it."""
-        count, self.asks = self.asks, self.asks + 1
-        return self.agreed is not False and count % COMPARED_EVERY == 0
-
-    def undecided(self) -> None:
-        """There was nothing to compare: the next ask compares, if none did yet."""
-        if self.agreed is None:
-            self.asks = 0
-
-    def compared(self, by_get: Said, by_head: Said) -> bool:
-        """Take in a comparison; whether it is the first by which they differ."""
-        same = _word(by_get) == _word(by_head)
-        differs = not same and self.agreed is not False
-        self.agreed = same and self.agreed is not False
-        return differs
-
-
-def _word(said: Said) -> str:
-    """What was said, as far as both have to agree."""
-    match said:
-        case ToldYes():
-            return "let in"
-        case ToldNo(own=own):
-            return "refused" if own.status in (401, 403) else "absent"
-        case NoVerdict():
-            return "nothing"
-
-
-def _is_passing(said: Said) -> bool:
-    """Whether the origin is only away, or busy: that says nothing of HEAD and GET."""
-    return isinstance(said, NoVerdict) and said.passes
 
 
 class OriginJudge:
@@ -121,15 +71,12 @@ class OriginJudge:
         open_: Open,
         timeout: float,
         node: Node,
-        counters: Counters,
     ) -> None:
         self._way = way
         self._verdicts = verdicts
         self._open = open_
         self._timeout = timeout
         self._node = node
-        self._counters = counters
-        self._agreement = HeadAgreement()
 
     def judge(self, case: Case, credential: Credential) -> LetIn | Denied:
         """See Judge. Only for reads."""
@@ -146,22 +93,9 @@ class OriginJudge:
         return self._verdicts.judge(question, case)
 
     def _ask(self, path: str, extension: str, headers: Headers) -> Said:
-        head = OriginRequest("HEAD", request_target.join(path, extension), headers)
         query = f"{NOW}&{extension}" if extension else NOW
-        get = OriginRequest("GET", request_target.join(path, query), headers)
-        agreement = self._agreement
-        if not agreement.compares_now():
-            return self._say(head if agreement.agreed else get)
-        by_get = self._say(get)
-        by_head = by_get if _is_passing(by_get) else self._say(head)
-        if _is_passing(by_head):
-            agreement.undecided()
-        elif agreement.compared(by_get, by_head):
-            self._counters.asks["origin-head-differs"] += 1
-            _log.warning(
-                "the origin judges a HEAD otherwise than a GET: GET judges from now on"
-            )
-        return by_get
+        target = request_target.join(path, query)
+        return self._say(OriginRequest("GET", target, headers))
 
     def _say(self, request: OriginRequest) -> Said:
         late = OriginTimeout("the origin did not answer in time")

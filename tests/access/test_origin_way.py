@@ -9,10 +9,8 @@ from typing import Any
 import gevent
 import pytest
 
-from edge.access.asked_verdicts import NoVerdict, ToldYes
 from edge.access.credentials import by_ways
-from edge.access.origin_way import COMPARED_EVERY, HeadAgreement
-from edge.core.errors import Refusal
+from edge.core.errors import EdgeError, Refusal
 from edge.core.reasons import Reason
 from edge.core.values import ANONYMOUS, OriginRequest, Read
 from edge.policy.streams.authorize import Denied, Grant
@@ -86,22 +84,17 @@ def test_an_ask_carries_the_whole_credential_and_nothing_of_the_edges(
             range="bytes=0-1",
         )
     )
-    get, head = asked.asked
+    [get] = asked.asked
     assert (get.method, get.target) == ("GET", f"{A}?offset=now&a=1&b=2&token=t")
-    assert (head.method, head.target) == ("HEAD", f"{A}?a=1&b=2&token=t")
-    assert (
-        get.fields
-        == head.fields
-        == {
-            "host": asked.url.removeprefix("http://"),
-            "authorization": "Bearer alice",
-            "cookie": "s=1",
-            "x-tenant": "t1",
-            "accept-encoding": "identity",
-            "via": "1.1 pop",
-            "cdn-loop": "ds-edge;node=00ff",
-        }
-    )
+    assert get.fields == {
+        "host": asked.url.removeprefix("http://"),
+        "authorization": "Bearer alice",
+        "cookie": "s=1",
+        "x-tenant": "t1",
+        "accept-encoding": "identity",
+        "via": "1.1 pop",
+        "cdn-loop": "ds-edge;node=00ff",
+    }
 
 
 def test_the_origin_is_called_by_the_name_that_it_is_given(asked: Endpoint) -> None:
@@ -241,8 +234,8 @@ def test_whoever_creates_a_stream_finds_it_at_once(
     assert isinstance(gate.ask(A, **ALICE), Denied)
     asked.may.clear()
     both = [gevent.spawn(gate.ask, A, **ALICE) for _ in range(2)]
-    until(lambda: len(asked.asked) == 3)
-    asked.answer = lambda one: said(200 if len(asked.asked) > 3 else 404)
+    until(lambda: len(asked.asked) == 2)
+    asked.answer = lambda one: said(200 if len(asked.asked) > 2 else 404)
     asked.may.set()
     first, second = (one.get() for one in both)
 
@@ -280,25 +273,10 @@ def test_the_body_of_a_get_is_not_waited_for(
     gate = gates()
     granted(gate.ask(A, **ALICE))
 
-    until(lambda: methods(asked) == ["GET", "HEAD"])
+    assert methods(asked) == ["GET"]
 
 
-# HEAD or GET.
-
-
-def test_head_judges_while_it_agrees_with_get(
-    asked: Endpoint, gates: Callable[..., Gate]
-) -> None:
-    """B16: compared at first, and once in a hundred."""
-    viewers(gates(), range(COMPARED_EVERY + 2))
-
-    assert methods(asked) == [
-        "GET",
-        "HEAD",
-        *["HEAD"] * (COMPARED_EVERY - 1),
-        *["GET", "HEAD"],
-        "HEAD",
-    ]
+# GET, never HEAD.
 
 
 def by_method(**statuses: int) -> Callable[[Asked], bytes]:
@@ -309,68 +287,32 @@ def by_method(**statuses: int) -> Callable[[Asked], bytes]:
     ("get", "head"),
     [(200, 401), (200, 404), (200, 405), (200, 501), (401, 200), (404, 200)],
 )
-def test_an_origin_that_judges_them_otherwise_is_asked_by_get_for_good(
+def test_the_get_that_readers_send_is_what_is_judged_by(
     asked: Endpoint, gates: Callable[..., Gate], get: int, head: int
 ) -> None:
-    """B16: and the GET is right. It is counted once."""
+    """B16: an origin may judge a HEAD otherwise."""
     asked.answer = by_method(get=get, head=head)
-    gate = gates()
-    found = viewers(gate, range(COMPARED_EVERY + 2))
+    found = viewers(gates(), range(3))
 
     assert {isinstance(one, Resolved) for one in found} == {get == 200}
-    assert methods(asked)[:2] == ["GET", "HEAD"]
-    assert set(methods(asked)[2:]) == {"GET"}
-    assert gate.asks()["origin-head-differs"] == 1
+    assert methods(asked) == ["GET"] * 3
 
 
-def test_a_head_that_agreed_once_is_no_judge_for_ever(
+def test_an_origin_that_lets_in_every_head_lets_in_nobody_by_it(
     asked: Endpoint, gates: Callable[..., Gate]
 ) -> None:
+    """B16: that GET and HEAD agreed on one credential says nothing of the next one."""
+    good = ALICE["authorization"]
+    asked.answer = lambda one: said(
+        200 if one.method == "HEAD" or one.fields.get("authorization") == good else 401
+    )
     gate = gates()
-    viewers(gate, range(2))
-    asked.answer = by_method(get=403, head=200)
-    found = viewers(gate, range(2, COMPARED_EVERY + 2))
+    granted(gate.ask(A, **ALICE))
 
-    assert [isinstance(one, Denied) for one in found[-2:]] == [True, True]
-    assert gate.asks()["origin-head-differs"] == 1
-
-
-@pytest.mark.parametrize(("get", "head"), [(200, 503), (503, 200), (200, 429)], ids=str)
-def test_an_origin_that_is_away_says_nothing_of_head(
-    asked: Endpoint, gates: Callable[..., Gate], get: int, head: int
-) -> None:
-    """The next ask compares again; until both agreed, GET judges."""
-    asked.answer = by_method(get=get, head=head)
-    gate = gates()
-    viewers(gate, range(1))
-    asked.answer = by_method(get=200, head=200)
-    asked.asked.clear()
-    viewers(gate, range(1, 3))
-
-    assert methods(asked) == ["GET", "HEAD", "HEAD"]
-    assert "origin-head-differs" not in gate.asks()
-
-
-def test_where_they_once_differed_no_later_comparison_counts() -> None:
-    """1: two asks compare at once; 2: one finds a difference; 3: the other does not."""
-    agreement = HeadAgreement()
-    assert agreement.compared(ToldYes(1.0), NoVerdict("405", passes=False))
-    assert not agreement.compared(ToldYes(1.0), ToldYes(1.0))
-
-    assert agreement.agreed is False and not agreement.compares_now()
-
-
-def test_until_the_first_comparison_is_over_get_judges(
-    asked: Endpoint, gates: Callable[..., Gate]
-) -> None:
-    asked.may.clear()
-    gate = gates()
-    both = [gevent.spawn(gate.ask, A + name, **ALICE) for name in ("a", "b")]
-    until(lambda: len(asked.asked) == 2)
-    asked.may.set()
-    gevent.joinall(both, raise_error=True)
-
-    assert sorted(methods(asked)) == ["GET", "GET", "HEAD"]
+    for number in range(120):
+        found = gate.ask(A, authorization=f"Bearer bad-{number}")
+        assert isinstance(found, Denied | EdgeError)
+    assert methods(asked)[1:] == ["GET"] * (len(asked.asked) - 1)
 
 
 # Writes.
