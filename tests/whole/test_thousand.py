@@ -23,7 +23,7 @@ from tests.front.edge_process import Client
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.support.talk import ask
 from tests.whole.authorize_server import authorize_server
-from tests.whole.crowd import PATH, Crowd, origin_requests
+from tests.whole.crowd import PATH, Crowd, metric, origin_requests
 from tests.whole.test_access import BOTH, LINKS, bearer, client, token
 from tests.whole.token_gate import token_gate
 
@@ -246,6 +246,11 @@ def _some_end(
             held = make(f"{mode}-gone-{len(gone)}")
             one = leaving.enter_context(stage.watch(held, mode, offset))
             gone.append((held, one, mode))
+    # One that is still being judged when it is revoked would be refused.
+    for _ in range(int(PATIENCE / 0.02)):
+        if metric(stage.running.admin, "ds_edge_viewers ") >= VIEWERS:
+            break
+        threading.Event().wait(0.02)
     for held, _, _ in gone[: len(MODES) * stage.can_revoke]:
         stage.revoke(held)
     return [(held, one, _to_its_end(one, mode)) for held, one, mode in gone]
