@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 import gevent
 
 from edge.access.ask_line import ASKS
+from edge.access.asking import Open
 from edge.access.authorizer import AccessAuthorizer
 from edge.access.denials import Denials
-from edge.access.judges import Askers, Open, origin_of
+from edge.access.judges import Askers, origin_of
 from edge.access.key_ring import KeyRings
 from edge.access.keys import MAX_JWKS_BYTES
 from edge.access.leases import Leases

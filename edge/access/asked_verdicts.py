@@ -78,13 +78,9 @@ class ToldNo:
 
 @dataclass(frozen=True, slots=True)
 class NoVerdict:
-    """Nobody answered, or nothing that means anything. ``why`` is for the log.
-
-    ``passes``: it may be otherwise at the next ask.
-    """
+    """Nobody answered, or nothing that means anything. ``why`` is for the log."""
 
     why: str
-    passes: bool = True
 
 
 Said: TypeAlias = ToldYes | ToldNo | NoVerdict

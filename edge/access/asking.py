@@ -3,13 +3,19 @@
 Pure. Called by ``forward`` and ``origin_way``.
 """
 
+from collections.abc import Callable
+
 from edge.access.credentials import digest_of
 from edge.access.judging import Case
 from edge.access.verdicts import MAX_KEY_LENGTH, VerdictKey
-from edge.core.values import Headers, Node
+from edge.core.ports import Exchange
+from edge.core.values import Headers, Node, OriginRequest
 from edge.policy.http import forwarding, request_target
 from edge.policy.streams.authorize import RequestHead
 from edge.policy.streams.ways import AskingWay
+
+Open = Callable[[OriginRequest], Exchange]
+"""Sends an ask. Raises EdgeError."""
 
 
 def asked_extension(case: Case, way: AskingWay) -> str:

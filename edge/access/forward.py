@@ -17,7 +17,6 @@ body by ``MAX_BODY``, all of it by the way's time-out. Control paths are never l
 what the endpoint is told of them is not what they ask for. Made by ``judges``.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -31,7 +30,7 @@ from edge.access.asked_verdicts import (
     ToldNo,
     ToldYes,
 )
-from edge.access.asking import asked_extension, asking_key, chain_fields
+from edge.access.asking import Open, asked_extension, asking_key, chain_fields
 from edge.access.challenges import bearer
 from edge.access.credentials import Credential, CredentialSet
 from edge.access.judging import Case, MustWait
@@ -58,9 +57,6 @@ MAX_SUBJECT = 1024
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETURNED = frozenset({"content-type", "content-language", "set-cookie"})
-
-Open = Callable[[OriginRequest], Exchange]
-"""Sends an ask. Raises EdgeError."""
 
 
 class ForwardJudge:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from edge.access import forward, origin_way
 from edge.access.ask_line import AskLine
 from edge.access.asked_verdicts import AskedVerdicts
+from edge.access.asking import Open
 from edge.access.check_budget import CheckBudget
 from edge.access.denials import Denials
 from edge.access.judging import Judge
@@ -27,8 +28,6 @@ from edge.core.values import Node, OriginRequest
 from edge.policy.streams.routes import Route
 from edge.policy.streams.upstream_requests import NAMELESS
 from edge.policy.streams.ways import ForwardWay, JwtWay, OriginWay, SignedWay, Way
-
-Open = Callable[[OriginRequest], Exchange]
 
 
 def _nobody(request: OriginRequest) -> Exchange:

@@ -19,8 +19,6 @@ Only reads are asked about. A write keeps its own credential, and the origin jud
 itself (B9): the authorizer lets it pass. Made by ``judges``.
 """
 
-from collections.abc import Callable
-
 import gevent
 
 from edge.access.asked_verdicts import (
@@ -31,13 +29,12 @@ from edge.access.asked_verdicts import (
     ToldNo,
     ToldYes,
 )
-from edge.access.asking import asked_extension, asking_key, chain_fields
+from edge.access.asking import Open, asked_extension, asking_key, chain_fields
 from edge.access.challenges import bearer
 from edge.access.credentials import Credential, CredentialSet
 from edge.access.judging import Case
 from edge.access.verdicts import LetIn
 from edge.core.errors import EdgeError, OriginTimeout
-from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Headers, Node, OriginRequest
 from edge.policy.http import request_target
@@ -52,10 +49,6 @@ MAX_CHALLENGE = 1024
 
 NOW = f"{names.PARAM_OFFSET}=now"
 """The tail: a GET of it has no body (PROTOCOL.md section 5.6)."""
-
-
-Open = Callable[[OriginRequest], Exchange]
-"""Sends an ask. Raises EdgeError."""
 
 
 class OriginJudge:
@@ -120,8 +113,7 @@ def _said(status: int, fields: Headers, trust: float) -> Said:
         words = "There is nothing here for this credential."
         # Not remembered: whoever creates the stream finds it at once.
         return ToldNo(Denied(Reason.ACCESS_ABSENT, words, status), None)
-    passes = (status >= 500 and status != 501) or status in (408, 425, 429)
-    return NoVerdict(f"the origin answered {status}", passes)
+    return NoVerdict(f"the origin answered {status}")
 
 
 def _refusal(status: int, fields: Headers) -> Denied:

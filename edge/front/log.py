@@ -49,7 +49,6 @@ _MIN_FAILURE = 500
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*://)[^/@]*(?:@[^/@]*)*@")
 _BLANK = "***"
 _UNPRINTED = re.compile(r"[^!-~]")
-_NO_WORD = re.compile(r"[^!#-~]")
 
 MAX_SUBJECT = 128
 """Characters of a token's subject that are logged."""
