@@ -38,8 +38,7 @@ the call with the reason ``internal`` and is reported to gevent's hub, as the de
 greenlet is. However a call ends, ``_end`` is passed exactly once. It gives slot and
 connection back, and a connection whose answer is not over is closed.
 
-``origin`` makes calls. ``exchange`` waits for one in a greenlet, and feeds it a body
-that comes in pieces.
+``origin`` makes calls, and waits for some.
 """
 
 import enum
@@ -89,22 +88,22 @@ _QUEUED, _CONNECTING, _SENDING, _AWAITING, _READING, _OVER = CallState
 class CallRules:
     """What holds for all calls of one purpose to one origin.
 
-    ``hidden`` takes out of an answer's fields what nobody is to be told of the origin,
-    or is None. ``on_fault`` is told each fault of the origin, before the receiver is.
+    ``shown`` makes of an answer's fields those that may be told. ``on_fault`` is told
+    each fault of the origin, before the receiver is.
     """
 
     pool: PurposePool
     timeouts: CallTimeouts
     max_head: int
-    hidden: Callable[[Headers], Headers] | None
+    shown: Callable[[Headers], Headers]
     on_fault: Callable[[OriginFault], None]
 
 
 class HttpCall:
     """Implements ``edge.core.ports.UpstreamCall``; see the module.
 
-    ``on_drained`` is for a request whose body comes in pieces: it is called when all
-    that was given is out, until ``finish``. None: ``encoded.first`` is all of it.
+    ``on_drained`` is called each time all that was given is out, unless that was the
+    last piece. None: nobody will ``write``.
     """
 
     __slots__ = (
@@ -142,7 +141,7 @@ class HttpCall:
         self._request = encoded
         self._receiver: Receiver | None = receiver
         self._on_drained = on_drained
-        self._more = on_drained is not None
+        self._more = not encoded.whole
         self._left: bytes | memoryview = b""
         total = rules.timeouts.total
         self._end_by = None if total is None else time.monotonic() + total
@@ -163,8 +162,8 @@ class HttpCall:
 
     @property
     def drained(self) -> bool:
-        """Whether all that was given is out, and more is wanted."""
-        return self._state is _SENDING and not self._left
+        """Whether all that was given is out, and the origin still wants more."""
+        return self._state is _SENDING and not self._left and self._more
 
     # Getting a connection.
 
@@ -234,19 +233,15 @@ class HttpCall:
         self._state = _SENDING
         self._push(self._request.first)
 
-    def write(self, piece: bytes) -> None:
-        """Send the next piece of the body, all of the last one being out.
+    def write(self, piece: bytes, *, last: bool) -> None:
+        """Send the next piece of the body, all before it being out.
 
         An answer that is here by now is heard first: nothing more is sent then.
         """
         if self._state is _SENDING and self._connection is not None:
             self.readable(self._connection)
+        self._more = self._more and not last
         self._give(piece)
-
-    def finish(self) -> None:
-        """The body is complete."""
-        self._more = False
-        self._give(b"")
 
     def _give(self, piece: bytes | memoryview) -> None:
         if self._state is _SENDING:
@@ -256,7 +251,7 @@ class HttpCall:
                 self._break()
 
     def writable(self, connection: UpstreamConnection) -> None:
-        """See ``connection.Holder``."""
+        """See ``connection.ConnectionHolder``."""
         if connection is self._connection and self._left:
             self._give(self._left)
 
@@ -297,7 +292,7 @@ class HttpCall:
     # The answer.
 
     def readable(self, connection: UpstreamConnection) -> None:
-        """See ``connection.Holder``."""
+        """See ``connection.ConnectionHolder``."""
         if connection is not self._connection:
             return
         try:
@@ -332,9 +327,7 @@ class HttpCall:
         self._fit = head.keep_alive and self._sent_whole
         self._reader, self._body = None, body
         self._state = _READING
-        headers, hidden = head.headers, self._rules.hidden
-        if hidden is not None and _may_tell(headers):
-            headers = hidden(headers)
+        headers = self._rules.shown(head.headers)
         told = OriginAnswerHead(head.status, headers, head.framing, head.content_length)
         return told, piece
 
@@ -372,6 +365,7 @@ class HttpCall:
             self._break()
 
     def _receiver_now(self) -> Receiver:
+        """Nobody gives up within a guard without ending the call."""
         assert self._receiver is not None
         return self._receiver
 
@@ -401,7 +395,7 @@ class HttpCall:
         self._connect(fresh=True)
 
     def late(self, connection: UpstreamConnection) -> None:
-        """See ``connection.Holder``."""
+        """See ``connection.ConnectionHolder``."""
         if connection is self._connection:
             self._fail(OriginTimeout("the origin took too long"))
 
@@ -490,7 +484,10 @@ class HttpCall:
             when = time.monotonic() + seconds
             if end_by is not None and end_by < when:
                 when = end_by
-        self._pool.deadlines.set(connection, when)
+        if when is None:
+            self._pool.deadlines.drop(connection)
+        else:
+            self._pool.deadlines.set(connection, when)
 
     def __repr__(self) -> str:
         return f"<HttpCall {self._state.value}>"
@@ -498,8 +495,3 @@ class HttpCall:
 
 _Heard = tuple[OriginAnswerHead | None, bytes]
 """A head that is to be told, if any, and a piece of the body, which may be empty."""
-
-
-def _may_tell(headers: Headers) -> bool:
-    """Whether the origin's address may be in them: in most answers no URL is."""
-    return any("//" in value or name == "set-cookie" for name, value in headers)

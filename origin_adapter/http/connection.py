@@ -39,7 +39,7 @@ class ConnectionLost(OriginUnreachable):
     """The connection ended, by a reset or before anything could be read."""
 
 
-class Holder(Protocol):
+class ConnectionHolder(Protocol):
     """Who is told what happens to a connection. Guards itself: nothing is raised."""
 
     def readable(self, connection: "UpstreamConnection", /) -> None:
@@ -73,7 +73,9 @@ class UpstreamConnection:
         "slot",
     )
 
-    def __init__(self, connected: Socket, buffer: memoryview, holder: Holder) -> None:
+    def __init__(
+        self, connected: Socket, buffer: memoryview, holder: ConnectionHolder
+    ) -> None:
         self.holder = holder
         self.reused = False
         self.due_at = 0.0
@@ -188,7 +190,7 @@ class UpstreamConnection:
             self._on_readable()
 
     def lapse(self) -> None:
-        """See ``deadlines.Due``."""
+        """See ``pool.Due``."""
         self.holder.late(self)
 
     def close(self) -> None:

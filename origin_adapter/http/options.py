@@ -21,7 +21,7 @@ class CallTimeouts(NamedTuple):
 
     ``send`` and ``body`` are for each step without progress, ``head`` for the answer
     to begin, ``total`` for all of it; None: no limit. Each may be noticed up to a
-    quarter of a second late (``deadlines``).
+    quarter of a second late (``pool.Deadlines``).
     """
 
     send: float

@@ -1,4 +1,6 @@
-"""Which call may go to the origin now, and over which connection. On the event loop.
+"""Which call may go to the origin now, over which connection, and until when.
+
+On the event loop.
 
 A ``PurposePool`` serves one kind of call. It has a number of slots, a queue of calls
 that wait for one (first come, first served), and idle connections. A call takes a slot
@@ -8,26 +10,34 @@ the next turn of the loop, so that nobody goes on within another's end.
 
 Idle connections are held here: one that ends, or speaks unasked, is closed at once. All
 the same each is looked into directly before it is used (U24): what came since the last
-turn of the loop would else cost a request that cannot be sent again. This module parses
-nothing and never switches greenlets, but for ``connect``, which blocks its caller.
+turn of the loop would else cost a request that cannot be sent again.
+
+``Deadlines`` are the times of all calls and idle connections of an origin, in one timer
+wheel that one timer of the loop turns while there is anything in it. A connection stays
+in the wheel through all of its calls, and between them; what happens to it only assigns
+a later time. So no call needs a timer of its own, and every time-out of an origin may
+be up to a quarter of a second late.
+
+This module parses nothing, and never switches greenlets, but for ``connect``, which
+blocks its caller.
 """
 
+import math
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from socket import socket as Socket
-from typing import Protocol
+from typing import Any, Protocol
 
 from gevent.hub import get_hub
 
 from edge.core.errors import NotAsked, OriginFault, OriginUnreachable
 from edge.core.reasons import Reason
-from edge.core.timer_wheel import Slot
+from edge.core.timer_wheel import GRAIN, Slot, Timed, TimerWheel
 from edge.core.values import Purpose
 from origin_adapter.http.connection import RECEIVE_SIZE, UpstreamConnection
-from origin_adapter.http.deadlines import Deadlines
 from origin_adapter.http.options import HttpOptions
 
 
@@ -44,6 +54,57 @@ class PoolCounts:
     reused: int = 0
     retries: int = 0
     faults: Counter[Reason] = field(default_factory=Counter)
+
+
+class Due(Timed, Protocol):
+    """An entry of ``Deadlines``; ``lapse`` is called once its ``due_at`` has passed."""
+
+    def lapse(self) -> None: ...
+
+
+class Deadlines:
+    """See the module. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._wheel: TimerWheel[Due] = TimerWheel(0.0)
+        # A timer of the loop; gevent gives its type no public name.
+        self._timer: Any = None
+
+    def set(self, entry: Due, when: float) -> None:
+        """Make the entry due at ``when``."""
+        slot = entry.slot
+        if slot is not None and slot.number * GRAIN <= when:
+            # The wheel looks at it before that time, and moves it on: no call of it.
+            entry.due_at = when
+            return
+        if self._timer is None:
+            self._start()
+        self._wheel.set(entry, when)
+
+    def drop(self, entry: Due) -> None:
+        """Let the entry be due never. It may not be here."""
+        self._wheel.drop(entry)
+        entry.due_at = math.inf
+
+    def _start(self) -> None:
+        # The wheel is empty: a new one need not be turned through the time of rest.
+        self._wheel = TimerWheel(time.monotonic())
+        self._timer = get_hub().loop.timer(GRAIN, GRAIN)
+        self._timer.start(self._turn)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        for entry in self._wheel.pop(now):
+            # The lapse of one may have dropped or moved those behind it.
+            if entry.due_at <= now:
+                try:
+                    entry.lapse()
+                except BaseException:
+                    get_hub().handle_error(entry, *sys.exc_info())
+        if not len(self._wheel):
+            self._timer.stop()
+            self._timer.close()
+            self._timer = None
 
 
 class PooledCall(Protocol):
@@ -180,7 +241,7 @@ class PurposePool:
     def readable(self, connection: UpstreamConnection) -> None:
         """An idle connection ended or spoke. A TLS session's own records are neither.
 
-        Implements ``Holder``.
+        Implements ``ConnectionHolder``.
         """
         try:
             if connection.is_stale():

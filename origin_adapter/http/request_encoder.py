@@ -12,6 +12,7 @@ never asked for 100-continue.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
@@ -74,8 +75,15 @@ def _framing_line(request: OriginRequest) -> Iterator[str]:
         yield f"Content-Length: {request.content_length}"
 
 
-def framed(body: Iterator[bytes], content_length: int | None) -> Iterator[bytes]:
-    """The body as it goes on the wire, in pieces that are never empty.
+class Piece(NamedTuple):
+    """A part of a body on the wire, never empty; ``last``: the message is complete."""
+
+    octets: bytes
+    last: bool
+
+
+def framed(body: Iterator[bytes], content_length: int | None) -> Iterator[Piece]:
+    """The body as it goes on the wire, in pieces.
 
     What completes the message comes only after ``body`` has ended by itself:
     a body that raises at its last moment is never complete on the wire.
@@ -87,13 +95,13 @@ def framed(body: Iterator[bytes], content_length: int | None) -> Iterator[bytes]
     )
 
 
-def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _chunked(pieces: Iterator[bytes]) -> Iterator[Piece]:
     for piece in pieces:
-        yield b"%x\r\n%b\r\n" % (len(piece), piece)
-    yield LAST_CHUNK
+        yield Piece(b"%x\r\n%b\r\n" % (len(piece), piece), last=False)
+    yield Piece(LAST_CHUNK, last=True)
 
 
-def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
+def _counted(pieces: Iterator[bytes], length: int) -> Iterator[Piece]:
     left = length
     held = b""
     for piece in pieces:
@@ -106,11 +114,11 @@ def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
         if left == 0:
             held = piece
         else:
-            yield piece
+            yield Piece(piece, last=False)
     if left:
         raise ClientBodyCut(f"the body ended {left} bytes early")
     if held:
-        yield held
+        yield Piece(held, last=True)
 
 
 @dataclass(slots=True)
@@ -118,12 +126,13 @@ class EncodedRequest:
     """A request ready to be sent: the first bytes, and the rest as an iterator.
 
     ``first`` holds the head and the first piece of the body: a body that fails at once
-    thus costs no connection. ``resendable``: sending the request twice is possible and
-    does no harm.
+    thus costs no connection. ``whole``: that is all. ``resendable``: sending it twice
+    is possible and does no harm.
     """
 
     first: bytes
-    rest: Iterator[bytes]
+    whole: bool
+    rest: Iterator[Piece]
     resendable: bool
 
     @classmethod
@@ -133,11 +142,15 @@ class EncodedRequest:
         """Check the request and read its body's first piece. May block on it."""
         head = request_head(request, host, prefix)
         if request.body is None:
-            return cls(head, iter(()), request.method in ("GET", "HEAD"))
+            return cls(head, True, _NOTHING, request.method in ("GET", "HEAD"))
         if isinstance(request.body, bytes):
-            return cls(head + request.body, iter(()), False)
+            return cls(head + request.body, True, _NOTHING, False)
         rest = framed(request.body, request.content_length)
-        return cls(head + next(rest, b""), rest, False)
+        first = next(rest, Piece(b"", last=True))
+        return cls(head + first.octets, first.last, rest, False)
+
+
+_NOTHING: Iterator[Piece] = iter(())
 
 
 def _bad(detail: str) -> ClientFault:
