@@ -88,13 +88,14 @@ _QUEUED, _CONNECTING, _SENDING, _AWAITING, _READING, _OVER = CallState
 class CallRules:
     """What holds for all calls of one purpose to one origin.
 
-    ``shown`` makes of an answer's fields those that may be told. ``on_fault`` is told
-    each fault of the origin, before the receiver is.
+    ``reader`` makes what reads the head of the answer to a method. ``shown`` makes of
+    its fields those that may be told, where they may have the origin's address.
+    ``on_fault`` is told each fault of the origin, before the receiver is.
     """
 
     pool: PurposePool
     timeouts: CallTimeouts
-    max_head: int
+    reader: Callable[[str], ResponseHeadReader]
     shown: Callable[[Headers], Headers]
     on_fault: Callable[[OriginFault], None]
 
@@ -165,6 +166,11 @@ class HttpCall:
         """Whether all that was given is out, and the origin still wants more."""
         return self._state is _SENDING and not self._left and self._more
 
+    @property
+    def _to(self) -> Receiver:
+        assert self._receiver is not None, "it gave up, and so the call was over"
+        return self._receiver
+
     # Getting a connection.
 
     def start(self) -> None:
@@ -229,7 +235,7 @@ class HttpCall:
         connection.holder = self
         if self._paused:
             connection.rest()
-        self._reader = ResponseHeadReader(self._method, self._rules.max_head)
+        self._reader = self._rules.reader(self._method)
         self._state = _SENDING
         self._push(self._request.first)
 
@@ -282,7 +288,7 @@ class HttpCall:
         self._await_head()
         if not self._sent_told:
             self._sent_told = True
-            self._receiver_now().sent()
+            self._to.sent()
 
     def _await_head(self) -> None:
         self._left = b""
@@ -327,7 +333,9 @@ class HttpCall:
         self._fit = head.keep_alive and self._sent_whole
         self._reader, self._body = None, body
         self._state = _READING
-        headers = self._rules.shown(head.headers)
+        headers = head.headers
+        if head.tells_urls:
+            headers = self._rules.shown(headers)
         told = OriginAnswerHead(head.status, headers, head.framing, head.content_length)
         return told, piece
 
@@ -354,20 +362,15 @@ class HttpCall:
             if not body.done and not self._paused:
                 self._due(self._rules.timeouts.body)
             if head is not None:
-                self._receiver_now().head(head)
+                self._to.head(head)
             if piece and self._state is _READING:
-                self._receiver_now().data(piece)
+                self._to.data(piece)
             if body.done and self._state is _READING:
-                receiver, self._receiver = self._receiver_now(), None
+                receiver, self._receiver = self._to, None
                 self._end(reusable=body.clean and self._fit)
                 receiver.ended()
         except BaseException:
             self._break()
-
-    def _receiver_now(self) -> Receiver:
-        """Nobody gives up within a guard without ending the call."""
-        assert self._receiver is not None
-        return self._receiver
 
     # Ends.
 

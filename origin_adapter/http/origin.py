@@ -17,6 +17,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from socket import socket as Socket
 
 import gevent
@@ -38,6 +39,7 @@ from origin_adapter.http.dialing import dial
 from origin_adapter.http.options import HttpOptions, OriginAddress
 from origin_adapter.http.pool import PoolCounts, Pools
 from origin_adapter.http.request_encoder import EncodedRequest, Piece, checked_host
+from origin_adapter.http.response_parser import HeadMemo, ResponseHeadReader
 from origin_adapter.tls import client_context
 
 
@@ -57,7 +59,6 @@ class HttpOrigin:
         hidden: Callable[[Headers], Headers] | None = None,
     ) -> None:
         self.counts = PoolCounts()
-        self._hidden = hidden
         self._options = options
         name = options.tls.server_name or ""
         self._address = replace(OriginAddress.parse(options.url), server_name=name)
@@ -70,8 +71,8 @@ class HttpOrigin:
             purpose: CallRules(
                 self._pools.of(purpose),
                 options.timeouts(purpose),
-                options.max_head,
-                self._shown,
+                partial(ResponseHeadReader, max_head=options.max_head, memo=HeadMemo()),
+                hidden or _all,
                 self._count,
             )
             for purpose in Purpose
@@ -79,7 +80,7 @@ class HttpOrigin:
 
     def begin(self, request: OriginRequest, receiver: Receiver) -> UpstreamCall:
         """See ``ports.Origin.begin``."""
-        if not isinstance(request.body, bytes | None):
+        if request.body is not None and not isinstance(request.body, bytes):
             raise TypeError("a body that comes in pieces needs a greenlet: open")
         self.counts.requests += 1
         try:
@@ -118,12 +119,6 @@ class HttpOrigin:
     def _dial(self) -> Socket:
         return dial(self._address, self._options.connect_timeout, self._tls)
 
-    def _shown(self, headers: Headers) -> Headers:
-        """The fields of an answer, without what nobody is to be told."""
-        if self._hidden is not None and _may_tell(headers):
-            return self._hidden(headers)
-        return headers
-
     def _count(self, fault: OriginFault) -> None:
         """Count a fault, and have its cause tell the operator all: where, and what."""
         self.counts.faults[fault.reason] += 1
@@ -135,9 +130,9 @@ class HttpOrigin:
         return f"<HttpOrigin {self._options.url} [{self._pools!r}]>"
 
 
-def _may_tell(headers: Headers) -> bool:
-    """Whether the origin's address may be in them: in most answers no URL is."""
-    return any("//" in value or name == "set-cookie" for name, value in headers)
+def _all(headers: Headers) -> Headers:
+    """Nothing is hidden."""
+    return headers
 
 
 class _Refused:

@@ -29,6 +29,11 @@ _HOST = re.compile(r"[!-.0-~]+", re.ASCII)
 _RESERVED = HOP_BY_HOP | {"content-length", "expect", "host"}
 # Methods whose missing body has to be announced (RFC 9110 section 8.6).
 _EXPECT_BODY = frozenset({"POST", "PUT", "PATCH"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
+
+MAX_NAMES = 256
+MAX_NAME = 64
+"""Names of fields that are remembered, and how long one may be."""
 
 
 def checked_host(host: str) -> str:
@@ -44,7 +49,7 @@ def request_head(request: OriginRequest, host: str, prefix: str = "") -> bytes:
     Raises ClientFault.
     """
     target = prefix + request.target
-    if not TOKEN.fullmatch(request.method):
+    if request.method not in _METHODS and not TOKEN.fullmatch(request.method):
         raise _bad(f"the method {request.method!r} is no token")
     if not _TARGET.fullmatch(target):
         raise _bad("the target must be a path in visible ASCII")
@@ -56,11 +61,23 @@ def request_head(request: OriginRequest, host: str, prefix: str = "") -> bytes:
 
 def _field_lines(headers: Headers) -> Iterator[str]:
     for name, value in headers:
-        if not TOKEN.fullmatch(name) or name.lower() in _RESERVED:
+        if name not in _names and not _is_sendable(name):
             raise _bad(f"the field {name!r} cannot be sent")
         if not FIELD_VALUE.fullmatch(value):
             raise _bad(f"the value of {name!r} holds a control character")
         yield f"{name}: {value}"
+
+
+_names: set[str] = set()
+"""Names that may be sent, as far as they were met: they are few."""
+
+
+def _is_sendable(name: str) -> bool:
+    if not TOKEN.fullmatch(name) or name.lower() in _RESERVED:
+        return False
+    if len(_names) < MAX_NAMES and len(name) <= MAX_NAME:
+        _names.add(name)
+    return True
 
 
 def _framing_line(request: OriginRequest) -> Iterator[str]:
