@@ -17,7 +17,7 @@ READING     the head was told; the body comes     ``body`` without a byte of the
 OVER        the receiver was told, or gave up
 =========== ===================================== ==============================
 
-``total`` ends any of the last three. What a connection that is lost means:
+``total`` ends the last three. What a connection that is lost means:
 
 =========== =====================================================================
 SENDING     nothing yet: what the origin said before it hung up may still be
@@ -236,6 +236,7 @@ class HttpCall:
         if self._paused:
             connection.rest()
         self._reader = self._rules.reader(self._method)
+        self._sent_whole = False
         self._state = _SENDING
         self._push(self._request.first)
 
@@ -305,9 +306,10 @@ class HttpCall:
             data = connection.receive()
             if data is None:
                 return
-            heard = self._hear_body(data) if self._body else self._hear_head(data)
+            hear = self._hear_head if self._body is None else self._hear_body
+            heard = hear(data)
         except ConnectionLost as lost:
-            self._lose(lost)
+            self._lose(connection, lost)
             return
         except OriginFault as fault:
             self._fail(fault)
@@ -374,28 +376,18 @@ class HttpCall:
 
     # Ends.
 
-    def _lose(self, lost: ConnectionLost) -> None:
+    def _lose(self, connection: UpstreamConnection, lost: ConnectionLost) -> None:
         if self._state is _READING:
             self._fail(OriginBodyCut("the connection died within the body"))
         elif self._reader is not None and self._reader.received:
             self._fail(OriginGarbage("the answer ended within its head"))
-        elif self._may_repeat():
-            self._repeat()
+        elif connection.reused and self._request.resendable:
+            self._pool.counts.retries += 1
+            self._connection = None
+            self._pool.discard(connection)
+            self._connect(fresh=True)
         else:
             self._fail(lost)
-
-    def _may_repeat(self) -> bool:
-        connection = self._connection
-        kept = connection is not None and connection.reused
-        return kept and self._request.resendable
-
-    def _repeat(self) -> None:
-        """Send the request once more, over a new connection."""
-        self._pool.counts.retries += 1
-        connection, self._connection = self._connection, None
-        assert connection is not None
-        self._pool.discard(connection)
-        self._connect(fresh=True)
 
     def late(self, connection: UpstreamConnection) -> None:
         """See ``connection.ConnectionHolder``."""
@@ -406,39 +398,35 @@ class HttpCall:
         """The call ends with a fault. Guarded: it raises nothing."""
         if self._state is _OVER:
             return
+        self._end()
+        self._tell_failed(fault)
+
+    def _tell_failed(self, fault: EdgeError) -> None:
         receiver, self._receiver = self._receiver, None
+        if receiver is None:
+            return
         try:
-            self._end()
             if isinstance(fault, OriginFault):
                 self._rules.on_fault(fault)
-            if receiver is not None:
-                receiver.failed(fault)
+            receiver.failed(fault)
         except BaseException:
-            get_hub().handle_error(self, *sys.exc_info())
+            _report(self)
 
     def _break(self) -> None:
         """A defect, here or of the receiver, ends the call. Called where it was caught.
 
         The receiver is told later: it may be in the middle of what it raised from.
         """
-        get_hub().handle_error(self, *sys.exc_info())
-        fault = OriginFault(
-            "a defect of this edge ended the call", status=500, reason=Reason.INTERNAL
-        )
+        _report(self)
         if self._state is not _OVER:
             self._end()
-            get_hub().loop.run_callback(self._tell_defect, fault)
-
-    def _tell_defect(self, fault: OriginFault) -> None:
-        receiver, self._receiver = self._receiver, None
-        if receiver is not None:
-            self._rules.on_fault(fault)
-            receiver.failed(fault)
+            detail = "a defect of this edge ended the call"
+            fault = OriginFault(detail, status=500, reason=Reason.INTERNAL)
+            get_hub().loop.run_callback(self._tell_failed, fault)
 
     def _end(self, *, reusable: bool = False) -> None:
-        """Give slot and connection back. Exactly once, in every case."""
-        was, self._state = self._state, _OVER
-        assert was is not _OVER
+        """Give slot and connection back. Exactly once, in every case. Guarded."""
+        self._state = _OVER
         connection, self._connection = self._connection, None
         dialing, self._dialing = self._dialing, None
         if dialing is not None:
@@ -449,8 +437,9 @@ class HttpCall:
                     self._pool.keep(connection)
                 else:
                     self._pool.discard(connection)
-        finally:
             self._pool.leave(self)
+        except BaseException:
+            _report(self)
 
     # What the receiver may do.
 
@@ -498,3 +487,8 @@ class HttpCall:
 
 _Heard = tuple[OriginAnswerHead | None, bytes]
 """A head that is to be told, if any, and a piece of the body, which may be empty."""
+
+
+def _report(call: HttpCall) -> None:
+    """Tell the hub of the exception that is being handled."""
+    get_hub().handle_error(call, *sys.exc_info())

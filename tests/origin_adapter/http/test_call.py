@@ -262,7 +262,7 @@ def test_a_body_is_heard_out_while_it_is_sent(origins: Origins) -> None:
 
 
 def test_a_large_body_is_sent_whole(origins: Origins) -> None:
-    body = bytes(range(256)) * (64 << 10)
+    body = bytes(range(256)) * (16 << 10)
 
     def play(peer: Peer) -> None:
         peer.until(b"\r\n\r\n")
