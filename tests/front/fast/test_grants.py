@@ -15,7 +15,7 @@ from gevent.event import Event
 from edge.core.reasons import Reason
 from edge.core.values import GRANTED, NO_END, Lease
 from edge.front.app.app import create_app
-from edge.front.fast.connection import READ_SIZE, Stage
+from edge.front.fast.stages import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
 from edge.policy.http.client_address import Caller, Peer
