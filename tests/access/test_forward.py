@@ -661,6 +661,33 @@ def test_the_time_that_an_ask_took_is_part_of_its_time(
     assert granted(one.get()).lease.ends_at == begun + 30.0
 
 
+def test_who_is_let_in_by_a_slow_answer_stays_a_second_all_the_same(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """B3: otherwise an endpoint that takes longer than it may be believed would let in
+    nobody."""
+    asked.answer = lambda one: said(200, b"", "Cache-Control: no-store")
+    gate = gates()
+    asked.may.clear()
+    one = gevent.spawn(gate.ask, A, **ALICE)
+    until(lambda: len(asked.asked) == 1)
+    gate.clock.move(4.0)
+    asked.may.set()
+
+    assert granted(one.get()).lease.ends_at == gate.clock.monotonic() + 1.0
+
+
+def test_who_was_let_in_may_be_let_in_again_unless_a_cookie_was_set(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """B12: another ask would set another cookie."""
+    gate = gates()
+    assert granted(gate.ask(A, **ALICE)).renewable
+    asked.answer = lambda one: said(200, b"", "Set-Cookie: s=1")
+
+    assert not granted(gate.ask(A, cookie="s=0")).renewable
+
+
 def test_a_clock_that_is_put_back_lengthens_no_verdict(
     asked: Endpoint, gates: Callable[..., Gate]
 ) -> None:
