@@ -76,7 +76,7 @@ test:
 	@echo "$$ABOUT_THE_TESTS"
 	@$(MAKE) --silent --no-print-directory $(TOOLS)
 	$(PY) -m tests.support.node
-	$(PY) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 serve: $(INSTALLED)
 	@exec $(VENV)/bin/ds-edge serve --config config/edge.yaml $(ARGS)
