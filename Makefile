@@ -71,6 +71,10 @@ A part of them:  make test ARGS=tests/streamlog
 endef
 export ABOUT_THE_TESTS
 
+# The tests start hundreds of processes, each of which would compile the whole product
+# where Python was told to keep no bytecode, as images of containers like to.
+test: export PYTHONDONTWRITEBYTECODE :=
+
 # Said before anything is installed or started, hence the second make.
 test:
 	@echo "$$ABOUT_THE_TESTS"
