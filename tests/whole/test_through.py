@@ -101,7 +101,8 @@ def test_nobody_is_told_where_the_origin_is(
 @pytest.mark.parametrize("url", ["http://no.such.name.invalid:1", "http://127.0.0.1:9"])
 def test_clients_are_told_no_words_of_the_system(url: str) -> None:
     """The log has them, once, with the request's id: both ways, and of writes."""
-    asks = (("GET", {}), ("GET", NOT_PLAIN), ("PUT", {}))
+    asks: list[tuple[str, dict[str, str]]] = [("GET", {}), ("GET", NOT_PLAIN)]
+    asks.append(("PUT", {}))
     # Longer than a resolver takes that has to ask twice. All at once: some take long.
     with (
         edge(url, origin={"connect_timeout": "15s"}) as front,
