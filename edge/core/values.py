@@ -193,10 +193,15 @@ class Read:
 
 
 class Purpose(enum.Enum):
-    """What an upstream call is for: chooses its pool and its time-outs (L24)."""
+    """What an upstream call is for: chooses its pool and its time-outs (L24).
+
+    EVENTS: the event stream of a follower. It has the connections of FOLLOW, and once
+    it has begun, only its receiver judges whether it is still alive.
+    """
 
     CATCH_UP = "catch-up"
     FOLLOW = "follow"
+    EVENTS = "events"
     WRITE = "write"
     RELAY = "relay"
 
