@@ -10,6 +10,7 @@ clock still have an order.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog.foreign_writes import ForeignWrites
@@ -21,7 +22,7 @@ NEVER = float("-inf")
 NOT_YET = float("inf")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ReadBarrier:
     """What was known when a reader arrived: it must not be shown less (L4).
 
@@ -36,8 +37,7 @@ class ReadBarrier:
     ack: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSnapshot:
+class RequestSnapshot(NamedTuple):
     """What an upstream read carried when it was sent (L4, L5)."""
 
     at: float
