@@ -86,7 +86,7 @@ serve: $(INSTALLED)
 	@exec $(VENV)/bin/ds-edge serve --config config/edge.yaml $(ARGS)
 
 # For who wants figures: the edge beside nginx, Varnish and the reference server, in one
-# run on this machine; a quarter of an hour.   make bench ARGS=--quick   takes two minutes.
+# run on this machine; half an hour.   make bench ARGS=--quick   takes four minutes.
 bench: $(TOOLS)
 	@$(PY) -m tests.support.node
 	@$(PY) -m tests.bench $(ARGS)
