@@ -501,7 +501,7 @@ def test_who_waits_for_an_origin_that_is_away_waits_until_its_turn(known: bool) 
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_stop_releases_everybody_wherever_they_are(begun: bool) -> None:
-    """A flight whose greenlet has not begun yet never will: it is told as well."""
+    """A flight that was not sent yet never will be: its readers are told as well."""
     house, origin = scripted()
     parked, _ = watch(house, origin)
     view = house.view("0003")
