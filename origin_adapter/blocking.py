@@ -92,7 +92,10 @@ class BlockingCall:
         except EdgeError as fault:
             self._fail(fault)
         except _ReceiverRaised:
-            self._fail(OriginFault("a defect", status=500, reason=Reason.INTERNAL))
+            self._fail(_defect())
+        finally:
+            # Also when it is killed, or on a defect that goes on to gevent's hub.
+            self._fail(_defect())
 
     def _pump(self, exchange: Exchange) -> None:
         provenance: Provenance = getattr(exchange, "provenance", DIRECT)
@@ -104,14 +107,14 @@ class BlockingCall:
             provenance,
         )
         self._tell(lambda: self._receiver.head(head))
-        while True:
+        while not self._over:
             self._may_read.wait()
             piece = exchange.read()
-            if not piece:
-                break
-            self._tell(partial(self._receiver.data, piece))
-        exchange.close()
-        self._tell_last(self._receiver.ended)
+            if piece:
+                self._tell(partial(self._receiver.data, piece))
+            else:
+                exchange.close()
+                self._tell_last(self._receiver.ended)
 
     def _tell(self, tell: Callable[[], None]) -> None:
         if self._over:
@@ -129,3 +132,7 @@ class BlockingCall:
 
     def _fail(self, fault: EdgeError) -> None:
         self._tell_last(lambda: self._receiver.failed(fault))
+
+
+def _defect() -> OriginFault:
+    return OriginFault("a defect", status=500, reason=Reason.INTERNAL)

@@ -7,9 +7,9 @@ connection's making to its end, through all calls and between them; only a pause
 it. So a call costs no change of what the kernel watches, and the end of an idle
 connection is seen at once. One for writing is made when the socket first takes no more.
 
-A connection makes one receive in a turn of the loop, into one buffer that all
-connections of an origin share; what it returns is a copy. It parses nothing. Every
-failure of the socket becomes ``ConnectionLost``; the holder knows what that means.
+A callback makes one receive, into one buffer that all connections of an origin share;
+what it returns is a copy. A connection parses nothing. Every failure of the socket
+becomes ``ConnectionLost``; the holder knows what that means.
 
 TLS differs in three ways, all hidden here. Bytes that OpenSSL holds wake nobody: after
 each receive, and when reading goes on after a pause, the loop is asked to call back.

@@ -18,7 +18,7 @@ from edge.core.values import Answer, CacheStatus, Headers, PerResponse
 from edge.front import problems
 from edge.front.exchange import PASS, RequestContext, redirected, trace_fields
 from edge.front.fast.context import FastContext
-from edge.front.fast.plain_requests import PlainRead, PlainWrite
+from edge.front.fast.plain_requests import PlainRead, PlainWrite, RequestLine
 from edge.front.fast.request_memo import HeaderBlock
 from edge.front.fast.response_encoder import EncodedResponse
 from edge.policy.http.client_address import Caller, Peer
@@ -46,6 +46,9 @@ class ResponseWriter(Protocol):
 
     def resume(self) -> None:
         """Read on, if that was paused."""
+
+    def judge_again(self, head: bytes) -> None:
+        """Have the request of this head judged and answered as if it came now."""
 
 
 class FastSink:
@@ -186,8 +189,7 @@ class FastSink:
         if self.ended:
             return
         if self._encoded is None:
-            close = self._plain.close or self._context.server_context.draining
-            self.problem(error, None, close=close)
+            self._unanswered(error)
             return
         self.ended = True
         self.error = error
@@ -261,6 +263,18 @@ class FastSink:
 
     # Its own.
 
+    def _unanswered(self, error: EdgeError) -> None:
+        """Nothing was answered yet: a problem, unless what let the request in ended
+        meanwhile and may let it in again (B12)."""
+        plain = self._plain
+        if error.reason is Reason.GRANT_ENDED and plain.grant.renewable:
+            self.ended = True
+            self.pending = None
+            self._writer.judge_again(_head_of(plain.line, self._raw))
+            return
+        close = plain.close or self._context.server_context.draining
+        self.problem(error, None, close=close)
+
     def _encode(
         self, answer: Answer, per_response: PerResponse, close: bool
     ) -> EncodedResponse:
@@ -310,6 +324,12 @@ class FastSink:
             client=address,
             said=said,
         )
+
+
+def _head_of(line: RequestLine, raw: bytes) -> bytes:
+    """The head of a plain read; ``raw`` has its fields, or was remembered whole."""
+    first = f"{line.method} {line.target} HTTP/1.1\r\n".encode("ascii")
+    return raw if raw.startswith(first) else first + raw + b"\r\n"
 
 
 def lines_of(held: bytes, end: int, block: HeaderBlock | None) -> bytes:

@@ -35,6 +35,7 @@ class Writing:
     send: Callable[..., bool]
     complete: Callable[..., None]
     resume: Callable[[], None]
+    judge_again: Callable[[bytes], None]
     _context: FastContext
     _judge_again: Callable[[], None]
     _move: Callable[[Stage], None]

@@ -114,7 +114,7 @@ def test_no_slot_is_lost(seed: int) -> None:
         assert "answered" in outcomes
         pool.close()
         assert repr(pool).count("0 idle") == 4
-    with gevent.Timeout(5):
+    with gevent.Timeout(60):
         while open_files() > files:
             settle()
 
