@@ -30,7 +30,8 @@ class Options:
     client may take no byte of an answer, ``body_timeout`` how long it may take to send
     64 KiB of a body. ``max_bodies`` bounds the bodies of all requests together.
     ``retention_age`` and ``retention_bytes`` bound what is kept of each stream; None:
-    everything. ``local_webhooks`` allows ``http://localhost`` and ``http://127.0.0.x``
+    everything. ``max_page`` bounds what is read at a time, and what an SSE event or a poll
+    is given; ``max_answer`` the stored bytes of one catch-up answer. ``local_webhooks`` allows ``http://localhost`` and ``http://127.0.0.x``
     targets, for development only.
     """
 
@@ -53,6 +54,7 @@ class Options:
     max_bodies: int = 256 * 1024 * 1024
     max_connections: int = 50_000
     max_page: int = 1024 * 1024
+    max_answer: int = 4 * 1024 * 1024
     max_path: int = 1024
     recent_memory: int = 32 * 1024 * 1024
     tick: float = 0.25

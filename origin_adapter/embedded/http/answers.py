@@ -18,7 +18,7 @@ from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import lifetimes, offsets
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.values import StoredStream
-from origin_adapter.embedded.store.pages import StoredPage
+from origin_adapter.embedded.store.pages import Extent, StoredPage
 
 NO_STORE = "no-store"
 MAX_AGE = 60
@@ -84,11 +84,11 @@ def position(resp: falcon.Response, end: int, said: TailClaims) -> None:
         resp.set_header(names.CLOSED, names.TRUE)
 
 
-def etag(stream: StoredStream, page: StoredPage) -> str:
-    """The strong validator of one page."""
-    said = claims(stream, page.end)
+def etag(stream: StoredStream, held: StoredPage | Extent) -> str:
+    """The strong validator of an answer that holds these bytes."""
+    said = claims(stream, held.end)
     flags = ("u" if said.up_to_date else "") + ("c" if said.closed else "")
-    return f'"{stream.tag}-{page.start}-{page.end}{flags and "-" + flags}"'
+    return f'"{stream.tag}-{held.start}-{held.end}{flags and "-" + flags}"'
 
 
 def matches(if_none_match: str | None, tag: str) -> bool:
@@ -99,14 +99,14 @@ def matches(if_none_match: str | None, tag: str) -> bool:
     return tag in listed or listed == ["*"]
 
 
-def freshness(stream: StoredStream, page: StoredPage, shared: bool, now: float) -> str:
-    """``Cache-Control`` of a catch-up page."""
+def freshness(stream: StoredStream, end: int, shared: bool, now: float) -> str:
+    """``Cache-Control`` of a catch-up answer that goes to ``end``."""
     scope = "public" if shared else "private"
-    said = claims(stream, page.end)
+    said = claims(stream, end)
     if said.up_to_date and not said.closed:
         return f"{scope}, max-age=0, must-revalidate"
-    end = lifetimes.deadline(stream.lifetime, now)
-    age = MAX_AGE if end is None else max(0, min(MAX_AGE, int(end - now)))
+    over = lifetimes.deadline(stream.lifetime, now)
+    age = MAX_AGE if over is None else max(0, min(MAX_AGE, int(over - now)))
     if age < MAX_AGE:
         return f"{scope}, max-age={age}"
     return f"{scope}, max-age={age}, stale-while-revalidate={STALE_WHILE_REVALIDATE}"

@@ -6,6 +6,7 @@ stream is deleted or replaced meanwhile, its readers are told: a long-poll gets 
 or 410; an SSE connection ends, and its client finds out when it returns.
 """
 
+import errno
 import time
 from collections.abc import Iterator
 
@@ -20,7 +21,15 @@ from origin_adapter.embedded.http.requests import ReadRequest
 from origin_adapter.embedded.rules import messages, offsets
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.values import StoredStream
-from origin_adapter.embedded.store.pages import StoredPage
+from origin_adapter.embedded.store.pages import Extent, StoredPage
+
+
+class AnswerCut(ConnectionError):
+    """The bytes of an answer went away while it was sent: the connection ends, and the
+    client sees that less came than was announced."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the answer's bytes went away")
 
 
 class StreamReadHandler:
@@ -64,18 +73,35 @@ class StreamReadHandler:
         req: falcon.Request,
         resp: falcon.Response,
     ) -> None:
-        page = self.engine.page(stream, min(start, stream.tail))
-        tag = answers.etag(stream, page)
-        answers.position(resp, page.end, answers.claims(stream, page.end))
+        page, extent = self.engine.opening(stream, min(start, stream.tail))
+        tag = answers.etag(stream, extent)
+        answers.position(resp, extent.end, answers.claims(stream, extent.end))
         resp.set_header("ETag", tag)
         resp.set_header(
             "Cache-Control",
-            answers.freshness(stream, page, self.options.shared, time.time()),
+            answers.freshness(stream, extent.end, self.options.shared, time.time()),
         )
         if answers.matches(req.get_header("If-None-Match"), tag):
             resp.status = falcon.HTTP_304
-            return
-        self._body(stream, page, resp)
+        elif page.end == extent.end:
+            self._body(stream, page, resp)
+        else:
+            self._pages(stream, page, extent, resp)
+
+    def _pages(
+        self,
+        stream: StoredStream,
+        first: StoredPage,
+        extent: Extent,
+        resp: falcon.Response,
+    ) -> None:
+        """Several pages as one body, whose length is known before they are read."""
+        kind, size = stream.content_type, extent.end - extent.start
+        pages = self.engine.read_ahead.pages(stream, first, extent.end)
+        parts = (page.parts for page in pages)
+        resp.content_type = kind
+        resp.content_length = messages.length(size, extent.rows, kind)
+        resp.stream = _whole_or_cut(messages.pieces(parts, kind))
 
     def _now(self, stream: StoredStream, resp: falcon.Response) -> None:
         answers.position(resp, stream.tail, answers.claims(stream, stream.tail))
@@ -190,6 +216,14 @@ class StreamReadHandler:
 
     def _cursor(self, client: int | None) -> str:
         return str(cursors.own(self.clock.interval(time.time()), client))
+
+
+def _whole_or_cut(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """A body that was announced. If its bytes go away in the middle, it is cut."""
+    try:
+        yield from pieces
+    except Refused as refusal:
+        raise AnswerCut from refusal
 
 
 def _start(stream: StoredStream, request: ReadRequest) -> int:

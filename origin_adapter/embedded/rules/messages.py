@@ -6,7 +6,7 @@ numbers are never rounded and every byte of a value stays. The values of one bod
 stored with commas between them; an answer is a join and two brackets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import json_text
@@ -70,6 +70,25 @@ def prefix(stored: bytes, count: int) -> int:
     if end is None:
         raise bad_request(RefusalReason.BAD_FORK, "sub-offset past the next boundary")
     return len(text[:end].encode())
+
+
+def length(size: int, rows: int, content_type: str) -> int:
+    """How long the body is that carries ``size`` stored bytes, of that many batches."""
+    # A comma between two of them, and two brackets.
+    return size + rows + 1 if is_json(content_type) else size
+
+
+def pieces(pages: Iterable[list[bytes]], content_type: str) -> Iterator[bytes]:
+    """The body that carries the batches of several pages, a piece for each page."""
+    if not is_json(content_type):
+        yield from map(b"".join, pages)
+        return
+    lead = b"["
+    for parts in pages:
+        parts[0] = lead + parts[0]
+        lead = b","
+        yield b",".join(parts)
+    yield b"]"
 
 
 def answer(parts: list[bytes], content_type: str) -> bytes:
