@@ -61,11 +61,11 @@ pauses = lambda: counters.accept_pauses
 """
 
 _EMBEDDED = """
+from origin_adapter.embedded.http.exchange import Response
 from origin_adapter.embedded.http.server import OriginServer
 
-def answer(environ, start):
-    start("200 OK", [("Content-Length", "4")])
-    return [b"well"]
+def answer(request):
+    return Response(body=b"well")
 
 server = OriginServer(bound, answer, 8, 5.0)
 begun = [0]

@@ -6,12 +6,15 @@ numbers are never rounded and every byte of a value stays. The values of one bod
 stored with commas between them; an answer is a join and two brackets.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import json_text
 from origin_adapter.embedded.rules.refusals import RefusalReason, bad_request
 from origin_adapter.embedded.rules.values import MessageBatch
+
+MAX_UNJOINED = 256
+"""Batches of a page that are sent as they are."""
 
 _SPACE = " \t\n\r"
 
@@ -78,17 +81,26 @@ def length(size: int, rows: int, content_type: str) -> int:
     return size + rows + 1 if is_json(content_type) else size
 
 
-def pieces(pages: Iterable[list[bytes]], content_type: str) -> Iterator[bytes]:
-    """The body that carries the batches of several pages, a piece for each page."""
-    if not is_json(content_type):
-        yield from map(b"".join, pages)
-        return
-    lead = b"["
+def pieces(
+    pages: Iterable[list[bytes]], content_type: str
+) -> Generator[list[bytes | memoryview]]:
+    """The same body in pieces, one for each page, each as bytes that follow each other.
+
+    Many small batches are joined. Large ones are not copied.
+    """
+    json = is_json(content_type)
+    comma, lead = (b",", b"[") if json else (b"", b"")
     for parts in pages:
-        parts[0] = lead + parts[0]
-        lead = b","
-        yield b",".join(parts)
-    yield b"]"
+        if len(parts) > MAX_UNJOINED:
+            yield [lead, comma.join(parts)]
+        elif json:
+            yield [lead, *(item for part in parts for item in (part, b","))][:-1]
+        else:
+            whole: list[bytes | memoryview] = [*parts]
+            yield whole
+        lead = comma
+    if json:
+        yield [b"]"]
 
 
 def answer(parts: list[bytes], content_type: str) -> bytes:
