@@ -67,7 +67,7 @@ CONSTANTS = {
         "shared": "answers are for everybody: the origin knows no users",
         "max_bodies": "what the bodies of all requests may hold together",
         "max_connections": "the limit of open files bounds them too",
-        "max_page": "the bytes of one answer to a read",
+        "max_page": "the bytes that are read at a time",
         "max_path": "the length of a stream's path",
         "recent_memory": "what is kept of the tails of streams",
         "tick": "how often what has expired is looked for",

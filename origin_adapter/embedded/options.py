@@ -50,12 +50,12 @@ class Options:
     retention_age: float | None
     retention_bytes: int | None
     local_webhooks: bool
+    max_answer: int
     root: str = "/v1/stream/"
     shared: bool = True
     max_bodies: int = 256 * 1024 * 1024
     max_connections: int = 50_000
     max_page: int = 1024 * 1024
-    max_answer: int = 4 * 1024 * 1024
     max_path: int = 1024
     recent_memory: int = 32 * 1024 * 1024
     tick: float = 0.25

@@ -61,6 +61,7 @@ pauses = lambda: counters.accept_pauses
 """
 
 _EMBEDDED = """
+import gevent.threadpool  # What the engine imports: later there is no descriptor.
 from origin_adapter.embedded.http.exchange import Response
 from origin_adapter.embedded.http.server import OriginServer
 

@@ -258,7 +258,8 @@ class Engine:
 
         Raises as ``page``.
         """
-        limit, most = self.options.max_page, self.options.max_answer
+        most = self.options.max_answer
+        limit = min(self.options.max_page, most)
 
         def read(stream: StoredStream) -> tuple[pages.StoredPage, pages.Extent]:
             page = self.tail_cache.page(stream, start, limit)

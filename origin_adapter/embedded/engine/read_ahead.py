@@ -10,7 +10,7 @@ Never killed: the read of a page. Its thread would go on with a connection that 
 reader is given.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 import gevent
 
@@ -31,7 +31,7 @@ class ReadAhead:
 
     def pages(
         self, stream: StoredStream, first: StoredPage, end: int
-    ) -> Iterator[StoredPage]:
+    ) -> Generator[StoredPage]:
         """``first``, and the pages behind it up to ``end``, which is a row's end.
 
         Raises Refused when bytes that were there are gone. Rows of another incarnation

@@ -301,7 +301,7 @@ def _after(buffers: Buffers, sent: int) -> Buffers:
     while sent and sent >= len(buffers[index]):
         sent -= len(buffers[index])
         index += 1
-    rest = buffers[index:]
+    rest = [*buffers[index:]]
     if sent:
         rest[0] = memoryview(rest[0])[sent:]
     return rest

@@ -4,12 +4,12 @@
 know nothing else of a client.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from origin_adapter.embedded.http.bodies import RequestBody
 
-Buffers = list[bytes | memoryview]
+Buffers = Sequence[bytes | memoryview]
 """Bytes that follow each other."""
 
 

@@ -6,7 +6,8 @@ numbers are never rounded and every byte of a value stays. The values of one bod
 stored with commas between them; an answer is a join and two brackets.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import chain
 
 from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import json_text
@@ -83,7 +84,7 @@ def length(size: int, rows: int, content_type: str) -> int:
 
 def pieces(
     pages: Iterable[list[bytes]], content_type: str
-) -> Generator[list[bytes | memoryview]]:
+) -> Generator[Sequence[bytes]]:
     """The same body in pieces, one for each page, each as bytes that follow each other.
 
     Many small batches are joined. Large ones are not copied.
@@ -94,10 +95,9 @@ def pieces(
         if len(parts) > MAX_UNJOINED:
             yield [lead, comma.join(parts)]
         elif json:
-            yield [lead, *(item for part in parts for item in (part, b","))][:-1]
+            yield [lead, *chain.from_iterable((part, comma) for part in parts)][:-1]
         else:
-            whole: list[bytes | memoryview] = [*parts]
-            yield whole
+            yield parts
         lead = comma
     if json:
         yield [b"]"]
