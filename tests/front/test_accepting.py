@@ -62,11 +62,11 @@ pauses = lambda: counters.accept_pauses
 
 _EMBEDDED = """
 import gevent.threadpool  # What the engine imports: later there is no descriptor.
-from origin_adapter.embedded.http.exchange import Response
+from origin_adapter.embedded.http.exchange import ServerResponse
 from origin_adapter.embedded.http.server import OriginServer
 
 def answer(request):
-    return Response(body=b"well")
+    return ServerResponse(body=b"well")
 
 server = OriginServer(bound, answer, 8, 5.0)
 begun = [0]

@@ -13,7 +13,7 @@ from edge.core.values import Headers
 from edge.protocol import names, sse
 from edge.protocol.http_grammar import list_members
 from edge.protocol.names import is_json
-from origin_adapter.embedded.http.exchange import Response
+from origin_adapter.embedded.http.exchange import ServerResponse
 from origin_adapter.embedded.rules import lifetimes, offsets
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.values import StoredStream
@@ -62,7 +62,7 @@ def claims(stream: StoredStream, end: int) -> TailClaims:
     return TailClaims(at_tail, at_tail and stream.closed)
 
 
-def position(resp: Response, end: int, said: TailClaims) -> None:
+def position(resp: ServerResponse, end: int, said: TailClaims) -> None:
     """Say where the reader or writer stands after this answer."""
     resp.fields[names.NEXT_OFFSET] = offsets.to_text(end)
     if said.up_to_date:
@@ -99,7 +99,7 @@ def freshness(stream: StoredStream, end: int, shared: bool, now: float) -> str:
     return f"{scope}, max-age={age}, stale-while-revalidate={STALE_WHILE_REVALIDATE}"
 
 
-def metadata(resp: Response, stream: StoredStream) -> None:
+def metadata(resp: ServerResponse, stream: StoredStream) -> None:
     """The fields of a stream's HEAD (section 5.5)."""
     resp.content_type = stream.content_type
     resp.fields["Cache-Control"] = NO_STORE
@@ -112,7 +112,7 @@ def metadata(resp: Response, stream: StoredStream) -> None:
         resp.fields[names.EXPIRES_AT] = stream.lifetime.at
 
 
-def problem(refusal: Refused) -> Response:
+def problem(refusal: Refused) -> ServerResponse:
     """A refusal as an RFC 9457 problem; nothing of it may be cached."""
     said = {
         "status": refusal.status,
@@ -121,14 +121,16 @@ def problem(refusal: Refused) -> Response:
     }
     fields = {"Cache-Control": NO_STORE, **dict(refusal.headers)}
     body = json.dumps(said).encode()
-    return Response(refusal.status, "application/problem+json", fields, body)
+    return ServerResponse(refusal.status, "application/problem+json", fields, body)
 
 
-def defect() -> Response:
+def defect() -> ServerResponse:
     """The answer where this program failed; the connection ends with it."""
     said = {"status": 500, "title": "the server failed", "reason": "internal"}
     fields = {"Cache-Control": NO_STORE, "Connection": "close"}
-    return Response(500, "application/problem+json", fields, json.dumps(said).encode())
+    return ServerResponse(
+        500, "application/problem+json", fields, json.dumps(said).encode()
+    )
 
 
 def is_base64(stream: StoredStream) -> bool:

@@ -14,7 +14,7 @@ from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers, requests
 from origin_adapter.embedded.http.bodies import RequestBodies
 from origin_adapter.embedded.http.control import ControlHandler, denied
-from origin_adapter.embedded.http.exchange import Request, Response
+from origin_adapter.embedded.http.exchange import ServerRequest, ServerResponse
 from origin_adapter.embedded.http.reads import StreamReadHandler
 from origin_adapter.embedded.http.writes import StreamWriteHandler
 from origin_adapter.embedded.rules import paths
@@ -39,7 +39,7 @@ class StreamHandler:
         self.writes = StreamWriteHandler(engine, bodies)
         self.control = ControlHandler(engine, keys, bodies)
 
-    def __call__(self, req: Request, resp: Response) -> None:
+    def __call__(self, req: ServerRequest, resp: ServerResponse) -> None:
         """Make the answer. Raises Refused, ControlRefused."""
         path = req.path
         root = self.options.root
@@ -52,7 +52,7 @@ class StreamHandler:
             return
         self._stream(paths.check(path, root, self.options.max_path), req, resp)
 
-    def _stream(self, path: str, req: Request, resp: Response) -> None:
+    def _stream(self, path: str, req: ServerRequest, resp: ServerResponse) -> None:
         match req.method:
             case "GET":
                 self.reads.get(path, requests.read(req), req, resp)
@@ -105,8 +105,8 @@ class OriginApp:
         self._bodies = RequestBodies(options.max_bodies, options.body_timeout)
         self._streams = StreamHandler(engine, keys, self._bodies)
 
-    def __call__(self, req: Request) -> Response:
-        resp = Response()
+    def __call__(self, req: ServerRequest) -> ServerResponse:
+        resp = ServerResponse()
         try:
             if self._rates is not None:
                 _limit(self._rates, req.client)

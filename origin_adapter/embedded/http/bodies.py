@@ -1,7 +1,7 @@
 """Bodies: the whole of a request's body, or a refusal; never a part of it.
 
 A writer that dies in the middle, or whose chunks are cut short, has appended nothing:
-``RequestBody`` raises when fewer bytes come than were announced. A body counts from its
+``BodyInput`` raises when fewer bytes come than were announced. A body counts from its
 first byte until its request is answered. The sum of all bodies is bounded; a request
 beyond it gets a 503.
 """
@@ -31,7 +31,7 @@ class BodySource(Protocol):
         """Tell a client that waits for it to send its body (100)."""
 
 
-class RequestBody:
+class BodyInput:
     """One request's body. ``length``: as it was announced; None: chunks, or no body.
 
     ``taken`` is how many bytes of all bodies it was counted with.
@@ -90,7 +90,7 @@ class RequestBodies:
         self.timeout = timeout
         self.taken = 0
 
-    def read(self, body: RequestBody, limit: int) -> bytes:
+    def read(self, body: BodyInput, limit: int) -> bytes:
         """The whole body of a request, at most ``limit`` bytes.
 
         The time-out is for each piece of 64 KiB, so it is also a minimum speed.
@@ -112,19 +112,19 @@ class RequestBodies:
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def release(self, body: RequestBody) -> None:
+    def release(self, body: BodyInput) -> None:
         """The request is answered: its body no longer counts."""
         self.taken -= body.taken
         body.taken = 0
 
-    def _take(self, body: RequestBody, size: int) -> None:
+    def _take(self, body: BodyInput, size: int) -> None:
         if self.taken + size > self.most:
             raise Refused(503, RefusalReason.BUSY, "too much is under way", _COME_AGAIN)
         self.taken += size
         body.taken += size
 
 
-def _piece(body: RequestBody, size: int, timeout: float) -> bytes:
+def _piece(body: BodyInput, size: int, timeout: float) -> bytes:
     slow = Refused(408, RefusalReason.BODY_TIMEOUT, "the body is too slow", _CLOSE)
     try:
         with gevent.Timeout(timeout, slow):

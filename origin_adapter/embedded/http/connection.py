@@ -23,8 +23,8 @@ from gevent import socket
 from edge.core.errors import ClientFault, EdgeError
 from origin_adapter.embedded.http import request_head
 from origin_adapter.embedded.http.answers import COMMON
-from origin_adapter.embedded.http.bodies import RequestBody
-from origin_adapter.embedded.http.exchange import Buffers, Request, Response
+from origin_adapter.embedded.http.bodies import BodyInput
+from origin_adapter.embedded.http.exchange import Buffers, ServerRequest, ServerResponse
 from origin_adapter.embedded.http.request_head import HeardHead
 from origin_adapter.embedded.rules.refusals import Refused
 
@@ -72,7 +72,7 @@ class Connection:
         sock: socket.socket,
         client: str,
         server: ConnectionHost,
-        app: Callable[[Request], Response],
+        app: Callable[[ServerRequest], ServerResponse],
     ) -> None:
         self._sock = sock
         self._client = client
@@ -172,11 +172,11 @@ class Connection:
         received: bytes = self._sock.recv(MAX_RECEIVED)
         return received
 
-    def _request(self, head: HeardHead) -> Request:
+    def _request(self, head: HeardHead) -> ServerRequest:
         fields = head.fields
         path, _, query = head.target.partition("?")
         expects = fields.get("expect", "").lower() == "100-continue"
-        return Request(
+        return ServerRequest(
             head.method,
             path,
             query,
@@ -184,7 +184,7 @@ class Connection:
             head.repeated,
             head.authority or fields.get("host") or self._server.host,
             self._client,
-            RequestBody(self, head.length, head.chunked, expects),
+            BodyInput(self, head.length, head.chunked, expects),
         )
 
     def has(self, size: int) -> bool:
@@ -207,7 +207,7 @@ class Connection:
         """See BodySource."""
         self._write([_CONTINUE])
 
-    def _discard(self, body: RequestBody) -> bool:
+    def _discard(self, body: BodyInput) -> bool:
         """Skip what nobody read of a body, up to two bounds; whether all of it came."""
         if body.is_read:
             return True
@@ -222,7 +222,7 @@ class Connection:
 
     # --- Out: an answer.
 
-    def _send(self, response: Response, head: HeardHead, keep: bool) -> bool:
+    def _send(self, response: ServerResponse, head: HeardHead, keep: bool) -> bool:
         """Send an answer; whether the connection may be kept after it."""
         bodiless = head.method == "HEAD" or response.status in _BODILESS
         length, pieces = response.length, response.pieces
@@ -252,7 +252,9 @@ class Connection:
             self._write_pieces(raw, response, chunked)
         return keep
 
-    def _write_pieces(self, raw: bytes, response: Response, chunked: bool) -> None:
+    def _write_pieces(
+        self, raw: bytes, response: ServerResponse, chunked: bool
+    ) -> None:
         assert response.pieces is not None
         with closing(response.pieces) as pieces:
             for buffers in _until_gone(pieces):
@@ -283,16 +285,16 @@ class TooSlow(OSError):
     """A client that keeps a connection and neither sends nor takes anything."""
 
 
-class AnswerCut(OSError):
+class ContentGone(OSError):
     """What an answer was to hold went away while it was sent."""
 
 
 def _until_gone(pieces: Iterator[Buffers]) -> Iterator[Buffers]:
-    """These pieces. Raises AnswerCut, and not a refusal: the head was sent long ago."""
+    """These pieces. Raises ContentGone, not a refusal: the head was sent long ago."""
     try:
         yield from pieces
     except Refused as refusal:
-        raise AnswerCut from refusal
+        raise ContentGone from refusal
 
 
 def _after(buffers: Buffers, sent: int) -> Buffers:

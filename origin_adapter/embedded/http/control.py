@@ -12,7 +12,7 @@ from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers
 from origin_adapter.embedded.http.bodies import RequestBodies
-from origin_adapter.embedded.http.exchange import Request, Response
+from origin_adapter.embedded.http.exchange import ServerRequest, ServerResponse
 from origin_adapter.embedded.http.writes import base_url
 from origin_adapter.embedded.rules import control, subscription_commands, targets
 from origin_adapter.embedded.rules.paths import RESERVED, relative
@@ -37,7 +37,7 @@ class ControlHandler:
         self.keys = keys
         self.options = engine.options
 
-    def __call__(self, path: str, req: Request, resp: Response) -> None:
+    def __call__(self, path: str, req: ServerRequest, resp: ServerResponse) -> None:
         resp.fields["Cache-Control"] = answers.NO_STORE
         match path[len(self.options.root) :].split("/"):
             case [_, "jwks.json"]:
@@ -55,13 +55,13 @@ class ControlHandler:
                     404, "SUBSCRIPTION_NOT_FOUND", "no such control path"
                 )
 
-    def _jwks(self, req: Request, resp: Response) -> None:
+    def _jwks(self, req: ServerRequest, resp: ServerResponse) -> None:
         _only(req, "GET", "HEAD")
         resp.content_type = JWKS_TYPE
         resp.fields["Cache-Control"] = "public, max-age=300"
         resp.body = json.dumps(self.keys.jwks()).encode()
 
-    def _base(self, id: str, req: Request, resp: Response) -> None:
+    def _base(self, id: str, req: ServerRequest, resp: ServerResponse) -> None:
         _only(req, "GET", "HEAD", "PUT", "DELETE")
         base = base_url(req, self.options.public_url)
         if req.method == "DELETE":
@@ -75,7 +75,7 @@ class ControlHandler:
             said = self._json(subscription_commands.Inspect(id))
         _write(resp, self._with_signing(said, base))
 
-    def _subscribe(self, id: str, base: str, req: Request) -> tuple[Json, bool]:
+    def _subscribe(self, id: str, base: str, req: ServerRequest) -> tuple[Json, bool]:
         config = control.config(self._body(req))
         if config.webhook is not None:
             try:
@@ -86,18 +86,22 @@ class ControlHandler:
         assert isinstance(outcome, tuple)
         return outcome
 
-    def _link(self, id: str, req: Request, resp: Response) -> None:
+    def _link(self, id: str, req: ServerRequest, resp: ServerResponse) -> None:
         _only(req, "POST")
         paths = control.stream_paths(self._body(req).get("streams"))
         self.engine.submit(subscription_commands.LinkStreams(id, tuple(paths)))
         resp.status = 204
 
-    def _unlink(self, id: str, path: str, req: Request, resp: Response) -> None:
+    def _unlink(
+        self, id: str, path: str, req: ServerRequest, resp: ServerResponse
+    ) -> None:
         _only(req, "DELETE")
         self.engine.submit(subscription_commands.UnlinkStream(id, relative(path)))
         resp.status = 204
 
-    def _wake_action(self, id: str, action: str, req: Request, resp: Response) -> None:
+    def _wake_action(
+        self, id: str, action: str, req: ServerRequest, resp: ServerResponse
+    ) -> None:
         if action not in ("claim", "callback", "ack", "release"):
             raise ControlRefused(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
         _only(req, "POST")
@@ -116,7 +120,7 @@ class ControlHandler:
         )
         _write(resp, self._json(command))
 
-    def _claim(self, id: str, req: Request) -> Json:
+    def _claim(self, id: str, req: ServerRequest) -> Json:
         worker = control.worker(self._body(req))
         said = self._json(subscription_commands.ClaimWake(id, worker))
         said["token"] = self.keys.token(id, said["generation"], time.time())
@@ -137,26 +141,26 @@ class ControlHandler:
         assert isinstance(outcome, dict)
         return outcome
 
-    def _body(self, req: Request) -> Json:
+    def _body(self, req: ServerRequest) -> Json:
         return control.parse(self.bodies.read(req.body, MAX_BODY))
 
 
-def denied(denial: ControlRefused) -> Response:
+def denied(denial: ControlRefused) -> ServerResponse:
     """A denial as the protocol writes it: ``{"error": {"code": …}}``."""
     error: Json = {"code": denial.code, **denial.more}
     if denial.message:
         error["message"] = denial.message
-    resp = Response(denial.status, fields={"Cache-Control": answers.NO_STORE})
+    resp = ServerResponse(denial.status, fields={"Cache-Control": answers.NO_STORE})
     _write(resp, {"error": error})
     return resp
 
 
-def _write(resp: Response, said: Json) -> None:
+def _write(resp: ServerResponse, said: Json) -> None:
     resp.content_type = "application/json"
     resp.body = json.dumps(said).encode()
 
 
-def _only(req: Request, *methods: str) -> None:
+def _only(req: ServerRequest, *methods: str) -> None:
     if req.method not in methods:
         allow = (("Allow", ", ".join((*methods, "OPTIONS"))),)
         raise Refused(405, RefusalReason.METHOD, "not a method of this path", allow)

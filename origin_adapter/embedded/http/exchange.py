@@ -7,14 +7,14 @@ know nothing else of a client.
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from origin_adapter.embedded.http.bodies import RequestBody
+from origin_adapter.embedded.http.bodies import BodyInput
 
 Buffers = Sequence[bytes | memoryview]
 """Bytes that follow each other."""
 
 
 @dataclass(slots=True)
-class Request:
+class ServerRequest:
     """A request. ``fields`` have lower-case names; those in ``repeated`` came more than
     once, and their values stand in one, with commas.
 
@@ -29,7 +29,7 @@ class Request:
     repeated: frozenset[str]
     host: str
     client: str
-    body: RequestBody
+    body: BodyInput
 
     def field(self, name: str) -> str | None:
         """The value of a field, whatever the case of its name."""
@@ -37,7 +37,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Response:
+class ServerResponse:
     """An answer: ``body``, or else ``pieces`` as they come.
 
     ``length`` is what the pieces come to, if that is known. If they raise, the

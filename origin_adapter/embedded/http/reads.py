@@ -14,7 +14,7 @@ from edge.protocol import cursor as cursors
 from edge.protocol import names, sse
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers
-from origin_adapter.embedded.http.exchange import Buffers, Request, Response
+from origin_adapter.embedded.http.exchange import Buffers, ServerRequest, ServerResponse
 from origin_adapter.embedded.http.requests import ReadRequest
 from origin_adapter.embedded.rules import messages, offsets
 from origin_adapter.embedded.rules.refusals import Refused
@@ -33,7 +33,7 @@ class StreamReadHandler:
         self.options = engine.options
         self.clock = cursors.CursorClock()
 
-    def head(self, path: str, resp: Response) -> None:
+    def head(self, path: str, resp: ServerResponse) -> None:
         """The state of a stream. A HEAD does not count as reading it."""
         answers.metadata(resp, self.engine.living(path))
 
@@ -41,8 +41,8 @@ class StreamReadHandler:
         self,
         path: str,
         request: ReadRequest,
-        req: Request,
-        resp: Response,
+        req: ServerRequest,
+        resp: ServerResponse,
     ) -> None:
         """Bytes of a stream, now or when they arrive."""
         stream = self.engine.living(path)
@@ -63,8 +63,8 @@ class StreamReadHandler:
         self,
         stream: StoredStream,
         start: int,
-        req: Request,
-        resp: Response,
+        req: ServerRequest,
+        resp: ServerResponse,
     ) -> None:
         page, extent = self.engine.opening(stream, min(start, stream.tail))
         tag = answers.etag(stream, extent)
@@ -78,7 +78,7 @@ class StreamReadHandler:
         else:
             self._body(stream, page, extent, resp)
 
-    def _now(self, stream: StoredStream, resp: Response) -> None:
+    def _now(self, stream: StoredStream, resp: ServerResponse) -> None:
         answers.position(resp, stream.tail, answers.claims(stream, stream.tail))
         resp.fields["Cache-Control"] = answers.NO_STORE
         resp.content_type = stream.content_type
@@ -91,7 +91,7 @@ class StreamReadHandler:
         stream: StoredStream,
         start: int,
         cursor: int | None,
-        resp: Response,
+        resp: ServerResponse,
     ) -> None:
         if start <= stream.tail:
             with self.engine.change_events.waiting(stream.id):
@@ -135,7 +135,7 @@ class StreamReadHandler:
         stream: StoredStream,
         start: int,
         cursor: int | None,
-        resp: Response,
+        resp: ServerResponse,
     ) -> None:
         resp.content_type = "text/event-stream"
         resp.fields["Cache-Control"] = "no-cache"
@@ -185,7 +185,11 @@ class StreamReadHandler:
     # --- Both.
 
     def _body(
-        self, stream: StoredStream, first: StoredPage, extent: Extent, resp: Response
+        self,
+        stream: StoredStream,
+        first: StoredPage,
+        extent: Extent,
+        resp: ServerResponse,
     ) -> None:
         """The bytes of an extent, of which the first page is here."""
         kind, size = stream.content_type, extent.end - extent.start

@@ -13,7 +13,7 @@ from edge.protocol import cursor as cursors
 from edge.protocol import names
 from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.protocol.offsets import BEGIN, NOW
-from origin_adapter.embedded.http.exchange import Request
+from origin_adapter.embedded.http.exchange import ServerRequest
 from origin_adapter.embedded.rules import lifetimes, offsets, paths, producers
 from origin_adapter.embedded.rules.refusals import RefusalReason, bad_request
 from origin_adapter.embedded.rules.values import ForkRequest, Lifetime, ProducerClaim
@@ -55,7 +55,7 @@ class ReadRequest:
     cursor: int | None
 
 
-def read(req: Request) -> ReadRequest:
+def read(req: ServerRequest) -> ReadRequest:
     """What a GET asks for (sections 5.6 to 5.8)."""
     said = _parameters(req.query)
     offset = said.get(names.PARAM_OFFSET)
@@ -78,7 +78,7 @@ def read(req: Request) -> ReadRequest:
     return ReadRequest(mode, False, offsets.parse(offset), cursor)
 
 
-def check_fields(req: Request) -> None:
+def check_fields(req: ServerRequest) -> None:
     """Refuse a field of a writer that comes twice: it could be read in two ways."""
     twice = req.repeated & _ONCE
     if twice:
@@ -87,7 +87,7 @@ def check_fields(req: Request) -> None:
         )
 
 
-def content_type(req: Request) -> str | None:
+def content_type(req: ServerRequest) -> str | None:
     """The content type; None without one."""
     said = (req.fields.get("content-type") or "").strip()
     if not said:
@@ -97,17 +97,17 @@ def content_type(req: Request) -> str | None:
     return said
 
 
-def lifetime(req: Request) -> Lifetime:
+def lifetime(req: ServerRequest) -> Lifetime:
     """The lifetime that a PUT asks for."""
     return lifetimes.parse(req.field(names.TTL), req.field(names.EXPIRES_AT))
 
 
-def closed(req: Request) -> bool:
+def closed(req: ServerRequest) -> bool:
     """Whether the request closes the stream, or makes it closed."""
     return names.is_true(req.field(names.CLOSED))
 
 
-def seq(req: Request) -> str | None:
+def seq(req: ServerRequest) -> str | None:
     """The writer's ``Stream-Seq``."""
     said = req.field(names.SEQ)
     if said is not None and _VISIBLE.fullmatch(said) is None:
@@ -115,7 +115,7 @@ def seq(req: Request) -> str | None:
     return said
 
 
-def claim(req: Request) -> ProducerClaim | None:
+def claim(req: ServerRequest) -> ProducerClaim | None:
     """The producer's claim: all three fields, or none (section 5.2.1)."""
     producer = req.field(names.PRODUCER_ID)
     epoch = req.field(names.PRODUCER_EPOCH)
@@ -137,7 +137,7 @@ def claim(req: Request) -> ProducerClaim | None:
     )
 
 
-def fork(req: Request, root: str, max_path: int) -> ForkRequest | None:
+def fork(req: ServerRequest, root: str, max_path: int) -> ForkRequest | None:
     """The fork that a PUT asks for (section 4.2)."""
     source = req.field(names.FORKED_FROM)
     offset = req.field(names.FORK_OFFSET)

@@ -21,7 +21,7 @@ from gevent.server import StreamServer
 from edge.core.accepting import EXHAUSTED, AcceptPause
 from edge.core.errors import Refusal
 from origin_adapter.embedded.http.connection import Connection, refuse
-from origin_adapter.embedded.http.exchange import Request, Response
+from origin_adapter.embedded.http.exchange import ServerRequest, ServerResponse
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class OriginServer(StreamServer):
     def __init__(
         self,
         sock: socket.socket,
-        app: Callable[[Request], Response],
+        app: Callable[[ServerRequest], ServerResponse],
         max_connections: int,
         send_timeout: float,
     ) -> None:

@@ -11,7 +11,7 @@ from edge.protocol import names
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers, requests
 from origin_adapter.embedded.http.bodies import RequestBodies
-from origin_adapter.embedded.http.exchange import Request, Response
+from origin_adapter.embedded.http.exchange import ServerRequest, ServerResponse
 from origin_adapter.embedded.rules import messages, offsets, stream_rules
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 from origin_adapter.embedded.rules.values import (
@@ -33,7 +33,7 @@ class StreamWriteHandler:
         self.bodies = bodies
         self.options = engine.options
 
-    def put(self, path: str, req: Request, resp: Response) -> None:
+    def put(self, path: str, req: ServerRequest, resp: ServerResponse) -> None:
         requests.check_fields(req)
         fork = requests.fork(req, self.options.root, self.options.max_path)
         kind = requests.content_type(req)
@@ -46,7 +46,7 @@ class StreamWriteHandler:
         assert isinstance(done, StreamCreated)
         self._created(done, req, resp)
 
-    def post(self, path: str, req: Request, resp: Response) -> None:
+    def post(self, path: str, req: ServerRequest, resp: ServerResponse) -> None:
         requests.check_fields(req)
         claim = requests.claim(req)
         seq = requests.seq(req)
@@ -68,12 +68,12 @@ class StreamWriteHandler:
         assert isinstance(done, StreamAppended)
         _appended(done, command, resp)
 
-    def delete(self, path: str, resp: Response) -> None:
+    def delete(self, path: str, resp: ServerResponse) -> None:
         self.engine.submit(DeleteStream(path))
         resp.status = 204
         resp.fields["Cache-Control"] = answers.NO_STORE
 
-    def _body(self, req: Request) -> bytes:
+    def _body(self, req: ServerRequest) -> bytes:
         return self.bodies.read(req.body, self.options.max_body)
 
     def _batch(self, path: str, body: bytes, kind: str | None) -> MessageBatch | None:
@@ -98,7 +98,9 @@ class StreamWriteHandler:
             # The creation of the fork will refuse it with the right word.
             return stream_rules.DEFAULT_TYPE
 
-    def _created(self, done: StreamCreated, req: Request, resp: Response) -> None:
+    def _created(
+        self, done: StreamCreated, req: ServerRequest, resp: ServerResponse
+    ) -> None:
         stream = done.stream
         resp.status = 201 if done.new else 200
         resp.content_type = stream.content_type
@@ -115,14 +117,16 @@ def _let_others_go() -> None:
     gevent.sleep(0)
 
 
-def base_url(req: Request, public_url: str | None) -> str:
+def base_url(req: ServerRequest, public_url: str | None) -> str:
     """Scheme and authority by which clients reach this server."""
     if public_url is not None:
         return public_url.rstrip("/")
     return f"http://{req.host}"
 
 
-def _appended(done: StreamAppended, command: AppendToStream, resp: Response) -> None:
+def _appended(
+    done: StreamAppended, command: AppendToStream, resp: ServerResponse
+) -> None:
     fresh = (
         command.claim is not None and command.batch is not None and not done.duplicate
     )
