@@ -18,8 +18,8 @@ from ``edge.core``. Read them in this order:
 
 ``options`` says what may be set, and ``serve`` puts the parts together.
 
-The life of a write: ``http.connection`` reads a head, ``http.writes`` makes a command of
-it, ``engine.engine`` puts it into the next batch, ``store.operations`` decides by
+The life of a write: ``http.connection`` reads a head, ``http.writes`` makes a command
+of it, ``engine.engine`` puts it into the next batch, ``store.operations`` decides by
 ``rules.stream_rules`` and writes. One commit makes the whole batch durable. After it
 each writer is answered, and ``engine.change_events`` wakes the readers.
 """

@@ -79,6 +79,8 @@ class Connection:
         self._server = server
         self._app = app
         self._held = b""
+        # What is before it was read. Chunks are read byte by byte: the rest stays put.
+        self._at = 0
 
     def serve(self) -> None:
         """Answer one request after the other, until either side ends it."""
@@ -112,6 +114,7 @@ class Connection:
 
     def _head(self) -> HeardHead | None:
         """The next head; None: none comes. Raises ClientFault."""
+        self._held, self._at = self._held[self._at :], 0
         if self._server.draining or not (self._held or self._begins()):
             return None
         if self._held[:2] == b"\r\n":
@@ -120,8 +123,8 @@ class Connection:
         end = self._held.find(_END)
         if end < 0 and (end := self._wait_for_head()) < 0:
             return None
-        raw, self._held = self._held[:end], self._held[end + len(_END) :]
-        return request_head.parse(raw.decode("latin-1"))
+        self._at = end + len(_END)
+        return request_head.parse(self._held[:end].decode("latin-1"))
 
     def _wait_for_head(self) -> int:
         """Receive until a head is here; where it ends. -1: none comes.
@@ -189,19 +192,20 @@ class Connection:
 
     def has(self, size: int) -> bool:
         """See BodySource."""
-        return len(self._held) >= size
+        return len(self._held) - self._at >= size
 
     def read(self, size: int) -> bytes:
         """See BodySource. However long it takes: the caller has a time-out."""
-        self._sock.settimeout(None)
-        pieces = [self._held]
-        left = size - len(self._held)
-        while left > 0 and (piece := self._sock.recv(max(left, MAX_RECEIVED))):
-            pieces.append(piece)
-            left -= len(piece)
-        received = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._held = received[size:]
-        return received[:size]
+        left = size - (len(self._held) - self._at)
+        if left > 0:
+            self._sock.settimeout(None)
+            pieces = [self._held[self._at :]]
+            while left > 0 and (piece := self._sock.recv(max(left, MAX_RECEIVED))):
+                pieces.append(piece)
+                left -= len(piece)
+            self._held, self._at = b"".join(pieces), 0
+        begin, self._at = self._at, self._at + size
+        return self._held[begin : self._at]
 
     def go_on(self) -> None:
         """See BodySource."""
