@@ -93,6 +93,11 @@ class Waiters:
             reader.asked = Reason.FOLLOWED
             reader.is_leader = False
 
+    def stay(self, reader: Reader) -> None:
+        """A viewer was given all there is where it is parked, and waits on: at its new
+        offset, having seen what is known now."""
+        reader.barrier = reader.stream.log.tail.read_barrier()
+
     def _park_sse(self, reader: Reader, now: float) -> None:
         self._delivery.begin_sse(reader)
         if reader.caught_up_sent or reader.full:

@@ -20,7 +20,7 @@ What is not promised: the order in which a crowd is served, and that a viewer is
 woken once per event (it may find two at once).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import gevent
 
@@ -28,6 +28,7 @@ from edge.core.reasons import Reason
 from edge.live.context import HubContext
 from edge.live.delivery import Delivered, Delivery, EventsDelivered
 from edge.live.rows import Reader, State, Stream
+from edge.live.upstream import next_turn
 from edge.live.waiters import BATCH_SIZE, Waiters, batches
 from edge.protocol.offsets import NOW
 from edge.streamlog.stream_log import StreamLog
@@ -50,7 +51,8 @@ class Wakeup:
         self._waiters = waiters
 
     def wake(self, stream: Stream) -> None:
-        """Decide all parked viewers of a stream again, in a greenlet of its own.
+        """Decide all parked viewers of a stream again, in the next turn of the event
+        loop; a crowd that takes several turns has a greenlet for that.
 
         1: a pass runs and yields; 2: the log grows again; 3: the pass goes on.
         A viewer that was served before 2 has parked again, so 2 asks for another
@@ -60,9 +62,22 @@ class Wakeup:
             return
         if stream.waking is None:
             stream.waking = False
-            gevent.spawn(self._wake, stream)
+            next_turn(self._guard.call, self._begin, stream)
         else:
             stream.waking = True
+
+    def _begin(self, stream: Stream) -> None:
+        """A pass that need not yield is over in this turn; another one that was asked
+        for meanwhile may have to, and is begun anew."""
+        if len(stream.parked) > BATCH_SIZE:
+            gevent.spawn(self._wake, stream)
+            return
+        try:
+            self._pass(stream)
+        finally:
+            again, stream.waking = stream.waking, None
+        if again:
+            self.wake(stream)
 
     def _wake(self, stream: Stream) -> None:
         try:
@@ -104,8 +119,7 @@ _Position = tuple[bool, int, str, ReadBarrier]
 _Key = tuple[bool, int, str, int, str | None, bool, bool]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     """What one viewer was given. ``minted``: the crowd's cursor in it, if any."""
 
     tail: Tail
@@ -178,8 +192,7 @@ class _Batch:
         if reader.full:
             return
         if given.serve.up_to_date:
-            # It stays parked at its offset; only its barrier is newer.
-            reader.barrier = reader.stream.log.tail.read_barrier()
+            self._waiters.stay(reader)
         else:
             self._waiters.park(reader, reader.offset)
 

@@ -192,8 +192,7 @@ class FastConnection:
 
     def _until(self, seconds: float) -> None:
         """The next event must happen within so many seconds."""
-        context = self._context
-        context.wheel.set(self, context.monotonic() + seconds)
+        self._context.wheel.set(self, self._context.monotonic() + seconds)
 
     # Reading.
 
@@ -369,6 +368,11 @@ class FastConnection:
         if self._unsent is None and not self._lost:
             self._finished(pause_reads)
 
+    def judge_again(self, head: bytes) -> None:
+        """Let the whole way serve the request, before what came after it."""
+        held, self._sink = head + self._held, None
+        self._hand_over(lambda handoff: handoff.serve(held))
+
     def resume(self) -> None:
         """Read on, unless something else came in between."""
         if self.stage in _READ_IN:
@@ -474,9 +478,8 @@ class FastConnection:
         self._held = b""
         self._transport.reading.stop()
         self._context.wheel.drop(self)
-        server_context = self._context.server_context
         self._handoff = Handoff(
-            server_context,
+            self._context.server_context,
             self._transport,
             self._listener,
             self.peer,
