@@ -62,6 +62,7 @@ _MOVES = {
 """Which stage may follow which. CLOSED may follow every other one, too."""
 
 _IDLE = Stage.IDLE
+_CLOSED = Stage.CLOSED
 _PARKED = Stage.PARKED
 _READ_IN = frozenset({Stage.IDLE, Stage.READING, Stage.PARKED})
 _MAY_BEGIN = frozenset({Stage.IDLE, Stage.READING})
@@ -345,7 +346,7 @@ class FastConnection:
 
     def send(self, head: bytes, body: bytes = b"") -> bool:
         """Send both; False when some of it has to wait for the transport."""
-        if self._lost or self.stage is Stage.CLOSED:
+        if self._lost or self.stage is _CLOSED:
             return False
         if self._unsent is not None:
             self._unsent.add(head)
