@@ -27,6 +27,7 @@ from edge.front.fast.request_memo import (
     PlainRead,
 )
 from edge.front.fast.sink import FastSink, lines_of
+from edge.front.fast.varied_head import VariedHead, varied
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
 from edge.policy.http.client_address import Peer
@@ -105,6 +106,7 @@ class FastConnection:
         "_sink",
         "_transport",
         "_unsent",
+        "_varied",
         "_waits",
         "due_at",
         "peer",
@@ -129,12 +131,11 @@ class FastConnection:
         self._held = held
         self._block: HeaderBlock | None = None
         self._last: KnownHead | None = None
+        self._varied: VariedHead | None = None
         self._sink: FastSink | None = None
         self._unsent: WriteBuffer | None = None
         self._handoff: Handoff | None = None
-        self._looping = False
-        self._closing = False
-        self._lost = False
+        self._looping = self._closing = self._lost = False
         # For another turn of the event loop, in which its request can be judged.
         self._waits = False
         self.stage = Stage.IDLE
@@ -207,11 +208,15 @@ class FastConnection:
                 # long one, with a token in it, takes longest to hash.
                 known = self._last
                 if known is None or data != known[0]:
-                    known = self._last = self._context.heads.get(data)
+                    varied = self._varied
+                    if varied is not None and varied.fits(data):
+                        known = data, varied.plain
+                    else:
+                        known = self._last = self._context.heads.get(data)
                 if known is not None:
                     if self._answer(known[1], b"", known[0]):
                         return
-                    self._last = None
+                    self._last = self._varied = None
             self._received(data)
         except BlockingIOError:
             return
@@ -282,6 +287,8 @@ class FastConnection:
             self._waits = True
             plain.call(self._judge_again)
             return False
+        if plain is not None and block is not None and block.before and not after:
+            self._varied = varied(held, block, plain)
         if plain is None or not self._answer(plain, after, lines_of(held, end, block)):
             self._hand_over(lambda handoff: handoff.serve(held))
             return False
@@ -349,8 +356,7 @@ class FastConnection:
         if self._lost or self.stage is _CLOSED:
             return False
         if self._unsent is not None:
-            self._unsent.add(head)
-            self._unsent.add(body)
+            self._unsent.add(head + body)
             return False
         try:
             sent = send_at_once(self._transport, head, body)
@@ -475,13 +481,9 @@ class FastConnection:
         self._held = b""
         self._transport.reading.stop()
         self._context.wheel.drop(self)
-        server_context = self._context.server_context
+        server_context, back = self._context.server_context, self._taken_back
         self._handoff = Handoff(
-            server_context,
-            self._transport,
-            self._listener,
-            self.peer,
-            self._taken_back,
+            server_context, self._transport, self._listener, self.peer, back
         )
         act(self._handoff)
 
