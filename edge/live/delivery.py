@@ -242,16 +242,16 @@ class Delivery:
         given = Delivered(answer, per_response)
         if self.recorder is not None:
             self.recorder.append(given)
+        reader.move(State.DONE)
         self.hand((reader,), given)
         return given
 
     def hand(
         self, readers: Iterable[Reader], given: Delivered, pause_reads: bool = False
     ) -> None:
-        """Hand out what was made for one of them. ``pause_reads``: see ``Sink``."""
+        """Hand out to readers that are done. ``pause_reads``: see ``Sink``."""
         counters = self._counters
         for reader in readers:
-            reader.move(State.DONE)
             counters.answers[given.result] += 1
             counters.delivered += 1
             counters.bytes_out += given.size

@@ -221,6 +221,7 @@ class _Batch:
         if isinstance(given, EventsDelivered):
             self._give_events(run, given, outcome.minted)
             return
+        self._waiters.end_together(run)
         pause, hand = self._pause_reads, self._delivery.hand
         self._guard.serve_all(lambda readers: hand(readers, given, pause), run)
 
