@@ -15,6 +15,7 @@ from edge.core.values import (
     Framing,
     Headers,
     Lease,
+    OriginAnswerHead,
     OriginRequest,
     PerResponse,
     Read,
@@ -66,8 +67,59 @@ class Exchange(Protocol):
         """
 
 
+class Receiver(Protocol):
+    """Whoever is told what becomes of an upstream call (see ``Origin.begin``).
+
+    The order is: ``sent`` at most once, ``head`` once, ``data`` any number of times,
+    ``ended`` once. ``failed`` may come instead of any of these and is the last then. An
+    early answer to a write comes without ``sent``. Called on the event loop: none of
+    them switches greenlets.
+    """
+
+    def sent(self) -> None:
+        """The whole request is on the wire. A GET that is sent again tells it once."""
+
+    def head(self, head: OriginAnswerHead) -> None:
+        """The head of the final answer is here."""
+
+    def data(self, piece: bytes) -> None:
+        """The next piece of the body, never empty."""
+
+    def ended(self) -> None:
+        """The verified end of the body. The connection has been given back."""
+
+    def failed(self, fault: EdgeError) -> None:
+        """Nothing more comes: an OriginFault (NotAsked: not one byte was sent), or the
+        ClientFault of a request that cannot be put on the wire."""
+
+
+class UpstreamCall(Protocol):
+    """An upstream call under way. Never blocks, never switches greenlets."""
+
+    def cancel(self) -> None:
+        """Give up; the receiver hears nothing more. Idempotent, also after the end.
+
+        A connection whose answer is not over is closed.
+        """
+
+    def pause(self) -> None:
+        """Read no more of the answer until ``resume``; what is here may still come."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
 class Origin(Protocol):
-    """Where streams live. Blocks the calling greenlet only."""
+    """Where streams live. ``open`` blocks the calling greenlet only, ``begin``
+    nobody."""
+
+    def begin(self, request: OriginRequest, receiver: Receiver) -> UpstreamCall:
+        """Send a request whose body, if it has one, is bytes; tell ``receiver`` what
+        becomes of it.
+
+        ``sent`` may be told before this returns, all else is told later. An exception
+        of the receiver ends the call.
+        """
 
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None

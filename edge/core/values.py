@@ -206,15 +206,15 @@ class OriginRequest:
     """One request to the origin, built, not forwarded.
 
     ``target`` is in origin-form, as it is sent. ``headers`` carry no framing,
-    no Host and no hop-by-hop field. A body is an iterator of pieces with its
-    length, or with None for chunked coding; ``body`` None means no body.
+    no Host and no hop-by-hop field. A body is the bytes of it, or an iterator of pieces
+    with its length, or with None for chunked coding; ``body`` None means no body.
     """
 
     method: str
     target: str
     headers: Headers = ()
     purpose: Purpose = Purpose.CATCH_UP
-    body: Iterator[bytes] | None = None
+    body: bytes | Iterator[bytes] | None = None
     content_length: int | None = None
 
 
@@ -257,6 +257,20 @@ class Provenance:
 
 DIRECT = Provenance()
 """The origin said so just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginAnswerHead:
+    """The head of an answer of the origin, before its body.
+
+    ``content_length`` is the declared length (of the representation, for HEAD and 304).
+    """
+
+    status: int
+    headers: Headers
+    framing: Framing
+    content_length: int | None
+    provenance: Provenance = DIRECT
 
 
 @dataclass(frozen=True, slots=True)

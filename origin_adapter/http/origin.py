@@ -21,6 +21,7 @@ from dataclasses import replace
 from edge.core.errors import OriginFault
 from edge.core.ports import Exchange
 from edge.core.values import Headers, OriginRequest, Purpose
+from origin_adapter.blocking import BeginsByOpen
 from origin_adapter.http.connection import ConnectionLost, UpstreamConnection, dial
 from origin_adapter.http.exchange import Answered, Attempt, HttpExchange
 from origin_adapter.http.options import CallTimeouts, HttpOptions, OriginAddress
@@ -29,7 +30,7 @@ from origin_adapter.http.request_encoder import EncodedRequest, checked_host
 from origin_adapter.tls import client_context
 
 
-class HttpOrigin:
+class HttpOrigin(BeginsByOpen):
     """Implements ``edge.core.ports.Origin`` over HTTP/1.1.
 
     Raises ValueError for a url that cannot be used. ``tls`` replaces the

@@ -66,6 +66,8 @@ def _framing_line(request: OriginRequest) -> Iterator[str]:
     if request.body is None:
         if request.method in _EXPECT_BODY:
             yield "Content-Length: 0"
+    elif isinstance(request.body, bytes):
+        yield f"Content-Length: {len(request.body)}"
     elif request.content_length is None:
         yield "Transfer-Encoding: chunked"
     else:
@@ -132,6 +134,8 @@ class EncodedRequest:
         head = request_head(request, host, prefix)
         if request.body is None:
             return cls(head, iter(()), request.method in ("GET", "HEAD"))
+        if isinstance(request.body, bytes):
+            return cls(head + request.body, iter(()), False)
         rest = framed(request.body, request.content_length)
         return cls(head + next(rest, b""), rest, False)
 

@@ -22,6 +22,7 @@ from edge.core.errors import OriginUnreachable
 from edge.core.ports import Exchange
 from edge.core.values import Framing, Header, OriginAnswer, OriginRequest
 from edge.protocol.offsets import BEGIN, NOW
+from origin_adapter.blocking import BeginsByOpen, body_of
 from origin_adapter.scripted.messages import Messages
 from origin_adapter.scripted.played import PlayedExchange
 
@@ -40,7 +41,7 @@ class _Stream:
         self.changed = Event()
 
 
-class LivingOrigin:
+class LivingOrigin(BeginsByOpen):
     """Implements ``edge.core.ports.Origin``; see the module.
 
     ``hold`` is how long a long-poll waits (seconds), ``page`` the largest
@@ -64,7 +65,7 @@ class LivingOrigin:
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
     ) -> Exchange:
         """See ``ports.Origin.open``."""
-        body = b"".join(request.body or ())
+        body = body_of(request)
         if self.down:
             # No call takes it, so it is never on the wire.
             self.requests["down"] += 1

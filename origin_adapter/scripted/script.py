@@ -23,6 +23,7 @@ from edge.core.values import (
     Purpose,
 )
 from edge.protocol.http_grammar import BODILESS_STATUSES
+from origin_adapter.blocking import BeginsByOpen, body_of
 from origin_adapter.scripted.played import PlayedExchange
 
 
@@ -139,7 +140,7 @@ class Call:
         return f"<Call {request.purpose.value} {request.method} {request.target}>"
 
 
-class ScriptedOrigin:
+class ScriptedOrigin(BeginsByOpen):
     """Implements ``edge.core.ports.Origin``; see the module.
 
     ``calls`` are all requests so far, in order.
@@ -156,7 +157,7 @@ class ScriptedOrigin:
     ) -> Exchange:
         """See ``ports.Origin.open``. The request is sent at once and whole."""
         self.calls.append(request)
-        call = Call(request, b"".join(request.body or ()))
+        call = Call(request, body_of(request))
         if on_sent is not None:
             on_sent()
         self._waiting.append(call)

@@ -50,6 +50,7 @@ from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions
 from edge.policy.http import request_target
 from edge.policy.streams.routes import Route
+from origin_adapter.blocking import BeginsByOpen, pieces_of
 from origin_adapter.scripted import LivingOrigin, PlayedExchange
 
 TEXT: Headers = (("Content-Type", "text/plain"), ("Stream-Next-Offset", "7"))
@@ -225,7 +226,7 @@ class FakeReadService:
 
 
 @dataclass(eq=False)
-class FakeOrigin:
+class FakeOrigin(BeginsByOpen):
     """Implements ``edge.core.ports.Origin``: a living one, but for some paths.
 
     ========= ==================================================================
@@ -255,7 +256,7 @@ class FakeOrigin:
     ) -> PlayedExchange:
         count = largest = 0
         try:
-            for piece in request.body or ():
+            for piece in pieces_of(request):
                 count += len(piece)
                 largest = max(largest, len(piece))
         except ClientFault as fault:

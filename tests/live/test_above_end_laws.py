@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from edge.core.ports import Exchange
 from edge.core.values import Framing, Mode, OriginAnswer, OriginRequest
 from edge.live.paced_asks import PACE_SECONDS
+from origin_adapter.blocking import BeginsByOpen
 from origin_adapter.scripted import PlayedExchange, data, head_answer
 from tests.live.support import Asked, House, settle
 
@@ -35,7 +36,7 @@ def mint(position: int) -> str:
 
 
 @dataclass
-class Guessed:
+class Guessed(BeginsByOpen):
     """An origin of one stream; ``habit`` is what it does with an offset beyond it.
 
     A "shield" is an edge before one: it believes a poll of its own, and so has ``seen``

@@ -16,6 +16,7 @@ from edge.core.reasons import Reason
 from edge.core.values import Framing, Headers, OriginRequest, Purpose
 from edge.live.context import HubContext
 from edge.live.flights import TooLarge, Upstream
+from origin_adapter.blocking import BeginsByOpen
 from tests.live.support import TestClock
 from tests.support.options import hub_options
 
@@ -53,7 +54,7 @@ class Pieces:
         self.closed += 1
 
 
-class OneAnswer:
+class OneAnswer(BeginsByOpen):
     """An origin that gives one answer, or fails."""
 
     def __init__(self, outcome: Pieces | OriginFault) -> None:

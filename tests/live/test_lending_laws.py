@@ -21,6 +21,7 @@ from edge.core.values import (
 )
 from edge.policy.streams.routes import Access, Route, UpstreamCredential
 from edge.policy.streams.ways import OriginWay
+from origin_adapter.blocking import BeginsByOpen
 from origin_adapter.scripted import LivingOrigin, PlayedExchange
 from tests.live.support import PATH, QUICK, Asked, House, settle
 
@@ -32,7 +33,7 @@ NAMES = "abcde"
 
 
 @dataclass(eq=False)
-class Guarded:
+class Guarded(BeginsByOpen):
     """An origin that lets nobody in whose credential was taken back.
 
     ``asked`` are the credentials by which it was asked, in order, each with who was

@@ -14,6 +14,7 @@ from edge.live.context import HubContext
 from edge.live.control import HubControl
 from edge.live.flights import Upstream
 from edge.policy.http.breaker import LONGEST_STEP
+from origin_adapter.blocking import BeginsByOpen
 from origin_adapter.scripted import LivingOrigin, PlayedExchange, ScriptedOrigin, data
 from tests.live.support import QUICK, Asked, House, TestClock, settle
 from tests.support.options import hub_options
@@ -171,7 +172,7 @@ def test_an_operator_may_have_every_call_made() -> None:
 # Upstream by itself.
 
 
-class Statuses:
+class Statuses(BeginsByOpen):
     """An origin that answers each call with the next status."""
 
     def __init__(self, *statuses: int) -> None:

@@ -17,6 +17,7 @@ from edge.core.values import Answer, Mode, OriginRequest, PerResponse, Purpose
 from edge.live.control import HubControl
 from edge.live.rows import Reader, State
 from edge.live.waiters import BATCH_SIZE
+from origin_adapter.blocking import BeginsByOpen
 from origin_adapter.scripted import data, head_answer
 from tests.live.support import (
     PATH,
@@ -38,7 +39,7 @@ class Broken(Exception):
     """A defect, as far as the hub can tell."""
 
 
-class BrokenOrigin:
+class BrokenOrigin(BeginsByOpen):
     """Raises what no origin may raise."""
 
     def open(

@@ -3,6 +3,7 @@
 A5, B5, B8, B9, B17, B22.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -352,7 +353,7 @@ def test_a_write_under_way_is_cut_when_its_token_is_revoked(
     came: list[bytes] = []
 
     def opened(request: OriginRequest, on_sent: Any = None) -> Any:
-        assert request.body is not None
+        assert isinstance(request.body, Iterator)
         came.append(next(request.body))
         lease.end(0.0, why)
         came.extend(request.body)

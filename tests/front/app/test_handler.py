@@ -22,6 +22,7 @@ from edge.front.exchange import (
 )
 from edge.policy.http.client_address import Caller
 from edge.policy.streams.authorize import AccessVerdict, Ask, Denied, Grant, RequestHead
+from origin_adapter.blocking import BeginsByOpen
 from tests.front.fake_edge import FakeOrigin, FakeReadService, parts
 
 Told = tuple[str, object]
@@ -50,7 +51,7 @@ class FakeWatch:
 
 
 @dataclass(eq=False)
-class Driver:
+class Driver(BeginsByOpen):
     """A front that writes down what it is told, event by event."""
 
     told: list[str] = field(default_factory=list)

@@ -11,6 +11,7 @@ from edge.core.values import Framing, Header, OriginRequest, Purpose, WriteOutco
 from edge.front.app.app import create_app
 from edge.front.options import FrontOptions
 from edge.policy.streams.routes import Route
+from origin_adapter.blocking import BeginsByOpen, body_of
 from origin_adapter.scripted import PlayedExchange
 from tests.front.fake_edge import FakeReadService, parts
 from tests.front.wsgi_client import WsgiClient
@@ -19,7 +20,7 @@ from tests.support.options import front_options, limits
 ORIGIN = "http://127.0.0.1:4437"
 
 
-class OneAnswer:
+class OneAnswer(BeginsByOpen):
     """An origin that gives one answer, and keeps what it was asked."""
 
     def __init__(self, status: int, *fields: Header, body: bytes = b"") -> None:
@@ -33,7 +34,7 @@ class OneAnswer:
 
     def open(self, request: OriginRequest, on_sent: Any = None) -> Exchange:
         self.request = request
-        self.received = b"".join(request.body or ())
+        self.received = body_of(request)
         if on_sent is not None:
             on_sent()
         return self.exchange

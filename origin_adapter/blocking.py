@@ -1,0 +1,115 @@
+"""``begin`` for an origin that only knows how to block: one greenlet for each call.
+
+The scripted origins have it by ``BeginsByOpen``. An origin that serves traffic has its
+calls as data on the event loop instead (``origin_adapter.http``).
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import gevent
+from gevent.event import Event
+
+from edge.core.errors import EdgeError
+from edge.core.ports import Exchange, Receiver, UpstreamCall
+from edge.core.values import DIRECT, OriginAnswerHead, OriginRequest, Provenance
+
+
+class BeginsByOpen:
+    """Implements ``begin`` of ``edge.core.ports.Origin`` by its ``open``."""
+
+    def open(
+        self, request: OriginRequest, on_sent: Callable[[], None] | None = None
+    ) -> Exchange:
+        """See ``ports.Origin.open``."""
+        raise NotImplementedError
+
+    def begin(self, request: OriginRequest, receiver: Receiver) -> UpstreamCall:
+        """See ``ports.Origin.begin``."""
+        return BlockingCall(self.open, request, receiver)
+
+
+def pieces_of(request: OriginRequest) -> Iterable[bytes]:
+    """The body of a request in pieces, however it comes."""
+    return (request.body,) if isinstance(request.body, bytes) else request.body or ()
+
+
+def body_of(request: OriginRequest) -> bytes:
+    """The whole body of a request, however it comes."""
+    return b"".join(pieces_of(request))
+
+
+class BlockingCall:
+    """Implements ``edge.core.ports.UpstreamCall``: a greenlet that blocks for it.
+
+    A pause holds back what was read; an origin in memory is not slowed down by it.
+    """
+
+    def __init__(
+        self,
+        open_call: Callable[[OriginRequest, Callable[[], None] | None], Exchange],
+        request: OriginRequest,
+        receiver: Receiver,
+    ) -> None:
+        self._open = open_call
+        self._request = request
+        self._receiver = receiver
+        self._over = False
+        self._may_read = Event()
+        self._may_read.set()
+        self._greenlet = gevent.spawn(self._run)
+
+    def cancel(self) -> None:
+        """See ``ports.UpstreamCall``."""
+        self._over = True
+        self._greenlet.kill(block=False)
+
+    def pause(self) -> None:
+        """See ``ports.UpstreamCall``."""
+        self._may_read.clear()
+
+    def resume(self) -> None:
+        """See ``ports.UpstreamCall``."""
+        self._may_read.set()
+
+    def _sent(self) -> None:
+        self._tell(self._receiver.sent)
+
+    def _run(self) -> None:
+        try:
+            exchange = self._open(self._request, self._sent)
+        except EdgeError as fault:
+            self._fail(fault)
+            return
+        try:
+            self._pump(exchange)
+        except EdgeError as fault:
+            self._fail(fault)
+        finally:
+            exchange.close()
+
+    def _pump(self, exchange: Exchange) -> None:
+        provenance: Provenance = getattr(exchange, "provenance", DIRECT)
+        head = OriginAnswerHead(
+            exchange.status,
+            exchange.headers,
+            exchange.framing,
+            exchange.content_length,
+            provenance,
+        )
+        self._tell(lambda: self._receiver.head(head))
+        while True:
+            self._may_read.wait()
+            piece = exchange.read()
+            if not piece:
+                break
+            self._tell(partial(self._receiver.data, piece))
+        exchange.close()
+        self._tell(self._receiver.ended)
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        if not self._over:
+            tell()
+
+    def _fail(self, fault: EdgeError) -> None:
+        self._tell(lambda: self._receiver.failed(fault))
