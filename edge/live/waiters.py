@@ -337,7 +337,7 @@ class Waiters:
         stream = readers[0].stream
         for reader in readers:
             reader.state = State.DONE
-            del stream.parked[reader]
+            stream.parked.pop(reader, None)
             if stream.lenders is not None:
                 stream.lenders.moved(reader, waits=False)
         stream.awaiting_caught_up.difference_update(readers)

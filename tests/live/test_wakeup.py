@@ -1,7 +1,7 @@
 """A crowd that is woken: each gets what it would have got alone."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import gevent
 import pytest
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from edge.core.ports import Ready
 from edge.core.values import NO_END, Lease, Mode, Read
+from edge.live.context import Guard
+from edge.live.rows import Reader
 from edge.live.waiters import BATCH_SIZE
 from origin_adapter.scripted import LivingOrigin
 from tests.live.support import PATH, Asked, House, RecordingSink, settle
@@ -211,6 +213,21 @@ def test_an_event_stream_that_fails_ends_alone_and_the_others_hear_everything() 
     heard = [words(asked.sink.text) for asked in crowd]
     assert heard == ["twothree"] * 5 + ["", "", "twothree", ""]
     assert house.hub.viewers == 6 and house.counters.internal_errors == 3
+
+
+@pytest.mark.usefixtures("hub_errors")
+def test_a_loop_that_serves_nobody_ends_all_and_is_not_begun_for_ever() -> None:
+    """The guard goes on behind the one that a loop broke at."""
+    house, _, crowd = parked(Mode.SSE, [None] * 3)
+    readers = [one.pending for one in crowd if isinstance(one.pending, Reader)]
+
+    def broken(left: Iterator[Reader]) -> None:
+        raise ZeroDivisionError
+
+    Guard(house.counters).serve_all(broken, readers)
+
+    assert len(readers) == 3 and all(reader.done for reader in readers)
+    assert house.counters.internal_errors == 3 and house.hub.viewers == 0
 
 
 class Front:
