@@ -4,14 +4,17 @@ The scripted origins have it by ``BeginsByOpen``. An origin that serves traffic 
 calls as data on the event loop instead (``origin_adapter.http``).
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 
 import gevent
 from gevent.event import Event
+from gevent.hub import get_hub
 
-from edge.core.errors import EdgeError
+from edge.core.errors import EdgeError, OriginFault
 from edge.core.ports import Exchange, Receiver, UpstreamCall
+from edge.core.reasons import Reason
 from edge.core.values import DIRECT, OriginAnswerHead, OriginRequest, Provenance
 
 
@@ -37,6 +40,10 @@ def pieces_of(request: OriginRequest) -> Iterable[bytes]:
 def body_of(request: OriginRequest) -> bytes:
     """The whole body of a request, however it comes."""
     return b"".join(pieces_of(request))
+
+
+class _ReceiverRaised(Exception):
+    """The receiver raised from what it was told."""
 
 
 class BlockingCall:
@@ -78,15 +85,17 @@ class BlockingCall:
     def _run(self) -> None:
         try:
             exchange = self._open(self._request, self._sent)
+            try:
+                self._pump(exchange)
+            finally:
+                exchange.close()
         except EdgeError as fault:
             self._fail(fault)
-            return
-        try:
-            self._pump(exchange)
-        except EdgeError as fault:
-            self._fail(fault)
+        except _ReceiverRaised:
+            self._fail(_defect())
         finally:
-            exchange.close()
+            # Also when it is killed, or on a defect that goes on to gevent's hub.
+            self._fail(_defect())
 
     def _pump(self, exchange: Exchange) -> None:
         provenance: Provenance = getattr(exchange, "provenance", DIRECT)
@@ -98,18 +107,32 @@ class BlockingCall:
             provenance,
         )
         self._tell(lambda: self._receiver.head(head))
-        while True:
+        while not self._over:
             self._may_read.wait()
             piece = exchange.read()
-            if not piece:
-                break
-            self._tell(partial(self._receiver.data, piece))
-        exchange.close()
-        self._tell(self._receiver.ended)
+            if piece:
+                self._tell(partial(self._receiver.data, piece))
+            else:
+                exchange.close()
+                self._tell_last(self._receiver.ended)
 
     def _tell(self, tell: Callable[[], None]) -> None:
-        if not self._over:
+        if self._over:
+            return
+        try:
+            tell()
+        except Exception:
+            get_hub().handle_error(self._greenlet, *sys.exc_info())
+            raise _ReceiverRaised from None
+
+    def _tell_last(self, tell: Callable[[], None]) -> None:
+        over, self._over = self._over, True
+        if not over:
             tell()
 
     def _fail(self, fault: EdgeError) -> None:
-        self._tell(lambda: self._receiver.failed(fault))
+        self._tell_last(lambda: self._receiver.failed(fault))
+
+
+def _defect() -> OriginFault:
+    return OriginFault("a defect", status=500, reason=Reason.INTERNAL)

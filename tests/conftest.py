@@ -6,10 +6,14 @@ is printed by the hub and reaches nobody else, so that no assert could see it. A
 that expects such a report takes the fixture ``hub_errors``.
 
 A law that is tested over generated states has no deadline: no test asserts a time.
+
+What takes longest begins first, so that no process of pytest has a long file left when
+the others have nothing to do any more.
 """
 
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +29,25 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 REASON = "skipped, and CI skips nothing"
+
+LONGEST_FIRST = (
+    *("conformance", "chaos", "client", "whole", "bench", "origin_adapter"),
+    *("supervisor", "cli", "ways", "tools", "front", "live"),
+)
+"""Folders, most of which start processes; the others follow."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Within a folder the order stays as it was drawn."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0]
+        return ranks.get(folder, len(ranks))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

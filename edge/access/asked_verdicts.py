@@ -49,7 +49,8 @@ LAST_PART = 0.2
 """The part of its time, the last one, in which a *yes* is asked for anew."""
 
 LEAST_SECONDS = 1.0
-"""How long whoever is let in may stay at least: with less, polls would spin."""
+"""How long whoever is let in may stay at least, from when that is heard: with less,
+polls would spin, and who answers slowly would let in nobody."""
 
 _log = logging.getLogger("edge.access")
 
@@ -290,13 +291,14 @@ class AskedVerdicts:
     def _let_in(self, said: ToldYes, asked_at: float, key: VerdictKey) -> LetIn:
         seconds = max(said.seconds, LEAST_SECONDS)
         fresh_until = asked_at + seconds
+        ends_at = max(fresh_until, self._clock.wall() + LEAST_SECONDS)
         times = AskedTimes(
             asked_at,
             fresh_until,
             fresh_until - LAST_PART * seconds * self._draw(),
-            fresh_until + seconds,
+            max(fresh_until + seconds, ends_at),
         )
-        return LetIn(fresh_until, said.subject, times, said.fields, key)
+        return LetIn(ends_at, said.subject, times, said.fields, key)
 
     def _note(self, said: Said) -> None:
         """Count it, and log when they fall silent and when they answer again."""

@@ -299,7 +299,11 @@ def _grant(
         due = asked.renews_at if now < asked.renews_at else now + RENEWING_SECONDS
         again = min(again, due)
     subject, fields = let_in.subject, let_in.fields
-    return Grant(partition, again, None, ends_at, soon, lease, way, subject, fields)
+    # A cookie is set once: who is asked anew would set another one.
+    renewable = asked is not None and not fields
+    return Grant(
+        partition, again, None, ends_at, soon, lease, way, subject, fields, renewable
+    )
 
 
 def _revoked(subject: str = "") -> Denied:

@@ -118,7 +118,8 @@ class Origin(Protocol):
         becomes of it.
 
         ``sent`` may be told before this returns, all else is told later. An exception
-        of the receiver ends the call.
+        of the receiver ends the call: it is reported, and the receiver is told
+        ``failed`` with the reason ``internal``, unless it raised from the last word.
         """
 
     def open(
@@ -127,9 +128,10 @@ class Origin(Protocol):
         """Send a request and wait for the head of its answer.
 
         ``on_sent`` is called once the whole request is on the wire, at most once per
-        call (a retried GET counts from its first sending). Raises OriginFault, and
-        whatever ``request.body`` raises while it is being sent. In that case the
-        connection is dropped: a cut body must never look complete to the origin.
+        call (a retried GET counts from its first sending). It never switches
+        greenlets. Raises OriginFault, and whatever ``request.body`` raises while it is
+        being sent. In that case the connection is dropped: a cut body must never look
+        complete to the origin.
         """
 
 

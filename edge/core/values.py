@@ -9,7 +9,7 @@ import enum
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edge.core.reasons import Reason
 from edge.protocol.http_grammar import age_seconds, via_member
@@ -193,10 +193,15 @@ class Read:
 
 
 class Purpose(enum.Enum):
-    """What an upstream call is for: chooses its pool and its time-outs (L24)."""
+    """What an upstream call is for: chooses its pool and its time-outs (L24).
+
+    EVENTS: the event stream of a follower. It has the connections of FOLLOW, and once
+    it has begun, only its receiver judges whether it is still alive.
+    """
 
     CATCH_UP = "catch-up"
     FOLLOW = "follow"
+    EVENTS = "events"
     WRITE = "write"
     RELAY = "relay"
 
@@ -259,8 +264,7 @@ DIRECT = Provenance()
 """The origin said so just now."""
 
 
-@dataclass(frozen=True, slots=True)
-class OriginAnswerHead:
+class OriginAnswerHead(NamedTuple):
     """The head of an answer of the origin, before its body.
 
     ``content_length`` is the declared length (of the representation, for HEAD and 304).
@@ -282,16 +286,20 @@ class OriginAnswer:
     body: bytes = b""
     framing: Framing = Framing.LENGTH
     provenance: Provenance = DIRECT
+    _first: dict[str, str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # A dozen fields of each answer are looked at.
+        object.__setattr__(self, "_first", dict(reversed(self.headers)))
 
     def get(self, name: str) -> str | None:
         """The first value of a field, by lower-case name."""
-        for field_name, value in self.headers:
-            if field_name == name:
-                return value
-        return None
+        return self._first.get(name)
 
     def get_all(self, name: str) -> str:
         """All values of a list field, joined by commas (RFC 9110 section 5.3)."""
+        if name not in self._first:
+            return ""
         return ", ".join(value for key, value in self.headers if key == name)
 
 

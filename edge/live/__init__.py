@@ -12,19 +12,23 @@ What there is
 
 Who has a greenlet
     =============== =============================================================
-    ``flights``     one for each fetch; it ends with its answer
-    ``followers``   one for each followed stream; it lasts while it is wanted
     ``relays``      one for each read that is passed through
     ``lapses``      one for a walk, when leases end earlier than they were to
-    ``wakeup``      one for each stream whose crowd is being woken
+    ``wakeup``      one for each crowd that is woken in more than one batch
     ``delivery``    one for each body that a thread compresses
     ``ticker``      one for the worker: it looks at the clock every 0.25 s
     ``hub``         one for a drain, and one for a viewer with a long history
     =============== =============================================================
 
-    Five callables lead from them to the hub: ``Flights.land``, ``Followers.heard``,
-    ``armed`` and ``lost``, and the ticker's look. A Reader also knows its ``owner``,
-    the hub. Everything else is called downwards.
+    A flight, a follower and a lent fetch have none. Each is a row, and a call of
+    ``upstream`` that tells it on the event loop what the origin says. Whatever is to
+    happen soon, and not within what happens now, is called back in the next turn of
+    the loop (``upstream.next_turn``): a flight and a follower's first poll are sent,
+    a small crowd is woken. A pause is a timer (``upstream.after``).
+
+    Five callables lead from all these to the hub: ``Flights.land``,
+    ``Followers.heard``, ``armed`` and ``lost``, and the ticker's look. A Reader also
+    knows its ``owner``, the hub. Everything else is called downwards.
 
 The life of a reader
     ``Hub.ask`` makes it NEW and decides it at once. Then it is ::
@@ -62,20 +66,36 @@ Whose credential goes upstream
     others' where it is refused. A refusal ends that one's readers there and then; only
     what is about the stream comes to the judges.
 
+The life of a follower
+    Its table is in ``rows`` (FollowerState) ::
+
+        DUE       it asks in the next turn of the event loop
+        ASKING    its poll is under way; armed once that is on the wire (L3)
+        PAUSING   it backs off, until a time or until there is news
+        BOUND     it waits for what a Retry-After asked
+        ENDED     nobody wants it, or its stream is another one now
+
+    An answer is taken in, the next poll is sent, and then the crowd is woken: in this
+    order, so that the origin works meanwhile and the crowd is told what the armed poll
+    allows to be told.
+
 What may switch greenlets
-    ``Hub.ask``, ``advance``, ``wrote``, every step and every judge run from beginning
-    to end without a switch. So rows need no locks, and what a judge has seen still
-    holds at its last step. Fetching, backing off, relaying, waking a large crowd (in
-    batches), ticking and draining do switch, between two of these.
+    ``Hub.ask``, ``advance``, ``wrote``, every step, every judge and whatever a call
+    tells run from beginning to end without a switch. So rows need no locks, and what a
+    judge has seen still holds at its last step. Most of it runs in gevent's own hub,
+    where switching would raise. Relaying, waking a large crowd (in batches), ticking
+    and draining do switch, between two of these.
 
 Who releases which reader
     Every waiter is released, whatever happens to what it waits for:
 
-    - a flight lands once, however it ends: by an answer, a fault, a kill, a defect.
+    - a flight lands once, however it ends: by an answer, a fault, the stop, a defect.
       Its readers are released by steps. A step that raises ends its reader with a 500.
       If the judge itself raises, every reader that still waits is refused;
     - a follower releases its readers with each poll, and when it ends. Late ones are
       released by the tick, and parked viewers without a follower are decided again;
+    - a call tells its end once, however it ends, unless it was cancelled: by whoever
+      releases the readers itself. A callback that raises ends its own call;
     - who waits for its turn above an end is drawn, or rides along, within a tick of
       the second; after ``hub.MAX_ROUNDS`` answers, or a drain, it is refused;
     - a relay that breaks aborts its sink;

@@ -182,9 +182,3 @@ def asks_again(stream: Stream, start: str | None) -> bool:
     """Whether a request from ``start`` checks what is known, or asks where the stream
     ends: a check, a delta, a HEAD, ``now``. Not a read of what is not held (U7)."""
     return start is None or start == NOW or stream.log.holds(start)
-
-
-def is_about_known(stream: Stream, start: str | None) -> bool:
-    """Whether such a request is about a stream that is known here (U1)."""
-    known = stream.log.tail.offset is not None
-    return known and asks_again(stream, start)

@@ -112,14 +112,14 @@ class Guard:
         try:
             act(*args, **kwargs)
         except Exception:
-            self._report(act)
+            self.report(act)
 
     def end(self, reader: Reader) -> None:
         """Report the exception that is being handled, and end its reader with a 500.
 
         Never raises: a defect of the sink stops here, too.
         """
-        self._report(reader)
+        self.report(reader)
         self.call(self._abort, reader)
 
     def _abort(self, reader: Reader) -> None:
@@ -128,7 +128,8 @@ class Guard:
             self._counters.answers["error"] += 1
             reader.sink.abort(EdgeError("the edge could not serve this read"))
 
-    def _report(self, where: object) -> None:
+    def report(self, where: object) -> None:
+        """Count the exception that is being handled, and have gevent's hub print it."""
         self._counters.internal_errors += 1
         gevent.get_hub().handle_error(where, *sys.exc_info())
 

@@ -4,8 +4,8 @@ The answer is judged (``edge.policy.streams.admission``) and, if admitted, taken
 (``edge.live.ingest``). Then each reader is released by its own right to the answer
 (L1, L4, L15): it is decided again on the log that has grown, or it gets the answer
 itself, a fault, a status, or has to ask alone. What failed and what worked is noted in
-the stream's Contact (U3). ``landed`` yields this as steps, in the
-flight's greenlet. The hub executes each before the next is computed; no step switches.
+the stream's Contact (U3). ``landed`` yields this as steps. The hub executes each before
+the next is computed; no step switches.
 """
 
 from typing import assert_never
@@ -13,9 +13,8 @@ from typing import assert_never
 from edge.core.errors import NotAsked, OriginFault, OriginGarbage
 from edge.core.reasons import Reason
 from edge.core.values import Mode, OriginAnswer, PartitionKind
-from edge.live.contacts import Contacts, asks_again, is_about_known
+from edge.live.contacts import Contacts, asks_again
 from edge.live.context import HubContext
-from edge.live.flights import Outcome, TooLarge
 from edge.live.head_trust import HeadTrust
 from edge.live.ingest import (
     Effect,
@@ -24,7 +23,7 @@ from edge.live.ingest import (
     describe_by_get,
     refuses_known,
 )
-from edge.live.rows import Flight, Reader, State
+from edge.live.rows import Flight, Reader, State, Stream
 from edge.live.steps import (
     Again,
     AskHead,
@@ -41,6 +40,7 @@ from edge.live.steps import (
     Wake,
     bypass_all,
 )
+from edge.live.upstream import Outcome, TooLarge
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.admission import (
     ONE_READER_STATUSES,
@@ -101,7 +101,7 @@ class FetchResults:
         stream = flight.stream
         if stream.head_missed:
             self._heads.heard(stream, answer.status)
-        held = is_about_known(stream, start)
+        held = _is_about_known(stream, start)
         admission = judge(answer, start, stream.key, stream.route, held=held)
         heard = HeardRange(start, sent, admission, answer, self._clock.monotonic())
         if admission.verdict is not Verdict.ADMIT:
@@ -224,8 +224,9 @@ class FetchResults:
 
     def _worked(self, flight: Flight) -> Steps:
         """The origin answered: a follower that backs off since it was away asks now."""
-        if self._contacts.read_worked(flight.stream):
-            yield Kick(flight.stream)
+        stream = flight.stream
+        if stream.contact is not None and self._contacts.read_worked(stream):
+            yield Kick(stream)
 
     def _answered(self, flight: Flight, status: int) -> Steps:
         """The origin answered by a status that is not an outage (U3)."""
@@ -263,7 +264,7 @@ class FetchResults:
             yield from self._garbage(flight, fault)
             return
         if answer.status != 200:
-            held = is_about_known(stream, None)
+            held = _is_about_known(stream, None)
             admission = judge(answer, BEGIN, stream.key, stream.route, held=held)
             away_now = admission.verdict is Verdict.AWAY
             if not away_now and self._heads.refused(stream, answer.status):
@@ -308,6 +309,11 @@ class FetchResults:
             else:
                 told = True
                 yield Status(reader, answer, reason)
+
+
+def _is_about_known(stream: Stream, start: str | None) -> bool:
+    """Whether a request from ``start`` is about a stream that is known here (U1)."""
+    return stream.log.tail.offset is not None and asks_again(stream, start)
 
 
 def _is_asker(reader: Reader) -> bool:

@@ -1,10 +1,17 @@
 """Followers: the one upstream live read of a stream at its tail.
 
-While readers wait at a stream's end, and a linger after, one greenlet polls the origin
-from the end of what is held (L20). Each answer goes to the hub, which lets the log grow
-and wakes the viewers. This module only keeps the poll going: it arms (L3), backs off
+While readers wait at a stream's end, and a linger after, the origin is polled from the
+end of what is held (L20). Each answer goes to the hub, which lets the log grow and
+wakes the viewers. This module only keeps the poll going: it arms (L3), backs off
 after failures (L21, U6, U7), probes after lost contact (L7), and ends when it is not
 needed (L23, L24).
+
+A follower is a row (``rows.Follower``) and has no greenlet. It is moved by callbacks on
+the event loop: its poll was answered, its pause is over, there is news. An answer is
+taken in and the next poll sent in one go, before the crowd that the answer woke is
+served: so the origin works meanwhile, and the tail is armed again for the claims that
+the crowd is given (L3). There is no recursion: an origin answers in a later turn, even
+if it does so at once (``ports.Origin.begin``).
 
 How long to back off stands in the stream's Contact, not here: a follower that is begun
 anew, since a viewer came back, waits for what the last one had to wait for.
@@ -16,19 +23,20 @@ client that was answered asks again. It is given up at once when the lease was e
 before its time. Then another one's begins in its place. While nobody lends, the
 follower waits until somebody comes.
 
-A follower that is killed in a poll gives its connection back through the
-origin adapter's own clean-up; the tail is disarmed on every way out.
+On every way out the poll is cancelled, the tail disarmed, and whoever waits for the
+poll's answer is decided again. A cancelled poll calls nothing back, so it cannot meet
+the poll of a successor.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-
-import gevent
+from functools import partial
 
 from edge.core.errors import NotAsked, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import (
+    Headers,
     Lease,
     LentCredential,
     OriginAnswer,
@@ -37,11 +45,12 @@ from edge.core.values import (
 )
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
-from edge.live.flights import TooLarge, Upstream
 from edge.live.lending import Lending
-from edge.live.rows import Follower, Reader, State, Stream
+from edge.live.rows import Follower, FollowerState, Reader, State, Stream
+from edge.live.upstream import Outcome, TooLarge, Upstream, after, next_turn
 from edge.policy.streams import upstream_requests
 from edge.protocol.offsets import BEGIN
+from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import RequestSnapshot
 
 LENDER_GRACE_SECONDS = 1.0
@@ -56,25 +65,27 @@ class Next(Enum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Poll:
-    """One poll that was answered, after ``elapsed`` seconds.
+    """One poll; ``answer`` once it was answered, after ``elapsed`` seconds.
 
-    ``live``: it was a long-poll; otherwise a read that checks the end first (L7).
+    ``live``: it is a long-poll; otherwise a read that checks the end first (L7).
+    ``sent`` and ``log`` are as they were when it was sent.
     """
 
     start: str
     live: bool
+    log: StreamLog
     sent: RequestSnapshot
-    answer: OriginAnswer | TooLarge
-    elapsed: float
+    answer: OriginAnswer | TooLarge | None = None
+    elapsed: float = 0.0
 
 
 Heard = Callable[[Stream, Poll], Next]
 
 
 class Followers:
-    """All followers of the hub. Callbacks run in a follower's greenlet.
+    """All followers of the hub. Its callbacks run on the event loop, and never switch.
 
     ``heard`` takes a poll's answer and says what comes next. ``armed`` is called once a
     poll is on the wire, ``lost`` when none will be for a while, or one left the stream
@@ -97,6 +108,7 @@ class Followers:
         self._contacts = contacts
         self._counters = context.counters
         self._clock = context.clock
+        self._guard = context.guard
         self._options = context.options
         self._heard = heard
         self._armed = armed
@@ -114,10 +126,11 @@ class Followers:
             return True
         if len(self._all) >= self._options.max_followers and not self._make_room():
             return False
-        follower = Follower(stream)
+        follower = Follower(stream, self._fields(stream))
         stream.follower = follower
         self._all.add(follower)
-        follower.greenlet = gevent.spawn(self._follow, follower)
+        # Not now: whoever parks may be one of many that are being released.
+        self._go_on_soon(follower)
         return True
 
     def follow_unwatched(self, stream: Stream) -> None:
@@ -128,9 +141,13 @@ class Followers:
                 self.ensure(stream)
 
     def kick(self, stream: Stream) -> None:
-        """There is news: a follower that backs off asks at once (U7)."""
-        if stream.follower is not None:
-            stream.follower.kicked.set()
+        """There is news: a follower that backs off asks at once, but not before a
+        Retry-After is over (U7)."""
+        follower = stream.follower
+        if follower is not None and follower.state is FollowerState.PAUSING:
+            # Its pause ends in the next turn.
+            _stop_turn(follower)
+            self._go_on_soon(follower)
 
     def wants(self, stream: Stream) -> bool:
         """Whether this stream is to be polled (again): L23, L24."""
@@ -142,11 +159,8 @@ class Followers:
 
     def stop(self, stream: Stream) -> None:
         """End this stream's follower, wherever it is."""
-        follower = stream.follower
-        if follower is not None:
-            self._end(follower)
-            if follower.greenlet not in (None, gevent.getcurrent()):
-                follower.greenlet.kill(block=False)
+        if stream.follower is not None:
+            self._end(stream.follower)
 
     def stop_all(self) -> None:
         for follower in list(self._all):
@@ -206,15 +220,6 @@ class Followers:
                 return True
         return False
 
-    def _follow(self, follower: Follower) -> None:
-        try:
-            while self._may_ask(follower.stream):
-                self._pause(follower)
-                if not self._go_on(follower):
-                    break
-        finally:
-            self._end(follower)
-
     def _may_ask(self, stream: Stream) -> bool:
         """Whether another poll may be sent: with a lent credential, for viewers alone
         (B6)."""
@@ -222,9 +227,14 @@ class Followers:
 
     def _end(self, follower: Follower) -> None:
         """Forget a follower; its readers are decided again. Idempotent."""
-        if follower.stream.follower is follower:
-            follower.stream.follower = None
-            follower.stream.log.tail.disarm()
+        if follower.state is FollowerState.ENDED:
+            return
+        follower.move(FollowerState.ENDED)
+        _stop_turn(follower)
+        if follower.call is not None:
+            follower.call.cancel()
+        follower.stream.follower = None
+        follower.stream.log.tail.disarm()
         self._all.discard(follower)
         self._release(follower, None)
 
@@ -235,35 +245,110 @@ class Followers:
                 reader.fault = fault
                 reader.owner.advance(reader)
 
-    def _go_on(self, follower: Follower) -> bool:
-        """Make one poll. Returns whether to make another one."""
-        stream = follower.stream
-        start, live = self._next_start(stream)
+    # What moves a follower
+
+    def _go_on_soon(self, follower: Follower) -> None:
+        """Go on in the next turn of the event loop."""
+        follower.turn = next_turn(self._guard.call, self._go_on, follower)
+
+    def _go_on(self, follower: Follower) -> None:
+        """Ask, pause before that, or end. A defect ends this follower alone.
+
+        Called when it is DUE, when its poll was answered, and when a pause is over.
+        """
         try:
-            poll = self._poll(follower, start, live)
-        except NotAsked as fault:
-            follower.wants_lender = fault.reason is Reason.NO_LENDER
-            # It says nothing of the stream: no doubt (L7), and no longer pause (U6).
-            self._release(follower, fault)
-            self._contacts.poll_put_off(stream, fault)
-            self._lost(stream)
+            if not self._may_ask(follower.stream):
+                self._end(follower)
+            elif not self._pauses(follower):
+                self._ask(follower)
+        except Exception:
+            self._end(follower)
+            raise
+
+    def _pauses(self, follower: Follower) -> bool:
+        """Whether the stream may not be polled yet; then it goes on by itself later.
+
+        First it backs off, which news end early, once each; then it waits for what a
+        Retry-After asked, which nothing ends (U7).
+        """
+        contact, before = follower.stream.contact, follower.state
+        if contact is None or before is FollowerState.BOUND:
+            return False
+        now = self._clock.monotonic()
+        left, state = contact.poll_again_at - now, FollowerState.PAUSING
+        if left <= 0 or before is FollowerState.PAUSING:
+            left, state = contact.bound_until - now, FollowerState.BOUND
+        if left <= 0:
+            return False
+        follower.move(state)
+        follower.turn = after(left, self._guard.call, self._go_on, follower)
+        return True
+
+    def _ask(self, follower: Follower) -> None:
+        """Send a poll."""
+        stream = follower.stream
+        follower.move(FollowerState.ASKING)
+        start, live = self._next_start(stream)
+        poll = Poll(start, live, stream.log, self._snapshot(stream.log))
+        self._counters.follower_polls += 1
+        sent = partial(self._sent, follower, poll)
+        done = partial(self._done, follower, poll)
+        if stream.lenders is None:
+            request = self._request(stream, start, live, fields=follower.fields)
+            follower.call = self._upstream.begin(request, done, sent)
+        else:
+            lent = partial(self._lent, follower, poll)
+            follower.call = self._lending.begin(stream, lent, done, sent)
+
+    def _sent(self, follower: Follower, poll: Poll) -> None:
+        """Between the poll's sending and its answer the tail is known (L3)."""
+        stream = follower.stream
+        if poll.live and poll.log is stream.log:
+            poll.log.tail.arm(poll.sent)
+            self._armed(stream)
+
+    def _lent(self, follower: Follower, poll: Poll, lease: Lease) -> OriginRequest:
+        """The poll by this lender's credential. Each lender's is a new one: the last
+        one's answer told nothing."""
+        _disarm(poll)
+        poll.sent = self._snapshot(poll.log)
+        follower.lent, follower.lender_left = lease, None
+        follower.wants_lender = False
+        return self._request(follower.stream, poll.start, poll.live, lease.lends)
+
+    def _done(self, follower: Follower, poll: Poll, outcome: Outcome) -> None:
+        """The poll has ended: have it taken in, and go on in the same turn.
+
+        1: its answer is taken in, which releases readers; 2: one of them has this very
+        follower ended, to make room for another stream's. Then there is no next poll.
+        """
+        follower.call = follower.lent = None
+        _disarm(poll)
+        try:
+            goes_on = self._take(follower, poll, outcome)
+        except Exception:
+            self._end(follower)
+            raise
+        if not goes_on:
+            self._end(follower)
+        elif follower.state is not FollowerState.ENDED:
+            self._go_on(follower)
+
+    def _take(self, follower: Follower, poll: Poll, outcome: Outcome) -> bool:
+        """What the end of a poll means. Returns whether to make another one."""
+        stream = follower.stream
+        if isinstance(outcome, OriginFault):
+            self._failed(follower, poll, outcome)
             return True
-        except OriginFault as fault:
-            stream.log.tail.mark_unverified(self._clock.monotonic())
-            self._release(follower, fault)
-            why = f"{fault.reason.value}: {fault.cause or fault.detail}"
-            self._contacts.poll_failed(stream, why)
-            if not live:
-                self._contacts.read_failed(stream, fault)
-            self._lost(stream)
-            return True
+        poll.answer = outcome
+        poll.elapsed = self._clock.monotonic() - poll.sent.at
         verdict = self._heard(stream, poll)
         self._release(follower, None)
         if verdict is Next.BACK_OFF or stream.log.tail.unverified:
             self._lost(stream)
         if verdict is Next.BACK_OFF:
-            self._contacts.poll_failed(stream, _said(poll.answer))
-        elif verdict is Next.GO_ON and live:
+            self._contacts.poll_failed(stream, _said(outcome))
+        elif verdict is Next.GO_ON and poll.live:
             if stream.contact is not None:
                 self._contacts.poll_worked(stream)
         elif verdict is Next.GO_ON:
@@ -273,6 +358,22 @@ class Followers:
                 # It proved nothing. To ask again at once would bring the same.
                 self._contacts.poll_failed(stream)
         return verdict is not Next.STOP
+
+    def _failed(self, follower: Follower, poll: Poll, fault: OriginFault) -> None:
+        stream = follower.stream
+        if isinstance(fault, NotAsked):
+            follower.wants_lender = fault.reason is Reason.NO_LENDER
+            # It says nothing of the stream: no doubt (L7), and no longer pause (U6).
+            self._release(follower, fault)
+            self._contacts.poll_put_off(stream, fault)
+        else:
+            stream.log.tail.mark_unverified(self._clock.monotonic())
+            self._release(follower, fault)
+            why = f"{fault.reason.value}: {fault.cause or fault.detail}"
+            self._contacts.poll_failed(stream, why)
+            if not poll.live:
+                self._contacts.read_failed(stream, fault)
+        self._lost(stream)
 
     def _next_start(self, stream: Stream) -> tuple[str, bool]:
         """Where to ask from, and whether to wait there: at the end, or before it when
@@ -285,44 +386,13 @@ class Followers:
         # While it is held, a poll does not tell whether the origin is back (U6).
         return start, start == end and not self._upstream.breaker.is_open
 
-    def _poll(self, follower: Follower, start: str, live: bool) -> Poll:
-        stream = follower.stream
-        log, now = stream.log, self._clock.monotonic()
-        sent = log.tail.request_snapshot(now, log.incarnation)
-        self._counters.follower_polls += 1
+    def _snapshot(self, log: StreamLog) -> RequestSnapshot:
+        return log.tail.request_snapshot(self._clock.monotonic(), log.incarnation)
 
-        def on_sent() -> None:
-            # Between the poll's sending and its answer the tail is known (L3).
-            if live and log is stream.log:
-                log.tail.arm(sent)
-                self._armed(stream)
-
-        def lent(lease: Lease) -> OriginRequest:
-            # Each lender's poll is a new one: the last one's answer told nothing.
-            nonlocal sent, now
-            if log.tail.armed is sent:
-                log.tail.disarm()
-            now = self._clock.monotonic()
-            sent = log.tail.request_snapshot(now, log.incarnation)
-            follower.lent, follower.lender_left = lease, None
-            follower.wants_lender = False
-            return self._request(stream, start, live, lease.lends)
-
-        answer: OriginAnswer | TooLarge
-        try:
-            if stream.lenders is None:
-                request = self._request(stream, start, live)
-                answer = self._upstream.fetch(request, on_sent)
-            else:
-                answer = self._lending.fetch(stream, lent, on_sent)
-        except TooLarge as error:
-            answer = error
-        finally:
-            follower.lent = None
-            # A poll that is killed late must not disarm the poll of its successor.
-            if log.tail.armed is sent:
-                log.tail.disarm()
-        return Poll(start, live, sent, answer, self._clock.monotonic() - now)
+    def _fields(self, stream: Stream) -> Headers:
+        """The fields of all its polls. Those with lent credentials do not use them."""
+        key, node = stream.key, self._options.node
+        return upstream_requests.read_fields(key.partition, stream.route, node=node)
 
     def _request(
         self,
@@ -330,6 +400,7 @@ class Followers:
         start: str,
         live: bool,
         lent: LentCredential | None = None,
+        fields: Headers | None = None,
     ) -> OriginRequest:
         return upstream_requests.read_request(
             stream.key,
@@ -339,21 +410,20 @@ class Followers:
             live_cursor=stream.log.origin_cursor if live else None,
             live=live,
             lent=lent,
+            fields=fields,
         )
 
-    def _pause(self, follower: Follower) -> None:
-        """Wait until the stream may be polled again. News ends a back-off early, once
-        each; nothing ends a Retry-After (U7)."""
-        contact = follower.stream.contact
-        if contact is None:
-            return
-        follower.kicked.clear()
-        left = contact.poll_again_at - self._clock.monotonic()
-        if left > 0:
-            follower.kicked.wait(timeout=left)
-        bound = contact.bound_until - self._clock.monotonic()
-        if bound > 0:
-            gevent.sleep(bound)
+
+def _disarm(poll: Poll) -> None:
+    """The poll is not on the wire any more: nothing is known until the next one is."""
+    if poll.log.tail.armed is poll.sent:
+        poll.log.tail.disarm()
+
+
+def _stop_turn(follower: Follower) -> None:
+    turn, follower.turn = follower.turn, None
+    if turn is not None:
+        turn.stop()
 
 
 def _said(answer: OriginAnswer | TooLarge) -> str | None:

@@ -23,7 +23,7 @@ from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
 from edge.live.delivery import Delivery
 from edge.live.fetch_results import FetchResults
-from edge.live.flights import Flights, Outcome, Upstream
+from edge.live.flights import Flights
 from edge.live.followers import Followers, Next, Poll
 from edge.live.ingest import Ingest
 from edge.live.lapses import Lapses
@@ -42,16 +42,15 @@ from edge.live.steps import (
     Give,
     GiveHead,
     Hold,
-    Judged,
     Kick,
     LogChanged,
     Replace,
     Status,
     Step,
-    T,
     Wake,
 )
 from edge.live.ticker import Ticker
+from edge.live.upstream import Outcome, Upstream
 from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
 from edge.live.writes import written
@@ -90,7 +89,7 @@ class Hub:
         self._wakeup = Wakeup(context, self.delivery, self._waiters)
         self.relays = Relays(context, upstream)
         self.lapses = Lapses(context, waiters, self.relays)
-        lending = Lending(context, upstream.fetch, waiters)
+        lending = Lending(context, upstream, waiters)
         self.flights = Flights(context, upstream, lending, self._landed)
         self._paced = PacedAsks(context, self.flights)
         self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)
@@ -220,10 +219,14 @@ class Hub:
         if serve.closed:
             self._waiters.end(reader, Reason.CLOSED)
             return False
-        if reader.full and reader.state is not State.PARKED:
+        parked = reader.state is State.PARKED
+        if reader.full and not parked:
             # It waits for its sink alone; ``drained`` decides it again.
             self._waiters.park(reader, reader.offset)
-        return not reader.full
+        if reader.full or not (parked and serve.up_to_date):
+            return not reader.full
+        self._waiters.stay((reader,))
+        return False
 
     def _keep_row(self, reader: Reader, serve: Serve) -> None:
         """A row is worth keeping if bytes are read that it held before (U15)."""
@@ -308,34 +311,30 @@ class Hub:
     # Steps
 
     def _landed(self, flight: Flight, outcome: Outcome) -> None:
-        """A flight ended: release all readers that waited for it. In its greenlet."""
+        """A flight ended: release all readers that waited for it."""
         try:
             for step in self._fetch_results.landed(flight, outcome):
                 self._do(step)
             self.streams.weigh(flight.stream)
         except Exception:
-            # A defect, which goes on to gevent's hub. No reader is left waiting.
-            self._counters.internal_errors += 1
+            # A defect, which whoever called this reports. No reader is left waiting.
             fault = OriginFault("the answer was not understood", reason=Reason.INTERNAL)
             for reader in flight.waiting(late=True):
                 self._guard.serve(lambda it: self.delivery.refuse(it, fault), reader)
             raise
 
     def _heard(self, stream: Stream, poll: Poll) -> Next:
-        """A poll was answered; what its follower does next. In its greenlet."""
-        following = self._execute(self._poll_results.polled(stream, poll))
-        self.streams.weigh(stream)
-        return following
-
-    def _execute(self, steps: Judged[T]) -> T:
-        """Execute all steps; their verdict."""
+        """A poll was answered; what its follower does next."""
+        steps = self._poll_results.polled(stream, poll)
         while True:
             try:
                 step = next(steps)
             except StopIteration as end:
-                verdict: T = end.value
-                return verdict
+                verdict: Next = end.value
+                break
             self._do(step)
+        self.streams.weigh(stream)
+        return verdict
 
     def _do(self, step: Step) -> None:
         """Execute one step, before the next is computed (see ``edge.live.steps``)."""

@@ -14,8 +14,8 @@ and never switches greenlets.
 import enum
 import logging
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer, PartitionKind, StreamKey
@@ -64,8 +64,7 @@ RESET_REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HeardRange:
+class HeardRange(NamedTuple):
     """An admitted answer to a read from ``start``, and when it was heard.
 
     ``heard_at`` is when it arrived here, in monotonic seconds.

@@ -23,14 +23,16 @@ Whose lease ends is told by the end of a poll or of an event stream, and is judg
 when it asks again. Nobody else hears of it. If ``MAX_TRIED`` are refused and others are
 left, that is no answer: NotAsked, and whoever still waits asks again.
 
-Blocks the greenlet of the flight or the follower, as the fetch itself does. What a
-refusal means for what is held is judged by ``fetch_results`` and ``poll_results``.
+A lent fetch is data, as every call is (``edge.live.upstream``): the answer to one
+lender has the next one asked in the same turn, or ends it. What a refusal means for
+what is held is judged by ``fetch_results`` and ``poll_results``.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge.core.errors import NotAsked
+from edge.core.errors import NotAsked, OriginFault
+from edge.core.ports import UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
     Headers,
@@ -40,7 +42,9 @@ from edge.core.values import (
     OriginRequest,
 )
 from edge.live.context import HubContext
-from edge.live.rows import State, Stream
+from edge.live.lenders import Lenders
+from edge.live.rows import Reader, State, Stream, Turn
+from edge.live.upstream import Done, OnSent, Outcome, Upstream, next_turn
 from edge.live.waiters import Waiters
 from edge.policy.streams.contact import seconds_to_wait
 
@@ -55,7 +59,6 @@ _GONE = frozenset({404, 410})
 _ABOUT_ALL = frozenset({304, 405, 408, 425})
 """Of a redirect's and a client error's statuses, those that no reader brings about."""
 
-Fetch = Callable[[OriginRequest, Callable[[], None] | None, Headers], OriginAnswer]
 Build = Callable[[Lease], OriginRequest]
 """Makes the request for the one whose turn it is."""
 
@@ -63,55 +66,99 @@ Build = Callable[[Lease], OriginRequest]
 class Lending:
     """Fetches with lent credentials, for all streams of a hub."""
 
-    def __init__(self, context: HubContext, fetch: Fetch, waiters: Waiters) -> None:
+    def __init__(
+        self, context: HubContext, upstream: Upstream, waiters: Waiters
+    ) -> None:
         self._options = context.options
         self._counters = context.counters
         self._clock = context.clock
         self._guard = context.guard
-        self._fetch = fetch
+        self._upstream = upstream
         self._waiters = waiters
 
-    def fetch(
+    def begin(
         self,
         stream: Stream,
         build: Build,
-        on_sent: Callable[[], None] | None = None,
+        done: Done,
+        on_sent: OnSent | None = None,
         first: Lease | None = None,
         trace: Headers = (),
-    ) -> OriginAnswer:
-        """The whole answer, by whoever's turn it is, but if ``first`` lends, by that.
-
-        Raises OriginFault and TooLarge as ``Upstream.fetch`` does; NotAsked when nobody
-        lends, or too many are refused.
+    ) -> UpstreamCall:
+        """Fetch a whole answer, by whoever's turn it is, but if ``first`` lends, by
+        that. ``done`` hears how it ended, as of ``Upstream.begin``; NotAsked when
+        nobody lends, or too many are refused. ``on_sent`` is called for each lender.
         """
         lenders = stream.lenders
         assert lenders is not None
-        heard: list[_Heard] = []
-        while len(heard) < MAX_TRIED:
-            now, tried = self._clock.monotonic(), [one.lent.digest for one in heard]
-            lease = first if first is not None and not tried else None
-            if lease is None or not lenders.lends(lease, now):
-                lease = lenders.next(now, tried, last=len(tried) == MAX_TRIED - 1)
-            if lease is None or lease.lends is None:
-                return self._nobody_left(stream, heard)
-            lent, request = lease.lends, build(lease)
-            answer = self._fetch(request, on_sent, trace)
-            # Its judge runs in the same turn, however many others are under way.
-            lenders.latest, lenders.agreed = lent.digest, False
-            if not _may_be_about_one(answer.status):
-                if answer.status < 300:
-                    lenders.answered = lent.digest
-                self._contradict(stream, answer, heard)
-                return answer
-            heard.append(_Heard(lent, answer, request.method == "HEAD"))
-            self._note(stream, heard[-1])
-            lenders.agreed = any(_agree(one, heard[-1]) for one in heard[:-1])
-            if lenders.agreed:
-                return answer
-        if heard[-1].by_head:
-            return heard[-1].answer
+        fetch = _LentFetch(stream, lenders, build, done, on_sent, trace)
+        outcome = self._ask(fetch, first)
+        if outcome is not None:
+            fetch.turn = next_turn(self._guard.call, done, outcome)
+        return fetch
+
+    def _ask(self, fetch: "_LentFetch", first: Lease | None = None) -> Outcome | None:
+        """Ask by the next one. What is heard instead, if nobody is asked."""
+        lenders, now = fetch.lenders, self._clock.monotonic()
+        tried = [one.lent.digest for one in fetch.heard]
+        lease = first
+        if lease is None or not lenders.lends(lease, now):
+            lease = lenders.next(now, tried, last=len(tried) == MAX_TRIED - 1)
+        if lease is None or lease.lends is None:
+            return self._nobody_left(fetch.stream, fetch.heard)
+        lent, request = lease.lends, fetch.build(lease)
+
+        def done(outcome: Outcome) -> None:
+            self._answered(fetch, lent, request.method == "HEAD", outcome)
+
+        fetch.call = self._upstream.begin(request, done, fetch.on_sent, fetch.trace)
+        return None
+
+    def _answered(
+        self, fetch: "_LentFetch", lent: LentCredential, by_head: bool, outcome: Outcome
+    ) -> None:
+        """One of them was answered: ask another one, or end the fetch.
+
+        1: a refusal ends its lender's readers; 2: with them whoever waits for this
+        fetch goes, and it is cancelled. Then nobody else is asked.
+        """
+        fetch.call = None
+        end: Outcome | None = outcome
+        try:
+            if isinstance(outcome, OriginAnswer):
+                end = self._judge(fetch, _Heard(lent, outcome, by_head))
+            if end is None and not fetch.is_cancelled:
+                end = self._next(fetch)
+        except Exception:
+            self._guard.report(fetch)
+            end = OriginFault("the fetch broke", reason=Reason.INTERNAL)
+        if end is not None and not fetch.is_cancelled:
+            fetch.done(end)
+
+    def _judge(self, fetch: "_LentFetch", heard: "_Heard") -> OriginAnswer | None:
+        """The answer, if it is everybody's; None: another one is to be asked."""
+        stream, lenders, answer = fetch.stream, fetch.lenders, heard.answer
+        # The answer's judge runs in the same turn, however many others are under way.
+        lenders.latest, lenders.agreed = heard.lent.digest, False
+        if not _may_be_about_one(answer.status):
+            if answer.status < 300:
+                lenders.answered = heard.lent.digest
+            self._contradict(stream, answer, fetch.heard)
+            return answer
+        before = tuple(fetch.heard)
+        fetch.heard.append(heard)
+        self._note(stream, heard)
+        lenders.agreed = any(_agree(one, heard) for one in before)
+        return answer if lenders.agreed else None
+
+    def _next(self, fetch: "_LentFetch") -> Outcome | None:
+        """Ask another one, of whom there may be too many."""
+        if len(fetch.heard) < MAX_TRIED:
+            return self._ask(fetch)
+        if fetch.heard[-1].by_head:
+            return fetch.heard[-1].answer
         detail = "the origin refuses those who read this stream, one after the other"
-        raise NotAsked(detail, reason=Reason.LENDERS_REFUSED, retry_after=1)
+        return NotAsked(detail, reason=Reason.LENDERS_REFUSED, retry_after=1)
 
     def _note(self, stream: Stream, heard: "_Heard") -> None:
         """What this refusal means whatever others hear."""
@@ -137,16 +184,17 @@ class Lending:
             else:
                 self._rest(stream, one)
 
-    def _nobody_left(self, stream: Stream, heard: list["_Heard"]) -> OriginAnswer:
-        """Nobody else lends: what was heard, where that may be about the stream. Raises
-        NotAsked."""
+    def _nobody_left(
+        self, stream: Stream, heard: list["_Heard"]
+    ) -> OriginAnswer | NotAsked:
+        """Nobody else lends: what was heard, where that may be about the stream."""
         words = [one for one in heard if one.by_head or _is_word(one)]
         words = words or [one for one in heard if one.answer.status == 429]
         if words and stream.lenders is not None:
             stream.lenders.latest = words[-1].lent.digest
             return words[-1].answer
         self._counters.refusals[Reason.NO_LENDER.value] += 1
-        raise no_lender()
+        return no_lender()
 
     def _rest(self, stream: Stream, heard: "_Heard") -> None:
         """Ask by others for a while."""
@@ -172,6 +220,55 @@ class _Heard(NamedTuple):
     lent: LentCredential
     answer: OriginAnswer
     by_head: bool
+
+
+class _LentFetch:
+    """One fetch, asked by one lender after the other. An UpstreamCall: ``call`` is the
+    one that is under way, and ``turn`` tells that none is."""
+
+    __slots__ = (
+        *("build", "call", "done", "heard", "is_cancelled", "lenders"),
+        *("on_sent", "stream", "trace", "turn"),
+    )
+
+    def __init__(
+        self,
+        stream: Stream,
+        lenders: Lenders[Reader],
+        build: Build,
+        done: Done,
+        on_sent: OnSent | None,
+        trace: Headers,
+    ) -> None:
+        self.stream = stream
+        self.lenders = lenders
+        self.build = build
+        self.done = done
+        self.on_sent = on_sent
+        self.trace = trace
+        # Those who were refused, in order.
+        self.heard: list[_Heard] = []
+        self.call: UpstreamCall | None = None
+        self.turn: Turn | None = None
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """See ``ports.UpstreamCall``."""
+        self.is_cancelled = True
+        if self.call is not None:
+            self.call.cancel()
+        if self.turn is not None:
+            self.turn.stop()
+
+    def pause(self) -> None:
+        """See ``ports.UpstreamCall``."""
+        if self.call is not None:
+            self.call.pause()
+
+    def resume(self) -> None:
+        """See ``ports.UpstreamCall``."""
+        if self.call is not None:
+            self.call.resume()
 
 
 def _may_be_about_one(status: int) -> bool:

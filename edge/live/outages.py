@@ -10,7 +10,6 @@ A reader that something held can serve never waits for that request, and waits a
 """
 
 from contextlib import suppress
-from dataclasses import replace
 
 from edge.core.errors import OriginFault, OriginTimeout, Refusal
 from edge.core.reasons import Reason
@@ -111,7 +110,7 @@ class Outages:
         return decide(
             reader.read,
             reader.stream.log,
-            replace(state, fault=fault),
+            state._replace(fault=fault),
             reader.stream.route,
             self._rules,
         )

@@ -14,7 +14,7 @@ Live readers that come back to a stream that was just found gone ask in the same
 Readers that need not ask any more do not wait for the second: those that the log has
 reached (``grew``), and all of them once another incarnation begins (``renewed``).
 
-Called by the hub, in its greenlets; never switches.
+Called by the hub; never switches.
 """
 
 import random

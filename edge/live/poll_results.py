@@ -2,16 +2,14 @@
 
 Data joins the log and wakes the viewers (``edge.live.ingest``). A 204 that claims to be
 all confirms the tail (U8). Failures are hidden from the readers that wait (L21). A
-final status goes to all of them. ``polled`` yields this as steps, in the follower's
-greenlet, and ends with what the follower does next. It never asks the origin and never
-switches.
+final status goes to all of them. ``polled`` yields this as steps, and ends with what
+the follower does next. It never asks the origin and never switches.
 """
 
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
-from edge.live.flights import TooLarge
 from edge.live.followers import Next, Poll
 from edge.live.ingest import (
     RESET_REASONS,
@@ -22,6 +20,7 @@ from edge.live.ingest import (
 )
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
+from edge.live.upstream import TooLarge
 from edge.policy.http.cache_status import is_from_an_edge
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.admission import Verdict, away, judge
@@ -53,6 +52,7 @@ class PollResults:
         if poll.sent.incarnation != stream.log.incarnation:
             return Next.STOP
         answer = poll.answer
+        assert answer is not None
         if isinstance(answer, TooLarge):
             self._ingest.mark_large(stream, poll.start)
             yield from bypass_all(stream.parked, Reason.TOO_LARGE)

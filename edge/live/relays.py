@@ -32,8 +32,8 @@ from edge.core.values import (
     PerResponse,
 )
 from edge.live.context import HubContext
-from edge.live.flights import Upstream
 from edge.live.rows import Reader, State
+from edge.live.upstream import Upstream
 from edge.live.waiters import paced
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams import upstream_requests

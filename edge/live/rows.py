@@ -8,9 +8,8 @@ AboveEnd         the readers above one stream's end that wait until they may ask
 Follower         one stream's poll, and the readers that its next answer may serve
 ================ ==================================================================
 
-The rows keep themselves consistent and decide nothing. The greenlets of flights and
-followers are in ``edge.live.flights`` and ``edge.live.followers``. Times are monotonic
-seconds.
+The rows keep themselves consistent and decide nothing. What moves flights and followers
+is in ``edge.live.flights`` and ``edge.live.followers``. Times are monotonic seconds.
 
 A reader goes through these states::
 
@@ -28,15 +27,20 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-import gevent
-from gevent.event import Event
-
 from edge.core import costs
 from edge.core.errors import OriginAway, OriginFault
-from edge.core.ports import Sink
+from edge.core.ports import Sink, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
-from edge.core.values import UNLIMITED, CacheStatus, Lease, Mode, Read, StreamKey
+from edge.core.values import (
+    UNLIMITED,
+    CacheStatus,
+    Headers,
+    Lease,
+    Mode,
+    Read,
+    StreamKey,
+)
 from edge.live.lenders import Lenders
 from edge.policy.http import request_target
 from edge.policy.streams.classify import plain_extension
@@ -101,35 +105,11 @@ class Reader:
     """A read, its sink, and how far it has come."""
 
     __slots__ = (
-        "asked",
-        "barrier",
-        "begun",
-        "caught_up_sent",
-        "control_sent",
-        "cursor",
-        "deadline",
-        "due_at",
-        "fault",
-        "faulted_at",
-        "full",
-        "incarnation",
-        "is_leader",
-        "is_live",
-        "is_sse",
-        "lease",
-        "life_ends",
-        "offset",
-        "owner",
-        "quiet_since",
-        "read",
-        "rounds",
-        "sink",
-        "slot",
-        "stale_at",
-        "state",
-        "stored",
-        "stream",
-        "upstream",
+        *("asked", "barrier", "begun", "caught_up_sent", "control_sent", "cursor"),
+        *("deadline", "due_at", "fault", "faulted_at", "full", "incarnation"),
+        *("is_leader", "is_live", "is_sse", "lease", "life_ends", "offset"),
+        *("owner", "quiet_since", "read", "rounds", "sink", "slot", "stale_at"),
+        *("state", "stored", "stream", "upstream"),
     )
 
     def __init__(
@@ -283,31 +263,11 @@ class Stream:
     """One stream key's row; ``edge.policy.streams.decide`` decides on its log."""
 
     __slots__ = (
-        "_key_cost",
-        "_tail_reads",
-        "above",
-        "awaiting_caught_up",
-        "bypass_reason",
-        "bypass_until",
-        "contact",
-        "flights",
-        "follower",
-        "gone_until",
-        "head_missed",
-        "highest",
-        "key",
-        "landings",
-        "large",
-        "lenders",
-        "linger_until",
-        "log",
-        "no_head_until",
-        "parked",
-        "plain_extension",
-        "polled_by",
-        "route",
-        "viewers",
-        "waking",
+        *("_key_cost", "_tail_reads", "above", "awaiting_caught_up"),
+        *("bypass_reason", "bypass_until", "contact", "flights", "follower"),
+        *("gone_until", "head_missed", "highest", "key", "landings", "large"),
+        *("lenders", "linger_until", "log", "no_head_until", "parked"),
+        *("plain_extension", "polled_by", "route", "viewers", "waking"),
     )
 
     def __init__(self, key: StreamKey, route: Route, log: StreamLog) -> None:
@@ -414,14 +374,20 @@ def _cost_of(key: StreamKey) -> int:
 
 
 class Flight:
-    """A fetch under way. ``sent`` is None until it goes to the origin.
+    """A fetch under way. ``sent`` is None until it goes to the origin, in its ``turn``
+    of the event loop; ``call`` is how it is given up then.
 
     ``hops`` are those of the read that it was begun for: through them a loop is seen.
     ``waiters`` share its answer. ``after`` need a request that begins after their own
     arrival: they are decided again when this flight has landed.
     """
 
-    __slots__ = ("after", "greenlet", "hops", "sent", "start", "stream", "waiters")
+    __slots__ = (
+        *("after", "call", "hops", "sent"),
+        *("start", "stream", "turn", "waiters"),
+    )
+
+    turn: "Turn"
 
     def __init__(
         self, stream: Stream, start: str | None, hops: tuple[str, ...] = ()
@@ -429,7 +395,7 @@ class Flight:
         self.stream = stream
         self.start = start
         self.hops = hops
-        self.greenlet: gevent.Greenlet[[Flight], None] | None = None
+        self.call: UpstreamCall | None = None
         self.waiters: list[Reader] = []
         self.after: list[Reader] = []
         self.sent: RequestSnapshot | None = None
@@ -467,33 +433,67 @@ class AboveEnd:
         return f"<AboveEnd {len(self.readers)} readers, due at {self.due}>"
 
 
+class Turn(Protocol):
+    """What the event loop is to call at some time."""
+
+    def stop(self) -> None:
+        """Do not call it. Idempotent, also after the call."""
+
+
+class FollowerState(enum.Enum):
+    """What a follower does."""
+
+    DUE = "due"  # it asks in the next turn of the event loop
+    ASKING = "asking"  # its poll is under way
+    PAUSING = "pausing"  # it backs off: until a time, or news
+    BOUND = "bound"  # it waits as a Retry-After asked, whatever news there are (U7)
+    ENDED = "ended"
+
+
+_GOES_ON = {FollowerState.ASKING, FollowerState.PAUSING, FollowerState.BOUND}
+
+_FOLLOWS = {
+    FollowerState.DUE: _GOES_ON,
+    FollowerState.ASKING: _GOES_ON,
+    FollowerState.PAUSING: {FollowerState.ASKING, FollowerState.BOUND},
+    FollowerState.BOUND: {FollowerState.ASKING},
+}
+"""From each of these it may also end."""
+
+
 class Follower:
     """One stream's poll. ``waiting`` are readers that its next answer may serve.
 
+    ``turn``: when it goes on by itself; ``call``: its poll; ``fields``: those of its
+    polls, the same each time.
     ``lent``: with whose credential the poll on the wire was sent (B7); ``lender_left``:
     since when nobody who lent it is here; ``wants_lender``: it waits for somebody.
     """
 
     __slots__ = (
-        "greenlet",
-        "kicked",
-        "lender_left",
-        "lent",
-        "stream",
-        "waiting",
-        "waiting_since",
-        "wants_lender",
+        *("call", "fields", "lender_left", "lent", "state"),
+        *("stream", "turn", "waiting", "waiting_since", "wants_lender"),
     )
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, fields: Headers) -> None:
         self.stream = stream
+        self.fields = fields
+        self.state = FollowerState.DUE
+        self.turn: Turn | None = None
+        self.call: UpstreamCall | None = None
         self.waiting: list[Reader] = []
         self.waiting_since = 0.0
         self.lent: Lease | None = None
         self.lender_left: float | None = None
         self.wants_lender = False
-        self.kicked = Event()
-        self.greenlet: gevent.Greenlet[[Follower], None] | None = None
+
+    def move(self, state: FollowerState) -> None:
+        """Go to ``state``. RuntimeError if the table has no such move."""
+        ends = state is FollowerState.ENDED
+        if not ends and state not in _FOLLOWS.get(self.state, ()):
+            raise RuntimeError(f"{self!r} cannot become {state.value}")
+        self.state = state
 
     def __repr__(self) -> str:
-        return f"<Follower {self.stream.key.path} {self.stream.contact or 'well'}>"
+        words = f"{self.stream.key.path} {self.state.value}"
+        return f"<Follower {words} {self.stream.contact or 'well'}>"

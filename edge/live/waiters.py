@@ -93,6 +93,14 @@ class Waiters:
             reader.asked = Reason.FOLLOWED
             reader.is_leader = False
 
+    def stay(self, readers: Sequence[Reader]) -> None:
+        """Viewers of one stream were given all there is where they are parked, and wait
+        on: at their new offset, having seen what is known now."""
+        if readers:
+            barrier = readers[0].stream.log.tail.read_barrier()
+            for reader in readers:
+                reader.barrier = barrier
+
     def _park_sse(self, reader: Reader, now: float) -> None:
         self._delivery.begin_sse(reader)
         if reader.caught_up_sent or reader.full:

@@ -20,8 +20,8 @@ What is not promised: the order in which a crowd is served, and that a viewer is
 woken once per event (it may find two at once).
 """
 
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import gevent
 
@@ -29,6 +29,7 @@ from edge.core.reasons import Reason
 from edge.live.context import HubContext
 from edge.live.delivery import Delivered, Delivery, EventsDelivered
 from edge.live.rows import Reader, State, Stream
+from edge.live.upstream import next_turn
 from edge.live.waiters import BATCH_SIZE, Waiters, batches
 from edge.protocol.offsets import NOW
 from edge.streamlog.stream_log import StreamLog
@@ -51,7 +52,8 @@ class Wakeup:
         self._waiters = waiters
 
     def wake(self, stream: Stream) -> None:
-        """Decide all parked viewers of a stream again, in a greenlet of its own.
+        """Decide all parked viewers of a stream again, in the next turn of the event
+        loop; a crowd that takes several turns has a greenlet for that.
 
         1: a pass runs and yields; 2: the log grows again; 3: the pass goes on.
         A viewer that was served before 2 has parked again, so 2 asks for another
@@ -61,9 +63,22 @@ class Wakeup:
             return
         if stream.waking is None:
             stream.waking = False
-            gevent.spawn(self._wake, stream)
+            next_turn(self._guard.call, self._begin, stream)
         else:
             stream.waking = True
+
+    def _begin(self, stream: Stream) -> None:
+        """A pass that need not yield is over in this turn; another one that was asked
+        for meanwhile may have to, and is begun anew."""
+        if len(stream.parked) > BATCH_SIZE:
+            gevent.spawn(self._wake, stream)
+            return
+        try:
+            self._pass(stream)
+        finally:
+            again, stream.waking = stream.waking, None
+        if again:
+            self.wake(stream)
 
     def _wake(self, stream: Stream) -> None:
         try:
@@ -101,8 +116,7 @@ _Position = tuple[bool, int, str, ReadBarrier]
 _Key = tuple[bool, int, str, int, str | None, bool, bool]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     """What one viewer was given. ``minted``: the crowd's cursor in it, if any."""
 
     tail: Tail
@@ -236,10 +250,7 @@ class _Batch:
         # Who is full is decided again when it takes more.
         here = [r for r in run if r.state is _PARKED and not r.full]
         if given.serve.up_to_date:
-            # They stay parked at their offset; only their barrier is newer.
-            barrier = run[0].stream.log.tail.read_barrier()
-            for reader in here:
-                reader.barrier = barrier
+            self._waiters.stay(here)
         else:
             for reader in here:
                 self._guard.serve(self._park_on, reader)

@@ -19,7 +19,7 @@ origin named is marked as minted.
 """
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.protocol.offsets import order
 from edge.streamlog.segments import Segment, SegmentPosition, Segments
@@ -39,8 +39,7 @@ class Joined(enum.Enum):
     NO_PROOF = "no-proof"
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """An answer, or the part of it that is not laid along anything yet.
 
     ``minted``: the origin returned ``start``. ``known``: the origin returned the start

@@ -13,6 +13,7 @@ of bytes then holds of fragments.
 
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.core import costs
 from edge.core.values import Headers
@@ -32,8 +33,7 @@ its end is read for nothing. A third of this is as long as origins hold a poll: 
 that is followed costs nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """A closed range as it is held: ``data`` is a fragment in JSON streams."""
 
     start: str

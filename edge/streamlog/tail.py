@@ -10,6 +10,7 @@ clock still have an order.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog.foreign_writes import ForeignWrites
@@ -21,7 +22,7 @@ NEVER = float("-inf")
 NOT_YET = float("inf")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ReadBarrier:
     """What was known when a reader arrived: it must not be shown less (L4).
 
@@ -36,8 +37,7 @@ class ReadBarrier:
     ack: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSnapshot:
+class RequestSnapshot(NamedTuple):
     """What an upstream read carried when it was sent (L4, L5)."""
 
     at: float
@@ -323,9 +323,9 @@ class Tail:
 
         - 1: the write; 2: the poll is answered, or broken; 3: that answer is heard.
           At 2 its follower disarmed it, so 3 brings nothing back.
-        - 1: the write; 2: the follower is ended; 3: another one's poll is armed; 4:
-          the first one is killed. 3 was sent after 1, so it counts at once. At 4
-          the first one leaves alone what is not its own.
+        - 1: the write; 2: the follower is ended, and its poll cancelled, which tells
+          nothing from then on; 3: another one's poll is armed. 3 was sent after 1, so
+          it counts at once.
         - 1: the write; 2: the tail moves, also by the very answer that was waited
           for. The poll waits at another offset: it is disarmed for good.
         - 1: the write; 2: an answer from before it repeats the end; 3: an answer

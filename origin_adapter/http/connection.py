@@ -1,181 +1,223 @@
-"""One connection to the origin: making it, and waiting on it.
+"""One connection to the origin on the event loop: bytes in, bytes out.
 
-``dial`` connects within one deadline: addresses, connect, TLS. If a name has several
-addresses, each gets an equal part of the time that is left: an address that swallows
-packets does not keep the next one from being tried. Every failure is an OriginFault,
-and leaves no socket open.
+An ``UpstreamConnection`` is a socket, what wakes it, and a time. It never blocks and
+never switches greenlets. What happens to it is told to its ``holder``: the call that
+uses it, or the pool while it is idle. One watcher for reading stays active from the
+connection's making to its end, through all calls and between them; only a pause stops
+it. So a call costs no change of what the kernel watches, and the end of an idle
+connection is seen at once. One for writing is made when the socket first takes no more.
 
-The socket of an ``UpstreamConnection`` is non-blocking. Only ``wait`` switches
-greenlets for it, with one watcher that ``close`` can cancel from any other greenlet.
-Plain, unix and TLS sockets differ only in which errors mean "not yet". A connection is
-used by one call at a time. It does not parse: bytes in, bytes out. Every failure of the
-socket becomes ``ConnectionLost``; the caller knows what that means at its point of the
-exchange.
+A callback makes one receive, into one buffer that all connections of an origin share;
+what it returns is a copy. A connection parses nothing. Every failure of the socket
+becomes ``ConnectionLost``; the holder knows what that means.
+
+TLS differs in three ways, all hidden here. Bytes that OpenSSL holds wake nobody: after
+each receive, and when reading goes on after a pause, the loop is asked to call back.
+Reading may need to write and the reverse: the call that was wanted is repeated when the
+socket is ready for what OpenSSL wants. A session's own records are no bytes.
 """
 
-import errno
-import ipaddress
-import os
+import _socket
 import ssl
-import time
-from collections.abc import Container
 from socket import socket as Socket
-from typing import Any
+from typing import Any, Protocol
 
-import gevent
-from gevent import socket
 from gevent.hub import get_hub
 
-from edge.core.errors import NotAsked, OriginFault, OriginTimeout, OriginUnreachable
-from edge.core.reasons import Reason
-from origin_adapter.http.options import OriginAddress
+from edge.core.errors import OriginUnreachable
+from edge.core.timer_wheel import Slot
 
 READ = 1
 WRITE = 2
 """Events of the loop's io watchers."""
 
 RECEIVE_SIZE = 64 * 1024
-MAX_MOVED = 1024 * 1024
-"""Bytes that a connection may move before it lets other greenlets run."""
-
-_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-SocketAddress = tuple[int, tuple[Any, ...] | str]
-"""An address family, and what ``connect`` takes in it."""
-
-FULL_BACKLOG_PAUSE = 0.01
-"""Seconds between tries at a socket file whose backlog is full."""
+"""Bytes that are received at once: what one turn of the loop may take in."""
 
 
 class ConnectionLost(OriginUnreachable):
     """The connection ended, by a reset or before anything could be read."""
 
 
+class ConnectionHolder(Protocol):
+    """Who is told what happens to a connection. Guards itself: nothing is raised."""
+
+    def readable(self, connection: "UpstreamConnection", /) -> None:
+        """``receive`` may have something to tell. It may also be told in vain."""
+
+    def writable(self, connection: "UpstreamConnection", /) -> None:
+        """``send`` may take more. Told once for each ``await_room``."""
+
+    def late(self, connection: "UpstreamConnection", /) -> None:
+        """``due_at`` has passed."""
+
+
 class UpstreamConnection:
     """A connected socket. ``reused`` is set from its second call on.
 
-    ``idle_since`` is monotonic seconds, for the pool.
+    It is an entry of a timer wheel (``edge.core.timer_wheel.Timed``).
     """
 
-    __slots__ = ("_moved", "_received", "_socket", "_waiting", "idle_since", "reused")
+    __slots__ = (
+        "_buffer",
+        "_loop",
+        "_reading",
+        "_send_wants_read",
+        "_socket",
+        "_tls",
+        "_watching",
+        "_writing",
+        "due_at",
+        "holder",
+        "reused",
+        "slot",
+    )
 
-    def __init__(self, connected: Socket) -> None:
+    def __init__(
+        self, connected: Socket, buffer: memoryview, holder: ConnectionHolder
+    ) -> None:
+        self.holder = holder
         self.reused = False
-        self.idle_since = 0.0
-        self._socket: Socket | None = connected
-        # A watcher of the loop; gevent gives its type no public name.
-        self._waiting: Any = None
-        self._received: bytes | None = None
-        self._moved = 0
+        self.due_at = 0.0
+        self.slot: Slot | None = None
+        self._buffer = buffer
+        self._tls = isinstance(connected, ssl.SSLSocket)
+        # Watchers of the loop; gevent gives their types no public names.
+        self._loop: Any = get_hub().loop
+        self._socket: Any = connected if self._tls else _innermost(connected)
+        self._reading: Any = self._loop.io(self._socket.fileno(), READ)
+        self._writing: Any = None
+        self._watching = False
+        self._send_wants_read = False
+        self.watch()
 
     @property
     def closed(self) -> bool:
         """Whether ``close`` was called."""
         return self._socket is None
 
-    def try_send(self, data: memoryview) -> int:
-        """Send what the socket takes now; 0 when it is full.
+    # Reading.
 
-        Raises ConnectionLost.
+    def watch(self) -> None:
+        """Tell the holder of what comes, from now on. Idempotent."""
+        if not self._watching and self._socket is not None:
+            self._watching = True
+            self._reading.start(self._on_readable)
+            if self._tls:
+                self._loop.run_callback(self._on_readable)
+
+    def rest(self) -> None:
+        """Tell the holder nothing of what comes, until ``watch``. Idempotent."""
+        self._watching = False
+        if self._socket is not None:
+            self._reading.stop()
+
+    def receive(self) -> bytes | None:
+        """What has come: None when nothing has, b"" once the origin has ended.
+
+        Never waits. Raises ConnectionLost.
         """
-        try:
-            sent = self._open().send(data)
-        except _NOT_YET:
-            return 0
-        except OSError as error:
-            raise _lost("sending", error) from error
-        self._share(sent)
-        return sent
-
-    def receive(self, deadline: float) -> bytes:
-        """The next bytes, after a wait if need be; b"" once the origin has ended.
-
-        Raises ConnectionLost, and OriginTimeout at ``deadline`` (monotonic).
-        """
-        if time.monotonic() >= deadline:
-            # An origin that sends without pause has no longer than any other.
-            raise _TooLate
-        while not self.arrived():
-            self.wait(READ, deadline)
-        received, self._received = self._received or b"", None
-        self._share(len(received))
-        return received
-
-    def arrived(self) -> bool:
-        """Whether bytes or the origin's end are here. Never waits.
-
-        The bytes are kept for ``receive``. A TLS session's own records are not
-        bytes. Raises ConnectionLost.
-        """
-        if self._received is None:
-            try:
-                self._received = self._open().recv(RECEIVE_SIZE)
-            except _NOT_YET:
-                return False
-            except OSError as error:
-                raise _lost("receiving", error) from error
-        return True
-
-    def wait(self, events: int, deadline: float) -> None:
-        """Block until the socket is ready for one of ``events``.
-
-        Raises OriginTimeout at ``deadline``, and ConnectionLost when ``close``
-        is called meanwhile.
-        """
-        timeout = deadline - time.monotonic()
-        if timeout <= 0:
-            raise _TooLate
-        watcher = get_hub().loop.io(self._open().fileno(), events)
-        self._waiting = watcher
-        self._moved = 0
-        try:
-            socket.wait(watcher, timeout, _TooLate)
-        except OSError as error:
-            raise ConnectionLost("the connection was closed here") from error
-        finally:
-            self._waiting = None
-            watcher.close()
-
-    def _share(self, moved: int) -> None:
-        """Let other greenlets run: a fast peer must not hold the event loop."""
-        self._moved += moved
-        if self._moved >= MAX_MOVED:
-            self._moved = 0
-            gevent.sleep(0)
-
-    def _open(self) -> Socket:
         if self._socket is None:
-            raise ConnectionLost("the connection was closed here")
-        return self._socket
+            raise _closed()
+        try:
+            size = self._socket.recv_into(self._buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except ssl.SSLWantWriteError:
+            self._await_writable()
+            return None
+        except OSError as error:
+            raise _lost("receiving", error) from error
+        if self._tls and size:
+            self._loop.run_callback(self._on_readable)
+        return bytes(self._buffer[:size])
 
     def is_stale(self) -> bool:
         """Whether an idle connection is dead, or the origin sent unasked bytes."""
         try:
-            return self.arrived()
+            return self.receive() is not None
         except ConnectionLost:
             return True
 
+    def _on_readable(self) -> None:
+        if self._socket is None:
+            return
+        if self._send_wants_read:
+            self._send_wants_read = False
+            self.holder.writable(self)
+        if self._watching:
+            self.holder.readable(self)
+
+    # Writing.
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Send what the socket takes now; 0 when it is full. Raises ConnectionLost."""
+        if self._socket is None:
+            raise _closed()
+        try:
+            sent: int = self._socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0
+        except ssl.SSLWantReadError:
+            self._send_wants_read = True
+            return 0
+        except OSError as error:
+            raise _lost("sending", error) from error
+        return sent
+
+    def await_room(self) -> None:
+        """Tell the holder once when ``send`` is worth another try."""
+        if not self._send_wants_read:
+            self._await_writable()
+
+    def stop_sending(self) -> None:
+        """Forget ``await_room``."""
+        self._send_wants_read = False
+        if self._writing is not None:
+            self._writing.stop()
+
+    def _await_writable(self) -> None:
+        if self._writing is None:
+            self._writing = self._loop.io(self._socket.fileno(), WRITE)
+        if not self._writing.active:
+            self._writing.start(self._on_writable)
+
+    def _on_writable(self) -> None:
+        self._writing.stop()
+        self.holder.writable(self)
+        if self._tls:
+            # It may have been a receive that waited to write.
+            self._on_readable()
+
+    def lapse(self) -> None:
+        """See ``pool.Due``."""
+        self.holder.late(self)
+
     def close(self) -> None:
-        """Close, and release the greenlet in ``wait``. Never switches, idempotent."""
+        """Close. Never switches, idempotent. No watcher outlives the descriptor: the
+        next connection could have the same number."""
         if self._socket is None:
             return
         connected, self._socket = self._socket, None
-        if self._waiting is None:
-            connected.close()
-            return
-        # The event loop must release the descriptor before it is closed.
-        get_hub().cancel_waits_close_and_then(
-            (self._waiting,), _closed_here(), connected.close
-        )
+        self._watching = False
+        for watcher in (self._reading, self._writing):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        connected.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "reused" if self.reused else "new"
+        return f"<UpstreamConnection {state}>"
 
 
-class _TooLate(OriginTimeout):
-    """A wait that ended at its deadline. A class is given to the time-out, not an
-    instance: a wait that ends earlier then makes none. It takes its text as all errors
-    do: who tells it again, with another Retry-After, copies it."""
-
-    def __init__(self, detail: str = "the origin took too long") -> None:
-        super().__init__(detail)
+def _innermost(connected: Socket) -> _socket.socket:
+    """The same socket without the layers that gevent and ``socket`` put around it:
+    they are for greenlets, which nobody here is."""
+    family, kind, proto = int(connected.family), int(connected.type), connected.proto
+    plain = _socket.socket(family, kind, proto, connected.detach())
+    plain.setblocking(False)
+    return plain
 
 
 def _lost(doing: str, error: OSError) -> ConnectionLost:
@@ -184,159 +226,5 @@ def _lost(doing: str, error: OSError) -> ConnectionLost:
     )
 
 
-def _closed_here() -> OSError:
-    return OSError(errno.EBADF, "closed by another greenlet")
-
-
-# Making one.
-
-
-_OUR_LIMITS = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
-)
-_OUR_LOOKUP_FAILURES = frozenset({socket.EAI_SYSTEM, socket.EAI_MEMORY})
-
-
-def dial(
-    address: OriginAddress, timeout: float, context: ssl.SSLContext | None = None
-) -> UpstreamConnection:
-    """Connect within ``timeout`` seconds; with TLS when ``context`` is given.
-
-    Raises OriginUnreachable or OriginTimeout; NotAsked when this process or this
-    machine has nothing left to call with (U6).
-    """
-    deadline = time.monotonic() + timeout
-    addresses = _addresses(address, timeout)
-    fault: OriginFault = OriginUnreachable("the origin's name has no address")
-    for tried, reachable in enumerate(addresses):
-        share = (deadline - time.monotonic()) / (len(addresses) - tried)
-        try:
-            return _reach(address, reachable, time.monotonic() + share, context)
-        except OriginFault as error:
-            fault = error
-    raise fault
-
-
-def _addresses(address: OriginAddress, timeout: float) -> list[SocketAddress]:
-    if address.unix_path is not None:
-        return [(socket.AF_UNIX, address.unix_path)]
-    return _literal(address) or _resolved(address, timeout)
-
-
-def _literal(address: OriginAddress) -> list[SocketAddress]:
-    """The address itself if the url names one: no resolver, no thread."""
-    try:
-        version = ipaddress.ip_address(address.host).version
-    except ValueError:
-        return []
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    return [(family, (address.host, address.port))]
-
-
-def _resolved(address: OriginAddress, timeout: float) -> list[SocketAddress]:
-    late = OriginTimeout("the origin's name was not resolved in time")
-    try:
-        with gevent.Timeout(timeout, late):
-            found = socket.getaddrinfo(
-                address.host, address.port, type=socket.SOCK_STREAM
-            )
-    except OSError as error:
-        raise _fault_of(error, address.place, _OUR_LOOKUP_FAILURES) from error
-    return [(family, name) for family, _, _, _, name in found]
-
-
-def _reach(
-    address: OriginAddress,
-    reachable: SocketAddress,
-    deadline: float,
-    context: ssl.SSLContext | None,
-) -> UpstreamConnection:
-    """Connect to one address of the name."""
-    family, name = reachable
-    try:
-        connected: Socket = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise _fault_of(error, address.place) from error
-    try:
-        connected.setblocking(False)
-        _connect(connected, name, deadline)
-        if family != socket.AF_UNIX:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if context is not None:
-            connected = _wrapped(connected, address.certified_name, context)
-            _shake_hands(connected, deadline)
-    except OSError as error:
-        connected.close()
-        raise _fault_of(error, f"{address.place} at {name}") from error
-    except BaseException:
-        connected.close()
-        raise
-    return UpstreamConnection(connected)
-
-
-def _fault_of(
-    error: OSError, place: str, ours: Container[int | None] = _OUR_LIMITS
-) -> OriginFault:
-    """What a call that could not be made says: nothing of the origin, if it is this
-    process or this machine that has no descriptor, port or memory left (U6).
-
-    Where it was to be made, and what the system says, is for the operator alone.
-    """
-    cause = f"{place}: {error}"
-    if error.errno in ours:
-        detail = "nothing is left here to call the origin with"
-        return NotAsked(detail, reason=Reason.LIMIT_DESCRIPTORS, cause=cause)
-    return OriginUnreachable("the origin cannot be called", cause=cause)
-
-
-def _connect(connecting: Socket, name: tuple[Any, ...] | str, deadline: float) -> None:
-    code = connecting.connect_ex(name)
-    while code == errno.EAGAIN:
-        # A socket file with a full backlog: no event tells when there is room.
-        _still_time(deadline)
-        gevent.sleep(FULL_BACKLOG_PAUSE)
-        code = connecting.connect_ex(name)
-    if code == errno.EINPROGRESS:
-        _ready(connecting, WRITE, deadline)
-        code = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
-
-
-def _wrapped(connected: Socket, host: str, context: ssl.SSLContext) -> ssl.SSLSocket:
-    # An end without TLS's close_notify may be a cut: it has to be an error.
-    return context.wrap_socket(
-        connected,
-        server_hostname=host,
-        do_handshake_on_connect=False,
-        suppress_ragged_eofs=False,
-    )
-
-
-def _shake_hands(connected: ssl.SSLSocket, deadline: float) -> None:
-    while True:
-        try:
-            return connected.do_handshake()
-        except ssl.SSLWantReadError:
-            _ready(connected, READ, deadline)
-        except ssl.SSLWantWriteError:
-            _ready(connected, WRITE, deadline)
-
-
-def _ready(connecting: Socket, events: int, deadline: float) -> None:
-    watcher = get_hub().loop.io(connecting.fileno(), events)
-    try:
-        socket.wait(watcher, _still_time(deadline), _too_late())
-    finally:
-        watcher.close()
-
-
-def _still_time(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise _too_late()
-    return left
-
-
-def _too_late() -> OriginTimeout:
-    return OriginTimeout("no connection was made in time")
+def _closed() -> ConnectionLost:
+    return ConnectionLost("the connection was closed here")

@@ -20,12 +20,13 @@ class CallTimeouts(NamedTuple):
     """How long one call may take, in seconds.
 
     ``send`` and ``body`` are for each step without progress, ``head`` for the answer
-    to begin, ``total`` for all of it; None: no limit.
+    to begin, ``total`` for all of it; None: no limit. Each may be noticed up to a
+    quarter of a second late (``pool.Deadlines``).
     """
 
     send: float
     head: float
-    body: float
+    body: float | None
     total: float | None
 
 
@@ -42,8 +43,9 @@ class HttpOptions:
     ``hold_timeout`` is the same for calls that an origin may hold (long-polls:
     followers and relayed reads). ``idle_timeout`` is how long a body may make no
     progress in either direction. For relayed bodies that is ``hold_timeout`` if longer,
-    because an idle SSE stream is silent. ``total_timeout`` is how long a catch-up read
-    may take in all.
+    because an idle SSE stream is silent. A follower's event stream has no such limit:
+    its follower knows when it is to speak. ``total_timeout`` is how long a catch-up
+    read may take in all.
 
     Writes, catch-up reads, followers and relayed calls have separate connections, and
     none can starve another (L24): a call that one client has the origin hold must not
@@ -73,13 +75,15 @@ class HttpOptions:
     def timeouts(self, purpose: Purpose) -> CallTimeouts:
         """How long a call of this kind may take."""
         held = purpose in (Purpose.FOLLOW, Purpose.RELAY)
-        relayed = purpose is Purpose.RELAY
+        body: float | None = self.idle_timeout
+        if purpose is Purpose.RELAY:
+            body = max(self.hold_timeout, self.idle_timeout)
+        elif purpose is Purpose.EVENTS:
+            body = None
         return CallTimeouts(
             send=self.idle_timeout,
             head=self.hold_timeout if held else self.head_timeout,
-            body=max(self.hold_timeout, self.idle_timeout)
-            if relayed
-            else self.idle_timeout,
+            body=body,
             total=self.total_timeout if purpose is Purpose.CATCH_UP else None,
         )
 

@@ -1,24 +1,43 @@
-"""Which call may go to the origin now, and over which connection.
+"""Which call may go to the origin now, over which connection, and until when.
+
+On the event loop.
 
 A ``PurposePool`` serves one kind of call. It has a number of slots, a queue of calls
-that wait for one (first come, first served), and idle connections. A ``HeldSlot`` is
-one call's hold on a slot and, later, on a connection. It goes back exactly once,
-whatever happens to the call. This module reads and writes no socket.
+that wait for one (first come, first served), and idle connections. A call takes a slot
+or its place in the queue with ``enter``, and gives either back with ``leave``, whatever
+happens to it. A slot that comes free is the next one's at once; that call goes on in
+the next turn of the loop, so that nobody goes on within another's end.
+
+Idle connections are held here: one that ends, or speaks unasked, is closed at once. All
+the same each is looked into directly before it is used (U24): what came since the last
+turn of the loop would else cost a request that cannot be sent again.
+
+``Deadlines`` are the times of all calls and idle connections of an origin, in one timer
+wheel that one timer of the loop turns while there is anything in it. A connection stays
+in the wheel through all of its calls, and between them; what happens to it only assigns
+a later time. So no call needs a timer of its own, and every time-out of an origin may
+be up to a quarter of a second late.
+
+This module parses nothing, and never switches greenlets, but for ``connect``, which
+blocks its caller.
 """
 
+import math
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from socket import socket as Socket
+from typing import Any, Protocol
 
-from gevent.event import Event
 from gevent.hub import get_hub
 
-from edge.core.errors import NotAsked, OriginUnreachable
+from edge.core.errors import NotAsked, OriginFault, OriginUnreachable
 from edge.core.reasons import Reason
+from edge.core.timer_wheel import GRAIN, Slot, Timed, TimerWheel
 from edge.core.values import Purpose
-from origin_adapter.http.connection import ConnectionLost, UpstreamConnection
+from origin_adapter.http.connection import RECEIVE_SIZE, UpstreamConnection
 from origin_adapter.http.options import HttpOptions
 
 
@@ -26,9 +45,8 @@ from origin_adapter.http.options import HttpOptions
 class PoolCounts:
     """What was done so far, as plain integers.
 
-    ``requests`` are calls of ``open``, ``connects`` connections made,
-    ``reused`` calls over a kept connection, ``retries`` calls sent a second
-    time, ``faults`` failed calls by reason.
+    ``requests`` are calls, ``connects`` connections made, ``reused`` calls over a kept
+    connection, ``retries`` calls sent a second time, ``faults`` failed calls by reason.
     """
 
     requests: int = 0
@@ -36,6 +54,67 @@ class PoolCounts:
     reused: int = 0
     retries: int = 0
     faults: Counter[Reason] = field(default_factory=Counter)
+
+
+class Due(Timed, Protocol):
+    """An entry of ``Deadlines``; ``lapse`` is called once its ``due_at`` has passed."""
+
+    def lapse(self) -> None: ...
+
+
+class Deadlines:
+    """See the module. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._wheel: TimerWheel[Due] = TimerWheel(0.0)
+        # A timer of the loop; gevent gives its type no public name.
+        self._timer: Any = None
+
+    def set(self, entry: Due, when: float) -> None:
+        """Make the entry due at ``when``."""
+        slot = entry.slot
+        if slot is not None and slot.number * GRAIN <= when:
+            # The wheel looks at it before that time, and moves it on: no call of it.
+            entry.due_at = when
+            return
+        if self._timer is None:
+            self._start()
+        self._wheel.set(entry, when)
+
+    def drop(self, entry: Due) -> None:
+        """Let the entry be due never. It may not be here."""
+        self._wheel.drop(entry)
+        entry.due_at = math.inf
+
+    def _start(self) -> None:
+        # The wheel is empty: a new one need not be turned through the time of rest.
+        self._wheel = TimerWheel(time.monotonic())
+        self._timer = get_hub().loop.timer(GRAIN, GRAIN)
+        self._timer.start(self._turn)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        for entry in self._wheel.pop(now):
+            # The lapse of one may have dropped or moved those behind it.
+            if entry.due_at <= now:
+                try:
+                    entry.lapse()
+                except BaseException:
+                    get_hub().handle_error(entry, *sys.exc_info())
+        if not len(self._wheel):
+            self._timer.stop()
+            self._timer.close()
+            self._timer = None
+
+
+class PooledCall(Protocol):
+    """A call, as its pool sees it. Guards itself, and calls ``leave`` exactly once."""
+
+    def granted(self) -> None:
+        """A slot came free for it. It may have left meanwhile."""
+
+    def refused(self, fault: OriginFault, /) -> None:
+        """It waited in vain, or the pool was closed under it."""
 
 
 class PurposePool:
@@ -48,25 +127,28 @@ class PurposePool:
         self,
         limit: int,
         options: HttpOptions,
-        dial: Callable[[], UpstreamConnection],
+        dial: Callable[[], Socket],
         counts: PoolCounts,
+        deadlines: Deadlines,
+        buffer: memoryview,
     ) -> None:
-        self.dial = dial
         self.counts = counts
+        self.deadlines = deadlines
         self.closed = False
+        self._dial = dial
+        self._buffer = buffer
         self._limit = limit
         self._options = options
         self._active = 0
         self._queue: deque[_QueuedCall] = deque()
         self._idle: deque[UpstreamConnection] = deque()
-        self._held: set[HeldSlot] = set()
-        # A timer of the loop; gevent gives its type no public name.
-        self._reaper: Any = None
+        self._calls: set[PooledCall] = set()
+        self._surplus = _Surplus(self)
 
     # Slots.
 
-    def take(self) -> "HeldSlot":
-        """Take a slot, after a wait in the queue if all are taken.
+    def enter(self, call: PooledCall) -> bool:
+        """Take a slot; False: ``granted`` or ``refused`` follows.
 
         Raises NotAsked (limit-origin-connections), OriginUnreachable once closed.
         """
@@ -74,174 +156,156 @@ class PurposePool:
             raise pool_closed()
         if self._active < self._limit:
             self._active += 1
-        else:
-            self._wait_in_queue()
-        slot = HeldSlot(self)
-        self._held.add(slot)
-        return slot
-
-    def _wait_in_queue(self) -> None:
+            self._calls.add(call)
+            return True
         if len(self._queue) >= self._options.queue_limit:
             raise _busy("too many calls wait for the origin")
-        queued = _QueuedCall()
+        queued = _QueuedCall(call)
         self._queue.append(queued)
-        try:
-            queued.called.wait(self._options.queue_timeout)
-        except BaseException:
-            self._leave_queue(queued)
-            raise
-        if not queued.granted:
-            self._leave_queue(queued)
-            raise pool_closed() if self.closed else _busy("no connection came free")
+        late = time.monotonic() + self._options.queue_timeout
+        self.deadlines.set(queued, late)
+        return False
 
-    def _leave_queue(self, queued: "_QueuedCall") -> None:
-        if queued.granted:
+    def leave(self, call: PooledCall) -> None:
+        """Give back the slot, or the place in the queue. Once for each ``enter``."""
+        if call in self._calls:
+            self._calls.discard(call)
             self._free_slot()
-        elif queued in self._queue:
-            self._queue.remove(queued)
+            return
+        for queued in self._queue:
+            if queued.call is call:
+                self._queue.remove(queued)
+                self.deadlines.drop(queued)
+                return
 
     def _free_slot(self) -> None:
         """Hand the slot to the first in the queue: no call overtakes another."""
         if self._queue:
             queued = self._queue.popleft()
-            queued.granted = True
-            queued.called.set()
+            self.deadlines.drop(queued)
+            self._calls.add(queued.call)
+            get_hub().loop.run_callback(queued.call.granted)
         else:
             self._active -= 1
 
-    def end(self, slot: "HeldSlot", reusable: UpstreamConnection | None) -> None:
-        """Take the slot back, and its connection if it can serve again."""
-        self._held.discard(slot)
-        if reusable is not None:
-            self._keep(reusable)
-        self._free_slot()
-
-    # Idle connections.
+    # Connections.
 
     def idle_connection(self) -> UpstreamConnection | None:
         """The fit connection that was kept last; None: there is none."""
-        oldest = time.monotonic() - self._options.keep_alive
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.idle_since > oldest and not connection.is_stale():
-                connection.reused = True
-                return connection
-            connection.close()
-        return None
-
-    def _keep(self, connection: UpstreamConnection) -> None:
-        if self.closed or self._options.max_idle <= 0:
-            connection.close()
-            return
-        if len(self._idle) >= self._options.max_idle:
-            self._idle.popleft().close()
-        connection.idle_since = time.monotonic()
-        self._idle.append(connection)
-        if self._reaper is None:
-            self._reap_after(self._options.keep_alive)
-
-    def _reap_after(self, seconds: float) -> None:
-        self._reaper = get_hub().loop.timer(seconds, ref=False)
-        self._reaper.start(self._reap)
-
-    def _reap(self) -> None:
-        """Close connections idle for too long. Runs in the hub: never switches."""
-        self._stop_reaper()
         now = time.monotonic()
         while self._idle:
-            left = self._idle[0].idle_since + self._options.keep_alive - now
-            if left > 0:
-                self._reap_after(left)
-                return
-            self._idle.popleft().close()
+            connection = self._idle.pop()
+            if connection.due_at > now and not connection.is_stale():
+                connection.reused = True
+                self.counts.reused += 1
+                return connection
+            self.discard(connection)
+        return None
 
-    def _stop_reaper(self) -> None:
-        if self._reaper is not None:
-            self._reaper.close()
-            self._reaper = None
+    def connect(self) -> UpstreamConnection:
+        """A new connection. Blocks the calling greenlet. Raises OriginFault."""
+        connected = self._dial()
+        self.counts.connects += 1
+        if self.closed:
+            connected.close()
+            raise pool_closed()
+        return UpstreamConnection(connected, self._buffer, self)
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for other calls. Before its call leaves: the next in the
+        queue finds it then."""
+        if self.closed or connection.closed or self._options.max_idle <= 0:
+            self.discard(connection)
+            return
+        now = time.monotonic()
+        connection.holder = self
+        connection.watch()
+        self.deadlines.set(connection, now + self._options.keep_alive)
+        self._idle.append(connection)
+        if len(self._idle) > self._options.max_idle and self._surplus.slot is None:
+            # A thousand polls that are answered at once are sent again at once.
+            self.deadlines.set(self._surplus, now)
+
+    def discard(self, connection: UpstreamConnection) -> None:
+        """Close a connection that is in use, or was."""
+        self.deadlines.drop(connection)
+        connection.close()
+
+    def close_surplus(self) -> None:
+        """Close what is idle beyond ``max_idle``, the longest idle first."""
+        while len(self._idle) > self._options.max_idle:
+            self.discard(self._idle.popleft())
+
+    # What is told of an idle connection.
+
+    def readable(self, connection: UpstreamConnection) -> None:
+        """An idle connection ended or spoke. A TLS session's own records are neither.
+
+        Implements ``ConnectionHolder``.
+        """
+        try:
+            if connection.is_stale():
+                self.late(connection)
+        except BaseException:
+            get_hub().handle_error(self, *sys.exc_info())
+            self.late(connection)
+
+    def writable(self, connection: UpstreamConnection) -> None:
+        """Nobody sends over an idle connection."""
+
+    def late(self, connection: UpstreamConnection) -> None:
+        """It was idle for too long."""
+        self._idle.remove(connection)
+        self.discard(connection)
 
     def close(self) -> None:
-        """Close every connection, and fail every call in the queue."""
+        """Close every connection, and fail every call, those in the queue too."""
         self.closed = True
-        self._stop_reaper()
+        self.deadlines.drop(self._surplus)
         while self._idle:
-            self._idle.popleft().close()
-        while self._queue:
-            self._queue.popleft().called.set()
-        for slot in tuple(self._held):
-            slot.discard()
+            self.discard(self._idle.popleft())
+        waiting = [queued.call for queued in self._queue]
+        for call in (*waiting, *self._calls):
+            call.refused(pool_closed())
 
     def __repr__(self) -> str:
         counted = f"{self._active} active, {len(self._idle)} idle"
         return f"{counted}, {len(self._queue)} waiting"
 
 
-class HeldSlot:
-    """One call's hold on a slot, and on the connection that it uses.
+class _QueuedCall:
+    """A call's place in the queue, for as long as it may be there."""
 
-    The holder calls ``end`` on every path; only the first call counts.
-    """
+    __slots__ = ("call", "due_at", "slot")
 
-    __slots__ = ("_connection", "_over", "_pool")
+    def __init__(self, call: PooledCall) -> None:
+        self.call = call
+        self.due_at = 0.0
+        self.slot: Slot | None = None
+
+    def lapse(self) -> None:
+        self.call.refused(_busy("no connection came free"))
+
+
+class _Surplus:
+    """When a pool closes what it keeps beyond ``max_idle``."""
+
+    __slots__ = ("_pool", "due_at", "slot")
 
     def __init__(self, pool: PurposePool) -> None:
         self._pool = pool
-        self._connection: UpstreamConnection | None = None
-        self._over = False
+        self.due_at = 0.0
+        self.slot: Slot | None = None
 
-    def connect(self, *, fresh: bool = False) -> UpstreamConnection:
-        """A kept connection, or a new one. Raises OriginFault."""
-        kept = None if fresh else self._pool.idle_connection()
-        if kept is not None:
-            self._pool.counts.reused += 1
-            self._connection = kept
-            return kept
-        self._connection = self._pool.dial()
-        self._pool.counts.connects += 1
-        if self._pool.closed:
-            self.discard()
-            raise pool_closed()
-        return self._connection
-
-    def connection(self) -> UpstreamConnection:
-        """The connection in use. Raises ConnectionLost once it was given back."""
-        if self._connection is None:
-            raise ConnectionLost("the connection was given back")
-        return self._connection
-
-    def discard(self) -> None:
-        """Close the connection and keep the slot."""
-        if self._connection is not None:
-            self._connection.close()
-
-    def end(self, *, reusable: bool = False) -> None:
-        """Give slot and connection back. Without ``reusable`` the connection closes."""
-        if self._over:
-            return
-        self._over = True
-        connection, self._connection = self._connection, None
-        if connection is not None and not reusable:
-            connection.close()
-        fit = reusable and connection is not None and not connection.closed
-        self._pool.end(self, connection if fit else None)
-
-
-@dataclass(slots=True, eq=False)
-class _QueuedCall:
-    """A call's place in the queue. ``granted`` once a slot has been handed over."""
-
-    called: Event = field(default_factory=Event)
-    granted: bool = False
+    def lapse(self) -> None:
+        self._pool.close_surplus()
 
 
 class Pools:
     """The pools of one origin: writes, catch-up reads, followers, relays."""
 
     def __init__(
-        self,
-        options: HttpOptions,
-        dial: Callable[[], UpstreamConnection],
-        counts: PoolCounts,
+        self, options: HttpOptions, dial: Callable[[], Socket], counts: PoolCounts
     ) -> None:
         limits = {
             Purpose.CATCH_UP: options.catch_up_connections,
@@ -249,14 +313,21 @@ class Pools:
             Purpose.WRITE: options.write_connections,
             Purpose.RELAY: options.relay_connections,
         }
+        deadlines = Deadlines()
+        buffer = memoryview(bytearray(RECEIVE_SIZE))
         self._pools = {
-            purpose: PurposePool(limit, options, dial, counts)
+            purpose: PurposePool(limit, options, dial, counts, deadlines, buffer)
             for purpose, limit in limits.items()
         }
+        self._by_purpose = {
+            **self._pools,
+            # A follower has one call at a time, of one kind or the other.
+            Purpose.EVENTS: self._pools[Purpose.FOLLOW],
+        }
 
-    def take(self, purpose: Purpose) -> HeldSlot:
-        """A slot in the pool of ``purpose``; see PurposePool.take."""
-        return self._pools[purpose].take()
+    def of(self, purpose: Purpose) -> PurposePool:
+        """The pool for calls of this purpose."""
+        return self._by_purpose[purpose]
 
     def close(self) -> None:
         """Close all pools; see PurposePool.close."""

@@ -12,6 +12,7 @@ never asked for 100-continue.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.core.errors import ClientBodyCut, ClientFault
 from edge.core.reasons import Reason
@@ -28,6 +29,11 @@ _HOST = re.compile(r"[!-.0-~]+", re.ASCII)
 _RESERVED = HOP_BY_HOP | {"content-length", "expect", "host"}
 # Methods whose missing body has to be announced (RFC 9110 section 8.6).
 _EXPECT_BODY = frozenset({"POST", "PUT", "PATCH"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
+
+MAX_NAMES = 256
+MAX_NAME = 64
+"""Names of fields that are remembered, and how long one may be."""
 
 
 def checked_host(host: str) -> str:
@@ -43,7 +49,7 @@ def request_head(request: OriginRequest, host: str, prefix: str = "") -> bytes:
     Raises ClientFault.
     """
     target = prefix + request.target
-    if not TOKEN.fullmatch(request.method):
+    if request.method not in _METHODS and not TOKEN.fullmatch(request.method):
         raise _bad(f"the method {request.method!r} is no token")
     if not _TARGET.fullmatch(target):
         raise _bad("the target must be a path in visible ASCII")
@@ -55,11 +61,23 @@ def request_head(request: OriginRequest, host: str, prefix: str = "") -> bytes:
 
 def _field_lines(headers: Headers) -> Iterator[str]:
     for name, value in headers:
-        if not TOKEN.fullmatch(name) or name.lower() in _RESERVED:
+        if name not in _names and not _is_sendable(name):
             raise _bad(f"the field {name!r} cannot be sent")
         if not FIELD_VALUE.fullmatch(value):
             raise _bad(f"the value of {name!r} holds a control character")
         yield f"{name}: {value}"
+
+
+_names: set[str] = set()
+"""Names that may be sent, as far as they were met: they are few."""
+
+
+def _is_sendable(name: str) -> bool:
+    if not TOKEN.fullmatch(name) or name.lower() in _RESERVED:
+        return False
+    if len(_names) < MAX_NAMES and len(name) <= MAX_NAME:
+        _names.add(name)
+    return True
 
 
 def _framing_line(request: OriginRequest) -> Iterator[str]:
@@ -74,8 +92,15 @@ def _framing_line(request: OriginRequest) -> Iterator[str]:
         yield f"Content-Length: {request.content_length}"
 
 
-def framed(body: Iterator[bytes], content_length: int | None) -> Iterator[bytes]:
-    """The body as it goes on the wire, in pieces that are never empty.
+class Piece(NamedTuple):
+    """A part of a body on the wire, never empty; ``last``: the message is complete."""
+
+    octets: bytes
+    last: bool
+
+
+def framed(body: Iterator[bytes], content_length: int | None) -> Iterator[Piece]:
+    """The body as it goes on the wire, in pieces.
 
     What completes the message comes only after ``body`` has ended by itself:
     a body that raises at its last moment is never complete on the wire.
@@ -87,13 +112,13 @@ def framed(body: Iterator[bytes], content_length: int | None) -> Iterator[bytes]
     )
 
 
-def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _chunked(pieces: Iterator[bytes]) -> Iterator[Piece]:
     for piece in pieces:
-        yield b"%x\r\n%b\r\n" % (len(piece), piece)
-    yield LAST_CHUNK
+        yield Piece(b"%x\r\n%b\r\n" % (len(piece), piece), last=False)
+    yield Piece(LAST_CHUNK, last=True)
 
 
-def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
+def _counted(pieces: Iterator[bytes], length: int) -> Iterator[Piece]:
     left = length
     held = b""
     for piece in pieces:
@@ -106,11 +131,11 @@ def _counted(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
         if left == 0:
             held = piece
         else:
-            yield piece
+            yield Piece(piece, last=False)
     if left:
         raise ClientBodyCut(f"the body ended {left} bytes early")
     if held:
-        yield held
+        yield Piece(held, last=True)
 
 
 @dataclass(slots=True)
@@ -118,12 +143,13 @@ class EncodedRequest:
     """A request ready to be sent: the first bytes, and the rest as an iterator.
 
     ``first`` holds the head and the first piece of the body: a body that fails at once
-    thus costs no connection. ``resendable``: sending the request twice is possible and
-    does no harm.
+    thus costs no connection. ``whole``: that is all. ``resendable``: sending it twice
+    is possible and does no harm.
     """
 
     first: bytes
-    rest: Iterator[bytes]
+    whole: bool
+    rest: Iterator[Piece]
     resendable: bool
 
     @classmethod
@@ -133,11 +159,15 @@ class EncodedRequest:
         """Check the request and read its body's first piece. May block on it."""
         head = request_head(request, host, prefix)
         if request.body is None:
-            return cls(head, iter(()), request.method in ("GET", "HEAD"))
+            return cls(head, True, _NOTHING, request.method in ("GET", "HEAD"))
         if isinstance(request.body, bytes):
-            return cls(head + request.body, iter(()), False)
+            return cls(head + request.body, True, _NOTHING, False)
         rest = framed(request.body, request.content_length)
-        return cls(head + next(rest, b""), rest, False)
+        first = next(rest, Piece(b"", last=True))
+        return cls(head + first.octets, first.last, rest, False)
+
+
+_NOTHING: Iterator[Piece] = iter(())
 
 
 def _bad(detail: str) -> ClientFault:

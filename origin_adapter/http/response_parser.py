@@ -14,7 +14,13 @@ belongs to the body or to no message. The head chooses one of three bodies by RF
 section 6.3. A body is fed what arrives and returns the part that is body. Bytes after
 its end make it unclean: its connection is not used again.
 
-``exchange`` feeds both. This module reads no socket.
+An origin's heads are mostly alike. ``HeadMemo`` keeps the last one of each shape: its
+lines, and what became of them. A head with the same lines, but for the values of fields
+that concern no connection and frame nothing, needs no parser. Each value that differs
+must be plain, visible ASCII; a length must be a number. All else is for the parser, and
+``tests/origin_adapter/http/test_head_memo.py`` checks that both agree.
+
+``call`` feeds both. This module reads no socket.
 """
 
 import re
@@ -84,6 +90,8 @@ class ParserEvents:
 
 class LengthBody:
     """A body of a declared length; also the empty one of HEAD, 204 and 304."""
+
+    __slots__ = ("_left", "clean", "done")
 
     def __init__(self, length: int) -> None:
         self.done = length == 0
@@ -157,7 +165,8 @@ class ResponseHead:
     """The final head of an answer; hop-by-hop fields are taken out.
 
     ``content_length`` is the declared length: of the body, or of the
-    representation where ``framing`` is NONE (HEAD and 304).
+    representation where ``framing`` is NONE (HEAD and 304). ``tells_urls``: the address
+    of the origin may be in it; in most answers no URL is.
     """
 
     status: int
@@ -165,18 +174,32 @@ class ResponseHead:
     framing: Framing
     content_length: int | None
     keep_alive: bool
+    tells_urls: bool
 
 
 class ResponseHeadReader:
     """Reads the head of the answer to one request, past interim answers."""
 
-    def __init__(self, method: str, max_head: int) -> None:
+    __slots__ = (
+        "_buffer",
+        "_events",
+        "_fed",
+        "_interim",
+        "_memo",
+        "_method",
+        "_parser",
+        "_room",
+        "received",
+    )
+
+    def __init__(self, method: str, max_head: int, memo: "HeadMemo") -> None:
         self.received = 0
         self._method = method
         self._room = max_head
+        self._memo = memo
         self._interim = 0
         self._buffer = b""
-        self._fresh()
+        self._parser: HttpResponseParser | None = None
 
     def _fresh(self) -> None:
         self._fed = 0
@@ -188,14 +211,29 @@ class ResponseHeadReader:
 
         Bytes beyond the head stay in ``rest()``. Raises OriginGarbage.
         """
+        if not self.received:
+            end = data.find(_END) + len(_END)
+            if len(_END) <= end <= self._room:
+                head = self._memo.recall(self._method, data[:end])
+                if head is not None:
+                    self.received = len(data)
+                    self._buffer = data[end:]
+                    return head, _body_of(head)
+        if self._parser is None:
+            self._fresh()
         self.received += len(data)
         self._buffer += data
-        while (end := self._scan()) is not None:
-            status = self._parser.get_status_code()
+        while (end_found := self._scan()) is not None:
+            status = self._status()
             if status >= 200:
-                return self._finish(status, end)
-            self._skip(status, end)
+                return self._finish(status, end_found)
+            self._skip(status, end_found)
         return None
+
+    def _status(self) -> int:
+        assert self._parser is not None
+        status: int = self._parser.get_status_code()
+        return status
 
     def rest(self) -> bytes:
         """The bytes after the final head."""
@@ -223,6 +261,7 @@ class ResponseHeadReader:
         return end
 
     def _parse(self, data: bytes) -> None:
+        assert self._parser is not None
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -243,39 +282,50 @@ class ResponseHeadReader:
     def _finish(self, status: int, end: int) -> "tuple[ResponseHead, BodyReader]":
         if status > 599:
             raise OriginGarbage(f"{status} is no status")
-        self._buffer = self._buffer[end:]
+        lines, self._buffer = self._buffer[:end], self._buffer[end:]
         fields = tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
             for name, value in self._events.fields
         )
-        return self._framed(status, fields)
+        head = self._framed(status, fields)
+        self._memo.learn(self._method, lines, head)
+        return head, _body_of(head)
 
-    def _framed(
-        self, status: int, fields: Headers
-    ) -> "tuple[ResponseHead, BodyReader]":
+    def _framed(self, status: int, fields: Headers) -> ResponseHead:
         """RFC 9112 section 6.3, without its tolerances."""
         length = _content_length(fields)
-        body: BodyReader
         if _is_chunked(fields):
             if not self._is_http11():
                 # RFC 9112 section 6.1: such a framing is faulty.
                 raise OriginGarbage("a transfer coding in an answer of HTTP/1.0")
-            framing, body = Framing.CHUNKED, ChunkedBody()
-        elif length is not None:
-            framing, body = Framing.LENGTH, LengthBody(length)
+            framing = Framing.CHUNKED
         else:
-            framing, body = Framing.CLOSE, CloseBody()
+            framing = Framing.CLOSE if length is None else Framing.LENGTH
         if self._method == "HEAD" or status in BODILESS_STATUSES:
-            framing, body = Framing.NONE, LengthBody(0)
+            framing = Framing.NONE
             length = None if status == 204 else length
         named = connection_options(v for name, v in fields if name == "connection")
         kept = tuple(f for f in fields if f[0] not in HOP_BY_HOP | named)
         keep_alive = self._is_http11() and "close" not in named
-        return ResponseHead(status, kept, framing, length, keep_alive), body
+        tells = any(_tells_url(name, value) for name, value in kept)
+        return ResponseHead(status, kept, framing, length, keep_alive, tells)
 
     def _is_http11(self) -> bool:
+        assert self._parser is not None
         version: str = self._parser.get_http_version()
         return version == "1.1"
+
+
+def _body_of(head: ResponseHead) -> BodyReader:
+    if head.framing is Framing.LENGTH:
+        return LengthBody(head.content_length or 0)
+    if head.framing is Framing.CHUNKED:
+        return ChunkedBody()
+    return CloseBody() if head.framing is Framing.CLOSE else LengthBody(0)
+
+
+def _tells_url(name: str, value: str) -> bool:
+    return "//" in value or name == "set-cookie"
 
 
 def _content_length(fields: Headers) -> int | None:
@@ -295,3 +345,84 @@ def _is_chunked(fields: Headers) -> bool:
         detail = "the answer has a transfer coding that was not asked for"
         raise OriginGarbage(detail, cause=ascii(codings))
     return bool(codings)
+
+
+# The heads that are alike.
+
+MAX_REMEMBERED = 16
+MAX_REMEMBERED_HEAD = 4096
+"""Heads that an origin's memo keeps for one purpose, and how large one may be."""
+
+_BEFORE_VALUE = re.compile(rb"([!-9;-~]+):[ \t]*")
+_PLAIN = re.compile(rb"[!-~](?:[ -~]*[!-~])?")
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """``fields`` has for each line its field's place in the head, and the bytes before
+    its value. None: the line must be the same."""
+
+    lines: list[bytes]
+    fields: list[tuple[int, bytes] | None]
+    head: ResponseHead
+
+
+class HeadMemo:
+    """The last heads of one origin for one purpose, by status line and number of lines.
+
+    See the module.
+    """
+
+    __slots__ = ("_heads",)
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[bool, bytes, int], _Remembered] = {}
+
+    def recall(self, method: str, head: bytes) -> ResponseHead | None:
+        """What the parser would make of a whole head; None: ask it."""
+        lines = head.split(b"\r\n")
+        known = self._heads.get((method == "HEAD", lines[0], len(lines)))
+        if known is None:
+            return None
+        was = known.head
+        headers, length, tells = list(was.headers), was.content_length, was.tells_urls
+        for line, old, field in zip(lines, known.lines, known.fields, strict=True):
+            if line == old:
+                continue
+            if field is None or not line.startswith(field[1]):
+                return None
+            if _PLAIN.fullmatch(line, len(field[1])) is None:
+                return None
+            name, value = headers[field[0]][0], line[len(field[1]) :].decode("ascii")
+            if name == "content-length":
+                if _LENGTH.fullmatch(line, len(field[1])) is None:
+                    return None
+                length = None if was.status == 204 else int(value)
+            tells = tells or _tells_url(name, value)
+            headers[field[0]] = (name, value)
+        return ResponseHead(
+            was.status, tuple(headers), was.framing, length, was.keep_alive, tells
+        )
+
+    def learn(self, method: str, head: bytes, parsed: ResponseHead) -> None:
+        """Remember what the parser made of a head."""
+        lines = head.split(b"\r\n")
+        fields: list[tuple[int, bytes] | None] = []
+        place = 0
+        for line in lines:
+            before = _BEFORE_VALUE.match(line)
+            name = "" if before is None else before[1].decode("ascii").lower()
+            if before is not None and (
+                place < len(parsed.headers) and parsed.headers[place][0] == name
+            ):
+                fields.append((place, before[0]))
+                place += 1
+            else:
+                fields.append(None)
+        if place != len(parsed.headers) or len(head) > MAX_REMEMBERED_HEAD:
+            return
+        if len(self._heads) >= MAX_REMEMBERED:
+            self._heads.clear()
+        known = _Remembered(lines, fields, parsed)
+        self._heads[method == "HEAD", lines[0], len(lines)] = known

@@ -102,9 +102,12 @@ class LivingOrigin(BeginsByOpen):
         if stream is not None:
             stream.touch()
 
-    def lapse(self) -> None:
-        """Every long-poll held now times out at this moment."""
-        for stream in self._streams.values():
+    def lapse(self, path: str | None = None) -> None:
+        """Every long-poll held now times out at this moment; with ``path``, those of
+        that stream alone."""
+        for stream in (
+            self._streams.values() if path is None else (self._streams[path],)
+        ):
             stream.touch()
 
     def tail(self, path: str) -> str:

@@ -218,6 +218,6 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
 
 def until(is_so: Callable[[], bool]) -> None:
     """Let others run until it is so. A test that hangs here has failed."""
-    with gevent.Timeout(10.0):
+    with gevent.Timeout(60.0):
         while not is_so():
             gevent.idle()

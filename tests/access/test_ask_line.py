@@ -222,13 +222,13 @@ def test_whoever_comes_is_asked_about_or_told_and_no_more_at_once_than_may_be(
             ended.append(False)
 
     crowd = [gevent.spawn(come, *comer) for comer in comers]
-    gevent.joinall(crowd, timeout=10.0, raise_error=True)
+    gevent.joinall(crowd, timeout=60.0, raise_error=True)
 
     assert len(ended) == len(comers)
     assert repr(line) == "<AskLine 0 under way, 0 waiting>"
 
 
 def _until(is_so: Callable[[], bool]) -> None:
-    with gevent.Timeout(10.0):
+    with gevent.Timeout(60.0):
         while not is_so():
             gevent.idle()

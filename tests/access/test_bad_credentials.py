@@ -5,7 +5,7 @@ the same address. The pipeline is a worker's, the endpoint a real server.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count, islice
 
@@ -27,9 +27,8 @@ from edge.policy.streams.ways import (
     OriginWay,
     Secret,
     SignedWay,
-    Way,
 )
-from tests.access.endpoint import Asked, Endpoint, Gate, endpoint, said, until
+from tests.access.endpoint import Asked, Endpoint, Gate, said, until
 from tests.access.issuer import NOW, SECRET, WAY, jwk, jwks, shared, token
 from tests.access.issuer import said as claims
 
@@ -41,11 +40,10 @@ LIMITED = "limit-denied"
 
 
 @pytest.fixture
-def asked() -> Iterator[Endpoint]:
+def asked(asked: Endpoint) -> Endpoint:
     """Lets in whose token begins with ``good``, and nobody else."""
-    with endpoint() as made:
-        made.answer = _by_name
-        yield made
+    asked.answer = _by_name
+    return asked
 
 
 def _by_name(one: Asked) -> bytes:
@@ -53,19 +51,6 @@ def _by_name(one: Asked) -> bytes:
         return said(404)
     good = one.fields.get("authorization", "").startswith("Bearer good")
     return said(200 if good else 401)
-
-
-@pytest.fixture
-def gates(asked: Endpoint) -> Iterator[Callable[[Way], Gate]]:
-    made: list[Gate] = []
-
-    def make(way: Way) -> Gate:
-        made.append(Gate(asked.url, (way,)))
-        return made[-1]
-
-    yield make
-    for gate in made:
-        gate.pools.close()
 
 
 def by_token() -> Gate:
@@ -211,11 +196,11 @@ def test_signed_urls_have_the_same_bound() -> None:
 
 
 def test_an_endpoint_is_asked_about_bad_tokens_by_the_hundred(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """Refused at once, on the event loop's callback too; who was let in is asked about
     whatever others show."""
-    gate, words = gates(ForwardWay(asked.url, timeout=5.0)), Counter[str]()
+    gate, words = gate_of(ForwardWay(asked.url, timeout=5.0)), Counter[str]()
     assert word(gate.ask(ROOM, HERE, **bearer("good"))) == "in"
     for number in range(3000):
         words[word(gate.ask(ROOM, HERE, **bearer(number)))] += 1
@@ -232,12 +217,12 @@ def test_an_endpoint_is_asked_about_bad_tokens_by_the_hundred(
 
 
 def test_a_crowd_that_stands_in_line_is_looked_at_when_its_turn_comes(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """Nobody of it was found to be bad when it came. 1: a thousand come; 2: twenty-four
     are asked about; 3: these are bad, and so are the next ones, until a hundred are."""
     asked.may.clear()
-    gate = gates(ForwardWay(asked.url, timeout=5.0))
+    gate = gate_of(ForwardWay(asked.url, timeout=5.0))
     crowd = [
         gevent.spawn(gate.ask, ROOM, HERE, **bearer(number)) for number in range(1000)
     ]
@@ -253,11 +238,11 @@ def test_a_crowd_that_stands_in_line_is_looked_at_when_its_turn_comes(
 
 
 def test_of_a_flood_from_1_000_addresses_few_are_asked_about_at_a_time(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """A bounded number waits, and the others are told so; who was let in is renewed
     beside them."""
-    gate = gates(ForwardWay(asked.url, timeout=5.0, cache=10.0))
+    gate = gate_of(ForwardWay(asked.url, timeout=5.0, cache=10.0))
     assert word(gate.ask(ROOM, HERE, **bearer("good"))) == "in"
     asked.may.clear()
 
@@ -286,12 +271,12 @@ def test_of_a_flood_from_1_000_addresses_few_are_asked_about_at_a_time(
 
 
 def test_one_credential_at_two_addresses_is_judged_for_the_one_that_may(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """1: one at a bad address owns the ask, and waits in line; 2: another one, from
     elsewhere, waits for the same; 3: the first is refused for its address."""
     asked.may.clear()
-    gate = gates(OriginWay())
+    gate = gate_of(OriginWay())
     crowd = [gevent.spawn(gate.ask, ROOM, HERE, **bearer(n)) for n in range(200)]
     until(lambda: asked.most == 24)
     owner = gevent.spawn(gate.ask, ROOM, HERE, **bearer("good"))
@@ -305,11 +290,11 @@ def test_one_credential_at_two_addresses_is_judged_for_the_one_that_may(
 
 
 def test_that_a_stream_is_absent_is_no_fault_of_a_good_credential(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """Viewers that wait for a stream to be made are asked about each time. Whoever
     makes up credentials to ask for absent ones is not."""
-    gate, words = gates(OriginWay()), Counter[str]()
+    gate, words = gate_of(OriginWay()), Counter[str]()
     assert word(gate.ask(ROOM, HERE, **bearer("good"))) == "in"
     for number in range(200):
         words[word(gate.ask(f"{ROOM}absent", HERE, **bearer(number)))] += 1
@@ -321,10 +306,10 @@ def test_that_a_stream_is_absent_is_no_fault_of_a_good_credential(
 
 
 def test_no_answer_is_no_fault_of_anybody(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """While the endpoint is away, a crowd hears that it is, and then is let in."""
-    gate = gates(ForwardWay(asked.url, timeout=5.0))
+    gate = gate_of(ForwardWay(asked.url, timeout=5.0))
     asked.answer = lambda one: said(503)
     words = Counter(
         word(gate.ask(ROOM, HERE, **bearer(f"good {number}"))) for number in range(200)
@@ -336,10 +321,10 @@ def test_no_answer_is_no_fault_of_anybody(
 
 
 def test_who_shows_nothing_is_counted_as_well_where_that_is_asked_about(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """Made up paths cost an ask each. One who has a credential is let in beside it."""
-    gate, words = gates(ForwardWay(asked.url, timeout=5.0)), Counter[str]()
+    gate, words = gate_of(ForwardWay(asked.url, timeout=5.0)), Counter[str]()
     assert word(gate.ask(ROOM, HERE, **bearer("good"))) == "in"
     for number in range(200):
         words[word(gate.ask(f"{ROOM}{number}", HERE))] += 1
@@ -349,10 +334,10 @@ def test_who_shows_nothing_is_counted_as_well_where_that_is_asked_about(
 
 
 def test_who_shows_nothing_and_is_let_in_somewhere_is_not_known_everywhere(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """An endpoint may let everybody read one stream: that is nobody's credential."""
-    gate, words = gates(ForwardWay(asked.url, timeout=5.0)), Counter[str]()
+    gate, words = gate_of(ForwardWay(asked.url, timeout=5.0)), Counter[str]()
     asked.answer = lambda one: said(
         200 if one.fields["x-forwarded-uri"] == ROOM else 401
     )
@@ -364,11 +349,11 @@ def test_who_shows_nothing_and_is_let_in_somewhere_is_not_known_everywhere(
 
 
 def test_after_an_order_to_revoke_viewers_are_asked_about_before_a_flood(
-    asked: Endpoint, gates: Callable[[Way], Gate]
+    asked: Endpoint, gate_of: Callable[..., Gate]
 ) -> None:
     """B13 has all be asked anew. 1: forty were let in; 2: strangers take all that new
     ones may; 3: an order is given; 4: those forty come, and find the other half."""
-    gate = gates(ForwardWay(asked.url, timeout=60.0))
+    gate = gate_of(ForwardWay(asked.url, timeout=60.0))
     viewers = [bearer(f"good {number}") for number in range(40)]
     for viewer in viewers:
         assert word(gate.ask(ROOM, HERE, **viewer)) == "in"

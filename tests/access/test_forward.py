@@ -3,7 +3,7 @@
 A16, B2, B11, B18. The endpoint is a real server, and the pool is the edge's own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -18,7 +18,7 @@ from edge.policy.streams.authorize import Ask, Denied, Grant, RequestHead
 from edge.policy.streams.pipeline import Resolved
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import ForwardWay, SignedWay
-from tests.access.endpoint import Endpoint, Gate, endpoint, said, together, until
+from tests.access.endpoint import Endpoint, Gate, said, together, until
 from tests.live.support import settle
 
 A = "/v1/stream/a"
@@ -27,24 +27,14 @@ PAGE = {"sec_fetch_mode": "navigate"}
 
 
 @pytest.fixture
-def asked() -> Iterator[Endpoint]:
-    with endpoint() as made:
-        yield made
-
-
-@pytest.fixture
-def gates(asked: Endpoint) -> Iterator[Callable[..., Gate]]:
+def gates(asked: Endpoint, gate_of: Callable[..., Gate]) -> Callable[..., Gate]:
     """``gates(**way)`` is a gate whose one way asks the endpoint."""
-    made: list[Gate] = []
 
     def make(route: Route | None = None, **way: Any) -> Gate:
-        one = ForwardWay(asked.url + "/authorize?app=1", **({"timeout": 5.0} | way))
-        made.append(Gate(asked.url, (one,), route or Route("/v1/stream/**")))
-        return made[-1]
+        url = asked.url + "/authorize?app=1"
+        return gate_of(ForwardWay(url, **({"timeout": 5.0} | way)), route)
 
-    yield make
-    for gate in made:
-        gate.pools.close()
+    return make
 
 
 def granted(found: Any) -> Grant:
@@ -659,6 +649,33 @@ def test_the_time_that_an_ask_took_is_part_of_its_time(
     asked.may.set()
 
     assert granted(one.get()).lease.ends_at == begun + 30.0
+
+
+def test_who_is_let_in_by_a_slow_answer_stays_a_second_all_the_same(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """B3: otherwise an endpoint that takes longer than it may be believed would let in
+    nobody."""
+    asked.answer = lambda one: said(200, b"", "Cache-Control: no-store")
+    gate = gates()
+    asked.may.clear()
+    one = gevent.spawn(gate.ask, A, **ALICE)
+    until(lambda: len(asked.asked) == 1)
+    gate.clock.move(4.0)
+    asked.may.set()
+
+    assert granted(one.get()).lease.ends_at == gate.clock.monotonic() + 1.0
+
+
+def test_who_was_let_in_may_be_let_in_again_unless_a_cookie_was_set(
+    asked: Endpoint, gates: Callable[..., Gate]
+) -> None:
+    """B12: another ask would set another cookie."""
+    gate = gates()
+    assert granted(gate.ask(A, **ALICE)).renewable
+    asked.answer = lambda one: said(200, b"", "Set-Cookie: s=1")
+
+    assert not granted(gate.ask(A, cookie="s=0")).renewable
 
 
 def test_a_clock_that_is_put_back_lengthens_no_verdict(

@@ -3,7 +3,7 @@
 A17, B2, B7, B9, B16. The origin is a real server, and the pool is the edge's own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -21,7 +21,7 @@ from edge.policy.streams.ways import OriginWay, SignedWay
 from edge.settings import Settings
 from edge.settings.schema import OriginSettings
 from edge.wiring import AskPools
-from tests.access.endpoint import Asked, Endpoint, Gate, endpoint, said, until
+from tests.access.endpoint import Asked, Endpoint, Gate, said, until
 
 A = "/v1/stream/a"
 ALICE = {"authorization": "Bearer alice"}
@@ -29,26 +29,16 @@ LINK = SignedWay((("k1", b"a key of the tests, which has 32 b."),))
 
 
 @pytest.fixture
-def asked() -> Iterator[Endpoint]:
-    with endpoint() as made:
-        yield made
-
-
-@pytest.fixture
-def gates(asked: Endpoint) -> Iterator[Callable[..., Gate]]:
+def gates(gate_of: Callable[..., Gate]) -> Callable[..., Gate]:
     """``gates(**way)`` is a gate whose one way asks the origin."""
-    made: list[Gate] = []
 
     def make(
         route: Route | None = None, others: tuple[Route, ...] = (), **way: Any
     ) -> Gate:
         route = route or Route("/v1/stream/**", origin_headers=(("x-own", "secret"),))
-        made.append(Gate(asked.url, (OriginWay(**way),), route, others))
-        return made[-1]
+        return gate_of(OriginWay(**way), route, others)
 
-    yield make
-    for gate in made:
-        gate.pools.close()
+    return make
 
 
 def granted(found: Any) -> Grant:

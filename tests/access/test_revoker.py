@@ -56,7 +56,7 @@ class Worker:
 
 def wait_for(done: object) -> None:
     assert callable(done)
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while not done():
             gevent.sleep(0.001)
 

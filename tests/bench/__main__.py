@@ -1,11 +1,12 @@
 """``make bench``: our edge and its peers side by side, in one run on one machine.
 
 Tables on stdout, progress on stderr. Needs Linux and two cores; nginx, Varnish and wrk
-where they are to take part. About a quarter of an hour, two minutes with ``--quick``::
+where they are to take part. About half an hour, four minutes with ``--quick``::
 
     make bench
     make bench ARGS="--quick"
     make bench ARGS="--only fanout --viewers 1000,5000 --peers edge,varnish --rounds 5"
+    make bench ARGS="--only streams,tokens --streams 500 --follow sse --markdown"
     make bench ARGS="--json bench.json --plot bench.svg"
 
 Exits with 1 when something fails, with 2 when the command line is wrong.
@@ -27,10 +28,11 @@ from rich.console import Console
 
 from edge.cli.bench.plot import check as check_plot
 from edge.cli.streams.exit_faults import Fault
-from tests.bench import machine, plot, results, tables
-from tests.bench.cases import KIB, SIZES, VIEWERS, Plan, cases, size
+from tests.bench import machine, markdown, plot, results, tables
+from tests.bench.cases import KIB, KINDS, SIZES, STREAMS, VIEWERS, Plan, cases, size
 from tests.bench.measure import Bench, Unfit, origin
 from tests.bench.peers import GENERATOR, PEERS, on_core
+from tests.bench.servers import PASSING, servers
 from tests.support.processes import ProcessFault
 
 T = TypeVar("T")
@@ -45,13 +47,25 @@ class Extent:
 
     sizes: tuple[int, ...]
     viewers: tuple[int, ...]
+    streams: tuple[int, ...]
     rounds: int
     seconds: int
     events: int
+    appends: int
+    asked: int
 
 
-FULL = Extent(SIZES, VIEWERS, rounds=2, seconds=3, events=5)
-QUICK = Extent((KIB, 64 * KIB), (1_000,), rounds=1, seconds=1, events=4)
+FULL = Extent(
+    SIZES, VIEWERS, STREAMS, rounds=2, seconds=3, events=5, appends=10_000, asked=500
+)
+QUICK = Extent(
+    *((KIB, 64 * KIB), (1_000,), (100,)),
+    rounds=1,
+    seconds=1,
+    events=4,
+    appends=3_000,
+    asked=100,
+)
 
 
 def main() -> None:
@@ -63,9 +77,10 @@ def main() -> None:
     if (wrong := unfit(plan, asked)) is not None:
         parser.error(wrong)
     try:
-        run(plan, absent, asked.json, asked.plot)
+        run(plan, absent, asked)
     except (Unfit, ProcessFault, OSError) as error:
-        sys.exit(f"bench: {error}")
+        # What a server that did not start had to say is a note of the error.
+        sys.exit("\n".join([f"bench: {error}", *getattr(error, "__notes__", ())]))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -79,8 +94,8 @@ def arguments() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="a look in two minutes")
-    add("--only", choices=("hits", "fanout"))
+    add("--quick", action="store_true", help="a look in four minutes")
+    add("--only", type=_each(_kind), default=KINDS, help=", ".join(KINDS))
     add("--sizes", type=_each(size), help="of closed ranges: 1KiB,64KiB,1MiB")
     add("--viewers", type=_each(_count), help="crowds: 100,1000,5000,10000")
     add(
@@ -89,9 +104,16 @@ def arguments() -> argparse.ArgumentParser:
         default=tuple(PEERS),
         help=", ".join(PEERS),
     )
+    add("--streams", type=_each(_count), help="small ones: 100,500,2000")
+    add("--follow", type=_each(_way), default=(), help="ways of the edge to follow")
     add("--rounds", type=_count, help="in each, the servers take turns")
     add("--seconds", type=_count, help="of one load on closed ranges")
     add("--events", type=_count, help="for one crowd, in each round")
+    add("--appends", type=_count, help="to all small streams together")
+    add("--asked", type=_count, help="single requests of each kind")
+    add(
+        "--markdown", action="store_true", help="tables as docs/performance.md has them"
+    )
     add("--json", type=Path, metavar="FILE", help="write everything there")
     add("--plot", type=Path, metavar="FILE", help="draw it: .svg or .png")
     return parser
@@ -121,17 +143,35 @@ def _peer(text: str) -> str:
     return text.strip()
 
 
+def _kind(text: str) -> str:
+    if text.strip() not in KINDS:
+        raise ValueError(f"{text!r} is none of {', '.join(KINDS)}")
+    return text.strip()
+
+
+def _way(text: str) -> str:
+    """A value of a route's ``follow``; the edge itself judges it."""
+    return text.strip()
+
+
 def plan_of(asked: argparse.Namespace, absent: dict[str, str]) -> Plan:
     """What the command line asks for, of what is installed."""
     extent = QUICK if asked.quick else FULL
     return Plan(
         cases=cases(
-            asked.only, asked.sizes or extent.sizes, asked.viewers or extent.viewers
+            asked.only,
+            asked.sizes or extent.sizes,
+            asked.viewers or extent.viewers,
+            asked.streams or extent.streams,
+            asked.quick,
         ),
         peers=tuple(name for name in asked.peers if name not in absent),
         rounds=asked.rounds or extent.rounds,
         seconds=asked.seconds or extent.seconds,
         events=asked.events or extent.events,
+        appends=asked.appends or extent.appends,
+        asked=asked.asked or extent.asked,
+        follow=asked.follow,
     )
 
 
@@ -147,6 +187,8 @@ def unfit(plan: Plan, asked: argparse.Namespace) -> str | None:
         return "closed ranges need wrk (Debian: apt-get install wrk)"
     if not plan.peers:
         return "none of these servers is installed"
+    if plan.small and not (plan.hits or plan.crowds or servers(plan.peers, ())):
+        return f"--peers: without crowds and hits, none of {', '.join(PASSING)} is left"
     if asked.json is not None and not asked.json.absolute().parent.is_dir():
         return f"--json: there is no folder {asked.json.absolute().parent}"
     try:
@@ -157,10 +199,10 @@ def unfit(plan: Plan, asked: argparse.Namespace) -> str | None:
     return None
 
 
-def run(
-    plan: Plan, absent: dict[str, str], to_json: Path | None, to_plot: Path | None
-) -> None:
+def run(plan: Plan, absent: dict[str, str], asked: argparse.Namespace) -> None:
     """Measure, then write and show what was measured, also after a Ctrl-C."""
+    to_json: Path | None = asked.json
+    to_plot: Path | None = asked.plot
     told = machine.here()
     versions = machine.versions(PEERS[name] for name in plan.peers)
     begun = time.monotonic()
@@ -181,6 +223,8 @@ def run(
                 plot.draw(found, told, to_plot)
             if found:
                 tables.show(Console(width=tables.WIDTH), told, versions, absent, found)
+            if asked.markdown:
+                print("\n".join(markdown.lines(found)))
 
 
 if __name__ == "__main__":

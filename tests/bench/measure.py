@@ -8,6 +8,8 @@ reference server alone both are the same process, on core 0.
 Closed ranges: all servers run, and those whose turn it is not are silent. Crowds: a
 fresh server for each, so that the memory that is counted is that crowd's. Events are
 appended at the origin, not through the peer: all have the same way to hear of them.
+
+``small`` takes what has no crowd: small streams, writes, single requests.
 """
 
 import json
@@ -19,12 +21,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import requests
 
 from tests.bench.cases import Case, FanoutCase, HitsCase, Plan
+from tests.bench.load.streams import Figures
 from tests.bench.peers import GENERATOR, PEERS, READY, Peer, Served, Work, on_core
+from tests.bench.small import SmallBench
 from tests.support.node import ROOT
 from tests.support.processes import TETHER, NodeOrigin, ds_edge, node_origin
 
@@ -40,7 +43,6 @@ ALIKE = 1.5
 """Origin requests for an event from which on a crowd is not shared."""
 
 Say = Callable[[str], None]
-Figures = dict[str, Any]
 
 
 class Unfit(Exception):
@@ -50,7 +52,8 @@ class Unfit(Exception):
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What one measurement told. ``figures`` are those of ``ds-edge bench --json``,
-    with the origin's own count of its reads; with ``error`` where it failed."""
+    with the origin's own count of its reads, or of ``tests.bench.load``; with ``error``
+    where it failed."""
 
     round: int
     case: Case
@@ -88,6 +91,7 @@ class Bench:
                     if case.work not in peer.cannot:
                         told = self._crowd(peer, case)
                         self._keep(number, case, peer.name, told)
+        SmallBench(self._plan, self._keep).run()
 
     # A peer is what it is taken for
 
@@ -231,8 +235,12 @@ def short(told: Figures) -> str:
     """A measurement in a few words."""
     if "error" in told:
         return f"failed: {told['error']}"
-    if told["kind"] == "hits":
+    if told["kind"] in ("hits", "writes"):
         return f"{told['requests_per_second']:,.0f} requests/s"
+    if told["kind"] in ("streams", "tokens"):
+        return f"{told['delivered_per_second']:,.0f} events/s"
+    if told["kind"] == "single":
+        return f"{told['ms']['p50']:.2f} ms"
     return f"the last of {told['viewers']:,} after {told['last_ms']['p50']:.1f} ms"
 
 

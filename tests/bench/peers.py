@@ -51,6 +51,7 @@ class Work(StrEnum):
     HITS = "hits"
     LONG_POLL = "long-poll"
     SSE = "sse"
+    PASSING = "passing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Served:
     metrics: str | None = None
 
 
-Start = Callable[[str, Work], AbstractContextManager[Served]]
+Start = Callable[..., AbstractContextManager[Served]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def filled(template: str, words: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def folder_in_memory() -> Iterator[Path]:
     """In memory, and anybody's: servers drop root before they write."""
     shm = Path("/dev/shm")
     with tempfile.TemporaryDirectory(
@@ -129,7 +130,7 @@ def _said(*command: str) -> str:
 
 
 @contextmanager
-def _edge(origin: str, work: Work, **more: Any) -> Iterator[Served]:
+def _edge(origin: str, work: Work, /, **more: Any) -> Iterator[Served]:
     # Event streams live as long as those of the others; nobody writes a log here.
     settings = {"live": {"sse_lifetime": "10m"}, "log": {"access": "off"}, **more}
     with on_core(SERVERS), edge(origin, **settings) as ours:
@@ -139,7 +140,7 @@ def _edge(origin: str, work: Work, **more: Any) -> Iterator[Served]:
 @contextmanager
 def _edge_that_judges(origin: str, work: Work) -> Iterator[Served]:
     """Everybody has a token of its own, signed by an issuer whose public key it has."""
-    with _folder() as folder:
+    with folder_in_memory() as folder:
         key = folder / "issuer.pem"
         key.write_bytes(issuer.pem("rsa"))
         way = {
@@ -187,7 +188,7 @@ def _edge_version() -> str:
 def _nginx(origin: str, work: Work) -> Iterator[Served]:
     listen = f"127.0.0.1:{free_port()}"
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with _folder() as folder:
+    with folder_in_memory() as folder:
         words = {"folder": str(folder), "origin": urlsplit(origin).netloc}
         words |= {"listen": listen, "files": str(min(files, 20_000))}
         config = folder / "nginx.conf"
@@ -263,7 +264,7 @@ def varnish_command(folder: Path, listen: str, work: Work) -> list[str]:
 def _varnish(origin: str, work: Work) -> Iterator[Served]:
     listen = f"127.0.0.1:{free_port()}"
     at = urlsplit(origin)
-    with _folder() as folder:
+    with folder_in_memory() as folder:
         words = {"host": at.hostname or "", "port": str(at.port)}
         config = folder / "varnish.vcl"
         config.write_text(filled((HERE / "varnish.vcl").read_text(), words))

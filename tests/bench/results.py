@@ -1,6 +1,7 @@
 """What all rounds say together: medians, ratios, one document. Pure.
 
-A ratio is how many times better the edge is: more requests, or the last viewer sooner.
+A ratio is how many times better the edge is: more requests or events, or the last
+viewer or a single answer sooner.
 """
 
 import statistics
@@ -8,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.bench.cases import Case, FanoutCase, HitsCase
+from tests.bench.cases import Case
+from tests.bench.load.streams import Figures
 from tests.bench.machine import Machine
-from tests.bench.measure import ALIKE, Figures, Sample
+from tests.bench.measure import ALIKE, Sample
 
 OURS = "edge"
 BUSY = 0.9
@@ -19,7 +21,23 @@ BUSY = 0.9
 SCHEMA = 1
 """Raised when a member of the document changes its meaning or goes."""
 
-METRICS = {
+_OF_STREAMS = {
+    "delivered_per_second": ("delivered_per_second",),
+    "delivered": ("delivered",),
+    "expected": ("expected",),
+    "p50_ms": ("latency_ms", "p50"),
+    "p99_ms": ("latency_ms", "p99"),
+    "cpu_per_event_us": ("cpu_per_event_us",),
+    "origin_cpu_per_event_us": ("origin_cpu_per_event_us",),
+    "events_per_reception": ("events_per_reception",),
+    "origin_connections": ("origin_connections",),
+    "max_followers": ("max_followers",),
+    "refused": ("refused",),
+    "short": ("short",),
+    "generator_us_per_event": ("generator_us_per_event",),
+    "generator_cpu_share": ("generator_cpu_share",),
+}
+METRICS: dict[str, dict[str, tuple[str, ...]]] = {
     "hits": {
         "requests_per_second": ("requests_per_second",),
         "bytes_per_second": ("bytes_per_second",),
@@ -35,8 +53,34 @@ METRICS = {
         "generator_us_per_message": ("generator_us_per_message",),
         "generator_cpu_share": ("generator_cpu_share",),
     },
+    "streams": _OF_STREAMS,
+    "tokens": _OF_STREAMS | {"asked_per_second": ("asked_per_second",)},
+    "writes": {
+        "requests_per_second": ("requests_per_second",),
+        "p50_ms": ("latency_ms", "p50"),
+        "p99_ms": ("latency_ms", "p99"),
+        "cpu_per_request_us": ("cpu_per_request_us",),
+        "origin_cpu_per_request_us": ("origin_cpu_per_request_us",),
+        "generator_us_per_request": ("generator_us_per_request",),
+        "generator_cpu_share": ("generator_cpu_share",),
+    },
+    "single": {
+        "p50_ms": ("ms", "p50"),
+        "p99_ms": ("ms", "p99"),
+        "added_ms": ("added_ms",),
+    },
 }
-"""Where each figure that is compared stands in what ``ds-edge bench --json`` says."""
+"""Where each figure that is shown stands in what a load generator says."""
+
+COMPARED: dict[str, tuple[tuple[str, ...], bool]] = {
+    "hits": (("requests_per_second",), True),
+    "fanout": (("last_ms", "p50"), False),
+    "streams": (("delivered_per_second",), True),
+    "tokens": (("delivered_per_second",), True),
+    "writes": (("requests_per_second",), True),
+    "single": (("ms", "p50"), False),
+}
+"""The figure by which servers are compared, and whether more of it is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +112,7 @@ def rows(samples: Sequence[Sample], cases: Iterable[Case]) -> list[Row]:
 
 def _row(case: Case, peer: str, samples: list[Sample]) -> Row:
     theirs = [sample.figures for sample in samples if sample.peer == peer]
-    metrics = METRICS["hits" if isinstance(case, HitsCase) else "fanout"]
+    metrics = METRICS[case.kind]
     good = [told for told in theirs if "error" not in told]
     medians = {name: _median(good, path) for name, path in metrics.items()}
     errors = tuple(str(told["error"]) for told in theirs if "error" in told)
@@ -102,15 +146,13 @@ def _value(sample: Sample) -> float | None:
     """The figure by which servers are compared."""
     if "error" in sample.figures:
         return None
-    of_hits = isinstance(sample.case, HitsCase)
-    path = ("requests_per_second",) if of_hits else ("last_ms", "p50")
-    return _figure(sample.figures, path)
+    return _figure(sample.figures, COMPARED[sample.case.kind][0])
 
 
 def _ratio(case: Case, ours: float | None, theirs: float | None) -> float | None:
     if not ours or not theirs:
         return None
-    return ours / theirs if isinstance(case, HitsCase) else theirs / ours
+    return ours / theirs if COMPARED[case.kind][1] else theirs / ours
 
 
 def _figure(told: Figures, path: tuple[str, ...]) -> float | None:
@@ -138,6 +180,13 @@ def remarks(found: Iterable[Row]) -> list[str]:
         asked = row.medians.get("origin_requests_per_event")
         if asked is not None and asked > ALIKE:
             told.append(f"{where}: {asked:g} origin requests an event: not shared")
+        refused = sum(row.medians.get(name) or 0 for name in ("refused", "short"))
+        if refused:
+            came, all_ = row.medians["delivered"], row.medians["expected"]
+            told.append(
+                f"{where}: viewers were refused {refused:,.0f} times; "
+                f"{came:,.0f} of {all_:,.0f} events were delivered"
+            )
     return told
 
 
@@ -164,8 +213,7 @@ def document(
 
 
 def _of_case(case: Case) -> dict[str, object]:
-    kind = "fanout" if isinstance(case, FanoutCase) else "hits"
-    return {"kind": kind, "case": case.name} | asdict(case)
+    return {"kind": case.kind, "case": case.name} | asdict(case)
 
 
 def _of_row(row: Row) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The figures on a terminal: one table of closed ranges, one of crowds."""
+"""The figures on a terminal: one table of each kind of cases."""
 
 from collections.abc import Iterable
 
@@ -11,6 +11,51 @@ from tests.bench.peers import PEERS
 from tests.bench.results import Row, remarks
 
 WIDTH = 118
+LONGEST_NAME = 24
+"""Letters of a case's name in a line, where there are many columns beside it."""
+
+_OF_STREAMS = {
+    "events/s": ("delivered_per_second", 0),
+    "µs each": ("cpu_per_event_us", 0),
+    "origin": ("origin_cpu_per_event_us", 0),
+    "load": ("generator_us_per_event", 0),
+    "p50 ms": ("p50_ms", 1),
+    "p99 ms": ("p99_ms", 1),
+    "at once": ("events_per_reception", 1),
+    "used": ("origin_connections", 0),
+    "of": ("max_followers", 0),
+}
+LISTED = {
+    "streams": (
+        "small streams, written at the origin; connections to it, of followers",
+        _OF_STREAMS,
+    ),
+    "tokens": (
+        "token streams, written through the server; connections as above",
+        _OF_STREAMS,
+    ),
+    "writes": (
+        "writes through the server",
+        {
+            "requests/s": ("requests_per_second", 0),
+            "p50 ms": ("p50_ms", 2),
+            "p99 ms": ("p99_ms", 2),
+            "µs each": ("cpu_per_request_us", 0),
+            "origin": ("origin_cpu_per_request_us", 0),
+            "load": ("generator_us_per_request", 0),
+        },
+    ),
+    "single": (
+        "single requests, all servers in turn",
+        {
+            "p50 ms": ("p50_ms", 3),
+            "added ms": ("added_ms", 3),
+            "p99 ms": ("p99_ms", 3),
+        },
+    ),
+}
+"""Kinds whose figures are listed: title, and columns."""
+
 GB = 1e9
 
 
@@ -33,6 +78,9 @@ def show(
         console.print(crowds(found))
         for line in left_out(found, versions):
             console.print(line, soft_wrap=True)
+    for kind, (title, columns) in LISTED.items():
+        if any(row.case.kind == kind for row in found):
+            console.print(listed(found, kind, title, columns))
     for line in remarks(found):
         console.print(f"! {line}", soft_wrap=True)
 
@@ -79,6 +127,30 @@ def crowds(found: Iterable[Row]) -> Table:
             _number(value["generator_us_per_message"], 0, " µs"),
             _ratio(row),
         )
+    return table
+
+
+def listed(
+    found: Iterable[Row], kind: str, title: str, columns: dict[str, tuple[str, int]]
+) -> Table:
+    """A row for each case and server; ``columns``: figure and digits by head."""
+    table = _table(f"{title}; medians, and how many times better the edge is")
+    table.add_column("", max_width=LONGEST_NAME)
+    table.add_column("server")
+    for name in (*columns, "edge better"):
+        table.add_column(name, justify="right")
+    last = None
+    for row in found:
+        if row.case.kind != kind:
+            continue
+        if last is not None and row.case != last:
+            table.add_section()
+        cells = [
+            _number(row.medians[name], digits) for name, digits in columns.values()
+        ]
+        first = row.case.name if row.case != last else ""
+        table.add_row(first, row.peer, *cells, _ratio(row))
+        last = row.case
     return table
 
 

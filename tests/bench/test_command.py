@@ -5,7 +5,19 @@ from pathlib import Path
 import pytest
 
 from tests.bench.__main__ import arguments, plan_of, unfit
-from tests.bench.cases import FanoutCase, HitsCase, Plan, cases, size
+from tests.bench.cases import (
+    KINDS,
+    Case,
+    FanoutCase,
+    HitsCase,
+    Plan,
+    SingleCase,
+    StreamsCase,
+    TokensCase,
+    WritesCase,
+    cases,
+    size,
+)
 from tests.bench.peers import PEERS, Work
 
 
@@ -37,9 +49,22 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         (HitsCase(2**20), "1 MiB"),
         (FanoutCase(Work.LONG_POLL, 10_000), "10,000 long-poll"),
         (FanoutCase(Work.SSE, 100), "100 SSE"),
+        (StreamsCase(Work.SSE, 2_000), "2,000 streams, SSE"),
+        (
+            StreamsCase(Work.LONG_POLL, 9, viewers=5, lockstep=True),
+            "9 streams of 5 viewers, long-poll, in lockstep",
+        ),
+        (
+            StreamsCase(Work.SSE, 600, room=False),
+            "600 streams, SSE, limits as they come",
+        ),
+        (WritesCase(1, 100), "1 connection, 100 B"),
+        (WritesCase(32, 10_240), "32 connections, 10 KiB"),
+        (SingleCase("POST"), "POST"),
+        (TokensCase(200, 30.0), "200 streams of 30 events/s"),
     ],
 )
-def test_cases_have_names(case: HitsCase | FanoutCase, name: str) -> None:
+def test_cases_have_names(case: Case, name: str) -> None:
     assert case.name == name
 
 
@@ -51,6 +76,31 @@ def test_everything_is_measured_where_nothing_is_said() -> None:
     ]
     assert [case.viewers for case in asked.crowds] == [100, 1000, 5000, 10000] * 2
     assert asked.peers == tuple(PEERS)
+    kinds = dict.fromkeys(case.kind for case in asked.cases)
+    assert tuple(kinds) == KINDS
+
+
+def test_small_streams_are_measured_in_both_modes_with_one_viewer_and_a_few() -> None:
+    asked = plan("--only", "streams", "--streams", "10,600")
+
+    assert [case.name for case in asked.small] == [
+        "10 streams, SSE",
+        "600 streams, SSE",
+        "10 streams of 5 viewers, SSE",
+        "600 streams of 5 viewers, SSE",
+        "10 streams, long-poll",
+        "600 streams, long-poll",
+        "10 streams of 5 viewers, long-poll",
+        "600 streams of 5 viewers, long-poll",
+        "10 streams, SSE, in lockstep",
+        "600 streams, SSE, in lockstep",
+        "600 streams, SSE, limits as they come",
+    ]
+
+
+def test_an_edge_is_told_how_to_follow_only_where_that_is_asked_for() -> None:
+    assert plan().follow == ()
+    assert plan("--follow", "sse,auto").follow == ("sse", "auto")
 
 
 def test_a_part_can_be_asked_for() -> None:
@@ -60,7 +110,7 @@ def test_a_part_can_be_asked_for() -> None:
     )
 
     assert (asked.hits, asked.rounds, asked.events) == ([], 5, 7)
-    assert asked.cases == cases("fanout", (), (20, 30))
+    assert asked.cases == cases(("fanout",), (), (20, 30))
     assert asked.peers == ("varnish", "edge")
 
 
@@ -83,7 +133,7 @@ def test_servers_that_are_not_installed_are_left_out() -> None:
         (("--viewers", "none"), "no number above 0"),
         (("--rounds", "0"), "no number above 0"),
         (("--peers", "apache"), "is none of edge, edge-jwt, nginx"),
-        (("--only", "all"), "invalid choice"),
+        (("--only", "all"), "is none of hits, fanout, streams"),
     ],
 )
 def test_a_wrong_option_is_told_with_what_is_right(
@@ -100,6 +150,7 @@ def test_a_wrong_option_is_told_with_what_is_right(
     ("words", "told"),
     [
         (("--only", "fanout", "--viewers", "99999999"), "open files"),
+        (("--only", "tokens", "--peers", "varnish"), "none of edge, nginx, node"),
         (("--only", "fanout", "--plot", "bench.gif"), "--plot"),
         (("--only", "fanout", "--json", "nowhere/bench.json"), "--json: there is no"),
     ],

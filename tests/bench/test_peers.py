@@ -34,6 +34,7 @@ def test_a_word_that_is_not_given_is_an_error() -> None:
     ("name", "words"),
     [
         ("nginx.conf", ("folder", "origin", "listen", "files")),
+        ("passing.conf", ("folder", "origin", "listen", "files")),
         ("varnish.vcl", ("host", "port")),
     ],
 )

@@ -6,10 +6,19 @@ import json
 import pytest
 from rich.console import Console
 
-from tests.bench import plot, results, tables
-from tests.bench.cases import Case, FanoutCase, HitsCase
+from tests.bench import markdown, plot, results, tables
+from tests.bench.cases import (
+    Case,
+    FanoutCase,
+    HitsCase,
+    SingleCase,
+    StreamsCase,
+    TokensCase,
+    WritesCase,
+)
+from tests.bench.load.streams import Figures
 from tests.bench.machine import Machine
-from tests.bench.measure import Figures, Sample, between
+from tests.bench.measure import Sample, between
 from tests.bench.peers import Work
 
 KIB = HitsCase(1024)
@@ -40,6 +49,61 @@ def fanout(last: float, reads: float | None = 1.0) -> Figures:
         "generator_us_per_message": 8.0,
         "generator_cpu_share": 0.3,
     }
+
+
+def streams(kind: str, rate: float, **more: float | None) -> Figures:
+    told: Figures = {
+        "kind": kind,
+        "delivered_per_second": rate,
+        "delivered": 100,
+        "expected": 100,
+        "latency_ms": {"p50": 1.5, "p99": 20.25},
+        "cpu_per_event_us": 400.0,
+        "origin_cpu_per_event_us": 100.0,
+        "events_per_reception": 1.0,
+        "origin_connections": 500,
+        "max_followers": 512,
+        "refused": 0,
+        "short": 0,
+        "generator_us_per_event": 30.0,
+        "generator_cpu_share": 0.1,
+    }
+    return told | more
+
+
+def writes(rate: float) -> Figures:
+    return {
+        "kind": "writes",
+        "requests_per_second": rate,
+        "latency_ms": {"p50": 0.5, "p99": 12.5},
+        "cpu_per_request_us": 300.0,
+        "origin_cpu_per_request_us": 90.0,
+    }
+
+
+def single(p50: float, added: float) -> Figures:
+    return {"kind": "single", "ms": {"p50": p50, "p99": 9.0}, "added_ms": added}
+
+
+SMALL = StreamsCase(Work.SSE, 500)
+LOWER = StreamsCase(Work.SSE, 2_000, room=False)
+WRITES = WritesCase(1, 100)
+TOKENS = TokensCase(200, 30.0)
+POST = SingleCase("POST")
+
+
+def small_rows() -> list[results.Row]:
+    """One case of each of the small kinds."""
+    alone: dict[str, float | None] = {"origin_connections": None, "max_followers": None}
+    taken = samples(
+        SMALL, edge=[streams("streams", 1200)], node=[streams("streams", 3000, **alone)]
+    )
+    refusals = streams("streams", 300, delivered=40, short=70, events_per_reception=2.5)
+    taken += samples(LOWER, edge=[refusals])
+    taken += samples(WRITES, edge=[writes(1_000)], nginx=[writes(4_000)])
+    taken += samples(TOKENS, edge=[{"kind": "tokens", "error": "event 3 was lost"}])
+    taken += samples(POST, node=[single(0.2, 0.0)], edge=[single(0.8, 0.6)])
+    return results.rows(taken, [SMALL, LOWER, WRITES, TOKENS, POST])
 
 
 def samples(case: Case, **rounds: list[Figures]) -> list[Sample]:
@@ -161,6 +225,54 @@ def test_a_server_that_is_not_asked_for_something_is_told_with_the_reason() -> N
     found = results.rows(samples(crowd, edge=[fanout(3)]), [crowd])
 
     assert "nginx: not asked for SSE: cannot share" in shown(found)
+
+
+def test_small_streams_writes_and_single_requests_have_tables_too() -> None:
+    text = shown(small_rows())
+
+    for cell in ("1,200", "0.40", "1,000", "0.25", "0.600", "20.2", "512"):
+        assert cell in text
+    assert "! 200 streams of 30 events/s: edge: failed: event 3 was lost" in text
+    assert "edge: viewers were refused 70 times; 40 of 100 events" in text
+
+
+def test_markdown_has_a_row_for_each_case_and_a_column_for_each_server() -> None:
+    lines = markdown.lines(small_rows())
+
+    assert lines[0].endswith("| edge | node |")
+    assert lines[2:4] == [
+        "| 500 streams, SSE | **1,200**; 400 + 100; 1.50, 20.2 "
+        "(500 connections, max_followers 512) | **3,000**; 400; 1.50, 20.2 |",
+        "| 2,000 streams, SSE, limits as they come | **300**; 400 + 100; 1.50, 20.2; "
+        "2.5 at once (500 connections, max_followers 512, 70 refusals, 40 of 100 "
+        "delivered) |  |",
+    ]
+    assert (
+        "| 1 connection, 100 B | **1,000**; 300 + 90; 0.50, 12.5 "
+        "| **4,000**; 300 + 90; 0.50, 12.5 |"
+    ) in lines
+    assert "| POST | 0.20 | **+0.60** (0.80) |" in lines
+    assert "| 200 streams of 30 events/s | no: event 3 was lost |" in lines
+
+
+def test_token_streams_say_what_the_load_took() -> None:
+    taken = samples(TOKENS, nginx=[streams("tokens", 2_000, max_followers=None)])
+
+    assert markdown.lines(results.rows(taken, [TOKENS]))[2] == (
+        "| 200 streams of 30 events/s | **2,000**; 400 + 100; 1.50, 20.2 "
+        "(500 connections); 30 for the load |"
+    )
+
+
+def test_each_kind_has_a_panel_in_the_picture() -> None:
+    found = small_rows()
+
+    titles = [title for title, _ in plot.panels_of(found)]
+    assert titles == ["small streams", "writes", "token streams", "single requests"]
+    assert plot.bars(found[:3], "delivered_per_second") == {
+        "edge": [1200, 300],
+        "node": [3000, 0],
+    }
 
 
 def test_the_document_is_json_and_holds_everything() -> None:

@@ -11,7 +11,8 @@ import asyncio
 import json
 import time
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -102,13 +103,37 @@ class Reader:
 
     async def run(self) -> None:
         while self._world.goes_on():
-            try:
+            async with self._patiently():
                 await self._visit()
-            except TimeoutError:
-                self._world.complain(f"no-answer: within {WITHIN:g} s")
             if self._dice.random() < 0.2:
                 self._client.close()
+        self.leave()
+
+    def leave(self) -> None:
+        """Ask no more."""
         self._client.close()
+
+    async def read_whole(self, stream: Stream) -> list[str]:
+        """Read it to its end as anybody, or as far as it is answered; the sorts of the
+        answers."""
+        asking, offset, sorts = Asking(stream, "", "", ""), "-1", list[str]()
+        async with self._patiently():
+            while self._world.goes_on():
+                _, answer = await self._read(asking, "catch-up", offset, "")
+                if answer is None:
+                    break
+                sorts.append(answer.sort)
+                if answer.closed or answer.up_to_date or answer.next == offset:
+                    break
+                offset = answer.next
+        return sorts
+
+    @asynccontextmanager
+    async def _patiently(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            self._world.complain(f"no-answer: within {WITHIN:g} s")
 
     async def _visit(self) -> None:
         dice = self._dice

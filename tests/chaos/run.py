@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from math import inf
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,7 +43,7 @@ CALM_END = 2.0
 BACK_OFF = 15.0
 """Seconds for which the edge may still hold back after an outage."""
 
-LONGER = 8.0
+LONGER = 4.0
 """How many seconds a run is made longer at a time."""
 
 QUIET = 0.15
@@ -53,13 +52,17 @@ QUIET = 0.15
 _ALICE = {"Authorization": "Bearer alice"}
 WAYS: tuple[tuple[str, dict[str, str]], ...] = (
     *(("", {}), ("", _ALICE), ("&live=long-poll", {}), ("&live=long-poll", _ALICE)),
-    *(("", {"Accept-Encoding": coding}) for coding in ("gzip", "br", "zstd") * 3),
 )
-"""How each stream is read in the end: with each coding again, for who asks for one
-first gets what is not coded yet."""
+CODINGS = ("gzip", "br", "zstd")
+"""How each stream is read in the end, and with which codings."""
 
 WAYS_OF_ACCESS = (WAYS[0], WAYS[2])
 """In a run with access, where nothing is coded."""
+
+CODED_READS = 3
+MOST_CODED_READS = 100
+"""How often each stream is read with each coding, and how often until a run has met
+that: who asks for one first gets what is not coded yet."""
 
 SECONDS = ("verify", "trust")
 
@@ -181,7 +184,7 @@ async def _run(plan: Plan) -> Outcome:
                 )
                 await _live(world, plan)
                 if not world.is_stopped():
-                    await _judge_the_end(world)
+                    await _judge_the_end(world, plan)
                     await _look_at_metrics(world, front)
                 proxy.cut_all()
     world.met += weather.counted
@@ -232,31 +235,48 @@ async def _live(world: World, plan: Plan) -> None:
 
 
 async def _weather(world: World, plan: Plan) -> None:
-    """Calm, storm, calm, and outages; calm in the end."""
+    """Calm, storm, calm; in the middle of a storm all connections are cut, and every
+    other one ends with an outage, the first one too. Calm in the end."""
     dice, weather, storms = world.dice("skies"), world.proxy.weather, world.storms
-    for number in count():
+    while world.goes_on():
         # The run may have been made longer.
         last = world.until - CALM_END
-        await world.rest(dice.uniform(1.0, 3.0), last)
-        if not world.goes_on():
-            return
+        await world.rest(dice.uniform(0.5, 2.5), last)
         if time.monotonic() >= last:
             await world.rest(0.1)
             continue
         begun = time.monotonic()
         storms.append(Span(begun))
         weather.rate = plan.rate
-        await world.rest(dice.uniform(2.0, 5.0), last)
-        if plan.rate and number % 2:
-            weather.dark = True
-            world.met["outage"] += 1
-            world.proxy.cut_all()
-            await world.rest(dice.uniform(0.5, 2.5), last)
-        elif plan.rate:
+        await world.rest(dice.uniform(1.0, 2.5), last)
+        if plan.rate:
             world.met["all cut"] += 1
             world.proxy.cut_all()
+            await world.rest(dice.uniform(1.0, 2.5), last)
+        if plan.rate and len(storms) % 2:
+            await _outage(world, plan, dice.uniform(0.5, 2.5), last)
         weather.rate, weather.dark = 0.0, False
         storms[-1] = Span(begun, time.monotonic())
+
+
+async def _outage(world: World, plan: Plan, seconds: float, last: float) -> None:
+    """Nothing is reached. One reader makes sure that readers meet it: what it has read
+    whole just before, it reads again, until the edge shows it what may be old. With
+    access all of them are judged, and none is anybody."""
+    weather, reader = world.proxy.weather, Reader(world, plan.readers)
+    streams = [] if plan.access else world.streams
+    weather.rate = 0.0
+    for stream in streams:
+        await reader.read_whole(stream)
+    weather.dark = True
+    world.met["outage"] += 1
+    world.proxy.cut_all()
+    back = time.monotonic() + seconds
+    for stream in streams:
+        if "stale" in await reader.read_whole(stream):
+            break
+    reader.leave()
+    await world.rest(seconds, min(back, last))
 
 
 async def _prolong(world: World, plan: Plan) -> None:
@@ -268,7 +288,6 @@ async def _prolong(world: World, plan: Plan) -> None:
         await world.rest(0.2)
         soon_over = world.until - time.monotonic() < CALM_END + 0.5
         if soon_over and _lacks(world.met + world.proxy.weather.counted, needed):
-            # Long enough for a storm.
             world.until = max(world.until, min(world.until + LONGER, ends))
 
 
@@ -349,27 +368,50 @@ def _life(world: World, life: Life | None) -> str:
 # In the end.
 
 
-async def _judge_the_end(world: World) -> None:
-    """All is calm: each stream is read whole, in each way, and is what the origin has;
-    each log is what its writers were told."""
+async def _judge_the_end(world: World, plan: Plan) -> None:
+    """All is calm: each stream is what its writers were told. All at once, for polls
+    wait a while at the end of each. One is written now: it is long enough to be coded.
+    """
     await asyncio.sleep(CALM_END)
-    for stream in world.streams:
-        one = stream.alive
-        if _may_be_unheard(world, stream):
-            world.met["not read whole"] += 1
-        elif one is None:
-            reply = await _read(world, f"{stream.path}?offset=-1", _let_in(world))
-            if reply.status not in (404, 410):
-                world.complain(f"end: {reply.status} of a dead stream", stream.path)
-        else:
-            await audit(world, stream, one)
-            for live, fields in WAYS if world.grants is None else WAYS_OF_ACCESS:
-                said = {**fields, **_let_in(world)}
-                await _read_whole(world, stream, one, live, said)
-        await _judge(world, stream)
-        for life in stream.lives:
-            for complaint in life.faults():
-                world.complain(complaint, stream.path)
+    if not plan.access:
+        world.streams.append(_stream(plan, plan.streams))
+        await Writer(world, plan.writers).write_all(world.streams[-1])
+    async with asyncio.TaskGroup() as group:
+        for stream in world.streams:
+            group.create_task(_judge_the_end_of(world, stream))
+
+
+async def _judge_the_end_of(world: World, stream: Stream) -> None:
+    """It is read whole, in each way, and is what the origin has; and so is its log."""
+    one = stream.alive
+    if _may_be_unheard(world, stream):
+        world.met["not read whole"] += 1
+    elif one is None:
+        reply = await _read(world, f"{stream.path}?offset=-1", _let_in(world))
+        if reply.status not in (404, 410):
+            world.complain(f"end: {reply.status} of a dead stream", stream.path)
+    else:
+        await audit(world, stream, one)
+        for live, fields in WAYS if world.grants is None else WAYS_OF_ACCESS:
+            said = {**fields, **_let_in(world)}
+            await _read_whole(world, stream, one, live, said)
+        for coding in CODINGS if world.grants is None else ():
+            await _read_coded(world, stream, one, coding)
+    await _judge(world, stream)
+    for life in stream.lives:
+        for complaint in life.faults():
+            world.complain(complaint, stream.path)
+
+
+async def _read_coded(
+    world: World, stream: Stream, one: Incarnation, coding: str
+) -> None:
+    for reads in range(MOST_CODED_READS):
+        if reads >= CODED_READS:
+            if world.met[f"coding {coding}"]:
+                return
+            await asyncio.sleep(0.05)
+        await _read_whole(world, stream, one, "", {"Accept-Encoding": coding})
 
 
 def _let_in(world: World) -> dict[str, str]:

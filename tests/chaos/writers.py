@@ -32,6 +32,9 @@ PROBED = 40_000
 """Bytes up to which a stream is deleted behind the edge. A longer one may be held as
 one range too large to be checked by its end: the limit that L7 documents."""
 
+WORTH_CODING = 10_000
+"""Bytes from which a stream is surely sent coded to whoever takes that."""
+
 RETRIES = 4
 
 
@@ -49,6 +52,13 @@ class Writer:
         while self._world.goes_on():
             await self._act(self._dice.choice(self._world.streams))
             await asyncio.sleep(self._dice.random() * 0.2)
+
+    async def write_all(self, stream: Stream) -> None:
+        """Create it through the edge, as text that is worth coding, and close it."""
+        one = await self._begin(stream, Kind.TEXT, {}, way=Way.EDGE)
+        while one is not None and one.closure is None:
+            closes = _bytes(one) > WORTH_CODING
+            await self._write(stream, one, closes, Way.EDGE)
 
     async def _act(self, stream: Stream) -> None:
         one, throw = stream.alive, self._dice.random()

@@ -5,29 +5,24 @@ judges one. The script and nginx's settings are those that stand in the tutorial
 there is no nginx its story is left out; the tutorial's was run with it by hand.
 """
 
-import json
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import chromium, node
+from tests.support import chromium
+from tests.support.chromium import Stories
 from tests.support.processes import ROOT, free_port, running, service
 
 PAGE = ROOT / "docs" / "follow.html"
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
-STORIES_WITHIN = 120.0
 FRONTS = ["http2"] if shutil.which("nginx") else []
 
 pytestmark = pytest.mark.timeout(600)
-
-Stories = dict[str, Any]
 
 SHARED = """<!doctype html>
 <meta charset="utf-8">
@@ -87,28 +82,16 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Stories:
     folder = tmp_path_factory.mktemp("many-tabs")
     shared = folder / "shared.html"
     shared.write_text(SHARED.format(script=block("js")))
-    found = node.install()
     # An event stream that ends frees a connection of the six for a moment.
     whole = {"sse_lifetime": "5m"}
     with service(live=whole) as front, http2_front(front.url, folder) as http2:
         asked = {
-            "chromium": chromium.ensure(),
             "page": PAGE.as_uri(),
             "shared": shared.as_uri(),
             "url": front.url,
             "http2": http2,
         }
-        done = subprocess.run(
-            [str(found.binary), str(node.FOLDER / "many_tabs.mjs"), json.dumps(asked)],
-            env={**os.environ, "HOME": str(folder)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=STORIES_WITHIN,
-        )
-    assert done.returncode == 0, done.stderr
-    told: Stories = json.loads(done.stdout)
-    return told
+        return chromium.stories_of("many_tabs.mjs", asked, folder)
 
 
 def test_six_tabs_follow_and_the_seventh_waits_in_the_browser(

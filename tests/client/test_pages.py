@@ -8,27 +8,23 @@ once per run; each test here judges one.
 import contextlib
 import http.server
 import json
-import os
 import select
 import socket
 import ssl
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import certificates, chromium, node
+from tests.support import certificates, chromium
+from tests.support.chromium import Stories
 from tests.support.processes import edge, embedded_origin
 from tests.whole.crowd import call
 from tests.whole.test_access import BOTH, token
 
-STORIES_WITHIN = 120.0
 STREAM = "/v1/stream/pages/demo"
 HOSTS = {
     "listed": "app.other.test",
@@ -42,8 +38,6 @@ the first of them on the site of a listed one."""
 
 WELCOME, UNWELCOME = ("listed", "below", "neighbour"), ("beside", "elsewhere")
 EDGE = "edge.streams.test"
-
-Stories = dict[str, Any]
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -122,22 +116,6 @@ def carry(client: ssl.SSLSocket, server: socket.socket) -> None:
                 sink.sendall(piece)
 
 
-def tell(asked: dict[str, Any], home: Path) -> Stories:
-    """What the pages saw."""
-    found = node.install()
-    done = subprocess.run(
-        [str(found.binary), str(node.FOLDER / "pages.mjs"), json.dumps(asked)],
-        env={**os.environ, "HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=STORIES_WITHIN,
-    )
-    assert done.returncode == 0, done.stderr
-    stories: Stories = json.loads(done.stdout)
-    return stories
-
-
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
     home = tmp_path_factory.mktemp("pages")
@@ -167,7 +145,6 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
         ):
             asked = {
                 **pages,
-                "chromium": chromium.ensure(),
                 "profile": str(home / "profile"),
                 "key": certificates.key_digest(certificate),
                 "edge": f"https://{EDGE}:{in_front}",
@@ -179,7 +156,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
                     "forbidden": token("other", read=["/v1/stream/pages/x"]),
                 },
             }
-            told = tell(asked, home)
+            told = chromium.stories_of("pages.mjs", asked, home)
         told["written"] = written(origin.url + STREAM + "-written")
         yield told
 

@@ -5,80 +5,24 @@ lives through the stories once per run; each test here judges one. The page come
 HTTP, from a server that keeps what it is asked: no secret may reach it.
 """
 
-import functools
-import http.server
-import json
-import os
 import re
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from edge.access.signed import sign
 from edge.policy.streams.ways import SignedWay
-from tests.support import chromium, node, recipes
+from tests.support import chromium, recipes
+from tests.support.chromium import Stories
 from tests.support.processes import ROOT
 
 PAGE = ROOT / "docs" / "follow.html"
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
-STORIES_WITHIN = 120.0
 TEXT = "Dear diary,\ntoday I kept a secret.\n"
 
-Stories = dict[str, Any]
-
 pytestmark = pytest.mark.timeout(600)
-
-
-class Keeping(http.server.SimpleHTTPRequestHandler):
-    """Keeps what it is asked, with all fields."""
-
-    heads: list[str]
-
-    def __init__(self, *arguments: Any, heads: list[str], **named: Any) -> None:
-        self.heads = heads
-        super().__init__(*arguments, **named)
-
-    def log_request(self, *_: object) -> None:
-        self.heads.append(f"{self.requestline}\n{self.headers}")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def page_by_http(heads: list[str]) -> Iterator[str]:
-    handler = functools.partial(Keeping, directory=str(PAGE.parent), heads=heads)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/{PAGE.name}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def tell(asked: dict[str, str], home: Path) -> Stories:
-    """What the tabs saw."""
-    found = node.install()
-    done = subprocess.run(
-        [str(found.binary), str(node.FOLDER / "private_tab.mjs"), json.dumps(asked)],
-        env={**os.environ, "HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=STORIES_WITHIN,
-    )
-    assert done.returncode == 0, done.stderr
-    stories: Stories = json.loads(done.stdout)
-    return stories
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +31,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
     folder = tmp_path_factory.mktemp("tutorial")
     section = recipes.sections(TUTORIAL)["7. A private stream"]
     heads: list[str] = []
-    with recipes.kitchen(folder) as kitchen, page_by_http(heads) as page:
+    with recipes.kitchen(folder) as kitchen, chromium.page_by_http(PAGE, heads) as page:
         kitchen.do(section)
         url, token, link = (
             kitchen.run(f'echo "${name}"').strip() for name in ("URL", "TOKEN", "LINK")
@@ -100,7 +44,6 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
             int(time.time()) - 5,
         )
         asked = {
-            "chromium": chromium.ensure(),
             "page": page,
             "profiles": str(home),
             "url": url,
@@ -110,7 +53,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
             "expired": urlsplit(url)._replace(path="", query="").geturl() + ended,
             "secret": secret,
         }
-        told = tell(asked, home)
+        told = chromium.stories_of("private_tab.mjs", asked, home)
         log = kitchen.servers[8080].log.read_text()
     yield {**told, "asked": asked, "heads": heads, "log": log}
 

@@ -4,73 +4,19 @@
 judges one. The page is opened as a file, as the tutorial says.
 """
 
-import functools
-import http.server
-import json
-import os
-import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import chromium, node
+from tests.support import chromium
+from tests.support.chromium import Stories
 from tests.support.processes import ROOT, service
 
 PAGE = ROOT / "docs" / "follow.html"
-STORIES_WITHIN = 90.0
 WITH_INSTALL = pytest.mark.timeout(600)
 
-Stories = dict[str, Any]
-
 pytestmark = WITH_INSTALL
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Says nothing of each request."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
-
-
-@contextmanager
-def another_site() -> Iterator[str]:
-    """The page by HTTP, from an origin that is not the edge's."""
-    handler = functools.partial(Quiet, directory=str(PAGE.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/{PAGE.name}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def tell(url: str, other: str, shots: Path) -> Stories:
-    """What the tabs saw at this edge."""
-    found = node.install()
-    asked = {
-        "chromium": chromium.ensure(),
-        "page": PAGE.as_uri(),
-        "url": url,
-        "other": other,
-        "shots": str(shots),
-    }
-    done = subprocess.run(
-        [str(found.binary), str(node.FOLDER / "tabs.mjs"), json.dumps(asked)],
-        env={**os.environ, "HOME": str(shots)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=STORIES_WITHIN,
-    )
-    assert done.returncode == 0, done.stderr
-    stories: Stories = json.loads(done.stdout)
-    return stories
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +27,17 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stories(shots: Path) -> Iterator[Stories]:
-    with service(live={"sse_lifetime": "1s"}) as front, another_site() as other:
-        yield tell(front.url, other, shots)
+    with (
+        service(live={"sse_lifetime": "1s"}) as front,
+        chromium.page_by_http(PAGE) as other,
+    ):
+        asked = {
+            "page": PAGE.as_uri(),
+            "url": front.url,
+            "other": other,
+            "shots": str(shots),
+        }
+        yield chromium.stories_of("tabs.mjs", asked, shots)
 
 
 def test_two_tabs_see_each_other_s_words(stories: Stories) -> None:

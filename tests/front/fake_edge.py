@@ -9,6 +9,7 @@ The last segment of a stream's path tells ``FakeReadService`` how to answer its 
     broken     raises                         bad-field an answer with a bad header
     lasting    an event, and the end when the grace of a drain is over
     client     at once, the client's address
+    ended      at once, unless the lease has ended: then it is refused, as by a hub
     trace      at once, the fields of the request's trace
 
 What happens to pending reads and writes is told to ``tell``, one line each, in order,
@@ -30,6 +31,7 @@ from edge.core.errors import (
     OriginBodyCut,
     OriginTimeout,
     OriginUnreachable,
+    Refusal,
 )
 from edge.core.ports import Exchange, Look, Origin, Sink
 from edge.core.timer_wheel import GRAIN
@@ -149,6 +151,13 @@ class FakeReadService:
     def _hit(self, read: Read, sink: Sink) -> None:
         body = b"" if read.mode is Mode.HEAD else b"hello\n"
         whole(sink, Answer(200, TEXT, body))
+
+    def _ended(self, read: Read, sink: Sink) -> None:
+        lease = self.leases[-1]
+        if time.monotonic() >= lease.ends_at:
+            sink.abort(Refusal("It has ended.", reason=lease.why))
+        else:
+            self._hit(read, sink)
 
     def _client(self, read: Read, sink: Sink) -> None:
         whole(sink, Answer(200, TEXT, sink.client.encode()))

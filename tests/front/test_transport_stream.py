@@ -45,7 +45,7 @@ def test_recv_waits_for_the_first_bytes(
     transport.feed(b"one", b"two")
     transport.turn()
 
-    assert greenlet.get(timeout=1) == b"one"
+    assert greenlet.get(timeout=30) == b"one"
     assert not transport.reading.active
     assert stream.recv(100) == b"two"
 
@@ -60,7 +60,7 @@ def test_sendall_waits_for_room_as_often_as_it_must(
         transport.capacity = 2
         transport.turn()
 
-    assert greenlet.get(timeout=1) is None
+    assert greenlet.get(timeout=30) is None
     assert transport.take() == b"hello world"
     assert not transport.writing.active
 
@@ -79,7 +79,7 @@ def test_what_gunicorn_sends_before_a_body_goes_out_when_that_is_waited_for(
     transport.feed(b"body")
     transport.turn()
 
-    assert greenlet.get(timeout=1) == b"body"
+    assert greenlet.get(timeout=30) == b"body"
     assert bytes(transport.sent) == b"continue"
 
 
@@ -132,7 +132,7 @@ def test_the_time_of_sendall_is_for_all_of_it(
         transport.capacity = 1
         transport.turn()
 
-    assert isinstance(greenlet.get(timeout=1), TimeoutError)
+    assert isinstance(greenlet.get(timeout=30), TimeoutError)
     assert len(transport.sent) == 4
 
 
@@ -146,7 +146,7 @@ def test_a_failure_while_it_waits_is_raised(
     transport.fail[call] = ConnectionResetError()
     transport.turn()
 
-    assert isinstance(greenlet.get(timeout=1), ConnectionResetError)
+    assert isinstance(greenlet.get(timeout=30), ConnectionResetError)
 
 
 def test_a_greenlet_that_is_killed_leaves_no_watch_behind(
@@ -171,7 +171,7 @@ def test_a_graceful_close_waits_for_the_client_to_close(
     assert transport.peek() is None
     transport.finish()
     transport.turn()
-    greenlet.get(timeout=1)
+    greenlet.get(timeout=30)
 
     assert transport.state == "closed"
 

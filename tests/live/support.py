@@ -5,12 +5,12 @@ holds ``abc`` has its tail at ``0003``.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError
@@ -21,6 +21,8 @@ from edge.core.values import (
     Headers,
     Lease,
     Mode,
+    OriginAnswer,
+    OriginRequest,
     Partition,
     PartitionKind,
     PerResponse,
@@ -30,6 +32,7 @@ from edge.core.values import (
     WriteOutcome,
 )
 from edge.live.hub import Hub
+from edge.live.upstream import Outcome, Upstream
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 from tests.support.options import hub_options
@@ -169,6 +172,21 @@ class RecordingSink:
         words += ["stored"] if status.stored else []
         words += [status.detail.value] if status.detail else []
         return " ".join(words)
+
+
+def fetch(
+    upstream: Upstream,
+    request: OriginRequest,
+    on_sent: Callable[[], None] | None = None,
+) -> OriginAnswer:
+    """The whole answer, waited for. Raises how else the fetch ended."""
+    ended: AsyncResult[Outcome] = AsyncResult()
+    upstream.begin(request, ended.set, on_sent)
+    outcome = ended.get(timeout=5)
+    assert outcome is not None
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 class House:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.ports import Exchange
+from edge.core.ports import Exchange, Receiver, UpstreamCall
 from edge.core.values import (
     GRANTED,
     Lease,
@@ -32,6 +32,11 @@ ROUTE = Route(
 NAMES = "abcde"
 
 
+def lender(request: OriginRequest) -> str:
+    (name,) = (value for key, value in request.headers if key == "authorization")
+    return name
+
+
 @dataclass(eq=False)
 class Guarded(BeginsByOpen):
     """An origin that lets nobody in whose credential was taken back.
@@ -46,13 +51,16 @@ class Guarded(BeginsByOpen):
     asked: list[tuple[str, set[str]]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
+    def begin(self, request: OriginRequest, receiver: Receiver) -> UpstreamCall:
+        self.asked.append((lender(request), self.here()))
+        return super().begin(request, receiver)
+
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
     ) -> Exchange:
-        (name,) = (value for key, value in request.headers if key == "authorization")
+        name = lender(request)
         if request.purpose is not Purpose.RELAY:
             assert name not in self.refused, f"{name} was asked for after its no"
-            self.asked.append((name, self.here()))
         status = self.taken_back.get(name)
         if status is None:
             return self.living.open(request, on_sent)

@@ -12,14 +12,16 @@ from edge.core.reasons import Reason
 from edge.core.values import Headers, Mode, OriginRequest, Purpose
 from edge.live.context import HubContext
 from edge.live.control import HubControl
-from edge.live.flights import Upstream
+from edge.live.upstream import Upstream
 from edge.policy.http.breaker import LONGEST_STEP
 from origin_adapter.blocking import BeginsByOpen
 from origin_adapter.scripted import LivingOrigin, PlayedExchange, ScriptedOrigin, data
-from tests.live.support import QUICK, Asked, House, TestClock, settle
+from tests.live.support import QUICK, Asked, House, TestClock, fetch, settle
 from tests.support.options import hub_options
 
 PATHS = [f"/v1/stream/{number}" for number in range(30)]
+SLOW = {"backoff_first": 1000.0, "backoff_max": 1000.0}
+"""Back-off of streams that ask again only when a story says so."""
 
 
 class City:
@@ -28,7 +30,8 @@ class City:
 
     def __init__(self, holds: bool = True, **options: object) -> None:
         self.origin = LivingOrigin()
-        self.house = House(self.origin, long_poll_timeout=90.0, **QUICK, **options)
+        options = {"long_poll_timeout": 90.0, **SLOW, **options}
+        self.house = House(self.origin, **options)
         self.viewers: list[Asked] = []
         for path in PATHS:
             self.origin.create(path)
@@ -44,11 +47,13 @@ class City:
         return self.house.ask(key=self.house.key(path))
 
     def fall(self) -> None:
-        """The origin goes down; the polls that it held end, and are not made again."""
+        """The origin goes down; the polls that it held end, one after the other, and
+        are not made again."""
         self.house.clock.move(20)
         self.origin.down = True
-        self.origin.lapse()
-        settle()
+        for path in PATHS:
+            self.origin.lapse(path)
+            settle()
         self.poll_again()
         assert self.refusals > len(PATHS)
 
@@ -160,7 +165,7 @@ def test_no_probe_is_a_poll_that_the_origin_holds() -> None:
 
 def test_an_operator_may_have_every_call_made() -> None:
     """``origin.breaker: off``: for an origin whose parts fail apart."""
-    city = City(breaker=False)
+    city = City(True, breaker=False, **QUICK)
     city.origin.down = True
     city.origin.lapse()
     until(lambda: city.tries() > 10 * len(PATHS))
@@ -216,11 +221,11 @@ def test_it_opens_on_what_a_proxy_answers_for_an_origin_that_is_away(
     """U6: polls count as other reads do."""
     source, counters, _ = upstream(Statuses(*[status] * 10))
     for number in range(10):
-        source.fetch(get(number))
+        fetch(source, get(number))
 
     assert source.breaker.is_open and counters.breaker_opened == 1
     with pytest.raises(NotAsked):
-        source.fetch(get(10))
+        fetch(source, get(10))
     assert counters.origin_requests == {"follow": 10}
     assert counters.refusals == {"origin-down": 1}
     assert not counters.origin_faults
@@ -230,7 +235,7 @@ def test_a_failure_that_another_edge_reports_is_not_that_edges_own() -> None:
     """U11: the next hop lives; it is its origin that is away."""
     source, _, _ = upstream(Statuses(*[503] * 30), is_edge)
     for number in range(30):
-        source.fetch(get(number))
+        fetch(source, get(number))
 
     assert source.breaker.calm
 
@@ -249,7 +254,7 @@ def test_a_stream_is_one_stream_however_it_is_read(
 ) -> None:
     source, _, _ = upstream(Statuses(*[503] * 30))
     for request in targets:
-        source.fetch(request)
+        fetch(source, request)
 
     assert not source.breaker.is_open
 
@@ -281,13 +286,13 @@ def test_a_body_that_is_cut_says_nothing_of_the_origin() -> None:
 
 def fault_of(source: Upstream, request: OriginRequest) -> OriginFault | None:
     try:
-        source.fetch(request)
+        fetch(source, request)
     except OriginFault as fault:
         return fault
     return None
 
 
-def test_a_probe_whose_greenlet_is_killed_leaves_room_for_the_next() -> None:
+def test_a_probe_that_is_cancelled_leaves_room_for_the_next() -> None:
     """Never stuck: nobody may ever tell what became of it."""
     origin = ScriptedOrigin()
     source, _, clock = upstream(origin)
@@ -298,13 +303,13 @@ def test_a_probe_whose_greenlet_is_killed_leaves_room_for_the_next() -> None:
     assert source.breaker.is_open
 
     clock.move(LONGEST_STEP)
-    killed = gevent.spawn(source.fetch, get(1))
+    probe = source.begin(get(1), lambda outcome: pytest.fail("it was cancelled"))
     origin.expect()
-    killed.kill()
+    probe.cancel()
     assert isinstance(fault_of(source, get(2)), NotAsked)
 
     clock.move(LONGEST_STEP)
-    next_one = gevent.spawn(source.fetch, get(2))
+    next_one = gevent.spawn(fetch, source, get(2))
     origin.expect().reply(data(b"abc", "0003"))
     assert next_one.get().body == b"abc"
     assert source.breaker.calm

@@ -69,6 +69,11 @@ def follower_of(house: House) -> Any:
     return follower
 
 
+def break_call(row: Any) -> None:
+    """The call of a flight or a follower breaks, as no call may."""
+    row.call._inner._greenlet.kill(block=False)
+
+
 def ended_well(asked: Asked) -> bool:
     return asked.sink.finished or asked.sink.error is not None
 
@@ -88,11 +93,11 @@ def test_a_flight_that_raises_a_defect_releases_everybody(
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_flight_that_is_killed_releases_everybody(mode: Mode) -> None:
+def test_a_flight_whose_call_breaks_releases_everybody(mode: Mode) -> None:
     house, origin = scripted(long_poll_timeout=1.0)
     crowd = [house.ask("0003", mode) for _ in range(3)]
     call = origin.expect()
-    flight_of(house).greenlet.kill(block=False)
+    break_call(flight_of(house))
     assert call.closed.wait(5)
     house.pass_time(2)
 
@@ -117,13 +122,13 @@ def test_a_body_that_ends_early_is_given_to_nobody() -> None:
 
 
 @pytest.mark.parametrize("mode", LIVE)
-def test_a_follower_that_is_killed_is_replaced_and_nobody_starves(mode: Mode) -> None:
+def test_a_follower_that_is_ended_is_replaced_and_nobody_starves(mode: Mode) -> None:
     house, origin = scripted(**QUICK)
     viewer, poll = watch(house, origin, mode=mode)
     house.wrote("POST", 204, stream_next_offset="0005")
     reader = house.ask("0003")
     settle()
-    follower_of(house).greenlet.kill(block=False)
+    house.hub.followers.stop(follower_of(house).stream)
     assert poll.closed.wait(5)
     origin.expect(Purpose.CATCH_UP).reply(data(b"de", "0005"))
     settle()
@@ -136,7 +141,7 @@ def test_viewers_without_a_follower_are_followed_again() -> None:
     """The ticker looks after those whose follower has ended."""
     house, origin = scripted()
     viewer, _ = watch(house, origin)
-    follower_of(house).greenlet.kill(block=False)
+    house.hub.followers.stop(follower_of(house).stream)
     settle()
     assert len(house.hub.followers) == 0
     house.pass_time(0.25)
@@ -496,7 +501,7 @@ def test_who_waits_for_an_origin_that_is_away_waits_until_its_turn(known: bool) 
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_stop_releases_everybody_wherever_they_are(begun: bool) -> None:
-    """A flight whose greenlet has not begun yet never will: it is told as well."""
+    """A flight that was not sent yet never will be: its readers are told as well."""
     house, origin = scripted()
     parked, _ = watch(house, origin)
     view = house.view("0003")

@@ -6,8 +6,6 @@ reader is served, parked or passed on after a few rounds, and what it is served
 is what the origin holds.
 """
 
-from dataclasses import replace
-
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
@@ -47,7 +45,7 @@ def follow(world: World, read: Read) -> Decision | None:
         assert effect not in RESET_REASONS
         if own and (not known or effect is Effect.NOT_KEPT):
             return None
-        moment = replace(moment, now=world.now, asked=asked, arrives=False)
+        moment = moment._replace(now=world.now, asked=asked, arrives=False)
         decision = world.decide(read, moment)
     assert not isinstance(decision, Fetch), "still asking"
     return decision

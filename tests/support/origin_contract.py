@@ -11,15 +11,24 @@ holds for ``HOLD`` seconds, and ask nothing that only one implementation gives.
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 
 import gevent
 import pytest
 from gevent.event import Event
 
-from edge.core.errors import OriginFault, OriginUnreachable
-from edge.core.ports import Exchange, Origin
-from edge.core.values import Framing, Headers, OriginRequest, Purpose
+from edge.core.errors import EdgeError, OriginFault, OriginUnreachable
+from edge.core.ports import Exchange, Origin, UpstreamCall
+from edge.core.reasons import Reason
+from edge.core.values import (
+    Framing,
+    Headers,
+    OriginAnswerHead,
+    OriginRequest,
+    Purpose,
+)
 from edge.protocol.offsets import BEGIN
+from tests.support.hub_errors import HubError
 
 HOLD = 0.5
 PATIENCE = 10.0
@@ -81,6 +90,89 @@ class Client:
         polling = gevent.spawn(self.origin.open, asked, sent.set)
         assert sent.wait(PATIENCE)
         return polling
+
+    def begin(
+        self, method: str, query: str = "", body: bytes | None = None, raises: str = ""
+    ) -> "Recorder":
+        """A call that nobody waits for, and what it tells."""
+        asked = self.request(method, query, TEXT if body else ())
+        recorder = Recorder(raises)
+        recorder.call = self.origin.begin(replace(asked, body=body), recorder)
+        assert set(recorder.told) <= {"sent"}, "all else is told later"
+        return recorder
+
+
+class Defect(Exception):
+    """What a receiver must not do, and does."""
+
+
+class Recorder:
+    """A receiver that keeps what it is told, and checks its order.
+
+    ``raises`` is what it raises from, ``pauses`` whether it pauses at the head.
+    """
+
+    call: UpstreamCall
+
+    def __init__(self, raises: str = "", *, pauses: bool = False) -> None:
+        self.told: list[str] = []
+        self.answer: OriginAnswerHead | None = None
+        self.body = b""
+        self.fault: EdgeError | None = None
+        self.was_sent = Event()
+        self.began = Event()
+        self.over = Event()
+        self._raises = raises
+        self._pauses = pauses
+
+    def _note(self, what: str, *before: str) -> None:
+        assert not self.over.is_set(), f"{what} after the end"
+        assert what not in self.told or what == "data"
+        assert all(name in self.told for name in before), f"{what} too early"
+        self.told.append(what)
+
+    def _maybe_raise(self, what: str) -> None:
+        if what == self._raises:
+            raise Defect(what)
+
+    def sent(self) -> None:
+        self._note("sent")
+        self.was_sent.set()
+        self._maybe_raise("sent")
+
+    def head(self, head: OriginAnswerHead) -> None:
+        self._note("head")
+        self.answer = head
+        if self._pauses:
+            self.call.pause()
+        self.began.set()
+        self._maybe_raise("head")
+
+    def data(self, piece: bytes) -> None:
+        self._note("data", "head")
+        assert piece
+        self.body += piece
+        self._maybe_raise("data")
+
+    def ended(self) -> None:
+        self._note("ended", "head")
+        self.over.set()
+        self._maybe_raise("ended")
+
+    def failed(self, fault: EdgeError) -> None:
+        self._note("failed")
+        self.fault = fault
+        self.over.set()
+        self._maybe_raise("failed")
+
+    def wait(self) -> "Recorder":
+        assert self.over.wait(PATIENCE), self.told
+        return self
+
+    @property
+    def status(self) -> int:
+        assert self.answer is not None
+        return self.answer.status
 
 
 def field(exchange: Exchange, name: str) -> str:
@@ -270,6 +362,85 @@ class OriginContract(ABC):
         assert slow.get(timeout=PATIENCE).status == 204
         assert whole(client.get(BEGIN)) == b"slow"
 
+    # Calls that nobody waits for.
+
+    def test_a_receiver_is_told_a_read_in_order(self, client: Client) -> None:
+        client.create()
+        tail = client.append(b"hello")
+
+        recorder = client.begin("GET", f"offset={BEGIN}").wait()
+
+        assert recorder.told[:2] == ["sent", "head"]
+        assert recorder.told[-1] == "ended"
+        assert (recorder.status, recorder.body) == (200, b"hello")
+        assert recorder.answer is not None
+        assert ("stream-next-offset", tail) in recorder.answer.headers
+
+    def test_a_receiver_is_told_of_a_write(self, client: Client) -> None:
+        client.create()
+
+        recorder = client.begin("POST", body=b"one").wait()
+
+        assert recorder.told == ["sent", "head", "ended"]
+        assert recorder.status == 204
+        assert whole(client.get(BEGIN)) == b"one"
+
+    def test_a_poll_that_is_given_up_tells_nothing_more(self, client: Client) -> None:
+        tail = client.create()
+        recorder = client.begin("GET", f"offset={tail}&live=long-poll")
+        assert recorder.was_sent.wait(PATIENCE)
+
+        recorder.call.cancel()
+        recorder.call.cancel()
+        client.append(b"news")
+
+        assert whole(client.get(BEGIN)) == b"news"
+        assert recorder.told == ["sent"]
+
+    def test_a_call_that_is_over_may_be_given_up_all_the_same(
+        self, client: Client
+    ) -> None:
+        client.create()
+        recorder = client.begin("GET", f"offset={BEGIN}").wait()
+
+        recorder.call.pause()
+        recorder.call.cancel()
+        recorder.call.resume()
+
+        assert recorder.told[-1] == "ended"
+
+    def test_what_is_paused_goes_on_where_it_was(self, client: Client) -> None:
+        client.create()
+        client.append(b"hello")
+        recorder = Recorder(pauses=True)
+        asked = client.request("GET", f"offset={BEGIN}")
+        recorder.call = client.origin.begin(asked, recorder)
+        assert recorder.began.wait(PATIENCE)
+
+        recorder.call.resume()
+
+        assert recorder.wait().body == b"hello"
+        assert recorder.fault is None
+
+    @pytest.mark.parametrize("where", ["sent", "head", "data", "ended"])
+    def test_a_receiver_that_raises_ends_its_call_alone(
+        self, client: Client, where: str, hub_errors: list[HubError]
+    ) -> None:
+        """U25: it is reported, and nothing waits for ever."""
+        client.create()
+        client.append(b"hello")
+
+        recorder = client.begin("GET", f"offset={BEGIN}", raises=where).wait()
+        gevent.idle()
+
+        assert [error.kind for error in hub_errors] == [Defect]
+        if where == "ended":
+            assert recorder.fault is None
+        else:
+            assert recorder.fault is not None
+            assert recorder.fault.reason is Reason.INTERNAL
+        assert whole(client.get(BEGIN)) == b"hello"
+
 
 class StreamedBodyContract(ABC):
     """For those whose bodies come piece by piece."""
@@ -311,3 +482,10 @@ class AwayContract(ABC):
             away.open(OriginRequest("GET", "/s"), lambda: told.append(True))
 
         assert not told
+
+    def test_nobody_listens_and_nobody_waits(self, away: Origin) -> None:
+        recorder = Recorder()
+        away.begin(OriginRequest("GET", "/s"), recorder)
+
+        assert recorder.wait().told == ["failed"]
+        assert isinstance(recorder.fault, OriginUnreachable)

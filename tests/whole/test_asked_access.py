@@ -18,6 +18,7 @@ from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.support.talk import ask
 from tests.whole.authorize_server import AuthorizeServer, authorize_server
 from tests.whole.crowd import PATH, call
+from tests.whole.signed_gate import Gate, Passage, kept
 from tests.whole.test_access import PATIENCE, WHOLE_WAY, bearer, client, get
 
 WRITER = {"Authorization": "Bearer writer"}
@@ -38,10 +39,14 @@ def app() -> Iterator[AuthorizeServer]:
 @contextlib.contextmanager
 def asking(app: AuthorizeServer, origin: NodeOrigin, **way: Any) -> Iterator[Edge]:
     """An edge whose one route asks the app."""
-    forward = {"url": app.url, "identity_header": "x-user"} | way
-    routes = [{"match": "/v1/stream/**", "access": {"forward": forward}}]
-    with edge(origin.url, routes=routes) as running:
+    with edge(origin.url, routes=asks(app, **way)) as running:
         yield running
+
+
+def asks(app: AuthorizeServer, **way: Any) -> list[dict[str, Any]]:
+    """One route that asks the app."""
+    forward = {"url": app.url, "identity_header": "x-user"} | way
+    return [{"match": "/v1/stream/**", "access": {"forward": forward}}]
 
 
 def created(running: Edge) -> str:
@@ -149,6 +154,53 @@ def test_an_app_that_is_away_keeps_its_viewers(
         log = running.process.log.read_text()
         assert '"way": "forward", "sub": "alice"' in log
         assert "nobody says who is let in by forward" in log
+
+
+class _Holding(Passage):
+    """Lets everything through, once it may."""
+
+    server: "HoldingGate"
+
+    def do_GET(self) -> None:
+        self.server.came.set()
+        self.server.may.wait()
+        self.forward(self.path)
+
+
+class HoldingGate(Gate):
+    """An origin that answers no GET before it ``may``. ``came``: it was asked."""
+
+    passage = _Holding
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(origin)
+        self.came, self.may = threading.Event(), threading.Event()
+
+
+@pytest.mark.parametrize("whole", [(), WHOLE_WAY], ids=["fast", "whole"])
+def test_a_request_whose_verdict_ends_before_its_answer_is_judged_once_more(
+    app: AuthorizeServer, origin: NodeOrigin, whole: tuple[str, ...]
+) -> None:
+    """B12: here the origin takes longer than the app is believed. The reader, who may
+    read, notices nothing."""
+    call("PUT", origin.url + PATH + "-slow")
+    with (
+        kept(HoldingGate(origin.url)) as gate,
+        edge(gate.url, routes=asks(app, cache="1s")) as running,
+        client(running) as one,
+    ):
+        try:
+            # The app is asked by this one; its verdict is known when the next comes.
+            one.get(f"{PATH}-slow?live=long-poll", bearer("alice"), *whole)
+            assert one.read().status == 400
+            one.get(f"{PATH}-slow?offset=-1", bearer("alice"), *whole)
+            assert gate.came.wait(PATIENCE)
+            ended = time.monotonic() + 1.0
+            wait_for(lambda: time.monotonic() > ended)
+        finally:
+            gate.may.set()
+        assert one.read().status == 200
+    assert [name for _, name in app.asked] == ["alice"] * 2
 
 
 def test_a_client_that_leaves_and_a_reload_in_the_middle_of_an_ask(

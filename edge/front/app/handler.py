@@ -76,6 +76,16 @@ class RequestHandler:
         if ctx.route is not None and request.method in ("GET", "HEAD"):
             # It may have to wait for the client: not for one that is not let in.
             _check_no_body(request)
+        try:
+            return self._answer(request, ctx, resolved)
+        except Refusal as refusal:
+            if not _comes_anew(request, resolved, refusal):
+                raise
+        return self._answer(request, ctx, self._resolved(request, ctx, target))
+
+    def _answer(
+        self, request: Request, ctx: RequestContext, resolved: Resolved
+    ) -> Response:
         asked, grant = resolved.request, resolved.grant
         if isinstance(asked, Read):
             response = self._reads.respond(request, ctx, asked, grant.lease)
@@ -114,6 +124,14 @@ class RequestHandler:
                 body=resolved.body,
             )
         return resolved
+
+
+def _comes_anew(request: Request, resolved: Resolved, refusal: Refusal) -> bool:
+    """Whether the request is judged once more, as if it came now (B12): it was let in
+    by a verdict that ended before there was an answer. A write that was sent is told
+    what became of it, so this is of one that was not."""
+    ended = refusal.reason is Reason.GRANT_ENDED and resolved.grant.renewable
+    return ended and (request.body is None or not request.body.begun)
 
 
 def _with_fields(response: Response, fields: Headers) -> Response:

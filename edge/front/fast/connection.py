@@ -63,7 +63,6 @@ _MOVES = {
 """Which stage may follow which. CLOSED may follow every other one, too."""
 
 _IDLE = Stage.IDLE
-_CLOSED = Stage.CLOSED
 _PARKED = Stage.PARKED
 _READ_IN = frozenset({Stage.IDLE, Stage.READING, Stage.PARKED})
 _MAY_BEGIN = frozenset({Stage.IDLE, Stage.READING})
@@ -159,8 +158,7 @@ class FastConnection:
 
     def dismiss(self) -> None:
         """Close an idle connection. A request that has come already is answered."""
-        # Reading is not shut down: to a request that has to wait, the end of what
-        # comes would look like a client that left.
+        # Reads are not shut down: a request that waits would look like it had left.
         if not self._transport.peek():
             self._gone()
 
@@ -194,8 +192,7 @@ class FastConnection:
 
     def _until(self, seconds: float) -> None:
         """The next event must happen within so many seconds."""
-        context = self._context
-        context.wheel.set(self, context.monotonic() + seconds)
+        self._context.wheel.set(self, self._context.monotonic() + seconds)
 
     # Reading.
 
@@ -204,13 +201,11 @@ class FastConnection:
         try:
             data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
-                # To compare a head with the last one costs less than to look it up: a
-                # long one, with a token in it, takes longest to hash.
+                # Comparing costs less than a look-up: a head with a token is long.
                 known = self._last
                 if known is None or data != known[0]:
-                    varied = self._varied
-                    if varied is not None and varied.fits(data):
-                        known = data, varied.plain
+                    if (ours := self._varied) is not None and ours.fits(data):
+                        known = data, ours.plain
                     else:
                         known = self._last = self._context.heads.get(data)
                 if known is not None:
@@ -353,7 +348,7 @@ class FastConnection:
 
     def send(self, head: bytes, body: bytes = b"") -> bool:
         """Send both; False when some of it has to wait for the transport."""
-        if self._lost or self.stage is _CLOSED:
+        if self._lost or self.stage is Stage.CLOSED:
             return False
         if self._unsent is not None:
             self._unsent.add(head + body)
@@ -375,6 +370,11 @@ class FastConnection:
         self._closing = close
         if self._unsent is None and not self._lost:
             self._finished(pause_reads)
+
+    def judge_again(self, head: bytes) -> None:
+        """Let the whole way serve the request, before what came after it."""
+        held, self._sink = head + self._held, None
+        self._hand_over(lambda handoff: handoff.serve(held))
 
     def resume(self) -> None:
         """Read on, unless something else came in between."""
@@ -481,9 +481,9 @@ class FastConnection:
         self._held = b""
         self._transport.reading.stop()
         self._context.wheel.drop(self)
-        server_context, back = self._context.server_context, self._taken_back
+        context, back = self._context.server_context, self._taken_back
         self._handoff = Handoff(
-            server_context, self._transport, self._listener, self.peer, back
+            context, self._transport, self._listener, self.peer, back
         )
         act(self._handoff)
 

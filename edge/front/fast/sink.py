@@ -50,6 +50,9 @@ class ResponseWriter(Protocol):
     def resume(self) -> None:
         """Read on, if that was paused."""
 
+    def judge_again(self, head: bytes) -> None:
+        """Have the request of this head judged and answered as if it came now."""
+
 
 class FastSink:
     """Implements ``edge.core.ports.Sink`` for one request; use once. ``raw`` has the
@@ -193,8 +196,7 @@ class FastSink:
         if self.ended:
             return
         if self._encoded is None:
-            close = self._plain.close or self._context.server_context.draining
-            self._problem(error, None, close=close)
+            self._unanswered(error)
             return
         self.ended = True
         self.error = error
@@ -244,6 +246,18 @@ class FastSink:
             log.put(ctx, status, self.sent)
 
     # Its own.
+
+    def _unanswered(self, error: EdgeError) -> None:
+        """Nothing was answered yet: a problem, unless what let the request in ended
+        meanwhile and may let it in again (B12)."""
+        plain = self._plain
+        if error.reason is Reason.GRANT_ENDED and plain.grant.renewable:
+            self.ended = True
+            self.pending = None
+            self._writer.judge_again(_head_of(plain.line.target, self._raw))
+            return
+        close = plain.close or self._context.server_context.draining
+        self._problem(error, None, close=close)
 
     def _unsendable(self, error: ValueError, per_response: PerResponse) -> None:
         self._context.report(error, self.request_id)
@@ -302,6 +316,12 @@ class FastSink:
             client=address,
             said=said,
         )
+
+
+def _head_of(target: str, raw: bytes) -> bytes:
+    """The head of a plain read; ``raw`` has its fields, or was remembered whole."""
+    line = b"GET %b HTTP/1.1\r\n" % target.encode("ascii")
+    return raw if raw.startswith(line) else line + raw + b"\r\n"
 
 
 def lines_of(held: bytes, end: int, block: HeaderBlock | None) -> bytes:

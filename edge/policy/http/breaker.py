@@ -10,7 +10,7 @@ CLOSED      every call is made
 OPEN        no call is made until the step is over
 HALF_OPEN   the step was over and one call, a *probe*, was let through. The next step
             runs already: if the probe has no outcome by its end, one more is let
-            through. Whatever happens to a probe (a held poll, a killed greenlet), the
+            through. Whatever happens to a probe (it is held, or cancelled), the
             breaker is never stuck.
 =========== ============================================================================
 

@@ -10,7 +10,8 @@ own origin is away (U9). ``judge`` only reads the answer;
 """
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from edge.core.errors import OriginAway, OriginFault
 from edge.core.reasons import Reason
@@ -42,8 +43,7 @@ class Verdict(enum.Enum):
     GONE = "gone"  # 404 or 410: as SHARE, and the stream is not there
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """A verdict with its reason, and the range where there is one.
 
     ``data`` is a fragment for JSON streams. ``progress`` is False when the answer ends

@@ -97,7 +97,8 @@ class Grant:
     ``ends_at``: from then on nothing is given that this let in (B3). ``ends_soon``:
     that is so near that nobody may keep an answer (B17). ``lease`` is what the hub's
     readers hold of it, and ends then. ``way`` and ``subject`` say for the log what let
-    it in, and whom. ``fields`` go on the answer of this one request.
+    it in, and whom. ``fields`` go on the answer of this one request. ``renewable``:
+    whoever let it in believes so for a while, and may let the same request in again.
     """
 
     partition: Partition = ANONYMOUS
@@ -109,6 +110,7 @@ class Grant:
     way: str = ""
     subject: str = ""
     fields: Headers = ()
+    renewable: bool = False
 
 
 UNJUDGED = Grant()

@@ -6,6 +6,7 @@ Values alone. ``edge.policy.streams.decide`` and ``above_end`` make decisions, a
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.core.errors import OriginFault
 from edge.core.reasons import Reason
@@ -22,8 +23,7 @@ class Kind(enum.Enum):
     STALE = "stale"  # held data, while the origin is away
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(NamedTuple):
     """Answer from the log: ``[start, next)``, or nothing when they are equal."""
 
     kind: Kind
@@ -77,8 +77,7 @@ class Refuse:
 Decision = Serve | Park | Fetch | Pass | Refuse
 
 
-@dataclass(frozen=True, slots=True)
-class ReadState:
+class ReadState(NamedTuple):
     """The moment of the decision, and what the reader has met since it arrived.
 
     ``now`` is monotonic, ``wall`` Unix seconds. ``offset`` is where the reader

@@ -12,7 +12,7 @@ sees one URL from both. An origin that takes the first of two parameters can onl
 the edge's own.
 
 ``traceparent`` and ``X-Request-Id`` are put on when a read is sent
-(``edge.live.flights``): they tell for which request it is, and are in no key.
+(``edge.live.upstream``): they tell for which request it is, and are in no key.
 
 Called by the hub (flights, followers, HEADs, and reads whose key must not be joined,
 L15), and by the front for reads whose ``live`` the edge does not know, and for what a
@@ -62,17 +62,21 @@ def read_request(
     node: Node = NAMELESS,
     hops: Hops = (),
     lent: LentCredential | None = None,
+    fields: Headers | None = None,
 ) -> OriginRequest:
     """A GET from ``offset`` on; None leaves the parameter out.
 
     ``live`` makes it the follower's long-poll, which echoes the origin's last
     cursor (``live_cursor``); the pool and its time-outs follow from that (L24).
+    ``fields``: what ``read_fields`` gave before, for who asks often.
     """
+    if fields is None:
+        fields = read_fields(key.partition, route, node=node, hops=hops, lent=lent)
     mode = names.LIVE_LONG_POLL if live else None
     return OriginRequest(
         method="GET",
         target=_target(key, lent, offset, mode, live_cursor),
-        headers=_headers(key.partition, route, node, hops, lent),
+        headers=fields,
         purpose=Purpose.FOLLOW if live else Purpose.CATCH_UP,
     )
 
@@ -89,7 +93,7 @@ def head_request(
     return OriginRequest(
         method="HEAD",
         target=_target(key, lent),
-        headers=_headers(key.partition, route, node, hops, lent),
+        headers=read_fields(key.partition, route, node=node, hops=hops, lent=lent),
     )
 
 
@@ -107,7 +111,9 @@ def relay_read(
     shares the answer, so the client's If-None-Match may choose it (O9); live reads
     ignore it, as everywhere (L17).
     """
-    headers = _headers(read.key.partition, route, node, read.hops, lent)
+    headers = read_fields(
+        read.key.partition, route, node=node, hops=read.hops, lent=lent
+    )
     if read.if_none_match is not None and not read.mode.live:
         headers += (("if-none-match", read.if_none_match),)
     if read.mode is Mode.HEAD:
@@ -135,7 +141,9 @@ def pass_request(
     if lent is not None:
         path, _, query = target.partition("?")
         target = request_target.join(path, "&".join((query, *lent.parameters)))
-    headers = _headers(passed.partition, route, node, passed.hops, lent)
+    headers = read_fields(
+        passed.partition, route, node=node, hops=passed.hops, lent=lent
+    )
     return OriginRequest("GET", target, headers, Purpose.RELAY)
 
 
@@ -225,17 +233,18 @@ def _target(
     return request_target.join(key.path, "&".join(pieces))
 
 
-def _headers(
+def read_fields(
     partition: Partition,
     route: Route,
-    node: Node,
-    hops: Hops,
+    *,
+    node: Node = NAMELESS,
+    hops: Hops = (),
     lent: LentCredential | None = None,
 ) -> Headers:
-    """The allow-list. The route's own credential never joins a client's (L13), lent or
-    not.
+    """The fields of a built read: the allow-list.
 
-    Where the route and the client name one header, the route's stands.
+    The route's own credential never joins a client's (L13), lent or not. Where the
+    route and the client name one header, the route's stands.
     """
     own: Headers = ()
     sent = partition.headers

@@ -16,7 +16,7 @@ from edge.core.counters import Counters
 from edge.core.reasons import Reason
 from edge.core.values import Lease, OriginRequest
 from edge.front.exchange import Request, RequestBody
-from edge.policy.streams.authorize import UNJUDGED, Grant
+from edge.policy.streams.authorize import UNJUDGED, AccessVerdict, Grant
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import (
     AUTHORIZATION,
@@ -27,7 +27,7 @@ from edge.policy.streams.ways import (
 )
 from origin_adapter.scripted import PlayedExchange
 from tests.access.issuer import NOW, SECRET, WAY, said, shared
-from tests.front.app.test_handler import Driver, Told, body, get, head_of
+from tests.front.app.test_handler import LEFT_OUT, Driver, Told, body, get, head_of
 from tests.live.support import TestClock
 
 A = "/v1/stream/a"
@@ -291,6 +291,51 @@ def test_what_is_over_before_it_was_sent_is_not_sent(path: str) -> None:
         assert problem(driver(request)) == (503, Reason.GRANT_ENDED)
 
     assert not driver.asked
+
+
+@pytest.mark.parametrize("path", ["ended", "fields?live=odd"])
+@pytest.mark.parametrize(("last", "status"), [(Lease(), 200), (Lease(0.0), 503)])
+def test_what_was_over_before_its_answer_is_judged_once_more(
+    path: str, last: Lease, status: int
+) -> None:
+    """B12: as if it came then. If the second verdict has ended too, there is no third
+    one."""
+    leases = [Lease(0.0), last]
+    driver = Driver()
+    driver.authorizing(lambda _: Grant(lease=leases.pop(0), renewable=True))
+    events = driver(get(*path.split("?")))
+
+    assert head_of(events)[0] == status
+    assert leases == []
+
+
+def test_a_write_that_was_not_sent_is_judged_once_more() -> None:
+    """B12: and then it is sent, once, with all of its body."""
+    leases = [Lease(0.0), Lease()]
+    driver = Driver()
+    driver.authorizing(lambda _: Grant(lease=leases.pop(0), renewable=True))
+    request = write("/v1/stream/swallow")
+    request.body = body(b"abc")
+
+    assert driver(request)[1] == ("piece", b"3 bytes, 1 at most")
+    assert len(driver.asked) == 1
+
+
+def test_what_is_denied_then_hears_why() -> None:
+    """B12: by the same words as if it came then."""
+    ended = Grant(lease=Lease(0.0), renewable=True)
+    verdicts: list[AccessVerdict] = [ended, LEFT_OUT]
+    driver = Driver().authorizing(lambda _: verdicts.pop(0))
+
+    assert problem(driver(get("ended"))) == (401, Reason.EXPIRED_CREDENTIAL)
+
+
+def test_an_order_is_no_end_that_a_new_verdict_could_lift() -> None:
+    """A10."""
+    lease = Lease(0.0, why=Reason.REVOKED)
+    driver = Driver().authorizing(lambda _: Grant(lease=lease, renewable=True))
+
+    assert problem(driver(get("ended"))) == (503, Reason.REVOKED)
 
 
 def test_a_write_that_was_done_is_told_to_its_client() -> None:

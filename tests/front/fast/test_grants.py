@@ -12,6 +12,7 @@ import pytest
 from gevent import socket as gevent_socket
 from gevent.event import Event
 
+from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.core.values import GRANTED, NO_END, Lease
 from edge.front.app.app import create_app
@@ -248,6 +249,56 @@ def test_what_must_be_asked_for_goes_the_whole_way() -> None:
 
         assert b"hello\n" in made.bench.client.recv(READ_SIZE)
         assert not made.remembered
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "remembered"])
+def test_what_ends_before_its_answer_is_judged_once_more(known: bool) -> None:
+    """B12: the whole way, as if it came then, with what its client sent after it. The
+    first answer to it is the only one."""
+    with gate(Grant(renewable=True)) as made:
+        fields = ("X-Any: a", "Cookie: b=1")
+        for _ in range(4 * known):
+            made.get("park", *fields)
+            made.bench.read_service.release()
+            assert made.received().startswith(b"HTTP/1.1 204 ")
+        assert made.remembered == known
+        made.get("park", *fields)
+        pending = made.bench.read_service.parked.pop()
+        made.bench.get("hit")
+        pending.sink.abort(Refusal("It has ended.", reason=Reason.GRANT_ENDED))
+        assert made.bench.connection.stage is Stage.HANDED
+        asked, made.judge.verdict = made.judge.asked, Grant()
+        made.bench.turn()
+        assert made.judge.asked == asked + 1 and made.received() == b""
+        made.bench.read_service.release()
+        told = b""
+        for _ in range(20):
+            made.bench.turn()
+            made.bench.catch_up()
+            told += made.received()
+
+        assert re.findall(rb"HTTP/1\.1 (\d+) ", told) == [b"204", b"200"]
+        reads = made.bench.read_service.reads
+        assert [read.key.path[-4:] for read in reads[-3:]] == ["park", "park", "/hit"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "why"),
+    [
+        (Grant(), Reason.GRANT_ENDED),
+        (Grant(renewable=True), Reason.REVOKED),
+        (Grant(renewable=True), Reason.ORIGIN_SLOW),
+    ],
+)
+def test_anything_else_that_ends_a_read_is_told(verdict: Grant, why: Reason) -> None:
+    """B12: a token that has ended does not become better by looking again."""
+    with gate(verdict) as made:
+        made.get("park")
+        [pending] = made.bench.read_service.parked
+        pending.sink.abort(Refusal("It has ended.", reason=why))
+
+        assert made.received().startswith(b"HTTP/1.1 503 ")
+        assert made.judge.asked == 1
 
 
 def test_what_only_waits_for_another_turn_stays_on_the_fast_way() -> None:

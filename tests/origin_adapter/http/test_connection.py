@@ -23,7 +23,7 @@ from edge.core.errors import (
 )
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
-from edge.core.values import OriginRequest
+from edge.core.values import OriginRequest, Purpose
 from origin_adapter.http import HttpOrigin
 from tests.origin_adapter.http.raw_origin import (
     OK,
@@ -92,10 +92,15 @@ class _Secured:
                 return result
 
     def request(self) -> None:
-        self._until_done(lambda: self._session.read(65536))
+        self.read()
 
-    def send(self, data: bytes) -> None:
-        self._session.write(data)
+    def read(self) -> bytes:
+        return self._until_done(lambda: self._session.read(65536))
+
+    def send(self, *records: bytes) -> None:
+        """Send each as a record of its own, all in one packet."""
+        for data in records:
+            self._session.write(data)
         self.raw.send(self._outgoing.read())
 
     def farewell(self) -> None:
@@ -239,6 +244,46 @@ def test_https_is_verified_and_kept(host: str) -> None:
 
         assert [whole(pool.open(GET)) for _ in range(3)] == [b"hi"] * 3
         assert (raw.accepted, pool.counts.reused) == (1, 2)
+        pool.close()
+
+
+def test_what_openssl_holds_is_read_though_the_socket_is_silent() -> None:
+    """U24: several records come at once, and a record larger than what is received at
+    once. No event of the socket tells of the rest."""
+    letters = [bytes([97 + number]) * 16_000 for number in range(20)]
+
+    def play(peer: _Secured) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 320000\r\n\r\n", *letters)
+        peer.request()
+        peer.send(OK)
+        peer.raw.stay()
+
+    with listening(secured(play)) as raw:
+        pool = trusting(https(raw))
+
+        assert whole(pool.open(GET)) == b"".join(letters)
+        assert whole(pool.open(GET)) == b"hi"
+        assert raw.accepted == 1
+        pool.close()
+
+
+def test_a_large_body_goes_out_by_tls_though_the_origin_is_slow() -> None:
+    body = bytes(range(256)) * (8 << 10)
+    end = b"\r\n\r\n" + body
+
+    def play(peer: _Secured) -> None:
+        came = b""
+        while not came.endswith(end):
+            settle()
+            came += peer.read()
+        peer.send(OK)
+
+    request = OriginRequest("POST", "/s", purpose=Purpose.WRITE, body=body)
+    with listening(secured(play)) as raw:
+        pool = trusting(https(raw))
+
+        assert whole(pool.open(request)) == b"hi"
         pool.close()
 
 

@@ -55,8 +55,13 @@ def test_held_calls_have_their_own_patience() -> None:
         "http://a", head_timeout=1, hold_timeout=2, idle_timeout=1.5, total_timeout=9
     )
 
-    each = [options.timeouts(purpose) for purpose in Purpose]
-    assert [timeouts.send for timeouts in each] == [1.5, 1.5, 1.5, 1.5]
-    assert [timeouts.head for timeouts in each] == [1, 2, 1, 2]
-    assert [timeouts.body for timeouts in each] == [1.5, 1.5, 1.5, 2]
-    assert [timeouts.total for timeouts in each] == [9, None, None, None]
+    each = {purpose: options.timeouts(purpose) for purpose in Purpose}
+    assert {timeouts.send for timeouts in each.values()} == {1.5}
+    held = {Purpose.FOLLOW: 2, Purpose.RELAY: 2}
+    assert {each[p].head for p in Purpose if p not in held} == {1}
+    assert {p: each[p].head for p in held} == held
+    assert each.pop(Purpose.RELAY).body == 2
+    assert each.pop(Purpose.EVENTS).body is None
+    assert {timeouts.body for timeouts in each.values()} == {1.5}
+    assert each.pop(Purpose.CATCH_UP).total == 9
+    assert {timeouts.total for timeouts in each.values()} == {None}

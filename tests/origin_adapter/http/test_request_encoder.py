@@ -105,7 +105,7 @@ def test_no_field_ever_adds_a_line(name: str, value: str) -> None:
 @given(st.lists(st.binary(max_size=40)))
 def test_chunks_carry_the_body_and_only_the_last_is_empty(pieces: list[bytes]) -> None:
     """An empty piece of the client's must not end the message."""
-    wire = list(framed(iter(pieces), None))
+    wire = [piece.octets for piece in framed(iter(pieces), None)]
 
     assert wire[-1] == b"0\r\n\r\n"
     assert all(not chunk.startswith(b"0\r\n") for chunk in wire[:-1])
@@ -117,7 +117,12 @@ def test_chunks_carry_the_body_and_only_the_last_is_empty(pieces: list[bytes]) -
 def test_a_counted_body_goes_out_as_it_is(pieces: list[bytes]) -> None:
     body = b"".join(pieces)
 
-    assert b"".join(framed(iter(pieces), len(body))) == body
+    wire = list(framed(iter(pieces), len(body)))
+
+    assert b"".join(piece.octets for piece in wire) == body
+    assert [piece.last for piece in wire] == [False] * (len(wire) - 1) + [True] * bool(
+        body
+    )
 
 
 @given(st.lists(st.binary(min_size=1, max_size=9), min_size=1), st.integers(1, 99))
@@ -127,7 +132,10 @@ def test_a_short_body_is_told_before_it_could_look_complete(
     sent: list[bytes] = []
 
     with pytest.raises(ClientBodyCut):
-        sent.extend(framed(iter(pieces), len(b"".join(pieces)) + missing))
+        sent.extend(
+            piece.octets
+            for piece in framed(iter(pieces), len(b"".join(pieces)) + missing)
+        )
 
 
 @given(st.lists(st.binary(min_size=1, max_size=9), min_size=1), st.integers(1, 99))
@@ -139,7 +147,7 @@ def test_a_long_body_never_completes_the_message(
 
     with pytest.raises(ClientFault) as caught:
         for piece in framed(iter(pieces), length):
-            sent.append(piece)
+            sent.append(piece.octets)
 
     assert caught.value.reason is Reason.BODY_TOO_LARGE
     assert length == 0 or len(b"".join(sent)) < length
@@ -159,7 +167,8 @@ def test_a_body_that_raises_at_its_last_moment_is_incomplete(
     sent: list[bytes] = []
     with pytest.raises(ClientBodyCut):
         for piece in framed(body(), length):
-            sent.append(piece)
+            assert not piece.last
+            sent.append(piece.octets)
 
     wire = b"".join(sent)
     assert wire == (b"ab" if length else b"2\r\nab\r\n2\r\ncd\r\n")

@@ -141,12 +141,23 @@ def test_idle_connections_are_closed_when_their_time_is_over(origins: Origins) -
     assert pool.counts.reused == 0
 
 
-def test_no_more_idle_connections_than_allowed(origins: Origins) -> None:
-    _, pool = origins(*[answering(OK)] * 3, max_idle=2)
+def test_what_is_idle_beyond_the_bound_is_closed_soon(origins: Origins) -> None:
+    """Soon, not at once: polls that are answered together are sent again together."""
+    closed = Event()
+
+    def play(peer: Peer) -> None:
+        peer.request()
+        peer.send(OK)
+        peer.to_the_end()
+        closed.set()
+
+    _, pool = origins(*[play] * 3, max_idle=2)
 
     calls = [gevent.spawn(lambda: whole(pool.open(GET))) for _ in range(3)]
     gevent.joinall(calls, raise_error=True)
+    assert "catch-up: 0 active, 3 idle" in repr(pool)
 
+    assert closed.wait(5)
     assert "catch-up: 0 active, 2 idle" in repr(pool)
 
 

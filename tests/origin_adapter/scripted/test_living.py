@@ -107,7 +107,7 @@ def test_a_long_poll_waits_for_data(origin: LivingOrigin, offset: str) -> None:
 
     tail = origin.append("/s", b"news")
 
-    status, fields, body = poll.get(timeout=1)
+    status, fields, body = poll.get(timeout=30)
     assert (status, body) == (200, b"news")
     assert (fields["stream-next-offset"], fields["stream-cursor"]) == (tail, "1")
 
@@ -119,7 +119,7 @@ def test_a_held_poll_times_out_when_the_test_says_so(origin: LivingOrigin) -> No
 
     origin.lapse()
 
-    status, fields, body = poll.get(timeout=1)
+    status, fields, body = poll.get(timeout=30)
     assert (status, body) == (204, b"")
     assert fields == {
         "stream-next-offset": START,
@@ -142,7 +142,7 @@ def test_closing_wakes_and_ends(origin: LivingOrigin) -> None:
 
     ask(origin, "POST", "/s", (("stream-closed", "true"),))
 
-    status, fields, _ = poll.get(timeout=1)
+    status, fields, _ = poll.get(timeout=30)
     assert (status, fields["stream-closed"]) == (204, "true")
     assert "stream-cursor" not in fields
     again = ask(origin, "GET", "/s?offset=now&live=long-poll")
@@ -164,7 +164,7 @@ def test_deleting_wakes_with_404(origin: LivingOrigin, recreated: bool) -> None:
     else:
         assert ask(origin, "DELETE", "/s")[0] == 204
 
-    assert poll.get(timeout=1)[0] == 404
+    assert poll.get(timeout=30)[0] == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])

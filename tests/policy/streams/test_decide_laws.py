@@ -6,7 +6,6 @@ The last test counts what is reached.
 """
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -239,7 +238,7 @@ def deciding_changes_nothing(case: Case, decision: Decision) -> None:
     """Pure, so deciding again gives the same."""
     before, cost = repr(case.world), case.world.log.cost
 
-    assert case.world.decide(case.read, replace(case.state)) == decision
+    assert case.world.decide(case.read, case.state._replace()) == decision
     assert (repr(case.world), case.world.log.cost) == (before, cost)
 
 

@@ -81,7 +81,7 @@ def test_a_stream_that_is_deleted_while_it_is_read(
     engine.submit(DeleteStream(S))
     engine.submit(CreateStream(S, TEXT))
     post(engine, b"other")
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while engine.store.db.execute("SELECT count(*) FROM message").fetchone()[0] > 1:
             gevent.sleep(0.01)
 
@@ -222,7 +222,7 @@ def test_a_mistake_in_its_batch_does_not_end_maintenance(
         assert failed.wait(10)
 
     engine.submit(CreateStream(S, TEXT, Lifetime(ttl=0)))
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while look_up(engine.store.db, S) is not None:
             gevent.sleep(0.01)
 
@@ -236,7 +236,7 @@ def test_a_mistake_in_publishing_leaves_nobody_waiting(
     def broken(*args: object) -> None:
         raise ZeroDivisionError
 
-    with monkeypatch.context() as patched, gevent.Timeout(10):
+    with monkeypatch.context() as patched, gevent.Timeout(60):
         patched.setattr(engine.tail_cache, "add", broken)
         post(engine, b"x")
         post(engine, b"y")

@@ -17,7 +17,7 @@ Connect = Callable[[RunningOrigin], Wire]
 
 
 def ended(wire: Wire) -> bool:
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         return wire.at_end()
 
 
@@ -65,7 +65,7 @@ def test_a_reader_that_takes_nothing_is_left(start: Start, connect: Connect) -> 
     for _ in range(4):
         reader.send(f"GET {S} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
 
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while len(origin._server._handlers) > 1:
             gevent.sleep(0.01)
     assert len(origin._server.idle) <= before
@@ -84,7 +84,7 @@ def test_a_connection_too_many_is_turned_away(start: Start, connect: Connect) ->
     assert ended(third)
 
     first.close()
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while len(origin._server._handlers) > 1:
             gevent.sleep(0.01)
     assert connect(origin).ask("HEAD", S).status == 404
@@ -128,6 +128,6 @@ def test_connections_leave_no_files_behind(
             other.send(said)
             other.close()
 
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while len(os.listdir("/proc/self/fd")) > before:
             gevent.sleep(0.01)

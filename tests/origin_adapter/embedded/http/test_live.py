@@ -32,7 +32,7 @@ def post(wire: Wire, body: bytes, path: str = S, **fields: str) -> Reply:
 
 def parked(serving: RunningOrigin, count: int) -> None:
     """Wait until so many readers are parked; they go round by ringing no bell."""
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while serving.engine.change_events.count() != count:
             gevent.sleep(0.001)
 
@@ -334,7 +334,7 @@ def test_below_what_is_retained(start: Start, connect: Connect) -> None:
     first = post(wire, b"aa").offset
     for body in (b"bb", b"cc", b"dd"):
         post(wire, body)
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while wire.ask("GET", S).body != b"dd":
             gevent.sleep(0.01)
 

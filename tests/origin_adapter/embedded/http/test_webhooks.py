@@ -89,7 +89,7 @@ def cursor(wire: Wire, path: str = "jobs/1") -> str:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while not condition():
             gevent.sleep(0.01)
 
@@ -229,7 +229,7 @@ def test_a_wake_that_is_over_is_not_sent_again(
         ack = {"stream": "jobs/1", "offset": tail}
         assert callback(wire, wake, acks=[ack]).status == 200
 
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while receiver.dispatcher._under_way:
             gevent.sleep(0.01)
     assert receiver.got.empty()

@@ -15,9 +15,10 @@ from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import Framing, Headers, OriginRequest, Purpose
 from edge.live.context import HubContext
-from edge.live.flights import TooLarge, Upstream
+from edge.live.upstream import TooLarge, Upstream
 from origin_adapter.blocking import BeginsByOpen
-from tests.live.support import TestClock
+from tests.live.support import TestClock, fetch
+from tests.support.hub_errors import HubError
 from tests.support.options import hub_options
 
 GET = OriginRequest("GET", "/v1/stream/a")
@@ -84,7 +85,7 @@ def test_the_pieces_of_an_answer_become_one() -> None:
     pieces = Pieces(b"he", b"l", b"lo")
     source, counters = upstream(pieces)
 
-    answer = source.fetch(GET)
+    answer = fetch(source, GET)
 
     assert (answer.status, answer.body) == (200, b"hello")
     assert answer.headers == pieces.headers
@@ -98,7 +99,7 @@ def test_how_it_was_framed_is_told() -> None:
     """What ends with its connection must not be shared (L15)."""
     source, _ = upstream(Pieces(b"x", framing=Framing.CLOSE))
 
-    assert source.fetch(GET).framing is Framing.CLOSE
+    assert fetch(source, GET).framing is Framing.CLOSE
 
 
 def test_a_caller_is_told_when_the_request_is_on_the_wire() -> None:
@@ -106,7 +107,7 @@ def test_a_caller_is_told_when_the_request_is_on_the_wire() -> None:
     sent: list[bool] = []
     source, counters = upstream(Pieces())
 
-    source.fetch(POLL, lambda: sent.append(True))
+    fetch(source, POLL, lambda: sent.append(True))
 
     assert sent == [True]
     assert counters.origin_requests == {"follow": 1}
@@ -126,7 +127,7 @@ def test_an_answer_that_is_too_large_is_given_up_early(pieces: Pieces) -> None:
     source, counters = upstream(pieces)
 
     with pytest.raises(TooLarge):
-        source.fetch(GET)
+        fetch(source, GET)
 
     assert pieces.closed
     assert pieces.unread
@@ -138,14 +139,14 @@ def test_an_answer_as_large_as_may_be_is_held() -> None:
         Pieces(b"12345", b"67890", content_length=10, framing=Framing.LENGTH)
     )
 
-    assert len(source.fetch(GET).body) == 10
+    assert len(fetch(source, GET).body) == 10
 
 
 def test_a_head_may_tell_the_length_of_what_does_not_come() -> None:
     """RFC 9110 section 8.6: of the body that a GET would have."""
     source, _ = upstream(Pieces(content_length=11, framing=Framing.NONE))
 
-    assert source.fetch(OriginRequest("HEAD", "/v1/stream/a")).body == b""
+    assert fetch(source, OriginRequest("HEAD", "/v1/stream/a")).body == b""
 
 
 def test_an_answer_cut_short_is_no_answer() -> None:
@@ -154,7 +155,7 @@ def test_an_answer_cut_short_is_no_answer() -> None:
     source, counters = upstream(pieces)
 
     with pytest.raises(OriginBodyCut):
-        source.fetch(GET)
+        fetch(source, GET)
 
     assert pieces.closed
     assert counters.origin_faults == {Reason.ORIGIN_BODY_CUT.value: 1}
@@ -166,7 +167,7 @@ def test_an_origin_that_is_away_is_counted_as_asked_and_failed(streamed: bool) -
     source, counters = upstream(OriginUnreachable("nobody listens"))
 
     with pytest.raises(OriginUnreachable):
-        source.open(GET) if streamed else source.fetch(GET)
+        source.open(GET) if streamed else fetch(source, GET)
 
     assert counters.origin_requests == {"catch-up": 1}
     assert counters.origin_faults == {Reason.ORIGIN_UNREACHABLE.value: 1}
@@ -178,7 +179,7 @@ def test_a_call_that_was_not_made_is_no_fault_of_the_origin(reason: Reason) -> N
     source, counters = upstream(NotAsked("no room", reason=reason))
 
     with pytest.raises(NotAsked):
-        source.fetch(GET)
+        fetch(source, GET)
 
     assert counters.refusals == {reason.value: 1}
     assert not counters.origin_faults
@@ -196,17 +197,19 @@ def test_a_stream_passed_on_is_left_to_who_opened_it() -> None:
     assert counters.origin_requests == {"relay": 1}
 
 
-def test_a_defect_of_the_exchange_still_closes_it() -> None:
-    """Every exit gives the connection back (ports.Exchange)."""
+def test_a_defect_of_the_exchange_still_closes_it(hub_errors: list[HubError]) -> None:
+    """Every exit gives the connection back (ports.Exchange), and is told."""
 
     class Broken(Pieces):
         def read(self) -> bytes:
             raise ZeroDivisionError
 
     pieces = Broken()
-    source, _ = upstream(pieces)
+    source, counters = upstream(pieces)
 
-    with pytest.raises(ZeroDivisionError):
-        source.fetch(GET)
+    with pytest.raises(OriginFault, match="a defect") as told:
+        fetch(source, GET)
 
-    assert pieces.closed
+    assert told.value.reason is Reason.INTERNAL
+    assert pieces.closed and [error.kind for error in hub_errors] == [ZeroDivisionError]
+    assert counters.internal_errors == 1 and not counters.origin_faults
