@@ -220,7 +220,7 @@ class HttpExchange:
                 self._raise_fault()
                 self._wait()
         except BaseException:
-            call.cancel()
+            self._give_up()
             raise
 
     def _deliver(self, call: HttpCall, rest: Iterator[Piece]) -> None:
@@ -275,9 +275,15 @@ class HttpExchange:
             self._fault = OriginBodyCut("the exchange was given up by its reader")
         self._pieces.clear()
         self._ended = self._fault is None
-        if self._call is not None:
-            self._call.cancel()
+        self._give_up()
         self._news.set()
+
+    def _give_up(self) -> None:
+        # Each holds the other, and the call what was sent: they would be garbage that
+        # only a collection finds.
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
 
     # The head, once there is one.
 

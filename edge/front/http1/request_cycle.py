@@ -80,6 +80,9 @@ class RequestCycle:
             status = response.status_code if response.headers_sent else 0
             log = self._server_context.access_log
             log.write(exchange.ctx, status or 0, response.sent)
+            # It holds the exchange, and that its environ: with what was read of a body
+            # they would be garbage that only a collection finds.
+            environ.clear()
 
     def _guarded(
         self, environ: Environ, response: Response, exchange: WsgiExchange

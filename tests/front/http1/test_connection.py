@@ -4,6 +4,8 @@ The wire tests have the same from outside; here every error at every call is in 
 test's hand, and no process is started.
 """
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -62,7 +64,7 @@ class Served:
         self.greenlet: Any = None
 
     def _app(self, environ: Environ, start: Any) -> Any:
-        self.asked.append(environ)
+        self.asked.append(dict(environ))
         content = exchange_of(environ).request.body
         body = b"".join(content.pieces(None) if content else ())
         start("200 OK", [("Content-Length", str(len(body) + 6))])
@@ -279,6 +281,32 @@ def test_one_request_can_be_served_and_the_rest_given_back(served: Served) -> No
 
     assert served.connection.serve_one(LAST) is None
     assert served.is_("closed")
+
+
+class Mark:
+    """Something that an environ holds."""
+
+
+def test_nothing_of_a_request_waits_for_a_collection(served: Served) -> None:
+    """Its environ and its exchange hold each other, and what was read of a body."""
+    marks: list[weakref.ref[Mark]] = []
+
+    def app(environ: Environ, start: Any) -> list[bytes]:
+        mark = Mark()
+        marks.append(weakref.ref(mark))
+        environ["mark"] = mark
+        content = exchange_of(environ).request.body
+        assert content is not None and b"".join(content.pieces(None)) == b"body"
+        start("200 OK", [("Content-Length", "0")])
+        return []
+
+    served.server_context.app = app
+    gc.disable()
+    try:
+        served.begin(POST, POST)
+        assert [mark() for mark in marks] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_connection_that_is_killed_is_closed(served: Served) -> None:

@@ -1,5 +1,6 @@
 """Requests with bodies: streamed, counted, and never complete when they are not."""
 
+import gc
 import tracemalloc
 from collections.abc import Iterator
 from copy import copy
@@ -16,6 +17,7 @@ from edge.core.errors import (
 )
 from edge.core.ports import Exchange
 from edge.core.values import OriginRequest, Purpose
+from origin_adapter.http.origin import HttpExchange
 from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
 
 REFUSED = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!"
@@ -51,6 +53,38 @@ def test_a_body_is_streamed_in_its_framing(
     assert raw.requests[0] == raw.requests[1]
     assert raw.requests[0].endswith(framing)
     assert (raw.accepted, pool.counts.reused) == (1, 1)
+
+
+@pytest.mark.parametrize("end", ["whole", "given up", "cut"])
+def test_nothing_of_a_call_waits_for_a_collection(origins: Origins, end: str) -> None:
+    """Thousands of writes that are cut would hold what was sent of each."""
+    _, pool = origins(answering(OK))
+
+    def body() -> Iterator[bytes]:
+        yield b"x" * 1000
+        if end == "cut":
+            raise ClientBodyCut("it was cut")
+
+    def ask() -> None:
+        exchange = pool.open(put(body(), 1000))
+        if end == "whole":
+            whole(exchange)
+        exchange.close()
+
+    gc.collect()
+    gc.disable()
+    try:
+        if end == "cut":
+            with pytest.raises(ClientBodyCut):
+                ask()
+        else:
+            ask()
+        settle()
+        left = [one for one in gc.get_objects() if type(one) is HttpExchange]
+    finally:
+        gc.enable()
+
+    assert left == []
 
 
 def test_a_large_body_needs_constant_memory(origins: Origins) -> None:
