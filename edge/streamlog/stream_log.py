@@ -265,15 +265,16 @@ class StreamLog:
 
     # How it shrinks
 
-    def drop_bytes(self) -> None:
+    def drop_bytes(self, start: str) -> None:
         """Hold no bytes any more, and be the same incarnation, with the same end: what
-        came by events was not what the origin stores (U16)."""
+        came by events was not what the origin stores (U16). What it stores is read
+        again from ``start``, which stays known."""
         end = self.end
-        self.tail.version += 1
         self._segments = Segments()
         self.by_events = False
-        if end is not None:
-            self.note_position(end)
+        for offset in (start, end):
+            if offset is not None:
+                self.note_position(offset)
 
     def evict_first(self) -> int:
         """Drop the oldest segment unless it is the only one; bytes freed, 0 if none."""

@@ -262,12 +262,15 @@ def test_a_log_without_its_bytes_is_the_same_log_with_the_same_end() -> None:
     log.by_events = True
     version, incarnation = log.tail.version, log.incarnation
 
-    log.drop_bytes()
+    log.drop_bytes(node_offset(3))
 
     assert not log.holds_bytes and not log.by_events
     assert (log.end, log.incarnation) == (node_offset(7), incarnation)
     assert log.tail.closed and log.tail.version > version
+    assert log.knows(node_offset(3)) and not log.knows(node_offset(5))
+    assert log.join(node_offset(3), node_offset(7), b"4567") is Joined.GREW
     assert log.join(BEGIN, node_offset(7), b"1234567") is Joined.GREW
+    assert log.page(BEGIN, 10) == Page(BEGIN, node_offset(7), b"1234567")
 
 
 def test_messages_that_are_written_differently_agree() -> None:

@@ -3,13 +3,13 @@
 A long-poll costs the origin a request for each event, an event stream one for each
 minute. But an event stream is worth its connection only while events are frequent, is
 exact for some types alone (U16), and something between here and the origin may hold it
-up. ``encoding_of`` says of a type whether its events are exact. A ``EventTrust`` is
+up. ``encoding_of`` says of a type whether its events are exact. An ``EventTrust`` is
 kept by a stream's row, and remembers what its event streams were like::
 
-    polls with progress --- 5 in 1 s ---> event streams     (``auto``)
-                        --- the first --> event streams     (``sse``)
-    event streams --- slow, quiet, or failed ---> polls with progress
-                  --- do not work --------------> polls alone, for 10 minutes
+    long-polls     --- 5 in 1 s brought something -----> event streams  (``auto``)
+                   --- the first, or one that did -----> event streams  (``sse``)
+    event streams  --- slow, quiet, or failed ---------> long-polls
+                   --- do not work --------------------> long-polls, for 10 minutes
 
 Those 10 minutes double each time. An event stream that was inexact ends it for good:
 the next one would be no better.
@@ -18,14 +18,8 @@ Pure: time is an argument. The follower asks before each upstream request, and s
 switches only between two answers: there are never two live reads of a stream.
 """
 
-from edge.core import costs
 from edge.policy.streams.followed_events import ENDS, Blame, EventsEnd
-from edge.policy.streams.routes import Follow
 from edge.protocol.sse import Encoding, encoding_for
-
-FAST_POLLS = 5
-FAST_SECONDS = 1.0
-"""So many polls with progress in so short a time make an event stream worth it."""
 
 SHORT_SECONDS = 1.0
 MAX_SHORT = 3
@@ -54,58 +48,53 @@ def encoding_of(content_type: str | None, is_json: bool) -> Encoding | None:
 
 
 class EventTrust:
-    """What is remembered of following one stream. Times are monotonic seconds."""
+    """What is remembered of a stream's event streams. Times are monotonic seconds."""
 
-    __slots__ = ("_late", "_penalties", "_polls", "_resting", "_short", "_until")
+    __slots__ = ("_late", "_penalties", "_rests", "_short", "_until")
 
     def __init__(self) -> None:
-        self._polls: list[float] = []
-        self._resting = False
+        # Until a long-poll has brought something.
+        self._rests = False
         self._short = self._late = self._penalties = 0
         self._until = 0.0
 
     def __repr__(self) -> str:
-        return f"<EventTrust {len(self._polls)} polls, penalties={self._penalties}>"
+        rests = " rests" if self._rests else ""
+        return f"<EventTrust penalties={self._penalties}{rests}>"
 
     @property
-    def cost(self) -> int:
-        """Bytes that count in the budget."""
-        return costs.EVENT_TRUST
+    def is_over(self) -> bool:
+        """Whether its events were found to be inexact (U16)."""
+        return self._until == NEVER_AGAIN
 
-    def wants_events(self, follow: Follow, now: float) -> bool:
-        """Whether the next request is for an event stream, if that may be."""
-        if follow is Follow.LONG_POLL or now < self._until or self._resting:
-            return False
-        if follow is Follow.SSE:
-            return True
-        polls = self._polls
-        return len(polls) == FAST_POLLS and polls[-1] - polls[0] <= FAST_SECONDS
+    def allows(self, now: float) -> bool:
+        """Whether the next request may be for an event stream."""
+        return now >= self._until and not self._rests
 
-    def polled(self, now: float) -> None:
+    def polled(self) -> None:
         """A long-poll brought something."""
-        self._resting = False
-        self._polls.append(now)
-        del self._polls[:-FAST_POLLS]
+        self._rests = False
 
     def is_late(self) -> bool:
         """A write's event came late (U18). Returns whether that is once too often."""
         self._late += 1
         return self._late >= MAX_LATE
 
+    def give_up(self) -> None:
+        """Events of this stream are inexact: it is not followed by them any more."""
+        self._until = NEVER_AGAIN
+
     def ended(self, end: EventsEnd, now: float) -> None:
         """An event stream ended."""
         course = ENDS[end.reason]
-        if course.rests:
-            self._rest()
-        is_short = course.blame is Blame.SHORT and end.seconds < SHORT_SECONDS
+        self._rests = course.rests
+        is_short = end.seconds < SHORT_SECONDS
         if course.blame is Blame.WELL:
             self._short = self._late = 0
-        elif is_short:
-            self._short += 1
         elif course.blame is Blame.SHORT:
-            self._short = 0
+            self._short = self._short + 1 if is_short else 0
         if course.blame is Blame.FOR_GOOD:
-            self._until = NEVER_AGAIN
+            self.give_up()
         elif course.blame is Blame.AT_ONCE or self._short >= MAX_SHORT:
             self._punish(now)
 
@@ -115,9 +104,3 @@ class EventTrust:
         self._until = max(self._until, now + PENALTY_SECONDS * doubled)
         self._penalties += 1
         self._short = self._late = 0
-        self._rest()
-
-    def _rest(self) -> None:
-        """Until a long-poll has brought something, and in ``auto`` several have."""
-        self._resting = True
-        self._polls.clear()

@@ -4,8 +4,8 @@ A follower hears what is new at a stream's end by long-polls, or by an event str
 which saves the request for each event. This is the judge of one event stream, from the
 request to its end. Pieces of the body go in; *batches* come out, each of which counts
 as the answer to one read: it begins where the last one ended, and ends where its
-control event says. Last comes one *end*, with a reason, and what the follower does
-next.
+control event says. Last comes one *end*, with a reason (``EventsEnd``), and what the
+follower does next.
 
 ======== ===========================================================================
 OPENING  the request is sent; what its head says decides whether it is followed
@@ -61,6 +61,8 @@ SPIN_SECONDS = 1.0
 SPIN_EVENTS = 1000
 """So many events without progress in so short a time are a spin (U22)."""
 
+NOT_YET = float("inf")
+
 LATE_SECONDS = 0.25
 """For so long after a write's answer its event may come (U18)."""
 
@@ -101,7 +103,7 @@ class AfterEvents(enum.Enum):
     AGAIN = "again"  # the next request at once, by whatever mode
     ASK = "ask"  # a GET from the end (U19)
     CHECK = "check"  # contact was lost: a read from before the end, after a pause (L7)
-    WENT_BACK = "went-back"  # a HEAD must tell whether the tail went back (L2)
+    PROBE = "probe"  # the same read at once: the tail seems to have gone back (L2)
     STOP = "stop"  # the stream is closed
 
 
@@ -135,9 +137,10 @@ ENDS = {
     Reason.EVENTS_INEXACT: EventsCourse(AfterEvents.AGAIN, Blame.FOR_GOOD),
     Reason.TOO_LARGE: EventsCourse(AfterEvents.AGAIN, Blame.AT_ONCE),
     Reason.ORIGIN_SPIN: EventsCourse(AfterEvents.AGAIN, Blame.AT_ONCE),
+    Reason.NO_PROOF: EventsCourse(AfterEvents.AGAIN, Blame.SHORT),
     Reason.EVENTS_MOVED: EventsCourse(AfterEvents.ASK, Blame.SHORT, rests=False),
     Reason.CONTACT_LOST: EventsCourse(AfterEvents.CHECK, Blame.SHORT),
-    Reason.TAIL_WENT_BACK: EventsCourse(AfterEvents.WENT_BACK, Blame.NOTHING),
+    Reason.TAIL_WENT_BACK: EventsCourse(AfterEvents.PROBE, Blame.NOTHING),
     Reason.CLOSED: EventsCourse(AfterEvents.STOP, Blame.NOTHING),
 }
 """Every way in which an event stream ends by itself."""
@@ -209,8 +212,8 @@ class FollowedEvents:
     """One event stream, from the request on. Times are monotonic seconds.
 
     ``start`` is where it was asked to begin, ``end`` the end of what is held: what lies
-    between must come again first. ``life`` bounds how long it lives, beside its own
-    time. ``slows``: it ends when events are rare.
+    between must come again first. ``chance`` is from 0 to 1. ``life`` bounds how long
+    it lives, beside its own time. ``slows``: it ends when events are rare.
     """
 
     def __init__(
@@ -220,7 +223,6 @@ class FollowedEvents:
         encoding: Encoding,
         *,
         max_object: int,
-        now: float,
         chance: float,
         life: float = LIFE_SECONDS + LIFE_SPREAD,
         slows: bool = True,
@@ -233,8 +235,9 @@ class FollowedEvents:
         self._decode = json_fragment if encoding is Encoding.JSON else base64_bytes
         self._reader = EventReader(max_object)
         self._max_object = max_object
-        self._begun = self._heard_at = now
-        self._ends_at = now + min(LIFE_SECONDS + LIFE_SPREAD * chance, life)
+        # Not before it is on the wire.
+        self._begun = self._heard_at = self._ends_at = NOT_YET
+        self._life = min(LIFE_SECONDS + LIFE_SPREAD * chance, life)
         self._slows = slows
         # Behind the last control event, whether that one claimed to be all.
         self._claims = False
@@ -242,7 +245,7 @@ class FollowedEvents:
         self._size = 0
         self._batches: deque[float] = deque(maxlen=RATE_EVENTS)
         self._idle = 0
-        self._idle_since = now
+        self._idle_since = 0.0
         # The write whose event is waited for: its offset, and since when (U18).
         self._awaited: str | None = None
         self._awaited_since = 0.0
@@ -267,6 +270,11 @@ class FollowedEvents:
         return self._heard_at + QUIET_SECONDS
 
     # What is heard
+
+    def sent(self, now: float) -> None:
+        """The request is on the wire."""
+        self._begun = self._heard_at = self._idle_since = now
+        self._ends_at = now + self._life
 
     def head(self, head: OriginAnswerHead, now: float) -> EventsEnd | None:
         """The head is here. An event stream in base64 must say so, and no other (U16);
@@ -302,7 +310,7 @@ class FollowedEvents:
                 return out
             if one.closed:
                 # The closure comes with a batch, and the end behind that.
-                return [*out, EventsEnd(Reason.CLOSED, now - self._begun)]
+                return [*out, self._ended(Reason.CLOSED, now)]
         if self._reader.is_within:
             self._heard_at = now
             self._move(EventsSignal.BEGUN, now)
@@ -471,4 +479,7 @@ class FollowedEvents:
         """End it for ``reason``."""
         self.state = EventsState.OVER
         self._data.clear()
-        return EventsEnd(reason, now - self._begun)
+        return self._ended(reason, now)
+
+    def _ended(self, reason: Reason, now: float) -> EventsEnd:
+        return EventsEnd(reason, max(0.0, now - self._begun))

@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 
 from edge.core.reasons import Reason
 from edge.policy.streams.event_trust import (
-    FAST_POLLS,
-    FAST_SECONDS,
     MAX_LATE,
     MAX_SHORT,
     PENALTY_SECONDS,
@@ -16,7 +14,6 @@ from edge.policy.streams.event_trust import (
     encoding_of,
 )
 from edge.policy.streams.followed_events import ENDS, Blame, EventsEnd
-from edge.policy.streams.routes import Follow
 from edge.protocol.sse import Encoding
 
 BRIEF = SHORT_SECONDS / 2
@@ -24,18 +21,6 @@ BRIEF = SHORT_SECONDS / 2
 
 def end(reason: Reason, seconds: float = 30.0) -> EventsEnd:
     return EventsEnd(reason, seconds)
-
-
-def busy(now: float, trust: EventTrust | None = None) -> EventTrust:
-    """One whose polls just brought something as often as it takes."""
-    trust = trust or EventTrust()
-    for n in range(FAST_POLLS):
-        trust.polled(now + n * FAST_SECONDS / FAST_POLLS)
-    return trust
-
-
-def auto(trust: EventTrust, now: float) -> bool:
-    return trust.wants_events(Follow.AUTO, now)
 
 
 # Types.
@@ -65,58 +50,30 @@ def test_events_of_some_types_are_exact(
     assert encoding_of(content_type, is_json) is encoding
 
 
-# Up.
-
-
-def test_frequent_events_make_an_event_stream_worth_it() -> None:
-    """U20: 5 polls with progress in a second."""
-    trust = EventTrust()
-    for n in range(FAST_POLLS - 1):
-        trust.polled(n * 0.2)
-        assert not auto(trust, n * 0.2)
-    trust.polled(1.0)
-
-    assert auto(trust, 1.0)
-
-
-def test_rare_events_do_not() -> None:
-    trust = EventTrust()
-    for n in range(20):
-        trust.polled(n * 0.3)
-        assert not auto(trust, n * 0.3)
-
-
-def test_where_it_is_asked_for_the_first_request_is_for_events() -> None:
-    assert EventTrust().wants_events(Follow.SSE, 0.0)
-
-
-def test_where_long_polls_are_asked_for_nothing_else_is_sent() -> None:
-    assert not busy(0.0).wants_events(Follow.LONG_POLL, 1.0)
-
-
-# Down.
+# Down, and up again.
 
 
 @pytest.mark.parametrize("reason", [Reason.EVENTS_QUIET, Reason.EVENTS_SLOW])
-def test_a_calm_stream_goes_back_to_long_polls_until_it_is_busy(reason: Reason) -> None:
-    trust = busy(0.0)
+def test_a_calm_stream_goes_back_to_long_polls_until_one_brings_something(
+    reason: Reason,
+) -> None:
+    """U20."""
+    trust = EventTrust()
+    assert trust.allows(0.0)
     trust.ended(end(reason), 30.0)
+    calm = trust.allows(99.0)
+    trust.polled()
 
-    assert not auto(trust, 30.0)
-    assert not trust.wants_events(Follow.SSE, 30.0)
-    trust.polled(31.0)
-    assert not auto(trust, 31.0)
-    assert trust.wants_events(Follow.SSE, 31.0)
-    assert auto(busy(31.0, trust), 32.0)
+    assert not calm
+    assert trust.allows(99.0)
 
 
 @pytest.mark.parametrize("reason", [Reason.LIFETIME, Reason.EVENTS_ENDED])
 def test_the_next_event_stream_follows_a_clean_end(reason: Reason) -> None:
-    trust = busy(0.0)
+    trust = EventTrust()
     trust.ended(end(reason), 50.0)
 
-    assert auto(trust, 50.0)
-    assert trust.wants_events(Follow.SSE, 50.0)
+    assert trust.allows(50.0)
 
 
 AT_ONCE = [reason for reason, course in ENDS.items() if course.blame is Blame.AT_ONCE]
@@ -142,9 +99,9 @@ def test_what_does_not_work_is_left_for_ten_minutes_then_for_twenty(
     for doubled in (1, 2, 4):
         trust.ended(end(reason), now)
         until = now + doubled * PENALTY_SECONDS
-        assert not auto(busy(until - 2.0, trust), until - 1.0)
-        assert not trust.wants_events(Follow.SSE, until - 1.0)
-        assert auto(trust, until)
+        trust.polled()
+        assert not trust.allows(until - 1.0)
+        assert trust.allows(until)
         now = until
 
 
@@ -152,12 +109,11 @@ def test_three_event_streams_shorter_than_a_second_do_not_work() -> None:
     trust = EventTrust()
     for _ in range(MAX_SHORT - 1):
         trust.ended(end(Reason.EVENTS_ENDED, BRIEF), 1.0)
-        assert trust.wants_events(Follow.SSE, 1.0)
+        assert trust.allows(1.0)
     trust.ended(end(Reason.EVENTS_ENDED, BRIEF), 1.0)
 
-    assert not trust.wants_events(Follow.SSE, PENALTY_SECONDS)
-    trust.polled(PENALTY_SECONDS)
-    assert trust.wants_events(Follow.SSE, PENALTY_SECONDS + 1.0)
+    assert not trust.allows(PENALTY_SECONDS)
+    assert trust.allows(PENALTY_SECONDS + 1.0)
 
 
 @pytest.mark.parametrize("between", [end(Reason.LIFETIME), end(Reason.EVENTS_ENDED)])
@@ -170,7 +126,7 @@ def test_one_that_lived_longer_between_them_makes_it_no_three(
             trust.ended(end(Reason.EVENTS_ENDED, BRIEF), 1.0)
         trust.ended(between, 1.0)
 
-    assert trust.wants_events(Follow.SSE, 1.0)
+    assert trust.allows(1.0)
 
 
 def test_a_third_late_event_is_one_too_many() -> None:
@@ -193,8 +149,10 @@ def test_inexact_events_end_it_for_good() -> None:
     """U16."""
     trust = EventTrust()
     trust.ended(end(Reason.EVENTS_INEXACT), 1.0)
+    trust.polled()
 
-    assert not busy(1e12, trust).wants_events(Follow.SSE, 1e12)
+    assert trust.is_over
+    assert not trust.allows(1e12)
 
 
 @given(
@@ -209,4 +167,5 @@ def test_nothing_but_time_ends_a_penalty(story: list[tuple[Reason, float]]) -> N
     trust.ended(end(Reason.EVENTS_LATE), 0.0)
     for reason, seconds in story:
         trust.ended(end(reason, seconds), 1.0)
-        assert not busy(2.0, trust).wants_events(Follow.SSE, PENALTY_SECONDS - 1.0)
+        trust.polled()
+        assert not trust.allows(PENALTY_SECONDS - 1.0)

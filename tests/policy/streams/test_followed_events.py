@@ -48,8 +48,10 @@ def opened(
     start: str = "3", end: str = "3", encoding: Encoding = Encoding.JSON, **more: Any
 ) -> FollowedEvents:
     """One that was asked for at time 0, and whose chance is 0."""
-    options = {"max_object": MAX, "now": 0.0, "chance": 0.0, **more}
-    return FollowedEvents(start, end, encoding, **options)
+    options = {"max_object": MAX, "chance": 0.0, **more}
+    events = FollowedEvents(start, end, encoding, **options)
+    events.sent(0.0)
+    return events
 
 
 def followed(start: str = "3", end: str = "3", **more: Any) -> FollowedEvents:
@@ -253,6 +255,14 @@ def test_it_is_late_if_the_proof_does_not_come_within_a_second() -> None:
 
     headless = opened()
     assert reasons([headless.look(PROOF_SECONDS)]) == [Reason.EVENTS_LATE]
+
+
+def test_nothing_is_late_before_the_request_is_on_the_wire() -> None:
+    """Connecting has a time of its own, and so has waiting for a connection."""
+    events = FollowedEvents("1", "3", Encoding.JSON, max_object=MAX, chance=0.0)
+
+    assert events.look(60.0) is None
+    assert events.lost(61.0) == EventsEnd(Reason.CONTACT_LOST, 0.0)
 
 
 def test_half_of_the_proof_is_none() -> None:
