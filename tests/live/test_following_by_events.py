@@ -79,7 +79,7 @@ def begin(
     origin.expect(Purpose.CATCH_UP).reply(
         head_answer("0001", content_type=kind, **head)
     )
-    return viewer, origin.expect(Purpose.FOLLOW)
+    return viewer, live_read(origin)
 
 
 def answered(call: Call, *more: bytes, fields: Headers = EVENTS) -> None:
@@ -97,6 +97,13 @@ def follow(house: House, origin: ScriptedOrigin, **more: Any) -> tuple[Asked, Ca
     answered(call)
     assert ended(house) == {}
     return viewer, call
+
+
+def live_read(origin: ScriptedOrigin) -> Call:
+    """The next call, which is the follower's: a long-poll, or for an event stream."""
+    call = origin.expect()
+    assert "live=" in call.request.target, f"{call!r} came instead"
+    return call
 
 
 def is_for_events(call: Call) -> bool:
@@ -194,7 +201,7 @@ def test_a_stream_of_long_polls_stays_one() -> None:
     for n in range(2, 12):
         assert not is_for_events(call)
         call.reply(data(body(n), f"{n:04}", content_type=JSON))
-        call = origin.expect(Purpose.FOLLOW)
+        call = live_read(origin)
 
 
 def test_what_came_by_events_joins_what_catch_up_brings() -> None:
@@ -219,7 +226,7 @@ def busy(house: House, origin: ScriptedOrigin, call: Call, first: int = 2) -> Ca
         assert not is_for_events(call)
         house.clock.move(0.2)
         call.reply(data(body(n), f"{n:04}", content_type=JSON))
-        call = origin.expect(Purpose.FOLLOW)
+        call = live_read(origin)
     return call
 
 
@@ -239,7 +246,7 @@ def test_frequent_events_make_it_go_up_and_rare_ones_down() -> None:
     settle()
     house.pass_time(0.5)
 
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
     assert not is_for_events(poll)
     assert poll.request.target.startswith("/v1/stream/a?offset=0008&live=long-poll")
     assert ended(house) == {"events-slow": 1}
@@ -253,7 +260,7 @@ def test_rare_polls_do_not_make_it_go_up() -> None:
     for n in range(2, 12):
         house.clock.move(0.3)
         call.reply(data(body(n), f"{n:04}", content_type=JSON))
-        call = origin.expect(Purpose.FOLLOW)
+        call = live_read(origin)
         assert not is_for_events(call)
 
 
@@ -265,12 +272,12 @@ def test_a_quiet_one_is_closed_and_a_long_poll_takes_over_at_the_same_end() -> N
     settle()
     house.pass_time(QUIET_SECONDS)
 
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
     assert poll.request.target == "/v1/stream/a?offset=0002&live=long-poll&cursor=77"
     assert call.closed.is_set()
     assert ended(house) == {"events-quiet": 1}
     poll.reply(data(body("c"), "0003", content_type=JSON))
-    assert is_for_events(origin.expect(Purpose.FOLLOW))
+    assert is_for_events(live_read(origin))
     assert seen(viewer) == ["b", "c"]
 
 
@@ -279,7 +286,7 @@ def test_a_stream_that_is_no_more_is_found_by_the_long_poll() -> None:
     house, origin = house_of()
     viewer, _ = follow(house, origin)
     house.pass_time(QUIET_SECONDS)
-    origin.expect(Purpose.FOLLOW).answer(404, (), b"Stream not found")
+    live_read(origin).answer(404, (), b"Stream not found")
     settle()
 
     assert viewer.done().finished
@@ -296,7 +303,7 @@ def test_its_life_ends_at_a_control_and_the_next_one_follows_at_once() -> None:
             break
         call.piece(batch(f"{n:04}", n))
         settle()
-    again = origin.expect(Purpose.FOLLOW)
+    again = live_read(origin)
 
     assert 13 <= n <= 15
     assert is_for_events(again)
@@ -324,13 +331,13 @@ def test_an_answer_that_cannot_be_followed_makes_way_for_long_polls(
     house, origin = house_of()
     viewer, call = begin(house, origin)
     call.head(200, fields)
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
 
     assert not is_for_events(poll)
     assert call.closed.is_set()
     assert ended(house) == {"events-refused": 1}
     poll.reply(data(body("b"), "0002", content_type=JSON))
-    assert not is_for_events(origin.expect(Purpose.FOLLOW))
+    assert not is_for_events(live_read(origin))
     assert seen(viewer) == ["b"]
 
 
@@ -340,7 +347,7 @@ def test_one_that_the_end_of_its_connection_ends_is_not_followed() -> None:
     _, call = begin(house, origin)
     call.head(200, EVENTS, framing=Framing.CLOSE)
 
-    assert not is_for_events(origin.expect(Purpose.FOLLOW))
+    assert not is_for_events(live_read(origin))
     assert ended(house) == {"events-refused": 1}
 
 
@@ -349,7 +356,7 @@ def test_another_status_is_heard_by_a_long_poll(status: int) -> None:
     house, origin = house_of()
     viewer, call = begin(house, origin)
     call.answer(status, (), b"no")
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
     poll.reply(data(body("b"), "0002", content_type=JSON))
     settle()
 
@@ -367,11 +374,11 @@ def test_a_first_event_that_is_late_makes_way_for_long_polls() -> None:
     call.piece(batch("0001", "a")[:20])
     settle()
     house.pass_time(PROOF_SECONDS)
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
     poll.reply(data(body("b"), "0002", content_type=JSON))
 
     assert not is_for_events(poll)
-    assert not is_for_events(origin.expect(Purpose.FOLLOW))
+    assert not is_for_events(live_read(origin))
     assert ended(house) == {"events-late": 1}
     assert seen(viewer) == ["b"]
 
@@ -383,7 +390,7 @@ def test_the_same_messages_written_differently_are_inexact() -> None:
     call.head(200, EVENTS)
     call.piece(data_event(b'[ "\\u0061" ]', Encoding.JSON) + control("0001"))
     settle()
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
 
     assert not is_for_events(poll)
     assert viewer.waits
@@ -426,7 +433,7 @@ def test_inexact_bytes_that_were_held_are_dropped_and_read_again() -> None:
     probe = origin.expect(Purpose.CATCH_UP)
     assert probe.request.target == "/v1/stream/a?offset=0001"
     probe.reply(data(body("b"), "0002", content_type=JSON))
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
 
     log = next(iter(house.hub.streams)).log
     assert not is_for_events(poll)
@@ -552,13 +559,13 @@ def test_three_events_that_come_late_make_way_for_long_polls() -> None:
         house.pass_time(0.3)
         call.piece(batch(f"{n:04}", n))
         settle()
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
 
     assert not is_for_events(poll)
     assert ended(house) == {"events-behind": 1}
     assert seen(viewer) == [2, 3]
     poll.reply(data(body(4), "0004", content_type=JSON))
-    assert not is_for_events(origin.expect(Purpose.FOLLOW))
+    assert not is_for_events(live_read(origin))
 
 
 def test_a_write_without_an_offset_disarms_until_a_delta_ends_where_it_stands() -> None:
@@ -619,7 +626,7 @@ def test_a_clean_end_is_followed_by_the_next_one() -> None:
     call.piece(batch("0002", "b"))
     house.clock.move(2.0)
     call.end()
-    again = origin.expect(Purpose.FOLLOW)
+    again = live_read(origin)
 
     assert again.request.target == "/v1/stream/a?offset=0001&live=sse&cursor=77"
     assert ended(house) == {"events-ended": 1}
@@ -634,7 +641,7 @@ def test_an_origin_that_closes_after_each_event_is_asked_by_long_polls() -> None
         assert is_for_events(call)
         answered(call)
         call.end()
-        call = origin.expect(Purpose.FOLLOW)
+        call = live_read(origin)
 
     assert not is_for_events(call)
     assert ended(house) == {"events-ended": 3}
@@ -658,7 +665,7 @@ def test_lost_contact_is_followed_by_a_check(way: str) -> None:
     assert check.request.target == "/v1/stream/a?offset=0001"
     assert ended(house) == {"contact-lost": 1}
     check.reply(data(body("b"), "0002", content_type=JSON))
-    assert not is_for_events(origin.expect(Purpose.FOLLOW))
+    assert not is_for_events(live_read(origin))
     assert viewer.waits
 
 
@@ -672,7 +679,7 @@ def test_a_control_that_moved_without_data_is_no_alias() -> None:
     assert get.request.target == "/v1/stream/a?offset=0001"
     assert call.closed.is_set()
     get.reply(data(body("b"), "0002", content_type=JSON))
-    assert is_for_events(origin.expect(Purpose.FOLLOW))
+    assert is_for_events(live_read(origin))
     assert seen(viewer) == ["b"]
     assert ended(house) == {"events-moved": 1}
 
@@ -696,7 +703,7 @@ def test_a_flood_of_nothing_is_a_spin() -> None:
     house, origin = house_of()
     _, call = follow(house, origin)
     call.piece(event() * SPIN_EVENTS)
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
 
     assert not is_for_events(poll)
     assert ended(house) == {"origin-spin": 1}
@@ -708,7 +715,7 @@ def test_a_line_without_an_end_is_not_read_for_ever() -> None:
     viewer, call = follow(house, origin)
     for _ in range(3):
         call.piece(b"x" * 50_000)
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
 
     assert not is_for_events(poll)
     assert ended(house) == {"too-large": 1}
@@ -760,11 +767,11 @@ def test_an_origin_that_is_being_polled_with_a_pause_is_not_asked_for_events() -
     call.cut()
     check = origin.expect(Purpose.CATCH_UP)
     check.reply(data(body("a"), "0001", content_type=JSON))
-    poll = origin.expect(Purpose.FOLLOW)
+    poll = live_read(origin)
 
     assert not is_for_events(poll)
     poll.reply(data(body("b"), "0002", content_type=JSON))
-    assert is_for_events(origin.expect(Purpose.FOLLOW))
+    assert is_for_events(live_read(origin))
 
 
 # For whom.
@@ -820,7 +827,7 @@ def test_a_credential_that_is_never_believed_is_followed_by_long_polls() -> None
     for _ in range(3):
         call = origin.expect()
         assert not is_for_events(call)
-        if call.request.purpose is Purpose.FOLLOW:
+        if "live=" in call.request.target:
             return
         head = call.request.method == "HEAD"
         call.reply(

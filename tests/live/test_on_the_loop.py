@@ -79,17 +79,17 @@ def test_a_thousand_followed_streams_cost_no_greenlet() -> None:
         for number in range(1000)
     ]
     settle()
-    assert len(house.hub.flights) == 1000 and greenlets() == before
+    assert len(house.hub.flights) == 1000 and greenlets() <= before
     for call in list(origin.calls):
         call.reply(head_answer("0003"))
     settle()
-    assert len(house.hub.followers) == 1000 and greenlets() == before
+    assert len(house.hub.followers) == 1000 and greenlets() <= before
     for call in origin.calls[1000:]:
         call.reply(data(b"de", "0005"))
     settle()
 
     assert all("de" in viewer.sink.text for viewer in viewers)
-    assert len(origin.calls) == 3000 and greenlets() == before
+    assert len(origin.calls) == 3000 and greenlets() <= before
 
 
 @pytest.mark.parametrize("mode", LIVE)

@@ -409,6 +409,24 @@ def test_any_other_end_is_lost_contact(text: bytes) -> None:
     assert reasons([events.ended(0.2)]) == [Reason.CONTACT_LOST]
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", Reason.EVENTS_ENDED),
+        (b": c\n\n", Reason.EVENTS_ENDED),
+        (data(1), Reason.CONTACT_LOST),
+        (data(1)[:9], Reason.CONTACT_LOST),
+    ],
+)
+def test_an_end_before_the_first_control_event_is_clean_if_nothing_was_begun(
+    text: bytes, reason: Reason
+) -> None:
+    events = followed("1", "3")
+    events.heard(text, 0.1)
+
+    assert reasons([events.ended(0.2)]) == [reason]
+
+
 def test_a_connection_that_dies_is_lost_contact_wherever_it_was() -> None:
     for events in (opened(), followed("1", "3"), proven()):
         assert reasons([events.lost(0.5)]) == [Reason.CONTACT_LOST]
