@@ -155,6 +155,15 @@ def test_inexact_events_end_it_for_good() -> None:
     assert not trust.allows(1e12)
 
 
+def test_inexact_events_end_it_for_good_whatever_the_last_one_ended_by() -> None:
+    """A read found them inexact while one was under way."""
+    trust = EventTrust()
+    trust.give_up()
+    trust.ended(end(Reason.ORIGIN_SPIN), 1.0)
+
+    assert trust.is_over
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(sorted(ENDS, key=str)), st.floats(0.0, 60.0)),
