@@ -403,7 +403,7 @@ class Flight:
         self.sent: RequestSnapshot | None = None
 
     def put_off_others(self) -> None:
-        """Let readers that stand elsewhere be decided again when it has landed (U14)."""
+        """Let readers that stand elsewhere be decided again once it landed (U14)."""
         self.after += [r for r in self.waiters if r.offset != self.start]
         self.waiters = [r for r in self.waiters if r.offset == self.start]
 
@@ -420,8 +420,8 @@ class Flight:
 
 
 class AboveEnd:
-    """What a request above a stream's end, ``flight``, leaves behind (U14): from when on
-    the next one may begin, and who waits for that."""
+    """What a request above the end, ``flight``, leaves behind (U14): from when on the
+    next one may begin, and who waits for that."""
 
     __slots__ = ("due", "flight", "readers")
 

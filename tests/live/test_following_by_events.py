@@ -448,6 +448,20 @@ def test_inexact_bytes_that_were_held_are_dropped_and_read_again() -> None:
     assert again.done().body == body("a", "b")
 
 
+def test_what_comes_behind_another_incarnation_is_not_taken_into_the_new_log() -> None:
+    """L5: in one piece with the event that differs."""
+    house, origin = house_of()
+    _, call = begin(house, origin)
+    call.head(200, EVENTS)
+    call.piece(batch("0001", "another") + batch("0002", "ghost"))
+    settle()
+    log = next(iter(house.hub.streams)).log
+
+    assert not log.holds_bytes
+    assert log.tail.offset is None
+    assert not log.tail.is_armed(house.clock.monotonic())
+
+
 # What it vouches for.
 
 
@@ -516,6 +530,22 @@ def test_an_end_that_another_answer_moved_is_not_vouched_for() -> None:
 
     assert seen(viewer) == ["b"]
     assert house.ask("0002").done().header("Stream-Up-To-Date") == "true"
+
+
+def test_a_control_event_at_an_end_that_is_none_any_more_vouches_for_nothing() -> None:
+    """It was sent before the append that a delta has brought since."""
+    house, origin = house_of()
+    _, call = follow(house, origin)
+    call.piece(b"e")
+    settle()
+    reader = house.ask("0001")
+    origin.expect(Purpose.CATCH_UP).reply(data(body("b"), "0002", content_type=JSON))
+    reader.done()
+    call.piece(control("0001")[1:])
+    settle()
+    house.ask("0002")
+
+    origin.expect(Purpose.CATCH_UP)
 
 
 # Writes.
@@ -772,6 +802,21 @@ def test_an_origin_that_is_being_polled_with_a_pause_is_not_asked_for_events() -
     assert not is_for_events(poll)
     poll.reply(data(body("b"), "0002", content_type=JSON))
     assert is_for_events(live_read(origin))
+
+
+def test_nor_is_one_whose_reads_fail() -> None:
+    house, origin = house_of()
+    _, call = follow(house, origin)
+    call.piece(b"e")
+    settle()
+    house.ask("0001")
+    origin.expect(Purpose.CATCH_UP).cut()
+    settle()
+    call.piece(control("0001")[1:])
+    call.end()
+    settle()
+
+    assert not is_for_events(live_read(origin))
 
 
 # For whom.
