@@ -129,11 +129,29 @@ def test_text_is_never_followed_by_events(stack: ExitStack, begin: Origins) -> N
 def test_a_stream_that_is_deleted_behind_a_mute_event_stream_is_noticed(
     stack: ExitStack,
 ) -> None:
-    """U17: the Node server's open event stream says nothing after DELETE and PUT."""
+    """U17: the Node server's open event stream says nothing after DELETE."""
     stage = Stage(stack, node_origin, "sse")
     stage.write("PUT", JSON)
     stage.write("POST", JSON, message(0, JSON))
     viewer = stage.view()
+    viewer.until(stage.write("POST", JSON, message(1, JSON)))
+    stage.write("DELETE", JSON)
+    for _ in iter(viewer.chunk, b""):
+        pass
+
+    assert stage.ends() == {"events-quiet": 1}
+    assert ask(f"{stage.edge.url}{PATH}?offset=-1")[0] == 404
+
+
+def test_a_stream_that_is_made_anew_behind_its_event_stream_is_noticed(
+    stack: ExitStack,
+) -> None:
+    """L2, L7: its viewers end, and nobody is shown both."""
+    stage = Stage(stack, node_origin, "sse")
+    stage.write("PUT", JSON)
+    stage.write("POST", JSON, message(0, JSON))
+    viewer = stage.view()
+    viewer.until(stage.write("POST", JSON, message(1, JSON)))
     stage.write("DELETE", JSON)
     stage.write("PUT", JSON)
     stage.write("POST", JSON, b'["other"]')
@@ -142,6 +160,8 @@ def test_a_stream_that_is_deleted_behind_a_mute_event_stream_is_noticed(
     again = stage.view()
     stage.write("POST", JSON, b'["more"]')
     again.until(b"more")
+    held = ask(f"{stage.edge.url}{PATH}?offset=-1")
+    assert held[2] == b'["other","more"]'
 
 
 def test_the_closure_ends_viewers_and_event_stream(stack: ExitStack) -> None:
