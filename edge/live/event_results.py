@@ -77,7 +77,7 @@ def _doubt(stream: Stream, batch: EventBatch, sent: RequestSnapshot) -> Reason |
     tail, trust = stream.log.tail, stream.event_trust
     if tail.unverified:
         # Something odd was seen since: events from behind the end prove nothing (L7).
-        return Reason.CONTACT_LOST
+        return Reason.UNCONFIRMED
     if trust is not None and trust.is_over:
         return Reason.EVENTS_INEXACT
     if batch.up_to_date and tail.went_back(sent, batch.next, batch.closed):

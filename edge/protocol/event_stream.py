@@ -121,8 +121,17 @@ class EventReader:
 _COMMENTS = re.compile(rb"(?:(?::[^\n]*)?\n)+")
 
 
+_DATA = frozenset({b"event: data", b"event:data"})
+_NAMED = _DATA | {b"event: control", b"event:control"}
+
+
 def _event(block: bytes) -> Event:
     """The event that these lines are."""
+    first, _, rest = block.partition(b"\n")
+    if first in _NAMED and rest.startswith(b"data:") and b"\n" not in rest:
+        # As nearly all of them are written.
+        value = rest[5:].removeprefix(b" ")
+        return DataEvent((value,)) if first in _DATA else _control(value)
     kind = b""
     data: list[bytes] = []
     for line in block.split(b"\n"):

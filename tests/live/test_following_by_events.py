@@ -25,6 +25,7 @@ from origin_adapter.scripted import (
     ScriptedOrigin,
     data,
     head_answer,
+    no_content,
 )
 from tests.live.support import ALICE, QUICK, Asked, House, scripted, settle
 from tests.support.hub_errors import HubError
@@ -264,6 +265,16 @@ def test_rare_polls_do_not_make_it_go_up() -> None:
         assert not is_for_events(call)
 
 
+def test_polls_that_bring_nothing_do_not_make_it_go_up() -> None:
+    house, origin = house_of(Route())
+    _, call = begin(house, origin)
+    for _ in range(8):
+        house.clock.move(0.25)
+        call.reply(no_content("0001"))
+        call = live_read(origin)
+        assert not is_for_events(call)
+
+
 def test_a_quiet_one_is_closed_and_a_long_poll_takes_over_at_the_same_end() -> None:
     """U17, U20."""
     house, origin = house_of()
@@ -460,6 +471,25 @@ def test_what_comes_behind_another_incarnation_is_not_taken_into_the_new_log() -
     assert not log.holds_bytes
     assert log.tail.offset is None
     assert not log.tail.is_armed(house.clock.monotonic())
+
+
+def test_an_event_stream_that_was_found_inexact_by_a_read_ends() -> None:
+    house, origin = house_of()
+    viewer, call = follow(house, origin)
+    call.piece(data_event(b'["\\u0062"]', Encoding.JSON) + control("0002"))
+    settle()
+    house.wrote("DELETE", 503)
+    reader = house.ask("0002")
+    check = origin.expect(Purpose.CATCH_UP)
+    assert check.request.target == "/v1/stream/a?offset=0001"
+    check.reply(data(body("b"), "0002", content_type=JSON))
+    settle()
+    call.piece(batch("0003", "c"))
+
+    assert not is_for_events(live_read(origin))
+    assert ended(house) == {"events-inexact": 1}
+    assert reader.done().body == b"[]"
+    assert viewer.waits and not house.counters.drops
 
 
 # What it vouches for.
@@ -817,6 +847,32 @@ def test_nor_is_one_whose_reads_fail() -> None:
     settle()
 
     assert not is_for_events(live_read(origin))
+
+
+def test_what_comes_while_the_stream_is_in_doubt_proves_nothing() -> None:
+    """L7: a DELETE that was answered 5xx may have happened (U5)."""
+    house, origin = house_of()
+    viewer, call = follow(house, origin)
+    house.wrote("DELETE", 503)
+    call.piece(batch("0002", "b"))
+    check = origin.expect(Purpose.CATCH_UP)
+
+    assert check.request.target == "/v1/stream/a?offset=-1"
+    assert ended(house) == {"unconfirmed": 1}
+    assert seen(viewer) == []
+    check.reply(data(body("a", "b"), "0002", content_type=JSON))
+    assert is_for_events(live_read(origin))
+    assert seen(viewer) == ["b"]
+
+
+def test_an_edge_that_lost_its_origin_is_heard_by_a_long_poll() -> None:
+    """U9: it serves what it holds."""
+    house, origin = house_of()
+    _, call = begin(house, origin)
+    call.head(200, (*EVENTS, ("cache-status", "ds-edge/shield; hit; detail=stale")))
+
+    assert not is_for_events(live_read(origin))
+    assert ended(house) == {"events-status": 1}
 
 
 # For whom.

@@ -67,7 +67,7 @@ LATE_SECONDS = 0.25
 """For so long after a write's answer its event may come (U18)."""
 
 
-class EventsState(enum.Enum):
+class EventsState(enum.StrEnum):
     """Where an event stream is."""
 
     OPENING = "opening"
@@ -77,7 +77,7 @@ class EventsState(enum.Enum):
     OVER = "over"
 
 
-class EventsSignal(enum.Enum):
+class EventsSignal(enum.StrEnum):
     """What is heard of an event stream."""
 
     HEAD = "head"  # one that may be followed
@@ -103,7 +103,7 @@ class AfterEvents(enum.Enum):
     AGAIN = "again"  # the next request at once, by whatever mode
     ASK = "ask"  # a GET from the end (U19)
     CHECK = "check"  # contact was lost: a read from before the end, after a pause (L7)
-    PROBE = "probe"  # the same read at once: the tail seems to have gone back (L2)
+    PROBE = "probe"  # the same read at once: the stream is in doubt (L2)
     STOP = "stop"  # the stream is closed
 
 
@@ -141,6 +141,7 @@ ENDS = {
     Reason.EVENTS_MOVED: EventsCourse(AfterEvents.ASK, Blame.SHORT, rests=False),
     Reason.CONTACT_LOST: EventsCourse(AfterEvents.CHECK, Blame.SHORT),
     Reason.TAIL_WENT_BACK: EventsCourse(AfterEvents.PROBE, Blame.NOTHING),
+    Reason.UNCONFIRMED: EventsCourse(AfterEvents.PROBE, Blame.NOTHING, rests=False),
     Reason.CLOSED: EventsCourse(AfterEvents.STOP, Blame.NOTHING),
 }
 """Every way in which an event stream ends by itself."""
