@@ -26,6 +26,11 @@ from origin_adapter.embedded.store.schema import FILE, StoreError
 MAX_POLL = 30.0
 """Seconds that a poll is held at most, as by the reference server."""
 
+MAX_ANSWER = 4 * 1024 * 1024
+"""Stored bytes of one catch-up answer. Above that there is little to be won (three of
+four pages are read while another one is sent), and an edge gathers an answer before it
+hands anything out."""
+
 ATTACHED_GRACE = 1.0
 """Seconds that the origin behind an edge has to stop. The edge has ended by then: only
 what it left behind is still to be answered."""
@@ -71,6 +76,9 @@ def origin_options(settings: Settings, alone: StandaloneOptions) -> Options:
         retention_age=origin.retention_age,
         retention_bytes=origin.retention_size,
         local_webhooks=origin.local_webhooks,
+        # In JSON mode commas may double what is stored: an edge with these settings
+        # takes every answer but that of a single larger message.
+        max_answer=min(MAX_ANSWER, settings.cache.max_object // 2),
     )
 
 
@@ -141,6 +149,7 @@ def arguments(settings: Settings) -> list[str]:
     restarted must not have other ones.
     """
     origin, live, limits = settings.origin, settings.live, settings.limits
+    cache = settings.cache
     said = {
         "origin.data": origin.folder,
         "origin.durability": origin.durability.value,
@@ -154,6 +163,9 @@ def arguments(settings: Settings) -> list[str]:
         "live.sse_keep_alive": str(live.sse_keep_alive),
         "limits.body_timeout": str(limits.body_timeout),
         "limits.send_timeout": str(limits.send_timeout),
+        "cache.memory": str(cache.memory),
+        "cache.max_page": str(cache.max_page),
+        "cache.max_object": str(cache.max_object),
         "shutdown.grace": str(min(settings.shutdown.grace, ATTACHED_GRACE)),
         "log.format": settings.log.format.value,
         "log.level": settings.log.level.value,

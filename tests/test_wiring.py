@@ -67,7 +67,7 @@ CONSTANTS = {
         "shared": "answers are for everybody: the origin knows no users",
         "max_bodies": "what the bodies of all requests may hold together",
         "max_connections": "the limit of open files bounds them too",
-        "max_page": "the bytes of one answer to a read",
+        "max_page": "the bytes that are read at a time",
         "max_path": "the length of a stream's path",
         "recent_memory": "what is kept of the tails of streams",
         "tick": "how often what has expired is looked for",
@@ -172,3 +172,17 @@ def test_the_front_is_given_what_only_the_hub_has() -> None:
     parts = wiring.EdgeRuntime(settings, "a-node").parts
 
     assert parts.ticks is not NO_TICKS and parts.peek is not never_ready
+
+
+@pytest.mark.parametrize("said", ["1KiB", "1MiB", "16MiB", "64MiB"])
+def test_an_edge_keeps_the_answers_of_an_origin_with_its_settings(said: str) -> None:
+    """In JSON mode the commas may double what is stored, and two brackets stand around
+    it; the origin that the supervisor starts hears of the edge's bound."""
+    names = ("CACHE__MAX_OBJECT", "CACHE__MAX_PAGE")
+    settings = load(None, {f"DS_EDGE_{name}": said for name in names})
+
+    options = origin.origin_options(settings, origin.StandaloneOptions())
+    given = origin.arguments(settings)
+
+    assert 0 < 2 * options.max_answer <= settings.cache.max_object
+    assert f"cache.max_object={settings.cache.max_object}" in given

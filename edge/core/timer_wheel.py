@@ -12,7 +12,7 @@ round, and moves it to a later slot if it is not due yet. To make it due *sooner
 wheel, the fast way its connections in another; one ticker turns both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 GRAIN = 0.25
@@ -73,11 +73,17 @@ class TimerWheel(Generic[T]):
 
     def drop(self, entry: T) -> None:
         """Take the entry out. It may be in no slot."""
-        slot, entry.slot = entry.slot, None
-        if slot is not None:
-            del slot[entry]
-            if not slot:
-                del self._slots[slot.number]
+        self.drop_all((entry,))
+
+    def drop_all(self, entries: Iterable[T]) -> None:
+        """Take all of them out."""
+        for entry in entries:
+            slot = entry.slot
+            if slot is not None:
+                entry.slot = None
+                del slot[entry]
+                if not slot:
+                    del self._slots[slot.number]
 
     def pop(self, now: float) -> list[T]:
         """Take out and return the entries that are due by ``now``.

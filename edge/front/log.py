@@ -94,7 +94,8 @@ class AccessLog:
         self._one_in = options.access
         self._blanked = options.blanked
         self._line = _json_line if options.format == "json" else _text_line
-        self._quiet = options.level in ("warning", "error")
+        # Whether requests that ended well are logged at all.
+        self.writes = options.access > 0 and options.level not in ("warning", "error")
         self._seen = 0
         # By target and the identity of its route, which lives as long as this.
         self._paths: dict[tuple[str, int], str] = {}
@@ -106,11 +107,6 @@ class AccessLog:
         """
         if self.wants(status, ctx.lost):
             self.put(ctx, status, sent)
-
-    @property
-    def writes(self) -> bool:
-        """Whether requests that ended well are logged at all."""
-        return self._one_in > 0 and not self._quiet
 
     def wants(self, status: int, lost: bool) -> bool:
         """Whether a request that ended so gets a line. Counts: call once for each."""

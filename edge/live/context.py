@@ -9,8 +9,9 @@ that met it is ended.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import length_hint
 from typing import ParamSpec
 
 import gevent
@@ -89,6 +90,22 @@ class Guard:
             act(reader)
         except Exception:
             self.end(reader)
+
+    def serve_all(
+        self, act: Callable[[Iterator[Reader]], None], readers: Sequence[Reader]
+    ) -> None:
+        """Call ``act`` with all of them in one loop; should it raise, the reader that
+        it was at is ended with a 500, and the others are served."""
+        left, number = iter(readers), len(readers)
+        while length_hint(left):
+            try:
+                act(left)
+            except Exception:
+                if length_hint(left) == number:
+                    # It took nobody: do not call it for ever.
+                    next(left)
+                number = length_hint(left)
+                self.end(readers[-number - 1])
 
     def call(self, act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Call ``act``; should it raise, that is counted and reported."""

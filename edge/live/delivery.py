@@ -6,7 +6,7 @@ are made once per range in the same way. Called by the hub, ``waiters`` and ``wa
 never switches greenlets. Compression runs on a thread, and serves later readers (L19).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
 from math import ceil
@@ -59,12 +59,13 @@ class Delivered:
 class EventsDelivered:
     """What an SSE viewer is given: a range, and its frames with the control event."""
 
-    __slots__ = ("frames", "serve", "size")
+    __slots__ = ("frames", "is_data", "serve", "size")
 
     def __init__(self, serve: Serve, frames: tuple[bytes, ...]) -> None:
         self.serve = serve
         self.frames = frames
         self.size = sum(map(len, frames))
+        self.is_data = serve.kind is not Kind.EMPTY
 
 
 class Delivery:
@@ -241,17 +242,20 @@ class Delivery:
         given = Delivered(answer, per_response)
         if self.recorder is not None:
             self.recorder.append(given)
-        self.hand(reader, given)
+        reader.move(State.DONE)
+        self.hand((reader,), given)
         return given
 
-    def hand(self, reader: Reader, given: Delivered, pause_reads: bool = False) -> None:
-        """Hand out what was made for another. ``pause_reads``: see ``ports.Sink``."""
-        reader.move(State.DONE)
+    def hand(
+        self, readers: Iterable[Reader], given: Delivered, pause_reads: bool = False
+    ) -> None:
+        """Hand out to readers that are done. ``pause_reads``: see ``Sink``."""
         counters = self._counters
-        counters.answers[given.result] += 1
-        counters.delivered += 1
-        counters.bytes_out += given.size
-        reader.sink.send_whole(given, pause_reads)
+        for reader in readers:
+            counters.answers[given.result] += 1
+            counters.delivered += 1
+            counters.bytes_out += given.size
+            reader.sink.send_whole(given, pause_reads)
 
     # SSE
 
@@ -276,32 +280,33 @@ class Delivery:
         given = EventsDelivered(serve, frames)
         if self.recorder is not None:
             self.recorder.append(given)
-        self.hand_events(reader, given)
+        self.hand_events((reader,), given)
 
-    def hand_events(self, reader: Reader, given: EventsDelivered) -> None:
-        """Send frames that were made for the range that they hold."""
-        serve = given.serve
-        if serve.kind is not Kind.EMPTY:
-            self._counters.delivered += 1
-        reader.offset = serve.next
-        reader.control_sent = True
-        reader.caught_up_sent = serve.up_to_date
-        if serve.up_to_date:
-            reader.stream.awaiting_caught_up.discard(reader)
-        self._write(reader, given.frames, given.size)
+    def hand_events(self, readers: Iterable[Reader], given: EventsDelivered) -> None:
+        """Send frames that were made for the range that they hold, to viewers of one
+        stream."""
+        counters, now = self._counters, self._clock.monotonic()
+        offset, frames, size = given.serve.next, given.frames, given.size
+        is_data, up_to_date = given.is_data, given.serve.up_to_date
+        for reader in readers:
+            counters.delivered += is_data
+            counters.bytes_out += size
+            reader.offset = offset
+            reader.control_sent = True
+            reader.caught_up_sent = up_to_date
+            reader.quiet_since = now
+            if up_to_date and (untold := reader.stream.awaiting_caught_up):
+                untold.discard(reader)
+            reader.full = not reader.sink.write(frames)
 
     def keep_alive(self, reader: Reader) -> None:
         """Break an event stream's silence."""
-        self._write(reader, _KEEP_ALIVE, len(sse.KEEP_ALIVE))
-
-    def _write(self, reader: Reader, frames: tuple[bytes, ...], size: int) -> None:
-        """Write whole frames to an event stream."""
-        self._counters.bytes_out += size
+        self._counters.bytes_out += len(sse.KEEP_ALIVE)
         reader.quiet_since = self._clock.monotonic()
-        reader.full = not reader.sink.write(frames)
+        reader.full = not reader.sink.write(_KEEP_ALIVE)
 
     def end_sse(self, reader: Reader) -> None:
-        """End an event stream after a whole event."""
+        """End it after a whole event."""
         reader.move(State.DONE)
         reader.sink.finish()
 
@@ -336,8 +341,7 @@ class Delivery:
     def mint_for_all(self, readers: list[Reader]) -> None:
         """Before one wake-up: the one value for all that it serves (L22)."""
         if readers:
-            stream = readers[0].stream
-            now = self._cursors.interval(self._clock.wall())
+            stream, now = readers[0].stream, self._cursors.interval(self._clock.wall())
             clients = [reader.cursor for reader in readers if not reader.is_sse]
             value = cursors.crowd(now, stream.highest, clients)
             stream.highest = cursors.advance(stream.highest, value)

@@ -225,7 +225,7 @@ class Hub:
             self._waiters.park(reader, reader.offset)
         if reader.full or not (parked and serve.up_to_date):
             return not reader.full
-        self._waiters.stay(reader)
+        self._waiters.stay((reader,))
         return False
 
     def _keep_row(self, reader: Reader, serve: Serve) -> None:

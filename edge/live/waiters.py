@@ -93,10 +93,13 @@ class Waiters:
             reader.asked = Reason.FOLLOWED
             reader.is_leader = False
 
-    def stay(self, reader: Reader) -> None:
-        """A viewer was given all there is where it is parked, and waits on: at its new
-        offset, having seen what is known now."""
-        reader.barrier = reader.stream.log.tail.read_barrier()
+    def stay(self, readers: Sequence[Reader]) -> None:
+        """Viewers of one stream were given all there is where they are parked, and wait
+        on: at their new offset, having seen what is known now."""
+        if readers:
+            barrier = readers[0].stream.log.tail.read_barrier()
+            for reader in readers:
+                reader.barrier = barrier
 
     def _park_sse(self, reader: Reader, now: float) -> None:
         self._delivery.begin_sse(reader)
@@ -336,13 +339,33 @@ class Waiters:
         self.viewers -= 1
         reader.stream.viewers -= 1
 
+    def end_together(self, readers: Sequence[Reader]) -> None:
+        """Parked readers of one stream are done: in one loop what ``Reader.move`` does
+        for each."""
+        stream = readers[0].stream
+        for reader in readers:
+            reader.state = State.DONE
+            stream.parked.pop(reader, None)
+            if stream.lenders is not None:
+                stream.lenders.moved(reader, waits=False)
+        stream.awaiting_caught_up.difference_update(readers)
+        self._wheel.drop_all(readers)
+        self.viewers -= len(readers)
+        stream.viewers -= len(readers)
+        self._look_at_crowd(stream)
+
     def leave(self, reader: Reader) -> None:
         """A reader waits here no more: it is done, or passed through."""
         stream = reader.stream
         self._wheel.drop(reader)
         if stream.awaiting_caught_up:
             stream.awaiting_caught_up.discard(reader)
-        if stream.parked.pop(reader, reader) is None and not stream.parked:
+        if stream.parked.pop(reader, reader) is None:
+            self._look_at_crowd(stream)
+
+    def _look_at_crowd(self, stream: Stream) -> None:
+        """Somebody has left it."""
+        if not stream.parked:
             self._crowded.pop(stream, None)
             stream.linger_until = self._clock.monotonic() + self._options.linger
 

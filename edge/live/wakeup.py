@@ -20,6 +20,7 @@ What is not promised: the order in which a crowd is served, and that a viewer is
 woken once per event (it may find two at once).
 """
 
+from itertools import islice
 from typing import NamedTuple
 
 import gevent
@@ -46,7 +47,7 @@ class Wakeup:
     ) -> None:
         self._counters = context.counters
         self._guard = context.guard
-        self._clock = context.clock
+        self._context = context
         self._delivery = delivery
         self._waiters = waiters
 
@@ -93,14 +94,10 @@ class Wakeup:
         self._counters.wakeups += 1
         self._delivery.mint_for_all(readers)
         pause_reads = len(readers) > BATCH_SIZE
-        batch = _Batch(self._delivery, self._waiters, pause_reads)
+        parts = self._context, self._delivery, self._waiters
         try:
             for some in batches(readers):
-                batch.now = self._clock.monotonic()
-                for reader in some:
-                    if reader.state is _PARKED and not reader.full:
-                        self._guard.serve(batch.serve, reader)
-                batch.forget()
+                _Batch(*parts, pause_reads).serve(some)
         finally:
             if pause_reads:
                 self._resume(readers)
@@ -138,63 +135,128 @@ class _Outcome(NamedTuple):
 
 
 class _Batch:
-    """Serves the parked viewers of one stream in one pass. It never yields.
+    """Serves some of the parked viewers of one stream. It never yields, and is used
+    once: when the event loop has run, time has passed. ``pause_reads``: the pass is a
+    long one (see ``ports.Sink.send_whole``).
 
-    Call ``forget`` between two batches, for time has passed then; ``now`` is when the
-    batch begins. ``pause_reads``: the pass is a long one (see
-    ``ports.Sink.send_whole``).
+    Viewers who stand behind one another and are alike are a run, which is told apart
+    and served in one loop each: a crowd is one run, but for its first viewer.
     """
 
-    def __init__(self, delivery: Delivery, waiters: Waiters, pause_reads: bool) -> None:
+    def __init__(
+        self,
+        context: HubContext,
+        delivery: Delivery,
+        waiters: Waiters,
+        pause_reads: bool,
+    ) -> None:
+        self._guard = context.guard
         self._delivery = delivery
         self._waiters = waiters
         self._pause_reads = pause_reads
-        self.now = 0.0
+        self._now = context.clock.monotonic()
         self._outcomes: dict[_Key, _Outcome] = {}
         self._at: dict[_Position, _Outcome] = {}
 
-    def forget(self) -> None:
-        """Learn anew from the next viewer."""
-        self._outcomes.clear()
-        self._at.clear()
+    def serve(self, readers: list[Reader]) -> None:
+        """Serve those of them that are parked."""
+        at = 0
+        while at < len(readers):
+            first = readers[at]
+            outcome = None
+            if first.state is _PARKED and not first.full:
+                outcome = self._outcome_for(first)
+            if outcome is None:
+                at += 1
+                continue
+            run = self._run(readers, at)
+            at += len(run)
+            self._give(run, outcome)
 
-    def serve(self, reader: Reader) -> None:
-        """Serve one parked viewer."""
-        if reader.lease.ends_at <= self.now or _is_special(reader, reader.stream.log):
-            reader.owner.advance(reader)
-            return
-        position = (reader.is_sse, _own(reader), reader.offset, reader.barrier)
-        outcome = self._at.get(position)
-        if outcome is not None and outcome.fits(reader):
-            self._give(reader, outcome)
-        else:
-            self._serve_at(position, reader)
+    def _outcome_for(self, reader: Reader) -> _Outcome | None:
+        """What this viewer is to be given; None if it has been served by itself."""
+        position = None
+        try:
+            special = _is_special(reader, reader.stream.log)
+            if special or reader.lease.ends_at <= self._now:
+                reader.owner.advance(reader)
+                return None
+            position = (reader.is_sse, _own(reader), reader.offset, reader.barrier)
+            known = self._at.get(position)
+            if known is not None and known.fits(reader):
+                return known
+            return self._outcome_at(position, reader)
+        except Exception:
+            self._guard.end(reader)
+            return None
 
-    def _serve_at(self, position: _Position, reader: Reader) -> None:
-        """Serve the first viewer of its position; others may be like it."""
+    def _outcome_at(self, position: _Position, reader: Reader) -> _Outcome | None:
+        """The same for the first viewer of its position; others may be like it."""
         key = _key(reader)
         outcome = self._outcomes.get(key)
         if outcome is not None and outcome.fits(reader):
             self._at[position] = outcome
-            self._give(reader, outcome)
-            return
+            return outcome
         outcome = self._learn(reader)
         if outcome is not None:
             self._outcomes[key] = self._at[position] = outcome
+        return None
 
-    def _give(self, reader: Reader, outcome: _Outcome) -> None:
+    def _run(self, readers: list[Reader], at: int) -> list[Reader]:
+        """The viewers from ``at`` on that are in all like the one there."""
+        first, now = readers[at], self._now
+        read, offset, cursor = first.read, first.offset, first.cursor
+        barrier, incarnation = first.barrier, first.incarnation
+        asked, begun, is_leader = first.asked, first.begun, first.is_leader
+        run = [first]
+        for reader in islice(readers, at + 1, None):
+            if (
+                reader.state is not _PARKED
+                or reader.full
+                or reader.read is not read
+                or reader.barrier is not barrier
+                or reader.offset != offset
+                or reader.cursor != cursor
+                or reader.lease.ends_at <= now
+                or reader.fault is not None
+                or reader.incarnation != incarnation
+                or reader.asked is not asked
+                or reader.begun is not begun
+                or reader.is_leader is not is_leader
+                or reader.stored
+            ):
+                break
+            run.append(reader)
+        return run
+
+    def _give(self, run: list[Reader], outcome: _Outcome) -> None:
+        """Give the same to all of them."""
         given = outcome.given
-        if isinstance(given, Delivered):
-            self._delivery.hand(reader, given, self._pause_reads)
+        if isinstance(given, EventsDelivered):
+            self._give_events(run, given, outcome.minted)
             return
-        reader.cursor = outcome.minted
-        self._delivery.hand_events(reader, given)
-        if reader.full:
-            return
+        self._waiters.end_together(run)
+        pause, hand = self._pause_reads, self._delivery.hand
+        self._guard.serve_all(lambda readers: hand(readers, given, pause), run)
+
+    def _give_events(
+        self, run: list[Reader], given: EventsDelivered, cursor: int | None
+    ) -> None:
+        """The same of event streams, whose viewers stay."""
+        for reader in run:
+            reader.cursor = cursor
+        hand = self._delivery.hand_events
+        self._guard.serve_all(lambda readers: hand(readers, given), run)
+        # Who is full is decided again when it takes more.
+        here = [r for r in run if r.state is _PARKED and not r.full]
         if given.serve.up_to_date:
-            self._waiters.stay(reader)
+            self._waiters.stay(here)
         else:
-            self._waiters.park(reader, reader.offset)
+            for reader in here:
+                self._guard.serve(self._park_on, reader)
+
+    def _park_on(self, reader: Reader) -> None:
+        self._waiters.park(reader, reader.offset)
 
     def _learn(self, reader: Reader) -> _Outcome | None:
         """Decide this viewer. Returns its outcome if that was one thing only, and is

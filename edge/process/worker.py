@@ -66,14 +66,20 @@ HEARTBEAT_SECONDS = 1.0
 DRAIN_SECONDS = 0.05
 """Seconds between two looks at the open connections, while draining."""
 
-_KEEP_ALIVE = (
+MAX_UNSENT_BYTES = 256 * 1024
+"""Bytes that the kernel takes of one client's answer and cannot send yet."""
+
+_SOCKET_OPTIONS = (
+    # They find dead peers (E46).
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
+    # Copies for slow clients are made when they can go out, not megabytes ahead.
+    (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES),
 )
-"""On listeners; accepted sockets inherit it. It finds dead peers (E46)."""
+"""On listeners; accepted sockets inherit them."""
 
 
 class WorkerApplication(Protocol):
@@ -254,7 +260,7 @@ class EdgeWorker(GeventWorker):
     def _server_on(self, listener: Any, proxied: bool) -> ConnectionServer:
         listener.setblocking(True)
         if listener.family != socket.AF_UNIX:
-            for level, name, value in _KEEP_ALIVE:
+            for level, name, value in _SOCKET_OPTIONS:
                 listener.setsockopt(level, name, value)
         most = MAX_REFUSED_CONNECTIONS
         if self.fast_context is None:

@@ -14,12 +14,12 @@ from ``edge.core``. Read them in this order:
    are read on connections of their own. Begin with ``store.store``.
 3. ``engine``: gevent. Hands batches of commands to the store, wakes parked
    readers, delivers webhooks.
-4. ``http``: request heads, the Falcon application, the server.
+4. ``http``: the server, connections with their strict heads, the application.
 
 ``options`` says what may be set, and ``serve`` puts the parts together.
 
-The life of a write: ``http.server`` reads a head, ``http.writes`` makes a command of
-it, ``engine.engine`` puts it into the next batch, ``store.operations`` decides by
+The life of a write: ``http.connection`` reads a head, ``http.writes`` makes a command
+of it, ``engine.engine`` puts it into the next batch, ``store.operations`` decides by
 ``rules.stream_rules`` and writes. One commit makes the whole batch durable. After it
 each writer is answered, and ``engine.change_events`` wakes the readers.
 """

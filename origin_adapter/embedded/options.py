@@ -30,7 +30,9 @@ class Options:
     client may take no byte of an answer, ``body_timeout`` how long it may take to send
     64 KiB of a body. ``max_bodies`` bounds the bodies of all requests together.
     ``retention_age`` and ``retention_bytes`` bound what is kept of each stream; None:
-    everything. ``local_webhooks`` allows ``http://localhost`` and ``http://127.0.0.x``
+    everything. ``max_page`` bounds what is read at a time, and what
+    a poll or an event is given, ``max_answer`` the stored bytes of a catch-up answer.
+    ``local_webhooks`` allows ``http://localhost`` and ``http://127.0.0.x``
     targets, for development only.
     """
 
@@ -48,6 +50,7 @@ class Options:
     retention_age: float | None
     retention_bytes: int | None
     local_webhooks: bool
+    max_answer: int
     root: str = "/v1/stream/"
     shared: bool = True
     max_bodies: int = 256 * 1024 * 1024

@@ -14,8 +14,8 @@ from types import TracebackType
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.engine.webhook_dispatcher import WebhookDispatcher
-from origin_adapter.embedded.http.app import create_app
-from origin_adapter.embedded.http.server import OriginServer, listen
+from origin_adapter.embedded.http.app import OriginApp
+from origin_adapter.embedded.http.server import OriginServer, address_of, listen
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.store.schema import make_folder
 
@@ -45,7 +45,7 @@ class RunningOrigin:
             keys = SigningKeys(self.engine.store.secret)
             self.dispatcher = WebhookDispatcher(self.engine, keys)
             self.engine.deliver = self.dispatcher.dispatch
-            app = create_app(self.engine, keys)
+            app = OriginApp(self.engine, keys)
             self._server = OriginServer(
                 self._socket,
                 app,
@@ -58,11 +58,7 @@ class RunningOrigin:
     @property
     def address(self) -> str:
         """Where it listens, with the port that the system chose."""
-        name = self._socket.getsockname()
-        if isinstance(name, str):
-            return f"unix:{name}"
-        host = f"[{name[0]}]" if ":" in name[0] else name[0]
-        return f"{host}:{name[1]}"
+        return address_of(self._socket)
 
     def stop(self, timeout: float = 10.0) -> None:
         """Answer waiting readers, finish what was begun, close the file. Call once."""

@@ -1,12 +1,17 @@
 """A crowd that is woken: each gets what it would have got alone."""
 
 import socket
+from collections.abc import Iterator, Sequence
 
 import gevent
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.core.ports import Ready
-from edge.core.values import Mode
+from edge.core.values import NO_END, Lease, Mode, Read
+from edge.live.context import Guard
+from edge.live.rows import Reader
 from edge.live.waiters import BATCH_SIZE
 from origin_adapter.scripted import LivingOrigin
 from tests.live.support import PATH, Asked, House, RecordingSink, settle
@@ -186,3 +191,124 @@ def test_a_sink_that_fails_ends_its_own_viewer_alone() -> None:
         assert asked.done().body == b"two"
     assert failing.sink.answer is None
     assert house.counters.internal_errors >= 1
+
+
+@pytest.mark.usefixtures("hub_errors")
+def test_an_event_stream_that_fails_ends_alone_and_the_others_hear_everything() -> None:
+    """Also the last of a run, and two in a row."""
+    house, origin, _ = parked(Mode.SSE, [])
+    front, tail = Front(house), origin.tail(PATH)
+    crowd = [front.ask(tail, Mode.SSE) for _ in range(4)]
+    for fails in (False, True, True, False, True):
+        sink = Failing() if fails else RecordingSink()
+        crowd.append(front.ask(tail, Mode.SSE, sink=sink))
+    settle()
+    for asked in crowd:
+        if isinstance(asked.sink, Failing):
+            asked.sink.fails = True
+    for word in (b"two", b"three"):
+        origin.append(PATH, word)
+        settle()
+
+    heard = [words(asked.sink.text) for asked in crowd]
+    assert heard == ["twothree"] * 5 + ["", "", "twothree", ""]
+    assert house.hub.viewers == 6 and house.counters.internal_errors == 3
+
+
+@pytest.mark.usefixtures("hub_errors")
+def test_a_loop_that_serves_nobody_ends_all_and_is_not_begun_for_ever() -> None:
+    """The guard goes on behind the one that a loop broke at."""
+    house, _, crowd = parked(Mode.SSE, [None] * 3)
+    readers = [one.pending for one in crowd if isinstance(one.pending, Reader)]
+
+    def broken(left: Iterator[Reader]) -> None:
+        raise ZeroDivisionError
+
+    Guard(house.counters).serve_all(broken, readers)
+
+    assert len(readers) == 3 and all(reader.done for reader in readers)
+    assert house.counters.internal_errors == 3 and house.hub.viewers == 0
+
+
+class Front:
+    """Asks a house as fronts do: equal reads are one object."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._reads: dict[tuple[object, ...], Read] = {}
+
+    def ask(
+        self,
+        offset: str,
+        mode: Mode,
+        cursor: int | None = None,
+        left: float = NO_END,
+        soon: bool = False,
+        sink: RecordingSink | None = None,
+    ) -> Asked:
+        sink, now = sink or RecordingSink(), self._house.clock.monotonic()
+        read = Read(self._house.key(), offset, mode, cursor, ends_soon=soon)
+        read = self._reads.setdefault((offset, mode, cursor, soon), read)
+        return Asked(sink, self._house.hub.ask(read, sink, now, Lease(now + left)))
+
+
+class Failing(RecordingSink):
+    """Fails as soon as it is told to."""
+
+    fails = False
+
+    def write(self, buffers: Sequence[bytes]) -> bool:
+        if self.fails:
+            raise ZeroDivisionError
+        return super().write(buffers)
+
+
+VIEWERS = st.tuples(
+    st.sampled_from([Mode.LONG_POLL, Mode.SSE]),
+    st.sampled_from([None, 5, OUTLIER]),
+    st.sampled_from([NO_END, 30.0]),
+    st.booleans(),
+)
+
+
+Viewer = tuple[Mode, int | None, float, bool]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(VIEWERS, min_size=1, max_size=12), st.booleans())
+def test_whoever_stands_beside_whom_each_gets_what_it_would_alone(
+    crowd: list[Viewer], writes: bool
+) -> None:
+    """Runs of viewers who are alike, in any order: nobody is given another's answer,
+    and who was answered is nowhere any more."""
+    half = len(crowd) // 2 if writes else None
+    house, asked = woken(crowd, half)
+    for number, (viewer, one) in enumerate(zip(crowd, asked, strict=True)):
+        _, [lone] = woken([viewer], None if half is None else int(number < half))
+        assert one.sink.answer == lone.sink.answer
+        assert words(one.sink.text) == words(lone.sink.text)
+        assert one.waits is lone.waits
+        mode, cursor, *_ = viewer
+        if mode is Mode.LONG_POLL:
+            given = int(one.sink.cursor or "")
+            assert given > (cursor or 0)
+            assert (given == OUTLIER + 1) is (cursor == OUTLIER)
+
+    assert house.hub.viewers == sum(one.waits for one in asked)
+    assert len(house.hub._waiters._wheel) == house.hub.viewers
+
+
+def woken(crowd: list[Viewer], write_at: int | None) -> tuple[House, list[Asked]]:
+    """A crowd after an event. A write is acknowledged when ``write_at`` have come."""
+    house, origin, asked = parked(Mode.LONG_POLL, [])
+    tail, front = origin.tail(PATH), Front(house)
+    for number in range(len(crowd) + 1):
+        if number == write_at:
+            house.wrote("POST", 204, stream_next_offset=tail)
+        for mode, cursor, left, soon in crowd[number : number + 1]:
+            asked.append(front.ask(tail, mode, cursor, left, soon))
+    settle()
+    house.clock.move(31.0)
+    origin.append(PATH, b"two")
+    settle()
+    return house, asked

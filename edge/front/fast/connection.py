@@ -27,6 +27,7 @@ from edge.front.fast.request_memo import (
     PlainRead,
 )
 from edge.front.fast.sink import FastSink, lines_of
+from edge.front.fast.varied_head import VariedHead, varied
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
 from edge.policy.http.client_address import Peer
@@ -104,6 +105,7 @@ class FastConnection:
         "_sink",
         "_transport",
         "_unsent",
+        "_varied",
         "_waits",
         "due_at",
         "peer",
@@ -128,12 +130,11 @@ class FastConnection:
         self._held = held
         self._block: HeaderBlock | None = None
         self._last: KnownHead | None = None
+        self._varied: VariedHead | None = None
         self._sink: FastSink | None = None
         self._unsent: WriteBuffer | None = None
         self._handoff: Handoff | None = None
-        self._looping = False
-        self._closing = False
-        self._lost = False
+        self._looping = self._closing = self._lost = False
         # For another turn of the event loop, in which its request can be judged.
         self._waits = False
         self.stage = Stage.IDLE
@@ -157,8 +158,7 @@ class FastConnection:
 
     def dismiss(self) -> None:
         """Close an idle connection. A request that has come already is answered."""
-        # Reading is not shut down: to a request that has to wait, the end of what
-        # comes would look like a client that left.
+        # Reads are not shut down: a request that waits would look like it had left.
         if not self._transport.peek():
             self._gone()
 
@@ -201,15 +201,17 @@ class FastConnection:
         try:
             data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
-                # To compare a head with the last one costs less than to look it up: a
-                # long one, with a token in it, takes longest to hash.
+                # Comparing costs less than a look-up: a head with a token is long.
                 known = self._last
                 if known is None or data != known[0]:
-                    known = self._last = self._context.heads.get(data)
+                    if (ours := self._varied) is not None and ours.fits(data):
+                        known = data, ours.plain
+                    else:
+                        known = self._last = self._context.heads.get(data)
                 if known is not None:
                     if self._answer(known[1], b"", known[0]):
                         return
-                    self._last = None
+                    self._last = self._varied = None
             self._received(data)
         except BlockingIOError:
             return
@@ -280,6 +282,8 @@ class FastConnection:
             self._waits = True
             plain.call(self._judge_again)
             return False
+        if plain is not None and block is not None and block.before and not after:
+            self._varied = varied(held, block, plain)
         if plain is None or not self._answer(plain, after, lines_of(held, end, block)):
             self._hand_over(lambda handoff: handoff.serve(held))
             return False
@@ -347,8 +351,7 @@ class FastConnection:
         if self._lost or self.stage is Stage.CLOSED:
             return False
         if self._unsent is not None:
-            self._unsent.add(head)
-            self._unsent.add(body)
+            self._unsent.add(head + body)
             return False
         try:
             sent = send_at_once(self._transport, head, body)
@@ -478,12 +481,9 @@ class FastConnection:
         self._held = b""
         self._transport.reading.stop()
         self._context.wheel.drop(self)
+        context, back = self._context.server_context, self._taken_back
         self._handoff = Handoff(
-            self._context.server_context,
-            self._transport,
-            self._listener,
-            self.peer,
-            self._taken_back,
+            context, self._transport, self._listener, self.peer, back
         )
         act(self._handoff)
 

@@ -63,7 +63,7 @@ MAX_FIELDS = 64
 """A larger head is not plain. The whole way allows more of each."""
 
 _LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
-_IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
+IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
 _NEVER = (HOP_BY_HOP - {"connection", "keep-alive"}) | {
     *("content-length", "expect", "range"),
 }
@@ -173,7 +173,7 @@ class HeaderBlock:
         end = len(raw) - len(after)
         if end < len(before) or len(raw) > MAX_BLOCK_BYTES:
             return False
-        return not raw[len(before) : end].translate(None, _IN_VALUES)
+        return not raw[len(before) : end].translate(None, IN_VALUES)
 
 
 @dataclass(slots=True, eq=False)
@@ -456,7 +456,7 @@ class RequestMemo:
     def _judge_field(self, raw: bytes) -> str | None:
         """The lower-case name of a line, if it is a plain field."""
         name, colon, value = raw.partition(b":")
-        if not colon or value.translate(None, _IN_VALUES):
+        if not colon or value.translate(None, IN_VALUES):
             return None
         return self._names.get(name) or self._judge_name(name)
 

@@ -75,8 +75,8 @@ class ResponseEncoder:
         self._date = ""
         self._second = 0
         self._until = 0.0
-        self._last_pieces: Sequence[bytes] | None = None
-        self._last_chunk = b""
+        self.pieces: Sequence[bytes] | None = None
+        self.chunk = b""
 
     def encoded(
         self, answer: Answer, per_response: PerResponse, route: Route, close: bool
@@ -101,21 +101,16 @@ class ResponseEncoder:
             ready.encoded = encoded
         return encoded
 
-    def gathered(self, pieces: Sequence[bytes], chunked: bool) -> bytes:
-        """One write's bytes, as a chunk where the body is chunked.
+    def chunk_of(self, pieces: Sequence[bytes]) -> bytes:
+        """One write's bytes, as a chunk; b"" if there are none.
 
-        All viewers of one wake-up are given the same pieces, one after another: the
-        chunk is made once.
+        The last ones are kept: ``chunk`` is what ``pieces`` came to.
         """
-        if not chunked:
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if pieces is self._last_pieces:
-            return self._last_chunk
         data = b"".join(pieces)
         # An empty chunk would be the last one.
         chunk = b"%X\r\n%b\r\n" % (len(data), data) if data else b""
         if isinstance(pieces, tuple):
-            self._last_pieces, self._last_chunk = pieces, chunk
+            self.pieces, self.chunk = pieces, chunk
         return chunk
 
     def _look_at_clock(self, now: float) -> None:

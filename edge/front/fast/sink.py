@@ -161,10 +161,17 @@ class FastSink:
 
     def write(self, buffers: Sequence[bytes]) -> bool:
         """See ``ports.Sink``. One write is one chunk."""
-        encoded = self._encoded
-        if self.ended or encoded is None or encoded.answer.status in BODILESS_STATUSES:
+        encoded, encoder = self._encoded, self._context.encoder
+        if self.ended or encoded is None:
             return True
-        data = self._context.encoder.gathered(buffers, encoded.chunked)
+        if encoded.chunked:
+            # All viewers of one wake-up are given the same pieces, one after another.
+            same = buffers is encoder.pieces
+            data = encoder.chunk if same else encoder.chunk_of(buffers)
+        elif encoded.answer.status in BODILESS_STATUSES:
+            return True
+        else:
+            data = b"".join(buffers)
         if not data:
             return True
         self.sent += len(data)

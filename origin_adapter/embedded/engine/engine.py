@@ -12,6 +12,7 @@ stream.
 
 import logging
 import sqlite3
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from origin_adapter.embedded.engine.change_events import ChangeEvents
+from origin_adapter.embedded.engine.read_ahead import ReadAhead
 from origin_adapter.embedded.engine.tail_cache import TailCache
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import lifetimes, stream_rules, subscription_commands
@@ -43,6 +45,9 @@ from origin_adapter.embedded.store.store import (
 )
 
 LOG_AGAIN_SECONDS = 60.0
+MAX_AHEAD = 64
+"""Pages that are read ahead for all readers together."""
+
 MAX_BATCH = 512
 READER_THREADS = 4
 SHRINK_EVERY = 40
@@ -194,6 +199,7 @@ class Engine:
         self._refused = RefusalLog()
         self.reader = PageReader(options.data, self._refused)
         self.writer = BatchWriter(self.store, self._publish, self._refused)
+        self.read_ahead = ReadAhead(self.page, MAX_AHEAD)
         self._upkeep = gevent.spawn(self._maintain)
 
     def submit(self, command: Command) -> Outcome:
@@ -227,22 +233,57 @@ class Engine:
             raise Refused(404, RefusalReason.NOT_FOUND, "the stream was deleted")
         return fresh
 
-    def page(self, stream: StoredStream, start: int) -> pages.StoredPage:
-        """The page of a stream that begins at ``start``, at or below its tail.
+    def page(
+        self, stream: StoredStream, start: int, most: int = sys.maxsize
+    ) -> pages.StoredPage:
+        """The page of a stream that begins at ``start``, at or below its tail, with
+        ``most`` bytes at most, or one row.
 
         Raises Refused (bad-offset, below-retention, not-found).
         """
+        limit = min(most, self.options.max_page)
+
+        def read(stream: StoredStream) -> pages.StoredPage:
+            found = self.tail_cache.page(stream, start, limit)
+            return found or self.reader.read(pages.page, stream, start, limit)
+
+        if start == stream.tail:
+            return pages.StoredPage(start, start, [])
+        return self._retained(stream, start, read)
+
+    def opening(
+        self, stream: StoredStream, start: int
+    ) -> tuple[pages.StoredPage, pages.Extent]:
+        """The first page of an answer that begins at ``start``, and how far it goes.
+
+        Raises as ``page``.
+        """
+        most = self.options.max_answer
+        limit = min(self.options.max_page, most)
+
+        def read(stream: StoredStream) -> tuple[pages.StoredPage, pages.Extent]:
+            page = self.tail_cache.page(stream, start, limit)
+            if page is None:
+                return self.reader.read(pages.opening, stream, start, limit, most)
+            if page.end == stream.tail:
+                return page, pages.Extent(start, page.end, len(page.parts))
+            return page, self.reader.read(pages.extent, stream, page, most)
+
+        if start == stream.tail:
+            return pages.StoredPage(start, start, []), pages.Extent(start, start, 0)
+        return self._retained(stream, start, read)
+
+    def _retained(
+        self, stream: StoredStream, start: int, read: Callable[[StoredStream], T]
+    ) -> T:
+        """What ``read`` finds at ``start``; once again if it vanished meanwhile."""
         for _ in range(2):
             if start < stream.floor:
                 raise Refused(
                     410, RefusalReason.BELOW_RETENTION, "before what is retained"
                 )
-            if start == stream.tail:
-                return pages.StoredPage(start, start, [])
-            limit = self.options.max_page
             try:
-                found = self.tail_cache.page(stream, start, limit)
-                return found or self.reader.read(pages.page, stream, start, limit)
+                return read(stream)
             except pages.Vanished:
                 stream = self.same(stream)
         raise Refused(503, RefusalReason.DISK_FAILED, "stored bytes are missing")

@@ -1,1 +1,1 @@
-"""HTTP: strict heads and bodies, the Falcon application, the server."""
+"""HTTP: the server, its connections, strict heads and bodies, the application."""

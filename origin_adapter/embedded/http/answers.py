@@ -9,16 +9,15 @@ closure or another stream at the same URL. The last page of an open stream is no
 import json
 from dataclasses import dataclass
 
-import falcon
-
 from edge.core.values import Headers
 from edge.protocol import names, sse
 from edge.protocol.http_grammar import list_members
 from edge.protocol.names import is_json
+from origin_adapter.embedded.http.exchange import ServerResponse
 from origin_adapter.embedded.rules import lifetimes, offsets
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.values import StoredStream
-from origin_adapter.embedded.store.pages import StoredPage
+from origin_adapter.embedded.store.pages import Extent, StoredPage
 
 NO_STORE = "no-store"
 MAX_AGE = 60
@@ -47,13 +46,6 @@ PREFLIGHT: Headers = (
     ),
     ("Access-Control-Max-Age", "86400"),
 )
-_STATUS = {
-    status: f"{status} {phrase}"
-    for status, phrase in (
-        (408, "Request Timeout"),
-        (507, "Insufficient Storage"),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +62,20 @@ def claims(stream: StoredStream, end: int) -> TailClaims:
     return TailClaims(at_tail, at_tail and stream.closed)
 
 
-def fields(resp: falcon.Response, said: Headers) -> None:
-    for name, value in said:
-        resp.set_header(name, value)
-
-
-def position(resp: falcon.Response, end: int, said: TailClaims) -> None:
+def position(resp: ServerResponse, end: int, said: TailClaims) -> None:
     """Say where the reader or writer stands after this answer."""
-    resp.set_header(names.NEXT_OFFSET, offsets.to_text(end))
+    resp.fields[names.NEXT_OFFSET] = offsets.to_text(end)
     if said.up_to_date:
-        resp.set_header(names.UP_TO_DATE, names.TRUE)
+        resp.fields[names.UP_TO_DATE] = names.TRUE
     if said.closed:
-        resp.set_header(names.CLOSED, names.TRUE)
+        resp.fields[names.CLOSED] = names.TRUE
 
 
-def etag(stream: StoredStream, page: StoredPage) -> str:
-    """The strong validator of one page."""
-    said = claims(stream, page.end)
+def etag(stream: StoredStream, held: StoredPage | Extent) -> str:
+    """The strong validator of an answer that holds these bytes."""
+    said = claims(stream, held.end)
     flags = ("u" if said.up_to_date else "") + ("c" if said.closed else "")
-    return f'"{stream.tag}-{page.start}-{page.end}{flags and "-" + flags}"'
+    return f'"{stream.tag}-{held.start}-{held.end}{flags and "-" + flags}"'
 
 
 def matches(if_none_match: str | None, tag: str) -> bool:
@@ -99,45 +86,51 @@ def matches(if_none_match: str | None, tag: str) -> bool:
     return tag in listed or listed == ["*"]
 
 
-def freshness(stream: StoredStream, page: StoredPage, shared: bool, now: float) -> str:
-    """``Cache-Control`` of a catch-up page."""
+def freshness(stream: StoredStream, end: int, shared: bool, now: float) -> str:
+    """``Cache-Control`` of a catch-up answer that goes to ``end``."""
     scope = "public" if shared else "private"
-    said = claims(stream, page.end)
+    said = claims(stream, end)
     if said.up_to_date and not said.closed:
         return f"{scope}, max-age=0, must-revalidate"
-    end = lifetimes.deadline(stream.lifetime, now)
-    age = MAX_AGE if end is None else max(0, min(MAX_AGE, int(end - now)))
+    over = lifetimes.deadline(stream.lifetime, now)
+    age = MAX_AGE if over is None else max(0, min(MAX_AGE, int(over - now)))
     if age < MAX_AGE:
         return f"{scope}, max-age={age}"
     return f"{scope}, max-age={age}, stale-while-revalidate={STALE_WHILE_REVALIDATE}"
 
 
-def metadata(resp: falcon.Response, stream: StoredStream) -> None:
+def metadata(resp: ServerResponse, stream: StoredStream) -> None:
     """The fields of a stream's HEAD (section 5.5)."""
     resp.content_type = stream.content_type
-    resp.set_header("Cache-Control", NO_STORE)
-    resp.set_header(names.NEXT_OFFSET, offsets.to_text(stream.tail))
+    resp.fields["Cache-Control"] = NO_STORE
+    resp.fields[names.NEXT_OFFSET] = offsets.to_text(stream.tail)
     if stream.closed:
-        resp.set_header(names.CLOSED, names.TRUE)
+        resp.fields[names.CLOSED] = names.TRUE
     if stream.lifetime.ttl is not None:
-        resp.set_header(names.TTL, str(stream.lifetime.ttl))
+        resp.fields[names.TTL] = str(stream.lifetime.ttl)
     if stream.lifetime.at is not None:
-        resp.set_header(names.EXPIRES_AT, stream.lifetime.at)
+        resp.fields[names.EXPIRES_AT] = stream.lifetime.at
 
 
-def problem(resp: falcon.Response, refusal: Refused) -> None:
+def problem(refusal: Refused) -> ServerResponse:
     """A refusal as an RFC 9457 problem; nothing of it may be cached."""
-    status = refusal.status
-    resp.status = _STATUS.get(status) or falcon.code_to_http_status(status)
-    resp.content_type = "application/problem+json"
-    resp.set_header("Cache-Control", NO_STORE)
-    fields(resp, refusal.headers)
     said = {
-        "status": status,
+        "status": refusal.status,
         "title": refusal.detail,
         "reason": refusal.reason.value,
     }
-    resp.data = json.dumps(said).encode()
+    fields = {"Cache-Control": NO_STORE, **dict(refusal.headers)}
+    body = json.dumps(said).encode()
+    return ServerResponse(refusal.status, "application/problem+json", fields, body)
+
+
+def defect() -> ServerResponse:
+    """The answer where this program failed; the connection ends with it."""
+    said = {"status": 500, "title": "the server failed", "reason": "internal"}
+    fields = {"Cache-Control": NO_STORE, "Connection": "close"}
+    return ServerResponse(
+        500, "application/problem+json", fields, json.dumps(said).encode()
+    )
 
 
 def is_base64(stream: StoredStream) -> bool:

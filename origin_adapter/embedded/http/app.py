@@ -1,16 +1,12 @@
-"""The application: which request goes where (Falcon).
+"""The application: which request goes where, and what becomes of its refusal.
 
-Everything below the root is a stream, except the reserved ``__ds``. Falcon's sinks are
-used and not its routes: a stream's key is its path as it was sent, and routes match
-decoded paths.
+Everything below the root is a stream, except the reserved ``__ds``. There are no
+routes: a stream's key is its path as it was sent, and the method says the rest.
 """
 
-import re
+import logging
 import time
 from collections import OrderedDict
-from typing import Any
-
-import falcon
 
 from edge.core.client_bounds import counted
 from origin_adapter.embedded.engine.engine import Engine
@@ -18,16 +14,18 @@ from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers, requests
 from origin_adapter.embedded.http.bodies import RequestBodies
 from origin_adapter.embedded.http.control import ControlHandler, denied
+from origin_adapter.embedded.http.exchange import ServerRequest, ServerResponse
 from origin_adapter.embedded.http.reads import StreamReadHandler
 from origin_adapter.embedded.http.writes import StreamWriteHandler
 from origin_adapter.embedded.rules import paths
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.subscriptions import ControlRefused
 
-_ANY_PATH = re.compile("")
 MAX_CLIENTS = 10_000
 """Clients whose rate is remembered. The one that asked longest ago is dropped first."""
 METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
+
+_log = logging.getLogger(__name__)
 
 
 class StreamHandler:
@@ -41,20 +39,20 @@ class StreamHandler:
         self.writes = StreamWriteHandler(engine, bodies)
         self.control = ControlHandler(engine, keys, bodies)
 
-    def __call__(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
-        path = req.env["PATH_INFO"]
+    def __call__(self, req: ServerRequest, resp: ServerResponse) -> None:
+        """Make the answer. Raises Refused, ControlRefused."""
+        path = req.path
         root = self.options.root
         if req.method == "OPTIONS":
-            answers.fields(resp, answers.PREFLIGHT)
-            resp.set_header("Allow", METHODS)
-            resp.status = falcon.HTTP_204
+            resp.status = 204
+            resp.fields.update(answers.PREFLIGHT, Allow=METHODS)
             return
         if path.startswith(root) and paths.is_reserved(path, root):
             self.control(path, req, resp)
             return
         self._stream(paths.check(path, root, self.options.max_path), req, resp)
 
-    def _stream(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
+    def _stream(self, path: str, req: ServerRequest, resp: ServerResponse) -> None:
         match req.method:
             case "GET":
                 self.reads.get(path, requests.read(req), req, resp)
@@ -97,43 +95,39 @@ class RateLimiter:
         return 0.0
 
 
-class OriginFields:
-    """The fields of every answer, and the rate limit before every request."""
+class OriginApp:
+    """The origin as a function of requests, over one engine. Never raises."""
 
-    def __init__(self, rates: RateLimiter | None, bodies: RequestBodies) -> None:
-        self.rates = rates
-        self.bodies = bodies
+    def __init__(self, engine: Engine, keys: SigningKeys) -> None:
+        options = engine.options
+        rate = options.rate
+        self._rates = None if rate is None else RateLimiter(rate, options.burst)
+        self._bodies = RequestBodies(options.max_bodies, options.body_timeout)
+        self._streams = StreamHandler(engine, keys, self._bodies)
 
-    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        if self.rates is None:
-            return
-        client = counted(req.env.get("REMOTE_ADDR", ""))
-        wait = self.rates.wait(client, time.monotonic())
-        if wait > 0:
-            after = (("Retry-After", str(int(wait) + 1)),)
-            raise Refused(429, RefusalReason.RATE, "too many requests", after)
-
-    def process_response(
-        self, req: falcon.Request, resp: falcon.Response, resource: Any, ok: bool
-    ) -> None:
-        answers.fields(resp, answers.COMMON)
-        self.bodies.release(req)
-
-
-def create_app(engine: Engine, keys: SigningKeys) -> falcon.App[Any, Any]:
-    """The origin as a WSGI application over one engine."""
-    options = engine.options
-    rates = None if options.rate is None else RateLimiter(options.rate, options.burst)
-    bodies = RequestBodies(options.max_bodies, options.body_timeout)
-    app = falcon.App(middleware=[OriginFields(rates, bodies)])
-    app.add_error_handler(Refused, _refused)
-    app.add_error_handler(ControlRefused, denied)
-    # Not a prefix of "/": the target of ``OPTIONS *`` has none.
-    app.add_sink(StreamHandler(engine, keys, bodies), prefix=_ANY_PATH)
-    return app
+    def __call__(self, req: ServerRequest) -> ServerResponse:
+        resp = ServerResponse()
+        try:
+            if self._rates is not None:
+                _limit(self._rates, req.client)
+            self._streams(req, resp)
+            return resp
+        except Refused as refusal:
+            return answers.problem(refusal)
+        except ControlRefused as denial:
+            return denied(denial)
+        except Exception:
+            # The outermost guard of a request: a defect must not end the connections
+            # of others, and its client is told.
+            _log.exception("%s %s", req.method, req.path)
+            return answers.defect()
+        finally:
+            self._bodies.release(req.body)
 
 
-def _refused(
-    req: falcon.Request, resp: falcon.Response, refusal: Refused, params: Any
-) -> None:
-    answers.problem(resp, refusal)
+def _limit(rates: RateLimiter, client: str) -> None:
+    """Raises Refused (rate)."""
+    wait = rates.wait(counted(client), time.monotonic())
+    if wait > 0:
+        after = (("Retry-After", str(int(wait) + 1)),)
+        raise Refused(429, RefusalReason.RATE, "too many requests", after)

@@ -8,12 +8,11 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
-import falcon
-
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.engine.signing import SigningKeys
 from origin_adapter.embedded.http import answers
 from origin_adapter.embedded.http.bodies import RequestBodies
+from origin_adapter.embedded.http.exchange import ServerRequest, ServerResponse
 from origin_adapter.embedded.http.writes import base_url
 from origin_adapter.embedded.rules import control, subscription_commands, targets
 from origin_adapter.embedded.rules.paths import RESERVED, relative
@@ -38,8 +37,8 @@ class ControlHandler:
         self.keys = keys
         self.options = engine.options
 
-    def __call__(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
-        resp.set_header("Cache-Control", answers.NO_STORE)
+    def __call__(self, path: str, req: ServerRequest, resp: ServerResponse) -> None:
+        resp.fields["Cache-Control"] = answers.NO_STORE
         match path[len(self.options.root) :].split("/"):
             case [_, "jwks.json"]:
                 self._jwks(req, resp)
@@ -56,27 +55,27 @@ class ControlHandler:
                     404, "SUBSCRIPTION_NOT_FOUND", "no such control path"
                 )
 
-    def _jwks(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def _jwks(self, req: ServerRequest, resp: ServerResponse) -> None:
         _only(req, "GET", "HEAD")
         resp.content_type = JWKS_TYPE
-        resp.set_header("Cache-Control", "public, max-age=300")
-        resp.data = json.dumps(self.keys.jwks()).encode()
+        resp.fields["Cache-Control"] = "public, max-age=300"
+        resp.body = json.dumps(self.keys.jwks()).encode()
 
-    def _base(self, id: str, req: falcon.Request, resp: falcon.Response) -> None:
+    def _base(self, id: str, req: ServerRequest, resp: ServerResponse) -> None:
         _only(req, "GET", "HEAD", "PUT", "DELETE")
         base = base_url(req, self.options.public_url)
         if req.method == "DELETE":
             self.engine.submit(subscription_commands.Unsubscribe(id))
-            resp.status = falcon.HTTP_204
+            resp.status = 204
             return
         if req.method == "PUT":
             said, new = self._subscribe(id, base, req)
-            resp.status = falcon.HTTP_201 if new else falcon.HTTP_200
+            resp.status = 201 if new else 200
         else:
             said = self._json(subscription_commands.Inspect(id))
         _write(resp, self._with_signing(said, base))
 
-    def _subscribe(self, id: str, base: str, req: falcon.Request) -> tuple[Json, bool]:
+    def _subscribe(self, id: str, base: str, req: ServerRequest) -> tuple[Json, bool]:
         config = control.config(self._body(req))
         if config.webhook is not None:
             try:
@@ -87,21 +86,21 @@ class ControlHandler:
         assert isinstance(outcome, tuple)
         return outcome
 
-    def _link(self, id: str, req: falcon.Request, resp: falcon.Response) -> None:
+    def _link(self, id: str, req: ServerRequest, resp: ServerResponse) -> None:
         _only(req, "POST")
         paths = control.stream_paths(self._body(req).get("streams"))
         self.engine.submit(subscription_commands.LinkStreams(id, tuple(paths)))
-        resp.status = falcon.HTTP_204
+        resp.status = 204
 
     def _unlink(
-        self, id: str, path: str, req: falcon.Request, resp: falcon.Response
+        self, id: str, path: str, req: ServerRequest, resp: ServerResponse
     ) -> None:
         _only(req, "DELETE")
         self.engine.submit(subscription_commands.UnlinkStream(id, relative(path)))
-        resp.status = falcon.HTTP_204
+        resp.status = 204
 
     def _wake_action(
-        self, id: str, action: str, req: falcon.Request, resp: falcon.Response
+        self, id: str, action: str, req: ServerRequest, resp: ServerResponse
     ) -> None:
         if action not in ("claim", "callback", "ack", "release"):
             raise ControlRefused(404, "SUBSCRIPTION_NOT_FOUND", "no such control path")
@@ -109,19 +108,19 @@ class ControlHandler:
         if action == "claim":
             _write(resp, self._claim(id, req))
             return
-        token = self.keys.generation(req.get_header("Authorization"), id)
+        token = self.keys.generation(req.field("Authorization"), id)
         report = control.report(self._body(req))
         fence = Fence(token, report.generation, report.wake_id)
         if action == "release":
             self.engine.submit(subscription_commands.ReleaseWake(id, fence))
-            resp.status = falcon.HTTP_204
+            resp.status = 204
             return
         command = subscription_commands.Acknowledge(
             id, fence, report, webhook=action == "callback"
         )
         _write(resp, self._json(command))
 
-    def _claim(self, id: str, req: falcon.Request) -> Json:
+    def _claim(self, id: str, req: ServerRequest) -> Json:
         worker = control.worker(self._body(req))
         said = self._json(subscription_commands.ClaimWake(id, worker))
         said["token"] = self.keys.token(id, said["generation"], time.time())
@@ -142,28 +141,26 @@ class ControlHandler:
         assert isinstance(outcome, dict)
         return outcome
 
-    def _body(self, req: falcon.Request) -> Json:
-        return control.parse(self.bodies.read(req, MAX_BODY))
+    def _body(self, req: ServerRequest) -> Json:
+        return control.parse(self.bodies.read(req.body, MAX_BODY))
 
 
-def denied(
-    req: falcon.Request, resp: falcon.Response, denial: ControlRefused, params: Any
-) -> None:
+def denied(denial: ControlRefused) -> ServerResponse:
     """A denial as the protocol writes it: ``{"error": {"code": …}}``."""
     error: Json = {"code": denial.code, **denial.more}
     if denial.message:
         error["message"] = denial.message
-    resp.status = falcon.code_to_http_status(denial.status)
-    resp.set_header("Cache-Control", answers.NO_STORE)
+    resp = ServerResponse(denial.status, fields={"Cache-Control": answers.NO_STORE})
     _write(resp, {"error": error})
+    return resp
 
 
-def _write(resp: falcon.Response, said: Json) -> None:
+def _write(resp: ServerResponse, said: Json) -> None:
     resp.content_type = "application/json"
-    resp.data = json.dumps(said).encode()
+    resp.body = json.dumps(said).encode()
 
 
-def _only(req: falcon.Request, *methods: str) -> None:
+def _only(req: ServerRequest, *methods: str) -> None:
     if req.method not in methods:
         allow = (("Allow", ", ".join((*methods, "OPTIONS"))),)
         raise Refused(405, RefusalReason.METHOD, "not a method of this path", allow)

@@ -7,20 +7,22 @@ or 410; an SSE connection ends, and its client finds out when it returns.
 """
 
 import time
-from collections.abc import Iterator
-
-import falcon
+from collections.abc import Generator
 
 from edge.core.values import Mode
 from edge.protocol import cursor as cursors
 from edge.protocol import names, sse
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers
+from origin_adapter.embedded.http.exchange import Buffers, ServerRequest, ServerResponse
 from origin_adapter.embedded.http.requests import ReadRequest
 from origin_adapter.embedded.rules import messages, offsets
 from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.values import StoredStream
-from origin_adapter.embedded.store.pages import StoredPage
+from origin_adapter.embedded.store.pages import Extent, StoredPage
+
+MAX_JOINED = 65536
+"""A body of at most so many bytes is made in one piece."""
 
 
 class StreamReadHandler:
@@ -31,7 +33,7 @@ class StreamReadHandler:
         self.options = engine.options
         self.clock = cursors.CursorClock()
 
-    def head(self, path: str, resp: falcon.Response) -> None:
+    def head(self, path: str, resp: ServerResponse) -> None:
         """The state of a stream. A HEAD does not count as reading it."""
         answers.metadata(resp, self.engine.living(path))
 
@@ -39,8 +41,8 @@ class StreamReadHandler:
         self,
         path: str,
         request: ReadRequest,
-        req: falcon.Request,
-        resp: falcon.Response,
+        req: ServerRequest,
+        resp: ServerResponse,
     ) -> None:
         """Bytes of a stream, now or when they arrive."""
         stream = self.engine.living(path)
@@ -61,27 +63,26 @@ class StreamReadHandler:
         self,
         stream: StoredStream,
         start: int,
-        req: falcon.Request,
-        resp: falcon.Response,
+        req: ServerRequest,
+        resp: ServerResponse,
     ) -> None:
-        page = self.engine.page(stream, min(start, stream.tail))
-        tag = answers.etag(stream, page)
-        answers.position(resp, page.end, answers.claims(stream, page.end))
-        resp.set_header("ETag", tag)
-        resp.set_header(
-            "Cache-Control",
-            answers.freshness(stream, page, self.options.shared, time.time()),
+        page, extent = self.engine.opening(stream, min(start, stream.tail))
+        tag = answers.etag(stream, extent)
+        answers.position(resp, extent.end, answers.claims(stream, extent.end))
+        resp.fields["ETag"] = tag
+        resp.fields["Cache-Control"] = answers.freshness(
+            stream, extent.end, self.options.shared, time.time()
         )
-        if answers.matches(req.get_header("If-None-Match"), tag):
-            resp.status = falcon.HTTP_304
-            return
-        self._body(stream, page, resp)
+        if answers.matches(req.field("If-None-Match"), tag):
+            resp.status = 304
+        else:
+            self._body(stream, page, extent, resp)
 
-    def _now(self, stream: StoredStream, resp: falcon.Response) -> None:
+    def _now(self, stream: StoredStream, resp: ServerResponse) -> None:
         answers.position(resp, stream.tail, answers.claims(stream, stream.tail))
-        resp.set_header("Cache-Control", answers.NO_STORE)
+        resp.fields["Cache-Control"] = answers.NO_STORE
         resp.content_type = stream.content_type
-        resp.data = answers.empty_body(stream)
+        resp.body = answers.empty_body(stream)
 
     # --- Long-poll.
 
@@ -90,7 +91,7 @@ class StreamReadHandler:
         stream: StoredStream,
         start: int,
         cursor: int | None,
-        resp: falcon.Response,
+        resp: ServerResponse,
     ) -> None:
         if start <= stream.tail:
             with self.engine.change_events.waiting(stream.id):
@@ -100,15 +101,16 @@ class StreamReadHandler:
         claims = answers.claims(stream, page.end)
         answers.position(resp, page.end, claims)
         if not (claims.closed and not page.parts):
-            resp.set_header(names.CURSOR, self._cursor(cursor))
+            resp.fields[names.CURSOR] = self._cursor(cursor)
         if not page.parts:
-            resp.status = falcon.HTTP_204
-            resp.set_header("Cache-Control", answers.NO_STORE)
+            resp.status = 204
+            resp.fields["Cache-Control"] = answers.NO_STORE
             return
         scope = "public" if self.options.shared else "private"
-        resp.set_header("Cache-Control", f"{scope}, max-age={cursors.INTERVAL}")
-        resp.set_header("ETag", answers.etag(stream, page))
-        self._body(stream, page, resp)
+        resp.fields["Cache-Control"] = f"{scope}, max-age={cursors.INTERVAL}"
+        resp.fields["ETag"] = answers.etag(stream, page)
+        held = Extent(page.start, page.end, len(page.parts))
+        self._body(stream, page, held, resp)
 
     def _await(self, stream: StoredStream, start: int, until: float) -> StoredStream:
         """The stream once there is something beyond ``start``, or time is up.
@@ -133,18 +135,18 @@ class StreamReadHandler:
         stream: StoredStream,
         start: int,
         cursor: int | None,
-        resp: falcon.Response,
+        resp: ServerResponse,
     ) -> None:
         resp.content_type = "text/event-stream"
-        resp.set_header("Cache-Control", "no-cache")
-        resp.set_header("X-Accel-Buffering", "no")
+        resp.fields["Cache-Control"] = "no-cache"
+        resp.fields["X-Accel-Buffering"] = "no"
         if answers.is_base64(stream):
-            resp.set_header(names.SSE_ENCODING, names.SSE_BASE64)
-        resp.stream = self._events(stream, min(start, stream.tail), cursor)
+            resp.fields[names.SSE_ENCODING] = names.SSE_BASE64
+        resp.pieces = self._events(stream, min(start, stream.tail), cursor)
 
     def _events(
         self, stream: StoredStream, position: int, cursor: int | None
-    ) -> Iterator[bytes]:
+    ) -> Generator[Buffers]:
         """Pages and control events until the stream or the connection's life ends."""
         ends = time.monotonic() + self.options.sse_lifetime
         try:
@@ -154,7 +156,7 @@ class StreamReadHandler:
                     stream = self._await(stream, position, until)
                     page = self.engine.page(stream, position)
                     position = page.end
-                    yield self._frames(stream, page, cursor)
+                    yield [self._frames(stream, page, cursor)]
                     now = time.monotonic()
                     done = answers.claims(stream, position).closed
                     if done or now >= ends or self.engine.change_events.stopped:
@@ -183,10 +185,21 @@ class StreamReadHandler:
     # --- Both.
 
     def _body(
-        self, stream: StoredStream, page: StoredPage, resp: falcon.Response
+        self,
+        stream: StoredStream,
+        first: StoredPage,
+        extent: Extent,
+        resp: ServerResponse,
     ) -> None:
-        resp.content_type = stream.content_type
-        resp.data = messages.answer(page.parts, stream.content_type)
+        """The bytes of an extent, of which the first page is here."""
+        kind, size = stream.content_type, extent.end - extent.start
+        resp.content_type = kind
+        if size <= MAX_JOINED:
+            resp.body = messages.answer(first.parts, kind)
+            return
+        pages = self.engine.read_ahead.pages(stream, first, extent.end)
+        resp.length = messages.length(size, extent.rows, kind)
+        resp.pieces = messages.pieces((page.parts for page in pages), kind)
 
     def _cursor(self, client: int | None) -> str:
         return str(cursors.own(self.clock.interval(time.time()), client))

@@ -1,4 +1,4 @@
-"""One request's head, read strictly (RFC 9112). Pure; called by ``server``.
+"""One request's head, read strictly (RFC 9112). Pure; called by ``connection``.
 
 A head that two parsers could read in two ways is refused, because this server may stand
 behind another one: bare LF, folded lines, spaces before a colon, a repeated or odd
@@ -11,7 +11,9 @@ that is not understood.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edge.core import head_rules
 from edge.core.errors import ClientFault
@@ -26,34 +28,29 @@ MAX_HEAD = 80 * 1024
 MAX_FIELDS = 4096
 """What an edge of default settings takes, and what it adds, is taken here too."""
 
-_REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]{{1,32}}) ([!-~]+) HTTP/1\.([0-9])\r\n")
-_FIELD = re.compile(rf"([{TOKEN_CHARS}]+):[ \t]*([{FIELD_VALUE_CHARS}]*?)[ \t]*\r\n")
+MAX_REMEMBERED = 1024
+"""Characters of field lines that are worth remembering."""
+
+_REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]{{1,32}}) ([!-~]+) HTTP/1\.([0-9])")
+_FIELD = re.compile(rf"([{TOKEN_CHARS}]+):[ \t]*([{FIELD_VALUE_CHARS}]*?)[ \t]*")
 _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class StartLine:
-    """The first line. ``target`` is in origin-form, or ``*``.
+class HeardHead:
+    """A whole head. ``target`` is in origin-form, or ``*``; ``authority`` is what an
+    absolute target named, and then replaces Host. A version of HTTP/1 above 1.1 is read
+    as 1.1 (RFC 9110 section 2.5).
 
-    ``authority`` is what an absolute target named; it then replaces Host.
-    A version of HTTP/1 above 1.1 is read as 1.1 (RFC 9110 section 2.5).
+    Field names are lower-case; ``repeated`` came more than once. ``length`` is the
+    announced length of the body; None: none, or ``chunked``.
     """
 
     method: str
     target: str
     authority: str | None
     http11: bool
-
-
-@dataclass(frozen=True, slots=True)
-class HeardHead:
-    """A whole head. Field names are lower-case; ``repeated`` came more than once.
-
-    ``length`` is the announced length of the body; None: none, or ``chunked``.
-    """
-
-    line: StartLine
-    fields: dict[str, str]
+    fields: Mapping[str, str]
     repeated: frozenset[str]
     length: int | None
     chunked: bool
@@ -61,26 +58,57 @@ class HeardHead:
     @property
     def keep_alive(self) -> bool:
         """Whether the client keeps the connection (RFC 9112 section 9.3)."""
-        options = connection_options([self.fields.get("connection", "")])
-        return "close" not in options if self.line.http11 else "keep-alive" in options
+        said = self.fields.get("connection")
+        if said is None:
+            return self.http11
+        options = connection_options([said])
+        return "close" not in options if self.http11 else "keep-alive" in options
 
 
-def parse_line(raw: bytes) -> StartLine:
-    """The request line with its CRLF. Raises ClientFault."""
-    found = _REQUEST_LINE.fullmatch(raw.decode("latin-1"))
+def parse(text: str) -> HeardHead:
+    """The head in ``text``, without the CRLFs that end it. Raises ClientFault."""
+    line, _, block = text.partition("\r\n")
+    check_size(len(line), 0)
+    check_size(len(block), 1)
+    method, target, authority, http11 = parse_line(line)
+    known = len(block) <= MAX_REMEMBERED
+    fields, repeated = _remembered(block) if known else _fields(block)
+    if "host" in repeated:
+        raise ClientFault("a request has one Host", reason=Reason.BAD_HOST)
+    head_rules.check_host(fields.get("host"), required=http11)
+    length, chunked = _framing(http11, fields, repeated)
+    return HeardHead(
+        method, target, authority, http11, fields, repeated, length, chunked
+    )
+
+
+def check_size(size: int, lines: int) -> None:
+    """Refuse a request line, or a head of so many lines, that is too large."""
+    if lines > 1 + MAX_FIELDS or (lines and size >= MAX_HEAD):
+        raise ClientFault("the head is too large", status=431)
+    if size >= MAX_HEAD:
+        raise ClientFault("the request line is too long", status=414)
+
+
+def parse_line(line: str) -> tuple[str, str, str | None, bool]:
+    """Method, target, authority, and whether it is HTTP/1.1. Raises ClientFault."""
+    found = _REQUEST_LINE.fullmatch(line)
     if found is None:
         raise ClientFault("malformed request line")
     method, target, minor = found.groups()
     authority, target = head_rules.origin_form(target)
-    return StartLine(method, target, authority, minor != "0")
+    return method, target, authority, minor != "0"
 
 
-def parse(line: StartLine, lines: list[bytes]) -> HeardHead:
-    """The head of ``line`` and these field lines, CRLF included. Raises ClientFault."""
+def _fields(block: str) -> tuple[Mapping[str, str], frozenset[str]]:
+    """The fields in these lines, and the names that came twice. Raises ClientFault."""
     fields: dict[str, str] = {}
     repeated: set[str] = set()
-    for raw in lines:
-        found = _FIELD.fullmatch(raw.decode("latin-1"))
+    lines = block.split("\r\n") if block else []
+    if len(lines) > MAX_FIELDS:
+        raise ClientFault("the head is too large", status=431)
+    for line in lines:
+        found = _FIELD.fullmatch(line)
         if found is None:
             raise ClientFault("malformed header field")
         name, value = found[1].lower(), found[2]
@@ -88,21 +116,21 @@ def parse(line: StartLine, lines: list[bytes]) -> HeardHead:
             repeated.add(name)
             value = f"{fields[name]}, {value}"
         fields[name] = value
-    if "host" in repeated:
-        raise ClientFault("a request has one Host", reason=Reason.BAD_HOST)
-    head_rules.check_host(fields.get("host"), required=line.http11)
-    length, chunked = _framing(line, fields, repeated)
-    return HeardHead(line, fields, frozenset(repeated), length, chunked)
+    return fields, frozenset(repeated)
+
+
+_remembered = lru_cache(maxsize=512)(_fields)
+"""The same client sends the same lines again and again. Nobody changes the values."""
 
 
 def _framing(
-    line: StartLine, fields: dict[str, str], repeated: set[str]
+    http11: bool, fields: Mapping[str, str], repeated: frozenset[str]
 ) -> tuple[int | None, bool]:
     """How the body ends (RFC 9112 section 6.3, without its tolerances)."""
     length = fields.get("content-length")
     coding = fields.get("transfer-encoding")
     if coding is not None:
-        if length is not None or not line.http11:
+        if length is not None or not http11:
             raise _misframed("Transfer-Encoding where it cannot be trusted")
         try:
             head_rules.check_transfer_coding(coding)

@@ -1,6 +1,6 @@
 """Requests: what a client's fields and parameters ask for.
 
-From Falcon's request to the rules' values. Raises Refused for malformed ones. Knows no
+To the rules' values. Raises Refused for malformed ones. Knows no
 stream.
 """
 
@@ -8,13 +8,12 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-import falcon
-
 from edge.core.values import Mode
 from edge.protocol import cursor as cursors
 from edge.protocol import names
 from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.protocol.offsets import BEGIN, NOW
+from origin_adapter.embedded.http.exchange import ServerRequest
 from origin_adapter.embedded.rules import lifetimes, offsets, paths, producers
 from origin_adapter.embedded.rules.refusals import RefusalReason, bad_request
 from origin_adapter.embedded.rules.values import ForkRequest, Lifetime, ProducerClaim
@@ -56,9 +55,9 @@ class ReadRequest:
     cursor: int | None
 
 
-def read(req: falcon.Request) -> ReadRequest:
+def read(req: ServerRequest) -> ReadRequest:
     """What a GET asks for (sections 5.6 to 5.8)."""
-    said = _parameters(req.query_string)
+    said = _parameters(req.query)
     offset = said.get(names.PARAM_OFFSET)
     live = said.get(names.PARAM_LIVE)
     if live not in _LIVE:
@@ -79,18 +78,18 @@ def read(req: falcon.Request) -> ReadRequest:
     return ReadRequest(mode, False, offsets.parse(offset), cursor)
 
 
-def check_fields(req: falcon.Request) -> None:
+def check_fields(req: ServerRequest) -> None:
     """Refuse a field of a writer that comes twice: it could be read in two ways."""
-    twice = req.env.get("ds.repeated", frozenset()) & _ONCE
+    twice = req.repeated & _ONCE
     if twice:
         raise bad_request(
             RefusalReason.DUPLICATE_HEADER, f"{min(twice)} comes more than once"
         )
 
 
-def content_type(req: falcon.Request) -> str | None:
+def content_type(req: ServerRequest) -> str | None:
     """The content type; None without one."""
-    said = (req.content_type or "").strip()
+    said = (req.fields.get("content-type") or "").strip()
     if not said:
         return None
     if len(said) > 256 or _TYPE.fullmatch(said) is None:
@@ -98,29 +97,29 @@ def content_type(req: falcon.Request) -> str | None:
     return said
 
 
-def lifetime(req: falcon.Request) -> Lifetime:
+def lifetime(req: ServerRequest) -> Lifetime:
     """The lifetime that a PUT asks for."""
-    return lifetimes.parse(req.get_header(names.TTL), req.get_header(names.EXPIRES_AT))
+    return lifetimes.parse(req.field(names.TTL), req.field(names.EXPIRES_AT))
 
 
-def closed(req: falcon.Request) -> bool:
+def closed(req: ServerRequest) -> bool:
     """Whether the request closes the stream, or makes it closed."""
-    return names.is_true(req.get_header(names.CLOSED))
+    return names.is_true(req.field(names.CLOSED))
 
 
-def seq(req: falcon.Request) -> str | None:
+def seq(req: ServerRequest) -> str | None:
     """The writer's ``Stream-Seq``."""
-    said = req.get_header(names.SEQ)
+    said = req.field(names.SEQ)
     if said is not None and _VISIBLE.fullmatch(said) is None:
         raise bad_request(RefusalReason.BAD_SEQ, "Stream-Seq has 1 to 256 characters")
     return said
 
 
-def claim(req: falcon.Request) -> ProducerClaim | None:
+def claim(req: ServerRequest) -> ProducerClaim | None:
     """The producer's claim: all three fields, or none (section 5.2.1)."""
-    producer = req.get_header(names.PRODUCER_ID)
-    epoch = req.get_header(names.PRODUCER_EPOCH)
-    number = req.get_header(names.PRODUCER_SEQ)
+    producer = req.field(names.PRODUCER_ID)
+    epoch = req.field(names.PRODUCER_EPOCH)
+    number = req.field(names.PRODUCER_SEQ)
     if producer is None and epoch is None and number is None:
         return None
     if producer is None or epoch is None or number is None:
@@ -138,11 +137,11 @@ def claim(req: falcon.Request) -> ProducerClaim | None:
     )
 
 
-def fork(req: falcon.Request, root: str, max_path: int) -> ForkRequest | None:
+def fork(req: ServerRequest, root: str, max_path: int) -> ForkRequest | None:
     """The fork that a PUT asks for (section 4.2)."""
-    source = req.get_header(names.FORKED_FROM)
-    offset = req.get_header(names.FORK_OFFSET)
-    sub = req.get_header(names.FORK_SUB_OFFSET)
+    source = req.field(names.FORKED_FROM)
+    offset = req.field(names.FORK_OFFSET)
+    sub = req.field(names.FORK_SUB_OFFSET)
     if source is None:
         if offset is not None or sub is not None:
             raise bad_request(

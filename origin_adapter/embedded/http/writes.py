@@ -5,13 +5,13 @@ checked before that. Even when the body is no JSON, a closed stream or one of an
 type is refused as such first (section 5.2, precedence).
 """
 
-import falcon
 import gevent
 
 from edge.protocol import names
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers, requests
 from origin_adapter.embedded.http.bodies import RequestBodies
+from origin_adapter.embedded.http.exchange import ServerRequest, ServerResponse
 from origin_adapter.embedded.rules import messages, offsets, stream_rules
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 from origin_adapter.embedded.rules.values import (
@@ -33,7 +33,7 @@ class StreamWriteHandler:
         self.bodies = bodies
         self.options = engine.options
 
-    def put(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
+    def put(self, path: str, req: ServerRequest, resp: ServerResponse) -> None:
         requests.check_fields(req)
         fork = requests.fork(req, self.options.root, self.options.max_path)
         kind = requests.content_type(req)
@@ -46,7 +46,7 @@ class StreamWriteHandler:
         assert isinstance(done, StreamCreated)
         self._created(done, req, resp)
 
-    def post(self, path: str, req: falcon.Request, resp: falcon.Response) -> None:
+    def post(self, path: str, req: ServerRequest, resp: ServerResponse) -> None:
         requests.check_fields(req)
         claim = requests.claim(req)
         seq = requests.seq(req)
@@ -68,13 +68,13 @@ class StreamWriteHandler:
         assert isinstance(done, StreamAppended)
         _appended(done, command, resp)
 
-    def delete(self, path: str, resp: falcon.Response) -> None:
+    def delete(self, path: str, resp: ServerResponse) -> None:
         self.engine.submit(DeleteStream(path))
-        resp.status = falcon.HTTP_204
-        resp.set_header("Cache-Control", answers.NO_STORE)
+        resp.status = 204
+        resp.fields["Cache-Control"] = answers.NO_STORE
 
-    def _body(self, req: falcon.Request) -> bytes:
-        return self.bodies.read(req, self.options.max_body)
+    def _body(self, req: ServerRequest) -> bytes:
+        return self.bodies.read(req.body, self.options.max_body)
 
     def _batch(self, path: str, body: bytes, kind: str | None) -> MessageBatch | None:
         try:
@@ -99,42 +99,42 @@ class StreamWriteHandler:
             return stream_rules.DEFAULT_TYPE
 
     def _created(
-        self, done: StreamCreated, req: falcon.Request, resp: falcon.Response
+        self, done: StreamCreated, req: ServerRequest, resp: ServerResponse
     ) -> None:
         stream = done.stream
-        resp.status = falcon.HTTP_201 if done.new else falcon.HTTP_200
+        resp.status = 201 if done.new else 200
         resp.content_type = stream.content_type
-        resp.set_header("Cache-Control", answers.NO_STORE)
-        resp.set_header(names.NEXT_OFFSET, offsets.to_text(stream.tail))
+        resp.fields["Cache-Control"] = answers.NO_STORE
+        resp.fields[names.NEXT_OFFSET] = offsets.to_text(stream.tail)
         if stream.closed:
-            resp.set_header(names.CLOSED, names.TRUE)
+            resp.fields[names.CLOSED] = names.TRUE
         if done.new:
             base = base_url(req, self.options.public_url)
-            resp.set_header("Location", base + stream.path)
+            resp.fields["Location"] = base + stream.path
 
 
 def _let_others_go() -> None:
     gevent.sleep(0)
 
 
-def base_url(req: falcon.Request, public_url: str | None) -> str:
+def base_url(req: ServerRequest, public_url: str | None) -> str:
     """Scheme and authority by which clients reach this server."""
     if public_url is not None:
         return public_url.rstrip("/")
-    return f"{req.scheme}://{req.netloc}"
+    return f"http://{req.host}"
 
 
 def _appended(
-    done: StreamAppended, command: AppendToStream, resp: falcon.Response
+    done: StreamAppended, command: AppendToStream, resp: ServerResponse
 ) -> None:
     fresh = (
         command.claim is not None and command.batch is not None and not done.duplicate
     )
-    resp.status = falcon.HTTP_200 if fresh else falcon.HTTP_204
-    resp.set_header("Cache-Control", answers.NO_STORE)
-    resp.set_header(names.NEXT_OFFSET, offsets.to_text(done.stream.tail))
+    resp.status = 200 if fresh else 204
+    resp.fields["Cache-Control"] = answers.NO_STORE
+    resp.fields[names.NEXT_OFFSET] = offsets.to_text(done.stream.tail)
     if done.stream.closed:
-        resp.set_header(names.CLOSED, names.TRUE)
+        resp.fields[names.CLOSED] = names.TRUE
     if done.claim is not None:
-        resp.set_header(names.PRODUCER_EPOCH, str(done.claim.epoch))
-        resp.set_header(names.PRODUCER_SEQ, str(done.claim.seq))
+        resp.fields[names.PRODUCER_EPOCH] = str(done.claim.epoch)
+        resp.fields[names.PRODUCER_SEQ] = str(done.claim.seq)

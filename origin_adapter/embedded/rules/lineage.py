@@ -7,16 +7,18 @@ within a row; a read is cut there.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from origin_adapter.embedded.rules import messages, offsets
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 from origin_adapter.embedded.rules.values import ForkRequest, Span, StoredStream
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The bytes of one append, at ``[start, end)``, perhaps cut at a divergence."""
+class Row(NamedTuple):
+    """The bytes of one append, at ``[start, end)``, perhaps cut at a divergence.
+
+    A tuple, because a page of small messages makes ten thousand of them.
+    """
 
     start: int
     end: int

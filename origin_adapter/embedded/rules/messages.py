@@ -6,12 +6,16 @@ numbers are never rounded and every byte of a value stays. The values of one bod
 stored with commas between them; an answer is a join and two brackets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import chain
 
 from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import json_text
 from origin_adapter.embedded.rules.refusals import RefusalReason, bad_request
 from origin_adapter.embedded.rules.values import MessageBatch
+
+MAX_UNJOINED = 256
+"""Batches of a page that are sent as they are."""
 
 _SPACE = " \t\n\r"
 
@@ -70,6 +74,33 @@ def prefix(stored: bytes, count: int) -> int:
     if end is None:
         raise bad_request(RefusalReason.BAD_FORK, "sub-offset past the next boundary")
     return len(text[:end].encode())
+
+
+def length(size: int, rows: int, content_type: str) -> int:
+    """How long the body is that carries ``size`` stored bytes, of that many batches."""
+    # A comma between two of them, and two brackets.
+    return size + rows + 1 if is_json(content_type) else size
+
+
+def pieces(
+    pages: Iterable[list[bytes]], content_type: str
+) -> Generator[Sequence[bytes]]:
+    """The same body in pieces, one for each page, each as bytes that follow each other.
+
+    Many small batches are joined. Large ones are not copied.
+    """
+    json = is_json(content_type)
+    comma, lead = (b",", b"[") if json else (b"", b"")
+    for parts in pages:
+        if len(parts) > MAX_UNJOINED:
+            yield [lead, comma.join(parts)]
+        elif json:
+            yield [lead, *chain.from_iterable((part, comma) for part in parts)][:-1]
+        else:
+            yield parts
+        lead = comma
+    if json:
+        yield [b"]"]
 
 
 def answer(parts: list[bytes], content_type: str) -> bytes:

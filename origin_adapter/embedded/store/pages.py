@@ -3,6 +3,10 @@
 Readers use it on their own connections, the writer for the row at a divergence. A page
 ends at a row's end. It holds at most ``limit`` bytes, or one row if that alone is
 longer. The largest append thus bounds the memory.
+
+An answer may hold several pages. How far it goes is fixed before its first byte is
+sent (``extent``), from the index alone: the pages behind the first one are read while
+the answer is under way.
 """
 
 import sqlite3
@@ -10,11 +14,19 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from edge.protocol.names import is_json
 from origin_adapter.embedded.rules import offsets
 from origin_adapter.embedded.rules.lineage import Row, cut
 from origin_adapter.embedded.rules.values import Span, StoredStream
 
 _ROWS = "SELECT end, body FROM message WHERE stream = ? AND end > ? ORDER BY end"
+_LAST = (
+    "SELECT end, 0 FROM message WHERE stream = ? AND end > ? AND end <= ? "
+    "ORDER BY end DESC LIMIT 1"
+)
+_LAST_COUNTED = (
+    "SELECT max(end), count(*) FROM message WHERE stream = ? AND end > ? AND end <= ?"
+)
 
 
 class Vanished(Exception):
@@ -31,6 +43,55 @@ class StoredPage:
     start: int
     end: int
     parts: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The bytes ``[start, end)`` that one answer holds, stored in so many rows.
+
+    Rows are only counted where an answer's length depends on them: in JSON mode.
+    """
+
+    start: int
+    end: int
+    rows: int
+
+
+def opening(
+    db: sqlite3.Connection, stream: StoredStream, start: int, limit: int, most: int
+) -> tuple[StoredPage, Extent]:
+    """The first page of an answer, and how far the answer goes. Raises as ``page``."""
+    first = page(db, stream, start, limit)
+    return first, extent(db, stream, first, most)
+
+
+def extent(
+    db: sqlite3.Connection, stream: StoredStream, first: StoredPage, most: int
+) -> Extent:
+    """How far an answer goes that begins with the page ``first``.
+
+    It ends at a row's end, after at most ``most`` bytes or with that page. If rows go
+    away meanwhile, it names bytes that can no longer be read: reading them raises
+    Vanished.
+    """
+    counted = is_json(stream.content_type)
+    rows, end = len(first.parts), first.end
+    high = first.start + most
+    for span in stream.spans:
+        if span.high <= end:
+            continue
+        query = _LAST_COUNTED if counted else _LAST
+        found = db.execute(query, (span.id, end, min(high, span.high))).fetchone()
+        last, more = found or (None, 0)
+        end = end if last is None else last
+        rows += more
+        if end < span.high:
+            if span.high > high:
+                break
+            # The row that a divergence cuts: its own end lies beyond the span's.
+            end = span.high
+            rows += 1
+    return Extent(first.start, end, rows)
 
 
 def page(
@@ -80,8 +141,9 @@ def _span_rows(db: sqlite3.Connection, span: Span, start: int) -> Iterator[Row]:
     with closing(db.execute(_ROWS, (span.id, start))) as cursor:
         for end, body in cursor:
             row = Row(end - len(body), end, body)
-            if row.start >= span.high:
-                return
-            yield cut(row, span.high)
-            if end >= span.high:
-                return
+            if end < span.high:
+                yield row
+                continue
+            if row.start < span.high:
+                yield cut(row, span.high)
+            return

@@ -1,11 +1,13 @@
 """The fast way on the wire: what clients do to it, and that nothing is left behind."""
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from edge.process.worker import MAX_UNSENT_BYTES
 from tests.front.edge_process import Client, EdgeProcess
 from tests.front.fake_edge import LARGE
 
@@ -99,6 +101,34 @@ def test_a_large_answer_goes_on_when_a_slow_reader_reads(client: Client) -> None
 
     assert (answered.body, answered.complete) == (LARGE, True)
     assert client.read().body == b"hello\n"
+
+
+def test_the_kernel_holds_little_of_an_answer_that_is_not_read(
+    edge: EdgeProcess, client: Client
+) -> None:
+    """A client that reads nothing costs no megabytes of its memory (E48)."""
+    client.get(HIT)
+    client.read()
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(edge.address)
+        slow.sendall(HEAD.replace(b"/hit", b"/large"))
+        assert slow.recv(1, socket.MSG_PEEK)
+        # The answer's send is over when the loop has served somebody else.
+        client.get(HIT)
+        client.read()
+        held = unsent(slow.getpeername()[1], slow.getsockname()[1])
+
+    assert 0 < held < 2 * MAX_UNSENT_BYTES < len(LARGE)
+
+
+def unsent(port: int, to: int) -> int:
+    """Bytes that the kernel holds for sending, from one port of ours to another."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if (local[-5:], remote[-5:]) == (f":{port:04X}", f":{to:04X}"):
+            return int(queues.partition(":")[0], 16)
+    raise AssertionError("there is no such connection")
 
 
 def test_more_than_fits_may_be_sent_ahead_while_parked(

@@ -7,7 +7,7 @@ import gevent
 import pytest
 from gevent import socket
 
-from origin_adapter.embedded.http import server
+from origin_adapter.embedded.http import connection
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Wire
 
@@ -34,7 +34,7 @@ def test_a_body_that_nobody_reads_and_never_comes(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, head: str, status: int
 ) -> None:
     """The answer comes at once, and the connection is not held for the rest."""
-    monkeypatch.setattr(server, "DISCARD_TIMEOUT", 0.05)
+    monkeypatch.setattr(connection, "DISCARD_TIMEOUT", 0.05)
     wire.send(head.encode())
     assert wire.reply().status == status
     assert ended(wire)
@@ -45,8 +45,8 @@ def test_a_head_that_never_ends(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     """Neither an idle connection nor a slow head is kept for ever."""
-    monkeypatch.setattr(server, "IDLE_TIMEOUT", 0.05)
-    monkeypatch.setattr(server, "HEAD_TIMEOUT", 0.05)
+    monkeypatch.setattr(connection, "IDLE_TIMEOUT", 0.05)
+    monkeypatch.setattr(connection, "HEAD_TIMEOUT", 0.05)
     wire.ask("HEAD", S)
     wire.send(said)
     if b"\r\n" in said:

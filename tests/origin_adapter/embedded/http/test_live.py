@@ -280,7 +280,7 @@ def test_pages_end_between_messages_and_lead_to_the_end(
     start: Start, connect: Connect
 ) -> None:
     """Section 5.6: no claim on a page that is not the last one."""
-    wire = connect(start(max_page=10))
+    wire = connect(start(max_page=10, max_answer=10))
     make(wire)
     for body in (b"aaaa", b"bbbb", b"c" * 30, b"d"):
         post(wire, body, **({"stream_closed": "true"} if body == b"d" else {}))

@@ -14,7 +14,7 @@ from pathlib import Path
 import gevent
 import pytest
 
-from origin_adapter.embedded.http import server
+from origin_adapter.embedded.http import connection
 from origin_adapter.embedded.options import Durability
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.front.edge_process import EdgeProcess
@@ -67,7 +67,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOrigin]:
         body_timeout=0.2,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "HEAD_TIMEOUT", 0.2)
+        patch.setattr(connection, "HEAD_TIMEOUT", 0.2)
         with RunningOrigin(options, "127.0.0.1:0") as serving:
             wire = Wire(serving.address)
             for path in sorted(_paths()):

@@ -141,3 +141,31 @@ def test_bytes_are_bytes(body: bytes, kind: str) -> None:
     batch = messages.batch(body, kind)
     assert batch is not None
     assert messages.answer([batch.body, batch.body], kind) == body * 2
+
+
+@given(
+    st.lists(st.lists(st.binary(min_size=1), min_size=1), min_size=1),
+    st.sampled_from([JSON, "text/plain"]),
+)
+def test_pages_come_to_the_body_of_all_their_batches(
+    pages: list[list[bytes]], kind: str
+) -> None:
+    """One array over all of them, as long as was announced."""
+    rows = [part for page in pages for part in page]
+    whole = messages.answer(rows, kind)
+
+    pieces = list(messages.pieces(pages, kind))
+
+    assert b"".join(map(b"".join, pieces)) == whole
+    assert messages.length(len(b"".join(rows)), len(rows), kind) == len(whole)
+
+
+def test_many_small_batches_are_joined_and_large_ones_are_not_copied() -> None:
+    """The system takes so many buffers at once."""
+    small = [b"1"] * (messages.MAX_UNJOINED + 1)
+    large = [b"x" * 100_000] * 2
+
+    for kind in (JSON, "text/plain"):
+        assert all(len(piece) < 3 for piece in messages.pieces([small], kind))
+        (first, *_) = messages.pieces([large], kind)
+        assert sum(part is large[0] for part in first) == 2

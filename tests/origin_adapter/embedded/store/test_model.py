@@ -7,7 +7,7 @@ in pages of any size.
 """
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis import settings
@@ -216,6 +216,7 @@ class Histories(RuleBasedStateMachine):
             for offset in set(model.offsets):
                 for limit in (1, 20):
                     assert self._read(path, offset, limit) == model.data[offset:]
+                self._check_answers(path, offset, model.data[offset:])
 
     # --- How.
 
@@ -229,6 +230,28 @@ class Histories(RuleBasedStateMachine):
             read += b"".join(page.parts)
             start = page.end
         return read
+
+    def _check_answers(self, path: str, start: int, data: bytes) -> None:
+        """What an answer is to hold is known before it is read: its end, its rows."""
+        stream = look_up(self.store.db, path)
+        assert stream is not None
+        # As JSON, because only there rows are counted.
+        counted = replace(stream, content_type="application/json")
+        read = b""
+        while start < stream.tail:
+            page, extent = pages.opening(self.store.db, counted, start, 3, 20)
+            parts = [*page.parts]
+            while page.end < extent.end:
+                most = min(3, extent.end - page.end)
+                page = pages.page(self.store.db, stream, page.end, most)
+                parts += page.parts
+            assert page.end == extent.end
+            assert (extent.start, extent.rows) == (start, len(parts))
+            assert len(b"".join(parts)) <= max(20, len(parts[0]))
+            assert pages.extent(self.store.db, stream, page, 0).end == page.end
+            read += b"".join(parts)
+            start = extent.end
+        assert read == data
 
     def _do(
         self, command: CreateStream | AppendToStream | DeleteStream | Maintain
