@@ -431,13 +431,12 @@ class Followers:
         log = follower.stream.log
         end = log.end or BEGIN
         start = end
-        if follower.asks_end:
-            follower.asks_end = False
-            return end, False
-        if log.tail.unverified:
+        asks = follower.asks_end
+        follower.asks_end = False
+        if asks or log.tail.unverified:
             start = log.probe_start(self._options.rules.max_probe) or end
         # While it is held, a poll does not tell whether the origin is back (U6).
-        return start, start == end and not self._upstream.breaker.is_open
+        return start, not asks and start == end and not self._upstream.breaker.is_open
 
     def _snapshot(self, log: StreamLog) -> RequestSnapshot:
         return log.tail.request_snapshot(self._clock.monotonic(), log.incarnation)

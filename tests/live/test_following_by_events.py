@@ -107,6 +107,13 @@ def live_read(origin: ScriptedOrigin) -> Call:
     return call
 
 
+def checked(origin: ScriptedOrigin, start: str, end: str, *messages: Any) -> None:
+    """The next call reads from before the end, and finds this."""
+    call = origin.expect(Purpose.CATCH_UP)
+    assert call.request.target == f"/v1/stream/a?offset={start}"
+    call.reply(data(body(*messages), end, content_type=JSON))
+
+
 def is_for_events(call: Call) -> bool:
     return "live=sse" in call.request.target
 
@@ -247,6 +254,7 @@ def test_frequent_events_make_it_go_up_and_rare_ones_down() -> None:
     settle()
     house.pass_time(0.5)
 
+    checked(origin, "0007", "0008", 8)
     poll = live_read(origin)
     assert not is_for_events(poll)
     assert poll.request.target.startswith("/v1/stream/a?offset=0008&live=long-poll")
@@ -283,6 +291,7 @@ def test_a_quiet_one_is_closed_and_a_long_poll_takes_over_at_the_same_end() -> N
     settle()
     house.pass_time(QUIET_SECONDS)
 
+    checked(origin, "0001", "0002", "b")
     poll = live_read(origin)
     assert poll.request.target == "/v1/stream/a?offset=0002&live=long-poll&cursor=77"
     assert call.closed.is_set()
@@ -297,7 +306,7 @@ def test_a_stream_that_is_no_more_is_found_by_the_long_poll() -> None:
     house, origin = house_of()
     viewer, _ = follow(house, origin)
     house.pass_time(QUIET_SECONDS)
-    live_read(origin).answer(404, (), b"Stream not found")
+    origin.expect(Purpose.CATCH_UP).answer(404, (), b"Stream not found")
     settle()
 
     assert viewer.done().finished
@@ -437,13 +446,10 @@ def test_inexact_bytes_that_were_held_are_dropped_and_read_again() -> None:
     settle()
     house.wrote("POST", 204)
     reader = house.ask("0002")
-    check = origin.expect(Purpose.CATCH_UP)
-    check.reply(data(b"[]", "0002", content_type=JSON))
-    reader.done()
+    checked(origin, "0001", "0002", "b")
+    assert reader.done().body == b"[]"
     call.cut()
-    probe = origin.expect(Purpose.CATCH_UP)
-    assert probe.request.target == "/v1/stream/a?offset=0001"
-    probe.reply(data(body("b"), "0002", content_type=JSON))
+    checked(origin, "0001", "0002", "b")
     poll = live_read(origin)
 
     log = next(iter(house.hub.streams)).log
@@ -578,6 +584,24 @@ def test_a_control_event_at_an_end_that_is_none_any_more_vouches_for_nothing() -
     origin.expect(Purpose.CATCH_UP)
 
 
+def test_a_stream_that_was_made_anew_behind_a_mute_one_is_not_joined() -> None:
+    """U17, L7: a write to the new one is acknowledged; a delta would join its bytes."""
+    house, origin = house_of()
+    viewer, call = follow(house, origin)
+    call.piece(batch("0002", "b"))
+    settle()
+    house.wrote("POST", 204, stream_next_offset="0003")
+    reader = house.ask("0001")
+    house.pass_time(0.3)
+    checked(origin, "0001", "0003", "other", "bytes")
+    settle()
+
+    assert dict(house.counters.drops) == {"bytes-differ": 1}
+    assert seen(viewer) == ["b"] and viewer.done().finished
+    assert call.closed.is_set()
+    assert reader.waits or b'"b"' not in reader.sink.body
+
+
 # Writes.
 
 
@@ -619,12 +643,13 @@ def test_three_events_that_come_late_make_way_for_long_polls() -> None:
         house.pass_time(0.3)
         call.piece(batch(f"{n:04}", n))
         settle()
+    checked(origin, "0002", "0004", 3, 4)
     poll = live_read(origin)
 
     assert not is_for_events(poll)
     assert ended(house) == {"events-behind": 1}
-    assert seen(viewer) == [2, 3]
-    poll.reply(data(body(4), "0004", content_type=JSON))
+    assert seen(viewer) == [2, 3, 4]
+    poll.reply(data(body(5), "0005", content_type=JSON))
     assert not is_for_events(live_read(origin))
 
 
@@ -654,9 +679,7 @@ def test_an_event_does_not_show_a_write_without_an_offset() -> None:
     settle()
     reader = house.ask("0001")
 
-    delta = origin.expect(Purpose.CATCH_UP)
-    assert delta.request.target == "/v1/stream/a?offset=0002"
-    delta.reply(data(body("c"), "0003", content_type=JSON))
+    checked(origin, "0001", "0003", "b", "c")
     assert reader.done().body == body("b", "c")
 
 
@@ -734,11 +757,10 @@ def test_a_control_that_moved_without_data_is_no_alias() -> None:
     house, origin = house_of()
     viewer, call = follow(house, origin)
     call.piece(control("0002"))
-    get = origin.expect(Purpose.CATCH_UP)
+    checked(origin, "-1", "0002", "a", "b")
+    settle()
 
-    assert get.request.target == "/v1/stream/a?offset=0001"
     assert call.closed.is_set()
-    get.reply(data(body("b"), "0002", content_type=JSON))
     assert is_for_events(live_read(origin))
     assert seen(viewer) == ["b"]
     assert ended(house) == {"events-moved": 1}

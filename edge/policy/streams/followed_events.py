@@ -101,7 +101,7 @@ class AfterEvents(enum.Enum):
     """What the follower does when an event stream has ended."""
 
     AGAIN = "again"  # the next request at once, by whatever mode
-    ASK = "ask"  # a GET from the end (U19)
+    ASK = "ask"  # a GET from before the end: it may have hidden something (U17, U19)
     CHECK = "check"  # contact was lost: a read from before the end, after a pause (L7)
     PROBE = "probe"  # the same read at once: the stream is in doubt (L2)
     STOP = "stop"  # the stream is closed
@@ -128,12 +128,12 @@ class EventsCourse(NamedTuple):
 ENDS = {
     Reason.LIFETIME: EventsCourse(AfterEvents.AGAIN, Blame.WELL, rests=False),
     Reason.EVENTS_ENDED: EventsCourse(AfterEvents.AGAIN, Blame.SHORT, rests=False),
-    Reason.EVENTS_QUIET: EventsCourse(AfterEvents.AGAIN, Blame.NOTHING),
-    Reason.EVENTS_SLOW: EventsCourse(AfterEvents.AGAIN, Blame.NOTHING),
+    Reason.EVENTS_QUIET: EventsCourse(AfterEvents.ASK, Blame.NOTHING),
+    Reason.EVENTS_SLOW: EventsCourse(AfterEvents.ASK, Blame.NOTHING),
     Reason.EVENTS_STATUS: EventsCourse(AfterEvents.AGAIN, Blame.SHORT),
     Reason.EVENTS_REFUSED: EventsCourse(AfterEvents.AGAIN, Blame.AT_ONCE),
     Reason.EVENTS_LATE: EventsCourse(AfterEvents.AGAIN, Blame.AT_ONCE),
-    Reason.EVENTS_BEHIND: EventsCourse(AfterEvents.AGAIN, Blame.AT_ONCE),
+    Reason.EVENTS_BEHIND: EventsCourse(AfterEvents.ASK, Blame.AT_ONCE),
     Reason.EVENTS_INEXACT: EventsCourse(AfterEvents.AGAIN, Blame.FOR_GOOD),
     Reason.TOO_LARGE: EventsCourse(AfterEvents.AGAIN, Blame.AT_ONCE),
     Reason.ORIGIN_SPIN: EventsCourse(AfterEvents.AGAIN, Blame.AT_ONCE),
