@@ -105,11 +105,15 @@ class TooManyDenied(ClientFault):
 
 
 class OriginFault(EdgeError):
-    """The origin is at fault: 502 with Retry-After, never the client's fault."""
+    """The origin is at fault: 502 with Retry-After, never the client's fault.
+
+    ``unsent``: not one byte of the request was sent, so the origin cannot have acted.
+    """
 
     status = 502
     reason = Reason.ORIGIN_GARBAGE
     retry_after: int | None = 1
+    unsent = False
 
 
 class OriginUnreachable(OriginFault):
@@ -166,6 +170,7 @@ class NotAsked(OriginFault):
 
     status = 503
     reason = Reason.ORIGIN_DOWN
+    unsent = True
 
 
 class Refusal(EdgeError):

@@ -151,6 +151,8 @@ class RequestBody:
         while piece := self._read(self._wanted()):
             self._received += len(piece)
             _check_size(self._received, limit)
+            # An upstream call that fails asks for no more.
+            self.left = self._received != self.length
             yield piece
         if self.length is not None and self._received < self.length:
             raise ClientBodyCut("The body ended before its announced end.")
@@ -291,7 +293,8 @@ def trace_fields(traceparent: str | None, own_id: str) -> Headers:
     section 4).
     """
     if traceparent is None or not trace_id(traceparent):
-        traceparent = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
+        made = os.urandom(24).hex()
+        traceparent = f"00-{made[:32]}-{made[32:]}-00"
     return (("traceparent", traceparent), ("x-request-id", own_id))
 
 

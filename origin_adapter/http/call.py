@@ -89,15 +89,15 @@ class CallRules:
     """What holds for all calls of one purpose to one origin.
 
     ``reader`` makes what reads the head of the answer to a method. ``shown`` makes of
-    its fields those that may be told, where they may have the origin's address.
-    ``on_fault`` is told each fault of the origin, before the receiver is.
+    its fields those that may be told, where they may have the origin's address. Each
+    fault goes to ``on_fault`` before the receiver, and whether nothing was sent.
     """
 
     pool: PurposePool
     timeouts: CallTimeouts
     reader: Callable[[str], ResponseHeadReader]
     shown: Callable[[Headers], Headers]
-    on_fault: Callable[[OriginFault], None]
+    on_fault: Callable[[OriginFault, bool], None]
 
 
 class HttpCall:
@@ -407,7 +407,7 @@ class HttpCall:
             return
         try:
             if isinstance(fault, OriginFault):
-                self._rules.on_fault(fault)
+                self._rules.on_fault(fault, self._reader is None)
             receiver.failed(fault)
         except BaseException:
             _report(self)

@@ -119,8 +119,9 @@ class HttpOrigin:
     def _dial(self) -> Socket:
         return dial(self._address, self._options.connect_timeout, self._tls)
 
-    def _count(self, fault: OriginFault) -> None:
+    def _count(self, fault: OriginFault, unsent: bool) -> None:
         """Count a fault, and have its cause tell the operator all: where, and what."""
+        fault.unsent = unsent
         self.counts.faults[fault.reason] += 1
         if not fault.cause.startswith(self._address.place):
             told = (self._address.place, fault.detail, fault.cause)

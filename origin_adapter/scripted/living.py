@@ -69,7 +69,9 @@ class LivingOrigin(BeginsByOpen):
         if self.down:
             # No call takes it, so it is never on the wire.
             self.requests["down"] += 1
-            raise OriginUnreachable("the living origin is down")
+            fault = OriginUnreachable("the living origin is down")
+            fault.unsent = True
+            raise fault
         if on_sent is not None:
             on_sent()
         act = _ACTS.get(request.method, LivingOrigin._refuse)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
+from gevent.event import Event
 
 from edge.core.counters import Counters
 from edge.core.errors import (
@@ -52,11 +53,12 @@ from edge.front.dependencies import Dependencies
 from edge.front.options import FrontOptions
 from edge.policy.http import request_target
 from edge.policy.streams.routes import Route
-from origin_adapter.blocking import BeginsByOpen, pieces_of
+from origin_adapter.blocking import BeginsByOpen, body_of, pieces_of
 from origin_adapter.scripted import LivingOrigin, PlayedExchange
 
 TEXT: Headers = (("Content-Type", "text/plain"), ("Stream-Next-Offset", "7"))
 HIT = PerResponse(CacheStatus(hit=True, ttl=60), age=3)
+TRACE = frozenset({"traceparent", "x-request-id"})
 LARGE = b"x" * (1 << 20)
 
 Tell = Callable[[str], None]
@@ -244,11 +246,19 @@ class FakeOrigin(BeginsByOpen):
     lost      takes the whole request and dies before it answers
     half      answers with half a body, then dies
     forever   answers with a piece, then nothing until it is given up
+    fields    answers with the fields that it was asked with
+    forwarded the same, in their order of names, without those of its trace
+    chunks    answers with two pieces and no length
+    moved     answers with addresses of its own, and a cookie
+    taken     answers 409 without a body
+    odd       answers with a field that cannot be sent
+    held      answers once somebody asks for release, which is answered at once
     ========= ==================================================================
     """
 
     tell: Tell
     living: LivingOrigin = field(default_factory=LivingOrigin)
+    released: Event = field(default_factory=Event)
 
     def open(
         self, request: OriginRequest, on_sent: Callable[[], None] | None = None
@@ -277,15 +287,73 @@ class FakeOrigin(BeginsByOpen):
     def _fields(
         self, request: OriginRequest, on_sent: Callable[[], None]
     ) -> PlayedExchange:
-        for _ in request.body or ():
-            pass
+        body_of(request)
         return _played(200, json.dumps(request.headers).encode())
 
+    def _forwarded(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        body_of(request)
+        told = sorted(pair for pair in request.headers if pair[0] not in TRACE)
+        return _played(200, json.dumps(told).encode())
+
+    def _chunks(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        body_of(request)
+        exchange = PlayedExchange(200, (("content-type", "text/plain"),))
+        exchange.put(b"one")
+        exchange.put(b"two")
+        exchange.end()
+        return exchange
+
+    def _moved(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        body_of(request)
+        return _played(
+            *(303, b"over there", ("location", "elsewhere?a=1")),
+            *(("content-location", "/v1/stream/here"), ("set-cookie", "a=1")),
+            *(("set-cookie", "b=2"), ("cache-status", "inner; hit"), ("etag", '"e"')),
+        )
+
+    def _taken(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        body_of(request)
+        return _played(409, b"", ("stream-closed", "true"))
+
+    def _odd(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        body_of(request)
+        return _played(200, b"odd", ("x-odd", "a\x01b"))
+
+    def _held(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        body_of(request)
+        on_sent()
+        self.released.clear()
+        self.tell(f"held {request.target}")
+        self.released.wait()
+        return _played(200, b"released")
+
+    def _release(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        self.released.set()
+        return _played(200, b"releasing")
+
     def _away(self, request: OriginRequest, on_sent: Callable[[], None]) -> Exchange:
-        raise OriginUnreachable("Nobody listens there.")
+        # As a real one: what cannot even begin costs no connection.
+        next(iter(pieces_of(request)), b"")
+        fault = OriginUnreachable("Nobody listens there.")
+        fault.unsent = True
+        raise fault
 
     def _lost(self, request: OriginRequest, on_sent: Callable[[], None]) -> Exchange:
-        for _ in request.body or ():
+        for _ in pieces_of(request):
             pass
         on_sent()
         raise OriginTimeout("The origin did not answer.")
@@ -293,6 +361,7 @@ class FakeOrigin(BeginsByOpen):
     def _half(
         self, request: OriginRequest, on_sent: Callable[[], None]
     ) -> PlayedExchange:
+        body_of(request)
         exchange = PlayedExchange(200, (("content-type", "text/plain"),))
         exchange.put(b"half")
         exchange.end(OriginBodyCut("The body ended early."))

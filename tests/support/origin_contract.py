@@ -489,3 +489,18 @@ class AwayContract(ABC):
 
         assert recorder.wait().told == ["failed"]
         assert isinstance(recorder.fault, OriginUnreachable)
+
+    @pytest.mark.parametrize("body", [None, b"x"])
+    def test_a_write_that_reached_nobody_is_not_a_lost_one(
+        self, away: Origin, body: bytes | None
+    ) -> None:
+        """U26: whoever asked must be able to tell."""
+        recorder = Recorder()
+        write = OriginRequest("POST", "/s", purpose=Purpose.WRITE, body=body)
+        away.begin(write, recorder)
+        with pytest.raises(OriginUnreachable) as blocking:
+            away.open(write)
+
+        recorder.wait()
+        assert isinstance(recorder.fault, OriginFault)
+        assert recorder.fault.unsent and blocking.value.unsent

@@ -22,15 +22,11 @@ from edge.core.values import (
     NO_END,
     UNLIMITED,
     Answer,
-    CacheStatus,
-    Header,
     Headers,
     Lease,
     Node,
     OriginRequest,
-    PartitionKind,
     Purpose,
-    WriteOutcome,
 )
 from edge.front.app.passed_body import PassedBody, PassedEvents, grant_ended
 from edge.front.dependencies import Dependencies
@@ -42,11 +38,12 @@ from edge.front.exchange import (
     Response,
     trace_fields,
 )
-from edge.policy.http import forwarding, url_rewrite
-from edge.policy.streams import answers, upstream_requests
+from edge.policy.http import url_rewrite
+from edge.policy.streams import answers, pass_fields, upstream_requests
 from edge.policy.streams.classify import PassRequest
+from edge.policy.streams.pass_fields import AskedAt, ClientTold
 from edge.protocol import names
-from edge.protocol.http_grammar import BODILESS_STATUSES, trace_id
+from edge.protocol.http_grammar import BODILESS_STATUSES
 
 MAX_DOCUMENT = 1024 * 1024
 """Control documents up to this size are rewritten; larger ones pass untouched."""
@@ -64,10 +61,7 @@ class PassThrough:
         self._parts = parts
         self._responses = PassResponse(parts)
         self._knows_names = parts.options.trusted_proxies.any
-        # What the origin believes of these comes from the edge, on every route (B9).
-        self._identity = frozenset(
-            name for route in parts.routes for name in route.identity
-        )
+        self._identity = pass_fields.identity_names(parts.routes)
 
     def respond(
         self,
@@ -80,7 +74,7 @@ class PassThrough:
 
         No read is given any of it from the end of ``lease`` on.
         """
-        _describe(ctx, passed, None)
+        _describe(ctx, passed)
         self._parts.counters.passes[passed.reason.value] += 1
         begun_at = self._parts.clock.monotonic()
         if begun_at >= lease.ends_at:
@@ -88,7 +82,7 @@ class PassThrough:
             raise grant_ended(lease)
         exchange = self._open(request, ctx, passed, begun_at, lease)
         ctx.defer(exchange.close)
-        _describe(ctx, passed, exchange)
+        _describe(ctx, passed, exchange.status, exchange.headers)
         self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
         if request.method not in _SAFE_METHODS:
             # It was done, and its client is told.
@@ -109,10 +103,12 @@ class PassThrough:
         try:
             return self._parts.origin.open(upstream, sent.is_whole)
         except (ClientFault, OriginFault, Refusal) as fault:
+            unsent = False
             if isinstance(fault, OriginFault):
                 self._parts.counters.origin_faults[fault.reason.value] += 1
+                unsent = fault.unsent
             # It is unknown whether the origin acted; assume that it did (L4, L5).
-            if sent.anything:
+            if sent.anything and not unsent:
                 self._tell(ctx, passed, None, (), begun_at)
             raise
 
@@ -149,38 +145,20 @@ class PassThrough:
     def _forwarded(
         self, request: Request, ctx: RequestContext, passed: PassRequest, node: Node
     ) -> Headers:
-        """The client's end-to-end fields, and those in which the edge tells of it. Of
-        what a way let in, without what the way judged (B9)."""
-        traceparent = request.lookup("traceparent")
-        own: list[Header] = [*trace_fields(traceparent, ctx.request_id)]
-        own += self._of_client(request)
-        # The state of a trace goes with it alone.
-        dropped = _MADE_ANEW if trace_id(traceparent) else _MADE_ANEW | {"tracestate"}
-        fields = tuple(
-            (name, value)
-            for name, value in request.fields.items()
-            if _is_forwarded(name, value, dropped)
-            # CGI-like origins read X_User as X-User.
-            and name.replace("_", "-") not in self._identity
+        """The client's end-to-end fields, and those in which the edge tells of it."""
+        told = ClientTold(
+            request.client, request.scheme, request.host, self._knows_names
         )
-        if ctx.route is not None and _is_granted(passed):
-            fields = upstream_requests.granted_fields(fields, ctx.route)
-            # Beside the client's: its Connection must not name them, and take them off.
-            own += upstream_requests.own_fields(ctx.route)
-            own += upstream_requests.identity_fields(ctx.route, ctx.subject)
-        elif ctx.route is not None:
-            fields = upstream_requests.without_cookies(fields, ctx.route)
-        return forwarding.request_headers(fields, node=node, forwarded=tuple(own))
-
-    def _of_client(self, request: Request) -> Iterator[Header]:
-        """Who sent the request, and by what it was called (P2). Without trusted proxies
-        the edge cannot know how clients call it."""
-        if request.client.address:
-            yield "x-forwarded-for", request.client.address
-        if self._knows_names:
-            yield "x-forwarded-proto", request.scheme
-            if request.host:
-                yield "x-forwarded-host", request.host
+        fields = pass_fields.request_fields(
+            request.fields.items(),
+            ctx.route,
+            passed,
+            told=told,
+            subject=ctx.subject,
+            identity=self._identity,
+            node=node,
+        )
+        return fields + trace_fields(request.lookup("traceparent"), ctx.request_id)
 
     def _tell(
         self,
@@ -190,21 +168,14 @@ class PassThrough:
         headers: Headers,
         begun_at: float,
     ) -> None:
-        """Tell the hub of a write's end. Control paths and reads are no writes."""
+        """Tell the hub of a write's end. Reads are no writes."""
         if ctx.method in _SAFE_METHODS:
             return
-        label = "lost" if status is None else f"{status // 100}xx"
-        self._parts.counters.writes[label] += 1
-        if passed.reason is Reason.METHOD and ctx.route is not None:
-            write = WriteOutcome(
-                ctx.route.match,
-                passed.target.partition("?")[0],
-                passed.extension,
-                ctx.method,
-                status,
-                headers,
-                begun_at,
-            )
+        self._parts.counters.writes[pass_fields.write_label(status)] += 1
+        write = pass_fields.write_outcome(
+            ctx.route, ctx.method, passed, status, headers, begun_at
+        )
+        if write is not None:
             self._parts.read_service.wrote(write)
 
 
@@ -239,29 +210,15 @@ class _Sent:
 
 
 def _describe(
-    ctx: RequestContext, passed: PassRequest, exchange: Exchange | None
+    ctx: RequestContext,
+    passed: PassRequest,
+    status: int | None = None,
+    headers: Headers = (),
 ) -> None:
     """Say in ``ctx`` that the request passes, and what the origin answered."""
     ctx.mode = PASS
     ctx.reason = passed.reason
-    ctx.cache = CacheStatus(
-        fwd="method" if passed.reason is Reason.METHOD else "bypass",
-        fwd_status=None if exchange is None else exchange.status,
-        detail=passed.reason,
-        upstream="" if exchange is None else forwarding.cache_members(exchange.headers),
-    )
-
-
-def _is_granted(passed: PassRequest) -> bool:
-    return passed.partition.kind is PartitionKind.GRANTED
-
-
-_MADE_ANEW = frozenset({"traceparent", "x-request-id"})
-
-
-def _is_forwarded(name: str, value: str, dropped: frozenset[str]) -> bool:
-    # WSGI has an empty Content-Type where there is none.
-    return name not in dropped and (name != "content-type" or value != "")
+    ctx.cache = pass_fields.passed_status(passed, status, headers)
 
 
 # And back.
@@ -300,18 +257,20 @@ class PassResponse:
         if self._clock.monotonic() >= lease.ends_at:
             raise grant_ended(lease)
         ctx.of_origin = True
-        kept = forwarding.response_headers(
-            exchange.headers, keeps_browser_fields=ctx.route is None
+        asked_at = AskedAt(
+            request.target.partition("?")[0],
+            self._public_base(request),
+            self._options.origin_bases,
         )
-        headers = tuple(
-            self._rewritten(request, exchange.status, header) for header in kept
+        headers = pass_fields.response_fields(
+            exchange.headers,
+            exchange.status,
+            exchange.content_length,
+            asked_at,
+            ctx.route,
+            passed,
+            judged=bool(ctx.way),
         )
-        if _is_granted(passed):
-            headers = answers.granted_headers(headers)
-        elif ctx.way:
-            headers = answers.unkept_headers(headers)
-        if answers.is_endless(exchange.headers, exchange.content_length):
-            headers = answers.unbuffered(headers)
         length = len(read.body) if read.whole else _length(request, exchange)
         answer = Answer(exchange.status, headers, None, length)
         if request.method == "HEAD" or exchange.status in BODILESS_STATUSES:
@@ -319,19 +278,6 @@ class PassResponse:
         return Response(answer, body=self._body(request, ctx, exchange, read, lease))
 
     # Addresses.
-
-    def _rewritten(self, request: Request, status: int, header: Header) -> Header:
-        name, value = header
-        if name not in url_rewrite.ADDRESS_FIELDS:
-            return header
-        moved = url_rewrite.rewrite_location(
-            value,
-            request.target.partition("?")[0],
-            self._public_base(request),
-            self._options.origin_bases,
-            created=status == 201,
-        )
-        return name, moved
 
     def _public_base(self, request: Request) -> str:
         public_url = self._options.public_url

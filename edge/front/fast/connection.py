@@ -6,11 +6,13 @@ is not plain is handed to a greenlet. The greenlet serves it the whole way
 (``edge.front.http1.connection``) and gives the connection back. ``Stage`` says where a
 connection is, and ``check`` what may follow.
 
+While a plain write is upstream, nothing is read: what the client sends next waits, and
+that it left is not noticed until the write is answered (U27).
+
 Every callback is guarded here: an exception ends this connection alone and is counted.
 The connection never blocks and never switches greenlets.
 """
 
-import enum
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,57 +22,32 @@ from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
 from edge.front import problems
 from edge.front.fast.context import FastContext
-from edge.front.fast.request_memo import (
-    HeaderBlock,
+from edge.front.fast.plain_requests import (
     KnownHead,
-    Later,
     PlainRead,
 )
+from edge.front.fast.request_memo import HeaderBlock
 from edge.front.fast.sink import FastSink, lines_of
+from edge.front.fast.stages import BATCH_SIZE, MOVES, READ_SIZE, Stage
 from edge.front.fast.varied_head import VariedHead, varied
+from edge.front.fast.writing import Writing
 from edge.front.http1.connection import Handoff
 from edge.front.transport import Transport, WriteBuffer, rest
 from edge.policy.http.client_address import Peer
 
-READ_SIZE = 64 * 1024
-"""Bytes taken from the transport at once, and kept ahead at most."""
-
-BATCH_SIZE = 32
-"""Requests of one client that are answered before other clients are served."""
-
 _HEAD_END = b"\r\n\r\n"
 
-
-class Stage(enum.StrEnum):
-    """Where a connection is."""
-
-    IDLE = "idle"  # nothing of a request has come
-    READING = "reading"  # part of a head has come, and may still be plain
-    PARKED = "parked"  # the hub holds its sink
-    SENDING = "sending"  # the transport is full; reading waits
-    HANDED = "handed"  # a greenlet serves one request the whole way
-    CLOSED = "closed"  # over
-
-
-_MOVES = {
-    Stage.IDLE: {Stage.READING, Stage.PARKED, Stage.SENDING, Stage.HANDED},
-    Stage.READING: {Stage.IDLE, Stage.PARKED, Stage.HANDED},
-    Stage.PARKED: {Stage.IDLE, Stage.SENDING, Stage.HANDED},
-    Stage.SENDING: {Stage.PARKED},
-    Stage.HANDED: {Stage.IDLE},
-    Stage.CLOSED: set(),
-}
-"""Which stage may follow which. CLOSED may follow every other one, too."""
 
 _IDLE = Stage.IDLE
 _PARKED = Stage.PARKED
 _READ_IN = frozenset({Stage.IDLE, Stage.READING, Stage.PARKED})
+_ELSEWHERE = frozenset({Stage.PARKED, Stage.WRITING})
 _MAY_BEGIN = frozenset({Stage.IDLE, Stage.READING})
 
 
 def check(before: Stage, after: Stage) -> Stage:
     """``after``; RuntimeError when the table has no such move."""
-    allowed = after in _MOVES[before] or after is Stage.CLOSED
+    allowed = after in MOVES[before] or after is Stage.CLOSED
     if not allowed or before is Stage.CLOSED:
         raise RuntimeError(f"a connection that is {before.value}: {after.value}?")
     return after
@@ -84,7 +61,7 @@ def send_at_once(transport: Transport, head: bytes, body: bytes) -> int:
         return 0
 
 
-class FastConnection:
+class FastConnection(Writing):
     """Serves one accepted client. ``listener`` is the address that it called; ``held``
     was read already. ``ended`` is called once, when the transport is closed.
 
@@ -97,16 +74,13 @@ class FastConnection:
         "_context",
         "_ended",
         "_handoff",
-        "_held",
         "_last",
         "_listener",
         "_looping",
         "_lost",
-        "_sink",
         "_transport",
         "_unsent",
         "_varied",
-        "_waits",
         "due_at",
         "peer",
         "slot",
@@ -131,11 +105,12 @@ class FastConnection:
         self._block: HeaderBlock | None = None
         self._last: KnownHead | None = None
         self._varied: VariedHead | None = None
-        self._sink: FastSink | None = None
+        self._written = None
+        self._write = None
+        self._sink = None
         self._unsent: WriteBuffer | None = None
         self._handoff: Handoff | None = None
         self._looping = self._closing = self._lost = False
-        # For another turn of the event loop, in which its request can be judged.
         self._waits = False
         self.stage = Stage.IDLE
         self.due_at = 0.0
@@ -173,14 +148,20 @@ class FastConnection:
         """Answer ``error`` without reading a request, and close."""
         self._hand_over(lambda handoff: handoff.refuse(error))
 
+    def _move(self, after: Stage) -> None:
+        self.stage = check(self.stage, after)
+
     # Time.
 
     def expire(self) -> None:
         """The deadline has passed (see ``TimerWheel``)."""
         try:
-            if self.stage is _PARKED:
-                # The hub has its own clock for that.
+            if self.stage in _ELSEWHERE:
+                # The hub and the origin's adapter have their own clocks for that.
                 self._until(self._context.limits.idle_timeout)
+                return
+            if self._write is not None:
+                self._body_is_late()
                 return
             if self.stage is not Stage.READING:
                 self._gone()
@@ -198,6 +179,10 @@ class FastConnection:
 
     def _readable(self) -> None:
         """The read watch's callback. Most often one whole known head has come."""
+        if self.stage is Stage.WRITING:
+            # It stays unread, and so does the end.
+            self._transport.reading.stop()
+            return
         try:
             data = self._transport.recv(READ_SIZE)
             if self.stage is _IDLE and not self._held:
@@ -221,6 +206,9 @@ class FastConnection:
             self._broken(error)
 
     def _received(self, data: bytes) -> None:
+        if self._write is not None:
+            self._body_came(data)
+            return
         if not data:
             # Idle or parked: a connection closed on one side counts as closed (E46).
             self._gone()
@@ -233,8 +221,12 @@ class FastConnection:
 
     def _watch(self) -> None:
         """Watch for bytes, if there is room for them."""
+        if len(self._held) < READ_SIZE:
+            self._read_on()
+
+    def _read_on(self) -> None:
         reading = self._transport.reading
-        if len(self._held) < READ_SIZE and not reading.active:
+        if not reading.active:
             reading.start(self._readable)
 
     def _resume(self) -> None:
@@ -278,16 +270,14 @@ class FastConnection:
         client = partial(context.client, self.peer)
         block, plain = context.request_memo.head(held, end, self._block, client)
         self._block = block or self._block
-        if isinstance(plain, Later):
-            self._waits = True
-            plain.call(self._judge_again)
-            return False
-        if plain is not None and block is not None and block.before and not after:
-            self._varied = varied(held, block, plain)
-        if plain is None or not self._answer(plain, after, lines_of(held, end, block)):
-            self._hand_over(lambda handoff: handoff.serve(held))
-            return False
-        return True
+        if isinstance(plain, PlainRead):
+            if block is not None and block.before and not after:
+                self._varied = varied(held, block, plain)
+            if not self._answer(plain, after, lines_of(held, end, block)):
+                self._serve_whole()
+        else:
+            self._serve_other(plain, held, end, client)
+        return self.stage in _MAY_BEGIN and not self._waits
 
     def _judge_again(self) -> None:
         """The turn has come in which the next request can be judged."""
@@ -297,9 +287,9 @@ class FastConnection:
     def _await_more(self, held: bytes) -> None:
         """Wait for the rest of a head, unless it cannot become a plain one."""
         if not self._context.request_memo.may_be_plain(held):
-            self._hand_over(lambda handoff: handoff.serve(held))
+            self._serve_whole()
         elif self.stage is _IDLE:
-            self.stage = check(self.stage, Stage.READING)
+            self._move(Stage.READING)
             self._until(self._context.limits.head_timeout)
 
     # Answering.
@@ -334,7 +324,7 @@ class FastConnection:
 
     def _ask(self, plain: PlainRead, now: float, raw: bytes) -> None:
         self._sink = sink = FastSink(self._context, self, plain, now, raw)
-        self.stage = check(self.stage, _PARKED)
+        self._move(_PARKED)
         try:
             sink.pending = self._context.read_service.ask(
                 plain.read, sink, now, plain.grant.lease
@@ -404,7 +394,7 @@ class FastConnection:
         """Send the rest when there is room for it; read nothing until then."""
         left = rest([memoryview(head), memoryview(body)], sent)
         if left:
-            self.stage = check(self.stage, Stage.SENDING)
+            self._move(Stage.SENDING)
             self._transport.reading.stop()
             self._unsent = WriteBuffer(self._transport, left, self._writable)
             self._until(self._context.limits.send_timeout)
@@ -424,7 +414,7 @@ class FastConnection:
             self._broken(error)
 
     def _drained(self) -> None:
-        self.stage = check(self.stage, _PARKED)
+        self._move(_PARKED)
         sink = self._sink
         assert sink is not None
         if sink.ended:
@@ -459,6 +449,8 @@ class FastConnection:
         if self.stage is Stage.CLOSED or self._handoff is not None:
             return
         sink, self._sink = self._sink, None
+        if self._write is not None:
+            self._end_waiting().let_go()
         self._close()
         if sink is not None:
             sink.client_left()
@@ -469,15 +461,20 @@ class FastConnection:
         self._over()
 
     def _over(self) -> None:
-        self.stage = check(self.stage, Stage.CLOSED)
+        self._move(Stage.CLOSED)
         self._context.wheel.drop(self)
         self._ended(self)
 
     # Handing over.
 
+    def _serve_whole(self) -> None:
+        """Have the next request, and what is read of it, served the whole way."""
+        held = self._held
+        self._hand_over(lambda handoff: handoff.serve(held))
+
     def _hand_over(self, act: Callable[[Handoff], None]) -> None:
         """Let a greenlet use the transport; ``_taken_back`` ends that."""
-        self.stage = check(self.stage, Stage.HANDED)
+        self._move(Stage.HANDED)
         self._held = b""
         self._transport.reading.stop()
         self._context.wheel.drop(self)
@@ -493,7 +490,7 @@ class FastConnection:
         if held is None:
             self._over()
             return
-        self.stage = check(self.stage, Stage.IDLE)
+        self._move(Stage.IDLE)
         self._until(self._context.limits.idle_timeout)
         self._transport.reading.start(self._readable)
         self._held = held

@@ -15,12 +15,14 @@ import gevent
 from edge.core.timer_wheel import Timed, TimerWheel
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import LoggedFields
+from edge.front.fast.plain_writes import PlainWrites
 from edge.front.fast.request_memo import (
     MAX_REMEMBERED_BYTES,
     Memo,
     RequestMemo,
 )
 from edge.front.fast.response_encoder import ResponseEncoder, request_ids
+from edge.front.fast.write_answers import WriteAnswers
 from edge.front.http1.context import ServerContext
 from edge.policy.http.client_address import Caller, Peer
 
@@ -40,6 +42,10 @@ _TOLD = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """The fields of a plain head that tell of its client, and decide no answer."""
+
+MAX_BODIES = 64 * 1024 * 1024
+"""Bytes of the bodies of plain writes that are held at once: from their heads on, until
+they are on the wire. A write beyond them goes the whole way."""
 
 MAX_SAID = 2048
 """Heads of which is remembered what the log tells of them."""
@@ -76,15 +82,21 @@ class FastContext:
     """Made once per worker, after fork and patch."""
 
     def __init__(self, parts: Dependencies, server_context: ServerContext) -> None:
+        self.parts = parts
         self.server_context = server_context
         self.limits = server_context.options.limits
         self.logs = server_context.access_log.writes
         self.read_service = parts.read_service
         self.peek = parts.peek
         self.monotonic = parts.clock.monotonic
-        self.request_memo = RequestMemo(parts.pipeline, parts.options, parts.clock)
+        judged_by = parts.pipeline, parts.options, parts.clock
+        self.request_memo = RequestMemo(*judged_by)
+        self.plain_writes = PlainWrites(*judged_by)
+        # Bytes of the bodies of plain writes that are held.
+        self.bodies = 0
         self.heads = self.request_memo.heads
         self.encoder = ResponseEncoder(parts.options, parts.clock)
+        self.write_answers = WriteAnswers(parts.options, self.encoder)
         self.wheel: TimerWheel[Expiring] = TimerWheel(parts.clock.monotonic())
         parts.ticks.register(self._expire)
         self.loop: Any = gevent.get_hub().loop
@@ -94,6 +106,14 @@ class FastContext:
         self.next_id: Callable[[], bytes] = request_ids().__next__
         self._proxies = parts.options.trusted_proxies
         self.said: Memo[bytes, LoggedFields] = Memo(MAX_SAID)
+
+    def hold_body(self, size: int) -> bool:
+        """Whether a body of ``size`` bytes may be held. If so it is among ``bodies``;
+        take it out once it is held no longer."""
+        if self.bodies + size > MAX_BODIES:
+            return False
+        self.bodies += size
+        return True
 
     def _expire(self, now: float) -> None:
         """At each tick: call the connections whose deadline has passed."""

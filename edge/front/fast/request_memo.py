@@ -1,8 +1,9 @@
 """RequestMemo: which bytes are a plain read, judged by a closed list of shapes.
 
-A plain read is a GET of a stream on a route, in HTTP/1.1, with a complete head, that
-asks for nothing but an answer. A head that is not on the list is not an error: it goes
-the whole way through gunicorn's parser and Falcon, which alone judge what is wrong
+A plain read is a GET or a HEAD of a stream on a route, in HTTP/1.1, with a complete
+head, that asks for nothing but an answer. Where the line is that of a plain write,
+``plain_writes`` judges the rest. A head that is not on the list is not an error: it
+goes the whole way through gunicorn's parser and Falcon, which alone judge what is wrong
 with it. So this module may be stricter than they are, and must never be laxer.
 
 A head has two parts. The request line is judged once and remembered. The block of
@@ -17,28 +18,35 @@ A ``PlainRead`` holds until its grant ends (``edge.policy.streams.authorize``); 
 its head is judged anew. What is denied, or must be asked for, is not plain; what only
 has to wait for another turn of the event loop still may be (Later).
 
-A line is plain as ``GET origin-form HTTP/1.1`` in visible ASCII. A block is plain
+A line is plain as ``METHOD origin-form HTTP/1.1`` in visible ASCII, with one of five
+methods. A block is plain
 with CRLF ends, token names without "_", values of visible ASCII, space and tab,
 no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 ``close``, none of the names in ``_NEVER``, and no loop through this node.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from edge.core.errors import ClientFault
 from edge.core.ports import Clock
-from edge.core.values import NO_END, Read
+from edge.core.values import NO_END, Node, Read
 from edge.front.exchange import cors_list, is_safe_id
+from edge.front.fast.plain_requests import (
+    WRITES,
+    HeaderFacts,
+    KnownHead,
+    Later,
+    PlainRead,
+    RequestLine,
+)
 from edge.front.fast.response_encoder import on_wire
 from edge.front.options import FrontOptions
 from edge.policy.http import cors, forwarding, request_target
 from edge.policy.http.client_address import Caller
-from edge.policy.http.cors import CorsPolicy
-from edge.policy.http.request_target import Parameter
 from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
@@ -62,11 +70,14 @@ MAX_HEAD_BYTES = MAX_LINE_BYTES + MAX_BLOCK_BYTES
 MAX_FIELDS = 64
 """A larger head is not plain. The whole way allows more of each."""
 
-_LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
+_LINE = re.compile(rb"(GET|HEAD|POST|PUT|DELETE) (/[!-~]*) HTTP/1\.1")
 IN_VALUES = bytes([0x09, *range(0x20, 0x7F)])
-_NEVER = (HOP_BY_HOP - {"connection", "keep-alive"}) | {
-    *("content-length", "expect", "range"),
-}
+"""What may stand in a plain field's value."""
+
+NEVER_PLAIN = (HOP_BY_HOP - {"connection", "keep-alive"}) | {"expect", "range"}
+_NEVER = NEVER_PLAIN | {"content-length"}
+"""Fields that no plain request has, and no plain read."""
+
 _KEEPS = {None: False, "keep-alive": False, "close": True}
 """The plain values of Connection, and whether each asks to close."""
 
@@ -107,49 +118,6 @@ class Memo(dict[K, V], Generic[K, V]):
         return value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RequestLine:
-    """A plain request line. ``selected_by``: the fields that decide the Read.
-
-    ``path`` and ``parameters`` are the target's parts. ``aim`` is what of it an
-    authorizer judges: all but the protocol's parameters (B2). ``cors_list``: by it some
-    fields of the answer depend on who asks (B23). ``by_caller``: who calls decides too.
-    """
-
-    target: str
-    route: Route
-    selected_by: tuple[str, ...]
-    path: str
-    parameters: tuple[Parameter, ...]
-    aim: str
-    cors_list: CorsPolicy | None
-    by_caller: bool
-
-    def head(
-        self, facts: "HeaderFacts", client: Callable[[], Caller] = Caller
-    ) -> RequestHead:
-        """The request of this line and such fields, for the pipeline."""
-        lookup = facts.fields.get
-        return RequestHead(
-            "GET", self.target, self.path, self.parameters, lookup, client
-        )
-
-
-@dataclass(slots=True, eq=False)
-class HeaderFacts:
-    """The fields of a header block that decide anything: values by lower-case name.
-
-    ``shared``: it is remembered for other clients that send the same. Like
-    ``HeaderBlock`` and ``PlainRead`` it is not frozen: that makes it three times as
-    fast to create.
-    """
-
-    fields: dict[str, str]
-    close: bool
-    request_id: bytes | None
-    shared: bool
-
-
 @dataclass(slots=True, eq=False)
 class HeaderBlock:
     """A plain block of header fields, as it was sent.
@@ -174,36 +142,6 @@ class HeaderBlock:
         if end < len(before) or len(raw) > MAX_BLOCK_BYTES:
             return False
         return not raw[len(before) : end].translate(None, IN_VALUES)
-
-
-@dataclass(slots=True, eq=False)
-class PlainRead:
-    """A plain read. ``request_id`` is the client's own, where it is safe. It holds
-    before ``until`` (monotonic seconds), and is judged anew then, or when the lease of
-    the ``grant`` that let it in has ended before. ``host`` is what the client calls
-    this edge. ``by_origin``: what the answer carries for the page that asks, as it
-    stands on the wire behind the request's id; b"" where there is no list."""
-
-    read: Read
-    line: RequestLine
-    close: bool
-    request_id: bytes | None
-    until: float
-    grant: Grant
-    host: str
-    by_origin: bytes = b""
-
-
-KnownHead: TypeAlias = tuple[bytes, PlainRead]
-"""A whole head as it is sent, and the read that it asks for."""
-
-
-@dataclass(slots=True, eq=False)
-class Later:
-    """A read that is to be judged in another turn of the event loop: ``call`` calls
-    back then."""
-
-    call: Callable[[Callable[[], None]], None]
 
 
 class RequestMemo:
@@ -240,18 +178,19 @@ class RequestMemo:
         end: int,
         last: HeaderBlock | None,
         client_of: Callable[[bytes], Caller] = _nobody,
-    ) -> tuple[HeaderBlock | None, PlainRead | Later | None]:
+    ) -> tuple[HeaderBlock | None, PlainRead | Later | RequestLine | None]:
         """Judge the head in ``held`` whose empty line begins at ``end``.
 
         Returns its block, and the read that it asks for; None for a part that is not
         plain, Later for a read that is to be judged in another turn of the event loop.
+        Where the line is that of a write, it comes back alone.
         ``last`` is the block that this client sent before. ``client_of`` says who sent
         these fields, to an authorizer that asks for it.
         """
         line_end = held.find(b"\r\n")
         line = self.line(held[:line_end])
-        if line is None:
-            return None, None
+        if line is None or line.method in WRITES:
+            return None, line
         raw = held[line_end + 2 : end + 2]
         block = self.block(raw, last)
         if block is None:
@@ -359,7 +298,7 @@ class RequestMemo:
         if known is not None and self._holds(known[1], known[0]):
             return known
         now, wall = self._clock.monotonic(), self._clock.wall()
-        head = line.head(facts, client)
+        head = head_of(line, facts.fields.get, client)
         verdict = self._pipeline.verdict(head, line.route, wall)
         if isinstance(verdict, Ask) and verdict.later is not None:
             return Later(verdict.later)
@@ -393,7 +332,9 @@ class RequestMemo:
     def _classified(
         self, line: RequestLine, facts: HeaderFacts, grant: Grant
     ) -> Read | None:
-        resolved = self._pipeline.settle(line.head(facts), line.route, grant)
+        resolved = self._pipeline.settle(
+            head_of(line, facts.fields.get), line.route, grant
+        )
         read = resolved.request if isinstance(resolved, Resolved) else None
         return read if isinstance(read, Read) else None
 
@@ -401,7 +342,7 @@ class RequestMemo:
         match = _LINE.fullmatch(raw)
         if match is None or len(raw) > MAX_LINE_BYTES:
             return None
-        target = match[1].decode("ascii")
+        method, target = match[1].decode("ascii"), match[2].decode("ascii")
         route = self._pipeline.find_route(target)
         if route is None:
             return None
@@ -412,9 +353,13 @@ class RequestMemo:
         given = tuple(request_target.parameters(query))
         told = [one.raw for one in given if one.name not in request_target.PROTOCOL]
         aim = request_target.join(path, "&".join(told))
+        if method != "GET":
+            aim = f"{method} {aim}"
         selecting, policy = _selecting(route), cors_list(route)
         caller = any(isinstance(way, ForwardWay) for way in route.ways)
-        line = RequestLine(target, route, selecting, path, given, aim, policy, caller)
+        line = RequestLine(
+            method, target, route, selecting, path, given, aim, policy, caller
+        )
         if len(raw) <= MAX_REMEMBERED_BYTES:
             self._lines.keep(raw, line)
         return line
@@ -461,10 +406,10 @@ class RequestMemo:
         return self._names.get(name) or self._judge_name(name)
 
     def _judge_name(self, name: bytes) -> str | None:
-        lower = name.decode("latin-1").lower()
-        if TOKEN.fullmatch(lower) is None or "_" in lower or lower in _NEVER:
-            return None
-        return self._names.keep(name, lower) if len(name) < 64 else lower
+        lower = plain_name(name, _NEVER)
+        if lower is None or len(name) >= 64:
+            return lower
+        return self._names.keep(name, lower)
 
     def _judge_facts(self, of_interest: _Lines) -> HeaderFacts | None:
         """The facts in the lines that decide anything; None when they are not plain."""
@@ -473,9 +418,7 @@ class RequestMemo:
             for name, line in zip(self._of_interest, of_interest, strict=True)
             if line is not None
         }
-        if not is_host(fields.get("host", "")) or self._is_loop(fields):
-            return None
-        close = _KEEPS.get(fields.get("connection"))
+        close = asks_to_close(fields, self._node)
         if close is None:
             return None
         own_id = fields.get("x-request-id")
@@ -485,10 +428,35 @@ class RequestMemo:
         facts = HeaderFacts(fields, close, request_id, shared)
         return self._facts.keep(of_interest, facts) if shared else facts
 
-    def _is_loop(self, fields: dict[str, str]) -> bool:
-        return "cdn-loop" in fields and forwarding.is_loop(
-            (("cdn-loop", fields["cdn-loop"]),), self._node
-        )
+
+def head_of(
+    line: RequestLine,
+    lookup: Callable[[str], str | None],
+    client: Callable[[], Caller] = Caller,
+) -> RequestHead:
+    """The request of a line and such fields, for the pipeline."""
+    return RequestHead(
+        line.method, line.target, line.path, line.parameters, lookup, client
+    )
+
+
+def plain_name(name: bytes, never: Set[str]) -> str | None:
+    """A field's name in lower case, if it is a plain one and none of ``never``."""
+    lower = name.decode("latin-1").lower()
+    if TOKEN.fullmatch(lower) is None or "_" in lower or lower in never:
+        return None
+    return lower
+
+
+def asks_to_close(fields: dict[str, str], node: Node) -> bool | None:
+    """Whether the connection is to be closed behind a request with these fields. None:
+    they are not plain."""
+    if not is_host(fields.get("host", "")):
+        return None
+    told = fields.get("cdn-loop")
+    if told is not None and forwarding.is_loop((("cdn-loop", told),), node):
+        return None
+    return _KEEPS.get(fields.get("connection"))
 
 
 def _selecting(route: Route) -> tuple[str, ...]:

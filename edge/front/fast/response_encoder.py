@@ -47,6 +47,7 @@ class EncodedResponse:
 
     ``before`` and ``after`` surround them. ``body`` is set if it was too large to be in
     ``after``. ``size`` are bytes of the whole body, ``chunked`` its framing.
+    ``bodiless``: there never is one.
     """
 
     answer: Answer
@@ -58,6 +59,7 @@ class EncodedResponse:
     body: bytes
     size: int
     chunked: bool
+    bodiless: bool
 
 
 class ResponseEncoder:
@@ -89,6 +91,26 @@ class ResponseEncoder:
         if now >= self._until:
             self._look_at_clock(now)
         return self._shared(answer, per_response, route, close)
+
+    def second(self) -> int:
+        """The second of the wall clock for which answers are encoded now."""
+        now = self._clock.monotonic()
+        if now >= self._until:
+            self._look_at_clock(now)
+        return self._second
+
+    def once(
+        self,
+        answer: Answer,
+        per_response: PerResponse,
+        route: Route,
+        close: bool,
+        head: bool = False,
+    ) -> EncodedResponse:
+        """The same for an answer that nobody shares. ``head``: to a HEAD, so without a
+        body. Raises ValueError."""
+        self.second()
+        return self._encode(answer, per_response, route, close, head)
 
     def ready(self, ready: Ready, route: Route, now: float) -> EncodedResponse:
         """The bytes of an answer that many are given, as of ``now``. They are made once
@@ -143,12 +165,17 @@ class ResponseEncoder:
         return encoded
 
     def _encode(
-        self, answer: Answer, per_response: PerResponse, route: Route, close: bool
+        self,
+        answer: Answer,
+        per_response: PerResponse,
+        route: Route,
+        close: bool,
+        head: bool = False,
     ) -> EncodedResponse:
         """A new EncodedResponse. Raises ValueError."""
-        streams = answer.body is None and answer.status not in BODILESS_STATUSES
-        chunked = streams and answer.content_length is None
-        fields = self._fields(answer, per_response, route)
+        bodiless = head or answer.status in BODILESS_STATUSES
+        chunked = answer.body is None and answer.content_length is None and not bodiless
+        fields = self._fields(answer, per_response, route, head)
         lines = [
             f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}",
             f"Server: {self._name}",
@@ -160,7 +187,7 @@ class ResponseEncoder:
         lines += [f"{name}: {value}" for name, value in fields]
         text = "\r\n".join(lines) + "\r\n\r\n"
         before, _, after = text.partition(_ID_HERE)
-        body = b"" if answer.status in BODILESS_STATUSES else answer.body or b""
+        body = b"" if bodiless else answer.body or b""
         copied = len(body) <= MAX_COPIED
         return EncodedResponse(
             answer,
@@ -172,10 +199,11 @@ class ResponseEncoder:
             b"" if copied else body,
             len(body),
             chunked,
+            bodiless,
         )
 
     def _fields(
-        self, answer: Answer, per_response: PerResponse, route: Route
+        self, answer: Answer, per_response: PerResponse, route: Route, head: bool
     ) -> list[tuple[str, str]]:
         """All fields but the first four, as Falcon joins and orders them."""
         fields: dict[str, str] = {}
@@ -193,8 +221,10 @@ class ResponseEncoder:
         _append(fields, "via", self._via)
         told = cache_status_field(self._cache, per_response.status)
         _append(fields, "cache-status", told)
-        if answer.body is not None and answer.status not in BODILESS_STATUSES:
-            fields["content-length"] = str(len(answer.body))
+        length = -1 if answer.body is None else len(answer.body)
+        # Of a HEAD nobody has made a body: an empty one tells no length.
+        if length >= head and answer.status not in BODILESS_STATUSES:
+            fields["content-length"] = str(length)
         return [*fields.items(), *apart]
 
 

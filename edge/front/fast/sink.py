@@ -1,4 +1,4 @@
-"""FastSink: one plain read's answer, from the hub onto a connection.
+"""FastSink: one plain request's answer, from the hub onto a connection.
 
 A whole answer goes out with one send. A streamed one goes out as chunks, one for each
 write. The connection keeps what the transport does not take, and the hub is told
@@ -16,17 +16,14 @@ from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, Headers, PerResponse
 from edge.front import problems
-from edge.front.exchange import RequestContext, redirected, trace_fields
+from edge.front.exchange import PASS, RequestContext, redirected, trace_fields
 from edge.front.fast.context import FastContext
-from edge.front.fast.request_memo import HeaderBlock, PlainRead
+from edge.front.fast.plain_requests import PlainRead, PlainWrite, RequestLine
+from edge.front.fast.request_memo import HeaderBlock
 from edge.front.fast.response_encoder import EncodedResponse
 from edge.policy.http.client_address import Caller, Peer
 from edge.policy.http.url_rewrite import public_base
-from edge.protocol.http_grammar import (
-    BODILESS_STATUSES,
-    LAST_CHUNK,
-    REDIRECT_STATUSES,
-)
+from edge.protocol.http_grammar import LAST_CHUNK, REDIRECT_STATUSES
 
 _TRACEPARENT = re.compile(rb"^traceparent:([^\r\n]*)\r$", re.I | re.M)
 
@@ -78,7 +75,7 @@ class FastSink:
         self,
         context: FastContext,
         writer: ResponseWriter,
-        plain: PlainRead,
+        plain: PlainRead | PlainWrite,
         started: float,
         raw: bytes,
     ) -> None:
@@ -114,7 +111,8 @@ class FastSink:
         """See ``ports.Sink``."""
         context, plain = self._context, self._plain
         redirects = ready.answer.status in REDIRECT_STATUSES
-        if redirects or plain.close or context.server_context.draining:
+        draining = context.server_context.draining
+        if redirects or plain.close or draining or plain.line.method == "HEAD":
             self.begin(ready.answer, ready.per_response)
             self.finish()
             return
@@ -123,7 +121,7 @@ class FastSink:
                 ready, plain.line.route, context.monotonic()
             )
         except ValueError as error:
-            self._unsendable(error, ready.per_response)
+            self.unsendable(error, ready.per_response)
             return
         self._encoded = encoded
         self.sent = encoded.size
@@ -142,17 +140,19 @@ class FastSink:
         if answer.status in REDIRECT_STATUSES:
             answer = self._redirected(answer)
         try:
-            encoded = self._context.encoder.encoded(
-                answer, per_response, self._plain.line.route, close
-            )
+            encoded = self._encode(answer, per_response, close)
         except ValueError as error:
-            self._unsendable(error, per_response)
+            self.unsendable(error, per_response)
             return
+        self.begin_with(encoded, encoded.before)
+
+    def begin_with(self, encoded: EncodedResponse, before: bytes) -> None:
+        """The same for an answer that is encoded, with ``before`` in place of what
+        comes before the request's id there."""
         self._encoded = encoded
-        own = self.request_id + self._plain.by_origin
-        head = encoded.before + own + encoded.after
+        head = before + self.request_id + self._plain.by_origin + encoded.after
         self.sent = encoded.size
-        if answer.body is None:
+        if encoded.answer.body is None and not encoded.bodiless:
             # Whatever is written in this iteration goes out with the head.
             self._head = head
             self._context.soon(self._send_head)
@@ -168,7 +168,7 @@ class FastSink:
             # All viewers of one wake-up are given the same pieces, one after another.
             same = buffers is encoder.pieces
             data = encoder.chunk if same else encoder.chunk_of(buffers)
-        elif encoded.answer.status in BODILESS_STATUSES:
+        elif encoded.bodiless:
             return True
         else:
             data = b"".join(buffers)
@@ -203,6 +203,29 @@ class FastSink:
         self._cause = error.cause
         self._send_head()
         self._writer.complete(True)
+
+    def problem(
+        self, error: EdgeError, cache: CacheStatus | None, *, close: bool
+    ) -> None:
+        """Answer with the error's own problem document. ``cache`` says how far the
+        request had come."""
+        self._cause = error.cause
+        counters = self._context.server_context.counters
+        response = problems.respond(self._ctx(cache), error, counters)
+        assert response.per_response is not None
+        self._encoded = encoded = self._encode(
+            response.answer, response.per_response, close
+        )
+        self.sent = encoded.size
+        own = self.request_id + self._plain.by_origin
+        self._writer.send(encoded.before + own + encoded.after)
+        self.ended = True
+        self._writer.complete(close)
+
+    def unsendable(self, error: ValueError, per_response: PerResponse) -> None:
+        """An answer cannot go out as it is: a defect, and a problem in its place."""
+        self._context.report(error, self.request_id)
+        self.problem(problems.INTERNAL, per_response.status, close=True)
 
     # What the connection calls.
 
@@ -254,45 +277,37 @@ class FastSink:
         if error.reason is Reason.GRANT_ENDED and plain.grant.renewable:
             self.ended = True
             self.pending = None
-            self._writer.judge_again(_head_of(plain.line.target, self._raw))
+            self._writer.judge_again(_head_of(plain.line, self._raw))
             return
         close = plain.close or self._context.server_context.draining
-        self._problem(error, None, close=close)
+        self.problem(error, None, close=close)
 
-    def _unsendable(self, error: ValueError, per_response: PerResponse) -> None:
-        self._context.report(error, self.request_id)
-        self._problem(problems.INTERNAL, per_response.status, close=True)
+    def _encode(
+        self, answer: Answer, per_response: PerResponse, close: bool
+    ) -> EncodedResponse:
+        """Raises ValueError."""
+        encoder, line = self._context.encoder, self._plain.line
+        if line.method == "HEAD":
+            return encoder.once(answer, per_response, line.route, close, head=True)
+        return encoder.encoded(answer, per_response, line.route, close)
 
-    def _redirected(self, answer: Answer) -> Answer:
-        options, plain = self._context.server_context.options, self._plain
-        scheme, host = "http", plain.host
+    def called_by(self) -> tuple[str, str]:
+        """The scheme and the host by which the client called."""
+        scheme, host = "http", self._plain.host
         if self._writer.peer.believed:
             told = self._client()
             scheme, host = told.scheme or scheme, told.host or host
-        base = public_base(scheme, host, options.public_url)
-        return redirected(answer, plain.line.target, base)
+        return scheme, host
+
+    def _redirected(self, answer: Answer) -> Answer:
+        options, target = self._context.server_context.options, self._plain.line.target
+        base = public_base(*self.called_by(), options.public_url)
+        return redirected(answer, target, base)
 
     def _send_head(self) -> None:
         head, self._head = self._head, b""
         if head:
             self._writer.send(head)
-
-    def _problem(
-        self, error: EdgeError, cache: CacheStatus | None, *, close: bool
-    ) -> None:
-        """Answer with the error's own problem document."""
-        self._cause = error.cause
-        counters = self._context.server_context.counters
-        response = problems.respond(self._ctx(cache), error, counters)
-        assert response.per_response is not None
-        self._encoded = encoded = self._context.encoder.encoded(
-            response.answer, response.per_response, self._plain.line.route, close
-        )
-        self.sent = encoded.size
-        own = self.request_id + self._plain.by_origin
-        self._writer.send(encoded.before + own + encoded.after)
-        self.ended = True
-        self._writer.complete(close)
 
     def _client(self) -> Caller:
         return self._context.client(self._writer.peer, self._raw)
@@ -304,12 +319,12 @@ class FastSink:
             address, _, host = self._client()
             said = said._replace(host=host or said.host)
         return RequestContext(
-            "GET",
+            plain.line.method,
             plain.line.target,
             self.request_id.decode("ascii"),
             self._started,
             plain.line.route,
-            plain.read.mode.value,
+            plain.read.mode.value if isinstance(plain, PlainRead) else PASS,
             cache,
             way=plain.grant.way,
             subject=plain.grant.subject,
@@ -318,10 +333,10 @@ class FastSink:
         )
 
 
-def _head_of(target: str, raw: bytes) -> bytes:
+def _head_of(line: RequestLine, raw: bytes) -> bytes:
     """The head of a plain read; ``raw`` has its fields, or was remembered whole."""
-    line = b"GET %b HTTP/1.1\r\n" % target.encode("ascii")
-    return raw if raw.startswith(line) else line + raw + b"\r\n"
+    first = f"{line.method} {line.target} HTTP/1.1\r\n".encode("ascii")
+    return raw if raw.startswith(first) else first + raw + b"\r\n"
 
 
 def lines_of(held: bytes, end: int, block: HeaderBlock | None) -> bytes:

@@ -9,11 +9,11 @@ judged by the memo. Called by the connection, which keeps one for its client.
 
 from dataclasses import dataclass
 
+from edge.front.fast.plain_requests import PlainRead
 from edge.front.fast.request_memo import (
     IN_VALUES,
     MAX_BLOCK_BYTES,
     HeaderBlock,
-    PlainRead,
 )
 
 

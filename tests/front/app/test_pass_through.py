@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge.core.errors import OriginTimeout
+from edge.core.errors import OriginTimeout, OriginUnreachable
 from edge.core.ports import Exchange
 from edge.core.values import Framing, Header, OriginRequest, Purpose, WriteOutcome
 from edge.front.app.app import create_app
@@ -278,3 +278,21 @@ def test_a_write_began_before_the_origin_had_any_of_it(lost: bool) -> None:
 
     assert [one.status for one in outcomes] == [None if lost else 204]
     assert outcomes[0].begun_at <= origin.asked_at
+
+
+@pytest.mark.parametrize("unsent", [False, True])
+def test_a_write_that_reached_nobody_was_not_lost(unsent: bool) -> None:
+    """U26, L5: what is held of the stream need not be doubted."""
+    told: list[str] = []
+
+    class Away(OneAnswer):
+        def open(self, request: OriginRequest, on_sent: Any = None) -> Exchange:
+            body_of(request)
+            fault = OriginUnreachable("nobody listens")
+            fault.unsent = unsent
+            raise fault
+
+    client = front(Away(200), FakeReadService(told.append))
+    assert client("PUT", "/v1/stream/a", body=b"x").status == 502
+
+    assert told == ([] if unsent else ["wrote /v1/stream/** /v1/stream/a PUT None"])

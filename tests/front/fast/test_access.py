@@ -13,12 +13,12 @@ from edge.access.authorizer import AccessAuthorizer
 from edge.access.credentials import by_ways
 from edge.access.key_ring import KeyRings
 from edge.core.counters import Counters
-from edge.front.fast.connection import READ_SIZE
+from edge.front.fast.stages import READ_SIZE
 from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
 from edge.policy.http.client_address import Peer
 from edge.policy.streams.routes import Route
-from tests.access.issuer import NOW, shared
+from tests.access.issuer import NOW, said, shared
 from tests.access.test_authorizer import BAD, JWT, SIGNED, link
 from tests.front.fast.test_grants import (
     ADDRESS,
@@ -70,7 +70,11 @@ def served_whole(made: Gate, sent: bytes) -> bytes:
 
 def both(made: Gate, target: str, *fields: str) -> bytes:
     """The one answer of both ways, but for what numbers each."""
-    sent = head(target, *fields)
+    return alike(made, head(target, *fields))
+
+
+def alike(made: Gate, sent: bytes) -> bytes:
+    """The same of any request."""
     made.bench.client.settimeout(5.0)
     made.bench.client.sendall(sent)
     received = b""
@@ -125,3 +129,25 @@ def test_whatever_is_wrong_is_told_alike_both_ways(
 
     assert told.startswith(b"HTTP/1.1 %d " % status)
     assert not gate.bench.read_service.reads and not gate.remembered
+
+
+@pytest.mark.parametrize(
+    ("method", "claims", "status"),
+    [
+        ("POST", {"write": [PATH]}, 404),
+        ("DELETE", {"write": [PATH]}, 404),
+        ("POST", {"read": [PATH]}, 403),
+        ("PUT", {"read": [PATH]}, 403),
+        ("DELETE", {"read": [PATH]}, 403),
+        ("HEAD", {"write": [PATH]}, 403),
+    ],
+)
+def test_who_may_write_is_told_alike_both_ways(
+    gate: Gate, method: str, claims: dict[str, list[str]], status: int
+) -> None:
+    """A5, B5: the right that a method needs, whichever way it comes."""
+    fields = (f"Authorization: Bearer {shared(said(streams=claims))}",)
+    sent = head(PATH, *fields).replace(b"GET", method.encode(), 1)
+    told = alike(gate, sent)
+
+    assert told.startswith(b"HTTP/1.1 %d " % status)

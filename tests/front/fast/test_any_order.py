@@ -9,7 +9,7 @@ come at any time in between. The same acts in another order are another test.
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from edge.core.values import Answer
 from edge.front.app.app import Environ
-from edge.front.fast.connection import READ_SIZE, Stage
+from edge.front.fast.stages import READ_SIZE, Stage
 from tests.front.fake_edge import HIT, TEXT, FakePendingRead
 from tests.front.fast.test_connection import Bench, Kept
+from tests.front.fast.writer_table import UpstreamByHand
 
 KINDS = {
     "peeked": ("kept", ""),
@@ -27,8 +28,11 @@ KINDS = {
     "parked": ("park?offset=7&live=long-poll", ""),
     "large": ("large", ""),
     "the whole way": ("hit", "Range: bytes=0-\r\n"),
+    "written": ("written", "Content-Length: 4\r\n"),
+    "a head": ("hit", ""),
 }
-_UNWATCHED = frozenset({Stage.SENDING, Stage.HANDED, Stage.CLOSED})
+METHODS = {"written": "POST", "a head": "HEAD"}
+_UNWATCHED = frozenset({Stage.SENDING, Stage.HANDED, Stage.CLOSED, Stage.WRITING})
 _ID = re.compile(rb"x-request-id: number-(\d+)", re.IGNORECASE)
 
 
@@ -48,11 +52,14 @@ class Story:
     asked: int = 0
     heard: bytes = b""
     held: list[FakePendingRead] = field(default_factory=list)
+    origin: UpstreamByHand = field(default_factory=UpstreamByHand)
 
     def __post_init__(self) -> None:
         self.bench.server_context.app = whole_way
         self.bench.client.setblocking(False)
         self.bench.connection._listener = ("127.0.0.1", 80)
+        parts = self.bench.context.parts
+        self.bench.context.parts = replace(parts, origin=self.origin)
 
     @property
     def answered(self) -> list[int]:
@@ -65,9 +72,11 @@ class Story:
         target, more = KINDS[kind]
         for _ in range(times):
             self.asked += 1
-            line = f"GET /v1/stream/{target} HTTP/1.1\r\nHost: edge.test\r\n"
+            method = METHODS.get(kind, "GET")
+            line = f"{method} /v1/stream/{target} HTTP/1.1\r\nHost: edge.test\r\n"
             own_id = f"X-Request-Id: number-{self.asked:06d}\r\n"
-            self.to_send += f"{line}{own_id}{more}\r\n".encode()
+            body = "body" if method == "POST" else ""
+            self.to_send += f"{line}{own_id}{more}\r\n{body}".encode()
 
     def send(self, most: int) -> None:
         with suppress(BlockingIOError):
@@ -96,6 +105,11 @@ class Story:
             pending.sink.send_whole(given, pause_reads=pause_reads)
             self.held += [pending] if pause_reads else []
 
+    def answer(self) -> None:
+        """A write that is upstream is answered."""
+        if self.origin.calls:
+            self.origin.calls.pop(0).answer(200, body=b"done")
+
     def resume(self) -> None:
         """The pass is over."""
         held, self.held = self.held, []
@@ -121,6 +135,7 @@ class Story:
                 self.turn()
                 self.catch_up()
                 self.news(pause_reads=True)
+                self.answer()
                 self.turn()
                 self.resume()
                 assert self.is_read()
@@ -142,7 +157,9 @@ ACTS = st.one_of(
     st.tuples(st.just("ask"), st.just("large"), st.just(1)),
     st.tuples(st.just("send"), st.sampled_from([1, 7, 50, 200, 5000, READ_SIZE])),
     st.tuples(st.just("take"), st.sampled_from([1000, 1 << 20])),
-    st.tuples(st.sampled_from(["turn", "turn", "turn", "catch_up", "resume"])),
+    st.tuples(
+        st.sampled_from(["turn", "turn", "turn", "catch_up", "resume", "answer"])
+    ),
     st.tuples(st.just("news"), st.booleans()),
 )
 

@@ -16,9 +16,10 @@ import pytest
 from gunicorn.config import Config
 
 from edge.core.ports import Clock, Look, Ready
-from edge.core.values import Answer, PerResponse, Read
-from edge.front.fast.connection import BATCH_SIZE, READ_SIZE, FastConnection, Stage
+from edge.core.values import Answer, Mode, PerResponse, Read
+from edge.front.fast.connection import FastConnection
 from edge.front.fast.context import FastContext, NextIteration
+from edge.front.fast.stages import BATCH_SIZE, READ_SIZE, Stage
 from edge.front.http1.context import ServerContext
 from edge.front.log import AccessLog
 from edge.front.transport import PlainTransport
@@ -201,6 +202,24 @@ def test_an_empty_write_does_not_end_a_chunked_body(bench: Bench) -> None:
     body = bench.client.recv(READ_SIZE).partition(b"\r\n\r\n")[2]
 
     assert body == b"4\r\ndata\r\n0\r\n\r\n"
+
+
+def test_a_head_is_answered_without_a_body_and_without_a_greenlet(
+    bench: Bench,
+) -> None:
+    """U28: the hub is asked what the whole way would ask; what it gives has no body."""
+    for path in ("hit", "large", "events", "fail"):
+        bench.client.sendall(
+            f"HEAD /v1/stream/{path} HTTP/1.1\r\nHost: edge.test\r\n\r\n".encode()
+        )
+        bench.turn()
+        assert bench.connection.stage is Stage.IDLE
+        head, end, body = bench.client.recv(READ_SIZE).partition(b"\r\n\r\n")
+        assert end and not body
+        assert (b"\r\ncontent-length: " in head) is (path in ("large", "fail"))
+
+    assert {read.mode for read in bench.read_service.reads} == {Mode.HEAD}
+    assert bench.server_context.counters.internal_errors == 0
 
 
 def test_a_defect_at_one_deadline_leaves_the_others_theirs(

@@ -16,14 +16,8 @@ from hypothesis import strategies as st
 
 from edge.core.values import Answer
 from edge.front.app.app import Environ, exchange_of
-from edge.front.fast.connection import (
-    _MOVES,
-    BATCH_SIZE,
-    READ_SIZE,
-    FastConnection,
-    Stage,
-    check,
-)
+from edge.front.fast.connection import FastConnection, check
+from edge.front.fast.stages import BATCH_SIZE, READ_SIZE, Stage
 from edge.front.options import Limits
 from edge.policy.http.client_address import Peer
 from tests.front.fake_edge import HIT, TEXT, FakePendingRead
@@ -44,7 +38,8 @@ DATE = rb"\r\nDate: [^\r]*"
 KEPT = request("kept")
 PARK = request("park?offset=7&live=long-poll")
 EVENTS = request("park?offset=7&live=sse")
-WRITE = request("a", "Content-Length: 4", method="POST") + b"body"
+WRITE = request("a", "Content-Length: 4", "Range: x", method="POST") + b"body"
+"""One that the fast way leaves to the whole way, for its Range."""
 
 
 def whole_way(environ: Environ, start: Any) -> list[bytes]:
@@ -143,7 +138,7 @@ def bodies(said: bytes) -> list[bytes]:
     return found
 
 
-# Every move of the table, and no other.
+# Moves of reads and of what goes the whole way; ``test_stages`` has all of them.
 
 
 def partial_head(table: Table) -> None:
@@ -215,34 +210,6 @@ STORIES: dict[str, Callable[[Table], None]] = {
     "cut while handed over": lambda table: table.feed(WRITE[:-1]),
     "cut while sending": sending,
 }
-
-
-def moves_of(story: Callable[[Table], None]) -> list[tuple[Stage, Stage]]:
-    made = Table()
-    story(made)
-    made.close()
-    assert made.defects == 0
-    assert isinstance(made.connection, Watched)
-    return made.connection.moves
-
-
-@pytest.mark.parametrize("name", STORIES)
-def test_a_connection_moves_as_the_table_says(name: str) -> None:
-    """Also where it moves without a check, for speed."""
-    allowed = {
-        (before, after)
-        for before, afters in _MOVES.items()
-        for after in (*afters, *([] if before is Stage.CLOSED else [Stage.CLOSED]))
-    }
-
-    assert set(moves_of(STORIES[name])) <= allowed
-
-
-def test_the_table_has_no_move_that_never_happens() -> None:
-    happened = {move for story in STORIES.values() for move in moves_of(story)}
-
-    assert {(a, b) for a, afters in _MOVES.items() for b in afters} <= happened
-    assert {a for a, b in happened if b is Stage.CLOSED} == {*Stage} - {Stage.CLOSED}
 
 
 @pytest.mark.parametrize(

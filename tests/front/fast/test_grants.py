@@ -14,9 +14,9 @@ from gevent.event import Event
 
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
-from edge.core.values import GRANTED, NO_END, Lease
+from edge.core.values import GRANTED, NO_END, Lease, Mode
 from edge.front.app.app import create_app
-from edge.front.fast.connection import READ_SIZE, Stage
+from edge.front.fast.stages import READ_SIZE, Stage
 from edge.front.http1.connection import GreenletConnection
 from edge.front.transport import BlockingStream, PlainTransport
 from edge.policy.http.client_address import Caller, Peer
@@ -280,6 +280,24 @@ def test_what_ends_before_its_answer_is_judged_once_more(known: bool) -> None:
         assert re.findall(rb"HTTP/1\.1 (\d+) ", told) == [b"204", b"200"]
         reads = made.bench.read_service.reads
         assert [read.key.path[-4:] for read in reads[-3:]] == ["park", "park", "/hit"]
+
+
+def test_a_head_that_ends_before_its_answer_is_a_head_again() -> None:
+    """B12, U28."""
+    with gate(Grant(renewable=True)) as made:
+        head = b"HEAD /v1/stream/park HTTP/1.1\r\nHost: edge.test\r\n\r\n"
+        made.bench.client.sendall(head)
+        made.bench.turn()
+        pending = made.bench.read_service.parked.pop()
+        pending.sink.abort(Refusal("It has ended.", reason=Reason.GRANT_ENDED))
+        made.judge.verdict = Grant()
+        made.bench.turn()
+        made.bench.read_service.release()
+        made.bench.turn()
+
+        assert made.received().startswith(b"HTTP/1.1 204 ")
+        modes = [read.mode for read in made.bench.read_service.reads]
+        assert modes == [Mode.HEAD, Mode.HEAD]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.front.fast.request_memo import PlainRead, RequestMemo
+from edge.front.fast.plain_requests import PlainRead
+from edge.front.fast.request_memo import RequestMemo
 from edge.front.fast.varied_head import VariedHead, varied
 from edge.policy.streams.pipeline import RequestPipeline
 from edge.policy.streams.routes import Route

@@ -364,6 +364,25 @@ def test_a_defect_of_the_machine_ends_the_call(
     assert "catch-up: 0 active" in repr(pool)
 
 
+def hangs_up(peer: Peer) -> None:
+    peer.request()
+
+
+@pytest.mark.parametrize("play", [hangs_up, silent])
+def test_a_write_that_was_on_the_wire_may_have_happened(
+    origins: Origins, play: Callable[[Peer], None]
+) -> None:
+    """U26: unlike one that found nobody."""
+    _, pool = origins(play)
+    recorder = begin(pool, POST)
+    assert recorder.was_sent.wait(5)
+    if play is silent:
+        pool.close()
+    fault = recorder.wait().fault
+
+    assert isinstance(fault, OriginUnreachable) and not fault.unsent
+
+
 def test_closing_the_pool_ends_every_call(origins: Origins) -> None:
     _, pool = origins(silent, begun, follow_connections=1)
     in_head, in_line = begin(pool, FOLLOW), begin(pool, FOLLOW)
