@@ -48,8 +48,8 @@ class EventResults:
             yield from self._ingest.replaced(stream, Reason.BYTES_DIFFER)
             return None
         self._learn(stream, batch, sent)
+        log.by_events = True
         if joined is Joined.GREW:
-            log.by_events = True
             yield LogChanged(stream, grew=True)
         elif batch.closed:
             yield Wake(stream)

@@ -89,7 +89,7 @@ class StreamLog:
         # tell (U12). Of these the origin may not have told the TTL and the expiry.
         self.described = False
         self.ttl_told = False
-        # Whether any of the bytes came by an event stream (U16).
+        # Whether an event stream was heard, and bytes may have come by it (U16, U17).
         self.by_events = False
         self.content_type: str | None = None
         self.is_json = False
