@@ -8,7 +8,6 @@ application and an origin of its own.
 import json
 import socket
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
