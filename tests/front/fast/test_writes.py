@@ -506,7 +506,8 @@ def test_an_event_stream_in_answer_to_a_write_ends_whole_in_a_drain(
         table.call.receiver.data(piece)
     look(table)
     table.settle()
-    assert table.at(Stage.PARKED) and not table.call.canceled
+    under_way = not table.call.canceled
+    assert table.at(Stage.PARKED) and under_way
     table.leaving = True
     look(table)
     table.settle()
