@@ -37,17 +37,25 @@ class ReadAhead:
         Raises Refused when bytes that were there are gone. Rows of another incarnation
         have another id: they never come instead.
         """
-        page = first
-        while page.end < end:
-            at = page.end
-            ahead = self._begin(stream, at, end) if self.free > 0 else None
+        # What is yielded is not held here: its user drops it as early as it can.
+        held = [first]
+        del first
+        while held:
+            at = held[0].end
+            ahead = None
+            if at < end and self.free > 0:
+                ahead = self._begin(stream, at, end)
             try:
-                yield page
-                page = self._read(stream, at, end - at) if ahead is None else ahead()
+                yield held.pop()
+                if at < end:
+                    read = (
+                        self._read(stream, at, end - at) if ahead is None else ahead()
+                    )
+                    held.append(read)
+                    del read
             finally:
                 if ahead is not None:
                     self.free += 1
-        yield page
 
     def _begin(
         self, stream: StoredStream, start: int, end: int

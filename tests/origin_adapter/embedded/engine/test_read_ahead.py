@@ -1,6 +1,9 @@
 """Pages of a long answer: one ahead, within a bound, and none that is mixed."""
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import gevent
@@ -10,6 +13,8 @@ from gevent.event import Event
 from origin_adapter.embedded.engine.engine import MAX_AHEAD, Engine
 from origin_adapter.embedded.engine.read_ahead import ReadAhead
 from origin_adapter.embedded.options import Durability
+from origin_adapter.embedded.rules import messages
+from origin_adapter.embedded.rules.messages import MAX_UNJOINED
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused
 from origin_adapter.embedded.rules.values import (
     ENDLESS,
@@ -19,6 +24,7 @@ from origin_adapter.embedded.rules.values import (
     MessageBatch,
     StoredStream,
 )
+from origin_adapter.embedded.store import pages
 from origin_adapter.embedded.store.pages import StoredPage
 from tests.support.options import embedded_options
 
@@ -118,6 +124,35 @@ def test_a_refusal_comes_when_its_page_would(
     assert capsys.readouterr().err == ""
 
 
+class Parts(list[bytes]):
+    """Bytes of a page, of which a test can see whether anybody still holds them."""
+
+
+def test_what_a_slow_reader_takes_is_all_that_is_held_beside_the_page_ahead() -> None:
+    """Not the first page, nor the rows that were joined: small ones take several times
+    their bytes."""
+    born: list[weakref.ref[Parts]] = []
+
+    def read(stream: StoredStream, start: int, most: int) -> StoredPage:
+        parts = Parts([b"x"] * (MAX_UNJOINED + 1))
+        born.append(weakref.ref(parts))
+        return StoredPage(start, start + len(parts), parts)
+
+    first = read(STREAM, 0, 0)
+    end = 4 * len(first.parts)
+    pages = ReadAhead(read, 9).pages(STREAM, first, end)
+    del first
+    body = messages.pieces(map(attrgetter("parts"), pages), TEXT)
+
+    for taken in range(1, 5):
+        buffers = next(body)
+        gevent.idle()
+        gc.collect()
+        alive = [ref() is not None for ref in born]
+        assert alive == [False] * taken + [True] * (taken < 4)
+        assert b"".join(buffers) == b"x" * (MAX_UNJOINED + 1)
+
+
 # With a real store.
 
 BODIES = [b"%d" % number * 8 for number in range(8)]
@@ -191,6 +226,23 @@ def test_what_goes_away_in_the_middle_cuts_the_answer(
     parts = [part for page in got for part in page.parts]
     assert parts == BODIES[: len(parts)]
     assert engine.read_ahead.free == MAX_AHEAD
+
+
+def test_a_page_holds_a_bounded_number_of_rows(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From disk, as from memory. The answer goes as far as it would."""
+    monkeypatch.setattr(pages, "MAX_ROWS", 3)
+    stream = fill(engine, [b"a", b"b", b"c", b"d", b"e", b"f", b"g"])
+    first, extent = engine.opening(stream, 0)
+    assert (len(first.parts), extent.end) == (3, stream.tail)
+    found = list(engine.read_ahead.pages(stream, first, extent.end))
+    assert [len(page.parts) for page in found] == [3, 3, 1]
+
+    engine.tail_cache.budget = 10_000
+    engine.submit(DeleteStream(S))
+    stream = fill(engine, [b"a", b"b", b"c", b"d"])
+    assert len(engine.page(stream, 0).parts) == 3
 
 
 def test_an_answer_ends_whole_where_it_was_to_end(engine: Engine) -> None:
