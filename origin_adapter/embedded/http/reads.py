@@ -199,7 +199,7 @@ class StreamReadHandler:
         if size <= MAX_JOINED:
             resp.body = messages.answer(first.parts, kind)
             return
-        pages = self.engine.read_ahead.pages(stream, first, extent.end)
+        pages = self.engine.answer_pages(stream, first, extent.end)
         resp.length = messages.length(size, extent.rows, kind)
         resp.pieces = messages.pieces(map(_PARTS, pages), kind)
 
