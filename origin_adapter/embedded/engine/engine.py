@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -26,7 +26,6 @@ from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from origin_adapter.embedded.engine.change_events import ChangeEvents
-from origin_adapter.embedded.engine.read_ahead import ReadAhead
 from origin_adapter.embedded.engine.tail_cache import TailCache
 from origin_adapter.embedded.options import Options
 from origin_adapter.embedded.rules import lifetimes, stream_rules, subscription_commands
@@ -45,9 +44,6 @@ from origin_adapter.embedded.store.store import (
 )
 
 LOG_AGAIN_SECONDS = 60.0
-MAX_AHEAD = 64
-"""Pages that are read ahead for all readers together."""
-
 MAX_BATCH = 512
 READER_THREADS = 4
 SHRINK_EVERY = 40
@@ -199,7 +195,6 @@ class Engine:
         self._refused = RefusalLog()
         self.reader = PageReader(options.data, self._refused)
         self.writer = BatchWriter(self.store, self._publish, self._refused)
-        self.read_ahead = ReadAhead(self.page, MAX_AHEAD)
         self._upkeep = gevent.spawn(self._maintain)
 
     def submit(self, command: Command) -> Outcome:
@@ -272,6 +267,24 @@ class Engine:
         if start == stream.tail:
             return pages.StoredPage(start, start, []), pages.Extent(start, start, 0)
         return self._retained(stream, start, read)
+
+    def answer_pages(
+        self, stream: StoredStream, first: pages.StoredPage, end: int
+    ) -> Generator[pages.StoredPage]:
+        """``first``, and the pages behind it up to ``end``, which is a row's end. Each
+        is read when it is come for: what the system has to send bridges that.
+
+        Raises Refused when bytes that were there are gone. Rows of another incarnation
+        have another id: they never come instead.
+        """
+        # What is yielded is not held here: its user drops it as early as it can.
+        held = [first]
+        del first
+        while held:
+            at = held[0].end
+            yield held.pop()
+            if at < end:
+                held.append(self.page(stream, at, end - at))
 
     def _retained(
         self, stream: StoredStream, start: int, read: Callable[[StoredStream], T]

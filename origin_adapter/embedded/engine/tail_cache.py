@@ -9,7 +9,7 @@ from collections import deque
 
 from origin_adapter.embedded.rules.lineage import Row
 from origin_adapter.embedded.rules.values import StoredStream
-from origin_adapter.embedded.store.pages import StoredPage, check_joint
+from origin_adapter.embedded.store.pages import StoredPage, check_joint, is_full
 
 ROW_OVERHEAD = 200
 """Bytes that a row costs beside its body."""
@@ -71,7 +71,9 @@ class TailCache:
         size = 0
         end = start
         for row in self._from(tail, start):
-            if row.end > stream.tail or (parts and size + len(row.body) > limit):
+            if row.end > stream.tail:
+                break
+            if parts and is_full(len(parts), size + len(row.body), limit):
                 break
             check_joint(end, row.start, first=not parts)
             parts.append(row.body)

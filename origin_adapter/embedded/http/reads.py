@@ -8,6 +8,7 @@ or 410; an SSE connection ends, and its client finds out when it returns.
 
 import time
 from collections.abc import Generator
+from operator import attrgetter
 
 from edge.core.values import Mode
 from edge.protocol import cursor as cursors
@@ -21,6 +22,7 @@ from origin_adapter.embedded.rules.refusals import Refused
 from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.store.pages import Extent, StoredPage
 
+_PARTS = attrgetter("parts")
 MAX_JOINED = 65536
 """A body of at most so many bytes is made in one piece."""
 
@@ -201,9 +203,9 @@ class StreamReadHandler:
         if size <= MAX_JOINED and first.end == extent.end:
             resp.body = messages.answer(first.parts, kind)
             return
-        pages = self.engine.read_ahead.pages(stream, first, extent.end)
+        pages = self.engine.answer_pages(stream, first, extent.end)
         resp.length = messages.length(size, extent.rows, kind)
-        resp.pieces = messages.pieces((page.parts for page in pages), kind)
+        resp.pieces = messages.pieces(map(_PARTS, pages), kind)
 
     def _cursor(self, client: int | None) -> str:
         return str(cursors.own(self.clock.interval(time.time()), client))

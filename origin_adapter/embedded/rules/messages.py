@@ -93,7 +93,11 @@ def pieces(
     comma, lead = (b",", b"[") if json else (b"", b"")
     for parts in pages:
         if len(parts) > MAX_UNJOINED:
-            yield [lead, comma.join(parts)]
+            joined = comma.join(parts)
+            # Thousands of small ones take several times their bytes.
+            del parts
+            yield [lead, joined]
+            del joined
         elif json:
             yield [lead, *chain.from_iterable((part, comma) for part in parts)][:-1]
         else:

@@ -1,8 +1,8 @@
 """Pages: rows of a lineage in order, a bounded number of bytes at a time.
 
 Readers use it on their own connections, the writer for the row at a divergence. A page
-ends at a row's end. It holds at most ``limit`` bytes, or one row if that alone is
-longer. The largest append thus bounds the memory.
+ends at a row's end. It holds at most ``MAX_ROWS`` rows and ``limit`` bytes, or one row
+if that alone is longer. The largest append thus bounds the memory.
 
 An answer may hold several pages. How far it goes is fixed before its first byte is
 sent (``extent``), from the index alone: the pages behind the first one are read while
@@ -27,6 +27,10 @@ _LAST = (
 _LAST_COUNTED = (
     "SELECT max(end), count(*) FROM message WHERE stream = ? AND end > ? AND end <= ?"
 )
+
+
+MAX_ROWS = 16_384
+"""Rows of a page. Of small ones each takes several times its bytes."""
 
 
 class Vanished(Exception):
@@ -106,7 +110,7 @@ def page(
     end = start
     for row in rows(db, stream, start):
         check_joint(end, row.start, first=not parts)
-        if parts and size + len(row.body) > limit:
+        if parts and is_full(len(parts), size + len(row.body), limit):
             break
         parts.append(row.body)
         size += len(row.body)
@@ -122,6 +126,11 @@ def rows(db: sqlite3.Connection, stream: StoredStream, start: int) -> Iterator[R
     for span in stream.spans:
         if span.high > start:
             yield from _span_rows(db, span, max(start, span.low))
+
+
+def is_full(rows: int, size: int, limit: int) -> bool:
+    """Whether a page of so many rows takes none that would make it so large."""
+    return size > limit or rows >= MAX_ROWS
 
 
 def check_joint(end: int, start: int, first: bool) -> None:

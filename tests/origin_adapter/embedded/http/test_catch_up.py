@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gevent
 import pytest
 
-from origin_adapter.embedded.engine.engine import MAX_AHEAD, READER_THREADS
+from origin_adapter.embedded.engine.engine import READER_THREADS
 from origin_adapter.embedded.rules.values import AppendToStream, MessageBatch
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Reply, Wire
@@ -118,9 +118,7 @@ def slow_reader(origin: RunningOrigin, connect: Connect) -> Wire:
     """A client that asked for more than fits between the two, and takes nothing yet."""
     reader = connect(origin)
     reader.send(f"GET {S}?offset=-1 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-    with gevent.Timeout(10):
-        while origin.engine.read_ahead.free == MAX_AHEAD:
-            gevent.sleep(0.001)
+    assert reader.file.peek(1)
     return reader
 
 
@@ -150,7 +148,7 @@ def test_a_stream_that_is_replaced_in_the_middle_is_never_mixed(
 def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(
     start: Start, connect: Connect
 ) -> None:
-    """No greenlet, no page ahead, no connection to the disk."""
+    """No greenlet, no connection to the disk."""
     origin = start(max_answer=64 * MB, recent_memory=0)
     writer = connect(origin)
     fill(writer, [b"x" * MB] * 24)
@@ -160,7 +158,7 @@ def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(
 
     engine = origin.engine
     with gevent.Timeout(10):
-        while len(origin._server._handlers) > 1 or engine.read_ahead.free < MAX_AHEAD:
+        while len(origin._server._handlers) > 1:
             gevent.sleep(0.01)
         while len(engine.reader._free) < READER_THREADS:
             gevent.sleep(0.01)
