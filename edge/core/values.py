@@ -166,6 +166,11 @@ class StreamKey:
     extension: str = ""
     partition: Partition = ANONYMOUS
 
+    def __hash__(self) -> int:
+        # Tables are looked up by keys a dozen times for one read, and few keys differ
+        # in nothing but the route or the kind.
+        return hash((self.path, self.extension, self.partition.digest))
+
 
 @dataclass(frozen=True, slots=True)
 class Read:

@@ -36,7 +36,7 @@ from edge.policy.streams.decisions import Kind, Serve
 from edge.protocol import cursor as cursors
 from edge.protocol import sse
 from edge.protocol.http_grammar import MAX_DELTA_SECONDS
-from edge.protocol.offsets import NOW
+from edge.protocol.offsets import BEGIN, NOW
 
 V = TypeVar("V")
 
@@ -186,10 +186,11 @@ class Delivery:
     def _tag_of_get(self, reader: Reader) -> str | None:
         """The entity tag that a GET of the same URL would have now (RFC 9110 section
         9.3.2); None if the origin would have to be asked for it."""
-        stream, clock = reader.stream, self._clock
+        stream, clock, rules = reader.stream, self._clock, self._options.rules
+        if reader.offset == BEGIN and not stream.log.holds(BEGIN):
+            return None
         read = replace(reader.read, mode=Mode.CATCH_UP)
         state = reader.read_state(clock.monotonic(), clock.wall())
-        rules = self._options.rules
         decision = decide(read, stream.log, state, stream.route, rules)
         if not isinstance(decision, Serve):
             return None

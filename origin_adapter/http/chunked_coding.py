@@ -39,10 +39,17 @@ class ChunkDecoder:
         self._left = 0
         self._in_trailers = False
         self._overhead = 0
+        self._begun = False
 
     def feed(self, data: bytes) -> bytes:
         """The part of ``data`` that is body. Raises OriginGarbage. Not called once
         done."""
+        if not self._begun:
+            self._begun = True
+            whole = _in_one_chunk(data)
+            if whole is not None:
+                self.done = self.ended_bare = True
+                return whole
         data, self._held = self._held + data, b""
         pieces: list[bytes] = []
         at = 0
@@ -109,6 +116,21 @@ class ChunkDecoder:
         self._overhead += size + len(_CRLF)
         if self._overhead > MAX_OVERHEAD:
             raise OriginGarbage("chunk heads or trailers without end")
+
+
+_ONE = re.compile(rb"([0-9A-Fa-f]{1,7})\r\n")
+_END = b"\r\n0\r\n\r\n"
+
+
+def _in_one_chunk(data: bytes) -> bytes | None:
+    """The body, if ``data`` is all of it in one bare chunk, as small ones come; None:
+    it has to be read line by line."""
+    found = _ONE.match(data)
+    if found is None or not data.endswith(_END):
+        return None
+    begin, size = found.end(), int(found[1], 16)
+    fits = size > 0 and begin + size + len(_END) == len(data)
+    return data[begin : begin + size] if fits else None
 
 
 _MAX_DIGITS = 16

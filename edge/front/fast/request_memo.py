@@ -28,7 +28,7 @@ no name twice, one valid Host, Connection absent or exactly ``keep-alive`` or
 import re
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 from edge.core.errors import ClientFault
@@ -459,6 +459,7 @@ def asks_to_close(fields: dict[str, str], node: Node) -> bool | None:
     return _KEEPS.get(fields.get("connection"))
 
 
+@lru_cache(maxsize=256)
 def _selecting(route: Route) -> tuple[str, ...]:
     named = route.credential_headers + route.request_headers + route.judged_headers
     return (*_SELECTING, *named)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from itertools import count
 
 from edge.core import costs
@@ -33,6 +34,9 @@ from edge.protocol.http_grammar import (
 
 MAX_COPIED = costs.MAX_ENCODED_BODY
 """Bytes of a body up to which it is copied into one buffer with its head."""
+
+MAX_NAMES = 512
+"""Names of fields that are remembered."""
 
 _MAX_RECENT = 256
 _LENGTHLESS = 204
@@ -212,8 +216,7 @@ class ResponseEncoder:
         if per_response.cursor is not None:
             fields[names.CURSOR.lower()] = per_response.cursor
         apart = _put(fields, answer)
-        for name, value in route_fields(route):
-            fields[name.lower()] = value
+        fields.update(_fields_of(route))
         if cors_list(route) is not None:
             name, value = cors.VARY
             _append(fields, name.lower(), value)
@@ -238,9 +241,11 @@ def _put(fields: dict[str, str], answer: Answer) -> list[tuple[str, str]]:
     """Put the answer's own fields in; those that are never joined are returned."""
     apart = []
     for given, value in answer.headers:
-        name = given.lower()
-        if not TOKEN.fullmatch(name) or not FIELD_VALUE.fullmatch(value):
-            raise ValueError(f"a field that cannot be sent: {name!r}")
+        name = _name(given)
+        # Most values are printable: to see that costs less than an expression.
+        plain = value.isascii() and value.isprintable()
+        if name is None or not (plain or FIELD_VALUE.fullmatch(value)):
+            raise ValueError(f"a field that cannot be sent: {given!r}")
         if name in _WRITTEN_HERE:
             continue
         if name == "set-cookie":
@@ -250,6 +255,19 @@ def _put(fields: dict[str, str], answer: Answer) -> list[tuple[str, str]]:
     if answer.content_length is not None and answer.status != _LENGTHLESS:
         fields["content-length"] = str(answer.content_length)
     return apart
+
+
+@lru_cache(maxsize=MAX_NAMES)
+def _name(given: str) -> str | None:
+    """A field's name in lower case; None for what is no name."""
+    name = given.lower()
+    return name if TOKEN.fullmatch(name) else None
+
+
+@lru_cache(maxsize=256)
+def _fields_of(route: Route) -> Headers:
+    """The route's fields, names in lower case."""
+    return tuple((name.lower(), value) for name, value in route_fields(route))
 
 
 def _append(fields: dict[str, str], name: str, value: str) -> None:

@@ -11,6 +11,7 @@ Sources: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via), RFC 8586
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from edge.core.values import PRODUCT, Header, Headers, Node, loop_member
 from edge.policy.http import cache_status
@@ -41,6 +42,9 @@ UNFIT_ON_READS = HOP_BY_HOP | {
 Client conditionals and ranges would make an answer useless to the readers that
 share it (E20, E31).
 """
+
+MAX_NAMES = 512
+"""Names of fields of which is remembered what becomes of them."""
 
 MAX_HOPS = 16
 """Nodes of which a built read tells; a longer chain is a loop, or a lie."""
@@ -127,17 +131,24 @@ def response_headers(
     Cross-Origin-Resource-Policy are the origin's, for no route says anything.
     """
     received = [(name.lower(), value) for name, value in headers]
-    dropped = _named_by_connection(received) | _NOT_RETURNED
-    kept = [
-        (name, value)
-        for name, value in received
-        if name not in dropped
-        and not _ends_here(name)
-        and (keeps_browser_fields or not _is_for_browsers(name))
-    ]
-    if all(name != "cache-control" for name, _ in kept):
-        kept.append(("cache-control", cache_control))
-    return tuple(kept)
+    named = _named_by_connection(received)
+    kept = {
+        name: _is_returned(name, keeps_browser_fields) and name not in named
+        for name, _ in received
+    }
+    fields = [field for field in received if kept[field[0]]]
+    if not kept.get("cache-control"):
+        fields.append(("cache-control", cache_control))
+    return tuple(fields)
+
+
+@lru_cache(maxsize=MAX_NAMES)
+def _is_returned(name: str, keeps_browser_fields: bool) -> bool:
+    """Whether an origin's field of this name is returned where no Connection names it.
+    Origins send the same few names."""
+    if name in _NOT_RETURNED or _ends_here(name):
+        return False
+    return keeps_browser_fields or not _is_for_browsers(name)
 
 
 def _is_for_browsers(name: str) -> bool:

@@ -112,6 +112,8 @@ def rewrite_location(
     authority is the origin's listen address, and is rewritten too. Elsewhere it is not:
     a redirect may well keep the path.
     """
+    if public_base and _PATH_ALONE.fullmatch(value):
+        return public_base + value
     parts = _split(value.strip(" \t"))
     if parts is None or not public_base:
         return value
@@ -123,6 +125,10 @@ def rewrite_location(
     if _is_at_one_of(parts, origin_bases) or (created and parts.path == request_path):
         return _on_base(parts, public_base)
     return value
+
+
+_PATH_ALONE = re.compile(r"(?:/(?!\.)[\w~!$&'()*+,=:@%.-]+)+", re.ASCII)
+"""A plain path without dot segments: what is left of most addresses."""
 
 
 def redirected(headers: Headers, request_path: str, public_base: str) -> Headers:

@@ -266,6 +266,8 @@ def _selects_nothing(vary_field: str, route: Route, granted: bool) -> bool:
     anywhere in the list, the origin chose by something that no key holds. ``granted``:
     no client's credential went upstream, or all who may read are given the same.
     """
+    if not vary_field:
+        return True
     keyed = {*route.request_headers, *route.credential_headers, *_ANSWERED_HERE}
     if granted:
         keyed |= _CREDENTIALS

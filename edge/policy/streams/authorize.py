@@ -17,7 +17,7 @@ is given to the pipeline by wiring.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -232,13 +232,15 @@ def _digest(sent: Headers) -> str:
 # -- the end of a signed URL --------------------------------------------------
 
 
-def _credential_end(given: Iterable[Parameter], route: Route) -> float | None:
+def _credential_end(given: Sequence[Parameter], route: Route) -> float | None:
     """When the first of the route's expiry parameters ends, in Unix seconds.
 
     On a public route a parameter that counts as credential is not looked at. A value is
     seconds, milliseconds or RFC 3339. Any other value caps nothing: only the origin can
     judge it (L14).
     """
+    if not given:
+        return None
     names = set(route.expires_parameters)
     if route.access is Access.PUBLIC:
         names.difference_update(route.credential_parameters)

@@ -8,7 +8,7 @@ holds the routes and an authorizer, and remembers nothing.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from edge.core.reasons import Reason
@@ -49,6 +49,11 @@ class RequestPipeline:
 
     routes: tuple[Route, ...]
     authorizer: Authorizer = authorize
+    has_door: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        judging = any(one.access is Access.GRANTED for one in self.routes)
+        object.__setattr__(self, "has_door", judging)
 
     def find_route(self, target: str) -> Route | None:
         """The route of an origin-form target, or None."""
@@ -79,7 +84,7 @@ class RequestPipeline:
         return self.authorizer(route, request, now)
 
     def _check_door(self, path: str, route: Route | None) -> None:
-        if any(one.access is Access.GRANTED for one in self.routes):
+        if self.has_door:
             door.check(self.routes, path, route, _covers)
 
     def settle(

@@ -21,6 +21,7 @@ way let in (``granted_fields``).
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from edge.core.values import (
@@ -78,6 +79,25 @@ def read_request(
         target=_target(key, lent, offset, mode, live_cursor),
         headers=fields,
         purpose=Purpose.FOLLOW if live else Purpose.CATCH_UP,
+    )
+
+
+def events_request(
+    key: StreamKey,
+    offset: str,
+    route: Route,
+    *,
+    node: Node = NAMELESS,
+    cursor: str | None = None,
+) -> OriginRequest:
+    """A follower's request for an event stream (section 5.8). ``cursor``: the origin's
+    last one."""
+    fields = read_fields(key.partition, route, node=node)
+    return OriginRequest(
+        method="GET",
+        target=_target(key, None, offset, names.LIVE_SSE, cursor),
+        headers=(*fields, ("accept", "text/event-stream")),
+        purpose=Purpose.EVENTS,
     )
 
 
@@ -246,13 +266,23 @@ def read_fields(
     The route's own credential never joins a client's (L13), lent or not. Where the
     route and the client name one header, the route's stands.
     """
-    own: Headers = ()
     sent = partition.headers
+    clients = partition.kind is PartitionKind.CREDENTIAL
+    if lent is None and not (hops or sent or clients):
+        return _fields_alone(route, node)
+    own: Headers = ()
     if lent is not None:
         sent = (*lent.headers, *sent)
-    elif partition.kind is not PartitionKind.CREDENTIAL:
+    elif not clients:
         own = own_fields(route)
     taken = UNFIT_ON_READS.union(name for name, _ in own)
     kept = tuple(pair for pair in sent if pair[0] not in taken)
     marks = (("via", node.via), ("cdn-loop", cdn_loop(node, hops)))
     return (*kept, *own, ("accept-encoding", "identity"), *marks)
+
+
+@lru_cache(maxsize=256)
+def _fields_alone(route: Route, node: Node) -> Headers:
+    """The same of a read with which nothing of a client goes upstream."""
+    marks = (("via", node.via), ("cdn-loop", cdn_loop(node)))
+    return (*own_fields(route), ("accept-encoding", "identity"), *marks)
