@@ -409,7 +409,8 @@ class HttpCall:
             return
         try:
             if isinstance(fault, OriginFault):
-                self._rules.on_fault(fault, self._reader is self._body is None)
+                unsent = self._reader is None and self._body is None
+                self._rules.on_fault(fault, unsent)
             receiver.failed(fault)
         except BaseException:
             _report(self)
