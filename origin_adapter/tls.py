@@ -39,8 +39,13 @@ class TlsFault(ValueError):
 
 
 def client_context(options: TlsOptions) -> ssl.SSLContext:
-    """A context that verifies the origin's certificate and name. Raises TlsFault."""
+    """A context that verifies the origin's certificate and name. Raises TlsFault.
+
+    No handshake begins anew in a session (RFC 9325 section 3.5): until the origin ended
+    it, nothing could be sent over a socket that has room.
+    """
     context = _believing(options.ca)
+    context.options |= ssl.OP_NO_RENEGOTIATION
     if options.certificate is not None:
         _identify(context, options.certificate, options.key)
     return context

@@ -236,7 +236,7 @@ class HttpCall:
         if self._paused:
             connection.rest()
         self._reader = self._rules.reader(self._method)
-        self._sent_whole = False
+        self._sent_whole, self._left = False, b""
         self._state = _SENDING
         self._push(self._request.first)
 
@@ -272,9 +272,11 @@ class HttpCall:
                 taken = connection.send(memoryview(data)[sent:] if sent else data)
                 sent += taken
                 if (taken == 0 or sent >= MAX_SENT) and sent < size:
+                    if sent or not self._left:
+                        # A try that brought nothing earns no more time.
+                        self._due(self._rules.timeouts.send)
                     self._left = memoryview(data)[sent:]
                     connection.await_room()
-                    self._due(self._rules.timeouts.send)
                     return
         except ConnectionLost:
             # What the origin sent before it hung up may still be here.
@@ -407,7 +409,8 @@ class HttpCall:
             return
         try:
             if isinstance(fault, OriginFault):
-                self._rules.on_fault(fault, self._reader is None)
+                unsent = self._reader is None and self._body is None
+                self._rules.on_fault(fault, unsent)
             receiver.failed(fault)
         except BaseException:
             _report(self)

@@ -1,5 +1,6 @@
 """What TLS is made of: each part that cannot be used is named, and no secret shown."""
 
+import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ def test_an_authority_of_ones_own_replaces_the_systems(good: TlsOptions) -> None
     names = [one["subject"] for one in client_context(good).get_ca_certs()]
 
     assert names == [((("commonName", "authority.test"),),)]
+
+
+def test_an_origin_cannot_begin_a_session_anew(good: TlsOptions) -> None:
+    """While it did not end that, the socket had room, and the session took nothing."""
+    for options in (good, TlsOptions()):
+        assert client_context(options).options & ssl.OP_NO_RENEGOTIATION
 
 
 def test_a_key_may_stand_beside_its_certificate(good: TlsOptions) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -65,6 +66,8 @@ class SignedPassage(Passage):
         parts = query.split("&")
         signed = [part for part in parts if _IS_SIGNED.fullmatch(part)]
         self.server.asked["live" if "live=" in query else "GET"] += 1
+        if "live=" in query:
+            self.server.polls.append((round(monotonic(), 2), query))
         if len(signed) < 2:
             self.answer(401, {}, b"no")
             return
@@ -73,7 +76,8 @@ class SignedPassage(Passage):
 
 
 class Gate(ThreadingHTTPServer):
-    """``asked`` counts requests: HEAD, GET, and live for a GET that waits."""
+    """``asked`` counts requests: HEAD, GET, and live for a GET that waits. ``polls``
+    are the signed ones that wait, each with the second at which it came."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -83,6 +87,7 @@ class Gate(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), self.passage)
         self.netloc = urlsplit(origin).netloc
         self.asked: Counter[str] = Counter()
+        self.polls: list[tuple[float, str]] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Tell what went wrong, unless an edge that has heard enough hung up."""

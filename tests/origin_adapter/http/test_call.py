@@ -24,6 +24,7 @@ from edge.core.errors import (
 from edge.core.reasons import Reason
 from edge.core.values import OriginRequest, Purpose
 from origin_adapter.http import HttpOrigin
+from origin_adapter.http.connection import UpstreamConnection
 from origin_adapter.http.response_parser import LengthBody
 from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
 from tests.support.hub_errors import HubError
@@ -383,6 +384,14 @@ def test_a_write_that_was_on_the_wire_may_have_happened(
     assert isinstance(fault, OriginUnreachable) and not fault.unsent
 
 
+def test_a_write_whose_answer_was_cut_may_have_happened(origins: Origins) -> None:
+    _, pool = origins(START)
+
+    fault = begin(pool, POST).wait().fault
+
+    assert isinstance(fault, OriginBodyCut) and not fault.unsent
+
+
 def test_closing_the_pool_ends_every_call(origins: Origins) -> None:
     _, pool = origins(silent, begun, follow_connections=1)
     in_head, in_line = begin(pool, FOLLOW), begin(pool, FOLLOW)
@@ -440,6 +449,20 @@ def test_who_waits_in_the_line_too_long_was_not_asked(origins: Origins) -> None:
     assert isinstance(fault, NotAsked)
     assert (fault.reason, waiting.told) == (Reason.LIMIT_ORIGIN, ["failed"])
     held.call.cancel()
+
+
+def test_a_session_that_takes_nothing_is_late_though_its_socket_has_room(
+    origins: Origins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U24: so it is with TLS, while OpenSSL waits for the origin. No try earns time: it
+    would be tried in each turn of the loop, for ever."""
+    monkeypatch.setattr(UpstreamConnection, "send", lambda self, data: 0)
+    _, pool = origins(silent, idle_timeout=0.5)
+
+    recorder = begin(pool, POST)
+
+    assert isinstance(recorder.wait().fault, OriginTimeout)
+    assert recorder.told == ["failed"]
 
 
 def test_what_is_paused_is_never_too_late(origins: Origins) -> None:
