@@ -32,6 +32,9 @@ NOTED_LENDER = 256
 CONTACT = 1024
 """What failed at an origin lately (U6), beside the answer that told so."""
 
+EVENT_TRUST = 512
+"""What is remembered of following a stream by events (U20)."""
+
 FIELD = 160
 """A header field beside its characters: two strings and a pair."""
 

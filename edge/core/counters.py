@@ -67,6 +67,14 @@ DESCRIPTIONS: tuple[Described, ...] = (
     ),
     Described("flights", "Catch-up fetches begun that several reads may share."),
     Described("follower_polls", "Polls that followers sent to the origin."),
+    Described("event_streams", "Event streams that followers asked the origin for."),
+    Described(
+        "event_streams_ended",
+        "Event streams of followers that ended, by how.",
+        "reason",
+    ),
+    Described("events_heard", "Answers that followers heard by event streams."),
+    Described("events_skipped", "Comments and unknown events in event streams."),
     Described("viewers_ended", "Parked viewers that ended, by reason.", "reason"),
     Described("wakeups", "Times that a stream's parked viewers were woken."),
     Described(
@@ -116,6 +124,10 @@ class Counters:
     evictions: dict[str, int]
     flights: int
     follower_polls: int
+    event_streams: int
+    event_streams_ended: dict[str, int]
+    events_heard: int
+    events_skipped: int
     viewers_ended: dict[str, int]
     wakeups: int
     verdicts: dict[str, int]

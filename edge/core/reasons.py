@@ -154,6 +154,17 @@ class Reason(enum.Enum):
     GRANT_ENDED = "grant-ended"
     REVOKED = "revoked"
 
+    # Why an event stream by which a stream was followed ended.
+    EVENTS_ENDED = "events-ended"
+    EVENTS_QUIET = "events-quiet"
+    EVENTS_SLOW = "events-slow"
+    EVENTS_STATUS = "events-status"
+    EVENTS_REFUSED = "events-refused"
+    EVENTS_LATE = "events-late"
+    EVENTS_BEHIND = "events-behind"
+    EVENTS_MOVED = "events-moved"
+    EVENTS_INEXACT = "events-inexact"
+
     # Why a worker was replaced.
     RELOAD = "reload"
     AFTER_REQUESTS = "after-requests"

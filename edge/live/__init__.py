@@ -10,6 +10,10 @@ What there is
     greenlet owns any of them: a parked viewer is a Reader in a table, and costs
     neither a greenlet nor a stack.
 
+    Where it is exact and worth it, a follower has an event stream of the origin in the
+    place of polls (``event_streams``): one request a minute, not one per event. What
+    comes between two of its control events counts as the answer to a poll.
+
 Who has a greenlet
     =============== =============================================================
     ``relays``      one for each read that is passed through

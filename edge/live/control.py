@@ -41,6 +41,7 @@ class HubControl:
             "viewers": hub.viewers,
             "streams": len(hub.streams),
             "followers": len(hub.followers),
+            "followers_by_events": hub.followers.by_events,
             "flights_under_way": len(hub.flights),
             "relays": len(hub.relays),
             "bytes_held": hub.streams.cost,

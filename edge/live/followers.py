@@ -4,7 +4,9 @@ While readers wait at a stream's end, and a linger after, the origin is polled f
 end of what is held (L20). Each answer goes to the hub, which lets the log grow and
 wakes the viewers. This module only keeps the poll going: it arms (L3), backs off
 after failures (L21, U6, U7), probes after lost contact (L7), and ends when it is not
-needed (L23, L24).
+needed (L23, L24). Where that is exact and worth it, it has an event stream in the place
+of polls (``edge.live.event_streams``, U16 to U23); what is said here of polls holds of
+that, too.
 
 A follower is a row (``rows.Follower``) and has no greenlet. It is moved by callbacks on
 the event loop: its poll was answered, its pause is over, there is news. An answer is
@@ -45,16 +47,26 @@ from edge.core.values import (
 )
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
+from edge.live.event_streams import EventsTaken, EventStreams, said_of
 from edge.live.lending import Lending
 from edge.live.rows import Follower, FollowerState, Reader, State, Stream
 from edge.live.upstream import Outcome, TooLarge, Upstream, after, next_turn
 from edge.policy.streams import upstream_requests
+from edge.policy.streams.routes import Follow
 from edge.protocol.offsets import BEGIN
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import RequestSnapshot
 
 LENDER_GRACE_SECONDS = 1.0
 """For so long a poll goes on when its lender has left."""
+
+POLL_PATIENCE_SECONDS = 0.25
+"""How long a reader waits for an armed poll to bring a write (L4)."""
+
+BUSY_POLLS = 5
+BUSY_SECONDS = 1.0
+"""So many polls that brought something, in so short a time, make an event stream worth
+it (U20)."""
 
 
 class Next(Enum):
@@ -87,7 +99,8 @@ Heard = Callable[[Stream, Poll], Next]
 class Followers:
     """All followers of the hub. Its callbacks run on the event loop, and never switch.
 
-    ``heard`` takes a poll's answer and says what comes next. ``armed`` is called once a
+    ``heard`` takes a poll's answer and says what comes next; ``events`` takes in what
+    comes by event streams. ``armed`` is called once a
     poll is on the wire, ``lost`` when none will be for a while, or one left the stream
     in doubt. Readers that waited for an answer are decided again by their owner: when
     it came, or when it is known that none will come.
@@ -100,6 +113,7 @@ class Followers:
         lending: Lending,
         contacts: Contacts,
         heard: Heard,
+        events: EventsTaken,
         armed: Callable[[Stream], None],
         lost: Callable[[Stream], None],
     ) -> None:
@@ -114,9 +128,17 @@ class Followers:
         self._armed = armed
         self._lost = lost
         self._all: set[Follower] = set()
+        self._events = EventStreams(
+            context, upstream, contacts, events, armed, lost, self
+        )
 
     def __len__(self) -> int:
         return len(self._all)
+
+    @property
+    def by_events(self) -> int:
+        """How many have an event stream now."""
+        return sum(follower.events is not None for follower in self._all)
 
     def ensure(self, stream: Stream) -> bool:
         """Follow this stream if there is room. Returns whether it is followed."""
@@ -142,8 +164,11 @@ class Followers:
 
     def kick(self, stream: Stream) -> None:
         """There is news: a follower that backs off asks at once, but not before a
-        Retry-After is over (U7)."""
+        Retry-After is over (U7). An event stream is to bring it soon (U18)."""
         follower = stream.follower
+        ack = stream.log.tail.ack
+        if follower is not None and follower.events is not None and ack is not None:
+            follower.events.expect(ack, self._clock.monotonic())
         if follower is not None and follower.state is FollowerState.PAUSING:
             # Its pause ends in the next turn.
             _stop_turn(follower)
@@ -160,17 +185,23 @@ class Followers:
     def stop(self, stream: Stream) -> None:
         """End this stream's follower, wherever it is."""
         if stream.follower is not None:
-            self._end(stream.follower)
+            self.end(stream.follower)
 
     def stop_all(self) -> None:
         for follower in list(self._all):
             self.stop(follower.stream)
 
-    def stop_unwanted(self) -> None:
-        """End those whose linger is over, and polls whose lender is gone (called by the
-        ticker)."""
+    def look(self, now: float) -> None:
+        """The clock went on (called by the ticker): release readers that wait for a
+        poll too long; end followers whose linger is over, polls whose lender is gone,
+        and event streams whose time has come."""
         for follower in list(self._all):
             stream = follower.stream
+            if (
+                follower.waiting
+                and now - follower.waiting_since >= POLL_PATIENCE_SECONDS
+            ):
+                self.release(follower, None)
             if not self.wants(stream) and not follower.waiting:
                 self.stop(stream)
             elif stream.lenders is not None and self._has_lost_lender(follower):
@@ -178,6 +209,8 @@ class Followers:
                 self.stop(stream)
                 if stream.parked:
                     self.ensure(stream)
+            elif follower.events is not None:
+                self._events.look(follower, now)
 
     def _has_lost_lender(self, follower: Follower) -> bool:
         """Whether the poll on the wire is to be given up (B7)."""
@@ -205,13 +238,6 @@ class Followers:
         follower.waiting.append(reader)
         return True
 
-    def release_late(self, patience: float) -> None:
-        """Release readers that wait for a poll longer than ``patience`` seconds."""
-        now = self._clock.monotonic()
-        for follower in list(self._all):
-            if follower.waiting and now - follower.waiting_since >= patience:
-                self._release(follower, None)
-
     def _make_room(self) -> bool:
         """L24: above the cap, followers without viewers go first."""
         for follower in self._all:
@@ -225,20 +251,21 @@ class Followers:
         (B6)."""
         return self.wants(stream) and (stream.lenders is None or bool(stream.parked))
 
-    def _end(self, follower: Follower) -> None:
+    def end(self, follower: Follower) -> None:
         """Forget a follower; its readers are decided again. Idempotent."""
         if follower.state is FollowerState.ENDED:
             return
         follower.move(FollowerState.ENDED)
         _stop_turn(follower)
+        follower.events = None
         if follower.call is not None:
             follower.call.cancel()
         follower.stream.follower = None
         follower.stream.log.tail.disarm()
         self._all.discard(follower)
-        self._release(follower, None)
+        self.release(follower, None)
 
-    def _release(self, follower: Follower, fault: OriginFault | None) -> None:
+    def release(self, follower: Follower, fault: OriginFault | None) -> None:
         waiting, follower.waiting = follower.waiting, []
         for reader in waiting:
             if reader.state is State.WAITING:
@@ -249,20 +276,20 @@ class Followers:
 
     def _go_on_soon(self, follower: Follower) -> None:
         """Go on in the next turn of the event loop."""
-        follower.turn = next_turn(self._guard.call, self._go_on, follower)
+        follower.turn = next_turn(self._guard.call, self.go_on, follower)
 
-    def _go_on(self, follower: Follower) -> None:
+    def go_on(self, follower: Follower) -> None:
         """Ask, pause before that, or end. A defect ends this follower alone.
 
         Called when it is DUE, when its poll was answered, and when a pause is over.
         """
         try:
             if not self._may_ask(follower.stream):
-                self._end(follower)
+                self.end(follower)
             elif not self._pauses(follower):
                 self._ask(follower)
         except Exception:
-            self._end(follower)
+            self.end(follower)
             raise
 
     def _pauses(self, follower: Follower) -> bool:
@@ -281,14 +308,16 @@ class Followers:
         if left <= 0:
             return False
         follower.move(state)
-        follower.turn = after(left, self._guard.call, self._go_on, follower)
+        follower.turn = after(left, self._guard.call, self.go_on, follower)
         return True
 
     def _ask(self, follower: Follower) -> None:
-        """Send a poll."""
+        """Send a poll, or the request for an event stream."""
         stream = follower.stream
         follower.move(FollowerState.ASKING)
-        start, live = self._next_start(stream)
+        start, live = self._next_start(follower)
+        if live and self._is_for_events(follower) and self._events.begin(follower):
+            return
         poll = Poll(start, live, stream.log, self._snapshot(stream.log))
         self._counters.follower_polls += 1
         sent = partial(self._sent, follower, poll)
@@ -299,6 +328,13 @@ class Followers:
         else:
             lent = partial(self._lent, follower, poll)
             follower.call = self._lending.begin(stream, lent, done, sent)
+
+    def _is_for_events(self, follower: Follower) -> bool:
+        """Whether an event stream is worth its connection (U20)."""
+        follow, busy = follower.stream.route.follow, follower.busy
+        if follow is Follow.AUTO:
+            return len(busy) == BUSY_POLLS and busy[-1] - busy[0] <= BUSY_SECONDS
+        return follow is Follow.SSE
 
     def _sent(self, follower: Follower, poll: Poll) -> None:
         """Between the poll's sending and its answer the tail is known (L3)."""
@@ -327,12 +363,12 @@ class Followers:
         try:
             goes_on = self._take(follower, poll, outcome)
         except Exception:
-            self._end(follower)
+            self.end(follower)
             raise
         if not goes_on:
-            self._end(follower)
+            self.end(follower)
         elif follower.state is not FollowerState.ENDED:
-            self._go_on(follower)
+            self.go_on(follower)
 
     def _take(self, follower: Follower, poll: Poll, outcome: Outcome) -> bool:
         """What the end of a poll means. Returns whether to make another one."""
@@ -343,7 +379,7 @@ class Followers:
         poll.answer = outcome
         poll.elapsed = self._clock.monotonic() - poll.sent.at
         verdict = self._heard(stream, poll)
-        self._release(follower, None)
+        self.release(follower, None)
         if verdict is Next.BACK_OFF or stream.log.tail.unverified:
             self._lost(stream)
         if verdict is Next.BACK_OFF:
@@ -351,6 +387,8 @@ class Followers:
         elif verdict is Next.GO_ON and poll.live:
             if stream.contact is not None:
                 self._contacts.poll_worked(stream)
+            if stream.log.end != poll.start:
+                self._count_busy(follower)
         elif verdict is Next.GO_ON:
             # The check was answered, so reads work again; of polls that says nothing.
             self._contacts.read_worked(stream)
@@ -359,32 +397,46 @@ class Followers:
                 self._contacts.poll_failed(stream)
         return verdict is not Next.STOP
 
+    def _count_busy(self, follower: Follower) -> None:
+        """A poll brought something (U20)."""
+        trust = follower.stream.event_trust
+        if trust is not None:
+            trust.polled()
+        follower.busy.append(self._clock.monotonic())
+        del follower.busy[:-BUSY_POLLS]
+
     def _failed(self, follower: Follower, poll: Poll, fault: OriginFault) -> None:
         stream = follower.stream
         if isinstance(fault, NotAsked):
-            follower.wants_lender = fault.reason is Reason.NO_LENDER
-            # It says nothing of the stream: no doubt (L7), and no longer pause (U6).
-            self._release(follower, fault)
-            self._contacts.poll_put_off(stream, fault)
-        else:
-            stream.log.tail.mark_unverified(self._clock.monotonic())
-            self._release(follower, fault)
-            why = f"{fault.reason.value}: {fault.cause or fault.detail}"
-            self._contacts.poll_failed(stream, why)
-            if not poll.live:
-                self._contacts.read_failed(stream, fault)
+            self.put_off(follower, fault)
+            return
+        stream.log.tail.mark_unverified(self._clock.monotonic())
+        self.release(follower, fault)
+        self._contacts.poll_failed(stream, said_of(fault))
+        if not poll.live:
+            self._contacts.read_failed(stream, fault)
         self._lost(stream)
 
-    def _next_start(self, stream: Stream) -> tuple[str, bool]:
+    def put_off(self, follower: Follower, fault: NotAsked) -> None:
+        """Nothing was sent, which says nothing of the stream: no doubt (L7), and no
+        longer pause (U6)."""
+        follower.wants_lender = fault.reason is Reason.NO_LENDER
+        self.release(follower, fault)
+        self._contacts.poll_put_off(follower.stream, fault)
+        self._lost(follower.stream)
+
+    def _next_start(self, follower: Follower) -> tuple[str, bool]:
         """Where to ask from, and whether to wait there: at the end, or before it when
         contact was lost (L7)."""
-        log = stream.log
+        log = follower.stream.log
         end = log.end or BEGIN
         start = end
-        if log.tail.unverified:
+        asks = follower.asks_end
+        follower.asks_end = False
+        if asks or log.tail.unverified:
             start = log.probe_start(self._options.rules.max_probe) or end
         # While it is held, a poll does not tell whether the origin is back (U6).
-        return start, start == end and not self._upstream.breaker.is_open
+        return start, not asks and start == end and not self._upstream.breaker.is_open
 
     def _snapshot(self, log: StreamLog) -> RequestSnapshot:
         return log.tail.request_snapshot(self._clock.monotonic(), log.incarnation)

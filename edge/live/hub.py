@@ -22,6 +22,8 @@ from edge.live.answer_cache import AnswerCache
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
 from edge.live.delivery import Delivery
+from edge.live.event_results import EventResults
+from edge.live.event_streams import EventsTaken
 from edge.live.fetch_results import FetchResults
 from edge.live.flights import Flights
 from edge.live.followers import Followers, Next, Poll
@@ -65,9 +67,6 @@ MAX_ROUNDS = 6
 MAX_PAGES_AT_ONCE = 32
 """History pages given to one SSE viewer before the event loop gets its turn."""
 
-POLL_PATIENCE_SECONDS = 0.25
-"""How long a reader waits for an armed poll to bring a write (L4)."""
-
 
 class Hub:
     """All that is alive in one worker: one set of tables, one event loop."""
@@ -94,11 +93,12 @@ class Hub:
         self._paced = PacedAsks(context, self.flights)
         self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)
         armed, lost = waiters.armed, waiters.tell_edges
+        ingest = Ingest(context, self.streams)
+        events = EventsTaken(EventResults(context, ingest).heard, self._do)
         self.followers = Followers(
-            context, upstream, lending, contacts, self._heard, armed, lost
+            context, upstream, lending, contacts, self._heard, events, armed, lost
         )
         self.answer_cache = AnswerCache(context, self.streams, self.followers)
-        ingest = Ingest(context, self.streams)
         self._fetch_results = FetchResults(context, ingest, contacts)
         self._poll_results = PollResults(context, ingest, contacts)
         self.ticker = Ticker(context, lambda now: self.tick(now))
@@ -462,8 +462,7 @@ class Hub:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
         self._waiters.tick(now)
         self._paced.begin_due(now)
-        self.followers.stop_unwanted()
-        self.followers.release_late(POLL_PATIENCE_SECONDS)
+        self.followers.look(now)
         for stream in self._waiters.unfollowed():
             self._wakeup.wake(stream)
 

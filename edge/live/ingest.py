@@ -20,6 +20,7 @@ from typing import NamedTuple
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer, PartitionKind, StreamKey
 from edge.live.context import HubContext
+from edge.live.event_streams import drops_inexact
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Reader, Stream
 from edge.live.steps import Judged, LogChanged, Replace, Steps, end_parked
@@ -52,8 +53,8 @@ class Effect(enum.Enum):
 
 
 _CONTRADICTIONS = frozenset(
-    {Reason.BYTES_DIFFER, Reason.TYPE_CHANGED}
-    | {Reason.TAIL_WENT_BACK, Reason.OFFSET_REFUSED}
+    {Reason.BYTES_DIFFER, Reason.TYPE_CHANGED, Reason.TAIL_WENT_BACK}
+    | {Reason.OFFSET_REFUSED}
 )
 """What two lenders that do not read the same bring about, too (B7)."""
 
@@ -100,9 +101,12 @@ class Ingest:
             stream.log,
             stream.route,
             heard,
-            _WaiterOffsets(stream.parked),
+            WaiterOffsets(stream.parked),
             self._options.rules.max_probe,
         )
+        differs = effect is Effect.OTHER_BYTES
+        if differs and drops_inexact(stream, heard.start, heard.admission.data):
+            effect = absorb(stream.log, stream.route, heard)
         if stream.lenders is not None and effect in (Effect.GREW, Effect.CONFIRMED):
             stream.lenders.has_read(stream.log.incarnation)
         if effect is Effect.GREW:
@@ -117,7 +121,7 @@ class Ingest:
         """Let the log have the bytes of an edge that serves stale, by proof and no more
         (U9). The tail is in doubt from now on, as after a poll that failed."""
         log = stream.log
-        keep = _WaiterOffsets(stream.parked)
+        keep = WaiterOffsets(stream.parked)
         max_probe = self._options.rules.max_probe
         joined = absorb_stale(log, stream.route, heard, keep, max_probe)
         log.tail.mark_unverified(heard.heard_at)
@@ -202,10 +206,9 @@ class Ingest:
         self._counters.not_stored[Reason.TOO_LARGE.value] += 1
 
 
-class _WaiterOffsets:
+class WaiterOffsets:
     """The offsets where viewers stand (L10): a set that is made when it is first looked
-    into. Most answers do not thin the log, and viewers of a crowd may stand anywhere.
-    """
+    into. Most answers do not thin the log."""
 
     __slots__ = ("_offsets", "_readers")
 
@@ -479,13 +482,9 @@ def _remember_head(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
 
 
 def _seconds(text: str | None) -> int | None:
-    if (
-        text is None
-        or not (text.isascii() and text.isdigit())
-        or len(text) > MAX_TTL_DIGITS
-    ):
+    if text is None or not (text.isascii() and text.isdigit()):
         return None
-    return int(text)
+    return int(text) if len(text) <= MAX_TTL_DIGITS else None
 
 
 def _instant(text: str | None) -> float | None:

@@ -46,6 +46,8 @@ from edge.policy.http import request_target
 from edge.policy.streams.classify import plain_extension
 from edge.policy.streams.contact import Contact
 from edge.policy.streams.decisions import ReadState
+from edge.policy.streams.event_trust import EventTrust
+from edge.policy.streams.followed_events import FollowedEvents
 from edge.policy.streams.routes import Route, UpstreamCredential
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import ReadBarrier, RequestSnapshot
@@ -136,12 +138,10 @@ class Reader:
         # What was known when it arrived, and of which incarnation.
         self.barrier: ReadBarrier = stream.log.tail.read_barrier()
         self.incarnation = stream.log.incarnation
-        # What happened upstream, for Cache-Status: why the origin was asked, whether a
-        # flight was begun for it, whether anything was stored, and what the caches told
-        # that its flight's answer came by.
+        # For Cache-Status: why the origin was asked, whether a flight was begun for it,
+        # whether anything was stored, and what the caches of its answer told.
         self.fault: OriginFault | None = None
-        # When it first met that the origin is away, and when its patience ends
-        # (U2, U3).
+        # U2, U3: when it first met that the origin is away; when its patience ends.
         self.faulted_at: float | None = None
         self.stale_at: float | None = None
         self.rounds = 0
@@ -153,9 +153,8 @@ class Reader:
         self.deadline = 0.0
         self.due_at = 0.0
         self.slot: Slot | None = None
-        # SSE: whether its head was sent, whether its sink is full, whether a control
-        # event was sent and one that says up to date, since when nothing was written,
-        # and when its response must end.
+        # SSE: whether its head was sent, its sink is full, a control event was sent and
+        # one that says up to date; since when it is quiet, and when it must end.
         self.begun = False
         self.full = False
         self.control_sent = False
@@ -264,7 +263,8 @@ class Stream:
 
     __slots__ = (
         *("_key_cost", "_tail_reads", "above", "awaiting_caught_up"),
-        *("bypass_reason", "bypass_until", "contact", "flights", "follower"),
+        *("bypass_reason", "bypass_until", "contact", "event_trust"),
+        *("flights", "follower"),
         *("gone_until", "head_missed", "highest", "key", "landings", "large"),
         *("lenders", "linger_until", "log", "no_head_until", "parked"),
         *("plain_extension", "polled_by", "route", "viewers", "waking"),
@@ -274,7 +274,7 @@ class Stream:
         self.key = key
         self.route = route
         self.log = log
-        # U13: the parameters by which writes are compared with this key.
+        # U13: by these, writes are compared with this key.
         given = request_target.parameters(key.extension)
         self.plain_extension = plain_extension(given, route)
         # By their start; None is the HEAD. At most one for each start.
@@ -298,17 +298,18 @@ class Stream:
         # L15: why and until when everything of this key passes one to one.
         self.bypass_reason: Reason | None = None
         self.bypass_until = 0.0
-        # L11: starts whose answers were too large to hold, and until when.
+        # L11: starts of answers that were too large, and until when.
         self.large: dict[str | None, float] = {}
         # What failed at the origin lately (U3, U6); None while all works.
         self.contact: Contact | None = None
-        # U12: until when HEAD does not tell of this key, and whether the last HEAD was
-        # a 404 that no GET has confirmed or belied since.
+        # What its event streams were like (U20); None: nothing is noted.
+        self.event_trust: EventTrust | None = None
+        # U12: until when HEAD tells nothing; whether the last one was a 404 in doubt.
         self.no_head_until = 0.0
         self.head_missed = False
         # U14: until when nobody takes it for likely that the stream is there again.
         self.gone_until = 0.0
-        # A4: whose credentials its shared fetch goes upstream with. None: the edge's.
+        # A4: whose credentials its fetches go upstream with. None: the edge's.
         lent = route.upstream is UpstreamCredential.LENT
         self.lenders: Lenders[Reader] | None = Lenders() if lent else None
         # L22: the largest cursor minted for the crowd of this stream.
@@ -331,7 +332,8 @@ class Stream:
     @property
     def cost(self) -> int:
         """Bytes that count in the budget: the row, its key, its log, and its notes."""
-        noted = 0 if self.contact is None else self.contact.cost
+        noted = costs.EVENT_TRUST if self.event_trust is not None else 0
+        noted += 0 if self.contact is None else self.contact.cost
         noted += len(self.large) * costs.LARGE_START + len(self.polled_by)
         noted += 0 if self.lenders is None else self.lenders.cost
         return self._key_cost + self.log.cost + noted
@@ -401,8 +403,7 @@ class Flight:
         self.sent: RequestSnapshot | None = None
 
     def put_off_others(self) -> None:
-        """Let the readers that do not stand where this flight began be decided again
-        once it has landed: its answer is not for them (U14)."""
+        """Let readers that stand elsewhere be decided again once it landed (U14)."""
         self.after += [r for r in self.waiters if r.offset != self.start]
         self.waiters = [r for r in self.waiters if r.offset == self.start]
 
@@ -419,8 +420,8 @@ class Flight:
 
 
 class AboveEnd:
-    """What one request above a stream's end leaves behind (U14): from when on the next
-    one may begin, and who waits for that. ``flight`` is that request."""
+    """What a request above the end, ``flight``, leaves behind (U14): from when on the
+    next one may begin, and who waits for that."""
 
     __slots__ = ("due", "flight", "readers")
 
@@ -428,9 +429,6 @@ class AboveEnd:
         self.due = due
         self.flight = flight
         self.readers: list[Reader] = []
-
-    def __repr__(self) -> str:
-        return f"<AboveEnd {len(self.readers)} readers, due at {self.due}>"
 
 
 class Turn(Protocol):
@@ -453,8 +451,7 @@ class FollowerState(enum.Enum):
 _GOES_ON = {FollowerState.ASKING, FollowerState.PAUSING, FollowerState.BOUND}
 
 _FOLLOWS = {
-    FollowerState.DUE: _GOES_ON,
-    FollowerState.ASKING: _GOES_ON,
+    **dict.fromkeys((FollowerState.DUE, FollowerState.ASKING), _GOES_ON),
     FollowerState.PAUSING: {FollowerState.ASKING, FollowerState.BOUND},
     FollowerState.BOUND: {FollowerState.ASKING},
 }
@@ -464,15 +461,16 @@ _FOLLOWS = {
 class Follower:
     """One stream's poll. ``waiting`` are readers that its next answer may serve.
 
-    ``turn``: when it goes on by itself; ``call``: its poll; ``fields``: those of its
-    polls, the same each time.
+    ``turn``: when it goes on by itself; ``call``: its poll; ``fields``: of all polls.
+    ``events``: an event stream in a poll's place; ``busy``: when polls last brought
+    something; ``asks_end``: a plain read from the end comes next (U19).
     ``lent``: with whose credential the poll on the wire was sent (B7); ``lender_left``:
     since when nobody who lent it is here; ``wants_lender``: it waits for somebody.
     """
 
     __slots__ = (
-        *("call", "fields", "lender_left", "lent", "state"),
-        *("stream", "turn", "waiting", "waiting_since", "wants_lender"),
+        *("asks_end", "busy", "call", "events", "fields", "lender_left", "lent"),
+        *("state", "stream", "turn", "waiting", "waiting_since", "wants_lender"),
     )
 
     def __init__(self, stream: Stream, fields: Headers) -> None:
@@ -481,6 +479,9 @@ class Follower:
         self.state = FollowerState.DUE
         self.turn: Turn | None = None
         self.call: UpstreamCall | None = None
+        self.events: FollowedEvents | None = None
+        self.busy: list[float] = []
+        self.asks_end = False
         self.waiting: list[Reader] = []
         self.waiting_since = 0.0
         self.lent: Lease | None = None
@@ -489,11 +490,11 @@ class Follower:
 
     def move(self, state: FollowerState) -> None:
         """Go to ``state``. RuntimeError if the table has no such move."""
-        ends = state is FollowerState.ENDED
-        if not ends and state not in _FOLLOWS.get(self.state, ()):
+        goes = state in _FOLLOWS.get(self.state, ())
+        if state is not FollowerState.ENDED and not goes:
             raise RuntimeError(f"{self!r} cannot become {state.value}")
         self.state = state
 
     def __repr__(self) -> str:
-        words = f"{self.stream.key.path} {self.state.value}"
-        return f"<Follower {words} {self.stream.contact or 'well'}>"
+        contact = self.stream.contact or "well"
+        return f"<Follower {self.stream.key.path} {self.state.value} {contact}>"

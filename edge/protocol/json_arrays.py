@@ -12,6 +12,7 @@ promise: nothing else is looked at, so ``[1,,2]`` and ``[tru]`` pass. The origin
 validated the messages (section 9.1.4).
 """
 
+import json
 from itertools import islice
 
 _SPACE = b" \t\n\r"
@@ -36,6 +37,26 @@ def fragment(body: bytes) -> bytes:
 def whole(fragment: bytes | memoryview) -> bytes:
     """The array of all messages in ``fragment``, or in several joined ones."""
     return b"".join((b"[", fragment[1:], b"]"))
+
+
+MAX_COMPARED = 1024 * 1024
+"""Fragments above this size are not read for their values."""
+
+
+def agree(one: bytes, other: bytes) -> bool:
+    """Whether two fragments that begin at one place hold equal messages, as far as the
+    shorter one goes, though perhaps written differently (U16).
+
+    False if either cannot be read, or is too large to be. Never raises.
+    """
+    if max(len(one), len(other)) > MAX_COMPARED:
+        return False
+    try:
+        first, second = json.loads(whole(one)), json.loads(whole(other))
+    except (ValueError, RecursionError):
+        return False
+    shorter = min(len(first), len(second))
+    return bool(first[:shorter] == second[:shorter])
 
 
 # Whether something is left open.

@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field
 from edge.access.credentials import by_ways
 from edge.policy.streams.routes import (
     Access,
+    Follow,
     OriginNoStore,
     Recreate,
     Route,
@@ -199,6 +200,7 @@ class RouteSettings(Section):
     access: AccessSettings = _ROUTE.access
     recreate: Recreate = _ROUTE.recreate
     tail: TailMode = _ROUTE.tail
+    follow: Follow = _ROUTE.follow
     origin_no_store: OriginNoStore = _ROUTE.origin_no_store
     credential_headers: tuple[HeaderName, ...] = _ROUTE.credential_headers
     credential_parameters: tuple[ParameterName, ...] = _ROUTE.credential_parameters

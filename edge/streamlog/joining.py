@@ -64,6 +64,11 @@ def join(segments: Segments, start: str, end: str, data: bytes, known: bool) -> 
     """
     if order(end) <= order(start):
         return Joined.SAME if end == start and not data else Joined.NO_PROOF
+    last = segments.last
+    if last is not None and last.end == start:
+        # What follows the end overlaps nothing: so goes nearly all that is live.
+        segments.add(start, end, memoryview(data), True)
+        return Joined.GREW
     piece = _Piece(start, end, memoryview(data), known, known)
     place = segments.find(start)
     if place is None:

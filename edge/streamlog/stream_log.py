@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from edge.core import costs
 from edge.core.values import Headers
+from edge.protocol import json_arrays
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog import joining
 from edge.streamlog.joining import Joined
@@ -64,6 +65,7 @@ class StreamLog:
 
     __slots__ = (
         "_segments",
+        "by_events",
         "content_type",
         "described",
         "expires_at",
@@ -87,6 +89,8 @@ class StreamLog:
         # tell (U12). Of these the origin may not have told the TTL and the expiry.
         self.described = False
         self.ttl_told = False
+        # Whether an event stream was heard, and bytes may have come by it (U16, U17).
+        self.by_events = False
         self.content_type: str | None = None
         self.is_json = False
         self.ttl: int | None = None
@@ -200,6 +204,17 @@ class StreamLog:
             return before[0]
         return last.end
 
+    def proof_start(self, max_probe: int) -> str | None:
+        """Where an event stream begins that is to prove itself (U20): at the last
+        boundary before the end, or at the end where no bytes lie before it.
+
+        None when that range is above ``max_probe`` bytes: nothing short enough could be
+        compared. None when nothing is held, too.
+        """
+        last = self._segments.last
+        start = self.probe_start(max_probe)
+        return None if last is None or (last.length and start == last.end) else start
+
     def _place(self, offset: str) -> SegmentPosition | None:
         """The place of the bytes that follow ``offset``."""
         place = self._segments.find(offset)
@@ -242,7 +257,24 @@ class StreamLog:
         place = self._place(self.tail.offset)
         return place is not None and place.position < place.segment.length
 
+    def agrees(self, start: str, data: bytes) -> bool:
+        """Whether the messages held from ``start`` on equal those of the fragment
+        ``data``, which was read from there and has other bytes (U16)."""
+        held = self.page(start, json_arrays.MAX_COMPARED)
+        return held is not None and json_arrays.agree(held.data, data)
+
     # How it shrinks
+
+    def drop_bytes(self, start: str) -> None:
+        """Hold no bytes any more, and be the same incarnation, with the same end: what
+        came by events was not what the origin stores (U16). What it stores is read
+        again from ``start``, which stays known."""
+        end = self.end
+        self._segments = Segments()
+        self.by_events = False
+        for offset in (start, end):
+            if offset is not None:
+                self.note_position(offset)
 
     def evict_first(self) -> int:
         """Drop the oldest segment unless it is the only one; bytes freed, 0 if none."""

@@ -54,6 +54,7 @@ class Tail:
         "_barrier_made",
         "ack",
         "armed",
+        "armed_until",
         "closed",
         "closed_seq",
         "confirmed_at",
@@ -85,6 +86,7 @@ class Tail:
         self.version = 0
         self.hold = hold
         self.armed: RequestSnapshot | None = None
+        self.armed_until = NEVER
         # Whether the last poll ended without a claim: then the next one's silence is
         # no claim either (U8).
         self.is_mute = False
@@ -152,12 +154,18 @@ class Tail:
         self.learnt_at = min(self.learnt_at, now)
         return RequestSnapshot(now, self.tick(), self.writes, incarnation)
 
-    def arm(self, sent: RequestSnapshot) -> None:
-        """A poll from the known end is on the wire (L3). No effect while the origin is
-        mute (U8)."""
+    def arm(self, sent: RequestSnapshot, until: float | None = None) -> None:
+        """A poll from the known end is on the wire (L3), or an event stream has said
+        that it stands there (U17). No effect while the origin is mute (U8).
+
+        ``until``: so long that vouches for the end; None: as a poll that was just sent,
+        for the origin's longest hold.
+        """
         if not self.is_mute:
             self.version += 1
             self.armed = sent
+            held = sent.at + self.hold + ARMED_SLACK
+            self.armed_until = held if until is None else until
 
     def disarm(self) -> None:
         """The poll ended, however it did: nothing is known until the next one."""
@@ -333,7 +341,7 @@ class Tail:
         - 1: the write; 2: another incarnation begins. That has a tail of its own.
         """
         armed = self.armed
-        if armed is None or now - armed.at >= self.hold + ARMED_SLACK:
+        if armed is None or now >= self.armed_until:
             return False
         told = self.heard_writes if self.up_to_date else -1
         return max(armed.writes, told) >= self.unplaced

@@ -386,7 +386,7 @@ class HeadMemo:
         if known is None:
             return None
         was = known.head
-        headers, length, tells = list(was.headers), was.content_length, was.tells_urls
+        headers, length, tells = list(was.headers), was.content_length, False
         for line, old, field in zip(lines, known.lines, known.fields, strict=True):
             if line == old:
                 continue
@@ -401,6 +401,8 @@ class HeadMemo:
                 length = None if was.status == 204 else int(value)
             tells = tells or _tells_url(name, value)
             headers[field[0]] = (name, value)
+        if was.tells_urls and not tells:
+            tells = any(_tells_url(name, value) for name, value in headers)
         return ResponseHead(
             was.status, tuple(headers), was.framing, length, was.keep_alive, tells
         )

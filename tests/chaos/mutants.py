@@ -97,6 +97,12 @@ def claims_when_stale() -> None:
     decide._without = broken
 
 
+def vouches_for_ever() -> None:
+    """U17: an event stream is believed however long it is silent."""
+    followed = _module("edge.policy.streams.followed_events")
+    followed.QUIET_SECONDS = float("inf")
+
+
 def outlives_grants() -> None:
     """A3, B12: whoever holds something goes on holding it when the grant has ended."""
     leases = _module("edge.access.leases").Leases
@@ -143,8 +149,8 @@ MUTANTS: dict[str, Callable[[], None]] = {
     for one in (
         *(keeps_recreated, forgets_writes, claims_unheard, never_confirms),
         *(joins_unproved, shares_credentials, keeps_cut_bodies, tags_by_start),
-        *(claims_when_stale, outlives_grants, forgets_orders, grants_every_path),
-        judges_once,
+        *(claims_when_stale, vouches_for_ever, outlives_grants, forgets_orders),
+        *(grants_every_path, judges_once),
     )
 }
 

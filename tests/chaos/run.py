@@ -66,7 +66,7 @@ that: who asks for one first gets what is not coded yet."""
 
 SECONDS = ("verify", "trust")
 
-MET_LATER = ("judged", "read whole", "coding")
+MET_LATER = ("judged", "read whole", "coding", "events")
 """What is met in the end of a run, or by the judge."""
 
 
@@ -126,6 +126,9 @@ def drawn_settings(seed: int) -> dict[str, Any]:
     )
     verify = dice.choice(("1s", "3s", "10s"))
     trust = dice.choice(("0s", "1s"))
+    linger = dice.choice(("0s", "1s", "5s"))
+    # By events wherever that may be; by itself it is for busier streams than these.
+    follow = {"follow": dice.choice(("sse", "sse", "auto"))}
     return {
         "cache": {
             "memory": memory,
@@ -138,12 +141,12 @@ def drawn_settings(seed: int) -> dict[str, Any]:
         "live": {
             "long_poll_timeout": "1s",
             "sse_lifetime": "3s",
-            "linger": dice.choice(("0s", "1s", "5s")),
+            "linger": linger,
         },
         "origin": {"head_timeout": "3s", "read_timeout": "4s", "idle_timeout": "2s"},
         "routes": [
-            {"match": f"{ROOT}/strict/**", "tail": "strict"},
-            {"match": f"{ROOT}/**"},
+            {"match": f"{ROOT}/strict/**", "tail": "strict", **follow},
+            {"match": f"{ROOT}/**", **follow},
         ],
         "shutdown": {"grace": "1s"},
         "log": {"access": "off"},
@@ -464,9 +467,15 @@ async def _read(world: World, target: str, fields: dict[str, str]) -> Reply:
 
 
 async def _look_at_metrics(world: World, front: Edge) -> None:
-    """Nothing inside the edge may have failed unseen; its log tells what did."""
+    """Nothing inside the edge may have failed unseen; its log tells what did. How often
+    streams were followed by events is counted."""
     log = front.process.log.read_text(errors="replace").splitlines()
     page = (await once(_port(front.admin), "GET", "/metrics")).body.decode()
+    heard = re.search(r"^ds_edge_events_heard_total (\S+)", page, re.M)
+    world.met["events heard"] += int(float(heard[1])) if heard else 0
+    ended = r'^ds_edge_event_streams_ended_total\{reason="(\S+)"\} (\S+)'
+    for reason, value in re.findall(ended, page, re.M):
+        world.met[f"events ended {reason}"] += int(float(value))
     for name, value in re.findall(r"^(ds_edge_internal_errors\S*) (\S+)", page, re.M):
         if float(value):
             told = "\n".join(line for line in log if "rror" in line)

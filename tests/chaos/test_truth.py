@@ -26,6 +26,7 @@ NEEDED = {
     **dict.fromkeys(("create edge", "create behind", "recreation"), 2),
     **dict.fromkeys(("delete edge", "delete behind", "refused subject"), 1),
     **dict.fromkeys((f"fault {fault.value}" for fault in Fault), 3),
+    "events heard": 10,
     **dict.fromkeys(("outage", "all cut", "read whole"), 1),
     "judged": 500,
 }

@@ -251,6 +251,7 @@ class FakeOrigin(BeginsByOpen):
     chunks    answers with two pieces and no length
     moved     answers with addresses of its own, and a cookie
     taken     answers 409 without a body
+    full      answers 413, which has had more than one reason phrase
     odd       answers with a field that cannot be sent
     held      answers once somebody asks for release, which is answered at once
     ========= ==================================================================
@@ -322,6 +323,12 @@ class FakeOrigin(BeginsByOpen):
     ) -> PlayedExchange:
         body_of(request)
         return _played(409, b"", ("stream-closed", "true"))
+
+    def _full(
+        self, request: OriginRequest, on_sent: Callable[[], None]
+    ) -> PlayedExchange:
+        body_of(request)
+        return _played(413, b"too much")
 
     def _odd(
         self, request: OriginRequest, on_sent: Callable[[], None]

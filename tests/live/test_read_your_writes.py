@@ -3,7 +3,7 @@
 import pytest
 
 from edge.core.values import Mode, Purpose
-from edge.live.hub import POLL_PATIENCE_SECONDS
+from edge.live.followers import POLL_PATIENCE_SECONDS
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.support import PATH, QUICK, scripted, settle, warm, watch
 

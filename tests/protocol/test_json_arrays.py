@@ -7,7 +7,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.protocol.json_arrays import fragment, is_balanced, whole
+from edge.protocol.json_arrays import (
+    MAX_COMPARED,
+    agree,
+    fragment,
+    is_balanced,
+    whole,
+)
 from edge.protocol.names import is_json
 
 law = settings(deadline=None)
@@ -177,3 +183,37 @@ def test_messages_are_not_judged() -> None:
     """What the module says it does not promise: they are the origin's word."""
     assert whole(fragment(b"[1,,2]")) == b"[1,,2]"
     assert whole(fragment(b"[tru]")) == b"[tru]"
+
+
+# Equal values.
+
+
+@law
+@given(arrays, arrays)
+def test_fragments_agree_as_far_as_the_shorter_one_goes(
+    held: list[Any], more: list[Any]
+) -> None:
+    """U16: however each of them is written."""
+    one = fragment(json.dumps(held, indent=2).encode("utf-8", "surrogatepass"))
+    other = fragment(json.dumps(held + more, separators=(",", ":")).encode())
+
+    assert agree(one, other)
+    assert agree(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b",1", b",2"),
+        (b",1,2", b",1,3,4"),
+        (b",[1]", b",[1,2]"),
+        (b',"a"', b',"A"'),
+        # What cannot be read is not known to agree.
+        (b",tru", b",tru"),
+        (b"," + b"[" * 100_000 + b"]" * 100_000, b",1"),
+        (b",1" * MAX_COMPARED, b",1"),
+    ],
+)
+def test_other_messages_do_not_agree(one: bytes, other: bytes) -> None:
+    assert not agree(one, other)
+    assert not agree(other, one)

@@ -229,6 +229,62 @@ def test_the_check_finds_a_longer_log_of_another_incarnation() -> None:
     assert log.join(start, node_offset(12), b"otherlog") is Joined.DIFFERS
 
 
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ((), None),
+        ((10, 20), node_offset(10)),
+        ((10, 64), node_offset(10)),
+        # Nothing short enough could be compared.
+        ((10, 65), None),
+        ((64,), BEGIN),
+    ],
+)
+def test_an_event_stream_begins_where_it_can_prove_itself(
+    messages: tuple[int, ...], expected: str | None
+) -> None:
+    """U20."""
+    assert log_of_messages(*messages).proof_start(64) == expected
+
+
+def test_an_event_stream_begins_at_an_end_before_which_no_byte_is_held() -> None:
+    """U20: a stream that only a HEAD told of."""
+    log = log_of_messages()
+    log.note_position(node_offset(7))
+
+    assert log.proof_start(64) == node_offset(7)
+
+
+def test_a_log_without_its_bytes_is_the_same_log_with_the_same_end() -> None:
+    """U16: what is dropped is read again."""
+    log = log_of_messages(3, 4)
+    log.tail.close(node_offset(7))
+    log.by_events = True
+    version, incarnation = log.tail.version, log.incarnation
+
+    log.drop_bytes(node_offset(3))
+
+    assert not log.holds_bytes and not log.by_events
+    assert (log.end, log.incarnation) == (node_offset(7), incarnation)
+    assert log.tail.closed and log.tail.version > version
+    assert log.knows(node_offset(3)) and not log.knows(node_offset(5))
+    assert log.join(node_offset(3), node_offset(7), b"4567") is Joined.GREW
+    assert log.join(BEGIN, node_offset(7), b"1234567") is Joined.GREW
+    assert log.page(BEGIN, 10) == Page(BEGIN, node_offset(7), b"1234567")
+
+
+def test_messages_that_are_written_differently_agree() -> None:
+    """U16."""
+    log = StreamLog(1, 30.0)
+    log.join(BEGIN, "1", b',{"a": 1}')
+    log.join("1", "2", b",2")
+
+    assert log.agrees(BEGIN, b',{"a":1},2,3')
+    assert log.agrees("1", b", 2")
+    assert not log.agrees(BEGIN, b',{"a":2},2')
+    assert not log.agrees("0", b',{"a":1}')
+
+
 def test_there_is_nothing_to_check_where_nothing_is_held() -> None:
     log = StreamLog(1, 30.0)
     assert log.probe_start(64) is None

@@ -34,6 +34,18 @@ def test_an_armed_poll_older_than_the_origin_ever_held_one_is_not_trusted(
     assert told.knows(told.tail.read_barrier(), "4") is known
 
 
+def test_an_event_stream_vouches_for_the_end_only_as_long_as_it_says() -> None:
+    """U17: longer silence may be that of a stream that is no more."""
+    told = Told("4")
+    sent = told.sends()
+    told.tail.arm(sent, told.now + 5.0)
+
+    told.now += 4.9
+    assert told.tail.is_armed(told.now)
+    told.now += 0.2
+    assert not told.tail.is_armed(told.now)
+
+
 def test_an_armed_poll_says_nothing_about_another_offset() -> None:
     told = Told("4")
     told.polls()

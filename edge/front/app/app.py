@@ -44,6 +44,7 @@ from edge.front.transport import BlockingStream, DisconnectWatch
 from edge.policy.http import cors
 from edge.policy.http.client_address import NOBODY, Caller, Peer, TrustedProxies
 from edge.protocol import names
+from edge.protocol.http_grammar import reason_phrase
 
 __all__ = ["Dependencies", "WsgiApp", "create_app"]
 
@@ -257,7 +258,8 @@ def fill(resp: falcon.Response, response: Response, method: str) -> None:
     answer = response.answer
     if response.per_response is not None:
         _put_per_response(resp, response.per_response)
-    resp.status = answer.status
+    # Falcon has other words for some statuses than the fast way.
+    resp.status = f"{answer.status} {reason_phrase(answer.status)}"
     for name, value in answer.headers:
         resp.append_header(name, value)
     if answer.content_length is not None:

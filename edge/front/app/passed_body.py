@@ -4,11 +4,13 @@ It ends with the exchange, or when its reader leaves, or when what let it in end
 what was sent must not look whole. An event stream also ends when the edge drains (E54),
 as relayed reads and the edge's own streams do: behind a whole event, and then it is
 whole. ``PassedEvents`` knows the event streams that are being sent, and looks at each
-tick whether that has come. ``pass_through`` makes both. They decide nothing of what is
-in a body, and never hold more than one piece.
+tick whether that has come. ``pass_through`` makes both; the fast way has a
+``PassedEvents`` of its own. They decide nothing of what is in a body, and never hold
+more than one piece.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import gevent
 
@@ -102,15 +104,22 @@ class PassedBody:
         return self._clock.monotonic() >= self._lease.ends_at
 
 
+class PassedEventStream(Protocol):
+    """An event stream that passes, on either way."""
+
+    def let_go(self) -> None:
+        """See ``PassedBody``."""
+
+
 class PassedEvents:
-    """The event streams that pass at the moment, of one worker."""
+    """The event streams that pass at the moment, of one worker, on one way."""
 
     def __init__(self, draining: Callable[[], bool], ticks: Ticks) -> None:
         self._draining = draining
-        self._running: set[PassedBody] = set()
+        self._running: set[PassedEventStream] = set()
         ticks.register(self._look)
 
-    def add(self, body: PassedBody) -> Callable[[], None]:
+    def add(self, body: PassedEventStream) -> Callable[[], None]:
         """Let it go when the edge drains. Call what is returned when it is over."""
         self._running.add(body)
         return lambda: self._running.discard(body)

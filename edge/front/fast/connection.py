@@ -201,7 +201,7 @@ class FastConnection(Writing):
         except BlockingIOError:
             return
         except OSError:
-            self._gone()
+            self._read_no_more()
         except Exception as error:
             self._broken(error)
 
@@ -450,7 +450,7 @@ class FastConnection(Writing):
             return
         sink, self._sink = self._sink, None
         if self._write is not None:
-            self._end_waiting().let_go()
+            sink = self._end_waiting().abandon()
         self._close()
         if sink is not None:
             sink.client_left()

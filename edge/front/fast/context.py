@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import gevent
 
 from edge.core.timer_wheel import Timed, TimerWheel
+from edge.front.app.passed_body import PassedEvents
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import LoggedFields
 from edge.front.fast.plain_writes import PlainWrites
@@ -97,6 +98,8 @@ class FastContext:
         self.heads = self.request_memo.heads
         self.encoder = ResponseEncoder(parts.options, parts.clock)
         self.write_answers = WriteAnswers(parts.options, self.encoder)
+        # The event streams that answer writes.
+        self.passed_events = PassedEvents(parts.draining, parts.ticks)
         self.wheel: TimerWheel[Expiring] = TimerWheel(parts.clock.monotonic())
         parts.ticks.register(self._expire)
         self.loop: Any = gevent.get_hub().loop

@@ -41,6 +41,8 @@ from edge.front.exchange import trace_fields
 from edge.front.fast.context import FastContext
 from edge.front.fast.plain_requests import PlainWrite
 from edge.front.fast.sink import FastSink, ResponseWriter
+from edge.front.fast.written_events import WrittenEvents
+from edge.policy.streams.answers import is_endless
 from edge.policy.streams.pass_fields import passed_status, write_label, write_outcome
 
 
@@ -63,6 +65,7 @@ class WriteExchange:
         "_call",
         "_connection",
         "_context",
+        "_events",
         "_heard",
         "_holds",
         "_is_sent",
@@ -95,6 +98,7 @@ class WriteExchange:
         self._is_sent = self._heard = self._over = False
         self._holds = True
         self._received = 0
+        self._events: WrittenEvents | None = None
 
     # What the connection calls.
 
@@ -137,6 +141,14 @@ class WriteExchange:
         self._over = True
         self.let_go()
         self._problem(error, close=True)
+
+    def abandon(self) -> FastSink:
+        """Nobody can be answered, and nothing was sent: the worker ends, or a defect
+        met the connection. Returns the sink, which logs it."""
+        self._pass()
+        self._over = True
+        self.let_go()
+        return self.sink
 
     # What the origin adapter calls.
 
@@ -194,10 +206,16 @@ class WriteExchange:
         self.sink.abort(problems.INTERNAL)
 
     def _give_up(self) -> None:
-        self._over = True
+        self._end()
         self.let_go()
         if self._call is not None:
             self._call.cancel()
+
+    def _end(self) -> None:
+        """Nothing more is heard of it."""
+        self._over = True
+        if self._events is not None:
+            self._events.stop()
 
     def _pass(self) -> None:
         self._context.parts.counters.passes[self._plain.passed.reason.value] += 1
@@ -218,21 +236,31 @@ class WriteExchange:
             self._give_up()
             return
         sink.begin_with(encoded, before)
+        if is_endless(head.headers, head.content_length) and encoded.chunked:
+            self._events = WrittenEvents(context.passed_events, self._let_go)
 
     def _data(self, piece: bytes) -> None:
         self._received += len(piece)
         self._context.parts.counters.bytes_from_origin += len(piece)
         if not self.sink.write([piece]) and self._call is not None:
             self._call.pause()
+        if self._events is not None:
+            self._events.sent(piece)
+
+    def _let_go(self) -> None:
+        """The edge drains, and the event stream may end where it is (E54)."""
+        if self._call is not None:
+            self._call.cancel()
+        self._guarded(self._ended)
 
     def _ended(self) -> None:
-        self._over = True
+        self._end()
         self._context.parts.counters.bytes_out += self._received
         self.sink.sent = self._received
         self.sink.finish()
 
     def _failed(self, fault: EdgeError) -> None:
-        self._over = True
+        self._end()
         self.let_go()
         if self._heard:
             self.sink.sent = self._received

@@ -37,6 +37,8 @@ class Writing:
     resume: Callable[[], None]
     judge_again: Callable[[bytes], None]
     _context: FastContext
+    _broken: Callable[[Exception], None]
+    _gone: Callable[[], None]
     _judge_again: Callable[[], None]
     _move: Callable[[Stage], None]
     _read_on: Callable[[], None]
@@ -105,6 +107,17 @@ class Writing:
             self._until(self._context.limits.body_timeout)
         else:
             self._send_write(self._end_waiting())
+
+    def _read_no_more(self) -> None:
+        """Reading has failed. A body that was coming has ended, and its write is told
+        of as one that ended early, though most likely nobody hears its answer."""
+        if self._write is None:
+            self._gone()
+            return
+        try:
+            self._body_came(b"")
+        except Exception as error:
+            self._broken(error)
 
     def _body_is_late(self) -> None:
         detail = "The body stopped arriving."

@@ -199,14 +199,14 @@ def _decide_held(
     if log.reaches_beyond(end):
         if page_end is not None and _was_heard_at(log, state, end):
             return _serve_behind(read, log, state, page_end)
-        ask = Fetch(end, Reason.NEWER_WRITE)
+        ask = _delta(log, state, end, Reason.NEWER_WRITE)
         return _ask_held(ask, read, log, state, route, page_end)
     if read.mode.live:
         return _decide_live(read, log, state, route, page_end, end)
     known = _is_known(log, state, end, route)
     if _answers(log, state, page_end, end, known):
         return _serve_tail(log, state, page_end, end, known)
-    ask = Fetch(end, Reason.TAIL_UNKNOWN)
+    ask = _delta(log, state, end, Reason.TAIL_UNKNOWN)
     return _ask_held(ask, read, log, state, route, page_end)
 
 
@@ -262,6 +262,15 @@ def _serve_behind(
     return Serve(Kind.CLOSED_RANGE, state.offset, page_end)
 
 
+def _delta(log: StreamLog, state: ReadState, end: str, reason: Reason) -> Fetch:
+    """Ask what follows the end. Where events were heard, such a read first begins
+    before it and must match: an event stream may be mute because its stream was made
+    anew, which a delta cannot see (L7, U17). A reader may have waited for an event
+    before; whom no such answer served asks from the end."""
+    mute = log.by_events and end == log.end and state.asked < 2
+    return Fetch((mute and log.probe_start(MAX_PROBE)) or end, reason)
+
+
 def _decide_live(
     read: Read,
     log: StreamLog,
@@ -275,7 +284,7 @@ def _decide_live(
     closed = known and log.tail.closed
     newer_write = not log.tail.covers(state.barrier, end)
     if newer_write and state.fault is None:
-        return Fetch(end, Reason.NEWER_WRITE)
+        return _delta(log, state, end, Reason.NEWER_WRITE)
     if page_end is not None:
         return Serve(Kind.LIVE, state.offset, page_end, known, closed)
     if closed:

@@ -50,6 +50,18 @@ class TailMode(enum.Enum):
     STRICT = "strict"
 
 
+class Follow(enum.Enum):
+    """How a stream is followed at its end (U16, U20).
+
+    AUTO: by an event stream while events are frequent and it is exact, else by
+    long-polls. SSE: by an event stream from the start, wherever it is exact.
+    """
+
+    AUTO = "auto"
+    LONG_POLL = "long-poll"
+    SSE = "sse"
+
+
 class OriginNoStore(enum.Enum):
     """What ``no-store`` on the origin's data means to this edge (L15)."""
 
@@ -94,6 +106,7 @@ class Route:
     access: Access = Access.PARTITIONED
     recreate: Recreate = Recreate.POSSIBLE
     tail: TailMode = TailMode.FOLLOWED
+    follow: Follow = Follow.AUTO
     origin_no_store: OriginNoStore = OriginNoStore.HONOUR
     credential_headers: tuple[str, ...] = ("authorization", "cookie")
     credential_parameters: tuple[str, ...] = CREDENTIAL_PARAMETERS

@@ -82,6 +82,25 @@ def read_request(
     )
 
 
+def events_request(
+    key: StreamKey,
+    offset: str,
+    route: Route,
+    *,
+    node: Node = NAMELESS,
+    cursor: str | None = None,
+) -> OriginRequest:
+    """A follower's request for an event stream (section 5.8). ``cursor``: the origin's
+    last one."""
+    fields = read_fields(key.partition, route, node=node)
+    return OriginRequest(
+        method="GET",
+        target=_target(key, None, offset, names.LIVE_SSE, cursor),
+        headers=(*fields, ("accept", "text/event-stream")),
+        purpose=Purpose.EVENTS,
+    )
+
+
 def head_request(
     key: StreamKey,
     route: Route,

@@ -9,8 +9,8 @@ beyond it gets a 503.
 from typing import Protocol
 
 import gevent
-from gevent.pywsgi import Input
 
+from origin_adapter.embedded.http.chunks import ChunkReader, ChunkSource
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 
 PIECE = 65536
@@ -18,11 +18,8 @@ _CLOSE = (("Connection", "close"),)
 _COME_AGAIN = (*_CLOSE, ("Retry-After", "1"))
 
 
-class BodySource(Protocol):
+class BodySource(ChunkSource, Protocol):
     """What bodies are read from."""
-
-    def read(self, size: int) -> bytes:
-        """So many bytes; fewer when the client sends no more."""
 
     def has(self, size: int) -> bool:
         """Whether so many bytes are here already."""
@@ -44,7 +41,7 @@ class BodyInput:
     ) -> None:
         self._source = source
         self._left = length or 0
-        self._chunks = Input(source, None, chunked_input=True) if chunked else None  # type: ignore[arg-type]  # only reads
+        self._chunks = ChunkReader(source) if chunked else None
         self._expects = expects and (chunked or self._left > 0)
         self.length = length
         self.taken = 0
@@ -58,7 +55,7 @@ class BodyInput:
     def is_read(self) -> bool:
         """Whether nothing of it is left to be read."""
         if self._chunks is not None:
-            return bool(self._chunks.chunk_length == 0)
+            return self._chunks.done
         return self._left == 0
 
     @property
@@ -72,8 +69,7 @@ class BodyInput:
             self._expects = False
             self._source.go_on()
         if self._chunks is not None:
-            piece: bytes = self._chunks.read(size)
-            return piece
+            return self._chunks.read(size)
         size = min(size, self._left)
         piece = self._source.read(size) if size else b""
         if len(piece) < size:
@@ -131,7 +127,7 @@ def _piece(body: BodyInput, size: int, timeout: float) -> bytes:
             return body.read(size)
     except (OSError, EOFError):
         cut = bad_request(
-            RefusalReason.BODY_CUT, "the body ended early; nothing was appended"
+            RefusalReason.BODY_CUT, "the body is not whole; nothing was appended"
         )
         cut.headers = _CLOSE
         raise cut from None

@@ -26,6 +26,7 @@ from origin_adapter.embedded.http.answers import COMMON
 from origin_adapter.embedded.http.bodies import BodyInput
 from origin_adapter.embedded.http.exchange import Buffers, ServerRequest, ServerResponse
 from origin_adapter.embedded.http.request_head import HeardHead
+from origin_adapter.embedded.http.turns import let_others_go
 from origin_adapter.embedded.rules.refusals import Refused
 
 IDLE_TIMEOUT = 75.0
@@ -40,6 +41,11 @@ MAX_COPIED = 65536
 MAX_BUFFERS = 512
 """The system takes at most 1,024 buffers at once."""
 
+TURN = 256
+REQUEST = 16
+"""What a request costs of a turn. A line within a body costs 1."""
+
+_CRLF = b"\r\n"
 _END = b"\r\n\r\n"
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BODILESS = frozenset({204, 304})
@@ -79,8 +85,9 @@ class Connection:
         self._server = server
         self._app = app
         self._held = b""
-        # What is before it was read. Chunks are read byte by byte: the rest stays put.
+        # What is before it was read. Chunks are small at times: the rest stays put.
         self._at = 0
+        self._used = 0
 
     def serve(self) -> None:
         """Answer one request after the other, until either side ends it."""
@@ -93,6 +100,7 @@ class Connection:
 
     def _serve_one(self) -> bool:
         """One request, or its refusal. False: the connection is over."""
+        self._use(REQUEST)
         try:
             head = self._head()
         except ClientFault as fault:
@@ -115,11 +123,8 @@ class Connection:
     def _head(self) -> HeardHead | None:
         """The next head; None: none comes. Raises ClientFault."""
         self._held, self._at = self._held[self._at :], 0
-        if self._server.draining or not (self._held or self._begins()):
+        if not self._begins():
             return None
-        if self._held[:2] == b"\r\n":
-            # Some clients end a body with one CRLF too many (RFC 9112 section 2.2).
-            self._held = self._held[2:]
         end = self._held.find(_END)
         if end < 0 and (end := self._wait_for_head()) < 0:
             return None
@@ -159,15 +164,29 @@ class Connection:
         return end
 
     def _begins(self) -> bool:
-        """Wait for a request to begin; whether it did."""
-        self._server.idle.add(self._sock)
-        try:
-            self._held = self._receive(IDLE_TIMEOUT)
-        except TimeoutError:
-            return False
-        finally:
-            self._server.idle.discard(self._sock)
-        return bool(self._held)
+        """Wait for a request to begin; whether it did.
+
+        Some clients end a body with one CRLF too many (RFC 9112 section 2.2). It begins
+        nothing, however it is cut.
+        """
+        skipped = False
+        while not self._server.draining:
+            if not skipped and self._held[:2] == _CRLF:
+                self._held = self._held[2:]
+                skipped = True
+            if self._held and (skipped or self._held != b"\r"):
+                return True
+            self._server.idle.add(self._sock)
+            try:
+                more = self._receive(IDLE_TIMEOUT)
+            except TimeoutError:
+                return False
+            finally:
+                self._server.idle.discard(self._sock)
+            if not more:
+                return False
+            self._held += more
+        return False
 
     def _receive(self, timeout: float) -> bytes:
         """Some bytes; b"": the client sends no more. Raises OSError, TimeoutError."""
@@ -178,7 +197,8 @@ class Connection:
     def _request(self, head: HeardHead) -> ServerRequest:
         fields = head.fields
         path, _, query = head.target.partition("?")
-        expects = fields.get("expect", "").lower() == "100-continue"
+        # No 100 to a client of HTTP/1.0 (RFC 9110 section 10.1.1).
+        expects = head.http11 and fields.get("expect", "").lower() == "100-continue"
         return ServerRequest(
             head.method,
             path,
@@ -206,6 +226,28 @@ class Connection:
             self._held, self._at = b"".join(pieces), 0
         begin, self._at = self._at, self._at + size
         return self._held[begin : self._at]
+
+    def line(self, most: int) -> bytes:
+        """See ChunkSource. As ``read``."""
+        self._use(1)
+        while (end := self._held.find(_CRLF, self._at, self._at + most + 2)) < 0:
+            if len(self._held) - self._at > most:
+                raise EOFError("a line has no end")
+            self._sock.settimeout(None)
+            more = self._sock.recv(MAX_RECEIVED)
+            if not more:
+                raise EOFError("the body ended early")
+            self._held, self._at = self._held[self._at :] + more, 0
+        begin, self._at = self._at, end + len(_CRLF)
+        return self._held[begin:end]
+
+    def _use(self, work: int) -> None:
+        """Let others go after a while. Who sends faster than it is answered would never
+        be waited for."""
+        self._used += work
+        if self._used >= TURN:
+            self._used = 0
+            let_others_go()
 
     def go_on(self) -> None:
         """See BodySource."""

@@ -191,10 +191,14 @@ class StreamReadHandler:
         extent: Extent,
         resp: ServerResponse,
     ) -> None:
-        """The bytes of an extent, of which the first page is here."""
+        """The bytes of an extent, of which the first page is here.
+
+        A page from memory may be short of what is committed: the tail is known a moment
+        before memory has its rows. Then the disk has the rest, however little it is.
+        """
         kind, size = stream.content_type, extent.end - extent.start
         resp.content_type = kind
-        if size <= MAX_JOINED:
+        if size <= MAX_JOINED and first.end == extent.end:
             resp.body = messages.answer(first.parts, kind)
             return
         pages = self.engine.read_ahead.pages(stream, first, extent.end)

@@ -5,13 +5,12 @@ checked before that. Even when the body is no JSON, a closed stream or one of an
 type is refused as such first (section 5.2, precedence).
 """
 
-import gevent
-
 from edge.protocol import names
 from origin_adapter.embedded.engine.engine import Engine
 from origin_adapter.embedded.http import answers, requests
 from origin_adapter.embedded.http.bodies import RequestBodies
 from origin_adapter.embedded.http.exchange import ServerRequest, ServerResponse
+from origin_adapter.embedded.http.turns import let_others_go
 from origin_adapter.embedded.rules import messages, offsets, stream_rules
 from origin_adapter.embedded.rules.refusals import RefusalReason, Refused, bad_request
 from origin_adapter.embedded.rules.values import (
@@ -40,7 +39,7 @@ class StreamWriteHandler:
         lifetime = requests.lifetime(req)
         closed = requests.closed(req)
         body = self._body(req)
-        batch = messages.batch(body, self._type(kind, fork), True, _let_others_go)
+        batch = messages.batch(body, self._type(kind, fork), True, let_others_go)
         command = CreateStream(path, kind, lifetime, closed, fork, batch)
         done = self.engine.submit(command)
         assert isinstance(done, StreamCreated)
@@ -78,7 +77,7 @@ class StreamWriteHandler:
 
     def _batch(self, path: str, body: bytes, kind: str | None) -> MessageBatch | None:
         try:
-            return messages.batch(body, kind or "", pause=_let_others_go)
+            return messages.batch(body, kind or "", pause=let_others_go)
         except Refused as malformed:
             stream = self.engine.living(path)
             stream_rules.check_append(
@@ -111,10 +110,6 @@ class StreamWriteHandler:
         if done.new:
             base = base_url(req, self.options.public_url)
             resp.fields["Location"] = base + stream.path
-
-
-def _let_others_go() -> None:
-    gevent.sleep(0)
 
 
 def base_url(req: ServerRequest, public_url: str | None) -> str:

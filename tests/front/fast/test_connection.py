@@ -57,6 +57,7 @@ class Bench:
     peeked: list[Read] = field(default_factory=list)
     later: list[tuple[Any, ...]] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
+    leaving: bool = False
 
     def __post_init__(self) -> None:
         made = self.made = replace(
@@ -66,6 +67,7 @@ class Bench:
             authorizer=self.authorizer,
             clock=self.clock,
             routes=self.routes,
+            draining=lambda: self.leaving,
         )
         log = AccessLog(log_options(access=0), lambda line: None, made.clock)
         made_of = (made.options, made.counters, made.clock, log)

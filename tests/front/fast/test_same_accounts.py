@@ -6,6 +6,8 @@ application and an origin of its own.
 """
 
 import json
+import socket
+import struct
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from gevent import socket as gevent_socket
 
 from edge.front.app.app import create_app
+from edge.front.fast.connection import FastConnection
 from edge.front.http1.connection import GreenletConnection
 from edge.front.log import AccessLog
 from edge.front.transport import BlockingStream, PlainTransport
@@ -51,19 +54,39 @@ class Books:
 
     def fast(self, raw: bytes) -> None:
         self.bench.client.sendall(raw)
-        self.bench.client.settimeout(0.0)
-        while not self.lines:
-            self.bench.turn()
-            self.bench.catch_up()
+        self.until_logged()
 
     def whole(self, raw: bytes) -> None:
         edge, client = gevent_socket.socketpair()
         client.sendall(raw)
         client.shutdown(gevent_socket.SHUT_WR)
+        self._serve_whole(edge)
+        client.close()
+
+    def fast_of_reset(self, raw: bytes) -> None:
+        """The same of a client that sends this, and then resets its connection."""
+        self.bench.close()
+        transport = PlainTransport.of(self.bench.context.loop, reset_behind(raw))
+        self.bench.connection = FastConnection(
+            self.bench.context, transport, Peer(), ADDRESS, lambda ended: None
+        )
+        self.until_logged()
+
+    def whole_of_reset(self, raw: bytes) -> None:
+        self._serve_whole(gevent_socket.socket(fileno=reset_behind(raw).detach()))
+
+    def until_logged(self) -> None:
+        for _ in range(100):
+            if self.lines:
+                return
+            self.bench.turn()
+            self.bench.catch_up()
+        raise AssertionError("there is no line of it")
+
+    def _serve_whole(self, edge: Any) -> None:
         stream = BlockingStream(PlainTransport.of(gevent.get_hub().loop, edge))
         context = self.bench.server_context
         GreenletConnection(context, stream, ADDRESS, Peer()).serve()
-        client.close()
 
     @property
     def line(self) -> dict[str, object]:
@@ -74,6 +97,17 @@ class Books:
     def counters(self) -> dict[str, object]:
         counters = self.bench.made.counters
         return {name: getattr(counters, name) for name in counters.__slots__}
+
+
+def reset_behind(raw: bytes) -> socket.socket:
+    """The edge's end of a connection on which ``raw`` came, and then a reset."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        edge, _ = server.accept()
+    client.sendall(raw)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    return edge
 
 
 def request(method: str, path: str, *fields: str, body: bytes | None = None) -> bytes:
@@ -109,5 +143,33 @@ def test_both_ways_keep_the_same_accounts(name: str) -> None:
     assert fast.line == whole.line
     assert fast.told == whole.told
     assert fast.counters == whole.counters
+    fast.bench.close()
+    whole.bench.close()
+
+
+@pytest.mark.parametrize("leave", ["ends", "resets"])
+def test_a_body_that_does_not_come_is_accounted_for_both_ways(leave: str) -> None:
+    """U27: but that on the fast way the origin is not asked, and so the hub hears of no
+    write that may have happened."""
+    cut = request("POST", "swallow", AGENT, body=b"hello")[:-2]
+    fast, whole = Books(), Books()
+    if leave == "ends":
+        fast.bench.client.sendall(cut)
+        fast.bench.client.shutdown(socket.SHUT_WR)
+        fast.until_logged()
+        whole.whole(cut)
+    else:
+        fast.fast_of_reset(cut)
+        whole.whole_of_reset(cut)
+
+    assert fast.line == whole.line
+    assert fast.line["reason"] == ("body-cut" if leave == "ends" else "client-gone")
+    assert fast.counters["client_faults"] == {"body-cut": 1}
+    # One counts what it gives to the transport, the other what was taken.
+    own = {"origin_requests", "writes", "bytes_out"}
+    assert {k: v for k, v in fast.counters.items() if k not in own} == {
+        k: v for k, v in whole.counters.items() if k not in own
+    }
+    assert (fast.counters["origin_requests"], fast.counters["writes"]) == ({}, {})
     fast.bench.close()
     whole.bench.close()

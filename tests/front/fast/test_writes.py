@@ -3,6 +3,7 @@
 U26, U27, L4, L5. The client and the origin are in the test's hand.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -23,9 +24,12 @@ from edge.core.values import NO_END, Lease, Purpose, WriteOutcome
 from edge.front.fast.context import MAX_BODIES
 from edge.front.fast.plain_writes import MAX_BODY_BYTES
 from edge.front.fast.stages import READ_SIZE, Stage
+from edge.front.log import AccessLog
 from edge.policy.streams.authorize import Grant
+from edge.protocol.http_grammar import LAST_CHUNK
 from tests.front.fast.test_connection_stages import KEPT, bodies
 from tests.front.fast.writer_table import WriterTable, post, writer
+from tests.support.options import log_options
 
 WRITE = post(b"body", "Content-Type: text/plain")
 OFFSET = ("stream-next-offset", "9")
@@ -214,11 +218,14 @@ def test_a_body_that_ends_early_is_refused_unsent(table: WriterTable) -> None:
 
 def test_a_reset_before_the_body_was_whole_ends_it(table: WriterTable) -> None:
     table.feed(WRITE[:-1])
-    table.transport.fail["recv"] = ConnectionResetError()
+    for call in ("recv", "send", "sendmsg"):
+        table.transport.fail[call] = ConnectionResetError()
     table.turn()
+    table.catch_up()
 
     assert table.at(Stage.CLOSED)
     assert (table.origin.calls, table.context.bodies) == ([], 0)
+    assert table.server_context.counters.client_faults["body-cut"] == 1
 
 
 def test_beyond_a_bound_bodies_are_not_gathered(table: WriterTable) -> None:
@@ -460,10 +467,85 @@ def test_a_worker_that_ends_before_the_answer_tells_the_hub(table: WriterTable) 
 
 
 def test_a_worker_that_ends_before_the_body_tells_nobody(table: WriterTable) -> None:
+    """But the log says that it was there, and that it was cut."""
+    lines: list[str] = []
+    table.server_context.access_log = AccessLog(
+        log_options(access=1), lines.append, table.clock
+    )
     table.feed(WRITE[:-1])
     table.connection.cut()
 
     assert (table.wrote, table.context.bodies) == ([], 0)
+    [line] = map(json.loads, lines)
+    assert (line["method"], line["status"], line["lost"]) == ("POST", 0, 1)
+    assert table.server_context.counters.passes["method"] == 1
+
+
+EVENT_STREAM = ("content-type", "text/event-stream")
+EVENT = b"id: 1\ndata: a\n\n"
+
+
+def chunked(said: bytes) -> bytes:
+    """What came behind the head."""
+    return said.partition(b"\r\n\r\n")[2]
+
+
+def whole(*pieces: bytes) -> bytes:
+    """A chunked body, with its end."""
+    return b"".join(b"%X\r\n%b\r\n" % (len(p), p) for p in pieces) + LAST_CHUNK
+
+
+@pytest.mark.parametrize("sent", [[], [EVENT], [EVENT, b": still here\n\n"]])
+def test_an_event_stream_in_answer_to_a_write_ends_whole_in_a_drain(
+    table: WriterTable, sent: list[bytes]
+) -> None:
+    """E54: as on the whole way. Its connection stays for what its client asks next."""
+    table.feed(WRITE)
+    table.call.head(200, EVENT_STREAM, length=None)
+    for piece in sent:
+        table.call.receiver.data(piece)
+    look(table)
+    table.settle()
+    under_way = not table.call.canceled
+    assert table.at(Stage.PARKED) and under_way
+    table.leaving = True
+    look(table)
+    table.settle()
+
+    assert chunked(table.transport.take()) == whole(*sent)
+    assert table.call.canceled and table.at(Stage.IDLE)
+    assert table.server_context.counters.bytes_out == len(b"".join(sent))
+
+
+def test_one_in_the_middle_of_an_event_ends_behind_it(table: WriterTable) -> None:
+    """E54."""
+    table.feed(WRITE)
+    table.call.head(200, EVENT_STREAM, length=None)
+    table.call.receiver.data(EVENT[:-3])
+    table.leaving = True
+    look(table)
+    look(table)
+    table.settle()
+    assert table.at(Stage.PARKED)
+    table.call.receiver.data(EVENT[-3:])
+    table.call.receiver.data(EVENT)
+    table.settle()
+
+    assert chunked(table.transport.take()) == whole(EVENT[:-3], EVENT[-3:])
+    assert table.call.canceled and table.at(Stage.IDLE)
+
+
+def test_an_event_stream_that_is_over_is_let_go_of_no_more(table: WriterTable) -> None:
+    table.feed(WRITE)
+    table.call.head(200, EVENT_STREAM, length=None)
+    table.call.receiver.data(EVENT)
+    table.call.receiver.ended()
+    table.leaving = True
+    look(table)
+    table.settle()
+
+    assert chunked(table.transport.take()) == whole(EVENT)
+    assert table.call.orders == []
 
 
 def test_nothing_that_is_told_after_the_end_is_heard(table: WriterTable) -> None:

@@ -55,7 +55,7 @@ class Wire:
     def reply(self, bodiless: bool = False) -> Reply:
         """The next answer, whole."""
         status, headers = self.head()
-        if bodiless or status in (204, 304):
+        if bodiless or status in (100, 204, 304):
             return Reply(status, headers, b"")
         if headers.get("transfer-encoding") == "chunked":
             return Reply(status, headers, b"".join(iter(self.chunk, b"")))

@@ -105,6 +105,7 @@ HEADS = st.tuples(STATUS_LINES, st.lists(names_and_values(), max_size=4)).map(
 @example([POLL, POLL.replace(b"keep-alive", b"close")], "GET")
 @example([POLL, POLL.replace(b"Cursor: 17", b"Cursor: \xe9")], "GET")
 @example([POLL, POLL.replace(b"Cursor: 17", b"Cursor: 1\n7")], "GET")
+@example([POLL.replace(b"1_5", b"http://origin/"), POLL], "GET")
 def test_whatever_came_before_a_head_is_read_as_the_parser_reads_it(
     heads: list[bytes], method: str
 ) -> None:

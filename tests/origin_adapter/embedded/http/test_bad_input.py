@@ -36,6 +36,13 @@ def raw(body: bytes, *fields: str) -> bytes:
         raw(b"5\r\nhelloX0\r\n\r\n", "Transfer-Encoding: chunked"),
         raw(b"-5\r\nhello\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
         raw(b"5;" + b"x" * 20000, "Transfer-Encoding: chunked"),
+        raw(b"\r\nhello\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+        raw(b"5;a\nb\r\nhello\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+        raw(b"5\r\nhello\r\n0\r\nno field\r\n\r\n", "Transfer-Encoding: chunked"),
+        raw(
+            b"5\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n",
+            "Transfer-Encoding: chunked",
+        ),
     ],
 )
 def test_a_body_that_is_cut_appends_nothing(
@@ -71,6 +78,16 @@ def test_a_client_that_asks_first_is_told_to_go_on(wire: Wire) -> None:
     assert wire.head()[0] == 100
     wire.send(b"hello")
     assert wire.reply().status == 204
+
+
+def test_a_client_of_http_1_0_is_not_told_to_go_on(wire: Wire) -> None:
+    """It would take the 100 for the answer (RFC 9110 section 10.1.1)."""
+    make(wire)
+    fields = ("Content-Length: 2", "Expect: 100-continue")
+    wire.send(raw(b"", *fields).replace(b"HTTP/1.1", b"HTTP/1.0"))
+    gevent.sleep(0.05)
+    wire.send(b"hi")
+    assert wire.head()[0] == 204
 
 
 def test_a_body_that_is_too_large_is_refused_unread(

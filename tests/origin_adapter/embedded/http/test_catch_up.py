@@ -1,12 +1,14 @@
 """Catch-up: one answer of several pages, and what its head says of them."""
 
 import json
+import time
 from collections.abc import Callable
 
 import gevent
 import pytest
 
 from origin_adapter.embedded.engine.engine import MAX_AHEAD, READER_THREADS
+from origin_adapter.embedded.rules.values import AppendToStream, MessageBatch
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Reply, Wire
 
@@ -86,6 +88,30 @@ def test_an_answer_is_bounded_and_the_next_one_goes_on(
     ]
     assert all("max-age=60" in r.headers["cache-control"] for r in replies[:-1])
     assert all("stream-closed" not in reply.headers for reply in replies)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_a_read_between_a_commit_and_its_publishing_is_whole(
+    start: Start, connect: Connect, kind: str
+) -> None:
+    """1: the writer's thread commits a message; 2: a reader sees the new tail, while
+    memory holds the rows before it; 3: the loop puts the new row there. What comes
+    at 2 is all that its offset says."""
+    origin = start(recent_memory=MB)
+    wire = connect(origin)
+    fill(wire, [b'"before"'], kind)
+    engine, is_json = origin.engine, kind == "application/json"
+    late = MessageBatch(b'"late"', is_json)
+    append = AppendToStream(S, kind, late)
+    before = engine.living(S).tail
+
+    engine.writer.apply(lambda: engine.store.commit([append], time.time()))
+    reply = wire.ask("GET", f"{S}?offset=-1")
+
+    assert engine.living(S).tail == before + len(late.body)
+    assert reply.body == (b'["before","late"]' if is_json else b'"before""late"')
+    assert reply.headers["content-length"] == str(len(reply.body))
+    assert reply.offset == wire.ask("HEAD", S).offset
 
 
 def slow_reader(origin: RunningOrigin, connect: Connect) -> Wire:

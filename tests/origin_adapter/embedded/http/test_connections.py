@@ -1,7 +1,10 @@
 """Connections: every wait for a client has an end, and so has the server."""
 
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import gevent
 import pytest
@@ -21,6 +24,39 @@ def ended(wire: Wire) -> bool:
         return wire.at_end()
 
 
+HEAD = f"HEAD {S} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+CHUNKED = f"POST {S} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+
+FLOOD = """
+import signal, socket, sys, threading
+signal.alarm(20)  # Where others never had their turn, the test fails then.
+begin, more = (bytes.fromhex(text) for text in sys.argv[2:])
+sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def take():
+    while sock.recv(65536):
+        pass
+threading.Thread(target=take, daemon=True).start()
+sock.sendall(begin + more)
+print("flooding", flush=True)
+while True:
+    sock.sendall(more)
+"""
+
+
+@contextmanager
+def flooding(port: str, begin: bytes, more: bytes) -> Iterator[None]:
+    """A client in a process of its own that sends ``more`` again and again."""
+    arguments = [sys.executable, "-c", FLOOD, port, begin.hex(), more.hex()]
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as client:
+        try:
+            assert client.stdout is not None and client.stdout.readline()
+            yield
+        finally:
+            client.kill()
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [
@@ -38,6 +74,55 @@ def test_a_body_that_nobody_reads_and_never_comes(
     wire.send(head.encode())
     assert wire.reply().status == status
     assert ended(wire)
+
+
+def test_chunks_that_nobody_reads_and_that_are_none(
+    wire: Wire, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The connection ends after the answer; nothing is printed."""
+    wire.send(
+        f"GET {S} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "\r\nno size".encode()
+    )
+    assert wire.reply().status == 404
+    assert ended(wire)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [(b"\r\n" + HEAD,), (b"\r", b"\n" + HEAD), (b"\r\n", HEAD), (b"\r", b"\n", HEAD)],
+    ids=["whole", "within", "behind", "both"],
+)
+def test_a_crlf_too_many_begins_nothing(wire: Wire, cut: tuple[bytes, ...]) -> None:
+    """However it is cut (RFC 9112 section 2.2)."""
+    wire.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    wire.ask("HEAD", S)
+    for piece in cut:
+        wire.send(piece)
+        gevent.sleep(0.02)
+    assert wire.reply(bodiless=True).status == 404
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [(b"", HEAD * 500), (CHUNKED, b"1\r\nx\r\n" * 5000)],
+    ids=["requests", "chunks"],
+)
+def test_who_never_stops_sending_does_not_keep_others_waiting(
+    start: Start, connect: Connect, begin: bytes, more: bytes
+) -> None:
+    """Its bytes are always there, so nothing that it does is waited for.
+
+    The client is a process of its own. It sends until the test ends.
+    """
+    origin = start()
+    other = connect(origin)
+    other.ask("PUT", S, content_type="text/plain")
+    port = origin.address.rpartition(":")[2]
+    with flooding(port, begin, more), gevent.Timeout(10):
+        for _ in range(20):
+            assert other.ask("HEAD", S).status == 200
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /v1", b"GET /v1/stream/s HTTP/1.1\r\nHo"])

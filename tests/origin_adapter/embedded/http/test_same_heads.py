@@ -30,11 +30,13 @@ READS_TAKE_A_BODY = "the edge takes no body on a read; the origin skips it"
 NO_PROXY = "only what forwards requests can be in a loop"
 NOT_MINTED = "the offset is none that this origin minted; the test's edge asks nobody"
 OTHER_PARAMETERS = "the origin reads the protocol's parameters and no others"
+NO_APPEND = "nothing that a stream could take; the test's edge asks nobody"
 
 DIFFERENT = {
     "expect-odd": "417 is a MAY (RFC 9110 section 10.1.1), and gunicorn's choice",
     "get-chunked-with-body": READS_TAKE_A_BODY,
     "get-content-length": READS_TAKE_A_BODY,
+    "head-body": READS_TAKE_A_BODY,
     "loop-cdn": NO_PROXY,
     "path-double-slash": "the origin has nothing outside its root, so it says 404",
     "plain-cursor": NOT_MINTED,
@@ -42,10 +44,22 @@ DIFFERENT = {
     "read-broken-percent": OTHER_PARAMETERS,
     "read-nul-in-query": OTHER_PARAMETERS,
     "read-unknown-live": "an edge passes what it does not know; the origin says 400",
+    "write-bad-query": OTHER_PARAMETERS,
+    "write-empty-type": NO_APPEND,
+    "write-fields": NO_APPEND,
+    "write-loop": NO_PROXY,
+    "write-no-length": NO_APPEND,
+    "write-taken": "the fake hub of the test's edge says 409",
 }
 """Files of which one server takes what the other refuses, and why that is right."""
 
-CUT_BY_THE_TEST = {"plain-bad-field", "plain-cut"}
+CUT_BY_THE_TEST = {
+    "head-bad-field",
+    "plain-bad-field",
+    "plain-cut",
+    "write-half",
+    "write-odd",
+}
 """The fake hub of the test's edge ends these connections for reasons of its own."""
 
 
