@@ -92,7 +92,7 @@ class Partition:
     header in ``headers`` (L13), which are kept out of ``repr``.
     """
 
-    kind: PartitionKind = PartitionKind.ANONYMOUS
+    kind: PartitionKind = field(default=PartitionKind.ANONYMOUS, hash=False)
     digest: str = ""
     headers: Headers = field(default=(), compare=False, repr=False)
 
@@ -161,15 +161,12 @@ class StreamKey:
     query string of the parameters that the protocol does not define, or "".
     """
 
-    route: str
+    # Tables are looked up by keys a dozen times for one read. Few keys differ in the
+    # route alone, and few partitions in the kind alone.
+    route: str = field(hash=False)
     path: str
     extension: str = ""
     partition: Partition = ANONYMOUS
-
-    def __hash__(self) -> int:
-        # Tables are looked up by keys a dozen times for one read, and few keys differ
-        # in nothing but the route or the kind.
-        return hash((self.path, self.extension, self.partition.digest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,17 @@ def test_one_path_under_two_partitions_or_parameters_is_two_logs() -> None:
     assert len(keys) == 6
 
 
+def test_a_key_is_found_again_whatever_its_partition_sends() -> None:
+    """L13: the digest stands for the fields."""
+    sent: Headers = (("authorization", "Bearer x"),)
+    ours = Partition(PartitionKind.CREDENTIAL, "d", sent)
+    theirs = Partition(PartitionKind.CREDENTIAL, "d")
+
+    rows = {StreamKey("streams", "/a", "", ours): "row"}
+
+    assert rows[StreamKey("streams", "/a", "", theirs)] == "row"
+
+
 def test_reads_of_one_stream_by_different_cursors_have_one_key() -> None:
     """L22: a cursor is in no key."""
     key = StreamKey("streams", "/a")

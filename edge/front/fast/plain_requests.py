@@ -32,10 +32,10 @@ class RequestLine:
     method: str
     target: str
     route: Route
-    selected_by: tuple[str, ...]
     path: str
     parameters: tuple[Parameter, ...]
     aim: str
+    selected_by: tuple[str, ...]
     cors_list: CorsPolicy | None
     by_caller: bool
 

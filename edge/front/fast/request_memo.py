@@ -47,6 +47,7 @@ from edge.front.fast.response_encoder import on_wire
 from edge.front.options import FrontOptions
 from edge.policy.http import cors, forwarding, request_target
 from edge.policy.http.client_address import Caller
+from edge.policy.http.cors import CorsPolicy
 from edge.policy.streams.authorize import Ask, Grant, RequestHead
 from edge.policy.streams.pipeline import RequestPipeline, Resolved
 from edge.policy.streams.routes import Route
@@ -355,11 +356,7 @@ class RequestMemo:
         aim = request_target.join(path, "&".join(told))
         if method != "GET":
             aim = f"{method} {aim}"
-        selecting, policy = _selecting(route), cors_list(route)
-        caller = any(isinstance(way, ForwardWay) for way in route.ways)
-        line = RequestLine(
-            method, target, route, selecting, path, given, aim, policy, caller
-        )
+        line = RequestLine(method, target, route, path, given, aim, *_traits(route))
         if len(raw) <= MAX_REMEMBERED_BYTES:
             self._lines.keep(raw, line)
         return line
@@ -460,6 +457,12 @@ def asks_to_close(fields: dict[str, str], node: Node) -> bool | None:
 
 
 @lru_cache(maxsize=256)
+def _traits(route: Route) -> tuple[tuple[str, ...], CorsPolicy | None, bool]:
+    """What all lines of a route have in common: see ``RequestLine``."""
+    by_caller = any(isinstance(way, ForwardWay) for way in route.ways)
+    return _selecting(route), cors_list(route), by_caller
+
+
 def _selecting(route: Route) -> tuple[str, ...]:
     named = route.credential_headers + route.request_headers + route.judged_headers
     return (*_SELECTING, *named)

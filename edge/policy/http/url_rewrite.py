@@ -19,6 +19,9 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from edge.core.values import Header, Headers
 
+MAX_PLACES = 64
+"""Authorities of which it is remembered whether they lead to the origin."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # In a JSON text, quotes stand only around strings. If the text is valid, this pattern
@@ -55,6 +58,8 @@ class OriginAddresses:
                 # Of a name without a port the scheme may well be another one.
                 self._known |= {(host, one) for one in _DEFAULT_PORTS.values()}
         self._ports = {port for _, port in self._known}
+        # By scheme and authority as they stand there: most answers name the same.
+        self._leads: dict[tuple[str, str], bool] = {}
         hosts = "|".join(re.escape(parts.hostname or "") for parts in found)
         self._domain = re.compile(
             rf";[ \t]*domain=[ \t]*\.?(?:{hosts})[ \t]*(?=;|\Z)", re.IGNORECASE
@@ -72,16 +77,23 @@ class OriginAddresses:
         return _URL.sub(self._left, value) if "//" in value else value
 
     def _left(self, url: re.Match[str]) -> str:
-        scheme = url["scheme"].lower() or "http:"
-        parts = _split(f"{scheme}//{url['authority']}")
+        place = url["scheme"], url["authority"]
+        leads = self._leads.get(place)
+        if leads is None:
+            if len(self._leads) >= MAX_PLACES:
+                self._leads.clear()
+            leads = self._leads[place] = self._leads_here(*place)
+        return "/" if leads else url[0]
+
+    def _leads_here(self, scheme: str, authority: str) -> bool:
+        """Whether a URL leads to the origin."""
+        parts = _split(f"{scheme.lower() or 'http:'}//{authority}")
         if parts is None or not parts.hostname:
-            return url[0]
+            return False
         host, port = _host_and_port(parts)
-        ports = {port} if url["scheme"] or parts.port else set(_DEFAULT_PORTS.values())
+        ports = {port} if scheme or parts.port else set(_DEFAULT_PORTS.values())
         known = any((host, one) in self._known for one in ports)
-        if known or (_is_nameless(host) and ports & self._ports):
-            return "/"
-        return url[0]
+        return known or (_is_nameless(host) and bool(ports & self._ports))
 
 
 _NO_PAGE: Header = ("access-control-allow-origin", "/")

@@ -107,6 +107,7 @@ def freshness_of(
     return _closed_range(who, options, cap)
 
 
+@lru_cache(maxsize=256)
 def vary(route: Route, partition: PartitionKind) -> str:
     """The Vary value of a read's answer on this route.
 

@@ -164,9 +164,16 @@ told of it (``ForwardWay``): the fast way compares remembered requests by these 
 def authorize(route: Route, request: RequestHead, now: float) -> Grant:
     """Every request may go on, each in its partition. Pure."""
     if request.method not in _READS:
-        return Grant()
+        return UNJUDGED
     ends = _credential_end(request.parameters, route)
-    return Grant(_partition(request, route), NO_END if ends is None else ends, ends)
+    partition = _partition(request, route)
+    if ends is None:
+        return _endless(partition)
+    return Grant(partition, ends, ends)
+
+
+def _endless(partition: Partition) -> Grant:
+    return UNJUDGED if partition is ANONYMOUS else Grant(partition)
 
 
 # -- the partition ------------------------------------------------------------

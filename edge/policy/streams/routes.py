@@ -126,10 +126,6 @@ class Route:
     identity: tuple[str, ...] = ()
     json_types: tuple[str, ...] = ()
 
-    def __hash__(self) -> int:
-        # Memos are looked up by routes with each request; no two have the same name.
-        return hash(self.match)
-
     def kept(self, headers: Headers) -> Headers:
         """The fields of the origin that go along on answers (L18)."""
         keeps = self.response_headers

@@ -1,7 +1,7 @@
 """Chunks as RFC 9112 section 7.1 writes them, and as old servers do."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.core.errors import OriginGarbage
@@ -107,3 +107,29 @@ def test_what_two_readers_may_read_in_two_ways_is_garbage(
     with pytest.raises(OriginGarbage):
         for at in range(0, len(coded), step):
             decoder.feed(coded[at : at + step])
+
+
+parts = st.sampled_from([b"1", b"0", b"2", b"a", b";", b"\r\n", b"\r\n0\r\n\r\n"])
+
+
+@given(st.lists(parts))
+@example([b"1", b"\r\n", b"a", b"\r\n0\r\n\r\n"])
+@example([b"2", b"\r\n", b"a", b"\r\n0\r\n\r\n"])
+@example([b"1", b"\r\n", b"a", b"\r\n0\r\n\r\n", b"1"])
+def test_a_body_in_one_piece_is_what_it_is_byte_by_byte(written: list[bytes]) -> None:
+    """Small bodies come whole, and are not read line by line then."""
+    coded = b"".join(written)
+
+    def told(*pieces: bytes) -> tuple[bytes, bool, bool] | None:
+        decoder, body = ChunkDecoder(), b""
+        try:
+            for piece in pieces:
+                if decoder.done:
+                    # Something stands behind the end.
+                    return body, True, False
+                body += decoder.feed(piece)
+        except OriginGarbage:
+            return None
+        return body, decoder.done, decoder.ended_bare
+
+    assert told(coded) == told(*(coded[n : n + 1] for n in range(len(coded))))

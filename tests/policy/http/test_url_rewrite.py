@@ -1,12 +1,14 @@
 """The origin's addresses, made the edge's own; nothing else changed."""
 
 import json
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.policy.http.url_rewrite import (
+    MAX_PLACES,
     OriginAddresses,
     public_base,
     redirected,
@@ -317,3 +319,32 @@ def test_rewriting_bytes_is_rewriting_values(
     rewritten = rewrite_document(body.encode(), BASES, EDGE)
 
     assert json.loads(rewritten) == expected(document)
+
+
+@given(st.text("/.ab%2;?#:@~", max_size=12))
+def test_a_relative_location_is_resolved_against_what_was_asked(rest: str) -> None:
+    """Plain paths are not taken apart for that, and come to the same."""
+    value = f"/a{rest}"
+
+    assert rewrite_location(value, PATH, EDGE, BASES) == EDGE + urljoin(PATH, value)
+
+
+places = st.sampled_from(["127.0.0.1:4437", "x.example", "127.0.0.1:1", "[", "@"])
+
+
+@given(st.lists(places))
+def test_what_an_authority_leads_to_is_the_same_each_time(named: list[str]) -> None:
+    remembering = OriginAddresses(BASES)
+
+    for authority in named:
+        field = (("x-at", f"http://{authority}/p"),)
+        assert remembering.hidden(field) == OriginAddresses(BASES).hidden(field)
+
+
+def test_of_more_authorities_than_are_remembered_none_is_mistaken() -> None:
+    addresses = OriginAddresses(BASES)
+    for number in range(3 * MAX_PLACES):
+        other = (("x-at", f"http://{number}.example/p"),)
+        assert addresses.hidden(other) == other
+
+    assert addresses.hidden((("x-at", f"{ORIGIN}/p"),)) == (("x-at", "/p"),)
