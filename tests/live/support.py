@@ -189,6 +189,11 @@ def fetch(
     return outcome
 
 
+STANDING: "list[House]" = []
+"""Those of the test that runs. Stopped behind it (``conftest``): else their followers
+go on in the tests that come after."""
+
+
 class House:
     """A hub before an origin, with everything a test wants to look at."""
 
@@ -197,6 +202,7 @@ class House:
         self.counters = Counters()
         self.options = hub_options(**options)
         self.hub = Hub(origin, self.options, self.counters, self.clock)
+        STANDING.append(self)
 
     def key(
         self, path: str = PATH, partition: Partition | None = None, extension: str = ""

@@ -49,6 +49,7 @@ DIFFERENT = {
     "write-fields": NO_APPEND,
     "write-loop": NO_PROXY,
     "write-no-length": NO_APPEND,
+    "write-full": "the fake origin of the test's edge says 413",
     "write-taken": "the fake hub of the test's edge says 409",
 }
 """Files of which one server takes what the other refuses, and why that is right."""
