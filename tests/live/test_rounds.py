@@ -86,9 +86,12 @@ def test_what_is_served_is_what_the_origin_holds(
         page = world.log.page(decision.start, RULES.max_page)
     assert (page.data if page else b"") == truth(world, decision)
     armed = world.log.tail.is_armed(world.now)
-    if decision.up_to_date and not armed:
+    tail = world.origin.tail
+    # Who asks above the end is told what this origin itself would say there (U14).
+    echoed = world.origin.habits.echoes and order(decision.next) > order(tail)
+    if decision.up_to_date and not armed and not echoed:
         # Writes behind an armed poll may be seen one trip later (L3).
-        assert decision.next == world.origin.tail
+        assert decision.next == tail
     if decision.closed:
         assert world.origin.closed and decision.next == world.origin.tail
 
