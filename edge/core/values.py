@@ -209,12 +209,33 @@ class Purpose(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkTerms:
+    """What a front tells a keeper of a request, beside its target and its fields (W10).
+
+    The front has judged: ``route`` (its name) and ``partition`` say whose log the
+    request is about, and ``hops`` are the ids of the nodes by which its client's came.
+    ``lent``: the credential to ask the origin with, None where none is lent. It is in
+    no key. Nothing is given from ``until`` (monotonic seconds) on; that clock is one
+    for all processes of a machine.
+    """
+
+    route: str
+    partition: Partition = ANONYMOUS
+    lent: LentCredential | None = None
+    hops: tuple[str, ...] = ()
+    until: float = NO_END
+
+
+@dataclass(frozen=True, slots=True)
 class OriginRequest:
     """One request to the origin, built, not forwarded.
 
     ``target`` is in origin-form, as it is sent. ``headers`` carry no framing,
     no Host and no hop-by-hop field. A body is the bytes of it, or an iterator of pieces
     with its length, or with None for chunked coding; ``body`` None means no body.
+
+    ``link``: a keeper of this node may be asked instead, on these terms. None: the
+    origin alone (W11), and the only thing there is where one process is the node.
     """
 
     method: str
@@ -223,6 +244,7 @@ class OriginRequest:
     purpose: Purpose = Purpose.CATCH_UP
     body: bytes | Iterator[bytes] | None = None
     content_length: int | None = None
+    link: LinkTerms | None = None
 
 
 class Framing(enum.Enum):
@@ -235,6 +257,20 @@ class Framing(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Lineage:
+    """Which life of a stream a keeper's answer is of (W8).
+
+    ``boot`` is the number of the keeper's process, ``incarnation`` counts the new
+    beginnings that it has seen of this stream (L5). Pairs are ordered: the lower one is
+    older. ``incarnation`` None: unknown, for what the keeper held was forgotten and
+    made anew; it is compared with nothing.
+    """
+
+    boot: int
+    incarnation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """How old an answer was when it arrived, if something in between (a tier, another
     process) answered for the origin. Seconds, to the millisecond.
@@ -242,10 +278,15 @@ class Provenance:
     ``age`` is what an ``Age`` field tells: the time since the origin sent or last
     validated it. ``confirmed_ago`` is the time since the origin last said that this is
     what it has. None: that was not told, and it is no less than the age.
+    ``read_ago`` is the time since a client's read of the stream last went upstream
+    (L23). None: that was not told.
+    ``lineage``: a keeper of this node answered, from this life of the stream (W8).
     """
 
     age: float = 0.0
     confirmed_ago: float | None = None
+    read_ago: float | None = None
+    lineage: Lineage | None = None
 
     @property
     def since_confirmed(self) -> float:
