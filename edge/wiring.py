@@ -46,6 +46,7 @@ from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import ForwardWay, JwtWay
 from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.process.options import RecycleOptions, ServerOptions
+from edge.process.seat import Seat
 from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.settings import Settings
 from edge.settings.units import DAY
@@ -374,9 +375,9 @@ class SystemClock:
 
 
 class EdgeRuntime:
-    """One worker's parts, alive (``edge.front.dependencies.Runtime``)."""
+    """One process's parts, alive (``edge.front.dependencies.Runtime``)."""
 
-    def __init__(self, settings: Settings, node_id: str) -> None:
+    def __init__(self, settings: Settings, node_id: str, seat: Seat) -> None:
         counters, clock = Counters(), SystemClock()
         addresses = OriginAddresses(origin_bases(settings))
         self._origin = HttpOrigin(http_options(settings), hidden=addresses.hidden)
@@ -453,4 +454,6 @@ def serve(
 
 def plan(settings: Settings, node_id: str) -> Plan:
     """What workers are made of from now on."""
-    return Plan(lambda: EdgeRuntime(settings, node_id), server_options(settings))
+    return Plan(
+        lambda seat: EdgeRuntime(settings, node_id, seat), server_options(settings)
+    )

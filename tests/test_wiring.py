@@ -26,6 +26,7 @@ from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
 from edge.process.options import RecycleOptions, ServerOptions
+from edge.process.seat import ALONE
 from edge.settings import Settings, load
 from edge.settings.files import KeyFile
 from edge.settings.schema import RouteSettings
@@ -169,7 +170,7 @@ def test_a_node_is_called_as_the_settings_say_or_as_its_host(
 def test_the_front_is_given_what_only_the_hub_has() -> None:
     """Each has a default that does nothing: forgotten, no slow client would end."""
     settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})
-    parts = wiring.EdgeRuntime(settings, "a-node").parts
+    parts = wiring.EdgeRuntime(settings, "a-node", ALONE).parts
 
     assert parts.ticks is not NO_TICKS and parts.peek is not never_ready
 

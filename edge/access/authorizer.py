@@ -43,7 +43,7 @@ from edge.policy.streams.authorize import (
 )
 from edge.policy.streams.pipeline import check_meaning, find_route
 from edge.policy.streams.routes import Access, Route
-from edge.policy.streams.ways import OriginWay, Place, Right
+from edge.policy.streams.ways import OriginWay, Right, TokenPlace
 from edge.protocol import names
 
 SOON_SECONDS = 60.0
@@ -320,7 +320,7 @@ def _is_sent_by_itself(credential: Credential) -> bool:
     """Whether a browser adds it to whatever a page anywhere sends (B10): cookies, and
     what it asked its user for."""
     if isinstance(credential, Token):
-        return credential.source.place is Place.COOKIE
+        return credential.source.place is TokenPlace.COOKIE
     if isinstance(credential, CredentialSet):
         scheme = (credential.get("authorization") or "").partition(" ")[0].lower()
         by_user = scheme in ("basic", "digest", "negotiate", "ntlm")

@@ -32,8 +32,8 @@ from edge.policy.streams.ways import (
     ForwardWay,
     JwtWay,
     OriginWay,
-    Place,
     SignedWay,
+    TokenPlace,
     Way,
 )
 
@@ -118,11 +118,11 @@ def names_of(ways: Iterable[Way]) -> CredentialNames:
             continue
         for source in way.sources:
             match source.place:
-                case Place.AUTHORIZATION:
+                case TokenPlace.AUTHORIZATION:
                     headers.add("authorization")
-                case Place.QUERY:
+                case TokenPlace.QUERY:
                     parameters.add(source.name)
-                case Place.COOKIE:
+                case TokenPlace.COOKIE:
                     headers.add("cookie")
                     cookies.add(source.name)
     return CredentialNames(
@@ -243,11 +243,11 @@ def _tokens(way: JwtWay, request: RequestHead) -> Iterator[Token]:
 
 def _texts(source: CredentialSource, request: RequestHead) -> Sequence[str]:
     match source.place:
-        case Place.AUTHORIZATION:
+        case TokenPlace.AUTHORIZATION:
             return _bearer(request.lookup("authorization"))
-        case Place.QUERY:
+        case TokenPlace.QUERY:
             return [p.value() for p in request.parameters if p.name == source.name]
-        case Place.COOKIE:
+        case TokenPlace.COOKIE:
             return _cookies(source.name, request.lookup)
 
 

@@ -57,6 +57,32 @@ def loop_member(node_id: str) -> str:
     return f"{PRODUCT};node={node_id}"
 
 
+class Role(enum.StrEnum):
+    """What a process of the edge does.
+
+    WORKER: everything, alone. Where there are several processes, a FRONT serves the
+    clients, and a KEEPER serves fronts: it alone follows the streams that are its own.
+    """
+
+    WORKER = "worker"
+    FRONT = "front"
+    KEEPER = "keeper"
+
+
+class Place(NamedTuple):
+    """Where a process stands. Its successor stands in the same place."""
+
+    role: Role
+    number: int
+
+    @property
+    def name(self) -> str:
+        """``front-1``, ``keeper-0``; ``worker`` for the one that is alone."""
+        if self.role is Role.WORKER:
+            return self.role.value
+        return f"{self.role.value}-{self.number}"
+
+
 class Mode(enum.StrEnum):
     """How a stream is read (PROTOCOL.md sections 5.5 to 5.8)."""
 

@@ -18,6 +18,7 @@ import logging
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from gunicorn.arbiter import Arbiter
@@ -26,6 +27,7 @@ from gunicorn.errors import HaltServer
 from edge.core.reasons import Reason
 from edge.process.options import ServerOptions
 from edge.process.rollover import Rollover
+from edge.process.seat import ALONE, Seat
 from edge.process.systemd import ServiceManager
 from edge.process.worker_pipe import READY, WAKE, WorkerPipe
 
@@ -46,10 +48,12 @@ class Reloadable(Protocol):
     """What the master needs from the gunicorn application that it runs.
 
     ``replaced`` is set by the master: workers that got a successor, by reason word.
+    So is ``seat``, before each fork: that of the process that is forked next.
     """
 
     worker_pipe: WorkerPipe
     replaced: Mapping[str, int]
+    seat: Seat
     manager: ServiceManager
 
     @property
@@ -74,6 +78,7 @@ class EdgeArbiter(Arbiter):
         self._reloadable: Reloadable = app
         self._announced = self._reloading = False
         self._leaves_at: float | None = None
+        self._boot = 0
         self._reloadable.replaced = self._rollover.replaced
         super().__init__(app)
 
@@ -112,6 +117,8 @@ class EdgeArbiter(Arbiter):
 
     def spawn_worker(self) -> int:
         """Fork one; returns in the master only. See gunicorn."""
+        self._boot += 1
+        self._reloadable.seat = replace(ALONE, boot=self._boot)
         pid: int = super().spawn_worker()
         self._rollover.started(pid)
         return pid

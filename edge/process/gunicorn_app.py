@@ -28,6 +28,7 @@ from edge.process.arbiter import EdgeArbiter
 from edge.process.heartbeat import heartbeat_folder
 from edge.process.interfaces import every_interface
 from edge.process.options import ServerOptions
+from edge.process.seat import ALONE, Seat
 from edge.process.systemd import ServiceManager
 from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
 from edge.process.worker_pipe import WorkerPipe
@@ -99,7 +100,7 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
 class Plan:
     """How a worker builds its parts, and the options of the process."""
 
-    build: Callable[[], Runtime]
+    build: Callable[[Seat], Runtime]
     options: ServerOptions
 
 
@@ -112,6 +113,7 @@ class EdgeApplication(BaseApplication):
     """
 
     runtime: Runtime
+    seat: Seat = ALONE
     admin_socket: socket.socket | None = None
 
     def __init__(
@@ -173,7 +175,7 @@ class EdgeApplication(BaseApplication):
 
     def load(self) -> WsgiApp:  # type: ignore[override]
         """Build this worker's parts. Called in the worker, once."""
-        self.runtime = self._plan.build()
+        self.runtime = self._plan.build(self.seat)
         return create_app(self.runtime.parts)
 
     def _bind_admin(self, _arbiter: Any) -> None:

@@ -42,9 +42,9 @@ from edge.policy.streams.ways import (
     JwtWay,
     KeySource,
     PemFile,
-    Place,
     Secret,
     SignedWay,
+    TokenPlace,
     Way,
 )
 from edge.protocol.http_grammar import TOKEN_CHARS
@@ -139,7 +139,7 @@ def _source(given: object) -> CredentialSource:
     """``authorization``, ``{query: NAME}`` or ``{cookie: NAME}``."""
     if isinstance(given, CredentialSource):
         return given
-    if given == Place.AUTHORIZATION.value:
+    if given == TokenPlace.AUTHORIZATION.value:
         return AUTHORIZATION
     if isinstance(given, dict) and len(given) == 1:
         [(place, name)] = given.items()
@@ -147,7 +147,7 @@ def _source(given: object) -> CredentialSource:
         if place in ("query", "cookie") and named:
             if name in request_target.PROTOCOL:
                 raise ValueError(f"{name} is a parameter of the protocol")
-            return CredentialSource(Place(place), name)
+            return CredentialSource(TokenPlace(place), name)
     raise ValueError("expected authorization, {query: NAME} or {cookie: NAME}")
 
 
@@ -423,5 +423,5 @@ def _wrong_claims(jwt: JwtSettings) -> Iterator[str]:
 
 def _parameters_of(way: Way) -> list[str]:
     if isinstance(way, JwtWay):
-        return [one.name for one in way.sources if one.place is Place.QUERY]
+        return [one.name for one in way.sources if one.place is TokenPlace.QUERY]
     return sorted(way.parameters)

@@ -34,9 +34,9 @@ from edge.policy.streams.ways import (
     AUTHORIZATION,
     CredentialSource,
     JwksUrl,
-    Place,
     Secret,
     SignedWay,
+    TokenPlace,
     Way,
 )
 from tests.access import issuer
@@ -51,8 +51,8 @@ JWT = replace(
     algorithms=("HS256",),
     sources=(
         AUTHORIZATION,
-        CredentialSource(Place.QUERY, "access_token"),
-        CredentialSource(Place.COOKIE, "session"),
+        CredentialSource(TokenPlace.QUERY, "access_token"),
+        CredentialSource(TokenPlace.COOKIE, "session"),
     ),
 )
 SIGNED = SignedWay((("k1", b"a key of the tests, which has 32 b."),))

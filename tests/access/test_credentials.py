@@ -22,12 +22,12 @@ from edge.policy.streams.ways import (
     ForwardWay,
     JwtWay,
     OriginWay,
-    Place,
     SignedWay,
+    TokenPlace,
 )
 
-QUERY = CredentialSource(Place.QUERY, "access_token")
-COOKIE = CredentialSource(Place.COOKIE, "session")
+QUERY = CredentialSource(TokenPlace.QUERY, "access_token")
+COOKIE = CredentialSource(TokenPlace.COOKIE, "session")
 JWT = JwtWay((), ("ES256",), sources=(AUTHORIZATION, QUERY, COOKIE))
 SIGNED = SignedWay((("k1", b"1" * 32),))
 

@@ -25,7 +25,7 @@ from edge.policy.streams.ways import (
     CredentialSource,
     ForwardWay,
     OriginWay,
-    Place,
+    TokenPlace,
 )
 from tests.access import endpoint as endpoints
 from tests.access.endpoint import Endpoint, endpoint
@@ -209,7 +209,7 @@ def test_who_is_judged_while_the_order_comes_is_not_let_in() -> None:
 def test_what_waits_for_another_verdict_holds_a_lease_that_has_ended() -> None:
     """B22: a fork is let in by its own route; the keys of its source's are waited for.
     Who sends it upstream looks at the lease."""
-    by_cookie = (CredentialSource(Place.COOKIE, "source"),)
+    by_cookie = (CredentialSource(TokenPlace.COOKIE, "source"),)
     made = Gate(
         by_ways(Route("/v1/a/**"), (replace(JWT, sources=(AUTHORIZATION,)),)),
         by_ways(Route("/v1/b/**"), (replace(BY_URL, sources=by_cookie),)),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from edge.front.options import FrontOptions
 from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.process.options import ServerOptions
+from edge.process.seat import Seat
 from tests.front.fake_edge import FakeOrigin, FakeReadService, FakeRuntime, parts
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     def tell(line: str) -> None:
         os.write(entry.events, line.encode() + b"\n")
 
-    def make() -> FakeRuntime:
+    def make(_seat: Seat) -> FakeRuntime:
         if os.path.exists(entry.broken_by):
             raise RuntimeError("cannot be made, as the test asked")
         read_service = FakeReadService(tell)

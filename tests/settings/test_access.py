@@ -18,9 +18,9 @@ from edge.policy.streams.ways import (
     JwksUrl,
     JwtWay,
     PemFile,
-    Place,
     Secret,
     SignedWay,
+    TokenPlace,
 )
 from edge.settings import Settings, SettingsError, cross_checks, load
 from edge.settings.dump import as_data, as_text
@@ -108,8 +108,8 @@ def test_every_setting_of_a_token_reaches_its_judge() -> None:
             audience="streams",
             leeway=5.0,
             sources=(
-                CredentialSource(Place.COOKIE, "session"),
-                CredentialSource(Place.QUERY, "access_token"),
+                CredentialSource(TokenPlace.COOKIE, "session"),
+                CredentialSource(TokenPlace.QUERY, "access_token"),
             ),
             read="streams.read",
             write="w",

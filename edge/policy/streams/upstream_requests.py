@@ -43,7 +43,7 @@ from edge.policy.http import request_target
 from edge.policy.http.forwarding import UNFIT_ON_READS, cdn_loop
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Route, UpstreamCredential
-from edge.policy.streams.ways import ForwardWay, JwtWay, OriginWay, Place
+from edge.policy.streams.ways import ForwardWay, JwtWay, OriginWay, TokenPlace
 from edge.protocol import names
 
 NAMELESS = Node("ds-edge", "0")
@@ -191,7 +191,7 @@ def without_cookies(fields: Iterable[Header], route: Route) -> Headers:
         for way in route.ways
         if isinstance(way, JwtWay)
         for source in way.sources
-        if source.place is Place.COOKIE
+        if source.place is TokenPlace.COOKIE
     )
     if not cookies:
         return tuple(fields)

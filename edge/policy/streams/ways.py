@@ -28,7 +28,7 @@ class Right(enum.Enum):
     MANAGE = "manage"
 
 
-class Place(enum.Enum):
+class TokenPlace(enum.Enum):
     """Where a request carries a token."""
 
     AUTHORIZATION = "authorization"
@@ -44,11 +44,11 @@ class CredentialSource:
     Authorization field, of which only the scheme Bearer is looked at.
     """
 
-    place: Place
+    place: TokenPlace
     name: str = ""
 
 
-AUTHORIZATION = CredentialSource(Place.AUTHORIZATION)
+AUTHORIZATION = CredentialSource(TokenPlace.AUTHORIZATION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ from edge.policy.streams.ways import (
     CredentialSource,
     JwtWay,
     PemFile,
-    Place,
     Right,
     Secret,
     SignedWay,
+    TokenPlace,
 )
 from tests.cli.streams.test_manual import options_in, section
 
@@ -212,7 +212,7 @@ TOKENS = JwtWay(
     (PemFile("key.pem"), Secret(SECRET.encode(), "mine")),
     ("HS512",),
     typ="at+jwt",
-    sources=(CredentialSource(Place.QUERY, "access_token"),),
+    sources=(CredentialSource(TokenPlace.QUERY, "access_token"),),
     read="paths",
 )
 PUBLIC_ONLY = JwtWay((PemFile("key.pem"),), ("ES256",), read="paths")

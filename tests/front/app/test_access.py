@@ -21,9 +21,9 @@ from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import (
     AUTHORIZATION,
     CredentialSource,
-    Place,
     Secret,
     SignedWay,
+    TokenPlace,
 )
 from origin_adapter.scripted import PlayedExchange
 from tests.access.issuer import NOW, SECRET, WAY, said, shared
@@ -39,7 +39,7 @@ ROUTE = by_ways(
             WAY,
             keys=(Secret(SECRET),),
             algorithms=("HS256",),
-            sources=(AUTHORIZATION, CredentialSource(Place.QUERY, "access_token")),
+            sources=(AUTHORIZATION, CredentialSource(TokenPlace.QUERY, "access_token")),
         ),
     ),
 )
@@ -214,7 +214,7 @@ def test_what_is_open_keeps_the_origins_credential() -> None:
 def test_what_is_open_carries_no_cookie_of_a_viewer() -> None:
     """B5, B8: a browser sends it along by itself, and nobody looked at it."""
     driver = Gated()
-    cookie = CredentialSource(Place.COOKIE, "session")
+    cookie = CredentialSource(TokenPlace.COOKIE, "session")
     way = replace(WAY, keys=(Secret(SECRET),), algorithms=("HS256",), sources=(cookie,))
     driver.made = replace(driver.made, routes=(by_ways(Route(), (way,)),))
     driver.authorizing(lambda request: UNJUDGED)

@@ -50,8 +50,8 @@ from edge.policy.streams.ways import (
     AUTHORIZATION,
     CredentialSource,
     JwtWay,
-    Place,
     SignedWay,
+    TokenPlace,
 )
 from edge.protocol.http_grammar import cache_directives
 from edge.streamlog.stream_log import StreamLog
@@ -62,7 +62,7 @@ KIND = PartitionKind.GRANTED
 OPTIONS = freshness_options()
 WALL = 1_800_000_000.0
 JWT = JwtWay((), ("ES256",))
-BY_COOKIE = replace(JWT, sources=(CredentialSource(Place.COOKIE, "session"),))
+BY_COOKIE = replace(JWT, sources=(CredentialSource(TokenPlace.COOKIE, "session"),))
 LINKS = SignedWay((("k1", b"x" * 32),), public=True)
 ROUTE = Route(
     access=Access.GRANTED,

@@ -1,0 +1,46 @@
+"""Seat: what the master gives a process before it forks it.
+
+Where the edge is one worker, its seat says just that (``ALONE``). Where it is many
+processes, they share what was made once, in the master, before the first fork
+(``NodeParts``); the seat says which of them this one is. Made by
+``edge.process.arbiter``, read by wiring, which builds the parts of a process by it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.core.values import Place, Role
+
+
+@dataclass(frozen=True, slots=True)
+class NodeParts:
+    """What all processes of a node share. None of it is ever replaced.
+
+    ``board`` is shared memory. ``folder`` is the run folder, which nobody else can
+    enter (0700). ``keepers`` and ``fronts`` are how many places there are, and
+    ``links[k]`` is the path of the unix socket at which keeper k answers fronts.
+    """
+
+    board: object
+    folder: Path
+    keepers: int
+    fronts: int
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One process: its place, its lane on the board, and its boot.
+
+    ``boot`` grows with every process that the master starts: of two processes in one
+    place, the later one has the higher. ``node`` is None where there is one worker.
+    """
+
+    place: Place
+    lane: int
+    boot: int
+    node: NodeParts | None = None
+
+
+ALONE = Seat(Place(Role.WORKER, 0), lane=0, boot=1)
+"""The first worker of an edge that has one."""
