@@ -2,13 +2,15 @@
 
 ``Origin`` and ``Exchange`` are implemented by ``origin_adapter``; ``Sink`` by the
 front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Control`` by
-``HubControl``; ``Ticks`` by the hub's ticker; ``Clock`` by wiring and by tests.
+``HubControl``; ``Ticks`` by the hub's ticker; ``Board`` by ``edge.board``; ``Clock`` by
+wiring and by tests.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from edge.core.errors import EdgeError
+from edge.core.node_board import News, SlotWatch
 from edge.core.values import (
     UNLIMITED,
     Answer,
@@ -276,3 +278,40 @@ class Control(Protocol):
 
     def gauges(self) -> Mapping[str, float]:
         """What goes up and down, by metric name without prefix."""
+
+
+class Board(Protocol):
+    """One process's view of the node's board (W4 to W6). Where a process is alone,
+    there is none. ``now`` is monotonic seconds, one clock for all processes of a
+    machine. Nothing here blocks or switches greenlets.
+    """
+
+    def watch(self, path: str) -> SlotWatch:
+        """For a new row: what stands there now counts as seen."""
+
+    def news(self, watch: SlotWatch, now: float) -> News | None:
+        """What is new for this row since it last asked, or None; then it is seen.
+
+        What this process stored itself is no news to it. ``silent`` is said at each
+        call for as long as it lasts, and once after it.
+        """
+
+    def covers(self, watch: SlotWatch, news: News, ends: Iterable[str]) -> bool:
+        """Whether a row that has reached all of ``ends`` shows all writes of ``news``.
+
+        Each must be an offset that the origin gave out and that is not above the row's
+        end. Its last end is enough; those just before it save a look where answers to
+        reads come before the acknowledgements.
+        """
+
+    def store_write(self, path: str, offset: str | None) -> None:
+        """A write was acknowledged, or its answer was lost: before the writer hears it.
+
+        ``offset`` is the next offset that the acknowledgement named. None where it
+        named none, and where it told more than that: that the stream is closed.
+        """
+
+    def store_life(self, path: str) -> None:
+        """A PUT made the stream, or a DELETE ended it, or either was lost: before its
+        sender hears it. One that is sent to the origin directly is stored before it is
+        sent, too."""
