@@ -286,14 +286,14 @@ class Framing(enum.Enum):
 class Lineage:
     """Which life of a stream a keeper's answer is of (W8).
 
-    ``boot`` is the number of the keeper's process, ``incarnation`` counts the new
-    beginnings that it has seen of this stream (L5). Pairs are ordered: the lower one is
-    older. ``incarnation`` None: unknown, for what the keeper held was forgotten and
-    made anew; it is compared with nothing.
+    ``boot`` is the number of the keeper's process, ``row`` of its row: where it is
+    another one, what was held before was forgotten. ``incarnation`` moves where a new
+    one begins there (L5). None: the row was made, and may have been made anew.
     """
 
     boot: int
     incarnation: int | None = None
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +379,8 @@ class WriteOutcome:
     ``extension`` are its extension parameters, canonical, without credentials (U13).
     ``status`` None: the answer was lost, and nobody knows whether the write happened;
     then there are no ``headers``. Nothing of it was sent upstream before ``begun_at``
-    (monotonic seconds).
+    (monotonic seconds). ``by_keeper``: a keeper of this node heard the answer, and has
+    stored on the board that it did (W4).
     """
 
     route: str
@@ -389,6 +390,7 @@ class WriteOutcome:
     status: int | None
     headers: Headers
     begun_at: float
+    by_keeper: bool = False
 
 
 class Result(enum.StrEnum):

@@ -16,8 +16,8 @@ from edge.live.ingest import Ingest, WaiterOffsets
 from edge.live.rows import Stream
 from edge.live.steps import Judged, LogChanged, Wake
 from edge.policy.streams.followed_events import EventBatch
+from edge.streamlog.barriers import RequestSnapshot
 from edge.streamlog.stream_log import Joined
-from edge.streamlog.tail import RequestSnapshot
 
 
 class EventResults:

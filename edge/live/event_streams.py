@@ -46,7 +46,7 @@ from edge.policy.streams.followed_events import (
     Heard,
 )
 from edge.policy.streams.routes import Follow
-from edge.streamlog.tail import RequestSnapshot
+from edge.streamlog.barriers import RequestSnapshot
 
 
 class EventsTaken(NamedTuple):

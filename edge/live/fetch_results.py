@@ -53,8 +53,8 @@ from edge.policy.streams.admission import (
 from edge.policy.streams.decide import stale_seconds
 from edge.policy.streams.decisions import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
+from edge.streamlog.barriers import RequestSnapshot, reaches
 from edge.streamlog.stream_log import Joined
-from edge.streamlog.tail import RequestSnapshot
 
 
 class FetchResults:
@@ -428,6 +428,4 @@ def _may_have_stale(reader: Reader, heard: HeardRange) -> bool:
 def _is_due(reader: Reader, sent: RequestSnapshot, end: str) -> bool:
     """L4: sent after the writes that the reader may know of, or reaching them."""
     barrier = reader.barrier
-    if sent.writes >= barrier.writes:
-        return True
-    return barrier.ack is not None and order(end) >= order(barrier.ack)
+    return sent.writes >= barrier.writes or reaches(barrier, end)

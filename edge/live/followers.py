@@ -54,8 +54,8 @@ from edge.live.upstream import Outcome, TooLarge, Upstream, after, next_turn
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.routes import Follow
 from edge.protocol.offsets import BEGIN
+from edge.streamlog.barriers import RequestSnapshot
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import RequestSnapshot
 
 LENDER_GRACE_SECONDS = 1.0
 """For so long a poll goes on when its lender has left."""

@@ -30,8 +30,8 @@ from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.offsets import BEGIN, NOW, is_position
+from edge.streamlog.barriers import RequestSnapshot
 from edge.streamlog.stream_log import UNKNOWN_TTL, Joined, Placement, StreamLog
-from edge.streamlog.tail import RequestSnapshot
 
 _log = logging.getLogger("edge.live")
 MAX_TTL_DIGITS = 12
@@ -413,7 +413,8 @@ def describe(
     _remember_head(log, route, answer)
     log.described = log.ttl_told = True
     log.ttl = _seconds(answer.get(names.IN_TTL))
-    log.expires_at = _instant(answer.get(names.IN_EXPIRES_AT))
+    log.expires_told = answer.get(names.IN_EXPIRES_AT)
+    log.expires_at = _instant(log.expires_told)
     if not log.tail.unverified or not log.holds_bytes:
         log.tail.confirm(now - answer.provenance.since_confirmed, sent)
     log.tail.hear(sent, offset, None)

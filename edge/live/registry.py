@@ -213,7 +213,7 @@ class StreamRegistry:
         # Prepared answers and events have a quarter of the memory.
         limit, probation = options.memory * 3 // 4, options.memory // PROBATION_SHARE
         self._budget: Budget[Stream] = Budget(limit, probation)
-        self._incarnations = 0
+        self._incarnations = self._made = 0
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -256,7 +256,7 @@ class StreamRegistry:
 
     def renew(self, stream: Stream) -> None:
         """Begin a new incarnation: nothing of the old log is known any more."""
-        stream.log = self._new_log()
+        stream.log = self._new_log(stream.log.row, began=True)
         stream.large.clear()
         stream.gone_until = 0.0
         if stream.head_missed:
@@ -276,7 +276,8 @@ class StreamRegistry:
         if len(self._rows) >= self._options.max_streams and not self._forget_one():
             raise Refusal("too many streams are in use", reason=Reason.LIMIT_STREAMS)
         self._thin_path((key.route, key.path))
-        stream = Stream(key, self._routes[key.route], self._new_log())
+        self._made += 1
+        stream = Stream(key, self._routes[key.route], self._new_log(self._made))
         self._rows[key] = stream
         self._by_path.setdefault((key.route, key.path), _PathRows()).fresh[key] = None
         self.weigh(stream)
@@ -299,9 +300,10 @@ class StreamRegistry:
                 del keys[key]
                 keys[key] = None
 
-    def _new_log(self) -> StreamLog:
+    def _new_log(self, row: int, *, began: bool = False) -> StreamLog:
         self._incarnations += 1
-        return StreamLog(self._incarnations, self._options.hold)
+        hold = self._options.hold
+        return StreamLog(self._incarnations, hold, row, began=began)
 
     def _forget_one(self) -> bool:
         """Forget one row of which nothing is under way; whether there was any."""
@@ -335,7 +337,7 @@ class StreamRegistry:
         # Writes do not find the row any more, so what is known of it no longer holds.
         # A reader that still has the row must not hold bytes that no budget counts.
         stream.log.tail.version += 1
-        stream.log = self._new_log()
+        stream.log = self._new_log(stream.log.row)
         self._counters.evictions[self._budget.part_of(stream)] += 1
         self._budget.forget(stream)
         del self._rows[key]

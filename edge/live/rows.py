@@ -49,8 +49,8 @@ from edge.policy.streams.decisions import ReadState
 from edge.policy.streams.event_trust import EventTrust
 from edge.policy.streams.followed_events import FollowedEvents
 from edge.policy.streams.routes import Route, UpstreamCredential
+from edge.streamlog.barriers import ReadBarrier, RequestSnapshot
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import ReadBarrier, RequestSnapshot
 
 MAX_LARGE_STARTS = 64
 """Starts of answers that were too large, remembered for each stream."""

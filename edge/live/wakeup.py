@@ -32,8 +32,9 @@ from edge.live.rows import Reader, State, Stream
 from edge.live.upstream import next_turn
 from edge.live.waiters import BATCH_SIZE, Waiters, batches
 from edge.protocol.offsets import NOW
+from edge.streamlog.barriers import ReadBarrier
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import ReadBarrier, Tail
+from edge.streamlog.tail import Tail
 
 _PARKED = State.PARKED
 _DONE = State.DONE

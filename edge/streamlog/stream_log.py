@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge.core import costs
-from edge.core.values import Headers
+from edge.core.values import Headers, Lineage
 from edge.protocol import json_arrays
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog import joining
@@ -65,24 +65,36 @@ class StreamLog:
 
     __slots__ = (
         "_segments",
+        "began",
         "by_events",
         "content_type",
         "described",
         "expires_at",
+        "expires_told",
         "incarnation",
         "is_json",
         "kept_headers",
         "last_read_sent",
+        "lineage",
         "origin_cursor",
         "placement",
+        "row",
         "stale_limit",
         "tail",
         "ttl",
         "ttl_told",
     )
 
-    def __init__(self, incarnation: int, hold: float) -> None:
+    def __init__(
+        self, incarnation: int, hold: float, row: int = 0, *, began: bool = False
+    ) -> None:
         self.incarnation = incarnation
+        # What fronts are told of it (W8): the number of its row, and whether it began
+        # here (L5), or was the first one in a row that was made, maybe anew.
+        self.row = row
+        self.began = began
+        # Of which life it is, as a keeper has told; None: none was asked.
+        self.lineage: Lineage | None = None
         self.tail = Tail(hold)
         self._segments = Segments()
         # What a HEAD tells (L20), and whether one did; or a GET, where HEAD does not
@@ -95,6 +107,7 @@ class StreamLog:
         self.is_json = False
         self.ttl: int | None = None
         self.expires_at: float | None = None
+        self.expires_told: str | None = None
         # When the last GET that the origin counts as a read was sent (L23).
         self.last_read_sent = NEVER
         self.origin_cursor: str | None = None
@@ -134,6 +147,17 @@ class StreamLog:
     def was_read(self) -> bool:
         """Whether a GET has brought anything of this stream."""
         return self.last_read_sent > NEVER
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of the stream."""
+        return self.tail.offset is None and not self.holds_bytes
+
+    def told_lineage(self, boot: int) -> Lineage:
+        """Which life a keeper with this ``boot`` says that it speaks of (W8): its own
+        words for it, or those of the keeper before it, from which it has the log."""
+        number = self.incarnation if self.began else None
+        return self.lineage or Lineage(boot, number, self.row)
 
     def knows(self, offset: str) -> bool:
         """Whether the origin returned ``offset`` for this key (L1)."""

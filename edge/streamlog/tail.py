@@ -9,10 +9,10 @@ Order is kept by a sequence number, not by clocks: two events at one instant of 
 clock still have an order.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
 
 from edge.protocol.offsets import BEGIN, order
+from edge.streamlog.barriers import ReadBarrier, RequestSnapshot, WriteMark, reaches
 from edge.streamlog.foreign_writes import ForeignWrites
 
 ARMED_SLACK = 5.0
@@ -20,30 +20,6 @@ ARMED_SLACK = 5.0
 
 NEVER = float("-inf")
 NOT_YET = float("inf")
-
-
-@dataclass(slots=True, eq=False)
-class ReadBarrier:
-    """What was known when a reader arrived: it must not be shown less (L4).
-
-    Readers share one barrier if nothing was sent or heard between their arrivals.
-    ``seq`` orders it among what was heard. ``writes`` counts the acknowledged writes
-    seen by then. ``ack`` is the furthest offset that they named, None if any of them
-    has no known offset.
-    """
-
-    seq: int
-    writes: int
-    ack: str | None
-
-
-class RequestSnapshot(NamedTuple):
-    """What an upstream read carried when it was sent (L4, L5)."""
-
-    at: float
-    seq: int
-    writes: int
-    incarnation: int
 
 
 class Tail:
@@ -64,8 +40,11 @@ class Tail:
         "heard_writes",
         "hold",
         "is_mute",
+        "is_silent",
+        "is_suspect",
         "learnt_at",
         "learnt_seq",
+        "mark",
         "offset",
         "seq",
         "told_seq",
@@ -90,6 +69,8 @@ class Tail:
         # Whether the last poll ended without a claim: then the next one's silence is
         # no claim either (U8).
         self.is_mute = False
+        # Whether whoever is polled has given no sign of life for a while (W6).
+        self.is_silent = False
         # The furthest offset that the origin named, and when it first did.
         self.offset: str | None = None
         self.closed = False
@@ -113,11 +94,17 @@ class Tail:
         self.unverified_at = NEVER
         self.unverified_seq = -1
         self.unverified = False
+        # Doubtful since its path was created or deleted, maybe: then it is not even
+        # shown stale (W5).
+        self.is_suspect = False
         # Writes answered through this edge (L4): the furthest offset that one named,
         # and the last write that named none.
         self.writes = 0
         self.ack: str | None = None
         self.unplaced = -1
+        # The last of those, if it is known by sight (W5) and those before it are not
+        # waited for any more.
+        self.mark: WriteMark | None = None
         # Writes at other extension parameters (U13); None: there was none yet.
         self.foreign: ForeignWrites | None = None
         # The barrier of readers that arrive now, with its version and sequence.
@@ -145,7 +132,9 @@ class Tail:
         if barrier is not None and self._barrier_made == (self.version, self.seq):
             return barrier
         placed = self.heard_writes >= self.unplaced
-        barrier = ReadBarrier(self.tick(), self.writes, self.ack if placed else None)
+        mark = None if placed else self.mark
+        ack = self.ack if placed or mark is not None else None
+        barrier = ReadBarrier(self.tick(), self.writes, ack, mark)
         self._barrier, self._barrier_made = barrier, (self.version, self.seq)
         return barrier
 
@@ -187,20 +176,45 @@ class Tail:
         self.unverified_at = at
         self.unverified_seq = self.tick()
 
-    def confirm(self, at: float, sent: RequestSnapshot | None = None) -> None:
+    def suspect(self, now: float) -> None:
+        """The path was created or deleted in another process of this node, or another
+        one that shares its slot was (W5): nothing is shown, and nothing claimed, before
+        the stream was confirmed by a read that is sent from now on."""
+        self.mark_unverified(now)
+        self.is_suspect = True
+        self.acknowledge(None, closed=False)
+
+    def hear_beats(self, *, silent: bool) -> None:
+        """Whether whoever is polled gives signs of life (W6). While it does not, a poll
+        that waits there tells nothing."""
+        self.version += 1
+        self.is_silent = silent
+
+    def confirm(
+        self,
+        at: float,
+        sent: RequestSnapshot | None = None,
+        *,
+        names_life: bool = False,
+    ) -> None:
         """The origin confirmed the stream at ``at`` (L6): a 2xx arrived. ``sent`` is
         the read that it answers, if it answers one.
 
         A read that was sent before the doubt arose does not remove it. Neither does an
         older statement, which a tier in between may repeat: it is for the readers that
-        wait for it (U9). Nor does such a one move the time back.
+        wait for it (U9). Nor does such a one move the time back. ``names_life``: it was
+        made by a keeper of this node, which has looked at the same board before it said
+        which life of the stream it speaks of (W8). However old the origin's word is
+        then, it is of this stream.
         """
         self.version += 1
         if self.unverified and sent is not None and sent.seq < self.unverified_seq:
             return
         self.confirmed_at = max(self.confirmed_at, at)
         self.confirmed_seq = self.tick()
-        self.unverified = self.unverified and at < self.unverified_at
+        older = at < self.unverified_at and not names_life
+        self.unverified = self.unverified and older
+        self.is_suspect = self.is_suspect and self.unverified
 
     def date(self, at: float) -> None:
         """An edge above told when its origin last said so, which confirms nothing (U9):
@@ -261,6 +275,7 @@ class Tail:
         self.unclaimed_seq = -1
         # A poll that waits at another offset will not report growth at this one.
         self.disarm()
+        self._see(offset)
 
     def acknowledge(self, offset: str | None, closed: bool) -> None:
         """A write was answered through this edge (L4); None: it named no offset.
@@ -272,10 +287,43 @@ class Tail:
         if offset is None:
             # It suspends the armed poll until the tail is told anew (``is_armed``).
             self.unplaced = self.writes
+            self.mark = None
         elif closed:
             self.close(offset)
-        if offset is not None and order(offset) >= order(self.ack or BEGIN):
+        if offset is not None:
+            self._place(offset)
+            self._see(offset)
+
+    def _place(self, offset: str) -> None:
+        if order(offset) >= order(self.ack or BEGIN):
             self.ack = offset
+
+    def acknowledge_elsewhere(self, matches: Callable[[str], bool]) -> None:
+        """A write was answered in another process of this node, to this stream or to
+        another one (W5). ``matches`` says whether an offset is as far as that write.
+
+        If this tail has come so far, or was told of the write itself, all is known.
+        Otherwise it suspends the armed poll, like a write without an offset. But who is
+        to see it may wait for that poll, whose answer may be seen to reach it. Not if
+        another one is waited for already: one sight cannot tell of two.
+        """
+        if any(o is not None and matches(o) for o in (self.offset, self.ack)):
+            return
+        before = self.unplaced
+        waits = self.heard_writes < before
+        self.acknowledge(None, closed=False)
+        if not waits:
+            self.mark = WriteMark(matches, before)
+
+    def _see(self, offset: str) -> None:
+        """The tail has come to ``offset``, or a write has named it: the write that is
+        known by sight has a place from now on, if this is it."""
+        mark = self.mark
+        if mark is not None and mark.matches(offset):
+            mark.offset = offset
+            self.mark = None
+            self.unplaced = mark.unplaced
+            self._place(offset)
 
     def acknowledge_foreign(
         self, parameters: str, offset: str | None, begun_at: float, now: float
@@ -341,10 +389,17 @@ class Tail:
         - 1: the write; 2: another incarnation begins. That has a tail of its own.
         """
         armed = self.armed
-        if armed is None or now >= self.armed_until:
+        if armed is None or now >= self.armed_until or self.is_silent:
             return False
         told = self.heard_writes if self.up_to_date else -1
         return max(armed.writes, told) >= self.unplaced
+
+    def may_bring(self, now: float) -> bool:
+        """Whether a poll is on the wire that will bring what was written, as far as
+        that is known: it is armed, or suspended by a write that is known by sight."""
+        if self.armed is None or self.mark is None or self.is_silent:
+            return self.is_armed(now)
+        return now < self.armed_until
 
     def is_known_to(
         self, barrier: ReadBarrier, end: str, now: float, strict: bool
@@ -375,7 +430,7 @@ class Tail:
         """
         if self.heard_writes >= barrier.writes:
             return True
-        return barrier.ack is not None and order(end) >= order(barrier.ack)
+        return reaches(barrier, end)
 
     def is_heard_by(self, barrier: ReadBarrier) -> bool:
         """Whether the tail was told since this reader arrived, including the writes

@@ -17,8 +17,8 @@ from edge.policy.streams.admission import Verdict, judge
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol.offsets import BEGIN, NOW
+from edge.streamlog.barriers import RequestSnapshot
 from edge.streamlog.stream_log import UNKNOWN_TTL, StreamLog
-from edge.streamlog.tail import RequestSnapshot
 from origin_adapter.scripted import data, head_answer, no_content
 
 ROUTE = Route(response_headers=("x-region",))

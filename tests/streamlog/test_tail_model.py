@@ -13,7 +13,7 @@ from hypothesis.stateful import (
 )
 
 from edge.protocol.offsets import order
-from edge.streamlog.tail import ReadBarrier, RequestSnapshot
+from edge.streamlog.barriers import ReadBarrier, RequestSnapshot
 from tests.streamlog.told import VERIFY, Told
 
 offset = st.integers(0, 9).map(str)

@@ -2,7 +2,8 @@
 readers arrive, all at one instant unless a story moves the clock, because order
 must not hang on it."""
 
-from edge.streamlog.tail import ReadBarrier, RequestSnapshot, Tail
+from edge.streamlog.barriers import ReadBarrier, RequestSnapshot
+from edge.streamlog.tail import Tail
 
 HOLD, VERIFY = 30.0, 60.0
 

@@ -28,7 +28,7 @@ from edge.policy.streams.decisions import (
 )
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW
-from edge.streamlog.tail import ReadBarrier
+from edge.streamlog.barriers import ReadBarrier
 from tests.support.worlds import (
     ONE,
     WALL,

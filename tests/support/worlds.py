@@ -27,8 +27,8 @@ from edge.policy.streams.decide import decide
 from edge.policy.streams.decisions import Decision, Fetch, ReadState
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW
+from edge.streamlog.barriers import ReadBarrier, RequestSnapshot
 from edge.streamlog.stream_log import StreamLog
-from edge.streamlog.tail import ReadBarrier, RequestSnapshot
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.support.options import rules
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edge.core.errors import OriginFault
 from edge.core.reasons import Reason
-from edge.streamlog.tail import ReadBarrier
+from edge.streamlog.barriers import ReadBarrier
 
 
 class Kind(enum.Enum):

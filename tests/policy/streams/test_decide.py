@@ -31,8 +31,8 @@ from edge.policy.streams.decisions import (
 )
 from edge.policy.streams.routes import Route, TailMode
 from edge.protocol.offsets import BEGIN, NOW, order
+from edge.streamlog.barriers import ReadBarrier
 from edge.streamlog.stream_log import UNKNOWN_TTL, Placement, StreamLog
-from edge.streamlog.tail import ReadBarrier
 from tests.support.options import rules
 
 ROUTE = Route()
