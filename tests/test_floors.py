@@ -22,6 +22,7 @@ FLOORS = {
     "edge.policy.streams": 3,
     "edge.policy": 3,
     "edge.access": 4,
+    "edge.board": 4,
     "edge.live": 4,
     "origin_adapter": 4,
     "edge.front": 5,
@@ -44,10 +45,16 @@ ROOF = "edge"
 
 HIGHEST_PURE = 3
 
-KNOWS_ONLY = {"origin_adapter": {"edge.protocol", "edge.core"}}
+KNOWS_ONLY = {
+    "origin_adapter": {"edge.protocol", "edge.core"},
+    "edge.board": {"edge.protocol", "edge.core"},
+}
 """Parts that may not use everything below them."""
 
-KNOWN_ONLY_TO = {"origin_adapter": {"edge.settings", "edge.wiring", "edge.origin"}}
+KNOWN_ONLY_TO = {
+    "origin_adapter": {"edge.settings", "edge.wiring", "edge.origin"},
+    "edge.board": {"edge.process", "edge.wiring"},
+}
 """Concrete parts: settings reads their options, wiring names them."""
 
 IMPURE = {

@@ -44,10 +44,12 @@ class Pulse:
 class SlotWatch:
     """What one row last saw of its slot, and of its keeper's pulse.
 
-    ``slot`` is the slot itself, in words; ``seen`` is what stood there.
+    ``slot`` is the slot itself, in words; ``seen`` is what stood there. ``life`` is the
+    path's digest by which other lives are told.
     """
 
     path: str
+    life: int
     slot: memoryview
     seen: bytes
     pulse: Pulse

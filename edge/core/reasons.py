@@ -97,6 +97,7 @@ class Reason(enum.Enum):
     LIMIT_DESCRIPTORS = "limit-descriptors"
     LIMIT_RELAYS = "limit-relays"
     LIMIT_ABOVE = "limit-above-end"
+    LIMIT_LANES = "limit-lanes"
     LIMIT_REVOCATIONS = "limit-revocations"
     NOT_WRITTEN = "not-written"
     DRAINING = "draining"

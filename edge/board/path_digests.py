@@ -1,0 +1,59 @@
+"""PathDigests: which slot, which keeper and which digests a path has.
+
+All of them are keyed with the board's secret, which is made once, before the first
+fork: the processes of a node agree, and nobody outside can aim at a slot or a keeper.
+The path alone decides. Its route may be another one after a reload.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+from edge.board.layout import SLOTS
+from edge.board.slot_words import END_MASK, LIFE_MASK
+
+SECRET_OCTETS = 32
+
+
+class PathDigest(NamedTuple):
+    """What follows from a path: its slot, its keeper's number, and the digest by which
+    lives name it."""
+
+    slot: int
+    owner: int
+    life: int
+
+
+class PathDigests:
+    """The digests of one board."""
+
+    __slots__ = ("_keepers", "_secret")
+
+    def __init__(self, secret: bytes, keepers: int) -> None:
+        self._secret = secret
+        self._keepers = keepers
+
+    def of(self, path: str) -> PathDigest:
+        """All that follows from ``path``, which is as it was received."""
+        digest = hashlib.blake2b(
+            path.encode("utf-8", "surrogatepass"),
+            key=self._secret,
+            digest_size=24,
+            person=b"path",
+        ).digest()
+        number = int.from_bytes
+        return PathDigest(
+            number(digest[:8]) % SLOTS,
+            number(digest[8:16]) % self._keepers,
+            number(digest[16:]) & LIFE_MASK,
+        )
+
+    def end(self, path: str, offset: str) -> int:
+        """The end digest of an offset of a path; never ``COVERS_NOBODY``."""
+        # A path has no blank: the two cannot be cut in another place.
+        digest = hashlib.blake2b(
+            f"{path} {offset}".encode("utf-8", "surrogatepass"),
+            key=self._secret,
+            digest_size=8,
+            person=b"end",
+        ).digest()
+        return int.from_bytes(digest) % END_MASK + 1
