@@ -9,6 +9,7 @@ processes, they share what was made once, in the master, before the first fork
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.board.node_board import NodeBoard
 from edge.core.values import Place, Role
 
 
@@ -21,7 +22,7 @@ class NodeParts:
     ``links[k]`` is the path of the unix socket at which keeper k answers fronts.
     """
 
-    board: object
+    board: NodeBoard
     folder: Path
     keepers: int
     fronts: int
