@@ -176,11 +176,17 @@ class Followers:
 
     def wants(self, stream: Stream) -> bool:
         """Whether this stream is to be polled (again): L23, L24."""
-        if stream.parked:
-            return True
-        if stream.log.ttl is not None:
-            return False
+        return bool(stream.parked) or (stream.log.ttl is None and self._lingers(stream))
+
+    def _lingers(self, stream: Stream) -> bool:
         return self._clock.monotonic() < stream.linger_until
+
+    def _is_needless(self, follower: Follower) -> bool:
+        """Whether to end it. What is on the wire has renewed a TTL already, and lingers
+        as any other does: a crowd that was woken comes back (L23)."""
+        is_poll = follower.call is not None and follower.events is None
+        is_asking = is_poll and self._lingers(follower.stream)
+        return not (is_asking or follower.waiting or self.wants(follower.stream))
 
     def stop(self, stream: Stream) -> None:
         """End this stream's follower, wherever it is."""
@@ -202,7 +208,7 @@ class Followers:
                 and now - follower.waiting_since >= POLL_PATIENCE_SECONDS
             ):
                 self.release(follower, None)
-            if not self.wants(stream) and not follower.waiting:
+            if self._is_needless(follower):
                 self.stop(stream)
             elif stream.lenders is not None and self._has_lost_lender(follower):
                 # Viewers are parked on; only the poll is another one's.

@@ -262,6 +262,30 @@ def test_a_short_ttl_is_not_kept_alive_by_re_arming_alone() -> None:
     assert len(origin.calls) == 3
 
 
+def test_a_poll_under_a_ttl_outlasts_the_moment_in_which_its_crowd_comes_back() -> None:
+    """L23: 1: its only viewer is served; 2: the next poll is on the wire, and the clock
+    goes on; 3: the viewer comes back, and waits for that very poll."""
+    house, origin = scripted(linger=5.0)
+    viewer = house.poll("0003")
+    origin.expect().reply(head_answer("0003", ttl=30))
+    # A HEAD renews nothing; the read that does goes first.
+    origin.expect().reply(data(b"", "0003"))
+    origin.expect(Purpose.FOLLOW).reply(data(b"abc", "0006"))
+    assert viewer.done().body == b"abc"
+    poll = origin.expect(Purpose.FOLLOW)
+    house.pass_time(0.3)
+    again = house.poll("0006")
+    poll.reply(data(b"def", "0009"))
+
+    assert again.done().body == b"def"
+    # Nobody comes back any more: it lingers, and is not sent again.
+    last = origin.expect(Purpose.FOLLOW)
+    house.pass_time(5.5)
+    assert last.closed.wait(5)
+    settle()
+    assert len(origin.calls) == 5
+
+
 def test_reads_of_a_sliding_ttl_renew_it_at_the_origin() -> None:
     """L23, E7: at most a third of the TTL without an upstream read."""
     house, origin = scripted()
