@@ -75,8 +75,9 @@ class Plan:
     """What a run is. ``rate`` is the share of requests that meet a fault in a storm;
     ``settings`` are laid over those that the seed draws; ``launcher`` starts the edge
     in place of its own command (``tests.chaos.mutants``). ``needed`` is how often each
-    thing must be met; for that a run goes on to ``most`` seconds. With ``access`` every
-    route judges who may read."""
+    thing must be met; for that a run goes on to ``most`` seconds. ``stop_at_first``: it
+    ends at the first complaint; where ``awaited`` names laws, at one of theirs. With
+    ``access`` every route judges who may read."""
 
     seed: int
     origin: str = "node"
@@ -90,6 +91,7 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict)
     launcher: tuple[str, ...] = ()
     stop_at_first: bool = False
+    awaited: frozenset[str] = frozenset()
     access: bool = False
 
 
@@ -184,6 +186,7 @@ async def _run(plan: Plan) -> Outcome:
                     admin=_port(front.admin),
                     loses_spaces=plan.origin == "node",
                     stop_at_first=plan.stop_at_first,
+                    awaited=plan.awaited,
                 )
                 await _live(world, plan)
                 if not world.is_stopped():

@@ -117,6 +117,7 @@ class World:
     begun: float = field(default_factory=time.monotonic)
     first_wrong: float | None = None
     stop_at_first: bool = False
+    awaited: frozenset[str] = frozenset()
 
     @property
     def storms(self) -> list[Span]:
@@ -125,7 +126,8 @@ class World:
 
     def is_stopped(self) -> bool:
         """Whether something is wrong, and that is enough."""
-        return self.stop_at_first and self.first_wrong is not None
+        found = self.laws.keys() & (self.awaited or self.laws.keys())
+        return self.stop_at_first and bool(found)
 
     def goes_on(self) -> bool:
         """Whether writers and readers begin anything more."""

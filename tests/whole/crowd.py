@@ -4,9 +4,11 @@ For tests; ``ds-edge bench fanout`` measures. Nothing odd is forgiven: a connect
 ends, or an event that does not come, raises.
 """
 
+import json
 import re
 import select
 import socket
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -135,17 +137,40 @@ def call(
         return {name.lower(): value for name, value in answer.headers.items()}
 
 
-def origin_requests(admin: str) -> float:
-    """Requests for reads that the edge has sent to its origin."""
-    with urllib.request.urlopen(f"{admin}/metrics") as answer:
-        text = answer.read().decode()
+def origin_requests(admin: str, patience: float = 30.0) -> float:
+    """Requests for reads that the edge has sent to its origin, counted at rest: each
+    stream that is waited for has its poll on the wire, and nothing else is asked for.
+
+    The last event's answer may still be on its way here when its viewers have it by
+    another read, and the poll that follows is counted with that answer. A tail is armed
+    by a poll from its own end alone, and disarmed before anybody is given more.
+    """
+    until = time.monotonic() + patience
+    while not _is_at_rest(told := _get(f"{admin}/streams")):
+        if time.monotonic() >= until:
+            raise TimeoutError(f"no rest: {told}")
+        threading.Event().wait(0.01)
+    text = _get(f"{admin}/metrics")
     pattern = r'ds_edge_origin_requests_total\{purpose="(\S+)"\} (\S+)'
     found = dict(re.findall(pattern, text))
     return sum(float(count) for purpose, count in found.items() if purpose != "write")
 
 
+def _is_at_rest(told: str) -> bool:
+    """Whether ``/streams`` shows an edge that is about to ask for nothing."""
+    shown = json.loads(told)
+    followed = [row for row in shown["streams"] if row["followed"] or row["parked"]]
+    flights = shown["totals"]["flights_under_way"]
+    return not flights and all(row["armed"] for row in followed)
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url) as answer:
+        told: bytes = answer.read()
+    return told.decode()
+
+
 def metric(admin: str, name: str) -> float:
     """The sum of a counter of an edge's over its labels."""
-    with urllib.request.urlopen(f"{admin}/metrics") as answer:
-        lines = answer.read().decode().splitlines()
+    lines = _get(f"{admin}/metrics").splitlines()
     return sum(float(one.rpartition(" ")[2]) for one in lines if one.startswith(name))

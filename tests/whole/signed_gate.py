@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from time import monotonic
@@ -23,20 +24,31 @@ _IS_SIGNED = re.compile("expires=4102444800|signature=good(-\\d+)?")
 _PASSES = {"content-type", "stream-next-offset", "stream-up-to-date", "stream-closed"}
 
 
+@dataclass(slots=True)
+class Poll:
+    """A read that waits: when it came, its query, and the status of its answer; 0 while
+    it has none, for ever if the edge gave it up."""
+
+    at: float
+    query: str
+    status: int = 0
+
+
 class Passage(BaseHTTPRequestHandler):
     """One connection to a gate. A subclass says who passes."""
 
     protocol_version = "HTTP/1.1"
     server: "Gate"
 
-    def forward(self, target: str) -> None:
-        """Let this request through to ``target`` of the origin."""
+    def forward(self, target: str) -> int:
+        """Let this request through to ``target`` of the origin; the answer's status."""
         upstream = http.client.HTTPConnection(self.server.netloc)
         try:
             upstream.request(self.command, target)
             answer = upstream.getresponse()
             fields = {k: v for k, v in answer.getheaders() if k.lower() in _PASSES}
             self.answer(answer.status, fields, answer.read())
+            return answer.status
         finally:
             upstream.close()
 
@@ -66,18 +78,19 @@ class SignedPassage(Passage):
         parts = query.split("&")
         signed = [part for part in parts if _IS_SIGNED.fullmatch(part)]
         self.server.asked["live" if "live=" in query else "GET"] += 1
+        poll = Poll(monotonic(), query)
         if "live=" in query:
-            self.server.polls.append((round(monotonic(), 2), query))
+            self.server.polls.append(poll)
         if len(signed) < 2:
             self.answer(401, {}, b"no")
             return
         plain = "&".join(part for part in parts if part not in signed)
-        self.forward(f"{path}?{plain}")
+        poll.status = self.forward(f"{path}?{plain}")
 
 
 class Gate(ThreadingHTTPServer):
     """``asked`` counts requests: HEAD, GET, and live for a GET that waits. ``polls``
-    are the signed ones that wait, each with the second at which it came."""
+    are the signed ones that wait."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -87,7 +100,7 @@ class Gate(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), self.passage)
         self.netloc = urlsplit(origin).netloc
         self.asked: Counter[str] = Counter()
-        self.polls: list[tuple[float, str]] = []
+        self.polls: list[Poll] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Tell what went wrong, unless an edge that has heard enough hung up."""
