@@ -41,6 +41,8 @@ CONSTANTS = {
         "backoff_max": "the longest one, L21",
         "no_head_for": "a minute, U12",
         "cold_patience": "how long a cold live reader waits for a dead origin, U2",
+        "serves_fronts": "what a process is in its node: by its seat",
+        "board": "the node's, by its seat",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
     FreshnessOptions: {},

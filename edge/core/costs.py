@@ -4,8 +4,10 @@ Every table that clients, or what they name, can fill counts by these (U15). The
 sizes of CPython objects, with what dictionaries and lists allocate ahead. Texts count
 besides, by their characters. ``tests/live/test_costs.py`` measures each of them.
 
-Constants and nothing else: the parts that hold the tables count.
+The parts that hold the tables count; here is only what each thing costs.
 """
+
+from edge.core.values import StreamKey
 
 LOG = 1024
 """A log that holds nothing, with its tail."""
@@ -53,3 +55,10 @@ MAX_ENCODED_BODY = 32 * 1024
 
 PARK_HINT = 4096
 """The place where a live read waits: the read, and a row, which may be forgotten."""
+
+
+def of_key(key: StreamKey) -> int:
+    """What a row costs beside all that it notes: clients can make up long keys."""
+    texts = len(key.path) + len(key.extension)
+    sent = sum(FIELD + len(k) + len(v) for k, v in key.partition.headers)
+    return ROW + texts + sent

@@ -143,6 +143,7 @@ class Reason(enum.Enum):
     REWRITTEN = "rewritten"
     FORGOTTEN = "forgotten"
     REFUSED = "refused"
+    NEW_LINEAGE = "new-lineage"
     OLD_INCARNATION = "old-incarnation"
 
     # How a viewer ended.

@@ -71,7 +71,7 @@ Whose credential goes upstream
     what is about the stream comes to the judges.
 
 The life of a follower
-    Its table is in ``rows`` (FollowerState) ::
+    Its table is in ``follower_states`` ::
 
         DUE       it asks in the next turn of the event loop
         ASKING    its poll is under way; armed once that is on the wire (L3)

@@ -115,6 +115,7 @@ class AnswerCache:
         self._clock = context.clock
         self._streams = streams
         self._followers = followers
+        self._looks = context.looks
         self._kept: dict[int, CachedAnswer] = {}
         self._park_hints: dict[int, _ParkHint] = {}
         self._bytes = 0
@@ -132,10 +133,11 @@ class AnswerCache:
         kept = self._kept.get(id(read))
         if kept is None or kept.read is not read:
             return None
-        tail = kept.tail
+        tail, stream = kept.tail, kept.stream
+        if self._looks is not None:
+            self._looks.look(stream, now)
         if kept.version != tail.version or now >= kept.until:
             return None
-        stream = kept.stream
         if stream.log.tail is not tail:
             return None
         if kept.highest is not None and kept.highest != stream.highest:
@@ -173,6 +175,8 @@ class AnswerCache:
         if known is None or known.read is not read or now >= known.until:
             return None
         stream, tail = known.stream, known.tail
+        if self._looks is not None:
+            self._looks.look(stream, now)
         if tail.version != known.version or stream.log.tail is not tail:
             return None
         if now >= known.touch_at:

@@ -18,8 +18,9 @@ import gevent
 
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError
-from edge.core.ports import Clock
+from edge.core.ports import Board, Clock
 from edge.core.values import Node
+from edge.live.looks import Looks
 from edge.live.rows import Reader, State
 from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.decide import Rules
@@ -42,7 +43,9 @@ class HubOptions:
     ``no_head_for`` how long one is read without HEAD when HEAD does not tell (U12).
     ``max_retry_after`` is the longest that a Retry-After is obeyed (U7).
     ``cold_patience`` is how long a live reader waits for an origin that is away when
-    nothing is known of its stream (U2).
+    nothing is known of its stream (U2). ``serves_fronts``: this is a keeper, whose
+    readers are fronts. ``board``: the node's, as this process sees it; None: it is
+    alone.
     """
 
     routes: Sequence[Route]
@@ -74,6 +77,8 @@ class HubOptions:
     backoff_first: float = 0.1
     backoff_max: float = 5.0
     cold_patience: float = 2.0
+    serves_fronts: bool = False
+    board: Board | None = None
 
 
 class Guard:
@@ -137,10 +142,12 @@ class Guard:
 class HubContext:
     """Made once, by the hub."""
 
-    __slots__ = ("clock", "counters", "guard", "options")
+    __slots__ = ("clock", "counters", "guard", "looks", "options")
 
     def __init__(self, options: HubOptions, counters: Counters, clock: Clock) -> None:
         self.options = options
         self.counters = counters
         self.clock = clock
         self.guard = Guard(counters)
+        board, keeps = options.board, options.serves_fronts
+        self.looks = None if board is None else Looks(board, polls_origin=keeps)

@@ -10,9 +10,10 @@ None: it goes on. It never asks the origin and never switches greenlets.
 """
 
 from edge.core.reasons import Reason
-from edge.core.values import PartitionKind
+from edge.core.values import PartitionKind, Provenance
 from edge.live.context import HubContext
 from edge.live.ingest import Ingest, WaiterOffsets
+from edge.live.lineage_results import LineageResults
 from edge.live.rows import Stream
 from edge.live.steps import Judged, LogChanged, Wake
 from edge.policy.streams.followed_events import EventBatch
@@ -23,14 +24,28 @@ from edge.streamlog.stream_log import Joined
 class EventResults:
     """Judges batches."""
 
-    def __init__(self, context: HubContext, ingest: Ingest) -> None:
+    def __init__(
+        self, context: HubContext, ingest: Ingest, lineages: LineageResults
+    ) -> None:
         self._clock = context.clock
         self._ingest = ingest
+        self._lineages = lineages
+
+    def opened(self, stream: Stream, provenance: Provenance) -> Judged[bool]:
+        """An event stream begins; whether it is of the life that is held (W8). Of
+        another one it brings nothing: it ends where one begins (L5)."""
+        told = provenance.lineage
+        return told is None or (yield from self._lineages.is_of_this_life(stream, told))
 
     def heard(
-        self, stream: Stream, batch: EventBatch, sent: RequestSnapshot
+        self,
+        stream: Stream,
+        batch: EventBatch,
+        sent: RequestSnapshot,
+        since_confirmed: float = 0.0,
     ) -> Judged[Reason | None]:
-        """A batch came, by an event stream that was ``sent`` then."""
+        """A batch came, by an event stream that was ``sent`` then. Who answered had the
+        origin's word ``since_confirmed`` seconds before (L6)."""
         log = stream.log
         odd = _doubt(stream, batch, sent)
         if odd is not None:
@@ -47,7 +62,7 @@ class EventResults:
             # This ends the follower, too.
             yield from self._ingest.replaced(stream, Reason.BYTES_DIFFER)
             return None
-        self._learn(stream, batch, sent)
+        self._learn(stream, batch, sent, since_confirmed)
         log.by_events = True
         if joined is Joined.GREW:
             yield LogChanged(stream, grew=True)
@@ -55,16 +70,18 @@ class EventResults:
             yield Wake(stream)
         return None
 
-    def _learn(self, stream: Stream, batch: EventBatch, sent: RequestSnapshot) -> None:
+    def _learn(
+        self, stream: Stream, batch: EventBatch, sent: RequestSnapshot, since: float
+    ) -> None:
         """What it says of the tail. In a credential's partition, only the request that
         the event stream answers was judged by the origin (U23)."""
         log, tail = stream.log, stream.log.tail
         log.last_read_sent = max(log.last_read_sent, sent.at)
         log.origin_cursor = batch.cursor or log.origin_cursor
         if stream.key.partition.kind is not PartitionKind.CREDENTIAL:
-            tail.confirm(self._clock.monotonic(), sent)
+            tail.confirm(self._clock.monotonic() - since, sent)
         elif batch.proves:
-            tail.confirm(sent.at, sent)
+            tail.confirm(sent.at - since, sent)
         tail.hear(sent, batch.next, batch.up_to_date)
         if batch.closed:
             tail.close(batch.next)

@@ -20,11 +20,16 @@ so events never raise what writes were heard (U18).
 
 import random
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from edge.core.errors import EdgeError, NotAsked, OriginFault
 from edge.core.reasons import Reason
-from edge.core.values import OriginAnswer, OriginAnswerHead, PartitionKind
+from edge.core.values import (
+    OriginAnswer,
+    OriginAnswerHead,
+    PartitionKind,
+    Provenance,
+)
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.rows import Follower, Stream
@@ -48,12 +53,16 @@ from edge.policy.streams.followed_events import (
 from edge.policy.streams.routes import Follow
 from edge.streamlog.barriers import RequestSnapshot
 
+T = TypeVar("T")
+
 
 class EventsTaken(NamedTuple):
-    """How batches are taken in: ``judge`` says what one means, and by which reason its
-    event stream ends (None: it goes on); ``do`` executes a step of that."""
+    """How event streams are taken in: ``judge`` says what a batch means, and by which
+    reason its event stream ends (None: it goes on); ``opened`` whether one is heard at
+    all. ``do`` executes a step of either."""
 
-    judge: Callable[[Stream, EventBatch, RequestSnapshot], Judged[Reason | None]]
+    judge: Callable[[Stream, EventBatch, RequestSnapshot, float], Judged[Reason | None]]
+    opened: Callable[[Stream, Provenance], Judged[bool]]
     do: Callable[[Step], None]
 
 
@@ -156,19 +165,25 @@ class EventStreams:
             self.over(follower, end)
 
     def take(
-        self, stream: Stream, batch: EventBatch, sent: RequestSnapshot
+        self, stream: Stream, batch: EventBatch, sent: RequestSnapshot, since: float
     ) -> Reason | None:
         """Have a batch taken in. A reason: by which its event stream ends."""
         self.counters.events_heard += 1
-        judge, do = self._taken
-        steps = judge(stream, batch, sent)
+        return self._done(self._taken.judge(stream, batch, sent, since))
+
+    def opened(self, stream: Stream, provenance: Provenance) -> bool:
+        """Whether an event stream that was answered so is heard at all (W8)."""
+        return self._done(self._taken.opened(stream, provenance))
+
+    def _done(self, steps: Judged[T]) -> T:
+        """Have the steps executed; what they end with."""
         while True:
             try:
                 step = next(steps)
             except StopIteration as end:
-                reason: Reason | None = end.value
-                return reason
-            do(step)
+                verdict: T = end.value
+                return verdict
+            self._taken.do(step)
 
     def over(
         self, follower: Follower, end: EventsEnd, fault: OriginFault | None = None
@@ -236,7 +251,7 @@ def said_of(fault: OriginFault) -> str:
 class EventStream:
     """One event stream under way: a ``ports.Receiver``."""
 
-    __slots__ = ("_all", "_events", "_follower", "_log", "_sent")
+    __slots__ = ("_all", "_events", "_follower", "_log", "_sent", "_since")
 
     def __init__(
         self, streams: EventStreams, follower: Follower, events: FollowedEvents
@@ -247,6 +262,8 @@ class EventStream:
         self._events = events
         self._log = log
         self._sent = log.tail.request_snapshot(now, log.incarnation)
+        # How old the origin's last word was when this was answered.
+        self._since = 0.0
 
     def __repr__(self) -> str:
         return f"<EventStream {self._follower.stream.key.path} {self._events!r}>"
@@ -264,6 +281,12 @@ class EventStream:
             end = self._events.end(Reason.EVENTS_STATUS, now)
         elif end is None and self._is_forbidden(head):
             end = self._events.end(Reason.EVENTS_REFUSED, now)
+        self._since = head.provenance.since_confirmed
+        if end is None and not self._all.opened(self._follower.stream, head.provenance):
+            end = self._events.end(Reason.EVENTS_ENDED, now)
+        if self._follower.events is not self._events:
+            # Another incarnation has begun, which ended the follower.
+            return
         if end is None:
             self._follower.stream.polled_by = cache_members(head.headers)
         else:
@@ -307,7 +330,7 @@ class EventStream:
             if isinstance(one, EventsEnd):
                 streams.over(follower, one)
                 return
-            reason = streams.take(follower.stream, one, self._sent)
+            reason = streams.take(follower.stream, one, self._sent, self._since)
             if follower.events is not self._events:
                 return
             if reason is not None:

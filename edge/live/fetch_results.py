@@ -13,6 +13,7 @@ from typing import assert_never
 from edge.core.errors import NotAsked, OriginFault, OriginGarbage
 from edge.core.reasons import Reason
 from edge.core.values import Mode, OriginAnswer, PartitionKind
+from edge.live.answer_facts import describe_by_get
 from edge.live.contacts import Contacts, asks_again
 from edge.live.context import HubContext
 from edge.live.head_trust import HeadTrust
@@ -20,9 +21,9 @@ from edge.live.ingest import (
     Effect,
     HeardRange,
     Ingest,
-    describe_by_get,
     refuses_known,
 )
+from edge.live.lineage_results import LineageResults
 from edge.live.rows import Flight, Reader, State, Stream
 from edge.live.steps import (
     Again,
@@ -60,10 +61,17 @@ from edge.streamlog.stream_log import Joined
 class FetchResults:
     """Judges what flights brought."""
 
-    def __init__(self, context: HubContext, ingest: Ingest, contacts: Contacts) -> None:
+    def __init__(
+        self,
+        context: HubContext,
+        ingest: Ingest,
+        contacts: Contacts,
+        lineages: LineageResults,
+    ) -> None:
         self._counters = context.counters
         self._clock = context.clock
         self._ingest = ingest
+        self._lineages = lineages
         self._contacts = contacts
         self._heads = HeadTrust(context)
 
@@ -73,8 +81,11 @@ class FetchResults:
         if sent is not None and sent.incarnation != stream.log.incarnation:
             # L5: the answer is about a stream that is no more.
             self._counters.not_stored[Reason.OLD_INCARNATION.value] += 1
-            for reader in flight.waiting(late=True):
-                yield Again(reader)
+            yield from (Again(reader) for reader in flight.waiting(late=True))
+            return
+        told = isinstance(outcome, OriginAnswer) and outcome.provenance.lineage
+        if told and not (yield from self._lineages.is_of_this_life(stream, told)):
+            yield from (Again(reader) for reader in flight.waiting(late=True))
             return
         _tell_way(flight, outcome)
         if isinstance(outcome, OriginFault):

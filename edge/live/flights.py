@@ -63,8 +63,9 @@ class Flights:
         if flight is None:
             trace = reader.sink.trace
             flight = self._open(stream, fetch.start, reader.read.hops, trace)
+            flight.passes_keepers = fetch.reason is Reason.TAIL_WENT_BACK
             reader.is_leader = True
-        elif fetch.fresh and flight.sent is not None:
+        elif fetch.fresh and not _may_share(flight, fetch):
             # 1: it was sent; 2: this reader arrives; 3: it lands. What it
             # brings is from before 2, so the reader asks again after 3.
             reader.move(State.WAITING)
@@ -169,6 +170,15 @@ class Flights:
         return upstream_requests.read_request(
             key, flight.start, route, node=node, hops=hops, lent=lent
         )
+
+
+def _may_share(flight: Flight, fetch: Fetch) -> bool:
+    """Whether a flight will do for a reader that needs a request which begins after it
+    came. What is to say whether the tail went back is asked of the origin (L2, W9)."""
+    if flight.sent is not None:
+        return False
+    flight.passes_keepers |= fetch.reason is Reason.TAIL_WENT_BACK
+    return True
 
 
 def _given_up() -> OriginFault:

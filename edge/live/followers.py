@@ -48,8 +48,9 @@ from edge.core.values import (
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.event_streams import EventsTaken, EventStreams, said_of
+from edge.live.follower_states import FollowerState
 from edge.live.lending import Lending
-from edge.live.rows import Follower, FollowerState, Reader, State, Stream
+from edge.live.rows import Follower, Reader, State, Stream
 from edge.live.upstream import Outcome, TooLarge, Upstream, after, next_turn
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.routes import Follow
@@ -237,7 +238,7 @@ class Followers:
         """Let a reader wait for the armed poll's answer; False if none is armed."""
         follower = reader.stream.follower
         now = self._clock.monotonic()
-        if follower is None or not reader.stream.log.tail.is_armed(now):
+        if follower is None or not reader.stream.log.tail.may_bring(now):
             return False
         if not follower.waiting:
             follower.waiting_since = now

@@ -9,33 +9,31 @@ switch greenlets; they have their own. ``answer_cache.peek`` is the second entra
 repeats an answer without a decision. ``edge.live`` tells how the parts work together.
 """
 
+from contextlib import suppress
 from typing import assert_never
 
 import gevent
 
 from edge.core.counters import Counters
-from edge.core.errors import OriginFault, Refusal
+from edge.core.errors import Refusal
 from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
 from edge.core.values import UNLIMITED, Lease, Mode, OriginAnswer, Read, WriteOutcome
 from edge.live.answer_cache import AnswerCache
+from edge.live.answer_facts import head_of
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
 from edge.live.delivery import Delivery
-from edge.live.event_results import EventResults
-from edge.live.event_streams import EventsTaken
-from edge.live.fetch_results import FetchResults
 from edge.live.flights import Flights
-from edge.live.followers import Followers, Next, Poll
-from edge.live.ingest import Ingest
+from edge.live.followers import Followers
 from edge.live.lapses import Lapses
 from edge.live.lending import Lending
 from edge.live.outages import Outages
 from edge.live.paced_asks import PacedAsks, too_many
-from edge.live.poll_results import PollResults
 from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
-from edge.live.rows import Flight, Reader, State, Stream
+from edge.live.results import Results
+from edge.live.rows import Reader, State, Stream
 from edge.live.steps import (
     Again,
     AskHead,
@@ -52,7 +50,7 @@ from edge.live.steps import (
     Wake,
 )
 from edge.live.ticker import Ticker
-from edge.live.upstream import Outcome, Upstream
+from edge.live.upstream import Upstream
 from edge.live.waiters import Waiters
 from edge.live.wakeup import Wakeup
 from edge.live.writes import written
@@ -78,7 +76,8 @@ class Hub:
     ) -> None:
         context = HubContext(options, counters, clock)
         self._rules, self._counters, self._clock = options.rules, counters, clock
-        self._guard = context.guard
+        self._guard, self._looks = context.guard, context.looks
+        self._board, self.serves_fronts = options.board, options.serves_fronts
         self._follow_after = (options.follow_reads, options.follow_within)
         upstream = self.upstream = Upstream(origin, context, is_from_an_edge)
         self.streams = StreamRegistry(context)
@@ -89,18 +88,14 @@ class Hub:
         self.relays = Relays(context, upstream)
         self.lapses = Lapses(context, waiters, self.relays)
         lending = Lending(context, upstream, waiters)
-        self.flights = Flights(context, upstream, lending, self._landed)
+        parts = self.streams, contacts, self.delivery
+        results = self._results = Results(context, *parts, self._do)
+        self.flights = Flights(context, upstream, lending, results.landed)
         self._paced = PacedAsks(context, self.flights)
         self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)
-        armed, lost = waiters.armed, waiters.tell_edges
-        ingest = Ingest(context, self.streams)
-        events = EventsTaken(EventResults(context, ingest).heard, self._do)
-        self.followers = Followers(
-            context, upstream, lending, contacts, self._heard, events, armed, lost
-        )
+        told = results.polled, results.events, waiters.armed, waiters.tell_edges
+        self.followers = Followers(context, upstream, lending, contacts, *told)
         self.answer_cache = AnswerCache(context, self.streams, self.followers)
-        self._fetch_results = FetchResults(context, ingest, contacts)
-        self._poll_results = PollResults(context, ingest, contacts)
         self.ticker = Ticker(context, lambda now: self.tick(now))
 
     @property
@@ -118,6 +113,8 @@ class Hub:
         waits_at = self.answer_cache.park_hint(read, now)
         try:
             stream = waits_at or self.streams.obtain(read.key)
+            if self._looks is not None and waits_at is None:
+                self._looks.look(stream, now)
             reader = Reader(read, sink, stream, self, lease)
             if reader.is_live:
                 self._waiters.admit(reader, now)
@@ -179,6 +176,8 @@ class Hub:
 
     def _may_go_on(self, reader: Reader, now: float) -> bool:
         """Whether it is to be decided. If not, it has ended, or is passed on."""
+        if self._looks is not None:
+            self._looks.look(reader.stream, now)
         bypass = reader.stream.bypass(now)
         if now >= reader.lease.ends_at:
             self._waiters.end_grant(reader)
@@ -201,6 +200,9 @@ class Hub:
         ):
             self.followers.follow_unwatched(stream)
         self._keep_row(reader, serve)
+        if reader.read.mode is Mode.HEAD:
+            self.delivery.head(reader, head_of(stream.log, serve.next, now))
+            return
         given = self.delivery.serve(reader, serve)
         # It asked no origin, and met none that is away: a newcomer would be given the
         # same.
@@ -309,32 +311,6 @@ class Hub:
             self.delivery.refuse(reader, refusal)
 
     # Steps
-
-    def _landed(self, flight: Flight, outcome: Outcome) -> None:
-        """A flight ended: release all readers that waited for it."""
-        try:
-            for step in self._fetch_results.landed(flight, outcome):
-                self._do(step)
-            self.streams.weigh(flight.stream)
-        except Exception:
-            # A defect, which whoever called this reports. No reader is left waiting.
-            fault = OriginFault("the answer was not understood", reason=Reason.INTERNAL)
-            for reader in flight.waiting(late=True):
-                self._guard.serve(lambda it: self.delivery.refuse(it, fault), reader)
-            raise
-
-    def _heard(self, stream: Stream, poll: Poll) -> Next:
-        """A poll was answered; what its follower does next."""
-        steps = self._poll_results.polled(stream, poll)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                verdict: Next = end.value
-                break
-            self._do(step)
-        self.streams.weigh(stream)
-        return verdict
 
     def _do(self, step: Step) -> None:
         """Execute one step, before the next is computed (see ``edge.live.steps``)."""
@@ -451,7 +427,7 @@ class Hub:
 
     def wrote(self, write: WriteOutcome) -> None:
         """See ``edge.core.ports.ReadService``."""
-        for step in written(self.streams, write, self._clock.monotonic()):
+        for step in written(self.streams, write, self._clock.monotonic(), self._board):
             self._do(step)
 
     def start(self) -> None:
@@ -461,10 +437,22 @@ class Hub:
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
         self._waiters.tick(now)
+        self._look_at_crowds(now)
         self._paced.begin_due(now)
         self.followers.look(now)
         for stream in self._waiters.unfollowed():
             self._wakeup.wake(stream)
+
+    def _look_at_crowds(self, now: float) -> None:
+        """Nothing is asked of viewers that are parked (W5): whether their streams live
+        on is asked for them, once for each doubt that the board has cast."""
+        if self._looks is None:
+            return
+        for stream in self._waiters.crowded:
+            if self._looks.look_for_doubt(stream, now):
+                start = stream.log.probe_start(self._rules.max_probe)
+                with suppress(Refusal):
+                    self.flights.begin(stream, start, (), ())
 
     def begin_drain(self) -> None:
         """Park no new reader from now on: a live read with nothing new ends at once."""

@@ -14,27 +14,33 @@ and never switches greenlets.
 import enum
 import logging
 from collections.abc import Container, Iterable
-from datetime import datetime
 from typing import NamedTuple
 
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer, PartitionKind, StreamKey
+from edge.live.answer_facts import (
+    instant,
+    is_other_type,
+    remember,
+    remember_head,
+    seconds,
+)
 from edge.live.context import HubContext
 from edge.live.event_streams import drops_inexact
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Reader, Stream
 from edge.live.steps import Judged, LogChanged, Replace, Steps, end_parked
 from edge.policy.http.cache_status import is_from_an_edge
-from edge.policy.streams.admission import Admission, stale_limit
+from edge.policy.streams.admission import Admission
 from edge.policy.streams.decide import MAX_PROBE
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.offsets import BEGIN, NOW, is_position
 from edge.streamlog.barriers import RequestSnapshot
-from edge.streamlog.stream_log import UNKNOWN_TTL, Joined, Placement, StreamLog
+from edge.streamlog.stream_log import Joined, Placement, StreamLog
+from edge.streamlog.tail import NEVER
 
 _log = logging.getLogger("edge.live")
-MAX_TTL_DIGITS = 12
 
 GONE_SECONDS = 2.0
 """For so long after a stream was found gone, its live readers ask together (U14)."""
@@ -82,6 +88,15 @@ class HeardRange(NamedTuple):
         """When the origin itself last said so: at the arrival, or earlier if something
         in between answered for the origin."""
         return self.heard_at - self.answer.provenance.since_confirmed
+
+    @property
+    def read_at(self) -> float:
+        """When the read of the origin was sent that this comes from (L23): this one, or
+        an earlier one that a keeper made."""
+        told = self.answer.provenance
+        if told.lineage is None:
+            return self.sent.at
+        return NEVER if told.read_ago is None else self.heard_at - told.read_ago
 
 
 class Ingest:
@@ -239,7 +254,7 @@ def absorb(
     """
     start, admission = heard.start, heard.admission
     known = start == NOW or log.knows(start)
-    if _is_other_type(log, heard.answer):
+    if is_other_type(log, heard.answer):
         return Effect.OTHER_TYPE if known else Effect.NOT_KEPT
     if not known:
         return _absorb_guess(log, route, heard, keep)
@@ -258,14 +273,21 @@ def absorb(
         joined = log.join(start, admission.next, admission.data, keep)
     if joined is Joined.DIFFERS:
         return Effect.OTHER_BYTES
-    _remember(log, route, heard.answer)
-    log.last_read_sent = max(log.last_read_sent, heard.sent.at)
+    remember(log, route, heard.answer)
+    log.last_read_sent = max(log.last_read_sent, heard.read_at)
     if proves:
-        log.tail.confirm(heard.confirmed_at, heard.sent)
+        _confirm(log, heard)
     _learn(log, heard)
     if joined is Joined.NO_PROOF:
         return Effect.NOT_KEPT
     return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
+
+
+def _confirm(log: StreamLog, heard: HeardRange) -> None:
+    """The origin has confirmed the stream (L6), or a keeper has which says of which
+    life it speaks (W8)."""
+    names_life = heard.answer.provenance.lineage is not None
+    log.tail.confirm(heard.confirmed_at, heard.sent, names_life=names_life)
 
 
 def _going_back(log: StreamLog, heard: HeardRange) -> Effect | None:
@@ -291,9 +313,9 @@ def _absorb_guess(
     joined = log.join(heard.start, admission.next, admission.data, keep)
     if joined not in (Joined.GREW, Joined.SAME):
         return Effect.NOT_KEPT
-    _remember(log, route, heard.answer)
+    remember(log, route, heard.answer)
     if not log.tail.unverified:
-        log.tail.confirm(heard.confirmed_at, heard.sent)
+        _confirm(log, heard)
     return Effect.GREW
 
 
@@ -331,7 +353,7 @@ def absorb_stale(
     """
     start, admission = heard.start, heard.admission
     proves = _proves(log, start, max_probe) or not admission.progress
-    if start == NOW or not proves or _is_other_type(log, heard.answer):
+    if start == NOW or not proves or is_other_type(log, heard.answer):
         return Joined.NO_PROOF
     if log.tail.closed and log.is_above(admission.next):
         # Closure is final (L4): these bytes are another stream's.
@@ -339,7 +361,7 @@ def absorb_stale(
     joined = log.join(start, admission.next, admission.data, keep)
     if joined not in (Joined.GREW, Joined.SAME):
         return Joined.NO_PROOF
-    _remember(log, route, heard.answer)
+    remember(log, route, heard.answer)
     log.tail.date(heard.confirmed_at)
     return joined
 
@@ -405,18 +427,20 @@ def describe(
         return Effect.NOT_KEPT
     if log.content_type is None and answer.get("content-type") is None:
         return Effect.NOT_KEPT
-    if _is_other_type(log, answer):
+    if is_other_type(log, answer):
         return Effect.OTHER_TYPE
     closed = names.is_true(answer.get(names.IN_CLOSED))
     if log.tail.went_back(sent, offset, closed):
         return Effect.WENT_BACK
-    _remember_head(log, route, answer)
+    remember_head(log, route, answer)
     log.described = log.ttl_told = True
-    log.ttl = _seconds(answer.get(names.IN_TTL))
+    log.ttl = seconds(answer.get(names.IN_TTL))
     log.expires_told = answer.get(names.IN_EXPIRES_AT)
-    log.expires_at = _instant(log.expires_told)
+    log.expires_at = instant(log.expires_told)
     if not log.tail.unverified or not log.holds_bytes:
-        log.tail.confirm(now - answer.provenance.since_confirmed, sent)
+        told = answer.provenance
+        at, names_life = now - told.since_confirmed, told.lineage is not None
+        log.tail.confirm(at, sent, names_life=names_life)
     log.tail.hear(sent, offset, None)
     if closed:
         log.tail.close(offset)
@@ -429,71 +453,3 @@ def refuses_known(stream: Stream, start: str, answer: OriginAnswer) -> bool:
     another stream is there, which has no boundary at that place (L5)."""
     minted = start not in (BEGIN, NOW) and stream.log.knows(start)
     return answer.status == 400 and minted
-
-
-def describe_by_get(log: StreamLog, answer: OriginAnswer) -> None:
-    """Let a GET's answer, which the log has taken in, stand for a HEAD's (U12).
-
-    It tells type, tail and closure. Few origins tell TTL and expiry on it; a stream has
-    one of the two at most (5.1).
-    """
-    if log.ttl_told:
-        return
-    ttl = _seconds(answer.get(names.IN_TTL))
-    log.expires_at = _instant(answer.get(names.IN_EXPIRES_AT))
-    log.described = True
-    log.ttl_told = ttl is not None or log.expires_at is not None
-    log.ttl = ttl if log.ttl_told else UNKNOWN_TTL
-
-
-# What both tell
-
-
-def _is_other_type(log: StreamLog, answer: OriginAnswer) -> bool:
-    told = answer.get("content-type")
-    return (
-        answer.status == 200
-        and told is not None
-        and log.content_type is not None
-        and _plain(told) != _plain(log.content_type)
-    )
-
-
-def _plain(content_type: str) -> str:
-    return content_type.replace(" ", "").lower()
-
-
-def _remember(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
-    """Keep what later answers repeat: type, origin's cursor, kept headers (L18)."""
-    _remember_head(log, route, answer)
-    log.origin_cursor = answer.get(names.IN_CURSOR) or log.origin_cursor
-    if answer.status == 200 and answer.body:
-        log.stale_limit = stale_limit(answer)
-
-
-def _remember_head(log: StreamLog, route: Route, answer: OriginAnswer) -> None:
-    told = answer.get("content-type")
-    if answer.status != 200:
-        return
-    if told is not None and log.content_type is None:
-        log.content_type = told
-        log.is_json = names.is_json(told, route.json_types)
-    if route.response_headers:
-        log.kept_headers = route.kept(answer.headers)
-
-
-def _seconds(text: str | None) -> int | None:
-    if text is None or not (text.isascii() and text.isdigit()):
-        return None
-    return int(text) if len(text) <= MAX_TTL_DIGITS else None
-
-
-def _instant(text: str | None) -> float | None:
-    """RFC 3339 to Unix seconds; None when it is none."""
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return instant.timestamp() if instant.tzinfo else None

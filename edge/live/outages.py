@@ -22,7 +22,7 @@ from edge.live.rows import Reader, State
 from edge.live.waiters import Waiters
 from edge.policy.streams.decide import decide
 from edge.policy.streams.decisions import Decision, Fetch, Refuse, Serve
-from edge.protocol.offsets import order
+from edge.streamlog.barriers import reaches
 
 _SLOW = OriginTimeout("the origin has not answered in time", reason=Reason.ORIGIN_SLOW)
 
@@ -118,5 +118,6 @@ class Outages:
 
 def _is_behind_write(reader: Reader) -> bool:
     """Whether what is held lacks a write that was acknowledged before it arrived."""
-    ack, end = reader.barrier.ack, reader.stream.log.end
-    return ack is not None and (end is None or order(ack) > order(end))
+    barrier, end = reader.barrier, reader.stream.log.end
+    known = barrier.ack is not None or barrier.mark is not None
+    return known and (end is None or not reaches(barrier, end))

@@ -18,6 +18,7 @@ from edge.live.ingest import (
     Ingest,
     refuses_known,
 )
+from edge.live.lineage_results import LineageResults
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
 from edge.live.upstream import TooLarge
@@ -41,10 +42,17 @@ MIN_HOLD = 1.0
 class PollResults:
     """Judges polls."""
 
-    def __init__(self, context: HubContext, ingest: Ingest, contacts: Contacts) -> None:
+    def __init__(
+        self,
+        context: HubContext,
+        ingest: Ingest,
+        contacts: Contacts,
+        lineages: LineageResults,
+    ) -> None:
         self._counters = context.counters
         self._clock = context.clock
         self._ingest = ingest
+        self._lineages = lineages
         self._contacts = contacts
 
     def polled(self, stream: Stream, poll: Poll) -> Judged[Next]:
@@ -57,6 +65,15 @@ class PollResults:
             self._ingest.mark_large(stream, poll.start)
             yield from bypass_all(stream.parked, Reason.TOO_LARGE)
             return Next.STOP
+        told = answer.provenance.lineage
+        if told and not (yield from self._lineages.is_of_this_life(stream, told)):
+            # The follower has ended if another incarnation began.
+            return Next.BACK_OFF if stream.follower is not None else Next.STOP
+        return (yield from self._answered(stream, poll, answer))
+
+    def _answered(
+        self, stream: Stream, poll: Poll, answer: OriginAnswer
+    ) -> Judged[Next]:
         stream.polled_by = cache_members(answer.headers)
         if answer.status in REFUSES_WORK or answer.status >= 500:
             return self._failed(stream, poll, answer, Reason.ORIGIN_STATUS)

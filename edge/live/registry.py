@@ -214,6 +214,7 @@ class StreamRegistry:
         limit, probation = options.memory * 3 // 4, options.memory // PROBATION_SHARE
         self._budget: Budget[Stream] = Budget(limit, probation)
         self._incarnations = self._made = 0
+        self._looks = context.looks
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -278,6 +279,8 @@ class StreamRegistry:
         self._thin_path((key.route, key.path))
         self._made += 1
         stream = Stream(key, self._routes[key.route], self._new_log(self._made))
+        if self._looks is not None:
+            stream.watch = self._looks.watch(key.path)
         self._rows[key] = stream
         self._by_path.setdefault((key.route, key.path), _PathRows()).fresh[key] = None
         self.weigh(stream)

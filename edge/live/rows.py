@@ -29,6 +29,7 @@ from typing import Protocol
 
 from edge.core import costs
 from edge.core.errors import OriginAway, OriginFault
+from edge.core.node_board import SlotWatch
 from edge.core.ports import Sink, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
@@ -41,6 +42,7 @@ from edge.core.values import (
     Read,
     StreamKey,
 )
+from edge.live.follower_states import FOLLOWS, FollowerState
 from edge.live.lenders import Lenders
 from edge.policy.http import request_target
 from edge.policy.streams.classify import plain_extension
@@ -101,6 +103,10 @@ class Owner(Protocol):
 
     def ended(self, reader: "Reader", before: State) -> None:
         """A live or relayed reader has just become DONE, for whatever reason."""
+
+    @property
+    def serves_fronts(self) -> bool:
+        """Whether all readers are fronts of this node (W8)."""
 
 
 class Reader:
@@ -171,6 +177,12 @@ class Reader:
         return self.state is State.DONE
 
     @property
+    def is_edge(self) -> bool:
+        """Whether an edge asks: its own readers take the silence of its poll for the
+        origin's (U8, U9). In a keeper all do."""
+        return self.owner.serves_fronts or bool(self.read.hops)
+
+    @property
     def met_outage(self) -> bool:
         """Whether it met an origin that is away since it arrived or parked."""
         return self.fault is not None or self.faulted_at is not None
@@ -212,6 +224,7 @@ class Reader:
             asked=self.rounds,
             head_tells=self.stream.head_tells(now),
             arrives=self.state is State.NEW,
+            is_front=self.owner.serves_fronts,
         )
 
     def cache_status(self, ttl: int | None, detail: Reason | None) -> CacheStatus:
@@ -267,7 +280,7 @@ class Stream:
         *("flights", "follower"),
         *("gone_until", "head_missed", "highest", "key", "landings", "large"),
         *("lenders", "linger_until", "log", "no_head_until", "parked"),
-        *("plain_extension", "polled_by", "route", "viewers", "waking"),
+        *("plain_extension", "polled_by", "route", "viewers", "waking", "watch"),
     )
 
     def __init__(self, key: StreamKey, route: Route, log: StreamLog) -> None:
@@ -277,6 +290,8 @@ class Stream:
         # U13: by these, writes are compared with this key.
         given = request_target.parameters(key.extension)
         self.plain_extension = plain_extension(given, route)
+        # What it has seen of the node's board (W5); None: there is none.
+        self.watch: SlotWatch | None = None
         # By their start; None is the HEAD. At most one for each start.
         self.flights: dict[str | None, Flight] = {}
         # Flights that have ended, and whose readers are being released.
@@ -315,7 +330,7 @@ class Stream:
         # L22: the largest cursor minted for the crowd of this stream.
         self.highest = 0
         self._tail_reads: deque[float] = deque(maxlen=MAX_TAIL_READS)
-        self._key_cost = _cost_of(key) + len(self.plain_extension)
+        self._key_cost = costs.of_key(key) + len(self.plain_extension)
 
     def __repr__(self) -> str:
         follower = " followed" if self.follower else ""
@@ -368,13 +383,6 @@ class Stream:
         return len(recent) >= reads and now - recent[-reads] <= within
 
 
-def _cost_of(key: StreamKey) -> int:
-    """What a row costs beside all that it notes: clients can make up long keys."""
-    texts = len(key.path) + len(key.extension)
-    sent = sum(costs.FIELD + len(k) + len(v) for k, v in key.partition.headers)
-    return costs.ROW + texts + sent
-
-
 class Flight:
     """A fetch under way. ``sent`` is None until it goes to the origin, in its ``turn``
     of the event loop; ``call`` is how it is given up then.
@@ -385,8 +393,8 @@ class Flight:
     """
 
     __slots__ = (
-        *("after", "call", "hops", "sent"),
-        *("start", "stream", "turn", "waiters"),
+        *("after", "call", "hops", "passes_keepers"),
+        *("sent", "start", "stream", "turn", "waiters"),
     )
 
     turn: "Turn"
@@ -397,6 +405,8 @@ class Flight:
         self.stream = stream
         self.start = start
         self.hops = hops
+        # Whether it is sent to the origin, though a keeper might be asked (W9).
+        self.passes_keepers = False
         self.call: UpstreamCall | None = None
         self.waiters: list[Reader] = []
         self.after: list[Reader] = []
@@ -438,26 +448,6 @@ class Turn(Protocol):
         """Do not call it. Idempotent, also after the call."""
 
 
-class FollowerState(enum.Enum):
-    """What a follower does."""
-
-    DUE = "due"  # it asks in the next turn of the event loop
-    ASKING = "asking"  # its poll is under way
-    PAUSING = "pausing"  # it backs off: until a time, or news
-    BOUND = "bound"  # it waits as a Retry-After asked, whatever news there are (U7)
-    ENDED = "ended"
-
-
-_GOES_ON = {FollowerState.ASKING, FollowerState.PAUSING, FollowerState.BOUND}
-
-_FOLLOWS = {
-    **dict.fromkeys((FollowerState.DUE, FollowerState.ASKING), _GOES_ON),
-    FollowerState.PAUSING: {FollowerState.ASKING, FollowerState.BOUND},
-    FollowerState.BOUND: {FollowerState.ASKING},
-}
-"""From each of these it may also end."""
-
-
 class Follower:
     """One stream's poll. ``waiting`` are readers that its next answer may serve.
 
@@ -490,7 +480,7 @@ class Follower:
 
     def move(self, state: FollowerState) -> None:
         """Go to ``state``. RuntimeError if the table has no such move."""
-        goes = state in _FOLLOWS.get(self.state, ())
+        goes = state in FOLLOWS.get(self.state, ())
         if state is not FollowerState.ENDED and not goes:
             raise RuntimeError(f"{self!r} cannot become {state.value}")
         self.state = state

@@ -51,6 +51,7 @@ class Waiters:
         self._guard = context.guard
         self._delivery = delivery
         self._contacts = contacts
+        self._looks = context.looks
         self._wheel: TimerWheel[Reader] = TimerWheel(context.clock.monotonic())
         # Live readers that are not done, parked or not.
         self.viewers = 0
@@ -130,6 +131,8 @@ class Waiters:
         but its answer, with the bytes, can still be on the way (L4). And one that waits
         above the end is told nothing of it (U14).
         """
+        if self._looks is not None:
+            self._looks.look(reader.stream, now)
         log, offset = reader.stream.log, reader.offset
         if not log.tail.is_armed(now) or log.reaches_beyond(offset):
             return False
@@ -149,11 +152,16 @@ class Waiters:
         without a claim (U8): to them this edge's silence is the origin's, and the
         streams that they hold must be checked (L7). Clients go on waiting."""
         for reader in list(stream.parked):
-            polls = reader.read.hops and not reader.is_sse
+            polls = reader.is_edge and not reader.is_sse
             if polls and reader.state is State.PARKED:
                 self._guard.serve(
                     lambda edge: self.time_out(edge, Reason.CONTACT_LOST), reader
                 )
+
+    @property
+    def crowded(self) -> list[Stream]:
+        """The streams at which somebody is parked."""
+        return list(self._crowded)
 
     def unfollowed(self) -> list[Stream]:
         """Streams with parked viewers and no follower: it ended, and the viewers need

@@ -32,7 +32,7 @@ from edge.live.rows import Reader, State, Stream
 from edge.live.upstream import next_turn
 from edge.live.waiters import BATCH_SIZE, Waiters, batches
 from edge.protocol.offsets import NOW
-from edge.streamlog.barriers import ReadBarrier
+from edge.streamlog.barriers import ReadBarrier, WriteMark
 from edge.streamlog.stream_log import StreamLog
 from edge.streamlog.tail import Tail
 
@@ -114,7 +114,7 @@ class Wakeup:
 _Position = tuple[bool, int, str, ReadBarrier]
 """Viewers with equal values are alike: they came together and wait in one way."""
 
-_Key = tuple[bool, int, str, int, str | None, bool, bool]
+_Key = tuple[bool, int, str, int, str | None, WriteMark | None, bool, bool]
 
 
 class _Outcome(NamedTuple):
@@ -155,12 +155,15 @@ class _Batch:
         self._delivery = delivery
         self._waiters = waiters
         self._pause_reads = pause_reads
+        self._looks = context.looks
         self._now = context.clock.monotonic()
         self._outcomes: dict[_Key, _Outcome] = {}
         self._at: dict[_Position, _Outcome] = {}
 
     def serve(self, readers: list[Reader]) -> None:
         """Serve those of them that are parked."""
+        if self._looks is not None:
+            self._looks.look(readers[0].stream, self._now)
         at = 0
         while at < len(readers):
             first = readers[at]
@@ -298,6 +301,7 @@ def _key(reader: Reader) -> _Key:
         reader.offset,
         barrier.writes,
         barrier.ack,
+        barrier.mark,
         tail.heard_seq > barrier.seq,
         tail.confirmed_seq > barrier.seq,
     )

@@ -23,7 +23,9 @@ and never switches greenlets.
 """
 
 import enum
+from typing import assert_never
 
+from edge.core.ports import Board
 from edge.core.reasons import Reason
 from edge.core.values import WriteOutcome
 from edge.live.registry import StreamRegistry
@@ -44,10 +46,13 @@ class Meaning(enum.Enum):
     NOTHING = "nothing"
 
 
-def written(streams: StreamRegistry, write: WriteOutcome, now: float) -> Steps:
+def written(
+    streams: StreamRegistry, write: WriteOutcome, now: float, board: Board | None = None
+) -> Steps:
     """A write was answered, or its answer was lost. ``now`` is monotonic seconds.
 
-    Called before the writer gets its answer.
+    Called before the writer gets its answer. The other processes of the node are told
+    by the ``board``, unless a keeper has heard the answer, and told them (W4).
     """
     fields = {name.lower(): value for name, value in write.headers}
     offset = fields.get(names.IN_NEXT_OFFSET)
@@ -55,6 +60,8 @@ def written(streams: StreamRegistry, write: WriteOutcome, now: float) -> Steps:
         offset = None
     closed = names.is_true(fields.get(names.IN_CLOSED))
     meaning = _meaning(write, closed and offset is not None)
+    if board is not None and not write.by_keeper:
+        _store(board, write.path, meaning, None if closed else offset)
     status = write.status
     accepted = write.method != "DELETE" and status is not None and status < 300
     for stream in streams.of_path(write.route, write.path):
@@ -101,6 +108,22 @@ def _equal(stream: Stream, meaning: Meaning, offset: str | None, closed: bool) -
     if tail.closed and tail.offset == stream.log.end:
         # The end is held: only the closure is new. Else the poll brings data and it.
         yield Wake(stream)
+
+
+def _store(board: Board, path: str, meaning: Meaning, offset: str | None) -> None:
+    """Let all processes of the node know. ``offset``: what a row has reached that shows
+    the write; None: nothing that a row holds shows it."""
+    match meaning:
+        case Meaning.REPLACED | Meaning.DOUBTED:
+            board.store_life(path)
+        case Meaning.APPENDED:
+            board.store_write(path, offset)
+        case Meaning.UNSURE | Meaning.CLOSED:
+            board.store_write(path, None)
+        case Meaning.NOTHING:
+            return
+        case _:
+            assert_never(meaning)
 
 
 def _end_pause(stream: Stream) -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from edge.core.values import OriginAnswer, StreamKey
+from edge.live.answer_facts import describe_by_get
 from edge.live.ingest import (
     RESET_REASONS,
     Effect,
     HeardRange,
     absorb,
     describe,
-    describe_by_get,
 )
 from edge.policy.streams.admission import Verdict, judge
 from edge.policy.streams.decide import MAX_PROBE

@@ -27,7 +27,8 @@ from edge.core.values import (
     Purpose,
 )
 from edge.live.context import HubContext
-from edge.live.rows import Follower, FollowerState
+from edge.live.follower_states import FollowerState
+from edge.live.rows import Follower
 from edge.live.upstream import Outcome, TooLarge, Upstream
 from edge.policy.http.cache_status import is_from_an_edge
 from origin_adapter.scripted import data, head_answer, no_content

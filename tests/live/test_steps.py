@@ -53,6 +53,7 @@ def executed(house: House) -> list[Step]:
         do(step)
 
     house.hub._do = noted  # type: ignore[method-assign]
+    house.hub._results._do = noted
     return seen
 
 
@@ -215,7 +216,7 @@ def test_a_judge_that_raises_midway_leaves_nobody_waiting(
 ) -> None:
     """Readers released before are served; the others are refused, each once."""
     house, origin = scripted()
-    judge = house.hub._fetch_results
+    judge = house.hub._results._fetches
     judge.landed = break_after(number, judge.landed)  # type: ignore[method-assign]
     crowd = [house.ask("now") for _ in range(3)]
     call = origin.expect()
@@ -288,7 +289,7 @@ def test_a_sink_that_fails_at_the_refusal_leaves_nobody_waiting(
 ) -> None:
     """A defect of the judge and one of a front at once."""
     house, origin = scripted()
-    judge = house.hub._fetch_results
+    judge = house.hub._results._fetches
     judge.landed = break_after(0, judge.landed)  # type: ignore[method-assign]
     sink = RecordingSink()
 
@@ -314,7 +315,7 @@ def test_a_poll_whose_judge_raises_midway_starves_nobody(
     """The follower ends; the next tick has the stream followed again."""
     house, origin = scripted()
     viewer, poll = watch(house, origin)
-    judge = house.hub._poll_results
+    judge = house.hub._results._polls
     polled = judge.polled
 
     def broken(stream: Any, answered: Any) -> Any:

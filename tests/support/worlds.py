@@ -21,7 +21,8 @@ from edge.core.values import (
     Read,
     StreamKey,
 )
-from edge.live.ingest import Effect, HeardRange, absorb, describe, describe_by_get
+from edge.live.answer_facts import describe_by_get
+from edge.live.ingest import Effect, HeardRange, absorb, describe
 from edge.policy.streams.admission import Verdict, judge
 from edge.policy.streams.decide import decide
 from edge.policy.streams.decisions import Decision, Fetch, ReadState

@@ -100,7 +100,8 @@ def _may_wait(read: Read, log: StreamLog, state: ReadState) -> bool:
     """Whether a live reader may wait at a guess for what the follower brings. Not where
     nothing can follow, and no edge while the origin is away (U8). Nor where a write was
     acknowledged, which it is to see (L4)."""
-    away = state.fault is not None and bool(read.hops)
+    edge = state.is_front or bool(read.hops)
+    away = state.fault is not None and edge
     waits = read.mode.live and not log.tail.closed and not away
     return waits and _is_guess(log, state.offset)
 

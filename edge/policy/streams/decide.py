@@ -34,7 +34,8 @@ from edge.policy.streams.decisions import (
 )
 from edge.policy.streams.routes import Route, TailMode
 from edge.policy.streams.ways import OriginWay
-from edge.protocol.offsets import NOW, order
+from edge.protocol.offsets import NOW
+from edge.streamlog.barriers import reaches
 from edge.streamlog.stream_log import StreamLog
 
 MAX_PROBE = 64 * 1024
@@ -71,7 +72,7 @@ def decide(
     if read.expires_at is not None and state.wall >= read.expires_at:
         return Pass(Reason.EXPIRED_CREDENTIAL)
     if read.mode is Mode.HEAD:
-        return _ask(state, Fetch(None, Reason.MISS, fresh=True))
+        return _decide_head(read, log, state, route, rules)
     if state.offset == NOW:
         return _decide_now(read, log, state, route, rules)
     if not log.holds(state.offset):
@@ -82,6 +83,24 @@ def decide(
 def _ask(state: ReadState, fetch: Fetch) -> Fetch | Refuse:
     """Ask the origin, or refuse when the last attempt failed."""
     return fetch if state.fault is None else Refuse(state.fault)
+
+
+def _decide_head(
+    read: Read, log: StreamLog, state: ReadState, route: Route, rules: Rules
+) -> Decision:
+    """A HEAD is for the origin to answer. But a keeper answers its fronts from what it
+    knows, where that is no less (W9): the stream is described, needs no check, and its
+    tail is known. A write may be on its way through the armed poll."""
+    tail = log.tail
+    told = log.described and log.ttl_told and state.head_tells
+    if not (state.is_front and told and tail.offset is not None):
+        return _ask(state, Fetch(None, Reason.MISS, fresh=True))
+    if _check(read, log, state, rules) is None:
+        if _is_known(log, state, tail.offset, route):
+            return _empty(tail.offset, tail.closed)
+        if not tail.covers(state.barrier, tail.offset):
+            return _ask(state, Fetch(None, Reason.NEWER_WRITE, fresh=True))
+    return _ask(state, Fetch(None, Reason.MISS, fresh=True))
 
 
 def _is_described(log: StreamLog, state: ReadState) -> bool:
@@ -206,8 +225,16 @@ def _decide_held(
     known = _is_known(log, state, end, route)
     if _answers(log, state, page_end, end, known):
         return _serve_tail(log, state, page_end, end, known)
-    ask = _delta(log, state, end, Reason.TAIL_UNKNOWN)
+    ask = _delta(log, state, end, _why_unknown(log, state, end))
     return _ask_held(ask, read, log, state, route, page_end)
+
+
+def _why_unknown(log: StreamLog, state: ReadState, end: str) -> Reason:
+    """Why the origin is asked what follows the end. A write that is known by sight may
+    be on its way through the armed poll (W5)."""
+    marked = state.barrier.mark is not None
+    behind = marked and not log.tail.covers(state.barrier, end)
+    return Reason.NEWER_WRITE if behind else Reason.TAIL_UNKNOWN
 
 
 def _ask_held(
@@ -248,7 +275,7 @@ def _hides_write(log: StreamLog, state: ReadState, page_end: str) -> bool:
     barrier = state.barrier
     if not barrier.writes or log.end_alias(page_end) is None:
         return False
-    if barrier.ack is not None and order(page_end) >= order(barrier.ack):
+    if reaches(barrier, page_end):
         return False
     return state.fault is None and state.asked < MAX_GAP_FETCHES
 
@@ -335,7 +362,8 @@ def _without(
 def _wait(read: Read, state: ReadState, stand: str) -> Park | Serve:
     """Wait where the log ends. An edge that polls does not while the origin is away: it
     is answered without a claim, takes that for lost contact, and backs off (U8)."""
-    if state.fault is not None and read.hops and read.mode is Mode.LONG_POLL:
+    edge = state.is_front or bool(read.hops)
+    if state.fault is not None and edge and read.mode is Mode.LONG_POLL:
         return _empty(stand, closed=False, up_to_date=False)
     return Park(stand)
 
@@ -352,8 +380,11 @@ def may_go_stale(log: StreamLog, route: Route, now: float, wall: float) -> bool:
 
     At most ``stale_seconds`` after the last confirmation, or what the origin allows if
     that is less. Never past the stream's own end: its expiry, or its TTL after the last
-    read that the origin saw (L23).
+    read that the origin saw (L23). Nor where it may have been deleted through this node
+    (W5).
     """
+    if log.tail.is_suspect:
+        return False
     limit = stale_seconds(route)
     if log.stale_limit is not None:
         limit = min(limit, log.stale_limit)

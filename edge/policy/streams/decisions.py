@@ -85,7 +85,8 @@ class ReadState(NamedTuple):
     the last upstream request that it waited for failed, None if it did not.
     ``asked`` counts those requests since it was last served or parked. ``head_tells``
     says whether HEAD may be asked of this stream (U12), ``arrives`` whether the reader
-    is decided for the first time.
+    is decided for the first time. ``is_front``: a front of this node asks (W9), which
+    is an edge that polls, too (U8).
     """
 
     now: float
@@ -96,3 +97,4 @@ class ReadState(NamedTuple):
     asked: int = 0
     head_tells: bool = True
     arrives: bool = False
+    is_front: bool = False

@@ -1,0 +1,69 @@
+"""Looks: asks the node's board what has happened, before anything is claimed (W5).
+
+A node of many processes has a board (``edge.core.ports.Board``). What it tells is told
+to the row's tail here (``edge.streamlog.board_news``), and whoever decides goes by the
+tail, as always. A process that is alone has no board, and no ``Looks``.
+
+It must be looked at in the turn in which something goes out, and before whatever says
+what that is:
+
+=================== ==================================================================
+``Hub.ask``         before the reader's barrier is made, and before a park hint
+``answer_cache``    before an answer is given again
+``Hub._step``       before each decision, so behind whatever a reader waited for
+``results``         before an answer is judged: what it was sent before does not count
+``wakeup``          before each batch, which makes one decision for many
+``waiters``         before a control event says that this is all
+``Hub.tick``        for the viewers that are parked, of whom nothing is asked
+=================== ==================================================================
+
+Nothing here asks the origin or switches greenlets.
+"""
+
+from functools import partial
+
+from edge.core.node_board import News, SlotWatch
+from edge.core.ports import Board
+from edge.live.rows import Stream
+from edge.streamlog.board_news import hear_news
+
+
+class Looks:
+    """One process's looks at the board. ``polls_origin``: see ``hear_news``."""
+
+    __slots__ = ("_board", "_polls_origin")
+
+    def __init__(self, board: Board, *, polls_origin: bool) -> None:
+        self._board = board
+        self._polls_origin = polls_origin
+
+    def watch(self, path: str) -> SlotWatch:
+        """For a new row: what is known of the path now counts as seen."""
+        return self._board.watch(path)
+
+    def look(self, stream: Stream, now: float) -> bool:
+        """Take in what has happened since the last look. Returns whether anything has.
+
+        ``now`` is monotonic seconds.
+        """
+        watch, tail = stream.watch, stream.log.tail
+        if watch is None:
+            return False
+        news = self._board.news(watch, now)
+        if news is None:
+            if tail.is_silent:
+                tail.hear_beats(silent=False)
+                return True
+            return False
+        matches = partial(self._covers, watch, news)
+        hear_news(tail, news, matches, now, polls_origin=self._polls_origin)
+        return True
+
+    def look_for_doubt(self, stream: Stream, now: float) -> bool:
+        """The same of a stream of which nothing is asked. Returns whether the board has
+        cast a doubt that somebody has to look into, now that it can be."""
+        news, tail = self.look(stream, now), stream.log.tail
+        return news and tail.unverified and not tail.is_silent
+
+    def _covers(self, watch: SlotWatch, news: News, end: str) -> bool:
+        return self._board.covers(watch, news, (end,))
