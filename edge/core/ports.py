@@ -11,6 +11,7 @@ from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.node_board import News, SlotWatch
+from edge.core.stream_snapshot import StreamSnapshot
 from edge.core.values import (
     UNLIMITED,
     Answer,
@@ -21,7 +22,6 @@ from edge.core.values import (
     OriginRequest,
     PerResponse,
     Read,
-    StreamSnapshot,
     WriteOutcome,
 )
 
@@ -269,6 +269,9 @@ class Control(Protocol):
 
     def snapshot(self, limit: int) -> Sequence[StreamSnapshot]:
         """At most ``limit`` streams, those with most viewers first."""
+
+    def of_path(self, route: str, path: str) -> Sequence[StreamSnapshot]:
+        """The streams of a path: one for each partition and extension."""
 
     def forget(self, route: str, path: str) -> int:
         """Drop what is held of a path, in every partition; how many there were.

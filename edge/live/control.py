@@ -4,10 +4,12 @@ It shows rows and forgets them; it never asks the origin. Called by the pages of
 admin address.
 """
 
+from hashlib import blake2b
 from heapq import nlargest
 
 from edge.core.reasons import Reason
-from edge.core.values import StreamSnapshot
+from edge.core.stream_snapshot import StreamSnapshot
+from edge.core.values import StreamKey
 from edge.live.hub import Hub
 from edge.live.rows import Stream
 
@@ -22,6 +24,10 @@ class HubControl:
         """See ``edge.core.ports.Control``."""
         busiest = nlargest(limit, self._hub.streams, key=lambda row: row.viewers)
         return [_snapshot(row) for row in busiest]
+
+    def of_path(self, route: str, path: str) -> list[StreamSnapshot]:
+        """See ``edge.core.ports.Control``."""
+        return [_snapshot(row) for row in self._hub.streams.of_path(route, path)]
 
     def forget(self, route: str, path: str) -> int:
         """See ``edge.core.ports.Control``. As if the stream had been replaced."""
@@ -70,4 +76,13 @@ def _snapshot(row: Stream) -> StreamSnapshot:
         closed=row.log.tail.closed,
         followed=row.follower is not None,
         armed=row.log.tail.armed is not None,
+        identity=_identity(row.key),
     )
+
+
+def _identity(key: StreamKey) -> str:
+    """The same in all processes of a node, and for no other key."""
+    partition = key.partition
+    parts = (key.route, key.path, key.extension, partition.kind, partition.digest)
+    octets = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return blake2b(octets, digest_size=16).hexdigest()

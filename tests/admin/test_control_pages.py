@@ -7,8 +7,14 @@ import pytest
 from falcon import testing
 
 from edge.admin.app import create_admin_app
-from edge.admin.control_pages import DEFAULT_STREAMS, MAX_STREAMS, ControlPages
-from edge.core.values import PartitionKind, StreamSnapshot
+from edge.admin.control_pages import (
+    DEFAULT_STREAMS,
+    MAX_STREAMS,
+    AloneView,
+    ControlPages,
+)
+from edge.core.stream_snapshot import StreamSnapshot
+from edge.core.values import PartitionKind
 from edge.policy.streams.routes import Route
 
 PATH = "/v1/stream/x"
@@ -46,6 +52,9 @@ class FakeControl:
     def snapshot(self, limit: int) -> list[StreamSnapshot]:
         return sorted(self.rows, key=lambda one: -one.viewers)[:limit]
 
+    def of_path(self, route: str, path: str) -> list[StreamSnapshot]:
+        return [one for one in self.rows if (one.route, one.path) == (route, path)]
+
     def forget(self, route: str, path: str) -> int:
         self.forgotten.append((route, path))
         kept = [one for one in self.rows if (one.route, one.path) != (route, path)]
@@ -60,7 +69,7 @@ class FakeControl:
 
 def operator(control: FakeControl, token: str | None = TOKEN) -> testing.TestClient:
     """A client of the admin address."""
-    routes = ControlPages(control, [Route()]).routes()
+    routes = ControlPages(AloneView(control), [Route()]).routes()
     return testing.TestClient(create_admin_app(routes, token))
 
 

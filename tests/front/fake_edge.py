@@ -35,6 +35,7 @@ from edge.core.errors import (
     Refusal,
 )
 from edge.core.ports import Exchange, Look, Origin, Sink
+from edge.core.stream_snapshot import StreamSnapshot
 from edge.core.timer_wheel import GRAIN
 from edge.core.values import (
     UNLIMITED,
@@ -46,7 +47,6 @@ from edge.core.values import (
     OriginRequest,
     PerResponse,
     Read,
-    StreamSnapshot,
     WriteOutcome,
 )
 from edge.front.dependencies import Dependencies
@@ -431,6 +431,9 @@ class FakeControl:
     read_service: FakeReadService
 
     def snapshot(self, limit: int) -> list[StreamSnapshot]:
+        return []
+
+    def of_path(self, route: str, path: str) -> list[StreamSnapshot]:
         return []
 
     def forget(self, route: str, path: str) -> int:
