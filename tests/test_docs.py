@@ -17,7 +17,7 @@ import yaml
 
 from edge.access.signed import signed_text
 from edge.cli.app import app
-from edge.core.counters import DESCRIPTIONS
+from edge.core.node_counters import NODE_DESCRIPTIONS
 from edge.core.reasons import Reason
 from edge.settings import load, schema_index
 from edge.settings.access import JwtSettings, SignedSettings
@@ -153,7 +153,7 @@ def test_every_reason_says_what_it_means_and_what_to_do() -> None:
 def test_every_counter_is_described_with_its_label() -> None:
     labels = {name: cells[0].strip("`") for name, cells in rows("metrics.md").items()}
 
-    assert labels == {one.name: one.label or "" for one in DESCRIPTIONS}
+    assert labels == {one.name: one.label or "" for one in NODE_DESCRIPTIONS}
 
 
 def test_every_dependency_has_its_line_and_no_other_has() -> None:

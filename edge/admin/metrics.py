@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 
 from edge.admin.routes import AdminRequest, AdminRoute, page
 from edge.core.counters import DESCRIPTIONS, Counters, Described
-from edge.core.values import Answer, Purpose
+from edge.core.node_counters import requests_per_delivery
+from edge.core.values import Answer
 
 PREFIX = "ds_edge_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,24 +41,16 @@ class Metrics(Collector):
         """See prometheus_client."""
         numbers = self._counters.snapshot()
         for described in DESCRIPTIONS:
-            yield _counter(described, numbers[described.name])
-        yield _gauge(
+            yield counter_family(described, numbers[described.name])
+        yield gauge_family(
             "origin_requests_per_delivery",
             "Requests to the origin for reads, for each answer delivered.",
-            requests_per_delivery(self._counters),
+            requests_per_delivery(numbers),
         )
         for name, value in self._gauges().items():
-            yield _gauge(name, f"{name.replace('_', ' ').capitalize()}, now.", value)
-
-
-def requests_per_delivery(counters: Counters) -> float:
-    """How many requests an answer cost the origin; NaN before the first answer."""
-    for_reads = sum(
-        number
-        for purpose, number in counters.origin_requests.items()
-        if purpose != Purpose.WRITE.value
-    )
-    return for_reads / counters.delivered if counters.delivered else float("nan")
+            yield gauge_family(
+                name, f"{name.replace('_', ' ').capitalize()}, now.", value
+            )
 
 
 def exposition(metrics: Metrics) -> bytes:
@@ -68,7 +61,8 @@ def exposition(metrics: Metrics) -> bytes:
     return generate_latest(registry)
 
 
-def _counter(described: Described, number: int | dict[str, int]) -> Metric:
+def counter_family(described: Described, number: int | dict[str, int]) -> Metric:
+    """A counter, with a line for each of its labels."""
     name = PREFIX + described.name
     if isinstance(number, int):
         return CounterMetricFamily(name, described.help, value=number)
@@ -79,5 +73,6 @@ def _counter(described: Described, number: int | dict[str, int]) -> Metric:
     return family
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
+def gauge_family(name: str, text: str, value: float) -> Metric:
+    """A gauge. ``name`` is without the prefix."""
     return GaugeMetricFamily(PREFIX + name, text, value=value)

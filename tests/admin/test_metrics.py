@@ -6,8 +6,9 @@ from typing import Any
 from falcon import testing
 
 from edge.admin.app import create_admin_app
-from edge.admin.metrics import Metrics, exposition, requests_per_delivery
+from edge.admin.metrics import Metrics, exposition
 from edge.core.counters import DESCRIPTIONS, Counters
+from edge.core.node_counters import requests_per_delivery
 from edge.core.values import Purpose
 
 
@@ -40,10 +41,10 @@ def test_a_labelled_counter_has_a_line_for_each_label() -> None:
 def test_the_number_that_tells_whether_the_edge_does_its_job() -> None:
     """Requests for reads, for each answer delivered; writes are no part of it."""
     counters = Counters()
-    assert math.isnan(requests_per_delivery(counters))
+    assert math.isnan(requests_per_delivery(counters.snapshot()))
     counters.delivered = 100
     counters.origin_requests[Purpose.FOLLOW.value] = 1
     counters.origin_requests[Purpose.WRITE.value] = 50
 
-    assert requests_per_delivery(counters) == 0.01
+    assert requests_per_delivery(counters.snapshot()) == 0.01
     assert "ds_edge_origin_requests_per_delivery 0.01" in page_of(counters).text

@@ -1,0 +1,236 @@
+"""What each process of a node contributes to the node's metrics. Pure.
+
+Every process counts by the same names (``Counters``). Where there are several, the same
+thing passes two of them: a read of a client is answered by a front, which may read from
+a keeper, which may ask the origin. So each counter has a side, and is taken from the
+processes of that side alone:
+
+- CLIENT: from fronts. A keeper's clients are fronts, and nobody counts those.
+- ORIGIN: from keepers, and from fronts for what they ask of the origin themselves. What
+  a front asks of keepers is counted under names of its own (``LINK_DESCRIPTIONS``).
+- PROCESS: from every process.
+- MASTER: from the master.
+
+What a role contributes is decided before it is published; whoever adds up only adds
+(``added``). Sums of numbers that only grow only grow, so a sum goes back only if a part
+is left out: the last word of a process that ended stays in it (``edge.board``). Each
+contribution is of one moment of its process.
+
+Where there is one worker none of this is used. Called by ``edge.process.node_figures``.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from edge.core.counters import DESCRIPTIONS, Described
+from edge.core.values import Purpose, Role
+
+Number: TypeAlias = int | dict[str, int]
+"""A counter: its value, or a value for each label."""
+
+Numbers: TypeAlias = Mapping[str, Number]
+
+
+class Side(enum.Enum):
+    """Whose figure a counter is."""
+
+    CLIENT = "client"
+    ORIGIN = "origin"
+    PROCESS = "process"
+    MASTER = "master"
+
+
+SIDES: Mapping[str, Side] = {
+    "reads": Side.CLIENT,
+    "answers": Side.CLIENT,
+    "delivered": Side.CLIENT,
+    "origin_requests": Side.ORIGIN,
+    "origin_faults": Side.ORIGIN,
+    "origin_statuses": Side.ORIGIN,
+    "refusals": Side.PROCESS,
+    "lent_refusals": Side.ORIGIN,
+    "breaker_opened": Side.ORIGIN,
+    "passes": Side.CLIENT,
+    "stores": Side.ORIGIN,
+    "not_stored": Side.ORIGIN,
+    "drops": Side.ORIGIN,
+    "evictions": Side.PROCESS,
+    "flights": Side.ORIGIN,
+    "follower_polls": Side.ORIGIN,
+    "event_streams": Side.ORIGIN,
+    "event_streams_ended": Side.ORIGIN,
+    "events_heard": Side.ORIGIN,
+    "events_skipped": Side.ORIGIN,
+    "viewers_ended": Side.CLIENT,
+    "wakeups": Side.CLIENT,
+    "verdicts": Side.CLIENT,
+    "asks": Side.CLIENT,
+    "revocations": Side.CLIENT,
+    "key_fetches": Side.PROCESS,
+    "client_faults": Side.PROCESS,
+    "writes": Side.CLIENT,
+    "problems": Side.CLIENT,
+    "compressions": Side.PROCESS,
+    "bytes_out": Side.CLIENT,
+    "bytes_from_origin": Side.ORIGIN,
+    "accept_pauses": Side.PROCESS,
+    "log_lines_dropped": Side.PROCESS,
+    "collections": Side.PROCESS,
+    "replacements": Side.MASTER,
+    "internal_errors": Side.PROCESS,
+}
+"""The side of each counter."""
+
+OF_ORIGIN = ("origin_requests", "origin_faults", "origin_statuses", "bytes_from_origin")
+"""What is counted of calls to a server (``edge.core.counted_origin``)."""
+
+LINK_DESCRIPTIONS: tuple[Described, ...] = (
+    Described("link_requests", "Requests of fronts to keepers, by purpose.", "purpose"),
+    Described(
+        "link_faults",
+        "Failures of what fronts asked of keepers, or of the origin themselves.",
+        "reason",
+    ),
+    Described(
+        "link_statuses",
+        "Answers to reads of fronts by which work is refused: 408, 425, 429 and 5xx.",
+        "status",
+    ),
+    Described("link_drops", "Logs that fronts dropped, by reason.", "reason"),
+    Described(
+        "link_not_stored",
+        "Answers that were not taken into the log of a front, by reason.",
+        "reason",
+    ),
+    Described("bytes_by_link", "Bytes of bodies that fronts received from keepers."),
+)
+"""What is counted of the way between fronts and keepers."""
+
+NODE_DESCRIPTIONS: tuple[Described, ...] = DESCRIPTIONS + LINK_DESCRIPTIONS
+"""All counters of a node of several processes."""
+
+
+def contribution(
+    role: Role, own: Numbers, link: Numbers, direct: Numbers
+) -> dict[str, Number]:
+    """What a process of this role contributes to the node's sums.
+
+    ``own`` is what it counted itself, ``link`` what was counted of its calls to
+    keepers, and ``direct`` of its calls to the origin (a front's alone).
+    """
+    if role is Role.WORKER:
+        return dict(own)
+    if role is Role.KEEPER:
+        return _of(own, Side.PROCESS, Side.ORIGIN)
+    return {
+        **_of(own, Side.PROCESS, Side.CLIENT),
+        **{name: direct[name] for name in OF_ORIGIN},
+        "link_requests": link["origin_requests"],
+        "link_faults": own["origin_faults"],
+        "link_statuses": own["origin_statuses"],
+        "link_drops": own["drops"],
+        "link_not_stored": own["not_stored"],
+        "bytes_by_link": link["bytes_from_origin"],
+    }
+
+
+def _of(own: Numbers, *sides: Side) -> dict[str, Number]:
+    return {name: own[name] for name, side in SIDES.items() if side in sides}
+
+
+def added(parts: Iterable[Numbers]) -> dict[str, Number]:
+    """The sums of all parts, by name and label. What has two shapes under one name (of
+    two versions of this program) is kept as the first one has it."""
+    sums: dict[str, Number] = {}
+    for part in parts:
+        for name, number in part.items():
+            known = sums.get(name)
+            if isinstance(number, int):
+                if known is None or isinstance(known, int):
+                    sums[name] = (known or 0) + number
+            elif known is None:
+                sums[name] = dict(number)
+            elif isinstance(known, dict):
+                for label, value in number.items():
+                    known[label] = known.get(label, 0) + value
+    return sums
+
+
+def whole(sums: Numbers) -> dict[str, Number]:
+    """The sums with every name of NODE_DESCRIPTIONS, in its shape and order: one that
+    nobody contributed is 0."""
+    found: dict[str, Number] = {}
+    for described in NODE_DESCRIPTIONS:
+        nothing: Number = 0 if described.label is None else {}
+        number = sums.get(described.name, nothing)
+        same = isinstance(number, int) is isinstance(nothing, int)
+        found[described.name] = number if same else nothing
+    return found
+
+
+def requests_per_delivery(numbers: Numbers) -> float:
+    """How many requests an answer cost the origin; NaN before the first answer."""
+    requests, delivered = numbers["origin_requests"], numbers["delivered"]
+    assert isinstance(requests, dict) and isinstance(delivered, int)
+    write = Purpose.WRITE.value
+    reads = sum(number for purpose, number in requests.items() if purpose != write)
+    return reads / delivered if delivered else float("nan")
+
+
+class GaugeRule(enum.Enum):
+    """How a gauge of a node is made of its processes'.
+
+    FRONTS and KEEPERS: the sum over those. ALL: over both. HIGHEST: the highest one of
+    keepers. EACH: one for each process, by its name.
+    """
+
+    FRONTS = "fronts"
+    KEEPERS = "keepers"
+    ALL = "all"
+    HIGHEST = "highest"
+    EACH = "each"
+
+
+GAUGES: Mapping[str, GaugeRule] = {
+    "viewers": GaugeRule.FRONTS,
+    "streams": GaugeRule.KEEPERS,
+    "followers": GaugeRule.KEEPERS,
+    "followers_by_events": GaugeRule.KEEPERS,
+    "flights_under_way": GaugeRule.KEEPERS,
+    "relays": GaugeRule.FRONTS,
+    "bytes_held": GaugeRule.ALL,
+    "bytes_in_probation": GaugeRule.ALL,
+    "bytes_prepared": GaugeRule.ALL,
+    "breaker_open": GaugeRule.HIGHEST,
+    "connections": GaugeRule.FRONTS,
+    "last_collection_seconds": GaugeRule.EACH,
+    "longest_collection_seconds": GaugeRule.EACH,
+}
+"""How each gauge adds up. One that is not named here is told for EACH process."""
+
+
+def node_gauges(
+    parts: Iterable[tuple[Role, Mapping[str, float]]],
+) -> dict[str, float]:
+    """The gauges of a node, but those told for each process."""
+    held = list(parts)
+    rules = ((name, GAUGES.get(name)) for _, gauges in held for name in gauges)
+    found: dict[str, float] = {}
+    for name, rule in dict(rules).items():
+        roles = _ROLES.get(rule or GaugeRule.EACH)
+        if roles is None:
+            continue
+        values = [g[name] for role, g in held if role in roles and name in g]
+        found[name] = (
+            max(values, default=0.0) if rule is GaugeRule.HIGHEST else sum(values)
+        )
+    return found
+
+
+_ROLES: Mapping[GaugeRule, frozenset[Role]] = {
+    GaugeRule.FRONTS: frozenset({Role.FRONT, Role.WORKER}),
+    GaugeRule.KEEPERS: frozenset({Role.KEEPER, Role.WORKER}),
+    GaugeRule.ALL: frozenset(Role),
+    GaugeRule.HIGHEST: frozenset({Role.KEEPER, Role.WORKER}),
+}

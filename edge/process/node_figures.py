@@ -1,0 +1,142 @@
+"""NodeFigures: what one process of a node says of itself, and what all of them say.
+
+Each process publishes a text in its lane, once a second and once at its end: a JSON
+object with its place, boot and pid, what it contributes to the node's counters, and its
+gauges. Any front adds them up when it is asked. The board keeps the counters of those
+that have ended (``edge.board``), so that no sum goes back.
+
+Only publishing costs anything while nobody asks. Called by the timer of beats, and by
+the pages of the node (``edge.process.node_desk``).
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from edge.admin.node_metrics import NodeNumbers, ProcessFigures
+from edge.core.counters import Counters
+from edge.core.node_counters import (
+    GAUGES,
+    GaugeRule,
+    Numbers,
+    contribution,
+    node_gauges,
+    whole,
+)
+from edge.core.values import Place, Role
+
+
+class TextLanes(Protocol):
+    """What is published, and read, on the board (``edge.board``)."""
+
+    def store_text(self, octets: bytes) -> None:
+        """Publish this process's text; the one before is gone."""
+
+    def totals(self) -> Numbers:
+        """The sums of ``counters`` over the last texts of all processes that there
+        are, and that have been. Never goes back."""
+
+    def texts(self) -> Iterable[Mapping[str, Any]]:
+        """The texts of the processes that give signs of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterSet:
+    """What one process counts: by itself (``own``), and in a front of its calls to
+    keepers (``link``) and to the origin (``direct``)."""
+
+    own: Counters = field(default_factory=Counters)
+    link: Counters = field(default_factory=Counters)
+    direct: Counters = field(default_factory=Counters)
+
+
+class NodeFigures:
+    """The figures of one process, and by its lane those of the node."""
+
+    def __init__(
+        self,
+        place: Place,
+        boot: int,
+        lanes: TextLanes,
+        counters: CounterSet,
+        gauges: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._place = place
+        self._boot = boot
+        self._lanes = lanes
+        self._counters = counters
+        self._gauges = gauges
+
+    def publish(self) -> None:
+        """Say what is so now."""
+        counters = self._counters
+        numbers = contribution(
+            self._place.role,
+            counters.own.snapshot(),
+            counters.link.snapshot(),
+            counters.direct.snapshot(),
+        )
+        self._lanes.store_text(
+            text_of(self._place, self._boot, numbers, self._gauges())
+        )
+
+    def numbers(self) -> NodeNumbers:
+        """The node's, with this process's as they are now."""
+        self.publish()
+        texts = [_Text(found) for found in self._lanes.texts()]
+        return NodeNumbers(
+            whole(self._lanes.totals()),
+            node_gauges((text.role, text.gauges) for text in texts),
+            tuple(_each(texts)),
+        )
+
+
+def text_of(
+    place: Place, boot: int, counters: Numbers, gauges: Mapping[str, float]
+) -> bytes:
+    """A text for a lane."""
+    return json.dumps(
+        {
+            "role": place.role.value,
+            "name": place.name,
+            "boot": boot,
+            "pid": os.getpid(),
+            "counters": counters,
+            "gauges": gauges,
+        },
+        separators=(",", ":"),
+    ).encode()
+
+
+def master_text(replacements: Mapping[str, int]) -> bytes:
+    """The text of the master: workers replaced, by reason word."""
+    counters = {"replacements": dict(replacements)}
+    return json.dumps({"counters": counters}, separators=(",", ":")).encode()
+
+
+class _Text:
+    """A text as it was read. The master's has no role, and tells no gauges."""
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self.role = Role(found["role"]) if "role" in found else Role.WORKER
+        self.name: str = found.get("name", "")
+        self.boot: int = found.get("boot", 0)
+        self.pid: int = found.get("pid", 0)
+        self.gauges: Mapping[str, float] = found.get("gauges", {})
+
+
+def _each(texts: Iterable[_Text]) -> Iterable[ProcessFigures]:
+    """What is told for each process; of two in one place, for the later one."""
+    newest: dict[str, _Text] = {}
+    for text in sorted(texts, key=lambda one: one.boot):
+        if text.name:
+            newest[text.name] = text
+    for name, text in sorted(newest.items()):
+        alone = {
+            gauge: value
+            for gauge, value in text.gauges.items()
+            if GAUGES.get(gauge, GaugeRule.EACH) is GaugeRule.EACH
+        }
+        yield ProcessFigures(name, text.pid, alone)
