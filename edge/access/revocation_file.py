@@ -142,11 +142,12 @@ def _stamp(found: os.stat_result) -> _Stamp:
 
 
 def _text(orders: Iterable[Revocation]) -> bytes:
-    written = [_written(order) for order in orders]
+    written = [item_of(order) for order in orders]
     return json.dumps({"version": VERSION, "revocations": written}, indent=0).encode()
 
 
-def _written(order: Revocation) -> dict[str, Any]:
+def item_of(order: Revocation) -> dict[str, Any]:
+    """An order as it goes through JSON."""
     name = "digest" if order.by is RevokedBy.TOKEN else order.by.value
     found: dict[str, Any] = {name: order.value, "at": order.at}
     if order.issuer is not None:
@@ -163,14 +164,17 @@ def _parsed(octets: bytes, path: str) -> tuple[Revocation, ...]:
         document = json.loads(octets)
         if document["version"] != VERSION:
             raise ValueError(f"its version is not {VERSION}")
-        return tuple(_order(item) for item in document["revocations"])
+        return tuple(order_of(item) for item in document["revocations"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         said = "is damaged: it does not hold revocations"
         raise RevocationFault(f"{path} {said}") from error
 
 
-def _order(item: dict[str, Any]) -> Revocation:
-    """Raises ValueError, KeyError or TypeError for anything else."""
+def order_of(item: dict[str, Any]) -> Revocation:
+    """The order that came through JSON.
+
+    Raises ValueError, KeyError or TypeError for anything else.
+    """
     named = [by for by in RevokedBy if _name(by) in item]
     if len(named) != 1:
         raise ValueError("not one name")

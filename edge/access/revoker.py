@@ -5,11 +5,12 @@ The order of steps matters, and the first three do not switch greenlets::
     1  the order is in force: no judge lets in by what it names (``revocations``)
     2  all verdicts are forgotten; a judge that is under way keeps none (their epoch)
     3  the leases that it names end: nothing more is given to whoever holds one
-    4  the order is written, on a thread (``revocation_file``)
-    5  its giver is answered
+    4  the other processes of the node are told, and have done the same (W14)
+    5  the order is written, on a thread (``revocation_file``)
+    6  its giver is answered
 
-If 4 fails the order stays in force here, its giver is told so, and writing is tried
-again until it works: an order is never forgotten silently.
+If 4 or 5 fails the order stays in force here, its giver is told so, and writing is
+tried again until it works: an order is never forgotten silently.
 
 Other workers write to the same file. Each looks at it at every tick of the clock, and
 takes in what is new. So this holds, too: 1: a new worker has read the file; 2: an order
@@ -23,7 +24,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import gevent
 from gevent.lock import RLock
@@ -61,9 +62,19 @@ class Revoked:
     kept: bool
 
 
+class Heard(NamedTuple):
+    """What came of an order where it was not given: how many leases ended, and up to
+    which second tokens of its subject are in use there."""
+
+    ended: int
+    at: int
+
+
 class Revoker:
     """The orders of one worker. ``forget`` is called when orders are new in force, to
-    begin a new epoch of verdicts. ``file`` None: orders live as long as the worker."""
+    begin a new epoch of verdicts. ``tell_others`` hands an order to the node's other
+    processes, and returns what they heard; it may block, and raise EdgeError. ``file``
+    None: orders live as long as the worker."""
 
     def __init__(
         self,
@@ -74,6 +85,7 @@ class Revoker:
         counters: Counters,
     ) -> None:
         self.forget: Callable[[], None] = lambda: None
+        self.tell_others: Callable[[Revocation], Heard] | None = None
         self._revocations = revocations
         self._leases = leases
         self._file = file
@@ -93,9 +105,11 @@ class Revoker:
     def revoke(
         self, by: RevokedBy, value: str, issuer: str | None = None, until: float = 0.0
     ) -> Revoked:
-        """Execute an order; ``value`` as in Revocation. Blocks until it is written.
+        """Execute an order; ``value`` as in Revocation. Blocks until it is written, and
+        the node's other processes have executed it.
 
-        Raises Refusal: limit-revocations, not-written (it is in force all the same).
+        Raises Refusal: limit-revocations, not-written (it is in force all the same),
+        and what ``tell_others`` raises.
         """
         now = self._clock.wall()
         order = Revocation(by, value, math.floor(now), issuer, until)
@@ -105,9 +119,13 @@ class Revoker:
         self._counters.revocations[by.value] += 1
         said = "revoked by order: %s %s, issuer %s: %d grants ended"
         _log.info(said, by.value, value, issuer or "any", ended)
-        if self._file is not None:
-            self._unwritten = True
-            self._write()
+        try:
+            ended += self._tell(order)
+        finally:
+            # Even if another process is late.
+            if self._file is not None:
+                self._unwritten = True
+                self._write()
         kept_until = self._revocations.kept_until(order)
         lasts = self._file is not None and self._file.lasts
         return Revoked(ended, kept_until, lasts)
@@ -116,6 +134,26 @@ class Revoker:
         """Execute an order about one token. Raises as ``revoke`` does."""
         until = min(claimed_end(text), MAX_UNTIL)
         return self.revoke(RevokedBy.TOKEN, token_digest(text), None, until)
+
+    def hear(self, order: Revocation) -> Heard:
+        """Execute an order that was given to another process of the node, which also
+        writes it. Never switches."""
+        now = self._clock.wall()
+        order = self._up_to_the_newest(order, now)
+        new = self._revocations.merge([order], now)
+        return Heard(self._apply([order]) if new else 0, order.at)
+
+    def _tell(self, order: Revocation) -> int:
+        """Step 4; how many leases ended. Raises EdgeError."""
+        if self.tell_others is None:
+            return 0
+        heard = self.tell_others(order)
+        if heard.at <= order.at:
+            return heard.ended
+        # Another process has let in by a newer token of its subject.
+        order = replace(order, at=heard.at)
+        self._revocations.merge([order], self._clock.wall())
+        return heard.ended + self._apply([order]) + self.tell_others(order).ended
 
     def look(self, now: float) -> None:
         """At each tick: take in what other workers wrote, and try again to write. Never

@@ -100,6 +100,10 @@ class Reason(enum.Enum):
     LIMIT_LANES = "limit-lanes"
     LIMIT_REVOCATIONS = "limit-revocations"
     NOT_WRITTEN = "not-written"
+    ORDERS_LATE = "orders-late"
+    ORDERS_FAILED = "orders-failed"
+    ORDERS_UNWRITTEN = "orders-unwritten"
+    KEEPERS_SILENT = "keepers-silent"
     DRAINING = "draining"
     INTERNAL = "internal"
 

@@ -1,0 +1,176 @@
+"""NodeDesk: what an operator asks of a node of several processes, done by all of them.
+
+It has the handlers of this process for the node's orders (``orders``), and gives orders
+for the pages of the admin address, in any front:
+
+- *forget*: keepers first. A front that forgot before its keeper did would be given the
+  old bytes again, so it waits until they have, a second at most. What each of them
+  dropped is added up.
+- *revoke*: the order itself goes to all. The revocation file is written by whoever was
+  asked, and read by those that start.
+- *snapshot*, which only asks: each process tells its streams with most viewers, and its
+  gauges. Keepers are asked a second time, for the paths that fronts have named.
+
+Called by the worker, in each process of a node. Where there is one worker there is no
+desk.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+
+from edge.access.revocation_file import item_of, order_of
+from edge.access.revocations import Revocation
+from edge.access.revoker import Heard, Revoker
+from edge.admin.control_pages import Overview
+from edge.core.errors import Refusal
+from edge.core.node_counters import node_gauges
+from edge.core.node_rows import as_item, merged, of_item, unheld
+from edge.core.ports import Control
+from edge.core.reasons import Reason
+from edge.core.stream_snapshot import StreamSnapshot
+from edge.core.values import Place, Role
+from edge.process.order_file import NodeOrder
+from edge.process.orders import NodeOrders, OrderOutcome, Report
+
+KEEPERS_FIRST_SECONDS = 1.0
+"""How long a front waits for keepers before it forgets."""
+
+MIN_ROWS = 100
+MAX_ROW_BYTES = 2 * 1024 * 1024
+"""Rows that a process tells at least, if it has so many, and bytes of their paths at
+most."""
+
+
+class NodeDesk:
+    """The desk of one process."""
+
+    def __init__(
+        self,
+        place: Place,
+        orders: NodeOrders,
+        control: Control,
+        revoker: Revoker | None,
+        gauges: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._role = place.role
+        self._orders = orders
+        self._control = control
+        self._revoker = revoker
+        self._gauges = gauges
+        orders.handlers.update(
+            forget=self._forget,
+            revoke=self._revoke,
+            snapshot=self._snapshot,
+            paths=self._paths,
+        )
+        # Who starts holds nothing, but a keeper may find something on its disk.
+        orders.lasting.add("forget" if self._role is Role.KEEPER else "revoke")
+        orders.everything = self._forget_all
+        if revoker is not None:
+            revoker.tell_others = self.revoke
+
+    # What a page asks.
+
+    def forget(self, route: str, path: str) -> int:
+        """Drop what is held of a path, in all processes; how many there were.
+
+        Raises Refusal (orders-late, orders-failed, orders-unwritten).
+        """
+        outcome = _done_by_all(self._orders.give("forget", route=route, path=path))
+        return sum(report["forgotten"] for report in outcome.reports.values())
+
+    def revoke(self, order: Revocation) -> Heard:
+        """Hand an order to revoke to all processes; what came of it there.
+
+        Raises Refusal, as ``forget``.
+        """
+        outcome = _done_by_all(self._orders.give("revoke", order=item_of(order)))
+        heard = [report for report in outcome.reports.values() if report]
+        newest = max((report["at"] for report in heard), default=order.at)
+        return Heard(sum(report["ended"] for report in heard), newest)
+
+    def overview(self, limit: int) -> Overview:
+        """What is held, and the streams with most viewers. Raises Refusal."""
+        first = self._orders.give("snapshot", rows=limit)
+        told = list(first.reports.values())
+        fronts = list(_rows(told, Role.FRONT))
+        keepers = list(_rows(told, Role.KEEPER))
+        shown = merged(fronts, keepers, limit)
+        missing = unheld(shown, keepers)
+        late = first.late + first.failed
+        if missing and not late:
+            second = self._orders.give("paths", paths=missing)
+            keepers += _rows(second.reports.values(), Role.KEEPER)
+            shown = merged(fronts, keepers, limit)
+            late += second.late + second.failed
+        gauges = node_gauges((Role(one["role"]), one["gauges"]) for one in told)
+        return Overview(gauges, shown, tuple(sorted(set(late))))
+
+    # What an order says.
+
+    def _forget(self, order: NodeOrder) -> Report:
+        if self._role is Role.FRONT:
+            keepers = Role.KEEPER.value
+            self._orders.wait_for(order.number, keepers, KEEPERS_FIRST_SECONDS)
+        route, path = order.facts["route"], order.facts["path"]
+        return {"forgotten": self._control.forget(route, path)}
+
+    def _revoke(self, order: NodeOrder) -> Report:
+        if self._revoker is None:
+            # A keeper judges nobody.
+            return {}
+        return self._revoker.hear(order_of(order.facts["order"]))._asdict()
+
+    def _snapshot(self, order: NodeOrder) -> Report:
+        rows = self._control.snapshot(max(MIN_ROWS, order.facts["rows"]))
+        return self._told(rows)
+
+    def _paths(self, order: NodeOrder) -> Report:
+        if self._role is not Role.KEEPER:
+            return self._told(())
+        pairs = order.facts["paths"]
+        found = (self._control.of_path(route, path) for route, path in pairs)
+        return self._told(chain.from_iterable(found))
+
+    def _told(self, rows: Iterable[StreamSnapshot]) -> Report:
+        return {
+            "role": self._role.value,
+            "gauges": dict(self._gauges()),
+            "rows": list(map(as_item, _bounded(rows))),
+        }
+
+    def _forget_all(self) -> None:
+        """Some orders are lost: what they may have named is forgotten. The file of
+        revocations is read at every tick."""
+        everything = self._control.snapshot(sys.maxsize)
+        for route, path in {(row.route, row.path) for row in everything}:
+            self._control.forget(route, path)
+
+
+def _bounded(rows: Iterable[StreamSnapshot]) -> Iterator[StreamSnapshot]:
+    left = MAX_ROW_BYTES
+    for row in rows:
+        left -= len(row.path)
+        if left < 0:
+            return
+        yield row
+
+
+def _rows(told: Iterable[Report], role: Role) -> Iterator[StreamSnapshot]:
+    for report in told:
+        if report["role"] == role.value:
+            yield from map(of_item, report["rows"])
+
+
+def _done_by_all(outcome: OrderOutcome) -> OrderOutcome:
+    """Raises Refusal if any process has not done it."""
+    if outcome.failed:
+        names = ", ".join(outcome.failed)
+        detail = f"Could not be done in: {names}. The log says why."
+        raise Refusal(detail, reason=Reason.ORDERS_FAILED, status=500)
+    if outcome.late:
+        names = ", ".join(outcome.late)
+        detail = f"Not yet done in: {names}. It is done there once they go on."
+        raise Refusal(detail, reason=Reason.ORDERS_LATE, status=504)
+    return outcome
