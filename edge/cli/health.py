@@ -5,6 +5,8 @@ For a container's health check: it finds the admin address in the same settings 
 or 1 and nothing else, since Docker keeps other codes to itself.
 """
 
+import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -99,6 +101,16 @@ def _judged(answer: bytes, address: ListenAddress) -> str:
     if len(words) < 2 or not words[0].startswith("HTTP/1."):
         raise NotWell(f"{address} answers, but not by HTTP")
     if words[1] != "200":
-        raise NotWell(f"{address} answers {words[1]}")
+        raise NotWell(f"{address} answers {words[1]}{_why(body)}")
     first = body.decode("utf-8", "replace").partition("\n")[0]
     return "".join(c for c in first[:80] if c.isprintable()).strip()
+
+
+def _why(body: bytes) -> str:
+    """The reason word of a problem document, to be added to its status."""
+    try:
+        reason = json.loads(body)["reason"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    known = isinstance(reason, str) and re.fullmatch("[a-z-]{1,40}", reason)
+    return f" ({reason})" if known else ""

@@ -35,7 +35,7 @@ import gevent
 from gevent.event import Event
 from gunicorn.workers.ggevent import GeventWorker
 
-from edge.admin.control_pages import ControlPages
+from edge.admin.control_pages import AloneView, ControlPages
 from edge.admin.metrics import Metrics
 from edge.admin.revocation_page import RevocationPage
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
@@ -285,18 +285,19 @@ class EdgeWorker(GeventWorker):
         """The pages of the admin address, each from the part that knows its content."""
         runtime = self._application.runtime
         return [
-            *probes(self._ready),
+            *probes(self._unready),
             *Metrics(runtime.parts.counters, self._gauges).routes(),
-            *ControlPages(runtime.control, runtime.parts.routes).routes(),
+            *ControlPages(AloneView(runtime.control), runtime.parts.routes).routes(),
             *RevocationPage(runtime.revoker).routes(),
         ]
 
-    def _ready(self) -> bool:
-        """Whether this node can answer reads, and will be able to. A retired worker
-        says yes: its successor can."""
-        if self._leaving:
-            return False
-        return self._retired or self._application.runtime.ready()
+    def _unready(self) -> Reason | None:
+        """Why this node cannot answer reads, or will not be able to; None: it can. A
+        retired worker says that: its successor can."""
+        runtime = self._application.runtime
+        if self._leaving or not (self._retired or runtime.ready()):
+            return Reason.DRAINING
+        return None
 
     def _gauges(self) -> dict[str, float]:
         return {
@@ -341,16 +342,17 @@ def flags_for(flags: Sequence[bool], sockets: Sequence[object]) -> Sequence[bool
     return flags
 
 
-def probes(ready: Callable[[], bool]) -> tuple[AdminRoute, ...]:
+def probes(unready: Callable[[], Reason | None]) -> tuple[AdminRoute, ...]:
     """``/health``: the process answers. ``/ready``: it can answer reads, because it is
-    started and not draining. An open port would tell as much as either."""
+    started and not draining, and where there are keepers, one of them is well; if not,
+    why. An open port would tell as much as either."""
 
     def health(_request: AdminRequest) -> Answer:
         return text_page("healthy\n")
 
     def readiness(_request: AdminRequest) -> Answer:
-        if not ready():
-            raise Refusal("Not ready.", reason=Reason.DRAINING)
+        if (why := unready()) is not None:
+            raise Refusal("Not ready.", reason=why)
         return text_page("ready\n")
 
     return (

@@ -9,6 +9,7 @@ from edge.admin.app import create_admin_app
 from edge.admin.metrics import Metrics
 from edge.admin.routes import AdminRequest, AdminRoute, json_page
 from edge.core.counters import Counters
+from edge.core.reasons import Reason
 from edge.core.values import Answer
 from edge.process.worker import probes
 
@@ -18,7 +19,7 @@ def operator(
 ) -> testing.TestClient:
     """A client of the admin address."""
     metrics = Metrics(counters or Counters(), lambda: {"viewers": 2.0})
-    routes = [*probes(lambda: ready), *metrics.routes()]
+    routes = [*probes(lambda: None if ready else Reason.DRAINING), *metrics.routes()]
     return testing.TestClient(create_admin_app(routes, token))
 
 
@@ -157,7 +158,7 @@ def test_what_monitors_see_is_pinned(
 def page_status(host: str, *, token: str | None = None, path: str = "/metrics") -> int:
     """How a request by this name is answered; ``edge.internal`` is a name we know."""
     metrics = Metrics(Counters(), dict)
-    routes = [*probes(lambda: True), *metrics.routes()]
+    routes = [*probes(lambda: None), *metrics.routes()]
     app = create_admin_app(routes, token, frozenset({"edge.internal"}))
     answered = testing.TestClient(app).get(path, headers={"Host": host})
     if answered.status_code == 403:

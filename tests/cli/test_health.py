@@ -84,6 +84,15 @@ def test_it_asks_by_a_socket_file(tmp_path: Path) -> None:
     ("answer", "why"),
     [
         (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "answers 503"),
+        (
+            b'HTTP/1.1 503 Service Unavailable\r\n\r\n{"reason": "keepers-silent"}',
+            "answers 503 (keepers-silent)",
+        ),
+        (
+            b'HTTP/1.1 503 Service Unavailable\r\n\r\n{"reason": "\\u001b[2J"}',
+            "answers 503",
+        ),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n[503]", "answers 503"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "answers, but not by HTTP"),
         (b"", "answers, but not by HTTP"),
     ],
