@@ -119,13 +119,15 @@ class NodeOrders:
         for left in self._folder.glob(f"{_REPORTS}{self._lane}-*"):
             shutil.rmtree(left, ignore_errors=True)
         _write(self._folder / f"{_NAME}{self._lane}", self._name.encode())
+        self._acting = True
         self._waker = _Waker(self._folder / f"{_WAKE}{self._lane}", self.look)
-        found = self._file.after(0, 0)
-        for order in found.orders:
+        for order in self._file.after(0, 0).orders:
             if order.kind in self.lasting:
                 self._carry_out(order)
             self._done = order.number
-        self._lanes.store_acted(READS + self._done)
+        self._did(self._done)
+        self._acting = False
+        self.look()
 
     def end(self) -> None:
         """Read no more: this process serves nobody any more. Idempotent."""
