@@ -31,7 +31,10 @@ from edge.access.revoker import Revoker
 from edge.core.counters import Counters
 from edge.core.errors import OriginFault, OriginTimeout
 from edge.core.ports import Clock
-from edge.core.values import PRODUCT, Headers, Node, OriginRequest
+from edge.core.values import PRODUCT, Headers, Node, OriginRequest, Role
+from edge.files.file_systems import usual_folder
+from edge.files.spool_folder import SpoolFolder
+from edge.files.threads import FileThreads
 from edge.front.dependencies import Dependencies
 from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
@@ -106,6 +109,7 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
         hold=settings.origin.read_timeout,
         memory=cache.memory,
         max_object=cache.max_object,
+        spool_size=cache.spool_size,
         viewer_lag=limits.viewer_lag,
         max_viewers=limits.viewers,
         max_viewers_per_stream=limits.viewers_per_stream,
@@ -118,6 +122,15 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
         max_retry_after=settings.origin.max_retry_after,
         breaker=settings.origin.breaker,
     )
+
+
+def spool_folder(settings: Settings) -> str | None:
+    """The folder of the spool (S1); None: there is no spool, by the settings or because
+    this machine has no folder for it."""
+    spool = settings.cache.spool
+    if spool.size is None:
+        return None
+    return spool.path or usual_folder()
 
 
 def front_options(settings: Settings, node_id: str) -> FrontOptions:
@@ -381,7 +394,9 @@ class EdgeRuntime:
         counters, clock = Counters(), SystemClock()
         addresses = OriginAddresses(origin_bases(settings))
         self._origin = HttpOrigin(http_options(settings), hidden=addresses.hidden)
-        self._hub = Hub(self._origin, hub_options(settings, node_id), counters, clock)
+        self._threads = FileThreads()
+        options, files = hub_options(settings, node_id), self._spool(settings, seat)
+        self._hub = Hub(self._origin, options, counters, clock, files)
         self.control = HubControl(self._hub)
         self._started = False
         table = routes(settings)
@@ -404,6 +419,13 @@ class EdgeRuntime:
             judged.authorizer,
             lambda: self._hub.draining,
         )
+
+    def _spool(self, settings: Settings, seat: Seat) -> SpoolFolder | None:
+        """Where answers go that are too large. A front has none: its keepers do."""
+        folder = spool_folder(settings)
+        if folder is None or seat.place.role is Role.FRONT:
+            return None
+        return SpoolFolder(folder, self._threads)
 
     def start(self) -> None:
         """See Runtime."""
@@ -428,6 +450,7 @@ class EdgeRuntime:
         self._hub.stop()
         self._origin.close()
         self._ask_pools.close()
+        self._threads.stop()
 
 
 def serve(

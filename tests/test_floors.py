@@ -24,6 +24,7 @@ FLOORS = {
     "edge.access": 4,
     "edge.board": 4,
     "edge.live": 4,
+    "edge.files": 4,
     "origin_adapter": 4,
     "edge.front": 5,
     "edge.front.app": 6,
@@ -48,12 +49,14 @@ HIGHEST_PURE = 3
 KNOWS_ONLY = {
     "origin_adapter": {"edge.protocol", "edge.core"},
     "edge.board": {"edge.protocol", "edge.core"},
+    "edge.files": {"edge.protocol", "edge.core"},
 }
 """Parts that may not use everything below them."""
 
 KNOWN_ONLY_TO = {
     "origin_adapter": {"edge.settings", "edge.wiring", "edge.origin"},
     "edge.board": {"edge.process", "edge.wiring"},
+    "edge.files": {"edge.wiring", "edge.cli"},
 }
 """Concrete parts: settings reads their options, wiring names them."""
 

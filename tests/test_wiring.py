@@ -106,6 +106,7 @@ def made_of(settings: Settings) -> tuple[object, ...]:
         wiring.server_options(settings),
         wiring.http_options(settings),
         repr(wiring.denials_of(settings)),
+        wiring.spool_folder(settings),
         origin.origin_options(settings, origin.StandaloneOptions()),
     )
 
@@ -129,28 +130,41 @@ def changed(value: object) -> object:
             return f"{value}x"
 
 
-def sections() -> list[tuple[str, str]]:
-    """Every plain key of every section that a process is made of."""
-    settings = load(None, {})
+def keys_in(section: BaseModel, name: str) -> list[str]:
+    """Every plain key of a section, and of the sections in it."""
     found = []
-    parts = ("node", "live", "cache", "limits", "shutdown", "recycle", "origin")
-    for name in parts:
-        section: BaseModel = getattr(settings, name)
-        found += [(name, key) for key in type(section).model_fields]
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        path = f"{name}.{key}"
+        found += keys_in(value, path) if isinstance(value, BaseModel) else [path]
     return found
 
 
-@pytest.mark.parametrize(("section", "key"), sections())
-def test_a_setting_that_changes_changes_what_processes_are_made_of(
-    section: str, key: str
-) -> None:
+def plain_keys() -> list[str]:
+    """Every plain key of every section that a process is made of."""
+    settings = load(None, {})
+    parts = ("node", "live", "cache", "limits", "shutdown", "recycle", "origin")
+    return [key for name in parts for key in keys_in(getattr(settings, name), name)]
+
+
+def with_key(model: Any, path: list[str], new: object) -> Any:
+    """A copy in which the key at ``path`` has another value."""
+    first, *rest = path
+    value = with_key(getattr(model, first), rest, new) if rest else new
+    return model.model_copy(update={first: value})
+
+
+@pytest.mark.parametrize("key", plain_keys())
+def test_a_setting_that_changes_changes_what_processes_are_made_of(key: str) -> None:
     settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})
-    part: Any = getattr(settings, section)
-    value = getattr(part, key)
-    if key in ("follow_after", "headers", "url"):
+    path = key.split(".")
+    if path[-1] in ("follow_after", "headers", "url"):
         return
+    value: Any = settings
+    for name in path:
+        value = getattr(value, name)
     new = KeyFile("f", b"PEM") if key.endswith("_file") else changed(value)
-    other = settings.model_copy(update={section: part.model_copy(update={key: new})})
+    other = with_key(settings, path, new)
 
     assert made_of(other) != made_of(settings)
 

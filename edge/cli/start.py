@@ -14,6 +14,7 @@ from edge.cli import console, preflight, shipped
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.cli.revocation_place import RevocationPlace
+from edge.files import file_systems
 from edge.process.heartbeat import heartbeat_refusal
 from edge.settings import Settings, cross_checks
 from edge.settings.addresses import MAX_UNIX_PATH, ListenAddress
@@ -49,6 +50,8 @@ def start(
     if not attached:
         for warning in cross_checks.warnings(settings):
             console.warn(f"{key_name(warning.path)}: {warning.message}")
+    if not _has_spool(settings, tell=attached or not settings.origin.embedded):
+        return 1
     place = RevocationPlace()
     if (why := place.refusal(settings)) is not None:
         console.error(why)
@@ -69,6 +72,23 @@ def start(
     capped = preflight.with_connections(place.settled(settings), plan.connections)
     serve(capped, Reloader(settings, read, place), lambda: _tell(settings, plan))
     return 0
+
+
+def _has_spool(settings: Settings, tell: bool) -> bool:
+    """Whether the spool can be where the settings want it; says where it is."""
+    spool = settings.cache.spool
+    if spool.size is None:
+        return True
+    if spool.path is not None:
+        why = file_systems.refusal(spool.path)
+        if why is not None:
+            console.error(f"cache.spool.path: {spool.path} {why}")
+        return why is None
+    if tell:
+        place = file_systems.usual_folder()
+        where = "off: no folder on a disk was found; name one in cache.spool.path"
+        console.note(f"spool for large answers: {place or where}")
+    return True
 
 
 def _supervise(settings: Settings) -> int:

@@ -25,7 +25,7 @@ FOREIGN = 256
 ROW = 2048
 """A row, its key, and its places in the tables, beside their texts."""
 
-LARGE_START = 128
+LARGE_START = 192
 """A start whose answer was too large to hold (L11)."""
 
 NOTED_LENDER = 256

@@ -55,6 +55,10 @@ DESCRIPTIONS: tuple[Described, ...] = (
     ),
     Described("breaker_opened", "Times that reads of the origin were stopped."),
     Described("passes", "Requests passed on one to one, by reason.", "reason"),
+    Described("spooled", "Answers too large to hold that went through a file."),
+    Described(
+        "spool_cuts", "Readers of such answers that were cut, by reason.", "reason"
+    ),
     Described("stores", "Ranges stored."),
     Described(
         "not_stored", "Answers that were not taken into a log, by reason.", "reason"
@@ -118,6 +122,8 @@ class Counters:
     lent_refusals: dict[str, int]
     breaker_opened: int
     passes: dict[str, int]
+    spooled: int
+    spool_cuts: dict[str, int]
     stores: int
     not_stored: dict[str, int]
     drops: dict[str, int]

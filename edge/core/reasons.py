@@ -127,11 +127,17 @@ class Reason(enum.Enum):
     SET_COOKIE = "set-cookie"
     VARY_STAR = "vary-star"
     TOO_LARGE = "too-large"
+    SPOOL_FULL = "spool-full"
+    SPOOL_FAILED = "spool-failed"
     CLOSE_FRAMED = "close-framed"
     CODED = "coded"
     UNDECIDED = "undecided"
     EXPIRED_CREDENTIAL = "expired-credential"
     ACCESS_DIFFERS = "access-differs"
+
+    # What became of an answer that was too large to hold.
+    SPOOLED = "spooled"
+    SPOOL_SLOW = "spool-slow"
 
     # Why bytes were shared but not kept.
     STATUS = "status"

@@ -42,7 +42,8 @@ The life of a reader
                   the end (``paced_asks``), or to ask again
         PARKED    live, at the end of what is held, until the log grows; or above it,
                   where the origin echoes (U14)
-        RELAYED   passed through by a greenlet of its own, until it is DONE
+        RELAYED   passed through by a greenlet of its own, or given an answer that is
+                  on its way through files (``spools``), until it is DONE
 
     WAITING and PARKED readers are decided anew by ``Hub.advance`` when what they wait
     for is there. A read that was answered at once is never seen again, and its answer

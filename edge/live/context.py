@@ -43,9 +43,9 @@ class HubOptions:
     ``no_head_for`` how long one is read without HEAD when HEAD does not tell (U12).
     ``max_retry_after`` is the longest that a Retry-After is obeyed (U7).
     ``cold_patience`` is how long a live reader waits for an origin that is away when
-    nothing is known of its stream (U2). ``serves_fronts``: this is a keeper, whose
-    readers are fronts. ``board``: the node's, as this process sees it; None: it is
-    alone.
+    nothing is known of its stream (U2). ``spool_size``: bytes of the files of all
+    spooled answers (S1). ``serves_fronts``: this is a keeper, whose readers are fronts.
+    ``board``: the node's, as this process sees it; None: it is alone.
     """
 
     routes: Sequence[Route]
@@ -61,6 +61,7 @@ class HubOptions:
     hold: float
     memory: int
     max_object: int
+    spool_size: int
     viewer_lag: int
     max_viewers: int
     max_viewers_per_stream: int

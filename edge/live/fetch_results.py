@@ -25,6 +25,7 @@ from edge.live.ingest import (
 )
 from edge.live.lineage_results import LineageResults
 from edge.live.rows import Flight, Reader, State, Stream
+from edge.live.spools import Spools, may_read, may_share
 from edge.live.steps import (
     Again,
     AskHead,
@@ -36,6 +37,7 @@ from edge.live.steps import (
     Kick,
     LogChanged,
     ReaderStep,
+    Spooled,
     Status,
     Steps,
     Wake,
@@ -54,7 +56,7 @@ from edge.policy.streams.admission import (
 from edge.policy.streams.decide import stale_seconds
 from edge.policy.streams.decisions import Kind, Serve
 from edge.protocol.offsets import BEGIN, NOW, order
-from edge.streamlog.barriers import RequestSnapshot, reaches
+from edge.streamlog.barriers import RequestSnapshot
 from edge.streamlog.stream_log import Joined
 
 
@@ -67,12 +69,14 @@ class FetchResults:
         ingest: Ingest,
         contacts: Contacts,
         lineages: LineageResults,
+        spools: Spools,
     ) -> None:
         self._counters = context.counters
         self._clock = context.clock
         self._ingest = ingest
         self._lineages = lineages
         self._contacts = contacts
+        self._spools = spools
         self._heads = HeadTrust(context)
 
     def landed(self, flight: Flight, outcome: Outcome) -> Steps:
@@ -91,10 +95,7 @@ class FetchResults:
         if isinstance(outcome, OriginFault):
             yield from self._failed(flight, outcome)
         elif isinstance(outcome, TooLarge):
-            # L11: until there is a spool, each of them is passed on, and counted.
-            _part(flight)
-            self._ingest.mark_large(stream, flight.start)
-            yield from bypass_all(flight.waiters, Reason.TOO_LARGE)
+            yield from self._too_large(flight, outcome)
         elif sent is None:
             fault = OriginFault("never sent", reason=Reason.INTERNAL)
             yield from self._failed(flight, fault)
@@ -144,6 +145,25 @@ class FetchResults:
                 yield _own(reader, heard)
             else:
                 yield Again(reader)
+
+    def _too_large(self, flight: Flight, outcome: TooLarge) -> Steps:
+        """Whoever may share it reads it as it comes (S1); the others, or all of them
+        where there is no room, are passed on, and counted (L11)."""
+        stream, start = flight.stream, flight.start
+        _part(flight)
+        held = _is_about_known(stream, start)
+        spool = self._spools.take_over(flight, outcome, held)
+        if isinstance(spool, Reason):
+            self._ingest.mark_large(stream, start, spool)
+            yield from bypass_all(flight.waiters, spool)
+            return
+        for reader in flight.waiting():
+            if may_share(reader, spool):
+                yield Spooled(reader, spool)
+            elif may_read(reader, spool):
+                yield Again(reader)
+            else:
+                yield Bypass(reader, Reason.TOO_LARGE)
 
     def _range_refused(self, flight: Flight, heard: HeardRange) -> Steps:
         """An answer from an offset is not admitted."""
@@ -438,5 +458,4 @@ def _may_have_stale(reader: Reader, heard: HeardRange) -> bool:
 
 def _is_due(reader: Reader, sent: RequestSnapshot, end: str) -> bool:
     """L4: sent after the writes that the reader may know of, or reaching them."""
-    barrier = reader.barrier
-    return sent.writes >= barrier.writes or reaches(barrier, end)
+    return reader.barrier.is_met_by(sent, end)

@@ -16,9 +16,11 @@ import gevent
 
 from edge.core.counters import Counters
 from edge.core.errors import Refusal
+from edge.core.file_ports import SpoolFiles
 from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
 from edge.core.values import UNLIMITED, Lease, Mode, OriginAnswer, Read, WriteOutcome
+from edge.live import steps
 from edge.live.answer_cache import AnswerCache
 from edge.live.answer_facts import head_of
 from edge.live.contacts import Contacts
@@ -34,21 +36,7 @@ from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
 from edge.live.results import Results
 from edge.live.rows import Reader, State, Stream
-from edge.live.steps import (
-    Again,
-    AskHead,
-    Bypass,
-    Fail,
-    Give,
-    GiveHead,
-    Hold,
-    Kick,
-    LogChanged,
-    Replace,
-    Status,
-    Step,
-    Wake,
-)
+from edge.live.spools import Spools
 from edge.live.ticker import Ticker
 from edge.live.upstream import Upstream
 from edge.live.waiters import Waiters
@@ -72,23 +60,29 @@ class Hub:
     draining = False
 
     def __init__(
-        self, origin: Origin, options: HubOptions, counters: Counters, clock: Clock
+        self,
+        origin: Origin,
+        options: HubOptions,
+        counters: Counters,
+        clock: Clock,
+        files: SpoolFiles | None = None,
     ) -> None:
         context = HubContext(options, counters, clock)
         self._rules, self._counters, self._clock = options.rules, counters, clock
         self._guard, self._looks = context.guard, context.looks
         self._board, self.serves_fronts = options.board, options.serves_fronts
         self._follow_after = (options.follow_reads, options.follow_within)
-        upstream = self.upstream = Upstream(origin, context, is_from_an_edge)
-        self.streams = StreamRegistry(context)
+        upstream = Upstream(origin, context, is_from_an_edge, files is not None)
+        self.upstream, self.streams = upstream, StreamRegistry(context)
         self.delivery = Delivery(context)
         contacts = Contacts(context)
         waiters = self._waiters = Waiters(context, self.delivery, contacts)
         self._wakeup = Wakeup(context, self.delivery, self._waiters)
         self.relays = Relays(context, upstream)
+        self.spools = Spools(context, self.delivery, waiters, files)
         self.lapses = Lapses(context, waiters, self.relays)
         lending = Lending(context, upstream, waiters)
-        parts = self.streams, contacts, self.delivery
+        parts = self.streams, contacts, self.delivery, self.spools
         results = self._results = Results(context, *parts, self._do)
         self.flights = Flights(context, upstream, lending, results.landed)
         self._paced = PacedAsks(context, self.flights)
@@ -268,8 +262,10 @@ class Hub:
             self._over_limit(reader, too_many(MAX_ROUNDS))
         elif reader.rounds > MAX_ROUNDS:
             self._bypass(reader, Reason.UNDECIDED)
-        elif reader.stream.is_large(fetch.start, now):
-            self._bypass(reader, Reason.TOO_LARGE)
+        elif reader.stream.spooled and self.spools.join(reader, fetch):
+            pass
+        elif (why := reader.stream.passes_large(fetch.start, now)) is not None:
+            self._bypass(reader, why)
         elif (
             fetch.reason is Reason.NEWER_WRITE
             and reader.rounds == 1
@@ -312,57 +308,59 @@ class Hub:
 
     # Steps
 
-    def _do(self, step: Step) -> None:
+    def _do(self, step: steps.Step) -> None:
         """Execute one step, before the next is computed (see ``edge.live.steps``)."""
         match step:
-            case Again(reader):
+            case steps.Again(reader):
                 # Guards itself.
                 self.advance(reader)
-            case LogChanged(stream, grew):
+            case steps.LogChanged(stream, grew):
                 self._counters.stores += grew
                 self.streams.weigh(stream)
                 if grew and stream.above is not None:
                     self._paced.grew(stream)
                 if grew and stream.parked:
                     self._wakeup.wake(stream)
-            case Replace(stream, reason):
+            case steps.Replace(stream, reason):
                 self.replace(stream, reason)
-            case Wake(stream):
+            case steps.Wake(stream):
                 self._wakeup.wake(stream)
-            case Kick(stream):
+            case steps.Kick(stream):
                 self.followers.kick(stream)
             case _:
                 self._guard.serve(lambda _: self._release(step), step.reader)
 
-    def _release(
-        self, step: Fail | Give | Hold | GiveHead | Status | Bypass | AskHead
-    ) -> None:
+    def _release(self, step: steps.Release) -> None:
         """Execute one step to a reader, unless its grant has ended (B3)."""
         if self._clock.monotonic() >= step.reader.lease.ends_at:
             self._waiters.end_grant(step.reader)
             return
         match step:
-            case Fail(reader, fault):
+            case steps.Fail(reader, fault):
                 reader.fault = fault
                 self.advance(reader)
-            case Give(reader, serve, body, age):
+            case steps.Give(reader, serve, body, age):
                 self._give(reader, serve, body, age)
-            case Hold(reader):
+            case steps.Hold(reader):
                 self._wait(reader)
-            case GiveHead(reader, answer):
+            case steps.GiveHead(reader, answer):
                 self.delivery.head(reader, answer)
-            case Status(reader, answer, reason):
+            case steps.Status(reader, answer, reason):
                 self._give_status(reader, answer, reason)
-            case Bypass(reader, reason):
+            case steps.Spooled(reader, spool):
+                self.spools.serve(reader, spool)
+            case steps.Bypass(reader, reason):
                 self._bypass(reader, reason)
-            case AskHead(reader):
-                now = self._clock.monotonic()
-                start = None if reader.stream.head_tells(now) else NOW
-                fetch = Fetch(start, Reason.TAIL_WENT_BACK, fresh=True)
-                if self._fetch(reader, fetch, now):
-                    self.advance(reader)
+            case steps.AskHead(reader):
+                self._ask_head(reader)
             case _:
                 assert_never(step)
+
+    def _ask_head(self, reader: Reader) -> None:
+        now = self._clock.monotonic()
+        start = None if reader.stream.head_tells(now) else NOW
+        if self._fetch(reader, Fetch(start, Reason.TAIL_WENT_BACK, fresh=True), now):
+            self.advance(reader)
 
     def replace(self, stream: Stream, reason: Reason) -> None:
         """A new incarnation (L5): the old log is dropped, waiters are decided anew."""
@@ -406,6 +404,7 @@ class Hub:
         """The reader's sink can take more."""
         if reader.state is State.RELAYED:
             self.relays.drained(reader)
+            self.spools.drained(reader)
         elif reader.state is not State.WAITING:
             # A reader that waits for something else is decided when that is there.
             self.advance(reader)
@@ -420,6 +419,7 @@ class Hub:
         """A live or relayed reader has just become DONE."""
         if before is State.RELAYED:
             self.relays.forget(reader)
+            self.spools.forget(reader)
         if reader.is_live:
             self._waiters.ended(reader)
 
@@ -440,6 +440,7 @@ class Hub:
         self._look_at_crowds(now)
         self._paced.begin_due(now)
         self.followers.look(now)
+        self.spools.look(now)
         for stream in self._waiters.unfollowed():
             self._wakeup.wake(stream)
 
@@ -483,4 +484,5 @@ class Hub:
         self.flights.stop()
         self._paced.stop()
         self.relays.stop()
+        self.spools.stop()
         self._waiters.let_go()

@@ -214,11 +214,12 @@ class Ingest:
         else:
             log.tail.mark_unverified(self._clock.monotonic())
 
-    def mark_large(self, stream: Stream, start: str | None) -> None:
-        """L11: for a while, reads from ``start`` pass one by one: too large to hold."""
-        until = self._clock.monotonic() + self._options.bypass_for
-        stream.mark_large(start, until)
-        self._counters.not_stored[Reason.TOO_LARGE.value] += 1
+    def mark_large(self, stream: Stream, start: str | None, why: Reason) -> None:
+        """L11: reads from ``start`` pass for a while. A full spool soon has room."""
+        shorter = 1 if why is Reason.TOO_LARGE else 12
+        until = self._clock.monotonic() + self._options.bypass_for / shorter
+        stream.mark_large(start, until, why)
+        self._counters.not_stored[why.value] += 1
 
 
 class WaiterOffsets:

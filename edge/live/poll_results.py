@@ -62,7 +62,7 @@ class PollResults:
         answer = poll.answer
         assert answer is not None
         if isinstance(answer, TooLarge):
-            self._ingest.mark_large(stream, poll.start)
+            self._ingest.mark_large(stream, poll.start, Reason.TOO_LARGE)
             yield from bypass_all(stream.parked, Reason.TOO_LARGE)
             return Next.STOP
         told = answer.provenance.lineage

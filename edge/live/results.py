@@ -24,6 +24,7 @@ from edge.live.lineage_results import LineageResults
 from edge.live.poll_results import PollResults
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Flight, Stream
+from edge.live.spools import Spools
 from edge.live.steps import Judged, Step
 from edge.live.upstream import Outcome
 from edge.policy.streams.followed_events import EventBatch
@@ -39,6 +40,7 @@ class Results:
         streams: StreamRegistry,
         contacts: Contacts,
         delivery: Delivery,
+        spools: Spools,
         do: Callable[[Step], None],
     ) -> None:
         ingest = Ingest(context, streams)
@@ -52,7 +54,7 @@ class Results:
         self._streams = streams
         self._delivery = delivery
         self._do = do
-        self._fetches = FetchResults(context, ingest, contacts, lineages)
+        self._fetches = FetchResults(context, ingest, contacts, lineages, spools)
         self._polls = PollResults(context, ingest, contacts, lineages)
         self._events = EventResults(context, ingest, lineages)
 

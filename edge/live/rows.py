@@ -15,7 +15,7 @@ A reader goes through these states::
 
     NEW -> WAITING   its flight (or the follower's poll) is on its way
     NEW -> PARKED    it waits for the log to grow
-    NEW -> RELAYED   it is passed through by a greenlet of its own
+    NEW -> RELAYED   it is passed through by a greenlet of its own, or reads a spool
     any -> DONE      the sink was finished or aborted, or the client left
 
 WAITING and PARKED also lead to each other and to RELAYED. A move that the table
@@ -280,7 +280,8 @@ class Stream:
         *("flights", "follower"),
         *("gone_until", "head_missed", "highest", "key", "landings", "large"),
         *("lenders", "linger_until", "log", "no_head_until", "parked"),
-        *("plain_extension", "polled_by", "route", "viewers", "waking", "watch"),
+        *("plain_extension", "polled_by", "route", "spooled", "viewers", "waking"),
+        "watch",
     )
 
     def __init__(self, key: StreamKey, route: Route, log: StreamLog) -> None:
@@ -294,8 +295,9 @@ class Stream:
         self.watch: SlotWatch | None = None
         # By their start; None is the HEAD. At most one for each start.
         self.flights: dict[str | None, Flight] = {}
-        # Flights that have ended, and whose readers are being released.
-        self.landings = 0
+        # Flights that have ended, and whose readers are being released; answers that
+        # are on their way through files (S1).
+        self.landings = self.spooled = 0
         self.follower: Follower | None = None
         # U14: None while nobody has asked above the end in the last second.
         self.above: AboveEnd | None = None
@@ -313,8 +315,8 @@ class Stream:
         # L15: why and until when everything of this key passes one to one.
         self.bypass_reason: Reason | None = None
         self.bypass_until = 0.0
-        # L11: starts of answers that were too large, and until when.
-        self.large: dict[str | None, float] = {}
+        # L11: starts of answers that were too large; until when they pass, and why.
+        self.large: dict[str | None, tuple[float, Reason]] = {}
         # What failed at the origin lately (U3, U6); None while all works.
         self.contact: Contact | None = None
         # What its event streams were like (U20); None: nothing is noted.
@@ -340,9 +342,8 @@ class Stream:
     @property
     def idle(self) -> bool:
         """Whether no reader waits here and nothing is under way: it can be evicted."""
-        return not (
-            self.flights or self.follower or self.viewers or self.landings or self.above
-        )
+        at_work = self.flights or self.landings or self.spooled or self.above
+        return not (at_work or self.follower or self.viewers)
 
     @property
     def cost(self) -> int:
@@ -362,14 +363,15 @@ class Stream:
         self.bypass_reason = reason
         self.bypass_until = until
 
-    def is_large(self, start: str | None, now: float) -> bool:
-        """Whether the answer from ``start`` was too large lately (L11)."""
-        return now < self.large.get(start, 0.0)
+    def passes_large(self, start: str | None, now: float) -> Reason | None:
+        """Why reads from ``start`` pass: its answer was too large lately (L11)."""
+        until, why = self.large.get(start, (0.0, None))
+        return why if now < until else None
 
-    def mark_large(self, start: str | None, until: float) -> None:
+    def mark_large(self, start: str | None, until: float, why: Reason) -> None:
         if len(self.large) >= MAX_LARGE_STARTS:
             self.large.clear()
-        self.large[start] = until
+        self.large[start] = until, why
 
     def head_tells(self, now: float) -> bool:
         """Whether HEAD may be asked of this key (U12)."""
@@ -486,5 +488,4 @@ class Follower:
         self.state = state
 
     def __repr__(self) -> str:
-        contact = self.stream.contact or "well"
-        return f"<Follower {self.stream.key.path} {self.state.value} {contact}>"
+        return f"<Follower {self.stream.key.path} {self.state.value}>"

@@ -15,6 +15,7 @@ Give         the origin's answer is its own: serve it from that, not from the lo
 Hold         let it wait at its own offset, though the origin only echoed it (U14)
 GiveHead     a HEAD's answer
 Status       hand on the origin's answer as it is, with its status
+Spooled      serve it from an answer that is on its way through files (S1)
 Bypass       pass it through one to one, by a request of its own (L11, L15)
 AskHead      ask for the tail alone, which seems to have gone back (L2): by HEAD, or by
              GET where HEAD does not tell (U12)
@@ -38,6 +39,7 @@ from edge.core.errors import OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.rows import Reader, State, Stream
+from edge.live.spool import Spool
 from edge.policy.streams.decisions import Serve
 
 
@@ -85,6 +87,13 @@ class Status(NamedTuple):
     reason: Reason
 
 
+class Spooled(NamedTuple):
+    """Serve the reader from the start of a spool."""
+
+    reader: Reader
+    spool: Spool
+
+
 class Bypass(NamedTuple):
     """Pass the reader through by itself."""
 
@@ -125,7 +134,10 @@ class Kick(NamedTuple):
     stream: Stream
 
 
-ReaderStep = Again | Fail | Give | Hold | GiveHead | Status | Bypass | AskHead
+Release = Fail | Give | Hold | GiveHead | Status | Spooled | Bypass | AskHead
+"""Steps by which a reader is given something, or asks for something else."""
+
+ReaderStep = Again | Release
 StreamStep = LogChanged | Replace | Wake | Kick
 Step = ReaderStep | StreamStep
 Steps = Iterator[Step]

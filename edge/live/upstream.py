@@ -22,7 +22,7 @@ that of the reader who began it, or for none. Neither field is in a key.
 
 import random
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, Protocol
 
 import gevent
 
@@ -50,8 +50,31 @@ from edge.policy.streams.contact import REFUSES_WORK
 P = ParamSpec("P")
 
 
+class BodyReceiver(Protocol):
+    """Whoever is told the rest of an answer, as a ``ports.Receiver`` is."""
+
+    def data(self, piece: bytes) -> None: ...
+    def ended(self) -> None: ...
+    def failed(self, fault: EdgeError) -> None: ...
+
+
 class TooLarge(Exception):
-    """The answer is larger than ``max_object``; its call was given up (L11)."""
+    """The answer is larger than ``max_object`` (L11). Its call is given up, unless it
+    is taken over by whoever is told this, in the same turn.
+
+    ``head``: None where it cannot be taken over.
+    """
+
+    def __init__(self, whole: "_Whole | None" = None) -> None:
+        super().__init__()
+        self._whole = whole
+        self.head = None if whole is None else whole.told
+        self.provenance = DIRECT if whole is None else whole.provenance
+
+    def take_over(self, heir: BodyReceiver) -> UpstreamCall:
+        """Have ``heir`` told what has come of the body, at once, and then the rest."""
+        assert self._whole is not None
+        return self._whole.hand_over(heir)
 
 
 Outcome = OriginAnswer | OriginFault | TooLarge
@@ -84,7 +107,8 @@ class Upstream:
     """The reads of one hub.
 
     ``from_an_edge`` tells from its fields whether an answer was made by another edge,
-    and not by the next hop itself (U11).
+    and not by the next hop itself (U11). ``may_take_over``: what is too large may be
+    taken over (S1).
     """
 
     def __init__(
@@ -92,7 +116,9 @@ class Upstream:
         origin: Origin,
         context: HubContext,
         from_an_edge: Callable[[Headers], bool],
+        may_take_over: bool = False,
     ) -> None:
+        self.may_take_over = may_take_over
         self.breaker = Breaker()
         self.max_object = context.options.max_object
         self.counters = context.counters
@@ -373,16 +399,17 @@ class _Whole:
     """A Receiver that collects a whole answer."""
 
     __slots__ = (
-        *("call", "_done", "_head", "_on_sent"),
-        *("_pieces", "_provenance", "_size", "_upstream"),
+        *("call", "_done", "_heir", "_on_sent"),
+        *("_pieces", "_size", "_upstream", "provenance", "told"),
     )
 
     call: UpstreamCall
-    _head: OriginAnswerHead
-    _provenance: Provenance
+    told: OriginAnswerHead
+    provenance: Provenance
 
     def __init__(self, upstream: Upstream, done: Done, on_sent: OnSent | None) -> None:
         self._upstream = upstream
+        self._heir: BodyReceiver | None = None
         self._done = done
         self._on_sent = on_sent
         self._pieces: list[bytes] = []
@@ -395,9 +422,9 @@ class _Whole:
 
     def head(self, head: OriginAnswerHead) -> None:
         """See ``ports.Receiver``."""
-        self._head = head
+        self.told = head
         told = head.provenance is not DIRECT
-        self._provenance = head.provenance if told else Provenance.told_by(head.headers)
+        self.provenance = head.provenance if told else Provenance.told_by(head.headers)
         # A HEAD announces the length of a body that does not come.
         comes = head.framing is Framing.LENGTH
         if comes and (head.content_length or 0) > self._upstream.max_object:
@@ -405,31 +432,54 @@ class _Whole:
 
     def data(self, piece: bytes) -> None:
         """See ``ports.Receiver``."""
+        if self._heir is not None:
+            self._heir.data(piece)
+            return
         self._size += len(piece)
+        self._pieces.append(piece)
         if self._size > self._upstream.max_object:
             self._stop()
-        else:
-            self._pieces.append(piece)
 
     def ended(self) -> None:
         """See ``ports.Receiver``."""
+        if self._heir is not None:
+            self._heir.ended()
+            return
         self._upstream.counters.bytes_from_origin += self._size
-        head, pieces = self._head, self._pieces
+        head, pieces = self.told, self._pieces
         # Most bodies come in one piece, and need no copy.
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        how = (head.framing, self._provenance)
+        how = (head.framing, self.provenance)
         self._done(OriginAnswer(head.status, head.headers, body, *how))
 
     def failed(self, fault: EdgeError) -> None:
         """See ``ports.Receiver``."""
         assert isinstance(fault, OriginFault)
+        if self._heir is not None:
+            self._heir.failed(fault)
+            return
         self._done(fault)
 
     def _stop(self) -> None:
-        """It is too large: nothing of it is kept, and the rest is not read."""
-        self._pieces.clear()
-        self.call.cancel()
-        self._upstream.guard.call(self._done, TooLarge())
+        """It is too large: nothing of it is kept, and the rest is not read, unless it
+        is taken over."""
+        if not self._upstream.may_take_over:
+            self._pieces.clear()
+            self.call.cancel()
+            self._upstream.guard.call(self._done, TooLarge())
+            return
+        self._upstream.guard.call(self._done, TooLarge(self))
+        if self._heir is None:
+            self._pieces.clear()
+            self.call.cancel()
+
+    def hand_over(self, heir: BodyReceiver) -> UpstreamCall:
+        """See ``TooLarge.take_over``."""
+        pieces, self._pieces = self._pieces, []
+        self._heir = heir
+        for piece in pieces:
+            heir.data(piece)
+        return self.call
 
 
 def _defect(detail: str = "") -> OriginFault:

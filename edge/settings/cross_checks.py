@@ -133,6 +133,22 @@ def _sizes_fit(settings: Settings) -> Iterator[Conflict]:
         yield Conflict(("cache", "max_object"), message, ("cache", "memory"))
 
 
+def _spool_fits(settings: Settings) -> Iterator[Conflict]:
+    cache = settings.cache
+    size = cache.spool.size
+    if size is None and cache.spool.path is not None:
+        message = "is of no use: cache.spool.size is null, which is no spool"
+        yield Conflict(("cache", "spool", "path"), message, ("cache", "spool", "size"))
+    if 0 < cache.spool_size < cache.max_object + MiB:
+        least = write_size(cache.max_object + MiB)
+        message = (
+            f"must be at least {least}, which is 1MiB above cache.max_object: what "
+            "goes there is larger than that. null: no spool"
+        )
+        path = ("cache", "spool", "size")
+        yield Conflict(path, message, ("cache", "max_object"))
+
+
 def _recycling_ends(settings: Settings) -> Iterator[Conflict]:
     """A full cache alone must not put a worker over its memory bound."""
     memory, cache = settings.recycle.memory, settings.cache.memory
@@ -423,6 +439,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _embedded_alone,
     _origin_by_tls,
     _sizes_fit,
+    _spool_fits,
     _recycling_ends,
     _trust_is_reached,
     _age_stays_below,

@@ -60,7 +60,7 @@ from edge.settings.fields import (
 )
 from edge.settings.files import PATH, KeyFile, key_file
 from edge.settings.section import Section
-from edge.settings.units import DAY, KiB, MiB, Rate
+from edge.settings.units import DAY, GiB, KiB, MiB, Rate
 from origin_adapter.embedded.options import Durability
 from origin_adapter.tls import TlsOptions
 
@@ -253,18 +253,34 @@ class LiveSettings(Section):
     follow_after: RateLimit = Rate(4, 1.0)
 
 
+class SpoolSettings(Section):
+    """Where answers go that are too large to be held (S1)."""
+
+    path: Folder | None = None
+    size: Size | None = 2 * GiB
+
+
 class CacheSettings(Section):
     """What is held, how long it is taken to be right, and what clients may keep."""
 
     memory: Size = 256 * MiB
     max_page: Size = MiB
     max_object: Size = 16 * MiB
+    spool: SpoolSettings = SpoolSettings()
     verify: Timeout = 60.0
     trust: Duration = 30.0
     closed_max_age: MaxAge = 60
     stale_while_revalidate: MaxAge = 300
     immutable_max_age: MaxAge = int(365 * DAY)
     live_max_age: MaxAge = 20
+
+    @property
+    def spool_size(self) -> int:
+        """``spool.size``, 0 for none. Where nobody has set it, it grows with
+        ``max_object``."""
+        size = self.spool.size or 0
+        usual = size == SpoolSettings.model_fields["size"].default
+        return max(size, 4 * self.max_object) if usual else size
 
 
 class LimitSettings(Section):

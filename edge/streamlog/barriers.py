@@ -45,6 +45,11 @@ class ReadBarrier:
     ack: str | None
     mark: WriteMark | None = None
 
+    def is_met_by(self, sent: "RequestSnapshot", end: str) -> bool:
+        """Whether an answer that ends at ``end`` shows all of that: it was sent after
+        those writes, or it reaches them."""
+        return sent.writes >= self.writes or reaches(self, end)
+
 
 class RequestSnapshot(NamedTuple):
     """What an upstream read carried when it was sent (L4, L5)."""

@@ -13,6 +13,7 @@ import pytest
 
 from edge.core import costs
 from edge.core.errors import OriginAway, OriginBodyCut
+from edge.core.reasons import Reason
 from edge.core.values import (
     LentCredential,
     Mode,
@@ -178,7 +179,7 @@ def test_what_is_noted_of_a_stream() -> None:
     before = memory(), sum(row.cost for row in rows)
     for row in rows:
         for number in range(MAX_LARGE_STARTS + 10):
-            row.mark_large(f"{number:016d}", 0.5 + number)
+            row.mark_large(f"{number:016d}", 0.5 + number, Reason.TOO_LARGE)
         fields = tuple((f"name-{n}", f"value {n}" * 3) for n in range(20))
         row.contact = Contact()
         row.contact.read_failed(OriginAway("", OriginAnswer(503, fields)), 1.0, 1.0)

@@ -10,11 +10,12 @@ import gevent
 import pytest
 
 from edge.core.reasons import Reason
-from edge.core.values import Mode, Purpose
+from edge.core.values import Framing, Mode, Purpose
 from edge.live import steps
 from edge.live.rows import Flight
 from edge.live.steps import Again, Step, Steps
 from origin_adapter.scripted import ScriptedOrigin, data, head_answer
+from tests.live.memory_files import MemoryFiles
 from tests.live.support import (
     House,
     RecordingSink,
@@ -105,6 +106,13 @@ def the_tail_went_back(house: House, origin: ScriptedOrigin) -> None:
     origin.expect().reply(data(b"", "0002"))
 
 
+def an_answer_is_too_large(house: House, origin: ScriptedOrigin) -> None:
+    house.ask()
+    fields = (("content-type", "text/plain"), ("stream-next-offset", "9000"))
+    size = house.options.max_object + 1
+    origin.expect().head(200, fields, framing=Framing.LENGTH, content_length=size)
+
+
 def a_write_replaces(house: House, origin: ScriptedOrigin) -> None:
     warm(house, origin)
     house.wrote("DELETE", 204)
@@ -130,6 +138,7 @@ def a_write_closes(house: House, origin: ScriptedOrigin) -> None:
         (a_head_is_answered, steps.GiveHead),
         (a_stream_is_not_there, steps.Status),
         (an_answer_is_for_one_alone, steps.Bypass),
+        (an_answer_is_too_large, steps.Spooled),
         (the_tail_went_back, steps.AskHead),
         (a_read_waits_for_its_bytes, steps.LogChanged),
         (a_write_replaces, steps.Replace),
@@ -138,7 +147,8 @@ def a_write_closes(house: House, origin: ScriptedOrigin) -> None:
     ],
 )
 def test_each_kind_of_step_is_reached(story: Story, kind: type[Step]) -> None:
-    house, origin = scripted()
+    origin = ScriptedOrigin()
+    house = House(origin, MemoryFiles())
     seen = executed(house)
     story(house, origin)
     settle()
@@ -149,7 +159,7 @@ def test_each_kind_of_step_is_reached(story: Story, kind: type[Step]) -> None:
 def test_these_are_all_kinds_of_steps() -> None:
     """The table above misses none."""
     named = {"Again", "Fail", "Give", "Hold", "GiveHead", "Status", "Bypass", "AskHead"}
-    named |= {"LogChanged", "Replace", "Wake", "Kick"}
+    named |= {"Spooled", "LogChanged", "Replace", "Wake", "Kick"}
 
     assert {kind.__name__ for kind in Step.__args__} == named
     for name in named:

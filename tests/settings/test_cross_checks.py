@@ -1,10 +1,13 @@
 """What keys must not say together: each a case, and its nearest allowed one."""
 
+from pathlib import Path
+
 import pytest
 
 from edge.settings import OriginSettings, SettingsError, cross_checks, load
 from edge.settings.cross_checks import EMBEDDED_KEYS
 
+LARGE = {"DS_EDGE_CACHE__MEMORY": "4GiB"}
 ORIGIN = {"DS_EDGE_ORIGIN__URL": "http://origin.example:4437"}
 
 
@@ -72,6 +75,28 @@ def test_a_page_fits_an_object_and_an_object_the_memory() -> None:
     assert page.startswith("cache.max_page: is above cache.max_object (16MiB)")
     assert whole.startswith("cache.max_object: is above cache.memory (256MiB)")
     assert told(CACHE__MAX_PAGE="16MiB", CACHE__MEMORY="16MiB") == []
+
+
+def test_what_is_spooled_is_larger_than_what_is_held() -> None:
+    """S1: a spool that nobody has sized grows with what is held."""
+    (small,) = told(CACHE__SPOOL__SIZE="16MiB")
+    (idle,) = told(CACHE__SPOOL__SIZE="null", CACHE__SPOOL__PATH="/var/tmp")
+
+    assert small.startswith("cache.spool.size: must be at least 17MiB")
+    assert idle.startswith("cache.spool.path: is of no use")
+    assert told(CACHE__SPOOL__SIZE="17MiB") == told(CACHE__SPOOL__SIZE="null") == []
+    assert told(CACHE__MAX_OBJECT="4GiB", CACHE__MEMORY="4GiB") == []
+    grown = load(None, {"DS_EDGE_CACHE__MAX_OBJECT": "4GiB"} | LARGE)
+    assert grown.cache.spool_size == 16 << 30
+
+
+def test_a_wrong_spool_is_told_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "edge.yaml"
+    file.write_text("cache:\n  spool:\n    path: /var/tmp\n    size: 1MiB\n")
+    with pytest.raises(SettingsError) as caught:
+        load(str(file), {})
+
+    assert "edge.yaml:4: cache.spool.size: must be at least 17MiB" in str(caught.value)
 
 
 def test_a_full_cache_alone_replaces_no_worker() -> None:

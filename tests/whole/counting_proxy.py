@@ -10,7 +10,7 @@ import socket
 import socketserver
 from collections import Counter
 from collections.abc import Iterator
-from threading import Thread
+from threading import Lock, Thread
 from urllib.parse import urlsplit
 
 _REQUEST = re.compile(rb"\A(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP/1\.1\r\n")
@@ -19,6 +19,7 @@ SIZE = 1 << 16
 
 class CountingProxy(socketserver.ThreadingTCPServer):
     """``asked`` counts requests by method; ``live`` stands for a GET that waits.
+    ``brought`` counts the bytes of answers.
 
     Call ``lead_to`` before anybody comes.
     """
@@ -30,6 +31,8 @@ class CountingProxy(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Passage)
         self.asked: Counter[str] = Counter()
+        self.brought = 0
+        self._counting = Lock()
         self.upstream = ("127.0.0.1", 0)
 
     @property
@@ -49,6 +52,11 @@ class CountingProxy(socketserver.ThreadingTCPServer):
             live = b"live=" in begins[2]
             self.asked["live" if live else begins[1].decode()] += 1
 
+    def count(self, piece: bytes) -> None:
+        """Count a piece of an answer."""
+        with self._counting:
+            self.brought += len(piece)
+
 
 class _Passage(socketserver.BaseRequestHandler):
     server: CountingProxy
@@ -60,7 +68,8 @@ class _Passage(socketserver.BaseRequestHandler):
         except OSError:
             return
         with upstream:
-            back = Thread(target=_pump, args=(upstream, self.request), daemon=True)
+            pump = (upstream, self.request, self.server)
+            back = Thread(target=_pump, args=pump, daemon=True)
             back.start()
             with contextlib.suppress(OSError):
                 while piece := self.request.recv(SIZE):
@@ -70,9 +79,10 @@ class _Passage(socketserver.BaseRequestHandler):
             back.join()
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: socket.socket, sink: socket.socket, proxy: CountingProxy) -> None:
     with contextlib.suppress(OSError):
         while piece := source.recv(SIZE):
+            proxy.count(piece)
             sink.sendall(piece)
     _end(sink)
 

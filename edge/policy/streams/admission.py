@@ -15,7 +15,14 @@ from typing import NamedTuple
 
 from edge.core.errors import OriginAway, OriginFault
 from edge.core.reasons import Reason
-from edge.core.values import Framing, OriginAnswer, Partition, PartitionKind, StreamKey
+from edge.core.values import (
+    Framing,
+    Headers,
+    OriginAnswer,
+    Partition,
+    PartitionKind,
+    StreamKey,
+)
 from edge.policy.http import cache_status
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.routes import OriginNoStore, Route, UpstreamCredential
@@ -84,6 +91,44 @@ def judge(
     if unshared is not None:
         return unshared
     return _judge_range(answer, start, route)
+
+
+class LargeRange(NamedTuple):
+    """What the head of an answer tells of a range that is too large to hold (S1).
+    ``headers`` are the origin's."""
+
+    next: str
+    content_type: str | None
+    up_to_date: bool
+    closed: bool
+    headers: Headers
+
+
+def judge_large(
+    head: OriginAnswer, start: str, key: StreamKey, route: Route, *, held: bool = False
+) -> LargeRange | None:
+    """The range of an answer of which the head alone is here, if all who wait for it
+    may share it as it comes: by ``judge``, without the body. None: they may not."""
+    # It is large, so it brings messages, whatever they are.
+    head = replace(head, body=b"[0]")
+    refused = (
+        head.status != 200
+        or is_away(head, route, held) is not None
+        or is_edges_stale(head)
+        or _not_shareable(head, key, route) is not None
+    )
+    end = head.get(names.IN_NEXT_OFFSET)
+    if refused or start == NOW or end is None or not is_position(end):
+        return None
+    if order(end) <= order(start):
+        return None
+    return LargeRange(
+        end,
+        head.get("content-type"),
+        names.is_true(head.get(names.IN_UP_TO_DATE)),
+        names.is_true(head.get(names.IN_CLOSED)),
+        head.headers,
+    )
 
 
 def is_away(answer: OriginAnswer, route: Route, held: bool) -> Reason | None:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from edge.core.values import Answer, Header, Headers, Mode, PartitionKind, Read
 from edge.policy.http import codings
 from edge.policy.http.forwarding import response_headers
+from edge.policy.streams.admission import LargeRange
 from edge.policy.streams.decisions import Kind, Serve
 from edge.policy.streams.routes import Recreate, Route
 from edge.protocol import json_arrays, names, sse
@@ -231,6 +232,37 @@ def prepare(
     conditional = None if read.mode.live else etag
     sent = codings.compress(coding, body) if coding else body
     return Prepared(Answer(200, tuple(headers), sent), conditional, fresh.max_age)
+
+
+def spooled(
+    log: StreamLog,
+    told: LargeRange,
+    read: Read,
+    route: Route,
+    up_to_date: bool,
+    limit: int | None,
+    options: FreshnessOptions,
+    length: int | None,
+) -> Answer:
+    """The head of an answer whose body comes by a spool (S1).
+
+    It has no entity tag: what its bytes will be, nobody knows yet. So nobody may use
+    it again without asking.
+    """
+    partition = read.key.partition.kind
+    kind = Kind.LIVE if read.mode.live else Kind.TAIL
+    fresh = freshness_of(Kind.TAIL, partition, route, cap=limit, options=options)
+    headers: list[Header] = []
+    if told.content_type is not None:
+        headers.append(("Content-Type", told.content_type))
+    headers.append((names.NEXT_OFFSET, told.next))
+    if up_to_date:
+        headers.append((names.UP_TO_DATE, names.TRUE))
+    if told.closed:
+        headers.append((names.CLOSED, names.TRUE))
+    headers += [*route.kept(told.headers), ("Cache-Control", fresh.cache_control)]
+    headers += _variance(kind, partition, route, "")
+    return Answer(200, tuple(headers), None, length)
 
 
 def may_code(serve: Serve, kind: PartitionKind, route: Route) -> bool:

@@ -1,0 +1,237 @@
+"""A history too large to hold crosses the origin's wire once (S1), with real processes.
+
+The Node reference server never cuts an answer into pages: a history is one answer.
+"""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import Edge, ProcessFault, edge, node_origin
+from tests.support.talk import Talk, ask, ask_json
+from tests.whole.counting_proxy import CountingProxy, counting_proxy
+from tests.whole.large_history import (
+    MIB,
+    PATH,
+    answering,
+    at_once,
+    head_of,
+    read,
+    write,
+)
+
+HISTORY = 64
+"""MiB."""
+CACHE = {"memory": "32MiB", "max_object": "1MiB"}
+
+
+@pytest.fixture
+def wire() -> Iterator[CountingProxy]:
+    """A way to the reference server on which everything is counted."""
+    with node_origin(long_poll_ms=30_000) as origin, counting_proxy() as proxy:
+        proxy.lead_to(origin.url)
+        yield proxy
+
+
+def spooled(tmp_path: Path, size: str = "512MiB") -> dict[str, object]:
+    return {**CACHE, "spool": {"path": str(tmp_path), "size": size}}
+
+
+def counted(running: Edge, name: str) -> dict[str, float]:
+    """The lines of a metric, by what stands in its braces."""
+    found = {}
+    for line in ask(f"{running.admin}/metrics")[2].decode().splitlines():
+        if line.startswith(f"ds_edge_{name}"):
+            label, _, value = line.rpartition(" ")
+            found[label.removeprefix(f"ds_edge_{name}")] = float(value)
+    return found
+
+
+def resident(running: Edge) -> int:
+    """The most bytes that any process of the edge has held in memory."""
+    pid = running.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    most = 0
+    for child in children:
+        for line in Path(f"/proc/{child}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                most = max(most, int(line.split()[1]) * 1024)
+    return most
+
+
+def test_many_cold_readers_cost_the_origin_one_answer(
+    wire: CountingProxy, tmp_path: Path
+) -> None:
+    """And the edge no more memory than if the history were small."""
+    digest = write(wire.url, HISTORY)
+    with edge(wire.url, cache=spooled(tmp_path)) as running:
+        before, memory = wire.brought, resident(running)
+        took = at_once(20, lambda: read(running.url))
+
+        assert {(one.digest, one.size, one.whole) for one in took} == {
+            (digest, HISTORY * MIB, True)
+        }
+        assert wire.brought - before < HISTORY * MIB + MIB
+        assert resident(running) - memory < HISTORY * MIB
+        assert counted(running, "spooled_total") == {"": 1}
+        assert read(running.url).digest == digest
+        assert wire.brought - before < HISTORY * MIB + MIB
+
+        # What follows is read from where it ends, once.
+        after = {ask(f"{running.url}{PATH}?offset={one.next}")[0] for one in took}
+        assert after == {200}
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_readers_are_let_go_who_leave_in_the_middle(
+    wire: CountingProxy, tmp_path: Path
+) -> None:
+    """Nobody notices, and with the last one the answer goes."""
+    digest = write(wire.url, HISTORY)
+    with edge(wire.url, cache=spooled(tmp_path)) as running:
+        leavers = [Talk(f"{running.url}{PATH}?offset=-1") for _ in range(5)]
+        for leaver in leavers:
+            assert leaver.head()[0] == 200
+        took = at_once(3, lambda: read(running.url))
+        for leaver in leavers:
+            leaver.sock.close()
+
+        assert {(one.digest, one.whole) for one in took} == {(digest, True)}
+        assert wire.asked["GET"] == 1
+
+
+def test_a_history_larger_than_the_room_is_read_by_all(
+    wire: CountingProxy, tmp_path: Path
+) -> None:
+    """The reference server does not say how long its answer is: it goes through what
+    room there is, at the pace of its readers."""
+    digest = write(wire.url, HISTORY)
+    with edge(wire.url, cache=spooled(tmp_path, "8MiB")) as running:
+        took = at_once(3, lambda: read(running.url))
+
+        assert {(one.digest, one.whole) for one in took} == {(digest, True)}
+        assert wire.asked["GET"] <= 3
+
+
+def test_what_is_known_not_to_fit_passes_one_by_one(tmp_path: Path) -> None:
+    def say(sock: socket.socket) -> None:
+        sock.sendall(head_of(12 * MIB) + b"x" * (12 * MIB))
+
+    cache = spooled(tmp_path, "8MiB")
+    with answering(say) as origin, edge(origin.url, cache=cache) as running:
+        took = at_once(3, lambda: read(running.url))
+
+        assert {(one.size, one.whole) for one in took} == {(12 * MIB, True)}
+        passes = counted(running, "passes_total")
+        assert passes == {'{reason="spool-full"}': 3}
+
+
+@pytest.mark.parametrize(
+    ("length", "sent", "end"),
+    [
+        (8 * MIB, 4 * MIB, "hangs up"),
+        (None, 4 * MIB, "hangs up"),
+        (8 * MIB, 4 * MIB, "stalls"),
+        (None, 4 * MIB, "stalls"),
+    ],
+)
+def test_an_answer_that_breaks_is_whole_for_nobody(
+    length: int | None, sent: int, end: str, tmp_path: Path
+) -> None:
+    """The origin hangs up, or says nothing more: all readers are cut."""
+
+    def say(sock: socket.socket) -> None:
+        sock.sendall(head_of(length))
+        body = b"x" * sent
+        sock.sendall(body if length else b"%x\r\n%b\r\n" % (sent, body))
+        if end == "stalls":
+            sock.recv(1)
+
+    origin = {"idle_timeout": "1s"}
+    with answering(say) as hostile:
+        cache = spooled(tmp_path)
+        with edge(hostile.url, origin=origin, cache=cache) as running:
+            took = at_once(4, lambda: read(running.url))
+
+            assert [one.whole for one in took] == [False] * 4
+            assert hostile.asked == 1
+            cuts = counted(running, "spool_cuts_total")
+            assert sum(cuts.values()) == 4
+            assert counted(running, "spool_bytes") == {"": 0}
+
+
+def test_what_comes_behind_the_length_is_nobodys(tmp_path: Path) -> None:
+    def say(sock: socket.socket) -> None:
+        sock.sendall(head_of(4 * MIB) + b"x" * (4 * MIB) + b"HTTP/1.1 200 OK\r\n\r\n")
+
+    cache = spooled(tmp_path)
+    with answering(say) as hostile, edge(hostile.url, cache=cache) as running:
+        took = at_once(4, lambda: read(running.url))
+
+        assert {(one.size, one.whole) for one in took} == {(4 * MIB, True)}
+
+
+def test_an_endless_answer_takes_no_more_than_the_room(tmp_path: Path) -> None:
+    """Its reader has it all, and the disk never holds more than it may."""
+    size = 64 * MIB
+
+    def say(sock: socket.socket) -> None:
+        sock.sendall(head_of(None))
+        for _ in range(size // MIB):
+            sock.sendall(b"%x\r\n%b\r\n" % (MIB, b"x" * MIB))
+        sock.sendall(b"0\r\n\r\n")
+
+    cache = spooled(tmp_path, "8MiB")
+    with answering(say) as hostile, edge(hostile.url, cache=cache) as running:
+        with Talk(f"{running.url}{PATH}?offset=-1") as talk:
+            talk.head()
+            got = 0
+            while data := talk.chunk():
+                got += len(data)
+                if got % (8 * MIB) < len(data):
+                    assert counted(running, "spool_bytes")[""] <= 8 * MIB
+
+        assert got == size
+        assert hostile.asked == 1
+
+
+def test_a_client_that_stops_reading_holds_nobody_up(
+    wire: CountingProxy, tmp_path: Path
+) -> None:
+    digest = write(wire.url, HISTORY)
+    with edge(wire.url, cache=spooled(tmp_path)) as running:
+        with Talk(f"{running.url}{PATH}?offset=-1") as sleeper:
+            assert sleeper.head()[0] == 200
+            assert read(running.url).digest == digest
+            gauges = counted(running, "spool_readers")
+            assert gauges == {"": 1}
+        for _ in range(200):
+            if counted(running, "spool_readers") == {"": 0}:
+                break
+            time.sleep(0.05)
+        assert counted(running, "spool_readers") == {"": 0}
+        assert wire.asked["GET"] == 1
+
+
+def test_a_folder_that_cannot_be_a_spool_is_one_clear_line(tmp_path: Path) -> None:
+    place = {**CACHE, "spool": {"path": str(tmp_path / "none")}}
+    with (
+        pytest.raises(ProcessFault) as caught,
+        edge("http://127.0.0.1:9", cache=place),
+    ):
+        pass
+
+    notes = "\n".join(getattr(caught.value, "__notes__", [])) + str(caught.value)
+    assert "cache.spool.path" in notes and "cannot be written" in notes
+
+
+def test_admin_tells_what_is_kept(wire: CountingProxy, tmp_path: Path) -> None:
+    write(wire.url, 4)
+    with edge(wire.url, cache=spooled(tmp_path)) as running:
+        read(running.url)
+        assert counted(running, "spool_bytes") == {"": 4 * MIB}
+        shown = ask_json(f"{running.admin}/streams?limit=1")
+        assert shown["streams"][0]["path"] == PATH
