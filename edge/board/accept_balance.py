@@ -10,9 +10,6 @@ backlog when it closes.
 
 from collections.abc import Collection, Iterable
 
-ACCEPT_PAUSE_SECONDS = 0.05
-"""How long a process lets others accept."""
-
 SPARE_CONNECTIONS = 64
 """More than the mean by so many is no imbalance. It is more than a process accepts
 before the others have looked."""

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 from edge.board import slot_words
 from edge.board.accept_balance import (
-    ACCEPT_PAUSE_SECONDS,
     SPARE_CONNECTIONS,
     is_above,
     may_pause,
@@ -28,6 +27,7 @@ from edge.board.layout import ANNOUNCED, Field
 from edge.board.memory import BoardMemory
 from edge.board.slot_words import NO_CHAIN, Chain
 from edge.board.sums import CountedNumbers, Sums
+from edge.core.accepting import BALANCE_SECONDS
 from edge.core.node_board import COVERS_NOBODY, News, SlotWatch
 from edge.core.values import Place, Role
 
@@ -236,7 +236,7 @@ class LaneView:
 
     def must_pause(self, connections: int) -> bool:
         """Whether this process, with so many connections, lets others accept for
-        ``ACCEPT_PAUSE_SECONDS`` (W13). Asked before each connection is accepted.
+        ``BALANCE_SECONDS`` (W13). Asked before each connection is accepted.
 
         Never all: before it pauses it says so, and looks whether somebody else still
         accepts. Of two that do so at once, one at least sees the other, and goes on.
@@ -249,7 +249,7 @@ class LaneView:
         counts = self._all(Field.CONNECTIONS)
         if not is_above(connections, [counts[lane] for lane in others]):
             return False
-        self._store(Field.PAUSED, int((now + ACCEPT_PAUSE_SECONDS) * 1000))
+        self._store(Field.PAUSED, int((now + BALANCE_SECONDS) * 1000))
         paused = self._all(Field.PAUSED)
         if may_pause(paused[lane] <= now * 1000 for lane in others):
             return True

@@ -2,7 +2,8 @@
 
 Beyond the limit a client is refused, and is not left waiting in the backlog. When the
 process runs out of descriptors, the server pauses and counts that: otherwise the event
-loop would call it again at once, for ever. No exception ends it.
+loop would call it again at once, for ever. It also pauses where other processes accept
+at the same listener, and have fewer connections (W13). No exception ends it.
 """
 
 import _socket
@@ -45,6 +46,7 @@ class FastServer:
         self._connections = connections
         self._refused: set[FastConnection] = set()
         self._max = context.limits.max_connections
+        self._balance = context.server_context.balance
         self._max_refused = max_refused
         self._kind = (int(bound.family), int(bound.type), bound.proto)
         # A copy without gevent's layers, whose accept never waits.
@@ -81,6 +83,8 @@ class FastServer:
         """The watcher's callback. Whether more may wait in the backlog."""
         try:
             for _ in range(BATCH_SIZE):
+                if self._lets_others():
+                    return False
                 self._accept()
         except BlockingIOError:
             return False
@@ -92,6 +96,15 @@ class FastServer:
             # The outermost guard of accepting: counted, logged, and goes on.
             self._context.report(error)
             return False
+        return True
+
+    def _lets_others(self) -> bool:
+        """Whether this server rests, for others have fewer connections."""
+        balance = self._balance
+        if balance is None or not balance.must_pause(len(self._connections)):
+            return False
+        self._watcher.stop()
+        self._pause.yield_to_others()
         return True
 
     def _accept(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gunicorn.config import Config
 
+from edge.core.accepting import AcceptBalance
 from edge.core.counters import Counters
 from edge.core.ports import Clock
 from edge.front.app.app import Environ
@@ -18,7 +19,8 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 
 @dataclass(slots=True, eq=False)
 class ServerContext:
-    """The application and what goes with it. ``draining``: keep no connection."""
+    """The application and what goes with it. ``draining``: keep no connection.
+    ``balance`` is asked before each one is accepted; None: no other process accepts."""
 
     app: Application
     cfg: Config
@@ -27,3 +29,4 @@ class ServerContext:
     clock: Clock
     access_log: AccessLog
     draining: bool = False
+    balance: AcceptBalance | None = None

@@ -38,6 +38,8 @@ class GreenletServer:
         pool = Pool(self._max + max_refused)
         self._server = PausingServer(listener, self._handle, spawn=pool)
         self._server.counters = server_context.counters
+        self._server.balance = server_context.balance
+        self._server.connections = connections
 
     def start(self) -> None:
         """Begin to accept."""
