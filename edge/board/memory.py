@@ -8,7 +8,7 @@ import mmap
 import secrets
 from dataclasses import dataclass, field
 
-from edge.board.layout import WORD, Layout
+from edge.board.layout import Layout
 from edge.board.path_digests import SECRET_OCTETS, PathDigests
 
 ID_OCTETS = 8
@@ -16,8 +16,8 @@ ID_OCTETS = 8
 
 @dataclass(frozen=True, slots=True)
 class BoardMemory:
-    """``id`` names the board on links (W8). ``words`` are all its words, and ``octets``
-    the same memory, for texts alone."""
+    """``id`` names the board on links (W8). ``words`` is all of it, in words, and
+    ``octets`` the same memory for the octets of texts alone."""
 
     id: str
     layout: Layout
@@ -34,6 +34,6 @@ class BoardMemory:
             secrets.token_hex(ID_OCTETS),
             layout,
             PathDigests(secrets.token_bytes(SECRET_OCTETS), keepers),
-            octets[: layout.words * WORD].cast("Q"),
+            octets.cast("Q"),
             octets,
         )

@@ -1,13 +1,12 @@
 """What a row hears of the board: writes, lives, doubts, silences (W4 to W6)."""
 
-import itertools
-
 import pytest
 
 from edge.board.lane_view import LaneView
+from edge.board.node_board import NodeBoard
 from edge.core.node_board import News
 from edge.core.values import Place, Role
-from tests.board.nodes import BoardNode
+from tests.board.nodes import BoardNode, neighbour
 
 PATH = "/session/1"
 
@@ -149,19 +148,12 @@ def test_writes_through_two_processes_are_covered_by_both_ends(
     assert other.covers(row, news, ["01", "02"])
 
 
-def shared(front: LaneView, path: str) -> str:
-    """Another path of the same slot."""
-    slot = front.watch(path).slot
-    every = (f"/other/{number}" for number in itertools.count())
-    return next(other for other in every if front.watch(other).slot is slot)
-
-
 def test_a_write_to_another_path_of_the_slot_costs_a_look(
     node: BoardNode, keeper: LaneView, front: LaneView
 ) -> None:
     """It is not known to be of another path, and is not covered."""
-    row, neighbour = front.watch(PATH), shared(front, PATH)
-    keeper.store_write(neighbour, "05")
+    row, other = front.watch(PATH), neighbour(PATH)
+    keeper.store_write(other, "05")
     news = front.news(row, node.now)
 
     assert said(news) == {"writes"}
@@ -172,9 +164,9 @@ def test_a_write_between_two_looks_does_not_hide_behind_a_neighbours(
     node: BoardNode, keeper: LaneView, front: LaneView
 ) -> None:
     """p at 9, q at 1, p at 5: an end of 5 has the digest, and has not the 9."""
-    row, neighbour = front.watch(PATH), shared(front, PATH)
+    row, other = front.watch(PATH), neighbour(PATH)
     keeper.store_write(PATH, "9")
-    keeper.store_write(neighbour, "1")
+    keeper.store_write(other, "1")
     keeper.store_write(PATH, "5")
     news = front.news(row, node.now)
 
@@ -185,19 +177,19 @@ def test_another_life_is_news_to_the_rows_of_its_path_alone(
     node: BoardNode, keeper: LaneView, front: LaneView
 ) -> None:
     """As long as nothing else is between two looks."""
-    row, neighbour = front.watch(PATH), front.watch(shared(front, PATH))
-    assert row.life != neighbour.life
+    row, beside = front.watch(PATH), front.watch(neighbour(PATH))
+    assert row.life != beside.life
 
     for _ in range(3):
         keeper.store_life(PATH)
 
     assert said(front.news(row, node.now)) == {"lives"}
-    assert front.news(neighbour, node.now) is None
+    assert front.news(beside, node.now) is None
 
-    keeper.store_life(neighbour.path)
+    keeper.store_life(beside.path)
     keeper.store_life(PATH)
     assert said(front.news(row, node.now)) == {"lives"}
-    assert said(front.news(neighbour, node.now)) == {"lives"}
+    assert said(front.news(beside, node.now)) == {"lives"}
 
 
 def test_a_doubt_is_told_once_to_each_row(
@@ -309,10 +301,10 @@ def test_a_successor_that_has_not_begun_is_no_younger_beat(
 
 
 def test_paths_are_spread_over_keepers_and_slots_and_nobody_can_tell_how() -> None:
-    one, other = BoardNode(keepers=3), BoardNode(keepers=3)
+    one, other = NodeBoard.create(3, 1), NodeBoard.create(3, 1)
     paths = [f"/s/{number}" for number in range(300)]
-    owners = [one.board.owner(path) for path in paths]
+    owners = [one.owner(path) for path in paths]
 
     assert {owners.count(keeper) > 60 for keeper in range(3)} == {True}
-    assert owners != [other.board.owner(path) for path in paths]
-    assert one.board.id != other.board.id
+    assert owners != [other.owner(path) for path in paths]
+    assert one.id != other.id
