@@ -101,7 +101,7 @@ class KeeperHealth:
         if now - self._looked_at >= FRESH_SECONDS:
             self._old_beat = self._beating_since = None
         if now - beat < FRESH_SECONDS:
-            return self._fresh_sign(now)
+            return self._fresh_sign(beat)
         self._beating_since = None
         if beat != self._old_beat:
             self._old_beat, self._old_since = beat, now
@@ -109,10 +109,10 @@ class KeeperHealth:
             return BeatSign.NO_BEAT_BETWEEN
         return BeatSign.OLD_BEAT
 
-    def _fresh_sign(self, now: float) -> BeatSign:
+    def _fresh_sign(self, beat: float) -> BeatSign:
         is_first, self._has_beaten = not self._has_beaten, True
         if self._beating_since is None:
-            self._beating_since = now
-        if is_first or now - self._beating_since >= BACK_AFTER_SECONDS:
+            self._beating_since = beat
+        if is_first or beat - self._beating_since >= BACK_AFTER_SECONDS:
             return BeatSign.LASTING_BEATS
         return BeatSign.FRESH_BEAT

@@ -12,6 +12,7 @@ whoever tells or reads figures of the node.
 """
 
 import logging
+import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -249,7 +250,7 @@ class LaneView:
         counts = self._all(Field.CONNECTIONS)
         if not is_above(connections, [counts[lane] for lane in others]):
             return False
-        self._store(Field.PAUSED, int((now + BALANCE_SECONDS) * 1000))
+        self._store(Field.PAUSED, math.ceil((now + BALANCE_SECONDS) * 1000))
         paused = self._all(Field.PAUSED)
         if may_pause(paused[lane] <= now * 1000 for lane in others):
             return True

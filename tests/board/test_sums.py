@@ -7,7 +7,7 @@ stopped before each text that it reads, and anything may happen in between.
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -74,7 +74,7 @@ events = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 3)), max_siz
 Event = tuple[Callable[[Counting, int], None], int]
 
 
-def read_amid(happening: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+def read_amid(happening: Sequence[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums are read again and again; before each text some of this happens."""
     counting = Counting()
     coming = iter(happening)

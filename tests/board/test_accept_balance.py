@@ -1,0 +1,115 @@
+"""Who lets others accept (W13): evenly in the end, and never all."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.board.accept_balance import SPARE_CONNECTIONS, is_above
+from edge.board.lane_view import LaneView
+from edge.core.accepting import BALANCE_SECONDS
+from edge.core.values import Role
+from tests.board.nodes import BoardNode
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40))
+def test_never_all_are_above_the_mean(counts: list[int]) -> None:
+    above = [
+        is_above(own, counts[:number] + counts[number + 1 :])
+        for number, own in enumerate(counts)
+    ]
+
+    assert not all(above)
+    assert not above[counts.index(min(counts))]
+
+
+def test_a_process_is_above_from_nine_eighths_of_the_mean_and_64_on() -> None:
+    """The mean of 880 and 720 is 800: 900 and 64 are nobody's."""
+    assert not is_above(964, [636])
+    assert is_above(965, [635])
+    assert not is_above(10**6, [])
+
+
+def fronts(node: BoardNode, many: int = 2) -> list[LaneView]:
+    """Fronts that accept."""
+    node.starts(Role.KEEPER)
+    views = [node.starts(Role.FRONT, number) for number in range(many)]
+    for view in views:
+        view.store_accepts(True)
+    node.beats()
+    return views
+
+
+def test_who_has_clearly_more_pauses_while_somebody_else_accepts() -> None:
+    node = BoardNode()
+    one, other = fronts(node)
+
+    assert not one.must_pause(SPARE_CONNECTIONS)
+    assert one.must_pause(1000)
+    assert not other.must_pause(0)
+    assert not other.must_pause(1000)
+    assert not one.must_pause(1000)
+
+
+def test_nobody_pauses_for_one_who_does_not_accept_or_does_not_beat() -> None:
+    node = BoardNode()
+    one, other = fronts(node)
+    other.store_accepts(False)
+    assert not one.must_pause(1000)
+
+    other.store_accepts(True)
+    assert one.must_pause(1000)
+    node.beats(one, after=1.6)
+    assert not one.must_pause(1000)
+
+
+def test_the_last_that_accepts_does_not_pause() -> None:
+    """The other one, with fewer connections then, pauses still."""
+    node = BoardNode()
+    one, other = fronts(node)
+    assert one.must_pause(1000)
+
+    assert not other.must_pause(5000)
+    node.now += BALANCE_SECONDS / 2
+    assert not other.must_pause(5000)
+    node.now += BALANCE_SECONDS
+    assert other.must_pause(5000)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3000), st.integers(0, 30)),
+        max_size=40,
+    )
+)
+@settings(deadline=None, max_examples=60)
+def test_some_process_always_accepts(asked: list[tuple[int, int, int]]) -> None:
+    """Whoever asks with however many connections, and however much time passes."""
+    node = BoardNode(fronts=4)
+    views = fronts(node, 4)
+    until = [0.0] * 4
+    for number, connections, passed in asked:
+        node.now += passed / 1000
+        if node.now < until[number]:
+            continue
+        if views[number].must_pause(connections):
+            until[number] = node.now + BALANCE_SECONDS
+        assert min(until) <= node.now
+
+
+def test_connections_that_stay_are_shared_evenly_in_the_end() -> None:
+    """Even where one process is always the first to wake."""
+    node = BoardNode(fronts=3)
+    views = fronts(node, 3)
+    counts, until = [0, 0, 0], [0.0, 0.0, 0.0]
+    for _ in range(6000):
+        node.now += 0.0001
+        for number, view in enumerate(views):
+            if node.now < until[number]:
+                continue
+            if view.must_pause(counts[number]):
+                until[number] = node.now + BALANCE_SECONDS
+                continue
+            counts[number] += 1
+            break
+
+    assert sum(counts) == 6000
+    assert max(counts) <= 2000 * 9 / 8 + SPARE_CONNECTIONS + 1
