@@ -41,6 +41,7 @@ from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
 from edge.policy.http.client_address import TrustedProxies
+from edge.policy.http.link_fields import without_internal
 from edge.policy.http.url_rewrite import OriginAddresses
 from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.authorize import Authorizer, authorize
@@ -393,7 +394,11 @@ class EdgeRuntime:
     def __init__(self, settings: Settings, node_id: str, seat: Seat) -> None:
         counters, clock = Counters(), SystemClock()
         addresses = OriginAddresses(origin_bases(settings))
-        self._origin = HttpOrigin(http_options(settings), hidden=addresses.hidden)
+
+        def hidden(headers: Headers) -> Headers:
+            return without_internal(addresses.hidden(headers))
+
+        self._origin = HttpOrigin(http_options(settings), hidden=hidden)
         self._threads = FileThreads()
         options, files = hub_options(settings, node_id), self._spool(settings, seat)
         self._hub = Hub(self._origin, options, counters, clock, files)

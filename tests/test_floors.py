@@ -27,17 +27,19 @@ FLOORS = {
     "edge.files": 4,
     "origin_adapter": 4,
     "edge.front": 5,
+    "edge.link": 5,
     "edge.front.app": 6,
     "edge.front.http1": 7,
     "edge.front.fast": 8,
     "edge.admin": 8,
     "edge.process": 9,
     "edge.settings": 10,
-    "edge.wiring": 11,
-    "edge.origin": 11,
-    "edge.supervisor": 11,
-    "edge.cli": 12,
-    "edge.__main__": 13,
+    "edge.node_wiring": 11,
+    "edge.wiring": 12,
+    "edge.origin": 12,
+    "edge.supervisor": 12,
+    "edge.cli": 13,
+    "edge.__main__": 14,
 }
 """Each part of the house, and its height."""
 
@@ -54,8 +56,10 @@ KNOWS_ONLY = {
 """Parts that may not use everything below them."""
 
 KNOWN_ONLY_TO = {
-    "origin_adapter": {"edge.settings", "edge.wiring", "edge.origin"},
-    "edge.board": {"edge.process", "edge.wiring"},
+    "origin_adapter": {
+        *("edge.settings", "edge.node_wiring", "edge.wiring", "edge.origin"),
+    },
+    "edge.board": {"edge.process", "edge.node_wiring", "edge.wiring"},
     "edge.files": {"edge.wiring", "edge.cli"},
 }
 """Concrete parts: settings reads their options, wiring names them."""

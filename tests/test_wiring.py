@@ -42,6 +42,8 @@ CONSTANTS = {
         "no_head_for": "a minute, U12",
         "cold_patience": "how long a cold live reader waits for a dead origin, U2",
         "serves_fronts": "what a process is in its node: by its seat",
+        "asks_keepers": "what a process is in its node: by its seat",
+        "boot": "of its process, by its seat",
         "board": "the node's, by its seat",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
@@ -50,7 +52,11 @@ CONSTANTS = {
         "linger_timeout": "what is still read after a refusal that came early",
         "linger_bytes": "what is still read after a refusal that came early",
     },
-    FrontOptions: {"fast": "off in tests alone: the reference for the fast way"},
+    FrontOptions: {
+        "fast": "off in tests alone: the reference for the fast way",
+        "asks_keepers": "what a process is in its node: by its seat",
+        "link": "what a process is in its node: by its seat",
+    },
     LogOptions: {
         "blanked": "what often is a credential; routes add their names",
     },

@@ -39,6 +39,8 @@ class Reason(enum.Enum):
     NO_PROXY_HEADER = "no-proxy-header"
     BAD_PROXY_HEADER = "bad-proxy-header"
     PROXY_NOT_TRUSTED = "proxy-not-trusted"
+    NOT_LINKED = "not-linked"
+    LINK_MISFIT = "link-misfit"
 
     # The credential does not let in: 401 or 403, never sent to the origin.
     NO_TOKEN = "no-token"
@@ -98,6 +100,7 @@ class Reason(enum.Enum):
     LIMIT_RELAYS = "limit-relays"
     LIMIT_ABOVE = "limit-above-end"
     LIMIT_LANES = "limit-lanes"
+    LIMIT_ROUND = "limit-going-round"
     LIMIT_REVOCATIONS = "limit-revocations"
     NOT_WRITTEN = "not-written"
     ORDERS_LATE = "orders-late"

@@ -464,10 +464,35 @@ class Answer:
     content_length: int | None = None
 
 
+class RowWord(NamedTuple):
+    """What a keeper tells a front of the row behind an answer (W8).
+
+    ``confirmed_at`` and ``read_at`` are monotonic seconds: an answer that is given
+    again stays right. ``armed``: confirmed as of now. None: there is nothing to tell.
+    """
+
+    lineage: Lineage
+    confirmed_at: float | None = None
+    armed: bool = False
+    read_at: float | None = None
+
+
+class FaultWord(NamedTuple):
+    """What a keeper tells a front of an error of its own: what stands in an
+    ``EdgeError``, and whether nothing was sent to the origin."""
+
+    reason: Reason
+    status: int
+    detail: str
+    retry_after: int | None
+    unsent: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PerResponse:
-    """What differs between two deliveries of one Answer."""
+    """What differs between two deliveries of one Answer. ``told``: to a front alone."""
 
     status: CacheStatus
     age: int | None = None
     cursor: str | None = None
+    told: RowWord | FaultWord | None = None

@@ -35,10 +35,20 @@ from typing import NamedTuple, Protocol
 
 from edge.core.errors import ClientBodyCut, ClientFault, EdgeError
 from edge.core.reasons import Reason
-from edge.core.values import Answer, CacheStatus, Headers, Node, PerResponse
-from edge.policy.http import cors, url_rewrite
+from edge.core.values import (
+    Answer,
+    CacheStatus,
+    FaultWord,
+    Headers,
+    Node,
+    PerResponse,
+    RowWord,
+)
+from edge.policy.http import cache_status as cache_status_of
+from edge.policy.http import cors, link_fields, url_rewrite
 from edge.policy.http.client_address import Caller
 from edge.policy.http.cors import CorsPolicy
+from edge.policy.http.link_fields import KeeperEnd
 from edge.policy.streams.routes import Access, Route
 from edge.protocol.http_grammar import trace_id
 
@@ -111,6 +121,11 @@ def no_watch(_gone: Callable[[], None]) -> ClientWatch:
     return BLIND
 
 
+def _stays() -> bool:
+    """The ``has_left`` of a front that cannot tell."""
+    return False
+
+
 class RequestBody:
     """The content of one request, counted: ``pieces`` gives it, once.
 
@@ -177,7 +192,8 @@ class Request:
     of repeated ones joined by commas.
 
     ``client`` is who sent it; ``scheme`` is by what it was called. ``body`` None: no
-    content was announced. ``watch`` takes what to call once the client has left.
+    content was announced. ``watch`` takes what to call once the client has left, and
+    ``has_left`` looks whether it has by now.
     """
 
     method: str
@@ -187,6 +203,7 @@ class Request:
     client: Caller = NO_CALLER
     body: RequestBody | None = None
     watch: Callable[[Callable[[], None]], ClientWatch] = no_watch
+    has_left: Callable[[], bool] = _stays
 
     def lookup(self, name: str) -> str | None:
         """A field by lower-case name; None when it is absent."""
@@ -216,8 +233,9 @@ class RequestContext:
     stream is read (or ``pass``). ``way`` and ``subject``: what judged the request, and
     whom that named. ``cause``: what the system said, for the log alone
     (``EdgeError.cause``). ``of_origin``: the origin's own answer goes through, one to
-    one. ``lost``: the answer did not reach the client whole. ``client`` is an address,
-    ``said`` what the log tells of its fields.
+    one. ``told``: what of it only a front is told. ``lost``: the answer did not reach
+    the client whole. ``client`` is an address, ``said`` what the log tells of its
+    fields.
 
     It also releases everything that a request holds. A part that takes a pending read
     or an exchange calls ``defer``, and ``release`` runs on every exit.
@@ -235,6 +253,7 @@ class RequestContext:
     subject: str = ""
     cause: str = ""
     of_origin: bool = False
+    told: RowWord | FaultWord | None = None
     lost: bool = False
     client: str = ""
     said: "LoggedFields | None" = None
@@ -358,6 +377,8 @@ def cors_policy(route: Route | None) -> CorsPolicy:
 @lru_cache(maxsize=256)
 def route_fields(route: Route | None) -> Headers:
     """The fields that depend on the route alone: for browsers, and CORS (L18)."""
+    if route is not None and route.lean:
+        return ()
     return cors.route_fields(cors_policy(route))
 
 
@@ -385,6 +406,20 @@ def common_fields(ctx: RequestContext, node: Node) -> Headers:
     if policy is not None:
         own = (cors.VARY, *own, *cors.request_fields(policy, ctx.origin))
     return browser_fields(ctx) + own + path_fields(ctx, node)
+
+
+def lean_fields(
+    ctx: RequestContext, told: RowWord | FaultWord | None, link: KeeperEnd
+) -> Headers:
+    """The same of a keeper, to a front (W8). Without a route only a fault is told: of
+    what passes, nobody here has stored anything (W4)."""
+    fields: Headers = (("X-Request-Id", ctx.request_id),)
+    if ctx.route is not None or isinstance(told, FaultWord):
+        fields += ((link_fields.FIELD, link.tell(told)),)
+    if ctx.cache is not None:
+        own = cache_status_field(cache_status_of.OF_KEEPER, ctx.cache)
+        fields += (("Cache-Status", own),)
+    return fields
 
 
 def cache_status_field(name: str, status: CacheStatus) -> str:

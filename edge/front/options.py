@@ -9,6 +9,7 @@ from typing import Literal
 
 from edge.core.values import Node
 from edge.policy.http.client_address import TrustedProxies
+from edge.policy.http.link_fields import KeeperEnd
 from edge.policy.streams.routes import CREDENTIAL_PARAMETERS
 
 KIB = 1024
@@ -62,6 +63,10 @@ class FrontOptions:
     in ``__ds`` documents. ``trusted_proxies``
     may speak for clients. ``fast`` False serves everything the whole way, with the same
     bytes.
+
+    Where a node has keepers: ``asks_keepers`` in its fronts, whose writes may go by
+    one. ``link`` in a keeper, which answers fronts alone: it judges nobody, and its
+    answers are lean (W8).
     """
 
     name: str
@@ -71,6 +76,8 @@ class FrontOptions:
     limits: Limits
     trusted_proxies: TrustedProxies
     fast: bool = True
+    asks_keepers: bool = False
+    link: KeeperEnd | None = None
 
 
 BLANKED = frozenset(CREDENTIAL_PARAMETERS)

@@ -14,9 +14,9 @@ import json
 import logging
 
 from edge.core.counters import Counters
-from edge.core.errors import AccessDenied, ClientFault, EdgeError
+from edge.core.errors import AccessDenied, ClientFault, EdgeError, OriginFault
 from edge.core.reasons import Reason
-from edge.core.values import Answer, CacheStatus, Headers, PerResponse
+from edge.core.values import Answer, CacheStatus, FaultWord, Headers, PerResponse
 from edge.front.exchange import RequestContext, Response
 from edge.protocol.http_grammar import reason_phrase
 
@@ -45,7 +45,14 @@ def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Respon
     counters.problems[str(error.status)] += 1
     if isinstance(error, ClientFault):
         counters.client_faults[error.reason.value] += 1
-    return Response(answer_of(error, ctx.request_id), PerResponse(ctx.cache))
+    ctx.told = told = _told(error)
+    return Response(answer_of(error, ctx.request_id), PerResponse(ctx.cache, told=told))
+
+
+def _told(error: EdgeError) -> FaultWord:
+    """The error as a front is told of it, by a keeper."""
+    how = error.reason, error.status, error.detail, error.retry_after
+    return FaultWord(*how, unsent=not isinstance(error, OriginFault) or error.unsent)
 
 
 def answer_of(error: EdgeError, request_id: str) -> Answer:

@@ -50,6 +50,10 @@ WRITABLE = 2
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: close sends RST."""
 
+_PEER = struct.Struct("3i")
+_SO_PEERCRED = getattr(_socket, "SO_PEERCRED", 17)
+"""What Linux tells of a unix socket's other end: process, user, group."""
+
 _LINGER_READ = 4096
 """Bytes that are read at once from a client whose connection is being closed."""
 
@@ -136,6 +140,16 @@ class PlainTransport(_socket.socket):
         if self._writing is None:
             self._writing = self._loop.io(self.fileno(), WRITABLE)
         return self._writing
+
+    def peer_user(self) -> int | None:
+        """The user that the process at the other end of a unix socket ran as when it
+        connected; None where the system does not say."""
+        try:
+            told = self.getsockopt(_socket.SOL_SOCKET, _SO_PEERCRED, _PEER.size)
+        except OSError:
+            return None
+        user: int = _PEER.unpack(told)[1]
+        return user
 
     def peek(self) -> bytes | None:
         """See ``Transport``."""

@@ -44,8 +44,10 @@ class HubOptions:
     ``max_retry_after`` is the longest that a Retry-After is obeyed (U7).
     ``cold_patience`` is how long a live reader waits for an origin that is away when
     nothing is known of its stream (U2). ``spool_size``: bytes of the files of all
-    spooled answers (S1). ``serves_fronts``: this is a keeper, whose readers are fronts.
-    ``board``: the node's, as this process sees it; None: it is alone.
+    spooled answers (S1). ``asks_keepers``: what is shared is asked of a keeper of this
+    node (W10). ``serves_fronts``: this is a keeper, whose readers are fronts, and
+    ``boot`` the number by which they know its process. ``board``: the node's, as this
+    process sees it; None: it is alone.
     """
 
     routes: Sequence[Route]
@@ -78,7 +80,9 @@ class HubOptions:
     backoff_first: float = 0.1
     backoff_max: float = 5.0
     cold_patience: float = 2.0
+    asks_keepers: bool = False
     serves_fronts: bool = False
+    boot: int = 0
     board: Board | None = None
 
 

@@ -6,13 +6,13 @@ are made once per range in the same way. Called by the hub, ``waiters`` and ``wa
 never switches greenlets. Compression runs on a thread, and serves later readers (L19).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import TypeVar
 
-import gevent
 from cachetools import LRUCache
 
 from edge.core import costs
@@ -27,9 +27,11 @@ from edge.core.values import (
     PerResponse,
 )
 from edge.live.context import HubContext
+from edge.live.in_thread import run_in_thread
+from edge.live.row_words import Tell, no_word, row_word
 from edge.live.rows import Reader, State
 from edge.policy.http import codings, conditional
-from edge.policy.streams import answers
+from edge.policy.streams import answers, own_answers
 from edge.policy.streams.answers import Prepared
 from edge.policy.streams.decide import decide
 from edge.policy.streams.decisions import Kind, Serve
@@ -76,6 +78,8 @@ class Delivery:
         self._counters = context.counters
         self._clock = context.clock
         self._cursors = cursors.CursorClock()
+        tells = options.serves_fronts
+        self._tell: Tell = partial(row_word, options.boot) if tells else no_word
         size = options.memory // 8
         self._prepared: LRUCache[_Key, Prepared] = LRUCache(size, _cost_of_answer)
         self._events: LRUCache[_Key, bytes] = LRUCache(size, _cost_of_event)
@@ -135,22 +139,24 @@ class Delivery:
 
     def raw(self, reader: Reader, answer: OriginAnswer, reason: Reason | None) -> None:
         """Give the origin's own answer to a reader that may see it. It is not kept."""
-        kind = reader.read.key.partition.kind
-        headers = answers.unshared_headers(answer.headers, kind)
-        per_response = PerResponse(reader.cache_status(None, reason))
-        self.give(reader, self._own(reader, answer, headers), per_response)
+        headers = _unshared(reader, answer)
+        per_response = self._told(reader, reader.cache_status(None, reason))
+        self.give(
+            reader, own_answers.own_answer(reader.read, answer, headers), per_response
+        )
 
-    def _own(self, reader: Reader, answer: OriginAnswer, headers: Headers) -> Answer:
-        """The origin's answer to this reader; the 304 for it, if it has that already:
-        the origin was not told so, because others waited for the same."""
-        asked, tag = reader.read.if_none_match, answer.get("etag")
-        if asked is None or tag is None or reader.read.mode.live:
-            return Answer(answer.status, headers, answer.body)
-        # A 304 made here would lose a cookie.
-        whole = answer.status != 200 or answer.get("set-cookie") is not None
-        if not whole and conditional.matches(asked, tag):
-            return answers.not_modified(headers)
-        return Answer(answer.status, headers, answer.body)
+    def _told(
+        self,
+        reader: Reader,
+        status: CacheStatus,
+        age: int | None = None,
+        cursor: str | None = None,
+    ) -> PerResponse:
+        """What is told with one delivery; a front is told of the row, too (W8)."""
+        if self._tell is no_word:
+            return PerResponse(status, age, cursor)
+        told = self._tell(reader.stream, self._clock.monotonic())
+        return PerResponse(status, age, cursor, told)
 
     def status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:
         """Hand on a status of the origin. What a HEAD was answered has no word that
@@ -159,7 +165,9 @@ class Delivery:
         is_get = reader.read.mode is not Mode.HEAD
         lenders = reader.stream.lenders
         others = lenders is not None and not lenders.is_latest(reader.lease)
-        if answer.status >= 400 and (others or (is_get and not says_anything(answer))):
+        if answer.status >= 400 and (
+            others or (is_get and not own_answers.says_anything(answer))
+        ):
             detail = "the origin answered so"
             error = EdgeError(detail, reason=reason, status=answer.status)
             self.refuse(reader, error)
@@ -168,14 +176,16 @@ class Delivery:
 
     def head(self, reader: Reader, answer: OriginAnswer) -> None:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
-        keeps = _HEAD_KEEPS.union(reader.stream.route.response_headers)
+        keeps = own_answers.HEAD_KEEPS.union(reader.stream.route.response_headers)
         kept = [(k, v) for k, v in answer.headers if k in keeps]
-        kept.append(("Cache-Control", "no-store"))
-        tag = self._tag_of_get(reader)
+        tag = None
+        if not reader.stream.route.lean:
+            kept.append(("Cache-Control", "no-store"))
+            tag = self._tag_of_get(reader)
         if tag is not None:
             kept = [*(f for f in kept if f[0] != "etag"), ("ETag", tag)]
         age = min(int(answer.provenance.since_confirmed), MAX_DELTA_SECONDS) or None
-        per_response = PerResponse(reader.cache_status(None, None), age)
+        per_response = self._told(reader, reader.cache_status(None, None), age)
         asked = reader.read.if_none_match
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             kept = [field for field in kept if field[0] != "content-type"]
@@ -217,15 +227,14 @@ class Delivery:
             retry_after = str(max(1, ceil(wait)))
         head = reader.read.mode is Mode.HEAD
         lent = reader.stream.lenders is not None
-        if said is None or lent or not (head or says_anything(said)):
+        if said is None or lent or not (head or own_answers.says_anything(said)):
             error = copy(fault)
             error.retry_after = int(retry_after) if retry_after.isdecimal() else 1
             self.refuse(reader, error)
             return
-        kind = reader.read.key.partition.kind
         headers = tuple(
             (name, value)
-            for name, value in answers.unshared_headers(said.headers, kind)
+            for name, value in _unshared(reader, said)
             if name not in ("set-cookie", "retry-after")
         )
         headers = (*headers, ("retry-after", retry_after))
@@ -234,7 +243,9 @@ class Delivery:
             # Neither was it held, nor was anybody asked for this reader.
             status = CacheStatus(detail=fault.reason)
         body = b"" if head else said.body
-        self.give(reader, Answer(said.status, headers, body), PerResponse(status))
+        self.give(
+            reader, Answer(said.status, headers, body), self._told(reader, status)
+        )
 
     def give(
         self, reader: Reader, answer: Answer, per_response: PerResponse
@@ -264,7 +275,7 @@ class Delivery:
         """Send the head of an event stream, once."""
         if not reader.begun:
             reader.begun = True
-            per_response = PerResponse(reader.cache_status(None, None))
+            per_response = self._told(reader, reader.cache_status(None, None))
             self._counters.answers[per_response.status.result(200)] += 1
             kind = reader.read.key.partition.kind
             reader.sink.begin(answers.sse_head(reader.stream.log, kind), per_response)
@@ -361,7 +372,7 @@ class Delivery:
             age = age or None
         ttl = prepared.max_age - (age or 0) if prepared.max_age else None
         stale = Reason.STALE if serve.kind is Kind.STALE else None
-        return PerResponse(reader.cache_status(ttl, stale), age, cursor)
+        return self._told(reader, reader.cache_status(ttl, stale), age, cursor)
 
     def _prepare(self, reader: Reader, serve: Serve, body: bytes | None) -> Prepared:
         """The shared answer, made on first use."""
@@ -464,17 +475,13 @@ class Delivery:
         run_in_thread(work, then)
 
 
-def says_anything(answer: OriginAnswer) -> bool:
-    """Whether a status has a text, or fields that tell its reader what to do."""
-    return bool(answer.body) or any(name in _TO_DO for name, _ in answer.headers)
-
-
-_TO_DO = frozenset({"location", "retry-after", "www-authenticate"})
 _KEEP_ALIVE = (sse.KEEP_ALIVE,)
-_HEAD_KEEPS = frozenset(
-    {"content-type", "stream-next-offset", "stream-closed"}
-    | {"stream-ttl", "stream-expires-at"}
-)
+
+
+def _unshared(reader: Reader, answer: OriginAnswer) -> Headers:
+    """The origin's fields, for a reader that may see its answer."""
+    kind = reader.read.key.partition.kind
+    return answers.unshared_headers(answer.headers, kind, reader.stream.route)
 
 
 def _cost_of_answer(prepared: Prepared) -> int:
@@ -489,12 +496,3 @@ def _keep(cache: "LRUCache[_Key, V]", key: _Key, value: V) -> None:
     """Keep it, unless it alone exceeds the whole cache."""
     if cache.getsizeof(value) <= cache.maxsize:
         cache[key] = value
-
-
-def run_in_thread(work: Callable[[], V], then: Callable[[V], None]) -> None:
-    """Run ``work`` on a thread, then ``then`` with its result on the event loop."""
-
-    def both() -> None:
-        then(gevent.get_hub().threadpool.apply(work))
-
-    gevent.spawn(both)

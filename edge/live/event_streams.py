@@ -140,6 +140,7 @@ class EventStreams:
             stream.route,
             node=self._options.node,
             cursor=log.origin_cursor,
+            linked=self._options.asks_keepers,
         )
         one = EventStream(self, follower, follower.events)
         follower.call = self._upstream.stream(request, one)

@@ -450,8 +450,8 @@ class Followers:
 
     def _fields(self, stream: Stream) -> Headers:
         """The fields of all its polls. Those with lent credentials do not use them."""
-        key, node = stream.key, self._options.node
-        return upstream_requests.read_fields(key.partition, stream.route, node=node)
+        whose = stream.key.partition, stream.route
+        return upstream_requests.read_fields(*whose, node=self._options.node)
 
     def _request(
         self,
@@ -462,14 +462,13 @@ class Followers:
         fields: Headers | None = None,
     ) -> OriginRequest:
         return upstream_requests.read_request(
-            stream.key,
-            start,
-            stream.route,
+            *(stream.key, start, stream.route),
             node=self._options.node,
             live_cursor=stream.log.origin_cursor if live else None,
             live=live,
             lent=lent,
             fields=fields,
+            linked=self._options.asks_keepers,
         )
 
 

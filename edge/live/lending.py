@@ -29,6 +29,7 @@ what is held is judged by ``fetch_results`` and ``poll_results``.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from edge.core.errors import NotAsked, OriginFault
@@ -167,7 +168,7 @@ class Lending:
         if status == 429:
             self._rest(stream, heard)
         elif status in _REFUSED and not heard.by_head:
-            self._end(stream, heard.lent)
+            self._end(stream, heard)
 
     def _contradict(
         self, stream: Stream, answer: OriginAnswer, heard: list["_Heard"]
@@ -180,7 +181,7 @@ class Lending:
             stream.log.tail.mark_unverified(self._clock.monotonic())
         for one in heard if answer.status < 300 else ():
             if one.answer.status in _REFUSED | _GONE:
-                self._end(stream, one.lent)
+                self._end(stream, one)
             else:
                 self._rest(stream, one)
 
@@ -204,13 +205,19 @@ class Lending:
             seconds = REST_SECONDS if told is None else told
             stream.lenders.rest(heard.lent, self._clock.monotonic() + seconds)
 
-    def _end(self, stream: Stream, lent: LentCredential) -> None:
-        """The lease of this credential ends, for all who brought it (A3)."""
-        now = self._clock.monotonic()
+    def _end(self, stream: Stream, heard: "_Heard") -> None:
+        """The lease of this credential ends, for all who brought it (A3). A front that
+        brought it is told what was said: it has let the reader in (W10)."""
+        now, lent = self._clock.monotonic(), heard.lent
         lent.refused()
         for reader in () if stream.lenders is None else stream.lenders.refuse(lent):
             reader.lease.end(now)
-            if reader.state in (State.WAITING, State.PARKED):
+            if reader.state not in (State.WAITING, State.PARKED):
+                continue
+            if self._options.serves_fronts:
+                tell = partial(self._waiters.tell_refusal, heard.answer)
+                self._guard.serve(tell, reader)
+            else:
                 self._guard.serve(self._waiters.end_grant, reader)
 
 

@@ -221,8 +221,15 @@ class Relays:
         route = reader.stream.route
         # Where the origin judges, each one asks for itself (B8).
         lent = None if reader.stream.lenders is None else reader.lease.lends
+        # What may not be joined is asked of the origin; what is only large, of the
+        # keeper, which alone may hold it on its way (W11).
+        linked = self._options.asks_keepers and reason is Reason.TOO_LARGE
         request = upstream_requests.relay_read(
-            read, route, node=self._options.node, lent=lent
+            *(read, route),
+            node=self._options.node,
+            lent=lent,
+            linked=linked,
+            until=reader.lease.ends_at,
         )
         exchange = self._open(reader, request)
         try:
@@ -296,7 +303,7 @@ class Relays:
         length = exchange.content_length
         kind = reader.read.key.partition.kind
         own = reader.stream.lenders is not None
-        headers = unshared_headers(exchange.headers, kind, own)
+        headers = unshared_headers(exchange.headers, kind, reader.stream.route, own)
         if is_endless(exchange.headers, length):
             headers = unbuffered(headers)
         answer = Answer(exchange.status, headers, None, length)

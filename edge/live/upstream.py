@@ -230,7 +230,8 @@ class Upstream:
         goes last: an encoding of all fields before that can be used again."""
         self.counters.origin_requests[request.purpose.value] += 1
         headers = (*request.headers, *(trace or self._traces.next()))
-        return OriginRequest(request.method, request.target, headers, request.purpose)
+        how = request.target, headers, request.purpose
+        return OriginRequest(request.method, *how, link=request.link)
 
 
 class _Traces:

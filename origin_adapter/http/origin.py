@@ -112,6 +112,11 @@ class HttpOrigin:
         exchange.begin(call, encoded.rest)
         return exchange
 
+    def close_idle(self) -> None:
+        """Close every connection over which nothing is under way: whoever listens
+        there is about to end. Calls under way go on."""
+        self._pools.close_idle()
+
     def close(self) -> None:
         """Close every connection. Calls under way fail, and new ones too."""
         self._pools.close()

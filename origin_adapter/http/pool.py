@@ -236,6 +236,11 @@ class PurposePool:
         while len(self._idle) > self._options.max_idle:
             self.discard(self._idle.popleft())
 
+    def close_idle(self) -> None:
+        """Close all that are idle."""
+        while self._idle:
+            self.discard(self._idle.popleft())
+
     # What is told of an idle connection.
 
     def readable(self, connection: UpstreamConnection) -> None:
@@ -262,8 +267,7 @@ class PurposePool:
         """Close every connection, and fail every call, those in the queue too."""
         self.closed = True
         self.deadlines.drop(self._surplus)
-        while self._idle:
-            self.discard(self._idle.popleft())
+        self.close_idle()
         waiting = [queued.call for queued in self._queue]
         for call in (*waiting, *self._calls):
             call.refused(pool_closed())
@@ -328,6 +332,11 @@ class Pools:
     def of(self, purpose: Purpose) -> PurposePool:
         """The pool for calls of this purpose."""
         return self._by_purpose[purpose]
+
+    def close_idle(self) -> None:
+        """Close every idle connection of all pools."""
+        for pool in self._pools.values():
+            pool.close_idle()
 
     def close(self) -> None:
         """Close all pools; see PurposePool.close."""

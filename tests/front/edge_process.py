@@ -38,8 +38,7 @@ PATIENCE = 20.0
 
 ROOT = Path(__file__).resolve().parents[2]
 _START = (
-    "from gevent import monkey; monkey.patch_all(); "
-    "from tests.front import edge_entry; edge_entry.main()"
+    "from gevent import monkey; monkey.patch_all(); from {0} import {1}; {1}.main()"
 )
 
 
@@ -213,6 +212,7 @@ class EdgeProcess:
 
     given: dict[str, Any] = field(default_factory=dict)
     admin_address: str = ""
+    entry_module = ("tests.front", "edge_entry")
 
     def __enter__(self) -> "EdgeProcess":
         with contextlib.ExitStack() as stack:
@@ -236,14 +236,14 @@ class EdgeProcess:
         listener = self._listener.fileno()
         entry = pickle.dumps(self._entry(listener, events)).hex()
         return subprocess.Popen(
-            [sys.executable, "-c", _START, entry],
+            [sys.executable, "-c", _START.format(*self.entry_module), entry],
             pass_fds=(listener, events),
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=log,
         )
 
-    def _entry(self, listener: int, events: int) -> Entry:
+    def _entry(self, listener: int, events: int) -> Any:
         given = self.given
         bounds = limits(**given.get("limits", {}))
         options = server_options(

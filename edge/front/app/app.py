@@ -36,6 +36,7 @@ from edge.front.exchange import (
     browser_fields,
     cors_list,
     in_pieces,
+    lean_fields,
     path_fields,
     request_id,
 )
@@ -160,6 +161,7 @@ def begin(
     # A worker of gunicorn's own has a socket there, which cannot be watched.
     if isinstance(stream, BlockingStream):
         request.watch = lambda gone: DisconnectWatch(stream.transport, gone)
+        request.has_left = lambda: stream.peek() == b""
     own_id = request_id(request.lookup("x-request-id"))
     ctx = RequestContext(
         request.method,
@@ -289,6 +291,7 @@ class CommonFields:
 
     def __init__(self, options: FrontOptions) -> None:
         self._node = options.node
+        self._link = options.link
 
     def process_response(
         self,
@@ -299,6 +302,10 @@ class CommonFields:
     ) -> None:
         """Called by Falcon last, for answers and errors alike."""
         ctx = exchange_of(req.env).ctx
+        if self._link is not None:
+            for name, value in lean_fields(ctx, ctx.told, self._link):
+                resp.append_header(name, value)
+            return
         resp.set_headers(browser_fields(ctx))
         policy = cors_list(ctx.route)
         if policy is not None:

@@ -33,6 +33,8 @@ from edge.front.exchange import (
     cors_policy,
 )
 from edge.policy.http import cors, forwarding
+from edge.policy.http.link_fields import KeeperEnd
+from edge.policy.streams import pass_fields
 from edge.policy.streams.authorize import Ask, Denied, RequestHead
 from edge.policy.streams.pipeline import Resolved
 
@@ -46,6 +48,7 @@ class RequestHandler:
     def __init__(self, parts: Dependencies) -> None:
         self._pipeline = parts.pipeline
         self._node = parts.options.node
+        self._link = parts.options.link
         self._clock = parts.clock
         self._counters = parts.counters
         self._reads = ReadHandler(parts)
@@ -65,12 +68,15 @@ class RequestHandler:
         return problems.respond(ctx, error, self._counters)
 
     def _respond(self, request: Request, ctx: RequestContext) -> Response:
-        self._check(request)
+        if self._link is None:
+            self._check(request)
         authority, target = origin_form(request.target)
         if authority is not None:
             request.fields["host"] = authority
         ctx.route = self._pipeline.find_route(target)
-        if request.method == "OPTIONS" and (ctx.route is not None or target == "*"):
+        if self._link is not None:
+            _check_link(self._link, request, ctx)
+        elif request.method == "OPTIONS" and (ctx.route is not None or target == "*"):
             return _options(request, ctx)
         resolved = self._resolved(request, ctx, target)
         if ctx.route is not None and request.method in ("GET", "HEAD"):
@@ -124,6 +130,18 @@ class RequestHandler:
                 body=resolved.body,
             )
         return resolved
+
+
+def _check_link(link: KeeperEnd, request: Request, ctx: RequestContext) -> None:
+    """A keeper answers the fronts of its node, for whom it reads and writes streams.
+    Raises ClientFault."""
+    if not link.knows(request.lookup):
+        raise ClientFault(
+            "No front of this node asks.", reason=Reason.NOT_LINKED, status=403
+        )
+    if ctx.route is None and request.method not in pass_fields.LINKED_WRITES:
+        detail = "This keeper has no such route."
+        raise ClientFault(detail, reason=Reason.LINK_MISFIT, status=421)
 
 
 def _comes_anew(request: Request, resolved: Resolved, refusal: Refusal) -> bool:

@@ -19,26 +19,30 @@ from edge.core.errors import ClientFault, OriginFault, Refusal
 from edge.core.ports import Exchange
 from edge.core.reasons import Reason
 from edge.core.values import (
+    DIRECT,
     NO_END,
     UNLIMITED,
     Answer,
     Headers,
     Lease,
+    LinkTerms,
     Node,
     OriginRequest,
+    Provenance,
     Purpose,
 )
 from edge.front.app.passed_body import PassedBody, PassedEvents, grant_ended
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import (
     PASS,
+    ClientGone,
     Request,
     RequestBody,
     RequestContext,
     Response,
     trace_fields,
 )
-from edge.policy.http import url_rewrite
+from edge.policy.http import forwarding, url_rewrite
 from edge.policy.streams import answers, pass_fields, upstream_requests
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.pass_fields import AskedAt, ClientTold
@@ -83,7 +87,9 @@ class PassThrough:
         exchange = self._open(request, ctx, passed, begun_at, lease)
         ctx.defer(exchange.close)
         _describe(ctx, passed, exchange.status, exchange.headers)
-        self._tell(ctx, passed, exchange.status, exchange.headers, begun_at)
+        provenance = getattr(exchange, "provenance", DIRECT)
+        told = exchange.status, exchange.headers, begun_at, provenance
+        self._tell(ctx, passed, *told)
         if request.method not in _SAFE_METHODS:
             # It was done, and its client is told.
             lease = UNLIMITED
@@ -97,6 +103,9 @@ class PassThrough:
         begun_at: float,
         lease: Lease,
     ) -> Exchange:
+        if self._parts.options.link is not None and request.has_left():
+            # It may be long ago that the front has told its client so (W3).
+            raise ClientGone("the front has hung up")
         upstream = self._upstream(request, ctx, passed, lease)
         sent = _Sent(request.body)
         self._parts.counters.origin_requests[upstream.purpose.value] += 1
@@ -140,12 +149,23 @@ class PassThrough:
             Purpose.RELAY if safe else Purpose.WRITE,
             pieces,
             None if body is None else body.length,
+            self._link_terms(request, ctx, passed),
         )
+
+    def _link_terms(
+        self, request: Request, ctx: RequestContext, passed: PassRequest
+    ) -> LinkTerms | None:
+        if not self._parts.options.asks_keepers:
+            return None
+        return pass_fields.link_terms(request.method, passed, ctx.route)
 
     def _forwarded(
         self, request: Request, ctx: RequestContext, passed: PassRequest, node: Node
     ) -> Headers:
         """The client's end-to-end fields, and those in which the edge tells of it."""
+        trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
+        if self._parts.options.link is not None:
+            return forwarding.link_request(request.fields.items()) + trace
         told = ClientTold(
             request.client, request.scheme, request.host, self._knows_names
         )
@@ -158,7 +178,7 @@ class PassThrough:
             identity=self._identity,
             node=node,
         )
-        return fields + trace_fields(request.lookup("traceparent"), ctx.request_id)
+        return fields + trace
 
     def _tell(
         self,
@@ -167,13 +187,14 @@ class PassThrough:
         status: int | None,
         headers: Headers,
         begun_at: float,
+        provenance: Provenance = DIRECT,
     ) -> None:
         """Tell the hub of a write's end. Reads are no writes."""
         if ctx.method in _SAFE_METHODS:
             return
         self._parts.counters.writes[pass_fields.write_label(status)] += 1
         write = pass_fields.write_outcome(
-            ctx.route, ctx.method, passed, status, headers, begun_at
+            ctx.route, ctx.method, passed, status, headers, begun_at, provenance
         )
         if write is not None:
             self._parts.read_service.wrote(write)

@@ -62,7 +62,7 @@ class ReadHandler:
         answer, per_response = _await_head(sink, watch)
         if answer.status in REDIRECT_STATUSES:
             answer = redirected(answer, request.target, self._public_base(request))
-        ctx.cache = per_response.status
+        ctx.cache, ctx.told = per_response.status, per_response.told
         ctx.reason = per_response.status.detail
         streamed = answer.body is None and request.method != "HEAD"
         body = ReadBody(sink, pending, watch) if streamed else None

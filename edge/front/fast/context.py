@@ -86,6 +86,8 @@ class FastContext:
         self.parts = parts
         self.server_context = server_context
         self.limits = server_context.options.limits
+        # Of a keeper: all who connect are fronts.
+        self.is_link = server_context.options.link is not None
         self.logs = server_context.access_log.writes
         self.read_service = parts.read_service
         self.peek = parts.peek

@@ -19,6 +19,7 @@ from edge.front.accepting import paused
 from edge.front.fast.connection import FastConnection
 from edge.front.fast.context import FastContext
 from edge.front.fast.greeting import ProxiedConnection
+from edge.front.link_peers import is_ours
 from edge.front.transport import READABLE, PlainTransport, Transport
 from edge.policy.http.client_address import Peer
 
@@ -40,6 +41,7 @@ class FastServer:
         proxied: bool = False,
     ) -> None:
         self._proxied = proxied
+        self._is_link = context.server_context.options.link is not None
         self._proxies = context.server_context.options.trusted_proxies
         self._context = context
         self._bound = bound
@@ -113,6 +115,10 @@ class FastServer:
             raise BlockingIOError
         descriptor, name = self._socket._accept()
         transport = PlainTransport(self._context.loop, *self._kind, descriptor)
+        counters = self._context.server_context.counters
+        if self._is_link and not is_ours(transport, counters):
+            transport.close()
+            return
         peer = self._proxies.peer(name)
         if len(self._connections) >= self._max:
             self._refuse(transport, peer)

@@ -43,7 +43,7 @@ from edge.front.fast.request_memo import (
 )
 from edge.front.fast.response_encoder import on_wire
 from edge.front.options import FrontOptions
-from edge.policy.http import cors
+from edge.policy.http import cors, forwarding
 from edge.policy.http.client_address import Caller, Peer
 from edge.policy.streams import pass_fields
 from edge.policy.streams.authorize import Ask, Grant
@@ -79,6 +79,7 @@ class PlainWrites:
         self._pipeline = pipeline
         self._clock = clock
         self._node = options.node
+        self._link = options.link
         self._knows_names = options.trusted_proxies.any
         self._identity = pass_fields.identity_names(pipeline.routes)
         most = options.limits.max_body
@@ -131,7 +132,8 @@ class PlainWrites:
             if name is None or name in fields:
                 return None
             fields[name] = value
-        close = asks_to_close(fields, self._node)
+        node = self._node if self._link is None else None
+        close = asks_to_close(fields, node)
         length = _length(fields.pop("content-length", None))
         if close is None or length == _NONE:
             return None
@@ -237,6 +239,9 @@ class PlainWrites:
         caller, fields = client(), block.fields
         scheme, host = caller.scheme or "http", caller.host or fields["host"]
         block.route, block.granted, block.subject = line.route, granted, grant.subject
+        if self._link is not None:
+            block.forwarded = forwarding.link_request(fields.items())
+            return
         block.forwarded = pass_fields.request_fields(
             fields.items(),
             line.route,

@@ -152,7 +152,7 @@ class RequestMemo:
         self, pipeline: RequestPipeline, options: FrontOptions, clock: Clock
     ) -> None:
         self._pipeline = pipeline
-        self._node = options.node
+        self._node = options.node if options.link is None else None
         self._clock = clock
         self._lines: Memo[bytes, RequestLine] = Memo(MAX_LINES)
         self._blocks: Memo[bytes, HeaderBlock] = Memo(MAX_BLOCKS)
@@ -445,13 +445,17 @@ def plain_name(name: bytes, never: Set[str]) -> str | None:
     return lower
 
 
-def asks_to_close(fields: dict[str, str], node: Node) -> bool | None:
+def asks_to_close(fields: dict[str, str], node: Node | None) -> bool | None:
     """Whether the connection is to be closed behind a request with these fields. None:
-    they are not plain."""
+    they are not plain. ``node`` None: by the link no request comes around (W2)."""
     if not is_host(fields.get("host", "")):
         return None
-    told = fields.get("cdn-loop")
-    if told is not None and forwarding.is_loop((("cdn-loop", told),), node):
+    told = fields.get("cdn-loop") if node is not None else None
+    if (
+        node is not None
+        and told is not None
+        and forwarding.is_loop((("cdn-loop", told),), node)
+    ):
         return None
     return _KEEPS.get(fields.get("connection"))
 
@@ -459,7 +463,8 @@ def asks_to_close(fields: dict[str, str], node: Node) -> bool | None:
 @lru_cache(maxsize=256)
 def _traits(route: Route) -> tuple[tuple[str, ...], CorsPolicy | None, bool]:
     """What all lines of a route have in common: see ``RequestLine``."""
-    by_caller = any(isinstance(way, ForwardWay) for way in route.ways)
+    asks = any(isinstance(way, ForwardWay) for way in route.ways)
+    by_caller = asks and not route.lean
     return _selecting(route), cors_list(route), by_caller
 
 

@@ -20,7 +20,8 @@ from edge.core.ports import Clock, Ready
 from edge.core.values import Answer, Headers, PerResponse
 from edge.front.exchange import cache_status_field, cors_list, route_fields
 from edge.front.options import FrontOptions
-from edge.policy.http import cors
+from edge.policy.http import cors, link_fields
+from edge.policy.http.cache_status import OF_KEEPER
 from edge.policy.streams.routes import Route
 from edge.protocol import names
 from edge.protocol.http_grammar import (
@@ -76,6 +77,7 @@ class ResponseEncoder:
     def __init__(self, options: FrontOptions, clock: Clock) -> None:
         self._name = options.name
         self._via, self._cache = options.node.via, options.node.cache
+        self._link = options.link
         self._clock = clock
         self._recent: dict[tuple[int, int], EncodedResponse] = {}
         self._date = ""
@@ -210,6 +212,8 @@ class ResponseEncoder:
         self, answer: Answer, per_response: PerResponse, route: Route, head: bool
     ) -> list[tuple[str, str]]:
         """All fields but the first four, as Falcon joins and orders them."""
+        if self._link is not None:
+            return self._lean_fields(answer, per_response, head)
         fields: dict[str, str] = {}
         if per_response.age is not None:
             fields["age"] = str(per_response.age)
@@ -224,10 +228,23 @@ class ResponseEncoder:
         _append(fields, "via", self._via)
         told = cache_status_field(self._cache, per_response.status)
         _append(fields, "cache-status", told)
-        length = -1 if answer.body is None else len(answer.body)
-        # Of a HEAD nobody has made a body: an empty one tells no length.
-        if length >= head and answer.status not in BODILESS_STATUSES:
-            fields["content-length"] = str(length)
+        _put_length(fields, answer, head)
+        return [*fields.items(), *apart]
+
+    def _lean_fields(
+        self, answer: Answer, per_response: PerResponse, head: bool
+    ) -> list[tuple[str, str]]:
+        """The same to a front (W8)."""
+        assert self._link is not None
+        fields: dict[str, str] = {}
+        if per_response.cursor is not None:
+            fields[names.CURSOR.lower()] = per_response.cursor
+        apart = _put(fields, answer)
+        fields["x-request-id"] = _ID_HERE
+        fields[link_fields.FIELD] = self._link.tell(per_response.told)
+        told = cache_status_field(OF_KEEPER, per_response.status)
+        _append(fields, "cache-status", told)
+        _put_length(fields, answer, head)
         return [*fields.items(), *apart]
 
 
@@ -255,6 +272,14 @@ def _put(fields: dict[str, str], answer: Answer) -> list[tuple[str, str]]:
     if answer.content_length is not None and answer.status != _LENGTHLESS:
         fields["content-length"] = str(answer.content_length)
     return apart
+
+
+def _put_length(fields: dict[str, str], answer: Answer, head: bool) -> None:
+    """The length of a whole body. Of a HEAD nobody has made a body: an empty one tells
+    no length."""
+    length = -1 if answer.body is None else len(answer.body)
+    if length >= head and answer.status not in BODILESS_STATUSES:
+        fields["content-length"] = str(length)
 
 
 @lru_cache(maxsize=MAX_NAMES)

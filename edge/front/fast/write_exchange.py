@@ -30,10 +30,13 @@ from edge.core.errors import EdgeError, OriginFault
 from edge.core.ports import UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
+    DIRECT,
     Headers,
+    LinkTerms,
     OriginAnswerHead,
     OriginRequest,
     PerResponse,
+    Provenance,
     Purpose,
 )
 from edge.front import problems
@@ -43,7 +46,12 @@ from edge.front.fast.plain_requests import PlainWrite
 from edge.front.fast.sink import FastSink, ResponseWriter
 from edge.front.fast.written_events import WrittenEvents
 from edge.policy.streams.answers import is_endless
-from edge.policy.streams.pass_fields import passed_status, write_label, write_outcome
+from edge.policy.streams.pass_fields import (
+    link_terms,
+    passed_status,
+    write_label,
+    write_outcome,
+)
 
 
 class WriteConnection(ResponseWriter, Protocol):
@@ -128,6 +136,7 @@ class WriteExchange:
             Purpose.WRITE,
             None if block.length is None else body,
             block.length,
+            self._link_terms(),
         )
         self.sink.pending = self
         try:
@@ -217,13 +226,19 @@ class WriteExchange:
         if self._events is not None:
             self._events.stop()
 
+    def _link_terms(self) -> LinkTerms | None:
+        line = self._plain.line
+        if not self._context.parts.options.asks_keepers:
+            return None
+        return link_terms(line.method, self._plain.passed, line.route)
+
     def _pass(self) -> None:
         self._context.parts.counters.passes[self._plain.passed.reason.value] += 1
 
     def _head(self, head: OriginAnswerHead) -> None:
         self._heard = True
         self.let_go()
-        self._tell(head.status, head.headers)
+        self._tell(head.status, head.headers, head.provenance)
         context, sink, plain = self._context, self.sink, self._plain
         close = plain.close or context.server_context.draining
         self._connection.answering()
@@ -286,10 +301,12 @@ class WriteExchange:
         if self._is_sent or (self.size and not unsent):
             self._tell(None, ())
 
-    def _tell(self, status: int | None, headers: Headers) -> None:
+    def _tell(
+        self, status: int | None, headers: Headers, provenance: Provenance = DIRECT
+    ) -> None:
         line, passed, parts = self._plain.line, self._plain.passed, self._context.parts
         parts.counters.writes[write_label(status)] += 1
-        outcome = passed, status, headers, self._begun_at
+        outcome = passed, status, headers, self._begun_at, provenance
         write = write_outcome(line.route, line.method, *outcome)
         if write is not None:
             parts.read_service.wrote(write)

@@ -22,6 +22,7 @@ from edge.front.fast.request_memo import MAX_REMEMBERED_BYTES
 from edge.front.fast.sink import FastSink
 from edge.front.fast.stages import Stage
 from edge.front.fast.write_exchange import WriteExchange
+from edge.front.transport import Transport
 from edge.policy.http.client_address import Caller, Peer
 
 
@@ -37,6 +38,7 @@ class Writing:
     resume: Callable[[], None]
     judge_again: Callable[[bytes], None]
     _context: FastContext
+    _transport: Transport
     _broken: Callable[[Exception], None]
     _gone: Callable[[], None]
     _judge_again: Callable[[], None]
@@ -141,6 +143,12 @@ class Writing:
         if not write.may_begin:
             write.let_go()
             self._serve_whole()
+            return
+        if self._context.is_link and self._transport.peek() == b"":
+            # Nobody would hear what became of it, and it may be long ago that the front
+            # has told its client so (W3).
+            self._write = write
+            self._gone()
             return
         self._held = held[write.ends_at :]
         self._move(Stage.WRITING)

@@ -28,7 +28,13 @@ from edge.core.reasons import Reason
 from edge.core.values import Headers
 from edge.front import problems
 from edge.front.app.app import Environ, WsgiExchange, begin
-from edge.front.exchange import PASS, AnswerCut, RequestContext, common_fields
+from edge.front.exchange import (
+    PASS,
+    AnswerCut,
+    RequestContext,
+    common_fields,
+    lean_fields,
+)
 from edge.front.http1.context import ServerContext
 from edge.front.transport import BlockingStream
 from edge.policy.http.client_address import Peer
@@ -212,7 +218,8 @@ def closing_problem(
 ) -> bytes:
     """The whole response for ``error``, behind which the connection closes. Counts."""
     options = server_context.options
-    answer = problems.respond(ctx, error, server_context.counters).answer
+    response = problems.respond(ctx, error, server_context.counters)
+    answer = response.answer
     body = answer.body or b""
     framing: Headers = (
         ("Server", options.name),
@@ -220,7 +227,10 @@ def closing_problem(
         ("Connection", "close"),
         ("Content-Length", str(len(body))),
     )
-    fields = framing + answer.headers + common_fields(ctx, options.node)
+    own = common_fields(ctx, options.node)
+    if options.link is not None:
+        own = lean_fields(ctx, ctx.told, options.link)
+    fields = framing + answer.headers + own
     lines = [f"HTTP/1.1 {answer.status} {reason_phrase(answer.status)}"]
     lines += [f"{name}: {value}" for name, value in fields]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

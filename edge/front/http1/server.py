@@ -15,6 +15,7 @@ from edge.front.accepting import PausingServer
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
 from edge.front.http1.proxied import greet, refused
+from edge.front.link_peers import is_ours
 from edge.front.transport import BlockingStream, PlainTransport
 
 
@@ -59,6 +60,10 @@ class GreenletServer:
         transport = PlainTransport.of(gevent.get_hub().loop, accepted)
         stream = BlockingStream(transport)
         peer = context.options.trusted_proxies.peer(name)
+        is_link = context.options.link is not None
+        if is_link and not is_ours(transport, context.counters):
+            stream.close()
+            return
         if self._proxied:
             try:
                 peer, held = greet(context, stream, peer)

@@ -18,6 +18,9 @@ from edge.protocol.http_grammar import TOKEN_CHARS, ListItem, list_items
 
 FIELD = "cache-status"
 
+OF_KEEPER = f"{PRODUCT}/"
+"""What a keeper calls itself to a front. No node is called so: names are not empty."""
+
 MAX_MEMBERS = 1024
 """Bytes of other caches' members that are handed on; a longer field is left out."""
 
@@ -48,6 +51,12 @@ def members(headers: Headers) -> str:
     """
     told = [line.replace("\t", " ").strip(" ") for line in _lines(headers)]
     text = ", ".join(line for line in told if line)
+    before, _, last = text.rpartition(", ")
+    if last.startswith(f"{OF_KEEPER};") or last == OF_KEEPER:
+        # It is this node's, of which its front tells.
+        text = before
+    if not text:
+        return ""
     if len(text) > MAX_MEMBERS or _LIST.fullmatch(text) is None:
         return ""
     return text

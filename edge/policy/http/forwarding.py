@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from edge.core.values import PRODUCT, Header, Headers, Node, loop_member
-from edge.policy.http import cache_status
+from edge.policy.http import cache_status, link_fields
 from edge.protocol.http_grammar import (
     HOP_BY_HOP,
     connection_options,
@@ -27,6 +27,8 @@ UNFIT_ON_READS = HOP_BY_HOP | {
     "content-length",
     "expect",
     "host",
+    link_fields.FIELD,
+    link_fields.LENT,
     "if-match",
     "if-modified-since",
     "if-none-match",
@@ -142,6 +144,18 @@ def response_headers(
     return tuple(fields)
 
 
+def link_response(headers: Iterable[Header]) -> Headers:
+    """What of the origin's answer goes on to a front: all that ``response_headers`` may
+    need there, as the origin said it. Cache-Status goes beside it."""
+    received = [(name.lower(), value) for name, value in headers]
+    named = _named_by_connection(received)
+    return tuple(
+        (name, value)
+        for name, value in received
+        if name not in _NOT_RETURNED and name not in named and not _ends_here(name)
+    )
+
+
 @lru_cache(maxsize=MAX_NAMES)
 def _is_returned(name: str, keeps_browser_fields: bool) -> bool:
     """Whether an origin's field of this name is returned where no Connection names it.
@@ -185,6 +199,18 @@ def hops(cdn_loop: str | None) -> tuple[str, ...]:
     return tuple(found[-MAX_HOPS:])
 
 
+def link_request(headers: Iterable[Header]) -> Headers:
+    """What goes on to the origin of a request that came by the link: all that its front
+    made of it, but for what was told to this process alone, and for the two fields that
+    name the request (W2)."""
+    dropped = {"content-length", "expect", "host", "traceparent", "x-request-id"}
+    return tuple(
+        (name, value)
+        for name, value in headers
+        if name not in dropped and not _ends_here(name)
+    )
+
+
 def cdn_loop(node: Node, before: Sequence[str] = ()) -> str:
     """CDN-Loop of a built request: ``hops``, and this node last."""
     return ", ".join([*map(loop_member, before), node.cdn_loop])
@@ -202,8 +228,11 @@ def _named_by_connection(headers: Iterable[Header]) -> frozenset[str]:
 
 
 def _ends_here(name: str) -> bool:
-    # Every proxy-* field is between one client and one proxy.
-    return name in HOP_BY_HOP or name.startswith("proxy-")
+    # Every proxy-* field is between one client and one proxy, and those of the link
+    # between two processes of one node.
+    if name in HOP_BY_HOP or name.startswith("proxy-"):
+        return True
+    return link_fields.is_internal(name)
 
 
 def _is_spoofable(name: str) -> bool:

@@ -347,7 +347,9 @@ def stale_limit(answer: OriginAnswer) -> float | None:
     here (U4). The edge next to the origin keeps to the origin's.
     """
     by_caches = answer.get(cache_status.FIELD) is not None
-    if by_caches and cache_status.is_from_an_edge(answer.headers):
+    # A keeper of this node hands on the origin's.
+    by_edge = by_caches and cache_status.is_from_an_edge(answer.headers)
+    if by_edge and answer.provenance.lineage is None:
         return None
     directives = cache_directives(answer.get_all("cache-control"))
     if directives.keys() & _FORBID_STALE:

@@ -18,9 +18,16 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-from edge.core.values import Answer, Header, Headers, Mode, PartitionKind, Read
+from edge.core.values import (
+    Answer,
+    Header,
+    Headers,
+    Mode,
+    PartitionKind,
+    Read,
+)
 from edge.policy.http import codings
-from edge.policy.http.forwarding import response_headers
+from edge.policy.http.forwarding import link_response, response_headers
 from edge.policy.streams.admission import LargeRange
 from edge.policy.streams.decisions import Kind, Serve
 from edge.policy.streams.routes import Recreate, Route
@@ -220,6 +227,8 @@ def prepare(
 ) -> Prepared:
     """The answer for ``serve`` with ``body``, coded when ``coding`` names one."""
     kind = read.key.partition.kind
+    if route.lean:
+        return _lean(log, serve, read, body)
     fresh = freshness_of(serve.kind, kind, route, cap=limit, options=options)
     headers = [*_stream_headers(log, serve), ("Cache-Control", fresh.cache_control)]
     headers += _variance(serve.kind, kind, route, coding)
@@ -260,9 +269,22 @@ def spooled(
         headers.append((names.UP_TO_DATE, names.TRUE))
     if told.closed:
         headers.append((names.CLOSED, names.TRUE))
-    headers += [*route.kept(told.headers), ("Cache-Control", fresh.cache_control)]
-    headers += _variance(kind, partition, route, "")
+    headers += route.kept(told.headers)
+    if not route.lean:
+        headers.append(("Cache-Control", fresh.cache_control))
+        headers += _variance(kind, partition, route, "")
     return Answer(200, tuple(headers), None, length)
+
+
+def _lean(log: StreamLog, serve: Serve, read: Read, body: bytes) -> Prepared:
+    """The answer of a keeper: the stream's own fields, and of its origin's words for
+    caches the one that its front keeps to, too (U4)."""
+    headers = _stream_headers(log, serve)
+    if log.stale_limit is not None:
+        headers.append(("Cache-Control", f"stale-if-error={int(log.stale_limit)}"))
+    if read.mode is Mode.LONG_POLL and serve.kind is Kind.EMPTY:
+        return Prepared(Answer(204, _without_type(headers), b""), None, 0)
+    return Prepared(Answer(200, tuple(headers), body), None, 0)
 
 
 def may_code(serve: Serve, kind: PartitionKind, route: Route) -> bool:
@@ -318,7 +340,7 @@ def unbuffered(headers: Headers) -> Headers:
 
 
 def unshared_headers(
-    headers: Headers, partition: PartitionKind, own: bool = False
+    headers: Headers, partition: PartitionKind, route: Route, own: bool = False
 ) -> Headers:
     """The origin's headers for a reader that gets its answer alone (L15). ``own``: it
     was asked for with the reader's own credential.
@@ -327,8 +349,10 @@ def unshared_headers(
     keep it becomes ``no-store``, and what CDNs obey before that is dropped. The entity
     tag is the origin's word, and who gets its answer alone may ask it again by that
     (O9). What was granted is not kept at all, and the origin's cookie is the edge's
-    own, or another reader's (B6, B17).
+    own, or another reader's (B6, B17). A front is told all of it, and does the same.
     """
+    if route.lean:
+        return link_response(headers)
     granted = partition is PartitionKind.GRANTED
     dropped = {"set-cookie"} if granted and not own else frozenset[str]()
     return tuple(

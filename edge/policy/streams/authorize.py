@@ -99,6 +99,7 @@ class Grant:
     readers hold of it, and ends then. ``way`` and ``subject`` say for the log what let
     it in, and whom. ``fields`` go on the answer of this one request. ``renewable``:
     whoever let it in believes so for a while, and may let the same request in again.
+    ``hops`` are those of the client's request, as a front tells them (W10).
     """
 
     partition: Partition = ANONYMOUS
@@ -111,6 +112,7 @@ class Grant:
     subject: str = ""
     fields: Headers = ()
     renewable: bool = False
+    hops: tuple[str, ...] = ()
 
 
 UNJUDGED = Grant()

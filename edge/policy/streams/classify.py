@@ -123,7 +123,7 @@ def _read(
         if_none_match=lookup("if-none-match"),
         codings=() if taken is None else codings.accepted(taken),
         expires_at=grant.answers_until,
-        hops=forwarding.hops(lookup("cdn-loop")),
+        hops=grant.hops or forwarding.hops(lookup("cdn-loop")),
         ends_soon=grant.ends_soon,
     )
 

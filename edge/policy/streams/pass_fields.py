@@ -17,11 +17,14 @@ from dataclasses import dataclass
 
 from edge.core.reasons import Reason
 from edge.core.values import (
+    DIRECT,
     CacheStatus,
     Header,
     Headers,
+    LinkTerms,
     Node,
     PartitionKind,
+    Provenance,
     WriteOutcome,
 )
 from edge.policy.http import forwarding, url_rewrite
@@ -30,6 +33,9 @@ from edge.policy.streams import answers, upstream_requests
 from edge.policy.streams.classify import PassRequest
 from edge.policy.streams.routes import Route
 from edge.protocol.http_grammar import trace_id
+
+LINKED_WRITES = frozenset({"POST", "PUT", "DELETE"})
+"""The methods of writes that go the way that reads go (W3)."""
 
 _MADE_ANEW = frozenset({"traceparent", "x-request-id"})
 _WITHOUT_TRACE = _MADE_ANEW | {"tracestate"}
@@ -97,6 +103,18 @@ def request_fields(
     return forwarding.request_headers(kept, node=node, forwarded=own)
 
 
+def link_terms(
+    method: str, passed: PassRequest, route: Route | None
+) -> LinkTerms | None:
+    """What a keeper must know of a write to a stream; None of anything else, which
+    passes to the origin (W11)."""
+    if route is None or passed.reason is not Reason.METHOD:
+        return None
+    if method not in LINKED_WRITES:
+        return None
+    return LinkTerms(route.match, passed.partition)
+
+
 def _of_client(told: ClientTold) -> Headers:
     own: Headers = ()
     if told.client.address:
@@ -129,6 +147,8 @@ def response_fields(
 ) -> Headers:
     """What goes back of the fields of the origin's answer, with its addresses as this
     client knows them. ``length`` is its body's; ``judged``: a way looked at it."""
+    if route is not None and route.lean:
+        return forwarding.link_response(headers)
     kept = forwarding.response_headers(headers, keeps_browser_fields=route is None)
     if any(name in url_rewrite.ADDRESS_FIELDS for name, _ in kept):
         kept = tuple(_rewritten(header, status, asked_at) for header in kept)
@@ -179,6 +199,7 @@ def write_outcome(
     status: int | None,
     headers: Headers,
     begun_at: float,
+    provenance: Provenance = DIRECT,
 ) -> WriteOutcome | None:
     """What the hub is told of a write's end (L4, L5); nothing of a control path, which
     is no stream."""
@@ -186,5 +207,6 @@ def write_outcome(
         return None
     path = passed.target.partition("?")[0]
     return WriteOutcome(
-        route.match, path, passed.extension, method, status, headers, begun_at
+        *(route.match, path, passed.extension, method, status, headers, begun_at),
+        by_keeper=provenance.lineage is not None,
     )

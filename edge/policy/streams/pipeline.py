@@ -45,14 +45,16 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class RequestPipeline:
-    """The phases of one worker. ``routes`` in order: the first that matches holds."""
+    """The phases of one worker. ``routes`` in order: the first that matches holds. Of
+    a keeper there is no door: its fronts have one."""
 
     routes: tuple[Route, ...]
     authorizer: Authorizer = authorize
     has_door: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        judging = any(one.access is Access.GRANTED for one in self.routes)
+        judged = (one for one in self.routes if not one.lean)
+        judging = any(one.access is Access.GRANTED for one in judged)
         object.__setattr__(self, "has_door", judging)
 
     def find_route(self, target: str) -> Route | None:

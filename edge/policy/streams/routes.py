@@ -5,9 +5,10 @@ decides nothing; ``edge.policy.streams.pipeline`` finds the route of a path.
 """
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge.core.values import Headers
+from edge.policy.http import link_fields
 from edge.policy.http.cors import EVERYBODY
 from edge.policy.streams.ways import SignedWay, Way
 
@@ -100,6 +101,9 @@ class Route:
 
     ``json_types``: types, in lower case with ``*``, whose streams are in JSON mode as
     those of application/json are (L8).
+
+    ``lean``: of a keeper, which answers fronts alone. What clients and caches below are
+    told beside the stream itself, its front adds (W8).
     """
 
     match: str = "/v1/stream/**"
@@ -125,11 +129,23 @@ class Route:
     judged_headers: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
     json_types: tuple[str, ...] = ()
+    lean: bool = False
 
     def kept(self, headers: Headers) -> Headers:
         """The fields of the origin that go along on answers (L18)."""
         keeps = self.response_headers
         return tuple(field for field in headers if field[0] in keeps)
+
+    def made_lean(self) -> "Route":
+        """The same in a keeper: all that decides is in the terms that a front tells."""
+        return replace(
+            self,
+            lean=True,
+            compress=False,
+            cors_origins=(EVERYBODY,),
+            cors_credentials=False,
+            judged_headers=(link_fields.FIELD, link_fields.LENT),
+        )
 
     @property
     def is_public(self) -> bool:

@@ -14,6 +14,10 @@ the edge's own.
 ``traceparent`` and ``X-Request-Id`` are put on when a read is sent
 (``edge.live.upstream``): they tell for which request it is, and are in no key.
 
+Where a node has keepers, a request that one of them may be asked instead of the origin
+is ``linked``: it brings the terms (W10). It is built for the origin all the same, whom
+it may go to (W7). What passes is not linked, unless only its size is the reason (W11).
+
 Called by the hub (flights, followers, HEADs, and reads whose key must not be joined,
 L15), and by the front for reads whose ``live`` the edge does not know, and for what a
 way let in (``granted_fields``).
@@ -25,11 +29,13 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from edge.core.values import (
+    NO_END,
     UNLIMITED,
     Header,
     Headers,
     Lease,
     LentCredential,
+    LinkTerms,
     Mode,
     Node,
     OriginRequest,
@@ -64,6 +70,7 @@ def read_request(
     hops: Hops = (),
     lent: LentCredential | None = None,
     fields: Headers | None = None,
+    linked: bool = False,
 ) -> OriginRequest:
     """A GET from ``offset`` on; None leaves the parameter out.
 
@@ -79,6 +86,7 @@ def read_request(
         target=_target(key, lent, offset, mode, live_cursor),
         headers=fields,
         purpose=Purpose.FOLLOW if live else Purpose.CATCH_UP,
+        link=_terms(key, lent, hops) if linked else None,
     )
 
 
@@ -89,6 +97,7 @@ def events_request(
     *,
     node: Node = NAMELESS,
     cursor: str | None = None,
+    linked: bool = False,
 ) -> OriginRequest:
     """A follower's request for an event stream (section 5.8). ``cursor``: the origin's
     last one."""
@@ -98,6 +107,7 @@ def events_request(
         target=_target(key, None, offset, names.LIVE_SSE, cursor),
         headers=(*fields, ("accept", "text/event-stream")),
         purpose=Purpose.EVENTS,
+        link=_terms(key) if linked else None,
     )
 
 
@@ -108,12 +118,14 @@ def head_request(
     node: Node = NAMELESS,
     hops: Hops = (),
     lent: LentCredential | None = None,
+    linked: bool = False,
 ) -> OriginRequest:
     """A HEAD of the stream: type, tail, closed, TTL (PROTOCOL.md section 5.5)."""
     return OriginRequest(
         method="HEAD",
         target=_target(key, lent),
         headers=read_fields(key.partition, route, node=node, hops=hops, lent=lent),
+        link=_terms(key, lent, hops) if linked else None,
     )
 
 
@@ -123,25 +135,29 @@ def relay_read(
     *,
     node: Node = NAMELESS,
     lent: LentCredential | None = None,
+    linked: bool = False,
+    until: float = NO_END,
 ) -> OriginRequest:
     """One reader's own request, for a key whose answers are not joined (L15).
 
     It asks what the client asked, including its cursor, by the same canonical URL and
     the same few headers as a shared read. ``lent`` is then the reader's own. Nobody
     shares the answer, so the client's If-None-Match may choose it (O9); live reads
-    ignore it, as everywhere (L17).
+    ignore it, as everywhere (L17). ``until``: when the reader's grant ends.
     """
     headers = read_fields(
         read.key.partition, route, node=node, hops=read.hops, lent=lent
     )
     if read.if_none_match is not None and not read.mode.live:
         headers += (("if-none-match", read.if_none_match),)
+    link = _terms(read.key, lent, read.hops, until) if linked else None
     if read.mode is Mode.HEAD:
-        return OriginRequest("HEAD", _target(read.key, lent), headers, Purpose.RELAY)
+        target = _target(read.key, lent)
+        return OriginRequest("HEAD", target, headers, Purpose.RELAY, link=link)
     mode = read.mode.value if read.mode.live else None
     cursor = None if read.cursor is None else str(read.cursor)
     target = _target(read.key, lent, read.offset, mode, cursor)
-    return OriginRequest("GET", target, headers, Purpose.RELAY)
+    return OriginRequest("GET", target, headers, Purpose.RELAY, link=link)
 
 
 def pass_request(
@@ -228,6 +244,16 @@ def _without_cookies(field: Header, cookies: frozenset[str]) -> Header:
 def _cookie_name(pair: str) -> str:
     # Many parsers leave out spaces before the "=", though none may be there.
     return pair.partition("=")[0].rstrip(" \t")
+
+
+def _terms(
+    key: StreamKey,
+    lent: LentCredential | None = None,
+    hops: Hops = (),
+    until: float = NO_END,
+) -> LinkTerms:
+    """What a keeper must know to answer a read of this key (W10)."""
+    return LinkTerms(key.route, key.partition, lent, hops, until)
 
 
 def _target(

@@ -425,7 +425,7 @@ def test_what_is_not_shared_here_is_not_shared_below(
     headers: Headers = () if told is None else (("cache-control", told),)
 
     assert (
-        dict(unshared_headers(headers, PartitionKind.ANONYMOUS))["cache-control"]
+        dict(unshared_headers(headers, PartitionKind.ANONYMOUS, ROUTE))["cache-control"]
         == goes_out
     )
 
@@ -434,7 +434,7 @@ def test_who_gets_an_answer_alone_gets_the_origins_tag() -> None:
     """O9: its reader may ask the origin again by it."""
     headers = (("etag", '"x"'), ("stream-next-offset", A), ("set-cookie", "a=b"))
 
-    assert unshared_headers(headers, PartitionKind.ANONYMOUS) == (
+    assert unshared_headers(headers, PartitionKind.ANONYMOUS, ROUTE) == (
         ("etag", '"x"'),
         ("stream-next-offset", A),
         ("set-cookie", "a=b"),

@@ -193,7 +193,7 @@ def test_what_passes_alone_is_kept_by_nobody(said: str | None) -> None:
     if said is not None:
         given += (("cache-control", said),)
     for made in (
-        unshared_headers(given, KIND),
+        unshared_headers(given, KIND, ROUTE),
         granted_headers((*given, ("cache-control", said or "public"))),
     ):
         fields = dict(made)
@@ -214,7 +214,7 @@ def test_what_passes_alone_is_kept_by_nobody(said: str | None) -> None:
 def test_no_cdn_is_told_to_keep_what_passes_alone(name: str) -> None:
     """A6, B17: it would believe the origin before our ``no-store``."""
     given: tuple[Header, ...] = ((name, "max-age=600"), ("cache-control", "private"))
-    for made in (unshared_headers(given, KIND), granted_headers(given)):
+    for made in (unshared_headers(given, KIND, ROUTE), granted_headers(given)):
         assert made == (("cache-control", "no-store"),)
 
 
@@ -250,8 +250,8 @@ def test_a_cookie_that_came_by_a_lent_credential_is_a_readers_own() -> None:
 
     assert origin_forbids(cookie, GRANTED, route) is Reason.SET_COOKIE
     assert origin_forbids(private, GRANTED, route) is None
-    assert "set-cookie" not in dict(unshared_headers(cookie.headers, KIND))
-    assert "set-cookie" in dict(unshared_headers(cookie.headers, KIND, own=True))
+    assert "set-cookie" not in dict(unshared_headers(cookie.headers, KIND, route))
+    assert "set-cookie" in dict(unshared_headers(cookie.headers, KIND, route, own=True))
 
 
 # Upstream.

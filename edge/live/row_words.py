@@ -1,0 +1,36 @@
+"""What a keeper tells a front of the row behind an answer (W8).
+
+A front judges what it is told by the same rules as the word of any upstream (W1). For
+that it must know what the answer alone does not say: which life of the stream it is of,
+since when that is confirmed (L6), and when the origin last saw a read of it (L23). In a
+process that answers no front there is no such word.
+"""
+
+from collections.abc import Callable
+
+from edge.core.values import RowWord
+from edge.live.rows import Stream
+from edge.streamlog.tail import NEVER
+
+Tell = Callable[[Stream, float], RowWord | None]
+"""The word of a row; ``now`` is monotonic seconds."""
+
+
+def no_word(stream: Stream, now: float) -> None:
+    """Nobody is told anything."""
+
+
+def row_word(boot: int, stream: Stream, now: float) -> RowWord:
+    """What a front is told of this row by a keeper with this boot."""
+    log = stream.log
+    tail = log.tail
+    return RowWord(
+        log.told_lineage(boot),
+        confirmed_at=_known(tail.confirmed_at),
+        armed=tail.is_armed(now),
+        read_at=_known(log.last_read_sent),
+    )
+
+
+def _known(at: float) -> float | None:
+    return None if at == NEVER else at

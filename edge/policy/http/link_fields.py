@@ -1,0 +1,250 @@
+"""The fields of the link: what a front and a keeper of one node tell each other.
+
+A front asks a keeper over HTTP/1.1, in two fields beside those of the request (W10):
+
+============== ===========================================================
+ds-link        route, partition, hops and end of what the front has judged
+ds-link-lent   the credential to ask the origin with; it is in no key
+============== ===========================================================
+
+A keeper answers with one field ``ds-link`` (W8): its boot, and the word of the row
+behind the answer, or the fault for which it has none. All are items with parameters
+(RFC 8941 sections 3.1.2 and 3.3). The first member is the id of the node's board, by
+which the two know each other: what has another one is not looked at.
+
+Times are monotonic milliseconds: one clock serves all processes of a machine, so an
+answer may be given again as it stands.
+
+Whatever begins with ``ds-link`` never leaves the node: public listeners take it off
+what clients send, and the pool of the origin off its answers (``is_internal``). Pure:
+it reads no clock, and what cannot be read is None.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from edge.core.errors import ClientFault, EdgeError, NotAsked, OriginFault
+from edge.core.reasons import Reason
+from edge.core.values import (
+    NO_END,
+    FaultWord,
+    Headers,
+    LentCredential,
+    Lineage,
+    LinkTerms,
+    Partition,
+    PartitionKind,
+    Provenance,
+    RowWord,
+)
+
+FIELD = "ds-link"
+LENT = "ds-link-lent"
+
+Lookup = Callable[[str], str | None]
+"""A field's value by lower-case name, None when it is absent."""
+
+_PLAIN = "/*{}-._~:,@!$&'()+"
+"""What may stand in a quoted string beside letters and digits; the rest is escaped."""
+
+
+def is_internal(name: str) -> bool:
+    """Whether a field of this lower-case name is for the link alone."""
+    return name.startswith(FIELD) or name.replace("_", "-").startswith(FIELD)
+
+
+def without_internal(headers: Headers) -> Headers:
+    """The fields that are not for the link alone; the same object if all are."""
+    if not any(is_internal(name) for name, _ in headers):
+        return headers
+    return tuple(field for field in headers if not is_internal(field[0]))
+
+
+# From a front to a keeper.
+
+
+def told_terms(board: str, terms: LinkTerms) -> Headers:
+    """The fields that tell ``terms``. Those of the partition go beside them, as they
+    are."""
+    partition = terms.partition
+    text = f"{board};r={_quoted(terms.route)};k={partition.kind.value}"
+    if partition.digest:
+        text += f";d={_quoted(partition.digest)}"
+    if partition.headers:
+        text += f";f={_quoted(' '.join(name for name, _ in partition.headers))}"
+    if terms.hops:
+        text += f";h={_quoted(' '.join(terms.hops))}"
+    if terms.until != NO_END:
+        text += f";u={_milliseconds(terms.until)}"
+    if terms.lent is None:
+        return ((FIELD, text),)
+    return ((FIELD, text), (LENT, _told_lent(board, terms.lent)))
+
+
+def terms_of(board: str, lookup: Lookup) -> LinkTerms | None:
+    """The terms that a request brings; None: it brings none that can be believed."""
+    told = _parameters(board, lookup(FIELD))
+    if told is None:
+        return None
+    try:
+        partition = Partition(
+            PartitionKind(told["k"]),
+            _text(told.get("d")),
+            tuple(
+                (name, value)
+                for name in _text(told.get("f")).split()
+                if (value := lookup(name)) is not None
+            ),
+        )
+        hops = tuple(_text(told.get("h")).split())
+        until = _seconds(told["u"]) if "u" in told else NO_END
+        lent = _lent_of(board, lookup(LENT))
+        return LinkTerms(_text(told["r"]), partition, lent, hops, until)
+    except (KeyError, ValueError):
+        return None
+
+
+def _told_lent(board: str, lent: LentCredential) -> str:
+    packed = json.dumps([lent.headers, lent.parameters], separators=(",", ":"))
+    octets = b64encode(packed.encode("utf-8", "surrogatepass")).decode("ascii")
+    fresh = _milliseconds(lent.fresh_until)
+    return f"{board};d={_quoted(lent.digest)};u={fresh};v=:{octets}:"
+
+
+def _lent_of(board: str, field: str | None) -> LentCredential | None:
+    """The credential that is lent. Raises KeyError, ValueError."""
+    if field is None:
+        return None
+    told = _parameters(board, field)
+    if told is None:
+        raise ValueError("it is lent by nobody of this node")
+    octets = b64decode(told["v"].strip(":"), validate=True)
+    headers, parameters = json.loads(octets.decode("utf-8", "surrogatepass"))
+    return LentCredential(
+        _text(told["d"]),
+        tuple((str(name), str(value)) for name, value in headers),
+        tuple(map(str, parameters)),
+        _seconds(told["u"]),
+    )
+
+
+# From a keeper to a front.
+
+
+class KeeperEnd(NamedTuple):
+    """A keeper's end of the link: the id of the node's board, and its own boot."""
+
+    board: str
+    boot: int
+
+    def knows(self, lookup: Lookup) -> bool:
+        """Whether a request comes from a front of this node."""
+        return terms_of(self.board, lookup) is not None
+
+    def tell(self, told: RowWord | FaultWord | None) -> str:
+        """The value of the field that an answer carries."""
+        return told_answer(self.board, self.boot, told)
+
+
+class KeeperAnswer(NamedTuple):
+    """What a keeper tells with an answer. ``fault``: it is none of the stream's, but an
+    error of the keeper's own."""
+
+    provenance: Provenance
+    fault: EdgeError | None = None
+
+
+def told_answer(board: str, boot: int, told: RowWord | FaultWord | None) -> str:
+    """The value of the field that a keeper's answer carries."""
+    lineage = Lineage(boot) if not isinstance(told, RowWord) else told.lineage
+    text = f"{board};boot={lineage.boot}"
+    if isinstance(told, FaultWord):
+        text += f";fault={told.reason.value};status={told.status}"
+        text += ";unsent" * told.unsent
+        if told.retry_after is not None:
+            text += f";retry={told.retry_after}"
+        return f"{text};detail={_quoted(told.detail)}" if told.detail else text
+    if told is None:
+        return text
+    if lineage.row:
+        text += f";row={lineage.row}"
+    if lineage.incarnation is not None:
+        text += f";inc={lineage.incarnation}"
+    if told.armed:
+        text += ";armed"
+    elif told.confirmed_at is not None:
+        text += f";confirmed={_milliseconds(told.confirmed_at)}"
+    if told.read_at is not None:
+        text += f";read={_milliseconds(told.read_at)}"
+    return text
+
+
+def answer_of(board: str, field: str | None, now: float) -> KeeperAnswer | None:
+    """What a keeper told in the field; None: it was no keeper of this node. ``now`` is
+    monotonic seconds."""
+    told = _parameters(board, field)
+    if told is None:
+        return None
+    try:
+        inc = int(told["inc"]) if "inc" in told else None
+        lineage = Lineage(int(told["boot"]), inc, int(told.get("row", 0)))
+        confirmed = 0.0 if "armed" in told else _ago(told.get("confirmed"), now)
+        provenance = Provenance(
+            confirmed or 0.0, confirmed, _ago(told.get("read"), now), lineage
+        )
+        fault = _fault_of(told) if "fault" in told else None
+    except (KeyError, ValueError):
+        return None
+    return KeeperAnswer(provenance, fault)
+
+
+def _fault_of(told: dict[str, str]) -> EdgeError:
+    """The error that a keeper answers with, as it was raised there. Raises KeyError,
+    ValueError."""
+    status, detail = int(told["status"]), _text(told.get("detail"))
+    reason = Reason(told["fault"])
+    if 400 <= status < 500:
+        return ClientFault(detail, reason=reason, status=status)
+    retry_after = int(told["retry"]) if "retry" in told else None
+    unsent = "unsent" in told
+    kind = NotAsked if unsent and status == 503 else OriginFault
+    fault = kind(detail, reason=reason, status=status, retry_after=retry_after)
+    fault.unsent = unsent
+    return fault
+
+
+# The grammar of both.
+
+
+def _parameters(board: str, field: str | None) -> dict[str, str] | None:
+    """The parameters of an item whose value is the board's id; None for another."""
+    if field is None:
+        return None
+    first, *rest = field.split(";")
+    if first != board:
+        return None
+    pairs = (parameter.partition("=") for parameter in rest)
+    return {name: value for name, _, value in pairs}
+
+
+def _quoted(text: str) -> str:
+    return f'"{quote(text, safe=_PLAIN + " ", errors="surrogatepass")}"'
+
+
+def _text(value: str | None) -> str:
+    return "" if value is None else unquote(value.strip('"'), errors="surrogatepass")
+
+
+def _milliseconds(at: float) -> int:
+    return int(at * 1000)
+
+
+def _seconds(text: str) -> float:
+    return int(text) / 1000
+
+
+def _ago(text: str | None, now: float) -> float | None:
+    return None if text is None else max(0.0, now - _seconds(text))
