@@ -269,6 +269,8 @@ def absorb(
     if not proves and admission.progress:
         # If these bytes joined now, a later probe would look at them alone (L7).
         return Effect.NOT_KEPT
+    if log.tail.unverified and proves and start == log.end:
+        log.drop_behind_hole()
     joined = Joined.SAME
     if start != NOW:
         joined = log.join(start, admission.next, admission.data, keep)
@@ -276,6 +278,9 @@ def absorb(
         return Effect.OTHER_BYTES
     remember(log, route, heard.answer)
     log.last_read_sent = max(log.last_read_sent, heard.read_at)
+    if joined is Joined.NO_PROOF and log.tail.unverified and not _names_life(heard):
+        # It met nothing of what is held, and so shows nothing of it (L7).
+        return Effect.NOT_KEPT
     if proves:
         _confirm(log, heard)
     _learn(log, heard)
@@ -287,8 +292,11 @@ def absorb(
 def _confirm(log: StreamLog, heard: HeardRange) -> None:
     """The origin has confirmed the stream (L6), or a keeper has which says of which
     life it speaks (W8)."""
-    names_life = heard.answer.provenance.lineage is not None
-    log.tail.confirm(heard.confirmed_at, heard.sent, names_life=names_life)
+    log.tail.confirm(heard.confirmed_at, heard.sent, names_life=_names_life(heard))
+
+
+def _names_life(heard: HeardRange) -> bool:
+    return heard.answer.provenance.lineage is not None
 
 
 def _going_back(log: StreamLog, heard: HeardRange) -> Effect | None:
@@ -399,11 +407,13 @@ def _proves(log: StreamLog, start: str, max_probe: int) -> bool:
 
     After lost contact, an answer from the end proves nothing: a longer log of a
     recreated stream answers just as well. It is accepted where no read can begin before
-    the end. That is the documented limit (L7).
+    the end. That is the documented limit (L7). Nor does one from before a hole prove
+    anything.
     """
     if not log.tail.unverified or not log.holds_bytes:
         return True
-    if start == log.end:
+    if log.end_alias(start) is not None:
+        # Nothing is held behind it that could be compared.
         return log.probe_start(max_probe) == start
     return start != NOW
 

@@ -300,6 +300,14 @@ class StreamLog:
             if offset is not None:
                 self.note_position(offset)
 
+    def drop_behind_hole(self) -> None:
+        """Hold only the end, if no bytes stand before it. After lost contact it alone
+        could be asked for, which says nothing of what lies before the hole (L7)."""
+        last = self._segments.last
+        if last is not None and not last.length:
+            self.tail.version += 1
+            self._segments.remove(list(self._segments)[:-1])
+
     def evict_first(self) -> int:
         """Drop the oldest segment unless it is the only one; bytes freed, 0 if none."""
         self.tail.version += 1

@@ -387,6 +387,41 @@ def test_where_no_check_can_begin_before_the_end_a_delta_has_to_do(
     assert not landed.log.tail.unverified
 
 
+def test_what_lies_before_a_hole_is_dropped_where_only_the_end_can_be_asked(
+    known: Landed,
+) -> None:
+    """L7. 1: who reads ``now`` has the end noted, beyond what is held; 2: contact is
+    lost; 3: the stream is replaced by a longer one; 4: an answer from that end proves
+    nothing of what was held. Seen by the suite of truth, as one answer of two lives."""
+    known.get(NOW, data(b"", C))
+    known.log.tail.mark_unverified(known.now)
+
+    assert known.log.probe_start(MAX_PROBE) == C
+    assert known.get(C, data(b"other", D)) is Effect.GREW
+    assert known.page() is None
+    assert known.page(C) == b"other"
+
+
+def test_an_answer_from_before_a_hole_ends_no_doubt(known: Landed) -> None:
+    """L7: it has nothing that could be compared."""
+    known.get(NOW, data(b"", C))
+    known.log.tail.mark_unverified(known.now)
+
+    assert known.get(B, data(b"other", C)) is Effect.NOT_KEPT
+    assert known.log.tail.unverified
+    assert known.page() == b"hello world"
+
+
+def test_an_answer_that_meets_nothing_held_ends_no_doubt(landed: Landed) -> None:
+    """L7, L8: it begins before what is held, and ends behind it."""
+    landed.get(NOW, data(b"", A))
+    landed.get(A, data(b"hello world", C))
+    landed.log.tail.mark_unverified(landed.now)
+
+    assert landed.get(BEGIN, data(b"other", D)) is Effect.NOT_KEPT
+    assert landed.log.tail.unverified
+
+
 def test_what_was_sent_before_the_doubt_does_not_end_it(known: Landed) -> None:
     """L7."""
     sent = known.sent()
