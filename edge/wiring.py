@@ -6,6 +6,7 @@ runtime is built in its worker, after the fork and gevent's patch, so no socket 
 greenlet crosses a fork. Only ``edge.cli`` calls this module.
 """
 
+import os
 import re
 import secrets
 import socket
@@ -49,10 +50,11 @@ from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import ForwardWay, JwtWay
 from edge.process.gunicorn_app import EdgeApplication, Plan
+from edge.process.open_node import OpenNode, open_node
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.process.seat import Seat
 from edge.protocol.http_grammar import TOKEN_CHARS
-from edge.settings import Settings
+from edge.settings import Settings, processes
 from edge.settings.units import DAY
 from origin_adapter.http import HttpOptions, HttpOrigin
 from origin_adapter.tls import TlsOptions
@@ -175,6 +177,7 @@ def limits_of(settings: Settings) -> Limits:
 
 def server_options(settings: Settings) -> ServerOptions:
     """The process: addresses, workers, how it ends."""
+    counts = processes.counts_of(settings)
     log, recycle = settings.log, settings.recycle
     return ServerOptions(
         listen=tuple(map(str, settings.listen)),
@@ -182,7 +185,8 @@ def server_options(settings: Settings) -> ServerOptions:
         admin=str(settings.admin.listen),
         admin_token=settings.admin.plain_token,
         admin_names=settings.admin.all_names,
-        workers=settings.workers,
+        workers=counts.workers,
+        keepers=counts.keepers,
         delay=settings.shutdown.delay,
         grace=settings.shutdown.grace,
         limits=limits_of(settings),
@@ -392,6 +396,7 @@ class EdgeRuntime:
     """One process's parts, alive (``edge.front.dependencies.Runtime``)."""
 
     def __init__(self, settings: Settings, node_id: str, seat: Seat) -> None:
+        settings = processes.in_place(settings, seat.place.role)
         counters, clock = Counters(), SystemClock()
         addresses = OriginAddresses(origin_bases(settings))
 
@@ -467,7 +472,7 @@ def serve(
 
     ``again`` gives the settings to go on with at a reload, or None to go on as
     before. ``serving`` is called once the edge accepts connections. gevent must have
-    patched everything already (``edge.cli.serve``).
+    patched everything already (``edge.cli.serve``). Raises RunFolderFault.
     """
     # All workers are one node: a request that comes back to any of them has been
     # here before (L26, U10).
@@ -477,7 +482,19 @@ def serve(
         found = again()
         return None if found is None else plan(found, node_id)
 
-    EdgeApplication(plan(settings, node_id), planned_again, serving).run()
+    first, node = plan(settings, node_id), node_of_processes(settings)
+    EdgeApplication(first, planned_again, serving, node).run()
+
+
+def node_of_processes(settings: Settings) -> OpenNode | None:
+    """What several processes share; None where there is one worker.
+
+    Raises RunFolderFault.
+    """
+    counts = processes.counts_of(settings)
+    if counts.alone:
+        return None
+    return open_node(object(), *counts, settings.run_folder, os.environ)
 
 
 def plan(settings: Settings, node_id: str) -> Plan:

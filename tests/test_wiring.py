@@ -59,11 +59,13 @@ CONSTANTS = {
     },
     LogOptions: {
         "blanked": "what often is a credential; routes add their names",
+        "process": "who speaks, where there are several processes",
     },
     RecycleOptions: {},
     ServerOptions: {
         "idle_grace": "a moment within shutdown.grace",
         "heartbeat": "gunicorn's time-out for a worker that hangs",
+        "keeper_heartbeat": "the same for a keeper, W7",
     },
     HttpOptions: {
         "total_timeout": "none: idle_timeout notices what stands still",

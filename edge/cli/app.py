@@ -21,11 +21,10 @@ from typer.completion import (  # type: ignore[attr-defined]  # has no __all__
 )
 
 from edge import __version__
-from edge.cli import console, origin
+from edge.cli import console, origin, preflight
 from edge.cli.access.app import app as access
 from edge.cli.bench.app import app as bench
 from edge.cli.health import NotWell, ask
-from edge.cli.open_files import look
 from edge.cli.options import (
     FAILED,
     WRONG,
@@ -38,7 +37,15 @@ from edge.cli.options import (
     setting_option,
 )
 from edge.cli.streams.app import app as streams
-from edge.settings import CONFIG_VARIABLE, Settings, SettingsError, cross_checks, load
+from edge.process.cores import cores
+from edge.settings import (
+    CONFIG_VARIABLE,
+    Settings,
+    SettingsError,
+    cross_checks,
+    load,
+    processes,
+)
 from edge.settings.dump import as_data, as_text
 from edge.settings.problems import key_name
 
@@ -117,7 +124,10 @@ Admin = Annotated[
     ),
 ]
 Workers = Annotated[
-    Text, setting_option("workers", "NUMBER", "Worker processes; must be 1 as yet.")
+    Text,
+    setting_option(
+        "workers", "NUMBER|auto", "Worker processes; auto: one for each core, up to 8."
+    ),
 ]
 Level = Annotated[
     Text,
@@ -169,7 +179,7 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
         else:
             console.problems(error)
         raise typer.Exit(WRONG) from None
-    _show(settings, as_json)
+    _show(processes.settled(settings, cores()), settings, as_json)
 
 
 @app.command()
@@ -230,23 +240,29 @@ app.add_typer(streams)
 app.add_typer(bench, name="bench")
 
 
-def _show(settings: Settings, as_json: bool) -> None:
-    notes = list(_notes(settings))
+def _show(settings: Settings, written: Settings, as_json: bool) -> None:
+    """``settings`` are settled for this machine, ``written`` are as they were given."""
+    notes = list(_notes(settings, written))
     if as_json:
-        print_json({"ok": True, "settings": as_data(settings), "notes": notes})
+        print_json({"ok": True, "settings": as_data(written), "notes": notes})
         return
-    typer.echo(as_text(settings), nl=False)
+    typer.echo(as_text(written), nl=False)
     for note in notes:
         console.note(note)
 
 
-def _notes(settings: Settings) -> Iterator[str]:
+def _notes(settings: Settings, written: Settings) -> Iterator[str]:
     """What is right, and may not be what was meant, or will not be so here."""
     for warning in cross_checks.warnings(settings):
         yield f"{key_name(warning.path)} {warning.message}"
+    counts = processes.counts_of(settings)
+    if "auto" in (written.workers, written.keepers) and written.workers != 1:
+        yield f"on this machine: {counts.workers} workers, {counts.keepers} keepers"
     wanted = settings.limits.connections
-    plan = look(wanted, settings.origin.connections)
-    if plan.connections < wanted:
+    plan = preflight.look_at_files(settings)
+    if (why := preflight.files_refusal(settings, plan)) is not None:
+        yield f"serve would not start: {why}"
+    elif plan.connections < wanted:
         yield (
             f"limits.connections: {wanted} do not fit into {plan.soft} open files; "
             f"serve would take {max(plan.connections, 0)}. Raise ulimit -n"

@@ -76,7 +76,8 @@ def _say(level: str, word: str, style: str, message: str) -> None:
         text = Text.assemble((f"{word}:", style), " ", message)
         _console().print(text, highlight=False)
     elif level == "error" or not _Voice.quiet:
-        direct.put(log_line(_Voice.form, time.time(), level, _NAME, message))
+        form, now, name = _Voice.form, time.time(), direct.process
+        direct.put(log_line(form, now, level, _NAME, message, process=name))
 
 
 def _console() -> Console:

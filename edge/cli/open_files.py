@@ -29,13 +29,18 @@ class FilePlan:
     connections: int
 
 
-def plan_files(soft: int, hard: int, connections: int, upstream: int) -> FilePlan:
+def plan_files(
+    soft: int, hard: int, connections: int, upstream: int, others: int = 0
+) -> FilePlan:
     """What to raise the soft limit to; ``hard`` may be RLIM_INFINITY.
+
+    ``others`` are the connections of another process of this node: it has the same
+    limit, and needs no more than that. Whether they fit too, ``refusal`` says.
 
     No more than is of use: some programs walk all files up to the limit.
     ``connections`` of the result may be zero or less: then nothing fits.
     """
-    wanted = max(connections + upstream + RESERVE, MIN_FILES)
+    wanted = max(max(connections + upstream, others) + RESERVE, MIN_FILES)
     if soft == resource.RLIM_INFINITY:
         return FilePlan(soft, connections)
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -43,17 +48,29 @@ def plan_files(soft: int, hard: int, connections: int, upstream: int) -> FilePla
     return FilePlan(raised, min(connections, raised - upstream - RESERVE))
 
 
-def look(connections: int, upstream: int) -> FilePlan:
+def refusal(plan: FilePlan, others: int) -> str | None:
+    """Why the limit of ``plan`` does not do; None: it does."""
+    if plan.connections < 1:
+        return f"{plan.soft} open files leave no room for clients"
+    unlimited = plan.soft == resource.RLIM_INFINITY
+    if not unlimited and others and plan.soft < others + RESERVE:
+        return (
+            f"{plan.soft} open files are too few for a keeper of so many workers, "
+            f"which may need {others + RESERVE}; take fewer workers, or raise ulimit -n"
+        )
+    return None
+
+
+def look(connections: int, upstream: int, others: int = 0) -> FilePlan:
     """What would fit in this process; changes nothing."""
-    return plan_files(
-        *resource.getrlimit(resource.RLIMIT_NOFILE), connections, upstream
-    )
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return plan_files(*limits, connections, upstream, others)
 
 
-def raise_files(connections: int, upstream: int) -> FilePlan:
+def raise_files(connections: int, upstream: int, others: int = 0) -> FilePlan:
     """Raise the soft limit and return what fits; keep it where the system refuses."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    plan = plan_files(soft, hard, connections, upstream)
+    plan = plan_files(soft, hard, connections, upstream, others)
     if plan.soft == soft:
         return plan
     try:

@@ -12,15 +12,29 @@ import tempfile
 
 from edge.cli import open_files
 from edge.cli.open_files import FilePlan
+from edge.settings import processes
 from edge.settings.addresses import ListenAddress
 from edge.settings.schema import Settings
 
 
 def raise_files(settings: Settings) -> FilePlan:
     """Make room for the connections that ``settings`` asks for, as far as it goes."""
-    return open_files.raise_files(
-        settings.limits.connections, settings.origin.connections
-    )
+    return open_files.raise_files(*_files(settings))
+
+
+def look_at_files(settings: Settings) -> FilePlan:
+    """What would fit; changes nothing."""
+    return open_files.look(*_files(settings))
+
+
+def files_refusal(settings: Settings, plan: FilePlan) -> str | None:
+    """Why the edge cannot run with so many files; None: it can."""
+    return open_files.refusal(plan, processes.keeper_files(settings))
+
+
+def _files(settings: Settings) -> tuple[int, int, int]:
+    upstream = processes.upstream_files(settings)
+    return settings.limits.connections, upstream, processes.keeper_files(settings)
 
 
 def with_connections(settings: Settings, connections: int) -> Settings:

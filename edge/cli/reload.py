@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from edge.cli import preflight
 from edge.cli.revocation_place import RevocationPlace
-from edge.settings import Settings, SettingsError
+from edge.settings import Settings, SettingsError, processes
+from edge.settings.processes import ProcessCounts
 from edge.settings.restart import only_by_restart
 
 _log = logging.getLogger("edge.settings")
@@ -18,16 +19,19 @@ _log = logging.getLogger("edge.settings")
 
 class Reloader:
     """Reads the settings anew. ``first``: those of the start, as they were written.
-    ``place`` is where the start keeps orders to revoke."""
+    ``place`` is where the start keeps orders to revoke, ``counts`` how many processes
+    it started: there are as many after a reload."""
 
     def __init__(
         self,
         first: Settings,
         read: Callable[[], Settings],
         place: RevocationPlace | None = None,
+        counts: ProcessCounts = processes.ALONE,
     ) -> None:
         self._first = first
         self._read = read
+        self._counts = counts
         self._place = place or RevocationPlace()
 
     def __call__(self) -> Settings | None:
@@ -44,10 +48,16 @@ class Reloader:
         except SettingsError as error:
             return self._first, [str(problem) for problem in error.problems]
         kept = only_by_restart(self._first, settings)
+        settings = processes.with_counts(settings, self._counts)
         plan = preflight.raise_files(settings)
         problems = [f"{name}: only a restart can change it" for name in kept]
-        if plan.connections < 1:
-            problems.append(f"{plan.soft} open files leave no room for clients")
+        for why in (
+            processes.share_fault(settings, self._counts),
+            processes.origin_fault(settings, self._counts),
+            preflight.files_refusal(settings, plan),
+        ):
+            if why is not None:
+                problems.append(why)
         if not problems and (why := self._place.refusal(settings)) is not None:
             problems.append(why)
         if not problems:

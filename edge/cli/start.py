@@ -15,8 +15,10 @@ from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.cli.revocation_place import RevocationPlace
 from edge.files import file_systems
+from edge.process.cores import cores
 from edge.process.heartbeat import heartbeat_refusal
-from edge.settings import Settings, cross_checks
+from edge.process.run_folder import RunFolderFault
+from edge.settings import Settings, cross_checks, processes
 from edge.settings.addresses import MAX_UNIX_PATH, ListenAddress
 from edge.settings.problems import key_name
 
@@ -52,6 +54,7 @@ def start(
             console.warn(f"{key_name(warning.path)}: {warning.message}")
     if not _has_spool(settings, tell=attached or not settings.origin.embedded):
         return 1
+    read_as, settings = settings, processes.settled(settings, cores())
     place = RevocationPlace()
     if (why := place.refusal(settings)) is not None:
         console.error(why)
@@ -59,18 +62,20 @@ def start(
     if settings.origin.embedded and not attached:
         return _supervise(settings)
     plan = preflight.raise_files(settings)
-    if plan.connections < 1:
-        console.error(
-            f"{plan.soft} open files leave no room for clients beside "
-            f"origin.connections ({settings.origin.connections}); raise ulimit -n"
-        )
+    if (why := preflight.files_refusal(settings, plan)) is not None:
+        console.error(why)
         return 1
     from edge.front.log_capture import capture
     from edge.wiring import serve
 
     capture()
     capped = preflight.with_connections(place.settled(settings), plan.connections)
-    serve(capped, Reloader(settings, read, place), lambda: _tell(settings, plan))
+    again = Reloader(read_as, read, place, processes.counts_of(settings))
+    try:
+        serve(capped, again, lambda: _tell(settings, plan))
+    except RunFolderFault as fault:
+        console.error(str(fault))
+        return 1
     return 0
 
 
@@ -162,12 +167,20 @@ def _tell(settings: Settings, plan: FilePlan) -> None:
     listening = ", ".join(map(str, settings.listen))
     console.note(
         f"listening at {listening}, operators at {settings.admin.listen}; "
-        f"open files: {plan.soft}, limits.connections: {plan.connections}{capped}"
+        f"{_processes(settings)}open files: {plan.soft}, "
+        f"limits.connections: {plan.connections}{capped}"
     )
     if settings.origin.embedded and settings.known_as is not None:
         console.plain(
             TO_TRY.format(url=settings.known_as, admin=_to_curl(settings.admin.listen))
         )
+
+
+def _processes(settings: Settings) -> str:
+    counts = processes.counts_of(settings)
+    if counts.alone:
+        return ""
+    return f"{counts.workers} fronts, {counts.keepers} keepers, "
 
 
 def _to_curl(address: ListenAddress) -> str:

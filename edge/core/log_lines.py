@@ -1,7 +1,8 @@
 """A log line: one schema for every process of the edge. Pure.
 
-A line says when (``time``), how severe (``level``), who speaks (``logger``) and what
-(``message``). More fields may follow; ``exception`` is a whole traceback, in one field.
+A line says when (``time``), how severe (``level``), who speaks (``logger``; where there
+are several processes, ``process`` says which) and what (``message``). More fields may
+follow; ``exception`` is a whole traceback, in one field.
 The format is ``json`` (one object to a line) or ``text`` (logfmt: ``key=value``). A
 line is printable ASCII: it holds no line end, and nothing that a terminal acts on.
 
@@ -34,6 +35,7 @@ def log_line(
     logger: str,
     message: str,
     more: Fields | None = None,
+    process: str = "",
 ) -> str:
     """One line, without its end. ``form`` is json or text; ``unix`` is in seconds."""
     known = level if level in _LEVELS else "error"
@@ -41,15 +43,17 @@ def log_line(
         "time": timestamp(unix),
         "level": known,
         "logger": logger,
+        **({"process": process} if process else {}),
         "message": message,
         **(more or {}),
     }
     return json.dumps(fields) if form == "json" else logfmt(fields)
 
 
-def dropped_line(form: str, unix: float, lines: int) -> str:
+def dropped_line(form: str, unix: float, lines: int, process: str = "") -> str:
     """The line that says how many could not be written."""
-    return log_line(form, unix, "warning", LOG, DROPPED, {"lines": lines})
+    more = {"lines": lines}
+    return log_line(form, unix, "warning", LOG, DROPPED, more, process)
 
 
 def logfmt(fields: Fields) -> str:

@@ -94,6 +94,7 @@ class AccessLog:
         self._one_in = options.access
         self._blanked = options.blanked
         self._line = _json_line if options.format == "json" else _text_line
+        self._process = options.process
         # Whether requests that ended well are logged at all.
         self.writes = options.access > 0 and options.level not in ("warning", "error")
         self._seen = 0
@@ -143,7 +144,7 @@ class AccessLog:
         if ctx.cause:
             fields["cause"] = ctx.cause[:MAX_CAUSE]
         level = "error" if status >= _MIN_FAILURE else "info"
-        self._put(self._line(_timestamp(clock.wall()), level, fields))
+        self._put(self._line(_timestamp(clock.wall()), level, fields, self._process))
 
     def _path(self, target: str, route: Route) -> str:
         key = (target, id(route))
@@ -191,7 +192,7 @@ def _redacted_piece(piece: str, secret: frozenset[str]) -> str:
     return piece
 
 
-def _json_line(when: str, level: str, fields: Fields) -> str:
+def _json_line(when: str, level: str, fields: Fields, process: str = "") -> str:
     """As ``json.dumps`` does, in a third of its time: the names need no escaping."""
     members = [
         f', "{key}": {encode_basestring_ascii(value)}'
@@ -201,12 +202,15 @@ def _json_line(when: str, level: str, fields: Fields) -> str:
         if value != ""
     ]
     head = f'{{"time": "{when}", "level": "{level}", "logger": "{ACCESS}"'
+    if process:
+        head += f', "process": "{process}"'
     return f'{head}, "message": "request"{"".join(members)}}}'
 
 
-def _text_line(when: str, level: str, fields: Fields) -> str:
+def _text_line(when: str, level: str, fields: Fields, process: str = "") -> str:
     words = [f"{k}={logfmt_value(v)}" for k, v in fields.items() if v != ""]
-    head = f"time={when} level={level} logger={ACCESS} message=request"
+    who = f" process={process}" if process else ""
+    head = f"time={when} level={level} logger={ACCESS}{who} message=request"
     return " ".join([head, *words])
 
 
@@ -225,15 +229,18 @@ def _second(second: int) -> str:
 
 
 class LogWriter:
-    """Writes lines to a file descriptor, in order. ``form`` is that of its own line."""
+    """Writes lines to a file descriptor, in order. ``form`` is that of its own line,
+    and ``process`` the name in it."""
 
     def __init__(
         self,
         fd: int = STDERR,
         max_lines: int = MAX_WAITING_LINES,
         form: str = "json",
+        process: str = "",
     ) -> None:
         self.dropped = 0
+        self._process = process
         self.counters: Counters | None = None
         self._output = LogOutput(fd)
         self._max_lines = max_lines
@@ -289,7 +296,8 @@ class LogWriter:
     def _take(self) -> bytes:
         lines, self._lines = self._lines, []
         if self.dropped:
-            lines.append(dropped_line(self._form, time.time(), self.dropped))
+            form, now = self._form, time.time()
+            lines.append(dropped_line(form, now, self.dropped, self._process))
             self.dropped = 0
         return "".join(line + "\n" for line in lines).encode("utf-8", "replace")
 
@@ -312,9 +320,10 @@ class LineHandler(logging.Handler):
 class LineFormatter(logging.Formatter):
     """One line per record, of the schema of all lines. ``form`` is json or text."""
 
-    def __init__(self, form: str) -> None:
+    def __init__(self, form: str, process: str = "") -> None:
         super().__init__()
         self._form = form
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """See ``logging.Formatter``."""
@@ -323,17 +332,18 @@ class LineFormatter(logging.Formatter):
             more["exception"] = self.formatException(record.exc_info)
         level, message = record.levelname.lower(), record.getMessage()
         unix, name = record.created, record.name
-        return log_line(self._form, unix, level, name, message.strip(), more)
+        said = message.strip()
+        return log_line(self._form, unix, level, name, said, more, self._process)
 
 
 def configure(options: LogOptions, put: Put) -> None:
     """Send all logging of this process to ``put``, in the format asked for."""
     handler = LineHandler(put)
-    handler.setFormatter(LineFormatter(options.format))
+    handler.setFormatter(LineFormatter(options.format, options.process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(options.level.upper())
-    direct.form = options.format
+    direct.form, direct.process = options.format, options.process
 
 
 put_now = direct.put

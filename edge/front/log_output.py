@@ -96,10 +96,12 @@ def _opened_again(fd: int) -> int:
 
 
 class DirectLog:
-    """Writes each line at once, and never waits. ``form`` is that of its own line."""
+    """Writes each line at once, and never waits. ``form`` is that of its own line, and
+    ``process`` the name in it."""
 
     def __init__(self, fd: int = STDERR, form: str = "json") -> None:
         self.form = form
+        self.process = ""
         self.dropped = 0
         self._fd = fd
         self._output: LogOutput | None = None
@@ -111,7 +113,8 @@ class DirectLog:
             self._output = LogOutput(self._fd)
         kept = self._output.write(self._kept)
         if self.dropped:
-            line = f"{dropped_line(self.form, time.time(), self.dropped)}\n{line}"
+            told = dropped_line(self.form, time.time(), self.dropped, self.process)
+            line = f"{told}\n{line}"
         octets = (line + "\n").encode("utf-8", "replace")
         if len(kept) + len(octets) > MAX_KEPT:
             self.dropped += 1

@@ -90,10 +90,12 @@ class LogOptions:
 
     ``access`` is N: one in N answered requests gets a line; 1 all, 0 none. Requests
     that ended badly (500 and above, or cut short) always get one. ``blanked`` are the
-    parameters, in lower case, whose values are never written (B8).
+    parameters, in lower case, whose values are never written (B8). ``process`` is who
+    speaks, where there are several processes; "" says nothing.
     """
 
     format: Literal["json", "text"]
     level: Literal["debug", "info", "warning", "error"]
     access: int
     blanked: frozenset[str] = BLANKED
+    process: str = ""

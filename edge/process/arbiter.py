@@ -1,35 +1,41 @@
-"""EdgeArbiter: gunicorn's master; it starts a new worker before it retires an old one.
+"""EdgeArbiter: gunicorn's master; it starts a new process before it retires an old one.
 
 Told to stop (TERM), it first says for ``shutdown.delay`` that it is not ready, and goes
-on with everything, so that balancers look elsewhere before anything ends.
+on with everything, so that balancers look elsewhere before anything ends. Then fronts
+end, and keepers when no front is left.
 
 gunicorn itself retires the old workers as soon as the new ones are forked, before any
 of them accepts connections. While they drain it blocks and handles no signal. It ends
 everything when a new one cannot start. A worker that ends by itself is replaced only
 after its end, so nothing accepts connections while it drains.
 
-Here ``rollover`` decides which worker is started and which is retired. Workers report
-through ``worker_pipe``. The number of workers is fixed, and a new program needs a
-restart: TTIN, TTOU and USR2 change nothing. USR1 is among master and workers: there
-are no log files to open again.
+Here ``places`` decides which process is started and which is retired. Processes report
+through ``worker_pipe``. Their number is fixed, and a new program needs a restart: TTIN,
+TTOU and USR2 change nothing. USR1 is among master and workers: there are no log files
+to open again. What a process takes with it through the fork is its seat.
 """
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
+from gunicorn import sock, util
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from edge.core.reasons import Reason
+from edge.core.values import Place, Role
+from edge.process.node_lanes import NodeLanes
+from edge.process.open_node import OpenNode
 from edge.process.options import ServerOptions
-from edge.process.rollover import Rollover
-from edge.process.seat import ALONE, Seat
+from edge.process.overdue import Overdue, Sign
+from edge.process.places import Places, Start
+from edge.process.seat import Seat
 from edge.process.systemd import ServiceManager
-from edge.process.worker_pipe import READY, WAKE, WorkerPipe
+from edge.process.worker_pipe import ENDED, READY, WAKE, WorkerPipe
 
 _log = logging.getLogger("edge.front")
 
@@ -42,6 +48,13 @@ LEAVE = signal.SIGUSR1
 
 MAX_PAUSE_SECONDS = 1.0
 """Between two looks at the workers."""
+
+KEEPERS_STOP_SECONDS = 1.0
+"""What keepers have at least of the time that all have to stop. They end at once when
+no front is left."""
+
+STOP_LOOK_SECONDS = 0.05
+"""Between two looks at fronts that end."""
 
 
 class Reloadable(Protocol):
@@ -57,11 +70,15 @@ class Reloadable(Protocol):
     manager: ServiceManager
 
     @property
+    def node(self) -> OpenNode | None:
+        """What the processes share; None where there is one worker."""
+
+    @property
     def options(self) -> ServerOptions:
         """Those in force."""
 
     def serving(self) -> None:
-        """The first worker accepts connections. Called once."""
+        """The edge accepts connections. Called once."""
 
     def renew(self) -> bool:
         """Read the settings again and apply them. False: refused; the log says why."""
@@ -74,12 +91,17 @@ class EdgeArbiter(Arbiter):
     """One master."""
 
     def __init__(self, app: Any) -> None:
-        self._rollover = Rollover()
         self._reloadable: Reloadable = app
-        self._announced = self._reloading = False
+        node = self._node = self._reloadable.node
+        parts = None if node is None else node.parts
+        self._places = Places() if not parts else Places(parts.keepers, parts.fronts)
+        self._lanes = None if parts is None else NodeLanes(parts.board)
+        self._announced = self._reloading = self._again = self._stopping = False
         self._leaves_at: float | None = None
         self._boot = 0
-        self._reloadable.replaced = self._rollover.replaced
+        self._ended_well: set[int] = set()
+        self._overdue = Overdue(MAX_PAUSE_SECONDS)
+        self._reloadable.replaced = self._places.replaced
         super().__init__(app)
 
     # Called by gunicorn.
@@ -88,26 +110,38 @@ class EdgeArbiter(Arbiter):
         """Called after every signal, and once a second. See gunicorn."""
         if self._leaves_at is not None and time.monotonic() >= self._leaves_at:
             raise StopIteration
-        rollover = self._rollover
+        self._hear()
+        self._bury()
+        places = self._places
+        more = True
+        while more:
+            for start in places.to_start(time.monotonic()):
+                self._start(start)
+            for pid in places.to_retire():
+                places.retiring(pid)
+                self.kill_worker(pid, RETIRE)
+            more = places.advance()
+        if self._reloading and not places.reloading:
+            self._reloading = False
+            self._reloadable.manager.ready()
+            if self._again:
+                self._again = False
+                self.reload()
+
+    def _hear(self) -> None:
+        """What the processes have said."""
         for word, pid in self._reloadable.worker_pipe.read():
             if word == READY:
                 self._accepts(pid)
+            elif word == ENDED:
+                self._ended_well.add(pid)
             else:
-                rollover.replace(pid, Reason(word))
-        rollover.ended(self.WORKERS.keys())
-        for _ in range(rollover.missing(self.num_workers)):
-            self.spawn_worker()
-        for pid in rollover.to_retire(self.num_workers):
-            rollover.retiring(pid)
-            self.kill_worker(pid, RETIRE)
-        if self._reloading and rollover.settled:
-            self._reloading = False
-            self._reloadable.manager.ready()
+                self._places.replace(pid, Reason(word))
 
     def _accepts(self, pid: int) -> None:
-        """The worker accepts connections."""
-        self._rollover.ready(pid)
-        if not self._announced:
+        """The process accepts connections."""
+        self._places.ready(pid)
+        if not self._announced and self._places.open:
             self._announced = True
             self._reloadable.serving()
             self._reloadable.manager.ready()
@@ -115,24 +149,62 @@ class EdgeArbiter(Arbiter):
             # It was started before, or replaces one: it has not heard.
             self.kill_worker(pid, LEAVE)
 
-    def spawn_worker(self) -> int:
-        """Fork one; returns in the master only. See gunicorn."""
+    def _bury(self) -> None:
+        """Take note of the processes that have been reaped."""
+        for pid, place, _began in self._places.ended(
+            self.WORKERS.keys(), time.monotonic()
+        ):
+            if self._lanes is not None:
+                self._lanes.take_back(pid)
+                # It may have written, and not said so.
+                if place.role is Role.FRONT and pid not in self._ended_well:
+                    self._lanes.doubt()
+            self._ended_well.discard(pid)
+
+    def _start(self, start: Start) -> None:
+        """Fork one, if it can have a lane. Returns in the master only."""
+        lane = 0
+        if self._lanes is not None:
+            given = self._lanes.give(start)
+            if given is None:
+                return
+            lane = given
         self._boot += 1
-        self._reloadable.seat = replace(ALONE, boot=self._boot)
-        pid: int = super().spawn_worker()
-        self._rollover.started(pid)
-        return pid
+        parts = None if self._node is None else self._node.parts
+        self._reloadable.seat = Seat(start.place, lane, self._boot, parts)
+        pid: int = self.spawn_worker()
+        self._places.started(start.place, pid)
+        if self._lanes is not None:
+            self._lanes.given(pid, lane)
+
+    def forked(self, worker: Any, place: Place) -> None:
+        """In the child: take the listeners of its place, and close those of others,
+        which could be called for as long as this one lives."""
+        if self._node is None:
+            return
+        util._setproctitle(f"{place.name} [{self.proc_name}]")  # type: ignore[attr-defined]
+        links = list(self._node.listeners)
+        if place.role is Role.KEEPER:
+            for public in self.LISTENERS:
+                public.close()
+            worker.sockets = [links.pop(place.number)]
+        for other in links:
+            other.close()
 
     def reload(self) -> None:
         """HUP: replace all workers, by the settings as they are now. See gunicorn."""
         if self._leaves_at is not None:
             _log.warning("no reload: the edge is about to stop")
             return
+        if self._reloading and not self._places.alone:
+            _log.info("a reload is under way; the next one begins when it is over")
+            self._again = True
+            return
         self._reloadable.manager.reloading()
         self._reloading = True
         if self._reloadable.renew():
             self.setup(self.app)
-            self._rollover.replace_all(Reason.RELOAD)
+            self._places.reload()
 
     def reap_workers(self) -> None:
         """Note which workers ended. See gunicorn.
@@ -142,14 +214,44 @@ class EdgeArbiter(Arbiter):
         try:
             super().reap_workers()
         except HaltServer:
-            self._rollover.ended(self.WORKERS.keys())
-            if not self._rollover.serving:
-                raise
-            _log.error("the new worker did not start: the old one stays")
-            self._rollover.cancel()
-            self._reloadable.revert()
-            self.setup(self.app)
+            self._hear()
+            self._bury()
+            if not self._stopping:
+                if not (self._places.serving and self._announced):
+                    raise
+                self._could_not_start()
             self.reap_workers()
+
+    def _could_not_start(self) -> None:
+        """A process did not start, and others serve."""
+        _log.error("the new worker did not start: the old one stays")
+        if self._reloading and not self._places.reverting:
+            self._reloadable.revert()
+            self._places.revert()
+            self.setup(self.app)
+        else:
+            self._places.cancel()
+
+    def murder_workers(self) -> None:
+        """End the processes that give no sign of life. See gunicorn.
+
+        Of several, a keeper is looked at more closely: fronts claim nothing while its
+        streams are unwatched.
+        """
+        if self._places.alone:
+            super().murder_workers()
+            return
+        options, signs = self._reloadable.options, {}
+        for pid, worker in self.WORKERS.items():
+            place = self._places.place_of(pid)
+            keeps = place is not None and place.role is Role.KEEPER
+            allowed = options.keeper_heartbeat if keeps else options.heartbeat
+            signs[pid] = Sign(worker.tmp.last_update(), allowed)
+        for pid in self._overdue.judge(time.monotonic(), signs):
+            worker = self.WORKERS[pid]
+            _log.critical("no sign of life of process %d: it is ended", pid)
+            self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
+            worker.aborted = True
 
     def wait_for_signals(self, timeout: float | None = MAX_PAUSE_SECONDS) -> list[int]:
         """The signals that came, but for WAKE: it has done its work. See gunicorn."""
@@ -170,13 +272,39 @@ class EdgeArbiter(Arbiter):
         _log.info("not ready any more; stopping in %g s", delay)
         self._leaves_at = time.monotonic() + delay
         # One that is just starting might die of it; it is told when it accepts.
-        for pid in self._rollover.accepting:
+        for pid in self._places.accepting:
             self.kill_worker(pid, LEAVE)
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers. See gunicorn."""
+        self._stopping = True
         self._reloadable.manager.stopping()
+        if graceful and not self._places.alone:
+            self._stop_fronts()
         super().stop(graceful)
+
+    def _stop_fronts(self) -> None:
+        """Let fronts finish while keepers still serve them."""
+        unlink = not self.systemd and self.reexec_pid == self.master_pid == 0
+        sock.close_sockets(self.LISTENERS, unlink)  # type: ignore[arg-type]
+        self.LISTENERS.clear()
+        ends = time.monotonic() + self.cfg.graceful_timeout
+        for pid in self._fronts():
+            self.kill_worker(pid, signal.SIGTERM)
+        while self._fronts() and time.monotonic() < ends - KEEPERS_STOP_SECONDS:
+            told = super().wait_for_signals(STOP_LOOK_SECONDS)
+            if signal.SIGINT in told or signal.SIGQUIT in told:
+                self.kill_workers(signal.SIGQUIT)
+                break
+            self.reap_workers()
+        for pid in self._fronts():
+            self.kill_worker(pid, signal.SIGKILL)
+        left = max(ends - time.monotonic(), KEEPERS_STOP_SECONDS)
+        self.cfg.set("graceful_timeout", math.ceil(left))
+
+    def _fronts(self) -> list[int]:
+        """The fronts that have not ended."""
+        return [pid for pid in self._places.pids(Role.FRONT) if pid in self.WORKERS]
 
     def handle_ttin(self) -> None:
         """See the module."""

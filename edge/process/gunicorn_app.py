@@ -13,7 +13,7 @@ import math
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,23 @@ from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from edge.core.values import Role
 from edge.front.app.app import WsgiApp, create_app
 from edge.front.dependencies import Runtime
 from edge.front.log import configure, put_now
+from edge.front.options import LogOptions
 from edge.process.arbiter import EdgeArbiter
 from edge.process.heartbeat import heartbeat_folder
 from edge.process.interfaces import every_interface
+from edge.process.open_node import OpenNode
 from edge.process.options import ServerOptions
 from edge.process.seat import ALONE, Seat
 from edge.process.systemd import ServiceManager
 from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
 from edge.process.worker_pipe import WorkerPipe
+
+MASTER = "master"
+"""The name of the master in the log, where there are several processes."""
 
 GRACE_MARGIN_SECONDS = 3
 """The master waits this much longer than a worker's own grace."""
@@ -66,7 +72,7 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
     limits = options.limits
     return {
         "bind": [one for each in options.listen for one in every_interface(each)],
-        "workers": options.workers,
+        "workers": options.workers + options.keepers,
         "worker_class": EdgeWorker,
         "worker_connections": limits.max_connections + MAX_REFUSED_CONNECTIONS,
         "timeout": options.heartbeat,
@@ -109,7 +115,9 @@ class EdgeApplication(BaseApplication):
 
     ``replan`` is called for each reload. It returns the plan to use from then on. It
     returns None if there is none, after it has logged why. Addresses and the number of
-    workers stay. ``serving`` is called once the first worker accepts connections.
+    workers stay. ``serving`` is called once the edge accepts connections. ``node`` is
+    what several processes share, None where there is one worker; it is closed at the
+    end.
     """
 
     runtime: Runtime
@@ -121,14 +129,16 @@ class EdgeApplication(BaseApplication):
         plan: Plan,
         replan: Callable[[], Plan | None] | None = None,
         serving: Callable[[], None] | None = None,
+        node: OpenNode | None = None,
     ) -> None:
+        self.node = node
         self.manager = ServiceManager()
         self._serving = serving
         self._plan = self._previous = plan
         self._replan = replan or (lambda: plan)
         self.worker_pipe = WorkerPipe()
         self.replaced: Mapping[str, int] = {}
-        configure(plan.options.log, put_now)
+        configure(self._log_options(MASTER), put_now)
         super().__init__()
 
     @property
@@ -143,6 +153,10 @@ class EdgeApplication(BaseApplication):
         except RuntimeError as error:
             _log.error("%s", error)
             sys.exit(1)
+        finally:
+            # In a child, too: it was forked in there. It removes nothing.
+            if self.node is not None:
+                self.node.close()
 
     def serving(self) -> None:
         """See ``edge.process.arbiter.Reloadable``."""
@@ -164,19 +178,43 @@ class EdgeApplication(BaseApplication):
         self._apply()
 
     def _apply(self) -> None:
-        configure(self.options.log, put_now)
+        configure(self._log_options(MASTER), put_now)
         self.do_load_config()
+
+    def _log_options(self, process: str) -> LogOptions:
+        """Those of one process: with its name, if there are several."""
+        log = self.options.log
+        return log if self.node is None else replace(log, process=process)
+
+    @property
+    def log_options(self) -> LogOptions:
+        """Those of the process that sits in ``seat``. Requests of fronts to keepers are
+        no requests of clients: they have no lines."""
+        place = self.seat.place
+        log = self._log_options(place.name)
+        return replace(log, access=0) if place.role is Role.KEEPER else log
 
     def load_config(self) -> None:
         """See gunicorn. Reads nothing but the options given."""
         for name, value in gunicorn_settings(self.options).items():
             self.cfg.set(name, value)
         self.cfg.set("on_starting", self._bind_admin)
+        self.cfg.set("post_fork", self._forked)
 
     def load(self) -> WsgiApp:  # type: ignore[override]
         """Build this worker's parts. Called in the worker, once."""
         self.runtime = self._plan.build(self.seat)
         return create_app(self.runtime.parts)
+
+    def _forked(self, arbiter: EdgeArbiter, worker: Any) -> None:
+        """In the child, before anything else."""
+        if self.node is None:
+            return
+        configure(self.log_options, put_now)
+        arbiter.forked(worker, self.seat.place)
+        if self.seat.place.role is Role.KEEPER and self.admin_socket is not None:
+            self.admin_socket.close()
+            self.admin_socket = None
 
     def _bind_admin(self, _arbiter: Any) -> None:
         """Bind the admin address in the master, before any worker is forked."""

@@ -26,6 +26,8 @@ class RecycleOptions:
 class ServerOptions:
     """The process: addresses, workers, and how it ends.
 
+    With ``keepers`` the ``workers`` are fronts; without, there is one, alone.
+
     ``listen`` and ``admin`` are as gunicorn takes them: ``host:port``, ``unix:/path``
     or ``fd://n``; an empty ``admin`` is none. ``admin_names`` are the names by which it
     may be called where it has no token. ``proxy_protocol`` says for each of ``listen``
@@ -35,8 +37,9 @@ class ServerOptions:
     begins ``delay`` seconds after that signal: until then only readiness says no.
     Meanwhile an idle connection may still begin one within ``idle_grace`` seconds,
     which those also have who are released when the
-    grace is over. After ``heartbeat`` seconds without a sign of life
-    the master replaces the worker. ``recycle`` says when a worker asks for it itself.
+    grace is over. After ``heartbeat`` seconds without a sign of life (a keeper:
+    ``keeper_heartbeat``) the master replaces the worker. ``recycle`` says when a worker
+    asks for it itself.
     """
 
     listen: tuple[str, ...]
@@ -45,10 +48,12 @@ class ServerOptions:
     admin_token: str | None = field(repr=False)
     admin_names: frozenset[str]
     workers: int
+    keepers: int
     delay: float
     grace: float
     idle_grace: float = 1.0
     heartbeat: int = 30
+    keeper_heartbeat: int = 5
     recycle: RecycleOptions
     limits: Limits
     log: LogOptions

@@ -42,7 +42,7 @@ from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import AdminServer
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
-from edge.core.values import Answer
+from edge.core.values import Answer, Role
 from edge.front.dependencies import Runtime
 from edge.front.fast.context import FastContext
 from edge.front.fast.listener import FastServer
@@ -50,12 +50,14 @@ from edge.front.http1.context import Application, ServerContext
 from edge.front.http1.server import GreenletServer
 from edge.front.log import AccessLog, LogWriter, configure, put_now
 from edge.front.log_output import direct
+from edge.front.options import LogOptions
 from edge.process.arbiter import RETIRE
 from edge.process.gc_schedule import GcRunner
 from edge.process.interfaces import every_interface
 from edge.process.options import ServerOptions
 from edge.process.recycling import Recycling, requests_of, resident
-from edge.process.worker_pipe import READY, WorkerPipe
+from edge.process.seat import Seat
+from edge.process.worker_pipe import ENDED, READY, WorkerPipe
 
 _log = logging.getLogger("edge.front")
 
@@ -87,9 +89,14 @@ class WorkerApplication(Protocol):
 
     runtime: Runtime
     options: ServerOptions
+    seat: Seat
     admin_socket: socket.socket | None
     worker_pipe: WorkerPipe
     replaced: Mapping[str, int]
+
+    @property
+    def log_options(self) -> LogOptions:
+        """Those of this process."""
 
 
 class ConnectionServer(Protocol):
@@ -132,10 +139,10 @@ class EdgeWorker(GeventWorker):
     def load_wsgi(self) -> None:
         """Called by gunicorn after fork and patch: build everything here."""
         self._application = cast(WorkerApplication, self.app)
-        options = self._application.options
+        log = self._application.log_options
         direct.forget()
-        self._log_writer = LogWriter(form=options.log.format)
-        configure(options.log, self._log_writer.put)
+        self._log_writer = LogWriter(form=log.format, process=log.process)
+        configure(log, self._log_writer.put)
         super().load_wsgi()
         parts = self._application.runtime.parts
         self._log_writer.counters = parts.counters
@@ -145,7 +152,7 @@ class EdgeWorker(GeventWorker):
             parts.options,
             parts.counters,
             parts.clock,
-            AccessLog(options.log, self._log_writer.put, parts.clock),
+            AccessLog(log, self._log_writer.put, parts.clock),
         )
         if parts.options.fast:
             self.fast_context = FastContext(parts, self.server_context)
@@ -167,13 +174,15 @@ class EdgeWorker(GeventWorker):
             if self._retired:
                 gevent.spawn(admin.stop)
             self._drain()
+        if self._application.seat.node is not None:
+            self._application.worker_pipe.write(ENDED, self.ppid)
 
     def _start(self, cleanup: ExitStack) -> AdminServer:
         """The log, the parts, the admin address: what runs beside connections."""
         application = self._application
         runtime, options = application.runtime, application.options
         # gunicorn logs on after the log writer has ended, when no event loop runs.
-        cleanup.callback(configure, options.log, put_now)
+        cleanup.callback(configure, application.log_options, put_now)
         cleanup.callback(self._log_writer.stop)
         self._log_writer.start()
         cleanup.callback(runtime.stop)
@@ -182,22 +191,13 @@ class EdgeWorker(GeventWorker):
         token, names = options.admin_token, options.admin_names
         admin = AdminServer(self._admin_routes(), token, names, counters)
         cleanup.callback(admin.stop)
+        # A keeper has none.
         admin.start(application.admin_socket)
         return admin
 
     def _accept(self, cleanup: ExitStack) -> None:
         """Accept connections on every listener, and tell the master."""
-        options = self._application.options
-        flags = [
-            flag
-            for address, flag in zip(
-                options.listen, options.proxy_protocol, strict=True
-            )
-            for _ in every_interface(address)
-        ]
-        for listener, proxied in zip(
-            self.sockets, flags_for(flags, self.sockets), strict=True
-        ):
+        for listener, proxied in zip(self.sockets, self._flags(), strict=True):
             server = self._server_on(listener, proxied)
             self._accepting.append(server)
             cleanup.callback(server.stop)
@@ -206,6 +206,25 @@ class EdgeWorker(GeventWorker):
         cleanup.callback(self._gc_runner.stop)
         self._gc_runner.start()
         self._application.worker_pipe.write(READY, self.ppid)
+
+    def _flags(self) -> Sequence[bool]:
+        """Which of the listeners speak the PROXY protocol; a keeper's never do."""
+        if self._keeps:
+            return [False] * len(self.sockets)
+        options = self._application.options
+        flags = [
+            flag
+            for address, flag in zip(
+                options.listen, options.proxy_protocol, strict=True
+            )
+            for _ in every_interface(address)
+        ]
+        return flags_for(flags, self.sockets)
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether this process is a keeper."""
+        return self._application.seat.place.role is Role.KEEPER
 
     def _wait(self) -> None:
         """Give a sign of life each second, until told to stop."""
@@ -232,6 +251,9 @@ class EdgeWorker(GeventWorker):
         """Let every connection finish, within ``grace`` seconds. See the module."""
         runtime, options = self._application.runtime, self._application.options
         begun, idle_grace = time.monotonic(), min(options.idle_grace, options.grace)
+        if self._keeps:
+            # Only fronts close idle link connections (W12).
+            idle_grace = options.grace
         _log.info("draining %d connections", len(self.connections))
         self.server_context.draining = True
         runtime.drain(options.grace)

@@ -1,9 +1,10 @@
 """WorkerPipe: what workers tell their master, as short lines in a pipe.
 
-A line is a word and the worker's pid. The word is ``READY``, or the reason word for
-which the worker asks to be replaced. The pipe is made in the master before it forks.
-The master reads it once a second, and at once when the worker sends it WAKE. (SIGCHLD
-would not do: gevent takes it for itself, and tells only of children that ended.)
+A line is a word and the worker's pid. The word is ``READY``, ``ENDED``, or the reason
+word for which the worker asks to be replaced. The pipe is made in the master before it
+forks. The master reads it once a second, and at once when the worker sends it WAKE.
+(SIGCHLD would not do: gevent takes it for itself, and tells only of children that
+ended.)
 """
 
 import os
@@ -13,6 +14,10 @@ from contextlib import suppress
 
 READY = "ready"
 """The worker accepts connections."""
+
+ENDED = "ended"
+"""The process has said all that it had to say. One that ends without this has died.
+Said only where there are several."""
 
 WAKE = signal.SIGUSR1
 """To the master: look into the pipe. It has no other meaning there."""

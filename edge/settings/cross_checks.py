@@ -8,13 +8,16 @@ to mean. What is merely odd is the operator's business. Pure; called by ``load``
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edge.core.values import Role
 from edge.policy.http.cors import EVERYBODY
 from edge.policy.streams import coverage
 from edge.policy.streams.pipeline import misplaced_name
 from edge.policy.streams.routes import Access, UpstreamCredential
 from edge.policy.streams.ways import KeySource
+from edge.settings import processes
 from edge.settings.access import WaysSettings
 from edge.settings.addresses import ListenAddress, authority_of
+from edge.settings.fields import AUTO
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import OriginSettings, RouteSettings, Settings
 from edge.settings.units import MiB, write_duration, write_size
@@ -32,6 +35,9 @@ EMBEDDED_KEYS = (
 
 TLS_KEYS = ("ca_file", "certificate_file", "key_file", "server_name")
 """Keys of ``origin`` that only an origin with https has."""
+
+PLURAL = (Role.FRONT, Role.KEEPER)
+"""The roles of several processes."""
 
 BESIDE_CACHE = 128 * MiB
 """Memory of a worker beside its cache, with some tens of thousands of viewers."""
@@ -52,13 +58,22 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
         yield from rule(settings)
 
 
-def _one_worker(settings: Settings) -> Iterator[Conflict]:
-    if settings.workers != 1:
-        message = (
-            "must be 1: workers do not share their logs and followers yet, so each "
-            "would ask the origin for itself"
-        )
-        yield Conflict(("workers",), message)
+def _places_fit(settings: Settings) -> Iterator[Conflict]:
+    """So many processes can share what there is (W13). ``auto`` always fits."""
+    workers, keepers = settings.workers, settings.keepers
+    path, other = ("keepers",), ("workers",)
+    if workers == 1 and keepers not in (AUTO, 0):
+        message = "is for several workers, and workers is 1: one needs no keeper"
+        yield Conflict(path, message, other)
+    elif keepers == 0 and workers not in (AUTO, 1):
+        message = "must be at least 1: workers share their streams by keepers alone"
+        yield Conflict(path, message, other)
+    elif workers != AUTO:
+        counts = processes.counts_of(settings)
+        if (fault := processes.share_fault(settings, counts)) is not None:
+            yield Conflict(other, fault, ("cache", "memory"))
+        if (fault := processes.origin_fault(settings, counts)) is not None:
+            yield Conflict(path, fault, ("origin", "connections"))
 
 
 def _own_addresses(settings: Settings) -> Iterator[Conflict]:
@@ -151,12 +166,15 @@ def _spool_fits(settings: Settings) -> Iterator[Conflict]:
 
 def _recycling_ends(settings: Settings) -> Iterator[Conflict]:
     """A full cache alone must not put a worker over its memory bound."""
-    memory, cache = settings.recycle.memory, settings.cache.memory
+    memory = settings.recycle.memory
+    roles = (Role.WORKER,) if processes.counts_of(settings).alone else PLURAL
+    cache = max(processes.memory_share(settings, role) for role in roles)
     if memory is not None and memory < cache + BESIDE_CACHE:
         least = write_size(cache + BESIDE_CACHE)
         message = (
             f"must be at least {least}, which is {write_size(BESIDE_CACHE)} above "
-            "cache.memory: a worker with a full cache would be replaced again and again"
+            "cache.memory, or above a keeper's share of it: a process with a full "
+            "cache would be replaced again and again"
         )
         yield Conflict(("recycle", "memory"), message, ("cache", "memory"))
 
@@ -433,7 +451,7 @@ _WARNINGS: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
 )
 
 _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
-    _one_worker,
+    _places_fit,
     _own_addresses,
     _not_before_itself,
     _embedded_alone,

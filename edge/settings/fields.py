@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -138,6 +138,34 @@ def _count(given: object) -> int:
 
 Count = Annotated[int, BeforeValidator(_count)]
 """A whole number, at least one."""
+
+
+AUTO: Final = "auto"
+"""Of a number of processes: as the machine suggests."""
+
+MAX_PROCESSES = 64
+
+
+def _processes(least: int) -> PlainValidator:
+    hint = f"auto or a whole number from {least} to {MAX_PROCESSES}"
+
+    def validate(given: object) -> int | str:
+        if given == AUTO:
+            return AUTO
+        try:
+            count = _read(_whole, int, given, hint)
+        except ValueError:
+            raise _expected(hint, given) from None
+        if not least <= count <= MAX_PROCESSES:
+            raise _expected(hint, given)
+        return count
+
+    return PlainValidator(validate)
+
+
+Workers = Annotated[int | Literal["auto"], _processes(1)]
+Keepers = Annotated[int | Literal["auto"], _processes(0)]
+"""How many processes, or ``auto``."""
 
 
 def _flag(given: object) -> bool:

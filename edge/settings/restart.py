@@ -1,7 +1,8 @@
 """Which settings only a restart can change. Pure; called by ``edge.cli`` at a reload.
 
-A reload replaces the worker. The processes around it keep what they had at the start:
-the master its sockets and the number of workers, the embedded origin its options.
+A reload replaces the workers. The processes around them keep what they had at the
+start: the master its sockets and the number of its processes, the embedded origin its
+options.
 """
 
 from edge.settings.cross_checks import EMBEDDED_KEYS
@@ -11,6 +12,8 @@ from edge.settings.schema import Settings
 _OF_THE_MASTER: tuple[Path, ...] = (
     ("listen",),
     ("workers",),
+    ("keepers",),
+    ("run_folder",),
     ("admin", "listen"),
     # A new worker must find what the old one was ordered.
     ("access", "revocations"),

@@ -29,6 +29,7 @@ from edge.policy.streams.routes import (
 from edge.settings.access import AccessSettings, WaysSettings
 from edge.settings.addresses import EMBEDDED, ListenAddress
 from edge.settings.fields import (
+    AUTO,
     Authority,
     BaseUrl,
     BodySize,
@@ -40,6 +41,7 @@ from edge.settings.fields import (
     Folder,
     HeaderName,
     HostName,
+    Keepers,
     LifeTime,
     Listen,
     Listeners,
@@ -57,6 +59,7 @@ from edge.settings.fields import (
     Timeout,
     Token,
     TrustedProxy,
+    Workers,
 )
 from edge.settings.files import PATH, KeyFile, key_file
 from edge.settings.section import Section
@@ -357,7 +360,9 @@ class Settings(Section):
     listen: Listeners = (ListenAddress("127.0.0.1", 8080),)
     trusted_proxies: tuple[TrustedProxy, ...] = ()
     public_url: BaseUrl | None = None
-    workers: Count = 1
+    workers: Workers = 1
+    keepers: Keepers = AUTO
+    run_folder: Folder | None = None
     node: NodeSettings = NodeSettings()
     origin: OriginSettings = OriginSettings()
     routes: Annotated[tuple[RouteSettings, ...], BeforeValidator(_at_least_one)] = (

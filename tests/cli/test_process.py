@@ -199,4 +199,4 @@ def test_serve_with_wrong_settings_exits_with_2() -> None:
     result = serve("--workers", "4")
 
     assert result.returncode == 2
-    assert "error: --workers: workers: must be 1: " in said(result.stderr)
+    assert "error: --workers: workers: 256MiB of cache.memory" in said(result.stderr)

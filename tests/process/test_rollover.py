@@ -115,6 +115,19 @@ def test_when_a_successor_cannot_start_the_old_one_stays() -> None:
     assert rollover.missing(1) == 1
 
 
+def test_a_successor_that_is_not_needed_any_more_goes() -> None:
+    """Two reloads at once, and the second one's worker could not start."""
+    rollover = serving(1)
+    rollover.replace(1, RELOAD)
+    rollover.started(2)
+    rollover.replace_all(RELOAD)
+    rollover.cancel()
+    assert (rollover.missing(1), rollover.to_retire(1)) == (0, [])
+    rollover.ready(2)
+
+    assert rollover.to_retire(1) == [2]
+
+
 def test_a_retiring_worker_does_not_come_back() -> None:
     rollover = serving(1, 2)
     rollover.replace(1, RELOAD)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from edge.core.counters import Counters
+from edge.process.seat import ALONE
 from edge.process.worker import ConnectionServer, EdgeWorker, flags_for
-from tests.support.options import server_options
+from tests.support.options import log_options, server_options
 
 STEPS = ["log", "parts", "admin", "server 1", "server 2", "gc", "ready"]
 """What a worker starts, in this order."""
@@ -75,6 +76,8 @@ class WorkerUnderTest(EdgeWorker):
                 listen=("127.0.0.1:1", "127.0.0.1:2"), proxy_protocol=(False, False)
             ),
             admin_socket=None,
+            seat=ALONE,
+            log_options=log_options(),
             worker_pipe=SimpleNamespace(
                 write=lambda word, master: diary.write(f"start {word}")
             ),

@@ -21,12 +21,57 @@ def told(**variables: str) -> list[str]:
     return []
 
 
-def test_one_worker_until_workers_share_their_logs() -> None:
+@pytest.mark.parametrize(
+    ("workers", "keepers", "problem"),
+    [
+        ("1", "0", None),
+        ("1", "auto", None),
+        ("1", "1", "keepers: is for several workers, and workers is 1"),
+        ("2", "0", "keepers: must be at least 1: workers share their streams by"),
+        ("2", "auto", None),
+        ("2", "3", None),
+        ("auto", "0", None),
+        ("auto", "2", None),
+        ("auto", "auto", None),
+    ],
+)
+def test_several_workers_have_keepers_and_one_has_none(
+    workers: str, keepers: str, problem: str | None
+) -> None:
     """E53: each would ask the origin for itself."""
-    (problem,) = told(WORKERS="2")
+    found = told(WORKERS=workers, KEEPERS=keepers)
 
-    assert problem.startswith("workers: must be 1: workers do not share")
-    assert told(WORKERS="1") == []
+    assert [f[: len(problem or "")] for f in found] == ([problem] if problem else [])
+
+
+def test_each_process_must_hold_two_objects() -> None:
+    """W13: or one would evict everything else there."""
+    tight = {"CACHE__MEMORY": "256MiB", "CACHE__MAX_OBJECT": "16MiB"}
+    (fronts,) = told(WORKERS="3", **tight)
+    (keepers,) = told(WORKERS="2", KEEPERS="7", **tight)
+
+    assert fronts.startswith("workers: 256MiB of cache.memory are too little for 3")
+    assert "set at least 384MiB" in fronts
+    assert "too little for 2 workers and 7 keepers" in keepers
+    assert told(WORKERS="3", **tight | {"CACHE__MEMORY": "384MiB"}) == []
+    assert told(WORKERS="auto", CACHE__MEMORY="32MiB") == []
+
+
+def test_each_keeper_must_reach_the_origin() -> None:
+    few = {"ORIGIN__CONNECTIONS": "12", "ORIGIN__MAX_FOLLOWERS": "4"}
+    (problem,) = told(WORKERS="2", KEEPERS="4", **few)
+
+    assert problem.startswith("keepers: origin.connections (12) and")
+    assert told(WORKERS="2", KEEPERS="3", **few) == []
+
+
+def test_a_full_share_of_the_memory_counts_for_recycling() -> None:
+    """A front's cache is an eighth of the node's here, a keeper's three quarters."""
+    memory = {"CACHE__MEMORY": "1GiB", "WORKERS": "2"}
+    (problem,) = told(RECYCLE__MEMORY="800MiB", **memory)
+
+    assert problem.startswith("recycle.memory: must be at least 896MiB")
+    assert told(RECYCLE__MEMORY="896MiB", **memory) == []
 
 
 @pytest.mark.parametrize(

@@ -182,9 +182,16 @@ def test_settings_cannot_be_changed() -> None:
         ("node: {name: ''}", "edge.yaml:1: node.name: expected a name of letters"),
         ("node: {name: 'a/b'}", "edge.yaml:1: node.name: expected a name of letters"),
         ("node: {name: é}", "edge.yaml:1: node.name: expected a name of letters"),
-        ("workers: two", "edge.yaml:1: workers: expected a whole number; got 'two'"),
-        ("workers: 1.0", "edge.yaml:1: workers: expected a whole number; got '1.0'"),
-        ("workers: 0", "edge.yaml:1: workers: expected a whole number from 1 to "),
+        (
+            "workers: two",
+            "edge.yaml:1: workers: expected auto or a whole number from 1 to 64; got "
+            "'two'",
+        ),
+        ("workers: 1.0", "edge.yaml:1: workers: expected auto or a whole number"),
+        ("workers: 0", "edge.yaml:1: workers: expected auto or a whole number from 1"),
+        ("keepers: -1", "edge.yaml:1: keepers: expected auto or a whole number from 0"),
+        ("keepers: [1]", "edge.yaml:1: keepers: expected auto or a whole number from"),
+        ("limits: {streams: two}", "edge.yaml:1: limits.streams: expected a whole num"),
         ("limits: {flights: -1}", "edge.yaml:1: limits.flights: expected a whole num"),
         (
             "routes:\n  - compress: yes",
@@ -303,7 +310,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(file: Path) -> N
     file.write_text(
         dedent("""\
         listen: 127.0.0.1:8081
-        workers: 4
+        workers: 65
         lisen: x
         cache:
           memory: much
@@ -473,10 +480,10 @@ def test_a_wrong_variable_is_told_by_its_name(
 
 def test_a_wrong_flag_is_told_by_its_name(file: Path) -> None:
     file.write_text("workers: 1")
-    flags = (Flag("--workers", ("workers",), "auto"),)
+    flags = (Flag("--workers", ("workers",), "all"),)
 
     assert problems(file, ORIGIN, flags) == [
-        "--workers: workers: expected a whole number; got 'auto'"
+        "--workers: workers: expected auto or a whole number from 1 to 64; got 'all'"
     ]
 
 

@@ -17,6 +17,9 @@ def of(**variables: str) -> Settings:
     [
         ("LISTEN", "127.0.0.1:81", "listen"),
         ("ADMIN__LISTEN", "127.0.0.1:82", "admin.listen"),
+        ("WORKERS", "auto", "workers"),
+        ("KEEPERS", "0", "keepers"),
+        ("RUN_FOLDER", "/run/edge", "run_folder"),
         ("ORIGIN__DATA", "elsewhere", "origin.data"),
         ("ORIGIN__RETENTION_AGE", "1h", "origin.retention_age"),
         ("PUBLIC_URL", "https://streams.example", "public_url"),
