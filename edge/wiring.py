@@ -136,6 +136,16 @@ def spool_folder(settings: Settings) -> str | None:
     return spool.path or usual_folder()
 
 
+def seated(options: HubOptions, seat: Seat) -> HubOptions:
+    """What the hub goes by in this place."""
+    return replace(
+        options,
+        board=seat.view,
+        elsewhere=seat.elsewhere,
+        serves_fronts=seat.place.role is Role.KEEPER,
+    )
+
+
 def front_options(settings: Settings, node_id: str) -> FrontOptions:
     """How this node presents itself to clients and to the origin."""
     return FrontOptions(
@@ -405,7 +415,8 @@ class EdgeRuntime:
 
         self._origin = HttpOrigin(http_options(settings), hidden=hidden)
         self._threads = FileThreads()
-        options, files = hub_options(settings, node_id), self._spool(settings, seat)
+        options = seated(hub_options(settings, node_id), seat)
+        files = self._spool(settings, seat)
         self._hub = Hub(self._origin, options, counters, clock, files)
         self.control = HubControl(self._hub)
         self._started = False
@@ -436,6 +447,9 @@ class EdgeRuntime:
         if folder is None or seat.place.role is Role.FRONT:
             return None
         return SpoolFolder(folder, self._threads)
+
+    def tell(self) -> None:
+        """See Runtime."""
 
     def start(self) -> None:
         """See Runtime."""
@@ -494,7 +508,7 @@ def node_of_processes(settings: Settings) -> OpenNode | None:
     counts = processes.counts_of(settings)
     if counts.alone:
         return None
-    return open_node(object(), *counts, settings.run_folder, os.environ)
+    return open_node(*counts, settings.run_folder, os.environ)
 
 
 def plan(settings: Settings, node_id: str) -> Plan:

@@ -72,6 +72,10 @@ class Runtime(Protocol):
     def revoker(self) -> Revoker | None:
         """Who takes orders to revoke; None where the edge lets nobody in itself."""
 
+    def tell(self) -> None:
+        """Tell the other processes what this one counted. Once a second, and at its
+        end. Must not raise, and must not switch greenlets."""
+
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""
 

@@ -17,6 +17,7 @@ from typing import ParamSpec
 import gevent
 
 from edge.core.counters import Counters
+from edge.core.elsewhere import NOBODY, Elsewhere
 from edge.core.errors import EdgeError
 from edge.core.ports import Board, Clock
 from edge.core.values import Node
@@ -47,7 +48,8 @@ class HubOptions:
     spooled answers (S1). ``asks_keepers``: what is shared is asked of a keeper of this
     node (W10). ``serves_fronts``: this is a keeper, whose readers are fronts, and
     ``boot`` the number by which they know its process. ``board``: the node's, as this
-    process sees it; None: it is alone.
+    process sees it; None: it is alone. ``elsewhere`` tells of the viewers at other
+    processes of the node, who count for ``max_viewers`` (W13).
     """
 
     routes: Sequence[Route]
@@ -84,6 +86,7 @@ class HubOptions:
     serves_fronts: bool = False
     boot: int = 0
     board: Board | None = None
+    elsewhere: Elsewhere = NOBODY
 
 
 class Guard:

@@ -53,6 +53,7 @@ class Waiters:
         self._delivery = delivery
         self._contacts = contacts
         self._looks = context.looks
+        self._elsewhere = context.options.elsewhere
         self._wheel: TimerWheel[Reader] = TimerWheel(context.clock.monotonic())
         # Live readers that are not done, parked or not.
         self.viewers = 0
@@ -67,7 +68,7 @@ class Waiters:
     def admit(self, reader: Reader, now: float) -> None:
         """A live reader arrived: its time begins. Raises Refusal at a limit."""
         stream, options = reader.stream, self._options
-        full = self.viewers >= options.max_viewers
+        full = self.viewers + self._elsewhere.viewers >= options.max_viewers
         if full or stream.viewers >= options.max_viewers_per_stream:
             raise Refusal("too many live readers", reason=Reason.LIMIT_VIEWERS)
         self.viewers += 1

@@ -141,6 +141,9 @@ class EdgeArbiter(Arbiter):
     def _accepts(self, pid: int) -> None:
         """The process accepts connections."""
         self._places.ready(pid)
+        place = self._places.place_of(pid)
+        if self._lanes is not None and place is not None and place.role is Role.KEEPER:
+            self._lanes.accepts(pid)
         if not self._announced and self._places.open:
             self._announced = True
             self._reloadable.serving()
@@ -158,24 +161,24 @@ class EdgeArbiter(Arbiter):
                 self._lanes.take_back(pid)
                 # It may have written, and not said so.
                 if place.role is Role.FRONT and pid not in self._ended_well:
-                    self._lanes.doubt()
+                    self._lanes.raise_doubt()
             self._ended_well.discard(pid)
 
     def _start(self, start: Start) -> None:
         """Fork one, if it can have a lane. Returns in the master only."""
-        lane = 0
+        lane, boot = 0, self._boot + 1
         if self._lanes is not None:
-            given = self._lanes.give(start)
+            given = self._lanes.give(start, boot)
             if given is None:
                 return
             lane = given
-        self._boot += 1
+        self._boot = boot
         parts = None if self._node is None else self._node.parts
-        self._reloadable.seat = Seat(start.place, lane, self._boot, parts)
+        self._reloadable.seat = Seat(start.place, lane, boot, parts)
         pid: int = self.spawn_worker()
         self._places.started(start.place, pid)
         if self._lanes is not None:
-            self._lanes.given(pid, lane)
+            self._lanes.holds(pid, lane)
 
     def forked(self, worker: Any, place: Place) -> None:
         """In the child: take the listeners of its place, and close those of others,
@@ -296,6 +299,7 @@ class EdgeArbiter(Arbiter):
             if signal.SIGINT in told or signal.SIGQUIT in told:
                 self.kill_workers(signal.SIGQUIT)
                 break
+            self._hear()
             self.reap_workers()
         for pid in self._fronts():
             self.kill_worker(pid, signal.SIGKILL)
@@ -303,8 +307,9 @@ class EdgeArbiter(Arbiter):
         self.cfg.set("graceful_timeout", math.ceil(left))
 
     def _fronts(self) -> list[int]:
-        """The fronts that have not ended."""
-        return [pid for pid in self._places.pids(Role.FRONT) if pid in self.WORKERS]
+        """The fronts that have not ended, and not said that they are about to."""
+        left = self.WORKERS.keys() - self._ended_well
+        return [pid for pid in self._places.pids(Role.FRONT) if pid in left]
 
     def handle_ttin(self) -> None:
         """See the module."""

@@ -1,16 +1,19 @@
 """Beats: what one process of several tells all others, without being asked (W6, W13).
 
-Each 0.25 s it stores on its lane that it lives, and how many connections and viewers it
-has; once a second, and once at its end, its counters in words. By a timer of its own on
-the event loop: a process whose greenlets are busy beats on, and one whose event loop
-stands still does not. Nothing here blocks or switches greenlets.
+Each 0.25 s it stores on its lane that it lives, and how many clients it has, and looks
+how many the others have; once a second, and once at its end, it tells its figures. By
+a timer of its own on the event loop: a process whose greenlets are busy beats on, and
+one whose event loop stands still does not. Nothing here blocks or switches greenlets.
 """
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from edge.board.lane_view import NodeLoad
+from edge.core.elsewhere import Elsewhere
+
 BEAT_SECONDS = 0.25
-BEATS_PER_TEXT = 4
+BEATS_PER_TELLING = 4
 
 
 class BeatLane(Protocol):
@@ -20,14 +23,14 @@ class BeatLane(Protocol):
 
     def store_load(self, connections: int, viewers: int) -> None: ...
 
-    def store_text(self, text: bytes) -> None: ...
+    def others(self, now: float) -> NodeLoad: ...
 
 
 class Beats:
     """The beats of one process.
 
-    ``load`` says how many connections and viewers it has now, ``text`` what it counted;
-    neither may raise. ``now`` is monotonic seconds.
+    ``load`` says how many connections and viewers it has now, and ``tell`` tells its
+    figures; neither may raise. ``now`` is monotonic seconds.
     """
 
     def __init__(
@@ -35,12 +38,14 @@ class Beats:
         lane: BeatLane,
         now: Callable[[], float],
         load: Callable[[], tuple[int, int]],
-        text: Callable[[], bytes],
+        tell: Callable[[], None],
+        elsewhere: Elsewhere,
     ) -> None:
         self._lane = lane
         self._now = now
         self._load = load
-        self._text = text
+        self._tell = tell
+        self._elsewhere = elsewhere
         self._beats = 0
         self._timer: Any = None
 
@@ -57,11 +62,15 @@ class Beats:
             timer.stop()
             timer.close()
             self._lane.store_load(0, 0)
-            self._lane.store_text(self._text())
+            self._tell()
 
     def _beat(self) -> None:
-        self._lane.beat(self._now())
+        now = self._now()
+        self._lane.beat(now)
         self._lane.store_load(*self._load())
-        if self._beats % BEATS_PER_TEXT == 0:
-            self._lane.store_text(self._text())
+        others = self._lane.others(now)
+        self._elsewhere.connections = others.connections
+        self._elsewhere.viewers = others.viewers
+        if self._beats % BEATS_PER_TELLING == 0:
+            self._tell()
         self._beats += 1

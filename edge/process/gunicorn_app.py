@@ -203,6 +203,7 @@ class EdgeApplication(BaseApplication):
 
     def load(self) -> WsgiApp:  # type: ignore[override]
         """Build this worker's parts. Called in the worker, once."""
+        self.seat = self.seat.taken()
         self.runtime = self._plan.build(self.seat)
         return create_app(self.runtime.parts)
 

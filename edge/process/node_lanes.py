@@ -7,42 +7,48 @@ there is none, a reload waits, and this says so.
 
 import logging
 
+from edge.board.node_board import NodeBoard
+from edge.core.reasons import Reason
 from edge.process.places import Start
 
 _log = logging.getLogger("edge.process")
 
 
 class NodeLanes:
-    """All lanes of a board that processes hold."""
+    """The lanes that processes hold, by pid."""
 
-    def __init__(self, board: object) -> None:
+    def __init__(self, board: NodeBoard) -> None:
         self._board = board
         self._held: dict[int, int] = {}
-        self._free = list(range(10_000))
         self._told = False
 
-    def give(self, start: Start) -> int | None:
+    def give(self, start: Start, boot: int) -> int | None:
         """A lane for who is started; None: there is none now."""
-        if not self._free:
-            if not self._told:
-                self._told = True
-                _log.warning(
-                    "no lane is free for %s: it waits until others have ended",
-                    start.place.name,
-                )
-            return None
-        self._told = False
-        return self._free.pop(0)
+        lane = self._board.give(start.place, boot, restart=not start.successor)
+        if not isinstance(lane, Reason):
+            self._told = False
+            return lane
+        if not self._told:
+            self._told = True
+            said = "%s waits to be replaced until processes that drain have ended: %s"
+            _log.warning(said, start.place.name, lane.value)
+        return None
 
-    def given(self, pid: int, lane: int) -> None:
-        """The process that holds a lane."""
+    def holds(self, pid: int, lane: int) -> None:
+        """Who was forked with a lane."""
         self._held[pid] = lane
+
+    def accepts(self, pid: int) -> None:
+        """A keeper accepts: its beat counts for its place from now on."""
+        if pid in self._held:
+            self._board.install(self._held[pid])
 
     def take_back(self, pid: int) -> None:
         """The process has been reaped."""
         lane = self._held.pop(pid, None)
         if lane is not None:
-            self._free.append(lane)
+            self._board.take_back(lane)
 
-    def doubt(self) -> None:
+    def raise_doubt(self) -> None:
         """A front has died: somebody's write may be unheard of."""
+        self._board.raise_doubt()

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.board.node_board import NodeBoard
 from edge.process.run_folder import RunFolder, RunFolderFault
 from edge.process.seat import NodeParts
 
@@ -58,13 +59,12 @@ class OpenNode:
 
 
 def open_node(
-    board: object,
     fronts: int,
     keepers: int,
     run_folder: str | None,
     environment: Mapping[str, str],
 ) -> OpenNode:
-    """Open a node of so many processes around its ``board``. Raises RunFolderFault."""
+    """Open a node of so many processes. Raises RunFolderFault."""
     folder = RunFolder.make(run_folder, environment)
     links = tuple(folder.link(number) for number in range(keepers))
     listeners: list[LinkListener] = []
@@ -77,5 +77,6 @@ def open_node(
         folder.remove()
         why = error.strerror or error
         raise RunFolderFault(f"no socket can be made in {folder.path}: {why}") from None
+    board = NodeBoard.create(keepers, fronts)
     parts = NodeParts(board, Path(folder.path), keepers, fronts, links)
     return OpenNode(parts, folder, tuple(listeners))

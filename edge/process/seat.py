@@ -6,10 +6,12 @@ processes, they share what was made once, in the master, before the first fork
 ``edge.process.arbiter``, read by wiring, which builds the parts of a process by it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge.board.lane_view import LaneView
 from edge.board.node_board import NodeBoard
+from edge.core.elsewhere import NOBODY, Elsewhere
 from edge.core.values import Place, Role
 
 
@@ -35,12 +37,24 @@ class Seat:
 
     ``boot`` grows with every process that the master starts: of two processes in one
     place, the later one has the higher. ``node`` is None where there is one worker.
+
+    ``view`` is the board as this process has it, and ``elsewhere`` what clients the
+    others have: made in the process itself (``taken``).
     """
 
     place: Place
     lane: int
     boot: int
     node: NodeParts | None = None
+    view: LaneView | None = None
+    elsewhere: Elsewhere = NOBODY
+
+    def taken(self) -> "Seat":
+        """The seat as its process has it. Called there, once."""
+        if self.node is None:
+            return self
+        view = self.node.board.view(self.lane, self.boot)
+        return replace(self, view=view, elsewhere=Elsewhere())
 
 
 ALONE = Seat(Place(Role.WORKER, 0), lane=0, boot=1)

@@ -52,6 +52,7 @@ from edge.front.log import AccessLog, LogWriter, configure, put_now
 from edge.front.log_output import direct
 from edge.front.options import LogOptions
 from edge.process.arbiter import RETIRE
+from edge.process.beats import Beats
 from edge.process.gc_schedule import GcRunner
 from edge.process.interfaces import every_interface
 from edge.process.options import ServerOptions
@@ -153,6 +154,7 @@ class EdgeWorker(GeventWorker):
             parts.counters,
             parts.clock,
             AccessLog(log, self._log_writer.put, parts.clock),
+            elsewhere=self._application.seat.elsewhere,
         )
         if parts.options.fast:
             self.fast_context = FastContext(parts, self.server_context)
@@ -187,6 +189,7 @@ class EdgeWorker(GeventWorker):
         self._log_writer.start()
         cleanup.callback(runtime.stop)
         runtime.start()
+        self._begin_beats(cleanup)
         counters = self.server_context.counters
         token, names = options.admin_token, options.admin_names
         admin = AdminServer(self._admin_routes(), token, names, counters)
@@ -194,6 +197,23 @@ class EdgeWorker(GeventWorker):
         # A keeper has none.
         admin.start(application.admin_socket)
         return admin
+
+    def _begin_beats(self, cleanup: ExitStack) -> None:
+        """Where others look at this process: before it serves anybody."""
+        seat, runtime = self._application.seat, self._application.runtime
+        if seat.view is None:
+            return
+        control = runtime.control
+
+        def load() -> tuple[int, int]:
+            # A keeper's are fronts, no clients.
+            if self._keeps:
+                return 0, 0
+            return len(self.connections), int(control.gauges()["viewers"])
+
+        beats = Beats(seat.view, time.monotonic, load, runtime.tell, seat.elsewhere)
+        cleanup.callback(beats.stop)
+        beats.start(gevent.get_hub().loop)
 
     def _accept(self, cleanup: ExitStack) -> None:
         """Accept connections on every listener, and tell the master."""
@@ -205,6 +225,9 @@ class EdgeWorker(GeventWorker):
             server.start()
         cleanup.callback(self._gc_runner.stop)
         self._gc_runner.start()
+        view = self._application.seat.view
+        if view is not None and not self._keeps:
+            view.store_accepts(True)
         self._application.worker_pipe.write(READY, self.ppid)
 
     def _flags(self) -> Sequence[bool]:
@@ -254,6 +277,10 @@ class EdgeWorker(GeventWorker):
         if self._keeps:
             # Only fronts close idle link connections (W12).
             idle_grace = options.grace
+        view = self._application.seat.view
+        if view is not None:
+            view.store_accepts(False)
+            view.store_leaves()
         _log.info("draining %d connections", len(self.connections))
         self.server_context.draining = True
         runtime.drain(options.grace)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from edge.front.options import FrontOptions
 from edge.process.gunicorn_app import EdgeApplication, Plan
+from edge.process.open_node import open_node
 from edge.process.options import ServerOptions
 from edge.process.seat import Seat
 from tests.front.fake_edge import FakeOrigin, FakeReadService, FakeRuntime, parts
@@ -22,13 +23,14 @@ from tests.front.fake_edge import FakeOrigin, FakeReadService, FakeRuntime, part
 class Entry:
     """What an edge is started with: its options, the descriptor of the pipe for events,
     and a bound on open files. While the file ``broken_by`` is there, no worker can
-    start."""
+    start; if it names a place, none there. Several processes have ``run_folder``."""
 
     options: ServerOptions
     front: FrontOptions
     events: int
     files: int | None
     broken_by: str
+    run_folder: str
 
 
 def main() -> None:
@@ -41,12 +43,26 @@ def main() -> None:
     def tell(line: str) -> None:
         os.write(entry.events, line.encode() + b"\n")
 
-    def make(_seat: Seat) -> FakeRuntime:
-        if os.path.exists(entry.broken_by):
+    def make(seat: Seat) -> FakeRuntime:
+        name = seat.place.name if seat.node is not None else ""
+        if broken(entry.broken_by, name):
             raise RuntimeError("cannot be made, as the test asked")
         read_service = FakeReadService(tell)
-        return FakeRuntime(
-            read_service, parts(read_service, FakeOrigin(tell), options=front)
-        )
+        dependencies = parts(read_service, FakeOrigin(tell), options=front)
+        return FakeRuntime(read_service, dependencies, name=name)
 
-    EdgeApplication(Plan(make, options)).run()
+    node = None
+    if options.keepers:
+        counts = options.workers, options.keepers
+        node = open_node(*counts, entry.run_folder, os.environ)
+    serving = None if node is None else lambda: tell("open")
+    EdgeApplication(Plan(make, options), serving=serving, node=node).run()
+
+
+def broken(path: str, name: str) -> bool:
+    """Whether no process may start in the place of this name."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read() in ("", name)
+    except FileNotFoundError:
+        return False

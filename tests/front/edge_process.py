@@ -228,7 +228,8 @@ class EdgeProcess:
                 self.process = self._start(write_end, log)
             stack.callback(self._end)
             os.close(write_end)
-            self.worker = int(self.expect("started").split()[1])
+            self.first = self.expect("started")
+            self.worker = int(self.first.split()[1])
             self._stack = stack.pop_all()
         return self
 
@@ -256,10 +257,14 @@ class EdgeProcess:
             limits=bounds,
             recycle=recycle_options(**given.get("recycle", {})),
             log=log_options(**given.get("log", {})),
+            workers=given.get("workers", 1),
+            keepers=given.get("keepers", 0),
+            keeper_heartbeat=given.get("keeper_heartbeat", 5),
         )
         front = front_options(limits=bounds, **given.get("front", {}))
         broken_by = given.get("broken_by", "")
-        return Entry(options, front, events, given.get("files"), broken_by)
+        run_folder = given.get("run_folder", "")
+        return Entry(options, front, events, given.get("files"), broken_by, run_folder)
 
     def __exit__(
         self,

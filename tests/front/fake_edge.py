@@ -451,16 +451,20 @@ class FakeRuntime:
     parts: Dependencies
     state: str = "new"
     revoker: None = None
+    name: str = ""
 
     def start(self) -> None:
         self.state = "started"
         ticks = self.parts.ticks
         assert isinstance(ticks, LoopTicks)
         ticks.start()
-        self.read_service.tell(f"started {os.getpid()}")
+        self._say(f"started {os.getpid()}")
 
     def ready(self) -> bool:
         return self.state == "started"
+
+    def tell(self) -> None:
+        pass
 
     @property
     def control(self) -> "FakeControl":
@@ -468,7 +472,7 @@ class FakeRuntime:
 
     def drain(self, grace: float) -> None:
         self.state = "draining"
-        self.read_service.tell("draining")
+        self._say("draining")
         self.read_service.release()
 
     def let_go(self) -> None:
@@ -477,4 +481,7 @@ class FakeRuntime:
 
     def stop(self) -> None:
         self.state = "stopped"
-        self.read_service.tell("stopped")
+        self._say("stopped")
+
+    def _say(self, line: str) -> None:
+        self.read_service.tell(f"{line} {self.name}".rstrip())

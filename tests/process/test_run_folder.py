@@ -155,13 +155,13 @@ def test_a_node_that_cannot_have_its_sockets_leaves_nothing(
 
     monkeypatch.setattr("edge.process.open_node.LinkListener", full)
     with pytest.raises(RunFolderFault, match=r"no socket can be made in .*: No space"):
-        open_node(object(), 2, 1, str(base), {})
+        open_node(2, 1, str(base), {})
 
     assert list(base.iterdir()) == []
 
 
 def test_a_node_has_a_socket_for_each_keeper(base: Path) -> None:
-    node = open_node(object(), 2, 3, str(base), {})
+    node = open_node(2, 3, str(base), {})
 
     assert (node.parts.fronts, node.parts.keepers) == (2, 3)
     assert all(Path(link).is_socket() for link in node.parts.links)

@@ -47,8 +47,8 @@ class FastServer:
         self._bound = bound
         self._connections = connections
         self._refused: set[FastConnection] = set()
-        self._max = context.limits.max_connections
         self._balance = context.server_context.balance
+        self._is_full = context.server_context.is_full
         self._max_refused = max_refused
         self._kind = (int(bound.family), int(bound.type), bound.proto)
         # A copy without gevent's layers, whose accept never waits.
@@ -120,7 +120,7 @@ class FastServer:
             transport.close()
             return
         peer = self._proxies.peer(name)
-        if len(self._connections) >= self._max:
+        if self._is_full(len(self._connections)):
             self._refuse(transport, peer)
         elif self._proxied:
             among = self._connections

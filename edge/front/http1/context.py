@@ -8,6 +8,7 @@ from gunicorn.config import Config
 
 from edge.core.accepting import AcceptBalance
 from edge.core.counters import Counters
+from edge.core.elsewhere import NOBODY, Elsewhere
 from edge.core.ports import Clock
 from edge.front.app.app import Environ
 from edge.front.log import AccessLog
@@ -20,7 +21,8 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 @dataclass(slots=True, eq=False)
 class ServerContext:
     """The application and what goes with it. ``draining``: keep no connection.
-    ``balance`` is asked before each one is accepted; None: no other process accepts."""
+    ``balance`` is asked before each one is accepted; None: no other process accepts.
+    ``elsewhere``: the connections of other processes."""
 
     app: Application
     cfg: Config
@@ -30,3 +32,9 @@ class ServerContext:
     access_log: AccessLog
     draining: bool = False
     balance: AcceptBalance | None = None
+    elsewhere: Elsewhere = NOBODY
+
+    def is_full(self, connections: int) -> bool:
+        """Whether the node has as many as it may, with so many here (W13)."""
+        most = self.options.limits.max_connections
+        return connections + self.elsewhere.connections >= most

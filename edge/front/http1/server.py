@@ -35,8 +35,8 @@ class GreenletServer:
         self._server_context = server_context
         self._name = listener.getsockname()
         self._connections = connections
-        self._max = server_context.options.limits.max_connections
-        pool = Pool(self._max + max_refused)
+        most = server_context.options.limits.max_connections
+        pool = Pool(most + max_refused)
         self._server = PausingServer(listener, self._handle, spawn=pool)
         self._server.counters = server_context.counters
         self._server.balance = server_context.balance
@@ -73,7 +73,7 @@ class GreenletServer:
                     refused(context, peer, error)
                 return
         connection = GreenletConnection(context, stream, self._name, peer)
-        if len(self._connections) >= self._max:
+        if context.is_full(len(self._connections)):
             self._refuse(connection)
             return
         self._connections.add(connection)

@@ -1,0 +1,20 @@
+"""Elsewhere: what clients the other processes of a node have, as last looked at.
+
+Limits on connections and viewers are the node's, and not divided among its processes:
+each adds to its own number what the others had a quarter of a second ago (W13). Where
+a process is alone, there is nobody else (``NOBODY``).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, eq=False)
+class Elsewhere:
+    """Kept right by the timer of beats; read before a client is let in."""
+
+    connections: int = 0
+    viewers: int = 0
+
+
+NOBODY = Elsewhere()
+"""For a process that is alone. Never changed."""
