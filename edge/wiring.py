@@ -7,32 +7,26 @@ greenlet crosses a fork. Only ``edge.cli`` calls this module.
 """
 
 import os
-import re
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import inf
-from urllib.parse import urlsplit
 
 import gevent
 
-from edge.access.ask_line import ASKS
-from edge.access.asking import Open
 from edge.access.authorizer import AccessAuthorizer
 from edge.access.denials import Denials
-from edge.access.judges import Askers, origin_of
+from edge.access.judges import Askers
 from edge.access.key_ring import KeyRings
-from edge.access.keys import MAX_JWKS_BYTES
 from edge.access.leases import Leases
 from edge.access.revocation_file import RevocationFile
 from edge.access.revocations import Revocations
 from edge.access.revoker import Revoker
+from edge.ask_wiring import AskPools, fetch_keys, node_of, origin_bases
 from edge.core.counters import Counters
-from edge.core.errors import OriginFault, OriginTimeout
 from edge.core.ports import Clock
-from edge.core.values import PRODUCT, Headers, Node, OriginRequest, Role
+from edge.core.values import PRODUCT, Role
 from edge.files.file_systems import usual_folder
 from edge.files.spool_folder import SpoolFolder
 from edge.files.threads import FileThreads
@@ -48,34 +42,14 @@ from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
-from edge.policy.streams.ways import ForwardWay, JwtWay
+from edge.policy.streams.ways import JwtWay
 from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.process.open_node import OpenNode, open_node
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.process.seat import Seat
-from edge.protocol.http_grammar import TOKEN_CHARS
 from edge.settings import Settings, processes
 from edge.settings.units import DAY
 from origin_adapter.http import HttpOptions, HttpOrigin
-from origin_adapter.tls import TlsOptions
-
-KEYS_SECONDS = 2.0
-"""How long keys at a URL may take to come (B15)."""
-
-ASK_SECONDS = 10.0
-"""How long the origin may take at most to say whom it lets in."""
-
-KEPT_SECONDS = 4.0
-"""How long a connection is kept by which somebody was asked: Node closes its end after
-five."""
-
-
-def node_of(settings: Settings, node_id: str) -> Node:
-    """Who this edge is. Without a name it has the host's, made a token (U10)."""
-    name = settings.node.name
-    if name is None:
-        name = re.sub(rf"[^{TOKEN_CHARS}]", "-", socket.gethostname()) or PRODUCT
-    return Node(name, node_id)
 
 
 def routes(settings: Settings) -> tuple[Route, ...]:
@@ -156,19 +130,6 @@ def front_options(settings: Settings, node_id: str) -> FrontOptions:
         limits=limits_of(settings),
         trusted_proxies=TrustedProxies.of(settings.trusted_proxies),
     )
-
-
-def origin_bases(settings: Settings) -> tuple[str, ...]:
-    """The base URLs by which the origin may call itself: where it is called, by the
-    Host that it is sent, and what the operator adds."""
-    origin = settings.origin
-    bases = [origin.call_url, *origin.addresses]
-    host = origin.host or ("localhost" if origin.call_url.startswith("unix:") else "")
-    if host:
-        bases += [f"http://{host}", f"https://{host}"]
-    if origin.embedded and settings.known_as:
-        bases.append(settings.known_as)
-    return tuple(base for base in bases if not base.startswith("unix:"))
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -300,98 +261,6 @@ def revocations_of(table: Iterable[Route]) -> Revocations:
     # One leeway may be in ``exp`` itself, for it is compared with another clock.
     lives = (way.max_lifetime + 2 * way.leeway for way in ways)
     return Revocations(max(lives, default=DAY), leeway)
-
-
-def fetch_keys(url: str) -> bytes:
-    """The octets at a URL, by the pool that also calls origins, within KEYS_SECONDS.
-
-    No redirect is followed. Raises EdgeError.
-    """
-    parts = urlsplit(url)
-    options = _ask_options(f"{parts.scheme}://{parts.netloc}", KEYS_SECONDS, 1)
-    origin = HttpOrigin(options)
-    target = f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}"
-    headers = (("accept", "application/json"), ("accept-encoding", "identity"))
-    late = OriginTimeout("the keys did not come in time")
-    try:
-        with gevent.Timeout(KEYS_SECONDS, late):
-            exchange = origin.open(OriginRequest("GET", target, headers))
-            if exchange.status != 200:
-                raise OriginFault(f"the answer was {exchange.status}")
-            octets = bytearray()
-            while piece := exchange.read():
-                octets += piece
-                if len(octets) > MAX_JWKS_BYTES:
-                    raise OriginFault("the answer is too large")
-            return bytes(octets)
-    finally:
-        origin.close()
-
-
-class AskPools:
-    """The connections by which others are asked who is let in: a pool for each
-    endpoint, and one for the origin, apart from those that its streams come by."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._pools: dict[HttpOptions, HttpOrigin] = {}
-
-    def askers(self, node_id: str) -> Askers:
-        """What judges ask by. A pool is made when a judge is made that asks by it."""
-        public_url = self._settings.public_url or ""
-        timeout = min(self._settings.origin.head_timeout, ASK_SECONDS)
-        return Askers(
-            endpoint=self._endpoint,
-            origin=lambda: self._origin(timeout),
-            timeout=timeout,
-            node=node_of(self._settings, node_id),
-            scheme=urlsplit(public_url).scheme or "http",
-        )
-
-    def _endpoint(self, way: ForwardWay) -> Open:
-        return self._opened(_ask_options(origin_of(way.url), way.timeout, ASKS))
-
-    def _origin(self, timeout: float) -> Open:
-        origin = self._settings.origin
-        options = _ask_options(origin.call_url, timeout, ASKS)
-        options = replace(
-            options, host=origin.host, keep_alive=origin.keep_alive, tls=origin.tls
-        )
-        addresses = OriginAddresses(origin_bases(self._settings))
-        return self._opened(options, addresses.hidden)
-
-    def _opened(
-        self,
-        options: HttpOptions,
-        hidden: Callable[[Headers], Headers] | None = None,
-    ) -> Open:
-        if options not in self._pools:
-            self._pools[options] = HttpOrigin(options, hidden=hidden)
-        return self._pools[options].open
-
-    def close(self) -> None:
-        """End all asks."""
-        for pool in self._pools.values():
-            pool.close()
-
-
-def _ask_options(url: str, seconds: float, connections: int) -> HttpOptions:
-    """How somebody is asked for a short answer that must come in time."""
-    return HttpOptions(
-        url=url,
-        host=None,
-        connect_timeout=seconds,
-        head_timeout=seconds,
-        hold_timeout=seconds,
-        idle_timeout=seconds,
-        max_head=64 * 1024,
-        write_connections=1,
-        catch_up_connections=connections,
-        follow_connections=1,
-        relay_connections=1,
-        keep_alive=KEPT_SECONDS,
-        tls=TlsOptions(),
-    )
 
 
 class SystemClock:

@@ -35,6 +35,7 @@ FLOORS = {
     "edge.process": 9,
     "edge.settings": 10,
     "edge.node_wiring": 11,
+    "edge.ask_wiring": 11,
     "edge.wiring": 12,
     "edge.origin": 12,
     "edge.supervisor": 12,
@@ -57,7 +58,8 @@ KNOWS_ONLY = {
 
 KNOWN_ONLY_TO = {
     "origin_adapter": {
-        *("edge.settings", "edge.node_wiring", "edge.wiring", "edge.origin"),
+        *("edge.settings", "edge.ask_wiring", "edge.node_wiring"),
+        *("edge.wiring", "edge.origin"),
     },
     "edge.board": {"edge.process", "edge.node_wiring", "edge.wiring"},
     "edge.files": {"edge.wiring", "edge.cli"},

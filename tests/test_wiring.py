@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from edge import origin, wiring
+from edge import ask_wiring, origin, wiring
 from edge.core.ports import NO_TICKS, never_ready
 from edge.core.values import Node
 from edge.front.options import (
@@ -183,12 +183,12 @@ def test_a_node_is_called_as_the_settings_say_or_as_its_host(
 ) -> None:
     """U10: a token in any case, since it stands in Via and in Cache-Status."""
     named = load(None, {"DS_EDGE_NODE__NAME": "pop-1"})
-    assert wiring.node_of(named, "c0ffee") == Node("pop-1", "c0ffee")
+    assert ask_wiring.node_of(named, "c0ffee") == Node("pop-1", "c0ffee")
 
     hosts = (("pod-7.x", "pod-7.x"), ("my host/é", "my-host--"), ("", "ds-edge"))
     for host, name in hosts:
         monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
-        node = wiring.node_of(load(None, {}), "c0ffee")
+        node = ask_wiring.node_of(load(None, {}), "c0ffee")
         assert (node.name, node.cache) == (name, f"ds-edge/{name}")
 
 

@@ -21,6 +21,7 @@ from edge.access.key_ring import KeyRings
 from edge.access.leases import Leases
 from edge.access.revocations import Revocations
 from edge.access.revoker import Revoker
+from edge.ask_wiring import AskPools
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError
 from edge.core.values import Node
@@ -31,7 +32,6 @@ from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import Way
 from edge.settings import Settings
 from edge.settings.schema import OriginSettings
-from edge.wiring import AskPools
 from tests.live.support import TestClock
 
 NODE = Node("pop", "00ff")

@@ -10,6 +10,7 @@ import gevent
 import pytest
 
 from edge.access.credentials import by_ways
+from edge.ask_wiring import AskPools
 from edge.core.errors import EdgeError, Refusal
 from edge.core.reasons import Reason
 from edge.core.values import ANONYMOUS, OriginRequest, Read
@@ -20,7 +21,6 @@ from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import OriginWay, SignedWay
 from edge.settings import Settings
 from edge.settings.schema import OriginSettings
-from edge.wiring import AskPools
 from tests.access.endpoint import Asked, Endpoint, Gate, said, until
 
 A = "/v1/stream/a"
