@@ -154,6 +154,7 @@ class EdgeWorker(GeventWorker):
             parts.counters,
             parts.clock,
             AccessLog(log, self._log_writer.put, parts.clock),
+            balance=None if self._keeps else self._application.seat.view,
             elsewhere=self._application.seat.elsewhere,
         )
         if parts.options.fast:
