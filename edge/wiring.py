@@ -26,7 +26,7 @@ from edge.access.revoker import Revoker
 from edge.ask_wiring import AskPools, fetch_keys, node_of, origin_bases
 from edge.core.counters import Counters
 from edge.core.ports import Clock
-from edge.core.values import PRODUCT, Role
+from edge.core.values import PRODUCT, Headers, Role
 from edge.files.file_systems import usual_folder
 from edge.files.spool_folder import SpoolFolder
 from edge.files.threads import FileThreads
