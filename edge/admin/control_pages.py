@@ -3,7 +3,7 @@
 ``GET /streams`` shows how much is held and the streams with most viewers.
 ``POST /forget?path=...`` drops what is held of a path; its viewers are served on. Both
 ask ``edge.core.ports.Control``, which the hub implements, or where there are several
-processes all of these, by a ``NodeView``. No page shows a credential, the digest of
+processes all of these, by a ``OperatorView``. No page shows a credential, the digest of
 one, or a header.
 """
 
@@ -39,7 +39,7 @@ class Overview(NamedTuple):
     late: tuple[str, ...] = ()
 
 
-class NodeView(Protocol):
+class OperatorView(Protocol):
     """All processes of a node as one. Blocks the calling greenlet, two seconds or so
     at most for each order that it takes."""
 
@@ -57,18 +57,18 @@ class AloneView:
         self._control = control
 
     def overview(self, limit: int) -> Overview:
-        """See NodeView."""
+        """See OperatorView."""
         return Overview(self._control.gauges(), self._control.snapshot(limit))
 
     def forget(self, route: str, path: str) -> int:
-        """See NodeView."""
+        """See OperatorView."""
         return self._control.forget(route, path)
 
 
 class ControlPages:
     """The pages of one worker, or of all. ``routes`` are those of its streams."""
 
-    def __init__(self, node: NodeView, routes: Sequence[Route]) -> None:
+    def __init__(self, node: OperatorView, routes: Sequence[Route]) -> None:
         self._node = node
         self._routes = routes
 

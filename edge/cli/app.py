@@ -7,6 +7,7 @@ expected``, never as a traceback.
 
 import enum
 import importlib
+import json
 import os
 import platform
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from typer.completion import (  # type: ignore[attr-defined]  # has no __all__
 )
 
 from edge import __version__
-from edge.cli import console, origin, preflight
+from edge.cli import console, origin, preflight, shipped
 from edge.cli.access.app import app as access
 from edge.cli.bench.app import app as bench
 from edge.cli.health import NotWell, ask
@@ -47,6 +48,7 @@ from edge.settings import (
     processes,
 )
 from edge.settings.dump import as_data, as_text
+from edge.settings.json_schema import json_schema
 from edge.settings.problems import key_name
 
 app = typer.Typer(
@@ -180,6 +182,17 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
             console.problems(error)
         raise typer.Exit(WRONG) from None
     _show(processes.settled(settings, cores()), settings, as_json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the settings, by which editors judge and complete.
+
+    What one key means for another only check knows.
+    """
+    file = shipped.path_of(shipped.SETTINGS)
+    commented = "" if file is None else file.read_text("utf-8")
+    typer.echo(json.dumps(json_schema(commented), indent=1, ensure_ascii=False))
 
 
 @app.command()

@@ -15,6 +15,7 @@ SHARED = "share/ds-edge/"
 """The folder that ``pyproject.toml`` puts them into."""
 
 PAGE = "docs/follow.html"
+SETTINGS = "config/edge.yaml"
 
 
 def page() -> Path | None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from edge.cli import console, preflight, shipped
+from edge.cli import activation, console, preflight, shipped
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.cli.revocation_place import RevocationPlace
@@ -21,10 +21,11 @@ from edge.process.run_folder import RunFolderFault
 from edge.settings import Settings, cross_checks, processes
 from edge.settings.addresses import MAX_UNIX_PATH, ListenAddress
 from edge.settings.problems import key_name
+from edge.supervisor.inherited import inherited, take_over
 
-# Set for a master that gunicorn re-executes (USR2) or that systemd starts. Its sockets
-# are inherited: a second bind would fail.
-INHERITED = ("GUNICORN_FD", "LISTEN_FDS")
+REEXECUTED = "GUNICORN_FD"
+"""Set for a master that gunicorn re-executes (USR2). Its sockets are inherited: a
+second bind would fail."""
 
 TO_TRY = """
 Make a stream, follow it, and write to it from a second terminal:
@@ -47,6 +48,8 @@ def start(
     ``read`` reads the settings anew, for a reload; it raises SettingsError.
     ``attached``: the supervisor runs the embedded origin already.
     """
+    if attached:
+        take_over()
     if not _can_start(settings):
         return 1
     if not attached:
@@ -147,10 +150,14 @@ def _can_start(settings: Settings) -> bool:
 
 
 def _addresses_free(settings: Settings) -> bool:
-    if any(os.environ.get(name) for name in INHERITED):
+    if os.environ.get(REEXECUTED):
         return True
-    wanted = [("listen", address) for address in settings.listen]
-    wanted.append(("admin.listen", settings.admin.listen))
+    wanted = [("admin.listen", settings.admin.listen)]
+    if not (files := inherited()):
+        wanted[:0] = [("listen", address) for address in settings.listen]
+    elif (why := activation.refusal(files, settings.listen)) is not None:
+        console.error(f"listen: {why}")
+        return False
     free = True
     for key, address in wanted:
         why = preflight.refusal(address)

@@ -20,10 +20,12 @@ Where there is one worker none of this is used. Called by ``edge.process.node_fi
 """
 
 import enum
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from edge.core.counters import DESCRIPTIONS, Described
+from edge.core.counters import DESCRIPTIONS, Counters, Described
 from edge.core.values import Purpose, Role
 
 Number: TypeAlias = int | dict[str, int]
@@ -52,6 +54,8 @@ SIDES: Mapping[str, Side] = {
     "lent_refusals": Side.ORIGIN,
     "breaker_opened": Side.ORIGIN,
     "passes": Side.CLIENT,
+    "spooled": Side.ORIGIN,
+    "spool_cuts": Side.ORIGIN,
     "stores": Side.ORIGIN,
     "not_stored": Side.ORIGIN,
     "drops": Side.ORIGIN,
@@ -103,7 +107,10 @@ LINK_DESCRIPTIONS: tuple[Described, ...] = (
         "Answers that were not taken into the log of a front, by reason.",
         "reason",
     ),
-    Described("bytes_by_link", "Bytes of bodies that fronts received from keepers."),
+    Described(
+        "bytes_by_link",
+        "Bytes of bodies that fronts received, of keepers or of the origin itself.",
+    ),
 )
 """What is counted of the way between fronts and keepers."""
 
@@ -111,27 +118,34 @@ NODE_DESCRIPTIONS: tuple[Described, ...] = DESCRIPTIONS + LINK_DESCRIPTIONS
 """All counters of a node of several processes."""
 
 
-def contribution(
-    role: Role, own: Numbers, link: Numbers, direct: Numbers
-) -> dict[str, Number]:
-    """What a process of this role contributes to the node's sums.
+@dataclass(frozen=True, slots=True)
+class CounterSet:
+    """What one process counts. ``own`` is what it counts itself. In a front, ``direct``
+    is what is counted of its calls to the origin, and ``link_requests`` are those to
+    keepers, by purpose."""
 
-    ``own`` is what it counted itself, ``link`` what was counted of its calls to
-    keepers, and ``direct`` of its calls to the origin (a front's alone).
-    """
+    own: Counters = field(default_factory=Counters)
+    direct: Counters = field(default_factory=Counters)
+    link_requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def contribution(role: Role, counters: CounterSet) -> dict[str, Number]:
+    """What a process of this role contributes to the node's sums, now."""
+    own = counters.own.snapshot()
     if role is Role.WORKER:
-        return dict(own)
+        return own
     if role is Role.KEEPER:
         return _of(own, Side.PROCESS, Side.ORIGIN)
+    direct = counters.direct.snapshot()
     return {
         **_of(own, Side.PROCESS, Side.CLIENT),
         **{name: direct[name] for name in OF_ORIGIN},
-        "link_requests": link["origin_requests"],
+        "link_requests": dict(counters.link_requests),
         "link_faults": own["origin_faults"],
         "link_statuses": own["origin_statuses"],
         "link_drops": own["drops"],
         "link_not_stored": own["not_stored"],
-        "bytes_by_link": link["bytes_from_origin"],
+        "bytes_by_link": own["bytes_from_origin"],
     }
 
 
@@ -203,6 +217,9 @@ GAUGES: Mapping[str, GaugeRule] = {
     "bytes_in_probation": GaugeRule.ALL,
     "bytes_prepared": GaugeRule.ALL,
     "breaker_open": GaugeRule.HIGHEST,
+    "spools": GaugeRule.KEEPERS,
+    "spool_readers": GaugeRule.KEEPERS,
+    "spool_bytes": GaugeRule.KEEPERS,
     "connections": GaugeRule.FRONTS,
     "last_collection_seconds": GaugeRule.EACH,
     "longest_collection_seconds": GaugeRule.EACH,

@@ -12,13 +12,12 @@ the pages of the node (``edge.process.node_desk``).
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edge.admin.node_metrics import NodeNumbers, ProcessFigures
-from edge.core.counters import Counters
 from edge.core.node_counters import (
     GAUGES,
+    CounterSet,
     GaugeRule,
     Numbers,
     contribution,
@@ -42,16 +41,6 @@ class TextLanes(Protocol):
         """The texts of the processes that give signs of life."""
 
 
-@dataclass(frozen=True, slots=True)
-class CounterSet:
-    """What one process counts: by itself (``own``), and in a front of its calls to
-    keepers (``link``) and to the origin (``direct``)."""
-
-    own: Counters = field(default_factory=Counters)
-    link: Counters = field(default_factory=Counters)
-    direct: Counters = field(default_factory=Counters)
-
-
 class NodeFigures:
     """The figures of one process, and by its lane those of the node."""
 
@@ -71,13 +60,7 @@ class NodeFigures:
 
     def publish(self) -> None:
         """Say what is so now."""
-        counters = self._counters
-        numbers = contribution(
-            self._place.role,
-            counters.own.snapshot(),
-            counters.link.snapshot(),
-            counters.direct.snapshot(),
-        )
+        numbers = contribution(self._place.role, self._counters)
         self._lanes.store_text(
             text_of(self._place, self._boot, numbers, self._gauges())
         )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     BeforeValidator,
+    ConfigDict,
     Discriminator,
     ModelWrapValidatorHandler,
     PlainSerializer,
@@ -48,6 +49,7 @@ from edge.policy.streams.ways import (
     Way,
 )
 from edge.protocol.http_grammar import TOKEN_CHARS
+from edge.settings import fragments
 from edge.settings.asked_ways import (
     LOOPBACK,
     ForwardSettings,
@@ -56,6 +58,7 @@ from edge.settings.asked_ways import (
 )
 from edge.settings.fields import Duration, Flag, ParameterName, Timeout
 from edge.settings.files import PATH, KeyFile, key_file, reading
+from edge.settings.fragments import told
 from edge.settings.section import Section
 from edge.settings.units import DAY
 
@@ -71,9 +74,12 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 SecretFile = Annotated[
-    KeyFile, key_file(lambda o: KeySet.of_secret(secret_of(o))), PATH
+    KeyFile,
+    key_file(lambda o: KeySet.of_secret(secret_of(o))),
+    PATH,
+    told(fragments.PATH),
 ]
-PublicKeyFile = Annotated[KeyFile, key_file(KeySet.of_pem), PATH]
+PublicKeyFile = Annotated[KeyFile, key_file(KeySet.of_pem), PATH, told(fragments.PATH)]
 
 
 def _secret(given: object) -> SecretStr:
@@ -86,7 +92,7 @@ def _secret(given: object) -> SecretStr:
     return SecretStr(given)
 
 
-SharedSecret = Annotated[SecretStr, BeforeValidator(_secret)]
+SharedSecret = Annotated[SecretStr, BeforeValidator(_secret), told(fragments.SECRET)]
 
 _read_jwks = reading(KeySet.of_jwks)
 
@@ -108,6 +114,7 @@ Jwks = Annotated[
     KeyFile | str,
     PlainValidator(_jwks),
     PlainSerializer(lambda it: it.path if isinstance(it, KeyFile) else it),
+    told(fragments.JWKS),
 ]
 
 
@@ -120,9 +127,21 @@ def _text(pattern: re.Pattern[str], what: str) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-Claim = Annotated[str, _text(_CLAIM, "the name of a claim, such as streams.read")]
-KeyId = Annotated[str, _text(_KEY_ID, "up to 64 letters, digits, '_', '.' and '-'")]
-Words = Annotated[str, _text(re.compile(r"[!-~]{1,2048}"), "visible characters")]
+Claim = Annotated[
+    str,
+    _text(_CLAIM, "the name of a claim, such as streams.read"),
+    told(fragments.CLAIM),
+]
+KeyId = Annotated[
+    str,
+    _text(_KEY_ID, "up to 64 letters, digits, '_', '.' and '-'"),
+    told(fragments.KEY_ID),
+]
+Words = Annotated[
+    str,
+    _text(re.compile(r"[!-~]{1,2048}"), "visible characters"),
+    told(fragments.VISIBLE),
+]
 
 
 def _algorithm(given: object) -> str:
@@ -132,7 +151,9 @@ def _algorithm(given: object) -> str:
     return str(given)
 
 
-Algorithm = Annotated[str, BeforeValidator(_algorithm)]
+Algorithm = Annotated[
+    str, BeforeValidator(_algorithm), told({"enum": sorted(ALGORITHMS)})
+]
 
 
 def _source(given: object) -> CredentialSource:
@@ -156,7 +177,10 @@ def _write_source(source: CredentialSource) -> str | dict[str, str]:
 
 
 Source = Annotated[
-    CredentialSource, PlainValidator(_source), PlainSerializer(_write_source)
+    CredentialSource,
+    PlainValidator(_source),
+    PlainSerializer(_write_source),
+    told(fragments.SOURCE),
 ]
 
 
@@ -303,6 +327,7 @@ class SignedSettings(Section):
 class WaysSettings(Section):
     """The ways of one route, tried in the order in which they are written."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
     jwt: JwtSettings | None = None
     signed: SignedSettings | None = None
     forward: ForwardSettings | None = None
@@ -352,15 +377,17 @@ class WaysSettings(Section):
         return tuple(getattr(self, name).to_way() for name in self._order)
 
 
+_WORDS = [word.value for word in Access if word is not Access.GRANTED]
+
+
 def _word(given: object) -> Access:
     if isinstance(given, Access):
         return given
-    words = [word.value for word in Access if word is not Access.GRANTED]
-    if given in words:
+    if given in _WORDS:
         return Access(given)
     shown = str(given)[:60]
     raise ValueError(
-        f"expected {' or '.join(words)}, or a mapping of ways; got {shown!r}"
+        f"expected {' or '.join(_WORDS)}, or a mapping of ways; got {shown!r}"
     )
 
 
@@ -369,7 +396,7 @@ def _kind(given: object) -> str:
 
 
 AccessSettings = Annotated[
-    Annotated[Access, BeforeValidator(_word), Tag(WORD)]
+    Annotated[Access, BeforeValidator(_word), told({"enum": _WORDS}), Tag(WORD)]
     | Annotated[WaysSettings, Tag(WAYS)],
     Discriminator(_kind),
 ]

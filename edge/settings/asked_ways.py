@@ -14,7 +14,9 @@ from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from edge.policy.http import request_target
 from edge.policy.streams.ways import ForwardWay, OriginWay
+from edge.settings import fragments
 from edge.settings.fields import Flag, HeaderName, LifeTime, ParameterName, Timeout
+from edge.settings.fragments import told
 from edge.settings.section import Section
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -75,7 +77,7 @@ def _credentials(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-EndpointUrl = Annotated[str, BeforeValidator(_url)]
+EndpointUrl = Annotated[str, BeforeValidator(_url), told(fragments.ENDPOINT)]
 AskedHeaders = Annotated[tuple[HeaderName, ...], AfterValidator(_asked_with)]
 CredentialParameters = Annotated[
     tuple[ParameterName, ...], AfterValidator(_credentials)

@@ -17,8 +17,8 @@ from edge.policy.streams.ways import KeySource
 from edge.settings import processes
 from edge.settings.access import WaysSettings
 from edge.settings.addresses import ListenAddress, authority_of
-from edge.settings.fields import AUTO
 from edge.settings.problems import Path, key_name
+from edge.settings.process_fields import AUTO
 from edge.settings.schema import OriginSettings, RouteSettings, Settings
 from edge.settings.units import MiB, write_duration, write_size
 from origin_adapter.tls import TlsFault, client_context

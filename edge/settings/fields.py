@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,12 +25,13 @@ from edge.policy.http.client_address import UNIX
 from edge.policy.http.cors import EVERYBODY
 from edge.policy.http.forwarding import UNFIT_ON_READS
 from edge.protocol.http_grammar import HOP_BY_HOP, PROXY_AUTHENTICATION, TOKEN_CHARS
-from edge.settings import addresses, units
+from edge.settings import addresses, fragments, units
+from edge.settings.fragments import told
 
 FOR_PEOPLE = "for people"
 """Context of ``model_dump`` that writes 30.0 as ``30s`` and bytes as ``1MiB``."""
 
-MAX_SECONDS = 3650 * units.DAY
+MAX_SECONDS = float(fragments.MAX_SECONDS)
 MAX_SIZE = 2**63 - 1
 MAX_COUNT = 10_000_000
 
@@ -97,13 +98,19 @@ def _duration(least: float, whole: bool = False) -> BeforeValidator:
 
 
 _DURATION = _written(units.write_duration)
-Duration = Annotated[float, _duration(0), _DURATION]
+Duration = Annotated[float, _duration(0), _DURATION, told(fragments.duration(0))]
 """Seconds, zero or more."""
-Timeout = Annotated[float, _duration(0.001), _DURATION]
+Timeout = Annotated[float, _duration(0.001), _DURATION, told(fragments.duration(0.001))]
 """Seconds, at least a millisecond."""
-LifeTime = Annotated[float, _duration(1), _DURATION]
+LifeTime = Annotated[float, _duration(1), _DURATION, told(fragments.duration(1))]
 """Seconds, at least one (clients take shorter SSE connections for broken)."""
-MaxAge = Annotated[int, _duration(0, whole=True), AfterValidator(int), _DURATION]
+MaxAge = Annotated[
+    int,
+    _duration(0, whole=True),
+    AfterValidator(int),
+    _DURATION,
+    told(fragments.duration(0, whole=True)),
+]
 """Whole seconds, as Cache-Control counts."""
 
 
@@ -117,9 +124,14 @@ def _size(least: int) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-Size = Annotated[int, _size(units.KiB), _written(units.write_size)]
+Size = Annotated[
+    int,
+    _size(units.KiB),
+    _written(units.write_size),
+    told(fragments.size(units.KiB)),
+]
 """Bytes, at least 1 KiB."""
-BodySize = Annotated[int, _size(1), _written(units.write_size)]
+BodySize = Annotated[int, _size(1), _written(units.write_size), told(fragments.size(1))]
 """Bytes, at least one."""
 
 
@@ -136,36 +148,8 @@ def _count(given: object) -> int:
     return count
 
 
-Count = Annotated[int, BeforeValidator(_count)]
+Count = Annotated[int, BeforeValidator(_count), told(fragments.COUNT)]
 """A whole number, at least one."""
-
-
-AUTO: Final = "auto"
-"""Of a number of processes: as the machine suggests."""
-
-MAX_PROCESSES = 64
-
-
-def _processes(least: int) -> PlainValidator:
-    hint = f"auto or a whole number from {least} to {MAX_PROCESSES}"
-
-    def validate(given: object) -> int | str:
-        if given == AUTO:
-            return AUTO
-        try:
-            count = _read(_whole, int, given, hint)
-        except ValueError:
-            raise _expected(hint, given) from None
-        if not least <= count <= MAX_PROCESSES:
-            raise _expected(hint, given)
-        return count
-
-    return PlainValidator(validate)
-
-
-Workers = Annotated[int | Literal["auto"], _processes(1)]
-Keepers = Annotated[int | Literal["auto"], _processes(0)]
-"""How many processes, or ``auto``."""
 
 
 def _flag(given: object) -> bool:
@@ -176,7 +160,7 @@ def _flag(given: object) -> bool:
     raise _expected("true or false", given)
 
 
-Flag = Annotated[bool, BeforeValidator(_flag)]
+Flag = Annotated[bool, BeforeValidator(_flag), told(fragments.FLAG)]
 
 
 def _rate(given: object) -> units.Rate:
@@ -188,9 +172,17 @@ def _share(given: object) -> int:
 
 
 RateLimit = Annotated[
-    units.Rate, PlainValidator(_rate), PlainSerializer(units.write_rate)
+    units.Rate,
+    PlainValidator(_rate),
+    PlainSerializer(units.write_rate),
+    told(fragments.RATE),
 ]
-Share = Annotated[int, BeforeValidator(_share), _written(units.write_share)]
+Share = Annotated[
+    int,
+    BeforeValidator(_share),
+    _written(units.write_share),
+    told(fragments.SHARE),
+]
 """One in how many: 0 none, 1 all."""
 
 
@@ -201,7 +193,10 @@ def _listen(given: object) -> addresses.ListenAddress:
 
 
 Listen = Annotated[
-    addresses.ListenAddress, PlainValidator(_listen), PlainSerializer(str)
+    addresses.ListenAddress,
+    PlainValidator(_listen),
+    PlainSerializer(str),
+    told(fragments.LISTEN),
 ]
 
 
@@ -252,6 +247,7 @@ Listeners = Annotated[
     PlainValidator(_listeners),
     PlainSerializer(_write_listeners),
     ONE_OR_MANY,
+    told(fragments.LISTENERS),
 ]
 """Where to listen: one address or several, some with the PROXY protocol."""
 
@@ -293,7 +289,7 @@ def _folder(text: str) -> str:
     return text
 
 
-Folder = Annotated[str, _text(_folder, "the path of a folder")]
+Folder = Annotated[str, _text(_folder, "the path of a folder"), told(fragments.PATH)]
 """As it is written. A relative path starts at the working directory."""
 
 
@@ -303,18 +299,30 @@ def _file(text: str) -> str:
     return text
 
 
-FilePath = Annotated[str, _text(_file, "the path of a file")]
+FilePath = Annotated[str, _text(_file, "the path of a file"), told(fragments.PATH)]
 """As ``Folder``."""
 
 # Base URLs are not repeated in errors: one may hold a password by mistake.
 OriginUrl = Annotated[
-    str, _text(addresses.parse_origin, addresses.ORIGIN_HINT, repeat=False)
+    str,
+    _text(addresses.parse_origin, addresses.ORIGIN_HINT, repeat=False),
+    told(fragments.ORIGIN_URL),
 ]
-BaseUrl = Annotated[str, _text(addresses.parse_base, addresses.BASE_HINT, repeat=False)]
+BaseUrl = Annotated[
+    str,
+    _text(addresses.parse_base, addresses.BASE_HINT, repeat=False),
+    told(fragments.BASE_URL),
+]
 CorsOrigin = Annotated[
-    str, _text(addresses.parse_cors_origin, addresses.CORS_HINT, repeat=False)
+    str,
+    _text(addresses.parse_cors_origin, addresses.CORS_HINT, repeat=False),
+    told(fragments.CORS_ORIGIN),
 ]
-HostName = Annotated[str, _text(addresses.parse_host_name, addresses.NAME_HINT)]
+HostName = Annotated[
+    str,
+    _text(addresses.parse_host_name, addresses.NAME_HINT),
+    told(fragments.HOST_NAME),
+]
 
 
 def _cors_origins(given: object) -> object:
@@ -332,12 +340,15 @@ CorsOrigins = Annotated[
     tuple[CorsOrigin, ...],
     BeforeValidator(_cors_origins),
     AfterValidator(_everybody_alone),
+    told(fragments.CORS_ORIGINS),
 ]
 """``*`` alone, or web origins."""
-Authority = Annotated[str, _text(addresses.parse_authority, "a host name")]
+Authority = Annotated[
+    str, _text(addresses.parse_authority, "a host name"), told(fragments.AUTHORITY)
+]
 
 
-TrustedProxy = Annotated[str, _text(_proxy, _PROXY_HINT)]
+TrustedProxy = Annotated[str, _text(_proxy, _PROXY_HINT), told(fragments.PROXY)]
 """A network whose peers are believed; without host bits."""
 
 
@@ -362,24 +373,33 @@ def _not_framing(name: str) -> str:
 
 
 HeaderName = Annotated[
-    str, _matching(_TOKEN, _HEADER_HINT, lower=True), AfterValidator(_not_framing)
+    str,
+    _matching(_TOKEN, _HEADER_HINT, lower=True),
+    AfterValidator(_not_framing),
+    told(fragments.HEADER),
 ]
 """A lower-case field name that is neither framing nor hop-by-hop."""
 MediaRange = Annotated[
     str,
     _matching(_MEDIA_RANGE, "a media type such as application/*+json", lower=True),
+    told(fragments.MEDIA_RANGE),
 ]
 """A lower-case media type; ``*`` stands for any text of the subtype."""
 ParameterName = Annotated[
-    str, _matching(_PARAMETER, "the name of a query parameter, such as token")
+    str,
+    _matching(_PARAMETER, "the name of a query parameter, such as token"),
+    told(fragments.PARAMETER),
 ]
 NodeName = Annotated[
-    str, _matching(_NODE_NAME, "a name of letters, digits, - . and _, such as pop-1")
+    str,
+    _matching(_NODE_NAME, "a name of letters, digits, - . and _, such as pop-1"),
+    told(fragments.NODE_NAME),
 ]
 """A token, which may stand in Via and in Cache-Status; as long as a host's name."""
 PathGlob = Annotated[
     str,
     _matching(_GLOB, "a path with * and **, such as /v1/stream/**, percent-encoded"),
+    told(fragments.GLOB),
 ]
 
 
@@ -424,7 +444,10 @@ def _write_statuses(statuses: frozenset[int]) -> list[int | str]:
 
 
 Statuses = Annotated[
-    frozenset[int], PlainValidator(_statuses), PlainSerializer(_write_statuses)
+    frozenset[int],
+    PlainValidator(_statuses),
+    PlainSerializer(_write_statuses),
+    told(fragments.STATUSES),
 ]
 """Statuses of errors; in a list, one by one or as ranges."""
 
@@ -432,8 +455,13 @@ Statuses = Annotated[
 Token = Annotated[
     SecretStr,
     _secret(re.compile(r"[!-~]{8,1024}", re.ASCII), "8 to 1024 visible characters"),
+    told(fragments.TOKEN),
 ]
-SecretValue = Annotated[SecretStr, _secret(_FIELD_VALUE, "the value of a header field")]
+SecretValue = Annotated[
+    SecretStr,
+    _secret(_FIELD_VALUE, "the value of a header field"),
+    told(fragments.FIELD_VALUE),
+]
 
 
 def _distinct_names(given: object) -> object:

@@ -26,10 +26,10 @@ from edge.policy.streams.routes import (
     TailMode,
     UpstreamCredential,
 )
+from edge.settings import fragments
 from edge.settings.access import AccessSettings, WaysSettings
 from edge.settings.addresses import EMBEDDED, ListenAddress
 from edge.settings.fields import (
-    AUTO,
     Authority,
     BaseUrl,
     BodySize,
@@ -41,7 +41,6 @@ from edge.settings.fields import (
     Folder,
     HeaderName,
     HostName,
-    Keepers,
     LifeTime,
     Listen,
     Listeners,
@@ -59,9 +58,10 @@ from edge.settings.fields import (
     Timeout,
     Token,
     TrustedProxy,
-    Workers,
 )
 from edge.settings.files import PATH, KeyFile, key_file
+from edge.settings.fragments import told
+from edge.settings.process_fields import AUTO, Keepers, Workers
 from edge.settings.section import Section
 from edge.settings.units import DAY, GiB, KiB, MiB, Rate
 from origin_adapter.embedded.options import Durability
@@ -89,7 +89,7 @@ def plain_headers(headers: SecretHeaders) -> tuple[tuple[str, str], ...]:
     return tuple((name, value.get_secret_value()) for name, value in headers.items())
 
 
-PemFile = Annotated[KeyFile, key_file(lambda octets: None), PATH]
+PemFile = Annotated[KeyFile, key_file(lambda octets: None), PATH, told(fragments.PATH)]
 """What it must hold, ``cross_checks`` knows."""
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from edge.supervisor.backoff import pause_after
 from edge.supervisor.child import Child
+from edge.supervisor.inherited import inherited
 from edge.supervisor.signals import Signals
 
 KILL_MARGIN_SECONDS = 4.0
@@ -136,7 +137,7 @@ class Supervisor:
         self._listening = None
         if said and self.state is ServiceState.STARTING:
             self.state = ServiceState.SERVING
-            self.edge.start()
+            self.edge.start(keep_open=inherited())
 
     def _check_edge(self) -> None:
         code = self.edge.ended()

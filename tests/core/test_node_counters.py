@@ -14,6 +14,7 @@ from edge.core.node_counters import (
     NODE_DESCRIPTIONS,
     OF_ORIGIN,
     SIDES,
+    CounterSet,
     Number,
     Numbers,
     Side,
@@ -41,8 +42,7 @@ def filled(number: int) -> Counters:
 
 def contributed(role: Role) -> dict[str, Number]:
     """Own counters stand at 1, those of the link at 10, the direct ones at 100."""
-    own, link, direct = (filled(number).snapshot() for number in (1, 10, 100))
-    return contribution(role, own, link, direct)
+    return contribution(role, CounterSet(filled(1), filled(100), {"a": 10}))
 
 
 def value(number: Number) -> int:
@@ -89,7 +89,7 @@ def test_the_way_between_fronts_and_keepers_has_names_of_its_own() -> None:
         labelled = isinstance(front[described.name], dict)
         assert labelled is (described.label is not None)
     assert front["link_requests"] == {"a": 10}
-    assert front["bytes_by_link"] == 10
+    assert front["bytes_by_link"] == 1
     assert front["link_faults"] == {"a": 1}
 
 
@@ -120,13 +120,11 @@ def test_adding_changes_none_of_its_parts() -> None:
 
 def test_requests_for_each_delivery_are_the_nodes() -> None:
     """Two fronts deliver what one keeper asked for once."""
-    front = contribution(
-        Role.FRONT, *(c.snapshot() for c in (filled(50), filled(60), Counters()))
-    )
+    front = contribution(Role.FRONT, CounterSet(filled(50)))
     keeper = Counters()
     keeper.origin_requests["follow"] = 1
     keeper.origin_requests["write"] = 50
-    kept = contribution(Role.KEEPER, keeper.snapshot(), {}, {})
+    kept = contribution(Role.KEEPER, CounterSet(keeper))
 
     assert requests_per_delivery(whole(added([front, front, kept]))) == 0.01
 
@@ -178,8 +176,8 @@ class Node:
         self.counted += 1
 
     def publish(self, index: int) -> None:
-        own = self.processes[index].snapshot()
-        self.texts[index] = contribution(Role.FRONT, own, own, own)
+        counters = CounterSet(self.processes[index])
+        self.texts[index] = contribution(Role.FRONT, counters)
 
     def end(self, index: int) -> None:
         self.gone = added([self.gone, self.texts[index]])

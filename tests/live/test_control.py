@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge.core.node_counters import GAUGES
 from edge.core.values import Mode, Partition, PartitionKind, Purpose
 from edge.live.control import HubControl
 from origin_adapter.scripted import data, head_answer
@@ -101,3 +102,10 @@ def test_an_answer_on_its_way_to_a_stream_that_is_forgotten_is_not_kept() -> Non
 
     assert reader.done().body == b"new"
     assert house.counters.not_stored["old-incarnation"] == 1
+
+
+def test_every_gauge_has_its_rule_for_a_node_of_several_processes() -> None:
+    """One that has none is told for each process, which means little for most."""
+    house, _ = scripted()
+
+    assert set(control(house).gauges()) <= set(GAUGES)

@@ -1,7 +1,7 @@
 // As many tabs of a real browser as people open, and which of them follow.
 //
 //   node many_tabs.mjs '{"chromium": "...", "page": "file:///...", "url": "http://...",
-//                        "shared": "file:///...", "http2": "https://..." or null}'
+//                        "shared": "file:///..."}'
 //
 // Prints one JSON object: a story to a key. Judged by tests/client/test_many_tabs.py.
 
@@ -17,7 +17,7 @@ const FLAGS = [
 const browser = await chromium.launch({ executablePath: asked.chromium, args: FLAGS })
 
 async function window() {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true })
+  const context = await browser.newContext()
   context.setDefaultTimeout(20_000)
   return context
 }
@@ -83,26 +83,9 @@ async function oneForAll() {
   return texts
 }
 
-async function http2() {
-  await ask("PUT", "/v1/stream/http2", "first\n")
-  const context = await window()
-  const tabs = []
-  for (let n = 0; n < TABS; n++) {
-    tabs.push(await open(context, asked.page, `${asked.http2}/v1/stream/http2`))
-    await follows(tabs.at(-1))
-  }
-  await tabs[0].fill("#line", "written in the first tab")
-  await tabs[0].press("#line", "Enter")
-  for (const tab of tabs) await shows(tab, "written in the first tab")
-  const states = await Promise.all(tabs.map(state))
-  await context.close()
-  return states
-}
-
 const stories = {}
 try {
-  const all = [sixFollow, oneForAll, ...(asked.http2 ? [http2] : [])]
-  for (const story of all) stories[story.name] = await story()
+  for (const story of [sixFollow, oneForAll]) stories[story.name] = await story()
 } finally {
   await browser.close()
 }

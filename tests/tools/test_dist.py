@@ -100,7 +100,13 @@ def test_the_wheel_holds_the_whole_product_and_nothing_beside(
 def test_the_wheel_holds_the_settings_and_the_page(in_wheel: set[str]) -> None:
     shared = {name for name in in_wheel if name.startswith(SHARED)}
 
-    assert shared == {f"{SHARED}/config/edge.yaml", f"{SHARED}/docs/follow.html"}
+    deploy = [file for file in (ROOT / "deploy").rglob("*") if file.is_file()]
+    assert shared == {
+        f"{SHARED}/config/edge.yaml",
+        f"{SHARED}/docs/follow.html",
+        f"{SHARED}/docs/edge.schema.json",
+        *(f"{SHARED}/{file.relative_to(ROOT)}" for file in deploy),
+    }
 
 
 def test_the_source_archive_holds_the_whole_checkout(

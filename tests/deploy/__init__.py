@@ -1,0 +1,1 @@
+"""The files of ``deploy/`` with real servers; ``python -m tests.deploy`` measures."""

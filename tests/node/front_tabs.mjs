@@ -1,0 +1,79 @@
+// Twenty tabs of a real browser on docs/follow.html, behind servers that speak HTTP/2.
+//
+//   node front_tabs.mjs '{"chromium": "...", "page": "file:///...", "tabs": 20,
+//                         "fronts": {"nginx": "https://localhost:...", ...},
+//                         "http3": "https://localhost:...", "key": "..."}'
+//
+// ``key`` is the digest of the key that HTTP/3 is trusted with. Prints one JSON object: a
+// story to a front, and one for HTTP/3. Judged by tests/deploy/test_tabs.py.
+
+import { chromium } from "playwright-core"
+
+const asked = JSON.parse(process.argv[2])
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync", "--renderer-process-limit=2",
+]
+const LINES = ["one", "two", "three"]
+
+const follows = (tab) => tab.waitForSelector("#state[data-is=following]")
+const shows = (tab, words) =>
+  tab.waitForFunction((w) => document.getElementById("text").textContent.includes(w), words)
+
+// Tabs that follow one stream, and write to it in turns: what they show, and the
+// connections and protocols by which they follow.
+async function together(browser, url, stream, count) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true })
+  context.setDefaultTimeout(20_000)
+  const connections = new Set(), protocols = new Set()
+  const tabs = []
+  for (let n = 0; n < count; n++) {
+    const tab = await context.newPage()
+    const network = await context.newCDPSession(tab)
+    await network.send("Network.enable")
+    network.on("Network.responseReceived", ({ response }) => {
+      if (!response.url.includes("live=sse")) return
+      connections.add(response.connectionId)
+      protocols.add(response.protocol)
+    })
+    await tab.goto(`${asked.page}?url=${encodeURIComponent(url + stream)}`)
+    if (!n) await tab.click("#create")
+    tabs.push(tab)
+    await follows(tab)
+  }
+  for (const [n, line] of LINES.entries()) {
+    await tabs[n % count].fill("#line", line)
+    await tabs[n % count].press("#line", "Enter")
+    for (const tab of tabs) await shows(tab, line)
+  }
+  const texts = await Promise.all(tabs.map((tab) => tab.textContent("#text")))
+  await context.close()
+  return { texts, connections: connections.size, protocols: [...protocols] }
+}
+
+async function launched(flags, work) {
+  const options = { executablePath: asked.chromium, args: [...FLAGS, ...flags] }
+  const browser = await chromium.launch(options)
+  try {
+    return await work(browser)
+  } finally {
+    await browser.close()
+  }
+}
+
+const stories = await launched(["--disable-quic"], async (browser) => {
+  const told = {}
+  for (const [name, url] of Object.entries(asked.fronts)) {
+    told[name] = await together(browser, url, `/v1/stream/${name}-tabs`, asked.tabs)
+  }
+  return told
+})
+if (asked.http3) {
+  const flags = [
+    "--enable-quic", `--origin-to-force-quic-on=${new URL(asked.http3).host}`,
+    `--ignore-certificate-errors-spki-list=${asked.key}`,
+  ]
+  stories.http3 = await launched(flags, (browser) =>
+    together(browser, asked.http3, "/v1/stream/http3-tabs", 2))
+}
+console.log(JSON.stringify(stories))

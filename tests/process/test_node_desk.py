@@ -1,0 +1,306 @@
+"""An operator asks any front, and all processes of the node answer: real hubs, a real
+board and real orders, each process before an origin of its own. W14, A10, B13."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from edge.access.leases import Leases
+from edge.access.revocation_file import RevocationFile
+from edge.access.revocations import Revocations, RevokedBy, TokenFacts
+from edge.access.revoker import Revoker
+from edge.core.errors import Refusal
+from edge.core.reasons import Reason
+from edge.core.values import Lease, Mode, Partition, PartitionKind, Role
+from edge.live.control import HubControl
+from edge.process import orders
+from edge.process.node_desk import NodeDesk
+from edge.process.order_file import NodeOrder, OrderFile
+from edge.process.orders import Report
+from origin_adapter.scripted import data
+from tests.live.conftest import nothing_goes_on
+from tests.live.support import TestClock, scripted, settle
+from tests.process.node_of_orders import NodeOfOrders, OrderProcess
+
+__all__ = ["nothing_goes_on"]
+
+DAY = 86_400.0
+ALICE = TokenFacts(("d1",), "alice", "id-1", "i", 1_799_999_990.0)
+ROUTE = "/v1/stream/**"
+A, B = "/v1/stream/a", "/v1/stream/b"
+OF_ALICE = Partition(PartitionKind.CREDENTIAL, "digest", (("authorization", "x"),))
+
+
+class Desked:
+    """One process, with all that an operator asks of it."""
+
+    def __init__(self, process: OrderProcess, clock: TestClock, folder: Path) -> None:
+        self.clock, self.process = clock, process
+        self.house, self.origin = scripted()
+        self.control = HubControl(self.house.hub)
+        self.leases = Leases()
+        self.revoker: Revoker | None = None
+        if process.place.role is Role.FRONT:
+            file = RevocationFile(str(folder / "revocations"))
+            self.revoker = Revoker(
+                Revocations(DAY), self.leases, file, clock, self.house.counters
+            )
+        self.desk = NodeDesk(
+            process.place,
+            process.orders,
+            self.control,
+            self.revoker,
+            self.control.gauges,
+        )
+
+    def holds(
+        self, path: str, body: bytes = b"abc", partition: Partition | None = None
+    ) -> None:
+        """It has read a stream."""
+        self.house.ask(key=self.house.key(path, partition))
+        self.origin.expect().reply(data(body, f"{len(body):04d}"))
+        settle()
+
+    def follow(self, path: str, viewers: int) -> None:
+        """So many read on there. Afterwards it holds nothing new."""
+        for _ in range(viewers):
+            self.house.ask("0003", Mode.SSE, key=self.house.key(path))
+
+    def let_in(self, facts: TokenFacts = ALICE) -> Lease:
+        return self.leases.give(self.clock.monotonic() + 600.0, facts)
+
+    @property
+    def held(self) -> list[str]:
+        return [row.path for row in self.control.snapshot(10) if row.end is not None]
+
+
+class Desks:
+    """A node of a keeper and two fronts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.node = NodeOfOrders(folder)
+        self.clock = TestClock()
+        self.all = [Desked(one, self.clock, folder) for one in self.node.all]
+        self.keeper, self.one, self.other = self.all
+
+
+@pytest.fixture
+def desks(tmp_path: Path) -> Iterator[Desks]:
+    made = Desks(tmp_path)
+    yield made
+    made.node.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is waited for long."""
+    monkeypatch.setattr(orders, "GIVE_SECONDS", 0.05)
+
+
+class Held:
+    """A process that carries out nothing of a kind until it is let."""
+
+    def __init__(self, of: Desked, kind: str) -> None:
+        self.begun, self.go = Event(), Event()
+        handlers = of.process.orders.handlers
+        self._inner = handlers[kind]
+        handlers[kind] = self.act
+
+    def act(self, order: NodeOrder) -> Report:
+        self.begun.set()
+        assert self.go.wait(30)
+        return self._inner(order)
+
+
+# Forget.
+
+
+def test_a_path_is_forgotten_by_all_and_what_each_dropped_is_added_up(
+    desks: Desks,
+) -> None:
+    """In every partition, and no other path."""
+    for one in (desks.keeper, desks.other):
+        one.holds(A)
+        one.holds(B)
+    desks.other.holds(A, partition=OF_ALICE)
+
+    assert desks.one.desk.forget(ROUTE, A) == 3
+    assert desks.keeper.held == desks.other.held == [B]
+    assert desks.one.desk.forget(ROUTE, A) == 0
+
+
+def test_a_front_forgets_after_its_keeper_has(desks: Desks) -> None:
+    """Before that it would be given the old bytes again."""
+    for one in desks.all:
+        one.holds(A)
+    held = Held(desks.keeper, "forget")
+    forgetting = gevent.spawn(desks.one.desk.forget, ROUTE, A)
+    assert held.begun.wait(30)
+    settle()
+    assert desks.one.held == desks.other.held == [A]
+    held.go.set()
+
+    assert forgetting.get(timeout=30) == 3
+    assert [one.held for one in desks.all] == [[], [], []]
+
+
+def test_who_has_not_forgotten_in_time_is_named(
+    desks: Desks, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And forgets when it goes on."""
+    desks.other.holds(A)
+    held = Held(desks.other, "forget")
+    with pytest.raises(Refusal) as refused:
+        desks.one.desk.forget(ROUTE, A)
+
+    assert (refused.value.status, refused.value.reason) == (504, Reason.ORDERS_LATE)
+    assert "front-1" in refused.value.detail and "front-0" not in refused.value.detail
+    held.go.set()
+    with gevent.Timeout(30):
+        while desks.other.held:
+            gevent.sleep(0.001)
+
+
+def test_whoever_missed_orders_forgets_all(desks: Desks) -> None:
+    """They may have named anything."""
+    desks.one.holds(A)
+    desks.one.holds(B)
+    view = desks.other.process.view
+    view.store_announced(OrderFile(desks.node.folder).append("forget", {}, 700))
+    desks.one.process.orders.look()
+    with gevent.Timeout(30):
+        while desks.one.held:
+            gevent.sleep(0.001)
+
+
+# Revoke.
+
+
+def test_a_revocation_ends_leases_in_all_fronts(desks: Desks) -> None:
+    """Who was asked answers with the sum. One order, one count."""
+    leases = [desks.one.let_in(), desks.other.let_in(), desks.other.let_in()]
+    bob = desks.other.let_in(ALICE._replace(subject="bob"))
+    assert desks.one.revoker is not None and desks.other.revoker is not None
+    told = desks.one.revoker.revoke(RevokedBy.SUBJECT, "alice")
+
+    assert (told.ended, told.kept) == (3, True)
+    assert {lease.why for lease in leases} == {Reason.REVOKED}
+    assert bob.why is not Reason.REVOKED
+    assert desks.one.house.counters.revocations == {"subject": 1}
+    assert desks.other.house.counters.revocations == {}
+
+
+def test_a_revocation_is_up_to_the_newest_token_that_any_front_let_in(
+    desks: Desks,
+) -> None:
+    """The clock of its issuer goes ahead: what one front knows all go by (B13)."""
+    assert desks.one.revoker is not None
+    ahead = ALICE._replace(issued_at=desks.clock.wall() + 20)
+    lease = desks.other.let_in(ahead)
+    desks.one.revoker.revoke(RevokedBy.SUBJECT, "alice")
+    later = desks.one.let_in(ahead)
+
+    assert lease.why is Reason.REVOKED
+    assert desks.one.revoker._revocations.refuses(ahead)
+    assert later.ends_at > desks.clock.monotonic()
+    newer = ALICE._replace(issued_at=desks.clock.wall() + 21)
+    assert not desks.one.revoker._revocations.refuses(newer)
+
+
+def test_an_order_is_in_force_and_written_though_another_front_is_late(
+    desks: Desks, hurried: None
+) -> None:
+    """Its giver is told so. A restart finds it."""
+    assert desks.one.revoker is not None
+    lease = desks.one.let_in()
+    held = Held(desks.other, "revoke")
+    with pytest.raises(Refusal) as refused:
+        desks.one.revoker.revoke(RevokedBy.SUBJECT, "alice")
+    held.go.set()
+
+    assert refused.value.reason is Reason.ORDERS_LATE
+    assert lease.why is Reason.REVOKED
+    written = RevocationFile(str(desks.node.folder / "revocations")).load()
+    assert [order.value for order in written] == ["alice"]
+
+
+def test_a_successor_has_the_orders_that_it_missed(desks: Desks) -> None:
+    """Even if the file of revocations could not be written."""
+    assert desks.one.revoker is not None
+    (desks.node.folder / "revocations").mkdir()
+    with pytest.raises(Refusal) as refused:
+        desks.one.revoker.revoke(RevokedBy.JTI, "id-1")
+    assert refused.value.reason is Reason.NOT_WRITTEN
+    process = desks.node.forked(Role.FRONT)
+    successor = Desked(process, desks.clock, desks.node.folder)
+    desks.node.all.append(process)
+    process.orders.begin()
+
+    assert successor.revoker is not None
+    assert successor.revoker._revocations.refuses(ALICE)
+
+
+# Overview.
+
+
+def test_streams_are_those_of_the_node(desks: Desks) -> None:
+    """Viewers are those of fronts; where it ends the keeper knows best."""
+    desks.keeper.holds(A, b"abcdef")
+    desks.one.holds(A)
+    desks.other.holds(A)
+    desks.other.holds(B)
+    desks.keeper.follow(A, 2)
+    desks.one.follow(A, 1)
+    desks.other.follow(A, 3)
+    desks.other.follow(B, 1)
+    found = desks.one.desk.overview(10)
+
+    assert [(row.path, row.viewers, row.end) for row in found.streams] == [
+        (A, 4, "0006"),
+        (B, 1, "0003"),
+    ]
+    assert (found.totals["viewers"], found.totals["streams"]) == (5, 1)
+    assert found.late == ()
+
+
+def test_the_busiest_stream_is_told_by_its_keeper_however_many_that_has(
+    desks: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper is asked again for what it did not name by itself."""
+    monkeypatch.setattr("edge.process.node_desk.MIN_ROWS", 1)
+    desks.keeper.holds(B)
+    desks.keeper.holds(A, b"abcdef")
+    desks.keeper.follow(B, 1)
+    desks.one.holds(A)
+    desks.one.follow(A, 2)
+    (row,) = desks.other.desk.overview(1).streams
+
+    assert (row.path, row.viewers, row.end) == (A, 2, "0006")
+
+
+def test_who_does_not_answer_is_named_and_the_others_are_shown(
+    desks: Desks, hurried: None
+) -> None:
+    desks.one.holds(A)
+    desks.one.follow(A, 2)
+    held = Held(desks.keeper, "snapshot")
+    found = desks.one.desk.overview(10)
+    held.go.set()
+
+    assert found.late == ("keeper-0",)
+    assert [(row.path, row.viewers) for row in found.streams] == [(A, 2)]
+
+
+def test_what_a_process_tells_is_bounded(
+    desks: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths may be long, and somebody may have asked for many."""
+    monkeypatch.setattr("edge.process.node_desk.MAX_ROW_BYTES", 2 * len(A))
+    for name in "abc":
+        desks.one.holds(f"/v1/stream/{name}")
+
+    assert len(desks.other.desk.overview(10).streams) == 2
+    assert desks.other.desk.overview(0).streams == []
