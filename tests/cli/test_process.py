@@ -200,3 +200,28 @@ def test_serve_with_wrong_settings_exits_with_2() -> None:
 
     assert result.returncode == 2
     assert "error: --workers: workers: 256MiB of cache.memory" in said(result.stderr)
+
+
+SEVERAL = (*ORIGIN, *FREE, "--workers", "2")
+
+
+def test_a_run_folder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+    """Several processes need one; one worker does not."""
+    missing = str(tmp_path / "missing")
+    command = ("-m", "edge.cli", "serve", *SEVERAL)
+    result = run(*command, DS_EDGE_RUN_FOLDER=missing)
+
+    assert result.returncode == 1
+    assert f"error: run_folder: {missing}: No such file" in said(result.stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_a_keeper_of_so_many_workers_must_have_its_files() -> None:
+    """Their connections come to it alone."""
+    few = serve(*SEVERAL, FILES="3000")
+    enough = serve(*SEVERAL, FILES="4000")
+
+    assert few.returncode == 1
+    assert "3000 open files are too few for a keeper of so many" in said(few.stderr)
+    assert enough.returncode == 0
+    assert "2 fronts, 1 keepers" in said(enough.stderr)

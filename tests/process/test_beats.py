@@ -1,0 +1,126 @@
+"""What processes of a node tell each other by their lanes, on a real board."""
+
+from collections.abc import Callable
+
+import pytest
+
+from edge.board.node_board import NodeBoard
+from edge.core.elsewhere import Elsewhere
+from edge.core.reasons import Reason
+from edge.core.values import Place, Role
+from edge.process.beats import BEAT_SECONDS, Beats
+from edge.process.node_lanes import NodeLanes
+from edge.process.places import Start
+
+
+class Loop:
+    """An event loop whose one timer is let go by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.due: Callable[[], None] | None = None
+
+    def timer(self, after: float, repeat: float) -> "Loop":
+        assert after == repeat == BEAT_SECONDS
+        return self
+
+    def start(self, act: Callable[[], None]) -> None:
+        self.due = act
+
+    def stop(self) -> None:
+        self.due = None
+
+    def close(self) -> None:
+        pass
+
+    def beat(self) -> None:
+        """A quarter of a second later."""
+        self.now += BEAT_SECONDS
+        assert self.due is not None
+        self.due()
+
+
+class Process:
+    """One front with its beats."""
+
+    def __init__(self, board: NodeBoard, number: int, loop: Loop) -> None:
+        lane = board.give(Place(Role.FRONT, number), number + 1)
+        assert not isinstance(lane, Reason)
+        self.view = board.view(lane, number + 1, lambda: loop.now)
+        self.elsewhere = Elsewhere()
+        self.load, self.told = (0, 0), 0
+        self.beats = Beats(
+            self.view, lambda: loop.now, lambda: self.load, self._tell, self.elsewhere
+        )
+
+    def _tell(self) -> None:
+        self.told += 1
+
+
+@pytest.fixture
+def board() -> NodeBoard:
+    return NodeBoard.create(keepers=1, fronts=2)
+
+
+def test_each_process_hears_what_clients_the_others_have(board: NodeBoard) -> None:
+    """W13: limits are compared with the sum. Its own do not count twice."""
+    loops = Loop(), Loop()
+    first, second = (Process(board, n, loop) for n, loop in enumerate(loops))
+    first.load, second.load = (30, 20), (5, 4)
+    first.beats.start(loops[0])
+    second.beats.start(loops[1])
+    loops[0].beat()
+
+    assert (first.elsewhere.connections, first.elsewhere.viewers) == (5, 4)
+    assert (second.elsewhere.connections, second.elsewhere.viewers) == (30, 20)
+    second.beats.stop()
+    loops[0].beat()
+    assert (first.elsewhere.connections, first.elsewhere.viewers) == (0, 0)
+
+
+def test_figures_are_told_once_a_second_and_at_the_end(board: NodeBoard) -> None:
+    loop = Loop()
+    process = Process(board, 0, loop)
+    process.beats.start(loop)
+    told = [process.told]
+    for _ in range(8):
+        loop.beat()
+        told.append(process.told)
+    process.beats.stop()
+    process.beats.stop()
+
+    assert told == [1, 1, 1, 1, 2, 2, 2, 2, 3]
+    assert process.told == 4
+
+
+# Lanes, as the master gives them.
+
+
+F0 = Place(Role.FRONT, 0)
+
+
+def test_lanes_are_kept_for_places_that_lost_their_process(
+    board: NodeBoard, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reload waits when the rest is taken, says so once, and goes on when one of
+    those who drain has been reaped."""
+    lanes, pid = NodeLanes(board), 0
+    while (lane := lanes.give(Start(F0, successor=True), pid + 1)) is not None:
+        pid += 1
+        lanes.holds(pid, lane)
+    assert lanes.give(Start(F0, successor=True), 90) is None
+    assert caplog.text.count("front-0 waits to be replaced") == 1
+    assert "limit-lanes" in caplog.text
+
+    restarted = lanes.give(Start(F0, successor=False), 91)
+    assert restarted is not None
+    lanes.holds(91, restarted)
+    lanes.take_back(1)
+    assert lanes.give(Start(F0, successor=True), 92) is None
+    lanes.take_back(2)
+    assert lanes.give(Start(F0, successor=True), 93) is not None
+
+
+def test_one_that_was_not_known_is_taken_back_without_harm(board: NodeBoard) -> None:
+    """The master reaps whatever ends below it."""
+    NodeLanes(board).take_back(12345)
