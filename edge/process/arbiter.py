@@ -248,7 +248,9 @@ class EdgeArbiter(Arbiter):
         for pid, worker in self.WORKERS.items():
             place = self._places.place_of(pid)
             keeps = place is not None and place.role is Role.KEEPER
-            allowed = options.keeper_heartbeat if keeps else options.heartbeat
+            # Of who has said its last, only the interpreter has not ended yet.
+            close = keeps and pid not in self._ended_well
+            allowed = options.keeper_heartbeat if close else options.heartbeat
             signs[pid] = Sign(worker.tmp.last_update(), allowed)
         for pid in self._overdue.judge(time.monotonic(), signs):
             worker = self.WORKERS[pid]

@@ -205,9 +205,9 @@ def test_serve_with_wrong_settings_exits_with_2() -> None:
 SEVERAL = (*ORIGIN, *FREE, "--workers", "2")
 
 
-def test_a_run_folder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+def test_a_run_folder_that_cannot_be_had_is_one_line() -> None:
     """Several processes need one; one worker does not."""
-    missing = str(tmp_path / "missing")
+    missing = "/nowhere/to/be/found"
     command = ("-m", "edge.cli", "serve", *SEVERAL)
     result = run(*command, DS_EDGE_RUN_FOLDER=missing)
 
