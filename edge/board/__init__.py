@@ -26,7 +26,7 @@ What makes it hold:
   the holder, and takes it back once the holder has been reaped.
 - Words are read and stored as whole words, through one ``memoryview`` of words that
   lies at a page's start. That compiles to one load or one store of eight aligned bytes,
-  which no processor cuts in two. (``struct.pack_into`` stores byte by byte.) Bytes of
+  which no processor cuts in two. (``struct.pack_into`` promises none: it may store octet by octet.) Bytes of
   a slot are only compared: a copy of bytes can be of two moments, and can then equal
   what was seen only if each of its octets does, in words that no two stores share.
 - An acknowledgement leaves a process by a system call, and reaches another one by a
