@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-RULES = (DOCS / "rules.md", DOCS / "access-rules.md")
+RULES = (DOCS / "rules.md", DOCS / "access-rules.md", DOCS / "scale-rules.md")
 HAZARDS = DOCS / "hazards.md"
 GLOSSARY = DOCS / "glossary.md"
 
@@ -29,12 +29,15 @@ PAGES = (
 OUTSIDE = frozenset({"PROTOCOL.md"})
 """Documents of others that may be cited: the specification of Durable Streams."""
 
+UNDER_WAY = frozenset({"W1", "W2", "W3", "W8", "W9", "W10", "W11", "W12", "W14"})
+"""Rules that are cited, and get their section with what is built last of them."""
+
 PARTS = "edge|origin_adapter|tests|docs|config|tools|requirements"
 
 _MADE = frozenset({"node_modules", "__pycache__", "build", "dist", "var"})
 
-_CITED = re.compile(r"(?<![\w./%-])([ABELOPU])([1-9][0-9]?)(?![\w-])")
-_HEADING = re.compile(r"^### ([ABELOPU][1-9][0-9]?) \S", re.MULTILINE)
+_CITED = re.compile(r"(?<![\w./%-])([ABELOPUW])([1-9][0-9]?)(?![\w-])")
+_HEADING = re.compile(r"^### ([ABELOPUW][1-9][0-9]?) \S", re.MULTILINE)
 _PAGE = re.compile(r"(?<![\w./-])[\w./-]+\.md\b")
 _LOST = re.compile(r"\b(?:HAZARDS|ORIGINS|DESIGN|HOUSE|LOG(?= L[0-9]))\b")
 _PATH = re.compile(rf"(?<![\w./-])(?:{PARTS})/[\w./*-]*\w")
@@ -60,7 +63,7 @@ def headings(*pages: str) -> list[str]:
 def entries(page: str) -> dict[str, str]:
     """The text below each numbered heading."""
     pieces = re.split(r"^#+ ", page, flags=re.MULTILINE)
-    numbered = (re.match(r"([ABELOPU][1-9][0-9]?) ", piece) for piece in pieces)
+    numbered = (re.match(r"([ABELOPUW][1-9][0-9]?) ", piece) for piece in pieces)
     return {m[1]: m.string for m in numbered if m is not None}
 
 
@@ -193,9 +196,10 @@ def test_every_rule_and_every_hazard_has_its_heading_in_order() -> None:
     rules += [f"A{number}" for number in range(1, 13)]
     rules += [f"A{number}" for number in (14, 15, 16, 17, 19, 20)]
     rules += [f"B{number}" for number in range(1, 24)]
+    rules += [f"W{number}" for number in range(1, 15)]
     hazards = [f"E{number}" for number in range(1, 56)]
 
-    assert headings(*texts(RULES)) == rules
+    assert headings(*texts(RULES)) == [one for one in rules if one not in UNDER_WAY]
     assert headings(*texts([HAZARDS]))[:55] == hazards
     assert len(set(EXPLAINED)) == len(EXPLAINED)
 
@@ -204,7 +208,7 @@ def test_everything_that_is_cited_is_explained() -> None:
     lost = {
         name: missing
         for name, text in FILES.items()
-        if (missing := cited(text) - set(EXPLAINED))
+        if (missing := cited(text) - set(EXPLAINED) - UNDER_WAY)
     }
 
     assert not lost

@@ -26,9 +26,10 @@ What makes it hold:
   the holder, and takes it back once the holder has been reaped.
 - Words are read and stored as whole words, through one ``memoryview`` of words that
   lies at a page's start. That compiles to one load or one store of eight aligned bytes,
-  which no processor cuts in two. (``struct.pack_into`` stores byte by byte.) Bytes of
-  a slot are only compared: a copy of bytes can be of two moments, and can then equal
-  what was seen only if each of its octets does, in words that no two stores share.
+  which no processor cuts in two. ``struct.pack_into`` promises none.
+- Bytes of a slot are only compared with what was seen. Such a copy could at worst mix
+  octets of two words that were both stored since, and only if all of them agree with
+  the word that was seen would that go unnoticed. What is judged is read as words.
 - An acknowledgement leaves a process by a system call, and reaches another one by a
   system call. What was stored before the first is read after the second.
 """

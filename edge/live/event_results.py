@@ -13,7 +13,7 @@ from edge.core.reasons import Reason
 from edge.core.values import PartitionKind, Provenance
 from edge.live.context import HubContext
 from edge.live.ingest import Ingest, WaiterOffsets
-from edge.live.lineage_results import LineageResults
+from edge.live.lineage_results import SAME, LineageResults
 from edge.live.rows import Stream
 from edge.live.steps import Judged, LogChanged, Wake
 from edge.policy.streams.followed_events import EventBatch
@@ -35,7 +35,7 @@ class EventResults:
         """An event stream begins; whether it is of the life that is held (W8). Of
         another one it brings nothing: it ends where one begins (L5)."""
         told = provenance.lineage
-        return told is None or (yield from self._lineages.is_of_this_life(stream, told))
+        return told is None or (yield from self._lineages.heard(stream, told)) is SAME
 
     def heard(
         self,

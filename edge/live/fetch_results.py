@@ -23,7 +23,7 @@ from edge.live.ingest import (
     Ingest,
     refuses_known,
 )
-from edge.live.lineage_results import LineageResults
+from edge.live.lineage_results import SAME, LineageResults
 from edge.live.rows import Flight, Reader, State, Stream
 from edge.live.spools import Spools, may_read, may_share
 from edge.live.steps import (
@@ -88,7 +88,7 @@ class FetchResults:
             yield from (Again(reader) for reader in flight.waiting(late=True))
             return
         told = isinstance(outcome, OriginAnswer) and outcome.provenance.lineage
-        if told and not (yield from self._lineages.is_of_this_life(stream, told)):
+        if told and (yield from self._lineages.heard(stream, told)) is not SAME:
             yield from (Again(reader) for reader in flight.waiting(late=True))
             return
         _tell_way(flight, outcome)

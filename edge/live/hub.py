@@ -83,7 +83,7 @@ class Hub:
         self.lapses = Lapses(context, waiters, self.relays)
         lending = Lending(context, upstream, waiters)
         parts = self.streams, contacts, self.delivery, self.spools
-        results = self._results = Results(context, *parts, self._do)
+        results = self._results = Results(context, *parts, self._do, waiters.armed)
         self.flights = Flights(context, upstream, lending, results.landed)
         self._paced = PacedAsks(context, self.flights)
         self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)

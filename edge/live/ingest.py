@@ -269,11 +269,7 @@ def absorb(
     if not proves and admission.progress:
         # If these bytes joined now, a later probe would look at them alone (L7).
         return Effect.NOT_KEPT
-    if log.tail.unverified and proves and start == log.end:
-        log.drop_behind_hole()
-    joined = Joined.SAME
-    if start != NOW:
-        joined = log.join(start, admission.next, admission.data, keep)
+    joined = _join(log, heard, keep, proves)
     if joined is Joined.DIFFERS:
         return Effect.OTHER_BYTES
     remember(log, route, heard.answer)
@@ -287,6 +283,19 @@ def absorb(
     if joined is Joined.NO_PROOF:
         return Effect.NOT_KEPT
     return Effect.GREW if joined is Joined.GREW else Effect.CONFIRMED
+
+
+def _join(
+    log: StreamLog, heard: HeardRange, keep: Container[str], proves: bool
+) -> Joined:
+    """Offer the range to the log. What lies behind a hole cannot be reached by a check
+    from the end, after lost contact (L7)."""
+    start, admission = heard.start, heard.admission
+    if log.tail.unverified and proves and start == log.end:
+        log.drop_behind_hole()
+    if start == NOW:
+        return Joined.SAME
+    return log.join(start, admission.next, admission.data, keep)
 
 
 def _confirm(log: StreamLog, heard: HeardRange) -> None:

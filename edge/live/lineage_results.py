@@ -16,6 +16,8 @@ from edge.live.rows import Stream
 from edge.live.steps import Judged
 from edge.streamlog.lineages import Descent, compare
 
+SAME = Descent.SAME
+
 
 class LineageResults:
     """Judges lineages."""
@@ -25,24 +27,23 @@ class LineageResults:
         self._counters = context.counters
         self._ingest = ingest
 
-    def is_of_this_life(self, stream: Stream, told: Lineage) -> Judged[bool]:
-        """Whether an answer with this lineage may be judged. If not, it is thrown away:
-        who waits for it asks again, of the life that it told of if that is a newer one.
+    def heard(self, stream: Stream, told: Lineage) -> Judged[Descent]:
+        """An answer with this lineage came. Only if it is the SAME it may be judged;
+        otherwise it is thrown away, and who waits for it asks again.
 
-        If nobody knows, the stream is in doubt from now on: the answer may serve who
-        waited for it, and the next one must prove itself (L7).
+        After a NEWER one that is asked of the new incarnation. After one that is
+        UNPROVEN the stream is in doubt: the next read begins before the end, and its
+        bytes must be those that are held (L7).
         """
         log = stream.log
         descent = compare(log.lineage, told, log.is_empty)
         if descent is Descent.OLDER:
             self._counters.not_stored[Reason.OLD_INCARNATION.value] += 1
-            return False
+            return descent
         if descent is Descent.NEWER:
             self._counters.not_stored[Reason.OLD_INCARNATION.value] += 1
             yield from self._ingest.replaced(stream, Reason.NEW_LINEAGE)
-            stream.log.lineage = told
-            return False
-        if descent is Descent.UNPROVEN:
+        elif descent is Descent.UNPROVEN:
             log.tail.mark_unverified(self._clock.monotonic())
-        log.lineage = told
-        return True
+        stream.log.lineage = told
+        return descent

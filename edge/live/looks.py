@@ -22,7 +22,7 @@ Nothing here asks the origin or switches greenlets.
 
 from functools import partial
 
-from edge.core.node_board import News, SlotWatch
+from edge.core.node_board import COVERS_NOBODY, News, SlotWatch
 from edge.core.ports import Board
 from edge.live.rows import Stream
 from edge.streamlog.board_news import hear_news
@@ -52,18 +52,25 @@ class Looks:
         news = self._board.news(watch, now)
         if news is None:
             if tail.is_silent:
-                tail.hear_beats(silent=False)
+                tail.hear_beats(now, silent=False)
                 return True
             return False
-        matches = partial(self._covers, watch, news)
+        ends = set(news.ends)
+        by_sight = len(ends) == 1 and COVERS_NOBODY not in ends
+        matches = partial(self._covers, watch, news) if by_sight else None
         hear_news(tail, news, matches, now, polls_origin=self._polls_origin)
         return True
 
     def look_for_doubt(self, stream: Stream, now: float) -> bool:
-        """The same of a stream of which nothing is asked. Returns whether the board has
-        cast a doubt that somebody has to look into, now that it can be."""
+        """The same of a stream of which nothing is asked. Returns whether somebody has
+        to ask: the board has cast a doubt, which can be looked into now; or there are
+        viewers who cannot be told that they have all, since a write elsewhere has not
+        come by the poll."""
         news, tail = self.look(stream, now), stream.log.tail
-        return news and tail.unverified and not tail.is_silent
+        if tail.is_silent:
+            return False
+        waits = bool(stream.awaiting_caught_up) and tail.is_behind
+        return (news and tail.unverified) or waits
 
     def _covers(self, watch: SlotWatch, news: News, end: str) -> bool:
         return self._board.covers(watch, news, (end,))

@@ -18,7 +18,7 @@ from edge.live.ingest import (
     Ingest,
     refuses_known,
 )
-from edge.live.lineage_results import LineageResults
+from edge.live.lineage_results import SAME, LineageResults
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
 from edge.live.upstream import TooLarge
@@ -26,6 +26,7 @@ from edge.policy.http.cache_status import is_from_an_edge
 from edge.policy.http.forwarding import cache_members
 from edge.policy.streams.admission import Verdict, away, judge
 from edge.policy.streams.contact import REFUSES_WORK
+from edge.streamlog.lineages import Descent
 
 QUICK_DATA = 1.0
 QUICK_EMPTY = 0.25
@@ -34,6 +35,14 @@ QUICK_EMPTY = 0.25
 L21 says 1 s. A 204 is held to a quarter of that: an origin with a short hold is
 slow to spin, and backing off from it would leave the tail unknown in between.
 """
+
+_AFTER = {
+    Descent.NEWER: Next.STOP,
+    Descent.UNPROVEN: Next.GO_ON,
+    Descent.OLDER: Next.BACK_OFF,
+}
+"""What a follower does after an answer of another life (W8). Where it is not known, the
+next request proves it (L7)."""
 
 MIN_HOLD = 1.0
 """Seconds that an origin is assumed to hold a poll at least, however quick it was."""
@@ -66,9 +75,9 @@ class PollResults:
             yield from bypass_all(stream.parked, Reason.TOO_LARGE)
             return Next.STOP
         told = answer.provenance.lineage
-        if told and not (yield from self._lineages.is_of_this_life(stream, told)):
-            # The follower has ended if another incarnation began.
-            return Next.BACK_OFF if stream.follower is not None else Next.STOP
+        descent = (yield from self._lineages.heard(stream, told)) if told else SAME
+        if descent is not SAME:
+            return _AFTER[descent]
         return (yield from self._answered(stream, poll, answer))
 
     def _answered(

@@ -32,7 +32,8 @@ from edge.streamlog.barriers import RequestSnapshot
 
 
 class Results:
-    """All judges of one hub. ``do`` executes a step (``Hub``)."""
+    """All judges of one hub. ``do`` executes a step (``Hub``). ``caught_up``: viewers
+    may be told now that they have all."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Results:
         delivery: Delivery,
         spools: Spools,
         do: Callable[[Step], None],
+        caught_up: Callable[[Stream], None],
     ) -> None:
         ingest = Ingest(context, streams)
         lineages = LineageResults(context, ingest)
@@ -54,6 +56,7 @@ class Results:
         self._streams = streams
         self._delivery = delivery
         self._do = do
+        self._caught_up = caught_up
         self._fetches = FetchResults(context, ingest, contacts, lineages, spools)
         self._polls = PollResults(context, ingest, contacts, lineages)
         self._events = EventResults(context, ingest, lineages)
@@ -65,6 +68,8 @@ class Results:
             for step in self._fetches.landed(flight, outcome):
                 self._do(step)
             self._streams.weigh(flight.stream)
+            if self._looks is not None:
+                self._caught_up(flight.stream)
         except Exception:
             # A defect, which whoever called this reports. No reader is left waiting.
             fault = OriginFault("the answer was not understood", reason=Reason.INTERNAL)

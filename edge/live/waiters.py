@@ -131,10 +131,14 @@ class Waiters:
         acknowledged. One that it came after may name no offset here (U13): then an
         answer must have been heard that was sent since. The poll itself may have been,
         but its answer, with the bytes, can still be on the way (L4). And one that waits
-        above the end is told nothing of it (U14).
+        above the end is told nothing of it (U14). Where a node has many processes, it
+        may have written through another one since it parked, of which the end that was
+        named there is not known here (W5).
         """
         if self._looks is not None:
             self._looks.look(reader.stream, now)
+            if reader.stream.log.tail.is_behind:
+                return False
         log, offset = reader.stream.log, reader.offset
         if not log.tail.is_armed(now) or log.reaches_beyond(offset):
             return False

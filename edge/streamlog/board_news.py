@@ -26,26 +26,26 @@ from edge.streamlog.tail import Tail
 def hear_news(
     tail: Tail,
     news: News,
-    matches: Callable[[str], bool],
+    matches: Callable[[str], bool] | None,
     now: float,
     *,
     polls_origin: bool,
 ) -> None:
     """Take the news in, before anything is claimed or shown of the stream.
 
-    ``matches``: whether who has reached an offset has all that was written.
+    ``matches``: whether who has reached an offset has all that was written; None: no
+    offset tells.
     ``polls_origin``: this process asks the origin itself, and so its poll that is on
     the wire is proof enough in a doubt. It is none for a front: a keeper answers it.
     """
     proven = polls_origin and tail.is_armed(now)
     if news.silent is not tail.is_silent:
-        tail.hear_beats(silent=news.silent)
-        if news.silent:
-            tail.mark_unverified(now)
-            tail.acknowledge(None, closed=False)
+        tail.hear_beats(now, silent=news.silent)
     if news.lives:
         tail.suspect(now)
-    elif news.writes:
+    elif news.writes and matches is None:
+        tail.acknowledge(None, closed=False)
+    elif news.writes and matches is not None:
         tail.acknowledge_elsewhere(matches)
     if news.doubt and not proven and not tail.unverified:
         tail.mark_unverified(now)

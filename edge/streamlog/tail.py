@@ -184,11 +184,13 @@ class Tail:
         self.is_suspect = True
         self.acknowledge(None, closed=False)
 
-    def hear_beats(self, *, silent: bool) -> None:
-        """Whether whoever is polled gives signs of life (W6). While it does not, a poll
-        that waits there tells nothing."""
-        self.version += 1
+    def hear_beats(self, now: float, *, silent: bool) -> None:
+        """Whoever is polled has ceased to give signs of life, or gives them again (W6).
+        In between a poll that waits there tells nothing; nor does it afterwards, before
+        an answer that was sent since has said that the data ends where it waits."""
         self.is_silent = silent
+        self.mark_unverified(now)
+        self.acknowledge(None, closed=False)
 
     def confirm(
         self,
@@ -393,6 +395,12 @@ class Tail:
             return False
         told = self.heard_writes if self.up_to_date else -1
         return max(armed.writes, told) >= self.unplaced
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether no answer was heard yet that was sent after the last write without a
+        known offset."""
+        return self.heard_writes < self.unplaced
 
     def may_bring(self, now: float) -> bool:
         """Whether a poll is on the wire that will bring what was written, as far as

@@ -8,6 +8,7 @@ from edge.board.lane_view import LaneView
 from edge.board.memory import BoardMemory
 from edge.board.node_board import NodeBoard
 from edge.board.path_digests import PathDigests
+from edge.core.node_board import SlotWatch
 from edge.core.values import Place, Role
 
 SECRET = b"always the same, so that a path has always the same slot"[:32]
@@ -81,3 +82,14 @@ def neighbour(path: str) -> str:
     slot = digests.of(path).slot
     every = (f"/other/{number}" for number in itertools.count())
     return next(other for other in every if digests.of(other).slot == slot)
+
+
+def looking(keepers: int, fronts: int) -> tuple[LaneView, SlotWatch, float]:
+    """A front, a row of its own, and a time at which nothing is new: what a look costs
+    (docs/performance.md)."""
+    node = BoardNode(keepers, fronts)
+    for number in range(keepers):
+        node.starts(Role.KEEPER, number)
+    front = node.starts(Role.FRONT)
+    node.beats()
+    return front, front.watch("/session/1"), node.now
