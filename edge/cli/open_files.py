@@ -49,9 +49,8 @@ def plan_files(
 
 
 def refusal(plan: FilePlan, others: int) -> str | None:
-    """Why the limit of ``plan`` does not do; None: it does."""
-    if plan.connections < 1:
-        return f"{plan.soft} open files leave no room for clients"
+    """Why the limit of ``plan`` does not do for another process of the node, which has
+    so many connections; None: it does."""
     unlimited = plan.soft == resource.RLIM_INFINITY
     if not unlimited and others and plan.soft < others + RESERVE:
         return (

@@ -29,6 +29,11 @@ def look_at_files(settings: Settings) -> FilePlan:
 
 def files_refusal(settings: Settings, plan: FilePlan) -> str | None:
     """Why the edge cannot run with so many files; None: it can."""
+    if plan.connections < 1:
+        return (
+            f"{plan.soft} open files leave no room for clients beside "
+            f"origin.connections ({settings.origin.connections}); raise ulimit -n"
+        )
     return open_files.refusal(plan, processes.keeper_files(settings))
 
 
