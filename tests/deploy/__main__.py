@@ -15,7 +15,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.deploy.fronts import STARTS, anybodys, edge_behind, front
+from tests.deploy.proxies import STARTS, anybodys, edge_behind, proxy
 from tests.support.http2 import Connection, Exchange, until
 
 TEXT = ("content-type", "text/plain")
@@ -38,7 +38,7 @@ def row(name: str, count: int, events: int) -> str:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(anybodys())
         behind = stack.enter_context(edge_behind(folder))
-        found = stack.enter_context(front(name, folder))
+        found = stack.enter_context(proxy(name, folder))
         connections = [
             stack.enter_context(Connection(found.address, found.believed))
             for _ in range(-(-count // STREAMS))

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.fronts import STARTS, Fronts, anybodys, edge_behind, front
+from tests.deploy.proxies import STARTS, Proxies, anybodys, edge_behind, proxy
 
 
 @pytest.fixture(scope="session")
-def fronts() -> Iterator[Fronts]:
+def proxies() -> Iterator[Proxies]:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(anybodys())
         behind = stack.enter_context(edge_behind(folder))
-        servers = {name: stack.enter_context(front(name, folder)) for name in STARTS}
-        yield Fronts(folder, behind, servers)
+        servers = {name: stack.enter_context(proxy(name, folder)) for name in STARTS}
+        yield Proxies(folder, behind, servers)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.fronts import DEPLOY
+from tests.deploy.proxies import DEPLOY
 from tests.front.edge_process import Client
 from tests.support import programs
 from tests.support.processes import ds_edge, free_port, running

@@ -1,6 +1,6 @@
 """Twenty tabs of a real Chromium behind each server of ``deploy/``.
 
-``tests/node/front_tabs.mjs`` lives through the stories once per run; each test here
+``tests/node/proxy_tabs.mjs`` lives through the stories once per run; each test here
 judges one. By HTTP/1.1 the seventh tab would wait (docs/tutorial.md, step 6).
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.fronts import STARTS, Fronts
+from tests.deploy.proxies import STARTS, Proxies
 from tests.support import chromium
 from tests.support.certificates import key_digest
 from tests.support.chromium import Stories
@@ -23,17 +23,17 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def stories(fronts: Fronts, tmp_path_factory: pytest.TempPathFactory) -> Stories:
+def stories(proxies: Proxies, tmp_path_factory: pytest.TempPathFactory) -> Stories:
     folder = tmp_path_factory.mktemp("tabs")
-    caddy = fronts.by_name["caddy"]
+    caddy = proxies.by_name["caddy"]
     asked = {
         "page": (ROOT / "docs" / "follow.html").as_uri(),
         "tabs": TABS,
-        "fronts": {name: found.url for name, found in fronts.by_name.items()},
+        "proxies": {name: found.url for name, found in proxies.by_name.items()},
         "http3": caddy.url,
         "key": _key_of(caddy.address, caddy.believed, folder),
     }
-    return chromium.stories_of("front_tabs.mjs", asked, folder)
+    return chromium.stories_of("proxy_tabs.mjs", asked, folder)
 
 
 def _key_of(address: str, believed: Path, folder: Path) -> str:

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.fronts import (
+from tests.deploy.proxies import (
     DEPLOY,
     STARTS,
-    Front,
-    Fronts,
+    Proxies,
+    Proxy,
     anybodys,
     edge_behind,
-    front,
+    proxy,
     socket_in,
 )
 from tests.support.http2 import Connection, Exchange, until
@@ -43,10 +43,10 @@ REFUSED_STREAM = 7
 
 pytestmark = pytest.mark.timeout(600)
 
-every_front = pytest.mark.parametrize("name", STARTS)
+every_proxy = pytest.mark.parametrize("name", STARTS)
 
 
-def calling(found: Front) -> Connection:
+def calling(found: Proxy) -> Connection:
     return Connection(found.address, found.believed, CLIENT)
 
 
@@ -74,9 +74,9 @@ def comes_to(behind: Edge, name: str, wanted: float) -> None:
     raise AssertionError(f"{name} stays at {value}")
 
 
-@every_front
-def test_a_write_is_read_back(fronts: Fronts, name: str) -> None:
-    found = fronts.by_name[name]
+@every_proxy
+def test_a_write_is_read_back(proxies: Proxies, name: str) -> None:
+    found = proxies.by_name[name]
     path = f"/v1/stream/{name}-back"
     with calling(found) as connection:
         created = connection.ask("PUT", path, [TEXT], b"one ")
@@ -89,12 +89,12 @@ def test_a_write_is_read_back(fronts: Fronts, name: str) -> None:
     assert (read.status, bytes(read.body)) == (200, b"one two")
 
 
-@every_front
-def test_a_large_body_goes_through(fronts: Fronts, name: str) -> None:
+@every_proxy
+def test_a_large_body_goes_through(proxies: Proxies, name: str) -> None:
     """Larger than any of these servers takes unasked, and than a window."""
     path = f"/v1/stream/{name}-large"
     body = b"0123456789abcdef" * (256 * 1024)
-    with calling(fronts.by_name[name]) as connection:
+    with calling(proxies.by_name[name]) as connection:
         made(connection, path)
         assert connection.ask("POST", path, [TEXT], body).status == 204
         read = connection.ask("GET", f"{path}?offset=-1")
@@ -107,29 +107,29 @@ def test_a_large_body_goes_through(fronts: Fronts, name: str) -> None:
     assert bytes(read.body) == body
 
 
-@every_front
-def test_the_client_is_who_called_the_front(fronts: Fronts, name: str) -> None:
+@every_proxy
+def test_the_client_is_who_called_the_proxy(proxies: Proxies, name: str) -> None:
     """Whatever it says of itself, of reads and of writes."""
     path = f"/v1/stream/{name}-who"
-    with calling(fronts.by_name[name]) as connection:
+    with calling(proxies.by_name[name]) as connection:
         created = connection.ask("PUT", path, [TEXT, *SPOOFED], b"one")
         connection.ask("POST", path, [TEXT, *SPOOFED], b"two")
         connection.ask("GET", f"{path}?offset=-1", SPOOFED)
         connection.ask("GET", f"{path}?offset=-1", SPOOFED)
-    lines = requests(fronts.edge, path, 4)
+    lines = requests(proxies.edge, path, 4)
 
-    url = fronts.by_name[name].url
+    url = proxies.by_name[name].url
     assert created.fields["location"] == url + path
     assert {line["client"] for line in lines} == {CLIENT}
     assert {line["host"] for line in lines} == {url.removeprefix("https://")}
 
 
-@every_front
-def test_two_thousand_viewers_have_each_event_once(fronts: Fronts, name: str) -> None:
+@every_proxy
+def test_two_thousand_viewers_have_each_event_once(proxies: Proxies, name: str) -> None:
     """Over twenty connections; the origin is asked once for an event."""
     path = f"/v1/stream/{name}-crowd"
     with contextlib.ExitStack() as leaving:
-        found, behind = fronts.by_name[name], fronts.edge
+        found, behind = proxies.by_name[name], proxies.edge
         connections = [
             leaving.enter_context(calling(found)) for _ in range(CONNECTIONS)
         ]
@@ -167,28 +167,28 @@ def told(
     until(connections, lambda: all(mark in viewer.body for viewer in viewers))
 
 
-@every_front
+@every_proxy
 @pytest.mark.parametrize("mode", ["sse", "long-poll"])
 def test_a_viewer_who_leaves_is_gone_at_the_edge(
-    fronts: Fronts, name: str, mode: str
+    proxies: Proxies, name: str, mode: str
 ) -> None:
     """A tab that is closed leaves a connection that others use."""
     path = f"/v1/stream/{name}-{mode}"
-    with calling(fronts.by_name[name]) as connection:
+    with calling(proxies.by_name[name]) as connection:
         made(connection, path)
         viewer = connection.begin("GET", f"{path}?offset=now&live={mode}")
-        comes_to(fronts.edge, "ds_edge_viewers", 1)
+        comes_to(proxies.edge, "ds_edge_viewers", 1)
         connection.leave(viewer)
-        comes_to(fronts.edge, "ds_edge_viewers", 0)
+        comes_to(proxies.edge, "ds_edge_viewers", 0)
         assert connection.ask("HEAD", path).status == 200
 
 
-@every_front
+@every_proxy
 @pytest.mark.parametrize("mode", ["sse", "long-poll"])
 def test_a_viewer_by_http1_who_leaves_is_gone_too(
-    fronts: Fronts, name: str, mode: str
+    proxies: Proxies, name: str, mode: str
 ) -> None:
-    found, path = fronts.by_name[name], f"/v1/stream/{name}-1-{mode}"
+    found, path = proxies.by_name[name], f"/v1/stream/{name}-1-{mode}"
     with calling(found) as connection:
         made(connection, path)
     terms = ssl.create_default_context(cafile=str(found.believed))
@@ -199,13 +199,13 @@ def test_a_viewer_by_http1_who_leaves_is_gone_too(
     ):
         target = f"{path}?offset=now&live={mode}"
         viewer.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        comes_to(fronts.edge, "ds_edge_viewers", 1)
-    comes_to(fronts.edge, "ds_edge_viewers", 0)
+        comes_to(proxies.edge, "ds_edge_viewers", 1)
+    comes_to(proxies.edge, "ds_edge_viewers", 0)
 
 
-@every_front
-def test_plain_http_leads_to_tls(fronts: Fronts, name: str) -> None:
-    found = fronts.by_name[name]
+@every_proxy
+def test_plain_http_leads_to_tls(proxies: Proxies, name: str) -> None:
+    found = proxies.by_name[name]
     status, fields, _ = ask(
         f"http://{found.plain}/v1/stream/a?offset=-1", host="localhost"
     )
@@ -215,8 +215,8 @@ def test_plain_http_leads_to_tls(fronts: Fronts, name: str) -> None:
     assert fields["location"].endswith("/v1/stream/a?offset=-1")
 
 
-def test_the_caddy_to_try_has_the_page_too(fronts: Fronts) -> None:
-    with front("try", fronts.folder) as found, calling(found) as connection:
+def test_the_caddy_to_try_has_the_page_too(proxies: Proxies) -> None:
+    with proxy("try", proxies.folder) as found, calling(found) as connection:
         page = connection.ask("GET", "/follow.html")
         made(connection, "/v1/stream/try", b"one")
         read = connection.ask("GET", "/v1/stream/try?offset=-1")
@@ -269,7 +269,7 @@ class DyingEdge(Thread):
                 taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
-@every_front
+@every_proxy
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_a_write_whose_answer_is_lost_is_sent_once(name: str, method: str) -> None:
     """Nor is the client told to send it again (REFUSED_STREAM), which browsers do:
@@ -277,7 +277,7 @@ def test_a_write_whose_answer_is_lost_is_sent_once(name: str, method: str) -> No
     with anybodys() as folder:
         behind = DyingEdge(socket_in(folder))
         behind.start()
-        with front(name, folder) as found, calling(found) as connection:
+        with proxy(name, folder) as found, calling(found) as connection:
             body = b"" if method == "DELETE" else b"one"
             # An Idempotency-Key has Go's client take any method for safe.
             fields = [
@@ -294,7 +294,7 @@ def test_a_write_whose_answer_is_lost_is_sent_once(name: str, method: str) -> No
     assert behind.seen == [f"{method} {path}" for path in ("/a", "/b", "/die", "/c")]
 
 
-@every_front
+@every_proxy
 @pytest.mark.parametrize("left_over", [False, True])
 def test_an_edge_that_does_not_run_is_a_502_or_503(name: str, left_over: bool) -> None:
     """Whether it took its socket away or was killed."""
@@ -303,7 +303,7 @@ def test_an_edge_that_does_not_run_is_a_502_or_503(name: str, left_over: bool) -
             with socket.socket(socket.AF_UNIX) as dead:
                 dead.bind(str(socket_in(folder)))
             socket_in(folder).chmod(0o777)
-        with front(name, folder) as found, calling(found) as connection:
+        with proxy(name, folder) as found, calling(found) as connection:
             read = connection.ask("GET", "/v1/stream/a?offset=-1")
             written = connection.ask("POST", "/v1/stream/a", [TEXT], b"one")
 
@@ -311,11 +311,11 @@ def test_an_edge_that_does_not_run_is_a_502_or_503(name: str, left_over: bool) -
     assert (read.status, written.status) == (expected, expected)
 
 
-def test_behind_every_front_an_edge_may_end_and_come_back() -> None:
+def test_behind_every_proxy_an_edge_may_end_and_come_back() -> None:
     """Viewers end with it, requests are answered meanwhile, and nothing is lost."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(anybodys())
-        running = {name: stack.enter_context(front(name, folder)) for name in STARTS}
+        running = {name: stack.enter_context(proxy(name, folder)) for name in STARTS}
         following = []
         with edge_behind(folder):
             for name, found in running.items():

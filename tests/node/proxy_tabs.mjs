@@ -1,11 +1,11 @@
 // Twenty tabs of a real browser on docs/follow.html, behind servers that speak HTTP/2.
 //
-//   node front_tabs.mjs '{"chromium": "...", "page": "file:///...", "tabs": 20,
-//                         "fronts": {"nginx": "https://localhost:...", ...},
+//   node proxy_tabs.mjs '{"chromium": "...", "page": "file:///...", "tabs": 20,
+//                         "proxies": {"nginx": "https://localhost:...", ...},
 //                         "http3": "https://localhost:...", "key": "..."}'
 //
 // ``key`` is the digest of the key that HTTP/3 is trusted with. Prints one JSON object: a
-// story to a front, and one for HTTP/3. Judged by tests/deploy/test_tabs.py.
+// story to a proxy, and one for HTTP/3. Judged by tests/deploy/test_tabs.py.
 
 import { chromium } from "playwright-core"
 
@@ -20,34 +20,46 @@ const follows = (tab) => tab.waitForSelector("#state[data-is=following]")
 const shows = (tab, words) =>
   tab.waitForFunction((w) => document.getElementById("text").textContent.includes(w), words)
 
-// Tabs that follow one stream, and write to it in turns: what they show, and the
-// connections and protocols by which they follow.
-async function together(browser, url, stream, count) {
+// As many tabs on the page, which do not follow anything yet.
+async function opened(browser, count) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true })
-  context.setDefaultTimeout(20_000)
-  const connections = new Set(), protocols = new Set()
+  context.setDefaultTimeout(30_000)
   const tabs = []
   for (let n = 0; n < count; n++) {
     const tab = await context.newPage()
+    await tab.goto(`${asked.page}#none`)
     const network = await context.newCDPSession(tab)
     await network.send("Network.enable")
+    tabs.push({ tab, network })
+  }
+  return tabs
+}
+
+// The tabs follow one stream and write to it in turns: what they show, and the
+// connections and protocols by which they follow.
+async function together(opened, url) {
+  const connections = new Set(), protocols = new Set()
+  for (const [n, { tab, network }] of opened.entries()) {
+    network.removeAllListeners("Network.responseReceived")
     network.on("Network.responseReceived", ({ response }) => {
-      if (!response.url.includes("live=sse")) return
+      if (!response.url.startsWith(url) || !response.url.includes("live=sse")) return
       connections.add(response.connectionId)
       protocols.add(response.protocol)
     })
-    await tab.goto(`${asked.page}?url=${encodeURIComponent(url + stream)}`)
+    await tab.evaluate((address) => {
+      document.getElementById("url").value = address
+      document.getElementById("where").requestSubmit()
+    }, url)
     if (!n) await tab.click("#create")
-    tabs.push(tab)
     await follows(tab)
   }
+  const tabs = opened.map(({ tab }) => tab)
   for (const [n, line] of LINES.entries()) {
-    await tabs[n % count].fill("#line", line)
-    await tabs[n % count].press("#line", "Enter")
+    await tabs[n % tabs.length].fill("#line", line)
+    await tabs[n % tabs.length].press("#line", "Enter")
     for (const tab of tabs) await shows(tab, line)
   }
   const texts = await Promise.all(tabs.map((tab) => tab.textContent("#text")))
-  await context.close()
   return { texts, connections: connections.size, protocols: [...protocols] }
 }
 
@@ -62,9 +74,10 @@ async function launched(flags, work) {
 }
 
 const stories = await launched(["--disable-quic"], async (browser) => {
+  const tabs = await opened(browser, asked.tabs)
   const told = {}
-  for (const [name, url] of Object.entries(asked.fronts)) {
-    told[name] = await together(browser, url, `/v1/stream/${name}-tabs`, asked.tabs)
+  for (const [name, url] of Object.entries(asked.proxies)) {
+    told[name] = await together(tabs, `${url}/v1/stream/${name}-tabs`)
   }
   return told
 })
@@ -73,7 +86,7 @@ if (asked.http3) {
     "--enable-quic", `--origin-to-force-quic-on=${new URL(asked.http3).host}`,
     `--ignore-certificate-errors-spki-list=${asked.key}`,
   ]
-  stories.http3 = await launched(flags, (browser) =>
-    together(browser, asked.http3, "/v1/stream/http3-tabs", 2))
+  stories.http3 = await launched(flags, async (browser) =>
+    together(await opened(browser, 2), `${asked.http3}/v1/stream/http3-tabs`))
 }
 console.log(JSON.stringify(stories))

@@ -37,7 +37,7 @@ READY_WITHIN = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class Proxy:
     """A running server: ``address`` speaks TLS, ``plain`` leads there, ``believed``
     holds the authority of its certificate, which is for ``localhost``."""
 
@@ -54,18 +54,18 @@ class Front:
 
 
 @dataclass(frozen=True, slots=True)
-class Fronts:
+class Proxies:
     """One edge, whose socket lies in ``folder``, and servers before it."""
 
     folder: Path
     edge: Edge
-    by_name: dict[str, Front]
+    by_name: dict[str, Proxy]
 
 
 @contextmanager
 def anybodys() -> Iterator[Path]:
     """A folder that servers reach after they have dropped root."""
-    with tempfile.TemporaryDirectory(prefix="ds-front-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ds-proxy-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
@@ -89,7 +89,7 @@ def socket_in(folder: Path) -> Path:
 
 
 @contextmanager
-def front(name: str, folder: Path) -> Iterator[Front]:
+def proxy(name: str, folder: Path) -> Iterator[Proxy]:
     """One of ``STARTS`` or ``try``, before the edge whose socket lies in ``folder``."""
     port, plain = free_port(), free_port()
     (folder / name).mkdir()
@@ -98,7 +98,7 @@ def front(name: str, folder: Path) -> Iterator[Front]:
     with running(name, command, env=environment) as process:
         address = f"127.0.0.1:{port}"
         _await(process, address)
-        yield Front(name, address, f"127.0.0.1:{plain}", believed, process)
+        yield Proxy(name, address, f"127.0.0.1:{plain}", believed, process)
 
 
 def caddy(folder: Path, port: int, plain: int) -> "Started":
