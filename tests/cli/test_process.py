@@ -23,6 +23,8 @@ from edge.cli import main
 
 if files := int(os.environ.pop("FILES", 0)):
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+if cores := int(os.environ.pop("CORES", 0)):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 def serve(settings, again, serving):
     serving()
@@ -31,6 +33,7 @@ def serve(settings, again, serving):
     print("connections", settings.limits.connections)
     print("origin", settings.origin.url)
     print("level", settings.log.level.value)
+    print("processes", settings.workers, settings.keepers)
 
 sys.modules["edge.wiring"] = types.ModuleType("edge.wiring")
 sys.modules["edge.wiring"].serve = serve
@@ -225,3 +228,12 @@ def test_a_keeper_of_so_many_workers_must_have_its_files() -> None:
     assert "3000 open files are too few for a keeper of so many" in said(few.stderr)
     assert enough.returncode == 0
     assert "2 fronts, 1 keepers" in said(enough.stderr)
+
+
+def test_on_one_core_auto_is_one_worker() -> None:
+    """As in a container with half a core: no keeper, no run folder, no board."""
+    result = serve(*ORIGIN, *FREE, "--workers", "auto", CORES="1")
+
+    assert result.returncode == 0
+    assert "processes 1 0" in result.stdout.splitlines()
+    assert "keepers" not in said(result.stderr)
