@@ -5,16 +5,24 @@ Here each of them is made from what ``edge.wiring`` has for one worker, which ca
 module. ``docs/architecture.md`` has the shape.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
+from typing import NamedTuple
 
-from edge.core.ports import Clock, Origin
-from edge.core.values import Purpose
+from edge.board.keeper_health import KeeperHealth
+from edge.board.lane_view import LaneView
+from edge.core.node_counters import CounterSet
+from edge.core.ports import Clock, Look, Origin
+from edge.core.values import Purpose, Role
 from edge.front.options import KIB, FrontOptions, Limits
 from edge.link.keepers import Keepers, KeepersOptions, KeepersView
+from edge.link.terms_authorizer import authorizer_of
 from edge.live.context import HubOptions
+from edge.live.counted_origin import CountedOrigin
 from edge.policy.http.link_fields import KeeperEnd
+from edge.policy.streams.authorize import Authorizer
 from edge.policy.streams.routes import Route
+from edge.process.seat import Seat
 from origin_adapter.http import HttpOptions, HttpOrigin
 from origin_adapter.tls import TlsOptions
 
@@ -112,6 +120,28 @@ def round_connections(origin: HttpOptions) -> Mapping[Purpose, int]:
     }
 
 
+class BoardKeepers:
+    """Implements ``KeepersView`` by the board, as the process with this ``view`` has
+    it."""
+
+    def __init__(self, view: LaneView, keepers: int) -> None:
+        self._view = view
+        self._health = [KeeperHealth() for _ in range(keepers)]
+        self.owner = view.owner
+        self.is_leaving = view.is_leaving
+        self.store_life = view.store_life
+
+    def goes_round(self, keeper: int, now: float) -> bool:
+        """See ``KeepersView``."""
+        beat = self._view.keeper_beat(keeper)
+        return self._health[keeper].look(beat, now).goes_round
+
+    def look(self, now: float) -> None:
+        """At each tick: a keeper is gone round by looks that follow each other."""
+        for keeper in range(len(self._health)):
+            self.goes_round(keeper, now)
+
+
 class FrontOrigin:
     """A front's keepers, each with a pool of connections of its own."""
 
@@ -135,3 +165,54 @@ class FrontOrigin:
         """Close all connections to keepers."""
         for link in self._links:
             link.close()
+
+
+class RoleParts(NamedTuple):
+    """What a process is made of in its place: whom it asks, and by what it goes.
+
+    ``authorizer`` None: it judges by itself. ``looks`` are called at each tick, and
+    ``close`` at the end.
+    """
+
+    origin: Origin
+    hub: HubOptions
+    front: FrontOptions
+    table: tuple[Route, ...]
+    authorizer: Authorizer | None = None
+    looks: tuple[Look, ...] = ()
+    close: Callable[[], None] = lambda: None
+
+
+def role_parts(
+    seat: Seat,
+    alone: RoleParts,
+    origin: HttpOptions,
+    hold: float,
+    clock: Clock,
+    counters: CounterSet,
+) -> RoleParts:
+    """The parts of the process in this seat, where ``alone`` are those of one worker.
+    ``origin`` and ``hold``: see ``link_options``."""
+    node, view = seat.node, seat.view
+    if node is None or view is None:
+        return alone
+    board = node.board.id
+    if seat.place.role is Role.KEEPER:
+        end = KeeperEnd(board, seat.boot)
+        return alone._replace(
+            hub=keeper_hub_options(alone.hub, seat.boot),
+            front=keeper_front_options(alone.front, end),
+            table=lean_routes(alone.table),
+            authorizer=authorizer_of(board),
+        )
+    keepers = BoardKeepers(view, node.keepers)
+    real = CountedOrigin(alone.origin, counters.direct)
+    how = origin, board, hold, clock, counters.link_requests
+    front = FrontOrigin(keepers, node.links, real, *how)
+    return alone._replace(
+        origin=front.origin,
+        hub=front_hub_options(alone.hub),
+        front=front_front_options(alone.front),
+        looks=(keepers.look, front.origin.look),
+        close=front.close,
+    )

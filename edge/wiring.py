@@ -25,6 +25,7 @@ from edge.access.revocations import Revocations
 from edge.access.revoker import Revoker
 from edge.ask_wiring import AskPools, fetch_keys, node_of, origin_bases
 from edge.core.counters import Counters
+from edge.core.node_counters import CounterSet
 from edge.core.ports import Clock
 from edge.core.values import PRODUCT, Headers, Role
 from edge.files.file_systems import usual_folder
@@ -35,6 +36,7 @@ from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
+from edge.node_wiring import RoleParts, role_parts
 from edge.policy.http.client_address import TrustedProxies
 from edge.policy.http.link_fields import without_internal
 from edge.policy.http.url_rewrite import OriginAddresses
@@ -276,34 +278,47 @@ class EdgeRuntime:
 
     def __init__(self, settings: Settings, node_id: str, seat: Seat) -> None:
         settings = processes.in_place(settings, seat.place.role)
-        counters, clock = Counters(), SystemClock()
+        self.counted, clock = CounterSet(), SystemClock()
+        counters = self.counted.own
         addresses = OriginAddresses(origin_bases(settings))
 
         def hidden(headers: Headers) -> Headers:
             return without_internal(addresses.hidden(headers))
 
-        self._origin = HttpOrigin(http_options(settings), hidden=hidden)
+        called = http_options(settings)
+        self._origin = HttpOrigin(called, hidden=hidden)
         self._threads = FileThreads()
-        options = seated(hub_options(settings, node_id), seat)
+        alone = RoleParts(
+            self._origin,
+            seated(hub_options(settings, node_id), seat),
+            front_options(settings, node_id),
+            routes(settings),
+        )
+        hold = settings.live.long_poll_timeout
+        role = role_parts(seat, alone, called, hold, clock, self.counted)
         files = self._spool(settings, seat)
-        self._hub = Hub(self._origin, options, counters, clock, files)
+        self._hub = Hub(role.origin, role.hub, counters, clock, files)
+        self._close_role = role.close
         self.control = HubControl(self._hub)
         self._started = False
-        table = routes(settings)
         self._ask_pools = AskPools(settings)
         askers = self._ask_pools.askers(node_id)
-        judged = judging(settings, table, clock, counters, askers)
+        if role.authorizer is None:
+            judged = judging(settings, role.table, clock, counters, askers)
+        else:
+            judged = Judging(role.authorizer, Leases(), None)
         self.revoker = judged.revoker
         judged.leases.cut = self._hub.lapses.look
-        if self.revoker is not None:
-            self._hub.ticker.register(self.revoker.look)
+        looks = () if self.revoker is None else (self.revoker.look,)
+        for look in (*looks, *role.looks):
+            self._hub.ticker.register(look)
         self.parts = Dependencies(
             self._hub,
-            self._origin,
-            table,
+            role.origin,
+            role.table,
             counters,
             clock,
-            front_options(settings, node_id),
+            role.front,
             self._hub.answer_cache.peek,
             self._hub.ticker,
             judged.authorizer,
@@ -341,6 +356,7 @@ class EdgeRuntime:
     def stop(self) -> None:
         """See Runtime."""
         self._hub.stop()
+        self._close_role()
         self._origin.close()
         self._ask_pools.close()
         self._threads.stop()

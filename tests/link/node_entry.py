@@ -68,11 +68,8 @@ class TellingOrigin(FakeOrigin):
     """Tells each request: what the origin of a node is asked."""
 
     def open(self, request: OriginRequest, on_sent: Any = None) -> Any:
-        if self.tells:
-            self.tell(f"asked {request.method} {request.target}")
+        self.tell(f"asked {request.method} {request.target}")
         return super().open(request, on_sent)
-
-    tells: bool = False
 
 
 @dataclass(eq=False)
@@ -196,6 +193,7 @@ def runtime_of(entry: NodeEntry, tell: Any) -> Process:
         tell,
     )
     process.also = keeper
+    tell(f"keeper {path}")
     return process
 
 

@@ -60,6 +60,9 @@ def test_a_node_gives_the_bytes_of_a_worker(
     methods = methods_of(data)
     by_node = answers(node, [data], methods)
     by_worker = answers(worker, [data], methods)
+    # They tell of each request to their origins, and must not wait for room to do so.
+    node.forget()
+    worker.forget()
     if path.stem == "write-odd":
         # Here the origin's answer cannot be sent on. A worker closes the connection
         # behind that; a front hears of it by its keeper as of an answer that was lost.
