@@ -4,7 +4,8 @@
 #   make fix       format, and mend what can be mended
 #   make check     formatting, lint, types: what needs no running
 #   make test      every test, the official conformance suite among them
-#   make serve     a whole service: an origin, streams in var/origin, and the edge
+#   make serve     a whole service: an origin, streams in var/origin, and the edge, on
+#                  all cores; ARGS="--workers 1" for one process
 #
 # And two now and then:
 #
@@ -83,7 +84,7 @@ test:
 	$(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 serve: $(INSTALLED)
-	@exec $(VENV)/bin/ds-edge serve --config config/edge.yaml $(ARGS)
+	@exec $(VENV)/bin/ds-edge serve --config config/edge.yaml --workers auto $(ARGS)
 
 # For who wants figures: the edge beside nginx, Varnish and the reference server, in one
 # run on this machine; half an hour.   make bench ARGS=--quick   takes four minutes.
