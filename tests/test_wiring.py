@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from edge import ask_wiring, origin, wiring
+from edge import ask_wiring, file_wiring, origin, wiring
 from edge.core.ports import NO_TICKS, never_ready
 from edge.core.values import Node
 from edge.front.options import (
@@ -115,7 +115,8 @@ def made_of(settings: Settings) -> tuple[object, ...]:
         wiring.server_options(settings),
         wiring.http_options(settings),
         repr(wiring.denials_of(settings)),
-        wiring.spool_folder(settings),
+        file_wiring.spool_folder(settings),
+        file_wiring.disk_place(settings),
         origin.origin_options(settings, origin.StandaloneOptions()),
     )
 

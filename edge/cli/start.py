@@ -57,6 +57,10 @@ def start(
             console.warn(f"{key_name(warning.path)}: {warning.message}")
     if not _has_spool(settings, tell=attached or not settings.origin.embedded):
         return 1
+    disk = settings.cache.disk.path
+    if disk is not None and (why := preflight.folder_refusal(disk)) is not None:
+        console.error(f"cache.disk.path: {disk} {why}")
+        return 1
     read_as, settings = settings, processes.settled(settings, cores())
     place = RevocationPlace()
     if (why := place.refusal(settings)) is not None:
