@@ -166,7 +166,8 @@ def with_key(model: Any, path: list[str], new: object) -> Any:
 
 @pytest.mark.parametrize("key", plain_keys())
 def test_a_setting_that_changes_changes_what_processes_are_made_of(key: str) -> None:
-    settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})
+    environ = {"ORIGIN__URL": "http://127.0.0.1:1", "CACHE__DISK__PATH": "/d"}
+    settings = load(None, {f"DS_EDGE_{name}": said for name, said in environ.items()})
     path = key.split(".")
     if path[-1] in ("follow_after", "headers", "url"):
         return

@@ -295,7 +295,9 @@ class Shelf:
             else:
                 self._disk.forget(stream.key.path)
 
-        spool.on_over = self._copy(stream, head, spool.copy, kept_now).abandon
+        copying = self._copy(stream, head, spool.copy, kept_now)
+        spool.on_over = copying.abandon
+        spool.is_wanted = lambda: not copying.is_over
 
     def keep_all(self) -> None:
         """The worker drains: its successor is to find what is held."""

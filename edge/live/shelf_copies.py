@@ -58,7 +58,7 @@ class Copying:
         self._ended = ended
         self._position = 0
         self._record = bytearray()
-        self._is_over = False
+        self.is_over = False
         self._go_on()
 
     def abandon(self) -> None:
@@ -66,15 +66,15 @@ class Copying:
         self._give_up(OSError("it was gone before it was kept"))
 
     def _give_up(self, error: OSError) -> None:
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self._writer.abandon()
             self._ended(error)
 
     def _go_on(self) -> None:
         """Read on, or write what makes a record."""
         size = len(self._record)
-        if self._is_over:
+        if self.is_over:
             return
         if size == RECORD_SIZE or (size and not self._left):
             record, self._record = bytes(self._record), bytearray()
@@ -101,8 +101,8 @@ class Copying:
             self._give_up(error)
 
     def _finished(self, error: OSError | None) -> None:
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self._ended(error)
 
 

@@ -152,6 +152,8 @@ class Spool:
         self.on_failed: Callable[[OSError], None] = room.failed
         self.on_over: Callable[[], None] | None = None
         self.on_whole: Callable[[], None] | None = None
+        # Whether it is kept for something else than readers.
+        self.is_wanted: Callable[[], bool] = bool
         self._room = room
         self._make = make
         self._call: UpstreamCall | None = None

@@ -311,7 +311,8 @@ class Spools:
             spool.measure(now)
             if spool.is_starved:
                 spool.go_on()
-            if not spool.readers and not (spool.is_whole and self._is_of_use(spool)):
+            idle = not spool.readers and not spool.is_wanted()
+            if idle and not (spool.is_whole and self._is_of_use(spool)):
                 spool.close()
 
     def _is_of_use(self, spool: Spool) -> bool:
