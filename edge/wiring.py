@@ -28,9 +28,7 @@ from edge.core.counters import Counters
 from edge.core.node_counters import CounterSet
 from edge.core.ports import Clock
 from edge.core.values import PRODUCT, Headers, Role
-from edge.files.file_systems import usual_folder
-from edge.files.spool_folder import SpoolFolder
-from edge.files.threads import FileThreads
+from edge.file_wiring import worker_files
 from edge.front.dependencies import Dependencies
 from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
@@ -103,22 +101,15 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
     )
 
 
-def spool_folder(settings: Settings) -> str | None:
-    """The folder of the spool (S1); None: there is no spool, by the settings or because
-    this machine has no folder for it."""
-    spool = settings.cache.spool
-    if spool.size is None:
-        return None
-    return spool.path or usual_folder()
-
-
 def seated(options: HubOptions, seat: Seat) -> HubOptions:
-    """What the hub goes by in this place."""
+    """What the hub goes by in this place. Keepers share the room of the spool."""
+    keepers = 1 if seat.node is None else seat.node.keepers
     return replace(
         options,
         board=seat.view,
         elsewhere=seat.elsewhere,
         serves_fronts=seat.place.role is Role.KEEPER,
+        spool_size=options.spool_size // keepers,
     )
 
 
@@ -287,7 +278,6 @@ class EdgeRuntime:
 
         called = http_options(settings)
         self._origin = HttpOrigin(called, hidden=hidden)
-        self._threads = FileThreads()
         alone = RoleParts(
             self._origin,
             seated(hub_options(settings, node_id), seat),
@@ -296,8 +286,9 @@ class EdgeRuntime:
         )
         hold = settings.live.long_poll_timeout
         role = role_parts(seat, alone, called, hold, clock, self.counted)
-        files = self._spool(settings, seat)
-        self._hub = Hub(role.origin, role.hub, counters, clock, files)
+        self._files = files = worker_files(settings, seat)
+        stores = files.spool, files.disk
+        self._hub = Hub(role.origin, role.hub, counters, clock, *stores)
         self._close_role = role.close
         self.control = HubControl(self._hub)
         self._started = False
@@ -324,13 +315,6 @@ class EdgeRuntime:
             judged.authorizer,
             lambda: self._hub.draining,
         )
-
-    def _spool(self, settings: Settings, seat: Seat) -> SpoolFolder | None:
-        """Where answers go that are too large. A front has none: its keepers do."""
-        folder = spool_folder(settings)
-        if folder is None or seat.place.role is Role.FRONT:
-            return None
-        return SpoolFolder(folder, self._threads)
 
     def tell(self) -> None:
         """See Runtime."""
@@ -359,7 +343,7 @@ class EdgeRuntime:
         self._close_role()
         self._origin.close()
         self._ask_pools.close()
-        self._threads.stop()
+        self._files.stop()
 
 
 def serve(

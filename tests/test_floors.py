@@ -36,6 +36,7 @@ FLOORS = {
     "edge.settings": 10,
     "edge.node_wiring": 11,
     "edge.ask_wiring": 11,
+    "edge.file_wiring": 11,
     "edge.wiring": 12,
     "edge.origin": 12,
     "edge.supervisor": 12,
@@ -62,7 +63,7 @@ KNOWN_ONLY_TO = {
         *("edge.wiring", "edge.origin"),
     },
     "edge.board": {"edge.process", "edge.node_wiring", "edge.wiring"},
-    "edge.files": {"edge.wiring", "edge.cli"},
+    "edge.files": {"edge.file_wiring", "edge.cli"},
 }
 """Concrete parts: settings reads their options, wiring names them."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from edge import ask_wiring, origin, wiring
+from edge import ask_wiring, file_wiring, origin, wiring
 from edge.core.ports import NO_TICKS, never_ready
 from edge.core.values import Node
 from edge.front.options import (
@@ -115,7 +115,8 @@ def made_of(settings: Settings) -> tuple[object, ...]:
         wiring.server_options(settings),
         wiring.http_options(settings),
         repr(wiring.denials_of(settings)),
-        wiring.spool_folder(settings),
+        file_wiring.spool_folder(settings),
+        file_wiring.disk_place(settings),
         origin.origin_options(settings, origin.StandaloneOptions()),
     )
 
@@ -165,7 +166,8 @@ def with_key(model: Any, path: list[str], new: object) -> Any:
 
 @pytest.mark.parametrize("key", plain_keys())
 def test_a_setting_that_changes_changes_what_processes_are_made_of(key: str) -> None:
-    settings = load(None, {"DS_EDGE_ORIGIN__URL": "http://127.0.0.1:1"})
+    environ = {"ORIGIN__URL": "http://127.0.0.1:1", "CACHE__DISK__PATH": "/d"}
+    settings = load(None, {f"DS_EDGE_{name}": said for name, said in environ.items()})
     path = key.split(".")
     if path[-1] in ("follow_after", "headers", "url"):
         return

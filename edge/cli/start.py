@@ -55,7 +55,7 @@ def start(
     if not attached:
         for warning in cross_checks.warnings(settings):
             console.warn(f"{key_name(warning.path)}: {warning.message}")
-    if not _has_spool(settings, tell=attached or not settings.origin.embedded):
+    if not _has_files(settings, tell=attached or not settings.origin.embedded):
         return 1
     read_as, settings = settings, processes.settled(settings, cores())
     place = RevocationPlace()
@@ -82,9 +82,13 @@ def start(
     return 0
 
 
-def _has_spool(settings: Settings, tell: bool) -> bool:
-    """Whether the spool can be where the settings want it; says where it is."""
-    spool = settings.cache.spool
+def _has_files(settings: Settings, tell: bool) -> bool:
+    """Whether disk and spool can be where the settings want them; says where the spool
+    is."""
+    disk, spool = settings.cache.disk.path, settings.cache.spool
+    if disk is not None and (why := preflight.folder_refusal(disk)) is not None:
+        console.error(f"cache.disk.path: {disk} {why}")
+        return False
     if spool.size is None:
         return True
     if spool.path is not None:

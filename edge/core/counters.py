@@ -59,6 +59,11 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described(
         "spool_cuts", "Readers of such answers that were cut, by reason.", "reason"
     ),
+    Described("disk_hits", "Answers too large to hold that came from the disk."),
+    Described("disk_loads", "Logs that were made of what the disk had."),
+    Described("disk_stores", "Ranges written to the disk."),
+    Described("disk_faults", "Calls of the disk that failed, by reason.", "reason"),
+    Described("disk_pauses", "Times that the disk was left alone for a minute."),
     Described("stores", "Ranges stored."),
     Described(
         "not_stored", "Answers that were not taken into a log, by reason.", "reason"
@@ -124,6 +129,11 @@ class Counters:
     passes: dict[str, int]
     spooled: int
     spool_cuts: dict[str, int]
+    disk_hits: int
+    disk_loads: int
+    disk_stores: int
+    disk_faults: dict[str, int]
+    disk_pauses: int
     stores: int
     not_stored: dict[str, int]
     drops: dict[str, int]

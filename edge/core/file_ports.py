@@ -6,7 +6,9 @@ never switches greenlets. Nothing is told after ``close``.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from edge.core.values import Headers
 
 Read = Callable[[bytes | OSError], None]
 """Is told the bytes, or why there are none."""
@@ -15,11 +17,8 @@ Written = Callable[[OSError | None], None]
 """Is told that all was written (None), or why not: then nobody knows how much was."""
 
 
-class SpoolFile(Protocol):
-    """A file without a name: what it takes of the disk ends with it (S1)."""
-
-    def append(self, pieces: Sequence[bytes], done: Written) -> None:
-        """Write all of them at the end. One call at a time."""
+class ReadFile(Protocol):
+    """A file that is read."""
 
     def read(self, position: int, size: int, done: Read) -> None:
         """The ``size`` bytes from ``position`` on, all of which were written."""
@@ -28,8 +27,90 @@ class SpoolFile(Protocol):
         """Forget the file. Idempotent; a call under way is still finished."""
 
 
+class SpoolFile(ReadFile, Protocol):
+    """A file without a name: what it takes of the disk ends with it (S1)."""
+
+    def append(self, pieces: Sequence[bytes], done: Written) -> None:
+        """Write all of them at the end. One call at a time."""
+
+
 class SpoolFiles(Protocol):
     """Where such files are made."""
 
     def make(self) -> SpoolFile:
         """A new file. It is opened by the first ``append``, which may so fail."""
+
+
+class KeptName(NamedTuple):
+    """Whose bytes they are: a path, its extension parameters, and the partition as a
+    text. ``route`` is that of whoever asks; what another one kept is not found."""
+
+    path: str
+    extension: str
+    partition: str
+    route: str
+
+
+class KeptHead(NamedTuple):
+    """A range that is kept on a disk, from the beginning of a stream up to ``end``
+    (S2).
+
+    ``size`` bytes of body. ``boundaries``: offsets within, each with its place in the
+    bytes, in order; the last one is the end. ``is_answer``: the body is that of one
+    answer, as it came; else it is what a log held of it. ``headers``: those that the
+    route keeps.
+    """
+
+    end: str
+    size: int
+    content_type: str | None
+    is_json: bool
+    is_answer: bool
+    closed: bool
+    headers: Headers
+    boundaries: tuple[tuple[str, int], ...]
+
+
+class KeptRange(ReadFile, Protocol):
+    """One range on the disk, opened. ``read`` tells only what its digest agrees with;
+    where it does not, the range is forgotten, and the OSError says so (EBADMSG)."""
+
+    @property
+    def head(self) -> KeptHead: ...
+
+
+class KeptWriter(Protocol):
+    """A range on its way to the disk. Nobody finds it before ``finish``."""
+
+    def append(self, data: bytes, done: Written) -> None:
+        """The next ``RECORD_SIZE`` bytes; fewer at the end. One call at a time."""
+
+    def finish(self, done: Written) -> None:
+        """All of it was given."""
+
+    def abandon(self) -> None:
+        """Forget what came. Idempotent; no effect behind ``finish``."""
+
+
+RECORD_SIZE = 1024 * 1024
+"""Bytes that have one digest on the disk."""
+
+Found = Callable[[KeptRange | OSError | None], None]
+"""Is told what was found; None: nothing."""
+
+
+class Disk(Protocol):
+    """Where ranges outlive the memory, and the process (S2)."""
+
+    def find(self, name: KeptName, done: Found) -> None:
+        """Open what is kept under this name, if anything is."""
+
+    def keep(self, name: KeptName, head: KeptHead) -> KeptWriter:
+        """Begin to keep a range; it takes the place of an older one."""
+
+    def forget(self, path: str) -> None:
+        """Delete what is kept of this path, whoever it is for."""
+
+    @property
+    def used(self) -> int:
+        """Bytes of what is kept."""

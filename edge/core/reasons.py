@@ -140,7 +140,13 @@ class Reason(enum.Enum):
 
     # What became of an answer that was too large to hold.
     SPOOLED = "spooled"
+    FROM_DISK = "from-disk"
     SPOOL_SLOW = "spool-slow"
+
+    # How a disk on which bytes are kept failed.
+    DISK_SLOW = "disk-slow"
+    DISK_DAMAGED = "disk-damaged"
+    DISK_FAILED = "disk-failed"
 
     # Why bytes were shared but not kept.
     STATUS = "status"

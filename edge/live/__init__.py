@@ -84,6 +84,16 @@ The life of a follower
     order, so that the origin works meanwhile and the crowd is told what the armed poll
     allows to be told.
 
+Where a node has many processes
+    Each has a hub of its own, and writes pass through some of them only. Whoever hears
+    of one stores that on the node's board (``writes``, W4). Before anything is claimed
+    or shown, the board is looked at (``looks``, W5), and what it tells goes to the
+    row's Tail: so ``decide`` and all that is said above stay as they are. The origin of
+    a front is a keeper. Its answers say of which life of the stream they are, which is
+    judged before them (``lineage_results``, W8). The readers of a keeper are fronts,
+    and polls of theirs are those of edges (``Reader.is_edge``, U8). Where a process is
+    alone, ``HubContext.looks`` is None, and nothing of this happens.
+
 What may switch greenlets
     ``Hub.ask``, ``advance``, ``wrote``, every step, every judge and whatever a call
     tells run from beginning to end without a switch. So rows need no locks, and what a
@@ -113,8 +123,8 @@ Who releases which reader
 What is not promised
     A crowd is not served in order. A viewer is not woken once per event: it may find
     two at once. A time is kept to a quarter second, no better. A row need not outlive
-    its last reader: the memory budget decides. Two workers share nothing. An answer
-    that something in between gave for the origin (``Provenance``) is as old here as it
-    was there, but counts as sent after the writes that are known here (L4): the part in
-    between has to see to that.
+    its last reader: the memory budget decides. Two hubs share nothing but the board. An
+    answer that something in between gave for the origin (``Provenance``) is as old here
+    as it was there, but counts as sent after the writes that are known here (L4): the
+    part in between has to see to that.
 """

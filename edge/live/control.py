@@ -53,6 +53,7 @@ class HubControl:
             "spools": len(hub.spools),
             "spool_readers": hub.spools.readers,
             "spool_bytes": hub.spools.used,
+            "disk_bytes": 0 if hub.shelf is None else hub.shelf.used,
             "bytes_held": hub.streams.cost,
             "bytes_in_probation": hub.streams.cost_in_probation,
             "bytes_prepared": hub.delivery.cost + hub.answer_cache.cost,

@@ -16,7 +16,7 @@ import gevent
 
 from edge.core.counters import Counters
 from edge.core.errors import Refusal
-from edge.core.file_ports import SpoolFiles
+from edge.core.file_ports import Disk, SpoolFiles
 from edge.core.ports import Clock, Origin, PendingRead, Sink
 from edge.core.reasons import Reason
 from edge.core.values import UNLIMITED, Lease, Mode, OriginAnswer, Read, WriteOutcome
@@ -36,6 +36,7 @@ from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
 from edge.live.results import Results
 from edge.live.rows import Reader, State, Stream
+from edge.live.shelf import Shelf
 from edge.live.spools import Spools
 from edge.live.ticker import Ticker
 from edge.live.upstream import Upstream
@@ -66,6 +67,7 @@ class Hub:
         counters: Counters,
         clock: Clock,
         files: SpoolFiles | None = None,
+        disk: Disk | None = None,
     ) -> None:
         context = HubContext(options, counters, clock)
         self._rules, self._counters, self._clock = options.rules, counters, clock
@@ -89,6 +91,9 @@ class Hub:
         self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)
         told = results.polled, results.events, waiters.armed, waiters.tell_edges
         self.followers = Followers(context, upstream, lending, contacts, *told)
+        self.shelf: Shelf | None = None
+        if disk is not None:
+            self.shelf = Shelf(context, disk, self.streams, self.spools, self._join)
         self.answer_cache = AnswerCache(context, self.streams, self.followers)
         self.ticker = Ticker(context, lambda now: self.tick(now))
 
@@ -262,7 +267,7 @@ class Hub:
             self._over_limit(reader, too_many(MAX_ROUNDS))
         elif reader.rounds > MAX_ROUNDS:
             self._bypass(reader, Reason.UNDECIDED)
-        elif reader.stream.spooled and self.spools.join(reader, fetch):
+        elif self.spools.serves(reader, fetch):
             pass
         elif (why := reader.stream.passes_large(fetch.start, now)) is not None:
             self._bypass(reader, why)
@@ -370,6 +375,8 @@ class Hub:
         self._paced.renewed(stream)
         self.followers.stop(stream)
         self._waiters.tell_edges(stream)
+        if self.shelf is not None:
+            self.shelf.forget(stream)
         self._wakeup.wake(stream)
 
     def _give(self, reader: Reader, serve: Serve, body: bytes, age: float) -> None:
@@ -429,6 +436,8 @@ class Hub:
         """See ``edge.core.ports.ReadService``."""
         for step in written(self.streams, write, self._clock.monotonic(), self._board):
             self._do(step)
+        if self.shelf is not None:
+            self.shelf.wrote(write)
 
     def start(self) -> None:
         """Begin to look at the clock. Called once, in the worker."""
@@ -457,6 +466,8 @@ class Hub:
 
     def begin_drain(self) -> None:
         """Park no new reader from now on: a live read with nothing new ends at once."""
+        if self.shelf is not None and not self.draining:
+            self.shelf.keep_all()
         self.draining = True
         self._waiters.begin_drain()
         self.relays.begin_drain()

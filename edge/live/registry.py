@@ -10,7 +10,7 @@ one was read again.
 
 import enum
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -208,6 +208,8 @@ class StreamRegistry:
         options = self._options = context.options
         self._counters = context.counters
         self._routes: dict[str, Route] = {r.match: r for r in options.routes}
+        # Is told of a row before it is forgotten: the shelf (S2).
+        self.on_forget: Callable[[Stream], None] | None = None
         self._rows: dict[StreamKey, Stream] = {}
         self._by_path: dict[_Path, _PathRows] = {}
         # Prepared answers and events have a quarter of the memory.
@@ -337,6 +339,8 @@ class StreamRegistry:
 
     def _forget(self, stream: Stream) -> None:
         key = stream.key
+        if self.on_forget is not None:
+            self.on_forget(stream)
         # Writes do not find the row any more, so what is known of it no longer holds.
         # A reader that still has the row must not hold bytes that no budget counts.
         stream.log.tail.version += 1

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge.core.errors import EdgeError, Refusal
-from edge.core.file_ports import SpoolFile
+from edge.core.file_ports import Read, ReadFile, SpoolFile
 from edge.core.ports import UpstreamCall
 from edge.core.reasons import Reason
 from edge.live.context import Guard
@@ -102,7 +102,7 @@ class _Part:
 
     __slots__ = ("begin", "file", "size")
 
-    def __init__(self, file: SpoolFile, begin: int) -> None:
+    def __init__(self, file: ReadFile, begin: int) -> None:
         self.file = file
         self.begin = begin
         self.size = 0
@@ -146,10 +146,20 @@ class Spool:
         # Whether all of it is in the files.
         self.is_whole = False
         self.is_starved = False
+        # Why its readers are told that they have it, and how they came by it.
+        self.how = Reason.SPOOLED
+        # Told when a file fails, and when it is over, if anybody asks.
+        self.on_failed: Callable[[OSError], None] = room.failed
+        self.on_over: Callable[[], None] | None = None
+        self.on_whole: Callable[[], None] | None = None
+        # Whether it is kept for something else than readers.
+        self.is_wanted: Callable[[], bool] = bool
         self._room = room
         self._make = make
         self._call: UpstreamCall | None = None
         self._parts: list[_Part] = []
+        # The file of the last part, while it grows.
+        self._last: SpoolFile
         self._unwritten: list[bytes] = []
         self._size_unwritten = 0
         self._is_paused = False
@@ -182,6 +192,24 @@ class Spool:
         """Its body comes by this call. Called once, maybe after its first bytes."""
         self._call = call
         self._hold_back()
+
+    def show(self, file: ReadFile, size: int) -> None:
+        """All of it is in this file. Called once, in the place of ``begin``."""
+        part = _Part(file, 0)
+        part.size = self.written = size
+        self._parts.append(part)
+        self._has_ended = self.is_whole = True
+
+    def copy(self, position: int, size: int, done: Read) -> None:
+        """Read of the whole answer at most so much, or to the end of a file. Nothing
+        is told once it is over."""
+        parts = (one for one in self._parts if one.begin <= position < one.end)
+        part = next(parts, None)
+        if part is None:
+            done(OSError("it was given back"))
+            return
+        size = min(size, part.end - position)
+        part.file.read(position - part.begin, size, done)
 
     def add(self, one: SpoolReader) -> None:
         """One more, from the start on. Its answer has begun."""
@@ -238,6 +266,8 @@ class Spool:
         self._recent.clear()
         self._reads.clear()
         self._room.over(self)
+        if self.on_over is not None:
+            self.on_over()
 
     def fail(self, error: EdgeError) -> None:
         """Cut all who read it, and end it."""
@@ -299,12 +329,13 @@ class Spool:
         # Only now: making room may have given back the last one.
         part = self._parts[-1] if self._parts else None
         if part is None or part.size >= self._room.file_size:
-            part = _Part(self._make(), self.written)
+            self._last = self._make()
+            part = _Part(self._last, self.written)
             self._parts.append(part)
         del self._unwritten[: len(pieces)]
         self._size_unwritten -= size
         self._is_writing = True
-        part.file.append(pieces, lambda error: self._was_written(part, size, error))
+        self._last.append(pieces, lambda error: self._was_written(part, size, error))
 
     def _next_pieces(self) -> tuple[list[bytes], int]:
         """What is written at once: no more than a file, but one piece at least."""
@@ -331,6 +362,8 @@ class Spool:
     def _complete(self) -> None:
         self.is_whole = True
         self._call = None
+        if self.on_whole is not None:
+            self.on_whole()
         for one in tuple(self.readers.values()):
             self._feed(one)
 
@@ -396,7 +429,7 @@ class Spool:
             self._feed(one)
 
     def _file_failed(self, error: OSError) -> None:
-        self._room.failed(error)
+        self.on_failed(error)
         detail = "the answer could not be kept on its way"
         cause = error.strerror or str(error)
         self.fail(

@@ -2,7 +2,7 @@
 
 An answer that turns out too large to hold (L11) is taken over here, if all who wait
 for it may share it as it comes, and if there is room (S1). Who asks for the same range
-while it lasts joins it (``join``): it must show every write that the reader may know
+while it lasts joins it (``_join``): it must show every write that the reader may know
 of, by the offset that its head named (L4), be no older than what is held may be (L6),
 and be of the stream that is there now (L5). A whole answer that nobody reads is kept
 for those who come, until it is too old or room is wanted.
@@ -16,7 +16,7 @@ Its readers are in the state RELAYED, as those of ``relays`` are. Nothing here s
 greenlets.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from edge.core.errors import EdgeError, Refusal
 from edge.core.file_ports import SpoolFiles
@@ -66,6 +66,9 @@ class Spools:
         self._used = 0
         self._off_until = 0.0
         self._stopped = False
+        # The shelf: is told of each that was taken over, and asked before the origin.
+        self.on_begun: Callable[[Spool], None] | None = None
+        self.on_miss: Callable[[Reader, Fetch], bool] | None = None
 
     def __len__(self) -> int:
         return len(self._all)
@@ -107,13 +110,26 @@ class Spools:
         spool = Spool(stream, start, flight.sent, *known, self, self._files.make)
         self._set_aside(spool, length or 0)
         self._counters.spooled += 1
-        self._all[spool] = None
         self._by_start[stream, start] = spool
-        stream.spooled += 1
+        self.add(spool)
+        if self.on_begun is not None:
+            self.on_begun(spool)
         spool.begin(outcome.take_over(spool))
         return spool
 
-    def join(self, reader: Reader, fetch: Fetch) -> bool:
+    def add(self, spool: Spool) -> None:
+        """One more. Nobody joins it unless it is also found by its start."""
+        self._all[spool] = None
+        spool.stream.spooled += 1
+
+    def serves(self, reader: Reader, fetch: Fetch) -> bool:
+        """Whether files spare the origin this request: then the reader is served by
+        them, or waits for what they say."""
+        if reader.stream.spooled and self._join(reader, fetch):
+            return True
+        return self.on_miss is not None and self.on_miss(reader, fetch)
+
+    def _join(self, reader: Reader, fetch: Fetch) -> bool:
         """Serve the reader from what is on its way, if that is what it asks for."""
         start, stream = fetch.start, reader.stream
         spool = None if start is None else self._by_start.get((stream, start))
@@ -175,7 +191,7 @@ class Spools:
         if read.mode is Mode.LONG_POLL and not told.closed:
             cursor = str(self._delivery.mint(reader))
         age = min(int(now - spool.confirmed_at), MAX_DELTA_SECONDS)
-        status = reader.cache_status(None, Reason.SPOOLED)
+        status = reader.cache_status(None, spool.how)
         return answer, PerResponse(status, age or None, cursor)
 
     # Readers
@@ -295,7 +311,8 @@ class Spools:
             spool.measure(now)
             if spool.is_starved:
                 spool.go_on()
-            if not spool.readers and not (spool.is_whole and self._is_of_use(spool)):
+            idle = not spool.readers and not spool.is_wanted()
+            if idle and not (spool.is_whole and self._is_of_use(spool)):
                 spool.close()
 
     def _is_of_use(self, spool: Spool) -> bool:

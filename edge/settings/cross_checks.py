@@ -164,6 +164,14 @@ def _spool_fits(settings: Settings) -> Iterator[Conflict]:
         yield Conflict(path, message, ("cache", "max_object"))
 
 
+def _disk_fits(settings: Settings) -> Iterator[Conflict]:
+    cache = settings.cache
+    if cache.disk.path is not None and cache.disk.size < cache.max_object:
+        bound = write_size(cache.max_object)
+        message = f"is below cache.max_object ({bound}); no history would fit"
+        yield Conflict(("cache", "disk", "size"), message, ("cache", "max_object"))
+
+
 def _recycling_ends(settings: Settings) -> Iterator[Conflict]:
     """A full cache alone must not put a worker over its memory bound."""
     memory = settings.recycle.memory
@@ -458,6 +466,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _origin_by_tls,
     _sizes_fit,
     _spool_fits,
+    _disk_fits,
     _recycling_ends,
     _trust_is_reached,
     _age_stays_below,

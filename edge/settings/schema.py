@@ -263,6 +263,13 @@ class SpoolSettings(Section):
     size: Size | None = 2 * GiB
 
 
+class DiskSettings(Section):
+    """Where ranges outlive the memory and the process (S2)."""
+
+    path: Folder | None = None
+    size: Size = 16 * GiB
+
+
 class CacheSettings(Section):
     """What is held, how long it is taken to be right, and what clients may keep."""
 
@@ -270,6 +277,7 @@ class CacheSettings(Section):
     max_page: Size = MiB
     max_object: Size = 16 * MiB
     spool: SpoolSettings = SpoolSettings()
+    disk: DiskSettings = DiskSettings()
     verify: Timeout = 60.0
     trust: Duration = 30.0
     closed_max_age: MaxAge = 60

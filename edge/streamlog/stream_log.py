@@ -21,7 +21,7 @@ from edge.protocol import json_arrays
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog import joining
 from edge.streamlog.joining import Joined
-from edge.streamlog.segments import SegmentPosition, Segments
+from edge.streamlog.segments import Segment, SegmentPosition, Segments
 from edge.streamlog.tail import NEVER, Tail
 
 __all__ = ["UNKNOWN_TTL", "Joined", "Page", "Placement", "StreamLog"]
@@ -142,6 +142,11 @@ class StreamLog:
     def holds_bytes(self) -> bool:
         """Whether any byte can be read from here."""
         return any(segment.length for segment in self._segments)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """All of them, in order."""
+        return tuple(self._segments)
 
     @property
     def was_read(self) -> bool:

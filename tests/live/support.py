@@ -197,11 +197,13 @@ go on in the tests that come after."""
 class House:
     """A hub before an origin, with everything a test wants to look at."""
 
-    def __init__(self, origin: Origin, files: Any = None, **options: object) -> None:
+    def __init__(
+        self, origin: Origin, files: Any = None, disk: Any = None, **options: object
+    ) -> None:
         self.clock = TestClock()
         self.counters = Counters()
         self.options = hub_options(**options)
-        self.hub = Hub(origin, self.options, self.counters, self.clock, files)
+        self.hub = Hub(origin, self.options, self.counters, self.clock, files, disk)
         STANDING.append(self)
 
     def key(

@@ -135,6 +135,14 @@ def test_what_is_spooled_is_larger_than_what_is_held() -> None:
     assert grown.cache.spool_size == 16 << 30
 
 
+def test_a_disk_holds_more_than_the_memory_does() -> None:
+    """S2."""
+    (small,) = told(CACHE__DISK__PATH="/d", CACHE__DISK__SIZE="1MiB")
+
+    assert small.startswith("cache.disk.size: is below cache.max_object (16MiB)")
+    assert told(CACHE__DISK__PATH="/d") == told(CACHE__DISK__SIZE="1MiB") == []
+
+
 def test_a_wrong_spool_is_told_by_its_line(tmp_path: Path) -> None:
     file = tmp_path / "edge.yaml"
     file.write_text("cache:\n  spool:\n    path: /var/tmp\n    size: 1MiB\n")

@@ -30,7 +30,7 @@ class Took:
     whole: bool
 
 
-def piece(number: int, size: int = MIB) -> bytes:
+def piece_of(number: int, size: int = MIB) -> bytes:
     """A piece of a history, unlike every other one."""
     return hashlib.sha256(b"%d" % number).digest() * (size // 32)
 
@@ -44,7 +44,7 @@ def write(url: str, mebibytes: int, path: str = PATH) -> str:
 def append(url: str, numbers: range, digest: "hashlib._Hash", path: str = PATH) -> str:
     """Append these pieces; the digest of all bytes by then."""
     for number in numbers:
-        body = piece(number)
+        body = piece_of(number)
         digest.update(body)
         assert ask(url + path, "POST", body, **BYTES)[0] in (200, 204)
     return digest.hexdigest()

@@ -3,9 +3,12 @@
 The Node reference server never cuts an answer into pages: a history is one answer.
 """
 
+import hashlib
+import shutil
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,12 +17,15 @@ from tests.support.processes import Edge, ProcessFault, edge, node_origin
 from tests.support.talk import Talk, ask, ask_json
 from tests.whole.counting_proxy import CountingProxy, counting_proxy
 from tests.whole.large_history import (
+    BYTES,
     MIB,
     PATH,
     answering,
     at_once,
     head_of,
+    piece_of,
     read,
+    read_all,
     write,
 )
 
@@ -92,12 +98,11 @@ def test_readers_are_let_go_who_leave_in_the_middle(
     """Nobody notices, and with the last one the answer goes."""
     digest = write(wire.url, HISTORY)
     with edge(wire.url, cache=spooled(tmp_path)) as running:
-        leavers = [Talk(f"{running.url}{PATH}?offset=-1") for _ in range(5)]
-        for leaver in leavers:
-            assert leaver.head()[0] == 200
-        took = at_once(3, lambda: read(running.url))
-        for leaver in leavers:
-            leaver.sock.close()
+        with ExitStack() as leavers:
+            for _ in range(5):
+                leaver = leavers.enter_context(Talk(f"{running.url}{PATH}?offset=-1"))
+                assert leaver.head()[0] == 200
+            took = at_once(3, lambda: read(running.url))
 
         assert {(one.digest, one.whole) for one in took} == {(digest, True)}
         assert wire.asked["GET"] == 1
@@ -235,3 +240,94 @@ def test_admin_tells_what_is_kept(wire: CountingProxy, tmp_path: Path) -> None:
         assert counted(running, "spool_bytes") == {"": 4 * MIB}
         shown = ask_json(f"{running.admin}/streams?limit=1")
         assert shown["streams"][0]["path"] == PATH
+
+
+def kept(tmp_path: Path) -> dict[str, object]:
+    """A spool, and a disk beside it."""
+    (tmp_path / "spool").mkdir(exist_ok=True)
+    spool = {"path": str(tmp_path / "spool"), "size": "512MiB"}
+    return {**CACHE, "spool": spool, "disk": {"path": str(tmp_path / "disk")}}
+
+
+def until_kept(running: Edge, number: int) -> None:
+    """Wait until so many ranges were written to the disk."""
+    for _ in range(600):
+        if counted(running, "disk_stores_total").get("", 0) >= number:
+            return
+        time.sleep(0.05)
+    raise AssertionError("never kept")
+
+
+def test_a_history_read_one_after_the_other_crosses_once(
+    wire: CountingProxy, tmp_path: Path
+) -> None:
+    """S2: long after the spool has gone, from the disk. A piece that decays costs one
+    answer, and one request more."""
+    digest = write(wire.url, HISTORY)
+    cache = {**kept(tmp_path), "verify": "1s", "trust": "1s", "closed_max_age": "0s"}
+    with edge(wire.url, cache=cache) as running:
+        before = wire.brought
+        assert read(running.url).digest == digest
+        until_kept(running, 1)
+        for _ in range(100):
+            if counted(running, "spools") == {"": 0}:
+                break
+            time.sleep(0.1)
+        for _ in range(3):
+            took = read(running.url)
+            assert (took.digest, took.whole) == (digest, True)
+        assert wire.brought - before < HISTORY * MIB + MIB
+        assert counted(running, "disk_hits_total") == {"": 3}
+
+        [piece] = (tmp_path / "disk").glob("??/*.0")
+        with piece.open("r+b") as file:
+            file.seek(-MIB, 2)
+            file.write(b"decayed")
+        for _ in range(100):
+            if counted(running, "spools") == {"": 0}:
+                break
+            time.sleep(0.1)
+        assert not read(running.url).whole
+        took = read(running.url)
+        assert (took.digest, took.whole) == (digest, True)
+        assert wire.brought - before < 2 * (HISTORY * MIB + MIB)
+
+
+def test_a_restart_is_warm(wire: CountingProxy, tmp_path: Path) -> None:
+    """S2: what was held is read again from the disk; the origin is asked for what
+    proves it (L7)."""
+    paths = [f"{PATH}-{number}" for number in range(20)]
+    digests = {}
+    for path in paths:
+        write(wire.url, 0, path)
+        digest = hashlib.sha256()
+        for number in range(64):
+            body = piece_of(number, 8 * 1024)
+            digest.update(body)
+            assert ask(wire.url + path, "POST", body, **BYTES)[0] in (200, 204)
+        digests[path] = digest.hexdigest()
+    cache = {**kept(tmp_path), "max_object": "2MiB"}
+    with edge(wire.url, cache=cache) as running:
+        for path in paths:
+            assert read_all(running.url, path).digest == digests[path]
+            # One append more, so that the end lies close behind a boundary.
+            body = piece_of(99, 1024)
+            assert ask(running.url + path, "POST", body, **BYTES)[0] in (200, 204)
+            read_all(running.url, path)
+    before = wire.brought
+    with edge(wire.url, cache=cache) as running:
+        for path in paths:
+            assert read_all(running.url, path).size == 64 * 8 * 1024 + 1024
+        assert counted(running, "disk_loads_total") == {"": len(paths)}
+    assert wire.brought - before < len(paths) * 8 * 1024
+
+
+def test_a_disk_that_is_removed_while_it_runs_costs_nobody_anything(
+    wire: CountingProxy, tmp_path: Path
+) -> None:
+    digest = write(wire.url, 8)
+    with edge(wire.url, cache=kept(tmp_path)) as running:
+        shutil.rmtree(tmp_path / "disk")
+        for _ in range(3):
+            took = read(running.url)
+            assert (took.digest, took.whole) == (digest, True)

@@ -1,0 +1,438 @@
+"""What a disk keeps is not read from the origin again, if the origin vouches (S2).
+
+A disk outlives the houses of a story: each of them is a process that begins with
+nothing in memory.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.core.values import Framing, Purpose
+from edge.files.disk_folder import DiskFolder
+from edge.live import shelf
+from edge.policy.streams.routes import OriginNoStore, Recreate, Route
+from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
+from tests.files.disk_talk import until, until_idle
+from tests.live.memory_files import MemoryFiles
+from tests.live.support import ALICE, PATH, Asked, House, settle
+from tests.support.options import rules
+
+NEVER = Route(recreate=Recreate.NEVER)
+SIZE = 1 << 20
+LARGE = b"".join(b"%07d\n" % number for number in range(SIZE // 8))
+TYPE = ("content-type", "application/octet-stream")
+
+Open = Callable[..., tuple[House, ScriptedOrigin]]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "disk"
+
+
+@pytest.fixture
+def house(place: Path) -> Iterator[Open]:
+    """Opens a house with that disk; the one before ends, as a process that drains."""
+    opened: list[tuple[House, DiskFolder]] = []
+
+    def close() -> None:
+        for old, disk in opened:
+            old.hub.begin_drain()
+            until_idle(disk)
+            old.hub.stop()
+            disk.stop()
+            for lock in disk._locks.values():
+                os.close(lock)
+        opened.clear()
+
+    def new(**options: object) -> tuple[House, ScriptedOrigin]:
+        close()
+        disk, origin = DiskFolder(str(place), 64 << 20, "http://o"), ScriptedOrigin()
+        until_idle(disk)
+        options = {"max_object": SIZE // 4, **options}
+        made = House(origin, MemoryFiles(), disk, **options)
+        opened.append((made, disk))
+        return made, origin
+
+    yield new
+    close()
+
+
+def wait(asked: Asked) -> Asked:
+    """Threads are on its behalf: let them end."""
+    until(lambda: not asked.waits)
+    return asked
+
+
+def call(origin: ScriptedOrigin) -> Call:
+    """The next call, for which a thread may have to end first."""
+    until(lambda: origin._waiting)
+    return origin.expect()
+
+
+def written(house: House, origin: ScriptedOrigin) -> None:
+    """Two answers that follow each other: ``abc``, and ``de`` behind it."""
+    first = house.ask()
+    call(origin).reply(data(b"abc", "0003"))
+    wait(first)
+    house.clock.move(0.1)
+    second = house.ask("0003")
+    call(origin).reply(data(b"de", "0005"))
+    assert wait(second).sink.body == b"de"
+
+
+def spooled(house: House, origin: ScriptedOrigin, *more: tuple[str, str]) -> None:
+    """A large answer that is kept once it has come."""
+    asked = house.ask()
+    one = call(origin)
+    fields = (TYPE, ("stream-next-offset", "9000"), *more)
+    one.head(200, fields, framing=Framing.LENGTH, content_length=SIZE)
+    one.piece(LARGE)
+    one.end()
+    assert wait(asked).sink.whole == LARGE
+    stores = house.counters
+    if not more:
+        until(lambda: stores.disk_stores)
+
+
+# What a log held
+
+
+def test_after_a_restart_a_short_read_proves_all_that_was_held(house: Open) -> None:
+    """L7: it begins one boundary before the end, and the rest comes from the disk."""
+    written(*house())
+    later, origin = house()
+    asked = later.ask()
+    probe = call(origin)
+    assert probe.request.target == f"{PATH}?offset=0003"
+    probe.reply(data(b"de", "0005"))
+
+    assert wait(asked).sink.body == b"abcde"
+    assert later.counters.disk_loads == 1 and len(origin.calls) == 1
+
+
+def test_who_comes_back_in_the_middle_is_served_too(house: Open) -> None:
+    written(*house())
+    later, origin = house()
+    asked = later.ask("0003")
+    call(origin).reply(data(b"de", "0005"))
+
+    assert wait(asked).sink.body == b"de" and len(origin.calls) == 1
+
+
+def test_all_who_ask_meanwhile_wait_for_one_look(house: Open) -> None:
+    written(*house())
+    later, origin = house()
+    crowd = [later.ask() for _ in range(5)]
+    gone = later.ask()
+    assert gone.pending is not None
+    gone.pending.gone()
+    call(origin).reply(data(b"de", "0005"))
+
+    assert {wait(asked).sink.body for asked in crowd} == {b"abcde"}
+    assert [one.purpose for one in origin.calls].count(Purpose.CATCH_UP) == 1
+    assert later.counters.disk_loads == 1
+
+
+def test_a_stream_that_was_made_anew_is_read_anew(house: Open) -> None:
+    """L5: while the edge was away. What the disk has of it is deleted."""
+    written(*house())
+    later, origin = house()
+    asked = later.ask()
+    call(origin).reply(data(b"XY", "0005"))
+    call(origin).reply(data(b"vwxXY", "0005"))
+    assert wait(asked).sink.body == b"vwxXY"
+
+    third, origin = house(long_poll_timeout=1)
+    asked = third.ask()
+    call(origin).reply(data(b"vwxXY", "0005"))
+    assert wait(asked).sink.body == b"vwxXY"
+    assert [one.target for one in origin.calls] == [f"{PATH}?offset=-1"]
+
+
+def test_a_stream_that_is_gone_is_not_shown(house: Open) -> None:
+    written(*house())
+    later, origin = house()
+    asked = later.ask()
+    call(origin).answer(404, (), b"no such stream")
+
+    assert wait(asked).sink.status == 404
+
+
+def test_with_the_origin_away_nothing_unproven_is_shown(house: Open) -> None:
+    written(*house())
+    later, origin = house()
+    asked = later.ask()
+    call(origin).cut()
+
+    assert wait(asked).sink.error is not None
+
+
+def test_without_a_boundary_near_the_end_it_is_read_again(house: Open) -> None:
+    """L7: nothing short enough could prove it."""
+    first, origin = house(rules=rules(max_probe=2))
+    asked = first.ask()
+    call(origin).reply(data(b"abc", "0003"))
+    wait(asked)
+    later, origin = house(rules=rules(max_probe=2))
+    later.ask()
+
+    assert call(origin).request.target == f"{PATH}?offset=-1"
+    assert not later.counters.disk_loads
+
+
+def test_where_no_stream_is_made_again_its_end_is_enough(house: Open) -> None:
+    options = {"routes": [NEVER], "rules": rules(max_probe=2)}
+    first, origin = house(**options)
+    asked = first.ask()
+    call(origin).reply(data(b"abc", "0003"))
+    wait(asked)
+    later, origin = house(**options)
+    asked = later.ask()
+    delta = call(origin)
+    assert delta.request.target == f"{PATH}?offset=0003"
+    delta.reply(data(b"de", "0005"))
+
+    assert wait(asked).sink.body == b"abcde"
+
+
+def test_a_live_reader_finds_it_as_well(house: Open) -> None:
+    written(*house())
+    later, origin = house()
+    asked = later.poll("0003")
+    call(origin).reply(head_answer("0005"))
+    call(origin).reply(data(b"de", "0005"))
+
+    assert wait(asked).sink.body == b"de"
+
+
+def test_a_tail_before_what_is_kept_is_another_stream(house: Open) -> None:
+    written(*house())
+    later, origin = house()
+    asked = later.poll("0003")
+    call(origin).reply(head_answer("0004"))
+    read = call(origin)
+    assert read.request.target.startswith(f"{PATH}?offset=0003")
+    read.reply(data(b"x", "0004"))
+
+    assert wait(asked).sink.body == b"x"
+
+
+def test_json_is_whole_again(house: Open) -> None:
+    first, origin = house()
+    for start, end, body in (("-1", "0003", b"[1,2]"), ("0003", "0005", b"[3]")):
+        asked = first.ask(start)
+        call(origin).reply(data(body, end, content_type="application/json"))
+        wait(asked)
+    later, origin = house()
+    asked = later.ask()
+    call(origin).reply(data(b"[3]", "0005", content_type="application/json"))
+
+    assert wait(asked).sink.body == b"[1,2,3]"
+    assert asked.sink.header("content-type") == "application/json"
+
+
+def test_a_log_that_is_evicted_is_kept(house: Open) -> None:
+    """U15: the memory is full; the origin is asked for the end alone."""
+    one, origin = house(max_streams=1)
+    written(one, origin)
+    other = one.ask(key=one.key("/v1/stream/b"))
+    call(origin).reply(data(b"x", "0001"))
+    wait(other)
+    until(lambda: one.counters.disk_stores)
+    asked = one.ask()
+    probe = call(origin)
+
+    assert probe.request.target == f"{PATH}?offset=0003"
+    probe.reply(data(b"de", "0005"))
+    assert wait(asked).sink.body == b"abcde"
+
+
+def test_a_write_that_makes_or_deletes_a_stream_deletes_what_is_kept(
+    house: Open,
+) -> None:
+    """Also where no row knows of it."""
+    written(*house())
+    later, origin = house()
+    later.wrote("DELETE", 204)
+    later.ask()
+
+    assert call(origin).request.target == f"{PATH}?offset=-1"
+
+
+@pytest.mark.parametrize("why", ["credential", "ttl", "no-store"])
+def test_what_may_not_be_kept_is_not(why: str, house: Open, place: Path) -> None:
+    ignores = Route(origin_no_store=OriginNoStore.IGNORE)
+    one, origin = house(**({"routes": [ignores]} if why == "no-store" else {}))
+    key = one.key(partition=ALICE if why == "credential" else None)
+    if why == "ttl":
+        opened = one.poll("-1")
+        call(origin).reply(head_answer("0003", stream_ttl="60"))
+        call(origin).reply(data(b"abc", "0003"))
+        wait(opened)
+    for start, end, body in (("-1", "0003", b"abc"), ("0003", "0005", b"de")):
+        if why != "ttl":
+            asked = one.ask(start, key=key)
+            call(origin).reply(data(body, end))
+            wait(asked)
+    house()
+
+    assert not list(place.glob("??/*.0"))
+
+
+# Large answers
+
+
+def test_a_history_read_later_does_not_cross_again(house: Open) -> None:
+    """One after the other, long after the spool has gone: once the origin has
+    confirmed the stream (L6), it comes from the disk."""
+    one, origin = house()
+    spooled(one, origin)
+    one.pass_time(100)
+    assert len(one.hub.spools) == 0
+    for number in range(3):
+        asked = one.ask()
+        if number == 0:
+            check = call(origin)
+            assert check.request.target == f"{PATH}?offset=9000"
+            check.reply(data(b"", "9000", content_type=TYPE[1]))
+        assert wait(asked).sink.whole == LARGE and asked.sink.finished
+        assert asked.sink.header("stream-next-offset") == "9000"
+    assert asked.sink.how == "hit from-disk"
+    assert one.counters.disk_hits == 3 and len(origin.calls) == 2
+
+
+def test_after_a_restart_it_is_believed_where_no_stream_is_made_again(
+    house: Open,
+) -> None:
+    spooled(*house(routes=[NEVER]))
+    later, origin = house(routes=[NEVER])
+    asked = later.ask()
+    check = call(origin)
+    assert check.request.target == f"{PATH}?offset=9000"
+    check.reply(data(b"", "9000", content_type=TYPE[1]))
+
+    assert wait(asked).sink.whole == LARGE
+    assert later.counters.bytes_from_origin == 0
+
+
+def test_after_a_restart_nothing_else_proves_it(house: Open) -> None:
+    spooled(*house())
+    later, origin = house()
+    later.ask()
+
+    assert call(origin).request.target == f"{PATH}?offset=-1"
+
+
+@pytest.mark.parametrize("what", ["deleted", "in doubt", "gone"])
+def test_a_history_that_may_be_another_now_is_read_anew(what: str, house: Open) -> None:
+    one, origin = house()
+    spooled(one, origin)
+    one.pass_time(100)
+    if what == "deleted":
+        one.wrote("DELETE", 204)
+    elif what == "in doubt":
+        [row] = one.hub.streams
+        row.log.tail.mark_unverified(one.clock.monotonic())
+    asked = one.ask()
+    if what == "gone":
+        call(origin).answer(404, (), b"no such stream")
+        assert wait(asked).sink.status == 404
+        one.clock.move(5)
+        one.ask()
+
+    assert call(origin).request.target == f"{PATH}?offset=-1"
+
+
+def test_an_answer_that_lives_for_a_time_is_not_kept(house: Open, place: Path) -> None:
+    spooled(*house(), ("stream-ttl", "60"))
+    house()
+
+    assert not list(place.glob("??/*.0"))
+
+
+def test_a_damaged_piece_costs_one_answer_and_one_request(
+    house: Open, place: Path
+) -> None:
+    """It is cut, never shown; the next reader is served by the origin, and it is kept
+    again."""
+    one, origin = house(routes=[NEVER])
+    spooled(one, origin)
+    one.pass_time(100)
+    [piece] = place.glob("??/*.0")
+    octets = bytearray(piece.read_bytes())
+    octets[-SIZE // 2] ^= 1
+    piece.write_bytes(octets)
+    unlucky = one.ask()
+    call(origin).reply(data(b"", "9000", content_type=TYPE[1]))
+    error = wait(unlucky).sink.error
+    assert error is not None and not unlucky.sink.finished
+    assert LARGE.startswith(unlucky.sink.whole)
+    assert one.counters.disk_faults == {"disk-damaged": 1}
+
+    asked = one.ask()
+    again = call(origin)
+    assert again.request.target == f"{PATH}?offset=-1"
+    fields = (TYPE, ("stream-next-offset", "9000"))
+    again.head(200, fields, framing=Framing.LENGTH, content_length=SIZE)
+    again.piece(LARGE)
+    again.end()
+    assert wait(asked).sink.whole == LARGE
+    until(lambda: one.counters.disk_stores == 2)
+
+
+# Disks that fail
+
+
+def test_a_disk_that_does_not_answer_is_not_waited_for(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three in a row it is left alone for a minute."""
+    monkeypatch.setattr(shelf, "PATIENCE", 0.001)
+    one, origin = house()
+    hangs = threading.Event()
+    disk = one.hub.shelf
+    assert disk is not None
+    folder = disk._disk
+    assert isinstance(folder, DiskFolder)
+    folder._index.run(lambda: hangs.wait(20), lambda told: None)
+    for number in range(4):
+        asked = one.ask(key=one.key(f"/v1/stream/{number}"))
+        call(origin).reply(data(b"abc", "0003"))
+        assert wait(asked).sink.body == b"abc"
+    assert one.counters.disk_faults == {"disk-slow": 3}
+    assert one.counters.disk_pauses == 1
+    hangs.set()
+
+
+def test_a_disk_that_cannot_be_written_costs_nobody_anything(
+    house: Open, place: Path
+) -> None:
+    one, origin = house()
+    for folder in place.iterdir():
+        (folder / "lock").unlink()
+        folder.rmdir()
+    asked = one.ask()
+    head_of_large = call(origin)
+    fields = (TYPE, ("stream-next-offset", "9000"))
+    head_of_large.head(200, fields, framing=Framing.LENGTH, content_length=SIZE)
+    head_of_large.piece(LARGE)
+    head_of_large.end()
+
+    assert wait(asked).sink.whole == LARGE
+    until(lambda: one.counters.disk_faults)
+    assert one.counters.disk_faults == {"disk-failed": 1}
+    assert one.ask().done().whole == LARGE
+
+
+def test_a_house_without_a_disk_asks_none() -> None:
+    origin = ScriptedOrigin()
+    house = House(origin, MemoryFiles())
+    house.ask()
+    settle()
+
+    assert origin.expect(Purpose.CATCH_UP) and house.hub.shelf is None
