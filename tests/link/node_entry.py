@@ -181,8 +181,10 @@ def runtime_of(entry: NodeEntry, tell: Any) -> Process:
     path = str(Path(folder) / "keeper-0.sock")
     keeper = KeeperServer(entry, origin, path)
     counters = Counters()
+    # The same origin, as the front asks it itself.
+    direct = TellingOrigin(lambda line: tell(f"direct {line}"), origin.living)
     front = FrontOrigin(
-        *(View(), (path,), origin, entry.http, BOARD),
+        *(View(), (path,), direct, entry.http, BOARD),
         *(entry.hub.long_poll_timeout, RealClock(), counters.origin_requests),
     )
     process = made(

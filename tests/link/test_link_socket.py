@@ -5,13 +5,20 @@ is sent to it as well: whatever is sent, nothing that is not a front's reaches t
 origin, and the keeper goes on.
 """
 
+import os
 import re
+import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 
+from edge.core.counters import Counters
 from edge.core.values import ANONYMOUS, LinkTerms
+from edge.front import link_peers
+from edge.front.transport import PlainTransport
 from edge.policy.http import link_fields
 from tests.front.edge_process import Answered, Client
 from tests.front.fast.test_same_bytes import CORPUS, LIMITS, _next
@@ -128,3 +135,54 @@ def test_what_a_client_says_in_a_field_of_the_link_has_no_effect(
     assert not other[0].all("ds-link")
     assert plain[2].body == other[0].body
     assert b"ds-link" not in other[1].body and BOARD.encode() not in other[1].body
+
+
+WRITE = (
+    f"POST /v1/stream/{{}} HTTP/1.1\r\nHost: keeper\r\n{FIELD}\r\n"
+    "Content-Type: text/plain\r\n{}\r\n\r\n"
+)
+FRAMED = {
+    "length": ("Content-Length: 2", b"hi"),
+    "chunked": ("Transfer-Encoding: chunked", b"2\r\nhi\r\n0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+def test_no_write_is_forwarded_whose_asker_has_hung_up(
+    framing: str, node: NodeProcess
+) -> None:
+    """W3: it stood in the buffer of a process that was stopped; its client was told
+    long ago that the write is lost."""
+    head, body = FRAMED[framing]
+    os.kill(node.worker, signal.SIGSTOP)
+    try:
+        with node.call_keeper() as gone:
+            gone.send(WRITE.format(f"gone-{framing}", head).encode() + body)
+        with node.call_keeper() as stays:
+            stays.send(WRITE.format(f"stays-{framing}", head).encode() + body)
+            os.kill(node.worker, signal.SIGCONT)
+            assert stays.read("POST").status == 404
+    finally:
+        os.kill(node.worker, signal.SIGCONT)
+    assert_goes_on(node)
+
+    asked = told(node)
+    assert any(f"stays-{framing}".encode() in line for line in asked)
+    assert not any(f"gone-{framing}".encode() in line for line in asked)
+
+
+def test_who_runs_as_another_user_is_not_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is counted and logged, and its connection closed."""
+    counters = Counters()
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        loop = gevent.get_hub().loop
+        transport = PlainTransport.of(loop, ours)
+        assert link_peers.is_ours(transport, counters)
+        monkeypatch.setattr(os, "geteuid", lambda: -2)
+        assert not link_peers.is_ours(transport, counters)
+        transport.close()
+
+    assert counters.refusals == {"not-linked": 1}
