@@ -146,6 +146,8 @@ class Spool:
         # Whether all of it is in the files.
         self.is_whole = False
         self.is_starved = False
+        # Since when nobody reads it, as far as was seen.
+        self.idle_since: float | None = None
         # Why its readers are told that they have it, and how they came by it.
         self.how = Reason.SPOOLED
         # Told when a file fails, and when it is over, if anybody asks.
@@ -214,14 +216,13 @@ class Spool:
     def add(self, one: SpoolReader) -> None:
         """One more, from the start on. Its answer has begun."""
         self.readers[one.reader] = one
+        self._hold_back()
         next_turn(self._feed, one)
 
     def leave(self, reader: Reader) -> None:
         """It is done, or left. Nobody else notices, unless it was the last one."""
         self.readers.pop(reader, None)
-        if not self.readers and not self.is_whole:
-            # For nobody an answer is not waited for.
-            self.close()
+        self._hold_back()
 
     def drained(self, reader: Reader) -> None:
         """Its sink can take more."""
@@ -298,8 +299,9 @@ class Spool:
         self.fail(fault)
 
     def _hold_back(self) -> None:
-        """Let the origin go on, or wait for the disk."""
+        """Let the origin go on, or wait for the disk, or for somebody who reads."""
         call, full = self._call, self._size_unwritten > MAX_UNWRITTEN
+        full = full or not self.readers
         if call is None or self._has_ended or full is self._is_paused:
             return
         self._is_paused = full

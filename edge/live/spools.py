@@ -36,6 +36,9 @@ from edge.protocol.http_grammar import MAX_DELTA_SECONDS
 FILE_SIZE = 64 * 1024 * 1024
 """Bytes of one file; a quarter of the room if that is less."""
 
+IDLE_SECONDS = 1.0
+"""For so long an answer that nobody reads is held while it has not all come."""
+
 OFF_SECONDS = 60.0
 """For so long nothing is spooled after a file has failed."""
 
@@ -284,7 +287,7 @@ class Spools:
         """One thing after another that gives room back, and nothing at first."""
         yield
         for spool in tuple(self._all):
-            if spool.is_whole and not spool.readers:
+            if not spool.readers and (spool.is_whole or spool.idle_since is not None):
                 spool.close()
                 yield
         for spool in tuple(self._all):
@@ -311,9 +314,19 @@ class Spools:
             spool.measure(now)
             if spool.is_starved:
                 spool.go_on()
-            idle = not spool.readers and not spool.is_wanted()
-            if idle and not (spool.is_whole and self._is_of_use(spool)):
+            if spool.readers or spool.is_wanted():
+                spool.idle_since = None
+            elif self._is_over(spool, now):
                 spool.close()
+
+    def _is_over(self, spool: Spool, now: float) -> bool:
+        """Whether nobody reads it, and nobody comes any more. What has not all come is
+        held for a moment: a front that finds it too large for itself asks again."""
+        if spool.is_whole or not spool.has_start:
+            return not (spool.is_whole and self._is_of_use(spool))
+        if spool.idle_since is None:
+            spool.idle_since = now
+        return now - spool.idle_since >= IDLE_SECONDS
 
     def _is_of_use(self, spool: Spool) -> bool:
         """Whether anybody who comes may still be shown it."""

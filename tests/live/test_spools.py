@@ -5,6 +5,7 @@ import pytest
 from edge.core.errors import OriginTimeout
 from edge.core.values import Framing, Lease, Mode, Purpose
 from edge.live.spool import BLOCK, MAX_UNWRITTEN, SLOW_RATE, SLOW_SECONDS
+from edge.live.spools import IDLE_SECONDS
 from origin_adapter.scripted import Call, ScriptedOrigin
 from tests.live.memory_files import MemoryFiles
 from tests.live.support import Asked, House, RecordingSink, settle
@@ -242,9 +243,35 @@ def test_an_answer_that_nobody_reads_any_more_is_given_up() -> None:
         assert asked.pending is not None
         asked.pending.gone()
     settle()
+    # What was on its way may still come; nothing is read behind it.
+    call.piece(pattern()[BLOCK : 2 * BLOCK])
+    settle()
+    brought = house.counters.bytes_from_origin
+    call.piece(pattern()[2 * BLOCK :])
+    house.pass_time(0.25)
+    assert house.counters.bytes_from_origin == brought
+    house.pass_time(IDLE_SECONDS)
 
-    assert call.closed.is_set() and files.held == 0
+    assert call.closed.wait(5) and files.held == 0
     assert len(house.hub.spools) == 0
+
+
+def test_who_comes_back_at_once_finds_it_where_it_was() -> None:
+    """A front that finds it too large for itself leaves, and asks again for each of its
+    readers. Meanwhile the origin waits."""
+    house, origin, _ = spooling()
+    first, call = begun(house, origin)
+    call.piece(pattern()[:BLOCK])
+    settle()
+    assert first.pending is not None
+    first.pending.gone()
+    house.pass_time(0.5)
+    crowd = [house.ask() for _ in range(3)]
+    call.piece(pattern()[BLOCK:])
+    call.end()
+
+    assert {asked.done().whole for asked in crowd} == {pattern()}
+    assert len(origin.calls) == 1
 
 
 def test_nobody_is_given_a_byte_after_its_grant_has_ended() -> None:
