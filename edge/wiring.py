@@ -269,8 +269,8 @@ class EdgeRuntime:
 
     def __init__(self, settings: Settings, node_id: str, seat: Seat) -> None:
         settings = processes.in_place(settings, seat.place.role)
-        self.counted, clock = CounterSet(), SystemClock()
-        counters = self.counted.own
+        self.counter_set, clock = CounterSet(), SystemClock()
+        counters = self.counter_set.own
         addresses = OriginAddresses(origin_bases(settings))
 
         def hidden(headers: Headers) -> Headers:
@@ -285,7 +285,7 @@ class EdgeRuntime:
             routes(settings),
         )
         hold = settings.live.long_poll_timeout
-        role = role_parts(seat, alone, called, hold, clock, self.counted)
+        role = role_parts(seat, alone, called, hold, clock, self.counter_set)
         self._files = files = worker_files(settings, seat)
         stores = files.spool, files.disk
         self._hub = Hub(role.origin, role.hub, counters, clock, *stores)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from edge.access.revoker import Revoker
 from edge.core.counters import Counters
+from edge.core.node_counters import CounterSet
 from edge.core.ports import (
     NO_TICKS,
     Clock,
@@ -72,9 +73,9 @@ class Runtime(Protocol):
     def revoker(self) -> Revoker | None:
         """Who takes orders to revoke; None where the edge lets nobody in itself."""
 
-    def tell(self) -> None:
-        """Tell the other processes what this one counted. Once a second, and at its
-        end. Must not raise, and must not switch greenlets."""
+    @property
+    def counter_set(self) -> CounterSet:
+        """All that this process counts; ``parts.counters`` are its ``own``."""
 
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""

@@ -28,6 +28,7 @@ from gunicorn.errors import HaltServer
 
 from edge.core.reasons import Reason
 from edge.core.values import Place, Role
+from edge.process.node_figures import master_text
 from edge.process.node_lanes import NodeLanes
 from edge.process.open_node import OpenNode
 from edge.process.options import ServerOptions
@@ -100,6 +101,7 @@ class EdgeArbiter(Arbiter):
         self._leaves_at: float | None = None
         self._boot = 0
         self._ended_well: set[int] = set()
+        self._told_replaced: dict[str, int] = {}
         self._overdue = Overdue(MAX_PAUSE_SECONDS)
         self._reloadable.replaced = self._places.replaced
         super().__init__(app)
@@ -112,6 +114,7 @@ class EdgeArbiter(Arbiter):
             raise StopIteration
         self._hear()
         self._bury()
+        self._tell_replaced()
         places = self._places
         more = True
         while more:
@@ -127,6 +130,13 @@ class EdgeArbiter(Arbiter):
             if self._again:
                 self._again = False
                 self.reload()
+
+    def _tell_replaced(self) -> None:
+        """Of several processes none tells of replacements: each would tell all."""
+        replaced = dict(self._places.replaced)
+        if self._node is not None and replaced != self._told_replaced:
+            self._told_replaced = replaced
+            self._node.parts.board.store_text(master_text(replaced))
 
     def _hear(self) -> None:
         """What the processes have said."""

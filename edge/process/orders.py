@@ -191,12 +191,15 @@ class NodeOrders:
 
     # Giving.
 
-    def give(self, kind: str, **facts: Any) -> OrderOutcome:
-        """Give an order, and wait for all processes. Blocks the calling greenlet.
+    def give(
+        self, kind: str, *, within: float | None = None, **facts: Any
+    ) -> OrderOutcome:
+        """Give an order, and wait for all processes, ``within`` seconds (None: as long
+        as for any). Blocks the calling greenlet.
 
         Raises Refusal (orders-unwritten): it was not given at all.
         """
-        until = time.monotonic() + GIVE_SECONDS
+        until = time.monotonic() + (GIVE_SECONDS if within is None else within)
         reports = f"{_REPORTS}{self._lane}-{secrets.token_hex(4)}"
         folder = self._folder / reports
         try:

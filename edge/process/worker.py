@@ -55,6 +55,7 @@ from edge.process.arbiter import RETIRE
 from edge.process.beats import Beats
 from edge.process.gc_schedule import GcRunner
 from edge.process.interfaces import every_interface
+from edge.process.node_process import NodeProcess, node_process
 from edge.process.options import ServerOptions
 from edge.process.recycling import Recycling, requests_of, resident
 from edge.process.seat import Seat
@@ -132,6 +133,7 @@ class EdgeWorker(GeventWorker):
     _application: WorkerApplication
     _log_writer: LogWriter
     _told: Event | None = None
+    _node: NodeProcess | None = None
     _retired = False
     _leaving = False
 
@@ -164,6 +166,8 @@ class EdgeWorker(GeventWorker):
         self._gc_runner = GcRunner(parts.counters)
         # The replacements that the master had counted when it forked.
         parts.counters.replacements.update(self._application.replaced)
+        runtime, seat = self._application.runtime, self._application.seat
+        self._node = node_process(seat, runtime, self._gauges)
 
     # The life.
 
@@ -190,7 +194,7 @@ class EdgeWorker(GeventWorker):
         self._log_writer.start()
         cleanup.callback(runtime.stop)
         runtime.start()
-        self._begin_beats(cleanup)
+        self._join_node(cleanup)
         counters = self.server_context.counters
         token, names = options.admin_token, options.admin_names
         admin = AdminServer(self._admin_routes(), token, names, counters)
@@ -199,12 +203,12 @@ class EdgeWorker(GeventWorker):
         admin.start(application.admin_socket)
         return admin
 
-    def _begin_beats(self, cleanup: ExitStack) -> None:
-        """Where others look at this process: before it serves anybody."""
-        seat, runtime = self._application.seat, self._application.runtime
-        if seat.view is None:
+    def _join_node(self, cleanup: ExitStack) -> None:
+        """Where others look at this process, and order it: before it serves anybody."""
+        seat, node = self._application.seat, self._node
+        if seat.view is None or node is None:
             return
-        control = runtime.control
+        control = self._application.runtime.control
 
         def load() -> tuple[int, int]:
             # A keeper's are fronts, no clients.
@@ -212,9 +216,11 @@ class EdgeWorker(GeventWorker):
                 return 0, 0
             return len(self.connections), int(control.gauges()["viewers"])
 
-        beats = Beats(seat.view, time.monotonic, load, runtime.tell, seat.elsewhere)
+        beats = Beats(seat.view, time.monotonic, load, node.tell, seat.elsewhere)
         cleanup.callback(beats.stop)
         beats.start(gevent.get_hub().loop)
+        cleanup.callback(node.end)
+        node.begin()
 
     def _accept(self, cleanup: ExitStack) -> None:
         """Accept connections on every listener, and tell the master."""
@@ -334,11 +340,13 @@ class EdgeWorker(GeventWorker):
     def _admin_routes(self) -> list[AdminRoute]:
         """The pages of the admin address, each from the part that knows its content."""
         runtime = self._application.runtime
+        common = [*probes(self._unready), *RevocationPage(runtime.revoker).routes()]
+        if self._node is not None:
+            return [*common, *self._node.routes()]
         return [
-            *probes(self._unready),
+            *common,
             *Metrics(runtime.parts.counters, self._gauges).routes(),
             *ControlPages(AloneView(runtime.control), runtime.parts.routes).routes(),
-            *RevocationPage(runtime.revoker).routes(),
         ]
 
     def _unready(self) -> Reason | None:
@@ -347,7 +355,7 @@ class EdgeWorker(GeventWorker):
         runtime = self._application.runtime
         if self._leaving or not (self._retired or runtime.ready()):
             return Reason.DRAINING
-        return None
+        return None if self._node is None else self._node.unready()
 
     def _gauges(self) -> dict[str, float]:
         return {

@@ -34,6 +34,7 @@ from edge.core.errors import (
     OriginUnreachable,
     Refusal,
 )
+from edge.core.node_counters import CounterSet
 from edge.core.ports import Exchange, Look, Origin, Sink
 from edge.core.stream_snapshot import StreamSnapshot
 from edge.core.timer_wheel import GRAIN
@@ -463,8 +464,9 @@ class FakeRuntime:
     def ready(self) -> bool:
         return self.state == "started"
 
-    def tell(self) -> None:
-        pass
+    @property
+    def counter_set(self) -> CounterSet:
+        return CounterSet(self.parts.counters)
 
     @property
     def control(self) -> "FakeControl":

@@ -18,6 +18,7 @@ from typing import Any, cast
 from gunicorn.config import Config
 
 from edge.core.counters import Counters
+from edge.core.node_counters import CounterSet
 from edge.core.values import OriginRequest
 from edge.front.app.app import create_app
 from edge.front.dependencies import Dependencies
@@ -105,6 +106,10 @@ class Process:
     @property
     def control(self) -> HubControl:
         return HubControl(self.hub)
+
+    @property
+    def counter_set(self) -> CounterSet:
+        return CounterSet(self.parts.counters)
 
     def start(self) -> None:
         if self.also is not None:
