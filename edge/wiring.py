@@ -316,9 +316,6 @@ class EdgeRuntime:
             lambda: self._hub.draining,
         )
 
-    def tell(self) -> None:
-        """See Runtime."""
-
     def start(self) -> None:
         """See Runtime."""
         self._hub.start()

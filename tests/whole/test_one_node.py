@@ -144,13 +144,10 @@ def test_a_path_is_forgotten_in_every_process() -> None:
         clients = [stack.enter_context(up.client(front)) for front in FRONTS]
         for client in clients:
             cached(client)
-        requests = up.counter("origin_requests")
         status, said = up.operate(f"/forget?path={PATH}", "POST")
         assert (status, said["path"]) == (200, PATH)
         assert said["forgotten"] >= len(FRONTS)
         assert [cached(client) for client in clients] == ["fwd=miss"] * 2
-
-        assert up.counter("origin_requests") > requests
         status, said = up.operate("/forget?path=/v1/stream/never-read", "POST")
         assert (status, said["reason"]) == (404, "not-found")
 
