@@ -22,7 +22,8 @@ from edge.front.accepting import PausingServer
 
 MAX_CONNECTIONS = 32
 STOP_SECONDS = 1
-"""How long an answer under way may take once the server stops."""
+"""How long an answer under way may take once the server stops, if nothing else is said:
+no page of one worker waits for anybody."""
 
 
 class _Listener(PausingServer, WSGIServer):
@@ -38,7 +39,9 @@ class AdminServer:
         token: str | None,
         names: Collection[str],
         counters: Counters,
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
+        self._stop_seconds = stop_seconds
         self._routes = routes
         self._token = token
         self._names = names
@@ -67,4 +70,4 @@ class AdminServer:
         """Stop accepting; answers under way may end. Idempotent."""
         server, self._server = self._server, None
         if server is not None:
-            server.stop(timeout=STOP_SECONDS)
+            server.stop(timeout=self._stop_seconds)

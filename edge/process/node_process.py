@@ -23,11 +23,15 @@ from edge.front.dependencies import Runtime
 from edge.process.node_desk import NodeDesk
 from edge.process.node_figures import NodeFigures
 from edge.process.order_file import NodeOrder
-from edge.process.orders import NodeOrders, Report
+from edge.process.orders import GIVE_SECONDS, NodeOrders, Report
 from edge.process.seat import NodeParts, Seat
 
 TELL_SECONDS = 0.5
 """How long whoever is asked for figures waits for the others to tell theirs."""
+
+
+PAGE_SECONDS = 2 * GIVE_SECONDS + 1.0
+"""How long a page may take that asks all processes, twice."""
 
 
 class NodeProcess:

@@ -39,7 +39,7 @@ from edge.admin.control_pages import AloneView, ControlPages
 from edge.admin.metrics import Metrics
 from edge.admin.revocation_page import RevocationPage
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
-from edge.admin.server import AdminServer
+from edge.admin.server import STOP_SECONDS, AdminServer
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Role
@@ -55,7 +55,7 @@ from edge.process.arbiter import RETIRE
 from edge.process.beats import Beats
 from edge.process.gc_schedule import GcRunner
 from edge.process.interfaces import every_interface
-from edge.process.node_process import NodeProcess, node_process
+from edge.process.node_process import PAGE_SECONDS, NodeProcess, node_process
 from edge.process.options import ServerOptions
 from edge.process.recycling import Recycling, requests_of, resident
 from edge.process.seat import Seat
@@ -179,7 +179,10 @@ class EdgeWorker(GeventWorker):
             self._accept(cleanup)
             self._wait()
             if self._retired:
-                gevent.spawn(admin.stop)
+                stopping = gevent.spawn(admin.stop)
+                if self._node is not None:
+                    # A page may wait for other processes; this one has no client left.
+                    cleanup.callback(stopping.join)
             self._drain()
         if self._application.seat.node is not None:
             self._application.worker_pipe.write(ENDED, self.ppid)
@@ -197,7 +200,8 @@ class EdgeWorker(GeventWorker):
         self._join_node(cleanup)
         counters = self.server_context.counters
         token, names = options.admin_token, options.admin_names
-        admin = AdminServer(self._admin_routes(), token, names, counters)
+        waits = STOP_SECONDS if self._node is None else PAGE_SECONDS
+        admin = AdminServer(self._admin_routes(), token, names, counters, waits)
         cleanup.callback(admin.stop)
         # A keeper has none.
         admin.start(application.admin_socket)

@@ -148,12 +148,40 @@ def test_a_path_is_forgotten_in_every_process() -> None:
         clients = [stack.enter_context(up.client(front)) for front in FRONTS]
         for client in clients:
             cached(client)
+        requests = up.counter("origin_requests")
         status, said = up.operate(f"/forget?path={PATH}", "POST")
         assert (status, said["path"]) == (200, PATH)
-        assert said["forgotten"] >= len(FRONTS)
-        assert [cached(client) for client in clients] == ["fwd=miss"] * 2
+        assert said["forgotten"] == len(FRONTS) + 1
+        assert [cached(client)[:4] for client in clients] == ["fwd="] * 2
+
+        assert up.counter("origin_requests") > requests
         status, said = up.operate("/forget?path=/v1/stream/never-read", "POST")
         assert (status, said["reason"]) == (404, "not-found")
+
+
+def test_what_the_origin_is_asked_counts_once_however_many_fronts_ask() -> None:
+    """Fronts ask the keeper, which has names of its own (W14)."""
+    with node() as up, ExitStack() as stack:
+        create(up)
+        before = up.metrics()
+        for front in FRONTS:
+            viewer = stack.enter_context(up.client(front))
+            viewer.get(f"{READ}&live=sse")
+            assert viewer.head().status == 200
+        until(lambda: up.operate("/streams")[1]["totals"]["viewers"] == len(FRONTS))
+        polls = up.counter("follower_polls")
+        assert ask(up.edge.url + PATH, "POST", b"<1>", **TEXT)[0] in (200, 204)
+        until(lambda: up.counter("follower_polls") > polls)
+        after = up.metrics()
+
+        def grew(name: str) -> float:
+            name = f"ds_edge_{name}"
+            return after.get(name, 0) - before.get(name, 0)
+
+        assert up.counter("follower_polls") == polls + 1
+        assert grew('origin_requests_total{purpose="follow"}') <= 2 + 1
+        assert grew('link_requests_total{purpose="follow"}') >= 2 * len(FRONTS)
+        assert after["ds_edge_followers"] == 1
 
 
 def test_every_answer_counts_once_and_nothing_goes_back() -> None:
@@ -213,7 +241,7 @@ def test_a_token_is_taken_back_on_every_front() -> None:
     """Whoever came by it has been let go when the order is answered."""
     routes = [{"match": "/v1/stream/**", "access": BOTH}]
     with node(routes=routes) as up, ExitStack() as stack:
-        text = token("alice", iat=int(time.time()) - 5)
+        text = token("bob", iat=int(time.time()) - 5)
         offset = created(up.edge)
         viewers = [
             stack.enter_context(up.client(front, bearer(text))) for front in FRONTS
@@ -221,7 +249,7 @@ def test_a_token_is_taken_back_on_every_front() -> None:
         for viewer in viewers:
             viewer.get(f"{PATH}?offset={offset}&live=sse", bearer(text))
             assert viewer.head().status == 200
-        status, said = up.operate("/access/revoke", "POST", subject="alice")
+        status, said = up.operate("/access/revoke", "POST", subject="bob")
 
         assert (status, said["grants_ended"]) == (200, 2)
         for viewer, front in zip(viewers, FRONTS, strict=True):
