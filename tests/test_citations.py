@@ -29,7 +29,7 @@ PAGES = (
 OUTSIDE = frozenset({"PROTOCOL.md"})
 """Documents of others that may be cited: the specification of Durable Streams."""
 
-UNDER_WAY = frozenset({})
+UNDER_WAY: frozenset[str] = frozenset()
 """Rules that are cited, and get their section with what is built last of them."""
 
 PARTS = "edge|origin_adapter|tests|docs|config|tools|requirements"
