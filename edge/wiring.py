@@ -277,7 +277,9 @@ class EdgeRuntime:
             return without_internal(addresses.hidden(headers))
 
         called = http_options(settings)
-        self._origin = HttpOrigin(called, hidden=hidden)
+        # Alone, nobody here reads a field of the link.
+        shown = addresses.hidden if seat.node is None else hidden
+        self._origin = HttpOrigin(called, hidden=shown)
         alone = RoleParts(
             self._origin,
             seated(hub_options(settings, node_id), seat),
