@@ -36,8 +36,8 @@ PARTS = "edge|origin_adapter|tests|docs|config|tools|requirements"
 
 _MADE = frozenset({"node_modules", "__pycache__", "build", "dist", "var"})
 
-_CITED = re.compile(r"(?<![\w./%-])([ABELOPUW])([1-9][0-9]?)(?![\w-])")
-_HEADING = re.compile(r"^### ([ABELOPUW][1-9][0-9]?) \S", re.MULTILINE)
+_CITED = re.compile(r"(?<![\w./%-])([ABELOPSUW])([1-9][0-9]?)(?![\w-])")
+_HEADING = re.compile(r"^### ([ABELOPSUW][1-9][0-9]?) \S", re.MULTILINE)
 _PAGE = re.compile(r"(?<![\w./-])[\w./-]+\.md\b")
 _LOST = re.compile(r"\b(?:HAZARDS|ORIGINS|DESIGN|HOUSE|LOG(?= L[0-9]))\b")
 _PATH = re.compile(rf"(?<![\w./-])(?:{PARTS})/[\w./*-]*\w")
@@ -63,7 +63,7 @@ def headings(*pages: str) -> list[str]:
 def entries(page: str) -> dict[str, str]:
     """The text below each numbered heading."""
     pieces = re.split(r"^#+ ", page, flags=re.MULTILINE)
-    numbered = (re.match(r"([ABELOPUW][1-9][0-9]?) ", piece) for piece in pieces)
+    numbered = (re.match(r"([ABELOPSUW][1-9][0-9]?) ", piece) for piece in pieces)
     return {m[1]: m.string for m in numbered if m is not None}
 
 
@@ -197,6 +197,7 @@ def test_every_rule_and_every_hazard_has_its_heading_in_order() -> None:
     rules += [f"A{number}" for number in (14, 15, 16, 17, 19, 20)]
     rules += [f"B{number}" for number in range(1, 24)]
     rules += [f"W{number}" for number in range(1, 15)]
+    rules += ["S1", "S2"]
     hazards = [f"E{number}" for number in range(1, 56)]
 
     assert headings(*texts(RULES)) == [one for one in rules if one not in UNDER_WAY]
