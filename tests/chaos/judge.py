@@ -213,12 +213,23 @@ def _progress(answer: Answer, bounds: Bounds) -> Complaints:
 def _kept_time(answer: Answer, bounds: Bounds) -> Complaints:
     """L6 and L14: the bytes shown were confirmed lately before the reader came, or
     since. Ages are whole seconds."""
-    is_apart = answer.subject and not bounds.granted
-    limit = min(bounds.verify, bounds.trust) if is_apart else bounds.verify
+    limit = _most_age(answer, bounds)
     waited = answer.received - answer.sent
     over = answer.age > limit + waited + bounds.ROUND_TRIP
     if over and answer.names and not answer.is_stale:
         yield f"unconfirmed: for {answer.age} s, and {limit:g} s are allowed"
+
+
+def _most_age(answer: Answer, bounds: Bounds) -> float:
+    """For so long what is shown may be unconfirmed."""
+    is_apart = answer.subject and not bounds.granted
+    return min(bounds.verify, bounds.trust) if is_apart else bounds.verify
+
+
+def _told_age(answer: Answer, bounds: Bounds) -> float:
+    """How long ago it was confirmed. An event stream tells no age, and may show what
+    any other answer may."""
+    return _most_age(answer, bounds) if answer.mode == "sse" else answer.age
 
 
 # The place.
@@ -271,7 +282,8 @@ def _life(answer: Answer, one: Incarnation, bounds: Bounds) -> Complaints:
     since = answer.sent
     if not _is_edges(death):
         unheard = not death.doubted or answer.is_stale
-        since -= answer.age + 1 + bounds.late(answer.sent) if unheard else 0.0
+        late = _told_age(answer, bounds) + 1 + bounds.late(answer.sent)
+        since -= late if unheard else 0.0
     if death.span.known < since:
         ago = answer.sent - death.span.known
         yield f"dead: incarnation {one.number} ended {ago:.1f} s before the request"

@@ -204,6 +204,16 @@ def test_what_was_deleted_behind_it_is_shown_as_long_as_its_age_tells() -> None:
     assert words(answer(0, 2, 60.0, fields={**STALE, "age": "39"}), one) == set()
 
 
+def test_an_event_stream_tells_no_age_and_shows_what_others_may() -> None:
+    """L6: for as long as the stream need not be confirmed."""
+    one = stream(0, 10.0, "eeee")
+    end(one, 20.0, Way.BEHIND, heard=False)
+    latest = 20.0 + BOUNDS.verify + 1 + BOUNDS.late(20.0)
+
+    assert words(answer(0, 2, latest - 0.5, mode="sse", fields={}), one) == set()
+    assert words(answer(0, 2, latest + 1.0, mode="sse", fields={}), one) == {"dead"}
+
+
 def test_after_a_delete_that_may_have_happened_nothing_unconfirmed_is_shown() -> None:
     """U5: as stale alone."""
     one = stream(0, 10.0, "eeee")
