@@ -7,6 +7,7 @@ where they are to take part. About half an hour, four minutes with ``--quick``::
     make bench ARGS="--quick"
     make bench ARGS="--only fanout --viewers 1000,5000 --peers edge,varnish --rounds 5"
     make bench ARGS="--only streams,tokens --streams 500 --follow sse --markdown"
+    make bench ARGS="--only scale"
     make bench ARGS="--json bench.json --plot bench.svg"
 
 Exits with 1 when something fails, with 2 when the command line is wrong.
@@ -28,7 +29,7 @@ from rich.console import Console
 
 from edge.cli.bench.plot import check as check_plot
 from edge.cli.streams.exit_faults import Fault
-from tests.bench import machine, markdown, plot, results, tables
+from tests.bench import machine, markdown, plot, results, scale, tables
 from tests.bench.cases import KIB, KINDS, SIZES, STREAMS, VIEWERS, Plan, cases, size
 from tests.bench.measure import Bench, Unfit, origin
 from tests.bench.peers import GENERATOR, PEERS, on_core
@@ -36,6 +37,9 @@ from tests.bench.servers import PASSING, servers
 from tests.support.processes import ProcessFault
 
 T = TypeVar("T")
+
+SCALE = "scale"
+"""Several processes against one (``tests.bench.scale``); only if it is asked for."""
 
 SPARE_FILES = 200
 """Open files of a server beside those of its viewers."""
@@ -72,6 +76,16 @@ def main() -> None:
     """Measure, and tell."""
     parser = arguments()
     asked = parser.parse_args()
+    if SCALE in asked.only:
+        if asked.only != (SCALE,):
+            parser.error(f"--only {SCALE} stands alone: its servers have no core each")
+        extent = QUICK if asked.quick else FULL
+        scale.run(
+            asked.rounds or extent.rounds,
+            asked.events or extent.events,
+            asked.appends or extent.appends,
+        )
+        return
     absent = {name: how for name in asked.peers if (how := PEERS[name].missing())}
     plan = plan_of(asked, absent)
     if (wrong := unfit(plan, asked)) is not None:
@@ -95,7 +109,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="a look in four minutes")
-    add("--only", type=_each(_kind), default=KINDS, help=", ".join(KINDS))
+    add("--only", type=_each(_kind), default=KINDS, help=", ".join((*KINDS, SCALE)))
     add("--sizes", type=_each(size), help="of closed ranges: 1KiB,64KiB,1MiB")
     add("--viewers", type=_each(_count), help="crowds: 100,1000,5000,10000")
     add(
@@ -144,8 +158,8 @@ def _peer(text: str) -> str:
 
 
 def _kind(text: str) -> str:
-    if text.strip() not in KINDS:
-        raise ValueError(f"{text!r} is none of {', '.join(KINDS)}")
+    if text.strip() not in (*KINDS, SCALE):
+        raise ValueError(f"{text!r} is none of {', '.join((*KINDS, SCALE))}")
     return text.strip()
 
 

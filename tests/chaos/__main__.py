@@ -3,6 +3,7 @@
     make chaos ARGS="--seed 7 --seconds 600 --origin node"
     make chaos ARGS="--origin embedded --faults 0.4 --memory 1MiB"
     make chaos ARGS="--access --seconds 60"
+    make chaos ARGS="--several --seconds 60"
     make chaos ARGS="--mutant keeps-recreated --seed 3"
 
 Writers, readers and faults as the seed draws them (``tests/chaos/run.py``). Prints what
@@ -16,7 +17,8 @@ import sys
 from typing import Any
 
 from tests.chaos.mutants import MUTANTS, OF_ACCESS, launcher
-from tests.chaos.run import Outcome, Plan, run
+from tests.chaos.run import SEVERAL, Outcome, Plan, run
+from tests.support.processes import laid_over
 
 
 def main() -> None:
@@ -25,11 +27,11 @@ def main() -> None:
     seed = (
         random.SystemRandom().randrange(100_000) if asked.seed is None else asked.seed
     )
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = SEVERAL if asked.several else {}
     if asked.memory:
         # One answer may take all of it, and is cut into small pages.
-        settings["cache"] = dict.fromkeys(("memory", "max_object"), asked.memory)
-        settings["cache"]["max_page"] = "4KiB"
+        cache = dict.fromkeys(("memory", "max_object"), asked.memory)
+        settings = laid_over(settings, {"cache": {**cache, "max_page": "4KiB"}})
     plan = Plan(
         seed=seed,
         origin=asked.origin,
@@ -55,6 +57,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--faults", type=float, default=0.15, help="share in a storm")
     parser.add_argument("--memory", help="cache.memory and max_object")
+    parser.add_argument("--several", action="store_true", help="fronts and keepers")
     parser.add_argument("--access", action="store_true", help="routes that judge")
     parser.add_argument("--mutant", choices=MUTANTS, help="break one rule on purpose")
     return parser

@@ -50,6 +50,13 @@ QUIET = 0.15
 """Readers of a stream that is hardly read, beside one of any other."""
 
 _ALICE = {"Authorization": "Bearer alice"}
+SEVERAL: dict[str, Any] = {
+    "workers": 2,
+    "keepers": 2,
+    "cache": {"memory": "8MiB", "max_object": "256KiB", "max_page": "4KiB"},
+}
+"""Settings of an edge of several processes, each of which has little room."""
+
 WAYS: tuple[tuple[str, dict[str, str]], ...] = (
     *(("", {}), ("", _ALICE), ("&live=long-poll", {}), ("&live=long-poll", _ALICE)),
 )

@@ -1,7 +1,8 @@
 """The official TypeScript client, reading, tailing and writing through the edge.
 
 ``tests/node/client.mjs`` lives through the stories, all at once and once per run,
-against a real edge before the real reference server; each test here judges one.
+against a real edge before the real reference server, of one worker and of two; each
+test here judges one.
 """
 
 import json
@@ -40,9 +41,9 @@ def tell(url: str) -> Stories:
     return stories
 
 
-@pytest.fixture(scope="module")
-def stories() -> Iterator[Stories]:
-    with node_origin() as origin, edge(origin.url) as front:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one-worker", "two-workers"])
+def stories(request: pytest.FixtureRequest) -> Iterator[Stories]:
+    with node_origin() as origin, edge(origin.url, workers=request.param) as front:
         yield tell(front.url)
 
 

@@ -1,12 +1,13 @@
-"""The official conformance suite against four servers, side by side.
+"""The official conformance suite against five servers, side by side.
 
 Against the embedded origin, directly and through the edge before it, everything passes.
 Through the edge before the Node reference server everything must pass that this server
 passes directly, and more: only what ``expected_through_edge.yaml`` names, each with its
-reason, may fail. Through an edge that judges, with a token on every request and the
+reason, may fail; the same through an edge of several processes. Through an edge that
+judges, with a token on every request and the
 edge's own credential upstream, a client notices nothing (B6, B9).
 
-A run mostly waits (for polls that time out, for streams that expire), so the four take
+A run mostly waits (for polls that time out, for streams that expire), so all take
 hardly longer than one.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 import pytest
@@ -44,14 +46,19 @@ def edge_before_it() -> AbstractContextManager[Edge]:
 
 
 @contextmanager
-def edge_before_node() -> Iterator[Edge]:
+def edge_before_node(**settings: Any) -> Iterator[Edge]:
     """Webhooks call the edge."""
     listen = f"127.0.0.1:{free_port()}"
     with (
         node_origin(run.LONG_POLL_MS, callbacksAt=f"http://{listen}") as origin,
-        edge(origin.url, listen=listen, live=SHORT) as front,
+        edge(origin.url, listen=listen, live=SHORT, **settings) as front,
     ):
         yield front
+
+
+def node_before_node() -> AbstractContextManager[Edge]:
+    """Two fronts and two keepers."""
+    return edge_before_node(workers=2, keepers=2)
 
 
 SECRET = "a secret of the tests, which has 32 bytes"
@@ -78,6 +85,7 @@ SERVERS: Mapping[str, Callable[[], AbstractContextManager[EmbeddedOrigin | Edge]
     "embedded": origin_alone,
     "edge-before-embedded": edge_before_it,
     "edge-before-node": edge_before_node,
+    "edge-of-several-before-node": node_before_node,
     "edge-that-judges": edge_that_judges,
 }
 
@@ -113,7 +121,7 @@ def _run(name: str, url: str) -> run.Report:
 def test_all_passes_but_what_the_origin_itself_is_at_fault_for(
     name: str, judging: Mapping[str, Judging]
 ) -> None:
-    node = name == "edge-before-node"
+    node = name.endswith("before-node")
     expected = run.expected_failures(run.EXPECTED_THROUGH_EDGE) if node else {}
     report = judging[name].report.result()
     faults = run.judge(report, expected)

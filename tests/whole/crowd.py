@@ -44,11 +44,14 @@ class Crowd:
         field_of: Callable[[int], str] = lambda number: "",
         query_of: Callable[[int], str] = lambda number: "",
         path: str = PATH,
+        connect: Callable[[], socket.socket] | None = None,
     ) -> None:
         """``field_of`` gives each viewer a header field of its own, with its CRLF,
-        ``query_of`` parameters of its own, with an ``&`` before them."""
+        ``query_of`` parameters of its own, with an ``&`` before them. ``connect`` makes
+        their connections, if not to ``base``."""
         parts = urlsplit(base)
-        self._address = (parts.hostname or "", parts.port or 80)
+        address = (parts.hostname or "", parts.port or 80)
+        self._connect = connect or (lambda: socket.create_connection(address))
         self._host, self._mode, self._path = parts.netloc, mode, path
         self._epoll = select.epoll()
         self._viewers: dict[int, Viewer] = {}
@@ -61,7 +64,7 @@ class Crowd:
         self._epoll.close()
 
     def _join(self, offset: str, own: str, query: str) -> None:
-        sock = socket.create_connection(self._address)
+        sock = self._connect()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
         viewer = Viewer(sock, own, query)
@@ -70,10 +73,9 @@ class Crowd:
         self._ask(viewer, offset, "")
 
     def _ask(self, viewer: Viewer, offset: str, cursor: str) -> None:
-        query = f"offset={offset}&live={self._mode}" + (
-            f"&cursor={cursor}" if cursor else ""
-        )
-        query += viewer.query
+        query = f"offset={offset}&live={self._mode}{viewer.query}"
+        if cursor and "&cursor=" not in viewer.query:
+            query += f"&cursor={cursor}"
         head = f"GET {self._path}?{query} HTTP/1.1\r\nHost: {self._host}\r\n"
         head += f"{viewer.own}\r\n"
         viewer.sock.send(head.encode())

@@ -1,0 +1,194 @@
+"""Processes of a node that are killed, stand still or are replaced, under load.
+
+W3, W6, W7: viewers of each kind on both
+fronts and a writer that numbers what it appends. Nothing may be lost or come twice,
+whatever is done to whom. When a process is replaced, nothing may even fail.
+"""
+
+import http.client
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.reader import call
+from tests.scale.nodes import Node, node, stopped, until
+from tests.support.processes import NodeOrigin, node_origin
+from tests.whole.following import Following
+from tests.whole.test_rollover import Load, Writing
+
+PATH = "/v1/stream/outage"
+END = b"<end>"
+EACH_MODE = 10
+PATIENCE = 60.0
+SOME = 10
+"""Writes before and after what befalls the node."""
+
+FROZEN = 2.2
+"""Seconds for which a keeper stands still: longer than its word counts (W6)."""
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[NodeOrigin]:
+    with node_origin(long_poll_ms=30_000) as running:
+        yield running
+
+
+@pytest.fixture
+def two(origin: NodeOrigin) -> Iterator[Node]:
+    call("DELETE", origin.url, PATH)
+    with node(origin.url, shutdown={"grace": "2s"}) as running:
+        yield running
+
+
+class Enduring(Following):
+    """A viewer who comes back after whatever befell it; ``lapses`` counts that."""
+
+    lapses = 0
+
+    def ask(self) -> None:
+        try:
+            super().ask()
+        except (OSError, ValueError, AssertionError):
+            self._data = None
+            self.lapses += 1
+            self.part()
+
+
+class Persisting(Writing):
+    """A writer who says it again until it is acknowledged, with the same number."""
+
+    def _append(self, number: int) -> None:
+        names = {"producer_id": "w", "producer_epoch": "0", "producer_seq": str(number)}
+        while True:
+            try:
+                status, _, _ = call("POST", self._base, PATH, b"<%d>" % number, **names)
+            except (OSError, http.client.HTTPException):
+                continue
+            if status in (200, 204):
+                self.written += 1
+                return
+
+
+class Company:
+    """Those viewers and that writer."""
+
+    def __init__(self, base: str) -> None:
+        assert call("PUT", base, PATH)[0] == 201
+        offset = call("POST", base, PATH, b"<begin>")[1]
+        self.base = base
+        self.writer = Persisting(base)
+        self.viewers = [
+            Enduring(base, PATH, mode, offset, END)
+            for mode in ("long-poll", "sse")
+            for _ in range(EACH_MODE)
+        ]
+
+    def begin(self) -> None:
+        """When it returns, all viewers have seen something."""
+        for thread in (self.writer, *self.viewers):
+            thread.start()
+        for viewer in self.viewers:
+            assert viewer.begun.wait(PATIENCE)
+        self.goes_on()
+
+    def goes_on(self) -> None:
+        """Wait until some more was written."""
+        enough = self.writer.written + SOME
+        until(lambda: self.writer.written >= enough, PATIENCE)
+
+    def end(self, origin: str) -> None:
+        """The last word is written, and everybody has seen all of it, once."""
+        self.writer.stop.set()
+        self.writer.join(PATIENCE)
+        assert call("POST", self.base, PATH, END)[0] in (200, 204)
+        for viewer in self.viewers:
+            viewer.join(PATIENCE)
+        every = b"".join(b"<%d>" % number for number in range(self.writer.written))
+        assert {viewer.seen for viewer in self.viewers} == {every + END}
+        assert call("GET", origin, PATH + "?offset=-1")[2] == b"<begin>" + every + END
+
+    @property
+    def lapses(self) -> int:
+        return sum(viewer.lapses for viewer in self.viewers)
+
+
+def test_a_killed_keeper_is_noticed_by_no_viewer(two: Node, origin: NodeOrigin) -> None:
+    company = Company(two.url)
+    company.begin()
+    [killed] = two.keeper_pids()
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: killed not in two.pids() and two.is_whole())
+    company.goes_on()
+    company.end(origin.url)
+
+    assert company.lapses == 0
+
+
+def test_a_killed_front_takes_its_own_viewers_with_it_and_no_byte(
+    two: Node, origin: NodeOrigin
+) -> None:
+    company = Company(two.url)
+    company.begin()
+    killed = two.front_pids()[0]
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: killed not in two.pids() and two.is_whole())
+    company.goes_on()
+    company.end(origin.url)
+
+    assert company.lapses <= len(company.viewers)
+
+
+@pytest.mark.parametrize("role", ["keeper", "front"])
+def test_a_process_that_stood_still_goes_on_with_the_truth(
+    two: Node, origin: NodeOrigin, role: str
+) -> None:
+    company = Company(two.url)
+    company.begin()
+    pids = two.keeper_pids() if role == "keeper" else two.front_pids()
+    with stopped(pids[0]):
+        ends = time.monotonic() + FROZEN
+        until(lambda: time.monotonic() >= ends)
+    company.goes_on()
+    company.end(origin.url)
+
+
+def test_a_frozen_keepers_word_counts_no_more_nor_does_it_when_it_wakes(
+    two: Node, origin: NodeOrigin
+) -> None:
+    """W6: written behind the node meanwhile, so that no write tells of it."""
+    assert call("PUT", origin.url, PATH)[0] == 201
+    offset = call("POST", origin.url, PATH, b"<begin>")[1]
+    clients = [two.client(front) for front in two.front_pids()]
+    for one in clients:
+        # From now on its tail is followed.
+        for _ in range(5):
+            one.get(f"{PATH}?offset={offset}")
+            assert one.read()["stream-up-to-date"] == "true"
+    with stopped(*two.keeper_pids()):
+        assert call("POST", origin.url, PATH, b"<missed>")[0] in (200, 204)
+        ends = time.monotonic() + FROZEN
+        until(lambda: time.monotonic() >= ends)
+        for one in clients:
+            one.get(f"{PATH}?offset={offset}")
+            told = one.read()
+            assert told.body == b"<missed>" or not told.all("stream-up-to-date")
+    for one in clients:
+        one.get(f"{PATH}?offset={offset}")
+        assert one.read().body == b"<missed>"
+        one.close()
+
+
+def test_a_reload_of_all_processes_fails_nobody(two: Node, origin: NodeOrigin) -> None:
+    """Not one request fails, nothing is lost, and nothing comes twice."""
+    call("DELETE", origin.url, "/v1/stream/turns")
+    load = Load(two.url)
+    load.begin()
+    before = two.pids()
+    two.edge.process.handle.send_signal(signal.SIGHUP)
+    until(lambda: not before & two.pids() and two.is_whole())
+    load.end()
+
+    load.judge()
