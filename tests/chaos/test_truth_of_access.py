@@ -1,11 +1,6 @@
 """The suite of truth on routes that judge, for some seconds."""
 
-from typing import Any
-
-import pytest
-
-from tests.chaos.run import SEVERAL, Plan, run
-from tests.support.processes import laid_over
+from tests.chaos.run import Plan, run
 
 MOST = 70.0
 """Seconds of a run that has not met by then what it needs."""
@@ -24,8 +19,7 @@ NEEDED_OF_ACCESS = {
 ACCESS_SECONDS = 8.0
 
 
-@pytest.mark.parametrize("processes", [{}, SEVERAL], ids=["one", "several"])
-def test_nobody_is_shown_a_byte_that_was_not_granted(processes: dict[str, Any]) -> None:
+def test_nobody_is_shown_a_byte_that_was_not_granted() -> None:
     """A1, A2, A3, A10, A14, A17; B2, B6, B7, B12: subjects of several rights, tokens
     that end, and two who lose their rights, on routes by ``jwt``, ``forward`` and
     ``origin``. And nobody is refused who may read."""
@@ -35,9 +29,7 @@ def test_nobody_is_shown_a_byte_that_was_not_granted(processes: dict[str, Any]) 
         most=MOST,
         needed=NEEDED_OF_ACCESS,
         # What is made anew within ``verify`` may be taken for the old one (L7).
-        settings=laid_over(
-            processes, {"cache": {"verify": "1s", "closed_max_age": "1s"}}
-        ),
+        settings={"cache": {"verify": "1s", "closed_max_age": "1s"}},
         access=True,
     )
     outcome = run(plan)
