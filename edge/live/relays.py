@@ -10,7 +10,8 @@ and would be cut at the end of a drain.
 
 There is a bound for all of them, for those of one stream, and for those of one client
 (by its address, of IPv6 by its network). None of these can take the connections that
-others need to pass.
+others need to pass. What a front asks of a keeper since it is large costs the origin no
+connection, and counts in none of them: the keeper has these bounds for what it passes.
 """
 
 from collections import Counter
@@ -50,12 +51,13 @@ class _Relay:
     """One pump: its client's address, the event that its sink has drained, and the
     greenlet.
 
-    ``cut_at``: when its lease ends, as it was told. ``events``: it sends an event
-    stream, of which ``tail`` were the last bytes. ``ends``: it is to end as soon as it
-    may.
+    ``linked``: a keeper is asked. ``cut_at``: when its lease ends, as it was told.
+    ``events``: it sends an event stream, of which ``tail`` were the last bytes.
+    ``ends``: it is to end as soon as it may.
     """
 
     client: str
+    linked: bool
     drained: Event
     cut_at: float
     greenlet: "gevent.Greenlet[..., None] | None" = None
@@ -98,19 +100,23 @@ class Relays:
         if self._stopped:
             raise _stopping()
         stream, client = reader.read.key.path, counted(reader.sink.client)
-        self._make_sure_of_room(stream, client)
+        # What may not be joined is asked of the origin; what is only large, of the
+        # keeper, which alone may hold it on its way (W11).
+        linked = self._options.asks_keepers and reason is Reason.TOO_LARGE
+        if not linked:
+            self._make_sure_of_room(stream, client)
+            self._of_stream[stream] += 1
+            self._of_client[client] += 1
         self._counters.passes[reason.value] += 1
         reader.move(State.RELAYED)
-        self._of_stream[stream] += 1
-        self._of_client[client] += 1
         ends_at, draining = reader.lease.ends_at, self._draining
-        relay = _Relay(client, Event(), ends_at, ends=draining)
+        relay = _Relay(client, linked, Event(), ends_at, ends=draining)
         self._running[reader] = relay
         relay.greenlet = gevent.spawn(self._run, reader, relay, reason)
 
     def _make_sure_of_room(self, stream: str, client: str) -> None:
         options = self._options
-        if len(self._running) >= options.max_relays:
+        if self._of_stream.total() >= options.max_relays:
             whose = "of all streams"
         elif self._of_stream[stream] >= options.max_relays_per_stream:
             whose = "of this stream"
@@ -132,8 +138,9 @@ class Relays:
         relay = self._running.pop(reader, None) if self._running else None
         if relay is None:
             return
-        _take_one(self._of_stream, reader.read.key.path)
-        _take_one(self._of_client, relay.client)
+        if not relay.linked:
+            _take_one(self._of_stream, reader.read.key.path)
+            _take_one(self._of_client, relay.client)
         if relay.greenlet not in (None, gevent.getcurrent()):
             relay.greenlet.kill(block=False)
 
@@ -221,14 +228,11 @@ class Relays:
         route = reader.stream.route
         # Where the origin judges, each one asks for itself (B8).
         lent = None if reader.stream.lenders is None else reader.lease.lends
-        # What may not be joined is asked of the origin; what is only large, of the
-        # keeper, which alone may hold it on its way (W11).
-        linked = self._options.asks_keepers and reason is Reason.TOO_LARGE
         request = upstream_requests.relay_read(
             *(read, route),
             node=self._options.node,
             lent=lent,
-            linked=linked,
+            linked=relay.linked,
             until=reader.lease.ends_at,
         )
         exchange = self._open(reader, request)

@@ -96,6 +96,22 @@ def test_one_relay_too_many_is_told_so(limit: str, path: str, client: str) -> No
     origin.expect(Purpose.RELAY)
 
 
+def test_what_a_keeper_is_asked_for_takes_no_place_of_what_passes() -> None:
+    """W11: a crowd reads a large history by its front, and the origin is asked once."""
+    bounds = ("max_relays", "max_relays_per_stream", "max_relays_per_client")
+    house, origin = scripted(
+        max_object=8, asks_keepers=True, **dict.fromkeys(bounds, 1)
+    )
+    crowd = [house.ask(sink=RecordingSink(client=HERE)) for _ in range(3)]
+    origin.expect().reply(data(b"far too large", "0013"))
+    for reader in crowd:
+        origin.expect(Purpose.RELAY).reply(data(b"far too large", "0013"))
+        reader.done()
+
+    assert not house.counters.refusals
+    assert house.counters.passes == {"too-large": 3}
+
+
 def test_one_client_leaves_others_room_to_be_relayed_from_the_same_stream() -> None:
     """L15: as the edge is by default, however often that client asks."""
     house, origin = scripted()
