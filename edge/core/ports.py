@@ -307,6 +307,9 @@ class Board(Protocol):
         reads come before the acknowledgements.
         """
 
+    def leaving(self) -> frozenset[int]:
+        """The boots of the processes that are about to end (W12)."""
+
     def store_write(self, path: str, offset: str | None) -> None:
         """A write was acknowledged, or its answer was lost: before the writer hears it.
 

@@ -60,6 +60,7 @@ class PollResults:
     ) -> None:
         self._counters = context.counters
         self._clock = context.clock
+        self._board = context.options.board
         self._ingest = ingest
         self._lineages = lineages
         self._contacts = contacts
@@ -146,11 +147,21 @@ class PollResults:
         quick = QUICK_EMPTY if is_empty else QUICK_DATA
         held = poll.live and poll.start == stream.log.end
         if held and poll.elapsed < quick:
+            if is_empty and self._is_farewell(heard.answer):
+                return Next.GO_ON
             self._counters.origin_faults[spin.value] += 1
             return Next.BACK_OFF
         if is_empty:
             stream.log.tail.hold = max(poll.elapsed, MIN_HOLD)
         return Next.GO_ON
+
+    def _is_farewell(self, answer: OriginAnswer) -> bool:
+        """Whether a keeper lets its polls go because it is about to end: the next one
+        goes to its successor, over another connection (W12)."""
+        lineage = answer.provenance.lineage
+        if self._board is None or lineage is None:
+            return False
+        return lineage.boot in self._board.leaving()
 
     def _final(
         self, stream: Stream, poll: Poll, answer: OriginAnswer, reason: Reason

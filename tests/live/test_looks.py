@@ -11,7 +11,7 @@ import pytest
 from edge.core.values import Lineage, Mode, Provenance, Purpose, Read
 from edge.live.followers import POLL_PATIENCE_SECONDS
 from edge.live.rows import Stream
-from origin_adapter.scripted import data, no_content
+from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.node_house import NodeHouse, front, keeper
 from tests.live.support import PATH, Asked, RecordingSink, settle, warm, watch
 
@@ -458,3 +458,32 @@ def test_a_front_that_polls_is_answered_as_an_edge_by_a_keeper_alone() -> None:
     settle()
 
     assert polls.waits
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_keeper_that_lets_its_polls_go_as_it_ends_does_not_spin(leaves: bool) -> None:
+    """W12: its successor is asked at once. From one that stays, a poll that comes back
+    at once with nothing is a failure (L21)."""
+    node = front(backoff_first=1000.0, backoff_max=1000.0)
+    house, origin = node.house, node.origin
+    told = Provenance(confirmed_ago=0.0, read_ago=0.0, lineage=Lineage(2, 3, 1))
+    asked = house.ask()
+    begin = replace(data(b"abc", "0003"), provenance=told)
+    origin.expect(Purpose.CATCH_UP).reply(begin)
+    asked.done()
+    viewer = house.poll("0003")
+    described = replace(head_answer("0003"), provenance=told)
+    origin.expect(Purpose.CATCH_UP).reply(described)
+    poll = origin.expect(Purpose.FOLLOW)
+    settle()
+    if leaves:
+        node.keeper.store_leaves()
+    poll.reply(replace(no_content("0003", up_to_date=False), provenance=told))
+    settle()
+
+    assert viewer.waits
+    assert house.counters.origin_faults["origin-spin"] == (not leaves)
+    if leaves:
+        origin.expect(Purpose.FOLLOW)
+    else:
+        origin.assert_quiet()
