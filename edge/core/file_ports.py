@@ -17,6 +17,10 @@ Written = Callable[[OSError | None], None]
 """Is told that all was written (None), or why not: then nobody knows how much was."""
 
 
+class NotKept(OSError):
+    """A range is not kept, though nothing is wrong with the disk."""
+
+
 class ReadFile(Protocol):
     """A file that is read."""
 

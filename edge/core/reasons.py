@@ -147,6 +147,7 @@ class Reason(enum.Enum):
     DISK_SLOW = "disk-slow"
     DISK_DAMAGED = "disk-damaged"
     DISK_FAILED = "disk-failed"
+    DISK_NO_ROOM = "disk-no-room"
 
     # Why bytes were shared but not kept.
     STATUS = "status"

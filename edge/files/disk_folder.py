@@ -19,30 +19,32 @@ deleted when it is met.
 
 import fcntl
 import os
+import re
 import secrets
 from collections import OrderedDict
 from contextlib import suppress
-from errno import ENOSPC, EROFS
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 from edge.core.file_ports import (
-    RECORD_SIZE,
     Found,
     KeptHead,
     KeptName,
-    Read,
+    NotKept,
     Written,
 )
 from edge.files import piece_format
+from edge.files.open_range import OpenRange, close_all, open_first, open_others
 from edge.files.piece_format import Damaged, PieceHead
 from edge.files.threads import FileThreads
 
 FOLDERS = 256
 
-_Seen = tuple[float, str, int, bool]
-"""When a range was last read, its name, its size, and whether it is whole."""
+_Seen = tuple[float, str, int]
+"""When a range was last read, its name, and its size."""
+
+_PIECE = re.compile(r"([0-9a-f]{32}-[0-9a-f]{32})\.(0|[1-9][0-9]*)")
 
 
 class DiskFolder:
@@ -62,7 +64,9 @@ class DiskFolder:
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._opened: dict[str, int] = {}
         self._unlinked: dict[str, int] = {}
-        # Bytes of all ranges in folders that this process writes.
+        self.writers: set[PieceWriter] = set()
+        # Bytes of all ranges in folders that this process writes, and of those that
+        # are on their way there.
         self.used = 0
         self._index.run(self._take_all, _heard)
 
@@ -111,7 +115,9 @@ class DiskFolder:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found: list[_Seen] = []
         for number in range(self._number, FOLDERS, self._of):
-            found += self._take(f"{number:02x}") or ()
+            # One that cannot be had costs nothing but itself.
+            with suppress(OSError):
+                found += self._take(f"{number:02x}") or ()
         self._learn(found)
 
     def _may_write(self, folder: str) -> bool:
@@ -123,11 +129,9 @@ class DiskFolder:
 
     def _learn(self, found: list["_Seen"]) -> None:
         """Take them into the index, those that were read longest ago first."""
-        for _, stem, size, is_whole in sorted(found):
+        for _, stem, size in sorted(found):
             self._sizes[stem] = size
             self.used += size
-            if not is_whole:
-                self._delete(stem)
 
     def _take(self, folder: str) -> "list[_Seen] | None":
         """Try to get the folder's lock; what lies there then."""
@@ -143,48 +147,46 @@ class DiskFolder:
         return self._scan(folder)
 
     def _scan(self, folder: str) -> "list[_Seen]":
-        """What lies there. Files that were never finished are deleted."""
-        found: dict[str, tuple[float, int]] = {}
-        whole = set()
+        """What lies there. What was never finished is deleted, and what lacks a piece
+        that must be there; what has no name of ours is left alone."""
+        pieces: dict[str, dict[int, os.DirEntry[str]]] = {}
         for entry in os.scandir(self._folder / folder):
-            if entry.name == "lock":
+            known = _PIECE.fullmatch(entry.name)
+            if entry.is_dir(follow_symlinks=False):
                 continue
-            stem, _, number = entry.name.rpartition(".")
             if entry.name.startswith(".new-"):
                 os.unlink(entry.path)
+            elif known is not None:
+                pieces.setdefault(known[1], {})[int(known[2])] = entry
+        found = []
+        for stem, parts in pieces.items():
+            told = [one.stat(follow_symlinks=False) for one in parts.values()]
+            if set(parts) != set(range(len(parts))):
+                self._unlink_all(f"{folder}/{stem}")
                 continue
-            told = entry.stat()
-            before = found.get(stem, (0.0, 0))
-            found[stem] = max(before[0], told.st_mtime), before[1] + told.st_size
-            if number == "0":
-                whole.add(stem)
-        return [
-            (when, f"{folder}/{stem}", size, stem in whole)
-            for stem, (when, size) in found.items()
-        ]
+            when, size = max(one.st_mtime for one in told), _sum_of(told)
+            found.append((when, f"{folder}/{stem}", size))
+        return found
 
     def _find(self, name: KeptName) -> "OpenRange | None":
         stem = _stem(name)
         try:
-            file = os.open(self._piece(stem, 0), os.O_RDONLY | os.O_CLOEXEC)
+            piece, first = open_first(self._piece(stem, 0))
+            if (piece.origin, piece.name, piece.number) != (self._origin, name, 0):
+                close_all([first])
+                raise Damaged
+            pieces = open_others(piece, first, partial(self._piece, stem))
         except FileNotFoundError:
             return None
-        try:
-            piece, at = _head_of(file)
-            if piece.origin != self._origin or piece.name != name:
-                raise Damaged
-        except OSError as error:
-            os.close(file)
-            if not isinstance(error, Damaged):
-                raise
+        except Damaged:
             self._delete(stem)
             return None
         self._opened[stem] = self._opened.get(stem, 0) + 1
         if stem in self._sizes:
             self._sizes.move_to_end(stem)
             with suppress(OSError):
-                os.utime(file)
-        return OpenRange(self, stem, piece, file, at)
+                os.utime(first[0])
+        return OpenRange(self, stem, piece, pieces)
 
     def _was_closed(self, stem: str) -> None:
         self._opened[stem] -= 1
@@ -194,6 +196,9 @@ class DiskFolder:
 
     def _forget(self, path: str) -> None:
         folder, digest = _place(path)
+        for writer in tuple(self.writers):
+            if writer.is_of(f"{folder}/{digest}-"):
+                writer.doom()
         place = self._folder / folder
         if not place.is_dir():
             return
@@ -206,17 +211,23 @@ class DiskFolder:
             self._delete(f"{folder}/{stem}")
 
     def _delete(self, stem: str) -> None:
-        """Piece 0 first: without it nobody finds the others."""
-        number = 0
-        while number == 0 or self._piece(stem, number).exists():
-            with suppress(FileNotFoundError):
-                self._piece(stem, number).unlink()
-            number += 1
+        self._unlink_all(stem)
         size = self._sizes.pop(stem, 0)
         if stem in self._opened:
             self._unlinked[stem] = self._unlinked.get(stem, 0) + size
         else:
             self.used -= size
+
+    def _unlink_all(self, stem: str) -> None:
+        """Piece 0 first: without it nobody finds the others. Some may be gone."""
+        folder, _, rest = stem.partition("/")
+        with suppress(FileNotFoundError, IsADirectoryError):
+            self._piece(stem, 0).unlink()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for one in os.listdir(self._folder / folder):
+                if one.startswith(f"{rest}."):
+                    with suppress(FileNotFoundError, IsADirectoryError):
+                        (self._folder / folder / one).unlink()
 
     def _piece(self, stem: str, number: int) -> Path:
         return self._folder / f"{stem}.{number}"
@@ -225,31 +236,36 @@ class DiskFolder:
         """For a writer: so many bytes more. Raises OSError if they do not fit, or if
         another process writes there."""
         if not self._may_write(stem.partition("/")[0]):
-            raise OSError(EROFS, "another process writes there")
+            raise NotKept("another process writes there")
         if size > self._size:
-            raise OSError(ENOSPC, "it is larger than cache.disk.size")
+            raise NotKept("it is larger than cache.disk.size")
         while self.used + size > self._size:
-            oldest = next((one for one in self._sizes), None)
+            # To delete what is read gives nothing back yet.
+            oldest = next((one for one in self._sizes if one not in self._opened), None)
             if oldest is None:
-                raise OSError(ENOSPC, "what is read takes all of cache.disk.size")
+                raise NotKept("what is read and written takes all of cache.disk.size")
             self._delete(oldest)
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        """For a writer: so much of its room is not needed."""
+        self.used -= size
 
     def publish(self, stem: str, parts: list[Path], size: int) -> None:
-        """For a writer: give its files their names."""
+        """For a writer: give its files their names. They have their room."""
         self._delete(stem)
-        for number in reversed(range(len(parts))):
-            parts[number].rename(self._piece(stem, number))
+        try:
+            for number in reversed(range(len(parts))):
+                parts[number].rename(self._piece(stem, number))
+        except OSError:
+            self._unlink_all(stem)
+            raise
         self._sizes[stem] = size
-        self.used += size
 
     def place_for(self, stem: str) -> Path:
         """For a writer: a name for a file that is not there yet."""
         folder = stem.partition("/")[0]
         return self._folder / folder / f".new-{secrets.token_hex(8)}"
-
-    def path_of(self, stem: str, number: int) -> Path:
-        """For a range: where a piece lies."""
-        return self._piece(stem, number)
 
     @property
     def origin(self) -> str:
@@ -269,7 +285,10 @@ class PieceWriter:
         self._file: int | None = None
         self._records = 0
         self._size = 0
+        # Of the room, until its files have their names.
+        self._reserved = 0
         self._is_over = False
+        self._is_doomed = False
 
     def append(self, data: bytes, done: Written) -> None:
         """See ``file_ports.KeptWriter``."""
@@ -288,8 +307,18 @@ class PieceWriter:
 
     # On the thread of the index.
 
+    def is_of(self, stems: str) -> bool:
+        """Whether its name begins so."""
+        return self._stem.startswith(stems)
+
+    def doom(self) -> None:
+        """What it writes is not to be found any more."""
+        self._is_doomed = True
+        self._drop()
+
     def _append(self, data: bytes) -> None:
         try:
+            self._go_on()
             if self._records % piece_format.PIECE_RECORDS == 0:
                 self._next_piece()
             self._write(piece_format.write_record(self._id, self._records, data))
@@ -298,6 +327,10 @@ class PieceWriter:
             raise
         self._records += 1
 
+    def _go_on(self) -> None:
+        if self._is_doomed:
+            raise NotKept("the path was forgotten meanwhile")
+
     def _next_piece(self) -> None:
         number = len(self._parts)
         piece = PieceHead(self._id, number, self._folder.origin, self._name, self._head)
@@ -305,6 +338,8 @@ class PieceWriter:
         if number == 0:
             size = piece_format.size_on_disk(self._head, len(head))
             self._folder.make_room(self._stem, size)
+            self._reserved = size
+            self._folder.writers.add(self)
         self._close()
         path = self._folder.place_for(self._stem)
         self._file = os.open(
@@ -323,10 +358,14 @@ class PieceWriter:
     def _finish(self) -> None:
         self._close()
         try:
+            self._go_on()
             self._folder.publish(self._stem, self._parts, self._size)
         except OSError:
             self._drop()
             raise
+        self._parts.clear()
+        self._reserved -= self._size
+        self._drop()
 
     def _close(self) -> None:
         if self._file is not None:
@@ -335,116 +374,16 @@ class PieceWriter:
 
     def _drop(self) -> None:
         self._close()
-        for path in self._parts:
+        self._folder.writers.discard(self)
+        reserved, self._reserved = self._reserved, 0
+        self._folder.give_back(reserved)
+        parts, self._parts = self._parts, []
+        for path in parts:
             path.unlink(missing_ok=True)
-        self._parts.clear()
 
 
-class OpenRange:
-    """Implements ``file_ports.KeptRange``. Made on the thread of the index."""
-
-    def __init__(
-        self, folder: DiskFolder, stem: str, piece: PieceHead, file: int, at: int
-    ) -> None:
-        self.head = piece.head
-        self._folder = folder
-        self._stem = stem
-        self._id = piece.id
-        self._files: dict[int, tuple[int, int]] = {0: (file, at)}
-        # The last record that was read, and which one it was.
-        self._last: tuple[int, bytes] = (-1, b"")
-        self._under_way = 0
-        self._is_closed = False
-
-    def read(self, position: int, size: int, done: Read) -> None:
-        """See ``file_ports.KeptRange``."""
-        self._under_way += 1
-        work = partial(self._read, position, size)
-        self._folder.readers.run(work, partial(self._ended, done))
-
-    def close(self) -> None:
-        """See ``file_ports.KeptRange``."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._close_idle()
-
-    def _ended(self, done: Read, result: bytes | OSError) -> None:
-        self._under_way -= 1
-        if isinstance(result, Damaged | FileNotFoundError):
-            self._folder.damaged(self._stem)
-        if self._is_closed:
-            self._close_idle()
-        else:
-            done(result)
-
-    def _close_idle(self) -> None:
-        if not self._under_way and self._files:
-            files, self._files = self._files, {}
-            self._folder.readers.run(partial(_close_all, files), _heard)
-            self._folder.closed(self._stem)
-
-    # On a thread.
-
-    def _read(self, position: int, size: int) -> bytes:
-        found = []
-        while size > 0:
-            number, within = divmod(position, RECORD_SIZE)
-            part = self._record(number)[within : within + size]
-            if not part:
-                raise Damaged
-            found.append(part)
-            position += len(part)
-            size -= len(part)
-        return found[0] if len(found) == 1 else b"".join(found)
-
-    def _record(self, number: int) -> bytes:
-        last, data = self._last
-        if last == number:
-            return data
-        piece, within = piece_format.record_place(number)
-        file, at = self._piece(piece)
-        length = min(RECORD_SIZE, self.head.size - number * RECORD_SIZE)
-        size = length + piece_format.DIGEST_SIZE
-        octets = os.pread(file, size, at + within)
-        if length <= 0 or len(octets) != size:
-            raise Damaged
-        data = piece_format.read_record(self._id, number, octets)
-        self._last = number, data
-        return data
-
-    def _piece(self, number: int) -> tuple[int, int]:
-        found = self._files.get(number)
-        if found is None:
-            path = self._folder.path_of(self._stem, number)
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                piece, at = _head_of(file)
-                if (piece.id, piece.number) != (self._id, number):
-                    raise Damaged
-            except BaseException:
-                os.close(file)
-                raise
-            found = self._files.setdefault(number, (file, at))
-            if found[0] != file:
-                os.close(file)
-        return found
-
-
-def _head_of(file: int) -> tuple[PieceHead, int]:
-    """The head of a piece, and how long it is. Raises Damaged, OSError."""
-    size = piece_format.head_size(os.pread(file, piece_format.FIRST, 0))
-    octets = os.pread(file, size, 0)
-    if len(octets) != size:
-        raise Damaged
-    try:
-        return piece_format.read_head(octets), size
-    except (ValueError, TypeError):
-        raise Damaged from None
-
-
-def _close_all(files: dict[int, tuple[int, int]]) -> None:
-    for file, _ in files.values():
-        os.close(file)
+def _sum_of(told: list[os.stat_result]) -> int:
+    return sum(one.st_size for one in told)
 
 
 def _place(path: str) -> tuple[str, str]:

@@ -101,8 +101,21 @@ def read_record(id_: str, number: int, octets: bytes) -> bytes:
 def size_on_disk(head: KeptHead, piece_head: int) -> int:
     """Bytes that the files of a range take, with heads of this size."""
     records = -(-head.size // RECORD_SIZE)
-    pieces = max(1, -(-records // PIECE_RECORDS))
-    return head.size + records * DIGEST_SIZE + pieces * piece_head
+    # The number of a piece may take a digit more in its head than that of the first.
+    longest = piece_head + len(str(records))
+    return head.size + records * DIGEST_SIZE + pieces_of(head) * longest
+
+
+def pieces_of(head: KeptHead) -> int:
+    """How many pieces a range has."""
+    return max(1, -(-head.size // (PIECE_RECORDS * RECORD_SIZE)))
+
+
+def records_size(piece: PieceHead) -> int:
+    """Bytes that stand behind the head of this piece."""
+    each = PIECE_RECORDS * RECORD_SIZE
+    data = min(each, max(0, piece.head.size - piece.number * each))
+    return data + -(-data // RECORD_SIZE) * DIGEST_SIZE
 
 
 def _digest(what: bytes, data: bytes) -> bytes:

@@ -16,20 +16,20 @@ failures in a row it is left alone for a minute. Nothing here switches greenlets
 """
 
 import enum
+from collections import deque
 from collections.abc import Callable
 from errno import EBADMSG
+from functools import partial
 from typing import Any
 
-import gevent
-
 from edge.core.errors import Refusal
-from edge.core.file_ports import Disk, KeptHead, KeptName, KeptRange
+from edge.core.file_ports import Disk, KeptHead, KeptName, KeptRange, NotKept
 from edge.core.reasons import Reason
 from edge.core.values import PartitionKind, WriteOutcome
 from edge.live.context import HubContext
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Reader, State, Stream
-from edge.live.shelf_copies import Copy, Copying, Loading, reader_of
+from edge.live.shelf_copies import Copy, Copying, Loading, patient, reader_of
 from edge.live.spool import Spool
 from edge.live.spools import Spools
 from edge.policy.streams.admission import LargeRange
@@ -38,16 +38,18 @@ from edge.policy.streams.routes import OriginNoStore, Recreate
 from edge.protocol import names
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog.barriers import RequestSnapshot
-from edge.streamlog.copies import copy_of, has_proof, restore
+from edge.streamlog.copies import LogCopy, copy_of, has_proof, restore
 
 MAX_KEPT_LOG = 64 * 1024 * 1024
 """Bytes of a log that are kept at most: one piece."""
 
 MAX_COPIES = 16
-"""Logs that are copied at the same time, unless the worker drains: the bytes of each
-stay in memory until then."""
+"""Ranges that are copied at the same time, of which a record each is in memory twice. A
+row that is forgotten meanwhile is not kept; what a worker that drains holds waits."""
 
-PATIENCE = 1.0
+MAX_LOADING = 64 * 1024 * 1024
+"""Bytes of logs that are loaded at the same time, or one of them."""
+
 MAX_STRIKES = 3
 OFF_SECONDS = 60.0
 
@@ -96,6 +98,10 @@ class Shelf:
         self._join = join
         self._notes: dict[Stream, _Note] = {}
         self._copies = 0
+        # Logs that wait until fewer are copied, and ranges until fewer are loaded.
+        self._waiting: deque[tuple[Stream, KeptHead, LogCopy]] = deque()
+        self._loads: deque[tuple[Stream, _Note, KeptRange]] = deque()
+        self._loading = 0
         self._strikes = 0
         self._off_until = 0.0
         streams.on_forget = self._row_forgotten
@@ -133,8 +139,9 @@ class Shelf:
     def _ask(self, stream: Stream, note: _Note) -> None:
         note.phase = _Phase.ASKING
         stream.spooled += 1
-        told = self._timed(lambda found: self._found(stream, note, found))
-        self._disk.find(_name(stream), told)
+        # By the guard: what comes too late comes by a timer.
+        found = partial(self._guard.call, partial(self._found, stream, note))
+        self._disk.find(_name(stream), patient(found, _close))
 
     def _found(
         self, stream: Stream, note: _Note, found: KeptRange | OSError | None
@@ -153,7 +160,24 @@ class Shelf:
             note.head, note.file = found.head, found
             self._settle(stream, note, _Phase.LARGE)
         else:
-            Loading(found, lambda data: self._loaded(stream, note, found.head, data))
+            self._loads.append((stream, note, found))
+            self._load_next()
+
+    def _load_next(self) -> None:
+        """Load what waits for its turn, as far as memory is meant for that."""
+        while self._loads:
+            stream, note, file = self._loads[0]
+            size = file.head.size
+            if self._loading and self._loading + size > MAX_LOADING:
+                return
+            self._loads.popleft()
+            if self._is_off:
+                file.close()
+                self._settle(stream, note, _Phase.NOTHING)
+                continue
+            self._loading += size
+            done = partial(self._loaded, stream, note, file.head)
+            Loading(file, partial(self._guard.call, done))
 
     def _is_believable(self, stream: Stream, note: _Note, head: KeptHead) -> bool:
         """Whether it may be this stream, as far as that can be told before the origin
@@ -178,6 +202,7 @@ class Shelf:
     ) -> None:
         """A log's bytes are here, or they could not be read."""
         now, log = self._clock.monotonic(), stream.log
+        self._loading -= head.size
         if isinstance(data, OSError):
             self._failed(data)
         elif self._is_believable(stream, note, head):
@@ -190,6 +215,7 @@ class Shelf:
                 self._disk.forget(stream.key.path)
                 self._streams.renew(stream)
         self._settle(stream, note, _Phase.NOTHING)
+        self._load_next()
 
     def _settle(self, stream: Stream, note: _Note, phase: _Phase) -> None:
         """The disk has said what it has: decide all again who waited for that."""
@@ -329,7 +355,14 @@ class Shelf:
             log.kept_headers,
             copy.boundaries,
         )
-        self._copy(stream, head, reader_of(copy), _nothing)
+        self._waiting.append((stream, head, copy))
+        self._copy_next()
+
+    def _copy_next(self) -> None:
+        while self._waiting and self._copies < MAX_COPIES:
+            stream, head, copy = self._waiting.popleft()
+            if not self._is_off:
+                self._copy(stream, head, reader_of(copy), _nothing)
 
     # Forgetting
 
@@ -360,49 +393,27 @@ class Shelf:
 
         def ended(error: OSError | None) -> None:
             self._copies -= 1
-            if error is not None:
+            if error is None:
+                self._strikes = 0
+                self._counters.disk_stores += 1
+                kept()
+            else:
                 self._failed(error)
-                return
-            self._strikes = 0
-            self._counters.disk_stores += 1
-            kept()
+            self._copy_next()
 
         self._copies += 1
         return Copying(self._disk.keep(_name(stream), head), head.size, copy, ended)
 
     def _failed(self, error: OSError) -> None:
         self._counters.disk_faults[_word(error).value] += 1
+        if isinstance(error, NotKept):
+            # Its own decision: no reason to leave the disk alone.
+            return
         self._strikes += 1
         if self._strikes >= MAX_STRIKES:
             self._strikes = 0
             self._off_until = self._clock.monotonic() + OFF_SECONDS
             self._counters.disk_pauses += 1
-
-    def _timed(
-        self, done: Callable[[KeptRange | OSError | None], None]
-    ) -> Callable[[KeptRange | OSError | None], None]:
-        """``done``, told within PATIENCE: what comes later is closed."""
-        timer = gevent.get_hub().loop.timer(PATIENCE)
-        over = False
-
-        def told(found: KeptRange | OSError | None) -> None:
-            nonlocal over
-            late, over = over, True
-            timer.stop()
-            timer.close()
-            if not late:
-                self._guard.call(done, found)
-            elif found is not None and not isinstance(found, OSError):
-                found.close()
-
-        def too_late() -> None:
-            nonlocal over
-            if not over:
-                over = True
-                self._guard.call(done, TimeoutError("the disk is too slow"))
-
-        timer.start(too_late)
-        return told
 
 
 def _may_keep(stream: Stream) -> bool:
@@ -435,7 +446,15 @@ def _word(error: OSError) -> Reason:
     """How a failure of the disk is called."""
     if isinstance(error, TimeoutError):
         return Reason.DISK_SLOW
+    if isinstance(error, NotKept):
+        return Reason.DISK_NO_ROOM
     return Reason.DISK_DAMAGED if error.errno == EBADMSG else Reason.DISK_FAILED
+
+
+def _close(found: KeptRange | OSError | None) -> None:
+    """It came too late."""
+    if found is not None and not isinstance(found, OSError):
+        found.close()
 
 
 def _nothing() -> None:

@@ -5,16 +5,55 @@ memory on its way out. Told on the event loop; nothing here waits.
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
-from edge.core.file_ports import RECORD_SIZE, KeptRange, KeptWriter, Read
+import gevent
+
+from edge.core.file_ports import RECORD_SIZE, KeptRange, KeptWriter, NotKept, Read
 from edge.streamlog.copies import LogCopy
 
 Copy = Callable[[int, int, Read], None]
 """Tells at most so many bytes from a position on."""
 
 
+T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds that a disk is waited for."""
+
+
+def patient(
+    told: Callable[[T | OSError], None], missed: Callable[[T | OSError], None]
+) -> Callable[[T | OSError], None]:
+    """``told``, called within PATIENCE, with a TimeoutError then; ``missed`` is told
+    what comes later."""
+    timer = gevent.get_hub().loop.timer(PATIENCE)
+    over = False
+
+    def heard(result: T | OSError) -> None:
+        nonlocal over
+        if over:
+            missed(result)
+            return
+        over = True
+        timer.stop()
+        timer.close()
+        told(result)
+
+    def too_late() -> None:
+        nonlocal over
+        if not over:
+            over = True
+            timer.close()
+            told(TimeoutError("the disk is too slow"))
+
+    timer.start(too_late)
+    return heard
+
+
 class Loading:
-    """Reads the whole body of ``file``; ``done`` is told it, or why there is none."""
+    """Reads the whole body of ``file``; ``done`` is told it, or why there is none: that
+    a record was waited for too long, say."""
 
     def __init__(self, file: KeptRange, done: Read) -> None:
         self._file = file
@@ -26,9 +65,11 @@ class Loading:
         left = self._file.head.size - len(self._data)
         if left > 0:
             size = min(RECORD_SIZE, left)
-            self._file.read(len(self._data), size, self._heard)
+            heard = patient(self._heard, _nobody)
+            self._file.read(len(self._data), size, heard)
         else:
-            self._end(bytes(self._data))
+            data, self._data = bytes(self._data), bytearray()
+            self._end(data)
 
     def _heard(self, data: bytes | OSError) -> None:
         if isinstance(data, OSError):
@@ -63,7 +104,7 @@ class Copying:
 
     def abandon(self) -> None:
         """What is copied is gone. Idempotent, also after the end."""
-        self._give_up(OSError("it was gone before it was kept"))
+        self._give_up(NotKept("it was gone before it was kept"))
 
     def _give_up(self, error: OSError) -> None:
         if not self.is_over:
@@ -113,3 +154,7 @@ def reader_of(log: LogCopy) -> Copy:
         done(log.slice(position, size))
 
     return read
+
+
+def _nobody(result: object) -> None:
+    """Nobody waits for it any more."""

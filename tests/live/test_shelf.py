@@ -13,7 +13,7 @@ import pytest
 
 from edge.core.values import Framing, Purpose
 from edge.files.disk_folder import DiskFolder
-from edge.live import shelf
+from edge.live import shelf, shelf_copies
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 from tests.files.disk_talk import until, until_idle
@@ -392,7 +392,7 @@ def test_a_disk_that_does_not_answer_is_not_waited_for(
     house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After three in a row it is left alone for a minute."""
-    monkeypatch.setattr(shelf, "PATIENCE", 0.001)
+    monkeypatch.setattr(shelf_copies, "PATIENCE", 0.001)
     one, origin = house()
     hangs = threading.Event()
     disk = one.hub.shelf
@@ -436,3 +436,82 @@ def test_a_house_without_a_disk_asks_none() -> None:
     settle()
 
     assert origin.expect(Purpose.CATCH_UP) and house.hub.shelf is None
+
+
+# Many at once, and what is no failure
+
+
+def many_written(house: House, origin: ScriptedOrigin, paths: list[str]) -> None:
+    """Two ranges at each of these paths: ``abc``, and ``de`` behind it."""
+    for start, body, end in (("-1", b"abc", "0003"), ("0003", b"de", "0005")):
+        for path in paths:
+            asked = house.ask(start, key=house.key(path))
+            call(origin).reply(data(body, end))
+            assert wait(asked).sink.body == body
+        house.clock.move(0.1)
+
+
+PATHS = [f"/v1/stream/{number}" for number in range(5)]
+
+
+def test_what_waits_for_its_turn_is_kept_and_loaded_too(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory bounds how much is under way at a time, and never what is kept."""
+    monkeypatch.setattr(shelf, "MAX_COPIES", 1)
+    monkeypatch.setattr(shelf, "MAX_LOADING", 1)
+    many_written(*house(), PATHS)
+    later, origin = house()
+    asked = [later.ask(key=later.key(path)) for path in PATHS]
+    for _ in PATHS:
+        call(origin).reply(data(b"de", "0005"))
+
+    assert [wait(one).sink.body for one in asked] == [b"abcde"] * len(PATHS)
+    assert later.counters.disk_loads == len(PATHS)
+
+
+def test_a_disk_that_hangs_in_the_middle_of_a_log_is_not_waited_for(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for its turn behind it is asked of the origin, too."""
+    monkeypatch.setattr(shelf, "MAX_LOADING", 1)
+    many_written(*house(), PATHS)
+    later, origin = house()
+    monkeypatch.setattr(shelf_copies, "PATIENCE", 0.05)
+    assert later.hub.shelf is not None
+    disk, hangs = later.hub.shelf._disk, threading.Event()
+    assert isinstance(disk, DiskFolder)
+    for _ in range(2):
+        disk.readers.run(lambda: hangs.wait(20), lambda told: None)
+    asked = [later.ask(key=later.key(path)) for path in PATHS]
+    for _ in PATHS:
+        one = call(origin)
+        assert one.request.target.endswith("offset=-1")
+        one.reply(data(b"other", "0005"))
+
+    assert [wait(one).sink.body for one in asked] == [b"other"] * len(PATHS)
+    assert later.counters.disk_faults == {"disk-slow": 3}
+    assert later.counters.disk_pauses == 1
+    hangs.set()
+
+
+def test_what_does_not_fit_is_no_failure_of_the_disk(place: Path) -> None:
+    """It goes on to be asked, however often that happens."""
+    disk, origin = DiskFolder(str(place), SIZE // 2, "http://o"), ScriptedOrigin()
+    until_idle(disk)
+    one = House(origin, MemoryFiles(), disk, max_object=SIZE // 4)
+    for number in range(shelf.MAX_STRIKES):
+        asked = one.ask(key=one.key(PATHS[number]))
+        fields = (TYPE, ("stream-next-offset", "9000"))
+        large = call(origin)
+        large.head(200, fields, framing=Framing.LENGTH, content_length=SIZE)
+        large.piece(LARGE)
+        large.end()
+        assert wait(asked).sink.whole == LARGE
+    until(lambda: sum(one.counters.disk_faults.values()) == shelf.MAX_STRIKES)
+
+    assert one.counters.disk_faults == {"disk-no-room": shelf.MAX_STRIKES}
+    assert one.counters.disk_pauses == 0
+    one.hub.stop()
+    until_idle(disk)
+    disk.stop()
