@@ -77,6 +77,8 @@ class PollResults:
             return Next.STOP
         told = answer.provenance.lineage
         descent = (yield from self._lineages.heard(stream, told)) if told else SAME
+        if descent is Descent.OLDER and self._is_farewell(answer):
+            return Next.GO_ON
         if descent is not SAME:
             return _AFTER[descent]
         return (yield from self._answered(stream, poll, answer))
@@ -156,8 +158,8 @@ class PollResults:
         return Next.GO_ON
 
     def _is_farewell(self, answer: OriginAnswer) -> bool:
-        """Whether a keeper lets its polls go because it is about to end: the next one
-        goes to its successor, over another connection (W12)."""
+        """Whether it is a keeper's that is about to end. It lets its polls go: the next
+        one goes to its successor, over another connection (W12)."""
         lineage = answer.provenance.lineage
         if self._board is None or lineage is None:
             return False

@@ -487,3 +487,27 @@ def test_a_keeper_that_lets_its_polls_go_as_it_ends_does_not_spin(leaves: bool) 
         origin.expect(Purpose.FOLLOW)
     else:
         origin.assert_quiet()
+
+
+def test_what_a_keeper_says_behind_its_successor_ends_no_poll_for_long() -> None:
+    """W8, W12: a read had the successor's word first."""
+    node = front(backoff_first=1000.0, backoff_max=1000.0)
+    house, origin = node.house, node.origin
+    successor, last = (
+        Provenance(confirmed_ago=0.0, read_ago=0.0, lineage=Lineage(boot, 3, 1))
+        for boot in (9, 2)
+    )
+    asked = house.ask()
+    begin = replace(data(b"abc", "0003"), provenance=successor)
+    origin.expect(Purpose.CATCH_UP).reply(begin)
+    asked.done()
+    viewer = house.poll("0003")
+    described = replace(head_answer("0003"), provenance=successor)
+    origin.expect(Purpose.CATCH_UP).reply(described)
+    poll = origin.expect(Purpose.FOLLOW)
+    node.keeper.store_leaves()
+    poll.reply(replace(data(b"xx", "0005"), provenance=last))
+    again = origin.expect(Purpose.FOLLOW)
+    again.reply(replace(data(b"de", "0005"), provenance=successor))
+
+    assert viewer.done().body == b"de"
