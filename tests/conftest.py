@@ -31,8 +31,8 @@ settings.load_profile("untimed")
 REASON = "skipped, and CI skips nothing"
 
 LONGEST_FIRST = (
-    *("conformance", "chaos", "client", "deploy", "whole", "bench"),
-    *("origin_adapter", "supervisor", "cli", "ways", "tools", "front", "live"),
+    *("scale", "conformance", "chaos", "client", "deploy", "whole", "front", "bench"),
+    *("origin_adapter", "supervisor", "cli", "ways", "tools", "link", "board", "live"),
 )
 """Folders, most of which start processes; the others follow."""
 
