@@ -38,7 +38,7 @@ from edge.policy.streams.routes import OriginNoStore, Recreate
 from edge.protocol import names
 from edge.protocol.offsets import BEGIN, order
 from edge.streamlog.barriers import RequestSnapshot
-from edge.streamlog.copies import LogCopy, copy_of, has_proof, restore
+from edge.streamlog.copies import Boundaries, LogCopy, copy_of, has_proof, restore
 
 MAX_KEPT_LOG = 64 * 1024 * 1024
 """Bytes of a log that are kept at most: one piece."""
@@ -154,7 +154,7 @@ class Shelf:
         self._strikes = 0
         if not self._is_believable(stream, note, found.head):
             found.close()
-            self._disk.forget(stream.key.path)
+            self._forget_path(stream.key.path)
             self._settle(stream, note, _Phase.NOTHING)
         elif found.head.is_answer:
             note.head, note.file = found.head, found
@@ -193,9 +193,12 @@ class Shelf:
             return False
         if stream.route.recreate is Recreate.NEVER or note.kept_end == head.end:
             return True
-        return not head.is_answer and has_proof(
-            head.boundaries, self._options.rules.max_probe
-        )
+        return not head.is_answer and self._is_provable(stream, head.boundaries)
+
+    def _is_provable(self, stream: Stream, boundaries: Boundaries) -> bool:
+        """Whether a process that begins could believe what a log held (L7)."""
+        most = self._options.rules.max_probe
+        return stream.route.recreate is Recreate.NEVER or has_proof(boundaries, most)
 
     def _loaded(
         self, stream: Stream, note: _Note, head: KeptHead, data: bytes | OSError
@@ -212,7 +215,7 @@ class Shelf:
                 note.kept_end = head.end
                 self._counters.disk_loads += 1
             else:
-                self._disk.forget(stream.key.path)
+                self._forget_path(stream.key.path)
                 self._streams.renew(stream)
         self._settle(stream, note, _Phase.NOTHING)
         self._load_next()
@@ -319,7 +322,7 @@ class Shelf:
                 stream.log.note_position(told.next)
                 stream.log.tail.hear(spool.sent, told.next, None)
             else:
-                self._disk.forget(stream.key.path)
+                self._forget_path(stream.key.path)
 
         copying = self._copy(stream, head, spool.copy, kept_now)
         spool.on_over = copying.abandon
@@ -343,7 +346,9 @@ class Shelf:
         copy = copy_of(log)
         if copy is None or copy.size > MAX_KEPT_LOG:
             return
-        if note is not None and copy.end == note.kept_end:
+        if note is not None and _is_nearly_kept(copy, note.kept_end):
+            return
+        if not self._is_provable(stream, copy.boundaries):
             return
         head = KeptHead(
             copy.end,
@@ -371,14 +376,21 @@ class Shelf:
         self._let_go(self._notes.pop(stream, None))
         note = self._notes[stream] = _Note(stream.log.incarnation)
         note.phase = _Phase.NOTHING
-        self._disk.forget(stream.key.path)
+        self._forget_path(stream.key.path)
+
+    def _forget_path(self, path: str) -> None:
+        """On the disk, and on its way there."""
+        if self._waiting:
+            left = [one for one in self._waiting if one[0].key.path != path]
+            self._waiting = deque(left)
+        self._disk.forget(path)
 
     def wrote(self, write: WriteOutcome) -> None:
         """A write was answered, or its answer was lost. What was made or deleted at a
         path is not what is kept of it, whether or not a row knows of it."""
         done = write.status is None or 200 <= write.status < 300
         if done and write.method in ("PUT", "DELETE") and write.status != 200:
-            self._disk.forget(write.path)
+            self._forget_path(write.path)
 
     def _let_go(self, note: _Note | None) -> None:
         if note is not None and note.file is not None:
@@ -423,6 +435,13 @@ def _may_keep(stream: Stream) -> bool:
     stays = log.ttl is None and log.expires_at is None
     stored = route.origin_no_store is OriginNoStore.HONOUR
     return shared and stays and stored and stream.lenders is None
+
+
+def _is_nearly_kept(copy: LogCopy, kept_end: str) -> bool:
+    """Whether all but a hundredth of it was on the disk when this row was made of it:
+    to read that little again is cheaper than to write the rest again."""
+    kept = dict(copy.boundaries).get(kept_end, 0)
+    return kept > 0 and copy.size - kept <= copy.size // 100
 
 
 def _is_current(spool: Spool) -> bool:

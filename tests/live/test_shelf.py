@@ -515,3 +515,67 @@ def test_what_does_not_fit_is_no_failure_of_the_disk(place: Path) -> None:
     one.hub.stop()
     until_idle(disk)
     disk.stop()
+
+
+def test_what_is_forgotten_before_its_turn_is_not_kept(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "MAX_COPIES", 1)
+    one, origin = house()
+    paths = [*PATHS[:4], PATH]
+    many_written(one, origin, paths)
+    one.hub.begin_drain()
+    one.wrote("DELETE", 204)
+    later, origin = house()
+    asked = [later.ask(key=later.key(path)) for path in paths]
+    for _ in paths:
+        probe = call(origin)
+        if probe.request.target.endswith("=-1"):
+            assert probe.request.target == f"{PATH}?offset=-1"
+            probe.reply(data(b"anew!", "0005"))
+        else:
+            probe.reply(data(b"de", "0005"))
+
+    took = [wait(one).sink.body for one in asked]
+    assert took == [b"abcde"] * 4 + [b"anew!"]
+
+
+def test_what_nobody_could_believe_is_not_written(house: Open) -> None:
+    """No boundary lies before its end: the time of a drain is for the others."""
+    one, origin = house()
+    asked = one.ask()
+    call(origin).reply(data(b"abc", "0003"))
+    wait(asked)
+    one.hub.begin_drain()
+    assert one.hub.shelf is not None
+    disk = one.hub.shelf._disk
+    assert isinstance(disk, DiskFolder)
+    until_idle(disk)
+
+    assert one.counters.disk_stores == 0 and disk.used == 0
+
+
+def test_what_has_hardly_grown_is_not_written_again(house: Open) -> None:
+    """A successor reads the little that is missing."""
+    one, origin = house()
+    for start, body, end in (("-1", b"a" * 500, "0500"), ("0500", b"b" * 500, "1000")):
+        asked = one.ask(start)
+        call(origin).reply(data(body, end))
+        wait(asked)
+        one.clock.move(0.1)
+    for number, last in enumerate((b"", b"c")):
+        later, origin = house()
+        asked = later.ask()
+        call(origin).reply(data(b"b" * 500 + last, f"{1000 + len(last):04}"))
+        assert wait(asked).sink.body == b"a" * 500 + b"b" * 500 + last
+        assert later.counters.disk_loads == 1, number
+        later.hub.begin_drain()
+        until_idle_of(later)
+        assert later.counters.disk_stores == 0
+
+
+def until_idle_of(house: House) -> None:
+    assert house.hub.shelf is not None
+    disk = house.hub.shelf._disk
+    assert isinstance(disk, DiskFolder)
+    until_idle(disk)
