@@ -35,7 +35,7 @@ from edge.live.registry import StreamRegistry
 from edge.live.rows import Reader, State, Stream
 from edge.policy.streams.decisions import Kind, Park, Serve
 from edge.protocol import cursor as cursors
-from edge.streamlog.tail import ARMED_SLACK, Tail
+from edge.streamlog.tail import Tail
 
 MAX_ANSWERS = 8192
 """Answers kept at once."""
@@ -220,7 +220,7 @@ class AnswerCache:
         verify = self._rules.verify_for(log, reader.read.key.partition.kind)
         until = tail.confirmed_at + verify
         if tail.armed is not None and tail.is_armed(now):
-            return min(until, tail.armed.at + tail.hold + ARMED_SLACK)
+            return min(until, tail.armed_until)
         return until
 
     def _put(self, cached: CachedAnswer) -> None:

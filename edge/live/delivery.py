@@ -58,6 +58,10 @@ class Delivered:
         self.size = len(answer.body or b"")
 
 
+_Ages = tuple[float, float | None]
+"""Seconds since an answer was confirmed; its own age, if it is not of the log."""
+
+
 class EventsDelivered:
     """What an SSE viewer is given: a range, and its frames with the control event."""
 
@@ -81,8 +85,12 @@ class Delivery:
         tells = options.serves_fronts
         self._tell: Tell = partial(row_word, options.boot) if tells else no_word
         size = options.memory // 8
-        self._prepared: LRUCache[_Key, Prepared] = LRUCache(size, _cost_of_answer)
-        self._events: LRUCache[_Key, bytes] = LRUCache(size, _cost_of_event)
+        self._prepared: LRUCache[_Key, Prepared] = LRUCache(
+            size, lambda made: len(made.answer.body or b"") + costs.PREPARED
+        )
+        self._events: LRUCache[_Key, bytes] = LRUCache(
+            size, lambda event: len(event) + costs.EVENT
+        )
         self._coding: set[_Key] = set()
         # While a crowd is served: everything that is given (see ``edge.live.wakeup``).
         self.recorder: list[Delivered | EventsDelivered] | None = None
@@ -104,14 +112,12 @@ class Delivery:
         """Answer a catch-up or long-poll read, and be done with it.
 
         ``body`` is given when the range is not in the log (L1), with its ``age``.
-        Returns what was given, or None while a better coded variant is on its way
-        (L19).
+        Returns what was given, or None while a better variant is on its way (L19).
         """
         prepared = self._prepare(reader, serve, body)
         now = self._clock.monotonic()
-        if age is None:
-            age = reader.stream.log.tail.age(now)
-        fresh_until = now + prepared.max_age - age
+        since = reader.stream.log.tail.age(now) if age is None else age
+        fresh_until = now + prepared.max_age - since
         # The grant had a minute left when the reader came, which may have waited since.
         if prepared.max_age and not now < fresh_until <= reader.lease.ends_at:
             prepared = prepared.expired()
@@ -120,7 +126,7 @@ class Delivery:
         asked = read.if_none_match
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             answer = prepared.not_modified()
-        per_response = self._per_response(reader, serve, prepared, age)
+        per_response = self._per_response(reader, serve, prepared, (since, age))
         given = self.give(reader, answer, per_response)
         return given if self._is_best(reader, serve, prepared) else None
 
@@ -140,10 +146,9 @@ class Delivery:
     def raw(self, reader: Reader, answer: OriginAnswer, reason: Reason | None) -> None:
         """Give the origin's own answer to a reader that may see it. It is not kept."""
         headers = _unshared(reader, answer)
-        per_response = self._told(reader, reader.cache_status(None, reason))
-        self.give(
-            reader, own_answers.own_answer(reader.read, answer, headers), per_response
-        )
+        status, age = reader.cache_status(None, reason), answer.provenance
+        told = self._told(reader, status, own=age.since_confirmed)
+        self.give(reader, own_answers.own_answer(reader.read, answer, headers), told)
 
     def _told(
         self,
@@ -151,28 +156,31 @@ class Delivery:
         status: CacheStatus,
         age: int | None = None,
         cursor: str | None = None,
+        own: float | None = None,
     ) -> PerResponse:
         """What is told with one delivery; a front is told of the row, too (W8)."""
         if self._tell is no_word:
             return PerResponse(status, age, cursor)
-        told = self._tell(reader.stream, self._clock.monotonic())
+        told = self._tell(reader.stream, self._clock.monotonic(), own)
         return PerResponse(status, age, cursor, told)
 
     def status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:
         """Hand on a status of the origin. What a HEAD was answered has no word that
         would tell the reader of a GET anything, and what a lender was told may name it
-        to whoever else waits (A4): these hear it in the edge's own words."""
+        to whoever else waits (A4): these hear it in the edge's own words. A front has
+        its own: it is told the status alone, which is the origin's (W10)."""
         is_get = reader.read.mode is not Mode.HEAD
         lenders = reader.stream.lenders
         others = lenders is not None and not lenders.is_latest(reader.lease)
-        if answer.status >= 400 and (
-            others or (is_get and not own_answers.says_anything(answer))
-        ):
+        bare = others or (is_get and not own_answers.says_anything(answer))
+        if answer.status < 400 or not bare:
+            self.raw(reader, answer, reason)
+        elif self._options.serves_fronts:
+            self.raw(reader, OriginAnswer(answer.status, ()), reason)
+        else:
             detail = "the origin answered so"
             error = EdgeError(detail, reason=reason, status=answer.status)
             self.refuse(reader, error)
-        else:
-            self.raw(reader, answer, reason)
 
     def head(self, reader: Reader, answer: OriginAnswer) -> None:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
@@ -184,8 +192,10 @@ class Delivery:
             tag = self._tag_of_get(reader)
         if tag is not None:
             kept = [*(f for f in kept if f[0] != "etag"), ("ETag", tag)]
-        age = min(int(answer.provenance.since_confirmed), MAX_DELTA_SECONDS) or None
-        per_response = self._told(reader, reader.cache_status(None, None), age)
+        since = answer.provenance.since_confirmed
+        age = min(int(since), MAX_DELTA_SECONDS) or None
+        status = reader.cache_status(None, None)
+        per_response = self._told(reader, status, age, own=since)
         asked = reader.read.if_none_match
         if tag is not None and asked is not None and conditional.matches(asked, tag):
             kept = [field for field in kept if field[0] != "content-type"]
@@ -361,9 +371,9 @@ class Delivery:
     # Preparing
 
     def _per_response(
-        self, reader: Reader, serve: Serve, prepared: Prepared, seconds: float
+        self, reader: Reader, serve: Serve, prepared: Prepared, ages: _Ages
     ) -> PerResponse:
-        cursor = None
+        cursor, (seconds, own) = None, ages
         if reader.read.mode is Mode.LONG_POLL and not serve.closed:
             cursor = str(self.mint(reader))
         age: int | None = min(int(seconds), MAX_DELTA_SECONDS)
@@ -372,7 +382,7 @@ class Delivery:
             age = age or None
         ttl = prepared.max_age - (age or 0) if prepared.max_age else None
         stale = Reason.STALE if serve.kind is Kind.STALE else None
-        return self._told(reader, reader.cache_status(ttl, stale), age, cursor)
+        return self._told(reader, reader.cache_status(ttl, stale), age, cursor, own)
 
     def _prepare(self, reader: Reader, serve: Serve, body: bytes | None) -> Prepared:
         """The shared answer, made on first use."""
@@ -482,14 +492,6 @@ def _unshared(reader: Reader, answer: OriginAnswer) -> Headers:
     """The origin's fields, for a reader that may see its answer."""
     kind = reader.read.key.partition.kind
     return answers.unshared_headers(answer.headers, kind, reader.stream.route)
-
-
-def _cost_of_answer(prepared: Prepared) -> int:
-    return len(prepared.answer.body or b"") + costs.PREPARED
-
-
-def _cost_of_event(event: bytes) -> int:
-    return len(event) + costs.EVENT
 
 
 def _keep(cache: "LRUCache[_Key, V]", key: _Key, value: V) -> None:

@@ -82,7 +82,8 @@ class EventResults:
             tail.confirm(self._clock.monotonic() - since, sent)
         elif batch.proves:
             tail.confirm(sent.at - since, sent)
-        tail.hear(sent, batch.next, batch.up_to_date)
+        is_all = batch.up_to_date or batch.closed
+        tail.hear(sent, batch.next, batch.up_to_date, is_all=is_all)
         if batch.closed:
             tail.close(batch.next)
         if not batch.data:

@@ -389,7 +389,8 @@ def _learn(log: StreamLog, heard: HeardRange) -> None:
     admission = heard.admission
     # A 204 ends a poll: that nothing came is no answer to who asks what there is.
     empty = heard.answer.status == 200 and not admission.data
-    log.tail.hear(heard.sent, admission.next, admission.up_to_date, empty)
+    told = admission.next, admission.up_to_date, empty
+    log.tail.hear(heard.sent, *told, is_all=admission.closed or None)
     if admission.closed:
         log.tail.close(admission.next)
     if not admission.data or heard.start == NOW:

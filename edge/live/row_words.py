@@ -12,22 +12,24 @@ from edge.core.values import RowWord
 from edge.live.rows import Stream
 from edge.streamlog.tail import NEVER
 
-Tell = Callable[[Stream, float], RowWord | None]
-"""The word of a row; ``now`` is monotonic seconds."""
+Tell = Callable[[Stream, float, float | None], RowWord | None]
+"""The word of a row; ``now`` is monotonic seconds. ``age``: of an answer that is not
+the row's own, so many seconds ago the origin said it."""
 
 
-def no_word(stream: Stream, now: float) -> None:
+def no_word(stream: Stream, now: float, age: float | None) -> None:
     """Nobody is told anything."""
 
 
-def row_word(boot: int, stream: Stream, now: float) -> RowWord:
-    """What a front is told of this row by a keeper with this boot."""
+def row_word(boot: int, stream: Stream, now: float, age: float | None) -> RowWord:
+    """What a front is told of this row by a keeper with this boot. An answer of the
+    origin's is confirmed by itself, also where it proved nothing to the row (L7)."""
     log = stream.log
     tail = log.tail
     return RowWord(
         log.told_lineage(boot),
-        confirmed_at=_known(tail.confirmed_at),
-        armed=tail.is_armed(now),
+        confirmed_at=_known(tail.confirmed_at) if age is None else now - age,
+        armed=age is None and tail.is_armed(now),
         read_at=_known(log.last_read_sent),
     )
 

@@ -320,7 +320,7 @@ class Shelf:
                 self._notes[stream] = note
                 # That the stream is gone, say, is then about this answer too (L5).
                 stream.log.note_position(told.next)
-                stream.log.tail.hear(spool.sent, told.next, None)
+                stream.log.tail.hear(spool.sent, told.next, None, is_all=False)
             else:
                 self._forget_path(stream.key.path)
 

@@ -142,7 +142,7 @@ class Waiters:
         log, offset = reader.stream.log, reader.offset
         if not log.tail.is_armed(now) or log.reaches_beyond(offset):
             return False
-        return log.tail.covers(reader.barrier, offset) and not log.is_above(offset)
+        return log.tail.shows(reader.barrier, offset) and not log.is_above(offset)
 
     def armed(self, stream: Stream) -> None:
         """A poll is on the wire: viewers may be told now that they are up to date."""

@@ -48,6 +48,7 @@ class Tail:
         "offset",
         "seq",
         "told_seq",
+        "told_writes",
         "unclaimed_seq",
         "unplaced",
         "unverified",
@@ -84,9 +85,11 @@ class Tail:
         self.up_to_date = False
         self.told_seq = -1
         self.unclaimed_seq = -1
-        # When anything last told that offset, and the most writes that it had seen.
+        # When anything last told that offset, and the most writes that it had seen; and
+        # that something had seen which told that this is all.
         self.heard_seq = -1
         self.heard_writes = -1
+        self.told_writes = -1
         # The newest 2xx (L6): when the origin said so, and when that was heard. Whether
         # the stream has become doubtful since, and when.
         self.confirmed_at = NEVER
@@ -112,10 +115,7 @@ class Tail:
         self._barrier_made = (-1, -1)
 
     def __repr__(self) -> str:
-        words = [self.offset or "?", "closed" if self.closed else "open"]
-        words += ["armed"] if self.armed else []
-        words += ["suspect"] if self.unverified else []
-        return f"<Tail {' '.join(words)}>"
+        return f"<Tail {self.offset or '?'}{' closed' * self.closed}>"
 
     def tick(self) -> int:
         """The next sequence number."""
@@ -125,13 +125,12 @@ class Tail:
     def read_barrier(self) -> ReadBarrier:
         """A reader arrives now.
 
-        A write without a known offset cannot be shown to be included by any offset.
-        Only an upstream answer that was sent after it proves that.
-        """
+        Of a write without a known offset only an answer that was sent after it shows
+        that it is included."""
         barrier = self._barrier
         if barrier is not None and self._barrier_made == (self.version, self.seq):
             return barrier
-        placed = self.heard_writes >= self.unplaced
+        placed = self.told_writes >= self.unplaced
         mark = None if placed else self.mark
         ack = self.ack if placed or mark is not None else None
         barrier = ReadBarrier(self.tick(), self.writes, ack, mark)
@@ -162,9 +161,8 @@ class Tail:
         self.armed = None
 
     def hear_silence(self) -> None:
-        """A poll ended with neither data nor a claim (U8): so speaks an edge that lost
-        its origin. Nothing is learnt of it, nor of the silence of the polls to come,
-        until there is data or a claim."""
+        """A poll ended with neither data nor a claim (U8). Nothing is learnt of it, or
+        of the silence of polls to come, until there is data or a claim."""
         self.version += 1
         self.is_mute = True
 
@@ -182,6 +180,7 @@ class Tail:
         the stream was confirmed by a read that is sent from now on."""
         self.mark_unverified(now)
         self.is_suspect = True
+        self.ack = None  # It may have been another life's.
         self.acknowledge(None, closed=False)
 
     def hear_beats(self, now: float, *, silent: bool) -> None:
@@ -230,6 +229,7 @@ class Tail:
         offset: str,
         up_to_date: bool | None,
         empty: bool = False,
+        is_all: bool | None = None,
     ) -> None:
         """The origin said that the data reaches ``offset``, and whether that is all.
 
@@ -238,6 +238,7 @@ class Tail:
         answer move a closed end: closure is final (L4). ``None`` says
         nothing about the claim: so speaks a HEAD, which may overtake an older read
         whose claim still holds. ``empty``: it is a 200 that has nothing to give.
+        ``is_all``: whether the data ended there; None: as the rest of it says.
         """
         self.version += 1
         if self.offset is not None and order(offset) < order(self.offset):
@@ -255,6 +256,8 @@ class Tail:
             self.told_seq = max(self.told_seq, sent.seq)
         self.heard_seq = self.tick()
         self.heard_writes = max(self.heard_writes, sent.writes)
+        if (up_to_date is not False or empty) if is_all is None else is_all:
+            self.told_writes = max(self.told_writes, sent.writes)
         if empty and not up_to_date:
             self.unclaimed_seq = self.heard_seq
         if up_to_date and self.foreign is not None:
@@ -282,8 +285,7 @@ class Tail:
     def acknowledge(self, offset: str | None, closed: bool) -> None:
         """A write was answered through this edge (L4); None: it named no offset.
 
-        Answers to writes may overtake each other, so the furthest offset counts.
-        """
+        Answers to writes may overtake each other: the furthest offset counts."""
         self.version += 1
         self.writes += 1
         if offset is None:
@@ -312,7 +314,7 @@ class Tail:
         if any(o is not None and matches(o) for o in (self.offset, self.ack)):
             return
         before = self.unplaced
-        waits = self.heard_writes < before
+        waits = self.told_writes < before
         self.acknowledge(None, closed=False)
         if not waits:
             self.mark = WriteMark(matches, before)
@@ -393,14 +395,14 @@ class Tail:
         armed = self.armed
         if armed is None or now >= self.armed_until or self.is_silent:
             return False
-        told = self.heard_writes if self.up_to_date else -1
+        told = self.told_writes if self.up_to_date else -1
         return max(armed.writes, told) >= self.unplaced
 
     @property
     def is_behind(self) -> bool:
         """Whether no answer was heard yet that was sent after the last write without a
-        known offset."""
-        return self.heard_writes < self.unplaced
+        known offset, and told all."""
+        return self.told_writes < self.unplaced
 
     def may_bring(self, now: float) -> bool:
         """Whether a poll is on the wire that will bring what was written, as far as
@@ -422,7 +424,7 @@ class Tail:
             return False
         if self.closed:
             return True
-        if not self.covers(barrier, end):
+        if not self.shows(barrier, end):
             return False
         if self.is_armed(now) and not strict:
             return True
@@ -439,6 +441,11 @@ class Tail:
         if self.heard_writes >= barrier.writes:
             return True
         return reaches(barrier, end)
+
+    def shows(self, barrier: ReadBarrier, end: str) -> bool:
+        """Whether what is held up to ``end`` has all those writes. A page that was
+        asked for after them covers a reader, and may end before them."""
+        return self.told_writes >= barrier.writes or reaches(barrier, end)
 
     def is_heard_by(self, barrier: ReadBarrier) -> bool:
         """Whether the tail was told since this reader arrived, including the writes

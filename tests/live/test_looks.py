@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge.core.values import Lineage, Mode, Provenance, Purpose, Read
+from edge.core.values import Lineage, Mode, Provenance, Purpose, Read, RowWord
 from edge.live.followers import POLL_PATIENCE_SECONDS
 from edge.live.rows import Stream
 from origin_adapter.scripted import data, head_answer, no_content
@@ -416,6 +416,74 @@ def test_what_may_have_begun_another_life_is_stored_as_one(
 
 
 # Over a hop
+
+
+def test_a_page_that_was_asked_for_after_a_write_may_end_before_it() -> None:
+    """A keeper that has heard more answers a poll by what its front can read at once,
+    without a claim: the write may lie behind that (L4)."""
+    node = front()
+    house, origin = node.house, node.origin
+    viewer, poll = watch(house, origin)
+    node.keeper.store_write(PATH, "0009")
+    poll.reply(data(b"de", "0005", up_to_date=False))
+    viewer.done()
+    after = origin.expect(Purpose.FOLLOW)
+    after.reply(data(b"fg", "0007", up_to_date=False))
+    settle()
+    follows = origin.expect(Purpose.FOLLOW)
+    crowd = [house.poll("0003"), house.poll("0007"), house.ask("0007")]
+    events = house.ask("0003", Mode.SSE)
+    settle()
+
+    assert up_to_date(crowd[0]) is None
+    assert crowd[1].waits and crowd[2].waits
+    assert b"upToDate" not in b"".join(events.sink.written)
+    follows.reply(data(b"hi", "0009"))
+    assert up_to_date(crowd[1]) == up_to_date(crowd[2]) == "true"
+
+
+def test_where_another_life_may_have_begun_no_write_of_the_last_one_is_waited_for() -> (
+    None
+):
+    """It lies beyond the end of what is there now: that would seem to be no end."""
+    node = front()
+    house, origin = node.house, node.origin
+    asked = house.ask("now")
+    house.wrote("POST", 204, stream_next_offset="0009", by_keeper=True)
+    node.keeper.store_life(PATH)
+    origin.expect(Purpose.CATCH_UP)
+    reader = house.ask()
+    origin.expect(Purpose.CATCH_UP).reply(data(b"abc", "0003"))
+
+    assert asked.waits
+    assert up_to_date(reader) == "true"
+
+
+def test_an_answer_that_is_not_of_the_row_is_as_old_as_the_origin_says() -> None:
+    """L14: it proves nothing to a row in doubt, which was confirmed long ago."""
+    node = keeper()
+    house, origin = node.house, node.origin
+    warm(house, origin)
+    node.pass_time(8.0)
+    row(node).log.tail.mark_unverified(house.clock.monotonic())
+    reader = house.ask("0001")
+    origin.expect(Purpose.CATCH_UP).reply(data(b"xyz", "0004"))
+
+    told = reader.done().per_response
+    assert told is not None and isinstance(told.told, RowWord)
+    assert told.told.confirmed_at == house.clock.monotonic()
+
+
+def test_a_front_is_told_the_status_of_the_origin_and_no_fault() -> None:
+    """It has no text for a reader; the front has its own (W10)."""
+    node = keeper()
+    reader = node.house.ask("0003")
+    node.origin.expect(Purpose.CATCH_UP).answer(404, [])
+
+    sink = reader.done()
+    assert sink.status == 404 and sink.error is None
+    assert sink.per_response is not None
+    assert isinstance(sink.per_response.told, RowWord)
 
 
 def test_ages_do_not_add_up_per_hop() -> None:

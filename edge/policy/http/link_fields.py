@@ -207,10 +207,11 @@ def _fault_of(told: dict[str, str]) -> EdgeError:
     ValueError."""
     status, detail = int(told["status"]), _text(told.get("detail"))
     reason = Reason(told["fault"])
-    if 400 <= status < 500:
-        return ClientFault(detail, reason=reason, status=status)
-    retry_after = int(told["retry"]) if "retry" in told else None
     unsent = "unsent" in told
+    if 400 <= status < 500 and unsent:
+        return ClientFault(detail, reason=reason, status=status)
+    # An origin that refuses work for the moment (429) is at fault, too.
+    retry_after = int(told["retry"]) if "retry" in told else None
     kind = NotAsked if unsent and status == 503 else OriginFault
     fault = kind(detail, reason=reason, status=status, retry_after=retry_after)
     fault.unsent = unsent

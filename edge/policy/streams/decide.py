@@ -98,7 +98,7 @@ def _decide_head(
     if _check(read, log, state, rules) is None:
         if _is_known(log, state, tail.offset, route):
             return _empty(tail.offset, tail.closed)
-        if not tail.covers(state.barrier, tail.offset):
+        if not tail.shows(state.barrier, tail.offset):
             return _ask(state, Fetch(None, Reason.NEWER_WRITE, fresh=True))
     return _ask(state, Fetch(None, Reason.MISS, fresh=True))
 
@@ -177,7 +177,7 @@ def _is_settled(
     or known, in a stream that needs no check (L6, L14, L23)."""
     tail = log.tail
     if tail.is_heard_by(state.barrier):
-        return True
+        return tail.shows(state.barrier, tail.offset or "")
     known = tail.offset is not None and _is_known(log, state, tail.offset, route)
     return known and _check(read, log, state, rules) is None
 
@@ -233,7 +233,7 @@ def _why_unknown(log: StreamLog, state: ReadState, end: str) -> Reason:
     """Why the origin is asked what follows the end. A write that is known by sight may
     be on its way through the armed poll (W5)."""
     marked = state.barrier.mark is not None
-    behind = marked and not log.tail.covers(state.barrier, end)
+    behind = marked and not log.tail.shows(state.barrier, end)
     return Reason.NEWER_WRITE if behind else Reason.TAIL_UNKNOWN
 
 

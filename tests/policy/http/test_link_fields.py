@@ -169,6 +169,10 @@ def test_an_answer_of_no_row_tells_who_answered_all_the_same() -> None:
     [
         (FaultWord(Reason.ORIGIN_TIMEOUT, 504, "too; slow", 1, False), OriginFault),
         (FaultWord(Reason.ORIGIN_DOWN, 503, "", 7, True), NotAsked),
+        (
+            FaultWord(Reason.ORIGIN_STATUS, 429, "the origin answered 429", 3, False),
+            OriginFault,
+        ),
         (FaultWord(Reason.ORIGIN_UNREACHABLE, 502, "a=b", None, True), OriginFault),
         (FaultWord(Reason.LINK_MISFIT, 421, 'so "it" is', None, True), ClientFault),
         (FaultWord(Reason.INTERNAL, 500, "ümlaut", None, False), OriginFault),
