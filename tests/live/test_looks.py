@@ -449,7 +449,7 @@ def test_where_another_life_may_have_begun_no_write_of_the_last_one_is_waited_fo
     node = front()
     house, origin = node.house, node.origin
     asked = house.ask("now")
-    house.wrote("POST", 204, stream_next_offset="0009", by_keeper=True)
+    house.wrote("POST", 204, stream_next_offset="0009")
     node.keeper.store_life(PATH)
     origin.expect(Purpose.CATCH_UP)
     reader = house.ask()
