@@ -6,10 +6,12 @@ with any seed (CONTRIBUTING.md). That it notices: ``test_mutants``; routes that 
 ``test_truth_of_access``.
 """
 
+from typing import Any
+
 import pytest
 
 from tests.chaos.fault_proxy import Fault
-from tests.chaos.run import Plan, run
+from tests.chaos.run import SEVERAL, Plan, run
 
 SECONDS = 10.0
 MOST = 70.0
@@ -32,13 +34,24 @@ NEEDED = {
 }
 """The least of each that makes a run worth its time; a tenth of what is usual."""
 
+ONE: dict[str, Any] = {}
 
-@pytest.mark.parametrize(("origin", "seed"), [("node", 1), ("embedded", 2)])
+
+@pytest.mark.parametrize(
+    ("origin", "seed", "settings", "needed"),
+    [
+        pytest.param("node", 1, ONE, NEEDED, id="node"),
+        pytest.param("embedded", 2, ONE, NEEDED, id="embedded"),
+        pytest.param("node", 60, SEVERAL, {"judged": 100}, id="several processes"),
+    ],
+)
 def test_every_answer_is_of_the_log_and_no_claim_is_false(
-    origin: str, seed: int
+    origin: str, seed: int, settings: dict[str, Any], needed: dict[str, int]
 ) -> None:
-    """L3 to L8, L12 to L17, U2, U5: before the log's own truth, read past the edge."""
-    plan = Plan(seed=seed, origin=origin, seconds=SECONDS, most=MOST, needed=NEEDED)
+    """L3 to L8, L12 to L17, U2, U5: before the log's own truth, read past the edge. Of
+    an edge of several processes, too (W1 to W10), which do less in a second."""
+    how: dict[str, Any] = {"needed": needed, "settings": settings}
+    plan = Plan(seed=seed, origin=origin, seconds=SECONDS, most=MOST, **how)
     outcome = run(plan)
 
     print(f"seed {seed} before {origin}: {dict(outcome.met)}")
