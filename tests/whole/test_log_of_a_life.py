@@ -124,4 +124,5 @@ def test_settings_that_are_wrong_are_told_in_the_format_that_they_name(
 
     [line] = read
     assert done.returncode == 2
-    assert line["message"].startswith("DS_EDGE_WORKERS: workers: must be 1: ")
+    said = "DS_EDGE_WORKERS: workers: 256MiB of cache.memory are too little for 4 "
+    assert line["message"].startswith(said)
