@@ -62,7 +62,7 @@ check: $(TOOLS)
 	$(PY) -m mypy
 
 define ABOUT_THE_TESTS
-All tests: about ten minutes on two cores that are free. They run in three processes
+All tests: some fifteen minutes on two cores that are free. They run in three processes
 and start, on free ports of 127.0.0.1 and in folders of their own: edges and embedded
 origins; Node with the reference server, the official client and suite; nginx, HAProxy,
 Caddy and Chromium, which are installed if they are missing and this is root's Debian or

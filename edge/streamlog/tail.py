@@ -29,10 +29,8 @@ class Tail:
         "_barrier",
         "_barrier_made",
         "ack",
-        "armed",
-        "armed_until",
-        "closed",
-        "closed_seq",
+        *("armed", "armed_until"),
+        *("closed", "closed_seq"),
         "confirmed_at",
         "confirmed_seq",
         "foreign",
@@ -115,7 +113,9 @@ class Tail:
         self._barrier_made = (-1, -1)
 
     def __repr__(self) -> str:
-        return f"<Tail {self.offset or '?'}{' closed' * self.closed}>"
+        words = [self.offset or "?", "closed" if self.closed else "open"]
+        words += ["armed"] * (self.armed is not None) + ["suspect"] * self.unverified
+        return f"<Tail {' '.join(words)}>"
 
     def tick(self) -> int:
         """The next sequence number."""

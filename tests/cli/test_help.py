@@ -19,7 +19,7 @@ from edge.cli.app import COMPLETE, Shell, app
 from edge.cli.options import SETTING_OF
 from tests.support.processes import ROOT, ds_edge
 
-SPELT = re.compile(r"[A-Z][A-Z/=]+|[a-z-]+(\|[a-z-]+)+")
+SPELT = re.compile(r"[A-Z][A-Z/=]+(\|[a-z]+)?|[a-z-]+(\|[a-z-]+)+")
 """How the value of an option is written: URL, DURATION, full|os."""
 
 

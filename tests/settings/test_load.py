@@ -133,7 +133,7 @@ def test_settings_cannot_be_changed() -> None:
             "shutdown: {zzz: 1}",
             "edge.yaml:1: shutdown.zzz: is not a setting; known here: delay, grace",
         ),
-        ("cache: {disk: x}", "edge.yaml:1: cache.disk: is not a setting; known here: "),
+        ("cache: {dish: x}", "edge.yaml:1: cache.dish: is not a setting; "),
         ('"\\e[31m": x', "edge.yaml:1: '\\x1b[31m': is not a setting; known here: "),
         # Wrong types.
         ("live: 5s", "edge.yaml:1: live: expected a mapping of settings"),

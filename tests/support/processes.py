@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -253,8 +254,13 @@ def _status(host: str, port: int, path: str) -> int | None:
         connection.close()
 
 
+_drawn: deque[int] = deque(maxlen=500)
+"""Ports that were given out lately: one may not be listened on yet."""
+
+
 def free_port() -> int:
-    """A port that nobody listens on, below those that outgoing connections take.
+    """A port that nobody listens on, below those that outgoing connections take, and
+    that was not given out lately.
 
     Tests that run side by side draw from parts of their own: between here and its start
     a server cannot lose its port to one of theirs.
@@ -263,8 +269,11 @@ def free_port() -> int:
     first = 20_000 + int(worker) % 8 * 1500
     while True:
         port = random.SystemRandom().randrange(first, first + 1500)
+        if port in _drawn:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _drawn.append(port)
             return port
 
 
