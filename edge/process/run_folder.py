@@ -75,13 +75,19 @@ class RunFolder:
         return str(self.path / f"keeper-{keeper}.sock")
 
     def hand_over(self, keeper: int, boot: int) -> str:
-        """The path of the socket at which one keeper answers its successor."""
-        return str(self.path / f"keeper-{keeper}.{boot}.sock")
+        """See ``hand_over_path``."""
+        return hand_over_path(self.path, keeper, boot)
 
     def remove(self) -> None:
         """Remove it, with all that is in it. Does nothing in a child."""
         if os.getpid() == self._owner:
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def hand_over_path(folder: Path, keeper: int, boot: int) -> str:
+    """The path of the socket at which one keeper answers its successor, in the run
+    ``folder``."""
+    return str(folder / f"keeper-{keeper}.{boot}.sock")
 
 
 def usual(environment: Mapping[str, str]) -> list[Path]:
