@@ -74,10 +74,6 @@ class RunFolder:
         """The path of the socket at which a keeper answers fronts."""
         return str(self.path / f"keeper-{keeper}.sock")
 
-    def hand_over(self, keeper: int, boot: int) -> str:
-        """The path of the socket at which one keeper answers its successor."""
-        return str(self.path / f"keeper-{keeper}.{boot}.sock")
-
     def remove(self) -> None:
         """Remove it, with all that is in it. Does nothing in a child."""
         if os.getpid() == self._owner:

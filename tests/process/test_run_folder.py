@@ -43,7 +43,6 @@ def test_each_start_has_a_folder_of_its_own_that_nobody_else_enters(
     assert other.path != folder.path
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
     assert Path(folder.link(1)).name == "keeper-1.sock"
-    assert Path(folder.hand_over(1, 7)).name == "keeper-1.7.sock"
     other.remove()
     assert not other.path.exists() and folder.path.exists()
 
