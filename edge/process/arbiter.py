@@ -186,6 +186,9 @@ class EdgeArbiter(Arbiter):
         parts = None if self._node is None else self._node.parts
         self._reloadable.seat = Seat(start.place, lane, boot, parts)
         pid: int = self.spawn_worker()
+        # Its start is its first sign: the file's own time is of another clock, far
+        # ahead, and one that hangs before it speaks would never be ended.
+        self.WORKERS[pid].tmp.notify()
         self._places.started(start.place, pid)
         if self._lanes is not None:
             self._lanes.holds(pid, lane)
@@ -248,18 +251,19 @@ class EdgeArbiter(Arbiter):
     def murder_workers(self) -> None:
         """End the processes that give no sign of life. See gunicorn.
 
-        Of several, a keeper is looked at more closely: fronts claim nothing while its
-        streams are unwatched.
+        Of several, a keeper that serves is looked at more closely: fronts claim nothing
+        while its streams are unwatched.
         """
         if self._places.alone:
             super().murder_workers()
             return
         options, signs = self._reloadable.options, {}
+        serving = set(self._places.accepting)
         for pid, worker in self.WORKERS.items():
             place = self._places.place_of(pid)
             keeps = place is not None and place.role is Role.KEEPER
             # Of who has said its last, only the interpreter has not ended yet.
-            close = keeps and pid not in self._ended_well
+            close = keeps and pid in serving and pid not in self._ended_well
             allowed = options.keeper_heartbeat if close else options.heartbeat
             signs[pid] = Sign(worker.tmp.last_update(), allowed)
         for pid in self._overdue.judge(time.monotonic(), signs):

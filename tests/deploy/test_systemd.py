@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from configparser import ConfigParser
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT, run
 from typing import Any
@@ -18,7 +19,7 @@ import yaml
 from tests.deploy.proxies import DEPLOY
 from tests.front.edge_process import Client
 from tests.support import programs
-from tests.support.processes import ds_edge, free_port, running
+from tests.support.processes import Process, ds_edge, free_port, running
 
 UNITS = DEPLOY / "systemd"
 MOST_EXPOSED = 20
@@ -101,10 +102,9 @@ def test_who_calls_before_it_runs_is_answered_and_it_says_what_it_does(
         manager.settimeout(60)
         command = [*launched, *ds_edge("serve", "-c", str(config))]
         with running("activated", command) as process:
-            while not path.is_socket():
-                assert not process.ended(within=0.02), process.last_lines()
-            caller = called(path)
+            caller = called(path, process)
             with caller:
+                caller.sock.settimeout(60)
                 caller.request("PUT", "/v1/stream/a", "Content-Type: text/plain")
                 assert manager.recv(4096) == b"READY=1"
                 assert caller.read().status == 201
@@ -112,12 +112,12 @@ def test_who_calls_before_it_runs_is_answered_and_it_says_what_it_does(
     assert path.is_socket()
 
 
-def called(path: Path) -> Client:
-    made = Client.__new__(Client)
-    made.sock, made._held = socket.socket(socket.AF_UNIX), b""
-    made.sock.settimeout(60)
-    made.sock.connect(str(path))
-    return made
+def called(path: Path, listening: Process) -> Client:
+    """A connection, as soon as the process listens: its socket has a name before."""
+    while True:
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            return Client.to_unix(path)
+        assert not listening.ended(within=0.02), listening.last_lines()
 
 
 def test_another_socket_than_the_settings_name_is_refused(tmp_path: Path) -> None:
@@ -126,9 +126,7 @@ def test_another_socket_than_the_settings_name_is_refused(tmp_path: Path) -> Non
     config.write_text("listen: 127.0.0.1:8080\n")
     command = [binary, "-l", str(path), *ds_edge("serve", "-c", str(config))]
     with running("activated", command) as process:
-        while not path.is_socket():
-            assert not process.ended(within=0.02), process.last_lines()
-        with called(path):
+        with called(path, process):
             assert process.ended(within=60)
         assert process.handle.returncode == 1
         assert f"listen: the service manager listens at unix:{path}: both" in (

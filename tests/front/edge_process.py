@@ -79,6 +79,25 @@ class Client:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._held = b""
 
+    @classmethod
+    def over(cls, sock: socket.socket) -> "Client":
+        """One over a connection that is there."""
+        made = cls.__new__(cls)
+        made.sock, made._held = sock, b""
+        return made
+
+    @classmethod
+    def to_unix(cls, path: str | Path) -> "Client":
+        """One to a unix socket. Raises OSError."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(PATIENCE)
+        try:
+            sock.connect(str(path))
+        except OSError:
+            sock.close()
+            raise
+        return cls.over(sock)
+
     def __enter__(self) -> "Client":
         return self
 
@@ -259,6 +278,7 @@ class EdgeProcess:
             log=log_options(**given.get("log", {})),
             workers=given.get("workers", 1),
             keepers=given.get("keepers", 0),
+            heartbeat=given.get("heartbeat", 30),
             keeper_heartbeat=given.get("keeper_heartbeat", 5),
         )
         front = front_options(limits=bounds, **given.get("front", {}))
@@ -351,10 +371,5 @@ class EdgeProcess:
     @contextlib.contextmanager
     def admin(self) -> Iterator[Client]:
         """A connection to the admin address."""
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(PATIENCE)
-        sock.connect(self.admin_path)
-        client = Client.__new__(Client)
-        client.sock, client._held = sock, b""
-        with client:
+        with Client.to_unix(self.admin_path) as client:
             yield client

@@ -7,7 +7,6 @@ and stops; the master says when it is open for clients.
 
 import os
 import signal
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -232,7 +231,7 @@ def test_a_keeper_is_called_by_its_link_alone(base: str) -> None:
     """It listens nowhere else: with all fronts stopped nobody takes a connection."""
     with running(base) as node:
         for number in (0, 1):
-            with linked(node.folder / f"keeper-{number}.sock") as front:
+            with Client.to_unix(node.folder / f"keeper-{number}.sock") as front:
                 front.get(HIT)
                 assert front.read().status == 200
         inodes = {place: listening(node.pids[place]) for place in PLACES}
@@ -240,18 +239,6 @@ def test_a_keeper_is_called_by_its_link_alone(base: str) -> None:
         assert len(inodes["keeper-0"]) == len(inodes["keeper-1"]) == 1
         assert inodes["front-0"] == inodes["front-1"]
         assert not inodes["keeper-0"] & inodes["front-0"]
-
-
-@contextmanager
-def linked(path: Path) -> Iterator[Client]:
-    """A connection to a link socket."""
-    sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(PATIENCE)
-    sock.connect(str(path))
-    client = Client.__new__(Client)
-    client.sock, client._held = sock, b""
-    with client:
-        yield client
 
 
 def listening(pid: int) -> set[str]:
@@ -276,6 +263,17 @@ def listening(pid: int) -> set[str]:
 def test_a_keeper_that_stands_still_is_ended_and_replaced(base: str) -> None:
     """W7: its streams are unwatched as long as it does."""
     with running(base, keeper_heartbeat=2) as node:
+        os.kill(node.pids["keeper-1"], signal.SIGSTOP)
+        node.started("keeper-1")
+        node.edge.expect_log("no sign of life of process")
+        node.hit()
+
+
+def test_a_keeper_that_hangs_before_it_serves_is_ended_too(base: str) -> None:
+    """It may take as long as any process, no longer: it would never be replaced."""
+    with running(base, heartbeat=2, keeper_heartbeat=2) as node:
+        os.kill(node.pids["keeper-1"], signal.SIGKILL)
+        node.started("keeper-1")
         os.kill(node.pids["keeper-1"], signal.SIGSTOP)
         node.started("keeper-1")
         node.edge.expect_log("no sign of life of process")

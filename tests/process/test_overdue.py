@@ -32,8 +32,3 @@ def test_a_master_that_was_late_ends_nobody_for_that_time(overdue: Overdue) -> N
     assert look(overdue, 160.0) == []
     assert [look(overdue, 160.0 + n) for n in (1, 2, 3, 4, 5)] == [[]] * 5
     assert look(overdue, 166.0) == [KEEPER]
-
-
-def test_one_that_has_never_spoken_is_not_ended(overdue: Overdue) -> None:
-    """Its file has the time of its making by another clock, far ahead."""
-    assert look(overdue, 101.0, since=1.7e9) == []

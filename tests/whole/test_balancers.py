@@ -53,10 +53,7 @@ def replaced(text: str, words: dict[str, str]) -> str:
 def calling(address: str) -> Client:
     """A connection from ``CLIENT``."""
     host, _, port = address.rpartition(":")
-    made = Client.__new__(Client)
-    made.sock = socket.create_connection((host, int(port)), 20, (CLIENT, 0))
-    made._held = b""
-    return made
+    return Client.over(socket.create_connection((host, int(port)), 20, (CLIENT, 0)))
 
 
 def created(address: str, *fields: str) -> Answered:
@@ -179,11 +176,7 @@ def test_a_proxy_may_call_by_a_unix_socket(tmp_path: Path) -> None:
         edge(origin.url, listen=listen, trusted_proxies=["unix"]) as front,
     ):
         created(plain, *SPOOFED)
-        made = Client.__new__(Client)
-        made.sock, made._held = socket.socket(socket.AF_UNIX), b""
-        with made:
-            made.sock.settimeout(20)
-            made.sock.connect(by_socket)
+        with Client.to_unix(by_socket) as made:
             for _ in range(2):
                 made.get(f"{PATH}?offset=-1", "X-Forwarded-For: 203.0.113.9")
                 assert made.read().body == b"one"
