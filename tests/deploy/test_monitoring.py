@@ -1,8 +1,9 @@
-"""The alerts of ``deploy/prometheus``, judged by the real promtool and Prometheus.
+"""The alerts and the dashboard of ``deploy/``, judged by promtool and Prometheus.
 
 Each alert has its troubles, in which it fires and no other does; in calm, and in what
 only looks like trouble, all are silent. A real Prometheus then reads the shipped files,
-and scrapes a real node with them.
+and scrapes a real node with them; it is asked all that the dashboard would ask. No
+Grafana runs here.
 """
 
 import json
@@ -32,6 +33,7 @@ from tests.support.processes import (
 )
 
 FOLDER = DEPLOY / "prometheus"
+GRAFANA = DEPLOY / "grafana"
 ALERTS = FOLDER / "alerts.yml"
 AFTER = 60
 """Minutes after which a story is judged."""
@@ -341,3 +343,58 @@ def test_alerts_name_what_a_running_edge_shows(scraped: tuple[str, str]) -> None
     named = set(re.findall(r"\b(?:ds_edge|process)_\w+|\bup\b", text))
 
     assert named <= has
+
+
+DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "ds-edge.json").read_text())
+PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
+GIVEN = {"$job": "ds-edge", "$edge": ".*", "$__rate_interval": "1m"}
+"""What Grafana puts in for the dashboard's variables."""
+
+
+def expressions() -> list[str]:
+    """All that the dashboard asks of Prometheus, as Grafana sends it."""
+    found = [one["expr"] for panel in PANELS for one in panel.get("targets", ())]
+    found += [one["expr"] for one in DASHBOARD["annotations"]["list"]]
+    for name, value in GIVEN.items():
+        found = [one.replace(name, value) for one in found]
+    return found
+
+
+def test_prometheus_can_answer_all_that_the_dashboard_asks(
+    scraped: tuple[str, str],
+) -> None:
+    for expression in expressions():
+        assert "$" not in expression
+        asked(scraped[0], expression)
+
+
+def test_the_dashboard_shows_what_a_running_edge_has(scraped: tuple[str, str]) -> None:
+    named = set(re.findall(r"\b(?:ds_edge|process)_\w+", " ".join(expressions())))
+
+    assert len(named) > 20
+    assert named <= names_of(scraped[1])
+
+
+def test_each_panel_has_a_place_of_its_own() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in PANELS:
+        at = panel["gridPos"]
+        cells = {
+            (at["x"] + column, at["y"] + line)
+            for column in range(at["w"])
+            for line in range(at["h"])
+        }
+        assert at["x"] + at["w"] <= 24 and not cells & taken, panel["title"]
+        taken |= cells
+    assert len({panel["id"] for panel in PANELS}) == len(PANELS)
+
+
+def test_grafana_is_told_where_both_are() -> None:
+    """Its own words for them: a source of this kind, and a folder."""
+    folder = GRAFANA / "provisioning"
+    source = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())
+    found = yaml.safe_load((folder / "dashboards" / "ds-edge.yml").read_text())
+
+    assert [one["type"] for one in source["datasources"]] == ["prometheus"]
+    assert [one["type"] for one in found["providers"]] == ["file"]
+    assert DASHBOARD["templating"]["list"][0]["query"] == "prometheus"
