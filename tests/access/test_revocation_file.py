@@ -82,7 +82,7 @@ def test_no_order_is_lost_between_writers_at_once(file: RevocationFile) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(30)
 
     assert {order.value for order in orders_in(file)} == set(names)
 

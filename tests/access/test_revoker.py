@@ -167,7 +167,7 @@ def test_two_workers_that_are_ordered_at_once_know_both_orders(
         for number, one in enumerate(workers)
         for turn in range(4)
     ]
-    gevent.joinall(greenlets, timeout=20, raise_error=True)
+    gevent.joinall(greenlets, timeout=30, raise_error=True)
     for one in workers:
         one.look()
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 BROKEN = (OSError, http.client.HTTPException)
 """How a connection ends that was cut; the reader goes on from where it stands."""
 

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.mutants import OF_ACCESS, launcher
 from tests.chaos.run import Plan, run
 
-CAUGHT_WITHIN = 120.0
+CAUGHT_WITHIN = 240.0
 """Seconds of a mutant's run at most; it ends when it is caught."""
 
 FOLLOWED: dict[str, Any] = {

@@ -24,7 +24,7 @@ from tests.support.talk import Talk, ask
 
 STREAM = "/v1/stream/demo"
 TEXT = {"content_type": "text/plain"}
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 def fill(origin: EmbeddedOrigin) -> str:

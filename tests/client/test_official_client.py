@@ -20,7 +20,7 @@ TEXT = "first  two spacesé\n\nlast"
 BYTES = [0, 10, 13, 255, 254, 128]
 CONTENT = {"json": JSON, "text": TEXT, "bytes": BYTES}
 
-STORIES_WITHIN = 60.0
+STORIES_WITHIN = 120.0
 
 Stories = dict[str, dict[str, Any]]
 

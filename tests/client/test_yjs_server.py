@@ -22,7 +22,7 @@ WORDS = 20
 POLL_MS = 300_000
 """No poll of the edge ends by itself while the stories last."""
 
-STORIES_WITHIN = 90.0
+STORIES_WITHIN = 120.0
 DOCUMENTS = [{"match": "/**"}]
 
 Stories = dict[str, Any]
@@ -75,8 +75,10 @@ def test_moves_are_seen_and_cost_no_read_of_the_document(stories: Stories) -> No
     )
 
     assert told["errors"] == []
-    assert asked["POST", True] == MOVES
-    assert asked["GET", True] <= MOVES + 1, "one read for each event"
+    # Each says every 15 s that he is there: on a slow machine there are more.
+    events = asked["POST", True]
+    assert events >= MOVES
+    assert asked["GET", True] <= events + 1, "one read for each event"
     # A proof lasts a minute. On a slow machine it is renewed, by one read.
     assert asked["GET", False] <= 2
     assert told["hits"] >= MOVES - 2

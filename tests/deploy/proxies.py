@@ -33,7 +33,7 @@ from tests.support.processes import (
 DEPLOY = ROOT / "deploy"
 SOCKET = "/run/ds-edge/edge.sock"
 CERTIFICATE = "/etc/ds-edge/tls.pem"
-READY_WITHIN = 20.0
+READY_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def append(file: SpoolFile, *pieces: bytes) -> OSError | None:
     done: AsyncResult[OSError | None] = AsyncResult()
     file.append(pieces, done.set)
-    return done.get(timeout=5)
+    return done.get(timeout=30)
 
 
 def read(file: SpoolFile, position: int, size: int) -> bytes | OSError | None:
     done: AsyncResult[bytes | OSError] = AsyncResult()
     file.read(position, size, done.set)
-    return done.get(timeout=5)
+    return done.get(timeout=30)
 
 
 def test_what_was_written_is_read_from_anywhere(

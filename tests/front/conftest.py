@@ -1,4 +1,8 @@
-"""One edge for most tests of the front: real gunicorn in a process of its own."""
+"""One edge for most tests of the front: real gunicorn in a process of its own.
+
+It is as patient as by default: on a busy machine a client may be held up between any
+two pieces that it sends. Tests that wait for a time to pass have an edge beside it.
+"""
 
 from collections.abc import Iterator
 
@@ -6,14 +10,13 @@ import pytest
 
 from tests.front.edge_process import Client, EdgeProcess
 
-LIMITS = {"body_timeout": 0.3, "head_timeout": 0.3, "send_timeout": 0.5}
-"""Short where a test waits for them to pass; nothing else waits that long."""
+SHORT = {"body_timeout": 0.3, "head_timeout": 0.3, "send_timeout": 0.5}
 
 
 @pytest.fixture(scope="session")
 def shared_edge() -> Iterator[EdgeProcess]:
     """An edge that lives as long as the run."""
-    with EdgeProcess({"limits": LIMITS}) as edge:
+    with EdgeProcess() as edge:
         yield edge
 
 
@@ -28,4 +31,25 @@ def edge(shared_edge: EdgeProcess) -> EdgeProcess:
 def client(edge: EdgeProcess) -> Iterator[Client]:
     """A connection to the shared edge."""
     with edge.connect() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def shared_impatient_edge() -> Iterator[EdgeProcess]:
+    """Another one, which soon gives up who does not go on."""
+    with EdgeProcess({"limits": SHORT}) as edge:
+        yield edge
+
+
+@pytest.fixture
+def impatient_edge(shared_impatient_edge: EdgeProcess) -> EdgeProcess:
+    """With nothing left of what other tests made it tell."""
+    shared_impatient_edge.forget()
+    return shared_impatient_edge
+
+
+@pytest.fixture
+def impatient_client(impatient_edge: EdgeProcess) -> Iterator[Client]:
+    """A connection to it."""
+    with impatient_edge.connect() as connection:
         yield connection

@@ -33,7 +33,7 @@ from tests.support.options import (
     server_options,
 )
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a wait is a failed test."""
 
 ROOT = Path(__file__).resolve().parents[2]

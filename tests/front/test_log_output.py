@@ -170,7 +170,7 @@ def test_a_reader_that_keeps_up_gets_every_line(pipe: tuple[int, int]) -> None:
         writer.put(f"{number:0100}")
     writer.start()
     writer.stop()
-    reader.join(20)
+    reader.join(30)
 
     lines = taken.decode().splitlines()
     assert writer.dropped == 0

@@ -181,7 +181,7 @@ def test_who_waits_is_told_the_same() -> None:
     waiting = spawn(opened, node, READ)
     reply(node.links[0].expect(), ROW)
 
-    exchange = waiting.get(timeout=5)
+    exchange = waiting.get(timeout=30)
     assert exchange.headers == (("etag", "e"),)
     assert exchange.provenance.lineage == Lineage(3, 5, 8)
     assert whole(exchange) == b"body"
@@ -222,7 +222,7 @@ def test_a_fault_of_a_keeper_is_its_fronts_fault(
     assert isinstance(fault, OriginFault)
     assert isinstance(fault, NotAsked) is told.unsent
     assert (fault.reason, fault.retry_after) == (told.reason, told.retry_after)
-    assert waiting.get(timeout=5).reason is told.reason
+    assert waiting.get(timeout=30).reason is told.reason
 
 
 # What is lost.
@@ -243,7 +243,7 @@ def test_a_read_whose_keeper_dies_is_asked_again_once() -> None:
 
     assert heard.wait().body == b"body" and heard.told.count("sent") == 1
     assert isinstance(again.wait().fault, OriginUnreachable)
-    assert whole(waiting.get(timeout=5)) == b"body"
+    assert whole(waiting.get(timeout=30)) == b"body"
     node.links[0].assert_quiet()
 
 
@@ -259,7 +259,7 @@ def test_a_write_is_never_sent_again_and_a_poll_not_unseen(
     node.links[0].expect().cut()
 
     assert isinstance(heard.wait().fault, OriginUnreachable)
-    assert isinstance(waiting.get(timeout=5), OriginUnreachable)
+    assert isinstance(waiting.get(timeout=30), OriginUnreachable)
     node.links[0].assert_quiet()
     assert node.origin.calls == []
 
@@ -288,7 +288,7 @@ def test_a_call_that_is_given_up_is_told_nothing_more() -> None:
     call = node.links[0].expect()
     heard.call.cancel()
 
-    assert call.closed.wait(5)
+    assert call.closed.wait(30)
     assert heard.told == ["sent"]
 
 
@@ -332,8 +332,8 @@ def test_what_goes_round_has_few_places_and_gives_them_back(waits: bool) -> None
     calls[0].answer(200, (), b"own")
     calls[1].cut()
     if waits:
-        assert whole(first.get(timeout=5)) == b"own"
-        assert isinstance(second.get(timeout=5), OriginUnreachable)
+        assert whole(first.get(timeout=30)) == b"own"
+        assert isinstance(second.get(timeout=30), OriginUnreachable)
     else:
         first.wait(), second.wait()
     third, fourth = node.begin(READ), node.begin(READ)
@@ -366,7 +366,7 @@ def test_a_life_that_may_begin_round_a_keeper_is_stored_before_and_after(
     call = node.origin.expect()
     assert node.lives == ["/v1/stream/b"] * 3
     call.cut() if is_lost else call.answer(201)
-    waiting.join(5)
+    waiting.join(30)
 
     assert node.lives == ["/v1/stream/b"] * 4
     node.round.clear()
@@ -388,7 +388,7 @@ def test_a_keeper_of_other_settings_is_gone_round_by_reads(waits: bool) -> None:
     if heard is not None:
         assert heard.wait().body == b"own"
     else:
-        assert waiting is not None and whole(waiting.get(timeout=5)) == b"own"
+        assert waiting is not None and whole(waiting.get(timeout=30)) == b"own"
 
 
 # Leaving.

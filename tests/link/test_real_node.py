@@ -4,12 +4,12 @@ Which front a connection meets is the system's choice, so everything here is ask
 many connections. What many workers must show by counts is in ``tests/scale``.
 """
 
-from collections.abc import Callable, Iterator
-from threading import Event
+from collections.abc import Iterator
 
 import pytest
 
 from tests.front.edge_process import Client
+from tests.support.patience import until
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.support.talk import ask
 from tests.whole.token_gate import TokenGate, token_gate
@@ -94,16 +94,8 @@ def test_a_credential_that_is_refused_ends_for_those_who_brought_it_alone(
         assert statuses("ann") == statuses("ben") == {200}
         assert statuses("cai") == {401}
         gate.valid.discard("ann")
-        until_all(lambda: statuses("ann") == {401})
+        until(lambda: statuses("ann") == {401})
         assert statuses("ben") == {200}
-
-
-def until_all(holds: Callable[[], bool]) -> None:
-    for _ in range(100):
-        if holds():
-            return
-        Event().wait(0.1)
-    raise AssertionError("it never came to that")
 
 
 def test_a_kept_connection_is_answered_on_and_on(node: Edge) -> None:

@@ -89,7 +89,7 @@ class LoopOrigin:
         """The next call that was not taken yet, waiting for it if need be."""
         while len(self.calls) == self._taken:
             self._called.clear()
-            assert self._called.wait(5), f"no call came; {self.calls!r}"
+            assert self._called.wait(30), f"no call came; {self.calls!r}"
         self._taken += 1
         return self.calls[self._taken - 1]
 

@@ -182,7 +182,7 @@ def fetch(
     """The whole answer, waited for. Raises how else the fetch ended."""
     ended: AsyncResult[Outcome] = AsyncResult()
     upstream.begin(request, ended.set, on_sent)
-    outcome = ended.get(timeout=5)
+    outcome = ended.get(timeout=30)
     assert outcome is not None
     if isinstance(outcome, Exception):
         raise outcome
@@ -274,7 +274,7 @@ class Asked:
 
     def done(self) -> RecordingSink:
         """Wait until it was answered."""
-        assert self.sink.ended.wait(5), f"never answered: {self.pending!r}"
+        assert self.sink.ended.wait(30), f"never answered: {self.pending!r}"
         return self.sink
 
 

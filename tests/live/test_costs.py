@@ -239,7 +239,7 @@ def test_answers_that_are_kept_to_be_given_again() -> None:
         for _ in range(2):
             sink = RecordingSink()
             house.hub.ask(read, sink, house.clock.monotonic())
-            assert sink.ended.wait(5)
+            assert sink.ended.wait(30)
         origin.remove(path)
         assert house.hub.streams._forget_one()
 

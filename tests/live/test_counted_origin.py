@@ -156,4 +156,4 @@ def test_provenance_is_handed_on(counters: Counters) -> None:
     told = Provenance(3.0)
     scripted.expect().answer(200, provenance=told)
 
-    assert getattr(opening.get(timeout=10), "provenance", None) == told
+    assert getattr(opening.get(timeout=30), "provenance", None) == told

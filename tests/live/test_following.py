@@ -281,7 +281,7 @@ def test_a_poll_under_a_ttl_outlasts_the_moment_in_which_its_crowd_comes_back() 
     # Nobody comes back any more: it lingers, and is not sent again.
     last = origin.expect(Purpose.FOLLOW)
     house.pass_time(5.5)
-    assert last.closed.wait(5)
+    assert last.closed.wait(30)
     settle()
     assert len(origin.calls) == 5
 
@@ -321,7 +321,7 @@ def test_a_tail_read_often_is_followed_though_nobody_waits() -> None:
     assert {reader.how for reader in readers} == {"hit"}
     assert len(origin.calls) == 5
     house.pass_time(5.5)
-    assert poll.closed.wait(5)
+    assert poll.closed.wait(30)
 
 
 def test_slow_reading_does_not_make_following() -> None:
@@ -363,7 +363,7 @@ def test_a_follower_lingers_and_then_ends() -> None:
     assert viewer.pending is not None
     viewer.pending.gone()
     house.pass_time(5.5)
-    assert poll.closed.wait(5)
+    assert poll.closed.wait(30)
     assert len(house.hub.followers) == 0
 
 

@@ -73,7 +73,7 @@ def test_a_poll_of_the_old_incarnation_is_given_up() -> None:
     house, origin = scripted()
     viewer, old = watch(house, origin)
     house.wrote("PUT", 201)
-    assert old.closed.wait(5)
+    assert old.closed.wait(30)
     origin.expect(Purpose.CATCH_UP).reply(head_answer("0000"))
 
     # It stands where the new stream has nothing: the origin itself shall say (U14).

@@ -279,7 +279,7 @@ def test_an_answer_too_large_to_hold_passes_one_by_one(announced: bool) -> None:
     else:
         call.head(200)
         call.piece(b"x" * 9)
-    assert call.closed.wait(5)
+    assert call.closed.wait(30)
     crowd.append(house.ask())
     for _ in crowd:
         origin.expect(Purpose.RELAY).reply(data(b"x" * 9, "0009"))

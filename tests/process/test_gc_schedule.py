@@ -187,7 +187,7 @@ def test_it_collects_when_it_sees_that_it_must(
     counters = Counters()
     made = GcRunner(counters)
     made.start()
-    over.wait(5)
+    assert over.wait(30)
     made.stop()
 
     assert counters.collections == {"overdue": 1}

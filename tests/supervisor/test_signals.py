@@ -14,7 +14,7 @@ def test_signals_wait_instead_of_interrupting() -> None:
         "signals = Signals((signal.SIGTERM, signal.SIGHUP))\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "os.kill(os.getpid(), signal.SIGHUP)\n"
-        "print(sorted(signals.wait(5)), signals.wait(0))\n"
+        "print(sorted(signals.wait(30)), signals.wait(0))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True

@@ -26,7 +26,7 @@ from h2.events import (
     StreamReset,
 )
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a wait is a failed test."""
 
 WINDOW = 1 << 20

@@ -31,7 +31,7 @@ from edge.protocol.offsets import BEGIN
 from tests.support.hub_errors import HubError
 
 HOLD = 0.5
-PATIENCE = 10.0
+PATIENCE = 60.0
 TEXT = (("Content-Type", "text/plain"),)
 
 _numbers = itertools.count()

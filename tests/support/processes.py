@@ -34,8 +34,8 @@ from tests.support import node
 
 ROOT = node.ROOT
 LOG_LINES_SHOWN = 40
-READY_WITHIN = 20.0
-STOP_WITHIN = 10.0
+READY_WITHIN = 60.0
+STOP_WITHIN = 60.0
 TETHER = [sys.executable, "-IS", str(Path(__file__).with_name("tethered.py"))]
 
 

@@ -32,7 +32,7 @@ from typing import NamedTuple
 from tests.support import node, programs
 from tests.support.processes import ROOT, Process, free_port, running
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds for a server to listen, and for the shell to do a command."""
 
 PORTS = (3000, 4437, 4438, 8080, 8081, 8090)

@@ -26,7 +26,7 @@ from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.whole.crowd import PATH, Crowd, call, origin_requests
 
 EVENTS = 10
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 SECRET = "a secret of the tests, which has 32 bytes"
 LINKS = SignedWay((("k1", b"another secret of the tests, of 32 bytes"),))
@@ -244,9 +244,9 @@ def test_a_page_can_tell_why_it_was_refused(served: Edge) -> None:
 @pytest.mark.parametrize(
     ("good", "bad"),
     [
-        (bearer(token()), "Authorization: Bearer bad"),
-        (f"Cookie: session={token()}", "Cookie: session=bad"),
-        (f"Cookie: a=b; session={token()}", "Cookie: a=b"),
+        ("Authorization: Bearer {}", "Authorization: Bearer bad"),
+        ("Cookie: session={}", "Cookie: session=bad"),
+        ("Cookie: a=b; session={}", "Cookie: a=b"),
     ],
     ids=["authorization", "cookie", "no cookie"],
 )
@@ -255,6 +255,7 @@ def test_a_kept_connection_is_judged_by_each_request(
 ) -> None:
     """B4: the fast way compares every field that a way reads."""
     created(served)
+    good = good.format(token())
     with client(served) as one:
         for _ in range(4):
             one.get(PATH, "X-Any: a", good)

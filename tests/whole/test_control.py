@@ -19,7 +19,7 @@ from tests.whole.following import Following
 PATH = "/v1/stream/forgotten"
 END = b"<end>"
 EACH_MODE = 100
-WITHIN = 30.0
+WITHIN = 60.0
 TOKEN = "s3cret-token"
 SETTINGS = {"admin": {"token": TOKEN}, "log": {"access": "off"}}
 

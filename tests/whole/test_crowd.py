@@ -14,7 +14,7 @@ from tests.whole.crowd import PATH, Crowd, call, origin_requests
 
 VIEWERS = 60
 EVENTS = 5
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ The Node reference server never cuts an answer into pages: a history is one answ
 
 import hashlib
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support.patience import until
 from tests.support.processes import Edge, ProcessFault, edge, node_origin
 from tests.support.talk import Talk, ask, ask_json
 from tests.whole.counting_proxy import CountingProxy, counting_proxy
@@ -212,11 +212,7 @@ def test_a_client_that_stops_reading_holds_nobody_up(
             assert read(running.url).digest == digest
             gauges = counted(running, "spool_readers")
             assert gauges == {"": 1}
-        for _ in range(200):
-            if counted(running, "spool_readers") == {"": 0}:
-                break
-            time.sleep(0.05)
-        assert counted(running, "spool_readers") == {"": 0}
+        until(lambda: counted(running, "spool_readers") == {"": 0})
         assert wire.asked["GET"] == 1
 
 
@@ -250,11 +246,7 @@ def kept(tmp_path: Path) -> dict[str, object]:
 
 def until_kept(running: Edge, number: int) -> None:
     """Wait until so many ranges were written to the disk."""
-    for _ in range(600):
-        if counted(running, "disk_stores_total").get("", 0) >= number:
-            return
-        time.sleep(0.05)
-    raise AssertionError("never kept")
+    until(lambda: counted(running, "disk_stores_total").get("", 0) >= number)
 
 
 def test_a_history_read_one_after_the_other_crosses_once(
@@ -268,10 +260,7 @@ def test_a_history_read_one_after_the_other_crosses_once(
         before = wire.brought
         assert read(running.url).digest == digest
         until_kept(running, 1)
-        for _ in range(100):
-            if counted(running, "spools") == {"": 0}:
-                break
-            time.sleep(0.1)
+        until(lambda: counted(running, "spools") == {"": 0})
         for _ in range(3):
             took = read(running.url)
             assert (took.digest, took.whole) == (digest, True)
@@ -282,10 +271,7 @@ def test_a_history_read_one_after_the_other_crosses_once(
         with piece.open("r+b") as file:
             file.seek(-MIB, 2)
             file.write(b"decayed")
-        for _ in range(100):
-            if counted(running, "spools") == {"": 0}:
-                break
-            time.sleep(0.1)
+        until(lambda: counted(running, "spools") == {"": 0})
         assert not read(running.url).whole
         took = read(running.url)
         assert (took.digest, took.whole) == (digest, True)

@@ -19,7 +19,7 @@ PATH = "/v1/stream/lent"
 END = b"<end>"
 NAMES = ("ann", "ben", "cai")
 CROWD = tuple(f"v{number}" for number in range(60))
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 class Named(Following):

@@ -22,7 +22,7 @@ from tests.support.processes import Edge, service
 from tests.support.talk import ask
 
 STREAM = "/v1/stream/a"
-WITHIN = 20.0
+WITHIN = 60.0
 
 SPEAKERS = {
     "edge.access": "request",
@@ -82,7 +82,7 @@ def live(front: Edge) -> None:
 def life(form: str, folder: Path) -> str:
     """The log of a service, from its first line to its last one."""
     log = {"format": form, "access": "full"}
-    end: dict[str, Any] = {"grace": "500ms"}
+    end: dict[str, Any] = {"grace": "30s"}
     with service(log=log, shutdown=end, origin={"data": str(folder)}) as front:
         live(front)
         front.process.handle.terminate()

@@ -26,7 +26,7 @@ VIEWERS = 60
 """In each mode."""
 
 BEFORE = 20
-PATIENCE = 30.0
+PATIENCE = 60.0
 FEW = 50
 """Requests that all of this may cost the origin."""
 

@@ -26,7 +26,7 @@ from tests.whole.test_access import BOTH, bearer, created, token
 TOKEN = "s3cret-token"
 FRONTS = ("front-0", "front-1")
 KEEPER = "keeper-0"
-WITHIN = 30.0
+WITHIN = 60.0
 TEXT = {"content_type": "text/plain"}
 READ = f"{PATH}?offset=-1"
 

@@ -19,7 +19,7 @@ from tests.support.talk import ask
 
 NAME = "origin.test"
 STREAM = "/v1/stream/a"
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 @dataclass

@@ -22,7 +22,7 @@ from tests.whole.crowd import Crowd, call, metric, origin_requests
 
 PAGE = (ROOT / "docs" / "access-recipes.md").read_text("utf-8")
 SECTIONS = recipes.sections(PAGE)
-PATIENCE = 30.0
+PATIENCE = 60.0
 VIEWERS = 12
 EVENTS = 5
 

@@ -34,7 +34,7 @@ from tests.whole.test_access import (
     token,
 )
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 ADMIN_TOKEN = "s3cret-token"
 ROUTES = [{"match": "/v1/stream/**", "access": BOTH}]
 

@@ -26,7 +26,7 @@ END = b"<end>"
 EACH_MODE = 25
 READERS = 3
 TURNS = 3
-PATIENCE = 30.0
+PATIENCE = 60.0
 SETTINGS = {"shutdown": {"grace": "2s"}, "log": {"access": "off"}}
 
 

@@ -19,7 +19,7 @@ from tests.whole.signed_gate import SIGNED, Gate, gate
 PATH = "/v1/stream/signed"
 END = b"<end>"
 VIEWERS = 20
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 class Signed(Following):

@@ -29,7 +29,7 @@ from tests.whole.token_gate import token_gate
 
 VIEWERS = 1000
 EVENTS = 10
-PATIENCE = 30.0
+PATIENCE = 60.0
 MODES = ("long-poll", "sse")
 LEEWAY = 30
 OF_THE_HUB = 5

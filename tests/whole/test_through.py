@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.patience import until
 from tests.support.processes import Edge, edge
 from tests.support.talk import ask
 from tests.whole.plain_origin import PlainOrigin, answer, playing
@@ -39,12 +40,9 @@ def lines_of(front: Edge, request_id: str) -> list[dict[str, object]]:
 
 def logged(front: Edge, request_id: str) -> dict[str, object]:
     """The one line of a request. It is written soon, not at once."""
-    for _ in range(100):
-        if found := lines_of(front, request_id):
-            assert len(found) == 1
-            return found[0]
-        fetch(front, "/nowhere")
-    raise AssertionError("never logged")
+    until(lambda: lines_of(front, request_id))
+    [line] = lines_of(front, request_id)
+    return line
 
 
 # Addresses

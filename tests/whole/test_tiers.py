@@ -30,7 +30,7 @@ BEFORE = [b"<%d>" % number for number in range(5)]
 END = b"<end>"
 VIEWERS = 10
 CATCH_UPS = 30
-PATIENCE = 30.0
+PATIENCE = 60.0
 SHORT = {"long_poll_timeout": "2s", "sse_lifetime": "2s"}
 """Of the outer tier: its viewers are told something now and then. The shield's own are
 held for 30 s, so no time-out of theirs can tell the PoP anything."""

@@ -137,7 +137,7 @@ def test_a_long_poll_waits_for_its_answer() -> None:
     gevent.sleep(0)
     assert watch.state == "watching" and not waiting.ready()
     driver.read_service.release()
-    events = waiting.get(timeout=5)
+    events = waiting.get(timeout=30)
 
     assert head_of(events)[0] == 204
     assert events[1:] == [("end", None)]
@@ -153,7 +153,7 @@ def test_a_client_that_leaves_is_answered_nothing_and_let_go() -> None:
     gevent.sleep(0)
     watch.gone()
 
-    assert waiting.get(timeout=5) == [("gone", None)]
+    assert waiting.get(timeout=30) == [("gone", None)]
     assert driver.told.count("gone /v1/stream/park") == 1
 
 
@@ -218,7 +218,7 @@ def test_a_client_that_leaves_an_endless_answer_ends_it() -> None:
     gevent.sleep(0)
     watch.gone()
 
-    assert waiting.get(timeout=5)[-1] == ("gone", None)
+    assert waiting.get(timeout=30)[-1] == ("gone", None)
 
 
 def test_a_preflight_is_answered_here() -> None:
@@ -347,7 +347,7 @@ def test_what_must_be_asked_for_is_waited_for(
     assert not waiting.ready() and not driver.read_service.reads
     known.set()
 
-    assert head_of(waiting.get(timeout=5))[0] == status
+    assert head_of(waiting.get(timeout=30))[0] == status
 
 
 def test_an_authorizer_that_fails_lets_nobody_in() -> None:

@@ -64,7 +64,7 @@ class Sent:
     @property
     def ended(self) -> str:
         """How it ended; "" as long as it goes on."""
-        return self._sending.get(timeout=5) if self._sending.ready() else NOTHING
+        return self._sending.get(timeout=30) if self._sending.ready() else NOTHING
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_whatever_the_hub_does_wakes_the_greenlet_that_waits(how: str) -> None:
     assert not waiting.ready()
     acts[how]()
 
-    waiting.get(timeout=5)
+    waiting.get(timeout=30)
 
 
 @pytest.mark.usefixtures("hub_errors")
@@ -122,6 +122,6 @@ def test_a_client_that_leaves_ends_the_wait(early: bool) -> None:
     waiting = gevent.spawn(sink.wait)
     gevent.sleep(0)
     sink.hang_up()
-    waiting.join(timeout=5)
+    waiting.join(timeout=30)
 
     assert isinstance(waiting.exception, ClientGone)

@@ -248,8 +248,11 @@ def test_accepting_pauses_when_descriptors_run_out(poor_edge: EdgeProcess) -> No
         client.close()
 
 
-def test_the_processor_rests_while_connections_wait(edge: EdgeProcess) -> None:
+def test_the_processor_rests_while_connections_wait(
+    impatient_edge: EdgeProcess,
+) -> None:
     """Idle, parked and half-read connections cost no time."""
+    edge = impatient_edge
     clients = [edge.connect() for _ in range(3)]
     clients[0].get(PARK)
     edge.expect("parked")

@@ -87,7 +87,7 @@ class Served:
     def wait(self) -> None:
         """For its end."""
         self.settle()
-        self.greenlet.get(timeout=5)
+        self.greenlet.get(timeout=30)
 
     @property
     def statuses(self) -> list[int]:

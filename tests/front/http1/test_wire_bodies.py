@@ -116,16 +116,17 @@ def test_the_hub_hears_of_a_write_that_nobody_can_know_the_end_of(
 
 @pytest.mark.parametrize("length", [10, 100_000])
 def test_a_body_that_stops_arriving_is_given_up(
-    edge: EdgeProcess, client: Client, length: int
+    impatient_edge: EdgeProcess, impatient_client: Client, length: int
 ) -> None:
     """E51: the time-out is one of progress. The origin hears of a large one alone."""
+    client = impatient_client
     client.request("POST", SWALLOW, TEXT, f"Content-Length: {length}")
     client.send(b"abc")
     answered = client.read()
 
     assert (answered.status, answered.problem()["reason"]) == (408, "body-timeout")
     if length > MAX_BODY_BYTES:
-        edge.expect("aborted body-timeout")
+        impatient_edge.expect("aborted body-timeout")
     assert client.ended()
 
 

@@ -125,9 +125,9 @@ def test_the_strict_parser_is_the_one_in_use(client: Client, raw: bytes) -> None
     assert refused(client, raw).status == 400
 
 
-def test_a_head_that_does_not_come_in_time_is_refused(client: Client) -> None:
+def test_a_head_that_does_not_come_in_time_is_refused(impatient_client: Client) -> None:
     """E51: the time runs from the first byte on, whatever trickles in."""
-    answered = refused(client, b"GET /v1/stream/hit HTTP/1.1\r\nHost:")
+    answered = refused(impatient_client, b"GET /v1/stream/hit HTTP/1.1\r\nHost:")
 
     assert answered.status == 408
 

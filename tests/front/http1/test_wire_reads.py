@@ -290,19 +290,19 @@ def test_a_read_with_an_empty_body_is_a_read(
     assert [client.read(method).status, client.read(method).status] == [200, 200]
 
 
-def test_a_read_whose_body_never_comes_is_given_up(client: Client) -> None:
+def test_a_read_whose_body_never_comes_is_given_up(impatient_client: Client) -> None:
     """E51: it is announced, and only its first chunk tells that it is empty."""
-    client.get("/v1/stream/hit", "Transfer-Encoding: chunked")
-    answered = client.read()
+    impatient_client.get("/v1/stream/hit", "Transfer-Encoding: chunked")
+    answered = impatient_client.read()
 
     assert (answered.status, answered.problem()["reason"]) == (408, "body-timeout")
-    assert client.ended()
+    assert impatient_client.ended()
 
 
-def test_a_client_that_does_not_read_is_given_up(edge: EdgeProcess) -> None:
+def test_a_client_that_does_not_read_is_given_up(impatient_edge: EdgeProcess) -> None:
     """E45: the send time-out is one of progress; the pending read is let go of."""
-    with edge.connect() as slow:
+    with impatient_edge.connect() as slow:
         slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.get("/v1/stream/endless?offset=-1&live=sse")
 
-        edge.expect("gone /v1/stream/endless")
+        impatient_edge.expect("gone /v1/stream/endless")

@@ -129,7 +129,7 @@ def test_a_body_that_fails_is_never_complete_at_the_origin(
     with pytest.raises(ClientBodyCut, match="the client left"):
         pool.open(put(body(), length))
 
-    came = seen.get(timeout=5)
+    came = seen.get(timeout=30)
     assert came is not None
     assert came.endswith(b"hello" if length else b"5\r\nhello\r\n")
     assert pool.counts.faults == {}
@@ -161,7 +161,7 @@ def test_a_body_of_another_length_is_never_complete(
     with pytest.raises(fault):
         pool.open(put(iter(body), 5))
 
-    came = seen.get(timeout=5)
+    came = seen.get(timeout=30)
     assert came is not None
     assert len(came.partition(b"\r\n\r\n")[2]) < 5
 
@@ -334,4 +334,4 @@ def test_two_bodies_do_not_wait_for_each_other(origins: Origins) -> None:
     assert whole(pool.open(put(iter([b"quick"])))) == b"hi"
     go.set()
 
-    assert waiting.get(timeout=5) == b"hi"
+    assert waiting.get(timeout=30) == b"hi"

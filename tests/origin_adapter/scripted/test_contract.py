@@ -67,4 +67,4 @@ class TestScriptedOrigin(OriginContract, StreamedBodyContract):
         call = scripted.expect()
         call.head(200)
         call.piece(b"begun")
-        yield opening.get(timeout=5)
+        yield opening.get(timeout=30)

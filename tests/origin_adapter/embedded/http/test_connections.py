@@ -196,7 +196,7 @@ def test_stopping_answers_what_was_begun(start: Start, connect: Connect) -> None
     assert not stopping.ready()
     writer.send(b"i")
     assert writer.reply().status == 204
-    stopping.get(timeout=10)
+    stopping.get(timeout=30)
 
 
 def test_connections_leave_no_files_behind(

@@ -22,7 +22,7 @@ from tests.front.fast.test_same_bytes import CORPUS, LAST, LIMITS, answers
 from tests.origin_adapter.embedded.wire import Wire
 from tests.support.options import embedded_options
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 _STREAM = re.compile(rb" (/v1/stream/[a-zA-Z0-9-]+(?:%2F[a-z]+)?)[? ]")
 _METHOD = re.compile(rb"(?:^|\n)([A-Z]+) [/*h]")
 

@@ -50,7 +50,7 @@ class Receiver:
         return [said]
 
     def next(self) -> dict[str, Any]:
-        said, _, _ = self.got.get(timeout=10)
+        said, _, _ = self.got.get(timeout=30)
         return said
 
 
@@ -100,7 +100,7 @@ def test_a_webhook_is_signed_by_the_published_key(
     """Section 7.1: Ed25519 over the timestamp and the exact body."""
     subscribe(wire, receiver)
     work(wire)
-    said, body, signature = receiver.got.get(timeout=10)
+    said, body, signature = receiver.got.get(timeout=30)
     parts = dict(part.split("=", 1) for part in signature.split(","))
     [key] = wire.ask("GET", "/v1/stream/__ds/jwks.json").json["keys"]
 
