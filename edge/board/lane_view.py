@@ -257,6 +257,22 @@ class LaneView:
         self._store(Field.PAUSED, 0)
         return False
 
+    def has_room(self, connections: int, most: int) -> bool:
+        """Whether the node may have one more than it has, with so many in this process:
+        ``most`` in all.
+
+        It is counted here before the others are: of two that take the last place at
+        once, both may see that it is taken, and never none.
+        """
+        self._store(Field.CONNECTIONS, connections + 1)
+        counts = self._all(Field.CONNECTIONS)
+        fresh = self._fresh(self._clock())
+        others = sum(counts[lane] for lane in fresh if lane != self._lane)
+        if connections + others < most:
+            return True
+        self._store(Field.CONNECTIONS, connections)
+        return False
+
     def _accepting(self, now: float) -> list[int]:
         """The other lanes that accept and beat."""
         accepts = self._all(Field.ACCEPTS)

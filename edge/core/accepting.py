@@ -28,12 +28,16 @@ QUIET_SECONDS = 60.0
 
 
 class AcceptBalance(Protocol):
-    """What a process asks before each connection that it accepts, where it is not
-    alone (W13)."""
+    """What a process asks before it accepts a connection, and before it admits one,
+    where it is not alone (W13)."""
 
     def must_pause(self, connections: int) -> bool:
         """Whether this process, with so many connections, lets the others accept for
         ``BALANCE_SECONDS``. Never all of them."""
+
+    def has_room(self, connections: int, most: int) -> bool:
+        """Whether the node may have one more, with so many in this process and ``most``
+        in all. The others are counted now, and not as they were at the last beat."""
 
 
 class AcceptPause:

@@ -1,8 +1,8 @@
-"""Elsewhere: what clients the other processes of a node have, as last looked at.
+"""Elsewhere: what viewers the other processes of a node have, as last looked at.
 
-Limits on connections and viewers are the node's, and not divided among its processes:
-each adds to its own number what the others had a quarter of a second ago (W13). Where
-a process is alone, there is nobody else (``NOBODY``).
+The limit on viewers is the node's, and not divided among its processes: each adds to
+its own number what the others had a quarter of a second ago (W13). Where a process is
+alone, there is nobody else (``NOBODY``).
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, eq=False)
 class Elsewhere:
-    """Kept right by the timer of beats; read before a client is let in."""
+    """Kept right by the timer of beats; read before a viewer is let in."""
 
-    connections: int = 0
     viewers: int = 0
 
 

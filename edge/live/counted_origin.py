@@ -13,16 +13,9 @@ from collections.abc import Callable
 
 from edge.core.counters import Counters
 from edge.core.errors import EdgeError, NotAsked, OriginFault
+from edge.core.forwarded_exchange import ForwardedExchange
 from edge.core.ports import Exchange, Origin, Receiver, UpstreamCall
-from edge.core.values import (
-    DIRECT,
-    Framing,
-    Headers,
-    OriginAnswerHead,
-    OriginRequest,
-    Provenance,
-    Purpose,
-)
+from edge.core.values import OriginAnswerHead, OriginRequest, Purpose
 from edge.policy.streams.contact import REFUSES_WORK
 
 
@@ -95,42 +88,18 @@ class _CountedReceiver:
         self._receiver.failed(fault)
 
 
-class _CountedExchange:
+class _CountedExchange(ForwardedExchange):
     """The answer, counted as it is read."""
 
     def __init__(self, exchange: Exchange, counters: Counters) -> None:
-        self._exchange = exchange
+        super().__init__(exchange)
         self._counters = counters
-
-    @property
-    def status(self) -> int:
-        return self._exchange.status
-
-    @property
-    def headers(self) -> Headers:
-        return self._exchange.headers
-
-    @property
-    def framing(self) -> Framing:
-        return self._exchange.framing
-
-    @property
-    def content_length(self) -> int | None:
-        return self._exchange.content_length
-
-    @property
-    def provenance(self) -> Provenance:
-        found: Provenance = getattr(self._exchange, "provenance", DIRECT)
-        return found
 
     def read(self) -> bytes:
         try:
-            piece = self._exchange.read()
+            piece = super().read()
         except OriginFault as fault:
             _count_fault(self._counters, fault)
             raise
         self._counters.bytes_from_origin += len(piece)
         return piece
-
-    def close(self) -> None:
-        self._exchange.close()

@@ -92,10 +92,11 @@ class Hub:
         told = results.polled, results.events, waiters.armed, waiters.tell_edges
         self.followers = Followers(context, upstream, lending, contacts, *told)
         self.shelf: Shelf | None = None
+        self.ticker = Ticker(context, lambda now: self.tick(now))
         if disk is not None:
             self.shelf = Shelf(context, disk, self.streams, self.spools, self._join)
+            self.ticker.register(self.shelf.look)
         self.answer_cache = AnswerCache(context, self.streams, self.followers)
-        self.ticker = Ticker(context, lambda now: self.tick(now))
 
     @property
     def viewers(self) -> int:
@@ -321,7 +322,7 @@ class Hub:
                 self.advance(reader)
             case steps.LogChanged(stream, grew):
                 self._counters.stores += grew
-                self.streams.weigh(stream)
+                self.streams.weigh(stream, grew)
                 if grew and stream.above is not None:
                     self._paced.grew(stream)
                 if grew and stream.parked:

@@ -210,6 +210,8 @@ class StreamRegistry:
         self._routes: dict[str, Route] = {r.match: r for r in options.routes}
         # Is told of a row before it is forgotten: the shelf (S2).
         self.on_forget: Callable[[Stream], None] | None = None
+        # And of one whose log has grown.
+        self.on_grown: Callable[[Stream], None] | None = None
         self._rows: dict[StreamKey, Stream] = {}
         self._by_path: dict[_Path, _PathRows] = {}
         # Prepared answers and events have a quarter of the memory.
@@ -268,8 +270,10 @@ class StreamRegistry:
             stream.no_head_until = 0.0
         self.weigh(stream)
 
-    def weigh(self, stream: Stream) -> None:
-        """The row changed its size: forget what no longer fits."""
+    def weigh(self, stream: Stream, grew: bool = False) -> None:
+        """The row changed its size; its log ``grew``. Forget what no longer fits."""
+        if grew and self.on_grown is not None:
+            self.on_grown(stream)
         if self._rows.get(stream.key) is stream:
             self._budget.set_cost(stream, stream.cost)
         if self._budget.over():

@@ -1,7 +1,8 @@
 """Shelf: what is kept on a disk of streams, and what is made of it again (S2).
 
 Two kinds of ranges are kept, both from the stream's beginning: an answer that went
-through a spool, and what a log held when its row was forgotten or the worker drained.
+through a spool, and what a log held: once it has not changed for a while, when its row
+was forgotten, and when the worker drained.
 Never what only one credential may see, what lives for a time, or what no cache may
 store.
 
@@ -15,21 +16,21 @@ A disk that does not answer within a second is not waited for. After three such 
 failures in a row it is left alone for a minute. Nothing here switches greenlets.
 """
 
-import enum
 from collections import deque
 from collections.abc import Callable
-from errno import EBADMSG
 from functools import partial
 from typing import Any
 
 from edge.core.errors import Refusal
-from edge.core.file_ports import Disk, KeptHead, KeptName, KeptRange, NotKept
+from edge.core.file_ports import Disk, KeptHead, KeptRange, NotKept
 from edge.core.reasons import Reason
 from edge.core.values import PartitionKind, WriteOutcome
 from edge.live.context import HubContext
+from edge.live.quiet_logs import QuietLogs
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Reader, State, Stream
 from edge.live.shelf_copies import Copy, Copying, Loading, patient, reader_of
+from edge.live.shelf_notes import DiskPhase, Note, is_nearly_kept, name_of, word_of
 from edge.live.spool import Spool
 from edge.live.spools import Spools
 from edge.policy.streams.admission import LargeRange
@@ -47,34 +48,15 @@ MAX_COPIES = 16
 """Ranges that are copied at the same time, of which a record each is in memory twice. A
 row that is forgotten meanwhile is not kept; what a worker that drains holds waits."""
 
+MAX_QUIET_COPIES = 2
+"""A log that waits to be written (``quiet_logs``) is begun while fewer are under way:
+whoever asks the disk for something waits for no more than these."""
+
 MAX_LOADING = 64 * 1024 * 1024
 """Bytes of logs that are loaded at the same time, or one of them."""
 
 MAX_STRIKES = 3
 OFF_SECONDS = 60.0
-
-
-class _Phase(enum.Enum):
-    """What a row knows of the disk."""
-
-    ASKING = "asking"  # readers wait for what it says
-    NOTHING = "nothing"  # nothing is there for this row, or not any more
-    LARGE = "large"  # an answer is there, too large to hold
-
-
-class _Note:
-    """What is known of one row. ``incarnation``: of the log that it belongs to."""
-
-    __slots__ = ("file", "head", "incarnation", "kept_end", "phase", "spool", "waiting")
-
-    def __init__(self, incarnation: int) -> None:
-        self.incarnation = incarnation
-        self.phase = _Phase.NOTHING
-        self.waiting: list[Reader] = []
-        self.head: KeptHead | None = None
-        self.file: KeptRange | None = None
-        self.spool: Spool | None = None
-        self.kept_end = ""
 
 
 class Shelf:
@@ -96,15 +78,16 @@ class Shelf:
         self._streams = streams
         self._spools = spools
         self._join = join
-        self._notes: dict[Stream, _Note] = {}
+        self._notes: dict[Stream, Note] = {}
         self._copies = 0
         # Logs that wait until fewer are copied, and ranges until fewer are loaded.
-        self._waiting: deque[tuple[Stream, KeptHead, LogCopy]] = deque()
-        self._loads: deque[tuple[Stream, _Note, KeptRange]] = deque()
+        self._waiting: deque[tuple[Stream, KeptHead, LogCopy, int]] = deque()
+        self._quiet = QuietLogs(context.clock.monotonic)
+        self._loads: deque[tuple[Stream, Note, KeptRange]] = deque()
         self._loading = 0
         self._strikes = 0
         self._off_until = 0.0
-        streams.on_forget = self._row_forgotten
+        streams.on_forget, streams.on_grown = self._row_forgotten, self._quiet.grew
         spools.on_begun, spools.on_miss = self._spool_begun, self.serves
 
     @property
@@ -124,41 +107,41 @@ class Shelf:
         if note is None:
             if stream.log.holds_bytes or not _may_keep(stream) or self._is_off:
                 return False
-            note = self._notes[stream] = _Note(stream.log.incarnation)
+            note = self._notes[stream] = Note(stream.log.incarnation)
             self._ask(stream, note)
-        if note.phase is _Phase.ASKING:
+        if note.phase is DiskPhase.ASKING:
             reader.move(State.WAITING)
             note.waiting.append(reader)
             return True
-        return note.phase is _Phase.LARGE and self._serve_large(reader, note)
+        return note.phase is DiskPhase.LARGE and self._serve_large(reader, note)
 
     @property
     def _is_off(self) -> bool:
         return self._clock.monotonic() < self._off_until
 
-    def _ask(self, stream: Stream, note: _Note) -> None:
-        note.phase = _Phase.ASKING
+    def _ask(self, stream: Stream, note: Note) -> None:
+        note.phase = DiskPhase.ASKING
         stream.spooled += 1
         # By the guard: what comes too late comes by a timer.
         found = partial(self._guard.call, partial(self._found, stream, note))
-        self._disk.find(_name(stream), patient(found, _close))
+        self._disk.find(name_of(stream), patient(found, _close))
 
     def _found(
-        self, stream: Stream, note: _Note, found: KeptRange | OSError | None
+        self, stream: Stream, note: Note, found: KeptRange | OSError | None
     ) -> None:
         if found is None or isinstance(found, OSError):
             if isinstance(found, OSError):
                 self._failed(found)
-            self._settle(stream, note, _Phase.NOTHING)
+            self._settle(stream, note, DiskPhase.NOTHING)
             return
         self._strikes = 0
         if not self._is_believable(stream, note, found.head):
             found.close()
             self._forget_path(stream.key.path)
-            self._settle(stream, note, _Phase.NOTHING)
+            self._settle(stream, note, DiskPhase.NOTHING)
         elif found.head.is_answer:
             note.head, note.file = found.head, found
-            self._settle(stream, note, _Phase.LARGE)
+            self._settle(stream, note, DiskPhase.LARGE)
         else:
             self._loads.append((stream, note, found))
             self._load_next()
@@ -173,13 +156,13 @@ class Shelf:
             self._loads.popleft()
             if self._is_off:
                 file.close()
-                self._settle(stream, note, _Phase.NOTHING)
+                self._settle(stream, note, DiskPhase.NOTHING)
                 continue
             self._loading += size
             done = partial(self._loaded, stream, note, file.head)
             Loading(file, partial(self._guard.call, done))
 
-    def _is_believable(self, stream: Stream, note: _Note, head: KeptHead) -> bool:
+    def _is_believable(self, stream: Stream, note: Note, head: KeptHead) -> bool:
         """Whether it may be this stream, as far as that can be told before the origin
         is asked."""
         log, end = stream.log, log_end(stream)
@@ -201,7 +184,7 @@ class Shelf:
         return stream.route.recreate is Recreate.NEVER or has_proof(boundaries, most)
 
     def _loaded(
-        self, stream: Stream, note: _Note, head: KeptHead, data: bytes | OSError
+        self, stream: Stream, note: Note, head: KeptHead, data: bytes | OSError
     ) -> None:
         """A log's bytes are here, or they could not be read."""
         now, log = self._clock.monotonic(), stream.log
@@ -217,10 +200,10 @@ class Shelf:
             else:
                 self._forget_path(stream.key.path)
                 self._streams.renew(stream)
-        self._settle(stream, note, _Phase.NOTHING)
+        self._settle(stream, note, DiskPhase.NOTHING)
         self._load_next()
 
-    def _settle(self, stream: Stream, note: _Note, phase: _Phase) -> None:
+    def _settle(self, stream: Stream, note: Note, phase: DiskPhase) -> None:
         """The disk has said what it has: decide all again who waited for that."""
         note.phase = phase
         stream.spooled -= 1
@@ -232,7 +215,7 @@ class Shelf:
 
     # Large answers
 
-    def _serve_large(self, reader: Reader, note: _Note) -> bool:
+    def _serve_large(self, reader: Reader, note: Note) -> bool:
         stream, head = reader.stream, note.head
         log, now = stream.log, self._clock.monotonic()
         if head is None or reader.offset != BEGIN or reader.is_sse or self._is_off:
@@ -267,7 +250,7 @@ class Shelf:
         self._spools.serve(reader, spool)
 
     def _opened(
-        self, stream: Stream, note: _Note, file: KeptRange, head: KeptHead
+        self, stream: Stream, note: Note, file: KeptRange, head: KeptHead
     ) -> Spool:
         told = LargeRange(head.end, head.content_type, False, head.closed, head.headers)
         log, now = stream.log, self._clock.monotonic()
@@ -281,7 +264,7 @@ class Shelf:
         def failed(error: OSError) -> None:
             self._failed(error)
             if self._notes.get(stream) is note:
-                note.phase = _Phase.NOTHING
+                note.phase = DiskPhase.NOTHING
 
         spool.on_failed = failed
         self._spools.add(spool)
@@ -314,8 +297,8 @@ class Shelf:
         )
 
         def kept_now() -> None:
-            note = _Note(stream.log.incarnation)
-            note.phase, note.head, note.kept_end = _Phase.LARGE, head, head.end
+            note = Note(stream.log.incarnation)
+            note.phase, note.head, note.kept_end = DiskPhase.LARGE, head, head.end
             if _is_current(spool):
                 self._notes[stream] = note
                 # That the stream is gone, say, is then about this answer too (L5).
@@ -333,23 +316,40 @@ class Shelf:
         for stream in self._streams:
             self._keep_log(stream)
 
+    def look(self, now: float) -> None:
+        """Time passes: keep what has not changed for a while."""
+        if not self._is_off:
+            self._quiet.tick()
+            self._keep_quiet()
+
+    def _keep_quiet(self) -> None:
+        while self._copies < MAX_QUIET_COPIES and not self._is_off:
+            stream = self._quiet.next()
+            if stream is None:
+                return
+            note = self._notes.get(stream)
+            if note is None or note.phase is DiskPhase.NOTHING:
+                self._quiet.begun(self._keep_log(stream))
+
     def _row_forgotten(self, stream: Stream) -> None:
         """Called before its log is dropped."""
         if self._copies < MAX_COPIES:
             self._keep_log(stream)
+        self._quiet.drop(stream)
         self._let_go(self._notes.pop(stream, None))
 
-    def _keep_log(self, stream: Stream) -> None:
+    def _keep_log(self, stream: Stream) -> int:
+        """Keep what is held of it, if that may be and is worth it; bytes of that."""
         log, note = stream.log, self._notes.get(stream)
         if self._is_off or not _may_keep(stream) or log.tail.unverified:
-            return
+            return 0
         copy = copy_of(log)
         if copy is None or copy.size > MAX_KEPT_LOG:
-            return
-        if note is not None and _is_nearly_kept(copy, note.kept_end):
-            return
+            return 0
+        if note is not None and is_nearly_kept(copy, note.kept_end):
+            return 0
         if not self._is_provable(stream, copy.boundaries):
-            return
+            return 0
         head = KeptHead(
             copy.end,
             copy.size,
@@ -360,22 +360,33 @@ class Shelf:
             log.kept_headers,
             copy.boundaries,
         )
-        self._waiting.append((stream, head, copy))
+        self._waiting.append((stream, head, copy, log.incarnation))
         self._copy_next()
+        return copy.size
 
     def _copy_next(self) -> None:
         while self._waiting and self._copies < MAX_COPIES:
-            stream, head, copy = self._waiting.popleft()
+            stream, head, copy, incarnation = self._waiting.popleft()
             if not self._is_off:
-                self._copy(stream, head, reader_of(copy), _nothing)
+                kept = partial(self._log_kept, stream, incarnation, head)
+                self._copy(stream, head, reader_of(copy), kept)
+
+    def _log_kept(self, stream: Stream, incarnation: int, head: KeptHead) -> None:
+        """What this row's log held is on the disk; it may hold another one's now."""
+        if stream.log.incarnation == incarnation:
+            note = self._notes.setdefault(stream, Note(incarnation))
+            if note.phase is DiskPhase.NOTHING:
+                note.kept_end = head.end
+            self._quiet.wrote(stream)
 
     # Forgetting
 
     def forget(self, stream: Stream) -> None:
         """Another stream, or none, is at this path."""
+        self._quiet.drop(stream)
         self._let_go(self._notes.pop(stream, None))
-        note = self._notes[stream] = _Note(stream.log.incarnation)
-        note.phase = _Phase.NOTHING
+        note = self._notes[stream] = Note(stream.log.incarnation)
+        note.phase = DiskPhase.NOTHING
         self._forget_path(stream.key.path)
 
     def _forget_path(self, path: str) -> None:
@@ -392,7 +403,7 @@ class Shelf:
         if done and write.method in ("PUT", "DELETE") and write.status != 200:
             self._forget_path(write.path)
 
-    def _let_go(self, note: _Note | None) -> None:
+    def _let_go(self, note: Note | None) -> None:
         if note is not None and note.file is not None:
             note.file.close()
 
@@ -412,12 +423,13 @@ class Shelf:
             else:
                 self._failed(error)
             self._copy_next()
+            self._keep_quiet()
 
         self._copies += 1
-        return Copying(self._disk.keep(_name(stream), head), head.size, copy, ended)
+        return Copying(self._disk.keep(name_of(stream), head), head.size, copy, ended)
 
     def _failed(self, error: OSError) -> None:
-        self._counters.disk_faults[_word(error).value] += 1
+        self._counters.disk_faults[word_of(error).value] += 1
         if isinstance(error, NotKept):
             # Its own decision: no reason to leave the disk alone.
             return
@@ -437,13 +449,6 @@ def _may_keep(stream: Stream) -> bool:
     return shared and stays and stored and stream.lenders is None
 
 
-def _is_nearly_kept(copy: LogCopy, kept_end: str) -> bool:
-    """Whether all but a hundredth of it was on the disk when this row was made of it:
-    to read that little again is cheaper than to write the rest again."""
-    kept = dict(copy.boundaries).get(kept_end, 0)
-    return kept > 0 and copy.size - kept <= copy.size // 100
-
-
 def _is_current(spool: Spool) -> bool:
     return spool.sent.incarnation == spool.stream.log.incarnation
 
@@ -455,29 +460,10 @@ def log_end(stream: Stream) -> str | None:
     return max(told, key=order, default=None)
 
 
-def _name(stream: Stream) -> KeptName:
-    key = stream.key
-    partition = f"{key.partition.kind.value} {key.partition.digest}"
-    return KeptName(key.path, key.extension, partition, key.route)
-
-
-def _word(error: OSError) -> Reason:
-    """How a failure of the disk is called."""
-    if isinstance(error, TimeoutError):
-        return Reason.DISK_SLOW
-    if isinstance(error, NotKept):
-        return Reason.DISK_NO_ROOM
-    return Reason.DISK_DAMAGED if error.errno == EBADMSG else Reason.DISK_FAILED
-
-
 def _close(found: KeptRange | OSError | None) -> None:
     """It came too late."""
     if found is not None and not isinstance(found, OSError):
         found.close()
-
-
-def _nothing() -> None:
-    """Nobody waits for it."""
 
 
 def _none() -> Any:

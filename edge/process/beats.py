@@ -1,9 +1,10 @@
 """Beats: what one process of several tells all others, without being asked (W6, W13).
 
 Each 0.25 s it stores on its lane that it lives, and how many clients it has, and looks
-how many the others have; once a second, and once at its end, it tells its figures. By
-a timer of its own on the event loop: a process whose greenlets are busy beats on, and
-one whose event loop stands still does not. Nothing here blocks or switches greenlets.
+how many viewers the others have; once a second, and once at its end, it tells its
+figures. By a timer of its own on the event loop: a process whose greenlets are busy
+beats on, and one whose event loop stands still does not. Nothing here blocks or
+switches greenlets.
 """
 
 from collections.abc import Callable
@@ -68,9 +69,7 @@ class Beats:
         now = self._now()
         self._lane.beat(now)
         self._lane.store_load(*self._load())
-        others = self._lane.others(now)
-        self._elsewhere.connections = others.connections
-        self._elsewhere.viewers = others.viewers
+        self._elsewhere.viewers = self._lane.others(now).viewers
         if self._beats % BEATS_PER_TELLING == 0:
             self._tell()
         self._beats += 1

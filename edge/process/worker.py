@@ -19,10 +19,12 @@ releases parked readers and closes idle connections. The life of a worker (``run
     stop     everything that was started, last first, on every exit
 
 A worker that is retired (``edge.process.arbiter``) leaves the admin address to its
-successor at once. One that is told to stop answers there until it ends.
+successor at once. One that is told to stop answers there until it ends. One whose
+master has died gives up all addresses, and drains.
 """
 
 import logging
+import os
 import signal
 import socket
 import time
@@ -157,7 +159,6 @@ class EdgeWorker(GeventWorker):
             parts.clock,
             AccessLog(log, self._log_writer.put, parts.clock),
             balance=None if self._keeps else self._application.seat.view,
-            elsewhere=self._application.seat.elsewhere,
         )
         if parts.options.fast:
             self.fast_context = FastContext(parts, self.server_context)
@@ -266,10 +267,25 @@ class EdgeWorker(GeventWorker):
         clock, options = self.server_context.clock, self._application.options
         recycling = Recycling(options.recycle, clock.monotonic())
         while self.alive:
+            if os.getppid() != self.ppid:
+                self._master_died()
+                return
             self.notify()
             if recycling.enabled:
                 self._ask_for_successor(recycling)
             self._told.wait(HEARTBEAT_SECONDS)
+
+    def _master_died(self) -> None:
+        """Nobody replaces or ends this process any more: it leaves, and its addresses
+        are free at once, for a new master."""
+        _log.error("the master has died: draining")
+        self._retired = True
+        self._stop_accepting()
+
+    def notify(self) -> None:
+        """Give a sign of life. See gunicorn, whose own would end the process here, in
+        the middle of all answers, where the master has died."""
+        self.tmp.notify()
 
     def _ask_for_successor(self, recycling: Recycling) -> None:
         """Ask the master for a successor, if it is time."""

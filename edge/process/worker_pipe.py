@@ -36,8 +36,10 @@ class WorkerPipe:
         """Tell the master. Called in a worker."""
         # Shorter than PIPE_BUF, so lines of two workers never mix (pipe(7)).
         os.write(self._writing, f"{word} {os.getpid()}\n".encode())
-        with suppress(ProcessLookupError):  # the heartbeat notices
-            os.kill(master, WAKE)
+        # Who has its pid now, if it is dead, is somebody else.
+        if os.getppid() == master:
+            with suppress(ProcessLookupError):  # the heartbeat notices
+                os.kill(master, WAKE)
 
     def read(self) -> Iterator[tuple[str, int]]:
         """What was told since the last call: word and pid. Called in the master."""

@@ -84,10 +84,8 @@ def crowd(url: str, number: int, path: str = PATH) -> list[int]:
 def cold(wire: CountingProxy, folder: Path, asked: argparse.Namespace) -> None:
     """One history, many who begin at once."""
     write(wire.url, asked.mib)
-    many = 2 * asked.readers
-    limits = {"relays_per_stream": many, "relays_per_client": many}
     place = {"path": str(folder), "size": "4GiB"}
-    settings = {"workers": asked.workers, "limits": limits, "cache": {"spool": place}}
+    settings = {"workers": asked.workers, "cache": {"spool": place}}
     with edge(wire.url, **settings) as running, Watch(running.process.pid) as watch:
         before, began = wire.brought, time.monotonic()
         took = crowd(running.url, asked.readers)

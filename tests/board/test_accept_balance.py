@@ -49,6 +49,35 @@ def test_who_has_clearly_more_pauses_while_somebody_else_accepts() -> None:
     assert not one.must_pause(1000)
 
 
+@given(st.lists(st.integers(0, 2), max_size=60), st.integers(1, 12))
+def test_a_burst_over_several_fronts_takes_no_more_than_the_node_may_have(
+    turns: list[int], most: int
+) -> None:
+    """W13: between two beats, and whoever is asked. Each counts what the others have
+    taken since."""
+    node = BoardNode()
+    views, taken = fronts(node, 3), [0, 0, 0]
+    for number in turns:
+        view = views[number]
+        assert view.has_room(taken[number], most) is (sum(taken) < most)
+        if sum(taken) < most:
+            taken[number] += 1
+
+    assert sum(taken) == min(most, len(turns))
+
+
+def test_who_was_refused_takes_no_place_and_who_left_gives_it_back() -> None:
+    node = BoardNode()
+    one, other = fronts(node)
+    assert one.has_room(0, 1)
+    assert not other.has_room(0, 1) and not other.has_room(0, 1)
+    # The one of ``one`` has left, which its next beat tells.
+    one.store_load(0, 0)
+
+    assert other.has_room(0, 1)
+    assert not one.has_room(0, 1)
+
+
 def test_nobody_pauses_for_one_who_does_not_accept_or_does_not_beat() -> None:
     node = BoardNode()
     one, other = fronts(node)

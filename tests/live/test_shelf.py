@@ -13,7 +13,7 @@ import pytest
 
 from edge.core.values import Framing, Purpose
 from edge.files.disk_folder import DiskFolder
-from edge.live import shelf, shelf_copies
+from edge.live import quiet_logs, shelf, shelf_copies
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 from tests.files.disk_talk import until, until_idle
@@ -579,3 +579,153 @@ def until_idle_of(house: House) -> None:
     disk = house.hub.shelf._disk
     assert isinstance(disk, DiskFolder)
     until_idle(disk)
+
+
+# What is written while it is in use
+
+
+QUIET = 2 * quiet_logs.QUIET_SECONDS + 1
+"""A log is found to have changed, and then to have not."""
+
+
+def stores_of(house: House) -> int:
+    return house.counters.disk_stores
+
+
+def time_passes(house: House, seconds: float) -> None:
+    """In ticks, and all that is on its way to the disk gets there."""
+    for _ in range(int(seconds)):
+        house.clock.move(1.0)
+        house.hub.ticker.tick()
+        until_idle_of(house)
+        settle()
+
+
+def grown(house: House, origin: ScriptedOrigin, start: int, size: int) -> int:
+    """The log grows by so many bytes; where it ends now."""
+    asked = house.ask("-1" if not start else f"{start:04}")
+    call(origin).reply(data(b"x" * size, f"{start + size:04}"))
+    assert len(wait(asked).sink.body) == size
+    return start + size
+
+
+def test_a_log_that_is_quiet_is_kept_and_a_killed_process_leaves_it(
+    house: Open, place: Path
+) -> None:
+    """Nothing is left to do for who drains, and no drain is needed."""
+    one, origin = house()
+    written(one, origin)
+    time_passes(one, QUIET)
+    assert stores_of(one) == 1
+    assert list(place.glob("??/*.0"))
+    one.hub.begin_drain()
+    until_idle_of(one)
+    assert stores_of(one) == 1
+
+    later, origin = house()
+    asked = later.ask()
+    call(origin).reply(data(b"de", "0005"))
+    assert wait(asked).sink.body == b"abcde"
+    assert later.counters.disk_loads == 1
+
+
+def test_what_was_loaded_and_has_not_grown_is_not_written_again(house: Open) -> None:
+    one, origin = house()
+    written(one, origin)
+    later, origin = house()
+    asked = later.ask()
+    call(origin).reply(data(b"de", "0005"))
+    wait(asked)
+    time_passes(later, QUIET)
+
+    assert later.counters.disk_loads == 1 and not stores_of(later)
+
+
+def test_a_log_that_never_rests_is_written_once_a_minute(house: Open) -> None:
+    one, origin = house()
+    end, stores = 0, []
+    for _ in range(200):
+        end = grown(one, origin, end, 2)
+        time_passes(one, 1)
+        stores.append(stores_of(one))
+
+    assert stores[30] == 0 and 1 <= stores[90] <= 2 and 2 <= stores[-1] <= 4
+
+
+def test_a_log_in_doubt_is_not_written_before_it_is_proven(house: Open) -> None:
+    """L7: what is on the disk was proven when it was written."""
+    one, origin = house()
+    written(one, origin)
+    [row] = one.hub.streams
+    row.log.tail.mark_unverified(one.clock.monotonic())
+    time_passes(one, QUIET)
+    assert not stores_of(one)
+    asked = one.ask()
+    call(origin).reply(data(b"de", "0005"))
+    assert wait(asked).sink.body == b"abcde"
+    time_passes(one, QUIET)
+
+    assert stores_of(one) == 1
+
+
+def test_a_stream_made_anew_while_it_is_written_is_not_found(
+    house: Open, place: Path
+) -> None:
+    one, origin = house()
+    written(one, origin)
+    for _ in range(2):
+        one.clock.move(QUIET)
+        one.hub.ticker.tick()
+    one.wrote("DELETE", 204)
+    until_idle_of(one)
+    settle()
+    until_idle_of(one)
+
+    assert not list(place.glob("??/*.0"))
+    assert one.hub.shelf is not None and not len(one.hub.shelf._quiet)
+
+
+def test_what_a_tick_writes_is_bounded_and_all_get_their_turn(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet_logs, "LOGS_PER_TICK", 2)
+    one, origin = house()
+    many_written(one, origin, PATHS)
+    one.clock.move(QUIET)
+    # They are found to have changed.
+    for _ in range(3):
+        one.hub.ticker.tick()
+    one.clock.move(QUIET)
+    stores = []
+    for _ in range(4):
+        one.hub.ticker.tick()
+        until_idle_of(one)
+        settle()
+        until_idle_of(one)
+        stores.append(stores_of(one))
+
+    assert stores == [2, 4, 5, 5]
+
+
+def test_while_the_disk_is_left_alone_nothing_is_written(house: Open) -> None:
+    one, origin = house()
+    written(one, origin)
+    assert one.hub.shelf is not None
+    one.hub.shelf._off_until = one.clock.monotonic() + shelf.OFF_SECONDS
+    time_passes(one, QUIET)
+    assert not stores_of(one)
+    time_passes(one, shelf.OFF_SECONDS)
+
+    assert stores_of(one) == 1
+
+
+def test_a_row_that_is_forgotten_waits_for_nothing(house: Open) -> None:
+    one, origin = house(max_streams=1)
+    written(one, origin)
+    other = one.ask(key=one.key("/v1/stream/b"))
+    call(origin).reply(data(b"x", "0001"))
+    wait(other)
+    time_passes(one, QUIET)
+
+    assert one.hub.shelf is not None
+    assert len(one.hub.shelf._quiet) == 0 and len(one.hub.shelf._notes) <= 1

@@ -249,7 +249,7 @@ def test_a_step_to_a_stream_that_raises_leaves_nobody_waiting(
     house, origin = scripted()
     crowd = [house.ask() for _ in range(2)]
 
-    def weigh(stream: Any) -> None:
+    def weigh(stream: Any, grew: bool = False) -> None:
         raise Broken
 
     call = origin.expect()

@@ -4,6 +4,7 @@ On the wire it is told in ``tests/front/test_wire_process.py``. Here each step f
 once: what was started before must be stopped, last first, and nothing twice.
 """
 
+import os
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -64,7 +65,7 @@ class WorkerUnderTest(EdgeWorker):
 
     def __init__(self, diary: Diary, monkeypatch: pytest.MonkeyPatch) -> None:
         self.diary = diary
-        self.alive, self.ppid = True, 0
+        self.alive, self.ppid = True, os.getppid()
         self.sockets: list[Any] = [1, 2]
         self.connections = set()
         self._accepting = []

@@ -21,12 +21,25 @@ def woken() -> Iterator[list[int]]:
 def test_lines_are_read_once_in_their_order(woken: list[int]) -> None:
     """And the master is woken for them."""
     pipe, me = WorkerPipe(), os.getpid()
-    pipe.write(READY, me)
-    pipe.write("over-memory", me)
+    worker = os.fork()
+    if worker == 0:
+        pipe.write(READY, me)
+        pipe.write("over-memory", me)
+        os._exit(0)
+    os.waitpid(worker, 0)
 
-    assert list(pipe.read()) == [(READY, me), ("over-memory", me)]
+    assert list(pipe.read()) == [(READY, worker), ("over-memory", worker)]
     assert list(pipe.read()) == []
     assert woken
+
+
+def test_who_has_a_dead_master_s_pid_is_not_woken(woken: list[int]) -> None:
+    """It is somebody else, whom the signal may end."""
+    pipe = WorkerPipe()
+    pipe.write(READY, os.getpid())
+
+    assert list(pipe.read()) == [(READY, os.getpid())]
+    assert not woken
 
 
 def test_a_master_that_has_gone_is_no_error() -> None:

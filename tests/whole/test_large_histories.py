@@ -4,6 +4,8 @@ The Node reference server never cuts an answer into pages: a history is one answ
 """
 
 import hashlib
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -303,6 +305,30 @@ def test_a_restart_is_warm(wire: CountingProxy, tmp_path: Path) -> None:
     with edge(wire.url, cache=cache) as running:
         for path in paths:
             assert read_all(running.url, path).size == 64 * 8 * 1024 + 1024
+        assert counted(running, "disk_loads_total") == {"": len(paths)}
+    assert wire.brought - before < len(paths) * 8 * 1024
+
+
+def test_a_restart_is_warm_though_all_was_killed(
+    wire: CountingProxy, tmp_path: Path
+) -> None:
+    """S2: what has not changed for a while lies on the disk, and needs no good-bye."""
+    paths = [f"{PATH}-{number}" for number in range(5)]
+    cache = {**kept(tmp_path), "max_object": "2MiB"}
+    for path in paths:
+        write(wire.url, 1, path)
+    with edge(wire.url, cache=cache) as running:
+        for path in paths:
+            read_all(running.url, path)
+            body = piece_of(99, 1024)
+            assert ask(running.url + path, "POST", body, **BYTES)[0] in (200, 204)
+            read_all(running.url, path)
+        until_kept(running, len(paths))
+        os.killpg(running.process.pid, signal.SIGKILL)
+    before = wire.brought
+    with edge(wire.url, cache=cache) as running:
+        for path in paths:
+            assert read_all(running.url, path).size == MIB + 1024
         assert counted(running, "disk_loads_total") == {"": len(paths)}
     assert wire.brought - before < len(paths) * 8 * 1024
 

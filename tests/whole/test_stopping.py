@@ -14,7 +14,7 @@ from edge.process.gunicorn_app import GRACE_MARGIN_SECONDS, gunicorn_settings
 from edge.process.systemd import VARIABLE
 from edge.settings import load
 from edge.supervisor.supervisor import KILL_MARGIN_SECONDS
-from tests.support.kin import children
+from tests.support.kin import children, ends
 from tests.support.log_lines import said
 from tests.support.options import server_options
 from tests.support.processes import Edge, edge, embedded_origin, service
@@ -174,3 +174,22 @@ def test_stopping_is_said_when_the_delay_begins(manager: socket.socket) -> None:
             front.process.handle.terminate()
             assert hear(manager) == "STOPPING=1"
             until_status(f"{front.admin}/ready", 503)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_master_that_is_killed_cuts_nobody_and_leaves_nothing_behind(
+    workers: int,
+) -> None:
+    """Its processes see it, finish their answers, and leave; the addresses are free."""
+    with embedded_origin() as origin, edge(origin.url, workers=workers) as front:
+        address = front.url.removeprefix("http://")
+        ask(front.url + STREAM, "PUT", b"", **TEXT)
+        left = children(front.process.pid)
+        with Talk(f"{front.url}{STREAM}?offset=-1&live=long-poll") as waiting:
+            os.kill(front.process.pid, signal.SIGKILL)
+            assert waiting.answer()[0] == 204
+        assert all(ends(pid, WITHIN) for pid in left)
+        told = front.process.log.read_text().count("the master has died")
+        assert told == len(left)
+        with edge(origin.url, listen=address) as again:
+            assert ask(f"{again.url}{STREAM}?offset=-1")[0] == 200

@@ -8,7 +8,6 @@ from gunicorn.config import Config
 
 from edge.core.accepting import AcceptBalance
 from edge.core.counters import Counters
-from edge.core.elsewhere import NOBODY, Elsewhere
 from edge.core.ports import Clock
 from edge.front.app.app import Environ
 from edge.front.log import AccessLog
@@ -21,8 +20,7 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 @dataclass(slots=True, eq=False)
 class ServerContext:
     """The application and what goes with it. ``draining``: keep no connection.
-    ``balance`` is asked before each one is accepted; None: no other process accepts.
-    ``elsewhere``: the connections of other processes."""
+    ``balance`` is asked before each one is taken; None: no other process accepts."""
 
     app: Application
     cfg: Config
@@ -32,9 +30,10 @@ class ServerContext:
     access_log: AccessLog
     draining: bool = False
     balance: AcceptBalance | None = None
-    elsewhere: Elsewhere = NOBODY
 
     def is_full(self, connections: int) -> bool:
         """Whether the node has as many as it may, with so many here (W13)."""
         most = self.options.limits.max_connections
-        return connections + self.elsewhere.connections >= most
+        if self.balance is None:
+            return connections >= most
+        return not self.balance.has_room(connections, most)

@@ -84,6 +84,10 @@ class TooMany:
         self.asked.append(connections)
         return not self.fewer
 
+    def has_room(self, connections: int, most: int) -> bool:
+        """See ``edge.core.accepting.AcceptBalance``."""
+        return connections < most
+
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_who_has_clearly_more_connections_lets_others_accept(
