@@ -87,7 +87,7 @@ class Shelf:
         self._loading = 0
         self._strikes = 0
         self._off_until = 0.0
-        streams.on_forget, streams.on_grown = self._row_forgotten, self._quiet.grew
+        streams.on_forget, streams.on_grown = self._row_forgotten, self._log_grew
         spools.on_begun, spools.on_miss = self._spool_begun, self.serves
 
     @property
@@ -321,6 +321,11 @@ class Shelf:
         if not self._is_off:
             self._quiet.tick()
             self._keep_quiet()
+
+    def _log_grew(self, stream: Stream) -> None:
+        # What may not be kept takes nobody's turn.
+        if _may_keep(stream):
+            self._quiet.grew(stream)
 
     def _keep_quiet(self) -> None:
         while self._copies < MAX_QUIET_COPIES and not self._is_off:
