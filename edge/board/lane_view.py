@@ -306,6 +306,17 @@ class LaneView:
         texts = (self._sums.text(lane, boots[lane]) for lane in fresh)
         return [text for text in texts if text is not None]
 
+    def processes(self) -> list[tuple[float, dict[str, Any]]]:
+        """The text of each process that there is, and seconds since its last sign of
+        life, however many these are."""
+        boots, beats = self._all(Field.BOOT), self._all(Field.BEAT)
+        now, found = self._clock(), []
+        for lane, (boot, beat) in enumerate(zip(boots, beats, strict=True)):
+            text = self._sums.text(lane, boot) if boot and beat else None
+            if text is not None:
+                found.append((max(0.0, now - beat / 1000), text))
+        return found
+
     def store_announced(self, number: int) -> None:
         """This process announces an order (W14)."""
         self._store(Field.ANNOUNCED, number)

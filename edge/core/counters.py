@@ -86,6 +86,8 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("events_skipped", "Comments and unknown events in event streams."),
     Described("viewers_ended", "Parked viewers that ended, by reason.", "reason"),
     Described("wakeups", "Times that a stream's parked viewers were woken."),
+    Described("growths", "Times that a stream grew while viewers waited for it."),
+    Described("woken", "Viewers that were served because they were woken."),
     Described(
         "verdicts",
         "Requests judged by the ways of a route: by which way, and how.",
@@ -146,6 +148,8 @@ class Counters:
     events_skipped: int
     viewers_ended: dict[str, int]
     wakeups: int
+    growths: int
+    woken: int
     verdicts: dict[str, int]
     asks: dict[str, int]
     revocations: dict[str, int]

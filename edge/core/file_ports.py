@@ -118,3 +118,7 @@ class Disk(Protocol):
     @property
     def used(self) -> int:
         """Bytes of what is kept."""
+
+    @property
+    def size(self) -> int:
+        """What they may be at most."""

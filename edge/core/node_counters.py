@@ -21,7 +21,7 @@ Where there is one worker none of this is used. Called by ``edge.process.node_fi
 
 import enum
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -73,6 +73,8 @@ SIDES: Mapping[str, Side] = {
     "events_skipped": Side.ORIGIN,
     "viewers_ended": Side.CLIENT,
     "wakeups": Side.CLIENT,
+    "growths": Side.ORIGIN,
+    "woken": Side.CLIENT,
     "verdicts": Side.CLIENT,
     "asks": Side.CLIENT,
     "revocations": Side.CLIENT,
@@ -200,19 +202,23 @@ def requests_per_delivery(numbers: Numbers) -> float:
 class GaugeRule(enum.Enum):
     """How a gauge of a node is made of its processes'.
 
-    FRONTS and KEEPERS: the sum over those. ALL: over both. HIGHEST: the highest one of
-    keepers. EACH: one for each process, by its name.
+    FRONTS and KEEPERS: the sum over those. ALL: over both. HIGHEST and LOWEST: the
+    highest and the lowest one of keepers. SAME: what all fronts say, who have it from
+    the settings. EACH: one for each process, by its name.
     """
 
     FRONTS = "fronts"
     KEEPERS = "keepers"
     ALL = "all"
     HIGHEST = "highest"
+    LOWEST = "lowest"
+    SAME = "same"
     EACH = "each"
 
 
 GAUGES: Mapping[str, GaugeRule] = {
     "viewers": GaugeRule.FRONTS,
+    "viewers_by_events": GaugeRule.FRONTS,
     "streams": GaugeRule.KEEPERS,
     "followers": GaugeRule.KEEPERS,
     "followers_by_events": GaugeRule.KEEPERS,
@@ -222,11 +228,22 @@ GAUGES: Mapping[str, GaugeRule] = {
     "bytes_in_probation": GaugeRule.ALL,
     "bytes_prepared": GaugeRule.ALL,
     "breaker_open": GaugeRule.HIGHEST,
+    "origin_up": GaugeRule.LOWEST,
+    "origin_changed_timestamp_seconds": GaugeRule.HIGHEST,
     "spools": GaugeRule.KEEPERS,
     "spool_readers": GaugeRule.KEEPERS,
     "spool_bytes": GaugeRule.KEEPERS,
     "disk_bytes": GaugeRule.KEEPERS,
+    "disk_bytes_limit": GaugeRule.KEEPERS,
     "connections": GaugeRule.FRONTS,
+    "viewers_limit": GaugeRule.SAME,
+    "connections_limit": GaugeRule.SAME,
+    "streams_limit": GaugeRule.KEEPERS,
+    "followers_limit": GaugeRule.KEEPERS,
+    "flights_limit": GaugeRule.KEEPERS,
+    "relays_limit": GaugeRule.FRONTS,
+    "bytes_held_limit": GaugeRule.ALL,
+    "spool_bytes_limit": GaugeRule.KEEPERS,
     "last_collection_seconds": GaugeRule.EACH,
     "longest_collection_seconds": GaugeRule.EACH,
 }
@@ -245,9 +262,7 @@ def node_gauges(
         if roles is None:
             continue
         values = [g[name] for role, g in held if role in roles and name in g]
-        found[name] = (
-            max(values, default=0.0) if rule is GaugeRule.HIGHEST else sum(values)
-        )
+        found[name] = _JOINED.get(rule, sum)(values or (0.0,))
     return found
 
 
@@ -256,4 +271,13 @@ _ROLES: Mapping[GaugeRule, frozenset[Role]] = {
     GaugeRule.KEEPERS: frozenset({Role.KEEPER, Role.WORKER}),
     GaugeRule.ALL: frozenset(Role),
     GaugeRule.HIGHEST: frozenset({Role.KEEPER, Role.WORKER}),
+    GaugeRule.LOWEST: frozenset({Role.KEEPER, Role.WORKER}),
+    GaugeRule.SAME: frozenset({Role.FRONT, Role.WORKER}),
 }
+
+_JOINED: Mapping[GaugeRule | None, Callable[[Iterable[float]], float]] = {
+    GaugeRule.HIGHEST: max,
+    GaugeRule.LOWEST: min,
+    GaugeRule.SAME: max,
+}
+"""How values become one, where they are not added up."""

@@ -11,7 +11,12 @@ from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.node_board import News, SlotWatch
-from edge.core.stream_snapshot import StreamSnapshot
+from edge.core.stream_snapshot import (
+    BY_VIEWERS,
+    StreamDetail,
+    StreamFilter,
+    StreamSnapshot,
+)
 from edge.core.values import (
     UNLIMITED,
     Answer,
@@ -267,11 +272,16 @@ NO_TICKS: Ticks = NoTicks()
 class Control(Protocol):
     """What an operator may ask of a running edge (the Hub). Never switches."""
 
-    def snapshot(self, limit: int) -> Sequence[StreamSnapshot]:
-        """At most ``limit`` streams, those with most viewers first."""
+    def snapshot(
+        self, limit: int, wanted: StreamFilter = BY_VIEWERS
+    ) -> Sequence[StreamSnapshot]:
+        """At most ``limit`` of the streams that are asked for, in their order."""
 
     def of_path(self, route: str, path: str) -> Sequence[StreamSnapshot]:
         """The streams of a path: one for each partition and extension."""
+
+    def details(self, route: str, path: str) -> Sequence[StreamDetail]:
+        """The same in full."""
 
     def forget(self, route: str, path: str) -> int:
         """Drop what is held of a path, in every partition; how many there were.

@@ -54,7 +54,7 @@ class DiskFolder:
         self, folder: str, size: int, origin: str, share: tuple[int, int] = (0, 1)
     ) -> None:
         self._folder = Path(folder)
-        self._size = size
+        self.size = size
         self._origin = origin
         self._number, self._of = share
         self._index = FileThreads(1)
@@ -71,7 +71,7 @@ class DiskFolder:
         self._index.run(self._take_all, _heard)
 
     def __repr__(self) -> str:
-        return f"<DiskFolder {self._folder} {self.used}/{self._size}>"
+        return f"<DiskFolder {self._folder} {self.used}/{self.size}>"
 
     @property
     def under_way(self) -> int:
@@ -237,9 +237,9 @@ class DiskFolder:
         another process writes there."""
         if not self._may_write(stem.partition("/")[0]):
             raise NotKept("another process writes there")
-        if size > self._size:
+        if size > self.size:
             raise NotKept("it is larger than cache.disk.size")
-        while self.used + size > self._size:
+        while self.used + size > self.size:
             # To delete what is read gives nothing back yet.
             oldest = next((one for one in self._sizes if one not in self._opened), None)
             if oldest is None:

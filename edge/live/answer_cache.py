@@ -142,6 +142,7 @@ class AnswerCache:
             return None
         if kept.highest is not None and kept.highest != stream.highest:
             return None
+        stream.requests += 1
         counters = self._counters
         counters.reads[kept.mode] += 1
         counters.answers[kept.result] += 1

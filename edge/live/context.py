@@ -19,7 +19,9 @@ import gevent
 from edge.core.counters import Counters
 from edge.core.elsewhere import NOBODY, Elsewhere
 from edge.core.errors import EdgeError
+from edge.core.fault_notes import StreamFaults
 from edge.core.ports import Board, Clock
+from edge.core.reasons import Reason
 from edge.core.values import Node
 from edge.live.looks import Looks
 from edge.live.rows import Reader, State
@@ -150,12 +152,18 @@ class Guard:
 class HubContext:
     """Made once, by the hub."""
 
-    __slots__ = ("clock", "counters", "guard", "looks", "options")
+    __slots__ = ("clock", "counters", "faults", "guard", "looks", "options")
 
     def __init__(self, options: HubOptions, counters: Counters, clock: Clock) -> None:
         self.options = options
         self.counters = counters
         self.clock = clock
         self.guard = Guard(counters)
+        self.faults = StreamFaults()
         board, keeps = options.board, options.serves_fronts
         self.looks = None if board is None else Looks(board, polls_origin=keeps)
+
+    def origin_failed(self, path: str, reason: Reason) -> None:
+        """Count a failure of the origin that was met for a stream, and note it."""
+        self.counters.origin_faults[reason.value] += 1
+        self.faults.note(path, reason, self.clock.wall())

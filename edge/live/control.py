@@ -4,14 +4,32 @@ It shows rows and forgets them; it never asks the origin. Called by the pages of
 admin address.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from heapq import nlargest
 
 from edge.core.reasons import Reason
-from edge.core.stream_snapshot import StreamSnapshot
+from edge.core.stream_snapshot import (
+    BY_VIEWERS,
+    FaultNote,
+    FollowerSnapshot,
+    HeldPiece,
+    StreamDetail,
+    StreamFilter,
+    StreamOrder,
+    StreamSnapshot,
+)
 from edge.core.values import StreamKey
 from edge.live.hub import Hub
 from edge.live.rows import Stream
+from edge.streamlog.tail import NEVER
+
+MAX_DETAILS = 20
+"""Streams of one path that are told in full, those with most viewers: there is one for
+each partition."""
+
+MAX_PIECES = 100
+"""Pieces of what is held that are told of one stream."""
 
 
 class HubControl:
@@ -20,14 +38,27 @@ class HubControl:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def snapshot(self, limit: int) -> list[StreamSnapshot]:
+    def snapshot(
+        self, limit: int, wanted: StreamFilter = BY_VIEWERS
+    ) -> list[StreamSnapshot]:
         """See ``edge.core.ports.Control``."""
-        busiest = nlargest(limit, self._hub.streams, key=lambda row: row.viewers)
-        return [_snapshot(row) for row in busiest]
+        rows: Iterable[Stream] = self._hub.streams
+        if wanted.route is not None or wanted.contains:
+            rows = (r for r in rows if wanted.wants(r.key.route, r.key.path))
+        first = nlargest(limit, rows, key=_PLACED_BY[wanted.order])
+        return [_snapshot(row) for row in first]
 
     def of_path(self, route: str, path: str) -> list[StreamSnapshot]:
         """See ``edge.core.ports.Control``."""
         return [_snapshot(row) for row in self._hub.streams.of_path(route, path)]
+
+    def details(self, route: str, path: str) -> list[StreamDetail]:
+        """See ``edge.core.ports.Control``."""
+        context = self._hub.context
+        now, faults = context.clock.monotonic(), tuple(context.faults.of_path(path))
+        rows = self._hub.streams.of_path(route, path)
+        rows = nlargest(MAX_DETAILS, rows, key=lambda row: row.viewers)
+        return [_detail(row, faults, now) for row in rows]
 
     def forget(self, route: str, path: str) -> int:
         """See ``edge.core.ports.Control``. As if the stream had been replaced."""
@@ -43,8 +74,11 @@ class HubControl:
     def gauges(self) -> dict[str, float]:
         """See ``edge.core.ports.Control``."""
         hub = self._hub
+        options = hub.context.options
+        spool_limit = options.spool_size if hub.upstream.may_take_over else 0
         return {
             "viewers": hub.viewers,
+            "viewers_by_events": hub.viewers_by_events(),
             "streams": len(hub.streams),
             "followers": len(hub.followers),
             "followers_by_events": hub.followers.by_events,
@@ -58,6 +92,16 @@ class HubControl:
             "bytes_in_probation": hub.streams.cost_in_probation,
             "bytes_prepared": hub.delivery.cost + hub.answer_cache.cost,
             "breaker_open": int(hub.upstream.breaker.is_open),
+            "origin_up": int(hub.upstream.health.up),
+            "origin_changed_timestamp_seconds": hub.upstream.health.changed,
+            "viewers_limit": options.max_viewers,
+            "streams_limit": options.max_streams,
+            "followers_limit": options.max_followers,
+            "flights_limit": options.max_flights,
+            "relays_limit": options.max_relays,
+            "bytes_held_limit": hub.streams.limit,
+            "spool_bytes_limit": spool_limit,
+            "disk_bytes_limit": 0 if hub.shelf is None else hub.shelf.size,
         }
 
 
@@ -80,8 +124,56 @@ def _snapshot(row: Stream) -> StreamSnapshot:
         closed=row.log.tail.closed,
         followed=row.follower is not None,
         armed=row.log.tail.armed is not None,
+        viewers_by_events=row.viewers_by_events,
+        requests=row.requests,
+        lag=_lag(row),
         identity=_identity(row.key),
     )
+
+
+def _lag(row: Stream) -> int:
+    """Bytes that the slowest event stream has yet to be given. One whose place is not
+    held any more has yet to be given all that is."""
+    waits = {reader.offset for reader in row.parked if reader.full}
+    behind = (row.log.distance(offset) for offset in waits)
+    return max((row.log.cost if far is None else far for far in behind), default=0)
+
+
+_PLACED_BY: Mapping[StreamOrder, Callable[[Stream], int]] = {
+    StreamOrder.VIEWERS: lambda row: row.viewers,
+    StreamOrder.BYTES: lambda row: row.log.cost,
+    StreamOrder.REQUESTS: lambda row: row.requests,
+    StreamOrder.LAG: _lag,
+}
+
+
+def _detail(row: Stream, faults: tuple[FaultNote, ...], now: float) -> StreamDetail:
+    log, contact = row.log, row.contact
+    pieces = [piece for piece in log.segments if piece.length]
+    fault = None if contact is None else contact.fault
+    return StreamDetail(
+        row=_snapshot(row),
+        content_type=log.content_type,
+        held=tuple(
+            HeldPiece(piece.start, piece.end, piece.length)
+            for piece in pieces[:MAX_PIECES]
+        ),
+        pieces=len(pieces),
+        age=None if log.tail.confirmed_at == NEVER else log.tail.age(now),
+        grown=None if row.grown_at is None else max(0.0, now - row.grown_at),
+        follower=_follower(row),
+        waiting=sum(len(list(flight.waiting())) for flight in row.flights.values()),
+        away=None if fault is None else fault.reason.value,
+        retry_in=0.0 if contact is None else contact.wait(now),
+        faults=faults,
+    )
+
+
+def _follower(row: Stream) -> FollowerSnapshot | None:
+    follower = row.follower
+    if follower is None:
+        return None
+    return FollowerSnapshot(follower.state.value, follower.events is not None)
 
 
 def _identity(key: StreamKey) -> str:

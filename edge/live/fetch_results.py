@@ -71,6 +71,7 @@ class FetchResults:
         lineages: LineageResults,
         spools: Spools,
     ) -> None:
+        self._context = context
         self._counters = context.counters
         self._clock = context.clock
         self._ingest = ingest
@@ -187,7 +188,7 @@ class FetchResults:
         holds is held here too, and goes out stale; nobody asks a second time."""
         stream, answer = flight.stream, heard.answer
         fault = away(answer, Reason.ORIGIN_STALE)
-        self._counters.origin_faults[fault.reason.value] += 1
+        self._context.origin_failed(stream.key.path, fault.reason)
         self._contacts.read_failed(stream, fault)
         joined = yield from self._ingest.take_in_stale(stream, heard)
         for reader in flight.waiting():
@@ -240,7 +241,7 @@ class FetchResults:
 
     def _garbage(self, flight: Flight, fault: OriginFault) -> Steps:
         """An answer that is not valid counts as a failure of the origin."""
-        self._counters.origin_faults[fault.reason.value] += 1
+        self._context.origin_failed(flight.stream.key.path, fault.reason)
         yield from self._failed(flight, fault)
 
     def _failed(self, flight: Flight, fault: OriginFault) -> Steps:

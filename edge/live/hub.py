@@ -69,16 +69,16 @@ class Hub:
         files: SpoolFiles | None = None,
         disk: Disk | None = None,
     ) -> None:
-        context = HubContext(options, counters, clock)
+        context = self.context = HubContext(options, counters, clock)
         self._rules, self._counters, self._clock = options.rules, counters, clock
         self._guard, self._looks = context.guard, context.looks
         self._board, self.serves_fronts = options.board, options.serves_fronts
         self._follow_after = (options.follow_reads, options.follow_within)
         upstream = Upstream(origin, context, is_from_an_edge, files is not None)
         self.upstream, self.streams = upstream, StreamRegistry(context)
-        self.delivery = Delivery(context)
-        contacts = Contacts(context)
+        self.delivery, contacts = Delivery(context), Contacts(context)
         waiters = self._waiters = Waiters(context, self.delivery, contacts)
+        self.viewers_by_events = waiters.count_by_events
         self._wakeup = Wakeup(context, self.delivery, self._waiters)
         self.relays = Relays(context, upstream)
         self.spools = Spools(context, self.delivery, waiters, files)
@@ -325,8 +325,8 @@ class Hub:
                 self.streams.weigh(stream, grew)
                 if grew and stream.above is not None:
                     self._paced.grew(stream)
-                if grew and stream.parked:
-                    self._wakeup.wake(stream)
+                if grew:
+                    self._wakeup.grew(stream)
             case steps.Replace(stream, reason):
                 self.replace(stream, reason)
             case steps.Wake(stream):

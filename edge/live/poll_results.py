@@ -58,7 +58,7 @@ class PollResults:
         contacts: Contacts,
         lineages: LineageResults,
     ) -> None:
-        self._counters = context.counters
+        self._context = context
         self._clock = context.clock
         self._board = context.options.board
         self._ingest = ingest
@@ -116,7 +116,7 @@ class PollResults:
         self, stream: Stream, poll: Poll, answer: OriginAnswer, reason: Reason
     ) -> Next:
         """A failure that nobody is told of: they wait, the follower pauses (L21)."""
-        self._counters.origin_faults[reason.value] += 1
+        self._context.origin_failed(stream.key.path, reason)
         stream.log.tail.mark_unverified(self._clock.monotonic())
         self._contacts.bind(stream, answer)
         read = not poll.live and answer.status not in REFUSES_WORK
@@ -151,7 +151,7 @@ class PollResults:
         if held and poll.elapsed < quick:
             if is_empty and self._is_farewell(heard.answer):
                 return Next.GO_ON
-            self._counters.origin_faults[spin.value] += 1
+            self._context.origin_failed(stream.key.path, spin)
             return Next.BACK_OFF
         if is_empty:
             stream.log.tail.hold = max(poll.elapsed, MIN_HOLD)

@@ -232,6 +232,11 @@ class StreamRegistry:
         return self._budget.total
 
     @property
+    def limit(self) -> int:
+        """What they may cost together."""
+        return self._budget.limit
+
+    @property
     def cost_in_probation(self) -> int:
         """Bytes of these that go first."""
         return self._budget.in_probation

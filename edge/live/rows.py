@@ -132,6 +132,7 @@ class Reader:
         self.sink = sink
         self.stream = stream
         self.owner = owner
+        stream.requests += 1
         self.state = State.NEW
         # From its end on the reader is given nothing (B3).
         self.lease = lease
@@ -279,9 +280,9 @@ class Stream:
         *("bypass_reason", "bypass_until", "contact", "event_trust"),
         *("flights", "follower"),
         *("gone_until", "head_missed", "highest", "key", "landings", "large"),
-        *("lenders", "linger_until", "log", "no_head_until", "parked"),
-        *("plain_extension", "polled_by", "route", "spooled", "viewers", "waking"),
-        "watch",
+        *("grown_at", "lenders", "linger_until", "log", "no_head_until", "parked"),
+        *("plain_extension", "polled_by", "requests", "route", "spooled", "viewers"),
+        *("viewers_by_events", "waking", "watch"),
     )
 
     def __init__(self, key: StreamKey, route: Route, log: StreamLog) -> None:
@@ -305,8 +306,11 @@ class Stream:
         self.parked: dict[Reader, None] = {}
         # SSE viewers that have not been told yet that they are up to date.
         self.awaiting_caught_up: set[Reader] = set()
-        # Live readers that are not done, parked or not.
-        self.viewers = 0
+        # Live readers that are not done, parked or not; those with an event stream.
+        self.viewers = self.viewers_by_events = 0
+        # For operators: reads since it was made, and when it grew last.
+        self.requests = 0
+        self.grown_at: float | None = None
         # None: no pass wakes the parked ones. Otherwise: whether another one follows.
         self.waking: bool | None = None
         self.linger_until = 0.0

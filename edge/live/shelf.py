@@ -95,6 +95,11 @@ class Shelf:
         """Bytes on the disk."""
         return self._disk.used
 
+    @property
+    def size(self) -> int:
+        """What they may be at most."""
+        return self._disk.size
+
     # Reading
 
     def serves(self, reader: Reader, fetch: Fetch) -> bool:

@@ -45,6 +45,7 @@ from edge.policy.http.breaker import (
     outcome_of_fault,
     outcome_of_status,
 )
+from edge.policy.http.origin_health import OriginHealth
 from edge.policy.streams.contact import REFUSES_WORK
 
 P = ParamSpec("P")
@@ -122,8 +123,10 @@ class Upstream:
         self.breaker = Breaker()
         self.max_object = context.options.max_object
         self.counters = context.counters
+        self.health = OriginHealth()
         self.guard = context.guard
         self._origin = origin
+        self._failed = context.origin_failed
         self._clock = context.clock
         self._may_break = context.options.breaker
         self._from_an_edge = from_an_edge
@@ -190,7 +193,7 @@ class Upstream:
         """The head of its answer is here."""
         if status >= 500 or status in REFUSES_WORK:
             self.counters.origin_statuses[str(status)] += 1
-        if status >= 500 or not self.breaker.calm:
+        if status >= 500 or not (self.breaker.calm and self.health.well):
             by_edge = self._from_an_edge(headers)
             self._heard(call, request, outcome_of_status(status, from_an_edge=by_edge))
 
@@ -199,13 +202,17 @@ class Upstream:
         if isinstance(fault, NotAsked):
             self.counters.refusals[fault.reason.value] += 1
         else:
-            self.counters.origin_faults[fault.reason.value] += 1
+            self.broke_off(request, fault)
             self._heard(call, request, outcome_of_fault(fault))
 
+    def broke_off(self, request: OriginRequest, fault: OriginFault) -> None:
+        """It failed, maybe in the middle of its answer."""
+        self._failed(_path_of(request), fault.reason)
+
     def _heard(self, call: int, request: OriginRequest, outcome: CallOutcome) -> None:
+        self.health.heard(outcome, self._clock.wall())
         if self._may_break:
-            # One stream, whoever reads it and with whatever parameters.
-            stream = request.target.partition("?")[0]
+            stream = _path_of(request)
             now, chance = self._clock.monotonic(), random.random()
             opened = self.breaker.heard(call, stream, outcome, now, chance)
             self.counters.breaker_opened += opened
@@ -232,6 +239,11 @@ class Upstream:
         headers = (*request.headers, *(trace or self._traces.next()))
         how = request.target, headers, request.purpose
         return OriginRequest(request.method, *how, link=request.link)
+
+
+def _path_of(request: OriginRequest) -> str:
+    """One stream, whoever reads it and with whatever parameters."""
+    return request.target.partition("?")[0]
 
 
 class _Traces:
@@ -361,7 +373,7 @@ class _GuardedCall:
             upstream.counters.internal_errors += 1
             fault = _defect(fault.detail)
         elif self._has_head:
-            upstream.counters.origin_faults[fault.reason.value] += 1
+            upstream.broke_off(self._request, fault)
         else:
             upstream.failed(self.number, self._request, fault)
         upstream.guard.call(self._receiver.failed, fault)

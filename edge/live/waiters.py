@@ -55,13 +55,17 @@ class Waiters:
         self._looks = context.looks
         self._elsewhere = context.options.elsewhere
         self._wheel: TimerWheel[Reader] = TimerWheel(context.clock.monotonic())
-        # Live readers that are not done, parked or not.
-        self.viewers = 0
+        # Live readers that are not done, parked or not; those with an event stream.
+        self.viewers = self._by_events = 0
         # The streams that somebody is parked at: the tick looks at no others.
         self._crowded: dict[Stream, None] = {}
         # While draining: the readers that were here when it began and are not yet
         # released.
         self._drain_queue: dict[Reader, None] | None = None
+
+    def count_by_events(self) -> int:
+        """Of these viewers, those with an event stream."""
+        return self._by_events
 
     # Parking
 
@@ -73,6 +77,8 @@ class Waiters:
             raise Refusal("too many live readers", reason=Reason.LIMIT_VIEWERS)
         self.viewers += 1
         stream.viewers += 1
+        self._by_events += reader.is_sse
+        stream.viewers_by_events += reader.is_sse
         spread = 1.0 - random.random() * JITTER
         ends = reader.lease.ends_at
         reader.deadline = min(now + options.long_poll_timeout * spread, ends)
@@ -357,9 +363,11 @@ class Waiters:
         self.leave(reader)
         self.viewers -= 1
         reader.stream.viewers -= 1
+        self._by_events -= reader.is_sse
+        reader.stream.viewers_by_events -= reader.is_sse
 
     def end_together(self, readers: Sequence[Reader]) -> None:
-        """Parked readers of one stream are done: in one loop what ``Reader.move`` does
+        """Parked polls of one stream are done: in one loop what ``Reader.move`` does
         for each."""
         stream = readers[0].stream
         for reader in readers:

@@ -52,6 +52,13 @@ class Wakeup:
         self._delivery = delivery
         self._waiters = waiters
 
+    def grew(self, stream: Stream) -> None:
+        """The log of a stream has grown: wake who waits for that."""
+        stream.grown_at = self._context.clock.monotonic()
+        if stream.parked:
+            self._counters.growths += 1
+            self.wake(stream)
+
     def wake(self, stream: Stream) -> None:
         """Decide all parked viewers of a stream again, in the next turn of the event
         loop; a crowd that takes several turns has a greenlet for that.
@@ -152,6 +159,7 @@ class _Batch:
         pause_reads: bool,
     ) -> None:
         self._guard = context.guard
+        self._counters = context.counters
         self._delivery = delivery
         self._waiters = waiters
         self._pause_reads = pause_reads
@@ -167,14 +175,15 @@ class _Batch:
         at = 0
         while at < len(readers):
             first = readers[at]
-            outcome = None
-            if first.state is _PARKED and not first.full:
-                outcome = self._outcome_for(first)
+            waits = first.state is _PARKED and not first.full
+            outcome = self._outcome_for(first) if waits else None
             if outcome is None:
+                self._counters.woken += waits
                 at += 1
                 continue
             run = self._run(readers, at)
             at += len(run)
+            self._counters.woken += len(run)
             self._give(run, outcome)
 
     def _outcome_for(self, reader: Reader) -> _Outcome | None:

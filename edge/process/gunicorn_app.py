@@ -12,6 +12,7 @@ import logging
 import math
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,6 +133,7 @@ class EdgeApplication(BaseApplication):
         node: OpenNode | None = None,
     ) -> None:
         self.node = node
+        self.began = time.monotonic()
         self.manager = ServiceManager()
         self._serving = serving
         self._plan = self._previous = plan

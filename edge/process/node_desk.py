@@ -8,8 +8,10 @@ for the pages of the admin address, in any front:
   dropped is added up.
 - *revoke*: the order itself goes to all. The revocation file is written by whoever was
   asked, and read by those that start.
-- *snapshot*, which only asks: each process tells its streams with most viewers, and its
-  gauges. Keepers are asked a second time, for the paths that fronts have named.
+- *snapshot*, which only asks: each process tells its first streams in the order that
+  is asked for, and its gauges. Keepers are asked a second time, for the paths that only
+  fronts have named, and fronts for those that only keepers have (*paths*).
+- *details*, which only asks, too: one path in full.
 
 Called by the worker, in each process of a node. Where there is one worker there is no
 desk.
@@ -22,13 +24,27 @@ from itertools import chain
 from edge.access.revocation_file import item_of, order_of
 from edge.access.revocations import Revocation
 from edge.access.revoker import Heard, Revoker
-from edge.admin.control_pages import Overview
+from edge.admin.stream_pages import Overview, PathView
 from edge.core.errors import Refusal
 from edge.core.node_counters import node_gauges
-from edge.core.node_rows import as_item, merged, of_item, unheld
+from edge.core.node_rows import (
+    as_item,
+    detail_as_item,
+    detail_of_item,
+    merged,
+    merged_details,
+    of_item,
+    unheld,
+)
 from edge.core.ports import Control
 from edge.core.reasons import Reason
-from edge.core.stream_snapshot import StreamSnapshot
+from edge.core.stream_snapshot import (
+    BY_VIEWERS,
+    StreamDetail,
+    StreamFilter,
+    StreamOrder,
+    StreamSnapshot,
+)
 from edge.core.values import Place, Role
 from edge.process.order_file import NodeOrder
 from edge.process.orders import NodeOrders, OrderOutcome, Report
@@ -63,6 +79,7 @@ class NodeDesk:
             revoke=self._revoke,
             snapshot=self._snapshot,
             paths=self._paths,
+            details=self._details,
         )
         # Who starts holds nothing, but a keeper may find something on its disk.
         orders.lasting.add("forget" if self._role is Role.KEEPER else "revoke")
@@ -90,22 +107,34 @@ class NodeDesk:
         newest = max((report["at"] for report in heard), default=order.at)
         return Heard(sum(report["ended"] for report in heard), newest)
 
-    def overview(self, limit: int) -> Overview:
-        """What is held, and the streams with most viewers. Raises Refusal."""
-        first = self._orders.give("snapshot", rows=limit)
+    def overview(self, limit: int, wanted: StreamFilter = BY_VIEWERS) -> Overview:
+        """What is held, and the first streams that are asked for. Raises Refusal."""
+        first = self._orders.give("snapshot", rows=limit, wanted=wanted)
         told = list(first.reports.values())
         fronts = list(_rows(told, Role.FRONT))
         keepers = list(_rows(told, Role.KEEPER))
-        shown = merged(fronts, keepers, limit)
-        missing = unheld(shown, keepers)
+        shown = merged(fronts, keepers, limit, wanted.order)
+        missing = {
+            Role.KEEPER.value: unheld(shown, keepers),
+            Role.FRONT.value: unheld(shown, fronts),
+        }
         late = first.late + first.failed
-        if missing and not late:
+        if any(missing.values()) and not late:
             second = self._orders.give("paths", paths=missing)
             keepers += _rows(second.reports.values(), Role.KEEPER)
-            shown = merged(fronts, keepers, limit)
+            fronts += _rows(second.reports.values(), Role.FRONT)
+            shown = merged(fronts, keepers, limit, wanted.order)
             late += second.late + second.failed
         gauges = node_gauges((Role(one["role"]), one["gauges"]) for one in told)
         return Overview(gauges, shown, tuple(sorted(set(late))))
+
+    def of_path(self, route: str, path: str) -> PathView:
+        """All streams of one path, in full. Raises Refusal."""
+        outcome = self._orders.give("details", route=route, path=path)
+        told = outcome.reports.values()
+        fronts, keepers = _details(told, Role.FRONT), _details(told, Role.KEEPER)
+        late = tuple(sorted({*outcome.late, *outcome.failed}))
+        return PathView(merged_details(fronts, keepers), late)
 
     # What an order says.
 
@@ -123,13 +152,20 @@ class NodeDesk:
         return self._revoker.hear(order_of(order.facts["order"]))._asdict()
 
     def _snapshot(self, order: NodeOrder) -> Report:
-        rows = self._control.snapshot(max(MIN_ROWS, order.facts["rows"]))
+        by, route, contains = order.facts["wanted"]
+        wanted = StreamFilter(StreamOrder(by), route, contains)
+        rows = self._control.snapshot(max(MIN_ROWS, order.facts["rows"]), wanted)
         return self._told(rows)
 
+    def _details(self, order: NodeOrder) -> Report:
+        found = self._control.details(order.facts["route"], order.facts["path"])
+        return {
+            "role": self._role.value,
+            "streams": list(map(detail_as_item, found)),
+        }
+
     def _paths(self, order: NodeOrder) -> Report:
-        if self._role is not Role.KEEPER:
-            return self._told(())
-        pairs = order.facts["paths"]
+        pairs = order.facts["paths"].get(self._role.value, ())
         found = (self._control.of_path(route, path) for route, path in pairs)
         return self._told(chain.from_iterable(found))
 
@@ -161,6 +197,12 @@ def _rows(told: Iterable[Report], role: Role) -> Iterator[StreamSnapshot]:
     for report in told:
         if report["role"] == role.value:
             yield from map(of_item, report["rows"])
+
+
+def _details(told: Iterable[Report], role: Role) -> Iterator[StreamDetail]:
+    for report in told:
+        if report["role"] == role.value:
+            yield from map(detail_of_item, report["streams"])
 
 
 def _done_by_all(outcome: OrderOutcome) -> OrderOutcome:

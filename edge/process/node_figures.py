@@ -1,9 +1,10 @@
 """NodeFigures: what one process of a node says of itself, and what all of them say.
 
 Each process publishes a text in its lane, once a second and once at its end: a JSON
-object with its place, boot and pid, what it contributes to the node's counters, and its
-gauges. Any front adds them up when it is asked. The board keeps the counters of those
-that have ended (``edge.board``), so that no sum goes back.
+object with its place, boot and pid, since when it lives, what it holds of memory, what
+it contributes to the node's counters, its gauges, and when it last met which failure.
+Any front adds them up when it is asked. The board keeps the counters of those that have
+ended (``edge.board``), so that no sum goes back.
 
 Only publishing costs anything while nobody asks. Called by the timer of beats, and by
 the pages of the node (``edge.process.node_desk``).
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from edge.admin.node_metrics import NodeNumbers, ProcessFigures
+from edge.core.fault_notes import FaultTimes
 from edge.core.node_counters import (
     GAUGES,
     CounterSet,
@@ -24,7 +26,9 @@ from edge.core.node_counters import (
     node_gauges,
     whole,
 )
+from edge.core.node_status import NodeStatus, ProcessStatus, latest
 from edge.core.values import Place, Role
+from edge.process.recycling import resident
 
 
 class TextLanes(Protocol):
@@ -40,6 +44,9 @@ class TextLanes(Protocol):
     def texts(self) -> Iterable[Mapping[str, Any]]:
         """The texts of the processes that give signs of life."""
 
+    def processes(self) -> Iterable[tuple[float, Mapping[str, Any]]]:
+        """The texts of all, with seconds since the last sign of life of each."""
+
 
 class NodeFigures:
     """The figures of one process, and by its lane those of the node."""
@@ -51,7 +58,11 @@ class NodeFigures:
         lanes: TextLanes,
         counters: CounterSet,
         gauges: Callable[[], Mapping[str, float]],
+        faults: FaultTimes,
+        began: float,
     ) -> None:
+        self._faults = faults
+        self._began = began
         self._place = place
         self._boot = boot
         self._lanes = lanes
@@ -61,9 +72,13 @@ class NodeFigures:
     def publish(self) -> None:
         """Say what is so now."""
         numbers = contribution(self._place.role, self._counters)
-        self._lanes.store_text(
-            text_of(self._place, self._boot, numbers, self._gauges())
-        )
+        about = {
+            "began": self._began,
+            "memory": resident(),
+            "faults": self._faults.last,
+        }
+        gauges = self._gauges()
+        self._lanes.store_text(text_of(self._place, self._boot, numbers, gauges, about))
 
     def numbers(self) -> NodeNumbers:
         """The node's, with this process's as they are now."""
@@ -75,11 +90,28 @@ class NodeFigures:
             tuple(_each(texts)),
         )
 
+    def status(self) -> NodeStatus:
+        """The node's processes, and what they told last. Asks nobody."""
+        self.publish()
+        told = [(beat, _Text(found)) for beat, found in self._lanes.processes()]
+        told.sort(key=lambda one: (one[1].name, one[1].boot))
+        texts = [_Text(found) for found in self._lanes.texts()]
+        return NodeStatus(
+            whole(self._lanes.totals()),
+            node_gauges((text.role, text.gauges) for text in texts),
+            tuple(text.status(beat) for beat, text in told),
+            latest(text.faults for _, text in told),
+        )
+
 
 def text_of(
-    place: Place, boot: int, counters: Numbers, gauges: Mapping[str, float]
+    place: Place,
+    boot: int,
+    counters: Numbers,
+    gauges: Mapping[str, float],
+    about: Mapping[str, object],
 ) -> bytes:
-    """A text for a lane."""
+    """A text for a lane. ``about``: what else its process tells of itself."""
     return json.dumps(
         {
             "role": place.role.value,
@@ -88,6 +120,7 @@ def text_of(
             "pid": os.getpid(),
             "counters": counters,
             "gauges": gauges,
+            **about,
         },
         separators=(",", ":"),
     ).encode()
@@ -108,6 +141,23 @@ class _Text:
         self.boot: int = found.get("boot", 0)
         self.pid: int = found.get("pid", 0)
         self.gauges: Mapping[str, float] = found.get("gauges", {})
+        self.faults: Mapping[str, Mapping[str, float]] = found.get("faults", {})
+        self._began: float = found.get("began", 0.0)
+        self._memory: int = found.get("memory", 0)
+
+    def status(self, beat: float) -> ProcessStatus:
+        """The process, whose last sign of life is so many seconds ago."""
+        viewers = 0 if self.role is Role.KEEPER else self.gauges.get("viewers", 0)
+        return ProcessStatus(
+            self.name,
+            self.role,
+            self.pid,
+            self._began,
+            beat,
+            self._memory,
+            int(self.gauges.get("connections", 0)),
+            int(viewers),
+        )
 
 
 def _each(texts: Iterable[_Text]) -> Iterable[ProcessFigures]:

@@ -15,8 +15,11 @@ from contextlib import suppress
 from edge.admin.control_pages import ControlPages
 from edge.admin.node_metrics import NodeMetrics, NodeNumbers
 from edge.admin.routes import AdminRoute
+from edge.admin.stream_pages import StreamPages
 from edge.board.lane_view import LaneView
 from edge.core.errors import Refusal
+from edge.core.fault_notes import FaultTimes
+from edge.core.node_status import NodeStatus
 from edge.core.reasons import Reason
 from edge.core.values import Role
 from edge.front.dependencies import Runtime
@@ -44,6 +47,7 @@ class NodeProcess:
         view: LaneView,
         runtime: Runtime,
         gauges: Callable[[], Mapping[str, float]],
+        faults: FaultTimes,
     ) -> None:
         place = seat.place
         self._view = view
@@ -56,7 +60,8 @@ class NodeProcess:
             runtime.revoker,
             runtime.control.gauges,
         )
-        self._figures = NodeFigures(place, seat.boot, view, runtime.counter_set, gauges)
+        own = runtime.counter_set, gauges, faults, runtime.parts.clock.wall()
+        self._figures = NodeFigures(place, seat.boot, view, *own)
         self._orders.handlers["tell"] = self._told
 
     def begin(self) -> None:
@@ -74,8 +79,16 @@ class NodeProcess:
 
     def routes(self) -> list[AdminRoute]:
         """The pages that speak for the whole node."""
-        streams = ControlPages(self._desk, self._runtime.parts.routes)
-        return [*NodeMetrics(self._numbers).routes(), *streams.routes()]
+        table = self._runtime.parts.routes
+        return [
+            *NodeMetrics(self._numbers).routes(),
+            *StreamPages(self._desk, table).routes(),
+            *ControlPages(self._desk, table).routes(),
+        ]
+
+    def status(self) -> NodeStatus:
+        """What all processes told last. Asks nobody."""
+        return self._figures.status()
 
     def _numbers(self) -> NodeNumbers:
         """The node's, as they are now; of who does not answer, as it told them last."""
@@ -95,9 +108,12 @@ class NodeProcess:
 
 
 def node_process(
-    seat: Seat, runtime: Runtime, gauges: Callable[[], Mapping[str, float]]
+    seat: Seat,
+    runtime: Runtime,
+    gauges: Callable[[], Mapping[str, float]],
+    faults: FaultTimes,
 ) -> NodeProcess | None:
     """The part of the process in this seat; None where there is one worker."""
     if seat.node is None or seat.view is None:
         return None
-    return NodeProcess(seat, seat.node, seat.view, runtime, gauges)
+    return NodeProcess(seat, seat.node, seat.view, runtime, gauges, faults)

@@ -37,12 +37,17 @@ import gevent
 from gevent.event import Event
 from gunicorn.workers.ggevent import GeventWorker
 
+from edge import __version__
 from edge.admin.control_pages import AloneView, ControlPages
 from edge.admin.metrics import Metrics
 from edge.admin.revocation_page import RevocationPage
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import STOP_SECONDS, AdminServer
+from edge.admin.status_page import About, StatusPage
+from edge.admin.stream_pages import AloneStreams, StreamPages
 from edge.core.errors import Refusal
+from edge.core.fault_notes import FaultTimes, watched_in
+from edge.core.node_status import NodeStatus, ProcessStatus
 from edge.core.reasons import Reason
 from edge.core.values import Answer, Role
 from edge.front.dependencies import Runtime
@@ -89,7 +94,8 @@ _SOCKET_OPTIONS = (
 
 
 class WorkerApplication(Protocol):
-    """What a worker takes from the gunicorn application that it runs."""
+    """What a worker takes from the gunicorn application that it runs. ``began``: when
+    the master did (monotonic seconds)."""
 
     runtime: Runtime
     options: ServerOptions
@@ -97,6 +103,7 @@ class WorkerApplication(Protocol):
     admin_socket: socket.socket | None
     worker_pipe: WorkerPipe
     replaced: Mapping[str, int]
+    began: float
 
     @property
     def log_options(self) -> LogOptions:
@@ -168,7 +175,14 @@ class EdgeWorker(GeventWorker):
         # The replacements that the master had counted when it forked.
         parts.counters.replacements.update(self._application.replaced)
         runtime, seat = self._application.runtime, self._application.seat
-        self._node = node_process(seat, runtime, self._gauges)
+        counted, front = runtime.counter_set, seat.place.role is Role.FRONT
+        self._faults = FaultTimes(
+            watched_in(counted.own, counted.direct if front else None)
+        )
+        wall = parts.clock.wall
+        parts.ticks.register(lambda _now: self._faults.look(wall()))
+        self._began = wall()
+        self._node = node_process(seat, runtime, self._gauges, self._faults)
 
     # The life.
 
@@ -359,15 +373,39 @@ class EdgeWorker(GeventWorker):
 
     def _admin_routes(self) -> list[AdminRoute]:
         """The pages of the admin address, each from the part that knows its content."""
-        runtime = self._application.runtime
-        common = [*probes(self._unready), *RevocationPage(runtime.revoker).routes()]
-        if self._node is not None:
-            return [*common, *self._node.routes()]
+        runtime, node = self._application.runtime, self._node
+        parts, control = runtime.parts, runtime.control
+        about = About(__version__, parts.options.node.name, self._application.began)
+        told = self._status if node is None else node.status
+        common = [
+            *probes(self._unready),
+            *RevocationPage(runtime.revoker).routes(),
+            *StatusPage(about, told, self._unready, parts.clock).routes(),
+        ]
+        if node is not None:
+            return [*common, *node.routes()]
         return [
             *common,
-            *Metrics(runtime.parts.counters, self._gauges).routes(),
-            *ControlPages(AloneView(runtime.control), runtime.parts.routes).routes(),
+            *Metrics(parts.counters, self._gauges).routes(),
+            *StreamPages(AloneStreams(control), parts.routes).routes(),
+            *ControlPages(AloneView(control), parts.routes).routes(),
         ]
+
+    def _status(self) -> NodeStatus:
+        """What there is to tell of a worker that is alone."""
+        gauges, place = self._gauges(), self._application.seat.place
+        process = ProcessStatus(
+            place.name,
+            place.role,
+            os.getpid(),
+            self._began,
+            None,
+            resident(),
+            len(self.connections),
+            int(gauges["viewers"]),
+        )
+        counters = self._application.runtime.parts.counters.snapshot()
+        return NodeStatus(counters, gauges, (process,), self._faults.last)
 
     def _unready(self) -> Reason | None:
         """Why this node cannot answer reads, or will not be able to; None: it can. A
@@ -382,6 +420,7 @@ class EdgeWorker(GeventWorker):
             **self._application.runtime.control.gauges(),
             **self._gc_runner.gauges(),
             "connections": len(self.connections),
+            "connections_limit": self._application.options.limits.max_connections,
         }
 
     # Signals.

@@ -7,13 +7,13 @@ import pytest
 from falcon import testing
 
 from edge.admin.app import create_admin_app
-from edge.admin.control_pages import (
-    DEFAULT_STREAMS,
-    MAX_STREAMS,
-    AloneView,
-    ControlPages,
+from edge.admin.control_pages import AloneView, ControlPages
+from edge.core.stream_snapshot import (
+    BY_VIEWERS,
+    StreamDetail,
+    StreamFilter,
+    StreamSnapshot,
 )
-from edge.core.stream_snapshot import StreamSnapshot
 from edge.core.values import PartitionKind
 from edge.policy.streams.routes import Route
 
@@ -42,6 +42,24 @@ def row(path: str = PATH, viewers: int = 0, **changes: Any) -> StreamSnapshot:
     return replace(made, **changes)
 
 
+def in_full(of: StreamSnapshot, **changes: Any) -> StreamDetail:
+    """The same stream, and no more to tell of it."""
+    made = StreamDetail(
+        row=of,
+        content_type="text/plain",
+        held=(),
+        pieces=0,
+        age=None,
+        grown=None,
+        follower=None,
+        waiting=0,
+        away=None,
+        retry_in=0.0,
+        faults=(),
+    )
+    return replace(made, **changes)
+
+
 @dataclass
 class FakeControl:
     """Implements ``edge.core.ports.Control`` over a list of rows."""
@@ -49,8 +67,14 @@ class FakeControl:
     rows: list[StreamSnapshot] = field(default_factory=list)
     forgotten: list[tuple[str, str]] = field(default_factory=list)
 
-    def snapshot(self, limit: int) -> list[StreamSnapshot]:
-        return sorted(self.rows, key=lambda one: -one.viewers)[:limit]
+    def snapshot(
+        self, limit: int, wanted: StreamFilter = BY_VIEWERS
+    ) -> list[StreamSnapshot]:
+        rows = [one for one in self.rows if wanted.wants(one.route, one.path)]
+        return sorted(rows, key=wanted.order.of, reverse=True)[:limit]
+
+    def details(self, route: str, path: str) -> list[StreamDetail]:
+        return [in_full(one) for one in self.of_path(route, path)]
 
     def of_path(self, route: str, path: str) -> list[StreamSnapshot]:
         return [one for one in self.rows if (one.route, one.path) == (route, path)]
@@ -76,70 +100,6 @@ def operator(control: FakeControl, token: str | None = TOKEN) -> testing.TestCli
 def forget(client: testing.TestClient, path: str = PATH) -> Any:
     """Ask to forget a path, with the token."""
     return client.simulate_post("/forget", params={"path": path}, headers=SIGNED)
-
-
-def test_streams_are_shown_with_totals_and_most_viewers_first() -> None:
-    control = FakeControl([row("/v1/stream/a", 1), row("/v1/stream/b%20c", 3)])
-    answered = operator(control).get("/streams", headers=SIGNED)
-
-    assert answered.status_code == 200
-    assert answered.headers["content-type"] == "application/json"
-    assert answered.headers["cache-control"] == "no-store"
-    assert answered.json["totals"] == {"streams": 2, "viewers": 4}
-    assert answered.json["streams"][0] == {
-        "path": "/v1/stream/b%20c",
-        "route": "/v1/stream/**",
-        "partition": "anonymous",
-        "incarnation": 1,
-        "viewers": 3,
-        "parked": 0,
-        "flights": 0,
-        "bytes_held": 10,
-        "end": "7",
-        "tail": "7",
-        "closed": False,
-        "followed": True,
-        "armed": True,
-    }
-    assert [one["path"] for one in answered.json["streams"]] == [
-        "/v1/stream/b%20c",
-        "/v1/stream/a",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("query", "shown"),
-    [("", DEFAULT_STREAMS), ("limit=0", 0), ("limit=3", 3), ("limit=1000", 1000)],
-)
-def test_the_number_of_streams_that_are_shown_is_bounded(
-    query: str, shown: int
-) -> None:
-    """Totals are of all of them."""
-    control = FakeControl([row(f"/v1/stream/{n}") for n in range(MAX_STREAMS + 1)])
-    answered = operator(control, None).get("/streams", query_string=query)
-
-    assert len(answered.json["streams"]) == shown
-    assert answered.json["totals"]["streams"] == MAX_STREAMS + 1
-
-
-@pytest.mark.parametrize("limit", ["1001", "-1", "x", "", "1.5", "9" * 5000, "\u0663"])
-def test_a_limit_that_is_none_is_the_clients_fault(limit: str) -> None:
-    refused = operator(FakeControl(), None).get("/streams", params={"limit": limit})
-
-    assert (refused.status_code, refused.json["reason"]) == (400, "bad-query")
-
-
-def test_a_limit_that_is_there_twice_is_the_clients_fault() -> None:
-    refused = operator(FakeControl(), None).get(
-        "/streams", query_string="limit=1&limit=2"
-    )
-
-    assert (refused.status_code, refused.json["reason"]) == (400, "duplicate-parameter")
-
-
-def test_streams_need_the_token_where_one_is_set() -> None:
-    assert operator(FakeControl()).get("/streams").status_code == 401
-    assert operator(FakeControl(), None).get("/streams").status_code == 200
 
 
 def test_a_path_is_forgotten_in_every_partition(

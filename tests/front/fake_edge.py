@@ -36,7 +36,12 @@ from edge.core.errors import (
 )
 from edge.core.node_counters import CounterSet
 from edge.core.ports import Exchange, Look, Origin, Sink
-from edge.core.stream_snapshot import StreamSnapshot
+from edge.core.stream_snapshot import (
+    BY_VIEWERS,
+    StreamDetail,
+    StreamFilter,
+    StreamSnapshot,
+)
 from edge.core.timer_wheel import GRAIN
 from edge.core.values import (
     UNLIMITED,
@@ -431,7 +436,12 @@ class FakeControl:
 
     read_service: FakeReadService
 
-    def snapshot(self, limit: int) -> list[StreamSnapshot]:
+    def snapshot(
+        self, limit: int, wanted: StreamFilter = BY_VIEWERS
+    ) -> list[StreamSnapshot]:
+        return []
+
+    def details(self, route: str, path: str) -> list[StreamDetail]:
         return []
 
     def of_path(self, route: str, path: str) -> list[StreamSnapshot]:

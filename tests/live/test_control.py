@@ -2,11 +2,30 @@
 
 import pytest
 
+from edge.core.errors import OriginTimeout
 from edge.core.node_counters import GAUGES
-from edge.core.values import Mode, Partition, PartitionKind, Purpose
+from edge.core.reasons import Reason
+from edge.core.stream_snapshot import (
+    FaultNote,
+    FollowerSnapshot,
+    HeldPiece,
+    StreamFilter,
+    StreamOrder,
+)
+from edge.core.values import Mode, Partition, PartitionKind, Purpose, Read
 from edge.live.control import HubControl
-from origin_adapter.scripted import data, head_answer
-from tests.live.support import ALICE, PATH, House, scripted, settle, warm, watch
+from origin_adapter.scripted import LivingOrigin, data, head_answer
+from tests.live.support import (
+    ALICE,
+    PATH,
+    QUICK,
+    House,
+    RecordingSink,
+    scripted,
+    settle,
+    warm,
+    watch,
+)
 
 SECRET = Partition(PartitionKind.CREDENTIAL, "digest", (("authorization", "secret"),))
 
@@ -41,6 +60,108 @@ def test_the_streams_with_most_viewers_come_first_and_no_more_than_asked() -> No
     assert [row.flights for row in shown] == [1, 1]
 
 
+def test_each_read_counts_at_its_stream_hits_too() -> None:
+    """And the stream that is asked for most comes first, if that is asked for."""
+    house, origin = scripted()
+    warm(house, origin)
+    watch(house, origin)
+    settle()
+    read = Read(house.key(), "-1", Mode.CATCH_UP)
+    for _ in range(3):
+        now = house.clock.monotonic()
+        if house.hub.answer_cache.peek(read, now) is None:
+            house.hub.ask(read, RecordingSink(), now)
+    for _ in range(2):
+        house.ask("0003", Mode.SSE, key=house.key("/v1/stream/b"))
+    by_requests = StreamFilter(StreamOrder.REQUESTS)
+    rows = control(house).snapshot(10, by_requests)
+
+    assert [(row.path, row.requests) for row in rows] == [
+        (PATH, 5),
+        ("/v1/stream/b", 2),
+    ]
+    assert house.counters.answers["hit"] == 3
+    assert [row.path[-1] for row in control(house).snapshot(1)] == ["b"]
+
+
+def test_the_slowest_viewer_tells_how_far_a_stream_lags() -> None:
+    """One whose client takes nothing. Who waits at the end is no lag."""
+    house, origin = scripted()
+    warm(house, origin)
+    slow = RecordingSink(room=False)
+    house.ask("-1", Mode.SSE, sink=slow)
+    _, follow = watch(house, origin, mode=Mode.SSE)
+    follow.reply(data(b"defgh", "0008"))
+    settle()
+    (row,) = control(house).snapshot(1, StreamFilter(StreamOrder.LAG))
+
+    assert (row.viewers, row.viewers_by_events, row.lag) == (2, 2, 5)
+    assert control(house).gauges()["viewers_by_events"] == 2
+
+
+def test_one_stream_is_told_in_full() -> None:
+    house, origin = scripted()
+    warm(house, origin)
+    _, follow = watch(house, origin)
+    house.pass_time(2.0)
+    follow.reply(data(b"de", "0005"))
+    settle()
+    house.poll("0005")
+    origin.expect(Purpose.FOLLOW)
+    house.pass_time(1.5)
+    (told,) = control(house).details("/v1/stream/**", PATH)
+
+    assert told.held == (HeldPiece("-1", "0005", 5),) and told.pieces == 1
+    assert told.follower == FollowerSnapshot("asking", by_events=False)
+    assert (told.age, told.grown) == (0.0, 1.5)
+    assert (told.away, told.retry_in, told.faults) == (None, 0.0, ())
+    assert (told.row.viewers, told.row.viewers_by_events) == (1, 0)
+    assert control(house).details("/v1/stream/**", "/v1/stream/other") == []
+
+
+def test_what_a_stream_met_is_told_with_its_reason_and_time_also_when_it_is_over() -> (
+    None
+):
+    house, origin = scripted(**QUICK)
+    warm(house, origin)
+    _, follow = watch(house, origin)
+    follow.fail(OriginTimeout("slow", reason=Reason.ORIGIN_TIMEOUT))
+    settle()
+    (away,) = control(house).details("/v1/stream/**", PATH)
+    wall = house.clock.wall()
+    house.pass_time(1.0)
+    origin.expect().reply(data(b"", "0003"))
+    settle()
+    (over,) = control(house).details("/v1/stream/**", PATH)
+
+    assert away.follower == FollowerSnapshot("pausing", by_events=False)
+    assert away.faults == (FaultNote("origin-timeout", 1, wall),)
+    assert over.faults[-1] == FaultNote("origin-timeout", 1, wall)
+    assert house.counters.origin_faults["origin-timeout"] == 1
+
+
+def test_an_origin_that_fails_is_not_up_until_it_answers() -> None:
+    """By whatever streams."""
+    origin = LivingOrigin()
+    house = House(origin)
+    for name in "abc":
+        origin.create(f"/v1/stream/{name}")
+
+    def read(name: str) -> bool:
+        house.ask(key=house.key(f"/v1/stream/{name}")).done()
+        return bool(control(house).gauges()["origin_up"])
+
+    origin.down = True
+    told = [read(name) for name in "abc"]
+    since = control(house).gauges()["origin_changed_timestamp_seconds"]
+    house.clock.move(9.0)
+    origin.down = False
+
+    assert told == [True, True, False]
+    assert since == house.clock.wall() - 9.0
+    assert read("a") is True
+
+
 def test_no_credential_is_shown_nor_its_digest() -> None:
     house, _ = scripted()
     house.ask("0003", key=house.key(partition=SECRET))
@@ -48,6 +169,8 @@ def test_no_credential_is_shown_nor_its_digest() -> None:
 
     assert row.partition is PartitionKind.CREDENTIAL
     assert "secret" not in repr(row) and "digest" not in repr(row)
+    (told,) = control(house).details("/v1/stream/**", PATH)
+    assert "secret" not in repr(told) and "digest" not in repr(told)
 
 
 @pytest.mark.parametrize("mode", [Mode.LONG_POLL, Mode.SSE])

@@ -44,6 +44,22 @@ def test_everybody_gets_the_same_answer_and_it_is_made_once() -> None:
     assert len({id(sink.per_response) for sink in sinks}) <= 2
 
 
+@pytest.mark.parametrize("mode", [Mode.LONG_POLL, Mode.SSE])
+@pytest.mark.parametrize("crowd_size", [1, 40, 2 * BATCH_SIZE])
+def test_each_viewer_that_is_woken_counts_once_for_each_growth(
+    mode: Mode, crowd_size: int
+) -> None:
+    """The two counters together are the fan-out. An outlier counts as others do."""
+    house, origin, crowd = parked(mode, [None] * (crowd_size - 1) + [OUTLIER])
+    origin.append(PATH, b"two")
+    for asked in crowd:
+        assert asked.sink.wrote.wait(5) if mode is Mode.SSE else asked.done()
+    settle()
+    counters = house.counters
+
+    assert (counters.growths, counters.woken) == (1, crowd_size)
+
+
 def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None:
     """Or the new polls of a few would keep thousands waiting for their bytes."""
     house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * BATCH_SIZE))

@@ -14,6 +14,7 @@ from edge.access.revocations import Revocations, RevokedBy, TokenFacts
 from edge.access.revoker import Revoker
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
+from edge.core.stream_snapshot import StreamFilter, StreamOrder
 from edge.core.values import Lease, Mode, Partition, PartitionKind, Role
 from edge.live.control import HubControl
 from edge.process import orders
@@ -279,6 +280,56 @@ def test_the_busiest_stream_is_told_by_its_keeper_however_many_that_has(
     (row,) = desks.other.desk.overview(1).streams
 
     assert (row.path, row.viewers, row.end) == (A, 2, "0006")
+
+
+def test_the_largest_stream_is_told_with_the_viewers_of_fronts_that_did_not_name_it(
+    desks: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is held the keeper says; the fronts are asked again for who reads it."""
+    monkeypatch.setattr("edge.process.node_desk.MIN_ROWS", 1)
+    desks.keeper.holds(B)
+    desks.keeper.holds(A, b"abcdef")
+    desks.one.holds(B, b"abcdefgh")
+    desks.one.holds(A)
+    desks.one.follow(A, 2)
+    wanted = StreamFilter(StreamOrder.BYTES, None, "/stream/a")
+    (row,) = desks.other.desk.overview(1, wanted).streams
+
+    assert (row.path, row.viewers, row.end) == (A, 2, "0006")
+    nothing = StreamFilter(StreamOrder.BYTES, "/v1/other/**")
+    assert desks.other.desk.overview(1, nothing).streams == []
+
+
+def test_one_stream_in_full_is_that_of_its_keeper_with_all_viewers(
+    desks: Desks,
+) -> None:
+    desks.keeper.holds(A, b"abcdef")
+    desks.keeper.follow(A, 2)
+    desks.one.holds(A)
+    desks.one.follow(A, 1)
+    desks.other.holds(A, partition=OF_ALICE)
+    found = desks.other.desk.of_path(ROUTE, A)
+
+    assert found.late == ()
+    told = {one.row.partition.value: one for one in found.streams}
+    assert sorted(told) == ["anonymous", "credential"]
+    assert told["anonymous"].row.viewers == 1
+    assert told["anonymous"].row.viewers_by_events == 1
+    assert [piece.end for piece in told["anonymous"].held] == ["0006"]
+    assert [piece.end for piece in told["credential"].held] == ["0003"]
+    assert desks.other.desk.of_path(ROUTE, B).streams == []
+
+
+def test_who_does_not_answer_for_one_stream_is_named(
+    desks: Desks, hurried: None
+) -> None:
+    desks.one.holds(A)
+    held = Held(desks.keeper, "details")
+    found = desks.one.desk.of_path(ROUTE, A)
+    held.go.set()
+
+    assert found.late == ("keeper-0",)
+    assert [one.row.path for one in found.streams] == [A]
 
 
 def test_who_does_not_answer_is_named_and_the_others_are_shown(

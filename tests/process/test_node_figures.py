@@ -1,5 +1,6 @@
 """The figures of a node over a real board: sums that never go back, whoever ends."""
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from edge.admin.app import create_admin_app
 from edge.admin.node_metrics import NodeMetrics
 from edge.board.lane_view import LaneView
+from edge.core.fault_notes import FaultTimes, watched_in
 from edge.core.node_counters import NODE_DESCRIPTIONS, CounterSet
 from edge.core.values import Place, Role
 from edge.process.node_figures import NodeFigures, master_text
@@ -24,9 +26,17 @@ class Figured:
     def __init__(self, node: BoardNode, role: Role, number: int = 0) -> None:
         self.view: LaneView = node.starts(role, number)
         self.counters = CounterSet()
+        direct = self.counters.direct if role is Role.FRONT else None
+        self.faults = FaultTimes(watched_in(self.counters.own, direct))
         place, boot = Place(role, number), node.boots
         self.figures = NodeFigures(
-            place, boot, self.view, self.counters, lambda: GAUGES
+            place,
+            boot,
+            self.view,
+            self.counters,
+            lambda: GAUGES,
+            self.faults,
+            began=1_800_000_000.0 + boot,
         )
 
 
@@ -136,6 +146,39 @@ def test_replacements_are_the_masters() -> None:
     page = node.page()
 
     assert sample(page, "ds_edge_replacements_total", reason="reload") == 2
+
+
+def test_the_status_has_every_process_also_one_that_gives_no_sign_of_life() -> None:
+    """Whose clients do not count any more."""
+    node = FiguredNode()
+    node.board.beats(node.keeper.view, node.fronts[0].view, after=7.0)
+    told = node.fronts[0].figures.status()
+
+    assert [(one.name, one.beat) for one in told.processes] == [
+        ("front-0", 0.0),
+        ("front-1", 7.0),
+        ("keeper-0", 0.0),
+    ]
+    assert told.gauges["viewers"] == 2
+    first = told.processes[0]
+    assert (first.role, first.pid, first.viewers) == (Role.FRONT, os.getpid(), 2)
+    assert first.memory > 0 and first.began > 1_800_000_000.0
+
+
+def test_the_status_has_when_any_process_last_met_which_failure() -> None:
+    """What fronts meet at keepers is of another kind."""
+    node = FiguredNode()
+    node.keeper.counters.own.origin_faults["origin-timeout"] += 2
+    node.keeper.faults.look(10.0)
+    node.fronts[1].counters.own.origin_faults["origin-timeout"] += 1
+    node.fronts[1].faults.look(20.0)
+    for one in (node.keeper, node.fronts[1]):
+        one.figures.publish()
+    told = node.fronts[0].figures.status()
+
+    assert told.last_faults["origin"] == {"origin-timeout": 10.0}
+    assert told.last_faults["link"] == {"origin-timeout": 20.0}
+    assert told.counters["origin_faults"] == {"origin-timeout": 2}
 
 
 def delivered(found: Mapping[str, object]) -> int:

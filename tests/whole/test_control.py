@@ -87,6 +87,8 @@ def test_viewers_of_a_stream_that_is_forgotten_are_served_on(
         status, said = operate(running, f"/forget?path={PATH}", "POST")
         assert (status, said["path"], said["forgotten"]) == (200, PATH, 1)
         after = until_viewers(running, 2 * EACH_MODE)
+        told = operate(running, "/status")[1]
+        in_full = operate(running, f"/streams?path={PATH}")[1]
         append(running, END)
         for viewer in viewers:
             viewer.join(WITHIN)
@@ -97,6 +99,20 @@ def test_viewers_of_a_stream_that_is_forgotten_are_served_on(
 
     assert [odd for viewer in viewers for odd in viewer.odd] == []
     assert {viewer.seen for viewer in viewers} == {b"<1>" + END}
+    assert told["viewers"] == {
+        "all": 2 * EACH_MODE,
+        "sse": EACH_MODE,
+        "long-poll": EACH_MODE,
+    }
+    assert told["fan_out"]["growths"] >= 1
+    assert told["fan_out"]["woken"] >= 2 * EACH_MODE
+    assert told["ready"] and told["origin"]["up"]
+    assert [one["name"] for one in told["processes"]] == ["worker"]
+    assert told["processes"][0]["viewers"] == 2 * EACH_MODE
+    (row,) = in_full["streams"]
+    assert (row["viewers"], row["viewers_by_events"]) == (2 * EACH_MODE, EACH_MODE)
+    assert row["follower"]["state"] == "asking"
+    assert TOKEN not in json.dumps([told, in_full])
     for row in (before, after):
         assert (row["path"], row["partition"]) == (PATH, "anonymous")
         assert TOKEN not in json.dumps(row)

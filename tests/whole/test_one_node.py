@@ -237,6 +237,20 @@ def test_streams_are_shown_with_the_viewers_of_all_fronts() -> None:
         assert (row["path"], row["viewers"], row["followed"]) == (PATH, 3, True)
         assert "late" not in found
         assert up.metrics()["ds_edge_viewers"] == 3
+        told = until(lambda: status(up, viewers=3))
+        assert [one["name"] for one in told["processes"]] == [*FRONTS, KEEPER]
+        assert {one["pid"] for one in told["processes"]} == {
+            up.pid(place) for place in (KEEPER, *FRONTS)
+        }
+        (row,) = up.operate(f"/streams?path={PATH}")[1]["streams"]
+        assert (row["viewers"], row["viewers_by_events"]) == (3, 3)
+        assert row["follower"]["state"] == "asking"
+
+
+def status(up: Node, viewers: int) -> Any:
+    """The node in one document, once so many viewers are told there."""
+    found = up.operate("/status")[1]
+    return found if found["viewers"]["sse"] == viewers else None
 
 
 def test_a_token_is_taken_back_on_every_front() -> None:
@@ -289,6 +303,10 @@ def test_a_keeper_that_is_stopped_is_named_and_the_node_is_not_ready() -> None:
         asked = ds_edge("health", "--ready", "-c", str(up.edge.config))
         with stopped(keeper):
             until(lambda: ask(ready)[0] == 503)
+            told = up.operate("/status")[1]
+            beats = {one["name"]: one["beat"] for one in told["processes"]}
+            assert beats[KEEPER] > max(beats[front] for front in FRONTS)
+            assert told["unready"] == "keepers-silent"
             health = subprocess.run(asked, capture_output=True, text=True)
         assert (health.returncode, health.stdout) == (1, "")
         assert "answers 503 (keepers-silent)" in health.stderr

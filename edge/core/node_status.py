@@ -1,0 +1,52 @@
+"""What an operator is told of a node at one moment: values, made of the figures that
+its processes publish. Where there is one worker, it is the only process.
+
+Made by ``edge.process``, shown by ``edge.admin.status_page``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from edge.core.node_counters import Number
+from edge.core.values import Role
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """One process. ``began``: Unix time of its start. ``beat``: seconds since its last
+    sign of life; None where nobody waits for one. ``memory``: bytes that it holds.
+    ``connections`` of a keeper are those of fronts, who have the ``viewers``."""
+
+    name: str
+    role: Role
+    pid: int
+    began: float
+    beat: float | None
+    memory: int
+    connections: int
+    viewers: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """The whole node. ``counters`` and ``gauges`` are those of its metrics.
+    ``last_faults``: when each counted failure was last seen (Unix time), by kind and
+    reason word (``edge.core.fault_notes``)."""
+
+    counters: Mapping[str, Number]
+    gauges: Mapping[str, float]
+    processes: tuple[ProcessStatus, ...]
+    last_faults: Mapping[str, Mapping[str, float]]
+
+
+def latest(
+    parts: Iterable[Mapping[str, Mapping[str, float]]],
+) -> dict[str, dict[str, float]]:
+    """When each failure was last seen by any of these processes."""
+    found: dict[str, dict[str, float]] = {}
+    for part in parts:
+        for kind, times in part.items():
+            known = found.setdefault(kind, {})
+            for reason, at in times.items():
+                known[reason] = max(at, known.get(reason, 0.0))
+    return found
