@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -24,8 +25,9 @@ from typer.completion import (  # type: ignore[attr-defined]  # has no __all__
 from edge import __version__
 from edge.cli import console, origin, preflight, shipped
 from edge.cli.access.app import app as access
+from edge.cli.admin_client import NotWell
 from edge.cli.bench.app import app as bench
-from edge.cli.health import NotWell, ask
+from edge.cli.health import ask
 from edge.cli.options import (
     FAILED,
     WRONG,
@@ -36,8 +38,10 @@ from edge.cli.options import (
     print_json,
     serving_settings,
     setting_option,
+    settings_or_exit,
 )
 from edge.cli.streams.app import app as streams
+from edge.core.stream_snapshot import StreamOrder
 from edge.process.cores import cores
 from edge.settings import (
     CONFIG_VARIABLE,
@@ -218,6 +222,62 @@ def health(
         console.error(str(error))
         raise typer.Exit(FAILED) from None
     typer.echo(said)
+
+
+@app.command()
+def status(
+    config: Config = None,
+    within: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Show the edge on this machine: who follows, what it costs, what failed.
+
+    Exits with 0 if it is ready, its origin up and no process silent; else with 1.
+    """
+    from edge.cli.status import document, lines, worries
+
+    try:
+        told = document(settings_or_exit(config, []), "/status", within)
+    except NotWell as error:
+        console.error(str(error))
+        raise typer.Exit(FAILED) from None
+    worried = worries(told)
+    if as_json:
+        print_json(dict(told))
+    else:
+        typer.echo("\n".join(lines(told)))
+    for words in worried:
+        console.error(words)
+    if worried:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def top(
+    config: Config = None,
+    sort: Annotated[
+        StreamOrder, typer.Option(help="Which streams come first.")
+    ] = StreamOrder.VIEWERS,
+    rows: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1000, help="Streams to print where there is no terminal."
+        ),
+    ] = 20,
+    within: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 5.0,
+) -> None:
+    """Show the edge on this machine live, and its first streams; q ends it."""
+    from edge.cli import top as shown
+
+    settings = settings_or_exit(config, [])
+    try:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            shown.watch(settings, sort, within)
+        else:
+            shown.once(settings, sort, rows, within)
+    except NotWell as error:
+        console.error(str(error))
+        raise typer.Exit(FAILED) from None
 
 
 @app.command()

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from edge.cli.admin_client import NotWell
 from edge.cli.app import app
-from edge.cli.health import NotWell, ask
+from edge.cli.health import ask
 from edge.settings import load
 
 WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhealthy\n"
