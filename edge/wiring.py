@@ -55,11 +55,16 @@ from origin_adapter.http import HttpOptions, HttpOrigin
 def routes(settings: Settings) -> tuple[Route, ...]:
     """The routes, each with the edge's credential for shared partitions (L13).
 
-    That is the route's own credential, or else the one for all of the origin.
+    That is the route's own credential, or else the one for all of the origin. And with
+    the fields in which caches below are told of tags (L28).
     """
-    own = settings.origin.plain_headers
+    own, tag_headers = settings.origin.plain_headers, settings.cache.tag_headers
     return tuple(
-        replace(route, origin_headers=route.origin_headers or own)
+        replace(
+            route,
+            origin_headers=route.origin_headers or own,
+            tag_headers=tag_headers,
+        )
         for route in settings.route_table
     )
 

@@ -40,6 +40,7 @@ from edge.cli.options import (
     setting_option,
     settings_or_exit,
 )
+from edge.cli.purge import app as purge
 from edge.cli.streams.app import app as streams
 from edge.core.stream_snapshot import StreamOrder
 from edge.process.cores import cores
@@ -309,6 +310,7 @@ def completion(
 
 
 app.add_typer(access)
+app.add_typer(purge)
 app.add_typer(streams)
 app.add_typer(bench, name="bench")
 

@@ -69,6 +69,8 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "not_stored", "Answers that were not taken into a log, by reason.", "reason"
     ),
     Described("drops", "Logs dropped, by reason.", "reason"),
+    Described("purges", "Orders to purge, by what they named and how.", "purge"),
+    Described("purged", "Streams softened or forgotten by them, by mode.", "mode"),
     Described(
         "evictions",
         "Ranges or rows evicted to stay within the budget, by the part they stood in.",
@@ -139,6 +141,8 @@ class Counters:
     stores: int
     not_stored: dict[str, int]
     drops: dict[str, int]
+    purges: dict[str, int]
+    purged: dict[str, int]
     evictions: dict[str, int]
     flights: int
     follower_polls: int

@@ -103,6 +103,14 @@ Found = Callable[[KeptRange | OSError | None], None]
 """Is told what was found; None: nothing."""
 
 
+ChosenKept = Callable[[KeptName, Headers], bool]
+"""Whether a range is meant, by its name and the headers that it was kept with. Called
+on a thread: it must be pure."""
+
+Forgotten = Callable[[int | OSError], None]
+"""Is told how many ranges were deleted, or what failed: then some may be left."""
+
+
 class Disk(Protocol):
     """Where ranges outlive the memory, and the process (S2)."""
 
@@ -112,8 +120,12 @@ class Disk(Protocol):
     def keep(self, name: KeptName, head: KeptHead) -> KeptWriter:
         """Begin to keep a range; it takes the place of an older one."""
 
-    def forget(self, path: str) -> None:
+    def forget(self, path: str, done: Forgotten | None = None) -> None:
         """Delete what is kept of this path, whoever it is for."""
+
+    def purge(self, chooses: ChosenKept, done: Forgotten) -> None:
+        """Delete all that ``chooses`` says yes to. What is asked of the disk after this
+        call finds none of it, however long it takes."""
 
     @property
     def used(self) -> int:

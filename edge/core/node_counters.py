@@ -64,6 +64,8 @@ SIDES: Mapping[str, Side] = {
     "stores": Side.ORIGIN,
     "not_stored": Side.ORIGIN,
     "drops": Side.ORIGIN,
+    "purges": Side.CLIENT,
+    "purged": Side.PROCESS,
     "evictions": Side.PROCESS,
     "flights": Side.ORIGIN,
     "follower_polls": Side.ORIGIN,

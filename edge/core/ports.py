@@ -11,6 +11,7 @@ from typing import Protocol
 
 from edge.core.errors import EdgeError
 from edge.core.node_board import News, SlotWatch
+from edge.core.purges import Purge, PurgeReport
 from edge.core.stream_snapshot import (
     BY_VIEWERS,
     StreamDetail,
@@ -29,6 +30,10 @@ from edge.core.values import (
     Read,
     WriteOutcome,
 )
+
+DISK_SECONDS = 1.0
+"""For so long an order to purge waits for the disk, which goes on deleting behind it.
+"""
 
 
 class Clock(Protocol):
@@ -270,7 +275,7 @@ NO_TICKS: Ticks = NoTicks()
 
 
 class Control(Protocol):
-    """What an operator may ask of a running edge (the Hub). Never switches."""
+    """What an operator may ask of a running edge (the Hub). Only ``purge`` switches."""
 
     def snapshot(
         self, limit: int, wanted: StreamFilter = BY_VIEWERS
@@ -283,10 +288,12 @@ class Control(Protocol):
     def details(self, route: str, path: str) -> Sequence[StreamDetail]:
         """The same in full."""
 
-    def forget(self, route: str, path: str) -> int:
-        """Drop what is held of a path, in every partition; how many there were.
+    def purge(self, purge: Purge, patience: float = DISK_SECONDS) -> PurgeReport:
+        """Soften or forget what it means, in every partition (L27).
 
-        Whoever waits there is served on, from what the origin is asked from then on.
+        Whoever waits there is served on. Blocks the calling greenlet: the disk is
+        waited for, twice, ``patience`` seconds at most. Raises EdgeError if the disk
+        may still have some of it.
         """
 
     def gauges(self) -> Mapping[str, float]:

@@ -28,13 +28,17 @@ from hashlib import blake2b
 from pathlib import Path
 
 from edge.core.file_ports import (
+    ChosenKept,
+    Forgotten,
     Found,
     KeptHead,
     KeptName,
     NotKept,
     Written,
 )
+from edge.core.values import Headers
 from edge.files import piece_format
+from edge.files.disk_purges import DiskPurges
 from edge.files.open_range import OpenRange, close_all, open_first, open_others
 from edge.files.piece_format import Damaged, PieceHead
 from edge.files.threads import FileThreads
@@ -65,6 +69,10 @@ class DiskFolder:
         self._opened: dict[str, int] = {}
         self._unlinked: dict[str, int] = {}
         self.writers: set[PieceWriter] = set()
+        folders = range(self._number, FOLDERS, self._of)
+        names = tuple(f"{number:02x}" for number in folders)
+        self._purges = DiskPurges(self._folder, names, self._delete)
+        self._is_purging = False
         # Bytes of all ranges in folders that this process writes, and of those that
         # are on their way there.
         self.used = 0
@@ -93,9 +101,28 @@ class DiskFolder:
         """See ``file_ports.Disk``."""
         return PieceWriter(self, name, head)
 
-    def forget(self, path: str) -> None:
+    def forget(self, path: str, done: Forgotten | None = None) -> None:
         """See ``file_ports.Disk``."""
-        self._index.run(partial(self._forget, path), _heard)
+        self._index.run(partial(self._forget, path), done or _heard)
+
+    def purge(self, chooses: ChosenKept, done: Forgotten) -> None:
+        """See ``file_ports.Disk``."""
+        begin = partial(self._begin_purge, chooses, done)
+        self._index.run(begin, self._go_on_purging)
+
+    def _go_on_purging(self, begun: object) -> None:
+        if not self._is_purging and self._purges.is_at_work:
+            self._is_purging = True
+            self._index.run(self._purges.step, self._purged)
+
+    def _purged(self, told: list[tuple[Forgotten, int | OSError]] | OSError) -> None:
+        self._is_purging = False
+        if isinstance(told, OSError):
+            # A defect, which is reported; the next order walks on.
+            return
+        for done, result in told:
+            done(result)
+        self._go_on_purging(None)
 
     def run(self, work: partial[None], done: Written) -> None:
         """For its writers: on the thread of the index."""
@@ -172,7 +199,8 @@ class DiskFolder:
         stem = _stem(name)
         try:
             piece, first = open_first(self._piece(stem, 0))
-            if (piece.origin, piece.name, piece.number) != (self._origin, name, 0):
+            ours = (piece.origin, piece.name, piece.number) == (self._origin, name, 0)
+            if not ours or self._purges.dooms(name, piece.head):
                 close_all([first])
                 raise Damaged
             pieces = open_others(piece, first, partial(self._piece, stem))
@@ -194,14 +222,24 @@ class DiskFolder:
             del self._opened[stem]
             self.used -= self._unlinked.pop(stem, 0)
 
-    def _forget(self, path: str) -> None:
+    def _begin_purge(self, chooses: ChosenKept, done: Forgotten) -> None:
+        for writer in tuple(self.writers):
+            if chooses(*writer.kept):
+                writer.doom()
+        self._purges.begin(chooses, done)
+
+    def dooms(self, name: KeptName, head: KeptHead) -> bool:
+        """For its writers: whether this range is not to be found any more."""
+        return self._purges.dooms(name, head)
+
+    def _forget(self, path: str) -> int:
         folder, digest = _place(path)
         for writer in tuple(self.writers):
             if writer.is_of(f"{folder}/{digest}-"):
                 writer.doom()
         place = self._folder / folder
         if not place.is_dir():
-            return
+            return 0
         stems = {
             name.rpartition(".")[0]
             for name in os.listdir(place)
@@ -209,6 +247,7 @@ class DiskFolder:
         }
         for stem in stems:
             self._delete(f"{folder}/{stem}")
+        return len(stems)
 
     def _delete(self, stem: str) -> None:
         self._unlink_all(stem)
@@ -311,6 +350,11 @@ class PieceWriter:
         """Whether its name begins so."""
         return self._stem.startswith(stems)
 
+    @property
+    def kept(self) -> tuple[KeptName, Headers]:
+        """Whose bytes it writes, and with which headers."""
+        return self._name, self._head.headers
+
     def doom(self) -> None:
         """What it writes is not to be found any more."""
         self._is_doomed = True
@@ -328,7 +372,7 @@ class PieceWriter:
         self._records += 1
 
     def _go_on(self) -> None:
-        if self._is_doomed:
+        if self._is_doomed or self._folder.dooms(self._name, self._head):
             raise NotKept("the path was forgotten meanwhile")
 
     def _next_piece(self) -> None:

@@ -1,14 +1,15 @@
 """HubControl: what an operator may ask of the hub (``edge.core.ports.Control``).
 
-It shows rows and forgets them; it never asks the origin. Called by the pages of the
-admin address.
+It shows rows and purges them (``purger``); it never asks the origin. Called by the
+pages of the admin address, and for the other processes of a node.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from heapq import nlargest
 
-from edge.core.reasons import Reason
+from edge.core.ports import DISK_SECONDS
+from edge.core.purges import Purge, PurgeReport
 from edge.core.stream_snapshot import (
     BY_VIEWERS,
     FaultNote,
@@ -21,6 +22,7 @@ from edge.core.stream_snapshot import (
 )
 from edge.core.values import StreamKey
 from edge.live.hub import Hub
+from edge.live.purger import Purger
 from edge.live.rows import Stream
 from edge.streamlog.tail import NEVER
 
@@ -37,6 +39,7 @@ class HubControl:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._purger = Purger(hub)
 
     def snapshot(
         self, limit: int, wanted: StreamFilter = BY_VIEWERS
@@ -60,16 +63,9 @@ class HubControl:
         rows = nlargest(MAX_DETAILS, rows, key=lambda row: row.viewers)
         return [_detail(row, faults, now) for row in rows]
 
-    def forget(self, route: str, path: str) -> int:
-        """See ``edge.core.ports.Control``. As if the stream had been replaced."""
-        count = 0
-        for row in self._hub.streams.of_path(route, path):
-            held = _holds(row)
-            count += held
-            # An answer that is on its way is of the stream that is to be forgotten.
-            if held or row.flights:
-                self._hub.replace(row, Reason.FORGOTTEN)
-        return count
+    def purge(self, purge: Purge, patience: float = DISK_SECONDS) -> PurgeReport:
+        """See ``edge.core.ports.Control``."""
+        return self._purger.purge(purge, patience)
 
     def gauges(self) -> dict[str, float]:
         """See ``edge.core.ports.Control``."""
@@ -103,10 +99,6 @@ class HubControl:
             "spool_bytes_limit": spool_limit,
             "disk_bytes_limit": 0 if hub.shelf is None else hub.shelf.size,
         }
-
-
-def _holds(row: Stream) -> bool:
-    return row.log.holds_bytes or row.log.tail.offset is not None
 
 
 def _snapshot(row: Stream) -> StreamSnapshot:

@@ -184,12 +184,9 @@ class Delivery:
 
     def head(self, reader: Reader, answer: OriginAnswer) -> None:
         """Answer a HEAD from the origin's 200 (section 5.5): never stored."""
-        keeps = own_answers.HEAD_KEEPS.union(reader.stream.route.response_headers)
-        kept = [(k, v) for k, v in answer.headers if k in keeps]
-        tag = None
-        if not reader.stream.route.lean:
-            kept.append(("Cache-Control", "no-store"))
-            tag = self._tag_of_get(reader)
+        route = reader.stream.route
+        kept = own_answers.head_fields(reader.read, route, answer)
+        tag = None if route.lean else self._tag_of_get(reader)
         if tag is not None:
             kept = [*(f for f in kept if f[0] != "etag"), ("ETag", tag)]
         since = answer.provenance.since_confirmed

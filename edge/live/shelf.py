@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any
 
 from edge.core.errors import Refusal
-from edge.core.file_ports import Disk, KeptHead, KeptRange, NotKept
+from edge.core.file_ports import Disk, Forgotten, KeptHead, KeptRange, NotKept
 from edge.core.reasons import Reason
 from edge.core.values import PartitionKind, WriteOutcome
 from edge.live.context import HubContext
@@ -35,6 +35,7 @@ from edge.live.spool import Spool
 from edge.live.spools import Spools
 from edge.policy.streams.admission import LargeRange
 from edge.policy.streams.decisions import Fetch
+from edge.policy.streams.purge_selection import Chooses, PurgeSelection
 from edge.policy.streams.routes import OriginNoStore, Recreate
 from edge.protocol import names
 from edge.protocol.offsets import BEGIN, order
@@ -86,6 +87,8 @@ class Shelf:
         self._loads: deque[tuple[Stream, Note, KeptRange]] = deque()
         self._loading = 0
         self._strikes = 0
+        # Orders that are being carried out: what they mean is not kept.
+        self.purges: list[PurgeSelection] = []
         self._off_until = 0.0
         streams.on_forget, streams.on_grown = self._row_forgotten, self._log_grew
         spools.on_begun, spools.on_miss = self._spool_begun, self.serves
@@ -142,7 +145,7 @@ class Shelf:
         self._strikes = 0
         if not self._is_believable(stream, note, found.head):
             found.close()
-            self._forget_path(stream.key.path)
+            self.forget_path(stream.key.path)
             self._settle(stream, note, DiskPhase.NOTHING)
         elif found.head.is_answer:
             note.head, note.file = found.head, found
@@ -203,7 +206,7 @@ class Shelf:
                 note.kept_end = head.end
                 self._counters.disk_loads += 1
             else:
-                self._forget_path(stream.key.path)
+                self.forget_path(stream.key.path)
                 self._streams.renew(stream)
         self._settle(stream, note, DiskPhase.NOTHING)
         self._load_next()
@@ -310,7 +313,7 @@ class Shelf:
                 stream.log.note_position(told.next)
                 stream.log.tail.hear(spool.sent, told.next, None, is_all=False)
             else:
-                self._forget_path(stream.key.path)
+                self.forget_path(stream.key.path)
 
         copying = self._copy(stream, head, spool.copy, kept_now)
         spool.on_over = copying.abandon
@@ -360,6 +363,8 @@ class Shelf:
             return 0
         if not self._is_provable(stream, copy.boundaries):
             return 0
+        if any(one.means(stream.key, log.kept_headers) for one in self.purges):
+            return 0
         head = KeptHead(
             copy.end,
             copy.size,
@@ -397,21 +402,34 @@ class Shelf:
         self._let_go(self._notes.pop(stream, None))
         note = self._notes[stream] = Note(stream.log.incarnation)
         note.phase = DiskPhase.NOTHING
-        self._forget_path(stream.key.path)
+        self.forget_path(stream.key.path)
 
-    def _forget_path(self, path: str) -> None:
+    def forget_path(self, path: str, done: Forgotten | None = None) -> None:
         """On the disk, and on its way there."""
-        if self._waiting:
-            left = [one for one in self._waiting if one[0].key.path != path]
-            self._waiting = deque(left)
-        self._disk.forget(path)
+        self._drop_waiting(lambda _, other, kept: other == path)
+        self._disk.forget(path, done)
+
+    def begin_purge(self, purge: PurgeSelection, done: Forgotten) -> None:
+        """The same of all that is meant (L27). While it is in ``purges`` none is kept."""
+        self.purges.append(purge)
+        meant = purge.chooses
+        self._drop_waiting(meant)
+        if purge.path is not None:
+            self._disk.forget(purge.path[1], done)
+        else:
+            self._disk.purge(lambda one, kept: meant(one.route, one.path, kept), done)
+
+    def _drop_waiting(self, meant: Chooses) -> None:
+        for one in tuple(self._waiting):
+            if meant(one[0].key.route, one[0].key.path, one[1].headers):
+                self._waiting.remove(one)
 
     def wrote(self, write: WriteOutcome) -> None:
         """A write was answered, or its answer was lost. What was made or deleted at a
         path is not what is kept of it, whether or not a row knows of it."""
         done = write.status is None or 200 <= write.status < 300
         if done and write.method in ("PUT", "DELETE") and write.status != 200:
-            self._forget_path(write.path)
+            self.forget_path(write.path)
 
     def _let_go(self, note: Note | None) -> None:
         if note is not None and note.file is not None:

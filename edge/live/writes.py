@@ -74,9 +74,7 @@ def written(
                 _end_pause(stream)
             yield Replace(stream, Reason.REWRITTEN)
         elif meaning is Meaning.DOUBTED:
-            stream.log.tail.mark_unverified(now)
-            # Nor may a poll from before it vouch for the end of what is there now.
-            stream.log.tail.acknowledge(None, closed=False)
+            doubt(stream, now)
         elif equal:
             yield from _equal(stream, meaning, offset, closed)
         elif meaning in (Meaning.APPENDED, Meaning.UNSURE):
@@ -86,6 +84,13 @@ def written(
                 write.extension, named, write.begun_at, now
             )
             streams.weigh(stream)
+
+
+def doubt(stream: Stream, now: float) -> None:
+    """Another stream may be there: the origin confirms it before the next byte. Nor may
+    a poll from before now vouch for the end."""
+    stream.log.tail.mark_unverified(now)
+    stream.log.tail.acknowledge(None, closed=False)
 
 
 def _equal(stream: Stream, meaning: Meaning, offset: str | None, closed: bool) -> Steps:

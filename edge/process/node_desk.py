@@ -3,9 +3,10 @@
 It has the handlers of this process for the node's orders (``orders``), and gives orders
 for the pages of the admin address, in any front:
 
-- *forget*: keepers first. A front that forgot before its keeper did would be given the
-  old bytes again, so it waits until they have, a second at most. What each of them
-  dropped is added up.
+- *purge*: keepers first. A front that forgot before its keeper did would be given the
+  old bytes again, so it waits until they have, a second at most. If a keeper is late,
+  the front purges, and does it once more when the keeper has (``look``). What each of
+  them dropped is told.
 - *revoke*: the order itself goes to all. The revocation file is written by whoever was
   asked, and read by those that start.
 - *snapshot*, which only asks: each process tells its first streams in the order that
@@ -17,15 +18,17 @@ Called by the worker, in each process of a node. Where there is one worker there
 desk.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import chain
+
+import gevent
 
 from edge.access.revocation_file import item_of, order_of
 from edge.access.revocations import Revocation
 from edge.access.revoker import Heard, Revoker
+from edge.admin.orders_told import fault_of
 from edge.admin.stream_pages import Overview, PathView
-from edge.core.errors import Refusal
 from edge.core.node_counters import node_gauges
 from edge.core.node_rows import (
     as_item,
@@ -36,8 +39,8 @@ from edge.core.node_rows import (
     of_item,
     unheld,
 )
-from edge.core.ports import Control
-from edge.core.reasons import Reason
+from edge.core.ports import DISK_SECONDS, Control
+from edge.core.purges import Purge, PurgeBy, PurgeMode, PurgeOutcome, PurgeReport
 from edge.core.stream_snapshot import (
     BY_VIEWERS,
     StreamDetail,
@@ -50,7 +53,11 @@ from edge.process.order_file import NodeOrder
 from edge.process.orders import NodeOrders, OrderOutcome, Report
 
 KEEPERS_FIRST_SECONDS = 1.0
-"""How long a front waits for keepers before it forgets."""
+"""How long a front waits for keepers before it purges."""
+
+MAX_AGAIN = 256
+"""Purges that a front does once more when late keepers have done them. With one more,
+everything is forgotten then."""
 
 MIN_ROWS = 100
 MAX_ROW_BYTES = 2 * 1024 * 1024
@@ -75,27 +82,29 @@ class NodeDesk:
         self._revoker = revoker
         self._gauges = gauges
         orders.handlers.update(
-            forget=self._forget,
+            purge=self._purge,
             revoke=self._revoke,
             snapshot=self._snapshot,
             paths=self._paths,
             details=self._details,
         )
-        # Who starts holds nothing, but a keeper may find something on its disk.
-        orders.lasting.add("forget" if self._role is Role.KEEPER else "revoke")
+        # Who starts holds nothing. But a keeper may find something on its disk, and a
+        # front may ask a keeper that is late.
+        orders.lasting.add("purge")
+        if self._role is not Role.KEEPER:
+            orders.lasting.add("revoke")
         orders.everything = self._forget_all
+        self._again: list[NodeOrder] = []
         if revoker is not None:
             revoker.tell_others = self.revoke
 
     # What a page asks.
 
-    def forget(self, route: str, path: str) -> int:
-        """Drop what is held of a path, in all processes; how many there were.
-
-        Raises Refusal (orders-late, orders-failed, orders-unwritten).
-        """
-        outcome = _done_by_all(self._orders.give("forget", route=route, path=path))
-        return sum(report["forgotten"] for report in outcome.reports.values())
+    def purge(self, purge: Purge) -> PurgeOutcome:
+        """Soften or forget in all processes. Raises Refusal (orders-unwritten)."""
+        given = self._orders.give("purge", **asdict(purge))
+        reports = {name: PurgeReport(**one) for name, one in given.reports.items()}
+        return PurgeOutcome(reports, given.late, given.failed)
 
     def revoke(self, order: Revocation) -> Heard:
         """Hand an order to revoke to all processes; what came of it there.
@@ -138,12 +147,35 @@ class NodeDesk:
 
     # What an order says.
 
-    def _forget(self, order: NodeOrder) -> Report:
+    def _purge(self, order: NodeOrder) -> Report:
+        if self._orders.is_starting:
+            # Nobody is waited for: there may be many orders, and they are long done.
+            before_keepers, patience = 0.0, 0.0
+        else:
+            before_keepers, patience = KEEPERS_FIRST_SECONDS, DISK_SECONDS
         if self._role is Role.FRONT:
             keepers = Role.KEEPER.value
-            self._orders.wait_for(order.number, keepers, KEEPERS_FIRST_SECONDS)
-        route, path = order.facts["route"], order.facts["path"]
-        return {"forgotten": self._control.forget(route, path)}
+            if not self._orders.wait_for(order.number, keepers, before_keepers):
+                self._again.append(order)
+        return asdict(self._control.purge(_purge_of(order), patience))
+
+    def look(self, _now: float = 0.0) -> None:
+        """Purge once more what keepers were late for, when they have. Never switches
+        greenlets."""
+        if not self._again:
+            return
+        keepers = Role.KEEPER.value
+        due = [o for o in self._again if self._orders.is_done(o.number, keepers)]
+        if due:
+            self._again = [order for order in self._again if order not in due]
+            gevent.spawn(self._purge_again, due)
+
+    def _purge_again(self, due: list[NodeOrder]) -> None:
+        if len(due) > MAX_AGAIN:
+            self._forget_all()
+            return
+        for order in due:
+            self._control.purge(_purge_of(order))
 
     def _revoke(self, order: NodeOrder) -> Report:
         if self._revoker is None:
@@ -179,9 +211,13 @@ class NodeDesk:
     def _forget_all(self) -> None:
         """Some orders are lost: what they may have named is forgotten. The file of
         revocations is read at every tick."""
-        everything = self._control.snapshot(sys.maxsize)
-        for route, path in {(row.route, row.path) for row in everything}:
-            self._control.forget(route, path)
+        self._control.purge(Purge(PurgeBy.GLOB, "/**", PurgeMode.HARD))
+
+
+def _purge_of(order: NodeOrder) -> Purge:
+    facts = order.facts
+    by, mode = PurgeBy(facts["by"]), PurgeMode(facts["mode"])
+    return Purge(by, facts["text"], mode)
 
 
 def _bounded(rows: Iterable[StreamSnapshot]) -> Iterator[StreamSnapshot]:
@@ -207,12 +243,6 @@ def _details(told: Iterable[Report], role: Role) -> Iterator[StreamDetail]:
 
 def _done_by_all(outcome: OrderOutcome) -> OrderOutcome:
     """Raises Refusal if any process has not done it."""
-    if outcome.failed:
-        names = ", ".join(outcome.failed)
-        detail = f"Could not be done in: {names}. The log says why."
-        raise Refusal(detail, reason=Reason.ORDERS_FAILED, status=500)
-    if outcome.late:
-        names = ", ".join(outcome.late)
-        detail = f"Not yet done in: {names}. It is done there once they go on."
-        raise Refusal(detail, reason=Reason.ORDERS_LATE, status=504)
+    if (fault := fault_of(outcome.late, outcome.failed)) is not None:
+        raise fault
     return outcome

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from edge.admin.control_pages import ControlPages
 from edge.admin.node_metrics import NodeMetrics, NodeNumbers
+from edge.admin.purge_pages import PurgePages
 from edge.admin.routes import AdminRoute
 from edge.admin.stream_pages import StreamPages
 from edge.board.lane_view import LaneView
@@ -68,6 +68,7 @@ class NodeProcess:
         """Execute what was ordered before, and look at every tick. Raises OSError."""
         self._orders.begin()
         self._runtime.parts.ticks.register(self._orders.look)
+        self._runtime.parts.ticks.register(self._desk.look)
 
     def end(self) -> None:
         """Execute no more. Idempotent."""
@@ -79,11 +80,11 @@ class NodeProcess:
 
     def routes(self) -> list[AdminRoute]:
         """The pages that speak for the whole node."""
-        table = self._runtime.parts.routes
+        parts, desk = self._runtime.parts, self._desk
         return [
             *NodeMetrics(self._numbers).routes(),
-            *StreamPages(self._desk, table).routes(),
-            *ControlPages(self._desk, table).routes(),
+            *StreamPages(desk, parts.routes).routes(),
+            *PurgePages(desk, parts.routes, parts.counters).routes(),
         ]
 
     def status(self) -> NodeStatus:

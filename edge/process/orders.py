@@ -109,6 +109,8 @@ class NodeOrders:
         self._lanes = lanes
         self._done = 0
         self._acting = False
+        # Whether those are carried out that were given before this process began.
+        self.is_starting = False
         self._waker: _Waker | None = None
 
     # The life of a process.
@@ -121,12 +123,13 @@ class NodeOrders:
         _write(self._folder / f"{_NAME}{self._lane}", self._name.encode())
         self._acting = True
         self._waker = _Waker(self._folder / f"{_WAKE}{self._lane}", self.look)
+        self.is_starting = True
         for order in self._file.after(0, 0).orders:
             if order.kind in self.lasting:
                 self._carry_out(order)
             self._done = order.number
         self._did(self._done)
-        self._acting = False
+        self._acting = self.is_starting = False
         self.look()
 
     def end(self) -> None:
@@ -218,15 +221,20 @@ class NodeOrders:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def wait_for(self, number: int, roles: str, seconds: float) -> None:
-        """Wait until all processes whose name begins so have carried out an order."""
+    def wait_for(self, number: int, roles: str, seconds: float) -> bool:
+        """Wait until all processes whose name begins so have carried out an order.
+        Returns whether they have."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if not any(
-                self._name_of(one).startswith(roles) for one in self._late(number)
-            ):
-                return
+        while not self.is_done(number, roles):
+            if time.monotonic() >= until:
+                return False
             gevent.sleep(LOOK_SECONDS)
+        return True
+
+    def is_done(self, number: int, roles: str) -> bool:
+        """Whether they all have. Never switches greenlets."""
+        late = map(self._name_of, self._late(number))
+        return not any(name.startswith(roles) for name in late)
 
     def _append(self, kind: str, facts: Mapping[str, Any], until: float) -> int:
         while True:

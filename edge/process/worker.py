@@ -38,8 +38,8 @@ from gevent.event import Event
 from gunicorn.workers.ggevent import GeventWorker
 
 from edge import __version__
-from edge.admin.control_pages import AloneView, ControlPages
 from edge.admin.metrics import Metrics
+from edge.admin.purge_pages import AlonePurges, PurgePages
 from edge.admin.revocation_page import RevocationPage
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import STOP_SECONDS, AdminServer
@@ -388,7 +388,7 @@ class EdgeWorker(GeventWorker):
             *common,
             *Metrics(parts.counters, self._gauges).routes(),
             *StreamPages(AloneStreams(control), parts.routes).routes(),
-            *ControlPages(AloneView(control), parts.routes).routes(),
+            *PurgePages(AlonePurges(control), parts.routes, parts.counters).routes(),
         ]
 
     def _status(self) -> NodeStatus:

@@ -13,6 +13,7 @@ from edge.policy.http.cors import EVERYBODY
 from edge.policy.streams import coverage
 from edge.policy.streams.pipeline import misplaced_name
 from edge.policy.streams.routes import Access, UpstreamCredential
+from edge.policy.streams.tags import MAX_TEMPLATES, NAMES_IN_TEMPLATE
 from edge.policy.streams.ways import KeySource
 from edge.settings import processes
 from edge.settings.access import WaysSettings
@@ -331,6 +332,18 @@ def _identity_is_the_edges(settings: Settings) -> Iterator[Conflict]:
         yield Conflict(("origin", "headers"), why)
 
 
+def _tags_of_routes(settings: Settings) -> Iterator[Conflict]:
+    """Templates of tags name what the glob of their route names (L28)."""
+    for index, route in enumerate(settings.routes):
+        path, segments = ("routes", index, "tags"), route.match.split("/")
+        if len(route.tags) > MAX_TEMPLATES:
+            yield Conflict(path, f"expected at most {MAX_TEMPLATES} of them")
+        names = {n for tag in route.tags for n in NAMES_IN_TEMPLATE.findall(tag)}
+        for name in sorted(names):
+            if f"{{{name}}}" not in segments:
+                yield Conflict(path, f"match has no segment {{{name}}}")
+
+
 def _one_issuer_for_each_key(settings: Settings) -> Iterator[Conflict]:
     """A key belongs to one issuer: what signs tokens of another could sign these."""
     first: dict[KeySource, str | None] = {}
@@ -478,4 +491,5 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _credentials_by_list,
     _identity_is_the_edges,
     _one_issuer_for_each_key,
+    _tags_of_routes,
 )

@@ -46,6 +46,8 @@ _GLOB = re.compile(
     r"/(?:[!$%&'()*+,\-./0-9:;=@A-Z_a-z~]|\{[A-Za-z_][A-Za-z0-9_.-]*\})*", re.ASCII
 )
 
+_TAG_TEMPLATE = re.compile(r"(?:[!#-+\--\[\]-z|~]|\{[A-Za-z_][A-Za-z0-9_.-]*\}){1,128}")
+
 _WRITTEN_HERE = HOP_BY_HOP | PROXY_AUTHENTICATION | {"content-length", "expect", "host"}
 """Fields of the connection or of the message's framing: the edge writes them."""
 
@@ -400,6 +402,15 @@ PathGlob = Annotated[
     str,
     _matching(_GLOB, "a path with * and **, such as /v1/stream/**, percent-encoded"),
     told(fragments.GLOB),
+]
+
+
+TagTemplate = Annotated[
+    str,
+    _matching(
+        _TAG_TEMPLATE, "a tag, such as room-{room}, without space, comma and quotes"
+    ),
+    told(fragments.TAG_TEMPLATE),
 ]
 
 

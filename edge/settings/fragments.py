@@ -120,6 +120,7 @@ MEDIA_RANGE = words(rf"{_TOKEN}{{1,127}}/{_TOKEN}{{1,127}}")
 PARAMETER = text(r"[A-Za-z0-9._~-]{1,256}")
 NODE_NAME = text(rf"{_TOKEN}{{1,253}}")
 GLOB = words(r"/([!$%&'()*+,\-./0-9:;=@A-Z_a-z~]|\{[A-Za-z_][A-Za-z0-9_.-]*\})*")
+TAG_TEMPLATE = words(r"([!#-+\--\[\]-z|~]|\{[A-Za-z_][A-Za-z0-9_.-]*\}){1,128}")
 STATUS = "[45][0-9]{2}"
 STATUSES = several(
     either(

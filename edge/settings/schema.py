@@ -23,6 +23,7 @@ from edge.policy.streams.routes import (
     OriginNoStore,
     Recreate,
     Route,
+    TagHeader,
     TailMode,
     UpstreamCredential,
 )
@@ -55,6 +56,7 @@ from edge.settings.fields import (
     Share,
     Size,
     Statuses,
+    TagTemplate,
     Timeout,
     Token,
     TrustedProxy,
@@ -210,6 +212,7 @@ class RouteSettings(Section):
     expires_parameters: tuple[ParameterName, ...] = _ROUTE.expires_parameters
     request_headers: tuple[HeaderName, ...] = _ROUTE.request_headers
     response_headers: tuple[HeaderName, ...] = _ROUTE.response_headers
+    tags: tuple[TagTemplate, ...] = _ROUTE.tags
     origin_headers: SecretHeaders = Field(default_factory=dict)
     identity: tuple[HeaderName, ...] = _ROUTE.identity
     upstream: UpstreamCredential | None = None
@@ -284,6 +287,7 @@ class CacheSettings(Section):
     stale_while_revalidate: MaxAge = 300
     immutable_max_age: MaxAge = int(365 * DAY)
     live_max_age: MaxAge = 20
+    tag_headers: tuple[TagHeader, ...] = ()
 
     @property
     def spool_size(self) -> int:

@@ -18,7 +18,7 @@ from edge.core.stream_snapshot import (
 )
 from edge.core.values import PartitionKind
 from edge.policy.streams.routes import Route
-from tests.admin.test_control_pages import (
+from tests.admin.fake_control import (
     PATH,
     SIGNED,
     TOKEN,

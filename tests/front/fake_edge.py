@@ -36,6 +36,7 @@ from edge.core.errors import (
 )
 from edge.core.node_counters import CounterSet
 from edge.core.ports import Exchange, Look, Origin, Sink
+from edge.core.purges import Purge, PurgeReport
 from edge.core.stream_snapshot import (
     BY_VIEWERS,
     StreamDetail,
@@ -447,8 +448,8 @@ class FakeControl:
     def of_path(self, route: str, path: str) -> list[StreamSnapshot]:
         return []
 
-    def forget(self, route: str, path: str) -> int:
-        return 0
+    def purge(self, purge: Purge, patience: float = 0.0) -> PurgeReport:
+        return PurgeReport()
 
     def gauges(self) -> Mapping[str, float]:
         return {"viewers": float(len(self.read_service.parked))}

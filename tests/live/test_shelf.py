@@ -9,12 +9,16 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 
+from edge.core.purges import Purge, PurgeBy, PurgeMode
 from edge.core.values import Framing, Purpose
 from edge.files.disk_folder import DiskFolder
-from edge.live import quiet_logs, shelf, shelf_copies
+from edge.live import purger, quiet_logs, shelf, shelf_copies
+from edge.live.control import HubControl
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
+from edge.policy.streams.tags import stream_tag
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 from tests.files.disk_talk import until, until_idle
 from tests.live.memory_files import MemoryFiles
@@ -538,6 +542,90 @@ def test_what_is_forgotten_before_its_turn_is_not_kept(
 
     took = [wait(one).sink.body for one in asked]
     assert took == [b"abcde"] * 4 + [b"anew!"]
+
+
+@pytest.mark.parametrize(
+    ("by", "text"),
+    [(PurgeBy.PATH, PATH), (PurgeBy.GLOB, PATH), (PurgeBy.TAG, stream_tag(PATH))],
+)
+def test_what_is_purged_is_not_on_the_disk_any_more(
+    house: Open, by: PurgeBy, text: str
+) -> None:
+    """Though no row knows of it (L27). All else is."""
+    one, origin = house()
+    many_written(one, origin, [PATH, PATHS[0]])
+    later, origin = house()
+    purge = Purge(by, text, PurgeMode.HARD)
+    report = HubControl(later.hub).purge(purge, 20.0)
+    assert (report.matched, report.ranges, report.disk_busy) == (0, 1, False)
+    asked, other = later.ask(), later.ask(key=later.key(PATHS[0]))
+    for _ in range(2):
+        probe = call(origin)
+        if probe.request.target == f"{PATH}?offset=-1":
+            probe.reply(data(b"anew!", "0005"))
+        else:
+            probe.reply(data(b"de", "0005"))
+
+    assert wait(asked).sink.body == b"anew!"
+    assert wait(other).sink.body == b"abcde"
+
+
+def test_what_a_row_has_from_the_disk_is_purged_with_it(house: Open) -> None:
+    """And is not written there again, however soon the row goes."""
+    one, origin = house()
+    many_written(one, origin, [PATH])
+    later, origin = house()
+    asked = later.ask()
+    call(origin).reply(data(b"de", "0005"))
+    assert wait(asked).sink.body == b"abcde"
+    report = HubControl(later.hub).purge(
+        Purge(PurgeBy.GLOB, "/**", PurgeMode.HARD), 20.0
+    )
+    assert report.purged == 1
+    last, origin = house()
+    asked = last.ask()
+    call(origin).reply(data(b"anew!", "0005"))
+
+    assert wait(asked).sink.body == b"anew!"
+
+
+def test_a_row_that_goes_while_a_walk_is_on_is_not_written_to_the_disk(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1: the walk has begun; 2: a row that it has not come to goes; 3: it is read anew.
+    At 3 nothing old is on the disk."""
+    monkeypatch.setattr(purger, "ROWS_AT_ONCE", 1)
+    one, origin = house()
+    many_written(one, origin, [PATHS[0], PATH])
+    purge = Purge(PurgeBy.GLOB, "/**", PurgeMode.HARD)
+    walk = gevent.spawn(HubControl(one.hub).purge, purge, 20.0)
+    gevent.sleep(0)
+    assert not walk.ready()
+    row = next(row for row in one.hub.streams if row.key.path == PATH)
+    assert row.log.holds_bytes
+    one.hub.streams._forget(row)
+    asked = one.ask()
+    call(origin).reply(data(b"anew!", "0005"))
+
+    assert wait(asked).sink.body == b"anew!"
+    assert walk.get(timeout=20).purged == 1
+    assert one.counters.disk_loads == 0
+
+
+def test_a_soft_purge_leaves_the_disk_alone_and_the_origin_is_asked(
+    house: Open,
+) -> None:
+    """As it is of all that comes from there (L7)."""
+    one, origin = house()
+    many_written(one, origin, [PATH])
+    later, origin = house()
+    report = HubControl(later.hub).purge(Purge(PurgeBy.GLOB, "/**"), 20.0)
+    assert (report.matched, report.ranges) == (0, 0)
+    asked = later.ask()
+    assert asked.waits
+    call(origin).reply(data(b"de", "0005"))
+
+    assert wait(asked).sink.body == b"abcde"
 
 
 def test_what_nobody_could_believe_is_not_written(house: Open) -> None:

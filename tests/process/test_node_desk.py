@@ -1,7 +1,7 @@
 """An operator asks any front, and all processes of the node answer: real hubs, a real
 board and real orders, each process before an origin of its own. W14, A10, B13."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
@@ -12,12 +12,13 @@ from edge.access.leases import Leases
 from edge.access.revocation_file import RevocationFile
 from edge.access.revocations import Revocations, RevokedBy, TokenFacts
 from edge.access.revoker import Revoker
-from edge.core.errors import Refusal
+from edge.core.errors import EdgeError, Refusal
+from edge.core.purges import Purge, PurgeBy, PurgeMode
 from edge.core.reasons import Reason
 from edge.core.stream_snapshot import StreamFilter, StreamOrder
 from edge.core.values import Lease, Mode, Partition, PartitionKind, Role
 from edge.live.control import HubControl
-from edge.process import orders
+from edge.process import node_desk, orders
 from edge.process.node_desk import NodeDesk
 from edge.process.order_file import NodeOrder, OrderFile
 from edge.process.orders import Report
@@ -32,6 +33,8 @@ DAY = 86_400.0
 ALICE = TokenFacts(("d1",), "alice", "id-1", "i", 1_799_999_990.0)
 ROUTE = "/v1/stream/**"
 A, B = "/v1/stream/a", "/v1/stream/b"
+HARD = Purge(PurgeBy.PATH, A, PurgeMode.HARD)
+SOFT = Purge(PurgeBy.GLOB, "/v1/**")
 OF_ALICE = Partition(PartitionKind.CREDENTIAL, "digest", (("authorization", "x"),))
 
 
@@ -73,6 +76,11 @@ class Desked:
     def let_in(self, facts: TokenFacts = ALICE) -> Lease:
         return self.leases.give(self.clock.monotonic() + 600.0, facts)
 
+    def doubts(self, path: str) -> bool:
+        """Whether the stream must be confirmed before the next byte."""
+        rows = [one for one in self.house.hub.streams if one.key.path == path]
+        return all(one.log.tail.unverified for one in rows)
+
     @property
     def held(self) -> list[str]:
         return [row.path for row in self.control.snapshot(10) if row.end is not None]
@@ -86,6 +94,11 @@ class Desks:
         self.clock = TestClock()
         self.all = [Desked(one, self.clock, folder) for one in self.node.all]
         self.keeper, self.one, self.other = self.all
+
+    def until(self, done: Callable[[], bool]) -> None:
+        with gevent.Timeout(30):
+            while not done():
+                gevent.sleep(0.001)
 
 
 @pytest.fixture
@@ -116,7 +129,7 @@ class Held:
         return self._inner(order)
 
 
-# Forget.
+# Purge.
 
 
 def test_a_path_is_forgotten_by_all_and_what_each_dropped_is_added_up(
@@ -128,23 +141,23 @@ def test_a_path_is_forgotten_by_all_and_what_each_dropped_is_added_up(
         one.holds(B)
     desks.other.holds(A, partition=OF_ALICE)
 
-    assert desks.one.desk.forget(ROUTE, A) == 3
+    assert desks.one.desk.purge(HARD).total.purged == 3
     assert desks.keeper.held == desks.other.held == [B]
-    assert desks.one.desk.forget(ROUTE, A) == 0
+    assert desks.one.desk.purge(HARD).total.purged == 0
 
 
 def test_a_front_forgets_after_its_keeper_has(desks: Desks) -> None:
     """Before that it would be given the old bytes again."""
     for one in desks.all:
         one.holds(A)
-    held = Held(desks.keeper, "forget")
-    forgetting = gevent.spawn(desks.one.desk.forget, ROUTE, A)
+    held = Held(desks.keeper, "purge")
+    forgetting = gevent.spawn(desks.one.desk.purge, HARD)
     assert held.begun.wait(30)
     settle()
     assert desks.one.held == desks.other.held == [A]
     held.go.set()
 
-    assert forgetting.get(timeout=30) == 3
+    assert forgetting.get(timeout=30).total.purged == 3
     assert [one.held for one in desks.all] == [[], [], []]
 
 
@@ -153,12 +166,11 @@ def test_who_has_not_forgotten_in_time_is_named(
 ) -> None:
     """And forgets when it goes on."""
     desks.other.holds(A)
-    held = Held(desks.other, "forget")
-    with pytest.raises(Refusal) as refused:
-        desks.one.desk.forget(ROUTE, A)
+    held = Held(desks.other, "purge")
+    outcome = desks.one.desk.purge(HARD)
 
-    assert (refused.value.status, refused.value.reason) == (504, Reason.ORDERS_LATE)
-    assert "front-1" in refused.value.detail and "front-0" not in refused.value.detail
+    assert (outcome.late, outcome.failed) == (("front-1",), ())
+    assert desks.other.held == [A]
     held.go.set()
     with gevent.Timeout(30):
         while desks.other.held:
@@ -170,11 +182,87 @@ def test_whoever_missed_orders_forgets_all(desks: Desks) -> None:
     desks.one.holds(A)
     desks.one.holds(B)
     view = desks.other.process.view
-    view.store_announced(OrderFile(desks.node.folder).append("forget", {}, 700))
+    view.store_announced(OrderFile(desks.node.folder).append("purge", {}, 700))
     desks.one.process.orders.look()
     with gevent.Timeout(30):
         while desks.one.held:
             gevent.sleep(0.001)
+
+
+def test_each_process_tells_what_it_did(desks: Desks) -> None:
+    for one in (desks.keeper, desks.one):
+        one.holds(A)
+        one.holds(B)
+    outcome = desks.one.desk.purge(SOFT)
+    told = {name.partition("/")[0]: one for name, one in outcome.reports.items()}
+
+    assert {name: one.purged for name, one in told.items()} == {
+        "keeper-0": 2,
+        "front-0": 2,
+        "front-1": 0,
+    }
+    assert outcome.total.matched == 4 and (outcome.late, outcome.failed) == ((), ())
+    assert desks.one.held == desks.keeper.held == [A, B]
+
+
+def test_whoever_could_not_purge_is_named(
+    desks: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk failed, say. All others have done it."""
+
+    def fails(*_: object) -> None:
+        raise EdgeError("no", reason=Reason.DISK_FAILED)
+
+    monkeypatch.setattr(desks.keeper.control, "purge", fails)
+    desks.other.holds(A)
+    outcome = desks.one.desk.purge(HARD)
+
+    assert (outcome.failed, outcome.total.purged) == (("keeper-0",), 1)
+
+
+def test_what_a_front_was_given_by_a_keeper_that_was_late_is_purged_once_more(
+    desks: Desks, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1: the keeper stands still; 2: fronts purge without it; 3: it goes on, and gives
+    one of them the old bytes again; 4: it purges. Behind 4 they are gone."""
+    monkeypatch.setattr(node_desk, "KEEPERS_FIRST_SECONDS", 0.01)
+    desks.one.holds(A)
+    held = Held(desks.keeper, "purge")
+    outcome = desks.one.desk.purge(HARD)
+    assert outcome.late[0] == "keeper-0"
+    desks.until(lambda: desks.one.held == [])
+    desks.one.holds(A)
+    desks.one.desk.look()
+    settle()
+    assert desks.one.held == [A]
+    held.go.set()
+
+    def looks_and_is_gone() -> bool:
+        desks.one.desk.look()
+        return desks.one.held == []
+
+    desks.until(looks_and_is_gone)
+
+
+def test_a_front_that_starts_while_a_keeper_is_late_purges_behind_it(
+    desks: Desks, hurried: None
+) -> None:
+    """It held nothing when it was ordered, and waits for nobody to start."""
+    held = Held(desks.keeper, "purge")
+    desks.one.desk.purge(SOFT)
+    process = desks.node.forked(Role.FRONT)
+    successor = Desked(process, desks.clock, desks.node.folder)
+    desks.node.all.append(process)
+    process.orders.begin()
+    successor.holds(A)
+    assert not successor.doubts(A)
+    held.go.set()
+
+    def looks_and_doubts() -> bool:
+        successor.desk.look()
+        return successor.doubts(A)
+
+    desks.until(looks_and_doubts)
 
 
 # Revoke.

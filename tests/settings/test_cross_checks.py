@@ -1,5 +1,6 @@
 """What keys must not say together: each a case, and its nearest allowed one."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -246,6 +247,24 @@ def test_a_route_cannot_forward_what_the_edge_builds(route: str, problem: str) -
     (told_of,) = told(ROUTES=f"[{{{route}}}]")
 
     assert told_of.startswith(f"routes[0].{problem}")
+
+
+def test_a_template_of_tags_names_what_its_route_names() -> None:
+    """L28; and no space or comma parts a tag."""
+    room = {"match": "/v1/rooms/{room}/**", "tags": ["room-{room}", "rooms"]}
+    assert told(ROUTES=json.dumps([room])) == []
+    (lost,) = told(ROUTES=json.dumps([room | {"tags": ["{user}"]}]))
+    (many,) = told(ROUTES=json.dumps([{"tags": list("abcdefghijklmnopq")}]))
+
+    assert lost == "routes[0].tags: match has no segment {user}"
+    assert many == "routes[0].tags: expected at most 16 of them"
+
+
+@pytest.mark.parametrize("tag", ["a b", "a,b", '"', "{room", "", "é"])
+def test_no_template_parts_a_field(tag: str) -> None:
+    (told_of,) = told(ROUTES=json.dumps([{"tags": [tag]}]))
+
+    assert told_of.startswith("routes[0].tags[0]: expected a tag")
 
 
 def test_a_route_may_forward_what_is_its_own() -> None:

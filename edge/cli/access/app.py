@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from edge.cli import console
+from edge.cli.admin_orders import AdminAddress
 from edge.cli.options import Config, Json, Text, print_json
 
 app = typer.Typer(
@@ -120,9 +121,7 @@ def revoke(
     issuer: Annotated[
         Text, typer.Option(metavar="TEXT", help="Of this issuer alone.")
     ] = None,
-    admin: Annotated[
-        Text, typer.Option(metavar="ADDRESS", help="Its admin.listen.")
-    ] = None,
+    admin: AdminAddress = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:

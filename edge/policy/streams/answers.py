@@ -28,6 +28,7 @@ from edge.core.values import (
 )
 from edge.policy.http import codings
 from edge.policy.http.forwarding import link_response, response_headers
+from edge.policy.streams import tags
 from edge.policy.streams.admission import LargeRange
 from edge.policy.streams.decisions import Kind, Serve
 from edge.policy.streams.routes import Recreate, Route
@@ -44,7 +45,7 @@ _TAG_SIZE = 18
 _TAGGED = frozenset({Kind.CLOSED_RANGE, Kind.TAIL, Kind.LIVE, Kind.EMPTY})
 _NOT_MODIFIED_KEEPS = frozenset(
     {"etag", "cache-control", "vary", "stream-next-offset"}
-    | {"stream-up-to-date", "stream-closed"}
+    | {"stream-up-to-date", "stream-closed", "surrogate-key", "cache-tag"}
 )
 
 
@@ -236,6 +237,7 @@ def prepare(
     etag = None if read.offset == NOW else _etag(log, serve, body, coding)
     if etag is not None:
         headers.append(("ETag", etag))
+    headers = tagged(headers, read, route, fresh.cache_control)
     if read.mode is Mode.LONG_POLL and serve.kind is Kind.EMPTY:
         return Prepared(Answer(204, _without_type(headers), b""), None, 0)
     conditional = None if read.mode.live else etag
@@ -273,7 +275,19 @@ def spooled(
     if not route.lean:
         headers.append(("Cache-Control", fresh.cache_control))
         headers += _variance(kind, partition, route, "")
+        headers = tagged(headers, read, route, fresh.cache_control)
     return Answer(200, tuple(headers), None, length)
+
+
+def tagged(
+    headers: list[Header], read: Read, route: Route, cache_control: str
+) -> list[Header]:
+    """The same with the tags by which caches below may purge it, where they may keep
+    it (L28)."""
+    if not tags.are_handled(route):
+        return headers
+    shared = cache_control.startswith("public")
+    return list(tags.told(route, read.key.path, headers, shared))
 
 
 def _lean(log: StreamLog, serve: Serve, read: Read, body: bytes) -> Prepared:
@@ -315,7 +329,7 @@ def _sse_head(encoding: sse.Encoding, granted: bool, kept: Headers) -> Answer:
         ("Content-Type", "text/event-stream"),
         ("Cache-Control", "no-cache, no-store" if granted else "no-cache"),
         UNBUFFERED,
-        *kept,
+        *tags.without(kept),
     ]
     if encoding is sse.Encoding.BASE64:
         headers.append((names.SSE_ENCODING, names.SSE_BASE64))

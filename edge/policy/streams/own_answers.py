@@ -5,9 +5,11 @@
 the hub's delivery.
 """
 
-from edge.core.values import Answer, Headers, OriginAnswer, Read
+from edge.core.values import Answer, Header, Headers, OriginAnswer, PartitionKind, Read
 from edge.policy.http import conditional
-from edge.policy.streams.answers import not_modified
+from edge.policy.streams.answers import PUBLIC_KINDS, not_modified
+from edge.policy.streams.routes import Route
+from edge.policy.streams.tags import are_handled, told
 
 
 def own_answer(read: Read, answer: OriginAnswer, headers: Headers) -> Answer:
@@ -28,6 +30,22 @@ HEAD_KEEPS = frozenset(
     | {"stream-ttl", "stream-expires-at"}
 )
 """What of the origin's answer to a HEAD its reader is told (section 5.5)."""
+
+
+def head_fields(read: Read, route: Route, answer: OriginAnswer) -> list[Header]:
+    """What goes out of the origin's 200 to a HEAD, with the tags that the GET would
+    have (L28). A front is told all of it, and does the rest."""
+    keeps = HEAD_KEEPS.union(route.response_headers)
+    kept = [(name, value) for name, value in answer.headers if name in keeps]
+    if route.lean:
+        return kept
+    kept.append(("Cache-Control", "no-store"))
+    if not are_handled(route):
+        return kept
+    kind = read.key.partition.kind
+    granted = kind is PartitionKind.GRANTED and route.is_public
+    shared = kind in PUBLIC_KINDS or granted
+    return list(told(route, read.key.path, kept, shared))
 
 
 def says_anything(answer: OriginAnswer) -> bool:

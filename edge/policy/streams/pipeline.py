@@ -7,7 +7,7 @@ holds the routes and an authorizer, and remembers nothing.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -164,6 +164,12 @@ def find_route(routes: Sequence[Route], path: str) -> Route | None:
         if _covers(route.match, path):
             return route
     return None
+
+
+def matcher(match: str) -> Callable[[str], bool]:
+    """Whether a glob covers a raw path. It is not remembered, as routes' are."""
+    expression, _ = _pattern.__wrapped__(match)
+    return lambda path: expression.fullmatch(path) is not None
 
 
 def captured(match: str, path: str) -> tuple[tuple[str, str], ...] | None:

@@ -70,6 +70,13 @@ class OriginNoStore(enum.Enum):
     IGNORE = "ignore"
 
 
+class TagHeader(enum.Enum):
+    """A field in which caches below read tags (L28)."""
+
+    SURROGATE_KEY = "surrogate-key"
+    CACHE_TAG = "cache-tag"
+
+
 CREDENTIAL_PARAMETERS = (
     *("access_token", "token", "jwt", "api_key", "key", "signature", "secret", "sig"),
 )
@@ -102,6 +109,9 @@ class Route:
     ``json_types``: types, in lower case with ``*``, whose streams are in JSON mode as
     those of application/json are (L8).
 
+    ``tags``: templates of tags under which its streams can be purged; ``tag_headers``:
+    the fields in which caches below are told of all tags (L28).
+
     ``lean``: of a keeper, which answers fronts alone. What clients and caches below are
     told beside the stream itself, its front adds (W8).
     """
@@ -129,6 +139,8 @@ class Route:
     judged_headers: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
     json_types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    tag_headers: tuple[TagHeader, ...] = ()
     lean: bool = False
 
     def kept(self, headers: Headers) -> Headers:
