@@ -410,7 +410,8 @@ class Shelf:
         self._disk.forget(path, done)
 
     def begin_purge(self, purge: PurgeSelection, done: Forgotten) -> None:
-        """The same of all that is meant (L27). While it is in ``purges`` none is kept."""
+        """The same of all that is meant, and none is kept while this is in ``purges``
+        (L27)."""
         self.purges.append(purge)
         meant = purge.chooses
         self._drop_waiting(meant)
