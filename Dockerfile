@@ -14,7 +14,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements/build.lock \
  && /opt/ds-edge/bin/pip install --no-cache-dir --require-hashes -r requirements/run.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY config/edge.yaml config/
-COPY docs/follow.html docs/edge.schema.json docs/
+COPY docs/dashboard.html docs/edge.schema.json docs/follow.html docs/
 COPY deploy deploy
 COPY edge edge
 COPY origin_adapter origin_adapter

@@ -155,7 +155,9 @@ def files() -> dict[str, str]:
     for folder, below, names in os.walk(ROOT):
         below[:] = [name for name in below if not _is_made(name)]
         for path in (Path(folder, name) for name in names):
-            if path != Path(__file__) and path.is_file():
+            if path == Path(__file__) or path.suffix == ".png":
+                continue
+            if path.is_file():
                 text = path.read_bytes().decode("utf-8", "replace")
                 found[path.relative_to(ROOT).as_posix()] = text
     return found

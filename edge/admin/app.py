@@ -22,7 +22,13 @@ from urllib.parse import parse_qsl
 import falcon
 import gevent
 
-from edge.admin.routes import READ, AdminRequest, AdminRoute, TokenRule
+from edge.admin.routes import (
+    READ,
+    AdminRequest,
+    AdminRoute,
+    AdminStream,
+    TokenRule,
+)
 from edge.core.errors import ClientFault, EdgeError
 from edge.core.reasons import Reason
 from edge.core.values import Answer
@@ -68,6 +74,7 @@ class AdminApp:
         """Falcon's sink."""
         route = self._routes.get(req.path)
         given = req.get_header("X-Request-Id")
+        answer: Answer | AdminStream
         try:
             answer = self._answer(req, route)
         except EdgeError as error:
@@ -77,12 +84,17 @@ class AdminApp:
             _log.exception("unexpected error answering %s", req.path)
             answer = problems.answer_of(problems.INTERNAL, request_id(given))
         methods = READ if route is None else route.methods
-        resp.status = answer.status
         resp.set_headers(answer.headers)
         resp.set_headers((_NO_SNIFF, ("Allow", ", ".join(methods)), _CHALLENGE))
-        resp.data = answer.body
+        if isinstance(answer, AdminStream):
+            resp.stream = answer.pieces
+        else:
+            resp.status = answer.status
+            resp.data = answer.body
 
-    def _answer(self, req: falcon.Request, route: AdminRoute | None) -> Answer:
+    def _answer(
+        self, req: falcon.Request, route: AdminRoute | None
+    ) -> Answer | AdminStream:
         self._check_token(req, TokenRule.IF_SET if route is None else route.token)
         if route is None:
             raise ClientFault("No such page.", reason=Reason.NOT_FOUND, status=404)
@@ -103,6 +115,9 @@ class AdminApp:
             if rule is TokenRule.NO_PAGE and any(map(req.get_header, _OF_PAGES)):
                 detail = "Where admin.token is not set, no web page may ask for this."
                 raise ClientFault(detail, reason=Reason.FROM_A_PAGE, status=403)
+            if rule is TokenRule.OWN_PAGE and _is_foreign(req):
+                detail = "No web page of another address may ask for this."
+                raise ClientFault(detail, reason=Reason.FROM_A_PAGE, status=403)
             return
         scheme, _, given = (req.auth or "").partition(" ")
         same = hmac.compare_digest(given.strip().encode(), self._token.encode())
@@ -117,6 +132,12 @@ class AdminApp:
         if host != "localhost" and host not in self._names and not _is_ip(host):
             detail = "This address is not known by that name."
             raise ClientFault(detail, reason=Reason.HOST_NOT_KNOWN, status=403)
+
+
+def _is_foreign(req: falcon.Request) -> bool:
+    """Whether a page of another address has sent this. Browsers say so where they
+    call by TLS or this machine."""
+    return req.get_header("Sec-Fetch-Site") not in (None, "none", "same-origin")
 
 
 def _is_ip(host: str) -> bool:

@@ -7,12 +7,13 @@ After caddy's AdminRouter. This module knows no web framework.
 
 import enum
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.core.errors import ClientFault
 from edge.core.reasons import Reason
-from edge.core.values import Answer
+from edge.core.values import Answer, Headers
 
 READ = ("GET", "HEAD")
 
@@ -25,12 +26,16 @@ class TokenRule(enum.Enum):
     something: a web page in a browser on the same machine could send such a request.
     NO_PAGE: as IF_SET, and without a token no request that a web page could have sent
     is taken. Such a request has no Origin, and a body that no form can send.
+    OWN_PAGE: as IF_SET, and without a token no request that a web page of another
+    address has sent, as far as the browser says so. For what holds something while it
+    is read.
     """
 
     OPEN = "open"
     IF_SET = "if-set"
     MUST_BE_SET = "must-be-set"
     NO_PAGE = "no-page"
+    OWN_PAGE = "own-page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,15 @@ class AdminRequest:
         return values[0] if values else None
 
 
-Handler = Callable[[AdminRequest], Answer]
+class AdminStream(NamedTuple):
+    """An answer, status 200, whose body comes in pieces. ``pieces`` is closed when the
+    client has gone."""
+
+    headers: Headers
+    pieces: Iterator[bytes]
+
+
+Handler = Callable[[AdminRequest], Answer | AdminStream]
 """Answers an authorized request. Raises EdgeError; never blocks for long."""
 
 

@@ -17,6 +17,7 @@ from gevent.pywsgi import WSGIServer
 
 from edge.admin.app import create_admin_app
 from edge.admin.routes import AdminRoute
+from edge.admin.status_feed import StatusFeed
 from edge.core.counters import Counters
 from edge.front.accepting import PausingServer
 
@@ -31,7 +32,8 @@ class _Listener(PausingServer, WSGIServer):
 
 
 class AdminServer:
-    """Serves the pages that the parts of one worker contribute."""
+    """Serves the pages that the parts of one worker contribute. ``feed`` is what those
+    read who watch."""
 
     def __init__(
         self,
@@ -40,8 +42,10 @@ class AdminServer:
         names: Collection[str],
         counters: Counters,
         stop_seconds: float = STOP_SECONDS,
+        feed: StatusFeed | None = None,
     ) -> None:
         self._stop_seconds = stop_seconds
+        self._feed = feed
         self._routes = routes
         self._token = token
         self._names = names
@@ -67,7 +71,10 @@ class AdminServer:
         server.start()
 
     def stop(self) -> None:
-        """Stop accepting; answers under way may end. Idempotent."""
+        """Stop accepting; answers under way may end, and those without an end do.
+        Idempotent."""
+        if self._feed is not None:
+            self._feed.end()
         server, self._server = self._server, None
         if server is not None:
             server.stop(timeout=self._stop_seconds)

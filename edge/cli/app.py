@@ -23,7 +23,8 @@ from typer.completion import (  # type: ignore[attr-defined]  # has no __all__
 )
 
 from edge import __version__
-from edge.cli import console, origin, preflight, shipped
+from edge.admin import shipped
+from edge.cli import console, origin, preflight
 from edge.cli.access.app import app as access
 from edge.cli.admin_client import NotWell
 from edge.cli.bench.app import app as bench

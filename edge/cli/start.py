@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from edge.cli import activation, console, preflight, shipped
+from edge.admin import shipped
+from edge.cli import activation, console, preflight
 from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.cli.revocation_place import RevocationPlace

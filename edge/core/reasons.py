@@ -102,6 +102,7 @@ class Reason(enum.Enum):
     LIMIT_LANES = "limit-lanes"
     LIMIT_ROUND = "limit-going-round"
     LIMIT_REVOCATIONS = "limit-revocations"
+    LIMIT_WATCHERS = "limit-watchers"
     NOT_WRITTEN = "not-written"
     ORDERS_LATE = "orders-late"
     ORDERS_FAILED = "orders-failed"

@@ -38,11 +38,13 @@ from gevent.event import Event
 from gunicorn.workers.ggevent import GeventWorker
 
 from edge import __version__
+from edge.admin.dashboard import DashboardPages
 from edge.admin.metrics import Metrics
 from edge.admin.purge_pages import AlonePurges, PurgePages
 from edge.admin.revocation_page import RevocationPage
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import STOP_SECONDS, AdminServer
+from edge.admin.status_feed import StatusFeed
 from edge.admin.status_page import About, StatusPage
 from edge.admin.stream_pages import AloneStreams, StreamPages
 from edge.core.errors import Refusal
@@ -143,6 +145,7 @@ class EdgeWorker(GeventWorker):
     _log_writer: LogWriter
     _told: Event | None = None
     _node: NodeProcess | None = None
+    _feed: StatusFeed | None = None
     _retired = False
     _leaving = False
 
@@ -216,7 +219,8 @@ class EdgeWorker(GeventWorker):
         counters = self.server_context.counters
         token, names = options.admin_token, options.admin_names
         waits = STOP_SECONDS if self._node is None else PAGE_SECONDS
-        admin = AdminServer(self._admin_routes(), token, names, counters, waits)
+        pages = self._admin_routes()
+        admin = AdminServer(pages, token, names, counters, waits, self._feed)
         cleanup.callback(admin.stop)
         # A keeper has none.
         admin.start(application.admin_socket)
@@ -377,10 +381,13 @@ class EdgeWorker(GeventWorker):
         parts, control = runtime.parts, runtime.control
         about = About(__version__, parts.options.node.name, self._application.began)
         told = self._status if node is None else node.status
+        status = StatusPage(about, told, self._unready, parts.clock)
+        self._feed = StatusFeed(status.document)
         common = [
             *probes(self._unready),
             *RevocationPage(runtime.revoker).routes(),
-            *StatusPage(about, told, self._unready, parts.clock).routes(),
+            *status.routes(),
+            *DashboardPages(self._feed).routes(),
         ]
         if node is not None:
             return [*common, *node.routes()]

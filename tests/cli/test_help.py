@@ -14,7 +14,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from edge import __version__
-from edge.cli import shipped
+from edge.admin import shipped
 from edge.cli.app import COMPLETE, Shell, app
 from edge.cli.options import SETTING_OF
 from tests.support.processes import ROOT, ds_edge

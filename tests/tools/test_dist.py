@@ -103,6 +103,7 @@ def test_the_wheel_holds_the_settings_and_the_page(in_wheel: set[str]) -> None:
     deploy = [file for file in (ROOT / "deploy").rglob("*") if file.is_file()]
     assert shared == {
         f"{SHARED}/config/edge.yaml",
+        f"{SHARED}/docs/dashboard.html",
         f"{SHARED}/docs/follow.html",
         f"{SHARED}/docs/edge.schema.json",
         *(f"{SHARED}/{file.relative_to(ROOT)}" for file in deploy),

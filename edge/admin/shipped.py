@@ -1,4 +1,4 @@
-"""Where the files lie that come with the program: the page to try, the settings.
+"""Where the files lie that come with the program: its pages, the settings.
 
 A checkout has them in its own folders. A wheel carries them as data, and whoever
 installs it chooses the folder (an environment's ``share``, ``/usr/local/share``): the
@@ -15,6 +15,7 @@ SHARED = "share/ds-edge/"
 """The folder that ``pyproject.toml`` puts them into."""
 
 PAGE = "docs/follow.html"
+DASHBOARD = "docs/dashboard.html"
 SETTINGS = "config/edge.yaml"
 
 
