@@ -15,6 +15,7 @@ from edge.core.node_counters import CounterSet
 from edge.core.ports import Clock, Look, Origin
 from edge.core.values import Purpose, Role
 from edge.front.options import KIB, FrontOptions, Limits
+from edge.link.hand_over import HandOver
 from edge.link.keepers import Keepers, KeepersOptions, KeepersView
 from edge.link.terms_authorizer import authorizer_of
 from edge.live.context import HubOptions
@@ -31,6 +32,13 @@ MARGIN_SECONDS = 5.0
 
 LINK_IDLE_SECONDS = 30.0
 """How long a front keeps a connection over which nothing goes. A keeper closes none."""
+
+HAND_OVER_IDLE_SECONDS = 1.0
+"""How long a successor keeps a connection to the keeper before it, which waits for it
+to be closed."""
+
+HAND_OVER_BEAT_SECONDS = 1.0
+"""A keeper whose last beat is older tells its successor nothing any more (W6)."""
 
 NO_TIMEOUT = 365 * 24 * 3600.0
 
@@ -55,11 +63,15 @@ def front_hub_options(options: HubOptions) -> HubOptions:
     return replace(options, asks_keepers=True, breaker=False)
 
 
-def keeper_hub_options(options: HubOptions, boot: int) -> HubOptions:
-    """Of a keeper's hub, whose viewers are the fronts' (W13)."""
+def keeper_hub_options(
+    options: HubOptions, boot: int, succeeds: bool = False
+) -> HubOptions:
+    """Of a keeper's hub, whose viewers are the fronts' (W13). ``succeeds``: there is
+    one before it, which is asked while it lives."""
     return replace(
         options,
         routes=lean_routes(options.routes),
+        asks_keepers=succeeds,
         serves_fronts=True,
         boot=boot,
         max_viewers=NO_LIMIT,
@@ -167,6 +179,22 @@ class FrontOrigin:
             link.close()
 
 
+def hand_over_of(
+    seat: Seat, real: Origin, origin: HttpOptions, hold: float, clock: Clock
+) -> HandOver | None:
+    """Whom a keeper asks while the one before it is there; None: there is none."""
+    node, view, path, before = seat.node, seat.view, seat.predecessor_path, seat.before
+    if node is None or view is None or path is None:
+        return None
+    how = link_options(origin, path, hold)
+    old = HttpOrigin(replace(how, keep_alive=HAND_OVER_IDLE_SECONDS))
+
+    def lives(now: float) -> bool:
+        return now - view.beat_of(before) < HAND_OVER_BEAT_SECONDS
+
+    return HandOver(old, real, node.board.id, clock, lives, old.close)
+
+
 class RoleParts(NamedTuple):
     """What a process is made of in its place: whom it asks, and by what it goes.
 
@@ -198,13 +226,18 @@ def role_parts(
         return alone
     board = node.board.id
     if seat.place.role is Role.KEEPER:
+        hand_over = hand_over_of(seat, alone.origin, origin, hold, clock)
         end = KeeperEnd(board, seat.boot)
-        return alone._replace(
-            hub=keeper_hub_options(alone.hub, seat.boot),
+        kept = alone._replace(
+            hub=keeper_hub_options(alone.hub, seat.boot, hand_over is not None),
             front=keeper_front_options(alone.front, end),
             table=lean_routes(alone.table),
             authorizer=authorizer_of(board),
         )
+        if hand_over is None:
+            return kept
+        looks, close = (hand_over.look,), hand_over.end
+        return kept._replace(origin=hand_over, looks=looks, close=close)
     keepers = BoardKeepers(view, node.keepers)
     real = CountedOrigin(alone.origin, counters.direct)
     how = origin, board, hold, clock, counters.link_requests

@@ -212,6 +212,13 @@ class LaneView:
             boot for boot, leaving in zip(boots, leaves, strict=True) if leaving
         )
 
+    def beat_of(self, boot: int) -> float:
+        """When the process with this boot last gave a sign of life (monotonic seconds);
+        -inf: it has ended, or gave none."""
+        told = zip(self._all(Field.BOOT), self._all(Field.BEAT), strict=True)
+        beat = next((beat for one, beat in told if one == boot), 0)
+        return beat / 1000 if beat else -math.inf
+
     def is_leaving(self, keeper: int) -> bool:
         """Whether a process in this keeper's place is about to end (W12)."""
         fields = (Field.LEAVES, Field.ROLE, Field.PLACE)

@@ -14,6 +14,7 @@
         OriginBodyCut          the body ended before its framing said so
         OriginAway             it answered, but as one that is away answers
         NotAsked               503: nothing was sent, which says nothing of the origin
+          NotHeld              504: whoever held the stream has handed it over
       Refusal                  503/508: a limit of this edge, or it is draining
 
 Foreign exceptions are turned into these at the module that called out. The
@@ -23,7 +24,7 @@ front turns them into RFC 9457 problems; the hub turns them into outcomes.
 from types import EllipsisType
 
 from edge.core.reasons import Reason
-from edge.core.values import Headers, OriginAnswer
+from edge.core.values import Headers, Lineage, OriginAnswer
 
 
 class EdgeError(Exception):
@@ -171,6 +172,20 @@ class NotAsked(OriginFault):
     status = 503
     reason = Reason.ORIGIN_DOWN
     unsent = True
+
+
+class NotHeld(NotAsked):
+    """A keeper that has a successor neither holds nor follows what its successor asks
+    for, which has to ask the origin from now on. ``lineage``: of what was held of that
+    stream until now; None: nothing that could be told."""
+
+    status = 504
+    reason = Reason.HANDED
+    retry_after = None
+
+    def __init__(self, detail: str = "", lineage: Lineage | None = None) -> None:
+        super().__init__(detail)
+        self.lineage = lineage
 
 
 class Refusal(EdgeError):

@@ -41,6 +41,7 @@ class Reason(enum.Enum):
     PROXY_NOT_TRUSTED = "proxy-not-trusted"
     NOT_LINKED = "not-linked"
     LINK_MISFIT = "link-misfit"
+    HANDED = "handed"
 
     # The credential does not let in: 401 or 403, never sent to the origin.
     NO_TOKEN = "no-token"

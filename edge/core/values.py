@@ -199,14 +199,13 @@ class StreamKey:
 class Read:
     """One read of a stream, validated. Made by ``edge.policy.streams.classify``.
 
-    ``cursor`` is the client's own, None when absent or not a number.
-    ``if_none_match`` is the raw field value. ``codings`` are the content
-    codings the client takes, best first, without identity.
+    ``cursor`` is the client's own, None when absent or not a number. ``codings`` are
+    those that the client takes, best first, without identity. ``if_none_match`` is raw.
     ``expires_at`` (Unix seconds) is the end of a signed URL: it caps how long an answer
     may be used. ``hops`` are the ids of the nodes by which it came, the nearest last;
     () for a client's own (U10). ``ends_soon``: the grant behind it ends so soon that
-    nobody may keep the answer (B17). When exactly is no part of the read: all who are
-    let in share one.
+    nobody may keep the answer (B17); when exactly is no part of the read, which all
+    share. ``only_held``: a keeper's successor asks (``edge.live.heirs``).
     """
 
     key: StreamKey
@@ -218,6 +217,7 @@ class Read:
     expires_at: float | None = None
     hops: tuple[str, ...] = ()
     ends_soon: bool = False
+    only_held: bool = False
 
 
 class Purpose(enum.Enum):
@@ -242,7 +242,7 @@ class LinkTerms:
     request is about, and ``hops`` are the ids of the nodes by which its client's came.
     ``lent``: the credential to ask the origin with, None where none is lent. It is in
     no key. Nothing is given from ``until`` (monotonic seconds) on; that clock is one
-    for all processes of a machine.
+    for all processes of a machine. ``only_held``: see ``Read``.
     """
 
     route: str
@@ -250,6 +250,7 @@ class LinkTerms:
     lent: LentCredential | None = None
     hops: tuple[str, ...] = ()
     until: float = NO_END
+    only_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,14 +479,15 @@ class RowWord(NamedTuple):
 
 
 class FaultWord(NamedTuple):
-    """What a keeper tells a front of an error of its own: what stands in an
-    ``EdgeError``, and whether nothing was sent to the origin."""
+    """A keeper's own error, as it tells a front: what stands in an EdgeError, whether
+    nothing was sent, and the ``lineage`` that is handed over."""
 
     reason: Reason
     status: int
     detail: str
     retry_after: int | None
     unsent: bool
+    lineage: Lineage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,13 @@ import json
 import logging
 
 from edge.core.counters import Counters
-from edge.core.errors import AccessDenied, ClientFault, EdgeError, OriginFault
+from edge.core.errors import (
+    AccessDenied,
+    ClientFault,
+    EdgeError,
+    NotHeld,
+    OriginFault,
+)
 from edge.core.reasons import Reason
 from edge.core.values import Answer, CacheStatus, FaultWord, Headers, PerResponse
 from edge.front.exchange import RequestContext, Response
@@ -52,7 +58,9 @@ def respond(ctx: RequestContext, error: Exception, counters: Counters) -> Respon
 def _told(error: EdgeError) -> FaultWord:
     """The error as a front is told of it, by a keeper."""
     how = error.reason, error.status, error.detail, error.retry_after
-    return FaultWord(*how, unsent=not isinstance(error, OriginFault) or error.unsent)
+    lineage = error.lineage if isinstance(error, NotHeld) else None
+    unsent = not isinstance(error, OriginFault) or error.unsent
+    return FaultWord(*how, unsent=unsent, lineage=lineage)
 
 
 def answer_of(error: EdgeError, request_id: str) -> Answer:

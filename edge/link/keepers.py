@@ -34,13 +34,13 @@ from edge.core.ports import Clock, Exchange, Origin, Receiver, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
     DIRECT,
+    LinkTerms,
     OriginAnswerHead,
     OriginRequest,
     Purpose,
 )
 from edge.link.exchanges import LinkExchange, RoundExchange
 from edge.policy.http import link_fields
-from edge.policy.http.link_fields import KeeperAnswer
 
 READS = frozenset({"GET", "HEAD"})
 LIVES = frozenset({"PUT", "DELETE"})
@@ -150,17 +150,8 @@ class Keepers:
     def heard(
         self, head: OriginAnswerHead
     ) -> tuple[OriginAnswerHead, EdgeError | None]:
-        """A keeper's answer as its front takes it, and the fault that it stands for."""
-        told = self._told(head)
-        headers = link_fields.without_internal(head.headers)
-        provenance = DIRECT if told is None else told.provenance
-        how = head.framing, head.content_length, provenance
-        fault = None if told is None else told.fault
-        return OriginAnswerHead(head.status, headers, *how), fault
-
-    def _told(self, head: OriginAnswerHead) -> KeeperAnswer | None:
-        field = next((v for n, v in head.headers if n == link_fields.FIELD), None)
-        return link_fields.answer_of(self._board, field, self._clock.monotonic())
+        """See ``heard``."""
+        return heard(self._board, head, self._clock.monotonic())
 
     def _keeper(self, request: OriginRequest) -> int | None:
         """Whom to ask; None: nobody, the request goes round."""
@@ -172,14 +163,8 @@ class Keepers:
 
     def _linked(self, request: OriginRequest) -> OriginRequest:
         """The request as a keeper is asked."""
-        terms = request.link
-        assert terms is not None
-        headers = request.headers
-        if request.method in READS:
-            kept = (field for field in headers if field[0] in _KEPT_ON_READS)
-            headers = (*terms.partition.headers, *kept)
-        told = link_fields.told_terms(self._board, terms)
-        return replace(request, headers=(*headers, *told), link=None)
+        assert request.link is not None
+        return linked(self._board, request, request.link)
 
     def _open(
         self,
@@ -426,6 +411,30 @@ class _RoundCall:
         if not self._is_over:
             self._is_over = True
             self._keepers.leave(self._request)
+
+
+def linked(board: str, request: OriginRequest, terms: LinkTerms) -> OriginRequest:
+    """The request as a keeper is asked, on these terms."""
+    headers = request.headers
+    if request.method in READS:
+        kept = (field for field in headers if field[0] in _KEPT_ON_READS)
+        headers = (*terms.partition.headers, *kept)
+    told = link_fields.told_terms(board, terms)
+    return replace(request, headers=(*headers, *told), link=None)
+
+
+def heard(
+    board: str, head: OriginAnswerHead, now: float
+) -> tuple[OriginAnswerHead, EdgeError | None]:
+    """A keeper's answer as it is taken, and the fault that it stands for. ``now`` is
+    monotonic seconds."""
+    field = next((v for n, v in head.headers if n == link_fields.FIELD), None)
+    told = link_fields.answer_of(board, field, now)
+    headers = link_fields.without_internal(head.headers)
+    provenance = DIRECT if told is None else told.provenance
+    how = head.framing, head.content_length, provenance
+    fault = None if told is None else told.fault
+    return OriginAnswerHead(head.status, headers, *how), fault
 
 
 def may_ask_again(request: OriginRequest) -> bool:

@@ -46,7 +46,8 @@ def authorizer_of(board: str) -> Authorizer:
         lease = UNLIMITED
         if terms.until != NO_END or terms.lent is not None:
             lease = Lease(terms.until, terms.lent)
-        return Grant(terms.partition, lease=lease, hops=terms.hops)
+        held = terms.only_held
+        return Grant(terms.partition, lease=lease, hops=terms.hops, only_held=held)
 
     return authorize
 

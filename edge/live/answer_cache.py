@@ -190,7 +190,7 @@ class AnswerCache:
         read, stream = reader.read, reader.stream
         if park.offset != read.offset or not _is_new(reader):
             return
-        if _follows_the_clock(reader) or _is_long(read):
+        if _follows_the_clock(reader) or _is_long(read) or read.only_held:
             return
         if id(read) not in self._park_hints:
             full = len(self._park_hints) >= MAX_ANSWERS

@@ -69,6 +69,9 @@ class EventsTaken(NamedTuple):
 class Asker(Protocol):
     """Moves followers: ``Followers``."""
 
+    retired: bool
+    """A successor asks from now on."""
+
     def go_on(self, follower: Follower) -> None:
         """Ask again, in whatever way; or pause, or end."""
 
@@ -337,6 +340,10 @@ class EventStream:
             if reason is not None:
                 streams.over(follower, self._events.end(reason, now))
                 return
+        if heard and streams.asker.retired:
+            # What it has told is told on; its successor hears what comes now.
+            streams.asker.end(follower)
+            return
         self._arm()
         if heard:
             streams.asker.release(follower, None)

@@ -31,27 +31,24 @@ the poll of a successor.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 
-from edge.core.errors import NotAsked, OriginFault
+from edge.core.errors import NotAsked, NotHeld, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import (
     Headers,
     Lease,
     LentCredential,
-    OriginAnswer,
     OriginRequest,
-    PartitionKind,
 )
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.event_streams import EventsTaken, EventStreams, said_of
 from edge.live.follower_states import FollowerState
 from edge.live.lending import Lending
+from edge.live.polls import Next, Poll, disarm, may_follow_unwatched, said
 from edge.live.rows import Follower, Reader, State, Stream
-from edge.live.upstream import Outcome, TooLarge, Upstream, after, next_turn
+from edge.live.upstream import Outcome, Upstream, after, next_turn
 from edge.policy.streams import upstream_requests
 from edge.policy.streams.routes import Follow
 from edge.protocol.offsets import BEGIN
@@ -68,30 +65,6 @@ BUSY_POLLS = 5
 BUSY_SECONDS = 1.0
 """So many polls that brought something, in so short a time, make an event stream worth
 it (U20)."""
-
-
-class Next(Enum):
-    """What the follower does after a poll's answer, as the hub says."""
-
-    GO_ON = "go-on"
-    BACK_OFF = "back-off"
-    STOP = "stop"
-
-
-@dataclass(slots=True, eq=False)
-class Poll:
-    """One poll; ``answer`` once it was answered, after ``elapsed`` seconds.
-
-    ``live``: it is a long-poll; otherwise a read that checks the end first (L7).
-    ``sent`` and ``log`` are as they were when it was sent.
-    """
-
-    start: str
-    live: bool
-    log: StreamLog
-    sent: RequestSnapshot
-    answer: OriginAnswer | TooLarge | None = None
-    elapsed: float = 0.0
 
 
 Heard = Callable[[Stream, Poll], Next]
@@ -117,6 +90,7 @@ class Followers:
         events: EventsTaken,
         armed: Callable[[Stream], None],
         lost: Callable[[Stream], None],
+        left: Callable[[Stream], None],
     ) -> None:
         self._upstream = upstream
         self._lending = lending
@@ -128,7 +102,9 @@ class Followers:
         self._heard = heard
         self._armed = armed
         self._lost = lost
+        self._left = left
         self._all: set[Follower] = set()
+        self.retired = False
         self._events = EventStreams(
             context, upstream, contacts, events, armed, lost, self
         )
@@ -147,6 +123,8 @@ class Followers:
             if stream.follower.wants_lender:
                 self.kick(stream)
             return True
+        if self.retired:
+            return False
         if len(self._all) >= self._options.max_followers and not self._make_room():
             return False
         follower = Follower(stream, self._fields(stream))
@@ -156,9 +134,13 @@ class Followers:
         self._go_on_soon(follower)
         return True
 
+    def retire(self) -> None:
+        """Arm nothing from now on: what is on the wire is answered, and that is all."""
+        self.retired = True
+
     def follow_unwatched(self, stream: Stream) -> None:
         """Reading makes following: a tail that is read often is followed (L24)."""
-        if _may_follow_unwatched(stream):
+        if may_follow_unwatched(stream):
             stream.linger_until = self._clock.monotonic() + self._options.linger
             if len(self._all) < self._options.max_followers:
                 self.ensure(stream)
@@ -256,7 +238,8 @@ class Followers:
     def _may_ask(self, stream: Stream) -> bool:
         """Whether another poll may be sent: with a lent credential, for viewers alone
         (B6)."""
-        return self.wants(stream) and (stream.lenders is None or bool(stream.parked))
+        wants = self.wants(stream) and not self.retired
+        return wants and (stream.lenders is None or bool(stream.parked))
 
     def end(self, follower: Follower) -> None:
         """Forget a follower; its readers are decided again. Idempotent."""
@@ -271,6 +254,8 @@ class Followers:
         follower.stream.log.tail.disarm()
         self._all.discard(follower)
         self.release(follower, None)
+        if self.retired:
+            self._left(follower.stream)
 
     def release(self, follower: Follower, fault: OriginFault | None) -> None:
         waiting, follower.waiting = follower.waiting, []
@@ -353,7 +338,7 @@ class Followers:
     def _lent(self, follower: Follower, poll: Poll, lease: Lease) -> OriginRequest:
         """The poll by this lender's credential. Each lender's is a new one: the last
         one's answer told nothing."""
-        _disarm(poll)
+        disarm(poll)
         poll.sent = self._snapshot(poll.log)
         follower.lent, follower.lender_left = lease, None
         follower.wants_lender = False
@@ -366,7 +351,7 @@ class Followers:
         follower ended, to make room for another stream's. Then there is no next poll.
         """
         follower.call = follower.lent = None
-        _disarm(poll)
+        disarm(poll)
         try:
             goes_on = self._take(follower, poll, outcome)
         except Exception:
@@ -380,6 +365,9 @@ class Followers:
     def _take(self, follower: Follower, poll: Poll, outcome: Outcome) -> bool:
         """What the end of a poll means. Returns whether to make another one."""
         stream = follower.stream
+        if isinstance(outcome, NotHeld):
+            self._handed(stream, outcome)
+            return True
         if isinstance(outcome, OriginFault):
             self._failed(follower, poll, outcome)
             return True
@@ -390,7 +378,7 @@ class Followers:
         if verdict is Next.BACK_OFF or stream.log.tail.unverified:
             self._lost(stream)
         if verdict is Next.BACK_OFF:
-            self._contacts.poll_failed(stream, _said(outcome))
+            self._contacts.poll_failed(stream, said(outcome))
         elif verdict is Next.GO_ON and poll.live:
             if stream.contact is not None:
                 self._contacts.poll_worked(stream)
@@ -403,6 +391,13 @@ class Followers:
                 # It proved nothing. To ask again at once would bring the same.
                 self._contacts.poll_failed(stream)
         return verdict is not Next.STOP
+
+    def _handed(self, stream: Stream, word: NotHeld) -> None:
+        """Whoever held it has answered, and the origin is asked from now on (W2). If it
+        was in doubt, or speaks of another life, bytes must tell (L7)."""
+        if word.lineage is None or word.lineage != stream.log.lineage:
+            stream.log.tail.mark_unverified(self._clock.monotonic())
+            self._lost(stream)
 
     def _count_busy(self, follower: Follower) -> None:
         """A poll brought something (U20)."""
@@ -472,28 +467,7 @@ class Followers:
         )
 
 
-def _disarm(poll: Poll) -> None:
-    """The poll is not on the wire any more: nothing is known until the next one is."""
-    if poll.log.tail.armed is poll.sent:
-        poll.log.tail.disarm()
-
-
 def _stop_turn(follower: Follower) -> None:
     turn, follower.turn = follower.turn, None
     if turn is not None:
         turn.stop()
-
-
-def _said(answer: OriginAnswer | TooLarge) -> str | None:
-    """What an answer by which a follower backs off says to the operator."""
-    if isinstance(answer, TooLarge):
-        return None
-    odd = "" if answer.status >= 300 else ", and not as polls are answered"
-    return f"it answers {answer.status}{odd}"
-
-
-def _may_follow_unwatched(stream: Stream) -> bool:
-    """Whether this stream may be followed without a parked viewer (L23, L24, B6)."""
-    kind = stream.key.partition.kind
-    shared = kind is not PartitionKind.CREDENTIAL and stream.lenders is None
-    return shared and stream.log.ttl is None and not stream.log.tail.closed

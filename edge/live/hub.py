@@ -9,7 +9,6 @@ switch greenlets; they have their own. ``answer_cache.peek`` is the second entra
 repeats an answer without a decision. ``edge.live`` tells how the parts work together.
 """
 
-from contextlib import suppress
 from typing import assert_never
 
 import gevent
@@ -25,9 +24,11 @@ from edge.live.answer_cache import AnswerCache
 from edge.live.answer_facts import head_of
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
+from edge.live.crowd_looks import look_at_crowds
 from edge.live.delivery import Delivery
 from edge.live.flights import Flights
 from edge.live.followers import Followers
+from edge.live.heirs import Heirs
 from edge.live.lapses import Lapses
 from edge.live.lending import Lending
 from edge.live.outages import Outages
@@ -90,7 +91,9 @@ class Hub:
         self._paced = PacedAsks(context, self.flights)
         self._outages = Outages(context, contacts, self.flights, waiters, self.delivery)
         told = results.polled, results.events, waiters.armed, waiters.tell_edges
-        self.followers = Followers(context, upstream, lending, contacts, *told)
+        by = *told, self._wakeup.wake
+        self.followers = Followers(context, upstream, lending, contacts, *by)
+        self._heirs = Heirs(context, self.delivery, waiters, self.followers)
         self.shelf: Shelf | None = None
         self.ticker = Ticker(context, lambda now: self.tick(now))
         if disk is not None:
@@ -153,6 +156,9 @@ class Hub:
             return False
         state = reader.read_state(now, self._clock.wall())
         decision = decide(reader.read, stream.log, state, stream.route, self._rules)
+        is_late = reader.read.only_held or self.draining
+        if is_late and self._heirs.take(reader, decision):
+            return False
         match decision:
             case Serve():
                 if reader.is_sse:
@@ -293,6 +299,9 @@ class Hub:
 
     def _bypass(self, reader: Reader, reason: Reason) -> None:
         """Pass the reader through one to one."""
+        if reader.read.only_held:
+            self._heirs.hand(reader)
+            return
         if reader.begun:
             # Its event stream is under way: the client reconnects and is relayed then.
             self._waiters.end(reader, reason)
@@ -447,30 +456,21 @@ class Hub:
     def tick(self, now: float) -> None:
         """Serve what is due. May yield; the ticker is its only caller at run time."""
         self._waiters.tick(now)
-        self._look_at_crowds(now)
+        if self._looks is not None:
+            parts = self._looks, self._waiters, self.flights, self._rules.max_probe
+            look_at_crowds(*parts, now)
         self._paced.begin_due(now)
         self.followers.look(now)
         self.spools.look(now)
         for stream in self._waiters.unfollowed():
             self._wakeup.wake(stream)
 
-    def _look_at_crowds(self, now: float) -> None:
-        """Nothing is asked of viewers that are parked (W5): whether their streams live
-        on is asked for them, once for each doubt that the board has cast."""
-        if self._looks is None:
-            return
-        for stream in self._waiters.crowded:
-            if self._looks.look_for_doubt(stream, now):
-                start = stream.log.probe_start(self._rules.max_probe)
-                with suppress(Refusal):
-                    self.flights.begin(stream, start, (), ())
-
     def begin_drain(self) -> None:
         """Park no new reader from now on: a live read with nothing new ends at once."""
         if self.shelf is not None and not self.draining:
             self.shelf.keep_all()
         self.draining = True
-        self._waiters.begin_drain()
+        self._heirs.begin_drain()
         self.relays.begin_drain()
 
     def drain(self, grace: float) -> None:
@@ -484,7 +484,7 @@ class Hub:
     def let_go(self) -> None:
         """The grace is over: release at once all live readers that are left, relayed
         or not, and who waits for its turn above an end."""
-        self._waiters.let_go()
+        self._heirs.let_go()
         self._paced.let_go()
         self.relays.let_go()
 

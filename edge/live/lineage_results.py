@@ -26,6 +26,7 @@ class LineageResults:
         self._clock = context.clock
         self._counters = context.counters
         self._ingest = ingest
+        self._boot = context.options.boot
 
     def heard(self, stream: Stream, told: Lineage) -> Judged[Descent]:
         """An answer with this lineage came. Only if it is the SAME it may be judged;
@@ -36,7 +37,10 @@ class LineageResults:
         bytes must be those that are held (L7).
         """
         log = stream.log
-        descent = compare(log.lineage, told, log.is_empty)
+        # A life that began here is later than any that a keeper before this one knows,
+        # and fronts may have been told of it.
+        held = log.told_lineage(self._boot) if log.began and self._boot else log.lineage
+        descent = compare(held, told, log.is_empty)
         if descent is Descent.OLDER:
             self._counters.not_stored[Reason.OLD_INCARNATION.value] += 1
             return descent

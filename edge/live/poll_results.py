@@ -10,7 +10,6 @@ from edge.core.reasons import Reason
 from edge.core.values import OriginAnswer
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
-from edge.live.followers import Next, Poll
 from edge.live.ingest import (
     RESET_REASONS,
     Effect,
@@ -19,6 +18,7 @@ from edge.live.ingest import (
     refuses_known,
 )
 from edge.live.lineage_results import SAME, LineageResults
+from edge.live.polls import Next, Poll
 from edge.live.rows import Stream
 from edge.live.steps import Judged, Replace, Wake, bypass_all, end_parked
 from edge.live.upstream import TooLarge

@@ -18,10 +18,10 @@ from edge.live.delivery import Delivery
 from edge.live.event_results import EventResults
 from edge.live.event_streams import EventsTaken
 from edge.live.fetch_results import FetchResults
-from edge.live.followers import Next, Poll
 from edge.live.ingest import Ingest
 from edge.live.lineage_results import LineageResults
 from edge.live.poll_results import PollResults
+from edge.live.polls import Next, Poll
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Flight, Stream
 from edge.live.spools import Spools

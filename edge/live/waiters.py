@@ -401,7 +401,8 @@ class Waiters:
     def begin_drain(self) -> None:
         """A drain begins: every live reader that is here gets a turn to leave."""
         if self._drain_queue is None:
-            self._drain_queue = dict.fromkeys(self._here())
+            here = (one for one in self._here() if not one.read.only_held)
+            self._drain_queue = dict.fromkeys(here)
 
     def _here(self) -> tuple[Reader, ...]:
         """All live readers that wait here, some of them twice. A reader that the
@@ -412,7 +413,8 @@ class Waiters:
     def may_park(self, reader: Reader) -> bool:
         """Whether the reader may park. While draining: one in the queue may, until
         it is released. A crowd that is woken meanwhile thus does not leave at once."""
-        return self._drain_queue is None or reader in self._drain_queue
+        queue = self._drain_queue
+        return queue is None or reader in queue or reader.read.only_held
 
     def drain(self, grace: float) -> None:
         """Let all in the queue go, spread over ``grace`` seconds (E54). Blocks."""

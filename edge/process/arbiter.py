@@ -100,6 +100,7 @@ class EdgeArbiter(Arbiter):
         self._announced = self._reloading = self._again = self._stopping = False
         self._leaves_at: float | None = None
         self._boot = 0
+        self._boots: dict[int, int] = {}
         self._ended_well: set[int] = set()
         self._told_replaced: dict[str, int] = {}
         self._overdue = Overdue(MAX_PAUSE_SECONDS)
@@ -173,6 +174,7 @@ class EdgeArbiter(Arbiter):
                 if place.role is Role.FRONT and pid not in self._ended_well:
                     self._lanes.raise_doubt()
             self._ended_well.discard(pid)
+            self._boots.pop(pid, None)
 
     def _start(self, start: Start) -> None:
         """Fork one, if it can have a lane. Returns in the master only."""
@@ -184,12 +186,15 @@ class EdgeArbiter(Arbiter):
             lane = given
         self._boot = boot
         parts = None if self._node is None else self._node.parts
-        self._reloadable.seat = Seat(start.place, lane, boot, parts)
+        before = self._boots.get(self._places.newest(start.place) or 0, 0)
+        seat = Seat(start.place, lane, boot, parts, before=before)
+        self._reloadable.seat = seat
         pid: int = self.spawn_worker()
         # Its start is its first sign: the file's own time is of another clock, far
         # ahead, and one that hangs before it speaks would never be ended.
         self.WORKERS[pid].tmp.notify()
         self._places.started(start.place, pid)
+        self._boots[pid] = boot
         if self._lanes is not None:
             self._lanes.holds(pid, lane)
 

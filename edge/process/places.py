@@ -200,6 +200,10 @@ class Places:
                 return place
         return None
 
+    def newest(self, place: Place) -> int | None:
+        """The process that was started last of those that serve in this place."""
+        return self._rollovers[place].newest
+
     def pids(self, role: Role) -> list[int]:
         """The processes of a role."""
         return [

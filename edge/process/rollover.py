@@ -114,6 +114,12 @@ class Rollover:
         slots = self._slots.values()
         return any(slot.replace_reason and not slot.retiring for slot in slots)
 
+    @property
+    def newest(self) -> int | None:
+        """The worker that was started last of those that serve; None: none does."""
+        serving = [pid for pid, slot in self._slots.items() if slot.serving]
+        return serving[-1] if serving else None
+
     def has(self, plan: int) -> bool:
         """Whether a worker stays that was started with this plan."""
         return any(s.plan == plan and s.stays for s in self._slots.values())

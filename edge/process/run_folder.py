@@ -80,6 +80,12 @@ class RunFolder:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
+def hand_over_path(folder: Path, keeper: int, boot: int) -> str:
+    """The path of the socket at which one keeper answers its successor, in the run
+    ``folder``."""
+    return str(folder / f"keeper-{keeper}.{boot}.sock")
+
+
 def usual(environment: Mapping[str, str]) -> list[Path]:
     """Where a run folder may be made if none is named, best first: in memory, and gone
     after a restart of the machine."""

@@ -13,6 +13,7 @@ from edge.board.lane_view import LaneView
 from edge.board.node_board import NodeBoard
 from edge.core.elsewhere import NOBODY, Elsewhere
 from edge.core.values import Place, Role
+from edge.process.run_folder import hand_over_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Seat:
     place, the later one has the higher. ``node`` is None where there is one worker.
 
     ``view`` is the board as this process has it, and ``elsewhere`` what clients the
-    others have: made in the process itself (``taken``).
+    others have: made in the process itself (``taken``). ``before`` is the boot of the
+    process that serves in this place, and that this one is to replace; 0: none does.
     """
 
     place: Place
@@ -48,6 +50,7 @@ class Seat:
     node: NodeParts | None = None
     view: LaneView | None = None
     elsewhere: Elsewhere = NOBODY
+    before: int = 0
 
     def taken(self) -> "Seat":
         """The seat as its process has it. Called there, once."""
@@ -55,6 +58,22 @@ class Seat:
             return self
         view = self.node.board.view(self.lane, self.boot)
         return replace(self, view=view, elsewhere=Elsewhere())
+
+    @property
+    def hand_over_path(self) -> str | None:
+        """The path of the socket at which a keeper answers its successor; None where
+        there is one worker."""
+        return self._hand_over_path(self.boot)
+
+    @property
+    def predecessor_path(self) -> str | None:
+        """The path of that of the keeper before this one; None if there is none."""
+        return self._hand_over_path(self.before) if self.before else None
+
+    def _hand_over_path(self, boot: int) -> str | None:
+        if self.node is None:
+            return None
+        return hand_over_path(self.node.folder, self.place.number, boot)
 
 
 ALONE = Seat(Place(Role.WORKER, 0), lane=0, boot=1)

@@ -30,6 +30,8 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -65,6 +67,7 @@ from edge.process.beats import Beats
 from edge.process.gc_schedule import GcRunner
 from edge.process.interfaces import every_interface
 from edge.process.node_process import PAGE_SECONDS, NodeProcess, node_process
+from edge.process.open_node import LinkListener
 from edge.process.options import ServerOptions
 from edge.process.recycling import Recycling, requests_of, resident
 from edge.process.seat import Seat
@@ -93,6 +96,11 @@ _SOCKET_OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES),
 )
 """On listeners; accepted sockets inherit them."""
+
+
+HAND_OVER_SECONDS = 1.0
+"""A retired keeper ends once nobody was connected for so long: a front that it has let
+go of may just be about to ask its successor."""
 
 
 class WorkerApplication(Protocol):
@@ -253,12 +261,30 @@ class EdgeWorker(GeventWorker):
             cleanup.callback(server.stop)
             cleanup.callback(self._stop_accepting)
             server.start()
+        self._await_successor(cleanup)
         cleanup.callback(self._gc_runner.stop)
         self._gc_runner.start()
         view = self._application.seat.view
         if view is not None and not self._keeps:
             view.store_accepts(True)
         self._application.worker_pipe.write(READY, self.ppid)
+
+    def _await_successor(self, cleanup: ExitStack) -> None:
+        """Listen where the successor of a keeper asks for what is held here: before
+        there is one, and to the end. A drain closes nothing there."""
+        path = self._application.seat.hand_over_path
+        if not self._keeps or path is None:
+            return
+        listener = LinkListener(path)
+        cleanup.callback(Path(path).unlink, missing_ok=True)
+        context = replace(self.server_context)
+        fast = None
+        if self.fast_context is not None:
+            fast = FastContext(self._application.runtime.parts, context)
+        server = self._made_server(listener.sock, context, fast, False)
+        cleanup.callback(server.stop)
+        cleanup.callback(server.close)
+        server.start()
 
     def _flags(self) -> Sequence[bool]:
         """Which of the listeners speak the PROXY protocol; a keeper's never do."""
@@ -278,6 +304,11 @@ class EdgeWorker(GeventWorker):
     def _keeps(self) -> bool:
         """Whether this process is a keeper."""
         return self._application.seat.place.role is Role.KEEPER
+
+    @property
+    def _hands_over(self) -> bool:
+        """Whether a successor may ask for what is held here."""
+        return self._keeps and self._retired
 
     def _wait(self) -> None:
         """Give a sign of life each second, until told to stop."""
@@ -343,7 +374,12 @@ class EdgeWorker(GeventWorker):
     def _await_ends(self, begun: float, ends: float, idle_grace: float) -> None:
         """Wait until every connection has ended, but not beyond ``ends``. Those that
         were idle for ``idle_grace`` since the drain has ``begun`` are closed."""
-        while self.connections and (now := time.monotonic()) < ends:
+        quiet_since = begun
+        while (now := time.monotonic()) < ends:
+            if self.connections:
+                quiet_since = now
+            elif not self._hands_over or now >= quiet_since + HAND_OVER_SECONDS:
+                break
             self.notify()
             if now >= begun + idle_grace:
                 self._dismiss_idle(now - idle_grace)
@@ -356,11 +392,20 @@ class EdgeWorker(GeventWorker):
         if listener.family != socket.AF_UNIX:
             for level, name, value in _SOCKET_OPTIONS:
                 listener.setsockopt(level, name, value)
+        context, fast = self.server_context, self.fast_context
+        return self._made_server(listener, context, fast, proxied)
+
+    def _made_server(
+        self,
+        listener: Any,
+        context: ServerContext,
+        fast: FastContext | None,
+        proxied: bool,
+    ) -> ConnectionServer:
         most = MAX_REFUSED_CONNECTIONS
-        if self.fast_context is None:
-            context = self.server_context
+        if fast is None:
             return GreenletServer(context, listener, self.connections, most, proxied)
-        return FastServer(self.fast_context, listener, self.connections, most, proxied)
+        return FastServer(fast, listener, self.connections, most, proxied)
 
     def _stop_accepting(self) -> None:
         while self._accepting:

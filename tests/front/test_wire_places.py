@@ -228,7 +228,8 @@ def test_two_edges_in_one_folder_never_meet(base: str) -> None:
 
 
 def test_a_keeper_is_called_by_its_link_alone(base: str) -> None:
-    """It listens nowhere else: with all fronts stopped nobody takes a connection."""
+    """And by its successor. It listens nowhere else: with all fronts stopped nobody
+    takes a connection."""
     with running(base) as node:
         for number in (0, 1):
             with Client.to_unix(node.folder / f"keeper-{number}.sock") as front:
@@ -236,7 +237,8 @@ def test_a_keeper_is_called_by_its_link_alone(base: str) -> None:
                 assert front.read().status == 200
         inodes = {place: listening(node.pids[place]) for place in PLACES}
 
-        assert len(inodes["keeper-0"]) == len(inodes["keeper-1"]) == 1
+        assert len(inodes["keeper-0"]) == len(inodes["keeper-1"]) == 2
+        assert not inodes["keeper-0"] & inodes["keeper-1"]
         assert inodes["front-0"] == inodes["front-1"]
         assert not inodes["keeper-0"] & inodes["front-0"]
 

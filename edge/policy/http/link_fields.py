@@ -26,7 +26,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from edge.core.errors import ClientFault, EdgeError, NotAsked, OriginFault
+from edge.core.errors import ClientFault, EdgeError, NotAsked, NotHeld, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import (
     NO_END,
@@ -78,6 +78,8 @@ def told_terms(board: str, terms: LinkTerms) -> Headers:
         text += f";f={_quoted(' '.join(name for name, _ in partition.headers))}"
     if terms.hops:
         text += f";h={_quoted(' '.join(terms.hops))}"
+    if terms.only_held:
+        text += ";held"
     if terms.until != NO_END:
         text += f";u={_milliseconds(terms.until)}"
     if terms.lent is None:
@@ -103,7 +105,8 @@ def terms_of(board: str, lookup: Lookup) -> LinkTerms | None:
         hops = tuple(_text(told.get("h")).split())
         until = _seconds(told["u"]) if "u" in told else NO_END
         lent = _lent_of(board, lookup(LENT))
-        return LinkTerms(_text(told["r"]), partition, lent, hops, until)
+        only_held = "held" in told
+        return LinkTerms(_text(told["r"]), partition, lent, hops, until, only_held)
     except (KeyError, ValueError):
         return None
 
@@ -160,9 +163,10 @@ class KeeperAnswer(NamedTuple):
 
 def told_answer(board: str, boot: int, told: RowWord | FaultWord | None) -> str:
     """The value of the field that a keeper's answer carries."""
-    lineage = Lineage(boot) if not isinstance(told, RowWord) else told.lineage
-    text = f"{board};boot={lineage.boot}"
+    lineage = (None if told is None else told.lineage) or Lineage(boot)
+    text = f"{board};boot={lineage.boot}{_lineage(lineage)}"
     if isinstance(told, FaultWord):
+        text += ";handed" * (told.lineage is not None)
         text += f";fault={told.reason.value};status={told.status}"
         text += ";unsent" * told.unsent
         if told.retry_after is not None:
@@ -170,10 +174,6 @@ def told_answer(board: str, boot: int, told: RowWord | FaultWord | None) -> str:
         return f"{text};detail={_quoted(told.detail)}" if told.detail else text
     if told is None:
         return text
-    if lineage.row:
-        text += f";row={lineage.row}"
-    if lineage.incarnation is not None:
-        text += f";inc={lineage.incarnation}"
     if told.armed:
         text += ";armed"
     elif told.confirmed_at is not None:
@@ -181,6 +181,12 @@ def told_answer(board: str, boot: int, told: RowWord | FaultWord | None) -> str:
     if told.read_at is not None:
         text += f";read={_milliseconds(told.read_at)}"
     return text
+
+
+def _lineage(lineage: Lineage) -> str:
+    row = f";row={lineage.row}" if lineage.row else ""
+    number = lineage.incarnation
+    return row if number is None else f"{row};inc={number}"
 
 
 def answer_of(board: str, field: str | None, now: float) -> KeeperAnswer | None:
@@ -196,17 +202,19 @@ def answer_of(board: str, field: str | None, now: float) -> KeeperAnswer | None:
         provenance = Provenance(
             confirmed or 0.0, confirmed, _ago(told.get("read"), now), lineage
         )
-        fault = _fault_of(told) if "fault" in told else None
+        fault = _fault_of(told, lineage) if "fault" in told else None
     except (KeyError, ValueError):
         return None
     return KeeperAnswer(provenance, fault)
 
 
-def _fault_of(told: dict[str, str]) -> EdgeError:
+def _fault_of(told: dict[str, str], lineage: Lineage) -> EdgeError:
     """The error that a keeper answers with, as it was raised there. Raises KeyError,
     ValueError."""
     status, detail = int(told["status"]), _text(told.get("detail"))
     reason = Reason(told["fault"])
+    if reason is Reason.HANDED:
+        return NotHeld(detail, lineage if "handed" in told else None)
     unsent = "unsent" in told
     if 400 <= status < 500 and unsent:
         return ClientFault(detail, reason=reason, status=status)

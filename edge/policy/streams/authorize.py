@@ -99,7 +99,8 @@ class Grant:
     readers hold of it, and ends then. ``way`` and ``subject`` say for the log what let
     it in, and whom. ``fields`` go on the answer of this one request. ``renewable``:
     whoever let it in believes so for a while, and may let the same request in again.
-    ``hops`` are those of the client's request, as a front tells them (W10).
+    ``hops`` are those of the client's request, as a front tells them (W10), and
+    ``only_held`` is told by the successor of a keeper (see ``Read``).
     """
 
     partition: Partition = ANONYMOUS
@@ -113,6 +114,7 @@ class Grant:
     fields: Headers = ()
     renewable: bool = False
     hops: tuple[str, ...] = ()
+    only_held: bool = False
 
 
 UNJUDGED = Grant()

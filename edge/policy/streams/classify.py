@@ -125,6 +125,7 @@ def _read(
         expires_at=grant.answers_until,
         hops=grant.hops or forwarding.hops(lookup("cdn-loop")),
         ends_soon=grant.ends_soon,
+        only_held=grant.only_held,
     )
 
 

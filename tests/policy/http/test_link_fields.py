@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.errors import ClientFault, NotAsked, OriginFault
+from edge.core.errors import ClientFault, NotAsked, NotHeld, OriginFault
 from edge.core.reasons import Reason
 from edge.core.values import (
     ANONYMOUS,
@@ -48,6 +48,7 @@ terms = st.builds(
     lent=st.none() | credentials,
     hops=st.lists(st.text("0123456789abcdef", min_size=1), max_size=3).map(tuple),
     until=moments | st.just(float("inf")),
+    only_held=st.booleans(),
 )
 
 
@@ -60,8 +61,8 @@ def test_a_keeper_reads_what_a_front_has_told(told: LinkTerms) -> None:
     read = link_fields.terms_of(BOARD, sent.get)
 
     assert read is not None
-    assert (read.route, read.partition, read.hops) == (
-        *(told.route, told.partition, told.hops),
+    assert (read.route, read.partition, read.hops, read.only_held) == (
+        *(told.route, told.partition, told.hops, told.only_held),
     )
     # The kind is told apart, though hashes leave it out.
     assert read.partition.kind is told.partition.kind
@@ -188,6 +189,19 @@ def test_a_fault_is_told_as_it_was_raised(told: FaultWord, kind: type) -> None:
     assert said == told[:4]
     if isinstance(fault, OriginFault):
         assert fault.unsent is told.unsent
+
+
+@pytest.mark.parametrize("lineage", [None, Lineage(2, None, 4), Lineage(2, 9, 4)])
+def test_what_is_handed_is_told_with_the_life_that_was_held(
+    lineage: Lineage | None,
+) -> None:
+    """W8. None: nothing was, or it was in doubt; who answers is no life then."""
+    told = FaultWord(Reason.HANDED, 504, "not held", None, True, lineage)
+    heard = link_fields.answer_of(BOARD, link_fields.told_answer(BOARD, 3, told), NOW)
+
+    assert heard is not None and isinstance(heard.fault, NotHeld)
+    assert heard.fault.lineage == lineage
+    assert heard.fault.detail == "not held" and heard.fault.unsent
 
 
 @pytest.mark.parametrize(
