@@ -179,22 +179,6 @@ class FrontOrigin:
             link.close()
 
 
-def hand_over_of(
-    seat: Seat, real: Origin, origin: HttpOptions, hold: float, clock: Clock
-) -> HandOver | None:
-    """Whom a keeper asks while the one before it is there; None: there is none."""
-    node, view, path, before = seat.node, seat.view, seat.predecessor_path, seat.before
-    if node is None or view is None or path is None:
-        return None
-    how = link_options(origin, path, hold)
-    old = HttpOrigin(replace(how, keep_alive=HAND_OVER_IDLE_SECONDS))
-
-    def lives(now: float) -> bool:
-        return now - view.beat_of(before) < HAND_OVER_BEAT_SECONDS
-
-    return HandOver(old, real, node.board.id, clock, lives, old.close)
-
-
 class RoleParts(NamedTuple):
     """What a process is made of in its place: whom it asks, and by what it goes.
 
@@ -209,6 +193,31 @@ class RoleParts(NamedTuple):
     authorizer: Authorizer | None = None
     looks: tuple[Look, ...] = ()
     close: Callable[[], None] = lambda: None
+
+
+def meaning_of(table: Iterable[Route], origin: HttpOptions) -> str:
+    """Stands for the settings that say which stream of which origin is read, and as
+    what. Equal in all processes of a node that have the same: they are forked."""
+    meant = lean_routes(table), origin.url, origin.host, origin.tls
+    return format(hash(meant) & 0xFFFF_FFFF_FFFF_FFFF, "016x")
+
+
+def hand_over_of(
+    seat: Seat, alone: RoleParts, origin: HttpOptions, hold: float, clock: Clock
+) -> HandOver | None:
+    """Whom a keeper asks while the one before it is there; None: there is none."""
+    node, view, path, before = seat.node, seat.view, seat.predecessor_path, seat.before
+    if node is None or view is None or path is None:
+        return None
+    how = link_options(origin, path, hold)
+    old = HttpOrigin(replace(how, keep_alive=HAND_OVER_IDLE_SECONDS))
+
+    def lives(now: float) -> bool:
+        return now - view.beat_of(before) < HAND_OVER_BEAT_SECONDS
+
+    means = meaning_of(alone.table, origin)
+    told = node.board.id, means, clock
+    return HandOver(old, alone.origin, *told, lives, old.close)
 
 
 def role_parts(
@@ -226,13 +235,13 @@ def role_parts(
         return alone
     board = node.board.id
     if seat.place.role is Role.KEEPER:
-        hand_over = hand_over_of(seat, alone.origin, origin, hold, clock)
+        hand_over = hand_over_of(seat, alone, origin, hold, clock)
         end = KeeperEnd(board, seat.boot)
         kept = alone._replace(
             hub=keeper_hub_options(alone.hub, seat.boot, hand_over is not None),
             front=keeper_front_options(alone.front, end),
             table=lean_routes(alone.table),
-            authorizer=authorizer_of(board),
+            authorizer=authorizer_of(board, meaning_of(alone.table, origin)),
         )
         if hand_over is None:
             return kept

@@ -14,7 +14,7 @@
         OriginBodyCut          the body ended before its framing said so
         OriginAway             it answered, but as one that is away answers
         NotAsked               503: nothing was sent, which says nothing of the origin
-          NotHeld              504: whoever held the stream has handed it over
+          NotHeld              421: whoever held the stream has handed it over
       Refusal                  503/508: a limit of this edge, or it is draining
 
 Foreign exceptions are turned into these at the module that called out. The
@@ -179,7 +179,7 @@ class NotHeld(NotAsked):
     for, which has to ask the origin from now on. ``lineage``: of what was held of that
     stream until now; None: nothing that could be told."""
 
-    status = 504
+    status = 421
     reason = Reason.HANDED
     retry_after = None
 

@@ -183,8 +183,8 @@ UNLIMITED = Lease()
 class StreamKey:
     """What identifies a log: route, path, extension parameters, partition.
 
-    ``path`` is percent-encoded as received (L26), ``extension`` the canonical
-    query string of the parameters that the protocol does not define, or "".
+    ``path`` is percent-encoded as received (L26), ``extension`` the canonical query
+    string of parameters that the protocol does not define, or "".
     """
 
     # Tables are looked up by keys a dozen times for one read. Few keys differ in the
@@ -240,9 +240,9 @@ class LinkTerms:
 
     The front has judged: ``route`` (its name) and ``partition`` say whose log the
     request is about, and ``hops`` are the ids of the nodes by which its client's came.
-    ``lent``: the credential to ask the origin with, None where none is lent. It is in
-    no key. Nothing is given from ``until`` (monotonic seconds) on; that clock is one
-    for all processes of a machine. ``only_held``: see ``Read``.
+    ``lent``: the credential to ask the origin with, in no key. Nothing is given from
+    ``until`` on (monotonic seconds, which one machine has once). ``only_held``: the
+    settings by which a keeper's successor asks (``Read``); "": another one does.
     """
 
     route: str
@@ -250,19 +250,17 @@ class LinkTerms:
     lent: LentCredential | None = None
     hops: tuple[str, ...] = ()
     until: float = NO_END
-    only_held: bool = False
+    only_held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OriginRequest:
     """One request to the origin, built, not forwarded.
 
-    ``target`` is in origin-form, as it is sent. ``headers`` carry no framing,
-    no Host and no hop-by-hop field. A body is the bytes of it, or an iterator of pieces
-    with its length, or with None for chunked coding; ``body`` None means no body.
-
-    ``link``: a keeper of this node may be asked instead, on these terms. None: the
-    origin alone (W11), and the only thing there is where one process is the node.
+    ``target`` is in origin-form, as it is sent. ``headers`` carry no framing, no Host
+    and no hop-by-hop field. A body is its bytes, or an iterator of pieces with its
+    length, or with None for chunked coding; ``body`` None means no body. ``link``: a
+    keeper may be asked instead, on these terms; None: the origin alone (W11).
     """
 
     method: str
@@ -303,17 +301,23 @@ class Provenance:
     process) answered for the origin. Seconds, to the millisecond.
 
     ``age`` is what an ``Age`` field tells: the time since the origin sent or last
-    validated it. ``confirmed_ago`` is the time since the origin last said that this is
-    what it has. None: that was not told, and it is no less than the age.
-    ``read_ago`` is the time since a client's read of the stream last went upstream
-    (L23). None: that was not told.
-    ``lineage``: a keeper of this node answered, from this life of the stream (W8).
+    validated it; ``confirmed_ago`` since the origin last said that this is what it has
+    (None: no less than the age), and ``read_ago`` since a client's read of the stream
+    last went upstream (L23; None: not told). ``lineage``: a keeper of this node
+    answered, from this life of the stream (W8); if it ``inherits``, the origin did, for
+    a stream that a keeper has handed over.
     """
 
     age: float = 0.0
     confirmed_ago: float | None = None
     read_ago: float | None = None
     lineage: Lineage | None = None
+    inherits: bool = False
+
+    @property
+    def by_keeper(self) -> bool:
+        """Whether a keeper answered, who has looked at the same board."""
+        return self.lineage is not None and not self.inherits
 
     @property
     def since_confirmed(self) -> float:
@@ -322,10 +326,8 @@ class Provenance:
 
     @classmethod
     def told_by(cls, headers: Headers) -> "Provenance":
-        """What plain HTTP tells: ``Age``, in whole seconds (RFC 9111 section 4.2.3).
-
-        A Date says nothing here: clocks differ by more than an answer is old.
-        """
+        """What plain HTTP tells: ``Age``, in whole seconds (RFC 9111 section 4.2.3). A
+        Date says nothing here: clocks differ by more than an answer is old."""
         told = next((value for name, value in headers if name == "age"), None)
         return DIRECT if told is None else cls(float(age_seconds(told)))
 
@@ -430,9 +432,8 @@ class CacheStatus:
 
     def result(self, status: int) -> Result:
         """The one word for an answer: by its HTTP status first, then by these fields.
-        Metric and header thus cannot disagree (E55).
-
-        EMPTY is a 204: a poll that ended without data, however many shared it.
+        Metric and header thus cannot disagree (E55). EMPTY is a 204: a poll that ended
+        without data, however many shared it.
         """
         if status >= 400:
             return Result.ERROR
@@ -453,10 +454,9 @@ class CacheStatus:
 class Answer:
     """What goes out, made once and shared: status, fixed header fields, body.
 
-    Each response adds only ``Date``, ``Age``, the cursor, ``Cache-Status`` and the
-    request's id (see PerResponse). ``body`` None announces a streamed body (SSE,
-    relay) that follows through ``Sink.write``; ``content_length`` is then its length
-    where it is known.
+    Each response adds ``Date``, ``Age``, the cursor, ``Cache-Status`` and the request's
+    id (see PerResponse). ``body`` None announces a streamed body (SSE, relay) that
+    follows through ``Sink.write``; ``content_length`` is its length where known.
     """
 
     status: int
@@ -468,8 +468,8 @@ class Answer:
 class RowWord(NamedTuple):
     """What a keeper tells a front of the row behind an answer (W8).
 
-    ``confirmed_at`` and ``read_at`` are monotonic seconds: an answer that is given
-    again stays right. ``armed``: confirmed as of now. None: there is nothing to tell.
+    ``confirmed_at`` and ``read_at`` are monotonic seconds, so that an answer stays
+    right when it is given again. ``armed``: confirmed as of now. None: not told.
     """
 
     lineage: Lineage

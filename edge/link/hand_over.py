@@ -46,14 +46,16 @@ HandedKey = tuple[str, str, Partition]
 
 class HandOver:
     """Implements ``edge.core.ports.Origin``: the ``old`` keeper, and then the
-    ``origin``. ``lives`` says whether the old one gives signs of life (monotonic
-    seconds); ``close`` ends all connections to it."""
+    ``origin``. ``settings`` stands for those by which this one asks, and is not "": an
+    old keeper with others tells nothing. ``lives`` says whether the old one gives signs
+    of life (monotonic seconds); ``close`` ends all connections to it."""
 
     def __init__(
         self,
         old: Origin,
         origin: Origin,
         board: str,
+        settings: str,
         clock: Clock,
         lives: Callable[[float], bool],
         close: Callable[[], None],
@@ -61,6 +63,7 @@ class HandOver:
         self._old: Origin | None = old
         self._origin = origin
         self._board = board
+        self._settings = settings
         self._clock = clock
         self._lives = lives
         self._close = close
@@ -76,7 +79,7 @@ class HandOver:
         call = _HandCall(self, request, receiver, key)
         self._calls.add(call)
         assert request.link is not None
-        terms = replace(request.link, only_held=True)
+        terms = replace(request.link, only_held=self._settings)
         try:
             call.inner = old.begin(linked(self._board, request, terms), call)
         except BaseException:
@@ -259,7 +262,7 @@ class _HandCall:
         """The origin's word, as one of the life that the old keeper held (W8)."""
         if self._lineage is None or not 200 <= head.status < 300:
             return head
-        told = replace(head.provenance, lineage=self._lineage, read_ago=0.0)
+        told = replace(head.provenance, lineage=self._lineage, inherits=True)
         return head._replace(provenance=told)
 
 

@@ -29,7 +29,7 @@ from typing import Protocol
 
 from gevent.hub import get_hub
 
-from edge.core.errors import EdgeError, NotAsked, OriginUnreachable
+from edge.core.errors import EdgeError, NotAsked, NotHeld, OriginUnreachable
 from edge.core.ports import Clock, Exchange, Origin, Receiver, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -131,7 +131,7 @@ class Keepers:
             return self._open_round(request, on_sent)
         try:
             return self._open(self._links[keeper], request, on_sent)
-        except OriginUnreachable:
+        except (OriginUnreachable, NotHeld):
             if not may_ask_again(request):
                 raise
         except EdgeError as fault:
@@ -438,7 +438,8 @@ def heard(
 
 
 def may_ask_again(request: OriginRequest) -> bool:
-    """Whether a request whose keeper was lost may be asked once more (W3)."""
+    """Whether a request whose keeper was lost, or has handed it over, may be asked once
+    more (W3)."""
     return request.method in READS and request.purpose in _ASKED_AGAIN
 
 

@@ -31,8 +31,9 @@ _KINDS = {
 """The partitions that a route can have, by who may share its answers."""
 
 
-def authorizer_of(board: str) -> Authorizer:
-    """The authorizer of a keeper whose node's board has this id."""
+def authorizer_of(board: str, settings: str = "") -> Authorizer:
+    """The authorizer of a keeper whose node's board has this id. A successor with other
+    ``settings`` is given nothing: what is held here may be another stream to it."""
 
     def authorize(route: Route, request: RequestHead, now: float) -> Grant | Denied:
         terms = link_fields.terms_of(board, request.lookup)
@@ -40,13 +41,13 @@ def authorizer_of(board: str) -> Authorizer:
             return Denied(Reason.NOT_LINKED, "No front of this node asks.")
         if request.method not in _READS:
             return Grant(terms.partition)
-        if not _fits(route, terms):
+        if not _fits(route, terms) or terms.only_held not in ("", settings):
             detail = "This keeper has other settings for that route."
             return Denied(Reason.LINK_MISFIT, detail, status=421)
         lease = UNLIMITED
         if terms.until != NO_END or terms.lent is not None:
             lease = Lease(terms.until, terms.lent)
-        held = terms.only_held
+        held = bool(terms.only_held)
         return Grant(terms.partition, lease=lease, hops=terms.hops, only_held=held)
 
     return authorize

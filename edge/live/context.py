@@ -24,7 +24,7 @@ from edge.core.ports import Board, Clock
 from edge.core.reasons import Reason
 from edge.core.values import Node
 from edge.live.looks import Looks
-from edge.live.rows import Reader, State
+from edge.live.rows import Reader, State, Stream
 from edge.policy.streams.answers import FreshnessOptions
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
@@ -167,3 +167,11 @@ class HubContext:
         """Count a failure of the origin that was met for a stream, and note it."""
         self.counters.origin_faults[reason.value] += 1
         self.faults.note(path, reason, self.clock.wall())
+
+    def asks_keeper(self, stream: Stream) -> bool:
+        """Whether a keeper is asked for this row: by a front always; by a keeper whose
+        predecessor is there, unless the row has a life of its own (W8)."""
+        options = self.options
+        if not options.asks_keepers:
+            return False
+        return not (options.serves_fronts and stream.log.has_own_life)

@@ -110,6 +110,7 @@ class EventStreams:
         self._taken = taken
         self._contacts = contacts
         self._options = context.options
+        self._asks_keeper = context.asks_keeper
         self._upstream = upstream
 
     def begin(self, follower: Follower) -> bool:
@@ -143,7 +144,7 @@ class EventStreams:
             stream.route,
             node=self._options.node,
             cursor=log.origin_cursor,
-            linked=self._options.asks_keepers,
+            linked=self._asks_keeper(stream),
         )
         one = EventStream(self, follower, follower.events)
         follower.call = self._upstream.stream(request, one)

@@ -44,7 +44,7 @@ class Flights:
         self._clock = context.clock
         self._guard = context.guard
         self._node = context.options.node
-        self._linked = context.options.asks_keepers
+        self._asks_keeper = context.asks_keeper
         self._max = context.options.max_flights
         self._land = land
         self._all: set[Flight] = set()
@@ -165,7 +165,7 @@ class Flights:
         key, route = flight.stream.key, flight.stream.route
         node, hops = self._node, flight.hops
         # What judges, or confirms what a keeper has said, is the origin's word (W9).
-        linked = self._linked and not flight.passes_keepers
+        linked = self._asks_keeper(flight.stream) and not flight.passes_keepers
         if flight.start is None:
             return upstream_requests.head_request(
                 key, route, node=node, hops=hops, lent=lent, linked=linked

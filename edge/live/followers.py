@@ -99,6 +99,7 @@ class Followers:
         self._clock = context.clock
         self._guard = context.guard
         self._options = context.options
+        self._asks_keeper = context.asks_keeper
         self._heard = heard
         self._armed = armed
         self._lost = lost
@@ -463,7 +464,7 @@ class Followers:
             live=live,
             lent=lent,
             fields=fields,
-            linked=self._options.asks_keepers,
+            linked=self._asks_keeper(stream),
         )
 
 

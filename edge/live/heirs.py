@@ -20,9 +20,12 @@ from edge.core.values import Lineage, Mode
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
 from edge.live.followers import Followers
-from edge.live.rows import Reader, State, Stream
+from edge.live.rows import Reader, State
 from edge.live.waiters import Waiters
 from edge.policy.streams.decisions import Decision, Fetch, Kind, Park, Serve
+
+_CHECKS = frozenset({Reason.UNCONFIRMED, Reason.SLIDING_TTL})
+"""Reasons to ask the origin before anything that is held is shown."""
 
 
 class Heirs:
@@ -40,7 +43,7 @@ class Heirs:
         self._guard = context.guard
         self._keeps = context.options.serves_fronts
         self._boot = context.options.boot
-        self._max_page = context.options.rules.max_page
+        self._rules = context.options.rules
         self._delivery = delivery
         self._waiters = waiters
         self._followers = followers
@@ -53,13 +56,13 @@ class Heirs:
         if isinstance(decision, Park) and self._may_park(reader):
             return False
         if not reader.read.only_held:
-            return isinstance(decision, Park) and self._send_on(reader)
+            return isinstance(decision, Park) and self._send_on(reader, decision)
         held = None
         if isinstance(decision, Fetch):
             if self._brings(reader, decision):
                 reader.move(State.WAITING)
                 return True
-            held = self._held(reader)
+            held = self._held(reader, decision)
         if held is None:
             self.hand(reader)
         else:
@@ -73,7 +76,7 @@ class Heirs:
             self._waiters.end(reader, Reason.HANDED)
             return
         said = "this keeper has a successor, and neither holds nor follows that"
-        self._delivery.refuse(reader, NotHeld(said, self._lineage(reader.stream)))
+        self._delivery.refuse(reader, NotHeld(said, self._lineage(reader)))
 
     def begin_drain(self) -> None:
         """A drain begins for all who wait here. A keeper that drains is retired."""
@@ -98,14 +101,15 @@ class Heirs:
         tail = reader.stream.log.tail
         return not self._let_go and tail.is_armed(self._clock.monotonic())
 
-    def _held(self, reader: Reader) -> Serve | None:
-        """The range that is held where it stands, without any word of the end: so it is
-        right whatever followed. None: nothing is, or it may be of another life."""
+    def _held(self, reader: Reader, fetch: Fetch) -> Serve | None:
+        """The range that is held where it stands, as a page, without any word of the
+        end: so it is right whatever followed. It shows no write (``Tail.shows``). None:
+        nothing is held there, or it needs a check before it is shown (L6, L7, L23)."""
         log = reader.stream.log
         stood = reader.read.mode is Mode.CATCH_UP and log.holds(reader.offset)
-        if not stood or log.tail.unverified:
+        if not stood or fetch.reason in _CHECKS:
             return None
-        end = log.page_end(reader.offset, self._max_page)
+        end = log.page_end(reader.offset, self._rules.max_page)
         return None if end is None else Serve(Kind.CLOSED_RANGE, reader.offset, end)
 
     def _brings(self, reader: Reader, fetch: Fetch) -> bool:
@@ -114,19 +118,23 @@ class Heirs:
         newer = fetch.reason is Reason.NEWER_WRITE and reader.rounds == 1
         return newer and self._followers.wait(reader)
 
-    def _send_on(self, reader: Reader) -> bool:
+    def _send_on(self, reader: Reader, park: Park) -> bool:
         """A front is to ask the successor, by the same poll. Where contact was lost it
         is to hear so instead: that is told by whoever lets go of it."""
         if reader.stream.log.tail.unverified or reader.is_sse:
-            self._waiters.park(reader, reader.offset)
+            self._waiters.park(reader, park.offset)
             self._waiters.end(reader, Reason.DRAINING)
         else:
             self.hand(reader)
         return True
 
-    def _lineage(self, stream: Stream) -> Lineage | None:
-        """Of what is held, if that is known to be the origin's still."""
-        log = stream.log
-        if log.is_empty or log.tail.unverified:
+    def _lineage(self, reader: Reader) -> Lineage | None:
+        """Of what is held, if that is known to be the origin's still (L6)."""
+        log, now = reader.stream.log, self._clock.monotonic()
+        tail = log.tail
+        if log.is_empty or tail.unverified:
+            return None
+        verify = self._rules.verify_for(log, reader.read.key.partition.kind)
+        if now - tail.confirmed_at > verify and not tail.is_armed(now):
             return None
         return log.told_lineage(self._boot)

@@ -94,7 +94,7 @@ class HeardRange(NamedTuple):
         """When the read of the origin was sent that this comes from (L23): this one, or
         an earlier one that a keeper made."""
         told = self.answer.provenance
-        if told.lineage is None:
+        if not told.by_keeper:
             return self.sent.at
         return NEVER if told.read_ago is None else self.heard_at - told.read_ago
 
@@ -305,7 +305,7 @@ def _confirm(log: StreamLog, heard: HeardRange) -> None:
 
 
 def _names_life(heard: HeardRange) -> bool:
-    return heard.answer.provenance.lineage is not None
+    return heard.answer.provenance.by_keeper
 
 
 def _going_back(log: StreamLog, heard: HeardRange) -> Effect | None:
@@ -460,8 +460,8 @@ def describe(
     log.expires_at = instant(log.expires_told)
     if not log.tail.unverified or not log.holds_bytes:
         told = answer.provenance
-        at, names_life = now - told.since_confirmed, told.lineage is not None
-        log.tail.confirm(at, sent, names_life=names_life)
+        at = now - told.since_confirmed
+        log.tail.confirm(at, sent, names_life=told.by_keeper)
     log.tail.hear(sent, offset, None)
     if closed:
         log.tail.close(offset)

@@ -37,9 +37,9 @@ class LineageResults:
         bytes must be those that are held (L7).
         """
         log = stream.log
-        # A life that began here is later than any that a keeper before this one knows,
-        # and fronts may have been told of it.
-        held = log.told_lineage(self._boot) if log.began and self._boot else log.lineage
+        # A keeper's own life is later than any that the keeper before it knows.
+        own = self._boot and log.has_own_life
+        held = log.told_lineage(self._boot) if own else log.lineage
         descent = compare(held, told, log.is_empty)
         if descent is Descent.OLDER:
             self._counters.not_stored[Reason.OLD_INCARNATION.value] += 1

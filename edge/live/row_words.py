@@ -26,6 +26,7 @@ def row_word(boot: int, stream: Stream, now: float, age: float | None) -> RowWor
     origin's is confirmed by itself, also where it proved nothing to the row (L7)."""
     log = stream.log
     tail = log.tail
+    log.named_life = True
     return RowWord(
         log.told_lineage(boot),
         confirmed_at=_known(tail.confirmed_at) if age is None else now - age,

@@ -76,6 +76,7 @@ class StreamLog:
         "kept_headers",
         "last_read_sent",
         "lineage",
+        "named_life",
         "origin_cursor",
         "placement",
         "row",
@@ -95,6 +96,8 @@ class StreamLog:
         self.began = began
         # Of which life it is, as a keeper has told; None: none was asked.
         self.lineage: Lineage | None = None
+        # Whether a front was told of which life it is.
+        self.named_life = False
         self.tail = Tail(hold)
         self._segments = Segments()
         # What a HEAD tells (L20), and whether one did; or a GET, where HEAD does not
@@ -163,6 +166,12 @@ class StreamLog:
         words for it, or those of the keeper before it, from which it has the log."""
         number = self.incarnation if self.began else None
         return self.lineage or Lineage(boot, number, self.row)
+
+    @property
+    def has_own_life(self) -> bool:
+        """Whether a front may know a life of it that is this keeper's own: no word of a
+        keeper before this one is of that."""
+        return self.lineage is None and (self.began or self.named_life)
 
     def knows(self, offset: str) -> bool:
         """Whether the origin returned ``offset`` for this key (L1)."""

@@ -19,7 +19,7 @@ from tests.support.origin_contract import Recorder
 HELD = Lineage(3, 5, 8)
 EVENTS = replace(READ, purpose=Purpose.EVENTS)
 ELSEWHERE = replace(READ, target="/v1/stream/b?offset=0003")
-HANDED = FaultWord(Reason.HANDED, 504, "not held", None, True, HELD)
+HANDED = FaultWord(Reason.HANDED, 421, "not held", None, True, HELD)
 DOUBTED = HANDED._replace(lineage=None)
 
 
@@ -33,7 +33,7 @@ class Two:
     origin: ScriptedOrigin = field(default_factory=ScriptedOrigin)
 
     def __post_init__(self) -> None:
-        how = BOARD, RealClock(), lambda now: self.beats, self._close
+        how = BOARD, "settings", RealClock(), lambda now: self.beats, self._close
         self.hand_over = HandOver(self.old, self.origin, *how)
 
     def _close(self) -> None:
@@ -76,7 +76,7 @@ def test_the_keeper_before_is_asked_for_what_it_holds_and_nobody_else(
     told = link_fields.terms_of(BOARD, dict(call.request.headers).get)
     reply(call, RowWord(HELD, armed=True))
 
-    assert told is not None and told.only_held
+    assert told is not None and told.only_held == "settings"
     answer = heard.wait().answer
     assert answer is not None and answer.provenance.lineage == HELD
     assert answer.headers == (("etag", "e"),) and heard.body == b"body"
@@ -92,6 +92,7 @@ def test_what_is_handed_is_asked_of_the_origin_and_is_of_the_life_that_was_held(
 
     answer = heard.answer
     assert answer is not None and answer.provenance.lineage == HELD
+    assert answer.provenance.inherits and not answer.provenance.by_keeper
     assert heard.body == b"own" and heard.told.count("sent") == 1
     assert link_fields.FIELD not in dict(two.origin.calls[0].headers)
     two.assert_origin_is_asked(POLL)

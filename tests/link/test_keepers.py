@@ -394,6 +394,18 @@ def test_a_keeper_of_other_settings_is_gone_round_by_reads(waits: bool) -> None:
 # Leaving.
 
 
+def test_a_relay_that_meets_a_keeper_which_hands_over_asks_its_successor() -> None:
+    """No client is told of a reload."""
+    node = Node()
+    request = replace(READ, purpose=Purpose.RELAY)
+    waits = spawn(opened, node, request)
+    word = FaultWord(Reason.HANDED, 421, "not held", None, True)
+    reply(node.links[0].expect(), word, 421)
+    reply(node.links[0].expect(), ROW)
+
+    assert whole(waits.get(timeout=5)) == b"body"
+
+
 def test_idle_connections_to_a_keeper_that_leaves_are_closed_here() -> None:
     """W12: it would close them itself, with a POST on its way."""
     node = Node(leaving={1})

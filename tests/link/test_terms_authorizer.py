@@ -137,3 +137,17 @@ def test_a_keeper_has_no_door() -> None:
     """B1: its fronts have."""
     assert not RequestPipeline((OPEN, JUDGED), authorize).has_door
     assert RequestPipeline((replace(JUDGED, lean=False),)).has_door
+
+
+@pytest.mark.parametrize(("asks_by", "is_let_in"), [("a", True), ("b", False)])
+def test_a_successor_with_other_settings_is_given_nothing(
+    asks_by: str, is_let_in: bool
+) -> None:
+    """W2: what is held here may be another stream to it."""
+    terms = told(only_held=asks_by)
+    verdict = authorizer_of(BOARD, "a")(OPEN, asked(terms), 0.0)
+
+    if is_let_in:
+        assert isinstance(verdict, Grant) and verdict.only_held
+    else:
+        assert isinstance(verdict, Denied) and verdict.status == 421

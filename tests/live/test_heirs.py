@@ -32,6 +32,12 @@ def lineage_handed(asked: Asked) -> Lineage | None:
     return fault.lineage
 
 
+def go_by(node: NodeHouse, seconds: float) -> None:
+    """So much time passes, while all beat."""
+    for _ in range(int(seconds)):
+        node.pass_time(1.0)
+
+
 def test_what_is_held_is_answered_and_what_is_not_is_handed() -> None:
     """The origin is asked for neither."""
     node = old()
@@ -90,6 +96,34 @@ def test_who_lost_contact_hands_no_life_over() -> None:
     node.origin.assert_quiet()
 
 
+def test_what_needs_a_check_is_handed_without_a_life_and_shown_to_nobody() -> None:
+    """L6: it was confirmed long ago, and may be another stream by now."""
+    node = old()
+    warm(node.house, node.origin)
+    go_by(node, node.house.options.rules.verify - 1.0)
+    assert heir(node).done().body == b"abc"
+    go_by(node, 2.0)
+
+    assert lineage_handed(heir(node)) is None
+
+
+def test_a_stream_that_lives_by_being_read_is_handed_to_be_read() -> None:
+    """L23: an answer from here would not renew it."""
+    node = old()
+    house, origin = node.house, node.origin
+    opened = house.ask(mode=Mode.HEAD)
+    origin.expect().reply(head_answer("0003", ttl=30))
+    opened.done()
+    warm(house, origin)
+    assert heir(node).done().body == b"abc"
+    go_by(node, 9.0)
+    assert heir(node).done().body == b"abc"
+    go_by(node, 2.0)
+
+    handed = heir(node).done()
+    assert isinstance(handed.error, NotHeld)
+
+
 def test_the_end_of_the_grace_hands_over_whoever_waits() -> None:
     node = old()
     watch(node.house, node.origin)
@@ -133,6 +167,36 @@ def test_a_poll_that_is_handed_goes_on_without_doubt_if_its_life_is_told(
     node.origin.expect(Purpose.FOLLOW)
     (stream,) = node.house.hub.streams
     assert stream.log.told_lineage(BOOT + 1) == lineage
+
+
+def test_who_has_a_life_of_its_own_asks_the_one_before_for_nothing() -> None:
+    """W8: fronts were told of it, and the word of the one before is of another one. Its
+    poll would be thrown away again and again."""
+    node = keeper(boot=BOOT + 1, asks_keepers=True, **QUICK)
+    first = node.house.ask()
+    call = node.origin.expect(Purpose.CATCH_UP)
+    assert call.request.link is not None
+    call.reply(data(b"abc", "0003"))
+    first.done()
+    node.house.poll("0003")
+    opened = node.origin.expect(Purpose.CATCH_UP)
+    assert opened.request.link is None
+    opened.reply(head_answer("0003"))
+
+    assert node.origin.expect(Purpose.FOLLOW).request.link is None
+
+
+def test_a_successor_bounds_what_it_passes_on() -> None:
+    """Only a front leaves that to its keeper (W11)."""
+    bounds = {"max_relays": 1, "max_object": 8}
+    node = keeper(boot=BOOT + 1, asks_keepers=True, **bounds)
+    readers = [node.house.ask(), node.house.ask()]
+    node.origin.expect(Purpose.CATCH_UP).reply(data(b"far too large", "0013"))
+    relay = node.origin.expect(Purpose.RELAY)
+    settle()
+
+    assert relay.request.link is None
+    assert [one.sink.error is not None for one in readers] == [False, True]
 
 
 def test_a_life_that_began_here_is_later_than_any_that_the_one_before_knows() -> None:

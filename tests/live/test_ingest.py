@@ -1,10 +1,10 @@
 """Landing: what an answer does to the log, and what it must not do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from edge.core.values import OriginAnswer, StreamKey
+from edge.core.values import Lineage, OriginAnswer, Provenance, StreamKey
 from edge.live.answer_facts import describe_by_get
 from edge.live.ingest import (
     RESET_REASONS,
@@ -569,3 +569,18 @@ def test_a_head_may_take_back_an_expiry(landed: Landed) -> None:
     landed.head(head_answer(A))
 
     assert landed.log.ttl is None
+
+
+@pytest.mark.parametrize("inherits", [False, True])
+def test_the_origins_word_for_what_a_keeper_has_handed_over_ends_no_doubt_by_itself(
+    landed: Landed, inherits: bool
+) -> None:
+    """L7, W8: the keeper has said which life it held, and not the origin which it is.
+    Bytes that meet nothing of what is held prove nothing."""
+    landed.get(NOW, data(b"", A))
+    landed.get(A, data(b"hello world", C))
+    landed.log.tail.mark_unverified(landed.now)
+    told = Provenance(lineage=Lineage(7), inherits=inherits)
+    landed.get(BEGIN, replace(data(b"other", D), provenance=told))
+
+    assert landed.log.tail.unverified is inherits

@@ -1,8 +1,8 @@
 """Processes of a node that are killed, stand still or are replaced, under load.
 
-W3, W6, W7: viewers of each kind on both
-fronts and a writer that numbers what it appends. Nothing may be lost or come twice,
-whatever is done to whom. When a process is replaced, nothing may even fail.
+W3, W6, W7: viewers of each kind on both fronts and a writer that numbers what it
+appends. Nothing may be lost or come twice, whatever is done to whom. What happens to
+who is replaced is told by ``test_hand_over``.
 """
 
 import http.client
@@ -17,7 +17,7 @@ from tests.chaos.reader import call
 from tests.scale.nodes import Node, node, stopped, until
 from tests.support.processes import NodeOrigin, node_origin
 from tests.whole.following import Following
-from tests.whole.test_rollover import Load, Writing
+from tests.whole.test_rollover import Writing
 
 PATH = "/v1/stream/outage"
 END = b"<end>"
@@ -179,16 +179,3 @@ def test_a_frozen_keepers_word_counts_no_more_nor_does_it_when_it_wakes(
         one.get(f"{PATH}?offset={offset}")
         assert one.read().body == b"<missed>"
         one.close()
-
-
-def test_a_reload_of_all_processes_fails_nobody(two: Node, origin: NodeOrigin) -> None:
-    """Not one request fails, nothing is lost, and nothing comes twice."""
-    call("DELETE", origin.url, "/v1/stream/turns")
-    load = Load(two.url)
-    load.begin()
-    before = two.pids()
-    two.edge.process.handle.send_signal(signal.SIGHUP)
-    until(lambda: not before & two.pids() and two.is_whole())
-    load.end()
-
-    load.judge()

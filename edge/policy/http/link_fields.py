@@ -79,7 +79,7 @@ def told_terms(board: str, terms: LinkTerms) -> Headers:
     if terms.hops:
         text += f";h={_quoted(' '.join(terms.hops))}"
     if terms.only_held:
-        text += ";held"
+        text += f";held={_quoted(terms.only_held)}"
     if terms.until != NO_END:
         text += f";u={_milliseconds(terms.until)}"
     if terms.lent is None:
@@ -105,7 +105,7 @@ def terms_of(board: str, lookup: Lookup) -> LinkTerms | None:
         hops = tuple(_text(told.get("h")).split())
         until = _seconds(told["u"]) if "u" in told else NO_END
         lent = _lent_of(board, lookup(LENT))
-        only_held = "held" in told
+        only_held = _text(told.get("held"))
         return LinkTerms(_text(told["r"]), partition, lent, hops, until, only_held)
     except (KeyError, ValueError):
         return None

@@ -349,7 +349,7 @@ def stale_limit(answer: OriginAnswer) -> float | None:
     by_caches = answer.get(cache_status.FIELD) is not None
     # A keeper of this node hands on the origin's.
     by_edge = by_caches and cache_status.is_from_an_edge(answer.headers)
-    if by_edge and answer.provenance.lineage is None:
+    if by_edge and not answer.provenance.by_keeper:
         return None
     directives = cache_directives(answer.get_all("cache-control"))
     if directives.keys() & _FORBID_STALE:

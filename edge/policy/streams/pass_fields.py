@@ -208,5 +208,5 @@ def write_outcome(
     path = passed.target.partition("?")[0]
     return WriteOutcome(
         *(route.match, path, passed.extension, method, status, headers, begun_at),
-        by_keeper=provenance.lineage is not None,
+        by_keeper=provenance.by_keeper,
     )

@@ -48,7 +48,7 @@ terms = st.builds(
     lent=st.none() | credentials,
     hops=st.lists(st.text("0123456789abcdef", min_size=1), max_size=3).map(tuple),
     until=moments | st.just(float("inf")),
-    only_held=st.booleans(),
+    only_held=st.text(max_size=5),
 )
 
 
@@ -196,7 +196,7 @@ def test_what_is_handed_is_told_with_the_life_that_was_held(
     lineage: Lineage | None,
 ) -> None:
     """W8. None: nothing was, or it was in doubt; who answers is no life then."""
-    told = FaultWord(Reason.HANDED, 504, "not held", None, True, lineage)
+    told = FaultWord(Reason.HANDED, 421, "not held", None, True, lineage)
     heard = link_fields.answer_of(BOARD, link_fields.told_answer(BOARD, 3, told), NOW)
 
     assert heard is not None and isinstance(heard.fault, NotHeld)
