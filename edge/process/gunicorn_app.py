@@ -28,13 +28,14 @@ from edge.front.dependencies import Runtime
 from edge.front.log import configure, put_now
 from edge.front.options import LogOptions
 from edge.process.arbiter import EdgeArbiter
+from edge.process.connection_servers import MAX_REFUSED_CONNECTIONS
 from edge.process.heartbeat import heartbeat_folder
 from edge.process.interfaces import every_interface
 from edge.process.open_node import OpenNode
 from edge.process.options import ServerOptions
 from edge.process.seat import ALONE, Seat
 from edge.process.systemd import ServiceManager
-from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
+from edge.process.worker import EdgeWorker
 from edge.process.worker_pipe import WorkerPipe
 
 MASTER = "master"

@@ -31,7 +31,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -56,27 +55,27 @@ from edge.core.reasons import Reason
 from edge.core.values import Answer, Role
 from edge.front.dependencies import Runtime
 from edge.front.fast.context import FastContext
-from edge.front.fast.listener import FastServer
 from edge.front.http1.context import Application, ServerContext
-from edge.front.http1.server import GreenletServer
 from edge.front.log import AccessLog, LogWriter, configure, put_now
 from edge.front.log_output import direct
 from edge.front.options import LogOptions
 from edge.process.arbiter import RETIRE
 from edge.process.beats import Beats
+from edge.process.connection_servers import (
+    ConnectionServer,
+    DrainableConnection,
+    await_successor,
+    server_on,
+)
 from edge.process.gc_schedule import GcRunner
 from edge.process.interfaces import every_interface
 from edge.process.node_process import PAGE_SECONDS, NodeProcess, node_process
-from edge.process.open_node import LinkListener
 from edge.process.options import ServerOptions
 from edge.process.recycling import Recycling, requests_of, resident
 from edge.process.seat import Seat
 from edge.process.worker_pipe import ENDED, READY, WorkerPipe
 
 _log = logging.getLogger("edge.front")
-
-MAX_REFUSED_CONNECTIONS = 256
-"""Connections beyond the limit that may be receiving their refusal at one time."""
 
 HEARTBEAT_SECONDS = 1.0
 DRAIN_SECONDS = 0.05
@@ -118,30 +117,6 @@ class WorkerApplication(Protocol):
     @property
     def log_options(self) -> LogOptions:
         """Those of this process."""
-
-
-class ConnectionServer(Protocol):
-    """Accepts on one listener and serves its connections, the fast way or not."""
-
-    def start(self) -> None: ...
-
-    def close(self) -> None:
-        """Accept what waits in the backlog, then no more."""
-
-    def stop(self) -> None:
-        """Cut the connections that are left."""
-
-
-class DrainableConnection(Protocol):
-    """A connection, as draining sees it."""
-
-    @property
-    def idle_since(self) -> float | None:
-        """Since when it waits for a request of which no byte was read (monotonic
-        seconds); None: it does not."""
-
-    def dismiss(self) -> None:
-        """Close it, unless a request has come meanwhile."""
 
 
 class EdgeWorker(GeventWorker):
@@ -261,30 +236,19 @@ class EdgeWorker(GeventWorker):
             cleanup.callback(server.stop)
             cleanup.callback(self._stop_accepting)
             server.start()
-        self._await_successor(cleanup)
+        path = self._application.seat.hand_over_path
+        if self._keeps and path is not None:
+            parts = self._application.runtime.parts
+            context = replace(self.server_context)
+            cleanup.enter_context(
+                await_successor(path, parts, context, self.connections)
+            )
         cleanup.callback(self._gc_runner.stop)
         self._gc_runner.start()
         view = self._application.seat.view
         if view is not None and not self._keeps:
             view.store_accepts(True)
         self._application.worker_pipe.write(READY, self.ppid)
-
-    def _await_successor(self, cleanup: ExitStack) -> None:
-        """Listen where the successor of a keeper asks for what is held here: before
-        there is one, and to the end. A drain closes nothing there."""
-        path = self._application.seat.hand_over_path
-        if not self._keeps or path is None:
-            return
-        listener = LinkListener(path)
-        cleanup.callback(Path(path).unlink, missing_ok=True)
-        context = replace(self.server_context)
-        fast = None
-        if self.fast_context is not None:
-            fast = FastContext(self._application.runtime.parts, context)
-        server = self._made_server(listener.sock, context, fast, False)
-        cleanup.callback(server.stop)
-        cleanup.callback(server.close)
-        server.start()
 
     def _flags(self) -> Sequence[bool]:
         """Which of the listeners speak the PROXY protocol; a keeper's never do."""
@@ -393,19 +357,7 @@ class EdgeWorker(GeventWorker):
             for level, name, value in _SOCKET_OPTIONS:
                 listener.setsockopt(level, name, value)
         context, fast = self.server_context, self.fast_context
-        return self._made_server(listener, context, fast, proxied)
-
-    def _made_server(
-        self,
-        listener: Any,
-        context: ServerContext,
-        fast: FastContext | None,
-        proxied: bool,
-    ) -> ConnectionServer:
-        most = MAX_REFUSED_CONNECTIONS
-        if fast is None:
-            return GreenletServer(context, listener, self.connections, most, proxied)
-        return FastServer(fast, listener, self.connections, most, proxied)
+        return server_on(listener, context, fast, self.connections, proxied)
 
     def _stop_accepting(self) -> None:
         while self._accepting:

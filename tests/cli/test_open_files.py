@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge.admin.server import MAX_CONNECTIONS
 from edge.cli.open_files import ADMIN, REFUSED, RESERVE, FilePlan, plan_files
-from edge.process.worker import MAX_REFUSED_CONNECTIONS
+from edge.process.connection_servers import MAX_REFUSED_CONNECTIONS
 
 UNLIMITED = resource.RLIM_INFINITY
 

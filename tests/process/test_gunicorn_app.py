@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.process.connection_servers import MAX_REFUSED_CONNECTIONS
 from edge.process.gunicorn_app import bind, gunicorn_settings
-from edge.process.worker import MAX_REFUSED_CONNECTIONS, EdgeWorker
+from edge.process.worker import EdgeWorker
 from tests.support.options import limits, server_options
 
 

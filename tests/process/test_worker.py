@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from edge.core.counters import Counters
+from edge.process.connection_servers import ConnectionServer
 from edge.process.seat import ALONE
-from edge.process.worker import ConnectionServer, EdgeWorker, flags_for
+from edge.process.worker import EdgeWorker, flags_for
 from tests.support.options import log_options, server_options
 
 STEPS = ["log", "parts", "admin", "server 1", "server 2", "gc", "ready"]

@@ -14,7 +14,7 @@ from edge.core import accepting
 from edge.front.fast import listener
 from edge.front.fast.connection import FastConnection
 from edge.front.http1.server import GreenletServer
-from edge.process.worker import ConnectionServer
+from edge.process.connection_servers import ConnectionServer
 from tests.front.fast.test_connection import Bench
 
 
