@@ -58,6 +58,7 @@ class Weather:
     rate: float = 0.0
     dark: bool = False
     met: Counter[str] = field(default_factory=Counter)
+    _deck: list[Fault] = field(default_factory=list)
 
     @property
     def counted(self) -> Counter[str]:
@@ -65,10 +66,13 @@ class Weather:
         return Counter({f"fault {word}": times for word, times in self.met.items()})
 
     def draw(self) -> Fault | None:
-        """What befalls the next request."""
+        """What befalls the next request. Each fault comes once before any comes again,
+        so that a short run meets all of them."""
         if self.dice.random() >= self.rate:
             return None
-        fault = self.dice.choice(list(Fault))
+        if not self._deck:
+            self._deck = self.dice.sample(list(Fault), len(Fault))
+        fault = self._deck.pop()
         self.met[fault.value] += 1
         return fault
 

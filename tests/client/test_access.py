@@ -63,7 +63,7 @@ def test_a_client_that_renews_its_token_misses_nothing(mode: str) -> None:
 def test_a_client_whose_verdicts_end_again_and_again_misses_nothing(mode: str) -> None:
     """B12, A16: an app is asked anew each second."""
     with authorize_server() as app, node_origin() as origin:
-        forward = {"url": app.url, "cache": "1s"}
+        forward = {"url": app.url, "timeout": "30s", "cache": "1s"}
         routes = [{"match": "/v1/stream/**", "access": {"forward": forward}}]
         with edge(origin.url, routes=routes) as front:
             told = lived(front.url + PATH, mode, "alice", "bob")

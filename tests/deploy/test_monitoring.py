@@ -22,8 +22,9 @@ import yaml
 
 from edge.core.reasons import Reason
 from tests.deploy.proxies import DEPLOY
-from tests.scale.nodes import node, until
+from tests.scale.nodes import node
 from tests.support import programs
+from tests.support.patience import until
 from tests.support.processes import (
     ROOT,
     embedded_origin,

@@ -124,11 +124,11 @@ def test_a_listener_without_descriptors_rests_and_goes_on(what: str) -> None:
     with listening(what) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        with socket.create_connection(("127.0.0.1", port), 10) as client:
+        with socket.create_connection(("127.0.0.1", port), 60) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             assert process.stdout.readline() == "rested\n"
             answer = b"".join(iter(lambda: client.recv(4096), b""))
-        _, log = process.communicate("end\n", timeout=20)
+        _, log = process.communicate("end\n", timeout=60)
 
     assert answer.startswith(b"HTTP/1.1 200 ") and b"well" in answer
     assert log.count("\n") == 1 and "accept" in log, log

@@ -75,7 +75,7 @@ def test_the_end_releases_parked_readers_and_waits_for_nobody_else() -> None:
 
 def test_an_idle_connection_may_ask_once_more_while_the_edge_drains() -> None:
     """E54: no failed request; the answer says that the connection ends."""
-    with EdgeProcess({"idle_grace": 5.0}) as edge, edge.connect() as client:
+    with EdgeProcess({"idle_grace": 20.0}) as edge, edge.connect() as client:
         client.get(HIT)
         client.read()
         edge.terminate()
@@ -208,7 +208,7 @@ def test_the_operator_sees_health_readiness_and_metrics(edge: EdgeProcess) -> No
 
 def test_a_draining_edge_is_not_ready() -> None:
     """While it still answers those whom it has."""
-    with EdgeProcess({"grace": 5.0}) as edge, edge.connect() as client:
+    with EdgeProcess({"grace": 20.0}) as edge, edge.connect() as client:
         client.get("/v1/stream/forever?live=odd")
         client.head()
         edge.terminate()

@@ -8,19 +8,16 @@ Who is a front, the kernel tells: it has the public listener.
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tests.front.edge_process import Client
+from tests.support.patience import PATIENCE, until
 from tests.support.processes import Edge, edge, laid_over
-
-PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +38,11 @@ class Node:
 
     def front_pids(self) -> list[int]:
         """The processes that accept clients, in the order in which they began."""
-        return [pid for pid in self._children() if self._port in _listens_at(pid)]
+        return [pid for pid in self._children() if _listens_at(pid, self._port)]
 
     def keeper_pids(self) -> list[int]:
         """The others."""
-        return [pid for pid in self._children() if self._port not in _listens_at(pid)]
+        return [pid for pid in self._children() if not _listens_at(pid, self._port)]
 
     def pids(self) -> set[int]:
         """All of them, those that are about to end too."""
@@ -61,8 +58,11 @@ class Node:
 
     def is_whole(self) -> bool:
         """Whether nobody is missing, nor is to go."""
-        fronts, keepers = self.front_pids(), self.keeper_pids()
-        return (len(fronts), len(keepers)) == (self.fronts, self.keepers)
+        fronts, children = self.front_pids(), self._children()
+        return (len(fronts), len(children)) == (
+            self.fronts,
+            self.fronts + self.keepers,
+        )
 
     def sockets(self, front: int, count: int = 1) -> list[socket.socket]:
         """Connections that this front has accepted."""
@@ -99,7 +99,9 @@ def stopped(*pids: int) -> Iterator[None]:
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            # On a busy machine it may have been replaced meanwhile.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 class _FrontClient(Client):
@@ -118,9 +120,8 @@ def _state(pid: int) -> str:
 
 
 class _Socket(NamedTuple):
-    """A line of ``/proc/net/tcp``: the ports of both ends, and the state."""
+    """A line of ``/proc/net/tcp``: the port of the other end, and the state."""
 
-    own: int
     other: int
     state: str
 
@@ -128,13 +129,18 @@ class _Socket(NamedTuple):
 _LISTENS = "0A"
 
 
-def _sockets_of(pid: int) -> list[_Socket]:
-    """The sockets of IPv4 that a process has; none if it has gone."""
+def _sockets_of(pid: int, port: int) -> list[_Socket]:
+    """The sockets of IPv4 that a process has at its ``port``; none if it has gone."""
     known = dict[str, _Socket]()
+    own = f":{port:04X} "
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        # Of the thousands that have just ended none costs more than this.
+        if own not in line:
+            continue
         fields = line.split()
-        own, other = (int(fields[at].partition(":")[2], 16) for at in (1, 2))
-        known[f"socket:[{fields[9]}]"] = _Socket(own, other, fields[3])
+        if fields[1].endswith(own.rstrip()):
+            other = int(fields[2].partition(":")[2], 16)
+            known[f"socket:[{fields[9]}]"] = _Socket(other, fields[3])
     held = list[str]()
     with suppress(OSError):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
@@ -143,26 +149,13 @@ def _sockets_of(pid: int) -> list[_Socket]:
     return [known[name] for name in held if name in known]
 
 
-def _listens_at(pid: int) -> set[int]:
-    return {one.own for one in _sockets_of(pid) if one.state == _LISTENS}
+def _listens_at(pid: int, port: int) -> bool:
+    return any(one.state == _LISTENS for one in _sockets_of(pid, port))
 
 
 def _peers_of(pid: int, port: int) -> set[int]:
     """The ports of those who are connected to this process at ``port``."""
-    return {
-        one.other
-        for one in _sockets_of(pid)
-        if one.own == port and one.state != _LISTENS
-    }
-
-
-def until(happened: Callable[[], bool], patience: float = PATIENCE) -> None:
-    """Look again and again until it has happened."""
-    ends = time.monotonic() + patience
-    while not happened():
-        if time.monotonic() >= ends:
-            raise AssertionError("it never happened")
-        Event().wait(0.01)
+    return {one.other for one in _sockets_of(pid, port) if one.state != _LISTENS}
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scale.nodes import Node, node, until
+from tests.scale.nodes import Node, node
+from tests.support.patience import PATIENCE, until
 from tests.support.processes import NodeOrigin, node_origin
 from tests.whole.crowd import Crowd, call
 
 EVENTS = 6
-PATIENCE = 60.0
 EACH = 16
 """Viewers of each kind."""
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.reader import call
-from tests.scale.nodes import Node, node, stopped, until
+from tests.scale.nodes import Node, node, stopped
+from tests.support.patience import PATIENCE, until
 from tests.support.processes import NodeOrigin, node_origin
 from tests.whole.following import Following
 from tests.whole.test_rollover import Writing
@@ -22,7 +23,6 @@ from tests.whole.test_rollover import Writing
 PATH = "/v1/stream/outage"
 END = b"<end>"
 EACH_MODE = 10
-PATIENCE = 60.0
 SOME = 10
 """Writes before and after what befalls the node."""
 

@@ -45,7 +45,7 @@ def asking(app: AuthorizeServer, origin: NodeOrigin, **way: Any) -> Iterator[Edg
 
 def asks(app: AuthorizeServer, **way: Any) -> list[dict[str, Any]]:
     """One route that asks the app."""
-    forward = {"url": app.url, "identity_header": "x-user"} | way
+    forward = {"url": app.url, "timeout": "30s", "identity_header": "x-user"} | way
     return [{"match": "/v1/stream/**", "access": {"forward": forward}}]
 
 

@@ -160,7 +160,7 @@ def by_an_app(origin: NodeOrigin, cache: str = "10m") -> Iterator[Stage]:
             app.brief[name] = SOON
             return held(name)
 
-        ways = {"forward": {"url": app.url, "cache": cache}}
+        ways = {"forward": {"url": app.url, "timeout": "30s", "cache": cache}}
         with before(origin.url, ways) as running:
             yield Stage(
                 running,

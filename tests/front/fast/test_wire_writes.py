@@ -18,7 +18,8 @@ TEXT = "Content-Type: text/plain"
 def test_a_write_under_way_is_answered_before_its_worker_ends(how: str) -> None:
     """U27: the hub hears of it, and its client does."""
     with (
-        EdgeProcess({"grace": 20.0}) as edge,
+        # Who releases the write has been idle, and must not be parted with meanwhile.
+        EdgeProcess({"grace": 20.0, "idle_grace": 20.0}) as edge,
         edge.connect() as writer,
         edge.connect() as other,
     ):
