@@ -37,9 +37,7 @@ PATIENCE = 60.0
 """Seconds after which a wait is a failed test."""
 
 ROOT = Path(__file__).resolve().parents[2]
-_START = (
-    "from gevent import monkey; monkey.patch_all(); from {0} import {1}; {1}.main()"
-)
+_START = "import edge.cli.serve; from {0} import {1}; {1}.main()"
 
 
 @dataclass(eq=False)

@@ -16,8 +16,7 @@ from edge.core import accepting
 from edge.core.accepting import AcceptPause
 
 _COMMON = """
-import gevent.monkey
-gevent.monkey.patch_all()
+import edge.cli.serve
 import logging, os, resource, sys
 import gevent
 from gevent import socket

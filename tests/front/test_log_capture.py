@@ -11,7 +11,7 @@ from tests.support.log_lines import lines
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN = """
-from gevent import monkey; monkey.patch_all()
+import edge.cli.serve
 import sys, threading, warnings, gevent
 from edge.front.log import configure, put_now
 from edge.front.log_capture import capture
