@@ -18,8 +18,9 @@ from typing import Any
 import yaml
 
 from tests.chaos.reader import call
-from tests.scale.nodes import Node, node, until
+from tests.scale.nodes import Node, node
 from tests.scale.test_outages import PATH, Company
+from tests.support.patience import until
 from tests.support.processes import node_origin
 from tests.whole.counting_proxy import CountingProxy, counting_proxy
 from tests.whole.following import Following
