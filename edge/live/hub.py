@@ -94,6 +94,8 @@ class Hub:
         by = *told, self._wakeup.wake
         self.followers = Followers(context, upstream, lending, contacts, *by)
         self._heirs = Heirs(context, self.delivery, waiters, self.followers)
+        if self._looks is not None:
+            self._looks.on_written = self.followers.kick
         self.shelf: Shelf | None = None
         self.ticker = Ticker(context, lambda now: self.tick(now))
         if disk is not None:
@@ -210,8 +212,7 @@ class Hub:
             self.delivery.head(reader, head_of(stream.log, serve.next, now))
             return
         given = self.delivery.serve(reader, serve)
-        # It asked no origin, and met none that is away: a newcomer would be given the
-        # same.
+        # It asked and met no origin: a newcomer would be given the same.
         if given is not None and reader.asked is None and not reader.met_outage:
             self.answer_cache.keep(reader, serve, given)
 
@@ -242,8 +243,7 @@ class Hub:
             self.streams.promote(reader.stream)
 
     def _end_there(self, reader: Reader, serve: Serve) -> None:
-        """A viewer was told the end and nothing else: it is closed there, or it is not
-        where the viewer stood (U14). What follows there it reads by itself."""
+        """A viewer was told the end alone: it is closed there, or elsewhere (U14)."""
         why = Reason.CLOSED if serve.closed else Reason.OFFSET_ABOVE
         self._waiters.end(reader, why)
 

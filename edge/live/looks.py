@@ -20,6 +20,7 @@ what that is:
 Nothing here asks the origin or switches greenlets.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from edge.core.node_board import COVERS_NOBODY, News, SlotWatch
@@ -29,13 +30,16 @@ from edge.streamlog.board_news import hear_news
 
 
 class Looks:
-    """One process's looks at the board. ``polls_origin``: see ``hear_news``."""
+    """One process's looks at the board. ``polls_origin``: see ``hear_news``;
+    ``on_written`` is told of a row that backs off, and of which the origin has taken a
+    write: it asks at once (U7)."""
 
-    __slots__ = ("_board", "_polls_origin")
+    __slots__ = ("_board", "_polls_origin", "on_written")
 
     def __init__(self, board: Board, *, polls_origin: bool) -> None:
         self._board = board
         self._polls_origin = polls_origin
+        self.on_written: Callable[[Stream], None] | None = None
 
     def watch(self, path: str) -> SlotWatch:
         """For a new row: what is known of the path now counts as seen."""
@@ -59,15 +63,22 @@ class Looks:
         by_sight = len(ends) == 1 and COVERS_NOBODY not in ends
         matches = partial(self._covers, watch, news) if by_sight else None
         hear_news(tail, news, matches, now, polls_origin=self._polls_origin)
+        if stream.contact is not None and (news.lives or any(ends)):
+            # The origin took it, whoever was told: nothing is held back any longer. A
+            # write that was lost, or that the origin refused, has no end.
+            stream.contact.write_worked()
+            if self.on_written is not None:
+                self.on_written(stream)
         return True
 
     def look_for_doubt(self, stream: Stream, now: float) -> bool:
         """The same of a stream of which nothing is asked. Returns whether somebody has
-        to ask: the board has cast a doubt, which can be looked into now; or there are
-        viewers who cannot be told that they have all, since a write elsewhere has not
-        come by the poll."""
+        to ask, and may (U3, U7): the board has cast a doubt, which can be looked into
+        now; or there are viewers who cannot be told that they have all, since a write
+        elsewhere has not come by the poll."""
         news, tail = self.look(stream, now), stream.log.tail
-        if tail.is_silent:
+        contact = stream.contact
+        if tail.is_silent or (contact is not None and contact.holds_reads(now)):
             return False
         waits = bool(stream.awaiting_caught_up) and tail.is_behind
         return (news and tail.unverified) or waits

@@ -579,3 +579,104 @@ def test_what_a_keeper_says_behind_its_successor_ends_no_poll_for_long() -> None
     again.reply(replace(data(b"de", "0005"), provenance=successor))
 
     assert viewer.done().body == b"de"
+
+
+# A back-off, and who ends it (U7)
+
+
+SLOW = {"backoff_first": 1000.0, "backoff_max": 1000.0}
+
+
+def backs_off(node: NodeHouse) -> Asked:
+    """A viewer whose follower backs off, since its poll was refused."""
+    house, origin = node.house, node.origin
+    viewer, poll = watch(house, origin)
+    poll.answer(503, (), b"no")
+    settle()
+    contact = row(node).contact
+    assert contact is not None and contact.poll_failures == 1
+    return viewer
+
+
+def polls_of(node: NodeHouse) -> int:
+    """How often the origin was polled."""
+    return [one.purpose for one in node.origin.calls].count(Purpose.FOLLOW)
+
+
+def test_a_write_seen_elsewhere_ends_the_pause_of_polls() -> None:
+    """As a write through this process would; nobody need come for that."""
+    node = front(**SLOW)
+    viewer = backs_off(node)
+    node.pass_time(0.25)
+    node.origin.assert_quiet()
+    node.other.store_write(PATH, "0005")
+    node.pass_time(0.25)
+    node.origin.expect(Purpose.FOLLOW).reply(data(b"de", "0005"))
+
+    assert viewer.done().body == b"de"
+
+
+def test_a_front_that_asks_after_a_write_ends_the_pause_of_its_keeper() -> None:
+    """The keeper has let it go when its poll was refused (U8): nobody waits there."""
+    node = keeper(**SLOW)
+    backs_off(node)
+    node.house.poll("0003")
+    settle()
+    assert polls_of(node) == 1
+    node.other.store_write(PATH, "0005")
+    node.house.poll("0003")
+    settle()
+
+    assert polls_of(node) == 2
+
+
+def test_a_write_seen_elsewhere_ends_the_pause_of_reads() -> None:
+    node = front(**SLOW)
+    house, origin = node.house, node.origin
+    warm(house, origin)
+    row(node).log.tail.mark_unverified(house.clock.monotonic())
+    away = house.ask()
+    origin.expect().answer(503, (), b"no")
+    away.done()
+    house.ask().done()
+    origin.assert_quiet()
+    node.other.store_write(PATH, "0005")
+    asked = house.ask()
+    origin.expect().reply(data(b"abcde", "0005"))
+
+    assert asked.done().body == b"abcde"
+
+
+def test_a_life_seen_elsewhere_ends_the_pause_of_reads() -> None:
+    """Nobody is told that the origin is away, which has just made the stream."""
+    node = front(**SLOW)
+    backs_off(node)
+    node.other.store_life(PATH)
+    node.pass_time(0.25)
+
+    assert node.origin.expect()
+
+
+@pytest.mark.parametrize("of", ["an unknown offset", "another stream"])
+def test_what_is_no_write_that_the_origin_took_ends_no_pause(of: str) -> None:
+    """One that was lost or refused has no offset."""
+    node = front(**SLOW)
+    backs_off(node)
+    path = PATH if of == "an unknown offset" else "/v1/stream/quite-another"
+    node.other.store_write(path, None if path == PATH else "0005")
+    node.pass_time(0.25)
+
+    assert polls_of(node) == 1
+
+
+def test_nothing_elsewhere_ends_what_a_retry_after_asked_for() -> None:
+    node = front(**SLOW)
+    house, origin = node.house, node.origin
+    viewer, poll = watch(house, origin)
+    poll.answer(503, [("retry-after", "3600")], b"later")
+    settle()
+    node.other.store_write(PATH, "0005")
+    node.pass_time(0.25)
+
+    assert viewer.waits
+    origin.assert_quiet()
