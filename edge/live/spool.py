@@ -46,6 +46,9 @@ SLOW_RATE = 64 * 1024
 SLOW_SECONDS = 60.0
 """A reader that took less than this rate for so long is slow (S1)."""
 
+DISK_SECONDS = 30.0
+"""A call of a file that has not ended after so long has failed (S1)."""
+
 
 class Room(Protocol):
     """Who hands out what the files may take, and ends readers."""
@@ -169,6 +172,9 @@ class Spool:
         self._has_ended = False
         self._recent: OrderedDict[int, bytes] = OrderedDict()
         self._reads: dict[int, list[SpoolReader]] = {}
+        # Since when the calls of files wait, as far as was seen: reads by where they
+        # begin, and None for the write.
+        self._waits: dict[int | None, float] = {}
 
     def __repr__(self) -> str:
         words = "whole" if self.is_whole else "growing"
@@ -242,7 +248,12 @@ class Spool:
         return freed
 
     def measure(self, now: float) -> None:
-        """Look who is slow. One that waits for more of the answer is not."""
+        """Look who is slow. One that waits for more of the answer is not; nor for a
+        file, which may be."""
+        for call in (*self._reads, *([None] if self._is_writing else ())):
+            if now - self._waits.setdefault(call, now) >= DISK_SECONDS:
+                self._file_failed(TimeoutError("the disk is too slow"))
+                return
         for one in self.readers.values():
             if now - one.marked_at < SLOW_SECONDS:
                 continue
@@ -266,6 +277,7 @@ class Spool:
         self._unwritten.clear()
         self._recent.clear()
         self._reads.clear()
+        self._waits.clear()
         self._room.over(self)
         if self.on_over is not None:
             self.on_over()
@@ -350,7 +362,11 @@ class Spool:
         return pieces, size
 
     def _was_written(self, part: _Part, size: int, error: OSError | None) -> None:
+        if self.is_over:
+            # It came too late.
+            return
         self._is_writing = False
+        self._waits.pop(None, None)
         if error is not None:
             self._file_failed(error)
             return
@@ -418,7 +434,11 @@ class Spool:
         )
 
     def _was_read(self, position: int, data: bytes | OSError) -> None:
+        if self.is_over:
+            # It came too late.
+            return
         waiting = self._reads.pop(position)
+        self._waits.pop(position, None)
         for one in waiting:
             one.is_reading = False
         if isinstance(data, OSError):
@@ -434,9 +454,9 @@ class Spool:
         self.on_failed(error)
         detail = "the answer could not be kept on its way"
         cause = error.strerror or str(error)
-        self.fail(
-            EdgeError(detail, reason=Reason.SPOOL_FAILED, status=503, cause=cause)
-        )
+        slow = isinstance(error, TimeoutError)
+        reason = Reason.DISK_SLOW if slow else Reason.SPOOL_FAILED
+        self.fail(EdgeError(detail, reason=reason, status=503, cause=cause))
 
 
 def too_slow() -> Refusal:

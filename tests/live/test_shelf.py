@@ -17,6 +17,7 @@ from edge.core.values import Framing, Purpose
 from edge.files.disk_folder import DiskFolder
 from edge.live import purger, quiet_logs, shelf, shelf_copies
 from edge.live.control import HubControl
+from edge.live.spool import DISK_SECONDS
 from edge.policy.streams.routes import OriginNoStore, Recreate, Route
 from edge.policy.streams.tags import stream_tag
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
@@ -817,3 +818,34 @@ def test_a_row_that_is_forgotten_waits_for_nothing(house: Open) -> None:
 
     assert one.hub.shelf is not None
     assert len(one.hub.shelf._quiet) == 0 and len(one.hub.shelf._notes) <= 1
+
+
+def test_a_disk_that_hangs_in_the_middle_of_an_answer_cuts_it_after_a_while(
+    house: Open, request: pytest.FixtureRequest
+) -> None:
+    """And the next one is served by the origin. What the disk says then is late."""
+    one, origin = house(routes=[NEVER])
+    spooled(one, origin)
+    one.pass_time(100)
+    assert one.hub.shelf is not None
+    disk, hangs = one.hub.shelf._disk, threading.Event()
+    assert isinstance(disk, DiskFolder)
+    request.addfinalizer(hangs.set)
+    for _ in range(2):
+        disk.readers.run(lambda: hangs.wait(300), lambda told: None)
+    asked = one.ask()
+    call(origin).reply(data(b"", "9000", content_type=TYPE[1]))
+    until(lambda: len(one.hub.spools))
+    settle()
+    one.pass_time(1)
+    one.pass_time(DISK_SECONDS - 1)
+    assert asked.waits
+    one.pass_time(2)
+    error = asked.done().error
+    assert error is not None and error.reason.value == "disk-slow"
+    assert one.counters.disk_faults == {"disk-slow": 1}
+    hangs.set()
+    until_idle(disk)
+    one.ask()
+
+    assert call(origin).request.target == f"{PATH}?offset=-1"

@@ -4,7 +4,13 @@ import pytest
 
 from edge.core.errors import OriginTimeout
 from edge.core.values import Framing, Lease, Mode, Purpose
-from edge.live.spool import BLOCK, MAX_UNWRITTEN, SLOW_RATE, SLOW_SECONDS
+from edge.live.spool import (
+    BLOCK,
+    DISK_SECONDS,
+    MAX_UNWRITTEN,
+    SLOW_RATE,
+    SLOW_SECONDS,
+)
 from edge.live.spools import IDLE_SECONDS
 from origin_adapter.scripted import Call, ScriptedOrigin
 from tests.live.memory_files import MemoryFiles
@@ -456,6 +462,32 @@ def test_who_keeps_pace_is_not_slow() -> None:
         house.pass_time(1.01)
 
     assert not one.is_slow
+
+
+def test_a_disk_that_hangs_in_the_middle_cuts_who_waits_for_it() -> None:
+    """S1: half a minute later, and as one that fails; what it says then is late."""
+    house, origin, files = spooling()
+    asked, call = begun(house, origin)
+    call.piece(pattern()[:BLOCK])
+    settle()
+    files.hold()
+    call.piece(pattern()[BLOCK:])
+    settle()
+    house.pass_time(1)
+    house.pass_time(DISK_SECONDS - 1)
+    assert asked.waits
+    house.pass_time(2)
+    error = asked.done().error
+    assert error is not None and error.reason.value == "disk-slow"
+    assert "too slow" in error.cause
+    files.let_go()
+    settle()
+
+    assert len(house.hub.spools) == 0 and files.held == 0
+    assert house.counters.spool_cuts == {"disk-slow": 1}
+    house.ask()
+    head(origin.expect(Purpose.CATCH_UP))
+    origin.expect(Purpose.RELAY)
 
 
 @pytest.mark.parametrize("when", ["first", "later"])
