@@ -23,6 +23,14 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
  && /opt/ds-edge/bin/pip check
 
 FROM python:3.13-slim
+# docker build --build-arg VERSION=... --build-arg REVISION=$(git rev-parse HEAD) .
+ARG VERSION=
+ARG REVISION=
+LABEL org.opencontainers.image.title="durable-streams-edge" \
+      org.opencontainers.image.description="A CDN-style edge cache proxy for the Durable Streams protocol" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ds-edge \
  && install -d -m 700 -o ds-edge /var/lib/ds-edge
 COPY --from=build /opt/ds-edge /opt/ds-edge

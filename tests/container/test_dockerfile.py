@@ -40,6 +40,19 @@ def test_all_that_the_wheel_carries_is_copied() -> None:
         assert any(name == one or name.startswith(f"{one}/") for one in sources), name
 
 
+def test_the_labels_of_the_image_say_what_the_package_says() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    labels = dict(
+        re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', DOCKERFILE)
+    )
+
+    assert labels == {
+        "title": project["name"],
+        "description": project["description"],
+        "licenses": project["license"],
+    }
+
+
 def test_both_stages_begin_with_one_image() -> None:
     assert re.fullmatch(r"python:3\.\d+-slim", engine.base_image())
 
