@@ -34,6 +34,7 @@ from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
 from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
+from edge.live.timed_origin import TimedOrigin
 from edge.node_wiring import RoleParts, role_parts
 from edge.policy.http.client_address import TrustedProxies
 from edge.policy.http.link_fields import without_internal
@@ -285,8 +286,11 @@ class EdgeRuntime:
         # Alone, nobody here reads a field of the link.
         shown = addresses.hidden if seat.node is None else hidden
         self._origin = HttpOrigin(called, hidden=shown)
+        counted = self.counter_set
+        is_front = seat.place.role is Role.FRONT
+        called_by = counted.direct if is_front else counted.own
         alone = RoleParts(
-            self._origin,
+            TimedOrigin(self._origin, called_by.timings, clock.monotonic),
             seated(hub_options(settings, node_id), seat),
             front_options(settings, node_id),
             routes(settings),

@@ -17,6 +17,7 @@ import yaml
 
 from edge.access.signed import signed_text
 from edge.cli.app import app
+from edge.core.histograms import HISTOGRAMS
 from edge.core.node_counters import NODE_DESCRIPTIONS
 from edge.core.reasons import Reason
 from edge.settings import load, schema_index
@@ -150,10 +151,12 @@ def test_every_reason_says_what_it_means_and_what_to_do() -> None:
         assert remedy.endswith((".", "?")), word
 
 
-def test_every_counter_is_described_with_its_label() -> None:
-    labels = {name: cells[0].strip("`") for name, cells in rows("metrics.md").items()}
+def test_every_counter_and_histogram_is_described_with_its_labels() -> None:
+    told = rows("metrics.md").items()
+    labels = {name: re.findall("`([^`]+)`", cells[0]) for name, cells in told}
+    counters = {one.name: [one.label] if one.label else [] for one in NODE_DESCRIPTIONS}
 
-    assert labels == {one.name: one.label or "" for one in NODE_DESCRIPTIONS}
+    assert labels == counters | {one.name: list(one.labels) for one in HISTOGRAMS}
 
 
 def test_every_dependency_has_its_line_and_no_other_has() -> None:

@@ -102,7 +102,8 @@ class AdminApp:
             raise ClientFault(_wrong_method(route), status=405)
         parameters = parse_qsl(req.query_string, keep_blank_values=True)
         document = _document(req) if route.takes_json else None
-        return route.handler(AdminRequest(tuple(parameters), document))
+        accept = req.get_header("Accept") or ""
+        return route.handler(AdminRequest(tuple(parameters), document, accept))
 
     def _check_token(self, req: falcon.Request, rule: TokenRule) -> None:
         if rule is TokenRule.OPEN:

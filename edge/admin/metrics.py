@@ -1,4 +1,5 @@
-"""``/metrics``: counters and gauges in Prometheus' text format.
+"""``/metrics``: counters, histograms and gauges, in Prometheus' text format or in
+OpenMetrics.
 
 Each scrape walks ``Counters.snapshot()``; nothing is registered while requests are
 served. Every name begins with ``ds_edge_``. One number says whether the edge does its
@@ -6,19 +7,30 @@ job, ``ds_edge_origin_requests_per_delivery``: requests to the origin for reads,
 each answer delivered (E55).
 """
 
+import platform
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
+from edge import __version__
 from edge.admin.routes import AdminRequest, AdminRoute, page
 from edge.core.counters import DESCRIPTIONS, Counters, Described
+from edge.core.histograms import HISTOGRAMS, series
 from edge.core.node_counters import requests_per_delivery
 from edge.core.values import Answer
 
 PREFIX = "ds_edge_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS = "application/openmetrics-text"
 
 Gauges = Callable[[], Mapping[str, float]]
 
@@ -34,8 +46,11 @@ class Metrics(Collector):
         """The page that this part contributes to the admin address."""
         return (AdminRoute("/metrics", self._page),)
 
-    def _page(self, _request: AdminRequest) -> Answer:
-        return page(CONTENT_TYPE, exposition(self))
+    def _page(self, request: AdminRequest) -> Answer:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        return metrics_page(registry, request.accept)
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""
@@ -47,29 +62,57 @@ class Metrics(Collector):
             "Requests to the origin for reads, for each answer delivered.",
             requests_per_delivery(numbers),
         )
+        yield build_info()
+        yield from histogram_families(self._counters.timings.as_counts())
         for name, value in self._gauges().items():
             yield gauge_family(
                 name, f"{name.replace('_', ' ').capitalize()}, now.", value
             )
 
 
-def exposition(metrics: Metrics) -> bytes:
-    """The page that a scraper gets, with the process's own figures."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(metrics)
-    ProcessCollector(registry=registry)
-    return generate_latest(registry)
+def metrics_page(registry: CollectorRegistry, accept: str) -> Answer:
+    """The page in the format that a scraper takes: OpenMetrics if it names that."""
+    if OPEN_METRICS in accept.lower():
+        octets = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return page(openmetrics.CONTENT_TYPE_LATEST, octets)
+    return page(CONTENT_TYPE, generate_latest(registry))
 
 
 def counter_family(described: Described, number: int | dict[str, int]) -> Metric:
-    """A counter, with a line for each of its labels."""
+    """A counter, with a line for each of its labels: those that it may have are there
+    from the start, if it is known which."""
     name = PREFIX + described.name
     if isinstance(number, int):
         return CounterMetricFamily(name, described.help, value=number)
     labels = [described.label or "label"]
     family = CounterMetricFamily(name, described.help, labels=labels)
-    for label, value in sorted(number.items()):
+    every = {**dict.fromkeys(described.values, 0), **number}
+    for label, value in sorted(every.items()):
         family.add_metric([label], value)
+    return family
+
+
+def histogram_families(
+    counts: Mapping[str, Mapping[str, int]],
+) -> Iterator[Metric]:
+    """All histograms, with every series. ``counts``: as ``Timings.as_counts``."""
+    for described in HISTOGRAMS:
+        name, labels = PREFIX + described.name, list(described.labels)
+        family = HistogramMetricFamily(name, described.help, labels=labels)
+        bounds = [*map(floatToGoString, described.bounds), "+Inf"]
+        found = counts.get(described.name, {})
+        for values, buckets, total in series(described, found):
+            pairs = list(zip(bounds, map(float, buckets), strict=True))
+            family.add_metric(list(values), pairs, total)
+        yield family
+
+
+def build_info() -> Metric:
+    """Which program this is; its value is always 1."""
+    labels = {"version": __version__, "python": platform.python_version()}
+    name, text = f"{PREFIX}build_info", "The program that runs, by its version."
+    family = GaugeMetricFamily(name, text, labels=list(labels))
+    family.add_metric(list(labels.values()), 1)
     return family
 
 

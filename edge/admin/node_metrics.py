@@ -12,12 +12,20 @@ Where there is one worker, ``edge.admin.metrics`` answers.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from edge.admin.metrics import CONTENT_TYPE, PREFIX, counter_family, gauge_family
-from edge.admin.routes import AdminRequest, AdminRoute, page
+from edge.admin.metrics import (
+    PREFIX,
+    build_info,
+    counter_family,
+    gauge_family,
+    histogram_families,
+    metrics_page,
+)
+from edge.admin.routes import AdminRequest, AdminRoute
+from edge.core.histograms import HISTOGRAMS
 from edge.core.node_counters import NODE_DESCRIPTIONS, Number, requests_per_delivery
 from edge.core.values import Answer
 
@@ -51,10 +59,10 @@ class NodeMetrics(Collector):
         """The page that this part contributes to the admin address."""
         return (AdminRoute("/metrics", self._page),)
 
-    def _page(self, _request: AdminRequest) -> Answer:
+    def _page(self, request: AdminRequest) -> Answer:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
-        return page(CONTENT_TYPE, generate_latest(registry))
+        return metrics_page(registry, request.accept)
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""
@@ -66,10 +74,20 @@ class NodeMetrics(Collector):
             "Requests to the origin for reads, for each answer delivered.",
             requests_per_delivery(found.counters),
         )
+        yield build_info()
+        yield from histogram_families(
+            {one.name: counts_of(found.counters, one.name) for one in HISTOGRAMS}
+        )
         for name, value in found.gauges.items():
             yield gauge_family(name, _now(name), value)
         yield from _gauges_of_each(found.processes)
         yield from _of_the_system(found.processes)
+
+
+def counts_of(counters: Mapping[str, Number], name: str) -> Mapping[str, int]:
+    """The numbers of one that has labels."""
+    found = counters[name]
+    return {} if isinstance(found, int) else found
 
 
 def _now(name: str) -> str:

@@ -40,11 +40,12 @@ class TokenRule(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """What a handler gets of a request: its query parameters, decoded, and the JSON
-    document in its body where the page takes one."""
+    """What a handler gets of a request: its query parameters, decoded, the JSON
+    document in its body where the page takes one, and ``Accept`` as it came."""
 
     parameters: tuple[tuple[str, str], ...] = ()
     document: object = None
+    accept: str = ""
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter, None without one. ClientFault if it comes twice."""

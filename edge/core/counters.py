@@ -14,24 +14,42 @@ held) is read from the hub on demand.
 The label of ``answers`` is ``edge.core.values.CacheStatus.result``.
 """
 
+import enum
 from collections import defaultdict
 from dataclasses import dataclass
+
+from edge.core.histograms import Timings
+from edge.core.values import Mode, Purpose, Result
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One counter: its meaning, and what its label holds (None: no label)."""
+    """One counter: its meaning, and what its label holds (None: no label). ``values``
+    are all that the label may say, where these are few: their series are there before
+    the first one is counted."""
 
     name: str
     help: str
     label: str | None = None
+    values: tuple[str, ...] = ()
+
+
+def _each(labels: type[enum.Enum]) -> tuple[str, ...]:
+    return tuple(str(label.value) for label in labels)
 
 
 DESCRIPTIONS: tuple[Described, ...] = (
-    Described("reads", "Reads that arrived, by how the stream is read.", "mode"),
-    Described("answers", "Reads that were answered, by how.", "result"),
+    Described(
+        "reads", "Reads that arrived, by how the stream is read.", "mode", _each(Mode)
+    ),
+    Described("answers", "Reads that were answered, by how.", "result", _each(Result)),
     Described("delivered", "Answers and SSE data events delivered to readers."),
-    Described("origin_requests", "Requests sent to the origin, by purpose.", "purpose"),
+    Described(
+        "origin_requests",
+        "Requests sent to the origin, by purpose.",
+        "purpose",
+        _each(Purpose),
+    ),
     Described(
         "origin_faults",
         "Failures of the origin: no answer, one that breaks the protocol, or one of an "
@@ -75,6 +93,7 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "evictions",
         "Ranges or rows evicted to stay within the budget, by the part they stood in.",
         "part",
+        ("probation", "protected"),
     ),
     Described("flights", "Catch-up fetches begun that several reads may share."),
     Described("follower_polls", "Polls that followers sent to the origin."),
@@ -97,29 +116,44 @@ DESCRIPTIONS: tuple[Described, ...] = (
     ),
     Described("asks", "Asks whether to let in: by which way, and their result.", "ask"),
     Described("revocations", "Orders to revoke, by what they named.", "by"),
-    Described("key_fetches", "Key sets asked for at their URLs, by result.", "result"),
+    Described(
+        "key_fetches",
+        "Key sets asked for at their URLs, by result.",
+        "result",
+        ("answered", "failed"),
+    ),
     Described("client_faults", "Requests that were at fault, by reason.", "reason"),
-    Described("writes", "Writes answered, by class of status.", "status"),
+    Described(
+        "writes",
+        "Writes answered, by class of status.",
+        "status",
+        ("2xx", "3xx", "4xx", "5xx", "lost"),
+    ),
     Described("problems", "Problem documents sent, by status.", "status"),
     Described("compressions", "Bodies compressed."),
     Described("bytes_out", "Bytes of bodies sent to clients."),
     Described("bytes_from_origin", "Bytes of bodies received from the origin."),
     Described("accept_pauses", "Pauses in accepting for want of descriptors."),
     Described("log_lines_dropped", "Lines of the log that nothing took."),
-    Described("collections", "Full garbage collections, by moment.", "moment"),
+    Described(
+        "collections",
+        "Full garbage collections, by moment.",
+        "moment",
+        ("quiet", "overdue"),
+    ),
     Described("replacements", "Workers replaced by new ones, by reason.", "reason"),
     Described("internal_errors", "Exceptions that an outermost guard caught."),
 )
 
 
 class Counters:
-    """The numbers of one worker, by the names in DESCRIPTIONS.
+    """The numbers of one worker, by the names in DESCRIPTIONS, and its ``timings``.
 
     A labelled counter maps the label's value to its number. A value that was not seen
     before starts at 0.
     """
 
-    __slots__ = tuple(described.name for described in DESCRIPTIONS)
+    __slots__ = (*(described.name for described in DESCRIPTIONS), "timings")
 
     reads: dict[str, int]
     answers: dict[str, int]
@@ -170,14 +204,19 @@ class Counters:
     replacements: dict[str, int]
     internal_errors: int
 
+    timings: Timings
+
     def __init__(self) -> None:
+        self.timings = Timings()
         for described in DESCRIPTIONS:
             start = 0 if described.label is None else defaultdict[str, int](int)
             setattr(self, described.name, start)
 
     def snapshot(self) -> dict[str, int | dict[str, int]]:
         """A copy of all numbers, by name, in the order of DESCRIPTIONS."""
-        return {name: self._copy(name) for name in self.__slots__}
+        return {
+            described.name: self._copy(described.name) for described in DESCRIPTIONS
+        }
 
     def _copy(self, name: str) -> int | dict[str, int]:
         value: int | dict[str, int] = getattr(self, name)

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from edge.core.counters import DESCRIPTIONS, Counters, Described
+from edge.core.histograms import HISTOGRAMS
 from edge.core.values import Purpose, Role
 
 Number: TypeAlias = int | dict[str, int]
@@ -95,6 +96,9 @@ SIDES: Mapping[str, Side] = {
 }
 """The side of each counter."""
 
+TIMED_OF_ORIGIN = ("origin_head_seconds",)
+"""The histograms of calls to a server; all others are of clients."""
+
 OF_ORIGIN = ("origin_requests", "origin_faults", "origin_statuses", "bytes_from_origin")
 """What is counted of calls to a server (``edge.core.counted_origin``)."""
 
@@ -140,13 +144,20 @@ class CounterSet:
 
 def contribution(role: Role, counters: CounterSet) -> dict[str, Number]:
     """What a process of this role contributes to the node's sums, now."""
-    own = counters.own.snapshot()
+    own: dict[str, Number] = counters.own.snapshot()
+    timed = counters.own.timings.as_counts()
     if role is Role.WORKER:
-        return own
+        return {**own, **timed}
     if role is Role.KEEPER:
-        return _of(own, Side.PROCESS, Side.ORIGIN)
+        return {
+            **_of(own, Side.PROCESS, Side.ORIGIN),
+            **{name: timed[name] for name in TIMED_OF_ORIGIN},
+        }
     direct = counters.direct.snapshot()
+    called = counters.direct.timings.as_counts()
     return {
+        **timed,
+        **{name: called[name] for name in TIMED_OF_ORIGIN},
         **_of(own, Side.PROCESS, Side.CLIENT),
         **{name: direct[name] for name in OF_ORIGIN},
         "link_requests": dict(counters.link_requests),
@@ -181,14 +192,17 @@ def added(parts: Iterable[Numbers]) -> dict[str, Number]:
 
 
 def whole(sums: Numbers) -> dict[str, Number]:
-    """The sums with every name of NODE_DESCRIPTIONS, in its shape and order: one that
-    nobody contributed is 0."""
+    """The sums with every name of NODE_DESCRIPTIONS and HISTOGRAMS, in its shape and
+    order: one that nobody contributed is 0."""
     found: dict[str, Number] = {}
     for described in NODE_DESCRIPTIONS:
         nothing: Number = 0 if described.label is None else {}
         number = sums.get(described.name, nothing)
         same = isinstance(number, int) is isinstance(nothing, int)
         found[described.name] = number if same else nothing
+    for histogram in HISTOGRAMS:
+        counts = sums.get(histogram.name, {})
+        found[histogram.name] = counts if isinstance(counts, dict) else {}
     return found
 
 

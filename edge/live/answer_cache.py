@@ -27,9 +27,10 @@ that starts following (L24).
 from dataclasses import dataclass
 
 from edge.core import costs
+from edge.core.histograms import Timings
 from edge.core.values import Mode, Read
 from edge.live.context import HubContext
-from edge.live.delivery import Delivered
+from edge.live.delivered import Delivered
 from edge.live.followers import Followers
 from edge.live.registry import StreamRegistry
 from edge.live.rows import Reader, State, Stream
@@ -58,6 +59,7 @@ class CachedAnswer(Delivered):
     __slots__ = (
         "at_tail",
         "cost",
+        "first_byte",
         "highest",
         "mode",
         "read",
@@ -69,9 +71,16 @@ class CachedAnswer(Delivered):
     )
 
     def __init__(
-        self, reader: Reader, serve: Serve, given: Delivered, until: float
+        self,
+        reader: Reader,
+        serve: Serve,
+        given: Delivered,
+        until: float,
+        timings: Timings,
     ) -> None:
         super().__init__(given.answer, given.per_response)
+        # It goes out in the turn that it is asked for in: its lowest bucket counts.
+        self.first_byte = timings.first_byte[reader.read.mode, self.result].counts
         self.read = reader.read
         self.stream = reader.stream
         self.tail: Tail = reader.stream.log.tail
@@ -146,6 +155,7 @@ class AnswerCache:
         counters = self._counters
         counters.reads[kept.mode] += 1
         counters.answers[kept.result] += 1
+        kept.first_byte[0] += 1
         counters.delivered += 1
         counters.bytes_out += kept.size
         if now >= kept.touch_at:
@@ -165,7 +175,8 @@ class AnswerCache:
         now = self._clock.monotonic()
         until = self._until(reader, serve, now)
         if until > now:
-            self._put(CachedAnswer(reader, serve, given, until))
+            timings = self._counters.timings
+            self._put(CachedAnswer(reader, serve, given, until, timings))
 
     # Where live reads wait
 

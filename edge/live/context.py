@@ -22,7 +22,7 @@ from edge.core.errors import EdgeError
 from edge.core.fault_notes import StreamFaults
 from edge.core.ports import Board, Clock
 from edge.core.reasons import Reason
-from edge.core.values import Node
+from edge.core.values import Mode, Node, Result
 from edge.live.looks import Looks
 from edge.live.rows import Reader, State, Stream
 from edge.policy.streams.answers import FreshnessOptions
@@ -162,6 +162,15 @@ class HubContext:
         self.faults = StreamFaults()
         board, keeps = options.board, options.serves_fronts
         self.looks = None if board is None else Looks(board, polls_origin=keeps)
+
+    def first_byte(self, reader: Reader, result: Result) -> None:
+        """The first byte of an answer goes out: count how long that took, unless the
+        reader waited for an event, and not for this edge or its origin."""
+        mode = reader.read.mode
+        held = mode is Mode.LONG_POLL and result in (Result.PASS, Result.EMPTY)
+        if not held and reader.asked is not Reason.FOLLOWED:
+            took = self.clock.monotonic() - reader.arrived
+            self.counters.timings.first_byte[mode, result].observe(took)
 
     def origin_failed(self, path: str, reason: Reason) -> None:
         """Count a failure of the origin that was met for a stream, and note it."""

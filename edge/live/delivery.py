@@ -25,8 +25,10 @@ from edge.core.values import (
     Mode,
     OriginAnswer,
     PerResponse,
+    Result,
 )
 from edge.live.context import HubContext
+from edge.live.delivered import Delivered, EventsDelivered
 from edge.live.in_thread import run_in_thread
 from edge.live.row_words import Tell, no_word, row_word
 from edge.live.rows import Reader, State
@@ -45,33 +47,8 @@ V = TypeVar("V")
 _Key = tuple[object, ...]
 
 
-class Delivered:
-    """A whole answer for a reader, and for others after it (``ports.Ready``)."""
-
-    __slots__ = ("answer", "encoded", "per_response", "result", "size")
-
-    def __init__(self, answer: Answer, per_response: PerResponse) -> None:
-        self.answer = answer
-        self.per_response = per_response
-        self.encoded: object = None
-        self.result = per_response.status.result(answer.status)
-        self.size = len(answer.body or b"")
-
-
 _Ages = tuple[float, float | None]
 """Seconds since an answer was confirmed; its own age, if it is not of the log."""
-
-
-class EventsDelivered:
-    """What an SSE viewer is given: a range, and its frames with the control event."""
-
-    __slots__ = ("frames", "is_data", "serve", "size")
-
-    def __init__(self, serve: Serve, frames: tuple[bytes, ...]) -> None:
-        self.serve = serve
-        self.frames = frames
-        self.size = sum(map(len, frames))
-        self.is_data = serve.kind is not Kind.EMPTY
 
 
 class Delivery:
@@ -79,6 +56,7 @@ class Delivery:
 
     def __init__(self, context: HubContext) -> None:
         options = self._options = context.options
+        self._first_byte = context.first_byte
         self._counters = context.counters
         self._clock = context.clock
         self._cursors = cursors.CursorClock()
@@ -219,6 +197,7 @@ class Delivery:
         """End with an error; one that has begun is cut (see Sink.abort)."""
         reader.move(State.DONE)
         self._counters.answers["error"] += 1
+        self._first_byte(reader, Result.ERROR)
         reader.sink.abort(error)
 
     def away(self, reader: Reader, fault: OriginFault, wait: float) -> None:
@@ -262,6 +241,7 @@ class Delivery:
         if self.recorder is not None:
             self.recorder.append(given)
         reader.move(State.DONE)
+        self._first_byte(reader, given.result)
         self.hand((reader,), given)
         return given
 
@@ -283,7 +263,9 @@ class Delivery:
         if not reader.begun:
             reader.begun = True
             per_response = self._told(reader, reader.cache_status(None, None))
-            self._counters.answers[per_response.status.result(200)] += 1
+            result = per_response.status.result(200)
+            self._counters.answers[result] += 1
+            self._first_byte(reader, result)
             kind = reader.read.key.partition.kind
             reader.sink.begin(answers.sse_head(reader.stream.log, kind), per_response)
 

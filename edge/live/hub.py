@@ -120,7 +120,7 @@ class Hub:
             stream = waits_at or self.streams.obtain(read.key)
             if self._looks is not None and waits_at is None:
                 self._looks.look(stream, now)
-            reader = Reader(read, sink, stream, self, lease)
+            reader = Reader(read, sink, stream, self, now, lease)
             if reader.is_live:
                 self._waiters.admit(reader, now)
         except Refusal as refusal:

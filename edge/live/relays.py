@@ -31,6 +31,7 @@ from edge.core.values import (
     Lease,
     OriginRequest,
     PerResponse,
+    Result,
 )
 from edge.live.context import HubContext
 from edge.live.rows import Reader, State
@@ -77,6 +78,7 @@ class Relays:
     def __init__(self, context: HubContext, upstream: Upstream) -> None:
         self._upstream = upstream
         self._counters = context.counters
+        self._first_byte = context.first_byte
         self._clock = context.clock
         self._options = context.options
         self._guard = context.guard
@@ -305,6 +307,7 @@ class Relays:
         self, reader: Reader, relay: _Relay, exchange: Exchange, reason: Reason
     ) -> None:
         self._counters.answers["pass"] += 1
+        self._first_byte(reader, Result.PASS)
         length = exchange.content_length
         kind = reader.read.key.partition.kind
         own = reader.stream.lenders is not None

@@ -113,11 +113,11 @@ class Reader:
     """A read, its sink, and how far it has come."""
 
     __slots__ = (
-        *("asked", "barrier", "begun", "caught_up_sent", "control_sent", "cursor"),
-        *("deadline", "due_at", "fault", "faulted_at", "full", "incarnation"),
-        *("is_leader", "is_live", "is_sse", "lease", "life_ends", "offset"),
-        *("owner", "quiet_since", "read", "rounds", "sink", "slot", "stale_at"),
-        *("state", "stored", "stream", "upstream"),
+        *("arrived", "asked", "barrier", "begun", "caught_up_sent", "control_sent"),
+        *("cursor", "deadline", "due_at", "fault", "faulted_at", "full"),
+        *("incarnation", "is_leader", "is_live", "is_sse", "lease", "life_ends"),
+        *("offset", "owner", "quiet_since", "read", "rounds", "sink", "slot"),
+        *("stale_at", "state", "stored", "stream", "upstream"),
     )
 
     def __init__(
@@ -126,12 +126,14 @@ class Reader:
         sink: Sink,
         stream: "Stream",
         owner: Owner,
+        arrived: float,
         lease: Lease = UNLIMITED,
     ) -> None:
         self.read = read
         self.sink = sink
         self.stream = stream
         self.owner = owner
+        self.arrived = arrived
         stream.requests += 1
         self.state = State.NEW
         # From its end on the reader is given nothing (B3).
@@ -278,9 +280,9 @@ class Stream:
     __slots__ = (
         *("_key_cost", "_tail_reads", "above", "awaiting_caught_up"),
         *("bypass_reason", "bypass_until", "contact", "event_trust"),
-        *("flights", "follower"),
+        *("flights", "follower", "grown_at", "heard_at"),
         *("gone_until", "head_missed", "highest", "key", "landings", "large"),
-        *("grown_at", "lenders", "linger_until", "log", "no_head_until", "parked"),
+        *("lenders", "linger_until", "log", "no_head_until", "parked"),
         *("plain_extension", "polled_by", "requests", "route", "spooled", "viewers"),
         *("viewers_by_events", "waking", "watch"),
     )
@@ -308,9 +310,11 @@ class Stream:
         self.awaiting_caught_up: set[Reader] = set()
         # Live readers that are not done, parked or not; those with an event stream.
         self.viewers = self.viewers_by_events = 0
-        # For operators: reads since it was made, and when it grew last.
+        # For operators: reads since it was made; when it grew last, and first since
+        # all that waited had been served.
         self.requests = 0
         self.grown_at: float | None = None
+        self.heard_at: float | None = None
         # None: no pass wakes the parked ones. Otherwise: whether another one follows.
         self.waking: bool | None = None
         self.linger_until = 0.0

@@ -56,6 +56,7 @@ class Spools:
         self.guard = context.guard
         self._options = context.options
         self._counters = context.counters
+        self._first_byte = context.first_byte
         self._clock = context.clock
         self._delivery = delivery
         self._waiters = waiters
@@ -169,6 +170,7 @@ class Spools:
         answer, per_response = self._head(reader, spool, now)
         result = per_response.status.result(answer.status)
         self._counters.answers[result] += 1
+        self._first_byte(reader, result)
         spool.add(one)
         reader.sink.begin(answer, per_response)
 

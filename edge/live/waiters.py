@@ -297,6 +297,8 @@ class Waiters:
 
     def _lags(self, reader: Reader) -> bool:
         behind = reader.stream.log.distance(reader.offset)
+        if behind is not None:
+            self._counters.timings.viewer_lag.observe(behind)
         return behind is None or behind > self._options.viewer_lag
 
     def be_patient(self, reader: Reader, seconds: float) -> None:

@@ -27,7 +27,8 @@ import gevent
 
 from edge.core.reasons import Reason
 from edge.live.context import HubContext
-from edge.live.delivery import Delivered, Delivery, EventsDelivered
+from edge.live.delivered import Delivered, EventsDelivered
+from edge.live.delivery import Delivery
 from edge.live.rows import Reader, State, Stream
 from edge.live.upstream import next_turn
 from edge.live.waiters import BATCH_SIZE, Waiters, batches
@@ -56,6 +57,8 @@ class Wakeup:
         """The log of a stream has grown: wake who waits for that."""
         stream.grown_at = self._context.clock.monotonic()
         if stream.parked:
+            if stream.heard_at is None:
+                stream.heard_at = stream.grown_at
             self._counters.growths += 1
             self.wake(stream)
 
@@ -99,6 +102,7 @@ class Wakeup:
 
     def _pass(self, stream: Stream) -> None:
         readers = list(stream.parked)
+        heard_at, stream.heard_at = stream.heard_at, None
         self._counters.wakeups += 1
         self._delivery.mint_for_all(readers)
         pause_reads = len(readers) > BATCH_SIZE
@@ -106,6 +110,9 @@ class Wakeup:
         try:
             for some in batches(readers):
                 _Batch(*parts, pause_reads).serve(some)
+            if heard_at is not None:
+                took = self._context.clock.monotonic() - heard_at
+                self._counters.timings.fan_out.observe(took)
         finally:
             if pause_reads:
                 self._resume(readers)

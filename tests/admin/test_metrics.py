@@ -4,18 +4,76 @@ import math
 from typing import Any
 
 from falcon import testing
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as open_metrics_families,
+)
+from prometheus_client.parser import text_string_to_metric_families
 
+from edge import __version__
 from edge.admin.app import create_admin_app
-from edge.admin.metrics import Metrics, exposition
+from edge.admin.metrics import Metrics
 from edge.core.counters import DESCRIPTIONS, Counters
+from edge.core.histograms import HISTOGRAMS
 from edge.core.node_counters import requests_per_delivery
 from edge.core.values import Purpose
 
 
-def page_of(counters: Counters) -> Any:
+def page_of(counters: Counters, accept: str = "*/*") -> Any:
     """The page that a scraper gets."""
     routes = Metrics(counters, lambda: {"viewers": 2.0}).routes()
-    return testing.TestClient(create_admin_app(routes, None)).get("/metrics")
+    client = testing.TestClient(create_admin_app(routes, None))
+    return client.get("/metrics", headers={"Accept": accept})
+
+
+def test_series_whose_labels_are_known_are_there_from_the_start() -> None:
+    """A rate over one that appears with its first count would miss that one."""
+    page = page_of(Counters()).text
+
+    assert 'ds_edge_answers_total{result="hit"} 0.0' in page
+    assert 'ds_edge_reads_total{mode="long-poll"} 0.0' in page
+    assert 'ds_edge_origin_requests_total{purpose="write"} 0.0' in page
+
+
+def test_every_histogram_is_there_with_all_its_buckets_in_order() -> None:
+    """Each bucket counts what lies below it, too, and the last one all."""
+    counters = Counters()
+    observed = counters.timings.first_byte["catch-up", "miss"]
+    for seconds in (0.0005, 0.04, 0.04, 60.0):
+        observed.observe(seconds)
+    page = page_of(counters).text
+    found = list(text_string_to_metric_families(page))
+    (family,) = [one for one in found if one.name == "ds_edge_first_byte_seconds"]
+    labels = {"mode": "catch-up", "result": "miss"}
+    mine = [one for one in family.samples if labels.items() <= one.labels.items()]
+    buckets = [one.value for one in mine if one.name.endswith("_bucket")]
+    by_name = {one.name.rpartition("_")[2]: one.value for one in mine}
+
+    assert family.type == "histogram"
+    assert buckets == sorted(buckets) and (buckets[0], buckets[-1]) == (1, 4)
+    assert (by_name["count"], by_name["sum"]) == (4, 60.0805)
+    assert {one.name for one in found} >= {f"ds_edge_{h.name}" for h in HISTOGRAMS}
+    for described in HISTOGRAMS:
+        lines = page.count(f"ds_edge_{described.name}_bucket")
+        assert lines == len(described.values) * (len(described.bounds) + 1)
+
+
+def test_a_scraper_that_takes_open_metrics_gets_them() -> None:
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+    page = page_of(Counters(), accept)
+    plain = page_of(Counters())
+
+    assert page.headers["content-type"].startswith("application/openmetrics-text")
+    assert page.text.endswith("# EOF\n")
+    families = list(open_metrics_families(page.text))  # type: ignore[no-untyped-call]
+    assert any(one.name == "ds_edge_fan_out_seconds" for one in families)
+    assert "# EOF" not in plain.text
+
+
+def test_the_version_of_the_program_is_told() -> None:
+    page = page_of(Counters()).text
+
+    assert f'version="{__version__}"' in page
+    assert "ds_edge_build_info{" in page
 
 
 def test_every_counter_is_in_the_metrics() -> None:
@@ -33,7 +91,7 @@ def test_a_labelled_counter_has_a_line_for_each_label() -> None:
     """And nothing is registered while requests are served: it is all read here."""
     counters = Counters()
     counters.client_faults["bad-offset"] += 2
-    page = exposition(Metrics(counters, dict)).decode()
+    page = page_of(counters).text
 
     assert 'ds_edge_client_faults_total{reason="bad-offset"} 2.0' in page
 

@@ -8,6 +8,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from edge.core.counters import DESCRIPTIONS, Counters
+from edge.core.histograms import HISTOGRAMS, Timings
 from edge.core.node_counters import (
     GAUGES,
     LINK_DESCRIPTIONS,
@@ -59,7 +60,8 @@ def test_no_name_is_there_twice() -> None:
 
 
 def test_a_worker_that_is_alone_contributes_what_it_counted() -> None:
-    assert contributed(Role.WORKER) == filled(1).snapshot()
+    nothing = Timings().as_counts()
+    assert contributed(Role.WORKER) == {**filled(1).snapshot(), **nothing}
 
 
 @pytest.mark.parametrize("name", [one.name for one in DESCRIPTIONS])
@@ -97,7 +99,8 @@ def test_the_sum_of_nothing_has_every_name() -> None:
     """In the order and the shape of their descriptions."""
     found = whole(added([]))
 
-    assert list(found) == [described.name for described in NODE_DESCRIPTIONS]
+    names = [described.name for described in NODE_DESCRIPTIONS]
+    assert list(found) == [*names, *(one.name for one in HISTOGRAMS)]
     assert set(map(repr, found.values())) == {"0", "{}"}
 
 

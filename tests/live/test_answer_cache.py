@@ -84,7 +84,7 @@ def check_stand(house: House, read: Read) -> Park | None:
     except Refusal:
         # The other stream has the only row, and somebody waits on it.
         return None
-    reader = Reader(read, RecordingSink(), stream, house.hub)
+    reader = Reader(read, RecordingSink(), stream, house.hub, arrived=0.0)
     waits_at = house.hub.answer_cache.park_hint(read, now)
     if waits_at is None:
         return None

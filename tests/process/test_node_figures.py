@@ -90,12 +90,34 @@ def test_any_front_answers_for_all() -> None:
 
     assert own(node.page(node.fronts[1])) == own(page)
     assert sample(page, "ds_edge_reads_total", mode="sse") == 3
-    assert 'mode="long-poll"' not in page
+    assert sample(page, "ds_edge_reads_total", mode="long-poll") == 0
     assert sample(page, "ds_edge_origin_requests_total", purpose="follow") == 1
     assert sample(page, "ds_edge_link_requests_total", purpose="follow") == 14
     assert sample(page, "ds_edge_origin_requests_per_delivery") == 0.01
     assert sample(page, "ds_edge_viewers") == 4
     assert sample(page, "ds_edge_streams") == 3
+
+
+def test_fronts_say_how_long_clients_wait_and_the_origin_is_timed_by_who_asks() -> None:
+    """What a front waits for its keeper is nobody's."""
+    node = FiguredNode()
+    for one in (node.keeper, *node.fronts):
+        timings = one.counters.own.timings
+        timings.first_byte["sse", "hit"].observe(0.002)
+        timings.fan_out.observe(0.3)
+        timings.origin_head["catch-up",].observe(2.0)
+    node.fronts[1].counters.direct.timings.origin_head["relay",].observe(0.2)
+    node.keeper.figures.publish()
+    node.fronts[1].figures.publish()
+    page = node.page()
+    heads = "ds_edge_origin_head_seconds"
+
+    answered = {"mode": "sse", "result": "hit"}
+    assert sample(page, "ds_edge_first_byte_seconds_count", **answered) == 2
+    assert sample(page, "ds_edge_fan_out_seconds_bucket", le="0.5") == 2
+    assert sample(page, f"{heads}_count", purpose="catch-up") == 1
+    assert sample(page, f"{heads}_sum", purpose="catch-up") == 2.0
+    assert sample(page, f"{heads}_bucket", le="0.25", purpose="relay") == 1
 
 
 def test_every_counter_of_a_node_is_on_its_page() -> None:
