@@ -37,6 +37,7 @@ def test_names_and_help_fit_a_metrics_page() -> None:
             "moment",
             "part",
             "result",
+            "purge",
             "purpose",
             "reason",
             "status",

@@ -18,7 +18,7 @@ import yaml
 
 from edge.settings import load
 from tests.deploy.proxies import DEPLOY
-from tests.scale.nodes import until
+from tests.support.patience import until
 from tests.support.processes import ROOT, Edge, edge, embedded_origin, free_port
 
 FOLDER = DEPLOY / "kubernetes"
