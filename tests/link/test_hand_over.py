@@ -189,7 +189,7 @@ def test_who_gives_no_sign_of_life_is_asked_no_more() -> None:
 
     assert isinstance(poll.wait().fault, OriginUnreachable)
     assert read.wait().body == b"own" and two.closed == 1
-    assert all(call.closed.wait(5) for call in calls)
+    assert all(call.closed.wait(30) for call in calls)
     two.assert_origin_is_asked(POLL)
 
 
@@ -204,5 +204,5 @@ def test_a_call_that_is_given_up_is_told_nothing_more() -> None:
     two.beats = False
     two.hand_over.look(0.0)
 
-    assert first.closed.wait(5) and second.closed.wait(5)
+    assert first.closed.wait(30) and second.closed.wait(30)
     assert before.told == behind.told == ["sent"]

@@ -403,7 +403,7 @@ def test_a_relay_that_meets_a_keeper_which_hands_over_asks_its_successor() -> No
     reply(node.links[0].expect(), word, 421)
     reply(node.links[0].expect(), ROW)
 
-    assert whole(waits.get(timeout=5)) == b"body"
+    assert whole(waits.get(timeout=30)) == b"body"
 
 
 def test_idle_connections_to_a_keeper_that_leaves_are_closed_here() -> None:

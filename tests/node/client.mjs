@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto"
 import { DurableStream, IdempotentProducer, stream } from "@durable-streams/client"
 
 const base = process.argv[2]
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 60_000
 
 const TYPES = { json: "application/json", text: "text/plain", bytes: "image/png" }
 

@@ -18,7 +18,7 @@ const browser = await chromium.launch({ executablePath: asked.chromium, args: FL
 
 async function window() {
   const context = await browser.newContext()
-  context.setDefaultTimeout(20_000)
+  context.setDefaultTimeout(60_000)
   return context
 }
 

@@ -28,7 +28,7 @@ writeFileSync(`${asked.profile}/Default/Preferences`, JSON.stringify({
 const context = await chromium.launchPersistentContext(asked.profile, {
   executablePath: asked.chromium, args: FLAGS,
 })
-context.setDefaultTimeout(20_000)
+context.setDefaultTimeout(60_000)
 await context.addCookies([{
   name: "session", value: asked.cookie, domain: new URL(asked.edge).hostname, path: "/",
   secure: true, httpOnly: true, sameSite: "None",

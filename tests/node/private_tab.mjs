@@ -22,7 +22,7 @@ async function profile(name) {
   const context = await chromium.launchPersistentContext(`${asked.profiles}/${name}`, {
     executablePath: asked.chromium, args: FLAGS,
   })
-  context.setDefaultTimeout(20_000)
+  context.setDefaultTimeout(60_000)
   context.on("request", (request) => {
     if (request.method() === "OPTIONS") return
     requests.push(request.allHeaders().then((headers) => (

@@ -23,7 +23,7 @@ const shows = (tab, words) =>
 // As many tabs on the page, which do not follow anything yet.
 async function opened(browser, count) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true })
-  context.setDefaultTimeout(30_000)
+  context.setDefaultTimeout(60_000)
   const tabs = []
   for (let n = 0; n < count; n++) {
     const tab = await context.newPage()

@@ -9,7 +9,7 @@ import { DurableStream, stream } from "@durable-streams/client"
 
 const [url, live, first, second] = process.argv.slice(2)
 const begun = Date.now()
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 
 const bearer = (token) => `Bearer ${token}`
 const renewed = () => bearer(Date.now() - begun < 2_000 ? first : second)

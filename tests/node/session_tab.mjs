@@ -15,7 +15,7 @@ const browser = await chromium.launch({ executablePath: asked.chromium, args: FL
 
 async function first(name) {
   const context = await browser.newContext()
-  context.setDefaultTimeout(20_000)
+  context.setDefaultTimeout(60_000)
   const tab = await context.newPage()
   await tab.goto(asked.login + name)
   const logged = tab.waitForEvent("console", (message) => message.type() === "log")

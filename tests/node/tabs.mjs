@@ -15,7 +15,7 @@ const FLAGS = [
 
 const browser = await chromium.launch({ executablePath: asked.chromium, args: FLAGS })
 const context = await browser.newContext({ viewport: { width: 760, height: 560 } })
-context.setDefaultTimeout(20_000)
+context.setDefaultTimeout(60_000)
 
 const complaints = []
 

@@ -26,7 +26,7 @@ import * as Y from "yjs"
 // Standard output carries the results alone.
 console.log = console.info = console.error
 
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 const VIEWERS = 5
 
 // The server.

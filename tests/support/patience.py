@@ -9,7 +9,7 @@ from collections.abc import Callable
 from threading import Event
 
 PATIENCE = 60.0
-PAUSE = 0.02
+PAUSE = 0.01
 
 
 def until(happened: Callable[[], object], patience: float = PATIENCE) -> None:
