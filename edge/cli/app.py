@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Never
 
 import typer
 from typer.completion import (  # type: ignore[attr-defined]  # has no __all__
@@ -45,6 +45,7 @@ from edge.cli.purge import app as purge
 from edge.cli.streams.app import app as streams
 from edge.core.stream_snapshot import StreamOrder
 from edge.process.cores import cores
+from edge.process.memory_bound import memory_bound
 from edge.settings import (
     CONFIG_VARIABLE,
     Settings,
@@ -177,7 +178,8 @@ def serve(
 def check(file: ConfigFile = None, as_json: Json = False) -> None:
     """Validate settings and print the effective ones, secrets masked.
 
-    The environment counts, as it does for serve. Exits with 2 when they are wrong.
+    The environment counts, as it does for serve. Exits with 2 when they are wrong, and
+    with 1 when this machine is too small for them, so that serve would not start.
     """
     try:
         settings = load(file, os.environ)
@@ -187,7 +189,12 @@ def check(file: ConfigFile = None, as_json: Json = False) -> None:
         else:
             console.problems(error)
         raise typer.Exit(WRONG) from None
-    _show(processes.settled(settings, cores()), settings, as_json)
+    bound = memory_bound()
+    here = processes.settled(settings, cores(), bound)
+    why = preflight.files_refusal(here, preflight.look_at_files(here))
+    if why is not None:
+        _refuse(f"serve would not start: {why}", as_json)
+    _show(here, settings, bound, as_json)
 
 
 @app.command()
@@ -316,15 +323,30 @@ app.add_typer(streams)
 app.add_typer(bench, name="bench")
 
 
-def _show(settings: Settings, written: Settings, as_json: bool) -> None:
-    """``settings`` are settled for this machine, ``written`` are as they were given."""
-    notes = list(_notes(settings, written))
+def _refuse(why: str, as_json: bool) -> Never:
+    """What is wrong is no key of the settings, and so has no place in a file."""
     if as_json:
-        print_json({"ok": True, "settings": as_data(written), "notes": notes})
+        wrong = {"source": None, "line": None, "key": None, "message": why}
+        print_json({"ok": False, "problems": [wrong]})
+    else:
+        console.error(why)
+    raise typer.Exit(FAILED)
+
+
+def _show(
+    settings: Settings, written: Settings, bound: int | None, as_json: bool
+) -> None:
+    """``settings`` are settled for this machine, ``written`` are as they were given."""
+    notes, limits = list(_notes(settings, written)), list(_limits(settings, bound))
+    if as_json:
+        told = {"ok": True, "settings": as_data(written), "notes": notes + limits}
+        print_json(told)
         return
     typer.echo(as_text(written), nl=False)
     for note in notes:
         console.note(note)
+    for limit in limits:
+        console.warn(limit)
 
 
 def _notes(settings: Settings, written: Settings) -> Iterator[str]:
@@ -334,15 +356,19 @@ def _notes(settings: Settings, written: Settings) -> Iterator[str]:
     counts = processes.counts_of(settings)
     if "auto" in (written.workers, written.keepers) and written.workers != 1:
         yield f"on this machine: {counts.workers} workers, {counts.keepers} keepers"
-    wanted = settings.limits.connections
+    if settings.cache.memory != written.cache.memory:
+        yield preflight.memory_note(settings)
+
+
+def _limits(settings: Settings, bound: int | None) -> Iterator[str]:
+    """What serve would start with less of, or in danger, and say so."""
     plan = preflight.look_at_files(settings)
-    if (why := preflight.files_refusal(settings, plan)) is not None:
-        yield f"serve would not start: {why}"
-    elif plan.connections < wanted:
-        yield (
-            f"limits.connections: {wanted} do not fit into {plan.soft} open files; "
-            f"serve would take {max(plan.connections, 0)}. Raise ulimit -n"
-        )
+    counts = processes.counts_of(settings)
+    told = (
+        preflight.files_note(settings, plan),
+        processes.bound_fault(settings, counts, bound),
+    )
+    yield from (why for why in told if why is not None)
 
 
 def _problems(error: SettingsError) -> list[dict[str, Any]]:

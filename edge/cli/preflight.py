@@ -15,6 +15,7 @@ from edge.cli.open_files import FilePlan
 from edge.settings import processes
 from edge.settings.addresses import ListenAddress
 from edge.settings.schema import Settings
+from edge.settings.units import write_size
 
 
 def raise_files(settings: Settings) -> FilePlan:
@@ -40,6 +41,23 @@ def files_refusal(settings: Settings, plan: FilePlan) -> str | None:
 def _files(settings: Settings) -> tuple[int, int, int]:
     upstream = processes.upstream_files(settings)
     return settings.limits.connections, upstream, processes.keeper_files(settings)
+
+
+def memory_note(settings: Settings) -> str:
+    """What was made of a ``cache.memory`` that nobody has set."""
+    size = write_size(settings.cache.memory)
+    return f"cache.memory: {size}, for this container has little memory"
+
+
+def files_note(settings: Settings, plan: FilePlan) -> str | None:
+    """That fewer connections are taken than ``settings`` ask for; None: all of them."""
+    wanted = settings.limits.connections
+    if plan.connections >= wanted:
+        return None
+    return (
+        f"limits.connections: {wanted} do not fit into {plan.soft} open files; "
+        f"serve would take {max(plan.connections, 0)}. Raise ulimit -n"
+    )
 
 
 def with_connections(settings: Settings, connections: int) -> Settings:

@@ -20,7 +20,8 @@ _log = logging.getLogger("edge.settings")
 class Reloader:
     """Reads the settings anew. ``first``: those of the start, as they were written.
     ``place`` is where the start keeps orders to revoke, ``counts`` how many processes
-    it started: there are as many after a reload."""
+    it started: there are as many after a reload. ``bound``: see ``processes.within``.
+    """
 
     def __init__(
         self,
@@ -28,10 +29,12 @@ class Reloader:
         read: Callable[[], Settings],
         place: RevocationPlace | None = None,
         counts: ProcessCounts = processes.ALONE,
+        bound: int | None = None,
     ) -> None:
         self._first = first
         self._read = read
         self._counts = counts
+        self._bound = bound
         self._place = place or RevocationPlace()
 
     def __call__(self) -> Settings | None:
@@ -48,6 +51,7 @@ class Reloader:
         except SettingsError as error:
             return self._first, [str(problem) for problem in error.problems]
         kept = only_by_restart(self._first, settings)
+        settings = processes.within(settings, self._bound)
         settings = processes.with_counts(settings, self._counts)
         plan = preflight.raise_files(settings)
         problems = [f"{name}: only a restart can change it" for name in kept]

@@ -18,6 +18,7 @@ from edge.cli.revocation_place import RevocationPlace
 from edge.files import file_systems
 from edge.process.cores import cores
 from edge.process.heartbeat import heartbeat_refusal
+from edge.process.memory_bound import memory_bound
 from edge.process.run_folder import RunFolderFault
 from edge.settings import Settings, cross_checks, processes
 from edge.settings.addresses import MAX_UNIX_PATH, ListenAddress
@@ -58,7 +59,9 @@ def start(
             console.warn(f"{key_name(warning.path)}: {warning.message}")
     if not _has_files(settings, tell=attached or not settings.origin.embedded):
         return 1
-    read_as, settings = settings, processes.settled(settings, cores())
+    read_as, bound = settings, memory_bound()
+    settings = processes.settled(settings, cores(), bound)
+    _tell_memory(settings, read_as, bound)
     place = RevocationPlace()
     if (why := place.refusal(settings)) is not None:
         console.error(why)
@@ -74,13 +77,23 @@ def start(
 
     capture()
     capped = preflight.with_connections(place.settled(settings), plan.connections)
-    again = Reloader(read_as, read, place, processes.counts_of(settings))
+    counts = processes.counts_of(settings)
+    again = Reloader(read_as, read, place, counts, bound)
     try:
         serve(capped, again, lambda: _tell(settings, plan))
     except RunFolderFault as fault:
         console.error(str(fault))
         return 1
     return 0
+
+
+def _tell_memory(settings: Settings, written: Settings, bound: int | None) -> None:
+    """What a container's memory has changed, or does not bear."""
+    if settings.cache.memory != written.cache.memory:
+        console.note(preflight.memory_note(settings))
+    why = processes.bound_fault(settings, processes.counts_of(settings), bound)
+    if why is not None:
+        console.warn(why)
 
 
 def _has_files(settings: Settings, tell: bool) -> bool:

@@ -84,6 +84,9 @@ class Reloadable(Protocol):
     def renew(self) -> bool:
         """Read the settings again and apply them. False: refused; the log says why."""
 
+    def forked_off(self) -> None:
+        """A process was forked. Called in the master."""
+
     def revert(self) -> None:
         """Return to the settings from before ``renew``."""
 
@@ -180,7 +183,7 @@ class EdgeArbiter(Arbiter):
         """Fork one, if it can have a lane. Returns in the master only."""
         lane, boot = 0, self._boot + 1
         if self._lanes is not None:
-            given = self._lanes.give(start, boot)
+            given = self._lanes.give(start, boot, time.monotonic())
             if given is None:
                 return
             lane = given
@@ -190,6 +193,7 @@ class EdgeArbiter(Arbiter):
         seat = Seat(start.place, lane, boot, parts, before=before)
         self._reloadable.seat = seat
         pid: int = self.spawn_worker()
+        self._reloadable.forked_off()
         # Its start is its first sign: the file's own time is of another clock, far
         # ahead, and one that hangs before it speaks would never be ended.
         self.WORKERS[pid].tmp.notify()

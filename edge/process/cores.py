@@ -6,12 +6,11 @@ standard library.
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
-OWN = Path("/proc/self/cgroup")
+from edge.process.cgroups import CGROUPS, OWN, folders
 
 
 def cores() -> int:
@@ -23,29 +22,11 @@ def cores() -> int:
 def quotas(root: Path, own: Path) -> Iterator[float]:
     """The quotas in force, in cores: of the cgroup and of all around it, as far as they
     can be seen from here. None where there is no bound."""
-    with suppress(OSError, ValueError):
-        for line in own.read_text("ascii").splitlines():
-            number, controllers, path = line.split(":", 2)
-            if number == "0":
-                yield from _quotas_around(root, path, _version_2)
-            elif "cpu" in controllers.split(","):
-                for mount in ("cpu", "cpu,cpuacct"):
-                    yield from _quotas_around(root / mount, path, _version_1)
-
-
-def _quotas_around(
-    root: Path, path: str, read: Callable[[Path], tuple[int, int]]
-) -> Iterator[float]:
-    # In a container the root may be the cgroup itself, whatever its path is outside.
-    folder = root / path.strip("/")
-    while True:
+    for version, folder in folders(root, own, "cpu"):
         with suppress(OSError, ValueError):
-            quota, period = read(folder)
+            quota, period = (_version_2 if version == 2 else _version_1)(folder)
             if quota > 0 and period > 0:
                 yield quota / period
-        if folder == root or root not in folder.parents:
-            return
-        folder = folder.parent
 
 
 def _version_2(folder: Path) -> tuple[int, int]:

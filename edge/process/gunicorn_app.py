@@ -202,6 +202,7 @@ class EdgeApplication(BaseApplication):
         for name, value in gunicorn_settings(self.options).items():
             self.cfg.set(name, value)
         self.cfg.set("on_starting", self._bind_admin)
+        self.cfg.set("pre_fork", self._forking)
         self.cfg.set("post_fork", self._forked)
 
     def load(self) -> WsgiApp:  # type: ignore[override]
@@ -209,6 +210,17 @@ class EdgeApplication(BaseApplication):
         self.seat = self.seat.taken()
         self.runtime = self._plan.build(self.seat)
         return create_app(self.runtime.parts)
+
+    def _forking(self, _arbiter: EdgeArbiter, _worker: Any) -> None:
+        """In the master. What gunicorn says of the child in the child, it says before
+        anybody is asked: so it has its name already."""
+        if self.node is not None:
+            configure(self.log_options, put_now)
+
+    def forked_off(self) -> None:
+        """In the master, once the child is on its own: its own name again."""
+        if self.node is not None:
+            configure(self._log_options(MASTER), put_now)
 
     def _forked(self, arbiter: EdgeArbiter, worker: Any) -> None:
         """In the child, before anything else."""

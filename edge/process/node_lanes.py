@@ -14,21 +14,31 @@ from edge.process.places import Start
 _log = logging.getLogger("edge.process")
 
 
+WAIT_SECONDS = 30.0
+"""That a reload waits for those who drain is to be expected for so long (two HUPs, one
+soon after the other), and is not told before."""
+
+
 class NodeLanes:
     """The lanes that processes hold, by pid."""
 
     def __init__(self, board: NodeBoard) -> None:
         self._board = board
         self._held: dict[int, int] = {}
+        # Since when nobody who asked was given one, monotonic seconds.
+        self._none_since: float | None = None
         self._told = False
 
-    def give(self, start: Start, boot: int) -> int | None:
-        """A lane for who is started; None: there is none now."""
+    def give(self, start: Start, boot: int, now: float) -> int | None:
+        """A lane for who is started; None: there is none now. ``now`` is monotonic
+        seconds."""
         lane = self._board.give(start.place, boot, restart=not start.successor)
         if not isinstance(lane, Reason):
-            self._told = False
+            self._none_since, self._told = None, False
             return lane
-        if not self._told:
+        if self._none_since is None:
+            self._none_since = now
+        if not self._told and now - self._none_since >= WAIT_SECONDS:
             self._told = True
             said = "%s waits to be replaced until processes that drain have ended: %s"
             _log.warning(said, start.place.name, lane.value)

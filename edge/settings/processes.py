@@ -2,7 +2,7 @@
 
 ``auto`` is settled once, at the start, by what the machine gives: a reload changes no
 number of processes. Everything after that is given settings with plain numbers
-(``settled``). Pure: the cores are an argument.
+(``settled``). Pure: the cores and a container's memory are arguments.
 
 ``cache.memory`` is the node's: three quarters of it are the keepers', who hold the
 streams, and a quarter is the fronts'. Each share must be twice ``cache.max_object`` at
@@ -22,6 +22,9 @@ MAX_AUTO = 8
 LEAST_OBJECTS = 2
 """How often ``cache.max_object`` must fit into each share of the memory."""
 
+
+PROCESS_MEMORY = 48 << 20
+"""Bytes that a process of its own takes beside what it holds, as measured."""
 
 LEAST_CONNECTIONS = 3
 """One for each of reads, writes and what passes."""
@@ -52,14 +55,45 @@ class ProcessCounts(NamedTuple):
 ALONE = ProcessCounts(1, 0)
 
 
-def settled(settings: Settings, cores: int) -> Settings:
-    """The settings with numbers in place of ``auto``, on a machine of so many cores."""
+def settled(settings: Settings, cores: int, bound: int | None = None) -> Settings:
+    """The settings with numbers in place of ``auto``, on a machine of so many cores,
+    within so many bytes of memory (None: there is no bound)."""
+    settings = within(settings, bound)
     if isinstance(settings.workers, int):
         return with_counts(settings, counts_of(settings))
     number = max(1, min(cores, MAX_AUTO))
-    while number > 1 and _faults(settings, _with_keepers(settings, number)):
+    while number > 1 and _faults(settings, _with_keepers(settings, number), bound):
         number -= 1
     return with_counts(settings, _with_keepers(settings, number))
+
+
+def within(settings: Settings, bound: int | None) -> Settings:
+    """The settings with a ``cache.memory`` that a container bears, where none was
+    given: a quarter of its ``bound`` at most."""
+    cache = settings.cache
+    if bound is None or "memory" in cache.model_fields_set:
+        return settings
+    share = max(bound // 4 >> 20 << 20, cache.max_object)
+    if share >= cache.memory:
+        return settings
+    changes = {"cache": cache.model_copy(update={"memory": share})}
+    return settings.model_copy(update=changes)
+
+
+def bound_fault(
+    settings: Settings, counts: ProcessCounts, bound: int | None
+) -> str | None:
+    """Why a container's ``bound`` may not do for so many processes; None: it does."""
+    number = 1 + counts.workers + counts.keepers
+    # Beside what is held, as much again as an eighth of it is prepared.
+    needed = number * PROCESS_MEMORY + settings.cache.memory * 9 // 8
+    if bound is None or needed <= bound:
+        return None
+    return (
+        f"{number} processes and cache.memory may take {write_size(_round_up(needed))},"
+        f" and this container has {write_size(_round_up(bound))}: the kernel would end"
+        " one of them; lower cache.memory, or take fewer workers"
+    )
 
 
 def with_counts(settings: Settings, counts: ProcessCounts) -> Settings:
@@ -148,8 +182,12 @@ def keeper_files(settings: Settings) -> int:
     return fronts * settings.origin.connections
 
 
-def _faults(settings: Settings, counts: ProcessCounts) -> bool:
-    return bool(share_fault(settings, counts) or origin_fault(settings, counts))
+def _faults(settings: Settings, counts: ProcessCounts, bound: int | None) -> bool:
+    return bool(
+        share_fault(settings, counts)
+        or origin_fault(settings, counts)
+        or bound_fault(settings, counts, bound)
+    )
 
 
 def _round_up(size: int) -> int:

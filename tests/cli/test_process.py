@@ -154,11 +154,23 @@ def test_check_says_that_the_connections_do_not_fit() -> None:
     roomy = run("-c", CHECK, "check", "4096", DS_EDGE_LIMITS__CONNECTIONS="2688")
 
     assert tight.stderr == (
-        "ds-edge: limits.connections: 50000 do not fit into 4096 open files; "
+        "warning: limits.connections: 50000 do not fit into 4096 open files; "
         "serve would take 2688. Raise ulimit -n\n"
     )
     assert [len(json.loads(told.stdout)["notes"]), tight.returncode] == [1, 0]
     assert (roomy.stderr, roomy.returncode) == ("", 0)
+
+
+def test_check_refuses_what_serve_would_refuse() -> None:
+    """It is no fault of the file, and so another code than that of wrong settings."""
+    none = run("-c", CHECK, "check", "512")
+    told = run("-c", CHECK, "check", "--json", "512")
+
+    assert none.returncode == told.returncode == 1
+    assert none.stdout == ""
+    assert "512 open files leave no room for clients" in none.stderr
+    answer = json.loads(told.stdout)
+    assert answer["ok"] is False and len(answer["problems"]) == 1
 
 
 def test_too_few_open_files_are_an_error() -> None:

@@ -312,3 +312,6 @@ def test_each_line_of_the_log_says_who_speaks(base: str) -> None:
 
         assert all('"process": "' in line for line in lines)
         assert any('"process": "master"' in line for line in lines)
+        booting = [line for line in lines if "Booting worker" in line]
+        assert len(booting) == len(PLACES)
+        assert not any('"process": "master"' in line for line in booting)

@@ -9,7 +9,7 @@ from edge.core.elsewhere import Elsewhere
 from edge.core.reasons import Reason
 from edge.core.values import Place, Role
 from edge.process.beats import BEAT_SECONDS, Beats
-from edge.process.node_lanes import NodeLanes
+from edge.process.node_lanes import WAIT_SECONDS, NodeLanes
 from edge.process.places import Start
 
 
@@ -101,23 +101,27 @@ F0 = Place(Role.FRONT, 0)
 def test_lanes_are_kept_for_places_that_lost_their_process(
     board: NodeBoard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A reload waits when the rest is taken, says so once, and goes on when one of
-    those who drain has been reaped."""
+    """A reload waits when the rest is taken, and goes on when one of those who drain
+    has been reaped. It says so once, if that takes longer than is to be expected."""
     lanes, pid = NodeLanes(board), 0
-    while (lane := lanes.give(Start(F0, successor=True), pid + 1)) is not None:
+    later, restart = Start(F0, successor=True), Start(F0, successor=False)
+    while (lane := lanes.give(later, pid + 1, 0.0)) is not None:
         pid += 1
         lanes.holds(pid, lane)
-    assert lanes.give(Start(F0, successor=True), 90) is None
+    assert lanes.give(later, 90, WAIT_SECONDS - 1) is None
+    assert not caplog.text
+    for _ in range(2):
+        assert lanes.give(later, 90, WAIT_SECONDS) is None
     assert caplog.text.count("front-0 waits to be replaced") == 1
     assert "limit-lanes" in caplog.text
 
-    restarted = lanes.give(Start(F0, successor=False), 91)
+    restarted = lanes.give(restart, 91, WAIT_SECONDS)
     assert restarted is not None
     lanes.holds(91, restarted)
     lanes.take_back(1)
-    assert lanes.give(Start(F0, successor=True), 92) is None
+    assert lanes.give(later, 92, WAIT_SECONDS) is None
     lanes.take_back(2)
-    assert lanes.give(Start(F0, successor=True), 93) is not None
+    assert lanes.give(later, 93, WAIT_SECONDS) is not None
 
 
 def test_one_that_was_not_known_is_taken_back_without_harm(board: NodeBoard) -> None:

@@ -42,6 +42,28 @@ def test_there_are_fewer_where_the_memory_would_not_do() -> None:
     assert automatic(8, CACHE__MEMORY="1GiB", CACHE__MAX_OBJECT="1MiB") == (8, 2)
 
 
+def test_a_container_is_asked_for_no_more_than_it_has() -> None:
+    """Half a core and 256 MiB start and serve, with nothing set."""
+    small = settled(of(WORKERS="auto"), 1, 256 * MiB)
+    assert counts_of(small) == (1, 0) and small.cache.memory == 64 * MiB
+    assert processes.bound_fault(small, counts_of(small), 256 * MiB) is None
+    tiny = settled(of(WORKERS="auto"), 1, 32 * MiB)
+    assert tiny.cache.memory == tiny.cache.max_object
+    large = settled(of(WORKERS="auto"), 4, 64 << 30)
+    assert large.cache.memory == 256 * MiB
+    many = {"CACHE__MEMORY": "512MiB", "CACHE__MAX_OBJECT": "1MiB", "WORKERS": "auto"}
+    assert counts_of(settled(of(**many), 8, 1 << 30)) == (7, 1)
+    assert counts_of(settled(of(**many), 8, 700 * MiB)) == (1, 0)
+
+
+def test_what_was_set_is_taken_as_it_is_and_may_be_too_much() -> None:
+    given = settled(of(WORKERS="2", CACHE__MEMORY="256MiB"), 1, 256 * MiB)
+    assert given.cache.memory == 256 * MiB and counts_of(given) == (2, 1)
+    why = processes.bound_fault(given, counts_of(given), 256 * MiB)
+    assert why is not None and "this container has 256MiB" in why
+    assert processes.bound_fault(given, counts_of(given), None) is None
+
+
 def test_a_number_is_taken_as_it_is() -> None:
     assert counts_of(settled(of(WORKERS="2", KEEPERS="3"), 1)) == (2, 3)
     assert counts_of(settled(of(WORKERS="2"), 16)) == (2, 1)
