@@ -13,7 +13,7 @@ from edge.access.revocation_file import RevocationFile
 from edge.access.revocations import Revocations, RevokedBy, TokenFacts
 from edge.access.revoker import Revoker
 from edge.core.errors import EdgeError, Refusal
-from edge.core.purges import Purge, PurgeBy, PurgeMode
+from edge.core.purges import Purge, PurgeBy, PurgeMode, PurgeReport
 from edge.core.reasons import Reason
 from edge.core.stream_snapshot import StreamFilter, StreamOrder
 from edge.core.values import Lease, Mode, Partition, PartitionKind, Role
@@ -263,6 +263,27 @@ def test_a_front_that_starts_while_a_keeper_is_late_purges_behind_it(
         return successor.doubts(A)
 
     desks.until(looks_and_doubts)
+
+
+def test_a_keeper_that_takes_the_place_of_another_one_purges_before_it_serves(
+    desks: Desks,
+) -> None:
+    """It holds nothing, but may find something on its disk. Once more is no harm."""
+    desks.one.desk.purge(HARD)
+    process = desks.node.forked(Role.KEEPER)
+    successor = Desked(process, desks.clock, desks.node.folder)
+    desks.node.all.append(process)
+    told: list[Purge] = []
+
+    def notes(purge: Purge, patience: float) -> PurgeReport:
+        told.append(purge)
+        assert patience == 0.0
+        return PurgeReport()
+
+    successor.control.purge = notes  # type: ignore[method-assign]
+    process.orders.begin()
+
+    assert told == [HARD]
 
 
 # Revoke.

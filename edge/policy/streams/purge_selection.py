@@ -15,7 +15,7 @@ from edge.core.values import Headers, StreamKey
 from edge.policy.http import request_target
 from edge.policy.streams.pipeline import find_route, matcher
 from edge.policy.streams.routes import Route
-from edge.policy.streams.tags import MAX_TAG, TAG, keeps_origins, tags_of
+from edge.policy.streams.tags import MAX_TAG, TAG, has_tag, keeps_origins
 
 MAX_GLOB = 1024
 """Characters of a glob."""
@@ -61,7 +61,7 @@ class PurgeSelection:
         return path == self._text
 
     def _has_tag(self, route: str, path: str, headers: Headers) -> bool:
-        return self._text in tags_of(self._routes.get(route), path, headers)
+        return has_tag(self._text, self._routes.get(route), path, headers)
 
 
 def check(purge: Purge, routes: Sequence[Route]) -> None:

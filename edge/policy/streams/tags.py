@@ -44,13 +44,14 @@ TAG = re.compile(rf"[!#-+\--\[\]-z|~]{{1,{MAX_TAG}}}")
 
 NAMES_IN_TEMPLATE = re.compile(r"\{([^{}/]+)\}")
 
+_OWN = "stream-"
 _FIELDS = frozenset(field.value for field in TagHeader)
 _BETWEEN = re.compile(r"[ ,\t]+")
 
 
 def stream_tag(path: str) -> str:
     """The tag of the stream at a raw path."""
-    return f"stream-{sha256(unquote_to_bytes(path)).hexdigest()[:16]}"
+    return _OWN + sha256(unquote_to_bytes(path)).hexdigest()[:16]
 
 
 def tags_of(route: Route | None, path: str, headers: Headers) -> Iterator[str]:
@@ -63,6 +64,15 @@ def tags_of(route: Route | None, path: str, headers: Headers) -> Iterator[str]:
         if tag not in seen:
             seen[tag] = None
             yield tag
+
+
+def has_tag(tag: str, route: Route | None, path: str, headers: Headers) -> bool:
+    """Whether ``tags_of`` has this one. Most of a walk over all streams is this."""
+    if tag.startswith(_OWN) and stream_tag(path) == tag:
+        return True
+    if route is not None and route.tags and tag in _of_route(route, path):
+        return True
+    return bool(headers) and tag in _of_origin(headers)
 
 
 def told(route: Route, path: str, headers: Iterable[Header], shared: bool) -> Headers:

@@ -14,6 +14,7 @@ from edge.policy.streams.tags import (
     MAX_TEMPLATES,
     TAG,
     are_handled,
+    has_tag,
     stream_tag,
     tags_of,
     told,
@@ -102,6 +103,9 @@ def test_no_tag_breaks_a_field(path: str, origins: str) -> None:
     tags = of(ROOMS, f"/v1/stream/rooms{path}", surrogate_key=origins)
 
     assert all(TAG.fullmatch(tag) for tag in tags)
+    held = f"/v1/stream/rooms{path}", (("surrogate-key", origins),)
+    assert all(has_tag(tag, ROOMS, *held) for tag in tags)
+    assert not has_tag(tags[0] + "x", ROOMS, *held)
     assert len(set(tags)) == len(tags)
     assert (1 + MAX_TEMPLATES + MAX_ORIGIN_TAGS) * (MAX_TAG + 1) < 16_384
     assert re.fullmatch("stream-[0-9a-f]{16}", tags[0])
