@@ -183,7 +183,7 @@ class RoleParts(NamedTuple):
     """What a process is made of in its place: whom it asks, and by what it goes.
 
     ``authorizer`` None: it judges by itself. ``looks`` are called at each tick, and
-    ``close`` at the end.
+    ``close`` at the end. ``end_hand_over``: see ``edge.front.dependencies.Runtime``.
     """
 
     origin: Origin
@@ -193,6 +193,7 @@ class RoleParts(NamedTuple):
     authorizer: Authorizer | None = None
     looks: tuple[Look, ...] = ()
     close: Callable[[], None] = lambda: None
+    end_hand_over: Callable[[], None] = lambda: None
 
 
 def meaning_of(table: Iterable[Route], origin: HttpOptions) -> str:
@@ -245,8 +246,10 @@ def role_parts(
         )
         if hand_over is None:
             return kept
-        looks, close = (hand_over.look,), hand_over.end
-        return kept._replace(origin=hand_over, looks=looks, close=close)
+        looks, leave = (hand_over.look,), hand_over.end
+        return kept._replace(
+            origin=hand_over, looks=looks, close=leave, end_hand_over=leave
+        )
     keepers = BoardKeepers(view, node.keepers)
     real = CountedOrigin(alone.origin, counters.direct)
     how = origin, board, hold, clock, counters.link_requests

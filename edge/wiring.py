@@ -300,7 +300,7 @@ class EdgeRuntime:
         self._files = files = worker_files(settings, seat)
         stores = files.spool, files.disk
         self._hub = Hub(role.origin, role.hub, counters, clock, *stores)
-        self._close_role = role.close
+        self._close_role, self._end_hand_over = role.close, role.end_hand_over
         self.control = HubControl(self._hub)
         self._started = False
         self._ask_pools = AskPools(settings)
@@ -326,6 +326,10 @@ class EdgeRuntime:
             judged.authorizer,
             lambda: self._hub.draining,
         )
+
+    def end_hand_over(self) -> None:
+        """See Runtime."""
+        self._end_hand_over()
 
     def start(self) -> None:
         """See Runtime."""

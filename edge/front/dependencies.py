@@ -77,6 +77,10 @@ class Runtime(Protocol):
     def counter_set(self) -> CounterSet:
         """All that this process counts; ``parts.counters`` are its ``own``."""
 
+    def end_hand_over(self) -> None:
+        """Ask a keeper that leaves for nothing more: it may not have carried out what
+        was ordered (L27). No effect where none is asked."""
+
     def start(self) -> None:
         """Begin what runs by itself (tickers). Called once, in the worker."""
 

@@ -5,8 +5,8 @@ for the pages of the admin address, in any front:
 
 - *purge*: keepers first. A front that forgot before its keeper did would be given the
   old bytes again, so it waits until they have, a second at most. If a keeper is late,
-  the front purges, and does it once more when the keeper has (``look``). What each of
-  them dropped is told.
+  the front purges, and does it once more when the keeper has (``look``). A keeper to
+  which streams are handed over asks for no more of them. What each dropped is told.
 - *revoke*: the order itself goes to all. The revocation file is written by whoever was
   asked, and read by those that start.
 - *snapshot*, which only asks: each process tells its first streams in the order that
@@ -75,7 +75,9 @@ class NodeDesk:
         control: Control,
         revoker: Revoker | None,
         gauges: Callable[[], Mapping[str, float]],
+        end_hand_over: Callable[[], None] = lambda: None,
     ) -> None:
+        self._end_hand_over = end_hand_over
         self._role = place.role
         self._orders = orders
         self._control = control
@@ -153,10 +155,13 @@ class NodeDesk:
             before_keepers, patience = 0.0, 0.0
         else:
             before_keepers, patience = KEEPERS_FIRST_SECONDS, DISK_SECONDS
-        if self._role is Role.FRONT:
-            keepers = Role.KEEPER.value
-            if not self._orders.wait_for(order.number, keepers, before_keepers):
-                self._again.append(order)
+        keepers = Role.KEEPER.value
+        if self._role is Role.KEEPER:
+            if not self._orders.is_done(order.number, keepers):
+                # The one before it may be late, and would give it the old bytes.
+                self._end_hand_over()
+        elif not self._orders.wait_for(order.number, keepers, before_keepers):
+            self._again.append(order)
         return asdict(self._control.purge(_purge_of(order), patience))
 
     def look(self, _now: float = 0.0) -> None:

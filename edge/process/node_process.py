@@ -59,6 +59,7 @@ class NodeProcess:
             runtime.control,
             runtime.revoker,
             runtime.control.gauges,
+            runtime.end_hand_over,
         )
         own = runtime.counter_set, gauges, faults, runtime.parts.clock.wall()
         self._figures = NodeFigures(place, seat.boot, view, *own)

@@ -465,6 +465,9 @@ class FakeRuntime:
     revoker: None = None
     name: str = ""
 
+    def end_hand_over(self) -> None:
+        """It asks no keeper."""
+
     def start(self) -> None:
         self.state = "started"
         ticks = self.parts.ticks

@@ -111,6 +111,9 @@ class Process:
     def counter_set(self) -> CounterSet:
         return CounterSet(self.parts.counters)
 
+    def end_hand_over(self) -> None:
+        """It is handed nothing."""
+
     def start(self) -> None:
         if self.also is not None:
             self.also.start()

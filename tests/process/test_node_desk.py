@@ -58,7 +58,12 @@ class Desked:
             self.control,
             self.revoker,
             self.control.gauges,
+            self.end_hand_over,
         )
+        self.hand_overs_ended = 0
+
+    def end_hand_over(self) -> None:
+        self.hand_overs_ended += 1
 
     def holds(
         self, path: str, body: bytes = b"abc", partition: Partition | None = None
@@ -275,7 +280,7 @@ def test_a_keeper_that_takes_the_place_of_another_one_purges_before_it_serves(
     desks.node.all.append(process)
     told: list[Purge] = []
 
-    def notes(purge: Purge, patience: float) -> PurgeReport:
+    def notes(purge: Purge, patience: float = 1.0) -> PurgeReport:
         told.append(purge)
         assert patience == 0.0
         return PurgeReport()
@@ -284,6 +289,28 @@ def test_a_keeper_that_takes_the_place_of_another_one_purges_before_it_serves(
     process.orders.begin()
 
     assert told == [HARD]
+
+
+def test_a_keeper_asks_the_one_before_it_for_nothing_that_is_not_purged_there(
+    desks: Desks, hurried: None
+) -> None:
+    """1: it is handed streams; 2: it purges, and the one that leaves is late; 3: it
+    would be given the old bytes again. Where that one has purged, it goes on asking."""
+    process = desks.node.forked(Role.KEEPER)
+    successor = Desked(process, desks.clock, desks.node.folder)
+    desks.node.all.append(process)
+    process.orders.begin()
+    held = Held(desks.keeper, "purge")
+    desks.one.desk.purge(HARD)
+    desks.until(lambda: successor.hand_overs_ended == 1)
+    held.go.set()
+    desks.until(lambda: successor.process.orders.is_done(1, "keeper"))
+    later = desks.node.forked(Role.KEEPER)
+    last = Desked(later, desks.clock, desks.node.folder)
+    desks.node.all.append(later)
+    later.orders.begin()
+
+    assert last.hand_overs_ended == 0
 
 
 # Revoke.
