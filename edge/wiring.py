@@ -31,6 +31,7 @@ from edge.core.values import PRODUCT, Headers, Role
 from edge.file_wiring import worker_files
 from edge.front.dependencies import Dependencies
 from edge.front.options import BLANKED, FrontOptions, Limits, LogOptions
+from edge.front.tls import ListenerTls
 from edge.live.context import HubOptions
 from edge.live.control import HubControl
 from edge.live.hub import Hub
@@ -49,6 +50,7 @@ from edge.process.open_node import OpenNode, open_node
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.process.seat import Seat
 from edge.settings import Settings, processes
+from edge.settings.listener_tls import TlsSettings, server_context
 from edge.settings.units import DAY
 from origin_adapter.http import HttpOptions, HttpOrigin
 
@@ -395,5 +397,20 @@ def node_of_processes(settings: Settings) -> OpenNode | None:
 def plan(settings: Settings, node_id: str) -> Plan:
     """What workers are made of from now on."""
     return Plan(
-        lambda seat: EdgeRuntime(settings, node_id, seat), server_options(settings)
+        lambda seat: EdgeRuntime(settings, node_id, seat),
+        server_options(settings),
+        listeners_tls(settings),
     )
+
+
+def listeners_tls(settings: Settings) -> tuple[ListenerTls | None, ...]:
+    """How TLS is spoken at each listener. Made in the master, for all its workers."""
+    return tuple(
+        None if (tls := one.tls) is None else listener_tls(tls)
+        for one in settings.listen
+    )
+
+
+def listener_tls(settings: TlsSettings) -> ListenerTls:
+    """How TLS is spoken at one listener."""
+    return ListenerTls(server_context(settings), settings.expires_at)

@@ -1,4 +1,5 @@
-"""TLS towards an origin: whom to believe, and who we are.
+"""TLS: whom to believe, and who we are. ``client_context`` is for one origin; a server
+takes ``identify`` and ``believe``.
 
 From octets of PEM to a context. The octets are read with the settings, so that a worker
 which starts later finds what was checked then, whatever became of the files. The
@@ -47,7 +48,7 @@ def client_context(options: TlsOptions) -> ssl.SSLContext:
     context = _believing(options.ca)
     context.options |= ssl.OP_NO_RENEGOTIATION
     if options.certificate is not None:
-        _identify(context, options.certificate, options.key)
+        identify(context, options.certificate, options.key)
     return context
 
 
@@ -58,7 +59,15 @@ def _believing(ca: bytes | None) -> ssl.SSLContext:
     return ssl.create_default_context(cadata=ca.decode("ascii"))
 
 
-def _identify(context: ssl.SSLContext, certificate: bytes, key: bytes | None) -> None:
+def believe(context: ssl.SSLContext, ca: bytes) -> None:
+    """Believe in these certificates, too. Raises TlsFault."""
+    _require_certificate("ca", ca)
+    context.load_verify_locations(cadata=ca.decode("ascii"))
+
+
+def identify(context: ssl.SSLContext, certificate: bytes, key: bytes | None) -> None:
+    """Show this certificate, with its key (None: that is in the same text). Raises
+    TlsFault."""
     _require_certificate("certificate", certificate)
     part = "certificate" if key is None else "key"
     # An encrypted key: else the library would ask at the terminal.

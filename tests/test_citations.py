@@ -194,7 +194,7 @@ def test_the_walk_sees_the_repository() -> None:
 
 def test_every_rule_and_every_hazard_has_its_heading_in_order() -> None:
     rules = [f"L{number}" for number in range(1, 29)]
-    rules += [f"U{number}" for number in range(1, 29)]
+    rules += [f"U{number}" for number in range(1, 32)]
     rules += [f"A{number}" for number in range(1, 13)]
     rules += [f"A{number}" for number in (14, 15, 16, 17, 19, 20)]
     rules += [f"B{number}" for number in range(1, 24)]

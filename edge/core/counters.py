@@ -133,6 +133,11 @@ DESCRIPTIONS: tuple[Described, ...] = (
     Described("compressions", "Bodies compressed."),
     Described("bytes_out", "Bytes of bodies sent to clients."),
     Described("bytes_from_origin", "Bytes of bodies received from the origin."),
+    Described(
+        "tls_handshakes",
+        "Handshakes of TLS: full, resumed, or failed, and then by reason.",
+        "result",
+    ),
     Described("accept_pauses", "Pauses in accepting for want of descriptors."),
     Described("log_lines_dropped", "Lines of the log that nothing took."),
     Described(
@@ -198,6 +203,7 @@ class Counters:
     compressions: int
     bytes_out: int
     bytes_from_origin: int
+    tls_handshakes: dict[str, int]
     accept_pauses: int
     log_lines_dropped: int
     collections: dict[str, int]

@@ -88,6 +88,7 @@ SIDES: Mapping[str, Side] = {
     "compressions": Side.PROCESS,
     "bytes_out": Side.CLIENT,
     "bytes_from_origin": Side.ORIGIN,
+    "tls_handshakes": Side.PROCESS,
     "accept_pauses": Side.PROCESS,
     "log_lines_dropped": Side.PROCESS,
     "collections": Side.PROCESS,

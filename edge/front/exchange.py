@@ -234,8 +234,8 @@ class RequestContext:
     whom that named. ``cause``: what the system said, for the log alone
     (``EdgeError.cause``). ``of_origin``: the origin's own answer goes through, one to
     one. ``told``: what of it only a front is told. ``lost``: the answer did not reach
-    the client whole. ``client`` is an address, ``said`` what the log tells of its
-    fields.
+    the client whole. ``client`` is an address, ``certificate`` whom its certificate
+    names ("" without one), ``said`` what the log tells of its fields.
 
     It also releases everything that a request holds. A part that takes a pending read
     or an exchange calls ``defer``, and ``release`` runs on every exit.
@@ -256,6 +256,7 @@ class RequestContext:
     told: RowWord | FaultWord | None = None
     lost: bool = False
     client: str = ""
+    certificate: str = ""
     said: "LoggedFields | None" = None
     origin: str | None = None
     _held: list[Callable[[], None]] = field(default_factory=list)

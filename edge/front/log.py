@@ -141,6 +141,8 @@ class AccessLog:
             fields["referer"], fields["trace"] = referer[:MAX_SAID], trace
         if ctx.way:
             fields["way"], fields["sub"] = ctx.way, _word(ctx.subject)
+        if ctx.certificate:
+            fields["certificate"] = _word(ctx.certificate)
         if ctx.cause:
             fields["cause"] = ctx.cause[:MAX_CAUSE]
         level = "error" if status >= _MIN_FAILURE else "info"

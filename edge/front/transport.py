@@ -15,8 +15,8 @@ Three things stand on a transport, for three ways to wait:
 ``BlockingStream``  in a greenlet: waits until a call can be done
 =================== ==============================================================
 
-TLS is to be another transport: an ``SSLObject`` between two ``MemoryBIO``, over a
-plain one. The contract leaves room for what is different there:
+TLS is another transport (``edge.front.tls``): an ``SSLObject`` between two
+``MemoryBIO``, over a plain one. The contract leaves room for what is different there:
 
 - A watch is about the transport, not about a descriptor. ``reading`` calls back when
   ``recv`` has something to say. That includes bytes which OpenSSL has decrypted
@@ -116,7 +116,7 @@ class PlainTransport(_socket.socket):
     """A socket. ``recv``, ``send`` and ``sendmsg`` are the system's calls: this is
     Python's innermost socket class, without the layers of ``socket`` and gevent."""
 
-    __slots__ = ("_loop", "_writing", "reading")
+    __slots__ = ("_writing", "loop", "reading")
 
     def __init__(
         self, loop: Any, family: int, kind: int, proto: int, descriptor: int
@@ -124,7 +124,7 @@ class PlainTransport(_socket.socket):
         """Take over an open, connected descriptor."""
         super().__init__(family, kind, proto, descriptor)
         self.setblocking(False)
-        self._loop = loop
+        self.loop = loop
         self.reading: Any = loop.io(descriptor, READABLE)
         self._writing: Any = None
 
@@ -138,7 +138,7 @@ class PlainTransport(_socket.socket):
     def writing(self) -> Any:
         """See ``Transport``. Made when it is first needed; most are never full."""
         if self._writing is None:
-            self._writing = self._loop.io(self.fileno(), WRITABLE)
+            self._writing = self.loop.io(self.fileno(), WRITABLE)
         return self._writing
 
     def peer_user(self) -> int | None:
@@ -320,6 +320,17 @@ class BlockingStream:
                 return transport.recv(size)
             except BlockingIOError:
                 self._wait(transport.reading, self._timeout)
+
+    def shaken(self, shake: Callable[[], None], ends: float) -> None:
+        """Call ``shake`` with all that comes, until it is done; ``ends`` is monotonic.
+
+        Raises TimeoutError, and whatever ``shake`` raises but BlockingIOError.
+        """
+        while True:
+            try:
+                return shake()
+            except BlockingIOError:
+                self._wait(self.transport.reading, ends - time.monotonic())
 
     def sendall(self, data: bytes) -> None:
         """Send all of ``data``; the time-out is for the whole of it."""

@@ -6,16 +6,17 @@ before there is a successor, and to the end: a drain closes nothing there, and a
 there do not say ``Connection: close``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from edge.front.dependencies import Dependencies
 from edge.front.fast.context import FastContext
 from edge.front.fast.listener import FastServer
 from edge.front.http1.context import ServerContext
 from edge.front.http1.server import GreenletServer
+from edge.front.tls import ListenerTls
 from edge.process.open_node import LinkListener
 
 MAX_REFUSED_CONNECTIONS = 256
@@ -46,18 +47,47 @@ class DrainableConnection(Protocol):
         """Close it, unless a request has come meanwhile."""
 
 
+class ListenerKind(NamedTuple):
+    """What is spoken at a listener: with a header of the PROXY protocol, and by TLS."""
+
+    proxied: bool = False
+    tls: ListenerTls | None = None
+
+
+PLAIN = ListenerKind()
+
+
+def kinds_for(
+    kinds: Sequence[ListenerKind], sockets: Sequence[object]
+) -> Sequence[ListenerKind]:
+    """What is spoken at each of the listeners. RuntimeError if that cannot be told:
+    others were inherited than the settings name."""
+    if all(kind == PLAIN for kind in kinds):
+        return [PLAIN] * len(sockets)
+    if len(kinds) != len(sockets):
+        said = "listen names %d addresses, and %d sockets were inherited"
+        raise RuntimeError(said % (len(kinds), len(sockets)))
+    return kinds
+
+
+def expiry_of(listeners: Iterable[ListenerTls | None]) -> dict[str, float]:
+    """The gauge that says when the first certificate expires; without one, none."""
+    times = [one.expires_at for one in listeners if one is not None]
+    return {"tls_certificate_expires_at": min(times)} if times else {}
+
+
 def server_on(
     listener: Any,
     context: ServerContext,
     fast: FastContext | None,
     connections: set[DrainableConnection],
-    proxied: bool = False,
+    kind: ListenerKind = PLAIN,
 ) -> ConnectionServer:
     """One that is not started. It keeps its connections in ``connections``."""
     most = MAX_REFUSED_CONNECTIONS
     if fast is None:
-        return GreenletServer(context, listener, connections, most, proxied)
-    return FastServer(fast, listener, connections, most, proxied)
+        return GreenletServer(context, listener, connections, most, *kind)
+    return FastServer(fast, listener, connections, most, *kind)
 
 
 @contextmanager

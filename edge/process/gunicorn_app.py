@@ -27,6 +27,7 @@ from edge.front.app.app import WsgiApp, create_app
 from edge.front.dependencies import Runtime
 from edge.front.log import configure, put_now
 from edge.front.options import LogOptions
+from edge.front.tls import ListenerTls
 from edge.process.arbiter import EdgeArbiter
 from edge.process.connection_servers import MAX_REFUSED_CONNECTIONS
 from edge.process.heartbeat import heartbeat_folder
@@ -106,10 +107,12 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a worker builds its parts, and the options of the process."""
+    """How a worker builds its parts, and the options of the process. ``tls`` says for
+    each of ``options.listen`` how TLS is spoken there; none at all: nowhere."""
 
     build: Callable[[Seat], Runtime]
     options: ServerOptions
+    tls: tuple[ListenerTls | None, ...] = ()
 
 
 class EdgeApplication(BaseApplication):
@@ -148,6 +151,11 @@ class EdgeApplication(BaseApplication):
     def options(self) -> ServerOptions:
         """The options in force."""
         return self._plan.options
+
+    @property
+    def tls(self) -> tuple[ListenerTls | None, ...]:
+        """How TLS is spoken at each of the addresses to listen at."""
+        return self._plan.tls or (None,) * len(self.options.listen)
 
     def run(self) -> None:
         """Become the master. See gunicorn."""

@@ -59,12 +59,17 @@ from edge.front.http1.context import Application, ServerContext
 from edge.front.log import AccessLog, LogWriter, configure, put_now
 from edge.front.log_output import direct
 from edge.front.options import LogOptions
+from edge.front.tls import ListenerTls
 from edge.process.arbiter import RETIRE
 from edge.process.beats import Beats
 from edge.process.connection_servers import (
+    PLAIN,
     ConnectionServer,
     DrainableConnection,
+    ListenerKind,
     await_successor,
+    expiry_of,
+    kinds_for,
     server_on,
 )
 from edge.process.gc_schedule import GcRunner
@@ -109,6 +114,7 @@ class WorkerApplication(Protocol):
     runtime: Runtime
     options: ServerOptions
     seat: Seat
+    tls: Sequence[ListenerTls | None]
     admin_socket: socket.socket | None
     worker_pipe: WorkerPipe
     replaced: Mapping[str, int]
@@ -230,8 +236,8 @@ class EdgeWorker(GeventWorker):
 
     def _accept(self, cleanup: ExitStack) -> None:
         """Accept connections on every listener, and tell the master."""
-        for listener, proxied in zip(self.sockets, self._flags(), strict=True):
-            server = self._server_on(listener, proxied)
+        for listener, kind in zip(self.sockets, self._kinds(), strict=True):
+            server = self._server_on(listener, kind)
             self._accepting.append(server)
             cleanup.callback(server.stop)
             cleanup.callback(self._stop_accepting)
@@ -250,19 +256,19 @@ class EdgeWorker(GeventWorker):
             view.store_accepts(True)
         self._application.worker_pipe.write(READY, self.ppid)
 
-    def _flags(self) -> Sequence[bool]:
-        """Which of the listeners speak the PROXY protocol; a keeper's never do."""
+    def _kinds(self) -> Sequence[ListenerKind]:
+        """What is spoken at each of the listeners; at a keeper's, plain HTTP."""
         if self._keeps:
-            return [False] * len(self.sockets)
-        options = self._application.options
-        flags = [
-            flag
-            for address, flag in zip(
-                options.listen, options.proxy_protocol, strict=True
+            return [PLAIN] * len(self.sockets)
+        options, tls = self._application.options, self._application.tls
+        kinds = [
+            ListenerKind(proxied, secured)
+            for address, proxied, secured in zip(
+                options.listen, options.proxy_protocol, tls, strict=True
             )
             for _ in every_interface(address)
         ]
-        return flags_for(flags, self.sockets)
+        return kinds_for(kinds, self.sockets)
 
     @property
     def _keeps(self) -> bool:
@@ -351,13 +357,13 @@ class EdgeWorker(GeventWorker):
 
     # Connections.
 
-    def _server_on(self, listener: Any, proxied: bool) -> ConnectionServer:
+    def _server_on(self, listener: Any, kind: ListenerKind) -> ConnectionServer:
         listener.setblocking(True)
         if listener.family != socket.AF_UNIX:
             for level, name, value in _SOCKET_OPTIONS:
                 listener.setsockopt(level, name, value)
         context, fast = self.server_context, self.fast_context
-        return server_on(listener, context, fast, self.connections, proxied)
+        return server_on(listener, context, fast, self.connections, kind)
 
     def _stop_accepting(self) -> None:
         while self._accepting:
@@ -425,6 +431,7 @@ class EdgeWorker(GeventWorker):
             **self._gc_runner.gauges(),
             "connections": len(self.connections),
             "connections_limit": self._application.options.limits.max_connections,
+            **expiry_of(() if self._keeps else self._application.tls),
         }
 
     # Signals.
@@ -450,17 +457,6 @@ class EdgeWorker(GeventWorker):
         super().handle_exit(sig, frame)
         if self._told is not None:
             self._told.set()
-
-
-def flags_for(flags: Sequence[bool], sockets: Sequence[object]) -> Sequence[bool]:
-    """Which of the listeners speak the PROXY protocol. RuntimeError if that cannot be
-    told: others were inherited than the settings name."""
-    if not any(flags):
-        return [False] * len(sockets)
-    if len(flags) != len(sockets):
-        said = "listen names %d addresses, and %d sockets were inherited"
-        raise RuntimeError(said % (len(flags), len(sockets)))
-    return flags
 
 
 def probes(unready: Callable[[], Reason | None]) -> tuple[AdminRoute, ...]:

@@ -7,10 +7,11 @@ repeat what they were given: a URL may hold a password by mistake. Pure; called 
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, urlsplit
 
 from edge.policy.http.cors import EVERYBODY, serialised
+from edge.settings.listener_tls import TlsSettings
 
 LISTEN_HINT = "host:port, [ipv6]:port, :port or unix:/path"
 EMBEDDED = "embedded"
@@ -40,13 +41,15 @@ class ListenAddress:
 
     ``path`` "" means TCP. ``host`` "" means every interface; port 0 lets the
     system choose. ``str()`` gives the form that gunicorn binds. ``proxy_protocol``:
-    each connection there begins with a header of the PROXY protocol.
+    each connection there begins with a header of the PROXY protocol. ``tls``: TLS is
+    spoken there. A reload may change that, so it is no part of what is compared.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
     proxy_protocol: bool = False
+    tls: TlsSettings | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if self.path:
@@ -60,7 +63,7 @@ class ListenAddress:
         if self.path or not self.port:
             return None
         local = replace(self, host="127.0.0.1") if self.host in _ANY_HOST else self
-        return f"http://{local}"
+        return f"{'http' if self.tls is None else 'https'}://{local}"
 
     @property
     def local(self) -> bool:

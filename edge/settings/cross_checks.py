@@ -6,7 +6,6 @@ to mean. What is merely odd is the operator's business. Pure; called by ``load``
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from edge.core.values import Role
 from edge.policy.http.cors import EVERYBODY
@@ -15,14 +14,13 @@ from edge.policy.streams.pipeline import misplaced_name
 from edge.policy.streams.routes import Access, UpstreamCredential
 from edge.policy.streams.tags import MAX_TEMPLATES, NAMES_IN_TEMPLATE
 from edge.policy.streams.ways import KeySource
-from edge.settings import processes
+from edge.settings import processes, tls_checks
 from edge.settings.access import WaysSettings
 from edge.settings.addresses import ListenAddress, authority_of
-from edge.settings.problems import Path, key_name
+from edge.settings.problems import Conflict, Path, key_name
 from edge.settings.process_fields import AUTO
 from edge.settings.schema import OriginSettings, RouteSettings, Settings
 from edge.settings.units import MiB, write_duration, write_size
-from origin_adapter.tls import TlsFault, client_context
 
 EMBEDDED_KEYS = (
     "data",
@@ -34,23 +32,11 @@ EMBEDDED_KEYS = (
 )
 """Keys of ``origin`` that only the embedded origin has."""
 
-TLS_KEYS = ("ca_file", "certificate_file", "key_file", "server_name")
-"""Keys of ``origin`` that only an origin with https has."""
-
 PLURAL = (Role.FRONT, Role.KEEPER)
 """The roles of several processes."""
 
 BESIDE_CACHE = 128 * MiB
 """Memory of a worker beside its cache, with some tens of thousands of viewers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """The key to change, why it cannot stay, and the key that it clashes with."""
-
-    path: Path
-    message: str
-    other: Path | None = None
 
 
 def conflicts(settings: Settings) -> Iterator[Conflict]:
@@ -115,26 +101,6 @@ def _embedded_alone(settings: Settings) -> Iterator[Conflict]:
         if getattr(origin, key) != OriginSettings.model_fields[key].default:
             message = "is for the embedded origin, and origin.url names another"
             yield Conflict(("origin", key), message, ("origin", "url"))
-
-
-def _origin_by_tls(settings: Settings) -> Iterator[Conflict]:
-    """What is set of TLS can be used, and is."""
-    origin = settings.origin
-    given = [key for key in TLS_KEYS if getattr(origin, key) is not None]
-    if not given:
-        return
-    if not origin.url.startswith("https:"):
-        for key in given:
-            message = "is for an origin with https, and origin.url has none"
-            yield Conflict(("origin", key), message, ("origin", "url"))
-        return
-    if origin.key_file is not None and origin.certificate_file is None:
-        yield Conflict(("origin", "key_file"), "is of no use without certificate_file")
-        return
-    try:
-        client_context(origin.tls)
-    except TlsFault as fault:
-        yield Conflict(("origin", f"{fault.part}_file"), str(fault))
 
 
 def _sizes_fit(settings: Settings) -> Iterator[Conflict]:
@@ -467,6 +433,7 @@ _BUILT_DOWNSTREAM = frozenset(
 
 _WARNINGS: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _admin_is_guarded,
+    tls_checks.certificates_last,
     _routes_are_met,
     _signed_is_first,
 )
@@ -476,7 +443,8 @@ _RULES: tuple[Callable[[Settings], Iterator[Conflict]], ...] = (
     _own_addresses,
     _not_before_itself,
     _embedded_alone,
-    _origin_by_tls,
+    tls_checks.origin_by_tls,
+    tls_checks.listeners_by_tls,
     _sizes_fit,
     _spool_fits,
     _disk_fits,

@@ -8,7 +8,6 @@ It repeats the given text only if that cannot be a secret. Used by ``schema`` al
 import math
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import ip_network
 from typing import Annotated, Any, TypeVar
 
@@ -154,7 +153,7 @@ Count = Annotated[int, BeforeValidator(_count), told(fragments.COUNT)]
 """A whole number, at least one."""
 
 
-def _flag(given: object) -> bool:
+def flag(given: object) -> bool:
     if isinstance(given, bool):
         return given
     if given in ("true", "false"):
@@ -162,7 +161,7 @@ def _flag(given: object) -> bool:
     raise _expected("true or false", given)
 
 
-Flag = Annotated[bool, BeforeValidator(_flag), told(fragments.FLAG)]
+Flag = Annotated[bool, BeforeValidator(flag), told(fragments.FLAG)]
 
 
 def _rate(given: object) -> units.Rate:
@@ -188,7 +187,7 @@ Share = Annotated[
 """One in how many: 0 none, 1 all."""
 
 
-def _listen(given: object) -> addresses.ListenAddress:
+def listen_address(given: object) -> addresses.ListenAddress:
     return _read(
         addresses.parse_listen, addresses.ListenAddress, given, addresses.LISTEN_HINT
     )
@@ -196,62 +195,10 @@ def _listen(given: object) -> addresses.ListenAddress:
 
 Listen = Annotated[
     addresses.ListenAddress,
-    PlainValidator(_listen),
+    PlainValidator(listen_address),
     PlainSerializer(str),
     told(fragments.LISTEN),
 ]
-
-
-class OneOrMany:
-    """Marks a key whose one value may also be written as a list."""
-
-
-ONE_OR_MANY = OneOrMany()
-_LISTEN_KEYS = {"address", "proxy_protocol"}
-_LISTENERS_HINT = (
-    f"{addresses.LISTEN_HINT}, or a list of them and of {{address, proxy_protocol}}"
-)
-
-
-def _listener(given: object) -> addresses.ListenAddress:
-    if not isinstance(given, dict):
-        return _listen(given)
-    unknown = set(given) - _LISTEN_KEYS
-    if unknown or "address" not in given:
-        odd = f"; {min(map(str, unknown))} is not known there" if unknown else ""
-        raise ValueError(f"expected {{address, proxy_protocol}}{odd}")
-    proxy_protocol = _flag(given.get("proxy_protocol", False))
-    return replace(_listen(given["address"]), proxy_protocol=proxy_protocol)
-
-
-def _listeners(given: object) -> tuple[addresses.ListenAddress, ...]:
-    if not isinstance(given, list | tuple):
-        return (_listener(given),)
-    if not given:
-        raise ValueError(f"expected {_LISTENERS_HINT}")
-    return tuple(map(_listener, given))
-
-
-def _write_listeners(listeners: tuple[addresses.ListenAddress, ...]) -> Any:
-    """As short as it may be written."""
-    written = [
-        {"address": str(one), "proxy_protocol": True}
-        if one.proxy_protocol
-        else str(one)
-        for one in listeners
-    ]
-    plain = len(written) == 1 and isinstance(written[0], str)
-    return written[0] if plain else written
-
-
-Listeners = Annotated[
-    tuple[addresses.ListenAddress, ...],
-    PlainValidator(_listeners),
-    PlainSerializer(_write_listeners),
-    ONE_OR_MANY,
-    told(fragments.LISTENERS),
-]
-"""Where to listen: one address or several, some with the PROXY protocol."""
 
 
 def _proxy(text: str) -> str:

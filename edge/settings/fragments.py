@@ -90,25 +90,42 @@ FLAG = {"enum": [True, False, "true", "false"]}
 RATE = words(rf"\s*0*[1-9][0-9]{{0,8}} ?/ ?({_SPAN}|ms|[dhms])\s*")
 SHARE = words(r"full|off|\s*(sampled )?1/0*[1-9][0-9]{0,8}\s*")
 LISTEN = words(_LISTEN)
-LISTENERS = either(
-    LISTEN,
+PATH = text(minLength=1)
+
+
+def mapping(properties: Fragment, *required: str) -> Fragment:
+    """A mapping with these keys and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [*required],
+        "additionalProperties": False,
+    }
+
+
+_CERTIFICATE = {"cert": PATH, "key": PATH}
+LISTENER_TLS = mapping(
     {
-        **several(
-            either(
-                LISTEN,
-                {
-                    "type": "object",
-                    "properties": {"address": LISTEN, "proxy_protocol": FLAG},
-                    "required": ["address"],
-                    "additionalProperties": False,
-                },
-            )
-        ),
-        "minItems": 1,
+        **_CERTIFICATE,
+        "more": several(mapping(_CERTIFICATE, *_CERTIFICATE)),
+        "client_ca": either(PATH, {"type": "null"}),
+        "client_certificates": {"enum": ["optional", "required", None]},
+        "min_version": {"enum": ["1.2", "1.3", 1.2, 1.3]},
     },
+    *_CERTIFICATE,
+)
+LISTENER = mapping(
+    {
+        "address": LISTEN,
+        "proxy_protocol": FLAG,
+        "tls": either(LISTENER_TLS, {"type": "null"}),
+    },
+    "address",
+)
+LISTENERS = either(
+    LISTEN, LISTENER, {**several(either(LISTEN, LISTENER)), "minItems": 1}
 )
 PROXY = words(r"unix|[0-9.]+(/[0-9.]+)?|[0-9A-Fa-f:.]+(/[0-9]+)?")
-PATH = text(minLength=1)
 ORIGIN_URL = words(rf"embedded|{_HTTP}|{_UNIX}")
 BASE_URL = words(_HTTP)
 HOST_NAME = text(_HOST)

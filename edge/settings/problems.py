@@ -63,3 +63,12 @@ def key_name(path: Path) -> str:
 
 def _in_order(problem: Problem) -> tuple[str, int, str]:
     return problem.place.source, problem.place.line or 0, problem.key
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The key to change, why it cannot stay, and the key that it clashes with."""
+
+    path: Path
+    message: str
+    other: Path | None = None

@@ -27,7 +27,6 @@ from edge.policy.streams.routes import (
     TailMode,
     UpstreamCredential,
 )
-from edge.settings import fragments
 from edge.settings.access import AccessSettings, WaysSettings
 from edge.settings.addresses import EMBEDDED, ListenAddress
 from edge.settings.fields import (
@@ -44,7 +43,6 @@ from edge.settings.fields import (
     HostName,
     LifeTime,
     Listen,
-    Listeners,
     MaxAge,
     MediaRange,
     NodeName,
@@ -61,8 +59,8 @@ from edge.settings.fields import (
     Token,
     TrustedProxy,
 )
-from edge.settings.files import PATH, KeyFile, key_file
-from edge.settings.fragments import told
+from edge.settings.files import KeyFile, PemFile
+from edge.settings.listeners import Listeners
 from edge.settings.process_fields import AUTO, Keepers, Workers
 from edge.settings.section import Section
 from edge.settings.units import DAY, GiB, KiB, MiB, Rate
@@ -89,10 +87,6 @@ class LogLevel(enum.Enum):
 def plain_headers(headers: SecretHeaders) -> tuple[tuple[str, str], ...]:
     """Header fields with their secret values in plain, to be sent upstream."""
     return tuple((name, value.get_secret_value()) for name, value in headers.items())
-
-
-PemFile = Annotated[KeyFile, key_file(lambda octets: None), PATH, told(fragments.PATH)]
-"""What it must hold, ``cross_checks`` knows."""
 
 
 def _octets(file: KeyFile | None) -> bytes | None:

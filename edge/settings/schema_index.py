@@ -12,7 +12,7 @@ from functools import cache
 
 from pydantic.fields import FieldInfo
 
-from edge.settings.fields import ONE_OR_MANY
+from edge.settings.listeners import ONE_OR_MANY
 from edge.settings.problems import Path, key_name
 from edge.settings.schema import Settings
 from edge.settings.section import Section, keys_of

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.front.edge_process import Client, EdgeProcess
+from tests.front.tls_client import TlsEdge
 
 SHORT = {"body_timeout": 0.3, "head_timeout": 0.3, "send_timeout": 0.5}
 
@@ -20,11 +21,26 @@ def shared_edge() -> Iterator[EdgeProcess]:
         yield edge
 
 
+@pytest.fixture(scope="session")
+def shared_tls_edge() -> Iterator[EdgeProcess]:
+    """The same by TLS."""
+    with TlsEdge() as edge:
+        yield edge
+
+
 @pytest.fixture
-def edge(shared_edge: EdgeProcess) -> EdgeProcess:
+def over() -> str:
+    """What most tests speak HTTP over; ``over_both`` says that a test tries both."""
+    return "plain"
+
+
+@pytest.fixture
+def edge(over: str, request: pytest.FixtureRequest) -> EdgeProcess:
     """The shared edge, with nothing left of what other tests made it tell."""
-    shared_edge.forget()
-    return shared_edge
+    name = "shared_edge" if over == "plain" else "shared_tls_edge"
+    shared: EdgeProcess = request.getfixturevalue(name)
+    shared.forget()
+    return shared
 
 
 @pytest.fixture

@@ -10,16 +10,21 @@ import pickle
 import resource
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edge.front.options import FrontOptions
+from edge.front.tls import ListenerTls
 from edge.process.gunicorn_app import EdgeApplication, Plan
 from edge.process.open_node import open_node
 from edge.process.options import ServerOptions
 from edge.process.seat import Seat
 from tests.front.fake_edge import FakeOrigin, FakeReadService, FakeRuntime, parts
 
+if TYPE_CHECKING:
+    from edge.settings.listener_tls import TlsSettings
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Entry:
     """What an edge is started with: its options, the descriptor of the pipe for events,
     and a bound on open files. While the file ``broken_by`` is there, no worker can
@@ -31,6 +36,7 @@ class Entry:
     files: int | None
     broken_by: str
     run_folder: str
+    tls: "TlsSettings | None" = None
 
 
 def main() -> None:
@@ -56,7 +62,17 @@ def main() -> None:
         counts = options.workers, options.keepers
         node = open_node(*counts, entry.run_folder, os.environ)
     serving = None if node is None else lambda: tell("open")
-    EdgeApplication(Plan(make, options), serving=serving, node=node).run()
+    plan = Plan(make, options, secured(entry.tls))
+    EdgeApplication(plan, serving=serving, node=node).run()
+
+
+def secured(settings: "TlsSettings | None") -> tuple[ListenerTls | None, ...]:
+    """How TLS is spoken at the one listener."""
+    if settings is None:
+        return ()
+    from edge.settings.listener_tls import server_context
+
+    return (ListenerTls(server_context(settings), settings.expires_at),)
 
 
 def broken(path: str, name: str) -> bool:

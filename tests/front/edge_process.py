@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 from tests.front.edge_entry import Entry
 from tests.support.options import (
     front_options,
@@ -67,6 +69,10 @@ class Answered:
         document: dict[str, Any] = json.loads(self.body)
         assert document["status"] == self.status
         return document
+
+
+over_both = pytest.mark.parametrize("over", ["plain", "tls"])
+"""A story that is the same by TLS (``conftest.edge``)."""
 
 
 class Client:

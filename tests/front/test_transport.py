@@ -1,4 +1,4 @@
-"""Transports: one contract, held by the socket and by the list of bytes.
+"""Transports: one contract, held by the socket, by TLS and by the list of bytes.
 
 And nothing above them imports a socket.
 """
@@ -6,6 +6,7 @@ And nothing above them imports a socket.
 import ast
 import gc
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Protocol
@@ -13,14 +14,18 @@ from typing import Any, Protocol
 import gevent
 import pytest
 
+from edge.front.tls import TlsTransport
 from edge.front.transport import PlainTransport, Transport
 from tests.front.fake_transport import FakeTransport
+from tests.front.tls_client import NAME, identity, listener
 from tests.test_floors import MODULES, imported, tree_of
 
 LARGE = bytes(range(256)) * (1 << 14)
 SOCKETS = {"socket", "_socket", "struct", "ssl", "select", "selectors"}
 THEIRS = {
     "edge.front.transport",
+    "edge.front.tls",
+    "edge.front.tls_faults",
     "edge.front.fast.listener",
     "edge.front.log",
     "edge.front.log_output",
@@ -51,8 +56,11 @@ class PlainEnds:
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.client = socket.create_connection(server.getsockname())
             accepted, _ = server.accept()
+        for each in (self.client, accepted):
+            # As the listeners of the product: nothing small waits for more.
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.client.setblocking(False)
-        self.transport = PlainTransport.of(gevent.get_hub().loop, accepted)
+        self.transport: Transport = PlainTransport.of(gevent.get_hub().loop, accepted)
 
     def client_sends(self, data: bytes) -> None:
         self.client.sendall(data)
@@ -76,6 +84,51 @@ class PlainEnds:
     def close(self) -> None:
         self.transport.close()
         self.client.close()
+
+
+class TlsEnds(PlainEnds):
+    """Over TLS over TCP."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        assert isinstance(self.transport, PlainTransport)
+        secured = TlsTransport(listener(identity().settings()), self.transport, set())
+        context = identity().context()
+        self.tls = context.wrap_socket(
+            self.client,
+            server_hostname=NAME,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+        )
+        self.client = self.tls
+        while not self._shaken(secured):
+            pass
+        self.transport = secured
+
+    def _shaken(self, secured: TlsTransport) -> bool:
+        with suppress(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        try:
+            secured.shake()
+        except BlockingIOError:
+            return False
+        return True
+
+    def client_ends(self) -> None:
+        with suppress(ssl.SSLWantReadError):
+            self.tls.unwrap()
+
+    def client_takes(self) -> bytes:
+        taken = b""
+        try:
+            while data := self.client.recv(1 << 20):
+                taken += data
+        except ssl.SSLWantReadError:
+            return taken
+        except ssl.SSLEOFError:
+            # An end without an alert.
+            raise ConnectionResetError from None
+        return taken
 
 
 class FakeEnds:
@@ -104,7 +157,7 @@ class FakeEnds:
         self.transport.close()
 
 
-@pytest.fixture(params=[PlainEnds, FakeEnds], ids=["plain", "fake"])
+@pytest.fixture(params=[PlainEnds, TlsEnds, FakeEnds], ids=["plain", "tls", "fake"])
 def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     made: Any = request.param()
     yield made
@@ -153,6 +206,7 @@ def test_what_does_not_fit_is_not_taken(ends: Ends, end: Transport) -> None:
     received = b""
     while len(received) < taken:
         received += ends.client_takes()
+        ends.turn()
 
     assert received == (LARGE * (taken // len(LARGE) + 1))[:taken]
     assert end.send(b"more") == 4

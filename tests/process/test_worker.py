@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 
 from edge.core.counters import Counters
-from edge.process.connection_servers import ConnectionServer
+from edge.process.connection_servers import (
+    PLAIN,
+    ConnectionServer,
+    ListenerKind,
+    kinds_for,
+)
 from edge.process.seat import ALONE
-from edge.process.worker import EdgeWorker, flags_for
+from edge.process.worker import EdgeWorker
 from tests.support.options import log_options, server_options
 
 STEPS = ["log", "parts", "admin", "server 1", "server 2", "gc", "ready"]
@@ -77,6 +82,7 @@ class WorkerUnderTest(EdgeWorker):
             options=server_options(
                 listen=("127.0.0.1:1", "127.0.0.1:2"), proxy_protocol=(False, False)
             ),
+            tls=(None, None),
             admin_socket=None,
             seat=ALONE,
             log_options=log_options(),
@@ -96,7 +102,7 @@ class WorkerUnderTest(EdgeWorker):
     def _admin_routes(self) -> list[Any]:
         return []
 
-    def _server_on(self, listener: Any, proxied: bool) -> ConnectionServer:
+    def _server_on(self, listener: Any, kind: ListenerKind) -> ConnectionServer:
         return Part(f"server {listener}", self.diary)
 
     def notify(self) -> None:
@@ -238,10 +244,12 @@ def test_who_is_left_after_the_grace_is_let_go_and_has_its_time_as_well(
     assert worker.connections == {stuck}
 
 
-def test_each_listener_is_told_whether_it_speaks_the_proxy_protocol() -> None:
+def test_each_listener_is_told_what_is_spoken_there() -> None:
     """P14: in the order of the settings. Where that cannot be told, nobody serves: one
     that is taken for another would believe its clients, or refuse its balancer."""
-    assert flags_for((True, False), ["a", "b"]) == (True, False)
-    assert flags_for((False,), ["a", "b", "c"]) == [False] * 3
+    two = (ListenerKind(proxied=True), PLAIN)
+
+    assert kinds_for(two, ["a", "b"]) == two
+    assert kinds_for([PLAIN], ["a", "b", "c"]) == [PLAIN] * 3
     with pytest.raises(RuntimeError, match="2 addresses, and 1 sockets"):
-        flags_for((True, False), ["a"])
+        kinds_for(two, ["a"])

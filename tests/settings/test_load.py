@@ -149,16 +149,16 @@ def test_settings_cannot_be_changed() -> None:
         (
             "listen: []",
             "edge.yaml:1: listen: expected host:port, [ipv6]:port, :port or unix:/path,"
-            " or a list of them and of {address, proxy_protocol}",
+            " or a list of these and of {address, proxy_protocol, tls}",
         ),
         (
             "listen: [{address: ':1', proxy: true}]",
-            "edge.yaml:1: listen: expected {address, proxy_protocol}; proxy is not"
-            " known there",
+            "edge.yaml:1: listen[0]: expected {address, proxy_protocol, tls}; proxy is"
+            " not known there",
         ),
         (
             "listen: {proxy_protocol: true}",
-            "edge.yaml:1: listen: expected {address, proxy_protocol}",
+            "edge.yaml:1: listen: expected {address, proxy_protocol, tls}",
         ),
         (
             "listen: {address: ':1', proxy_protocol: 1}",
@@ -175,8 +175,8 @@ def test_settings_cannot_be_changed() -> None:
         ),
         (
             "listen: [8080]",
-            "edge.yaml:1: listen: expected host:port, [ipv6]:port, :port or unix:/path;"
-            " got '8080'",
+            "edge.yaml:1: listen[0]: expected host:port, [ipv6]:port, :port or"
+            " unix:/path; got '8080'",
         ),
         ("node:\n  name: a b", "edge.yaml:2: node.name: expected a name of letters"),
         ("node: {name: ''}", "edge.yaml:1: node.name: expected a name of letters"),

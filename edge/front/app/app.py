@@ -146,7 +146,7 @@ def begin(
     """
     fields = _fields(environ)
     peer = peer or Peer(environ.get("REMOTE_ADDR", ""))
-    client = Caller(peer.address)
+    client = Caller(peer.address, peer.scheme)
     if peer.believed:
         client = proxies.client(peer, fields.get)
     request = Request(
@@ -171,6 +171,7 @@ def begin(
         origin=request.lookup("origin"),
         client=client.address,
         said=LoggedFields.of(request.lookup, client.host),
+        certificate=peer.certificate,
     )
     exchange = environ[KEY] = WsgiExchange(request, ctx)
     return exchange

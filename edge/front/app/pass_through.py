@@ -167,7 +167,8 @@ class PassThrough:
         if self._parts.options.link is not None:
             return forwarding.link_request(request.fields.items()) + trace
         told = ClientTold(
-            request.client, request.scheme, request.host, self._knows_names
+            *(request.client, request.scheme, request.host),
+            self._knows_names or bool(request.client.scheme),
         )
         fields = pass_fields.request_fields(
             request.fields.items(),

@@ -16,6 +16,7 @@ from edge.core.timer_wheel import Timed, TimerWheel
 from edge.front.app.passed_body import PassedEvents
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import LoggedFields
+from edge.front.fast.handshake_turns import HandshakeTurns
 from edge.front.fast.plain_writes import PlainWrites
 from edge.front.fast.request_memo import (
     MAX_REMEMBERED_BYTES,
@@ -107,6 +108,7 @@ class FastContext:
         self.loop: Any = gevent.get_hub().loop
         self.soon: Callable[..., object] = self.loop.run_callback
         self.call_next_iteration: Callable[..., object] = NextIteration(self.loop).put
+        self.handshake_turns = HandshakeTurns(self.call_next_iteration)
         # A new request id, each time it is called.
         self.next_id: Callable[[], bytes] = request_ids().__next__
         self._proxies = parts.options.trusted_proxies
@@ -128,7 +130,7 @@ class FastContext:
     def client(self, peer: Peer, raw: bytes) -> Caller:
         """Who sent a plain head through ``peer``; ``raw`` are its lines."""
         if not peer.believed:
-            return Caller(peer.address)
+            return Caller(peer.address, peer.scheme)
         return self._proxies.client(peer, _told(raw).get)
 
     def what_log_says(self, raw: bytes) -> LoggedFields:

@@ -4,6 +4,9 @@ Beyond the limit a client is refused, and is not left waiting in the backlog. Wh
 process runs out of descriptors, the server pauses and counts that: otherwise the event
 loop would call it again at once, for ever. It also pauses where other processes accept
 at the same listener, and have fewer connections (W13). No exception ends it.
+
+Some listeners want more before anything is served: a header of the PROXY protocol, and
+behind it a handshake of TLS.
 """
 
 import _socket
@@ -13,13 +16,15 @@ from typing import Any
 import gevent
 
 from edge.core.accepting import EXHAUSTED, AcceptPause
-from edge.core.errors import Refusal
+from edge.core.errors import EdgeError, Refusal
 from edge.core.reasons import Reason
 from edge.front.accepting import paused
 from edge.front.fast.connection import FastConnection
 from edge.front.fast.context import FastContext
-from edge.front.fast.greeting import ProxiedConnection
+from edge.front.fast.greeting import LetIn, ProxiedConnection
+from edge.front.fast.handshake import HandshakingConnection
 from edge.front.link_peers import is_ours
+from edge.front.tls import ListenerTls, TlsTransport
 from edge.front.transport import READABLE, PlainTransport, Transport
 from edge.policy.http.client_address import Peer
 
@@ -30,7 +35,7 @@ BATCH_SIZE = 256
 class FastServer:
     """Serves one bound socket. ``connections`` are the worker's; up to ``max_refused``
     more are told at once that there is no room. ``proxied``: each begins with a header
-    of the PROXY protocol."""
+    of the PROXY protocol. ``tls``: it speaks TLS."""
 
     def __init__(
         self,
@@ -39,8 +44,10 @@ class FastServer:
         connections: set[Any],
         max_refused: int,
         proxied: bool = False,
+        tls: ListenerTls | None = None,
     ) -> None:
         self._proxied = proxied
+        self._tls = tls
         self._is_link = context.server_context.options.link is not None
         self._proxies = context.server_context.options.trusted_proxies
         self._context = context
@@ -120,15 +127,44 @@ class FastServer:
             transport.close()
             return
         peer = self._proxies.peer(name)
-        if self._is_full(len(self._connections)):
+        full = self._is_full(len(self._connections))
+        if self._tls is not None:
+            self._secure(transport, peer, self._tls, full)
+        elif full:
             self._refuse(transport, peer)
         elif self._proxied:
-            among = self._connections
-            ProxiedConnection(
-                self._context, transport, peer, among, self._admit
-            ).begin()
+            self._greet(transport, peer, self._connections, self._admit)
         else:
             self._admit(transport, peer)
+
+    def _greet(
+        self, transport: Transport, peer: Peer, among: set[Any], let_in: LetIn
+    ) -> None:
+        """Let it in once its PROXY header has come."""
+        ProxiedConnection(self._context, transport, peer, among, let_in).begin()
+
+    def _secure(
+        self, plain: PlainTransport, peer: Peer, tls: ListenerTls, full: bool
+    ) -> None:
+        """Let it in once its handshake is done. Where there is no room it is refused,
+        and so that it hears that, not before."""
+        among = self._refused if full else self._connections
+        let_in = self._refuse if full else self._admit
+
+        def answer(plain: Transport, peer: Peer, error: EdgeError) -> None:
+            self._admit(plain, peer, among=among).refuse(error)
+
+        def shake(_plain: Transport, peer: Peer, held: bytes) -> None:
+            transport = TlsTransport(tls, plain, among, held)
+            HandshakingConnection(
+                *(self._context, transport, peer, among),
+                *(self._context.handshake_turns, let_in, answer),
+            ).begin()
+
+        if self._proxied:
+            self._greet(plain, peer, among, shake)
+        else:
+            shake(plain, peer, b"")
 
     def _admit(
         self,
@@ -144,7 +180,7 @@ class FastServer:
         among.add(connection)
         return connection
 
-    def _refuse(self, transport: PlainTransport, peer: Peer) -> None:
+    def _refuse(self, transport: Transport, peer: Peer) -> None:
         reason = Reason.LIMIT_CONNECTIONS
         self._context.server_context.counters.refusals[reason.value] += 1
         detail = "This edge serves as many connections as it may."

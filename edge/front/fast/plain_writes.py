@@ -108,7 +108,7 @@ class PlainWrites:
         block = block or self._block(raw)
         if block is None or not self._may_have(line, block.length):
             return None
-        client = told if peer.believed else partial(Caller, peer.address)
+        client = told if peer.believed else partial(Caller, peer.address, peer.scheme)
         try:
             return self._judged(line, block, client)
         except ClientFault:
@@ -246,7 +246,9 @@ class PlainWrites:
             fields.items(),
             line.route,
             passed,
-            told=ClientTold(caller, scheme, host, self._knows_names),
+            told=ClientTold(
+                caller, scheme, host, self._knows_names or bool(caller.scheme)
+            ),
             subject=grant.subject,
             identity=self._identity,
             node=self._node,

@@ -293,7 +293,7 @@ class FastSink:
 
     def called_by(self) -> tuple[str, str]:
         """The scheme and the host by which the client called."""
-        scheme, host = "http", self._plain.host
+        scheme, host = self._writer.peer.scheme or "http", self._plain.host
         if self._writer.peer.believed:
             told = self._client()
             scheme, host = told.scheme or scheme, told.host or host
@@ -329,6 +329,7 @@ class FastSink:
             way=plain.grant.way,
             subject=plain.grant.subject,
             client=address,
+            certificate=self._writer.peer.certificate,
             said=said,
         )
 

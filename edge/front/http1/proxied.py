@@ -66,7 +66,7 @@ def refused(server_context: ServerContext, own: Peer, fault: ClientFault) -> Non
     server_context.counters.client_faults[fault.reason.value] += 1
     now = server_context.clock.monotonic()
     ctx = RequestContext("", "", request_id(None), now, client=own.address)
-    ctx.reason, ctx.lost = fault.reason, True
+    ctx.reason, ctx.lost, ctx.cause = fault.reason, True, fault.cause
     server_context.access_log.write(ctx, 0, 0)
 
 

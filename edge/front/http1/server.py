@@ -4,24 +4,28 @@ It serves everything the whole way when the fast way is switched off. The fast w
 answer like it.
 """
 
+import time
 from typing import Any
 
 import gevent
 from gevent.pool import Pool
 
-from edge.core.errors import ClientFault, Refusal
+from edge.core.errors import ClientFault, EdgeError, Refusal
 from edge.core.reasons import Reason
 from edge.front.accepting import PausingServer
+from edge.front.http1 import handshakes
 from edge.front.http1.connection import GreenletConnection
 from edge.front.http1.context import ServerContext
 from edge.front.http1.proxied import greet, refused
 from edge.front.link_peers import is_ours
+from edge.front.tls import ListenerTls, TlsTransport
 from edge.front.transport import BlockingStream, PlainTransport
+from edge.policy.http.client_address import Peer
 
 
 class GreenletServer:
     """Accepts on one listener. ``connections`` are the worker's. ``proxied``: each
-    begins with a header of the PROXY protocol."""
+    begins with a header of the PROXY protocol. ``tls``: it speaks TLS."""
 
     def __init__(
         self,
@@ -30,8 +34,10 @@ class GreenletServer:
         connections: set[Any],
         max_refused: int,
         proxied: bool = False,
+        tls: ListenerTls | None = None,
     ) -> None:
         self._proxied = proxied
+        self._tls = tls
         self._server_context = server_context
         self._name = listener.getsockname()
         self._connections = connections
@@ -72,6 +78,11 @@ class GreenletServer:
                 if isinstance(error, ClientFault):
                     refused(context, peer, error)
                 return
+        if self._tls is not None:
+            found = self._secure(self._tls, transport, peer, held)
+            if found is None:
+                return
+            (stream, peer), held = found, b""
         connection = GreenletConnection(context, stream, self._name, peer)
         if context.is_full(len(self._connections)):
             self._refuse(connection)
@@ -81,6 +92,33 @@ class GreenletServer:
             connection.serve(held)
         finally:
             self._connections.discard(connection)
+
+    def _secure(
+        self, tls: ListenerTls, plain: PlainTransport, peer: Peer, held: bytes
+    ) -> tuple[BlockingStream, Peer] | None:
+        """A handshake; None: it failed, and the connection is closed."""
+        context = self._server_context
+        transport = TlsTransport(tls, plain, self._connections, held)
+        try:
+            handshakes.shake(context, transport, time.monotonic())
+        except ClientFault as fault:
+            handshakes.failed(context, peer, fault)
+            if fault.reason is Reason.HTTP_TO_TLS:
+                self._answer_plain(plain, peer, fault)
+        except OSError:
+            handshakes.left(context)
+        else:
+            peer = handshakes.done(context, transport, peer)
+            return BlockingStream(transport), peer
+        transport.close()
+        return None
+
+    def _answer_plain(
+        self, plain: PlainTransport, peer: Peer, error: EdgeError
+    ) -> None:
+        """Tell a client of plain HTTP that this listener speaks TLS."""
+        context, stream = self._server_context, BlockingStream(plain)
+        GreenletConnection(context, stream, self._name, peer).refuse(error)
 
     def _refuse(self, connection: GreenletConnection) -> None:
         reason = Reason.LIMIT_CONNECTIONS

@@ -61,16 +61,21 @@ _SCHEMES = frozenset({"http", "https"})
 class Peer(NamedTuple):
     """The other end of a connection. ``address`` is "" where it has none.
 
-    ``believed``: it may say for whom it speaks.
+    ``believed``: it may say for whom it speaks. ``scheme`` is "https" where it speaks
+    TLS with the edge itself, and ``certificate`` is whom its certificate names then;
+    "" if it does not, or showed none.
     """
 
     address: str = ""
     believed: bool = False
+    scheme: str = ""
+    certificate: str = ""
 
 
 class Caller(NamedTuple):
-    """Who sent a request. ``scheme`` and ``host`` are those by which it was called,
-    if a trusted proxy told them; "" if none did."""
+    """Who sent a request. ``scheme`` and ``host`` are those by which it was called, if
+    a trusted proxy told them; "" if none did. The scheme is also known where the edge
+    itself speaks TLS."""
 
     address: str = ""
     scheme: str = ""
@@ -112,8 +117,11 @@ class TrustedProxies:
 
     def client(self, peer: Peer, lookup: Lookup) -> Caller:
         """Who sent the request with these fields through ``peer``."""
-        if not peer.believed:
-            return Caller(peer.address)
+        told = self._told(peer, lookup) if peer.believed else Caller(peer.address)
+        return told._replace(scheme=peer.scheme) if not told.scheme else told
+
+    def _told(self, peer: Peer, lookup: Lookup) -> Caller:
+        """As a peer tells that is believed."""
         old, new = self._by_x(peer, lookup), self._by_forwarded(peer, lookup)
         if old is None or new is None:
             return old or new or Caller(peer.address)

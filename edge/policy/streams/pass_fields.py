@@ -44,7 +44,7 @@ _WITHOUT_TRACE = _MADE_ANEW | {"tracestate"}
 @dataclass(frozen=True, slots=True)
 class ClientTold:
     """What the origin is told of who sent a request (P2). ``names``: also by what it
-    was called; without trusted proxies the edge cannot know that."""
+    was called; without trusted proxies the edge knows that only where it speaks TLS."""
 
     client: Caller
     scheme: str

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.front.edge_process import Answered, Client, EdgeProcess
+from tests.front.tls_client import TlsEdge
 
 CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*.http"))
 LIMITS = {"body_timeout": 0.5, "head_timeout": 0.5, "send_timeout": 0.5}
@@ -24,6 +25,8 @@ LAST = b"GET /v1/stream/hit HTTP/1.1\r\nHost: last.test\r\nConnection: close\r\n
 
 _CHANGING = {"date", "x-request-id", "age"}
 _INSTANCE = re.compile(rb'"instance":"[^"]*"')
+
+_TOLD_OF_TLS = re.compile(rb', \["x-forwarded-(?:host|proto)", "[^"]*"\]')
 
 Seen = tuple[object, ...]
 
@@ -92,6 +95,48 @@ def test_both_ways_give_the_same_bytes(
     at_once = answers(fast, [data], methods)
     assert at_once == answers(whole, [data], methods)
     assert answers(fast, [data[:middle], data[middle:]], methods) == at_once
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[EdgeProcess]:
+    with TlsEdge({"limits": LIMITS}) as edge:
+        yield edge
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_tls_changes_no_byte(
+    path: Path, fast: EdgeProcess, secured: EdgeProcess
+) -> None:
+    """U29: but the scheme, where the edge says by what it was called."""
+    data = path.read_bytes() + LAST
+    methods = _methods(data)
+    middle = len(path.read_bytes()) // 2
+
+    plain = answers(fast, [data], methods)
+    for pieces in ([data], [data[:middle], data[middle:]]):
+        assert _without_scheme(answers(secured, pieces, methods)) == plain
+
+
+def _without_scheme(seen: list[Seen]) -> list[Seen]:
+    """As if the edge did not know that it was called by https: what it tells the
+    origin, which says so here, and its own URLs."""
+    found: list[Seen] = []
+    for answer in seen:
+        if len(answer) == 1:
+            found.append(answer)
+            continue
+        status, reason, names, fields, body = answer
+        assert isinstance(fields, list) and isinstance(body, bytes)
+        told = _TOLD_OF_TLS.sub(b"", body)
+        fewer = str(len(told))
+        fields = [
+            (name, fewer if name == "content-length" else value)
+            if len(told) != len(body)
+            else (name, value.replace("https://edge.test", "http://edge.test"))
+            for name, value in fields
+        ]
+        found.append((status, reason, names, fields, told))
+    return found
 
 
 def test_the_corpus_is_large_and_has_answers_of_every_kind(whole: EdgeProcess) -> None:

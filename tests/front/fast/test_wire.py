@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.process.worker import MAX_UNSENT_BYTES
-from tests.front.edge_process import Client, EdgeProcess
+from tests.front.edge_process import Client, EdgeProcess, over_both
 from tests.front.fake_edge import LARGE
 
 HIT = "/v1/stream/hit"
@@ -32,6 +32,7 @@ def metric(edge: EdgeProcess, name: str) -> float:
     return float(line.split()[1])
 
 
+@over_both
 def test_a_head_may_trickle_in_byte_by_byte(client: Client) -> None:
     """An incomplete head is not odd: it is judged when it is complete."""
     for number in range(len(HEAD)):
@@ -70,6 +71,7 @@ def test_both_ways_know_the_clients_address(
     assert client.read().body == b"127.0.0.1"
 
 
+@over_both
 def test_many_requests_sent_ahead_are_answered_in_order(client: Client) -> None:
     """Plain ones and others, more than one read takes."""
     wanted = 1500
@@ -82,6 +84,7 @@ def test_many_requests_sent_ahead_are_answered_in_order(client: Client) -> None:
         assert client.read(method)["x-request-id"] == f"n{number}"
 
 
+@over_both
 def test_a_client_that_half_closes_after_its_request_is_answered(
     client: Client,
 ) -> None:
@@ -93,6 +96,7 @@ def test_a_client_that_half_closes_after_its_request_is_answered(
     assert client.ended()
 
 
+@over_both
 def test_a_large_answer_goes_on_when_a_slow_reader_reads(client: Client) -> None:
     """What the socket did not take waits for it, and the connection stays usable."""
     client.get("/v1/stream/large")
@@ -131,6 +135,7 @@ def unsent(port: int, to: int) -> int:
     raise AssertionError("there is no such connection")
 
 
+@over_both
 def test_more_than_fits_may_be_sent_ahead_while_parked(
     edge: EdgeProcess, client: Client
 ) -> None:
@@ -147,6 +152,7 @@ def test_more_than_fits_may_be_sent_ahead_while_parked(
         assert client.read().body == b"hello\n"
 
 
+@over_both
 def test_a_client_that_resets_within_a_head_is_forgotten(edge: EdgeProcess) -> None:
     """And nobody else notices."""
     with edge.connect() as other:
@@ -157,6 +163,7 @@ def test_a_client_that_resets_within_a_head_is_forgotten(edge: EdgeProcess) -> N
         assert other.read().status == 200
 
 
+@over_both
 def test_a_parked_crowd_is_released_though_one_of_them_reset(
     edge: EdgeProcess,
 ) -> None:

@@ -7,7 +7,7 @@ write to ``release``.
 import pytest
 
 from edge.front.fast.plain_writes import MAX_BODY_BYTES
-from tests.front.edge_process import Client, EdgeProcess
+from tests.front.edge_process import Client, EdgeProcess, over_both
 
 HELD = "/v1/stream/held"
 RELEASE = "/v1/stream/release"
@@ -43,6 +43,7 @@ def test_a_write_under_way_is_answered_before_its_worker_ends(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["half_close", "close", "reset"])
+@over_both
 def test_a_client_that_leaves_gives_no_write_up(
     edge: EdgeProcess, client: Client, how: str
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_client_that_leaves_gives_no_write_up(
             assert writer.read().body == b"released"
 
 
+@over_both
 def test_what_is_sent_behind_a_write_is_answered_behind_it(
     edge: EdgeProcess, client: Client
 ) -> None:
@@ -80,6 +82,7 @@ def test_what_is_sent_behind_a_write_is_answered_behind_it(
     assert found == [b"released", b"hello\n", swallowed, b"", b"2 bytes, 2 at most"]
 
 
+@over_both
 def test_many_writes_at_once_are_all_told_and_answered(edge: EdgeProcess) -> None:
     """32 clients, each with a few in one go."""
     clients = [edge.connect() for _ in range(32)]

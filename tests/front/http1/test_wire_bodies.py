@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from edge.front.fast.plain_writes import MAX_BODY_BYTES
-from tests.front.edge_process import Client, EdgeProcess
+from tests.front.edge_process import Client, EdgeProcess, over_both
 
 SWALLOW = "/v1/stream/swallow"
 TEXT = "Content-Type: text/plain"
@@ -21,6 +21,7 @@ def chunks(*pieces: bytes) -> bytes:
     return b"".join(coded) + b"0\r\n\r\n"
 
 
+@over_both
 def test_a_body_with_a_length_reaches_the_origin(client: Client) -> None:
     """Whole, and the connection is kept."""
     client.request("POST", SWALLOW, TEXT, body=b"x" * 100_000)
@@ -30,6 +31,7 @@ def test_a_body_with_a_length_reaches_the_origin(client: Client) -> None:
     assert client.read().body == b"3 bytes, 3 at most"
 
 
+@over_both
 def test_a_chunked_body_reaches_the_origin(client: Client) -> None:
     """Falcon's own bounded stream would read it as empty."""
     client.request("POST", SWALLOW, TEXT, "Transfer-Encoding: chunked")
@@ -45,6 +47,7 @@ def test_an_empty_body_reaches_the_origin(client: Client) -> None:
         assert client.read().body == b"0 bytes, 0 at most"
 
 
+@over_both
 def test_a_large_body_takes_constant_memory(edge: EdgeProcess) -> None:
     """An append of any size is streamed: never more than a piece at a time (E50)."""
     size = 256 << 20
@@ -59,6 +62,7 @@ def test_a_large_body_takes_constant_memory(edge: EdgeProcess) -> None:
     assert edge.peak_memory() - before < 16 << 20
 
 
+@over_both
 def test_100_continue_is_sent_before_the_body_is(client: Client) -> None:
     """RFC 9110 section 10.1.1."""
     client.request("POST", SWALLOW, TEXT, "Content-Length: 3", "Expect: 100-continue")
@@ -78,6 +82,7 @@ def test_100_continue_is_sent_before_the_body_is(client: Client) -> None:
     ],
     ids=["short", "long", "within a chunk", "without the last chunk"],
 )
+@over_both
 def test_a_body_that_ends_early_is_never_taken_for_whole(
     edge: EdgeProcess,
     client: Client,
@@ -148,6 +153,7 @@ def test_a_malformed_chunked_body_is_refused(
     assert client.ended()
 
 
+@over_both
 def test_an_early_refusal_can_be_read_by_a_client_that_is_still_sending(
     edge: EdgeProcess,
 ) -> None:
@@ -169,9 +175,10 @@ def _send_until_refused(client: Client) -> None:
     """Send as fast as the edge takes it, until it has closed."""
     with contextlib.suppress(OSError):
         for _ in range(100):
-            client.sock.send(b"x" * 65536)
+            client.send(b"x" * 65536)
 
 
+@over_both
 def test_a_client_that_leaves_while_it_writes_is_no_error(
     edge: EdgeProcess, client: Client
 ) -> None:

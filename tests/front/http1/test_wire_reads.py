@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.front.edge_process import Client, EdgeProcess
+from tests.front.edge_process import Client, EdgeProcess, over_both
 from tests.front.fake_edge import LARGE
 
 PARK = "/v1/stream/park?offset=7&live=long-poll"
@@ -37,6 +37,7 @@ def test_an_unsafe_request_id_is_replaced(client: Client) -> None:
     assert client.read()["x-request-id"].isalnum()
 
 
+@over_both
 def test_a_large_answer_arrives_whole(client: Client) -> None:
     """It goes out in pieces, within one Content-Length."""
     client.get("/v1/stream/large")
@@ -57,6 +58,7 @@ def test_a_head_announces_no_length_that_is_not_known(client: Client) -> None:
     assert client.read().body == b"hello\n"
 
 
+@over_both
 def test_an_answer_made_by_another_greenlet_reaches_the_one_that_waits(
     client: Client,
 ) -> None:
@@ -66,6 +68,7 @@ def test_an_answer_made_by_another_greenlet_reaches_the_one_that_waits(
     assert client.read().body == b"later\n"
 
 
+@over_both
 def test_a_parked_reader_is_answered_when_the_stream_is_written(
     edge: EdgeProcess, client: Client
 ) -> None:
@@ -79,6 +82,7 @@ def test_a_parked_reader_is_answered_when_the_stream_is_written(
     assert client.read().status == 204
 
 
+@over_both
 def test_a_parked_client_that_leaves_is_noticed(
     edge: EdgeProcess, client: Client
 ) -> None:
@@ -90,6 +94,7 @@ def test_a_parked_client_that_leaves_is_noticed(
     edge.expect("gone /v1/stream/park")
 
 
+@over_both
 def test_a_parked_client_that_resets_is_noticed(
     edge: EdgeProcess, client: Client
 ) -> None:
@@ -101,6 +106,7 @@ def test_a_parked_client_that_resets_is_noticed(
     edge.expect("gone /v1/stream/park")
 
 
+@over_both
 def test_what_is_sent_ahead_while_parked_waits_its_turn(
     edge: EdgeProcess, client: Client
 ) -> None:
@@ -116,6 +122,7 @@ def test_what_is_sent_ahead_while_parked_waits_its_turn(
     assert client.read().body == b"hello\n"
 
 
+@over_both
 def test_events_are_sent_one_by_one_as_they_come(client: Client) -> None:
     """An event stream is never gathered: each write is a chunk of its own."""
     client.get("/v1/stream/events?offset=-1&live=sse")
@@ -131,6 +138,7 @@ def test_events_are_sent_one_by_one_as_they_come(client: Client) -> None:
     ]
 
 
+@over_both
 def test_a_stream_that_ended_leaves_the_connection_for_the_next_request(
     client: Client,
 ) -> None:
@@ -142,6 +150,7 @@ def test_a_stream_that_ended_leaves_the_connection_for_the_next_request(
     assert client.read().body == b"hello\n"
 
 
+@over_both
 def test_a_stream_that_fails_never_looks_complete(client: Client) -> None:
     """E44: the last chunk is missing, and the connection ends."""
     client.get("/v1/stream/cut?offset=-1&live=sse")
@@ -162,6 +171,7 @@ def test_the_caches_above_come_before_this_one(
     assert told == "ds-edge/above; hit, ds-edge/here; fwd=miss"
 
 
+@over_both
 def test_a_stream_to_http_1_0_ends_with_the_connection(client: Client) -> None:
     """There is no chunked coding; its end is the connection's."""
     client.get("/v1/stream/events?offset=-1&live=sse", version="1.0")
@@ -171,6 +181,7 @@ def test_a_stream_to_http_1_0_ends_with_the_connection(client: Client) -> None:
     assert answered.body.endswith(b"data:2\n\n")
 
 
+@over_both
 def test_a_stream_to_http_1_0_that_fails_is_reset(client: Client) -> None:
     """E44: a plain end would make the part look like the whole."""
     client.get("/v1/stream/cut?offset=-1&live=sse", version="1.0")
@@ -179,6 +190,7 @@ def test_a_stream_to_http_1_0_that_fails_is_reset(client: Client) -> None:
         client.read()
 
 
+@over_both
 def test_a_reader_that_leaves_a_stream_is_let_go_of(
     edge: EdgeProcess, client: Client
 ) -> None:
