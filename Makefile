@@ -65,8 +65,8 @@ define ABOUT_THE_TESTS
 All tests: some fifteen minutes on two cores that are free. They run in three processes
 and start, on free ports of 127.0.0.1 and in folders of their own: edges and embedded
 origins; Node with the reference server, the official client and suite; nginx, HAProxy,
-Caddy, Prometheus and Chromium, which are installed if they are missing and this is root's Debian or
-Ubuntu. The wheel is built and installed elsewhere, which asks the package index.
+Caddy, Prometheus, docker-compose and Chromium, which are installed if they are missing
+and this is root's Debian or Ubuntu. The wheel is built and installed elsewhere, which asks the package index.
 The first run also installs the tools and Node's packages: a minute or two.
 A part of them:  make test ARGS=tests/streamlog
 endef

@@ -66,6 +66,11 @@ class ListenAddress:
         return f"{'http' if self.tls is None else 'https'}://{local}"
 
     @property
+    def everywhere(self) -> bool:
+        """Whether it is every interface of this machine."""
+        return not self.path and self.host in _ANY_HOST
+
+    @property
     def local(self) -> bool:
         """Whether only this machine reaches it, as far as the text tells."""
         if self.path:

@@ -85,11 +85,17 @@ def _not_before_itself(settings: Settings) -> Iterator[Conflict]:
 
 
 def _names(url: str, address: ListenAddress) -> bool:
-    """Whether ``url`` leads to ``address``, by their texts alone."""
+    """Whether ``url`` leads to ``address``, by their texts alone.
+
+    Where that is every interface, any other name may be another machine's: containers
+    all listen at one port. If it is ours all the same, requests end as loops.
+    """
     authority = authority_of(url)
     if authority is None:
         return bool(address.path) and url == str(address)
-    return not address.path and ListenAddress(*authority).collides(address)
+    named = ListenAddress(*authority)
+    told = named.local or named.everywhere or not address.everywhere
+    return told and not address.path and named.collides(address)
 
 
 def _embedded_alone(settings: Settings) -> Iterator[Conflict]:

@@ -99,6 +99,8 @@ def test_clients_and_operators_have_their_own_addresses(
     [
         ("http://127.0.0.1:8080", "127.0.0.1:8080"),
         ("http://127.0.0.1:8080", ":8080"),
+        ("http://localhost:8080", "[::]:8080"),
+        ("http://0.0.0.0:8080", "127.0.0.1:8080"),
         ("http://127.0.0.1", "127.0.0.1:80"),
         ("unix:/run/a.sock", "unix:/run/a.sock"),
     ],
@@ -107,6 +109,12 @@ def test_an_edge_is_not_put_before_itself(url: str, listen: str) -> None:
     (problem,) = told(ORIGIN__URL=url, LISTEN=listen)
 
     assert problem.startswith("origin.url: is this edge's own address (listen)")
+
+
+@pytest.mark.parametrize("url", ["http://shield:8080", "http://10.0.0.7:8080"])
+def test_another_machine_may_have_the_same_port(url: str) -> None:
+    """As containers do; one that is this machine all the same answers 508."""
+    assert told(ORIGIN__URL=url, LISTEN=":8080") == []
 
 
 def test_an_origin_on_the_same_machine_is_none_of_the_edge() -> None:
