@@ -25,6 +25,12 @@ MAX_SOCKET_PATH = 107
 
 LONGEST_NAME = "keeper-63.4294967295.sock"
 
+LEAST_ROOM = 1 << 20
+"""Bytes that must be free: for what an operator orders, and for reports of that."""
+
+LEAST_FILES = 256
+"""Files that must be free."""
+
 
 class RunFolderFault(Exception):
     """There is no folder for the node's sockets. The message says why, in one line."""
@@ -62,6 +68,8 @@ class RunFolder:
             said = f"{base}: too long: a socket's path may have {MAX_SOCKET_PATH} bytes"
             raise RunFolderFault(said)
         sweep(base)
+        if (why := _no_room(base)) is not None:
+            raise RunFolderFault(f"{base}: {why}")
         # The name is free, and the folder nobody else's (0700).
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
         try:
@@ -104,6 +112,17 @@ def sweep(base: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)
+
+
+def _no_room(base: Path) -> str | None:
+    """Why there is no room for a run folder; None: there is. Raises OSError."""
+    told = os.statvfs(base)
+    # Some file systems have no bound, and tell 0 of all.
+    if told.f_blocks and (free := told.f_bavail * told.f_frsize) < LEAST_ROOM:
+        return f"{free >> 10} KiB are free, and {LEAST_ROOM >> 10} KiB are needed"
+    if told.f_files and told.f_favail < LEAST_FILES:
+        return f"{told.f_favail} files are free, and {LEAST_FILES} are needed"
+    return None
 
 
 def _own_folders(base: Path) -> Iterator[Path]:

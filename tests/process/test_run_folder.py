@@ -116,6 +116,40 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(base: Path) -> None
     assert str(file.value) == f"run_folder: {plain}: Not a directory"
 
 
+@pytest.mark.parametrize(
+    ("blocks", "files", "said"),
+    [
+        ((1000, 15), (1000, 900), "60 KiB are free, and 1024 KiB are needed"),
+        ((9999, 9000), (1000, 7), "7 files are free, and 256 are needed"),
+    ],
+)
+def test_a_folder_without_room_is_said_before_anything_is_in_it(
+    blocks: tuple[int, int],
+    files: tuple[int, int],
+    said: str,
+    base: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else its processes would die of it, one after the other, for ever."""
+    told = (4096, 4096, blocks[0], *blocks[1:] * 2, files[0], *files[1:] * 2, 0, 255)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(told))
+    with pytest.raises(RunFolderFault, match=said):
+        RunFolder.make(str(base), {})
+
+    assert not list(base.iterdir())
+
+
+def test_a_file_system_that_tells_of_no_bound_has_room(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = (4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(told))
+    made = RunFolder.make(str(base), {})
+
+    assert made.path.is_dir()
+    made.remove()
+
+
 def test_a_path_that_is_too_long_for_a_socket_is_said(base: Path) -> None:
     deep = base / ("d" * MAX_SOCKET_PATH)
     deep.mkdir()
