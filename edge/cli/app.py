@@ -28,6 +28,7 @@ from edge.cli import console, origin, preflight
 from edge.cli.access.app import app as access
 from edge.cli.admin_client import NotWell
 from edge.cli.bench.app import app as bench
+from edge.cli.config import app as config_app
 from edge.cli.health import ask
 from edge.cli.options import (
     FAILED,
@@ -321,6 +322,7 @@ app.add_typer(access)
 app.add_typer(purge)
 app.add_typer(streams)
 app.add_typer(bench, name="bench")
+app.add_typer(config_app, name="config")
 
 
 def _refuse(why: str, as_json: bool) -> Never:
