@@ -84,7 +84,7 @@ class Hub:
         self.relays = Relays(context, upstream)
         self.spools = Spools(context, self.delivery, waiters, files)
         self.lapses = Lapses(context, waiters, self.relays)
-        lending = Lending(context, upstream, waiters)
+        lending = self._lending = Lending(context, upstream, waiters)
         parts = self.streams, contacts, self.delivery, self.spools
         results = self._results = Results(context, *parts, self._do, waiters.armed)
         self.flights = Flights(context, upstream, lending, results.landed)
@@ -127,6 +127,8 @@ class Hub:
             self._counters.refusals[refusal.reason.value] += 1
             self._counters.answers["error"] += 1
             sink.abort(refusal)
+            return None
+        if stream.lenders is not None and self._lending.turns_away(reader):
             return None
         if waits_at is None or now >= lease.ends_at:
             self.advance(reader)
@@ -474,16 +476,14 @@ class Hub:
         self.relays.begin_drain()
 
     def drain(self, grace: float) -> None:
-        """Release all live readers, spread over ``grace`` seconds (E54). Polls are
-        answered with a 204; SSE ends after a whole event."""
+        """Release all live readers within ``grace`` seconds (E54), by whole answers."""
         self.begin_drain()
         relays = gevent.spawn(self.relays.drain, grace)
         self._waiters.drain(grace)
         relays.join()
 
     def let_go(self) -> None:
-        """The grace is over: release at once all live readers that are left, relayed
-        or not, and who waits for its turn above an end."""
+        """The grace is over: release at once all who wait here or are relayed."""
         self._heirs.let_go()
         self._paced.let_go()
         self.relays.let_go()

@@ -41,6 +41,7 @@ class Holder(Protocol):
 
 
 H = TypeVar("H", bound=Holder)
+N = TypeVar("N", float, tuple[float, int])
 
 
 class _Lender(Generic[H]):
@@ -71,9 +72,9 @@ class Lenders(Generic[H]):
         self._here: dict[str, _Lender[H]] = {}
         # Whose turn is next comes first.
         self._line: OrderedDict[str, None] = OrderedDict()
-        # Refused: up to which freshness a verdict is older than that. Resting: until
-        # when. By the digests of their credentials.
-        self._refused: dict[str, float] = {}
+        # Refused: up to which freshness a verdict is older than that, and by which
+        # status. Resting: until when. By the digests of their credentials.
+        self._refused: dict[str, tuple[float, int]] = {}
         self._resting: dict[str, float] = {}
         # Of which incarnation the log is, and who lent for it: a digest, or _MANY.
         self._read_by: tuple[int, str] = (-1, "")
@@ -132,8 +133,17 @@ class Lenders(Generic[H]):
             return False
         if now < self._resting.get(lent.digest, now):
             return False
-        refused = self._refused.get(lent.digest)
-        return refused is None or lent.fresh_until > refused + SLACK_SECONDS
+        return self.refused(lease) is None
+
+    def refused(self, lease: Lease) -> int | None:
+        """The status by which the credential of this lease was refused, if its verdict
+        is no newer than that."""
+        lent = lease.lends
+        told = None if lent is None else self._refused.get(lent.digest)
+        if lent is None or told is None:
+            return None
+        until, status = told
+        return None if lent.fresh_until > until + SLACK_SECONDS else status
 
     def next(
         self, now: float, but: Container[str] = (), *, last: bool = False
@@ -173,14 +183,13 @@ class Lenders(Generic[H]):
         if soonest in self._here:
             self._line.setdefault(soonest)
 
-    def refuse(self, lent: LentCredential) -> tuple[H, ...]:
-        """The origin's word on this credential does not hold any more: it lends no more
-        until the origin was asked about it anew. Returns the readers that brought it.
-        """
+    def refuse(self, lent: LentCredential, status: int) -> tuple[H, ...]:
+        """The origin has refused this credential by ``status``: it lends no more until
+        the origin was asked about it anew. Returns the readers that brought it."""
         lender = self._here.get(lent.digest)
         newest = 0.0 if lender is None else _fresh_until(lender.lease)
-        before = self._refused.get(lent.digest, 0.0)
-        self._refused[lent.digest] = max(before, lent.fresh_until, newest)
+        before, _ = self._refused.get(lent.digest, (0.0, 0))
+        self._refused[lent.digest] = max(before, lent.fresh_until, newest), status
         _surplus(self._refused)
         return () if lender is None else tuple(lender.holders)
 
@@ -208,7 +217,7 @@ def _fresh_until(lease: Lease) -> float:
     return 0.0 if lease.lends is None else lease.lends.fresh_until
 
 
-def _surplus(noted: dict[str, float]) -> str | None:
+def _surplus(noted: dict[str, N]) -> str | None:
     """What had to be forgotten so that no more than MAX_NOTED are noted."""
     if len(noted) <= MAX_NOTED:
         return None

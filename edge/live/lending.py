@@ -208,9 +208,11 @@ class Lending:
     def _end(self, stream: Stream, heard: "_Heard") -> None:
         """The lease of this credential ends, for all who brought it (A3). A front that
         brought it is told what was said: it has let the reader in (W10)."""
-        now, lent = self._clock.monotonic(), heard.lent
+        now, lent, status = self._clock.monotonic(), heard.lent, heard.answer.status
         lent.refused()
-        for reader in () if stream.lenders is None else stream.lenders.refuse(lent):
+        for reader in (
+            () if stream.lenders is None else stream.lenders.refuse(lent, status)
+        ):
             reader.lease.end(now)
             if reader.state not in (State.WAITING, State.PARKED):
                 continue
@@ -219,6 +221,20 @@ class Lending:
                 self._guard.serve(tell, reader)
             else:
                 self._guard.serve(self._waiters.end_grant, reader)
+
+    def turns_away(self, reader: Reader) -> bool:
+        """Tell a front that comes with a credential what the origin has said to it, if
+        that is no older than the front's verdict (W10). It may not have waited here
+        when that was heard, and would believe it until its time is over."""
+        lenders = reader.stream.lenders
+        if lenders is None or not self._options.serves_fronts:
+            return False
+        status = lenders.refused(reader.lease)
+        if status is None:
+            return False
+        answer = OriginAnswer(status, ())
+        self._guard.serve(partial(self._waiters.tell_refusal, answer), reader)
+        return True
 
 
 class _Heard(NamedTuple):

@@ -206,7 +206,7 @@ class StreamRegistry:
 
     def __init__(self, context: HubContext) -> None:
         options = self._options = context.options
-        self._counters = context.counters
+        self._counters, self._clock = context.counters, context.clock
         self._routes: dict[str, Route] = {r.match: r for r in options.routes}
         # Is told of a row before it is forgotten: the shelf (S2).
         self.on_forget: Callable[[Stream], None] | None = None
@@ -267,6 +267,7 @@ class StreamRegistry:
     def renew(self, stream: Stream) -> None:
         """Begin a new incarnation: nothing of the old log is known any more."""
         stream.log = self._new_log(stream.log.row, began=True)
+        stream.log.began_at = self._clock.monotonic()
         stream.large.clear()
         stream.gone_until = 0.0
         if stream.head_missed:

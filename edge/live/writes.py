@@ -76,7 +76,7 @@ def written(
         elif meaning is Meaning.DOUBTED:
             doubt(stream, now)
         elif equal:
-            yield from _equal(stream, meaning, offset, closed)
+            yield from _equal(stream, meaning, offset, closed, write.begun_at)
         elif meaning in (Meaning.APPENDED, Meaning.UNSURE):
             # What a 5xx names is no place of a write.
             named = offset if meaning is Meaning.APPENDED else None
@@ -93,9 +93,19 @@ def doubt(stream: Stream, now: float) -> None:
     stream.log.tail.acknowledge(None, closed=False)
 
 
-def _equal(stream: Stream, meaning: Meaning, offset: str | None, closed: bool) -> Steps:
-    """The write was to this key's own stream."""
+def _equal(
+    stream: Stream,
+    meaning: Meaning,
+    offset: str | None,
+    closed: bool,
+    begun_at: float,
+) -> Steps:
+    """The write was to this key's own stream. One that was begun before this life of
+    the stream was known here may have been to another one, whose offsets mean nothing
+    (L5): of an append only what is asked from now on tells, and of an end nothing."""
     tail = stream.log.tail
+    if begun_at < stream.log.began_at:
+        offset, closed = None, False
     if meaning in (Meaning.APPENDED, Meaning.CLOSED):
         _end_pause(stream)
     match meaning:

@@ -66,6 +66,7 @@ class StreamLog:
     __slots__ = (
         "_segments",
         "began",
+        "began_at",
         "by_events",
         "content_type",
         "described",
@@ -94,6 +95,9 @@ class StreamLog:
         # here (L5), or was the first one in a row that was made, maybe anew.
         self.row = row
         self.began = began
+        # When it did (monotonic seconds): a write that is older may have been another
+        # life's.
+        self.began_at = NEVER
         # Of which life it is, as a keeper has told; None: none was asked.
         self.lineage: Lineage | None = None
         # Whether a front was told of which life it is.

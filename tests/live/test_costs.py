@@ -151,7 +151,7 @@ def test_credentials_that_were_refused() -> None:
     digests = [f"{number:064d}" for number in range(2 * MAX_NOTED)]
     before, lenders = memory(), Lenders[Reader]()
     for digest in digests[:MAX_NOTED]:
-        lenders.refuse(LentCredential(digest, (), (), float(digest)))
+        lenders.refuse(LentCredential(digest, (), (), float(digest)), 401)
     for digest in digests[MAX_NOTED:]:
         lenders.rest(LentCredential(digest, (), (), 0.0), float(digest))
     check(memory() - before + sum(map(sys.getsizeof, digests)), lenders.cost)

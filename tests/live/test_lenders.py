@@ -92,7 +92,7 @@ def test_a_newer_verdict_lets_it_lend_again() -> None:
 def test_what_was_refused_lends_by_a_newer_verdict_alone() -> None:
     old = viewer("ann")
     lenders = gathered(old, viewer("ben"))
-    assert lenders.refuse(credential("ann")) == (old,)
+    assert lenders.refuse(credential("ann"), 401) == (old,)
     lenders.moved(viewer("ann"), waits=True)
     assert turns(lenders, 2) == ["ben", "ben"]
     lenders.moved(viewer("ann", NOW + TRUST + SLACK_SECONDS), waits=True)
@@ -104,7 +104,7 @@ def test_what_was_refused_lends_by_a_newer_verdict_alone() -> None:
 def test_a_refusal_outlives_those_who_brought_it() -> None:
     old = viewer("ann")
     lenders = gathered(old)
-    lenders.refuse(credential("ann"))
+    lenders.refuse(credential("ann"), 401)
     lenders.moved(old, waits=False)
     lenders.moved(viewer("ann"), waits=True)
     assert turns(lenders, 1) == []
@@ -129,7 +129,7 @@ def test_what_is_remembered_is_bounded() -> None:
     lenders = gathered(viewer("v0"))
     for number in range(2 * MAX_NOTED):
         lenders.rest(credential(f"v{number}"), NOW + 10.0 + number)
-        lenders.refuse(credential(f"w{number}", NOW + number))
+        lenders.refuse(credential(f"w{number}", NOW + number), 401)
     empty: Lenders[Viewer] = Lenders()
 
     assert empty.cost == 0 < lenders.cost
@@ -139,7 +139,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 def gathered_cost(noted: int) -> int:
     lenders: Lenders[Viewer] = Lenders()
-    lenders.refuse(credential("one"))
+    lenders.refuse(credential("one"), 401)
     return noted * lenders.cost
 
 
@@ -185,7 +185,7 @@ def test_whoever_may_lend_has_its_turn_and_nobody_else(
         elif step == "leave" and here.get(name):
             lenders.moved(here[name].pop(), waits=False)
         elif step == "refuse" and here.get(name):
-            lenders.refuse(credential(name, now))
+            lenders.refuse(credential(name, now), 401)
             refused[name] = newest[name]
         elif step == "rest":
             lenders.rest(credential(name), now + 7.0)

@@ -391,6 +391,34 @@ def test_who_was_refused_lends_no_more_until_it_is_judged_anew() -> None:
     assert lender(story.poll()) == "ann"
 
 
+def test_a_front_that_comes_back_is_told_what_its_credential_was_told_meanwhile() -> (
+    None
+):
+    """W10. 1: a front's poll lends; 2: it leaves, and the keeper's poll is on its way
+    with that credential; 3: the origin refuses it, and nobody is there to be told; 4:
+    the front polls again. Else whose token was taken back reads on until ``trust``
+    ends. What the front has judged anew since is let in."""
+    story = Story(serves_fronts=True)
+    ann, _ = story.crowd("ann", "ben")
+    poll = story.poll()
+    assert lender(poll) == "ann"
+    old = story.lease("ann")
+    assert ann.pending is not None
+    ann.pending.gone()
+    poll.answer(401, [], b"")
+    assert lender(story.poll()) == "ben"
+
+    for mode, at in ((Mode.LONG_POLL, TAIL), (Mode.CATCH_UP, "-1"), (Mode.SSE, TAIL)):
+        again = story.ask("ann", mode, at, Lease(old.ends_at, old.lends))
+        assert again.done().status == 401
+    story.house.clock.move(5.0)
+    anew = story.ask("ann")
+    settle()
+
+    assert anew.waits
+    story.origin.assert_quiet()
+
+
 def test_whoever_judged_it_is_told_of_a_refusal() -> None:
     """A3: so that it is judged anew, and not believed until its time is over."""
     story, told = Story(), list[str]()

@@ -461,3 +461,41 @@ def test_a_cold_open_is_not_spoilt_by_writes_elsewhere() -> None:
 
     for viewer in viewers:
         assert ("data", "de") in viewer.sink.events
+
+
+@pytest.mark.parametrize("closed", [None, "true"])
+def test_an_answer_to_a_write_of_another_life_brings_no_offset_back(
+    closed: str | None,
+) -> None:
+    """L5. 1: an append is sent; 2: the stream is deleted, and made again; 3: the answer
+    to 1 is heard, which names an end that was the old one's. Whoever comes then sees
+    what was asked for since, and waits for no such end."""
+    house, origin = scripted(rules=PATIENT)
+    warm(house, origin)
+    begun_at = house.clock.monotonic()
+    house.clock.move(1.0)
+    house.wrote("DELETE", 204)
+    house.wrote("PUT", 201)
+    fields = (("stream-next-offset", "0900"), ("stream-closed", closed or "false"))
+    route = house.options.routes[0].match
+    house.hub.wrote(WriteOutcome(route, PATH, "", "POST", 204, fields, begun_at))
+    asked = house.ask()
+    origin.expect(Purpose.CATCH_UP).reply(data(b"new", "0003"))
+
+    assert asked.done().body == b"new"
+    (stream,) = house.hub.streams
+    assert stream.log.tail.offset == "0003" and not stream.log.tail.closed
+    assert not stream.log.knows("0900")
+
+
+def test_a_write_that_was_begun_in_this_life_counts_by_its_offset() -> None:
+    house, origin = scripted(rules=PATIENT)
+    house.clock.move(1.0)
+    house.wrote("PUT", 201)
+    warm(house, origin)
+    house.clock.move(1.0)
+    house.wrote("POST", 204, stream_next_offset="0005")
+    asked = house.ask("0003")
+    origin.expect(Purpose.CATCH_UP).reply(data(b"de", "0005"))
+
+    assert asked.done().body == b"de"
