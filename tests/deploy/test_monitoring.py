@@ -62,6 +62,7 @@ CALM: Mapping[str, str] = {
     "process_max_fds": stays(65_536),
     "ds_edge_viewers": stays(500),
     "ds_edge_breaker_open": stays(0),
+    "ds_edge_origin_up": stays(1),
     "ds_edge_last_collection_seconds": stays(0.05),
     'ds_edge_reads_total{mode="long-poll"}': grows(1200),
     'ds_edge_answers_total{result="hit"}': grows(1000),
@@ -109,6 +110,7 @@ TROUBLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "EdgeOriginAway": (
         {'ds_edge_answers_total{result="stale"}': grows(20)},
         {"ds_edge_breaker_open": stays(1)},
+        {"ds_edge_origin_up": stays(0)},
     ),
     "EdgeOriginFaults": (
         {'ds_edge_origin_faults_total{reason="origin-timeout"}': grows(1)},
