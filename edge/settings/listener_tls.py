@@ -10,6 +10,7 @@ wildcard); RFC 7301 (ALPN).
 """
 
 import enum
+import math
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
@@ -126,7 +127,7 @@ def remarks(
         if left < 0:
             yield (*place, "cert"), "has expired: clients refuse it"
         elif left < SOON_DAYS:
-            yield (*place, "cert"), f"expires in {left:.0f} days"
+            yield (*place, "cert"), f"expires within {math.ceil(left)} d"
         if each.key.open:
             yield (*place, "key"), "can be read by everybody on this machine: chmod 600"
 

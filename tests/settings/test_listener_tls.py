@@ -130,7 +130,7 @@ def test_a_certificate_that_ends_soon_is_worth_a_warning(folder: Path) -> None:
     ends = tls.expires_at
 
     assert key_name(warning.path) == "listen[1].tls.cert"
-    assert [why for _, why in remarks(tls, ends - 5 * DAY)] == ["expires in 5 days"]
+    assert [why for _, why in remarks(tls, ends - 5 * DAY)] == ["expires within 5 d"]
     assert not list(remarks(tls, ends - 15 * DAY))
     [(path, why)] = remarks(tls, ends + 1)
     assert (path, why) == (("cert",), "has expired: clients refuse it")
