@@ -13,9 +13,10 @@ from edge.board.keeper_health import KeeperHealth
 from edge.board.lane_view import LaneView
 from edge.core.node_counters import CounterSet
 from edge.core.ports import Clock, Look, Origin
-from edge.core.values import Purpose, Role
+from edge.core.values import OriginRequest, Purpose, Role
 from edge.front.options import KIB, FrontOptions, Limits
 from edge.link.hand_over import HandOver
+from edge.link.channels import Channel
 from edge.link.keepers import Keepers, KeepersOptions, KeepersView
 from edge.link.terms_authorizer import authorizer_of
 from edge.live.context import HubOptions
@@ -25,6 +26,7 @@ from edge.policy.streams.authorize import Authorizer
 from edge.policy.streams.routes import Route
 from edge.process.seat import Seat
 from origin_adapter.http import HttpOptions, HttpOrigin
+from origin_adapter.http.request_encoder import EncodedRequest
 from origin_adapter.tls import TlsOptions
 
 MARGIN_SECONDS = 5.0
@@ -39,6 +41,7 @@ to be closed."""
 
 HAND_OVER_BEAT_SECONDS = 1.0
 """A keeper whose last beat is older tells its successor nothing any more (W6)."""
+LINK_HOST = "keeper"
 
 NO_TIMEOUT = 365 * 24 * 3600.0
 
@@ -106,7 +109,7 @@ def link_options(origin: HttpOptions, path: str, hold: float) -> HttpOptions:
     return replace(
         origin,
         url=f"unix:{path}",
-        host="keeper",
+        host=LINK_HOST,
         tls=TlsOptions(),
         head_timeout=origin.head_timeout + most,
         hold_timeout=max(origin.hold_timeout, hold) + most,
@@ -167,16 +170,27 @@ class FrontOrigin:
         hold: float,
         clock: Clock,
         requests: MutableMapping[str, int],
+        max_object: int,
     ) -> None:
-        self._links = [HttpOrigin(link_options(options, one, hold)) for one in paths]
+        places = tuple(paths)
+        self._links = [HttpOrigin(link_options(options, one, hold)) for one in places]
+        self._channels = [Channel(one, encoded, max_object) for one in places]
         limits = round_connections(options)
         how = KeepersOptions(board=board, round_connections=limits)
-        self.origin = Keepers(view, self._links, origin, how, clock, requests)
+        to = self._links, self._channels, origin
+        self.origin = Keepers(view, *to, how, clock, requests)
 
     def close(self) -> None:
         """Close all connections to keepers."""
         for link in self._links:
             link.close()
+        for channel in self._channels:
+            channel.close()
+
+
+def encoded(request: OriginRequest) -> bytes:
+    """The head of a read as it goes over a channel. Raises ClientFault."""
+    return EncodedRequest.prepare(request, LINK_HOST, "").first
 
 
 class RoleParts(NamedTuple):
@@ -252,7 +266,7 @@ def role_parts(
         )
     keepers = BoardKeepers(view, node.keepers)
     real = CountedOrigin(alone.origin, counters.direct)
-    how = origin, board, hold, clock, counters.link_requests
+    how = origin, board, hold, clock, counters.link_requests, alone.hub.max_object
     front = FrontOrigin(keepers, node.links, real, *how)
     return alone._replace(
         origin=front.origin,

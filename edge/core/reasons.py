@@ -110,6 +110,7 @@ class Reason(enum.Enum):
     LIMIT_ABOVE = "limit-above-end"
     LIMIT_LANES = "limit-lanes"
     LIMIT_ROUND = "limit-going-round"
+    CHANNEL_SLOW = "channel-slow"
     LIMIT_REVOCATIONS = "limit-revocations"
     LIMIT_WATCHERS = "limit-watchers"
     NOT_WRITTEN = "not-written"
@@ -196,6 +197,7 @@ class Reason(enum.Enum):
     EVENTS_BEHIND = "events-behind"
     EVENTS_MOVED = "events-moved"
     EVENTS_INEXACT = "events-inexact"
+    PUSHES_ENDED = "pushes-ended"
 
     # Why a worker was replaced.
     RELOAD = "reload"

@@ -16,6 +16,9 @@ is lost   asks again, once, what only reads and holds nothing armed. A write tha
           begun is never sent again; it ends as lost, as with any origin (L4, L5)
 ========= ========================================================================
 
+What a follower asks for by events a keeper pushes, over a channel of its own (W15,
+``channels``). It never goes round: the follower is told that it failed, and polls.
+
 A PUT or a DELETE that goes round is stored on the board before it is sent and again
 after: whoever reads meanwhile must not believe what it holds (W4).
 
@@ -29,7 +32,13 @@ from typing import Protocol
 
 from gevent.hub import get_hub
 
-from edge.core.errors import EdgeError, NotAsked, NotHeld, OriginUnreachable
+from edge.core.errors import (
+    EdgeError,
+    NotAsked,
+    NotHeld,
+    OriginFault,
+    OriginUnreachable,
+)
 from edge.core.ports import Clock, Exchange, Origin, Receiver, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -39,6 +48,7 @@ from edge.core.values import (
     OriginRequest,
     Purpose,
 )
+from edge.link.channels import PushOrigin
 from edge.link.exchanges import LinkExchange, RoundExchange
 from edge.policy.http import link_fields
 
@@ -87,13 +97,15 @@ class KeepersOptions:
 
 
 class Keepers:
-    """Implements ``edge.core.ports.Origin``: one ``link`` for each keeper, and the real
-    ``origin``. ``requests`` counts those that go to keepers, by purpose."""
+    """Implements ``edge.core.ports.Origin``: one ``link`` and one ``channel`` for each
+    keeper, and the real ``origin``. ``requests`` counts those that go to keepers, by
+    purpose."""
 
     def __init__(
         self,
         node: KeepersView,
         links: Sequence[LinkOrigin],
+        channels: Sequence[PushOrigin],
         origin: Origin,
         options: KeepersOptions,
         clock: Clock,
@@ -101,6 +113,7 @@ class Keepers:
     ) -> None:
         self._node = node
         self._links = links
+        self._channels = channels
         self._origin = origin
         self._board = options.board
         self._limits = options.round_connections
@@ -113,11 +126,15 @@ class Keepers:
         """See ``ports.Origin.begin``."""
         if request.link is None:
             return self._origin.begin(request, receiver)
-        keeper = self._keeper(request)
+        keeper, is_pushed = self._keeper(request), request.purpose is Purpose.EVENTS
+        if keeper is None and is_pushed:
+            detail = "the process that has this stream gives no sign of life"
+            return _Refused(receiver, OriginUnreachable(detail))
         if keeper is None:
             return self.begin_round(request, receiver)
         call = _LinkCall(self, request, receiver)
-        call.ask(self._links[keeper], self._linked(request))
+        links: Sequence[PushOrigin] = self._channels if is_pushed else self._links
+        call.ask(links[keeper], self._linked(request))
         return call
 
     def open(
@@ -245,13 +262,13 @@ class _LinkCall:
         self._keepers = keepers
         self._request = request
         self._receiver = receiver
-        self._link: tuple[Origin, OriginRequest] | None = None
+        self._link: tuple[PushOrigin, OriginRequest] | None = None
         self._inner: UpstreamCall | None = None
         self._may_again = may_ask_again(request)
         self._is_sent = self._has_head = False
         self._fault: EdgeError | None = None
 
-    def ask(self, link: Origin, linked: OriginRequest) -> None:
+    def ask(self, link: PushOrigin, linked: OriginRequest) -> None:
         """Begin."""
         self._link = link, linked
         self._inner = link.begin(linked, self)
@@ -333,7 +350,7 @@ class _Refused:
 
     __slots__ = ("_turn",)
 
-    def __init__(self, receiver: Receiver, fault: NotAsked) -> None:
+    def __init__(self, receiver: Receiver, fault: OriginFault) -> None:
         self._turn = get_hub().loop.run_callback(receiver.failed, fault)
 
     def cancel(self) -> None:

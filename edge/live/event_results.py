@@ -57,13 +57,14 @@ class EventResults:
         if joined is Joined.NO_PROOF:
             return Reason.NO_PROOF
         if joined is Joined.DIFFERS:
-            if log.is_json and log.agrees(batch.start, batch.data):
+            may_err = log.is_json and not batch.exact
+            if may_err and log.agrees(batch.start, batch.data):
                 return Reason.EVENTS_INEXACT
             # This ends the follower, too.
             yield from self._ingest.replaced(stream, Reason.BYTES_DIFFER)
             return None
         self._learn(stream, batch, sent, since_confirmed)
-        log.by_events = True
+        log.by_events = log.by_events or not batch.exact
         if joined is Joined.GREW:
             yield LogChanged(stream, grew=True)
         elif batch.closed:

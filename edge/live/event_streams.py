@@ -50,6 +50,7 @@ from edge.policy.streams.followed_events import (
     FollowedEvents,
     Heard,
 )
+from edge.policy.streams.followed_pushes import FollowedPushes
 from edge.policy.streams.routes import Follow
 from edge.streamlog.barriers import RequestSnapshot
 
@@ -118,25 +119,15 @@ class EventStreams:
         whether it was asked for."""
         stream = follower.stream
         log, trust = stream.log, stream.event_trust
-        encoding = encoding_of(log.content_type, log.is_json)
-        start = log.proof_start(self._options.rules.max_probe)
-        life = self._life(stream)
-        if encoding is None or start is None or log.end is None or life <= 0:
-            return False
         well = stream.lenders is None and stream.contact is None
         known = not log.tail.unverified and not log.tail.closed
         trusted = trust is None or trust.allows(self.clock.monotonic())
         if not (well and known and trusted):
             return False
-        follower.events = FollowedEvents(
-            start,
-            log.end,
-            encoding,
-            max_object=self._options.max_object,
-            chance=random.random(),
-            life=life,
-            slows=stream.route.follow is Follow.AUTO,
-        )
+        judged = self._judge(stream)
+        if judged is None:
+            return False
+        start, follower.events = judged
         self.counters.event_streams += 1
         request = upstream_requests.events_request(
             stream.key,
@@ -149,6 +140,28 @@ class EventStreams:
         one = EventStream(self, follower, follower.events)
         follower.call = self._upstream.stream(request, one)
         return True
+
+    def _judge(self, stream: Stream) -> tuple[str, FollowedEvents] | None:
+        """Where one is to begin, and its judge; None: it cannot be followed so."""
+        log, life = stream.log, self._life(stream)
+        if log.end is None or life <= 0:
+            return None
+        chance, most = random.random(), self._options.max_object
+        if self._options.asks_keepers:
+            pushes = FollowedPushes(log.end, max_object=most, chance=chance, life=life)
+            return log.end, pushes
+        encoding = encoding_of(log.content_type, log.is_json)
+        start = log.proof_start(self._options.rules.max_probe)
+        if encoding is None or start is None:
+            return None
+        events = FollowedEvents(
+            *(start, log.end, encoding),
+            max_object=most,
+            chance=chance,
+            life=life,
+            slows=stream.route.follow is Follow.AUTO,
+        )
+        return start, events
 
     def _life(self, stream: Stream) -> float:
         """For how long it may live: in a credential's partition, no longer than the

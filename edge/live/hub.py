@@ -25,7 +25,6 @@ from edge.live.answer_facts import head_of
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
 from edge.live.crowd_looks import look_at_crowds
-from edge.live.delivery import Delivery
 from edge.live.flights import Flights
 from edge.live.followers import Followers
 from edge.live.heirs import Heirs
@@ -33,6 +32,7 @@ from edge.live.lapses import Lapses
 from edge.live.lending import Lending
 from edge.live.outages import Outages
 from edge.live.paced_asks import PacedAsks, too_many
+from edge.live.push_delivery import delivery_of
 from edge.live.registry import StreamRegistry
 from edge.live.relays import Relays
 from edge.live.results import Results
@@ -77,7 +77,7 @@ class Hub:
         self._follow_after = (options.follow_reads, options.follow_within)
         upstream = Upstream(origin, context, is_from_an_edge, files is not None)
         self.upstream, self.streams = upstream, StreamRegistry(context)
-        self.delivery, contacts = Delivery(context), Contacts(context)
+        self.delivery, contacts = delivery_of(context), Contacts(context)
         waiters = self._waiters = Waiters(context, self.delivery, contacts)
         self.viewers_by_events = waiters.count_by_events
         self._wakeup = Wakeup(context, self.delivery, self._waiters)

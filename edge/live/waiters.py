@@ -19,6 +19,7 @@ from edge.core.values import OriginAnswer
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
+from edge.live.push_delivery import is_pushed
 from edge.live.rows import Reader, State, Stream
 from edge.policy.streams.decisions import Kind, Serve
 
@@ -161,13 +162,14 @@ class Waiters:
 
     def tell_edges(self, stream: Stream) -> None:
         """Contact was lost, or another stream began. Edges that poll here are answered
-        without a claim (U8): to them this edge's silence is the origin's, and the
-        streams that they hold must be checked (L7). Clients go on waiting."""
+        without a claim (U8), and nothing is pushed to fronts any more (W15): to them
+        this edge's silence is the origin's, and the streams that they hold must be
+        checked (L7). Clients go on waiting."""
         for reader in list(stream.parked):
-            polls = reader.is_edge and not reader.is_sse
-            if polls and reader.state is State.PARKED:
+            hears = reader.is_edge and (not reader.is_sse or is_pushed(reader))
+            if hears and reader.state is State.PARKED:
                 self._guard.serve(
-                    lambda edge: self.time_out(edge, Reason.CONTACT_LOST), reader
+                    lambda edge: self.end(edge, Reason.CONTACT_LOST), reader
                 )
 
     @property

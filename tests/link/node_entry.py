@@ -194,6 +194,7 @@ def runtime_of(entry: NodeEntry, tell: Any) -> Process:
     front = FrontOrigin(
         *(View(), (path,), direct, entry.http, BOARD),
         *(entry.hub.long_poll_timeout, RealClock(), counters.origin_requests),
+        entry.hub.max_object,
     )
     process = made(
         front.origin,

@@ -70,6 +70,7 @@ class Node:
     leaving: set[int] = field(default_factory=set)
     lives: list[str] = field(default_factory=list)
     links: tuple[Link, ...] = field(default_factory=lambda: (Link(), Link()))
+    channels: tuple[Link, ...] = field(default_factory=lambda: (Link(), Link()))
     origin: ScriptedOrigin = field(default_factory=ScriptedOrigin)
     asked: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -77,7 +78,8 @@ class Node:
         limits = dict.fromkeys(Purpose, 2)
         options = KeepersOptions(board=BOARD, round_connections=limits)
         how = options, RealClock(), self.asked
-        self.keepers = Keepers(self, self.links, self.origin, *how)
+        to = self.links, self.channels, self.origin
+        self.keepers = Keepers(self, *to, *how)
 
     def owner(self, path: str) -> int:
         return ord(path[-1]) % len(self.links)

@@ -19,6 +19,7 @@ from edge.core.accepting import EXHAUSTED, AcceptPause
 from edge.core.errors import EdgeError, Refusal
 from edge.core.reasons import Reason
 from edge.front.accepting import paused
+from edge.front.fast.channel import Channels, LinkGreeting
 from edge.front.fast.connection import FastConnection
 from edge.front.fast.context import FastContext
 from edge.front.fast.greeting import LetIn, ProxiedConnection
@@ -48,7 +49,8 @@ class FastServer:
     ) -> None:
         self._proxied = proxied
         self._tls = tls
-        self._is_link = context.server_context.options.link is not None
+        # Of a keeper alone: the channels of its fronts.
+        self._channels = Channels(context) if context.is_link else None
         self._proxies = context.server_context.options.trusted_proxies
         self._context = context
         self._bound = bound
@@ -123,14 +125,19 @@ class FastServer:
         descriptor, name = self._socket._accept()
         transport = PlainTransport(self._context.loop, *self._kind, descriptor)
         counters = self._context.server_context.counters
-        if self._is_link and not is_ours(transport, counters):
+        if self._channels is not None and not is_ours(transport, counters):
             transport.close()
             return
         peer = self._proxies.peer(name)
-        full = self._is_full(len(self._connections))
-        if self._tls is not None:
+        if self._channels is not None:
+            among = self._connections
+            LinkGreeting(
+                self._context, transport, peer, among, self._admit, self._channels
+            ).begin()
+        elif self._tls is not None:
+            full = self._is_full(len(self._connections))
             self._secure(transport, peer, self._tls, full)
-        elif full:
+        elif self._is_full(len(self._connections)):
             self._refuse(transport, peer)
         elif self._proxied:
             self._greet(transport, peer, self._connections, self._admit)

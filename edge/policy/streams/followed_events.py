@@ -142,6 +142,7 @@ ENDS = {
     Reason.CONTACT_LOST: EventsCourse(AfterEvents.CHECK, Blame.SHORT),
     Reason.TAIL_WENT_BACK: EventsCourse(AfterEvents.PROBE, Blame.NOTHING),
     Reason.UNCONFIRMED: EventsCourse(AfterEvents.PROBE, Blame.NOTHING, rests=False),
+    Reason.PUSHES_ENDED: EventsCourse(AfterEvents.AGAIN, Blame.NOTHING),
     Reason.CLOSED: EventsCourse(AfterEvents.STOP, Blame.NOTHING),
 }
 """Every way in which an event stream ends by itself."""
@@ -162,7 +163,8 @@ class EventBatch(NamedTuple):
     """What came between two control events: as the answer to a read from ``start``.
 
     ``data`` is a fragment in JSON streams. ``proves``: it repeats what was held when
-    the event stream began, or is its first control event.
+    the event stream began, or is its first control event. ``exact``: these are the
+    bytes as they are held.
     """
 
     start: str
@@ -172,6 +174,7 @@ class EventBatch(NamedTuple):
     up_to_date: bool
     closed: bool
     proves: bool
+    exact: bool = False
 
 
 Heard = EventBatch | EventsEnd
@@ -215,7 +218,10 @@ class FollowedEvents:
     ``start`` is where it was asked to begin, ``end`` the end of what is held: what lies
     between must come again first. ``chance`` is from 0 to 1. ``life`` bounds how long
     it lives, beside its own time. ``slows``: it ends when events are rare.
+    ``is_exact``: it brings the bytes as they are held.
     """
+
+    is_exact = False
 
     def __init__(
         self,
@@ -456,7 +462,8 @@ class FollowedEvents:
         start, self.position = self.position, event.next
         self._claims = event.up_to_date
         to, cursor, claims, closed = event
-        return EventBatch(start, to, data, cursor, claims, closed, proves)
+        how = claims, closed, proves, self.is_exact
+        return EventBatch(start, to, data, cursor, *how)
 
     def _count_idle(self, now: float) -> EventsEnd | None:
         """An event that brought nothing on (U22)."""
