@@ -15,8 +15,8 @@ from edge.core.node_counters import CounterSet
 from edge.core.ports import Clock, Look, Origin
 from edge.core.values import OriginRequest, Purpose, Role
 from edge.front.options import KIB, FrontOptions, Limits
-from edge.link.hand_over import HandOver
 from edge.link.channels import Channel
+from edge.link.hand_over import HandOver
 from edge.link.keepers import Keepers, KeepersOptions, KeepersView
 from edge.link.terms_authorizer import authorizer_of
 from edge.live.context import HubOptions
@@ -41,6 +41,7 @@ to be closed."""
 
 HAND_OVER_BEAT_SECONDS = 1.0
 """A keeper whose last beat is older tells its successor nothing any more (W6)."""
+
 LINK_HOST = "keeper"
 
 NO_TIMEOUT = 365 * 24 * 3600.0

@@ -90,6 +90,11 @@ class HubOptions:
     board: Board | None = None
     elsewhere: Elsewhere = NOBODY
 
+    @property
+    def is_front(self) -> bool:
+        """Whether what is new is pushed here (W15): by the keepers of this node."""
+        return self.asks_keepers and not self.serves_fronts
+
 
 class Guard:
     """Calls the code that serves readers."""

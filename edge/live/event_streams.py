@@ -147,7 +147,7 @@ class EventStreams:
         if log.end is None or life <= 0:
             return None
         chance, most = random.random(), self._options.max_object
-        if self._options.asks_keepers:
+        if self._options.is_front:
             pushes = FollowedPushes(log.end, max_object=most, chance=chance, life=life)
             return log.end, pushes
         encoding = encoding_of(log.content_type, log.is_json)

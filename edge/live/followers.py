@@ -325,9 +325,9 @@ class Followers:
     def _is_for_events(self, follower: Follower) -> bool:
         """Whether an event stream is worth its connection (U20); pushes need none."""
         follow, busy = follower.stream.route.follow, follower.busy
-        if follow is Follow.AUTO and not self._options.asks_keepers:
+        if follow is Follow.AUTO and not self._options.is_front:
             return len(busy) == BUSY_POLLS and busy[-1] - busy[0] <= BUSY_SECONDS
-        return follow is Follow.SSE or self._options.asks_keepers
+        return follow is Follow.SSE or self._options.is_front
 
     def _sent(self, follower: Follower, poll: Poll) -> None:
         """Between the poll's sending and its answer the tail is known (L3)."""

@@ -104,7 +104,7 @@ class Relays:
         stream, client = reader.read.key.path, counted(reader.sink.client)
         # What may not be joined is asked of the origin; what is only large, of the
         # keeper, which alone may hold it on its way (W11).
-        is_front = self._options.asks_keepers and not self._options.serves_fronts
+        is_front = self._options.is_front
         linked = is_front and reason is Reason.TOO_LARGE
         if not linked:
             self._make_sure_of_room(stream, client)
