@@ -15,7 +15,8 @@ from edge.core.errors import EdgeError
 from edge.core.ports import Ready
 from edge.core.values import Answer, Headers, PerResponse
 from edge.live.context import HubContext
-from edge.live.delivery import Delivery, EventsDelivered
+from edge.live.delivered import EventsDelivered
+from edge.live.delivery import Delivery
 from edge.live.rows import Reader
 from edge.policy.http.link_frames import Push, push_payload
 from edge.policy.streams.decisions import Kind, Serve
