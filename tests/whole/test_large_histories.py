@@ -51,8 +51,8 @@ def counted(running: Edge, name: str) -> dict[str, float]:
     """The lines of a metric, by what stands in its braces."""
     found = {}
     for line in ask(f"{running.admin}/metrics")[2].decode().splitlines():
-        if line.startswith(f"ds_edge_{name}"):
-            label, _, value = line.rpartition(" ")
+        label, _, value = line.rpartition(" ")
+        if label.partition("{")[0] == f"ds_edge_{name}":
             found[label.removeprefix(f"ds_edge_{name}")] = float(value)
     return found
 
