@@ -25,6 +25,7 @@ from tests.files.disk_talk import until, until_idle
 from tests.live.memory_files import MemoryFiles
 from tests.live.support import ALICE, PATH, Asked, House, settle
 from tests.support.options import rules
+from tests.support.patience import PATIENCE
 
 NEVER = Route(recreate=Recreate.NEVER)
 SIZE = 1 << 20
@@ -37,6 +38,12 @@ Open = Callable[..., tuple[House, ScriptedOrigin]]
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "disk"
+
+
+@pytest.fixture(autouse=True)
+def a_disk_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy this machine is. Tests of a slow disk say how long themselves."""
+    monkeypatch.setattr(shelf_copies, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture
