@@ -8,6 +8,8 @@ application and an origin of its own.
 import json
 import socket
 import struct
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +17,7 @@ import gevent
 import pytest
 from gevent import socket as gevent_socket
 
+from edge.core.histograms import SUM, Timings
 from edge.front.app.app import create_app
 from edge.front.fast.connection import FastConnection
 from edge.front.http1.connection import GreenletConnection
@@ -96,7 +99,34 @@ class Books:
     @property
     def counters(self) -> dict[str, object]:
         counters = self.bench.made.counters
-        return {name: getattr(counters, name) for name in counters.__slots__}
+        kept = {name: getattr(counters, name) for name in counters.__slots__}
+        return {**kept, "timings": observed(counters.timings)}
+
+
+@pytest.fixture
+def fast() -> Iterator[Books]:
+    made = Books()
+    yield made
+    made.bench.close()
+
+
+@pytest.fixture
+def whole() -> Iterator[Books]:
+    made = Books()
+    yield made
+    made.bench.close()
+
+
+def observed(timings: Timings) -> dict[str, Counter[str]]:
+    """How often each was observed, however long it took."""
+    found: dict[str, Counter[str]] = {}
+    for name, counts in timings.as_counts().items():
+        found[name] = Counter()
+        for label, count in counts.items():
+            labels, _, bucket = label.rpartition(" ")
+            if bucket != SUM:
+                found[name][labels] += count
+    return found
 
 
 def reset_behind(raw: bytes) -> socket.socket:
@@ -135,24 +165,22 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_both_ways_keep_the_same_accounts(name: str) -> None:
-    fast, whole = Books(), Books()
+def test_both_ways_keep_the_same_accounts(fast: Books, whole: Books, name: str) -> None:
     fast.fast(REQUESTS[name])
     whole.whole(REQUESTS[name])
 
     assert fast.line == whole.line
     assert fast.told == whole.told
     assert fast.counters == whole.counters
-    fast.bench.close()
-    whole.bench.close()
 
 
 @pytest.mark.parametrize("leave", ["ends", "resets"])
-def test_a_body_that_does_not_come_is_accounted_for_both_ways(leave: str) -> None:
+def test_a_body_that_does_not_come_is_accounted_for_both_ways(
+    fast: Books, whole: Books, leave: str
+) -> None:
     """U27: but that on the fast way the origin is not asked, and so the hub hears of no
     write that may have happened."""
     cut = request("POST", "swallow", AGENT, body=b"hello")[:-2]
-    fast, whole = Books(), Books()
     if leave == "ends":
         fast.bench.client.sendall(cut)
         fast.bench.client.shutdown(socket.SHUT_WR)
@@ -171,5 +199,3 @@ def test_a_body_that_does_not_come_is_accounted_for_both_ways(leave: str) -> Non
         k: v for k, v in whole.counters.items() if k not in own
     }
     assert (fast.counters["origin_requests"], fast.counters["writes"]) == ({}, {})
-    fast.bench.close()
-    whole.bench.close()

@@ -192,8 +192,8 @@ class Viewer(Asking):
         assert offset > self._offset or not data, (offset, data)
         self._offset = offset
         if data:
-            self.parts[-1].data += data
             self.met("event")
+            self.parts[-1].data += data
             self.has("bytes")
         return True
 

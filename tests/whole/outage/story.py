@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.patience import until
 from tests.support.processes import (
     Edge,
     NodeOrigin,
@@ -46,6 +47,7 @@ from tests.whole.outage.audience import (
     Viewer,
     Writer,
     judge,
+    message,
 )
 from tests.whole.outage.tally import Phase, Tally
 
@@ -214,8 +216,13 @@ class Teller:
         self._house.begin(self._folder / "first")
         offset = self._fill()
         for name, happens in phases.items():
-            phase, begun = self._tally.begin(name), time.monotonic()
-            self._look()
+            with self._writer.turn:
+                if name == "killed":
+                    self._all_came_down()
+                phase, begun = self._tally.begin(name), time.monotonic()
+                self._look()
+                if name == "killed":
+                    self._kill()
             if name == "calm":
                 self._begin_clients(offset)
             happens()
@@ -256,12 +263,18 @@ class Teller:
         self._everybody_has("bytes")
         self._rounds()
 
+    def _all_came_down(self) -> None:
+        """Everybody has what was acknowledged so far; nobody writes."""
+        last = message("A", self._writer.acknowledged["A"][-1])
+        until(lambda: all(one.parts[-1].data.endswith(last) for one in self._crowd))
+
+    def _kill(self) -> None:
+        self._house.switch.order("refuse")
+        self._house.kill()
+        # What was acknowledged a moment ago may not have come down to readers yet.
+        self._writer.last.clear()
+
     def _killed(self) -> None:
-        with self._writer.turn:
-            self._house.switch.order("refuse")
-            self._house.kill()
-            # What was acknowledged a moment ago may not have come down yet.
-            self._writer.last.clear()
         self._rounds()
 
     def _answers_503(self) -> None:
