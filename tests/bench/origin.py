@@ -166,10 +166,11 @@ def catch_up() -> Case:
             fields = {"Content-Type": "application/octet-stream"}
             connection.request("POST", path, body, fields)
             connection.getresponse().read()
+        room = bytearray(MB)
         begin = time.perf_counter()
         taken = 0
         while time.perf_counter() - begin < seconds:
-            taken += _read_all(connection, path)
+            taken += _read_all(connection, path, room)
         spent = time.perf_counter() - begin
         connection.close()
         return taken / spent / MB
@@ -177,13 +178,15 @@ def catch_up() -> Case:
     return Case("catch-up, 10 KiB messages", "MB/s", measure)
 
 
-def _read_all(connection: http.client.HTTPConnection, path: str) -> int:
+def _read_all(
+    connection: http.client.HTTPConnection, path: str, room: bytearray
+) -> int:
     taken, offset = 0, "-1"
     while True:
         connection.request("GET", f"{path}?offset={offset}")
         answer = connection.getresponse()
-        while piece := answer.read(1024 * 1024):
-            taken += len(piece)
+        while count := answer.readinto(room):
+            taken += count
         offset = answer.headers["Stream-Next-Offset"]
         if answer.headers["Stream-Up-To-Date"] == "true":
             return taken
