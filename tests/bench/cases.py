@@ -28,6 +28,11 @@ STREAMS = (100, 500, 2_000)
 FEW = 5
 """Viewers of a small stream, where it has not one."""
 
+PACED = 1_000.0
+"""Events a second of all small streams together, where their number is given: as many
+as every server can do. An event costs more where a processor slept before it, so what
+it costs is compared at one rate."""
+
 TOKENS, TOKEN_RATE = 200, 30.0
 """Streams of a model's words, and the words of each a second."""
 
@@ -83,14 +88,16 @@ class StreamsCase:
     """Many small streams with a few viewers each, written at the origin.
 
     ``lockstep``: the next event of a stream waits until its viewers have the last one,
-    so that none come together. ``room``: an edge may follow all of them, also where
-    that is more than its settings allow as they come.
+    so that none come together. ``paced``: events a second of all of them together;
+    None: as fast as the origin takes them. ``room``: an edge may follow all of them,
+    also where that is more than its settings allow as they come.
     """
 
     work: Work
     streams: int
     viewers: int = 1
     lockstep: bool = False
+    paced: float | None = None
     room: bool = True
     kind: ClassVar = "streams"
 
@@ -100,6 +107,7 @@ class StreamsCase:
         said += f" of {self.viewers} viewers" if self.viewers > 1 else ""
         said += f", {_spoken(self.work)}"
         said += ", in lockstep" if self.lockstep else ""
+        said += "" if self.paced is None else f", {self.paced:,.0f} events/s"
         return said if self.room else f"{said}, limits as they come"
 
 
@@ -230,8 +238,8 @@ def _hits(sizes: tuple[int, ...]) -> list[HitsCase]:
 
 
 def _streams(streams: tuple[int, ...], quick: bool) -> list[StreamsCase]:
-    """Flooded in both modes, with one viewer and a few; in lockstep by SSE; and the
-    most of them on an edge whose limits are too low for that."""
+    """Flooded in both modes, with one viewer and a few; in lockstep, and at a rate, by
+    SSE; and the most of them on an edge whose limits are too low for that."""
     found = [
         StreamsCase(work, number, viewers)
         for work in (Work.SSE, Work.LONG_POLL)
@@ -239,6 +247,7 @@ def _streams(streams: tuple[int, ...], quick: bool) -> list[StreamsCase]:
         for number in streams
     ]
     found += [StreamsCase(Work.SSE, number, lockstep=True) for number in streams]
+    found += [StreamsCase(Work.SSE, number, paced=PACED) for number in streams]
     most = max(streams, default=0)
     if most > MAX_FOLLOWERS:
         found.append(StreamsCase(Work.SSE, most, room=False))

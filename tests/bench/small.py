@@ -153,4 +153,6 @@ def words_of(
     words += ["--viewers", str(case.viewers), "--mode", LIVE[case.work]]
     words += ["--events", str(plan.appends), "--write-to", served.writes]
     words += ["--lockstep"] if case.lockstep else []
+    if case.paced is not None:
+        words += ["--rate", str(case.paced / case.streams)]
     return words if case.room else [*words, "--refusing", "--patience", "8"]

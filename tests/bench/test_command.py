@@ -55,6 +55,10 @@ def test_what_is_no_size_is_refused(text: str) -> None:
             "9 streams of 5 viewers, long-poll, in lockstep",
         ),
         (
+            StreamsCase(Work.SSE, 500, paced=1_000.0),
+            "500 streams, SSE, 1,000 events/s",
+        ),
+        (
             StreamsCase(Work.SSE, 600, room=False),
             "600 streams, SSE, limits as they come",
         ),
@@ -94,6 +98,8 @@ def test_small_streams_are_measured_in_both_modes_with_one_viewer_and_a_few() ->
         "600 streams of 5 viewers, long-poll",
         "10 streams, SSE, in lockstep",
         "600 streams, SSE, in lockstep",
+        "10 streams, SSE, 1,000 events/s",
+        "600 streams, SSE, 1,000 events/s",
         "600 streams, SSE, limits as they come",
     ]
 

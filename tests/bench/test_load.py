@@ -188,6 +188,9 @@ def test_a_case_is_told_to_the_generator_in_its_own_words() -> None:
     small = told(StreamsCase(Work.LONG_POLL, 9, viewers=5, lockstep=True))
     assert (small.write_to, small.mode) == ("http://b:2", "long-poll")
     assert (small.viewers, small.lockstep, small.refusing) == (5, True, False)
+    assert small.rate is None
+    paced = told(StreamsCase(Work.SSE, 500, paced=1_000.0))
+    assert (paced.rate, paced.lockstep) == (2.0, False)
     assert told(StreamsCase(Work.SSE, 9, room=False)).refusing
     assert told(WritesCase(32, 10)).connections == 32
 
