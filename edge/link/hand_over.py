@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge.core.errors import EdgeError, NotHeld, OriginUnreachable
+from edge.core.forwarded_call import ForwardedCall
 from edge.core.ports import Clock, Exchange, Origin, Receiver, UpstreamCall
 from edge.core.values import (
     Lineage,
@@ -144,13 +145,13 @@ class HandOver:
         return self._origin.begin(request, receiver)
 
 
-class _HandCall:
+class _HandCall(ForwardedCall):
     """A call to the old keeper, and then maybe to the origin: a Receiver for both, an
     UpstreamCall for who began it."""
 
     __slots__ = (
         *("_all", "_fault", "_has_head", "_is_handed", "_is_sent", "_key"),
-        *("_lineage", "_receiver", "_request", "inner"),
+        *("_lineage", "_receiver", "_request"),
     )
 
     def __init__(
@@ -160,6 +161,7 @@ class _HandCall:
         receiver: Receiver,
         key: HandedKey,
     ) -> None:
+        super().__init__()
         self._all = hand_over
         self._request = request
         self._receiver = receiver
@@ -167,26 +169,13 @@ class _HandCall:
         self._is_sent = self._has_head = self._is_handed = False
         self._fault: EdgeError | None = None
         self._lineage: Lineage | None = None
-        self.inner: UpstreamCall | None = None
 
     # For who began it.
 
     def cancel(self) -> None:
         """See ``ports.UpstreamCall``."""
         self._all.over(self)
-        inner, self.inner = self.inner, None
-        if inner is not None:
-            inner.cancel()
-
-    def pause(self) -> None:
-        """See ``ports.UpstreamCall``."""
-        if self.inner is not None:
-            self.inner.pause()
-
-    def resume(self) -> None:
-        """See ``ports.UpstreamCall``."""
-        if self.inner is not None:
-            self.inner.resume()
+        super().cancel()
 
     # For whom it asks.
 
@@ -233,9 +222,7 @@ class _HandCall:
 
     def lose(self) -> None:
         """The old keeper is lost."""
-        inner, self.inner = self.inner, None
-        if inner is not None:
-            inner.cancel()
+        super().cancel()
         said = "the keeper before this one gives no sign of life"
         self.failed(OriginUnreachable(said))
 

@@ -39,6 +39,7 @@ from edge.core.errors import (
     OriginFault,
     OriginUnreachable,
 )
+from edge.core.forwarded_call import ForwardedCall
 from edge.core.ports import Clock, Exchange, Origin, Receiver, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -248,22 +249,22 @@ class Keepers:
             self._node.store_life(_path(request))
 
 
-class _LinkCall:
+class _LinkCall(ForwardedCall):
     """A call to a keeper: a Receiver for the link, an UpstreamCall for who began it."""
 
     __slots__ = (
-        *("_fault", "_has_head", "_inner", "_is_sent", "_keepers"),
+        *("_fault", "_has_head", "_is_sent", "_keepers"),
         *("_link", "_may_again", "_receiver", "_request"),
     )
 
     def __init__(
         self, keepers: Keepers, request: OriginRequest, receiver: Receiver
     ) -> None:
+        super().__init__()
         self._keepers = keepers
         self._request = request
         self._receiver = receiver
         self._link: tuple[PushOrigin, OriginRequest] | None = None
-        self._inner: UpstreamCall | None = None
         self._may_again = may_ask_again(request)
         self._is_sent = self._has_head = False
         self._fault: EdgeError | None = None
@@ -271,25 +272,7 @@ class _LinkCall:
     def ask(self, link: PushOrigin, linked: OriginRequest) -> None:
         """Begin."""
         self._link = link, linked
-        self._inner = link.begin(linked, self)
-
-    # For who began it.
-
-    def cancel(self) -> None:
-        """See ``ports.UpstreamCall``."""
-        inner, self._inner = self._inner, None
-        if inner is not None:
-            inner.cancel()
-
-    def pause(self) -> None:
-        """See ``ports.UpstreamCall``."""
-        if self._inner is not None:
-            self._inner.pause()
-
-    def resume(self) -> None:
-        """See ``ports.UpstreamCall``."""
-        if self._inner is not None:
-            self._inner.resume()
+        self.inner = link.begin(linked, self)
 
     # For the link.
 
@@ -338,10 +321,10 @@ class _LinkCall:
         self._fault, self._has_head, self._may_again = None, False, False
         self._link = None
         asked = self._request, self._receiver, self._is_sent
-        self._inner = self._keepers.begin_round(*asked)
+        self.inner = self._keepers.begin_round(*asked)
 
     def _end(self) -> None:
-        self._inner = self._link = None
+        self.inner = self._link = None
 
 
 class _Refused:
@@ -364,10 +347,10 @@ class _Refused:
         """There is nothing to resume."""
 
 
-class _RoundCall:
+class _RoundCall(ForwardedCall):
     """A call that goes round: the origin's own answer, and a place that comes free."""
 
-    __slots__ = ("_is_over", "_is_sent", "_keepers", "_receiver", "_request", "inner")
+    __slots__ = ("_is_over", "_is_sent", "_keepers", "_receiver", "_request")
 
     def __init__(
         self,
@@ -376,28 +359,17 @@ class _RoundCall:
         receiver: Receiver,
         is_sent: bool,
     ) -> None:
+        super().__init__()
         self._keepers = keepers
         self._request = request
         self._receiver = receiver
         self._is_sent = is_sent
         self._is_over = False
-        self.inner: UpstreamCall | None = None
 
     def cancel(self) -> None:
         """See ``ports.UpstreamCall``."""
         self._leave()
-        if self.inner is not None:
-            self.inner.cancel()
-
-    def pause(self) -> None:
-        """See ``ports.UpstreamCall``."""
-        if self.inner is not None:
-            self.inner.pause()
-
-    def resume(self) -> None:
-        """See ``ports.UpstreamCall``."""
-        if self.inner is not None:
-            self.inner.resume()
+        super().cancel()
 
     def sent(self) -> None:
         """See ``ports.Receiver``."""
