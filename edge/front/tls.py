@@ -5,11 +5,11 @@ the socket. Both buffers belong to the listener: between two calls they are empt
 what is left in them is taken out and kept with its own connection. So a parked viewer
 has none of its own, which would be 24 KiB.
 
-Reading, a call takes what the socket has, at most one record's worth. Writing, bytes
-are encrypted record by record, and no further record is begun until the one before is
-in the socket: at most one record waits for a client that does not read, beside the few
-bytes of OpenSSL's own messages. What of it the caller was told as taken, this transport
-sends by itself, also when it is closed meanwhile (``Farewell``).
+Reading, a call takes what the socket has, at most one record's worth. Writing, a few
+records are encrypted at once and go out by one call (``BATCH``), and no further one is
+begun until those are in the socket: at most a batch waits for a client that does not
+read, beside the few bytes of OpenSSL's own messages. What of it the caller was told as
+taken, this transport sends by itself, also when it is closed meanwhile (``Farewell``).
 
 The end of what a client sends is its closing alert. A connection that ends without one
 was cut, by whomever: ``recv`` raises then, and a body that was coming is not whole.
@@ -23,7 +23,7 @@ Sources: RFC 8446 sections 4.6, 5.1 and 6.1; RFC 9325 sections 3.3 and 3.5.
 
 import errno
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -31,10 +31,8 @@ from edge.core.errors import ClientFault
 from edge.core.reasons import Reason
 from edge.front.farewell import Farewell
 from edge.front.tls_faults import check_first, fault_of
+from edge.front.tls_records import BATCH, RECORD, pieces
 from edge.front.transport import PlainTransport
-
-RECORD = 16 * 1024
-"""Bytes of ours in one record (RFC 8446 section 5.1)."""
 
 RECEIVED = RECORD + 512
 """Bytes of ciphertext that are read at once."""
@@ -42,8 +40,9 @@ RECEIVED = RECORD + 512
 MAX_HANDSHAKE = 64 * 1024
 """Bytes that a client may send before its handshake is done; certificates are long."""
 
-MAX_OWED = 4 * RECORD
-"""Bytes that may wait for a client whose own messages are still answered."""
+MAX_OWED = 2 * BATCH
+"""Bytes that may wait for a client whose own messages are still answered: more than one
+batch and its record are answers to these, which it does not read."""
 
 _SHORT = {
     "commonName": "CN",
@@ -358,16 +357,22 @@ class TlsTransport:
 
     def sendmsg(self, buffers: Iterable[bytes | memoryview], /) -> int:
         """See ``Transport``."""
-        self._check_room()
-        taken = 0
-        for record in records(buffers):
-            self._encrypt(record)
-            taken += len(record)
-            if self._failed is not None:
-                raise self._failed
-            if self._unsent:
-                break
-        return taken
+        if self._unsent or self._closing or self._failed is not None:
+            self._check_room()
+        taken = held = 0
+        for piece in pieces(buffers):
+            self._encrypt(piece)
+            held += len(piece)
+            if held >= BATCH:
+                self._put(self._tls.outgoing.read())
+                taken, held = taken + held, 0
+                if self._unsent:
+                    break
+        if held:
+            self._put(self._tls.outgoing.read())
+        if self._failed is not None:
+            raise self._failed
+        return taken + held
 
     def _check_room(self) -> None:
         if self._closing:
@@ -378,18 +383,17 @@ class TlsTransport:
         if self._unsent:
             raise BlockingIOError
 
-    def _encrypt(self, record: bytes) -> None:
-        """Send one record; the client may have asked for smaller ones."""
+    def _encrypt(self, piece: bytes | memoryview) -> None:
+        """Into the listener's buffer. Raises OSError, and leaves nothing there."""
+        write = self._session.write
         try:
-            written = self._session.write(record)
-            while written < len(record):
-                written += self._session.write(memoryview(record)[written:])
+            written = write(piece)
+            while written < len(piece):
+                # The client may have asked for small records.
+                written += write(memoryview(piece)[written:])
         except ssl.SSLError as error:
-            self._lose(ConnectionAbortedError(error.reason))
-        finally:
-            outgoing = self._tls.outgoing
-            if outgoing.pending:
-                self._put(outgoing.read())
+            self._put(self._tls.outgoing.read())
+            raise self._lose(ConnectionAbortedError(error.reason)) from None
 
     def _put(self, data: bytes) -> None:
         """Send ciphertext, now or later."""
@@ -409,7 +413,10 @@ class TlsTransport:
                 self._lose(error)
                 return True
             self._unsent = self._unsent[sent:]
-            if not self._unsent and self._closing:
+            if self._unsent:
+                # The socket is full; to be told so once more would cost a call.
+                return False
+            if self._closing:
                 self._shut_down()
         return True
 
@@ -469,19 +476,3 @@ class TlsTransport:
             self._writing.end()
         self._failed = OSError(errno.EBADF, "it is closed")
         self._ahead = self._arrived = self._unsent = b""
-
-
-def records(buffers: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    """The bytes of all buffers, in pieces of a record each; the last may be smaller."""
-    held: list[bytes | memoryview] = []
-    room = RECORD
-    for buffer in buffers:
-        view = memoryview(buffer)
-        while len(view) >= room:
-            yield b"".join((*held, view[:room]))
-            held, view, room = [], view[room:], RECORD
-        if view:
-            held.append(view)
-            room -= len(view)
-    if held:
-        yield b"".join(held)

@@ -178,6 +178,20 @@ def test_a_slow_reader_gets_all_of_an_answer_that_closes(edge: EdgeProcess) -> N
         assert client.ended()
 
 
+def test_a_client_that_says_its_end_in_mid_answer_has_the_whole_of_it(
+    edge: EdgeProcess,
+) -> None:
+    """Its alert is about what it sends. What it asked for before still comes, and then
+    the edge's own end."""
+    with TlsClient(edge.address) as client:
+        client.get("/v1/stream/large")
+        begun = client.until(b"\r\n\r\n")
+        assert begun.startswith(b"HTTP/1.1 200")
+        client.half_close()
+
+        assert client.rest().count(b"x") == len(LARGE)
+
+
 def test_the_origin_is_told_by_what_the_edge_was_called(edge: EdgeProcess) -> None:
     """By both ways of a write, and in the addresses of its answer."""
     for fields in ((), ("X-Odd: a", "X-Odd: b")):

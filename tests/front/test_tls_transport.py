@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,26 +16,34 @@ from hypothesis import strategies as st
 from edge.core.errors import ClientFault
 from edge.core.reasons import Reason
 from edge.front.http1 import handshakes
-from edge.front.tls import RECORD, TlsTransport, records
+from edge.front.tls import MAX_OWED, RECEIVED, TlsTransport
+from edge.front.tls_records import BATCH, RECORD, pieces
 from edge.front.transport import PlainTransport
+from tests.front.old_records import (
+    ALERT,
+    APPLICATION,
+    CIPHER,
+    HANDSHAKE,
+    HELLO_REQUESTED,
+    OldRecords,
+)
 from tests.front.tls_client import NAME, identity, listener
 
 
 class HeldClient:
     """A client's session: what it would send is in the test's hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         ours, self.theirs = socket.socketpair()
         self.among: set[Any] = set()
         plain = PlainTransport.of(gevent.get_hub().loop, ours)
         tls = listener(identity().settings())
         self.transport = TlsTransport(tls, plain, self.among)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.session = (
-            identity()
-            .context()
-            .wrap_bio(self._incoming, self._outgoing, server_hostname=NAME)
+        self.session = (context or identity().context()).wrap_bio(
+            self._incoming, self._outgoing, server_hostname=NAME
         )
+        self.flights: list[bytes] = []
 
     def says(self) -> bytes:
         """What it has to send."""
@@ -46,12 +55,14 @@ class HeldClient:
         while not done:
             with suppress(ssl.SSLWantReadError):
                 self.session.do_handshake()
-            self.theirs.sendall(self.says())
+            self.flights.append(self.says())
+            self.theirs.sendall(self.flights[-1])
             try:
                 self.transport.shake()
                 done = True
             except BlockingIOError:
-                self._incoming.write(self.theirs.recv(1 << 16))
+                self.flights.append(self.theirs.recv(1 << 16))
+                self._incoming.write(self.flights[-1])
 
     def hears(self) -> bytes:
         """What the transport has sent so far, up to its end."""
@@ -76,8 +87,8 @@ class HeldClient:
 
 
 @contextmanager
-def held_client() -> Iterator[HeldClient]:
-    client = HeldClient()
+def held_client(context: ssl.SSLContext | None = None) -> Iterator[HeldClient]:
+    client = HeldClient(context)
     try:
         yield client
     finally:
@@ -85,13 +96,21 @@ def held_client() -> Iterator[HeldClient]:
         client.theirs.close()
 
 
-@given(st.lists(st.binary(max_size=3 * RECORD), max_size=4))
-def test_records_have_all_bytes_in_order(buffers: list[bytes]) -> None:
-    pieces = list(records(buffers))
+SIZES = st.one_of(
+    st.integers(0, 300),
+    st.sampled_from([RECORD - 1, RECORD, RECORD + 1, BATCH, BATCH + RECORD]),
+)
 
-    assert b"".join(pieces) == b"".join(buffers)
-    assert all(len(piece) == RECORD for piece in pieces[:-1])
-    assert all(0 < len(piece) <= RECORD for piece in pieces)
+
+@given(st.lists(SIZES, max_size=6))
+def test_pieces_have_all_bytes_in_order_and_few_are_small(sizes: list[int]) -> None:
+    """What is small goes with what comes behind it, into one record."""
+    buffers = [bytes([number]) * size for number, size in enumerate(sizes)]
+    found = [bytes(piece) for piece in pieces(buffers)]
+
+    assert b"".join(found) == b"".join(buffers)
+    assert all(0 < len(piece) <= BATCH for piece in found)
+    assert all(len(piece) >= RECORD for piece in found[:-1])
 
 
 @settings(max_examples=30, deadline=None)
@@ -176,6 +195,71 @@ def test_what_is_owed_may_be_cut() -> None:
         farewell.cut()
 
         assert not client.among
+
+
+def test_who_reads_nothing_costs_a_batch() -> None:
+    """However much there is for it: the rest waits with whoever has it anyway."""
+    with held_client() as client:
+        client.shake()
+        large, taken = b"x" * (64 * BATCH), 0
+        with pytest.raises(BlockingIOError):
+            while True:
+                taken += client.transport.send(memoryview(large)[taken:])
+        owed = len(client.transport._unsent)
+
+        assert 0 < owed < BATCH + 2 * RECORD
+        heard = b""
+        while taken < len(large) or client.transport.owes:
+            heard += client.hears()
+            client.transport.flush()
+            with suppress(BlockingIOError):
+                taken += client.transport.send(memoryview(large)[taken:])
+        assert heard + client.hears() == large
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[tuple[HeldClient, OldRecords]]:
+    """A client of TLS 1.2 that has shaken hands, and records of its own making."""
+    context = identity().context(
+        maximum_version=ssl.TLSVersion.TLSv1_2, keylog_filename=str(tmp_path / "keys")
+    )
+    context.set_ciphers(CIPHER)
+    with held_client(context) as client:
+        client.shake()
+        hellos = client.flights[0], client.flights[1]
+        yield client, OldRecords(hellos, tmp_path / "keys")
+
+
+def test_a_session_never_shakes_hands_anew(old: tuple[HeldClient, OldRecords]) -> None:
+    """RFC 9325 section 3.5. It is told so by an alert, and what comes next is read."""
+    client, made = old
+    client.hears()
+    client.theirs.sendall(made.record(HANDSHAKE, HELLO_REQUESTED))
+    with pytest.raises(BlockingIOError):
+        client.transport.recv(10)
+    told = client.theirs.recv(1 << 16)
+    client.theirs.sendall(made.record(APPLICATION, b"and on"))
+
+    assert told[0] == ALERT
+    assert client.transport.recv(10) == b"and on"
+
+
+def test_who_never_reads_what_it_makes_us_say_is_cut(
+    old: tuple[HeldClient, OldRecords],
+) -> None:
+    """Each of its records has an answer of the same size, and it reads none: what waits
+    for it stays bounded, and then it is lost."""
+    client, made = old
+    owed = 0
+    with pytest.raises(ConnectionAbortedError, match="does not read"):
+        while True:
+            client.theirs.sendall(made.record(HANDSHAKE, HELLO_REQUESTED))
+            with suppress(BlockingIOError):
+                client.transport.recv(10)
+            owed = max(owed, len(client.transport._unsent))
+
+    assert MAX_OWED < owed <= MAX_OWED + RECEIVED
+    assert client.transport.peek() == b""
 
 
 def test_a_greenlet_does_not_wait_longer_for_a_handshake() -> None:

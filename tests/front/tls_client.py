@@ -95,6 +95,10 @@ class TlsClient(Client):
     def half_close(self) -> None:
         """Send the closing alert, and go on reading."""
         with contextlib.suppress(ssl.SSLWantReadError):
+            while True:
+                # To OpenSSL it is an error that something waits to be read.
+                self._held += self.tls.read(1 << 16)
+        with contextlib.suppress(ssl.SSLWantReadError):
             self.tls.unwrap()
         self._flush()
 
