@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.admin.routes import AdminRequest, AdminRoute, json_page
-from edge.core.fault_notes import LINK, LOOKED_AT
+from edge.core.fault_notes import LINK, LOOKED_AT, FaultRun
 from edge.core.node_status import NodeStatus, ProcessStatus
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
@@ -32,6 +32,11 @@ BOUNDED = {
     "disk": ("disk_bytes", "disk_bytes_limit"),
 }
 """What has a limit: the gauges of what is used of it, and of itself."""
+
+
+STALE_SECONDS = 10.0
+"""For so long the word of the next edge counts that it has lost its origin. It is asked
+again each 5 s, at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ class StatusPage:
                 "from_origin": found.counters["bytes_from_origin"],
             },
             "limits": _limits(found.gauges),
+            "outage": _outage(found, wall),
             "origin": _origin(found),
             "faults": _faults(found),
             "internal_errors": found.counters["internal_errors"],
@@ -125,10 +131,31 @@ def _limits(gauges: Mapping[str, float]) -> dict[str, dict[str, int]]:
     }
 
 
+def _outage(found: NodeStatus, wall: float) -> dict[str, Any] | None:
+    """Whether readers may be given stale answers, since when, and why. ``where``: the
+    ``origin`` that this edge asks is away; or that is an edge, and has lost what is
+    ``behind`` it."""
+    gauges, runs = found.gauges, dict(found.faults.get("origin", {}))
+    behind = runs.pop(Reason.ORIGIN_STALE.value, None)
+    up = bool(gauges.get("origin_up", 0))
+    if not up or gauges.get("breaker_open", 0):
+        reason, run = max(runs.items(), key=lambda one: one[1].last, default=_NO_RUN)
+        changed = gauges.get("origin_changed_timestamp_seconds", 0.0)
+        since = run.since if up else changed
+        return {"where": "origin", "since": _time(since), "reason": reason}
+    if behind is not None and wall - behind.last <= STALE_SECONDS:
+        since, reason = behind.since, Reason.ORIGIN_STALE.value
+        return {"where": "behind", "since": _time(since), "reason": reason}
+    return None
+
+
+_NO_RUN = (None, FaultRun(0.0, 0.0))
+
+
 def _origin(found: NodeStatus) -> dict[str, Any]:
     counters, gauges = found.counters, found.gauges
-    last = found.last_faults.get("origin", {})
-    reason = max(last, key=lambda one: last[one], default=None)
+    runs = found.faults.get("origin", {})
+    reason = max(runs, key=lambda one: runs[one].last, default=None)
     return {
         "up": bool(gauges.get("origin_up", 0)),
         "since": _time(gauges.get("origin_changed_timestamp_seconds", 0.0)),
@@ -138,7 +165,7 @@ def _origin(found: NodeStatus) -> dict[str, Any]:
         "statuses": counters["origin_statuses"],
         "last_fault": None
         if reason is None
-        else {"reason": reason, "last": _time(last[reason])},
+        else {"reason": reason, **_run(runs[reason])},
     }
 
 
@@ -146,17 +173,20 @@ def _faults(found: NodeStatus) -> list[dict[str, Any]]:
     """The newest first, each with how often it was counted since the start."""
     counted = {**LOOKED_AT, LINK: "link_faults"}
     rows = [
-        (at, kind, reason)
-        for kind, times in found.last_faults.items()
-        for reason, at in times.items()
+        (run.last, kind, reason, run)
+        for kind, runs in found.faults.items()
+        for reason, run in runs.items()
     ]
     shown = []
-    for at, kind, reason in sorted(rows, reverse=True)[:MAX_FAULTS]:
+    for _, kind, reason, run in sorted(rows, reverse=True)[:MAX_FAULTS]:
         counts = found.counters.get(counted.get(kind, ""))
         times = counts.get(reason, 0) if isinstance(counts, dict) else 0
-        fault = {"kind": kind, "reason": reason, "times": times, "last": _time(at)}
-        shown.append(fault)
+        shown.append({"kind": kind, "reason": reason, "times": times, **_run(run)})
     return shown
+
+
+def _run(run: FaultRun) -> dict[str, float | None]:
+    return {"since": _time(run.since), "last": _time(run.last)}
 
 
 def _process(process: ProcessStatus, wall: float) -> dict[str, Any]:

@@ -38,10 +38,8 @@ def worries(status: Document) -> list[str]:
     found = []
     if not status.get("ready"):
         found.append(f"not ready: {clean(status.get('unready'))}")
-    origin = part(status, "origin")
-    if not origin.get("up", True):
-        last = part(origin, "last_fault").get("reason", "unknown")
-        found.append(f"the origin is away: {clean(last)}")
+    if outage := part(status, "outage"):
+        found.append(_outage(outage, status))
     for process in status.get("processes", ()):
         beat = process.get("beat") or 0.0
         if beat >= SILENT_SECONDS:
@@ -83,9 +81,23 @@ def title(status: Document) -> str:
 
 def fault_of(fault: Document, status: Document) -> str:
     """One kind of failure: what, how often, and how long ago."""
-    ago = duration(max(0.0, (status.get("time") or 0) - (fault.get("last") or 0)))
+    ago = _since(fault.get("last") or 0, status)
     words = f"{clean(fault.get('kind'))}: {clean(fault.get('reason'))}"
     return f"{words}, {number(fault.get('times', 0))} times, last {ago} ago"
+
+
+def _outage(outage: Document, status: Document) -> str:
+    """Who is away, why, and for how long."""
+    who = "the origin is away"
+    if outage.get("where") == "behind":
+        who = "the edge that this one asks has lost its origin"
+    words = f"{who}: {clean(outage.get('reason'))}"
+    since = outage.get("since")
+    return f"{words}, for {_since(since, status)}" if since else words
+
+
+def _since(at: float, status: Document) -> str:
+    return duration(max(0.0, (status.get("time") or 0) - at))
 
 
 def _origin(status: Document) -> str:
@@ -93,7 +105,7 @@ def _origin(status: Document) -> str:
     up = "up" if origin.get("up", True) else "AWAY"
     since = origin.get("since")
     if since:
-        up += f" for {duration(max(0.0, (status.get('time') or 0) - since))}"
+        up += f" for {_since(since, status)}"
     parts = [up, f"requests {_counts(part(origin, 'requests'))}"]
     for name in ("faults", "statuses"):
         if origin.get(name):

@@ -2,8 +2,9 @@
 
 Counters say how often each thing failed, and not when. ``FaultTimes`` looks at them at
 each tick and notes which have grown since the last one: so nothing is paid where a
-failure is counted, and nothing is missed. ``StreamFaults`` is told the failures of
-single streams, and keeps the last ones.
+failure is counted, and nothing is missed. What comes again and again is a *run*: it has
+a beginning, which says for how long something has been wrong. ``StreamFaults`` is told
+the failures of single streams, and keeps the last ones.
 
 Both keep reason words and times alone, and of a stream its path: nothing that somebody
 else has written. Times are Unix time.
@@ -11,6 +12,7 @@ else has written. Times are Unix time.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from edge.core.counters import Counters
 from edge.core.reasons import Reason
@@ -26,6 +28,10 @@ LOOKED_AT: Mapping[str, str] = {
 LINK = "link"
 """The kind of what a front met at its keepers, where there are any."""
 
+RUN_SECONDS = 60.0
+"""Failures of one kind are one run while no longer than this lies between two of them.
+An origin that is away is tried again each 5 s, at the latest."""
+
 MAX_NOTES = 64
 """Failures of streams that are remembered."""
 
@@ -33,8 +39,26 @@ MAX_PATH = 1024
 """Of a longer path nothing is noted: there may be many of them."""
 
 
+class FaultRun(NamedTuple):
+    """Failures that came one after the other: when the first and the last were seen."""
+
+    since: float
+    last: float
+
+    def joined(self, other: "FaultRun") -> "FaultRun":
+        """With that of another process: one run if they meet, else the later one."""
+        early, late = sorted((self, other), key=lambda run: run.last)
+        if late.since - early.last > RUN_SECONDS:
+            return late
+        return FaultRun(min(early.since, late.since), late.last)
+
+
+FaultRuns = Mapping[str, Mapping[str, FaultRun]]
+"""The last run of each failure, by kind and reason word."""
+
+
 class FaultTimes:
-    """When each counted failure was last seen, by kind and reason word.
+    """When each counted failure was seen: its last run, by kind and reason word.
 
     ``watched`` are the counters of each kind.
     """
@@ -42,7 +66,7 @@ class FaultTimes:
     def __init__(self, watched: Mapping[str, Mapping[str, int]]) -> None:
         self._watched = watched
         self._seen: dict[str, dict[str, int]] = {kind: {} for kind in watched}
-        self.last: dict[str, dict[str, float]] = {kind: {} for kind in watched}
+        self.runs: dict[str, dict[str, FaultRun]] = {kind: {} for kind in watched}
 
     def look(self, wall: float) -> None:
         """Note what has been counted since the last look."""
@@ -52,7 +76,8 @@ class FaultTimes:
                 continue
             for reason, count in counts.items():
                 if count != seen.get(reason):
-                    self.last[kind][reason] = wall
+                    now, runs = FaultRun(wall, wall), self.runs[kind]
+                    runs[reason] = runs.get(reason, now).joined(now)
             self._seen[kind] = dict(counts)
 
 

@@ -7,6 +7,7 @@ Made by ``edge.process``, shown by ``edge.admin.status_page``.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from edge.core.fault_notes import FaultRun, FaultRuns
 from edge.core.node_counters import Number
 from edge.core.values import Role
 
@@ -30,23 +31,20 @@ class ProcessStatus:
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
     """The whole node. ``counters`` and ``gauges`` are those of its metrics.
-    ``last_faults``: when each counted failure was last seen (Unix time), by kind and
-    reason word (``edge.core.fault_notes``)."""
+    ``faults``: the last run of each counted failure (``edge.core.fault_notes``)."""
 
     counters: Mapping[str, Number]
     gauges: Mapping[str, float]
     processes: tuple[ProcessStatus, ...]
-    last_faults: Mapping[str, Mapping[str, float]]
+    faults: FaultRuns
 
 
-def latest(
-    parts: Iterable[Mapping[str, Mapping[str, float]]],
-) -> dict[str, dict[str, float]]:
-    """When each failure was last seen by any of these processes."""
-    found: dict[str, dict[str, float]] = {}
+def joined(parts: Iterable[FaultRuns]) -> dict[str, dict[str, FaultRun]]:
+    """The last run of each failure, in all these processes together."""
+    found: dict[str, dict[str, FaultRun]] = {}
     for part in parts:
-        for kind, times in part.items():
+        for kind, runs in part.items():
             known = found.setdefault(kind, {})
-            for reason, at in times.items():
-                known[reason] = max(at, known.get(reason, 0.0))
+            for reason, run in runs.items():
+                known[reason] = known.get(reason, run).joined(run)
     return found

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from edge.admin.node_metrics import NodeNumbers, ProcessFigures
-from edge.core.fault_notes import FaultTimes
+from edge.core.fault_notes import FaultRun, FaultRuns, FaultTimes
 from edge.core.node_counters import (
     GAUGES,
     CounterSet,
@@ -26,7 +26,7 @@ from edge.core.node_counters import (
     node_gauges,
     whole,
 )
-from edge.core.node_status import NodeStatus, ProcessStatus, latest
+from edge.core.node_status import NodeStatus, ProcessStatus, joined
 from edge.core.values import Place, Role
 from edge.process.recycling import resident
 
@@ -75,7 +75,7 @@ class NodeFigures:
         about = {
             "began": self._began,
             "memory": resident(),
-            "faults": self._faults.last,
+            "faults": self._faults.runs,
         }
         gauges = self._gauges()
         self._lanes.store_text(text_of(self._place, self._boot, numbers, gauges, about))
@@ -100,7 +100,7 @@ class NodeFigures:
             whole(self._lanes.totals()),
             node_gauges((text.role, text.gauges) for text in texts),
             tuple(text.status(beat) for beat, text in told),
-            latest(text.faults for _, text in told),
+            joined(text.faults for _, text in told),
         )
 
 
@@ -141,7 +141,10 @@ class _Text:
         self.boot: int = found.get("boot", 0)
         self.pid: int = found.get("pid", 0)
         self.gauges: Mapping[str, float] = found.get("gauges", {})
-        self.faults: Mapping[str, Mapping[str, float]] = found.get("faults", {})
+        self.faults: FaultRuns = {
+            kind: {reason: FaultRun(*run) for reason, run in runs.items()}
+            for kind, runs in found.get("faults", {}).items()
+        }
         self._began: float = found.get("began", 0.0)
         self._memory: int = found.get("memory", 0)
 

@@ -415,7 +415,7 @@ class EdgeWorker(GeventWorker):
             int(gauges["viewers"]),
         )
         counters = self._application.runtime.parts.counters.snapshot()
-        return NodeStatus(counters, gauges, (process,), self._faults.last)
+        return NodeStatus(counters, gauges, (process,), self._faults.runs)
 
     def _unready(self) -> Reason | None:
         """Why this node cannot answer reads, or will not be able to; None: it can. A

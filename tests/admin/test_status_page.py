@@ -10,8 +10,9 @@ from falcon import testing
 from edge.admin.app import create_admin_app
 from edge.admin.status_page import MAX_FAULTS, About, StatusPage
 from edge.core.counters import Counters
+from edge.core.fault_notes import FaultRun
 from edge.core.node_counters import whole
-from edge.core.node_status import NodeStatus, ProcessStatus, latest
+from edge.core.node_status import NodeStatus, ProcessStatus, joined
 from edge.core.reasons import Reason
 from edge.core.values import Role
 from tests.live.support import TestClock
@@ -41,7 +42,7 @@ class Node:
     counters: Counters = field(default_factory=Counters)
     gauges: dict[str, float] = field(default_factory=lambda: dict(GAUGES))
     processes: tuple[ProcessStatus, ...] = ()
-    faults: dict[str, dict[str, float]] = field(default_factory=dict)
+    faults: dict[str, dict[str, FaultRun]] = field(default_factory=dict)
     why: Reason | None = None
     clock: TestClock = field(default_factory=TestClock)
 
@@ -113,14 +114,49 @@ def test_the_origin_is_up_or_since_when_it_is_not_and_why() -> None:
         "breaker_open": 1.0,
     }
     node.counters.origin_faults["origin-timeout"] += 3
-    node.faults["origin"] = {"origin-spin": 5.0, "origin-timeout": 1_799_999_995.0}
+    node.faults["origin"] = {
+        "origin-spin": FaultRun(5.0, 5.0),
+        "origin-timeout": FaultRun(1_799_999_985.0, 1_799_999_995.0),
+    }
     away = node.told["origin"]
 
     assert (well["up"], well["since"], well["last_fault"]) == (True, None, None)
     assert (away["up"], away["since"]) == (False, 1_799_999_990.0)
     assert away["breaker_open"] is True
     assert away["faults"] == {"origin-timeout": 3}
-    assert away["last_fault"] == {"reason": "origin-timeout", "last": 1_799_999_995.0}
+    assert away["last_fault"] == {
+        "reason": "origin-timeout",
+        "since": 1_799_999_985.0,
+        "last": 1_799_999_995.0,
+    }
+
+
+def test_an_outage_is_told_with_who_is_away_since_when_and_why() -> None:
+    node = Node()
+    calm = node.told["outage"]
+    # Another edge is asked, and answers, but what is behind it does not.
+    node.faults["origin"] = {"origin-stale": FaultRun(1_799_999_970.0, 1_799_999_992.0)}
+    behind = node.told["outage"]
+    node.clock.move(10.0)
+    over = node.told["outage"]
+    node.faults["origin"]["origin-status"] = FaultRun(1_799_999_980.0, 1_799_999_999.0)
+    node.gauges["breaker_open"] = 1.0
+    stopped = node.told["outage"]
+    node.gauges |= {"origin_up": 0.0, "origin_changed_timestamp_seconds": 1_799_999_984}
+    away = node.told["outage"]
+
+    assert calm is None and over is None
+    assert behind == {
+        "where": "behind",
+        "reason": "origin-stale",
+        "since": 1_799_999_970.0,
+    }
+    assert stopped == {
+        "where": "origin",
+        "reason": "origin-status",
+        "since": 1_799_999_980.0,
+    }
+    assert away == {**stopped, "since": 1_799_999_984.0}
 
 
 def test_failures_are_told_by_reason_words_the_newest_first() -> None:
@@ -128,21 +164,25 @@ def test_failures_are_told_by_reason_words_the_newest_first() -> None:
     node.counters.origin_faults["origin-timeout"] += 3
     node.counters.refusals["limit-viewers"] += 2
     node.faults = {
-        "origin": {"origin-timeout": 10.0},
-        "refused": {"limit-viewers": 20.0},
-        "link": {"origin-timeout": 15.0},
+        "origin": {"origin-timeout": FaultRun(8.0, 10.0)},
+        "refused": {"limit-viewers": FaultRun(5.0, 20.0)},
+        "link": {"origin-timeout": FaultRun(15.0, 15.0)},
     }
+    told = [
+        (*(fault[name] for name in ("kind", "reason", "times", "since", "last")),)
+        for fault in node.told["faults"]
+    ]
 
-    assert node.told["faults"] == [
-        {"kind": "refused", "reason": "limit-viewers", "times": 2, "last": 20.0},
-        {"kind": "link", "reason": "origin-timeout", "times": 0, "last": 15.0},
-        {"kind": "origin", "reason": "origin-timeout", "times": 3, "last": 10.0},
+    assert told == [
+        ("refused", "limit-viewers", 2, 5.0, 20.0),
+        ("link", "origin-timeout", 0, 15.0, 15.0),
+        ("origin", "origin-timeout", 3, 8.0, 10.0),
     ]
 
 
 def test_the_failures_that_are_told_are_bounded() -> None:
-    node = Node(faults={"refused": {f"word-{n}": float(n + 1) for n in range(100)}})
-    told = node.told["faults"]
+    runs = {f"word-{n}": FaultRun(1.0, float(n + 1)) for n in range(100)}
+    told = Node(faults={"refused": runs}).told["faults"]
 
     assert len(told) == MAX_FAULTS
     assert told[0]["reason"] == "word-99"
@@ -168,12 +208,13 @@ def test_each_process_is_told_with_what_it_has() -> None:
 
 
 def test_a_failure_was_last_seen_when_any_process_last_saw_it() -> None:
-    one = {"origin": {"origin-timeout": 5.0, "origin-spin": 1.0}}
-    other = {"origin": {"origin-timeout": 4.0}, "refused": {"limit-viewers": 2.0}}
+    timeout, spin = FaultRun(3.0, 5.0), FaultRun(1.0, 1.0)
+    one = {"origin": {"origin-timeout": timeout, "origin-spin": spin}}
+    other = {"origin": {"origin-timeout": FaultRun(2.0, 4.0)}, "refused": {"x": spin}}
 
-    assert latest([one, other]) == {
-        "origin": {"origin-timeout": 5.0, "origin-spin": 1.0},
-        "refused": {"limit-viewers": 2.0},
+    assert joined([one, other]) == {
+        "origin": {"origin-timeout": (2.0, 5.0), "origin-spin": spin},
+        "refused": {"x": spin},
     }
 
 

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from edge.cli.app import app
 from edge.cli.status import clean, duration, lines, size, worries
 from edge.cli.top import Told, rates, screen
+from edge.core.fault_notes import FaultRun
 from edge.core.node_status import ProcessStatus
 from edge.core.reasons import Reason
 from edge.core.stream_snapshot import StreamOrder
@@ -51,13 +52,23 @@ def test_an_edge_that_is_ready_and_has_its_origin_is_healthy() -> None:
 def test_each_thing_that_is_not_well_is_named() -> None:
     node = Node(why=Reason.KEEPERS_SILENT)
     node.gauges["origin_up"] = 0.0
-    node.faults["origin"] = {"origin-timeout": 5.0}
+    node.faults["origin"] = {"origin-timeout": FaultRun(5.0, 5.0)}
     node.processes = (FRONT, replace(FRONT, name="keeper-1", beat=7.2))
 
     assert worries(node.told) == [
         "not ready: keepers-silent",
         "the origin is away: origin-timeout",
         "keeper-1 gave no sign of life for 7 s",
+    ]
+
+
+def test_an_outage_behind_the_next_edge_is_told_with_how_long_it_lasts() -> None:
+    node = Node()
+    now = node.clock.wall()
+    node.faults["origin"] = {"origin-stale": FaultRun(now - 61.0, now - 2.0)}
+
+    assert worries(node.told) == [
+        "the edge that this one asks has lost its origin: origin-stale, for 1 min 1 s"
     ]
 
 
@@ -71,7 +82,8 @@ def test_the_figures_of_the_page_are_told_in_lines() -> None:
     node.counters.bytes_out = 3 << 20
     node.counters.origin_requests["follow"] += 7
     node.counters.origin_faults["origin-timeout"] += 3
-    node.faults["origin"] = {"origin-timeout": node.clock.wall() - 61.0}
+    last = node.clock.wall() - 61.0
+    node.faults["origin"] = {"origin-timeout": FaultRun(last, last)}
     text = "\n".join(lines(node.told))
 
     for words in (

@@ -93,8 +93,9 @@ class Crowd:
 
 
 @contextlib.contextmanager
-def busy_node(times: int = 1) -> Iterator[Node]:
-    """A node of three processes, a crowd before it, so many times as large."""
+def busy_node(times: int = 1) -> Iterator[tuple[Node, int]]:
+    """A node of three processes, a crowd before it, so many times as large; and the
+    origin's process."""
     with (
         embedded_origin() as origin,
         node(
@@ -109,12 +110,15 @@ def busy_node(times: int = 1) -> Iterator[Node]:
         call(one.url + ODD, "GET")
         crowd = Crowd(one.url + PATH, times)
         try:
-            yield one
+            yield one, origin.process.pid
         finally:
             crowd.end()
 
 
-def lived(one: Node, home: Path, shots: Path | None, times: int = 1) -> Stories:
+def lived(
+    busy: tuple[Node, int], home: Path, shots: Path | None, times: int = 1
+) -> Stories:
+    one, origin = busy
     asked = {
         "profile": str(home / "profile"),
         "admin": one.admin,
@@ -124,6 +128,7 @@ def lived(one: Node, home: Path, shots: Path | None, times: int = 1) -> Stories:
         "odd": ODD,
         "viewers": (BY_EVENTS + BY_POLLS) * times,
         "pids": [*one.front_pids(), *one.keeper_pids()],
+        "origin": origin,
         "shots": None if shots is None else str(shots),
     }
     return {**chromium.stories_of("dashboard.mjs", asked, home), "asked": asked}
@@ -131,8 +136,8 @@ def lived(one: Node, home: Path, shots: Path | None, times: int = 1) -> Stories:
 
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
-    with busy_node() as one:
-        yield lived(one, tmp_path_factory.mktemp("dashboard"), None)
+    with busy_node() as busy:
+        yield lived(busy, tmp_path_factory.mktemp("dashboard"), None)
 
 
 def test_without_the_token_the_page_shows_nothing_and_asks_for_it(
@@ -206,6 +211,19 @@ def test_the_page_that_follows_is_beside_it(stories: Stories) -> None:
     assert stories["follow"]
 
 
+def test_when_the_origin_is_away_it_says_so_above_all_and_since_when(
+    stories: Stories,
+) -> None:
+    """The tab's name does, too; viewers are still there."""
+    told = stories["outage"]
+
+    assert told["who"] == "pop-east: the origin does not answer"
+    assert told["title"] == "▲ origin away · pop-east"
+    assert "Reason: origin-" in told["reason"]
+    assert told["viewers"].startswith("viewers who wait")
+    assert told["origin"] == "away"
+
+
 def test_it_asks_this_address_alone_and_no_script_failed(stories: Stories) -> None:
     """The browser would complain of whatever its policy does not admit."""
     asked = stories["asked"]
@@ -220,8 +238,8 @@ def test_it_asks_this_address_alone_and_no_script_failed(stories: Stories) -> No
 
 def pictures(folder: Path) -> None:
     """The pictures of the documents, of a busy edge."""
-    with busy_node(TIMES) as one, tempfile.TemporaryDirectory() as home:
-        lived(one, Path(home), folder, TIMES)
+    with busy_node(TIMES) as busy, tempfile.TemporaryDirectory() as home:
+        lived(busy, Path(home), folder, TIMES)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 //
 //   node dashboard.mjs '{"chromium": "...", "profile": "/folder", "admin": "http://...",
 //                        "token": "...", "path": "/v1/stream/...", "odd": "/v1/stream/...",
-//                        "viewers": 6, "pids": [1, 2], "shots": "/folder" or null}'
+//                        "viewers": 6, "pids": [1, 2], "origin": 3,
+//                        "shots": "/folder" or null}'
 //
-// `pids` are stopped for a while, and go on. `shots`: where pictures go. Prints one JSON
+// `pids` are stopped for a while, and go on. `origin` is killed at the end. `shots`: where pictures go. Prints one JSON
 // object: a story to a key. Judged by tests/client/test_dashboard.py.
 
 import { chromium } from "playwright-core"
@@ -166,6 +167,18 @@ async function theFollowPage() {
   return true
 }
 
+// The origin dies: who looks at the page for the first time sees that, and since when.
+async function theOutage() {
+  await tab.waitForSelector("#outage[hidden]", { state: "attached" })
+  process.kill(asked.origin, "SIGKILL")
+  await tab.waitForSelector("#outage:not([hidden])")
+  await becomes("outage-since", "since")
+  return {
+    who: await text("outage-who"), reason: await text("outage-advice"),
+    viewers: await text("outage-effect"), title: await tab.title(), origin: await text("origin"),
+  }
+}
+
 const stories = {}
 try {
   stories.token = await theToken()
@@ -176,6 +189,7 @@ try {
   stories.phone = await thePhone()
   stories.silence = await theSilence()
   stories.follow = await theFollowPage()
+  stories.outage = await theOutage()
   stories.requests = requests
   stories.complaints = complaints
 } finally {

@@ -198,8 +198,8 @@ def test_the_status_has_when_any_process_last_met_which_failure() -> None:
         one.figures.publish()
     told = node.fronts[0].figures.status()
 
-    assert told.last_faults["origin"] == {"origin-timeout": 10.0}
-    assert told.last_faults["link"] == {"origin-timeout": 20.0}
+    assert told.faults["origin"] == {"origin-timeout": (10.0, 10.0)}
+    assert told.faults["link"] == {"origin-timeout": (20.0, 20.0)}
     assert told.counters["origin_faults"] == {"origin-timeout": 2}
 
 
