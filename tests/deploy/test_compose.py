@@ -6,35 +6,30 @@ the writer writes is read in the other region.
 """
 
 import contextlib
-import os
 import re
-import socket
 import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from edge.settings import load
 from tests.deploy.proxies import DEPLOY
+from tests.deploy.regions import (
+    COMPOSE,
+    EDGES,
+    FILE,
+    PATH,
+    POPS,
+    SERVICES,
+    Places,
+    edge,
+    origin,
+    writer,
+)
 from tests.support import programs
 from tests.support.patience import until
-from tests.support.processes import (
-    Process,
-    ds_edge,
-    free_port,
-    running,
-    wait_until_ready,
-)
-
-FILE = DEPLOY / "compose.yaml"
-COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-EDGES = ("shield", "pop-east", "pop-west")
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -88,42 +83,6 @@ def test_prometheus_and_caddy_know_the_edges() -> None:
     assert done.returncode == 0, done.stderr
 
 
-class Places:
-    """Where on this machine the services are that the file knows by name and port."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ports: dict[str, int] = {}
-
-    def port(self, place: str) -> int:
-        """Of ``shield:8080`` and the like."""
-        return self._ports.setdefault(place, free_port())
-
-    def here(self, text: str, service: str) -> str:
-        """A text of the file, with the addresses and folders of this machine."""
-        names = "|".join(SERVICES)
-        text = re.sub(
-            rf"\b({names}):(\d+)", lambda m: f"127.0.0.1:{self.port(m[0])}", text
-        )
-        text = re.sub(
-            r"^:(\d+)$", lambda m: f"127.0.0.1:{self.port(f'{service}:{m[1]}')}", text
-        )
-        return text.replace("/var/lib/ds-edge", str(self._folder))
-
-
-@contextlib.contextmanager
-def service(name: str, places: Places) -> Iterator[Process]:
-    """One of the edges, or the origin, as a process."""
-    given = SERVICES[name]
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("DS_EDGE_")},
-        **{k: places.here(v, name) for k, v in given.get("environment", {}).items()},
-    }
-    command = ds_edge(*(places.here(word, name) for word in given["command"]))
-    with running(name, command, env=environment) as process:
-        yield process
-
-
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     return Places(tmp_path)
@@ -131,30 +90,12 @@ def places(tmp_path: Path) -> Places:
 
 def test_what_the_writer_writes_is_read_in_both_regions(places: Places) -> None:
     with contextlib.ExitStack() as stack:
-        origin = stack.enter_context(service("origin", places))
-        until(lambda: answers(places.port("origin:4437"), origin))
+        stack.enter_context(origin(places))
         for name in EDGES:
-            process = stack.enter_context(service(name, places))
-            address = f"127.0.0.1:{places.port(f'{name}:8081')}"
-            wait_until_ready(process, address, "/ready")
-        [script] = SERVICES["writer"]["command"]
-        program = f"{sys.executable} -m edge.cli"
-        script = places.here(script, "writer").replace("$$", "$")
-        # One command of a pipe ends when the other one does.
-        script = script.replace("ds-edge ", f"{program} ")
-        stack.enter_context(running("writer", ["sh", "-c", script]))
-        streams = [
-            f"http://127.0.0.1:{places.port(f'{name}:8080')}/v1/stream/demo"
-            for name in ("pop-east", "pop-west")
-        ]
+            stack.enter_context(edge(name, places))
+        stack.enter_context(writer(places))
+        streams = [places.streams(name) + PATH for name in POPS]
         until(lambda: all(lines(url) >= 2 for url in streams))
-
-
-def answers(port: int, process: Process) -> bool:
-    assert not process.ended(within=0.02), process.last_lines()
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
 
 
 def lines(url: str) -> int:

@@ -107,6 +107,8 @@ class Asking(threading.Thread):
 class Viewer(Asking):
     """Follows a PoP by long-poll or SSE, from an offset at this place on."""
 
+    path = PATH
+
     def __init__(
         self,
         tally: Tally,
@@ -132,7 +134,7 @@ class Viewer(Asking):
         try:
             if self._client is None:
                 self._client = Client(self._address)
-            self._client.get(f"{PATH}?offset={self._offset}&live={self.kind}")
+            self._client.get(f"{self.path}?offset={self._offset}&live={self.kind}")
             if self.kind == "sse":
                 return self._take_events(self._client)
             return self._take_answer(self._client.read())
