@@ -94,7 +94,11 @@ class Crowd:
         return times
 
     def _receive(self, viewer: Viewer, number: int) -> bool:
-        data = viewer.sock.recv(65536)
+        try:
+            data = viewer.sock.recv(65536)
+        except BlockingIOError:
+            # Part of a record of TLS.
+            return False
         if not data:
             raise ConnectionError("the server closed a viewer's connection")
         viewer.buffer += data

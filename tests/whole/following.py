@@ -8,6 +8,7 @@ a control event. Each is a thread of its own.
 
 import json
 import threading
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from tests.front.edge_process import Answered, Client
@@ -16,13 +17,18 @@ PAUSE = 0.005
 """Seconds between two plain reads of one thread, which would take a core else."""
 
 
+Connect = Callable[[], Client]
+"""Makes a connection, where it is no plain one to the base."""
+
+
 class Asking(threading.Thread):
     """Asks again and again, on one connection for as long as the edge keeps it."""
 
-    def __init__(self, base: str, path: str) -> None:
+    def __init__(self, base: str, path: str, connect: Connect | None = None) -> None:
         super().__init__(daemon=True)
         parts = urlsplit(base)
-        self._address = (parts.hostname, parts.port)
+        address = (parts.hostname, parts.port)
+        self._connect = connect or (lambda: Client(address))
         self._path = path
         self._client: Client | None = None
         self.odd: list[str] = []
@@ -47,7 +53,7 @@ class Asking(threading.Thread):
     def get(self, query: str) -> Client:
         """Send a read; the connection on which its answer will be."""
         if self._client is None:
-            self._client = Client(self._address)
+            self._client = self._connect()
             self.connections += 1
         self._client.get(f"{self._path}?{query}")
         return self._client
@@ -69,8 +75,8 @@ class Asking(threading.Thread):
 class Reading(Asking):
     """Reads the whole stream; it never gets shorter. Until it is told to stop."""
 
-    def __init__(self, base: str, path: str) -> None:
-        super().__init__(base, path)
+    def __init__(self, base: str, path: str, connect: Connect | None = None) -> None:
+        super().__init__(base, path, connect)
         self.stop = threading.Event()
         self._longest = 0
 
@@ -92,9 +98,15 @@ class Following(Asking):
     """
 
     def __init__(
-        self, base: str, path: str, mode: str, offset: str, end: bytes
+        self,
+        base: str,
+        path: str,
+        mode: str,
+        offset: str,
+        end: bytes,
+        connect: Connect | None = None,
     ) -> None:
-        super().__init__(base, path)
+        super().__init__(base, path, connect)
         self._mode = mode
         self._offset = offset
         self._end = end

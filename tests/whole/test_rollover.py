@@ -19,7 +19,7 @@ import yaml
 
 from tests.chaos.reader import call
 from tests.support.processes import Edge, edge, node_origin, service
-from tests.whole.following import Following, Reading
+from tests.whole.following import Connect, Following, Reading
 
 PATH = "/v1/stream/turns"
 END = b"<end>"
@@ -98,18 +98,21 @@ class Operator:
 
 
 class Load:
-    """Everybody who asks something of an edge, from the first to the last."""
+    """Everybody who asks something of an edge, from the first to the last. ``connect``
+    is how readers and viewers come, if not to ``base``."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(
+        self, base: str, connect: Connect | None = None, each_mode: int = EACH_MODE
+    ) -> None:
         assert call("PUT", base, PATH)[0] == 201
         offset = call("POST", base, PATH, b"<begin>")[1]
         self.base = base
         self.writer = Writing(base)
-        self.readers = [Reading(base, PATH) for _ in range(READERS)]
+        self.readers = [Reading(base, PATH, connect) for _ in range(READERS)]
         self.viewers = [
-            Following(base, PATH, mode, offset, END)
+            Following(base, PATH, mode, offset, END, connect)
             for mode in ("long-poll", "sse")
-            for _ in range(EACH_MODE)
+            for _ in range(each_mode)
         ]
 
     def begin(self) -> None:
