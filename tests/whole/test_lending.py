@@ -31,7 +31,7 @@ class Named(Following):
 
     def get(self, query: str) -> Client:
         if self._client is None:
-            self._client = Client(self._address)
+            self._client = self._connect()
         self._client.get(f"{PATH}?{query}", f"Authorization: Bearer {self.name}")
         return self._client
 
