@@ -97,6 +97,7 @@ def keeper_front_options(options: FrontOptions, end: KeeperEnd) -> FrontOptions:
     wide: Limits = replace(
         limits,
         max_connections=NO_LIMIT,
+        max_connections_each=NO_LIMIT,
         head=2 * limits.head + TERMS_BYTES,
         idle_timeout=NO_TIMEOUT,
     )

@@ -138,6 +138,7 @@ def limits_of(settings: Settings) -> Limits:
     limits = settings.limits
     return Limits(
         max_connections=limits.connections,
+        max_connections_each=limits.connections_each,
         head=limits.head,
         max_body=limits.max_body,
         idle_timeout=limits.idle_timeout,

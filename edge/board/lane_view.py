@@ -14,7 +14,7 @@ whoever tells or reads figures of the node.
 import logging
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from edge.board import slot_words
@@ -195,9 +195,9 @@ class LaneView:
         self._store(Field.CONNECTIONS, connections)
         self._store(Field.VIEWERS, viewers)
 
-    def store_accepts(self, accepts: bool) -> None:
-        """Whether this process takes new connections."""
-        self._store(Field.ACCEPTS, int(accepts))
+    def store_accepts(self, most: int) -> None:
+        """How many connections this process takes; 0: no new ones."""
+        self._store(Field.ACCEPTS, most)
 
     def store_leaves(self) -> None:
         """This process is about to end: fronts retire their connections to it (W12)."""
@@ -246,15 +246,22 @@ class LaneView:
         """Whether this process, with so many connections, lets others accept for
         ``BALANCE_SECONDS`` (W13). Asked before each connection is accepted.
 
-        Never all: before it pauses it says so, and looks whether somebody else still
-        accepts. Of two that do so at once, one at least sees the other, and goes on.
+        One that is full lets others accept while one of them has room. Of those that
+        have room never all pause: before one does it says so, and looks whether another
+        still accepts. Of two that do so at once, one at least sees the other, and goes
+        on.
         """
         self._store(Field.CONNECTIONS, connections)
-        if connections <= SPARE_CONNECTIONS:
+        is_full = (
+            0 < self._words[self._fields[Field.ACCEPTS] + self._lane] <= connections
+        )
+        if connections <= SPARE_CONNECTIONS and not is_full:
             return False
         now = self._clock()
-        others = self._accepting(now)
         counts = self._all(Field.CONNECTIONS)
+        others = self._with_room(now, counts)
+        if is_full:
+            return bool(others)
         if not is_above(connections, [counts[lane] for lane in others]):
             return False
         self._store(Field.PAUSED, math.ceil((now + BALANCE_SECONDS) * 1000))
@@ -280,12 +287,11 @@ class LaneView:
         self._store(Field.CONNECTIONS, connections)
         return False
 
-    def _accepting(self, now: float) -> list[int]:
-        """The other lanes that accept and beat."""
+    def _with_room(self, now: float, counts: Sequence[int]) -> list[int]:
+        """The other lanes that accept and beat, and may take one more."""
         accepts = self._all(Field.ACCEPTS)
-        return [
-            lane for lane in self._fresh(now) if accepts[lane] and lane != self._lane
-        ]
+        fresh = (lane for lane in self._fresh(now) if lane != self._lane)
+        return [lane for lane in fresh if counts[lane] < accepts[lane]]
 
     def _fresh(self, now: float) -> Iterator[int]:
         """The lanes whose holders have a fresh beat."""

@@ -45,8 +45,8 @@ class Field(enum.IntEnum):
 
     BEAT: when it last gave a sign of life, in ms. GAPS: how often it was without one
     for too long. BOOT: which process holds it; 0: none. ROLE and PLACE: where that one
-    stands. ACCEPTS and LEAVES: whether it takes new connections, and whether it is
-    about to end. PAUSED: until when it lets others accept, in ms. ANNOUNCED and ACTED:
+    stands. ACCEPTS: how many connections it takes; 0: no new ones. LEAVES: whether it
+    is about to end. PAUSED: until when it lets others accept, in ms. ANNOUNCED, ACTED:
     orders that it gave, and that it carried out. TEXTS: how many texts were stored.
     """
 

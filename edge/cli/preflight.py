@@ -11,7 +11,7 @@ import stat
 import tempfile
 
 from edge.cli import open_files
-from edge.cli.open_files import FilePlan
+from edge.cli.open_files import FileNeed, FilePlan
 from edge.settings import processes
 from edge.settings.addresses import ListenAddress
 from edge.settings.schema import Settings
@@ -20,12 +20,12 @@ from edge.settings.units import write_size
 
 def raise_files(settings: Settings) -> FilePlan:
     """Make room for the connections that ``settings`` asks for, as far as it goes."""
-    return open_files.raise_files(*_files(settings))
+    return open_files.raise_files(settings.limits.connections, _need(settings))
 
 
 def look_at_files(settings: Settings) -> FilePlan:
     """What would fit; changes nothing."""
-    return open_files.look(*_files(settings))
+    return open_files.look(settings.limits.connections, _need(settings))
 
 
 def files_refusal(settings: Settings, plan: FilePlan) -> str | None:
@@ -38,9 +38,12 @@ def files_refusal(settings: Settings, plan: FilePlan) -> str | None:
     return open_files.refusal(plan, processes.keeper_files(settings))
 
 
-def _files(settings: Settings) -> tuple[int, int, int]:
-    upstream = processes.upstream_files(settings)
-    return settings.limits.connections, upstream, processes.keeper_files(settings)
+def _need(settings: Settings) -> FileNeed:
+    return FileNeed(
+        processes.upstream_files(settings),
+        processes.counts_of(settings).workers,
+        processes.keeper_files(settings),
+    )
 
 
 def memory_note(settings: Settings) -> str:
@@ -54,15 +57,19 @@ def files_note(settings: Settings, plan: FilePlan) -> str | None:
     wanted = settings.limits.connections
     if plan.connections >= wanted:
         return None
+    fronts = processes.counts_of(settings).workers
+    files = f"{plan.soft} open files"
+    if fronts > 1:
+        files += f" of each of {fronts} fronts"
     return (
-        f"limits.connections: {wanted} do not fit into {plan.soft} open files; "
+        f"limits.connections: {wanted} do not fit into {files}; "
         f"serve would take {max(plan.connections, 0)}. Raise ulimit -n"
     )
 
 
-def with_connections(settings: Settings, connections: int) -> Settings:
-    """``settings`` with ``limits.connections`` capped."""
-    limits = settings.limits.model_copy(update={"connections": connections})
+def with_connections(settings: Settings, plan: FilePlan) -> Settings:
+    """``settings`` with ``limits.connections`` capped, in all and in each process."""
+    limits = settings.limits.capped(plan.connections, plan.each)
     return settings.model_copy(update={"limits": limits})
 
 

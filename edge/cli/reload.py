@@ -66,4 +66,4 @@ class Reloader:
             problems.append(why)
         if not problems:
             settings = self._place.settled(settings)
-        return preflight.with_connections(settings, plan.connections), problems
+        return preflight.with_connections(settings, plan), problems

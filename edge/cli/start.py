@@ -76,7 +76,7 @@ def start(
     from edge.wiring import serve
 
     capture()
-    capped = preflight.with_connections(place.settled(settings), plan.connections)
+    capped = preflight.with_connections(place.settled(settings), plan)
     counts = processes.counts_of(settings)
     again = Reloader(read_as, read, place, counts, bound)
     try:
@@ -189,6 +189,8 @@ def _tell(settings: Settings, plan: FilePlan) -> None:
     """The edge accepts connections: where, and what to try."""
     asked = settings.limits.connections
     capped = "" if plan.connections == asked else f" (of {asked} asked for)"
+    if plan.each < plan.connections:
+        capped += f", {plan.each} in one front"
     listening = ", ".join(map(str, settings.listen))
     console.note(
         f"listening at {listening}, operators at {settings.admin.listen}; "

@@ -6,8 +6,8 @@ Who accepts decides when, counts it, and says so in its log now and then. The lo
 its time are arguments: nothing here imports one.
 
 Where several processes accept at one listener, one that has clearly more connections
-than the others rests, too, for a shorter time (W13). That is no fault: nothing is
-counted or said.
+than the others rests, too, for a shorter time, and so does one that is full while
+another has room (W13). That is no fault: nothing is counted or said.
 """
 
 import errno

@@ -27,7 +27,8 @@ MOST_FIELDS = 32 * KIB
 class Limits:
     """The limits beyond which the front refuses, and how long it waits for a client.
 
-    ``max_connections`` are served at once, the rest get a 503. ``head`` bounds
+    ``max_connections`` are served at once, in all processes of a node together and
+    ``max_connections_each`` in one of them; the rest get a 503. ``head`` bounds
     request line and fields together; there is no other bound for one of them, but for
     the number of fields (``fields``). ``idle_timeout`` is for the next request
     of a kept connection, ``head_timeout`` for a whole head from its first byte
@@ -35,6 +36,7 @@ class Limits:
     """
 
     max_connections: int
+    max_connections_each: int
     head: int
     max_body: int | None
     idle_timeout: float

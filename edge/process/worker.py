@@ -253,7 +253,7 @@ class EdgeWorker(GeventWorker):
         self._gc_runner.start()
         view = self._application.seat.view
         if view is not None and not self._keeps:
-            view.store_accepts(True)
+            view.store_accepts(self._application.options.limits.max_connections_each)
         self._application.worker_pipe.write(READY, self.ppid)
 
     def _kinds(self) -> Sequence[ListenerKind]:
@@ -325,7 +325,7 @@ class EdgeWorker(GeventWorker):
             idle_grace = options.grace
         view = self._application.seat.view
         if view is not None:
-            view.store_accepts(False)
+            view.store_accepts(0)
             view.store_leaves()
         _log.info("draining %d connections", len(self.connections))
         self.server_context.draining = True

@@ -12,9 +12,9 @@ tests compare all three.
 
 import enum
 import os
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr
 
 from edge.access.credentials import by_ways
 from edge.policy.streams.routes import (
@@ -310,6 +310,19 @@ class LimitSettings(Section):
     head_timeout: Timeout = 10.0
     body_timeout: Timeout = 30.0
     send_timeout: Timeout = 30.0
+    _each: int | None = PrivateAttr(None)
+
+    @property
+    def connections_each(self) -> int:
+        """What one process may have of ``connections``: as many as its open files
+        bear, once the start has looked."""
+        return self.connections if self._each is None else self._each
+
+    def capped(self, connections: int, each: int) -> Self:
+        """These limits, with so many connections in all, and in each process."""
+        made = self.model_copy(update={"connections": connections})
+        made._each = each
+        return made
 
 
 class ShutdownSettings(Section):

@@ -9,6 +9,9 @@ from edge.core.accepting import BALANCE_SECONDS
 from edge.core.values import Role
 from tests.board.nodes import BoardNode
 
+MANY = 10**6
+"""Connections that a front takes, where its files are not what bounds it."""
+
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40))
 def test_never_all_are_above_the_mean(counts: list[int]) -> None:
@@ -28,12 +31,12 @@ def test_a_process_is_above_from_nine_eighths_of_the_mean_and_64_on() -> None:
     assert not is_above(10**6, [])
 
 
-def fronts(node: BoardNode, many: int = 2) -> list[LaneView]:
-    """Fronts that accept."""
+def fronts(node: BoardNode, many: int = 2, most: int = MANY) -> list[LaneView]:
+    """Fronts that accept, each of them so many connections."""
     node.starts(Role.KEEPER)
     views = [node.starts(Role.FRONT, number) for number in range(many)]
     for view in views:
-        view.store_accepts(True)
+        view.store_accepts(most)
     node.beats()
     return views
 
@@ -78,13 +81,54 @@ def test_who_was_refused_takes_no_place_and_who_left_gives_it_back() -> None:
     assert not one.has_room(0, 1)
 
 
+@given(st.lists(st.integers(0, 2), max_size=80), st.integers(1, 12))
+def test_who_is_full_lets_others_accept_until_nobody_has_room(
+    turns: list[int], most: int
+) -> None:
+    """W13: so a node is full when all its fronts are, and nobody is refused before,
+    whichever front wakes."""
+    node = BoardNode()
+    views, taken = fronts(node, 3, most), [0, 0, 0]
+    for number in turns:
+        paused = views[number].must_pause(taken[number])
+        full = taken[number] >= most
+        assert paused is (full and sum(taken) < 3 * most)
+        if not full and views[number].has_room(taken[number], 3 * most):
+            taken[number] += 1
+
+
+def test_who_is_full_waits_for_nobody_who_is_silent_or_takes_no_more() -> None:
+    node = BoardNode()
+    one, other = fronts(node, most=10)
+    assert one.must_pause(10) and one.must_pause(10)
+    assert not other.must_pause(9)
+    other.store_accepts(0)
+    assert not one.must_pause(10)
+
+    other.store_accepts(10)
+    assert one.must_pause(10)
+    node.beats(one, after=1.6)
+    assert not one.must_pause(10)
+
+
+def test_nobody_with_room_pauses_for_one_who_is_full() -> None:
+    """However few the full one has: its files may bear fewer."""
+    node = BoardNode()
+    one, other = fronts(node)
+    other.store_accepts(10)
+    assert one.must_pause(1000)
+
+    other.store_load(10, 0)
+    assert not one.must_pause(1000)
+
+
 def test_nobody_pauses_for_one_who_does_not_accept_or_does_not_beat() -> None:
     node = BoardNode()
     one, other = fronts(node)
-    other.store_accepts(False)
+    other.store_accepts(0)
     assert not one.must_pause(1000)
 
-    other.store_accepts(True)
+    other.store_accepts(MANY)
     assert one.must_pause(1000)
     node.beats(one, after=1.6)
     assert not one.must_pause(1000)

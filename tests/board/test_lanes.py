@@ -66,7 +66,7 @@ def test_a_lane_that_is_given_again_says_nothing_of_its_last_holder() -> None:
     other = node.starts(Role.FRONT, 1)
     node.beats()
     front.store_load(7, 5)
-    front.store_accepts(True)
+    front.store_accepts(100)
     front.store_leaves()
     front.store_acted(9)
     front.store_announced(4)

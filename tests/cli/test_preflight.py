@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 from edge.cli import preflight
+from edge.cli.open_files import FilePlan
 from edge.cli.preflight import refusal
 from edge.settings import OriginSettings, Settings
 from edge.settings.addresses import ListenAddress
@@ -12,10 +13,13 @@ from edge.settings.addresses import ListenAddress
 def test_the_cap_is_put_into_the_settings_and_nothing_else_changes() -> None:
     settings = Settings(origin=OriginSettings(url="http://127.0.0.1:4437"))
 
-    capped = preflight.with_connections(settings, 7)
+    capped = preflight.with_connections(settings, FilePlan(1000, 14, 7))
 
-    assert capped.limits.connections == 7
-    assert preflight.with_connections(capped, 50_000) == settings
+    assert (capped.limits.connections, capped.limits.connections_each) == (14, 7)
+    assert settings.limits.connections_each == settings.limits.connections
+    before, after = settings.model_dump(), capped.model_dump()
+    assert after["limits"].pop("connections") != before["limits"].pop("connections")
+    assert before == after
 
 
 def test_a_free_port_can_be_listened_at() -> None:

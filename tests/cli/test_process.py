@@ -137,6 +137,20 @@ def test_connections_are_capped_to_the_open_files_and_both_are_told() -> None:
     assert told in said(result.stderr)
 
 
+def test_the_connections_of_a_node_are_what_the_files_of_its_fronts_bear() -> None:
+    """The limit of open files is each process's."""
+    cap = {"FILES": "8192", "DS_EDGE_CACHE__MEMORY": "1GiB"}
+    result = serve(*ORIGIN, *FREE, "--workers", "2", **cap)
+    several = {"DS_EDGE_WORKERS": "2", "DS_EDGE_CACHE__MEMORY": "1GiB"}
+    check = run("-c", CHECK, "check", "8192", **several)
+
+    assert "connections 11520\n" in result.stdout
+    told = "limits.connections: 11520 (of 50000 asked for), 5760 in one front"
+    assert told in said(result.stderr)
+    told = "50000 do not fit into 8192 open files of each of 2 fronts; serve would take"
+    assert f"{told} 11520." in check.stderr
+
+
 CHECK = """
 import resource, sys
 from edge.cli import main

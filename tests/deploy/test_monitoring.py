@@ -314,7 +314,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     folder = tmp_path_factory.mktemp("prometheus")
     with (
         embedded_origin() as origin,
-        node(origin.url, fronts=2) as one,
+        node(origin.url, 2) as one,
         prometheus(folder, one.admin) as url,
     ):
         until(lambda: bool(asked(url, 'up{job="ds-edge"} == 1')))

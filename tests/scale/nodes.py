@@ -8,7 +8,7 @@ Who is a front, the kernel tells: it has the public listener.
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,11 +160,17 @@ def _peers_of(pid: int, port: int) -> set[int]:
 
 @contextmanager
 def node(
-    origin: str, fronts: int = 2, keepers: int = 1, **settings: Any
+    origin_url: str,
+    fronts: int = 2,
+    keepers: int = 1,
+    program: Sequence[str] = (),
+    /,
+    **settings: Any,
 ) -> Iterator[Node]:
-    """A node before an origin, all of whose processes serve."""
+    """A node before an origin, all of whose processes serve. ``program`` is run in
+    place of ``ds-edge``."""
     given = {"workers": fronts, "keepers": keepers, "log": {"access": "off"}}
-    with edge(origin, **laid_over(given, settings)) as running:
+    with edge(origin_url, program, **laid_over(given, settings)) as running:
         one = Node(running, fronts, keepers)
         until(one.is_whole)
         for front in one.front_pids():

@@ -32,8 +32,11 @@ class ServerContext:
     balance: AcceptBalance | None = None
 
     def is_full(self, connections: int) -> bool:
-        """Whether the node has as many as it may, with so many here (W13)."""
-        most = self.options.limits.max_connections
-        if self.balance is None:
-            return connections >= most
-        return not self.balance.has_room(connections, most)
+        """Whether this process or the node has as many as it may, with so many here
+        (W13)."""
+        limits, balance = self.options.limits, self.balance
+        if balance is None:
+            return connections >= limits.max_connections
+        if connections >= limits.max_connections_each:
+            return True
+        return not balance.has_room(connections, limits.max_connections)

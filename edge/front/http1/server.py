@@ -41,7 +41,7 @@ class GreenletServer:
         self._server_context = server_context
         self._name = listener.getsockname()
         self._connections = connections
-        most = server_context.options.limits.max_connections
+        most = server_context.options.limits.max_connections_each
         pool = Pool(most + max_refused)
         self._server = PausingServer(listener, self._handle, spawn=pool)
         self._server.counters = server_context.counters
