@@ -45,12 +45,14 @@ from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.decide import Rules
 from edge.policy.streams.routes import Route
 from edge.policy.streams.ways import JwtWay
-from edge.process.gunicorn_app import EdgeApplication, Plan
+from edge.process.arbiter import Renewal
+from edge.process.gunicorn_app import EdgeApplication, NextPlan, Plan
 from edge.process.open_node import OpenNode, open_node
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.process.seat import Seat
 from edge.settings import Settings, processes
 from edge.settings.listener_tls import TlsSettings, server_context
+from edge.settings.renewed import RenewedSettings
 from edge.settings.units import DAY
 from origin_adapter.http import HttpOptions, HttpOrigin
 
@@ -363,24 +365,29 @@ class EdgeRuntime:
 
 def serve(
     settings: Settings,
-    again: Callable[[], Settings | None],
+    written: Settings,
+    again: Callable[[Settings], RenewedSettings],
     serving: Callable[[], None],
 ) -> None:
     """Run the edge until it is told to stop. Does not return.
 
-    ``again`` gives the settings to go on with at a reload, or None to go on as
-    before. ``serving`` is called once the edge accepts connections. gevent must have
+    ``written`` are the settings before this machine bounded them. ``again`` is given
+    those in force at a reload, and gives the ones to go on with, or says why there are
+    none. ``serving`` is called once the edge accepts connections. gevent must have
     patched everything already (``edge.cli.serve``). Raises RunFolderFault.
     """
     # All workers are one node: a request that comes back to any of them has been
     # here before (L26, U10).
     node_id = secrets.token_hex(8)
 
-    def planned_again() -> Plan | None:
-        found = again()
-        return None if found is None else plan(found, node_id)
+    def planned_again(before: Plan) -> NextPlan:
+        assert isinstance(before.settings, Settings)
+        found, written, changed, problems = again(before.settings)
+        renewal = Renewal(changed, problems)
+        next_one = None if found is None else plan(found, written, node_id)
+        return NextPlan(next_one, renewal)
 
-    first, node = plan(settings, node_id), node_of_processes(settings)
+    first, node = plan(settings, written, node_id), node_of_processes(settings)
     EdgeApplication(first, planned_again, serving, node).run()
 
 
@@ -395,12 +402,13 @@ def node_of_processes(settings: Settings) -> OpenNode | None:
     return open_node(*counts, settings.run_folder, os.environ)
 
 
-def plan(settings: Settings, node_id: str) -> Plan:
+def plan(settings: Settings, written: Settings, node_id: str) -> Plan:
     """What workers are made of from now on."""
     return Plan(
         lambda seat: EdgeRuntime(settings, node_id, seat),
         server_options(settings),
         listeners_tls(settings),
+        written,
     )
 
 

@@ -8,7 +8,7 @@ each answer delivered (E55).
 """
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -34,13 +34,19 @@ OPEN_METRICS = "application/openmetrics-text"
 
 Gauges = Callable[[], Mapping[str, float]]
 
+MoreMetrics = Callable[[], Iterable[Metric]]
+"""What other parts tell beside counters and gauges."""
+
 
 class Metrics(Collector):
     """A collector over one worker's numbers."""
 
-    def __init__(self, counters: Counters, gauges: Gauges) -> None:
+    def __init__(
+        self, counters: Counters, gauges: Gauges, more: MoreMetrics = tuple
+    ) -> None:
         self._counters = counters
         self._gauges = gauges
+        self._more = more
 
     def routes(self) -> tuple[AdminRoute, ...]:
         """The page that this part contributes to the admin address."""
@@ -63,6 +69,7 @@ class Metrics(Collector):
             requests_per_delivery(numbers),
         )
         yield build_info()
+        yield from self._more()
         yield from histogram_families(self._counters.timings.as_counts())
         for name, value in self._gauges().items():
             yield gauge_family(

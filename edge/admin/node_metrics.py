@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from edge.admin.metrics import (
     PREFIX,
+    MoreMetrics,
     build_info,
     counter_family,
     gauge_family,
@@ -52,8 +53,11 @@ class NodeNumbers:
 class NodeMetrics(Collector):
     """A collector over the numbers of a node."""
 
-    def __init__(self, numbers: Callable[[], NodeNumbers]) -> None:
+    def __init__(
+        self, numbers: Callable[[], NodeNumbers], more: MoreMetrics = tuple
+    ) -> None:
         self._numbers = numbers
+        self._more = more
 
     def routes(self) -> tuple[AdminRoute, ...]:
         """The page that this part contributes to the admin address."""
@@ -75,6 +79,7 @@ class NodeMetrics(Collector):
             requests_per_delivery(found.counters),
         )
         yield build_info()
+        yield from self._more()
         yield from histogram_families(
             {one.name: counts_of(found.counters, one.name) for one in HISTOGRAMS}
         )

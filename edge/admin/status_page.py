@@ -3,18 +3,21 @@
 It is made of figures that the processes publish anyway, and asks none of them: ten
 people may look at it once a second. Counters are totals since the start, with the time
 ``at`` on a clock that never goes back: whoever asks twice makes rates of them. A
-failure is told by its reason word, and by nothing that anybody has written.
+failure is told by its reason word, and by nothing that anybody has written; but why a
+reload was refused, as the log and ``ds-edge check`` say it.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge.admin.reload_pages import shown
 from edge.admin.routes import AdminRequest, AdminRoute, json_page
 from edge.core.fault_notes import LINK, LOOKED_AT, FaultRun
 from edge.core.node_status import NodeStatus, ProcessStatus
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
+from edge.core.reload_history import ReloadHistory
 from edge.core.values import Answer
 
 MAX_FAULTS = 20
@@ -51,7 +54,7 @@ class About:
 
 class StatusPage:
     """The page. ``node`` tells the figures, ``unready`` why the node cannot answer
-    reads (None: it can)."""
+    reads (None: it can), ``reloads`` what became of the last ones."""
 
     def __init__(
         self,
@@ -59,7 +62,9 @@ class StatusPage:
         node: Callable[[], NodeStatus],
         unready: Callable[[], Reason | None],
         clock: Clock,
+        reloads: Callable[[], ReloadHistory],
     ) -> None:
+        self._reloads = reloads
         self._about = about
         self._node = node
         self._unready = unready
@@ -85,6 +90,7 @@ class StatusPage:
             "uptime": round(now - about.began, 3),
             "ready": why is None,
             "unready": None if why is None else why.value,
+            "reload": shown(self._reloads()),
             "viewers": _viewers(found.gauges),
             "streams": _count(found.gauges, "streams"),
             "followers": {

@@ -1,6 +1,8 @@
-"""Gives an order to a running edge, at its admin address, with the operator's token.
+"""Asks a running edge, or gives it an order, at its admin address, with the operator's
+token.
 
-Called by ``edge.cli.purge`` and ``edge.cli.access.revoking``, which know the pages.
+Called by those who know the pages: ``edge.cli.purge``, ``edge.cli.access.revoking``,
+``edge.cli.reload_order`` and ``edge.cli.config``.
 """
 
 import http.client
@@ -23,7 +25,7 @@ AdminAddress = Annotated[
 SECONDS = 15.0
 """How long the edge may take to answer."""
 
-MAX_ANSWER = 64 * 1024
+MAX_ANSWER = 1024 * 1024
 
 
 class AdminAnswer(NamedTuple):
@@ -44,6 +46,41 @@ class AdminAnswer(NamedTuple):
         return f"what answers at {self.address} is no edge"
 
 
+class AdminDesk:
+    """Where a running edge is asked."""
+
+    def __init__(self, address: ListenAddress, admin: AdminSettings) -> None:
+        self.address = address
+        self._admin = admin
+
+    @classmethod
+    def found(cls, config: Path | None, admin: str | None) -> "AdminDesk":
+        """As the settings say; ``admin`` is where the edge listens, if not where they
+        do. Exits with 2 for wrong ones."""
+        settings = settings_or_exit(config, []).admin
+        return cls(settings.listen if admin is None else _address(admin), settings)
+
+    def ask(self, page: str) -> AdminAnswer:
+        """What a page says. Raises OSError, HTTPException."""
+        status, told = _ask(page, self.address, self._admin, None)
+        return AdminAnswer(str(self.address), status, told)
+
+    def ask_or_exit(self, page: str) -> AdminAnswer:
+        """What a page says. Exits with 1 if nobody answers."""
+        return self._or_exit(page, None)
+
+    def give(self, page: str, wanted: dict[str, str]) -> AdminAnswer:
+        """Give an order. Exits with 1 if nobody answers."""
+        return self._or_exit(page, wanted)
+
+    def _or_exit(self, page: str, wanted: dict[str, str] | None) -> AdminAnswer:
+        try:
+            status, told = _ask(page, self.address, self._admin, wanted)
+        except (OSError, http.client.HTTPException) as error:
+            end(f"the edge at {self.address} cannot be reached: {error}")
+        return AdminAnswer(str(self.address), status, told)
+
+
 def give(
     page: str, wanted: dict[str, str], config: Path | None, admin: str | None
 ) -> AdminAnswer:
@@ -51,13 +88,7 @@ def give(
 
     ``admin`` is where the edge listens, if not where the settings say.
     """
-    settings = settings_or_exit(config, []).admin
-    address = settings.listen if admin is None else _address(admin)
-    try:
-        status, told = _ask(page, address, settings, wanted)
-    except (OSError, http.client.HTTPException) as error:
-        end(f"the edge at {address} cannot be reached: {error}")
-    return AdminAnswer(str(address), status, told)
+    return AdminDesk.found(config, admin).give(page, wanted)
 
 
 def end(message: str, code: int = FAILED) -> NoReturn:
@@ -67,24 +98,30 @@ def end(message: str, code: int = FAILED) -> NoReturn:
 
 
 def _ask(
-    page: str, address: ListenAddress, admin: AdminSettings, wanted: dict[str, str]
+    page: str,
+    address: ListenAddress,
+    admin: AdminSettings,
+    wanted: dict[str, str] | None,
 ) -> tuple[int, dict[str, Any]]:
-    """Status and document of the answer. Raises OSError, HTTPException."""
-    fields = {"Content-Type": "application/json"}
+    """Status and document of the answer to an order, or without one to a question.
+    Raises OSError, HTTPException."""
+    fields = {} if wanted is None else {"Content-Type": "application/json"}
     if admin.plain_token is not None:
         fields["Authorization"] = f"Bearer {admin.plain_token}"
     connection = http.client.HTTPConnection("localhost", timeout=SECONDS)
     connection.sock = _connected(address)
     try:
-        body = json.dumps(wanted).encode()
-        connection.request("POST", page, body, fields)
+        if wanted is None:
+            connection.request("GET", page, headers=fields)
+        else:
+            connection.request("POST", page, json.dumps(wanted).encode(), fields)
         answer = connection.getresponse()
         octets = answer.read(MAX_ANSWER)
     finally:
         connection.close()
     try:
         told = json.loads(octets)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     return answer.status, told if isinstance(told, dict) else {}
 

@@ -43,6 +43,7 @@ from edge.cli.options import (
     settings_or_exit,
 )
 from edge.cli.purge import app as purge
+from edge.cli.reload_order import app as reload
 from edge.cli.streams.app import app as streams
 from edge.core.stream_snapshot import StreamOrder
 from edge.process.cores import cores
@@ -320,6 +321,7 @@ def completion(
 
 app.add_typer(access)
 app.add_typer(purge)
+app.add_typer(reload)
 app.add_typer(streams)
 app.add_typer(bench, name="bench")
 app.add_typer(config_app, name="config")

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from edge.cli import preflight
 from edge.cli.revocation_place import RevocationPlace
 from edge.settings import Settings, SettingsError, processes
+from edge.settings.difference import differences
 from edge.settings.processes import ProcessCounts
+from edge.settings.renewed import RenewedSettings
 from edge.settings.restart import only_by_restart
 
 _log = logging.getLogger("edge.settings")
@@ -37,21 +39,29 @@ class Reloader:
         self._bound = bound
         self._place = place or RevocationPlace()
 
-    def __call__(self) -> Settings | None:
-        """The settings to go on with; None: the old ones."""
-        settings, problems = self._judged()
+    def __call__(self, in_force: Settings) -> RenewedSettings:
+        """What to go on with. ``in_force`` are the settings of now, as they were
+        written."""
+        try:
+            written = self._read()
+        except SettingsError as error:
+            problems = [str(problem) for problem in error.problems]
+            return self._refused(in_force, problems)
+        settings, problems = self._judged(written)
+        if problems:
+            return self._refused(in_force, problems)
+        changed = tuple(one.key for one in differences(in_force, written))
+        return RenewedSettings(settings, written, changed)
+
+    def _refused(self, in_force: Settings, problems: list[str]) -> RenewedSettings:
         for problem in problems:
             _log.error("reload refused: %s", problem)
-        return None if problems else settings
+        return RenewedSettings(None, in_force, problems=tuple(problems))
 
-    def _judged(self) -> tuple[Settings, list[str]]:
+    def _judged(self, written: Settings) -> tuple[Settings, list[str]]:
         """The new settings as they will be in force, and what is wrong with them."""
-        try:
-            settings = self._read()
-        except SettingsError as error:
-            return self._first, [str(problem) for problem in error.problems]
-        kept = only_by_restart(self._first, settings)
-        settings = processes.within(settings, self._bound)
+        kept = only_by_restart(self._first, written)
+        settings = processes.within(written, self._bound)
         settings = processes.with_counts(settings, self._counts)
         plan = preflight.raise_files(settings)
         problems = [f"{name}: only a restart can change it" for name in kept]

@@ -80,7 +80,7 @@ def start(
     counts = processes.counts_of(settings)
     again = Reloader(read_as, read, place, counts, bound)
     try:
-        serve(capped, again, lambda: _tell(settings, plan))
+        serve(capped, read_as, again, lambda: _tell(settings, plan))
     except RunFolderFault as fault:
         console.error(str(fault))
         return 1

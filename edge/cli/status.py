@@ -161,10 +161,10 @@ def part(status: Document, name: str) -> Document:
     return found if isinstance(found, dict) else {}
 
 
-def clean(text: object) -> str:
+def clean(text: object, most: int = 200) -> str:
     """Text from elsewhere for a terminal: one line, and nothing that it obeys."""
     shown = "".join(c if c.isprintable() else "?" for c in str(text))
-    return shown[:200]
+    return shown[:most]
 
 
 def number(count: float, *, group: bool = True) -> str:

@@ -114,6 +114,7 @@ class Reason(enum.Enum):
     LIMIT_REVOCATIONS = "limit-revocations"
     LIMIT_WATCHERS = "limit-watchers"
     NOT_WRITTEN = "not-written"
+    MASTER_GONE = "master-gone"
     ORDERS_LATE = "orders-late"
     ORDERS_FAILED = "orders-failed"
     ORDERS_UNWRITTEN = "orders-unwritten"
@@ -204,3 +205,7 @@ class Reason(enum.Enum):
     AFTER_REQUESTS = "after-requests"
     OVER_MEMORY = "over-memory"
     WORKER_DIED = "worker-died"
+
+    # Why a reload took no new settings.
+    SETTINGS_REFUSED = "settings-refused"
+    NOT_STARTED = "not-started"

@@ -19,8 +19,8 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from gunicorn import sock, util
 from gunicorn.arbiter import Arbiter
@@ -34,6 +34,7 @@ from edge.process.open_node import OpenNode
 from edge.process.options import ServerOptions
 from edge.process.overdue import Overdue, Sign
 from edge.process.places import Places, Start
+from edge.process.reload_book import ReloadBook
 from edge.process.seat import Seat
 from edge.process.systemd import ServiceManager
 from edge.process.worker_pipe import ENDED, READY, WAKE, WorkerPipe
@@ -47,6 +48,8 @@ RETIRE = signal.SIGUSR2
 LEAVE = signal.SIGUSR1
 """Tells a worker to say that it is not ready: the whole edge will end."""
 
+DID_NOT_START = "a new process did not start: its log says why"
+
 MAX_PAUSE_SECONDS = 1.0
 """Between two looks at the workers."""
 
@@ -58,14 +61,24 @@ STOP_LOOK_SECONDS = 0.05
 """Between two looks at fronts that end."""
 
 
+class Renewal(NamedTuple):
+    """What came of reading the settings again. ``changed``: the names of those that
+    differ; ``problems``: why they are refused, none if they are taken."""
+
+    changed: Sequence[str] = ()
+    problems: Sequence[str] = ()
+
+
 class Reloadable(Protocol):
     """What the master needs from the gunicorn application that it runs.
 
     ``replaced`` is set by the master: workers that got a successor, by reason word.
-    So is ``seat``, before each fork: that of the process that is forked next.
+    So is ``seat``, before each fork: that of the process that is forked next. What
+    becomes of reloads it writes into ``reloads``.
     """
 
     worker_pipe: WorkerPipe
+    reloads: ReloadBook
     replaced: Mapping[str, int]
     seat: Seat
     manager: ServiceManager
@@ -81,8 +94,9 @@ class Reloadable(Protocol):
     def serving(self) -> None:
         """The edge accepts connections. Called once."""
 
-    def renew(self) -> bool:
-        """Read the settings again and apply them. False: refused; the log says why."""
+    def renew(self) -> Renewal:
+        """Read the settings again and apply them, unless something is wrong, which the
+        log says, too."""
 
     def forked_off(self) -> None:
         """A process was forked. Called in the master."""
@@ -130,6 +144,7 @@ class EdgeArbiter(Arbiter):
             more = places.advance()
         if self._reloading and not places.reloading:
             self._reloading = False
+            self._reloadable.reloads.accept()
             self._reloadable.manager.ready()
             if self._again:
                 self._again = False
@@ -218,8 +233,11 @@ class EdgeArbiter(Arbiter):
 
     def reload(self) -> None:
         """HUP: replace all workers, by the settings as they are now. See gunicorn."""
+        reloads = self._reloadable.reloads
         if self._leaves_at is not None:
             _log.warning("no reload: the edge is about to stop")
+            reloads.begin()
+            reloads.refuse(Reason.DRAINING, ("the edge is about to stop",))
             return
         if self._reloading and not self._places.alone:
             _log.info("a reload is under way; the next one begins when it is over")
@@ -227,9 +245,14 @@ class EdgeArbiter(Arbiter):
             return
         self._reloadable.manager.reloading()
         self._reloading = True
-        if self._reloadable.renew():
-            self.setup(self.app)
-            self._places.reload()
+        reloads.begin()
+        renewal = self._reloadable.renew()
+        if renewal.problems:
+            reloads.refuse(Reason.SETTINGS_REFUSED, renewal.problems)
+            return
+        reloads.taken(renewal.changed)
+        self.setup(self.app)
+        self._places.reload()
 
     def reap_workers(self) -> None:
         """Note which workers ended. See gunicorn.
@@ -251,6 +274,7 @@ class EdgeArbiter(Arbiter):
         """A process did not start, and others serve."""
         _log.error("the new worker did not start: the old one stays")
         if self._reloading and not self._places.reverting:
+            self._reloadable.reloads.fail(DID_NOT_START)
             self._reloadable.revert()
             self._places.revert()
             self.setup(self.app)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
@@ -28,12 +28,13 @@ from edge.front.dependencies import Runtime
 from edge.front.log import configure, put_now
 from edge.front.options import LogOptions
 from edge.front.tls import ListenerTls
-from edge.process.arbiter import EdgeArbiter
+from edge.process.arbiter import EdgeArbiter, Renewal
 from edge.process.connection_servers import MAX_REFUSED_CONNECTIONS
 from edge.process.heartbeat import heartbeat_folder
 from edge.process.interfaces import every_interface
 from edge.process.open_node import OpenNode
 from edge.process.options import ServerOptions
+from edge.process.reload_book import ReloadBook
 from edge.process.seat import ALONE, Seat
 from edge.process.systemd import ServiceManager
 from edge.process.worker import EdgeWorker
@@ -108,21 +109,31 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a worker builds its parts, and the options of the process. ``tls`` says for
-    each of ``options.listen`` how TLS is spoken there; none at all: nowhere."""
+    each of ``options.listen`` how TLS is spoken there; none at all: nowhere.
+    ``settings`` are what the plan was made of: who makes plans knows them by that."""
 
     build: Callable[[Seat], Runtime]
     options: ServerOptions
     tls: tuple[ListenerTls | None, ...] = ()
+    settings: object = None
+
+
+class NextPlan(NamedTuple):
+    """What to go on with after a reload: ``plan`` is None where ``renewal`` says why
+    there is no new one."""
+
+    plan: Plan | None
+    renewal: Renewal
 
 
 class EdgeApplication(BaseApplication):
     """Runs an edge: ``EdgeApplication(plan).run()`` does not return.
 
-    ``replan`` is called for each reload. It returns the plan to use from then on. It
-    returns None if there is none, after it has logged why. Addresses and the number of
-    workers stay. ``serving`` is called once the edge accepts connections. ``node`` is
-    what several processes share, None where there is one worker; it is closed at the
-    end.
+    ``replan`` is called for each reload, with the plan in force. It returns the plan
+    to use from then on, or why there is none, which it has logged. Addresses and the
+    number of workers stay. ``serving`` is called once the edge accepts connections.
+    ``node`` is what several processes share, None where there is one worker; it is
+    closed at the end.
     """
 
     runtime: Runtime
@@ -132,7 +143,7 @@ class EdgeApplication(BaseApplication):
     def __init__(
         self,
         plan: Plan,
-        replan: Callable[[], Plan | None] | None = None,
+        replan: Callable[[Plan], NextPlan] | None = None,
         serving: Callable[[], None] | None = None,
         node: OpenNode | None = None,
     ) -> None:
@@ -141,8 +152,9 @@ class EdgeApplication(BaseApplication):
         self.manager = ServiceManager()
         self._serving = serving
         self._plan = self._previous = plan
-        self._replan = replan or (lambda: plan)
+        self._replan = replan or (lambda _before: NextPlan(plan, Renewal()))
         self.worker_pipe = WorkerPipe()
+        self.reloads = ReloadBook()
         self.replaced: Mapping[str, int] = {}
         configure(self._log_options(MASTER), put_now)
         super().__init__()
@@ -174,14 +186,13 @@ class EdgeApplication(BaseApplication):
         if self._serving is not None:
             self._serving()
 
-    def renew(self) -> bool:
+    def renew(self) -> Renewal:
         """See ``edge.process.arbiter.Reloadable``."""
-        plan = self._replan()
-        if plan is None:
-            return False
-        self._previous, self._plan = self._plan, plan
-        self._apply()
-        return True
+        plan, renewal = self._replan(self._plan)
+        if plan is not None:
+            self._previous, self._plan = self._plan, plan
+            self._apply()
+        return renewal
 
     def revert(self) -> None:
         """See ``edge.process.arbiter.Reloadable``."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from edge.admin.metrics import MoreMetrics
 from edge.admin.node_metrics import NodeMetrics, NodeNumbers
 from edge.admin.purge_pages import PurgePages
 from edge.admin.routes import AdminRoute
@@ -79,11 +80,11 @@ class NodeProcess:
         """Publish the figures. Never switches greenlets."""
         self._figures.publish()
 
-    def routes(self) -> list[AdminRoute]:
-        """The pages that speak for the whole node."""
+    def routes(self, more: MoreMetrics) -> list[AdminRoute]:
+        """The pages that speak for the whole node. ``more``: for its metrics."""
         parts, desk = self._runtime.parts, self._desk
         return [
-            *NodeMetrics(self._numbers).routes(),
+            *NodeMetrics(self._numbers, more).routes(),
             *StreamPages(desk, parts.routes).routes(),
             *PurgePages(desk, parts.routes, parts.counters).routes(),
         ]

@@ -42,6 +42,7 @@ from edge import __version__
 from edge.admin.dashboard import DashboardPages
 from edge.admin.metrics import Metrics
 from edge.admin.purge_pages import AlonePurges, PurgePages
+from edge.admin.reload_pages import ReloadPages
 from edge.admin.revocation_page import RevocationPage
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import STOP_SECONDS, AdminServer
@@ -77,6 +78,7 @@ from edge.process.interfaces import every_interface
 from edge.process.node_process import PAGE_SECONDS, NodeProcess, node_process
 from edge.process.options import ServerOptions
 from edge.process.recycling import Recycling, requests_of, resident
+from edge.process.reload_book import ReloadBook, ReloadDesk
 from edge.process.seat import Seat
 from edge.process.worker_pipe import ENDED, READY, WorkerPipe
 
@@ -117,6 +119,7 @@ class WorkerApplication(Protocol):
     tls: Sequence[ListenerTls | None]
     admin_socket: socket.socket | None
     worker_pipe: WorkerPipe
+    reloads: ReloadBook
     replaced: Mapping[str, int]
     began: float
 
@@ -384,19 +387,22 @@ class EdgeWorker(GeventWorker):
         parts, control = runtime.parts, runtime.control
         about = About(__version__, parts.options.node.name, self._application.began)
         told = self._status if node is None else node.status
-        status = StatusPage(about, told, self._unready, parts.clock)
+        book = ReloadDesk(self._application.reloads, self.ppid, self._unready)
+        status = StatusPage(about, told, self._unready, parts.clock, book.history)
+        reloads = ReloadPages(book)
         self._feed = StatusFeed(status.document)
         common = [
             *probes(self._unready),
             *RevocationPage(runtime.revoker).routes(),
             *status.routes(),
+            *reloads.routes(),
             *DashboardPages(self._feed).routes(),
         ]
         if node is not None:
-            return [*common, *node.routes()]
+            return [*common, *node.routes(reloads.metrics)]
         return [
             *common,
-            *Metrics(parts.counters, self._gauges).routes(),
+            *Metrics(parts.counters, self._gauges, reloads.metrics).routes(),
             *StreamPages(AloneStreams(control), parts.routes).routes(),
             *PurgePages(AlonePurges(control), parts.routes, parts.counters).routes(),
         ]

@@ -14,6 +14,7 @@ from edge.core.fault_notes import FaultRun
 from edge.core.node_counters import whole
 from edge.core.node_status import NodeStatus, ProcessStatus, joined
 from edge.core.reasons import Reason
+from edge.core.reload_history import ReloadHistory
 from edge.core.values import Role
 from tests.live.support import TestClock
 
@@ -35,6 +36,9 @@ GAUGES = {
 }
 
 
+STARTED = ReloadHistory(1_799_999_940.0, 1_799_999_940.0)
+
+
 @dataclass
 class Node:
     """A node of which a test says what is so. Its master began a minute ago."""
@@ -44,6 +48,7 @@ class Node:
     processes: tuple[ProcessStatus, ...] = ()
     faults: dict[str, dict[str, FaultRun]] = field(default_factory=dict)
     why: Reason | None = None
+    reloads: ReloadHistory = STARTED
     clock: TestClock = field(default_factory=TestClock)
 
     def status(self) -> NodeStatus:
@@ -52,7 +57,9 @@ class Node:
 
     def client(self, token: str | None = None) -> testing.TestClient:
         about = About("1.2.3", "pop-fra-1", self.clock.monotonic() - 60.0)
-        page = StatusPage(about, self.status, lambda: self.why, self.clock)
+        page = StatusPage(
+            about, self.status, lambda: self.why, self.clock, lambda: self.reloads
+        )
         return testing.TestClient(create_admin_app(page.routes(), token))
 
     @property
@@ -69,6 +76,20 @@ def test_it_says_which_edge_it_is_and_since_when() -> None:
     assert (told["version"], told["node"]) == ("1.2.3", "pop-fra-1")
     assert (told["uptime"], told["at"], told["time"]) == (60.0, 1000.0, 1_800_000_000.0)
     assert (told["ready"], told["unready"]) == (True, None)
+
+
+def test_it_tells_what_became_of_the_last_reload() -> None:
+    node = Node()
+    before = node.told["reload"]
+    node.reloads = node.reloads.begun(5.0).refused(
+        6.0, Reason.SETTINGS_REFUSED, ["edge.yaml:2: live.linger: expected a time"]
+    )
+    told = node.told["reload"]
+
+    assert before is None
+    assert (told["number"], told["result"]) == (1, "refused")
+    assert told["reason"] == "settings-refused"
+    assert told["problems"] == ["edge.yaml:2: live.linger: expected a time"]
 
 
 def test_it_says_why_the_node_is_not_ready() -> None:

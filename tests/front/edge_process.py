@@ -372,6 +372,13 @@ class EdgeProcess:
         self.terminate()
         return self.ended()
 
+    def reloads(self) -> list[str]:
+        """What became of the last reloads, as the admin address tells it."""
+        with self.admin() as operator:
+            operator.get("/reloads")
+            told = json.loads(operator.read().body)["reloads"]
+        return [one["result"] for one in told]
+
     @contextlib.contextmanager
     def admin(self) -> Iterator[Client]:
         """A connection to the admin address."""

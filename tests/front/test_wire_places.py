@@ -149,6 +149,7 @@ def test_a_reload_that_a_keeper_cannot_take_leaves_all_as_it_was(
         node.until("stopped keeper-0")
         node.until("stopped keeper-0")
         node.hit()
+        assert node.edge.reloads() == ["failed"]
         same = {place for place in PLACES if node.pids[place] == before[place]}
         assert same == {"keeper-1", "front-0", "front-1"}
 

@@ -112,12 +112,15 @@ def test_a_successor_that_cannot_start_costs_nothing(tmp_path: Path) -> None:
         with edge.connect() as client:
             client.get(HIT)
             assert client.read().status == 200
+        assert edge.reloads() == ["failed"]
+        assert metric(edge, "config_last_reload_successful") == 0.0
         broken.unlink()
         edge.reload()
         successor(edge)
         edge.expect("draining")
 
         assert parked.read().status == 204
+        assert edge.reloads() == ["failed", "accepted"]
         assert replaced(edge, "reload") == 1.0
 
 

@@ -1,9 +1,11 @@
 """Stopping: a while in which only readiness says no, and what systemd would hear."""
 
+import json
 import os
 import signal
 import socket
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,7 +106,10 @@ def test_no_reload_begins_while_it_is_about_to_stop() -> None:
         workers = children(front.process.pid)
         front.process.handle.send_signal(signal.SIGHUP)
         until_said(front, "no reload: the edge is about to stop")
+        with urllib.request.urlopen(f"{front.admin}/reloads", timeout=60) as answer:
+            [refused] = json.load(answer)["reloads"]
 
+        assert (refused["result"], refused["reason"]) == ("refused", "draining")
         assert children(front.process.pid) == workers
 
 
