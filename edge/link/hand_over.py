@@ -25,7 +25,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge.core.errors import EdgeError, NotHeld, OriginUnreachable
-from edge.core.forwarded_call import ForwardedCall
 from edge.core.ports import Clock, Exchange, Origin, Receiver, UpstreamCall
 from edge.core.values import (
     Lineage,
@@ -34,6 +33,7 @@ from edge.core.values import (
     Partition,
     Purpose,
 )
+from edge.link.forwarded_call import ForwardedCall
 from edge.link.keepers import READS, heard, linked
 
 _HANDED = frozenset({Purpose.CATCH_UP, Purpose.FOLLOW, Purpose.EVENTS})

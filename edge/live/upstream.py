@@ -27,7 +27,6 @@ from typing import Any, ParamSpec, Protocol
 import gevent
 
 from edge.core.errors import EdgeError, NotAsked, OriginFault
-from edge.core.forwarded_call import ForwardedCall
 from edge.core.ports import Exchange, Origin, Receiver, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -273,7 +272,7 @@ class _Traces:
         )
 
 
-class _GuardedCall(ForwardedCall):
+class _GuardedCall:
     """One call: a Receiver for the origin, an UpstreamCall for who began it.
 
     It counts, tells the breaker, and hands everything on, for as long as it was neither
@@ -281,20 +280,20 @@ class _GuardedCall(ForwardedCall):
     """
 
     __slots__ = (
-        *("number", "_has_head", "_is_over"),
+        *("number", "_has_head", "_inner", "_is_over"),
         *("_receiver", "_request", "_upstream"),
     )
 
     def __init__(
         self, upstream: Upstream, request: OriginRequest, receiver: Receiver
     ) -> None:
-        super().__init__()
         # By which the breaker knows it.
         self.number = 0
         self._upstream = upstream
         self._request = request
         self._receiver = receiver
         self._has_head = False
+        self._inner: UpstreamCall | None = None
         self._is_over = False
 
     # For who began it: ``ports.UpstreamCall``.
@@ -302,7 +301,19 @@ class _GuardedCall(ForwardedCall):
     def cancel(self) -> None:
         """See ``ports.UpstreamCall``."""
         self._is_over = True
-        super().cancel()
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            inner.cancel()
+
+    def pause(self) -> None:
+        """See ``ports.UpstreamCall``."""
+        if self._inner is not None:
+            self._inner.pause()
+
+    def resume(self) -> None:
+        """See ``ports.UpstreamCall``."""
+        if self._inner is not None:
+            self._inner.resume()
 
     # For Upstream
 
@@ -315,13 +326,13 @@ class _GuardedCall(ForwardedCall):
         if self._is_over:
             inner.cancel()
         else:
-            self.inner = inner
+            self._inner = inner
 
     def give_up(self, fault: OriginFault) -> None:
         """End it here, by ``fault``. Its receiver is told in a later turn: it may not
         know this call yet."""
         self.cancel()
-        self.inner = _Told(self._upstream.guard, self._receiver, fault)
+        self._inner = _Told(self._upstream.guard, self._receiver, fault)
 
     # For the origin: ``ports.Receiver``.
 
@@ -345,7 +356,7 @@ class _GuardedCall(ForwardedCall):
     def ended(self) -> None:
         """See ``ports.Receiver``."""
         if not self._is_over:
-            self._is_over, self.inner = True, None
+            self._is_over, self._inner = True, None
             try:
                 self._receiver.ended()
             except Exception:
@@ -355,7 +366,7 @@ class _GuardedCall(ForwardedCall):
         """See ``ports.Receiver``."""
         if self._is_over:
             return
-        self._is_over, self.inner = True, None
+        self._is_over, self._inner = True, None
         upstream = self._upstream
         if not isinstance(fault, OriginFault) or fault.reason is Reason.INTERNAL:
             # Not the origin's: what was built cannot be sent, or there is a defect.
