@@ -9,9 +9,9 @@ RECORD = 16 * 1024
 """Bytes of ours in one record (RFC 8446 section 5.1)."""
 
 BATCH = 4 * RECORD
-"""Bytes of ours from which on no more are encrypted until these are in the socket. Record
-by record, the calls cost more than the cipher; and more than four at once gain little,
-and would all wait in memory for a client that does not read."""
+"""Bytes of ours from which on no more are encrypted until these are in the socket.
+Record by record, the calls cost more than the cipher; and more than four at once gain
+little, and would all wait in memory for a client that does not read."""
 
 
 def pieces(buffers: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
