@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 import typer
 
 from edge.cli import console
-from edge.cli.options import FAILED, WRONG, settings_or_exit
+from edge.cli.options import FAILED, WRONG, admin_or_exit
 from edge.settings.addresses import ListenAddress, parse_listen
 from edge.settings.schema import AdminSettings
 
@@ -57,7 +57,7 @@ class AdminDesk:
     def found(cls, config: Path | None, admin: str | None) -> "AdminDesk":
         """As the settings say; ``admin`` is where the edge listens, if not where they
         do. Exits with 2 for wrong ones."""
-        settings = settings_or_exit(config, []).admin
+        settings = admin_or_exit(config).admin
         return cls(settings.listen if admin is None else _address(admin), settings)
 
     def ask(self, page: str) -> AdminAnswer:

@@ -36,11 +36,11 @@ from edge.cli.options import (
     Config,
     Json,
     Text,
+    admin_or_exit,
     flags_of,
     print_json,
     serving_settings,
     setting_option,
-    settings_or_exit,
 )
 from edge.cli.purge import app as purge
 from edge.cli.reload_order import app as reload
@@ -54,6 +54,7 @@ from edge.settings import (
     SettingsError,
     cross_checks,
     load,
+    load_admin,
     processes,
 )
 from edge.settings.dump import as_data, as_text
@@ -180,8 +181,8 @@ def serve(
 def check(file: ConfigFile = None, as_json: Json = False) -> None:
     """Validate settings and print the effective ones, secrets masked.
 
-    The environment counts, as it does for serve. Exits with 2 when they are wrong, and
-    with 1 when this machine is too small for them, so that serve would not start.
+    The environment counts, as it does for serve. Exits with 2 when they are
+    wrong, with 1 when this machine is too small for them: serve would not start.
     """
     try:
         settings = load(file, os.environ)
@@ -223,7 +224,7 @@ def health(
     The admin address is that of the settings. Exits with 0 or 1, and says one line.
     """
     try:
-        settings = load(config, os.environ)
+        settings = load_admin(config, os.environ)
     except SettingsError as error:
         console.error(str(error.problems[0]))
         raise typer.Exit(FAILED) from None
@@ -243,12 +244,13 @@ def status(
 ) -> None:
     """Show the edge on this machine: who follows, what it costs, what failed.
 
-    Exits with 0 if it is ready, its origin up and no process silent; else with 1.
+    Exits with 0 if it is ready, no process silent, and neither its origin nor
+    what is behind that is away; else with 1.
     """
     from edge.cli.status import document, lines, worries
 
     try:
-        told = document(settings_or_exit(config, []), "/status", within)
+        told = document(admin_or_exit(config), "/status", within)
     except NotWell as error:
         console.error(str(error))
         raise typer.Exit(FAILED) from None
@@ -280,7 +282,7 @@ def top(
     """Show the edge on this machine live, and its first streams; q ends it."""
     from edge.cli import top as shown
 
-    settings = settings_or_exit(config, [])
+    settings = admin_or_exit(config)
     try:
         if sys.stdin.isatty() and sys.stdout.isatty():
             shown.watch(settings, sort, within)

@@ -16,6 +16,7 @@ from edge.settings import (
     Settings,
     SettingsError,
     load,
+    load_admin,
     log_format,
 )
 from edge.settings.dump import for_people
@@ -108,6 +109,16 @@ def flags_of(**given: Text) -> list[Flag]:
 def flag(name: str, key: str, text: str) -> Flag:
     """The setting ``key`` as ``text``; ``name`` is what problems call it."""
     return Flag(name, tuple(key.split(".")), text)
+
+
+def admin_or_exit(config: Path | None) -> Settings:
+    """The settings by which a running edge is asked (``load_admin``). If these are
+    wrong: prints why and exits with 2."""
+    try:
+        return load_admin(config, os.environ)
+    except SettingsError as error:
+        console.problems(error)
+        raise typer.Exit(WRONG) from None
 
 
 def settings_or_exit(config: Path | None, flags: list[Flag]) -> Settings:

@@ -76,23 +76,33 @@ Hold = Annotated[
         "long_poll_timeout", "DURATION", "How long a poll is held, at most 30s."
     ),
 ]
+ALONE = "With clients of its own"
+"""A panel of the help. One table has columns as wide as its widest option needs: in
+eighty columns the names of settings would be cut off."""
+
 PerClient = Annotated[
     Text,
     typer.Option(
         metavar="N/DURATION",
         help="Requests of one client address, as in 100/1s. Without, no limit.",
+        rich_help_panel=ALONE,
     ),
 ]
 Burst = Annotated[
     int | None,
-    typer.Option(min=1, help="Requests that may come at once; needs --rate."),
+    typer.Option(
+        min=1,
+        help="Requests that may come at once; needs --rate.",
+        rich_help_panel=ALONE,
+    ),
 ]
 Webhooks = Annotated[
     bool | None,
     typer.Option(
         "--local-webhooks/--no-local-webhooks",
-        help="Allow webhooks to this machine; for development. "
+        help="Allow webhooks to this machine. "
         "Setting origin.local_webhooks; default: no.",
+        rich_help_panel="For development",
     ),
 ]
 Grace = Annotated[

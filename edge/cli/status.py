@@ -55,6 +55,8 @@ def lines(status: Document) -> Iterator[str]:
     yield f"viewers    {_counts(viewers)}"
     yield f"fan-out    {_fan_out(fan_out)}"
     yield f"answers    {_counts(part(status, 'answers'))}"
+    if status.get("writes"):
+        yield f"writes     {_counts(part(status, 'writes'))}"
     if status.get("refusals"):
         yield f"refused    {_counts(part(status, 'refusals'))}"
     traffic = part(status, "bytes")

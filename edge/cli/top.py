@@ -52,6 +52,8 @@ SORTS: Mapping[str, StreamOrder] = {
 }
 """The key of each order."""
 
+KEYS_TOLD = "sort: v viewers  b bytes  r requests  l lag    q: end"
+
 ENDS = frozenset({"q", "\x03", "\x04", "\x1b", ""})
 """Keys that end it. The empty one: no more can come."""
 
@@ -107,7 +109,7 @@ def _numbers(status: Document) -> Rates:
 
 
 def screen(told: Told, before: Told | None, order: StreamOrder) -> RenderableType:
-    """All that is shown of what was told."""
+    """All that is shown of what was told, but for the keys."""
     status = told.status
     found = None if before is None else rates(before.status, status)
     worried = [Text(f"! {words}", style="bold red") for words in worries(status)]
@@ -118,7 +120,6 @@ def screen(told: Told, before: Told | None, order: StreamOrder) -> RenderableTyp
         _figures(status, found),
         _streams(told.streams, order),
         *(Text(fault_of(fault, status), style="yellow") for fault in faults),
-        Text("sort: v viewers  b bytes  r requests  l lag    q: end", style="dim"),
     )
 
 
@@ -247,7 +248,7 @@ def _look(
         told = ask(settings, order, rows, within)
     except NotWell as why:
         return None, Text(f"{why}\nasking again; q: end", style="bold red")
-    return told, screen(told, before, order)
+    return told, Group(screen(told, before, order), Text(KEYS_TOLD, style="dim"))
 
 
 def _pressed(keys: Keys, until: float) -> str:

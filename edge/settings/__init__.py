@@ -5,7 +5,7 @@ and key. Only ``edge.wiring``, ``edge.origin`` and ``edge.cli`` import this pack
 """
 
 from edge.settings.layers import CONFIG_VARIABLE, Flag
-from edge.settings.load import load, log_format
+from edge.settings.load import load, load_admin, log_format
 from edge.settings.problems import Problem, SettingsError, SourceLocation
 from edge.settings.schema import (
     AdminSettings,
@@ -41,5 +41,6 @@ __all__ = [
     "ShutdownSettings",
     "SourceLocation",
     "load",
+    "load_admin",
     "log_format",
 ]

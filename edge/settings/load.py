@@ -37,6 +37,27 @@ def load(
     return _validate(layered)
 
 
+def load_admin(
+    path: str | os.PathLike[str] | None, environ: Mapping[str, str]
+) -> Settings:
+    """The section ``admin``, and the defaults of all else, which may be wrong.
+
+    For whoever asks an edge that runs. It goes on with what it had when its file has
+    become wrong since, and is as well as before. Raises SettingsError with what is
+    wrong in this section, or with a file that cannot be read.
+    """
+    base = Document() if path is None else document.read(path)
+    layered = stack(base, environ)
+    if not layered.readable:
+        raise SettingsError(layered.problems)
+    admin = _without_empty_sections(layered.data).get("admin", {})
+    try:
+        return Settings.model_validate({"admin": admin})
+    except ValidationError as error:
+        found = [_problem(detail, layered) for detail in error.errors()]
+        raise SettingsError(found) from None
+
+
 def log_format(
     path: str | os.PathLike[str] | None,
     environ: Mapping[str, str],

@@ -132,10 +132,19 @@ def test_it_exits_with_1_whatever_is_wrong(monkeypatch: pytest.MonkeyPatch) -> N
     """Docker keeps 2 to itself."""
     monkeypatch.setenv("DS_EDGE_ADMIN__LISTEN", "127.0.0.1:0")
     unknown = CliRunner().invoke(app, ["health"])
-    monkeypatch.setenv("DS_EDGE_LISTEN", "nowhere")
+    monkeypatch.setenv("DS_EDGE_ADMIN__LISTEN", "nowhere")
     wrong = CliRunner().invoke(app, ["health"])
 
     assert (unknown.exit_code, wrong.exit_code) == (1, 1)
     assert unknown.stderr.startswith("error: admin.listen has port 0")
-    assert wrong.stderr.startswith("error: DS_EDGE_LISTEN: listen: ")
+    assert wrong.stderr.startswith("error: DS_EDGE_ADMIN__LISTEN: admin.listen: ")
     assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_an_edge_is_as_well_as_before_when_its_file_has_become_wrong() -> None:
+    """It refuses to reload it, and goes on: nobody is to restart it for that."""
+    with answering(well) as (address, _):
+        environ = {"DS_EDGE_ADMIN__LISTEN": address, "DS_EDGE_LISTEN": "nowhere"}
+        done = CliRunner().invoke(app, ["health"], env=environ)
+
+    assert (done.exit_code, done.stdout) == (0, "healthy\n")

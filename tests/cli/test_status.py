@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from edge.cli.app import app
 from edge.cli.status import clean, duration, lines, size, worries
-from edge.cli.top import Told, rates, screen
+from edge.cli.top import KEYS_TOLD, Told, rates, screen
 from edge.core.fault_notes import FaultRun
 from edge.core.node_status import ProcessStatus
 from edge.core.reasons import Reason
@@ -79,6 +79,7 @@ def test_the_figures_of_the_page_are_told_in_lines() -> None:
     node = Node(processes=(FRONT,))
     node.counters.answers.update(hit=3_000, miss=5)
     node.counters.growths, node.counters.woken = 2, 10_000
+    node.counters.writes["2xx"] += 9
     node.counters.bytes_out = 3 << 20
     node.counters.origin_requests["follow"] += 7
     node.counters.origin_faults["origin-timeout"] += 3
@@ -91,6 +92,7 @@ def test_the_figures_of_the_page_are_told_in_lines() -> None:
         "all 70, sse 50, long-poll 20",
         "5,000 viewers for each event (2 events)",
         "hit 3,000, miss 5",
+        "writes     2xx 9",
         "3.0 MiB to clients",
         "up; requests follow 7; faults origin-timeout 3",
         "viewers 70 %",
@@ -111,7 +113,7 @@ def test_a_limit_that_is_nearly_met_stands_out() -> None:
 def test_a_document_of_another_version_is_shown_as_far_as_it_goes() -> None:
     assert "NOT READY" in "\n".join(lines({}))
     assert worries({}) == ["not ready: None"]
-    assert "sort:" in printed(Told({}, {}))
+    assert "stream" in printed(Told({}, {}))
     told = {"viewers": 7, "limits": [], "origin": None}
     assert "\n".join(lines(told)) and printed(Told(told, {}))
 
@@ -205,6 +207,7 @@ def test_top_prints_once_where_there_is_no_terminal(running: Edge) -> None:
 
     assert done.returncode == 0
     assert PATH in done.stdout and "requests ▼" in done.stdout
+    assert KEYS_TOLD not in done.stdout
 
 
 def test_top_is_live_and_obeys_keys(running: Edge) -> None:
@@ -217,6 +220,7 @@ def test_top_is_live_and_obeys_keys(running: Edge) -> None:
     ) as process:
         os.close(theirs)
         shown = until_shown(ours, b"", "viewers ▼".encode())
+        shown = until_shown(ours, shown, KEYS_TOLD.encode())
         os.write(ours, b"b")
         shown = until_shown(ours, shown, "bytes ▼".encode())
         os.write(ours, b"q")

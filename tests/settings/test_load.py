@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from edge.policy.streams.routes import Access, Recreate, Route
-from edge.settings import Flag, Settings, SettingsError, load
+from edge.settings import Flag, Settings, SettingsError, load, load_admin
 from edge.settings.addresses import ListenAddress
 from edge.settings.dump import as_data, as_text
 from edge.settings.units import Rate
@@ -41,6 +41,20 @@ def test_an_empty_file_means_all_defaults(file: Path) -> None:
     file.write_text("")
 
     assert load(file, ORIGIN) == load(None, ORIGIN)
+
+
+def test_where_a_running_edge_is_asked_is_told_whatever_else_is_wrong(
+    file: Path,
+) -> None:
+    file.write_text("limits: {head: a lot}\nadmin:\n  listen: 10.0.0.1:9000\n")
+    found = load_admin(file, {"DS_EDGE_ADMIN__TOKEN": "s3cret-token"}).admin
+    with pytest.raises(SettingsError) as caught:
+        load_admin(file, {"DS_EDGE_ADMIN__TOKEN": "short", "DS_EDGE_LISTEN": "?"})
+    [problem] = caught.value.problems
+
+    assert (str(found.listen), found.plain_token) == ("10.0.0.1:9000", "s3cret-token")
+    assert str(problem).startswith("DS_EDGE_ADMIN__TOKEN: admin.token: ")
+    assert load_admin(None, {}) == Settings()
 
 
 def test_a_section_whose_keys_are_commented_out_means_its_defaults(file: Path) -> None:
