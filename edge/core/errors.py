@@ -15,6 +15,7 @@
         OriginAway             it answered, but as one that is away answers
         NotAsked               503: nothing was sent, which says nothing of the origin
           NotHeld              421: whoever held the stream has handed it over
+          LendersRefused       503: the origin has refused others who lent
       Refusal                  503/508: a limit of this edge, or it is draining
 
 Foreign exceptions are turned into these at the module that called out. The
@@ -23,6 +24,7 @@ front turns them into RFC 9457 problems; the hub turns them into outcomes.
 
 from types import EllipsisType
 
+from edge.core.lent_refusals import LentRefusals
 from edge.core.reasons import Reason
 from edge.core.values import Headers, Lineage, OriginAnswer
 
@@ -186,6 +188,18 @@ class NotHeld(NotAsked):
     def __init__(self, detail: str = "", lineage: Lineage | None = None) -> None:
         super().__init__(detail)
         self.lineage = lineage
+
+
+class LendersRefused(NotAsked):
+    """A keeper asks nobody before its front has heard whose credentials the origin has
+    refused (W16). The front asks again at once; no client hears of it."""
+
+    reason = Reason.LENT_REFUSED
+    retry_after = None
+
+    def __init__(self, refusals: LentRefusals, detail: str = "") -> None:
+        super().__init__(detail)
+        self.refusals = refusals
 
 
 class Refusal(EdgeError):

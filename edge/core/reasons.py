@@ -95,6 +95,7 @@ class Reason(enum.Enum):
     ORIGIN_DOWN = "origin-down"
     NO_LENDER = "no-lender"
     LENDERS_REFUSED = "lenders-refused"
+    LENT_REFUSED = "lent-refused"
     RETRY_AFTER = "retry-after"
     STALE = "stale"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from edge.core.lent_refusals import LentRefusals
 from edge.core.reasons import Reason
 from edge.protocol.http_grammar import age_seconds, via_member
 from edge.protocol.offsets import BEGIN
@@ -18,7 +19,6 @@ from edge.protocol.offsets import BEGIN
 Header = tuple[str, str]
 Headers = tuple[Header, ...]
 """Header fields in order; names from an origin are lower-case."""
-
 
 PRODUCT = "ds-edge"
 """How this product calls itself: in Server, CDN-Loop and Cache-Status."""
@@ -28,9 +28,8 @@ PRODUCT = "ds-edge"
 class Node:
     """One running edge, as it tells others who it is (U10).
 
-    ``name`` is for people, and is never compared: two nodes may have the same. ``id``
-    is random, made at each start, and shared by the workers of the node. A request that
-    brings it has been here before.
+    ``name`` is for people, and never compared: two nodes may have the same. ``id`` is
+    random, made at each start: a request that brings it has been at this node before.
     """
 
     name: str
@@ -145,6 +144,7 @@ class LentCredential:
     the whole set that the origin judged. From ``fresh_until`` (monotonic seconds) on
     it lends no more: the origin must be asked about it anew. ``refused`` is called when
     the origin refuses it meanwhile: whoever judged it believes its *yes* no longer.
+    ``heard``: its front's mark (``LentRefusals``); None: it is to be told of none.
     """
 
     digest: str
@@ -152,6 +152,7 @@ class LentCredential:
     parameters: tuple[str, ...] = field(repr=False)
     fresh_until: float
     refused: Callable[[], None] = field(default=_nobody, compare=False, repr=False)
+    heard: int | None = None
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -159,9 +160,8 @@ class Lease:
     """For how long a reader is given anything: until ``ends_at`` (monotonic seconds).
 
     Everybody who came by the same grant may hold the same lease. Its end only ever
-    moves nearer, and whatever is given looks at it first (B3, B12). ``lends``: the
-    credential that its holder lends to the fetch that all share; None: none. ``why``
-    it ends.
+    moves nearer, and whatever is given looks at it first (B3, B12). ``lends``: what its
+    holder lends to the fetch that all share; None: nothing. ``why`` it ends.
     """
 
     ends_at: float = NO_END
@@ -467,7 +467,6 @@ class Answer:
 
 class RowWord(NamedTuple):
     """What a keeper tells a front of the row behind an answer (W8).
-
     ``confirmed_at`` and ``read_at`` are monotonic seconds, so that an answer stays
     right when it is given again. ``armed``: confirmed as of now. None: not told.
     """
@@ -480,7 +479,7 @@ class RowWord(NamedTuple):
 
 class FaultWord(NamedTuple):
     """A keeper's own error, as it tells a front: what stands in an EdgeError, whether
-    nothing was sent, and the ``lineage`` that is handed over."""
+    nothing was sent, the ``lineage`` handed over, and the ``refusals`` of lenders."""
 
     reason: Reason
     status: int
@@ -488,6 +487,7 @@ class FaultWord(NamedTuple):
     retry_after: int | None
     unsent: bool
     lineage: Lineage | None = None
+    refusals: LentRefusals | None = None
 
 
 @dataclass(frozen=True, slots=True)

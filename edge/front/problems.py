@@ -18,6 +18,7 @@ from edge.core.errors import (
     AccessDenied,
     ClientFault,
     EdgeError,
+    LendersRefused,
     NotHeld,
     OriginFault,
 )
@@ -60,7 +61,8 @@ def _told(error: EdgeError) -> FaultWord:
     how = error.reason, error.status, error.detail, error.retry_after
     lineage = error.lineage if isinstance(error, NotHeld) else None
     unsent = not isinstance(error, OriginFault) or error.unsent
-    return FaultWord(*how, unsent=unsent, lineage=lineage)
+    refusals = error.refusals if isinstance(error, LendersRefused) else None
+    return FaultWord(*how, unsent=unsent, lineage=lineage, refusals=refusals)
 
 
 def answer_of(error: EdgeError, request_id: str) -> Answer:

@@ -84,7 +84,7 @@ class Hub:
         self.relays = Relays(context, upstream)
         self.spools = Spools(context, self.delivery, waiters, files)
         self.lapses = Lapses(context, waiters, self.relays)
-        lending = self._lending = Lending(context, upstream, waiters)
+        lending = self._lending = Lending(context, upstream, waiters, self.delivery)
         parts = self.streams, contacts, self.delivery, self.spools
         results = self._results = Results(context, *parts, self._do, waiters.armed)
         self.flights = Flights(context, upstream, lending, results.landed)

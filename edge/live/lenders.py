@@ -20,11 +20,16 @@ from collections.abc import Container
 from typing import Generic, Protocol, TypeVar
 
 from edge.core import costs
+from edge.core.lent_refusals import LentRefusals
 from edge.core.values import Lease, LentCredential
+from edge.live.refusal_marks import RefusalMarks
 
 MAX_NOTED = 256
 """Credentials of which a stream remembers that they were refused, or that they rest. If
 there are more, those go first that may lend again soonest."""
+
+UNKNOWN_REFUSAL = 401
+"""Stands for what the origin said to another process."""
 
 SLACK_SECONDS = 1.0
 """One verdict may be dated so differently in two leases, as two clocks are read."""
@@ -58,14 +63,8 @@ class Lenders(Generic[H]):
     """The lenders of one stream."""
 
     __slots__ = (
-        "_here",
-        "_line",
-        "_read_by",
-        "_refused",
-        "_resting",
-        "agreed",
-        "answered",
-        "latest",
+        *("_doubted", "_here", "_line", "_read_by", "_refused", "_resting"),
+        *("agreed", "answered", "heard", "latest", "log"),
     )
 
     def __init__(self) -> None:
@@ -84,6 +83,11 @@ class Lenders(Generic[H]):
         self.agreed = False
         # Who was answered last: a digest.
         self.answered = ""
+        # In a keeper: what it tells fronts (W16). In a front: up to which mark it was
+        # told, and up to which freshness all verdicts are too old.
+        self.log: RefusalMarks | None = None
+        self.heard = 0
+        self._doubted = 0.0
 
     def __repr__(self) -> str:
         return f"<Lenders {len(self._here)} here, {len(self._line)} in line>"
@@ -91,7 +95,8 @@ class Lenders(Generic[H]):
     @property
     def cost(self) -> int:
         """Bytes of what is remembered of those who may have left."""
-        return costs.NOTED_LENDER * (len(self._refused) + len(self._resting))
+        noted = costs.NOTED_LENDER * (len(self._refused) + len(self._resting))
+        return noted if self.log is None else noted + self.log.cost
 
     # Who is here
 
@@ -139,8 +144,12 @@ class Lenders(Generic[H]):
         """The status by which the credential of this lease was refused, if its verdict
         is no newer than that."""
         lent = lease.lends
-        told = None if lent is None else self._refused.get(lent.digest)
-        if lent is None or told is None:
+        if lent is None:
+            return None
+        if lent.fresh_until <= self._doubted:
+            return UNKNOWN_REFUSAL
+        told = self._refused.get(lent.digest)
+        if told is None:
             return None
         until, status = told
         return None if lent.fresh_until > until + SLACK_SECONDS else status
@@ -192,6 +201,43 @@ class Lenders(Generic[H]):
         self._refused[lent.digest] = max(before, lent.fresh_until, newest), status
         _surplus(self._refused)
         return () if lender is None else tuple(lender.holders)
+
+    # What others have heard
+
+    def untold(self, lent: LentCredential, oldest: float) -> LentRefusals | None:
+        """What a front that lends this is to hear before anything else."""
+        if lent.heard is None or self.log is None:
+            return None
+        return self.log.since(lent.heard, oldest)
+
+    def fronts(self) -> list[H]:
+        """Who waits here for a front that hears of refusals."""
+        return [
+            holder
+            for lender in self._here.values()
+            for holder in lender.holders
+            if holder.lease.lends is not None and holder.lease.lends.heard is not None
+        ]
+
+    def hear(self, told: LentRefusals, trust: float) -> list[H]:
+        """A keeper has told of refusals. Returns the readers that came by a verdict
+        which is older; ``trust`` is for how many seconds a verdict is fresh."""
+        self.heard = max(self.heard, told.up_to)
+        if told.lost:
+            self._doubted = max(self._doubted, told.lost / 1000 + trust)
+        until = told.up_to / 1000 + trust - SLACK_SECONDS
+        for digest in told.digests:
+            before, _ = self._refused.get(digest, (0.0, 0))
+            self._refused[digest] = max(before, until), UNKNOWN_REFUSAL
+            _surplus(self._refused)
+        named = self._here if told.lost else told.digests
+        lenders = [one for d in named if (one := self._here.get(d)) is not None]
+        return [
+            holder
+            for lender in lenders
+            if self.refused(lender.lease) is not None
+            for holder in lender.holders
+        ]
 
     # Who has read what is held
 

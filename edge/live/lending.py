@@ -23,16 +23,19 @@ Whose lease ends is told by the end of a poll or of an event stream, and is judg
 when it asks again. Nobody else hears of it. If ``MAX_TRIED`` are refused and others are
 left, that is no answer: NotAsked, and whoever still waits asks again.
 
+In a node a keeper hears what concerns the readers of all fronts: see
+``told_refusals``, by which a front hears of it (``_hear``) and asks again.
+
 A lent fetch is data, as every call is (``edge.live.upstream``): the answer to one
 lender has the next one asked in the same turn, or ends it. What a refusal means for
 what is held is judged by ``fetch_results`` and ``poll_results``.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from edge.core.errors import NotAsked, OriginFault
+from edge.core.errors import LendersRefused, NotAsked, OriginFault
+from edge.core.lent_refusals import LentRefusals
 from edge.core.ports import UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -43,8 +46,10 @@ from edge.core.values import (
     OriginRequest,
 )
 from edge.live.context import HubContext
+from edge.live.delivery import Delivery
 from edge.live.lenders import Lenders
 from edge.live.rows import Reader, State, Stream, Turn
+from edge.live.told_refusals import ToldRefusals, forget_verdict, that_hears, trust_of
 from edge.live.upstream import Done, OnSent, Outcome, Upstream, next_turn
 from edge.live.waiters import Waiters
 from edge.policy.streams.contact import seconds_to_wait
@@ -68,7 +73,11 @@ class Lending:
     """Fetches with lent credentials, for all streams of a hub."""
 
     def __init__(
-        self, context: HubContext, upstream: Upstream, waiters: Waiters
+        self,
+        context: HubContext,
+        upstream: Upstream,
+        waiters: Waiters,
+        delivery: Delivery,
     ) -> None:
         self._options = context.options
         self._counters = context.counters
@@ -76,6 +85,7 @@ class Lending:
         self._guard = context.guard
         self._upstream = upstream
         self._waiters = waiters
+        self._refusals = ToldRefusals(context, delivery)
 
     def begin(
         self,
@@ -107,10 +117,13 @@ class Lending:
             lease = lenders.next(now, tried, last=len(tried) == MAX_TRIED - 1)
         if lease is None or lease.lends is None:
             return self._nobody_left(fetch.stream, fetch.heard)
-        lent, request = lease.lends, fetch.build(lease)
+        lent, request = lease.lends, that_hears(fetch.build(lease), lenders.heard)
 
         def done(outcome: Outcome) -> None:
-            self._answered(fetch, lent, request.method == "HEAD", outcome)
+            if isinstance(outcome, LendersRefused):
+                self._hear(fetch, lease, outcome.refusals)
+            else:
+                self._answered(fetch, lent, request.method == "HEAD", outcome)
 
         fetch.call = self._upstream.begin(request, done, fetch.on_sent, fetch.trace)
         return None
@@ -130,6 +143,23 @@ class Lending:
                 end = self._judge(fetch, _Heard(lent, outcome, by_head))
             if end is None and not fetch.is_cancelled:
                 end = self._next(fetch)
+        except Exception:
+            self._guard.report(fetch)
+            end = OriginFault("the fetch broke", reason=Reason.INTERNAL)
+        if end is not None and not fetch.is_cancelled:
+            fetch.done(end)
+
+    def _hear(self, fetch: "_LentFetch", lease: Lease, refusals: LentRefusals) -> None:
+        """A keeper has told whose credentials were refused: end their leases here, too,
+        and ask again (W16)."""
+        fetch.call = None
+        end: Outcome | None
+        try:
+            readers = fetch.lenders.hear(refusals, trust_of(fetch.stream.route))
+            for reader in readers:
+                forget_verdict(reader.lease)
+            self._end_all(readers)
+            end = None if fetch.is_cancelled else self._ask(fetch, lease)
         except Exception:
             self._guard.report(fetch)
             end = OriginFault("the fetch broke", reason=Reason.INTERNAL)
@@ -167,7 +197,7 @@ class Lending:
         self._counters.lent_refusals[str(status)] += 1
         if status == 429:
             self._rest(stream, heard)
-        elif status in _REFUSED and not heard.by_head:
+        elif _is_refusal(heard):
             self._end(stream, heard)
 
     def _contradict(
@@ -180,6 +210,9 @@ class Lending:
         if was_gone and stream.log.holds_bytes:
             stream.log.tail.mark_unverified(self._clock.monotonic())
         for one in heard if answer.status < 300 else ():
+            if _is_refusal(one):
+                # Its lease has ended, and it may have been judged anew since.
+                continue
             if one.answer.status in _REFUSED | _GONE:
                 self._end(stream, one)
             else:
@@ -208,33 +241,27 @@ class Lending:
     def _end(self, stream: Stream, heard: "_Heard") -> None:
         """The lease of this credential ends, for all who brought it (A3). A front that
         brought it is told what was said: it has let the reader in (W10)."""
-        now, lent, status = self._clock.monotonic(), heard.lent, heard.answer.status
+        lent, status, lenders = heard.lent, heard.answer.status, stream.lenders
         lent.refused()
-        for reader in (
-            () if stream.lenders is None else stream.lenders.refuse(lent, status)
-        ):
-            reader.lease.end(now)
-            if reader.state not in (State.WAITING, State.PARKED):
-                continue
-            if self._options.serves_fronts:
-                tell = partial(self._waiters.tell_refusal, heard.answer)
-                self._guard.serve(tell, reader)
-            else:
-                self._guard.serve(self._waiters.end_grant, reader)
+        if lenders is None:
+            return
+        readers = lenders.refuse(lent, status)
+        if self._options.serves_fronts:
+            self._refusals.heard(stream, readers, lent, heard.answer)
+        else:
+            self._end_all(readers)
 
     def turns_away(self, reader: Reader) -> bool:
-        """Tell a front that comes with a credential what the origin has said to it, if
-        that is no older than the front's verdict (W10). It may not have waited here
-        when that was heard, and would believe it until its time is over."""
-        lenders = reader.stream.lenders
-        if lenders is None or not self._options.serves_fronts:
-            return False
-        status = lenders.refused(reader.lease)
-        if status is None:
-            return False
-        answer = OriginAnswer(status, ())
-        self._guard.serve(partial(self._waiters.tell_refusal, answer), reader)
-        return True
+        """See ``ToldRefusals``."""
+        return self._refusals.turns_away(reader)
+
+    def _end_all(self, readers: Iterable[Reader]) -> None:
+        """The leases of these readers end: their clients are judged anew."""
+        now = self._clock.monotonic()
+        for reader in readers:
+            reader.lease.end(now)
+            if reader.state in (State.WAITING, State.PARKED):
+                self._guard.serve(self._waiters.end_grant, reader)
 
 
 class _Heard(NamedTuple):
@@ -297,6 +324,11 @@ class _LentFetch:
 def _may_be_about_one(status: int) -> bool:
     """Whether another lender may be answered otherwise."""
     return 300 <= status < 500 and status not in _ABOUT_ALL
+
+
+def _is_refusal(heard: _Heard) -> bool:
+    """Whether it is a *no* to this one, whatever others hear."""
+    return heard.answer.status in _REFUSED and not heard.by_head
 
 
 def _is_word(heard: _Heard) -> bool:

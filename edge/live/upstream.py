@@ -26,7 +26,7 @@ from typing import Any, ParamSpec, Protocol
 
 import gevent
 
-from edge.core.errors import EdgeError, NotAsked, OriginFault
+from edge.core.errors import EdgeError, LendersRefused, NotAsked, OriginFault
 from edge.core.ports import Exchange, Origin, Receiver, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -199,6 +199,9 @@ class Upstream:
 
     def failed(self, call: int, request: OriginRequest, fault: OriginFault) -> None:
         """It ended without the head of an answer."""
+        if isinstance(fault, LendersRefused):
+            # A word of a keeper's. It is asked again.
+            return
         if isinstance(fault, NotAsked):
             self.counters.refusals[fault.reason.value] += 1
         else:

@@ -15,7 +15,6 @@ from edge.core.errors import OriginFault, OriginTimeout, Refusal
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import GRAIN, TimerWheel
-from edge.core.values import OriginAnswer
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
@@ -244,11 +243,6 @@ class Waiters:
         else:
             detail = "What let this request in ended before it could be answered."
             self._delivery.refuse(reader, Refusal(detail, reason=why))
-
-    def tell_refusal(self, answer: OriginAnswer, reader: Reader) -> None:
-        """Answer a waiting reader, which is a front, as the origin answered the
-        credential that it lent."""
-        self._delivery.raw(reader, answer, Reason.REFUSED)
 
     def lapsing(self) -> list[Reader]:
         """The live readers whose leases end earlier than they were told."""

@@ -28,5 +28,5 @@ def test_every_error_carries_a_reason_of_the_set() -> None:
         if isinstance(kind, type) and issubclass(kind, EdgeError)
     ]
 
-    assert len(kinds) == 14
+    assert len(kinds) == 15
     assert all(isinstance(kind("why").reason, Reason) for kind in kinds)

@@ -391,6 +391,22 @@ def test_who_was_refused_lends_no_more_until_it_is_judged_anew() -> None:
     assert lender(story.poll()) == "ann"
 
 
+def test_who_was_judged_anew_is_not_ended_by_the_old_refusal() -> None:
+    """1: a credential is refused; 2: another one's poll is sent; 3: the origin lets the
+    first one in again; 4: that poll is answered, which says nothing new of it."""
+    story = Story()
+    story.crowd("ann", "ben")
+    story.poll().answer(401, [], b"")
+    poll = story.poll()
+    story.house.clock.move(5.0)
+    ann = story.ask("ann")
+    settle()
+    poll.reply(data(b"x", "0004"))
+
+    assert lender(poll) == "ben"
+    assert ann.done().body == b"x"
+
+
 def test_a_front_that_comes_back_is_told_what_its_credential_was_told_meanwhile() -> (
     None
 ):

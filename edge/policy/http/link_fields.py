@@ -26,7 +26,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from edge.core.errors import ClientFault, EdgeError, NotAsked, NotHeld, OriginFault
+from edge.core.errors import (
+    ClientFault,
+    EdgeError,
+    LendersRefused,
+    NotAsked,
+    NotHeld,
+    OriginFault,
+)
+from edge.core.lent_refusals import LentRefusals
 from edge.core.reasons import Reason
 from edge.core.values import (
     NO_END,
@@ -115,7 +123,8 @@ def _told_lent(board: str, lent: LentCredential) -> str:
     packed = json.dumps([lent.headers, lent.parameters], separators=(",", ":"))
     octets = b64encode(packed.encode("utf-8", "surrogatepass")).decode("ascii")
     fresh = _milliseconds(lent.fresh_until)
-    return f"{board};d={_quoted(lent.digest)};u={fresh};v=:{octets}:"
+    text = f"{board};d={_quoted(lent.digest)};u={fresh};v=:{octets}:"
+    return text if lent.heard is None else f"{text};n={lent.heard}"
 
 
 def _lent_of(board: str, field: str | None) -> LentCredential | None:
@@ -132,6 +141,7 @@ def _lent_of(board: str, field: str | None) -> LentCredential | None:
         tuple((str(name), str(value)) for name, value in headers),
         tuple(map(str, parameters)),
         _seconds(told["u"]),
+        heard=int(told["n"]) if "n" in told else None,
     )
 
 
@@ -169,6 +179,7 @@ def told_answer(board: str, boot: int, told: RowWord | FaultWord | None) -> str:
         text += ";handed" * (told.lineage is not None)
         text += f";fault={told.reason.value};status={told.status}"
         text += ";unsent" * told.unsent
+        text += _refusals(told.refusals)
         if told.retry_after is not None:
             text += f";retry={told.retry_after}"
         return f"{text};detail={_quoted(told.detail)}" if told.detail else text
@@ -187,6 +198,13 @@ def _lineage(lineage: Lineage) -> str:
     row = f";row={lineage.row}" if lineage.row else ""
     number = lineage.incarnation
     return row if number is None else f"{row};inc={number}"
+
+
+def _refusals(told: LentRefusals | None) -> str:
+    if told is None:
+        return ""
+    text = f";refused={_quoted(' '.join(told.digests))};upto={told.up_to}"
+    return f"{text};lost={told.lost}" if told.lost else text
 
 
 def answer_of(board: str, field: str | None, now: float) -> KeeperAnswer | None:
@@ -215,6 +233,10 @@ def _fault_of(told: dict[str, str], lineage: Lineage) -> EdgeError:
     reason = Reason(told["fault"])
     if reason is Reason.HANDED:
         return NotHeld(detail, lineage if "handed" in told else None)
+    if reason is Reason.LENT_REFUSED:
+        marks = int(told["upto"]), int(told.get("lost", 0))
+        digests = tuple(_text(told["refused"]).split())
+        return LendersRefused(LentRefusals(digests, *marks), detail)
     unsent = "unsent" in told
     if 400 <= status < 500 and unsent:
         return ClientFault(detail, reason=reason, status=status)

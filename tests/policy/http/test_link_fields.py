@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.errors import ClientFault, NotAsked, NotHeld, OriginFault
+from edge.core.errors import (
+    ClientFault,
+    LendersRefused,
+    NotAsked,
+    NotHeld,
+    OriginFault,
+)
+from edge.core.lent_refusals import LentRefusals
 from edge.core.reasons import Reason
 from edge.core.values import (
     ANONYMOUS,
@@ -37,6 +44,7 @@ credentials = st.builds(
     headers=fields,
     parameters=st.lists(texts, max_size=3).map(tuple),
     fresh_until=moments,
+    heard=st.none() | st.integers(0, 10**12),
 )
 partitions = st.builds(
     Partition, kind=st.sampled_from(PartitionKind), digest=texts, headers=fields
@@ -73,6 +81,7 @@ def test_a_keeper_reads_what_a_front_has_told(told: LinkTerms) -> None:
     else:
         assert read.lent is not None
         assert read.lent.digest == told.lent.digest
+        assert read.lent.heard == told.lent.heard
         assert read.lent.headers == told.lent.headers
         assert read.lent.parameters == told.lent.parameters
         # Never fresh for longer than it was told.
@@ -202,6 +211,24 @@ def test_what_is_handed_is_told_with_the_life_that_was_held(
     assert heard is not None and isinstance(heard.fault, NotHeld)
     assert heard.fault.lineage == lineage
     assert heard.fault.detail == "not held" and heard.fault.unsent
+
+
+digests = st.text("0123456789abcdef", min_size=1, max_size=64)
+
+
+@given(st.lists(digests, max_size=64).map(tuple), *[st.integers(0, 10**12)] * 2)
+def test_refusals_come_to_a_front_as_they_were_told(
+    refused: tuple[str, ...], up_to: int, lost: int
+) -> None:
+    """W16."""
+    refusals = LentRefusals(refused, up_to, lost)
+    told = FaultWord(Reason.LENT_REFUSED, 503, "", None, True, refusals=refusals)
+    field = link_fields.told_answer(BOARD, 3, told)
+    heard = link_fields.answer_of(BOARD, field, NOW)
+
+    assert len(field) < 8192 and field.isascii()
+    assert heard is not None and isinstance(heard.fault, LendersRefused)
+    assert heard.fault.refusals == refusals and heard.fault.unsent
 
 
 @pytest.mark.parametrize(
