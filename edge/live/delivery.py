@@ -313,14 +313,17 @@ class Delivery:
 
     def _event(self, reader: Reader, serve: Serve, body: bytes | None) -> bytes:
         log = reader.stream.log
-        key = (log.incarnation, serve.start, serve.next)
         if body is not None:
             return sse.data_event(body, answers.sse_encoding(log))
-        event = self._events.get(key)
+        key = (log.incarnation, serve.start, serve.next)
+        # Of what one viewer alone waited for, nobody else is given the same.
+        alone = reader.state is State.PARKED and len(reader.stream.parked) == 1
+        event = None if alone else self._events.get(key)
         if event is None:
             body = answers.body_of(log, serve, self._options.rules.max_page)
             event = sse.data_event(body, answers.sse_encoding(log))
-            _keep(self._events, key, event)
+            if not alone:
+                _keep(self._events, key, event)
         return event
 
     def _control(self, reader: Reader, serve: Serve) -> bytes:

@@ -129,8 +129,10 @@ class Budget(Generic[Key]):
     def set_cost(self, key: Key, cost: int) -> None:
         """Set what the row costs now, in bytes. A new one is in probation, and counts
         as just read; growth does not count as a read."""
-        self._rows_of(key).put(key, cost)
-        self._demote()
+        rows = self._rows_of(key)
+        rows.put(key, cost)
+        if rows is self._protected:
+            self._demote()
 
     def forget(self, key: Key) -> None:
         """The row is gone. It may be one that is not counted."""

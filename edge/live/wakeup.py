@@ -101,18 +101,31 @@ class Wakeup:
             stream.waking = None
 
     def _pass(self, stream: Stream) -> None:
-        readers = list(stream.parked)
         heard_at, stream.heard_at = stream.heard_at, None
         self._counters.wakeups += 1
+        readers = list(stream.parked)
+        if len(readers) == 1:
+            self._wake_one(readers[0])
+        else:
+            self._wake_all(readers)
+        if heard_at is not None:
+            took = self._context.clock.monotonic() - heard_at
+            self._counters.timings.fan_out.observe(took)
+
+    def _wake_one(self, reader: Reader) -> None:
+        """Nobody is like a viewer that is alone, and the one value for all (L22) is the
+        one that it is given."""
+        if reader.state is _PARKED and not reader.full:
+            self._counters.woken += 1
+            reader.owner.advance(reader)
+
+    def _wake_all(self, readers: list[Reader]) -> None:
         self._delivery.mint_for_all(readers)
         pause_reads = len(readers) > BATCH_SIZE
         parts = self._context, self._delivery, self._waiters
         try:
             for some in batches(readers):
                 _Batch(*parts, pause_reads).serve(some)
-            if heard_at is not None:
-                took = self._context.clock.monotonic() - heard_at
-                self._counters.timings.fan_out.observe(took)
         finally:
             if pause_reads:
                 self._resume(readers)

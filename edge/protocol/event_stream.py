@@ -18,7 +18,7 @@ import re
 from typing import NamedTuple
 
 from edge.protocol.json_arrays import fragment
-from edge.protocol.offsets import is_position
+from edge.protocol.offsets import SAFE, SENTINELS, is_position
 
 MAX_CURSOR = 64
 """The longest cursor that is taken from a control event, in characters."""
@@ -147,7 +147,25 @@ def _event(block: bytes) -> Event:
     return OddEvent.SKIPPED
 
 
+_PLAIN = re.compile(
+    rb'\{"streamNextOffset":"(' + SAFE.encode("ascii") + rb"{1,256})\""
+    rb'(?:,"streamCursor":"([0-9]{1,64})")?(,"upToDate":true)?\}'
+)
+"""A control event as most servers write it: no value has an escape in it, and no name
+comes twice, so it says what it would as JSON."""
+
+
 def _control(text: bytes) -> ControlEvent | OddEvent:
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None:
+        offset, cursor = plain[1].decode("ascii"), plain[2]
+        if offset not in SENTINELS:
+            told = None if cursor is None else cursor.decode("ascii")
+            return ControlEvent(offset, told, plain[3] is not None, False)
+    return _control_of_json(text)
+
+
+def _control_of_json(text: bytes) -> ControlEvent | OddEvent:
     try:
         said = json.loads(text.decode())
     except (ValueError, RecursionError):

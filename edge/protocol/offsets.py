@@ -15,7 +15,13 @@ MAX_LENGTH = 256
 
 # Visible ASCII, without the five characters that section 8 forbids and those that need
 # escaping inside a quoted JSON string or a header.
-_SAFE = re.compile(r"[!#-%'-+\-.0-9:;<>@A-Z\[\]^_`a-z{|}~$*]{1,256}", re.ASCII)
+SAFE = r"[!#-%'-+\-.0-9:;<>@A-Z\[\]^_`a-z{|}~$*]"
+"""One of its characters, as an expression."""
+
+SENTINELS = frozenset({BEGIN, NOW})
+"""Offsets that no origin mints."""
+
+_SAFE = re.compile(SAFE + "{1,256}", re.ASCII)
 
 
 def is_safe(offset: str) -> bool:

@@ -17,6 +17,7 @@ import enum
 import json
 
 from edge.protocol.names import is_json, media_type
+from edge.protocol.offsets import is_safe
 
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: no event, no offset. It tells both ends that the other one is alive."""
@@ -67,6 +68,12 @@ def control_event(
     A closed stream has no cursor, because no viewer may reconnect, and its viewer is up
     to date by definition (sections 5.8 and 8).
     """
+    if not closed and is_safe(next_offset) and _is_number(cursor):
+        # Nothing in it needs an escape: the same text, without an encoder.
+        told = "" if cursor is None else f',"streamCursor":"{cursor}"'
+        told += ',"upToDate":true' if up_to_date else ""
+        text = f'event: control\ndata:{{"streamNextOffset":"{next_offset}"{told}}}\n\n'
+        return text.encode("ascii")
     said: dict[str, str | bool] = {"streamNextOffset": next_offset}
     if cursor is not None and not closed:
         said["streamCursor"] = cursor
@@ -137,6 +144,11 @@ def _data_lines(text: bytes) -> bytes:
     lines = b"\n" + text
     # Spaces first: once ``data:`` is in place, no line begins with its own text.
     return lines.replace(b"\n ", b"\n  ").replace(b"\n", b"\ndata:")
+
+
+def _is_number(cursor: str | None) -> bool:
+    """Whether it is digits alone, or there is none."""
+    return cursor is None or (cursor.isascii() and cursor.isdigit())
 
 
 def _compact(said: dict[str, str | bool]) -> bytes:

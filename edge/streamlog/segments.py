@@ -90,8 +90,7 @@ class Segment:
 
     def copy(self, start: int, end: int | None = None) -> bytes:
         """A copy of the data between two positions, and of nothing else."""
-        with memoryview(self._data) as view:
-            return bytes(view[start:end])
+        return bytes(memoryview(self._data)[start:end])
 
     def matches(self, position: int, piece: bytes | memoryview) -> bool:
         """Whether ``piece`` stands at ``position``. Copies nothing."""
@@ -103,6 +102,10 @@ class Segment:
         The last minted boundary within ``max_page`` bytes, else the first one
         beyond. None at the end.
         """
+        length = len(self._data)
+        if position < length <= position + max_page:
+            # The end is minted, and nothing is further.
+            return self.end, length
         beyond = bisect_right(self._positions, position)
         within = bisect_right(self._positions, position + max_page)
         return self._last_minted(beyond, within) or self._first_minted(within)
@@ -134,10 +137,11 @@ class Segment:
 
     def extend(self, data: bytes | memoryview, end: str) -> None:
         """Append one closed range up to ``end``, which sorts after the present end."""
+        key = order(end)
         self._data += data
-        self._orders.append(order(end))
+        self._orders.append(key)
         self._positions.append(len(self._data))
-        self.cost += len(data) + _cost(order(end))
+        self.cost += len(data) + _cost(key)
 
     def prepend(self, start: str, data: bytes | memoryview, minted: bool) -> None:
         """Put one closed range in front. ``start`` sorts before the present start."""
@@ -266,10 +270,10 @@ class Segments:
     def ahead(self, place: SegmentPosition) -> SegmentPosition:
         """The same place, in the segment that holds the bytes after it: the end of a
         segment becomes the start of the adjoining one."""
-        following = self.after(place.segment)
-        if place.position < place.segment.length or following is None:
+        if place.position < place.segment.length:
             return place
-        return self.ahead(SegmentPosition(following, 0))
+        following = self.after(place.segment)
+        return place if following is None else self.ahead(SegmentPosition(following, 0))
 
     def after(self, segment: Segment) -> Segment | None:
         """The segment that begins at the offset where this one ends."""

@@ -194,8 +194,14 @@ class StreamLog:
 
     def reaches_beyond(self, offset: str) -> bool:
         """Whether the origin named a later offset: a range up to this one is closed."""
-        known = (self.end, self.tail.offset, self.tail.ack)
-        return any(k is not None and order(k) > order(offset) for k in known)
+        here, tail = order(offset), self.tail
+        end, told, ack = self.end, tail.offset, tail.ack
+        # Most often all that is known ends there.
+        return (
+            (end is not None and end != offset and order(end) > here)
+            or (told is not None and told != offset and order(told) > here)
+            or (ack is not None and ack != offset and order(ack) > here)
+        )
 
     def page(self, offset: str, max_page: int) -> Page | None:
         """The closed range that begins at ``offset`` (L9).

@@ -54,6 +54,11 @@ class ChunkDecoder:
         pieces: list[bytes] = []
         at = 0
         while not self.done and at < len(data):
+            if not self._left and not self._in_trailers:
+                whole_until = _take_whole(data, at, pieces)
+                if whole_until > at:
+                    at, self._overhead = whole_until, 0
+                    continue
             if self._left:
                 at = self._take_data(data, at, pieces)
                 continue
@@ -119,6 +124,21 @@ class ChunkDecoder:
 
 
 _ONE = re.compile(rb"([0-9A-Fa-f]{1,7})\r\n")
+
+
+def _take_whole(data: bytes, at: int, pieces: list[bytes]) -> int:
+    """Take the bare chunks that are whole, as servers write them; where the last one
+    ends. What is there then is read line by line."""
+    while (found := _ONE.match(data, at)) is not None:
+        begin = found.end()
+        end = begin + int(found[1], 16)
+        if end == begin or data[end : end + 2] != _CRLF:
+            break
+        pieces.append(data[begin:end])
+        at = end + 2
+    return at
+
+
 _END = b"\r\n0\r\n\r\n"
 
 

@@ -60,6 +60,24 @@ def test_each_viewer_that_is_woken_counts_once_for_each_growth(
     assert (counters.growths, counters.woken) == (1, crowd_size)
 
 
+@pytest.mark.parametrize(("viewers", "kept"), [(1, 0), (2, 1)])
+def test_the_event_of_one_viewer_alone_is_kept_for_nobody(
+    viewers: int, kept: int
+) -> None:
+    """Others of a crowd are given the same bytes; nobody is given its own again."""
+    house, origin, crowd = parked(Mode.SSE, [None] * viewers)
+    before = house.hub.delivery.cost
+    for asked in crowd:
+        asked.sink.wrote.clear()
+    origin.append(PATH, b"two")
+    for asked in crowd:
+        assert asked.sink.wrote.wait(30)
+        assert b"data:two" in b"".join(asked.sink.written)
+    settle()
+
+    assert bool(house.hub.delivery.cost - before) == kept
+
+
 def test_who_is_served_first_in_a_long_pass_is_held_until_the_last_was() -> None:
     """Or the new polls of a few would keep thousands waiting for their bytes."""
     house, origin, crowd = parked(Mode.LONG_POLL, [None] * (2 * BATCH_SIZE))

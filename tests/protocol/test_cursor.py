@@ -227,6 +227,24 @@ def test_a_hostile_cursor_never_moves_the_crowd(
 
 @law
 @given(wake_ups(), cursors)
+def test_for_one_viewer_alone_the_crowd_needs_no_value_before(
+    woken: tuple[int, int, list[int | None]], client: int | None
+) -> None:
+    """It comes to the same, and ``highest`` too."""
+    now, highest, _ = woken
+
+    def minted(highest: int) -> tuple[int, int]:
+        value = crowd(now, highest, (client,))
+        mine = for_client(value, now, highest, client)
+        return mine, advance(highest, value)
+
+    of_crowd = crowd(now, highest, (client,))
+    of_events = crowd(now, highest, ())
+    assert minted(advance(highest, of_crowd)) == minted(highest)
+    assert minted(advance(highest, of_events)) == minted(highest)
+
+
+@given(wake_ups(), cursors)
 def test_values_do_not_depend_on_when_highest_was_raised(
     woken: tuple[int, int, list[int | None]], late: int | None
 ) -> None:

@@ -248,6 +248,31 @@ def test_a_control_event_without_an_offset_says_nothing(text: bytes) -> None:
     assert found == [OddEvent.MALFORMED]
 
 
+odd_texts = st.sampled_from(["-1", "now", "", "a b", "é", '"', "\\", "1" * 300, "²"])
+
+
+@law
+@given(
+    st.from_regex(r"[0-9A-Za-z_\-.~!$]{1,8}", fullmatch=True) | odd_texts,
+    st.none() | st.from_regex(r"[0-9]{1,66}", fullmatch=True) | odd_texts,
+    st.sampled_from([{}, {"upToDate": True}, {"upToDate": False}, {"more": 1}]),
+)
+def test_a_control_event_says_the_same_however_its_json_is_written(
+    offset: str, cursor: str | None, more: dict[str, object]
+) -> None:
+    """Most servers write it without a space, and that is read without a parser."""
+    said = {"streamNextOffset": offset}
+    said |= {} if cursor is None else {"streamCursor": cursor}
+
+    def read(separators: tuple[str, str], *, ascii_only: bool) -> list[Event]:
+        text = json.dumps(said | more, separators=separators, ensure_ascii=ascii_only)
+        return events(b"event: control\ndata: " + text.encode() + b"\n\n")
+
+    spaced = read((", ", ": "), ascii_only=True)
+    assert read((",", ":"), ascii_only=True) == spaced
+    assert read((",", ":"), ascii_only=False) == spaced
+
+
 # Exactly which bytes.
 
 

@@ -256,6 +256,26 @@ def test_a_control_event_is_one_line_of_json_whatever_it_carries(
     assert said.get("streamCursor") == cursor
 
 
+@law
+@given(
+    st.from_regex(r"[0-9A-Za-z_\-.~\"\\/%&é]{1,12}", fullmatch=True),
+    st.none() | st.integers(0, 10**18).map(str) | st.sampled_from(["", "٣", "1\n"]),
+    st.booleans(),
+)
+def test_a_control_event_is_written_in_one_way(
+    offset: str, cursor: str | None, up_to_date: bool
+) -> None:
+    """With an encoder of JSON or without one: the same bytes."""
+    said: dict[str, object] = {"streamNextOffset": offset}
+    said |= {} if cursor is None else {"streamCursor": cursor}
+    said |= {"upToDate": True} if up_to_date else {}
+    text = json.dumps(said, separators=(",", ":")).encode()
+
+    frame = control_event(offset, cursor, up_to_date, closed=False)
+
+    assert frame == b"event: control\ndata:" + text + b"\n\n"
+
+
 CONTROL = b"event: control\ndata:{}\n\n"
 DATA = b"event: data\ndata:a\n\n"
 

@@ -450,7 +450,9 @@ class FollowedEvents:
             return EventsSignal.MOVED
         if event.closed:
             return EventsSignal.CLOSED
-        if there < order(self._held_end):
+        # What is proven has come to the end that was held.
+        proving = self.state is EventsState.PROVING
+        if proving and there < order(self._held_end):
             return EventsSignal.PAGED
         return EventsSignal.GREW if self._data else EventsSignal.STAYED
 
