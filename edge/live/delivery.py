@@ -336,10 +336,14 @@ class Delivery:
         """This reader's next cursor: the crowd's, unless it is an outlier (L22)."""
         stream = reader.stream
         now = self._cursors.interval(self._clock.wall())
-        before = stream.highest
-        value = cursors.crowd(now, before, (reader.cursor,))
+        before, mine = stream.highest, reader.cursor
+        if mine == before >= now:
+            # It was given the crowd's last value: the next one is one more, for both.
+            reader.cursor = stream.highest = before + 1
+            return before + 1
+        value = cursors.crowd(now, before, (mine,))
         stream.highest = cursors.advance(before, value)
-        reader.cursor = cursors.for_client(value, now, before, reader.cursor)
+        reader.cursor = cursors.for_client(value, now, before, mine)
         return reader.cursor
 
     def mint_for_all(self, readers: list[Reader]) -> None:

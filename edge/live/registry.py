@@ -97,6 +97,9 @@ class Budget(Generic[Key]):
     def __len__(self) -> int:
         return len(self._probation) + len(self._protected)
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._protected or key in self._probation
+
     @property
     def total(self) -> int:
         """Bytes that all rows cost together."""
@@ -282,7 +285,8 @@ class StreamRegistry:
         """The row changed its size; its log ``grew``. Forget what no longer fits."""
         if grew and self.on_grown is not None:
             self.on_grown(stream)
-        if self._rows.get(stream.key) is stream:
+        # A row that is counted is in the table; that is told without its key.
+        if stream in self._budget or self._rows.get(stream.key) is stream:
             self._budget.set_cost(stream, stream.cost)
         if self._budget.over():
             self._shrink(stream)

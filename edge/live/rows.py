@@ -224,10 +224,10 @@ class Reader:
             self.offset,
             self.barrier,
             self.fault,
-            asked=self.rounds,
-            head_tells=self.stream.head_tells(now),
-            arrives=self.state is State.NEW,
-            is_front=self.owner.serves_fronts,
+            self.rounds,
+            self.stream.head_tells(now),
+            self.state is State.NEW,
+            self.owner.serves_fronts,
         )
 
     def cache_status(self, ttl: int | None, detail: Reason | None) -> CacheStatus:

@@ -152,6 +152,8 @@ class Waiters:
 
     def armed(self, stream: Stream) -> None:
         """A poll is on the wire: viewers may be told now that they are up to date."""
+        if not stream.awaiting_caught_up:
+            return
         now = self._clock.monotonic()
         for reader in list(stream.awaiting_caught_up):
             parked = reader.state is State.PARKED and not reader.full

@@ -109,12 +109,15 @@ class CursorClock:
     time has caught up.
     """
 
-    __slots__ = ("_highest",)
+    __slots__ = ("_ends_at", "_highest")
 
     def __init__(self) -> None:
         self._highest = 0
+        self._ends_at = EPOCH
 
     def interval(self, wall: float) -> int:
         """The interval of Unix time ``wall``, or the largest one told so far."""
-        self._highest = max(self._highest, interval(wall))
+        if wall >= self._ends_at:
+            self._highest = max(self._highest, interval(wall))
+            self._ends_at = EPOCH + (self._highest + 1) * INTERVAL
         return self._highest

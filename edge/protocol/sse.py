@@ -141,6 +141,8 @@ def _data_lines(text: bytes) -> bytes:
     """A line feed and ``data:`` before every line of ``text``."""
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\n" not in text and not text.startswith(b" "):
+        return b"\ndata:" + text
     lines = b"\n" + text
     # Spaces first: once ``data:`` is in place, no line begins with its own text.
     return lines.replace(b"\n ", b"\n  ").replace(b"\n", b"\ndata:")

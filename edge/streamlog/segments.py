@@ -80,8 +80,14 @@ class Segment:
 
     def position(self, offset: str) -> int | None:
         """Where ``offset`` lies, None when it is no boundary here."""
-        index = self._index(order(offset))
-        return None if index is None else self._positions[index]
+        return self.position_of(order(offset))
+
+    def position_of(self, key: str) -> int | None:
+        """The same of an offset's sort key."""
+        orders = self._orders
+        index = bisect_left(orders, key)
+        found = index < len(orders) and orders[index] == key
+        return self._positions[index] if found else None
 
     def is_minted(self, offset: str) -> bool:
         """Whether ``offset`` is a boundary here that the origin returned."""
@@ -260,11 +266,15 @@ class Segments:
 
     def find(self, offset: str) -> SegmentPosition | None:
         """Where ``offset`` is a boundary, None when it is none."""
-        index = bisect_right(self._starts, order(offset)) - 1
-        if index < 0:
-            return None
+        key, starts = order(offset), self._starts
+        # Most that is asked for lies in the last one.
+        index = len(starts) - 1
+        if index < 0 or key < starts[index]:
+            index = bisect_right(starts, key) - 1
+            if index < 0:
+                return None
         segment = self._segments[index]
-        position = segment.position(offset)
+        position = segment.position_of(key)
         return None if position is None else SegmentPosition(segment, position)
 
     def ahead(self, place: SegmentPosition) -> SegmentPosition:

@@ -83,7 +83,8 @@ class Deadlines:
 
     def drop(self, entry: Due) -> None:
         """Let the entry be due never. It may not be here."""
-        self._wheel.drop(entry)
+        if entry.slot is not None:
+            self._wheel.drop(entry)
         entry.due_at = math.inf
 
     def _start(self) -> None:

@@ -210,9 +210,12 @@ def test_a_write_elsewhere_is_counted_at_once() -> None:
 
 
 def test_events_of_a_few_bytes() -> None:
-    """A stream of tokens makes as many of them as its followers see."""
+    """A stream of tokens makes as many of them as its followers see, if they are more
+    than one."""
     house, origin = scripted(memory=PLENTY)
     viewer, call = watch(house, origin, "0000", Mode.SSE)
+    other = house.ask("0000", Mode.SSE)
+    settle()
 
     def ask(number: int) -> None:
         nonlocal call
@@ -220,6 +223,7 @@ def test_events_of_a_few_bytes() -> None:
         call = origin.expect()
         settle()
         viewer.sink.written.clear()
+        other.sink.written.clear()
         origin.calls.clear()
 
     fill(house, ask)

@@ -244,6 +244,17 @@ def test_for_one_viewer_alone_the_crowd_needs_no_value_before(
     assert minted(advance(highest, of_events)) == minted(highest)
 
 
+@given(nows, st.integers(0, 10**6))
+def test_who_was_given_the_last_value_of_the_crowd_is_given_one_more(
+    now: int, more: int
+) -> None:
+    """So an event stream goes from event to event, and is never an outlier."""
+    highest = now + more
+    value = crowd(now, highest, (highest,))
+
+    assert value == for_client(value, now, highest, highest) == highest + 1
+
+
 @given(wake_ups(), cursors)
 def test_values_do_not_depend_on_when_highest_was_raised(
     woken: tuple[int, int, list[int | None]], late: int | None
