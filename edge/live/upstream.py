@@ -198,12 +198,10 @@ class Upstream:
             self._heard(call, request, outcome_of_status(status, from_an_edge=by_edge))
 
     def failed(self, call: int, request: OriginRequest, fault: OriginFault) -> None:
-        """It ended without the head of an answer."""
-        if isinstance(fault, LendersRefused):
-            # A word of a keeper's. It is asked again.
-            return
+        """It ended without the head of an answer. What a keeper tells is no refusal."""
         if isinstance(fault, NotAsked):
-            self.counters.refusals[fault.reason.value] += 1
+            if not isinstance(fault, LendersRefused):
+                self.counters.refusals[fault.reason.value] += 1
         else:
             self.broke_off(request, fault)
             self._heard(call, request, outcome_of_fault(fault))
