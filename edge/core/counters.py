@@ -18,6 +18,7 @@ import enum
 from collections import defaultdict
 from dataclasses import dataclass
 
+from edge.core.counted_reasons import LABELS
 from edge.core.histograms import Timings
 from edge.core.values import Mode, Purpose, Result
 
@@ -55,40 +56,70 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "Failures of the origin: no answer, one that breaks the protocol, or one of an "
         "origin that is away; for a follower's poll also 408, 425 and 429.",
         "reason",
+        LABELS["origin_faults"],
     ),
     Described(
         "origin_statuses",
         "Answers to reads by which the origin refuses work: 408, 425, 429 and 5xx.",
         "status",
+        LABELS["origin_statuses"],
     ),
     Described(
         "refusals",
         "Requests refused at a limit, and reads of the origin not made, by reason.",
         "reason",
+        LABELS["refusals"],
     ),
     Described(
         "lent_refusals",
         "Answers of the origin by which it refused a lent credential, by status.",
         "status",
+        LABELS["lent_refusals"],
     ),
     Described("breaker_opened", "Times that reads of the origin were stopped."),
-    Described("passes", "Requests passed on one to one, by reason.", "reason"),
+    Described(
+        "passes",
+        "Requests passed on one to one, by reason.",
+        "reason",
+        LABELS["passes"],
+    ),
     Described("spooled", "Answers too large to hold that went through a file."),
     Described(
-        "spool_cuts", "Readers of such answers that were cut, by reason.", "reason"
+        "spool_cuts",
+        "Readers of such answers that were cut, by reason.",
+        "reason",
+        LABELS["spool_cuts"],
     ),
     Described("disk_hits", "Answers too large to hold that came from the disk."),
     Described("disk_loads", "Logs that were made of what the disk had."),
     Described("disk_stores", "Ranges written to the disk."),
-    Described("disk_faults", "Calls of the disk that failed, by reason.", "reason"),
+    Described(
+        "disk_faults",
+        "Calls of the disk that failed, by reason.",
+        "reason",
+        LABELS["disk_faults"],
+    ),
     Described("disk_pauses", "Times that the disk was left alone for a minute."),
     Described("stores", "Ranges stored."),
     Described(
-        "not_stored", "Answers that were not taken into a log, by reason.", "reason"
+        "not_stored",
+        "Answers that were not taken into a log, by reason.",
+        "reason",
+        LABELS["not_stored"],
     ),
-    Described("drops", "Logs dropped, by reason.", "reason"),
-    Described("purges", "Orders to purge, by what they named and how.", "purge"),
-    Described("purged", "Streams softened or forgotten by them, by mode.", "mode"),
+    Described("drops", "Logs dropped, by reason.", "reason", LABELS["drops"]),
+    Described(
+        "purges",
+        "Orders to purge, by what they named and how.",
+        "purge",
+        LABELS["purges"],
+    ),
+    Described(
+        "purged",
+        "Streams softened or forgotten by them, by mode.",
+        "mode",
+        LABELS["purged"],
+    ),
     Described(
         "evictions",
         "Ranges or rows evicted to stay within the budget, by the part they stood in.",
@@ -102,10 +133,16 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "event_streams_ended",
         "Event streams of followers that ended, by how.",
         "reason",
+        LABELS["event_streams_ended"],
     ),
     Described("events_heard", "Answers that followers heard by event streams."),
     Described("events_skipped", "Comments and unknown events in event streams."),
-    Described("viewers_ended", "Parked viewers that ended, by reason.", "reason"),
+    Described(
+        "viewers_ended",
+        "Parked viewers that ended, by reason.",
+        "reason",
+        LABELS["viewers_ended"],
+    ),
     Described("wakeups", "Times that a stream's parked viewers were woken."),
     Described("growths", "Times that a stream grew while viewers waited for it."),
     Described("woken", "Viewers that were served because they were woken."),
@@ -113,23 +150,41 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "verdicts",
         "Requests judged by the ways of a route: by which way, and how.",
         "verdict",
+        LABELS["verdicts"],
     ),
-    Described("asks", "Asks whether to let in: by which way, and their result.", "ask"),
-    Described("revocations", "Orders to revoke, by what they named.", "by"),
+    Described(
+        "asks",
+        "Asks whether to let in: by which way, and their result.",
+        "ask",
+        LABELS["asks"],
+    ),
+    Described(
+        "revocations",
+        "Orders to revoke, by what they named.",
+        "by",
+        LABELS["revocations"],
+    ),
     Described(
         "key_fetches",
         "Key sets asked for at their URLs, by result.",
         "result",
         ("answered", "failed"),
     ),
-    Described("client_faults", "Requests that were at fault, by reason.", "reason"),
+    Described(
+        "client_faults",
+        "Requests that were at fault, by reason.",
+        "reason",
+        LABELS["client_faults"],
+    ),
     Described(
         "writes",
         "Writes answered, by class of status.",
         "status",
         ("2xx", "3xx", "4xx", "5xx", "lost"),
     ),
-    Described("problems", "Problem documents sent, by status.", "status"),
+    Described(
+        "problems", "Problem documents sent, by status.", "status", LABELS["problems"]
+    ),
     Described("compressions", "Bodies compressed."),
     Described("bytes_out", "Bytes of bodies sent to clients."),
     Described("bytes_from_origin", "Bytes of bodies received from the origin."),
@@ -137,6 +192,7 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "tls_handshakes",
         "Handshakes of TLS: full, resumed, or failed, and then by reason.",
         "result",
+        LABELS["tls_handshakes"],
     ),
     Described("accept_pauses", "Pauses in accepting for want of descriptors."),
     Described("log_lines_dropped", "Lines of the log that nothing took."),
@@ -146,7 +202,12 @@ DESCRIPTIONS: tuple[Described, ...] = (
         "moment",
         ("quiet", "overdue"),
     ),
-    Described("replacements", "Workers replaced by new ones, by reason.", "reason"),
+    Described(
+        "replacements",
+        "Workers replaced by new ones, by reason.",
+        "reason",
+        LABELS["replacements"],
+    ),
     Described("internal_errors", "Exceptions that an outermost guard caught."),
 )
 

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from edge.core.counted_reasons import LABELS
 from edge.core.counters import DESCRIPTIONS, Counters, Described
 from edge.core.histograms import HISTOGRAMS
 from edge.core.values import Purpose, Role
@@ -104,22 +105,35 @@ OF_ORIGIN = ("origin_requests", "origin_faults", "origin_statuses", "bytes_from_
 """What is counted of calls to a server (``edge.core.counted_origin``)."""
 
 LINK_DESCRIPTIONS: tuple[Described, ...] = (
-    Described("link_requests", "Requests of fronts to keepers, by purpose.", "purpose"),
+    Described(
+        "link_requests",
+        "Requests of fronts to keepers, by purpose.",
+        "purpose",
+        tuple(one.value for one in Purpose),
+    ),
     Described(
         "link_faults",
         "Failures of what fronts asked of keepers, or of the origin themselves.",
         "reason",
+        LABELS["link_faults"],
     ),
     Described(
         "link_statuses",
         "Answers to reads of fronts by which work is refused: 408, 425, 429 and 5xx.",
         "status",
+        LABELS["link_statuses"],
     ),
-    Described("link_drops", "Logs that fronts dropped, by reason.", "reason"),
+    Described(
+        "link_drops",
+        "Logs that fronts dropped, by reason.",
+        "reason",
+        LABELS["link_drops"],
+    ),
     Described(
         "link_not_stored",
         "Answers that were not taken into the log of a front, by reason.",
         "reason",
+        LABELS["link_not_stored"],
     ),
     Described(
         "bytes_by_link",

@@ -29,9 +29,12 @@ def test_series_whose_labels_are_known_are_there_from_the_start() -> None:
     """A rate over one that appears with its first count would miss that one."""
     page = page_of(Counters()).text
 
+    for described in DESCRIPTIONS:
+        for value in described.values:
+            series = f'ds_edge_{described.name}_total{{{described.label}="{value}"}}'
+            assert f"{series} 0.0\n" in page, series
     assert 'ds_edge_answers_total{result="hit"} 0.0' in page
-    assert 'ds_edge_reads_total{mode="long-poll"} 0.0' in page
-    assert 'ds_edge_origin_requests_total{purpose="write"} 0.0' in page
+    assert 'ds_edge_refusals_total{reason="limit-viewers"} 0.0' in page
 
 
 def test_every_histogram_is_there_with_all_its_buckets_in_order() -> None:

@@ -485,7 +485,8 @@ async def _look_at_metrics(world: World, front: Edge) -> None:
     world.met["events heard"] += int(float(heard[1])) if heard else 0
     ended = r'^ds_edge_event_streams_ended_total\{reason="(\S+)"\} (\S+)'
     for reason, value in re.findall(ended, page, re.M):
-        world.met[f"events ended {reason}"] += int(float(value))
+        if float(value):
+            world.met[f"events ended {reason}"] += int(float(value))
     for name, value in re.findall(r"^(ds_edge_internal_errors\S*) (\S+)", page, re.M):
         if float(value):
             told = "\n".join(line for line in log if "rror" in line)

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
+from edge.core.node_counters import NODE_DESCRIPTIONS
 from edge.core.reasons import Reason
 from tests.deploy.proxies import DEPLOY
 from tests.scale.nodes import node
@@ -51,8 +52,27 @@ def grows(step: float, first: float = 0) -> str:
 
 
 def began(minutes_ago: int, step: float = 0) -> str:
-    """A counter that was not there before its first event, at 1."""
-    return f"_x{AFTER - minutes_ago - 1} 1+{step}x{minutes_ago}"
+    """A counter that stood at 0 until its first event."""
+    return f"0+0x{AFTER - minutes_ago - 1} 1+{step}x{minutes_ago}"
+
+
+def took(name: str, seconds: float, each: float, labels: str = "") -> dict[str, str]:
+    """A histogram of things that all took so long, so many each minute."""
+    bounds = (0.005, 0.05, 0.5, 2.5, 10.0)
+    series = {
+        f'ds_edge_{name}_bucket{{{labels}le="{bound}"}}': grows(
+            each if seconds <= bound else 0
+        )
+        for bound in bounds
+    }
+    series[f'ds_edge_{name}_bucket{{{labels}le="+Inf"}}'] = grows(each)
+    only = f"{{{labels.removesuffix(', ')}}}" if labels else ""
+    return {**series, f"ds_edge_{name}_count{only}": grows(each)}
+
+
+HIT = 'mode="long-poll", result="hit", '
+MISS = 'mode="catch-up", result="miss", '
+READ = 'purpose="catch-up", '
 
 
 CALM: Mapping[str, str] = {
@@ -96,6 +116,12 @@ CALM: Mapping[str, str] = {
     "ds_edge_internal_errors_total": stays(0),
     "ds_edge_log_lines_dropped_total": stays(20),
     "ds_edge_accept_pauses_total": stays(0),
+    "ds_edge_config_last_reload_successful": stays(1),
+    'ds_edge_purges_total{purge="tag-soft"}': grows(10),
+    **took("first_byte_seconds", 0.004, 1000, HIT),
+    **took("first_byte_seconds", 2.0, 20, MISS),
+    **took("fan_out_seconds", 0.04, 60),
+    **took("origin_head_seconds", 0.4, 30, READ),
 }
 """A busy edge that has had its troubles, long ago."""
 
@@ -159,6 +185,14 @@ TROUBLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
     ),
     "EdgeLogIsNotRead": ({"ds_edge_log_lines_dropped_total": grows(10)},),
     "EdgeStopsToCollect": ({"ds_edge_last_collection_seconds": stays(1.5)},),
+    "EdgeReloadFailed": ({"ds_edge_config_last_reload_successful": stays(0)},),
+    "EdgeAnswersSlowly": (took("first_byte_seconds", 0.4, 1000, HIT),),
+    "EdgeFanOutSlow": (took("fan_out_seconds", 2.0, 60),),
+    "EdgeOriginSlow": (
+        took("origin_head_seconds", 2.0, 30, READ),
+        took("origin_head_seconds", 2.0, 900, 'purpose="write", '),
+    ),
+    "EdgePurgesInBursts": ({'ds_edge_purges_total{purge="path-soft"}': grows(90)},),
 }
 """What each alert is for: series laid over the calm ones, one story after another."""
 
@@ -176,6 +210,19 @@ SILENT: Mapping[str, Mapping[str, str]] = {
         'ds_edge_answers_total{result="hit"}': grows(6),
         "ds_edge_delivered_total": grows(6),
         'ds_edge_origin_requests_total{purpose="catch-up"}': grows(6),
+    },
+    "a reload was refused, and another one taken a minute later": {
+        "ds_edge_config_last_reload_successful": f"1+0x{AFTER - 3} 0 1+0x1"
+    },
+    "a whole site is purged at once": {
+        'ds_edge_purges_total{purge="glob-hard"}': f"0+0x{AFTER - 6} 200+0x5"
+    },
+    "polls of a private stream are held by the origin": took(
+        "origin_head_seconds", 9.0, 900, 'purpose="relay", '
+    ),
+    "at night hardly anybody reads, and each waits for the machine to wake": {
+        **took("first_byte_seconds", 0.4, 2, HIT),
+        **took("origin_head_seconds", 2.0, 2, READ),
     },
     "an edge was restarted: its counters begin anew": {
         name: f"1000+10x{AFTER - 31} 0+10x30"
@@ -369,6 +416,16 @@ def test_prometheus_can_answer_all_that_the_dashboard_asks(
     for expression in expressions():
         assert "$" not in expression
         asked(scraped[0], expression)
+
+
+def test_a_page_has_every_series_before_anything_was_counted(
+    scraped: tuple[str, str],
+) -> None:
+    """So that an alert sees the first event as an increase."""
+    for described in NODE_DESCRIPTIONS:
+        for value in described.values:
+            series = f'ds_edge_{described.name}_total{{{described.label}="{value}"}} '
+            assert f"\n{series}" in scraped[1], series
 
 
 def test_the_dashboard_shows_what_a_running_edge_has(scraped: tuple[str, str]) -> None:

@@ -59,7 +59,8 @@ class Stage:
         """How event streams of the edge's ended."""
         page = ask(f"{self.edge.admin}/metrics")[2].decode()
         pattern = r'ds_edge_event_streams_ended_total\{reason="(\S+)"\} (\d+)'
-        return {reason: int(count) for reason, count in re.findall(pattern, page)}
+        found = {reason: int(count) for reason, count in re.findall(pattern, page)}
+        return {reason: count for reason, count in found.items() if count}
 
 
 @pytest.fixture

@@ -48,11 +48,13 @@ def spooled(tmp_path: Path, size: str = "512MiB") -> dict[str, object]:
 
 
 def counted(running: Edge, name: str) -> dict[str, float]:
-    """The lines of a metric, by what stands in its braces."""
+    """The lines of a metric, by what stands in its braces; with them those alone of
+    which something was counted."""
     found = {}
     for line in ask(f"{running.admin}/metrics")[2].decode().splitlines():
         label, _, value = line.rpartition(" ")
-        if label.partition("{")[0] == f"ds_edge_{name}":
+        counts = "{" not in label or float(value)
+        if label.partition("{")[0] == f"ds_edge_{name}" and counts:
             found[label.removeprefix(f"ds_edge_{name}")] = float(value)
     return found
 
