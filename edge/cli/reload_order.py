@@ -3,7 +3,7 @@ became of it.
 
 It orders at the admin address (``POST /reload``) and looks (``GET /reloads``) until the
 result stands. It ends with 0 if processes with the new settings serve, with 1 if the
-edge goes on with the old ones, or nobody can say; with 2 if the file that tells the
+edge goes on with the old ones, or nobody can say; with 2 if what the file says of the
 admin address is wrong: then nothing was asked.
 """
 

@@ -123,8 +123,8 @@ def refused(running: Edge) -> None:
 
 
 def by_hand(running: Edge) -> None:
-    """A file that is wrong is told with file, line and key, as ``check`` says it. The
-    command reads it for the address, and so asks nobody."""
+    """A file that is wrong is told with file, line and key, as ``check`` says it, and
+    the command says the same: it goes by ``admin`` alone."""
     right = running.config.read_text()
     write(running, live={"lingr": "7s"})
     os.kill(running.process.pid, signal.SIGHUP)
@@ -135,8 +135,8 @@ def by_hand(running: Edge) -> None:
 
     assert problem.startswith(f"{running.config}:")
     assert "live.lingr: is not a setting" in problem
-    assert asked.exit_code == 2 and "live.lingr" in asked.stderr
-    assert len(told(running, "/reloads")["reloads"]) == 3
+    assert asked.exit_code == 1 and problem in asked.stderr
+    assert len(told(running, "/reloads")["reloads"]) == 4
 
 
 def two_at_once(running: Edge) -> None:
