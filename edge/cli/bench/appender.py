@@ -17,6 +17,7 @@ from edge.cli.bench.crowd import FanoutCrowd
 from edge.cli.bench.framing import BadAnswer
 from edge.cli.bench.requests import RequestTarget
 from edge.cli.bench.viewer_reader import EventMarkers, Received, ViewerReader
+from edge.cli.bench.wire import Wire
 from edge.cli.streams.address import StreamAddress
 from edge.cli.streams.client import Client, ServerAnswer, StreamRequest
 from edge.cli.streams.exit_faults import Exit, Fault
@@ -38,6 +39,7 @@ class Appender:
         markers: EventMarkers,
         size: int,
         content_type: str,
+        wire: Wire,
     ) -> None:
         self.begun: list[float] = []
         """When each append was sent."""
@@ -48,6 +50,7 @@ class Appender:
         self._markers = markers
         self._size = size
         self._type = content_type
+        self._wire = wire
         self._socket: socket.socket | None = None
         self._reader = ViewerReader(markers)
 
@@ -71,7 +74,7 @@ class Appender:
         self._crowd.expect(number)
         self.begun.append(time.monotonic())
         try:
-            connection.sendall(request)
+            self._wire.send_all(connection, request)
         except OSError as error:
             raise self._lost(error.strerror) from None
 
@@ -96,6 +99,7 @@ class Appender:
         except OSError as error:
             raise self._lost(error.strerror or "no connection in time") from None
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wire.open(made, self._target.tls_name)
         return made
 
     def _heard(self, data: bytes, now: float) -> None:

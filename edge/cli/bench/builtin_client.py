@@ -24,7 +24,7 @@ from edge.cli.bench.progress import Bar
 from edge.cli.bench.quantiles import grid, summary
 from edge.cli.bench.requests import target
 from edge.cli.bench.results import LoadResult
-from edge.cli.streams.exit_faults import Exit, Fault
+from edge.cli.streams.exit_faults import Exit, Fault, wrong
 
 NAME = "own"
 PIECE = 256 * 1024
@@ -52,6 +52,8 @@ class BuiltinClient:
         self._plan = plan
         self._bar = bar
         self._target = target(plan.address, plan.fields)
+        if self._target.tls_name is not None:
+            raise wrong("--generator", "our own client speaks no TLS: HTTPS takes wrk")
         self._request = self._target.request("GET")
         self._numbers = count(100_000_000)
         self._epoll = select.epoll()

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 
 from edge.cli.bench.requests import RequestTarget
 from edge.cli.bench.viewer_reader import Viewer, ViewerStage
+from edge.cli.bench.wire import Wire
 from edge.cli.streams.exit_faults import Exit, Fault
 
 MAX_CONNECTING = 128
@@ -32,11 +33,16 @@ class ConnectRamp:
     """Viewers that are still to connect, and the number that is under way."""
 
     def __init__(
-        self, target: RequestTarget, epoll: select.epoll, viewers: dict[int, Viewer]
+        self,
+        target: RequestTarget,
+        epoll: select.epoll,
+        viewers: dict[int, Viewer],
+        wire: Wire,
     ) -> None:
         self._target = target
         self._epoll = epoll
         self._viewers = viewers
+        self._wire = wire
         self._due: deque[Viewer] = deque()
         self._later: list[tuple[float, Viewer]] = []
         self._source = 0
@@ -83,6 +89,7 @@ class ConnectRamp:
                 text = f"{self._target.address.place}: {os.strerror(error)}"
                 raise Fault(Exit.UNREACHABLE, text)
             viewer.socket = self._socket()
+        self._wire.open(viewer.socket, self._target.tls_name)
         viewer.stage = ViewerStage.CONNECTING
         self._viewers[viewer.socket.fileno()] = viewer
         self._epoll.register(viewer.socket.fileno(), _WRITABLE)

@@ -31,6 +31,7 @@ from edge.cli.bench.viewer_reader import (
     Viewer,
     ViewerStage,
 )
+from edge.cli.bench.wire import Wire
 from edge.cli.streams.exit_faults import Exit, Fault
 from edge.cli.streams.server_errors import refused
 
@@ -107,6 +108,7 @@ class FanoutCrowd:
         mode: str,
         markers: EventMarkers,
         piece: int,
+        wire: Wire,
         tokens: Sequence[str] = (),
     ) -> None:
         self.tally = Tally()
@@ -116,6 +118,7 @@ class FanoutCrowd:
         self._streaming = mode == "sse"
         self._markers = markers
         self._piece = piece
+        self._wire = wire
         # What each viewer's heads end with, in turn.
         self._own = cycle(tuple(map(_own_end, tokens)) or (b"",))
         self._epoll = select.epoll()
@@ -126,7 +129,7 @@ class FanoutCrowd:
         """The same, by the bytes that are left without these fields."""
         self._around: AnswerTemplate | None = None
         self._place = ReadPosition(b"", b"")
-        self._ramp = ConnectRamp(target, self._epoll, self._viewers)
+        self._ramp = ConnectRamp(target, self._epoll, self._viewers, wire)
 
     def close(self) -> None:
         """Leave, all at once."""
@@ -183,7 +186,7 @@ class FanoutCrowd:
 
     def _hear(self, ready: list[tuple[int, int]]) -> None:
         """The hot path: read, look up, record, ask again."""
-        read, write, clock = os.read, os.write, time.monotonic
+        read, write, clock = self._wire.read, self._wire.write, time.monotonic
         known, viewers, piece = self._known.get, self._viewers, self._piece
         for descriptor, mask in ready:
             if mask != IN:
@@ -224,7 +227,7 @@ class FanoutCrowd:
             return
         while True:
             try:
-                data = os.read(descriptor, self._piece)
+                data = self._wire.read(descriptor, self._piece)
             except BlockingIOError:
                 return
             except OSError:
@@ -415,7 +418,7 @@ class FanoutCrowd:
         if viewer.own:
             request = request[:-2] + viewer.own
         try:
-            os.write(viewer.socket.fileno(), request)
+            self._wire.write(viewer.socket.fileno(), request)
         except (BrokenPipeError, ConnectionResetError):
             return  # reading tells, and is told by the epoll
 

@@ -22,6 +22,7 @@ from edge.cli.bench.quantiles import grid, summary
 from edge.cli.bench.requests import target
 from edge.cli.bench.results import FanoutFigures
 from edge.cli.bench.viewer_reader import EventMarkers
+from edge.cli.bench.wire import PlainWire, TlsWire
 from edge.cli.streams.exit_faults import Exit, Fault
 
 MIN_READ = 4096
@@ -82,11 +83,14 @@ class Fanout:
     def _gather(self, found: BenchStream) -> None:
         plan = self._plan
         piece = max(MIN_READ, 2 * plan.size + MIN_READ // 2)
+        secure = self._target.tls_name or self._writes.tls_name
+        wire = TlsWire() if secure else PlainWire()
         self._crowd = FanoutCrowd(
-            self._target, plan.mode, self._markers, piece, plan.tokens
+            self._target, plan.mode, self._markers, piece, wire, plan.tokens
         )
         self._appender = Appender(
-            self._writes, self._crowd, self._markers, plan.size, found.content_type
+            *(self._writes, self._crowd, self._markers),
+            *(plan.size, found.content_type, wire),
         )
 
     def _park(self, offset: str) -> None:

@@ -1,7 +1,7 @@
 """Requests as bytes, made once for all viewers that ask the same.
 
-A ``RequestTarget`` is where raw connections go: a resolved address, and the fields of
-every head. Only plain HTTP, since raw connections speak no TLS.
+A ``RequestTarget`` is where raw connections go: a resolved address, the name that a
+server over TLS must prove to have, and the fields of every head.
 """
 
 import base64
@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from edge.cli.bench.viewer_reader import ReadPosition
 from edge.cli.streams.address import StreamAddress
-from edge.cli.streams.exit_faults import Exit, Fault, wrong
+from edge.cli.streams.exit_faults import Exit, Fault
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -25,6 +25,8 @@ class RequestTarget:
     address: StreamAddress
     fields: bytes
     """Header lines of every request, ``Host`` first."""
+    tls_name: str | None = None
+    """For ``Wire.open``."""
 
     def request(self, method: str, more: bytes = b"", **ours: str | None) -> bytes:
         """A request's head; ``more`` are further header lines."""
@@ -34,14 +36,12 @@ class RequestTarget:
 
 
 def target(address: StreamAddress, fields: Fields) -> RequestTarget:
-    """Where to connect for ``address``. Raises Fault: wrong scheme, unknown host."""
-    if address.scheme != "http":
-        raise wrong("URL", "expected http://: raw connections speak no TLS")
+    """Where to connect for ``address``. Raises Fault: unknown host."""
     parts = urlsplit(address.url())
+    secure = address.scheme == "https"
+    port = parts.port or (443 if secure else 80)
     try:
-        found = socket.getaddrinfo(
-            parts.hostname, parts.port or 80, type=socket.SOCK_STREAM
-        )
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
         text = f"{address.place}: the host's name cannot be resolved"
         raise Fault(Exit.UNREACHABLE, text) from None
@@ -50,7 +50,11 @@ def target(address: StreamAddress, fields: Fields) -> RequestTarget:
     text = "".join(f"{name}: {value}\r\n" for name, value in lines)
     # What a field may hold beyond ASCII is Latin-1 on the wire (RFC 9110, 5.5).
     return RequestTarget(
-        family, (str(at[0]), int(at[1])), address, text.encode("latin-1")
+        family,
+        (str(at[0]), int(at[1])),
+        address,
+        text.encode("latin-1"),
+        parts.hostname if secure else None,
     )
 
 

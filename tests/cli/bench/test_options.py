@@ -17,7 +17,10 @@ NOBODY = "http://127.0.0.1:9/stream"
     ("words", "told"),
     [
         (("fanout", "x"), "error: URL: expected http://HOST/PATH"),
-        (("fanout", "https://x/"), "error: URL: expected http://: raw connections"),
+        (
+            ("hits", "https://127.0.0.1:9/", "--generator", "own"),
+            "error: --generator: our own client speaks no TLS",
+        ),
         (("fanout", NOBODY + "?offset=-1"), "error: URL: leave out offset"),
         (("fanout", NOBODY, "--write-to", "x"), "error: --write-to: expected http://"),
         (("fanout", NOBODY, "--metrics", "x"), "error: --metrics: expected http://"),

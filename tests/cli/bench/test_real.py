@@ -17,7 +17,16 @@ import pytest
 
 from tests.cli.bench.conftest import SMALL, Bench
 from tests.cli.bench.trivial import Trivial, serving
-from tests.support.processes import ROOT, Edge, NodeOrigin, ds_edge, edge, node_origin
+from tests.support.certificates import Authority
+from tests.support.processes import (
+    ROOT,
+    Edge,
+    NodeOrigin,
+    ds_edge,
+    edge,
+    free_port,
+    node_origin,
+)
 
 _numbers = itertools.count()
 
@@ -87,6 +96,50 @@ def test_what_is_written_may_go_another_way(
 
     assert result.data["delivered"] == VIEWERS * EVENTS
     assert result.data["url"] == front.url + path
+
+
+@pytest.fixture(scope="module")
+def secure(
+    origin: NodeOrigin, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """An edge that speaks TLS: its URL, and the authority that vouches for it."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = Authority(folder)
+    cert, key = map(str, authority.issue("localhost"))
+    address = f"localhost:{free_port()}"
+    listen = {"address": address, "tls": {"cert": cert, "key": key}}
+    with edge(origin.url, listen=[listen]):
+        yield f"https://{address}", authority.certificate
+
+
+@pytest.mark.parametrize("mode", ["long-poll", "sse"])
+@pytest.mark.parametrize("size", ["100", "300000"])
+def test_a_crowd_over_tls_has_everything(
+    crowd: Bench,
+    secure: tuple[str, Path],
+    path: str,
+    mode: str,
+    size: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And so has who appends: events may be longer than a record."""
+    url, authority = secure
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+
+    told = crowd(url + path, "--mode", mode, "--rate", "20", "--size", size).data
+
+    assert told["delivered"] == told["expected"] == VIEWERS * EVENTS
+    assert told["failed"] == 0
+
+
+def test_a_server_that_nobody_vouches_for_ends_the_run(
+    crowd: Bench, origin: NodeOrigin, secure: tuple[str, Path], path: str
+) -> None:
+    """Told by the first viewer, where the writer goes another way."""
+    ended = crowd(secure[0] + path, "--write-to", origin.url + path)
+
+    assert ended.code == 1
+    assert "TLS: unable to get local issuer certificate" in ended.data["error"]
 
 
 @pytest.mark.parametrize("mode", ["long-poll", "sse"])
