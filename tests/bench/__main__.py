@@ -8,6 +8,7 @@ where they are to take part. About half an hour, four minutes with ``--quick``::
     make bench ARGS="--only fanout --viewers 1000,5000 --peers edge,varnish --rounds 5"
     make bench ARGS="--only streams,tokens --streams 500 --follow sse --markdown"
     make bench ARGS="--only scale"
+    make bench ARGS="--only tls --viewers 1000,5000"
     make bench ARGS="--json bench.json --plot bench.svg"
 
 Exits with 1 when something fails, with 2 when the command line is wrong.
@@ -29,7 +30,7 @@ from rich.console import Console
 
 from edge.cli.bench.plot import check as check_plot
 from edge.cli.streams.exit_faults import Fault
-from tests.bench import machine, markdown, plot, results, scale, tables
+from tests.bench import machine, markdown, plot, results, scale, secure, tables
 from tests.bench.cases import KIB, KINDS, SIZES, STREAMS, VIEWERS, Plan, cases, size
 from tests.bench.measure import Bench, Unfit, origin
 from tests.bench.peers import GENERATOR, PEERS, on_core
@@ -40,6 +41,12 @@ T = TypeVar("T")
 
 SCALE = "scale"
 """Several processes against one (``tests.bench.scale``); only if it is asked for."""
+
+TLS = "tls"
+"""Over TLS, beside nginx (``tests.bench.secure``); only if it is asked for."""
+
+ALONE = (SCALE, TLS)
+"""Kinds that have servers and tables of their own."""
 
 SPARE_FILES = 200
 """Open files of a server beside those of its viewers."""
@@ -76,15 +83,10 @@ def main() -> None:
     """Measure, and tell."""
     parser = arguments()
     asked = parser.parse_args()
-    if SCALE in asked.only:
-        if asked.only != (SCALE,):
-            parser.error(f"--only {SCALE} stands alone: its servers have no core each")
-        extent = QUICK if asked.quick else FULL
-        scale.run(
-            asked.rounds or extent.rounds,
-            asked.events or extent.events,
-            asked.appends or extent.appends,
-        )
+    if not set(ALONE).isdisjoint(asked.only):
+        if len(asked.only) > 1:
+            parser.error(f"--only: {' and '.join(ALONE)} stand alone, each")
+        _alone(asked)
         return
     absent = {name: how for name in asked.peers if (how := PEERS[name].missing())}
     plan = plan_of(asked, absent)
@@ -99,6 +101,20 @@ def main() -> None:
         sys.exit(130)
 
 
+def _alone(asked: argparse.Namespace) -> None:
+    """Measure what has tables of its own."""
+    extent = QUICK if asked.quick else FULL
+    rounds, events = asked.rounds or extent.rounds, asked.events or extent.events
+    if asked.only == (SCALE,):
+        scale.run(rounds, events, asked.appends or extent.appends)
+        return
+    for name in ("nginx", "wrk"):
+        if shutil.which(name) is None:
+            sys.exit(f"bench: {name} is needed (Debian: apt-get install {name})")
+    viewers = asked.viewers or ((1_000,) if asked.quick else (1_000, 5_000))
+    secure.run(rounds, asked.seconds or extent.seconds, events, viewers)
+
+
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -109,7 +125,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="a look in four minutes")
-    add("--only", type=_each(_kind), default=KINDS, help=", ".join((*KINDS, SCALE)))
+    add("--only", type=_each(_kind), default=KINDS, help=", ".join((*KINDS, *ALONE)))
     add("--sizes", type=_each(size), help="of closed ranges: 1KiB,64KiB,1MiB")
     add("--viewers", type=_each(_count), help="crowds: 100,1000,5000,10000")
     add(
@@ -158,8 +174,8 @@ def _peer(text: str) -> str:
 
 
 def _kind(text: str) -> str:
-    if text.strip() not in (*KINDS, SCALE):
-        raise ValueError(f"{text!r} is none of {', '.join((*KINDS, SCALE))}")
+    if text.strip() not in (*KINDS, *ALONE):
+        raise ValueError(f"{text!r} is none of {', '.join((*KINDS, *ALONE))}")
     return text.strip()
 
 

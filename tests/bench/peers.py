@@ -190,7 +190,7 @@ def _nginx(origin: str, work: Work) -> Iterator[Served]:
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     with folder_in_memory() as folder:
         words = {"folder": str(folder), "origin": urlsplit(origin).netloc}
-        words |= {"listen": listen, "files": str(min(files, 20_000))}
+        words |= {"listen": listen, "files": str(min(files, 20_000)), "more": ""}
         config = folder / "nginx.conf"
         config.write_text(filled((HERE / "nginx.conf").read_text(), words))
         command = ["nginx", "-c", str(config)]

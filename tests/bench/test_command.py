@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.__main__ import arguments, plan_of, unfit
+from tests.bench.__main__ import arguments, main, plan_of, unfit
 from tests.bench.cases import (
     KINDS,
     Case,
@@ -118,6 +118,17 @@ def test_a_part_can_be_asked_for() -> None:
     assert (asked.hits, asked.rounds, asked.events) == ([], 5, 7)
     assert asked.cases == cases(("fanout",), (), (20, 30))
     assert asked.peers == ("varnish", "edge")
+
+
+def test_what_has_servers_of_its_own_is_asked_for_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", "--only", "tls,hits"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 2
+    assert "scale and tls stand alone" in capsys.readouterr().err
 
 
 def test_a_quick_look_takes_less_of_everything_but_what_was_asked_for() -> None:

@@ -33,7 +33,7 @@ def test_a_word_that_is_not_given_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("nginx.conf", ("folder", "origin", "listen", "files")),
+        ("nginx.conf", ("folder", "origin", "listen", "files", "more")),
         ("passing.conf", ("folder", "origin", "listen", "files")),
         ("varnish.vcl", ("host", "port")),
     ],
