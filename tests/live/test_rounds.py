@@ -9,11 +9,20 @@ is what the origin holds.
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
-from edge.core.values import Mode, Read
+from edge.core.values import ANONYMOUS, Mode, Read
 from edge.live.ingest import RESET_REASONS, Effect
 from edge.policy.streams.decisions import Decision, Fetch, Kind, Park, Pass, Serve
+from edge.policy.streams.routes import Route
 from edge.protocol.offsets import BEGIN, NOW, order
-from tests.support.worlds import RULES, World, index_of, offsets, worlds
+from tests.support.worlds import (
+    RULES,
+    Habits,
+    World,
+    index_of,
+    mint,
+    offsets,
+    worlds,
+)
 
 MAX_ROUNDS = 4
 law = settings(deadline=None, max_examples=60)
@@ -112,6 +121,22 @@ def test_a_reader_sees_what_was_written_through_the_edge_before_it_came(
     elif decision is not None:
         # One page further is still behind it: the origin itself shall say (L1).
         assert isinstance(decision, Pass) and world.origin.habits.page is not None
+
+
+@given(mode=modes)
+def test_before_a_hole_that_no_page_fills_a_reader_gets_its_own_answer(
+    mode: Mode,
+) -> None:
+    """L8: pages of two messages from the beginning end within what is held behind the
+    hole, and so join nothing. -1 and 0000 are one place here."""
+    world = World(Habits(page=2), ANONYMOUS, Route())
+    world.head()
+    world.read(BEGIN)
+    for _ in range(3):
+        world.append(1)
+    world.read(mint(1))
+
+    assert follow(world, Read(world.key, BEGIN, mode)) is None
 
 
 @law

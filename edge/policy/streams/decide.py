@@ -44,6 +44,9 @@ MAX_PROBE = 64 * 1024
 MAX_GAP_FETCHES = 3
 """How many upstream answers a reader waits for to have a hole filled (L20)."""
 
+MAX_SHARED_DELTAS = 2
+"""After how many upstream answers a reader asks by its own name of a place (L8)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -218,14 +221,14 @@ def _decide_held(
     if log.reaches_beyond(end):
         if page_end is not None and _was_heard_at(log, state, end):
             return _serve_behind(read, log, state, page_end)
-        ask = _delta(log, state, end, Reason.NEWER_WRITE)
+        ask = _delta(log, state, page_end, end, Reason.NEWER_WRITE)
         return _ask_held(ask, read, log, state, route, page_end)
     if read.mode.live:
         return _decide_live(read, log, state, route, page_end, end)
     known = _is_known(log, state, end, route)
     if _answers(log, state, page_end, end, known):
         return _serve_tail(log, state, page_end, end, known)
-    ask = _delta(log, state, end, _why_unknown(log, state, end))
+    ask = _delta(log, state, page_end, end, _why_unknown(log, state, end))
     return _ask_held(ask, read, log, state, route, page_end)
 
 
@@ -289,12 +292,19 @@ def _serve_behind(
     return Serve(Kind.CLOSED_RANGE, state.offset, page_end)
 
 
-def _delta(log: StreamLog, state: ReadState, end: str, reason: Reason) -> Fetch:
+def _delta(
+    log: StreamLog, state: ReadState, page_end: str | None, end: str, reason: Reason
+) -> Fetch:
     """Ask what follows the end. Where events were heard, such a read first begins
     before it and must match: an event stream may be mute because its stream was made
     anew, which a delta cannot see (L7, U17). A reader may have waited for an event
-    before; whom no such answer served asks from the end."""
-    mute = log.by_events and end == log.end and state.asked < 2
+    before; whom no such answer served asks from the end.
+
+    It does so by its own name of that place, if it has read all before it. What cannot
+    be kept (L7, L8) is given to who asked for just that, and to nobody else."""
+    if state.asked >= MAX_SHARED_DELTAS:
+        return Fetch(end if page_end is not None else state.offset, reason)
+    mute = log.by_events and end == log.end
     return Fetch((mute and log.probe_start(MAX_PROBE)) or end, reason)
 
 
@@ -311,7 +321,7 @@ def _decide_live(
     closed = known and log.tail.closed
     newer_write = not log.tail.covers(state.barrier, end)
     if newer_write and state.fault is None:
-        return _delta(log, state, end, Reason.NEWER_WRITE)
+        return _delta(log, state, page_end, end, Reason.NEWER_WRITE)
     if page_end is not None:
         return Serve(Kind.LIVE, state.offset, page_end, known, closed)
     if closed:

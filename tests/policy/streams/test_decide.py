@@ -523,6 +523,20 @@ def test_a_hole_is_filled_from_where_it_begins() -> None:
 
 
 @pytest.mark.parametrize("mode", [CATCH_UP, LONG_POLL, SSE])
+def test_who_stands_before_a_hole_asks_in_the_end_by_its_own_name_of_the_place(
+    mode: Mode,
+) -> None:
+    """L8: what meets nothing of what is held is given to who asked for just that."""
+    holed = story().described().opened(A).held(D, start=C)
+    holed.log.join(BEGIN, A, b"")
+
+    assert holed.decide(BEGIN, mode) == Fetch(A, Reason.NEWER_WRITE)
+    assert holed.decide(BEGIN, mode, asked=1) == Fetch(A, Reason.NEWER_WRITE)
+    assert holed.decide(BEGIN, mode, asked=2) == Fetch(BEGIN, Reason.NEWER_WRITE)
+    assert holed.decide(A, mode, asked=2) == Fetch(A, Reason.NEWER_WRITE)
+
+
+@pytest.mark.parametrize("mode", [CATCH_UP, LONG_POLL, SSE])
 def test_a_hole_does_not_hide_a_write_from_who_came_after_it(mode: Mode) -> None:
     """L4, L20: the page before the hole would do, but for the newer ack."""
     holed = story().described().held(A).held(C, start=B).wrote(C).arrives()
