@@ -34,6 +34,9 @@ UNKNOWN_REFUSAL = 401
 SLACK_SECONDS = 1.0
 """One verdict may be dated so differently in two leases, as two clocks are read."""
 
+GONE = frozenset({404, 410})
+"""What is said of a stream that is not there, and of one that is hidden from some."""
+
 _MANY = "*"
 """Stands for more than one digest."""
 
@@ -201,6 +204,13 @@ class Lenders(Generic[H]):
         self._refused[lent.digest] = max(before, lent.fresh_until, newest), status
         _surplus(self._refused)
         return () if lender is None else tuple(lender.holders)
+
+    def made_anew(self) -> None:
+        """Another stream is there: what some were told of one that was gone is nobody's
+        refusal any more."""
+        gone = [one for one, (_, status) in self._refused.items() if status in GONE]
+        for digest in gone:
+            del self._refused[digest]
 
     # What others have heard
 

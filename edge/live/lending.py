@@ -47,7 +47,7 @@ from edge.core.values import (
 )
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
-from edge.live.lenders import Lenders
+from edge.live.lenders import GONE, Lenders
 from edge.live.rows import Reader, State, Stream, Turn
 from edge.live.told_refusals import ToldRefusals, forget_verdict, that_hears, trust_of
 from edge.live.upstream import Done, OnSent, Outcome, Upstream, next_turn
@@ -61,7 +61,7 @@ REST_SECONDS = 5.0
 """For so long a credential rests that was not answered, unless the origin says."""
 
 _REFUSED = frozenset({401, 403})
-_GONE = frozenset({404, 410})
+_NO = _REFUSED | GONE
 _ABOUT_ALL = frozenset({304, 405, 408, 425})
 """Of a redirect's and a client error's statuses, those that no reader brings about."""
 
@@ -174,7 +174,7 @@ class Lending:
         if not _may_be_about_one(answer.status):
             if answer.status < 300:
                 lenders.answered = heard.lent.digest
-            self._contradict(stream, answer, fetch.heard)
+            self._contradict(fetch, answer)
             return answer
         before = tuple(fetch.heard)
         fetch.heard.append(heard)
@@ -200,22 +200,23 @@ class Lending:
         elif _is_refusal(heard):
             self._end(stream, heard)
 
-    def _contradict(
-        self, stream: Stream, answer: OriginAnswer, heard: list["_Heard"]
-    ) -> None:
+    def _contradict(self, fetch: "_LentFetch", answer: OriginAnswer) -> None:
         """Another one was answered: what was no answer to some is about them. Or else
         the stream was gone, and another one has its place: so its end is in doubt, and
-        an answer from there proves nothing (L7)."""
-        was_gone = any(one.answer.status in _GONE for one in heard)
+        an answer from there proves nothing (L7). Where it is known that another one has
+        its place, that it was gone is about nobody."""
+        stream, heard = fetch.stream, fetch.heard
+        was_gone = any(one.answer.status in GONE for one in heard)
         if was_gone and stream.log.holds_bytes:
             stream.log.tail.mark_unverified(self._clock.monotonic())
+        about_one = _REFUSED if fetch.incarnation != stream.log.incarnation else _NO
         for one in heard if answer.status < 300 else ():
             if _is_refusal(one):
                 # Its lease has ended, and it may have been judged anew since.
                 continue
-            if one.answer.status in _REFUSED | _GONE:
+            if one.answer.status in about_one:
                 self._end(stream, one)
-            else:
+            elif one.answer.status not in GONE:
                 self._rest(stream, one)
 
     def _nobody_left(
@@ -277,8 +278,8 @@ class _LentFetch:
     one that is under way, and ``turn`` tells that none is."""
 
     __slots__ = (
-        *("build", "call", "done", "heard", "is_cancelled", "lenders"),
-        *("on_sent", "stream", "trace", "turn"),
+        *("build", "call", "done", "heard", "incarnation", "is_cancelled"),
+        *("lenders", "on_sent", "stream", "trace", "turn"),
     )
 
     def __init__(
@@ -291,6 +292,8 @@ class _LentFetch:
         trace: Headers,
     ) -> None:
         self.stream = stream
+        # Which life it was begun in.
+        self.incarnation = stream.log.incarnation
         self.lenders = lenders
         self.build = build
         self.done = done
@@ -339,7 +342,7 @@ def _is_word(heard: _Heard) -> bool:
 def _agree(one: _Heard, other: _Heard) -> bool:
     """Whether two have heard the same of the stream."""
     statuses = {one.answer.status, other.answer.status}
-    return _is_word(one) and (len(statuses) == 1 or statuses <= _GONE)
+    return _is_word(one) and (len(statuses) == 1 or statuses <= GONE)
 
 
 def no_lender() -> NotAsked:

@@ -275,6 +275,8 @@ class StreamRegistry:
         stream.log.began_at = self._clock.monotonic()
         stream.large.clear()
         stream.gone_until = 0.0
+        if stream.lenders is not None:
+            stream.lenders.made_anew()
         if stream.head_missed:
             # U12: that HEAD spoke of the old one, or of none.
             stream.head_missed = False

@@ -435,6 +435,46 @@ def test_a_front_that_comes_back_is_told_what_its_credential_was_told_meanwhile(
     story.origin.assert_quiet()
 
 
+def test_a_404_of_the_life_before_turns_nobody_away_from_the_next_one() -> None:
+    """W10, A17. 1: ann hears that it is gone; 2: it is made anew behind the edge, and
+    ben is answered: the 404 was ann's own; 3: it is made anew through the edge. Else who
+    may read it would find nothing there until its verdict is much newer."""
+    story = Story(serves_fronts=True)
+    ann, _ = story.crowd("ann", "ben")
+    poll = story.poll()
+    assert lender(poll) == "ann"
+    old = story.lease("ann")
+    assert ann.pending is not None
+    poll.answer(404, [], b"")
+    story.poll().reply(data(b"x", "0004"))
+    story.poll()
+    assert story.ask("ann", lease=Lease(old.ends_at, old.lends)).done().status == 404
+
+    story.house.wrote("PUT", 201)
+    again = story.ask("ann", Mode.CATCH_UP, "-1", Lease(old.ends_at, old.lends))
+    story.origin.expect(Purpose.CATCH_UP).reply(data(b"y", "0001"))
+    settle()
+    assert again.done().body == b"y"
+
+
+def test_a_404_from_before_the_stream_was_made_anew_is_nobodys_refusal() -> None:
+    """A17. 1: ann hears that it is gone, and ben is asked; 2: it is made anew through
+    the edge; 3: ben is answered. Who is told that it is there, ann finds it."""
+    story = Story(serves_fronts=True)
+    waiting = [story.ask(name, Mode.CATCH_UP, "-1") for name in ("ann", "ben")]
+    story.origin.expect(Purpose.CATCH_UP).answer(404, [], b"")
+    settle()
+    by_another = story.origin.expect(Purpose.CATCH_UP)
+    story.house.wrote("PUT", 201)
+    by_another.reply(data(b"", "0000"))
+    settle()
+    story.origin.expect(Purpose.CATCH_UP).reply(data(b"y", "0001"))
+    settle()
+
+    assert [asked.done().body for asked in waiting] == [b"y", b"y"]
+    assert story.ask("ann", Mode.CATCH_UP, "-1").waits
+
+
 def test_whoever_judged_it_is_told_of_a_refusal() -> None:
     """A3: so that it is judged anew, and not believed until its time is over."""
     story, told = Story(), list[str]()
