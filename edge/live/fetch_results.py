@@ -425,7 +425,10 @@ def _own(reader: Reader, heard: HeardRange) -> ReaderStep:
         kind, start = Kind.EMPTY, admission.next
     else:
         kind = Kind.LIVE if reader.is_live else Kind.TAIL
-    up_to_date, closed = admission.up_to_date, admission.closed
+    tail = reader.stream.log.tail
+    # It may have been closed there since this was sent: closure is final (L4).
+    closed = admission.closed or (tail.closed and admission.next == tail.offset)
+    up_to_date = admission.up_to_date or closed
     serve = Serve(kind, start, admission.next, up_to_date, closed)
     return Give(reader, serve, answer.body, answer.provenance.since_confirmed)
 

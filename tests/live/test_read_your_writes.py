@@ -153,6 +153,21 @@ def test_a_close_that_is_acknowledged_ends_everybody_at_once() -> None:
     assert len(origin.calls) == 2
 
 
+def test_an_answer_from_before_a_close_that_ends_there_tells_the_close() -> None:
+    """L4. 1: a read of an offset that nobody here has seen is answered at the origin;
+    2: the stream is closed through the edge; 3: a reader joins that read; 4: the answer
+    arrives, and has all the bytes."""
+    house, origin = scripted()
+    house.ask("0003")
+    call = origin.expect()
+    house.wrote("POST", 204, Stream_Next_Offset="0005", Stream_Closed="true")
+    reader = house.ask("0003")
+    call.reply(data(b"de", "0005"))
+
+    assert reader.done().body == b"de"
+    assert reader.sink.header("Stream-Closed") == "true"
+
+
 def test_an_append_that_closes_is_brought_by_the_poll_with_its_bytes() -> None:
     """One request per event, the last one too."""
     house, origin = scripted()
