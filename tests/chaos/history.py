@@ -55,10 +55,15 @@ class Bounds:
     def late(self, at: float) -> float:
         """How much later than the origin the edge may know at ``at`` what happened
         behind it."""
-        rough = self.hold + self.ARMED_SLACK + self.ROUND_TRIP
-        if any(one.asked <= at < one.known + rough for one in self.storms):
-            return rough
-        return self.hold + self.ROUND_TRIP
+        return self._rough if self.is_rough(at) else self.hold + self.ROUND_TRIP
+
+    def is_rough(self, at: float) -> bool:
+        """Whether there were faults, or something of them may still go on."""
+        return any(one.asked <= at < one.known + self._rough for one in self.storms)
+
+    @property
+    def _rough(self) -> float:
+        return self.hold + self.ARMED_SLACK + self.ROUND_TRIP
 
 
 @dataclass(slots=True)

@@ -75,6 +75,12 @@ class Answer:
         return "pass" if self.is_relayed else "asked"
 
     @property
+    def is_silence(self) -> bool:
+        """Whether it tells its reader nothing but the offset that it came with (U8)."""
+        tells = self.names or self.up_to_date or self.closed
+        return self.mode in LIVE and not tells and self.next == self.start
+
+    @property
     def is_relayed(self) -> bool:
         """Whether it is the origin's own, which passed one to one."""
         return "fwd=bypass" in self.fields.get("cache-status", "")
@@ -273,7 +279,8 @@ def _ends(answer: Answer, one: Incarnation, at: int | None, end: int) -> Complai
 
 def _life(answer: Answer, one: Incarnation, bounds: Bounds) -> Complaints:
     """L5, L6: it is of an incarnation that lived since the request; or, if the edge was
-    not told that it died, when the origin confirmed it last, which its Age tells."""
+    not told that it died, when the origin confirmed it last, which its Age tells. In
+    doubt who waits for an origin that is away is told nothing, by a silence (U5)."""
     if answer.received < one.birth.span.asked:
         yield f"unborn: incarnation {one.number} had not begun"
     death = one.death
@@ -281,7 +288,8 @@ def _life(answer: Answer, one: Incarnation, bounds: Bounds) -> Complaints:
         return
     since = answer.sent
     if not _is_edges(death):
-        unheard = not death.doubted or answer.is_stale
+        says_nothing = answer.is_silence and bounds.is_rough(answer.received)
+        unheard = not death.doubted or answer.is_stale or says_nothing
         late = _told_age(answer, bounds) + 1 + bounds.late(answer.sent)
         since -= late if unheard else 0.0
     if death.span.known < since:

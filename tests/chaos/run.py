@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from tests.chaos.client import Reply, once
 from tests.chaos.fault_proxy import FaultProxy, Weather
 from tests.chaos.grants import Endpoint, Grants
 from tests.chaos.history import Bounds, Incarnation, Life, Span
-from tests.chaos.judge import brief, judge, judge_absence
+from tests.chaos.judge import Absence, brief, judge, judge_absence
 from tests.chaos.messages import Name, Torn, parse
 from tests.chaos.readers import NOBODY, REVOKED, Reader
 from tests.chaos.world import Stream, World
@@ -356,13 +356,21 @@ async def _judge(world: World, stream: Stream) -> None:
                 )
         for absence in absences:
             for complaint in judge_absence(absence, stream.lives, world.bounds):
-                world.complain(complaint, f"{absence} {_story(world, stream)}")
+                world.complain(
+                    complaint, f"{_since(world, absence)} {_story(world, stream)}"
+                )
         world.met["judged"] += len(answers) + len(absences)
+
+
+def _since(world: World, absence: Absence) -> Absence:
+    """With its times in seconds since the run began."""
+    sent, received = absence.sent - world.begun, absence.received - world.begun
+    return replace(absence, sent=sent, received=received)
 
 
 def _story(world: World, stream: Stream) -> str:
     """The lives of a stream, in seconds since the run began."""
-    return "; ".join(
+    return f"{stream.path} " + "; ".join(
         f"{one.number}: {len(one.log)} messages, "
         f"born {_life(world, one.birth)}, died {_life(world, one.death)}, "
         f"closed {_life(world, one.closure)}"

@@ -225,6 +225,25 @@ def test_after_a_delete_that_may_have_happened_nothing_unconfirmed_is_shown() ->
     assert words(answer(0, 2, 21.0, fields=STALE), one) == set()
 
 
+def test_in_such_a_doubt_who_waits_for_an_origin_that_is_away_is_told_nothing() -> None:
+    """U2, U5, U8: neither bytes nor a claim, at the offset that it came with."""
+    one = stream(0, 10.0, "eeee")
+    end(one, 20.0, Way.EDGE, heard=False)
+    assert one.death is not None
+    one.death.doubted = True
+    rough = replace(BOUNDS, storms=[Span(19.0, 20.5)])
+    silence = answer(4, 4, 21.0, mode="long-poll", status=204, fields=NOT_KEPT)
+
+    assert words(silence, one, bounds=rough) == set()
+    assert words(silence, one) == {"dead"}
+    assert words(replace(silence, up_to_date=True), one, bounds=rough) == {"dead"}
+    assert words(replace(silence, start="030"), one, bounds=rough) > {"dead"}
+    assert words(replace(silence, mode="head"), one, bounds=rough) == {"dead"}
+    assert words(replace(silence, sent=40.0, received=40.1), one, bounds=rough) == {
+        "dead"
+    }
+
+
 def test_a_stream_is_not_shown_before_it_began() -> None:
     assert "unborn" in words(answer(0, 0, 9.0, fields=NOT_KEPT, up_to_date=True), LONG)
 

@@ -213,6 +213,25 @@ def test_what_may_have_been_deleted_is_not_even_shown_stale() -> None:
     assert reader.done().error is not None or reader.sink.status >= 500
 
 
+def test_who_waits_for_a_keeper_that_cannot_tell_hears_nothing_of_the_stream() -> None:
+    """U2, U8: a viewer is parked, and its time-out claims nothing. Then it is told."""
+    node = front()
+    house, origin = node.house, node.origin
+    warm(house, origin)
+    node.keeper.store_life(PATH)
+    viewer = house.poll("0003")
+    origin.expect(Purpose.CATCH_UP).cut()
+    settle()
+    assert viewer.waits
+    node.pass_time(house.options.long_poll_timeout)
+
+    assert viewer.done().status == 204
+    assert viewer.sink.header("Stream-Up-To-Date") is None
+    again = house.poll("0003")
+    origin.expect(Purpose.CATCH_UP).answer(404, (), b"no such stream")
+    assert again.done().status == 404
+
+
 def test_an_answer_from_before_the_delete_ends_no_doubt() -> None:
     """1: a check is sent; 2: DELETE, elsewhere; 3: the check is answered."""
     node = front()

@@ -396,6 +396,27 @@ def test_after_a_delete_that_failed_an_origin_that_is_away_leaves_it_stale() -> 
     assert reader.sink.header("Stream-Up-To-Date") is None
 
 
+def test_after_a_delete_that_failed_who_waits_for_an_origin_that_is_away_hears_nothing() -> (
+    None
+):
+    """U2, U5, U8: it is parked, and its time-out says neither that it has all nor that
+    the stream is there. Once the origin is back, it is told."""
+    house, origin = scripted()
+    warm(house, origin)
+    house.wrote("DELETE", 503)
+    viewer = house.poll("0003")
+    origin.expect(Purpose.CATCH_UP).fail(OriginUnreachable("gone too"))
+    settle()
+    assert viewer.waits
+    house.pass_time(30.0)
+
+    assert viewer.done().status == 204
+    assert viewer.sink.header("Stream-Up-To-Date") is None
+    again = house.poll("0003")
+    origin.expect(Purpose.CATCH_UP).answer(404, (), b"no such stream")
+    assert again.done().status == 404
+
+
 def test_a_poll_from_before_a_delete_that_failed_vouches_for_nothing() -> None:
     """L3: until a read that was sent after it has ended where the poll waits."""
     house, origin = scripted()
