@@ -437,8 +437,8 @@ def test_a_front_that_comes_back_is_told_what_its_credential_was_told_meanwhile(
 
 def test_a_404_of_the_life_before_turns_nobody_away_from_the_next_one() -> None:
     """W10, A17. 1: ann hears that it is gone; 2: it is made anew behind the edge, and
-    ben is answered: the 404 was ann's own; 3: it is made anew through the edge. Else who
-    may read it would find nothing there until its verdict is much newer."""
+    ben is answered: the 404 was ann's own; 3: it is made anew through the edge. Else
+    who may read it would find nothing there until its verdict is much newer."""
     story = Story(serves_fronts=True)
     ann, _ = story.crowd("ann", "ben")
     poll = story.poll()

@@ -396,9 +396,7 @@ def test_after_a_delete_that_failed_an_origin_that_is_away_leaves_it_stale() -> 
     assert reader.sink.header("Stream-Up-To-Date") is None
 
 
-def test_after_a_delete_that_failed_who_waits_for_an_origin_that_is_away_hears_nothing() -> (
-    None
-):
+def test_in_doubt_who_waits_for_an_origin_that_is_away_is_told_nothing() -> None:
     """U2, U5, U8: it is parked, and its time-out says neither that it has all nor that
     the stream is there. Once the origin is back, it is told."""
     house, origin = scripted()
