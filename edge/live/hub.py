@@ -251,14 +251,16 @@ class Hub:
 
     def _wait(self, reader: Reader) -> None:
         """Let the reader wait where it stands."""
-        stream = reader.stream
-        self._waiters.park(reader, reader.offset)
-        if not self._waiters.may_park(reader):
-            # Draining: it is not parked; the client reconnects to another worker.
-            self._waiters.end(reader, Reason.DRAINING)
-        elif not self.followers.ensure(stream):
+        stream, may_park = reader.stream, self._waiters.may_park(reader)
+        # First: with an event stream's place its head goes out, and no 503 after that.
+        if may_park and not self.followers.ensure(stream):
             detail = "too many streams are followed"
             self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
+            return
+        self._waiters.park(reader, reader.offset)
+        if not may_park:
+            # Draining: it is not parked; the client reconnects to another worker.
+            self._waiters.end(reader, Reason.DRAINING)
         elif len(stream.parked) == 1:
             # The first one that waits keeps the row (U15); the crowd finds it kept.
             self.streams.promote(stream)

@@ -367,16 +367,21 @@ def test_a_follower_lingers_and_then_ends() -> None:
     assert len(house.hub.followers) == 0
 
 
-def test_above_the_cap_followers_without_viewers_go_first() -> None:
-    """L24: then a live read is refused; it is never shared silently less."""
+@pytest.mark.parametrize("mode", [Mode.LONG_POLL, Mode.SSE])
+def test_above_the_cap_followers_without_viewers_go_first(mode: Mode) -> None:
+    """L24: then a live read is refused; it is never shared silently less. An event
+    stream, too: before its head, and with a Retry-After."""
     house, origin = scripted(max_followers=1)
     viewer, poll = watch(house, origin)
-    refused = house.ask("0003", Mode.LONG_POLL, key=house.key("/v1/stream/b"))
-    origin.expect().reply(head_answer("0003"))
-    error = refused.done().error
-    assert error is not None and error.status == 503
-    assert error.reason.value == "limit-followers"
-    assert house.counters.refusals["limit-followers"] == 1
+    for refusals in (1, 2):
+        refused = house.ask("0003", mode, key=house.key("/v1/stream/b"))
+        if refusals == 1:
+            origin.expect().reply(head_answer("0003"))
+        error = refused.done().error
+        assert error is not None and error.status == 503 and error.retry_after
+        assert error.reason.value == "limit-followers"
+        assert refused.sink.answer is None
+        assert house.counters.refusals["limit-followers"] == refusals
 
     assert viewer.pending is not None
     viewer.pending.gone()
