@@ -250,19 +250,17 @@ class Hub:
         self._waiters.end(reader, why)
 
     def _wait(self, reader: Reader) -> None:
-        """Let the reader wait where it stands."""
+        """Let the reader wait where it stands; the first one keeps the row (U15)."""
         stream, may_park = reader.stream, self._waiters.may_park(reader)
-        # First: with an event stream's place its head goes out, and no 503 after that.
+        # First: as it is parked, an event stream's head goes out.
         if may_park and not self.followers.ensure(stream):
             detail = "too many streams are followed"
             self._over_limit(reader, Refusal(detail, reason=Reason.LIMIT_FOLLOWERS))
             return
         self._waiters.park(reader, reader.offset)
-        if not may_park:
-            # Draining: it is not parked; the client reconnects to another worker.
+        if not may_park:  # Draining: the client reconnects to another worker.
             self._waiters.end(reader, Reason.DRAINING)
         elif len(stream.parked) == 1:
-            # The first one that waits keeps the row (U15); the crowd finds it kept.
             self.streams.promote(stream)
 
     def _fetch(self, reader: Reader, fetch: Fetch, now: float) -> bool:
