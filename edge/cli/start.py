@@ -191,7 +191,10 @@ def _tell(settings: Settings, plan: FilePlan) -> None:
     capped = "" if plan.connections == asked else f" (of {asked} asked for)"
     if plan.each < plan.connections:
         capped += f", {plan.each} in one front"
-    listening = ", ".join(map(str, settings.listen))
+    listening = ", ".join(
+        f"{address} (TLS)" if address.tls else str(address)
+        for address in settings.listen
+    )
     console.note(
         f"listening at {listening}, operators at {settings.admin.listen}; "
         f"{_processes(settings)}open files: {plan.soft}, "
@@ -207,7 +210,8 @@ def _processes(settings: Settings) -> str:
     counts = processes.counts_of(settings)
     if counts.alone:
         return ""
-    return f"{counts.workers} fronts, {counts.keepers} keepers, "
+    one = "keeper" if counts.keepers == 1 else "keepers"
+    return f"{counts.workers} fronts, {counts.keepers} {one}, "
 
 
 def _to_curl(address: ListenAddress) -> str:

@@ -85,7 +85,9 @@ def fault_of(fault: Document, status: Document) -> str:
     """One kind of failure: what, how often, and how long ago."""
     ago = _since(fault.get("last") or 0, status)
     words = f"{clean(fault.get('kind'))}: {clean(fault.get('reason'))}"
-    return f"{words}, {number(fault.get('times', 0))} times, last {ago} ago"
+    times = fault.get("times", 0)
+    often = "once" if times == 1 else f"{number(times)} times, last"
+    return f"{words}, {often} {ago} ago"
 
 
 def _outage(outage: Document, status: Document) -> str:
@@ -93,7 +95,7 @@ def _outage(outage: Document, status: Document) -> str:
     who = "the origin is away"
     if outage.get("where") == "behind":
         who = "the edge that this one asks has lost its origin"
-    words = f"{who}: {clean(outage.get('reason'))}"
+    words = f"{who}: {clean(outage.get('reason') or 'unknown')}"
     since = outage.get("since")
     return f"{words}, for {_since(since, status)}" if since else words
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from edge.cli.app import app
-from edge.cli.status import clean, duration, lines, size, worries
+from edge.cli.status import clean, duration, fault_of, lines, size, worries
 from edge.cli.top import KEYS_TOLD, Told, rates, screen
 from edge.core.fault_notes import FaultRun
 from edge.core.node_status import ProcessStatus
@@ -72,6 +72,13 @@ def test_an_outage_behind_the_next_edge_is_told_with_how_long_it_lasts() -> None
     ]
 
 
+def test_an_outage_of_which_no_reason_was_noted_yet_is_told_all_the_same() -> None:
+    node = Node()
+    node.gauges["breaker_open"] = 1.0
+
+    assert worries(node.told) == ["the origin is away: unknown"]
+
+
 # What is shown.
 
 
@@ -101,6 +108,12 @@ def test_the_figures_of_the_page_are_told_in_lines() -> None:
     ):
         assert words in text
     assert "disk" not in text
+
+
+def test_what_happened_once_is_told_so() -> None:
+    fault = {"kind": "refused", "reason": "handed", "times": 1, "last": 58.0}
+
+    assert fault_of(fault, {"time": 60.0}) == "refused: handed, once 2 s ago"
 
 
 def test_a_limit_that_is_nearly_met_stands_out() -> None:
