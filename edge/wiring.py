@@ -51,6 +51,7 @@ from edge.process.open_node import OpenNode, open_node
 from edge.process.options import RecycleOptions, ServerOptions
 from edge.process.seat import Seat
 from edge.settings import Settings, processes
+from edge.settings.dump import for_people
 from edge.settings.listener_tls import TlsSettings, server_context
 from edge.settings.renewed import RenewedSettings
 from edge.settings.units import DAY
@@ -409,6 +410,7 @@ def plan(settings: Settings, written: Settings, node_id: str) -> Plan:
         server_options(settings),
         listeners_tls(settings),
         written,
+        lambda: for_people(written),
     )
 
 

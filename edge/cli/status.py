@@ -64,6 +64,8 @@ def lines(status: Document) -> Iterator[str]:
     yield f"bytes      {out} to clients, {came} from the origin"
     yield f"origin     {_origin(status)}"
     yield f"limits     {_limits(part(status, 'limits'))}"
+    if last := part(status, "reload"):
+        yield f"reload     {_reload(last, status)}"
     for process in status.get("processes", ()):
         yield f"process    {_process(process)}"
     for fault in status.get("faults", ()):
@@ -115,6 +117,15 @@ def _origin(status: Document) -> str:
         if origin.get(name):
             parts.append(f"{name} {_counts(part(origin, name))}")
     return "; ".join(parts)
+
+
+def _reload(last: Document, status: Document) -> str:
+    """What became of the last one, and how long ago."""
+    at = last.get("ended") or last.get("began") or 0.0
+    ago = duration(max(0.0, (status.get("time") or 0) - at))
+    problems = last.get("problems")
+    why = [clean(one) for one in (problems if isinstance(problems, list) else ())]
+    return "; ".join([f"{clean(last.get('result'))} {ago} ago", *why])
 
 
 def _fan_out(fan_out: Document) -> str:

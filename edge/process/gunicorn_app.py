@@ -110,12 +110,14 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
 class Plan:
     """How a worker builds its parts, and the options of the process. ``tls`` says for
     each of ``options.listen`` how TLS is spoken there; none at all: nowhere.
-    ``settings`` are what the plan was made of: who makes plans knows them by that."""
+    ``settings`` are what the plan was made of: who makes plans knows them by that.
+    ``shown`` gives them for people, without secrets."""
 
     build: Callable[[Seat], Runtime]
     options: ServerOptions
     tls: tuple[ListenerTls | None, ...] = ()
     settings: object = None
+    shown: Callable[[], Mapping[str, object]] = dict
 
 
 class NextPlan(NamedTuple):
@@ -163,6 +165,11 @@ class EdgeApplication(BaseApplication):
     def options(self) -> ServerOptions:
         """The options in force."""
         return self._plan.options
+
+    @property
+    def shown_settings(self) -> Callable[[], Mapping[str, object]]:
+        """Gives the settings in force, without secrets."""
+        return self._plan.shown
 
     @property
     def tls(self) -> tuple[ListenerTls | None, ...]:

@@ -46,6 +46,7 @@ from edge.admin.reload_pages import ReloadPages
 from edge.admin.revocation_page import RevocationPage
 from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
 from edge.admin.server import STOP_SECONDS, AdminServer
+from edge.admin.settings_page import SettingsPage
 from edge.admin.status_feed import StatusFeed
 from edge.admin.status_page import About, StatusPage
 from edge.admin.stream_pages import AloneStreams, StreamPages
@@ -122,6 +123,7 @@ class WorkerApplication(Protocol):
     reloads: ReloadBook
     replaced: Mapping[str, int]
     began: float
+    shown_settings: Callable[[], Mapping[str, object]]
 
     @property
     def log_options(self) -> LogOptions:
@@ -396,6 +398,7 @@ class EdgeWorker(GeventWorker):
             *RevocationPage(runtime.revoker).routes(),
             *status.routes(),
             *reloads.routes(),
+            *SettingsPage(self._application.shown_settings).routes(),
             *DashboardPages(self._feed).routes(),
         ]
         if node is not None:

@@ -59,6 +59,7 @@ from edge.settings.asked_ways import (
 from edge.settings.fields import Duration, Flag, ParameterName, Timeout
 from edge.settings.files import PATH, KeyFile, key_file, reading
 from edge.settings.fragments import told
+from edge.settings.problems import repeated
 from edge.settings.section import Section
 from edge.settings.units import DAY
 
@@ -385,9 +386,9 @@ def _word(given: object) -> Access:
         return given
     if given in _WORDS:
         return Access(given)
-    shown = str(given)[:60]
+    shown = repeated(given)
     raise ValueError(
-        f"expected {' or '.join(_WORDS)}, or a mapping of ways; got {shown!r}"
+        f"expected {' or '.join(_WORDS)}, or a mapping of ways; got {shown}"
     )
 
 

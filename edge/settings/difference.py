@@ -1,14 +1,17 @@
 """What differs between two settings, and what of it a reload would not take. Pure.
 
 Values are compared as they are, and told as people write them, secrets masked: of two
-secrets it is told that they differ, and nothing else. Called by ``ds-edge config``.
+secrets it is told that they differ, and nothing else. Of a running edge there is only
+what it shows of its settings: two secrets cannot be compared then, and that is told.
+Called by ``ds-edge config``, and at a reload.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from edge.settings.addresses import EMBEDDED
 from edge.settings.dump import MASK, for_people
-from edge.settings.restart import only_by_restart
+from edge.settings.restart import only_by_restart, restart_names
 from edge.settings.schema import Settings
 
 
@@ -37,6 +40,29 @@ def differences(old: Settings, new: Settings) -> list[Difference]:
         for key in {**now, **was}
         if key not in was or key not in now or was[key] != now[key]
     ]
+
+
+class ShownDifferences(NamedTuple):
+    """What differs as far as can be seen, and the secrets of which nobody can say."""
+
+    differences: list[Difference]
+    unknown: list[str]
+
+
+def shown_differences(
+    shown: Mapping[str, Any], new: Mapping[str, Any]
+) -> ShownDifferences:
+    """The same of settings that are shown for people (``dump.for_people``)."""
+    was, now = dict(_leaves(shown)), dict(_leaves(new))
+    embedded = EMBEDDED in (was.get("origin.url"), now.get("origin.url"))
+    kept = restart_names(embedded=embedded)
+    found = [
+        Difference(key, was.get(key), now.get(key), _is_in(key, kept))
+        for key in {**now, **was}
+        if key not in was or key not in now or was[key] != now[key]
+    ]
+    same = (key for key in now if was.get(key) == now[key])
+    return ShownDifferences(found, [key for key in same if now[key] == MASK])
 
 
 def _compared(settings: Settings) -> dict[str, Any]:

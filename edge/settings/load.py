@@ -16,7 +16,13 @@ from edge.settings import cross_checks, document, schema_index
 from edge.settings.access import WAYS, WORD
 from edge.settings.document import Data, Document
 from edge.settings.layers import Flag, stack
-from edge.settings.problems import Path, Problem, SettingsError, SourceLocation
+from edge.settings.problems import (
+    Path,
+    Problem,
+    SettingsError,
+    SourceLocation,
+    repeated,
+)
 from edge.settings.schema import LogFormat, LogSettings, Settings
 from edge.settings.schema_index import KeyKind
 
@@ -122,8 +128,8 @@ def _message(detail: ErrorDetails, path: Path) -> str:
         case "dict_type":
             return "expected a mapping, as in {name: value}"
         case "enum":
-            given = str(detail["input"])[:60]
-            return f"expected {detail['ctx']['expected']}; got {given!r}"
+            given = repeated(detail["input"])
+            return f"expected {detail['ctx']['expected']}; got {given}"
         case _:
             return str(detail.get("ctx", {}).get("error", detail["msg"]))
 

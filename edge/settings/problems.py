@@ -72,3 +72,11 @@ class Conflict:
     path: Path
     message: str
     other: Path | None = None
+
+
+def repeated(given: object) -> str:
+    """A word that was given, shortened, for the problem that it is none of those that
+    are known. What holds others is not repeated: there may be secrets in it."""
+    if isinstance(given, dict | list | tuple):
+        return "a mapping" if isinstance(given, dict) else "a list"
+    return repr(str(given)[:60])

@@ -29,10 +29,18 @@ _OF_THE_ORIGIN: tuple[Path, ...] = (
 
 def only_by_restart(before: Settings, after: Settings) -> list[str]:
     """The names of all settings that differ and need a restart."""
-    paths = _OF_THE_MASTER
-    if before.origin.embedded or after.origin.embedded:
-        paths += _OF_THE_ORIGIN
+    paths = _paths(before.origin.embedded or after.origin.embedded)
     return [key_name(path) for path in paths if _at(before, path) != _at(after, path)]
+
+
+def restart_names(*, embedded: bool) -> tuple[str, ...]:
+    """The names of all settings that need a restart where they differ; ``embedded``:
+    the origin is, before or after."""
+    return tuple(map(key_name, _paths(embedded)))
+
+
+def _paths(embedded: bool) -> tuple[Path, ...]:
+    return _OF_THE_MASTER + (_OF_THE_ORIGIN if embedded else ())
 
 
 def _at(settings: Settings, path: Path) -> object:

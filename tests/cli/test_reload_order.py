@@ -30,7 +30,7 @@ def history(*reloads: dict[str, Any], started: float = 100.0) -> dict[str, Any]:
 
 @contextmanager
 def desk(
-    looks: list[Any], order: object = TAKEN, status: int = 200
+    looks: list[Any], order: object = TAKEN, status: int = 200, look_status: int = 200
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """An admin address: what it says to the order, and to each look; the last one is
     repeated. Where it listens, and what it was asked with which credential."""
@@ -43,7 +43,7 @@ def desk(
             self._say(status, order)
 
         def do_GET(self) -> None:
-            self._say(200, looks.pop(0) if len(looks) > 1 else looks[0])
+            self._say(look_status, looks.pop(0) if len(looks) > 1 else looks[0])
 
         def _say(self, status: int, document: object) -> None:
             credential = self.headers.get("Authorization", "")

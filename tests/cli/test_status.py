@@ -123,6 +123,18 @@ def test_a_limit_that_is_nearly_met_stands_out() -> None:
     assert "CONNECTIONS 95 %" in "\n".join(lines(node.told))
 
 
+def test_the_last_reload_is_told_with_why_it_was_not_taken() -> None:
+    node = Node()
+    at = node.clock.wall()
+    node.reloads = node.reloads.begun(at - 91.0).refused(
+        at - 90.0, Reason.SETTINGS_REFUSED, ["edge.yaml:2: live.lingr: \x1bwhat?"]
+    )
+    told = "\n".join(lines(node.told))
+
+    assert "reload " not in "\n".join(lines(Node().told))
+    assert "reload     refused 1 min 30 s ago; edge.yaml:2: live.lingr: ?what?" in told
+
+
 def test_a_document_of_another_version_is_shown_as_far_as_it_goes() -> None:
     assert "NOT READY" in "\n".join(lines({}))
     assert worries({}) == ["not ready: None"]

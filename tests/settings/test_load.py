@@ -575,6 +575,9 @@ SECRET = "hunter2-hunter2"
         f"origin: {{url: http://user:{SECRET}@host}}",
         f"origin: {{addresses: [http://user:{SECRET}@host]}}",
         f"routes: [{{origin_headers: {{x-key: '{SECRET}ä'}}}}]",
+        # A list in the place of a mapping, or of a word.
+        f"routes: [{{access: [{{k: {{secret: {SECRET}}}}}]}}]",
+        f"log: {{level: [{SECRET}]}}",
     ],
 )
 def test_an_error_never_repeats_a_secret(file: Path, text: str) -> None:
