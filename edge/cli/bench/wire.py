@@ -66,9 +66,9 @@ class TlsWire:
     """Implements ``Wire``, also for connections that speak no TLS: an append may go
     where the viewers do not read."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         bundle = os.environ.get("REQUESTS_CA_BUNDLE")
-        self._context = ssl.create_default_context(cafile=bundle)
+        self._context = context or ssl.create_default_context(cafile=bundle)
         # OpenSSL takes everything out of the one, and the other is emptied after each
         # call: they serve all sessions.
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

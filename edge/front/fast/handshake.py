@@ -1,7 +1,9 @@
 """HandshakingConnection: an accepted connection until its handshake of TLS is done.
 
 Each step waits for its turn (``HandshakeTurns``). Bytes and time are bounded
-(``edge.front.tls``, ``ArrivingConnection``).
+(``edge.front.tls``, ``ArrivingConnection``). The time is the client's: while a step
+waits for its turn it stands still. Else a crowd that comes back all at once would wait,
+be sent away, and come back.
 
 With the handshake it gives its transport to ``let_in``. Plain HTTP is answered by
 ``answer``, in plain: its client then knows what is wrong.
@@ -25,7 +27,7 @@ from edge.policy.http.client_address import Peer
 class HandshakingConnection(ArrivingConnection):
     """Waits for the handshake of one connection. ``among`` are the worker's."""
 
-    __slots__ = ("_answer", "_let_in", "_tls", "_turns")
+    __slots__ = ("_answer", "_begun", "_due", "_let_in", "_queued", "_tls", "_turns")
 
     def __init__(
         self,
@@ -42,6 +44,9 @@ class HandshakingConnection(ArrivingConnection):
         self._turns = turns
         self._let_in = let_in
         self._answer = answer
+        self._begun = False
+        self._due = self._since + context.limits.head_timeout
+        self._queued = 0.0
 
     def _late(self) -> ClientFault:
         return late()
@@ -49,14 +54,19 @@ class HandshakingConnection(ArrivingConnection):
     def _readable(self) -> None:
         """The read watch's callback: a step, when its turn comes."""
         self._tls.reading.stop()
-        self._turns.put(self._step)
+        self._context.wheel.drop(self)
+        self._queued = self._context.monotonic()
+        self._turns.put(self._step, self._begun)
 
     def _step(self) -> None:
         """It is this connection's turn."""
         if self._over:
             return
+        self._begun = True
+        self._due += self._context.monotonic() - self._queued
         super()._readable()
         if not self._over:
+            self._context.wheel.set(self, self._due)
             self._tls.reading.start(self._readable)
 
     def _take(self) -> None:
