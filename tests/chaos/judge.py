@@ -279,19 +279,19 @@ def _ends(answer: Answer, one: Incarnation, at: int | None, end: int) -> Complai
 
 def _life(answer: Answer, one: Incarnation, bounds: Bounds) -> Complaints:
     """L5, L6: it is of an incarnation that lived since the request; or, if the edge was
-    not told that it died, when the origin confirmed it last, which its Age tells. In
-    doubt who waits for an origin that is away is told nothing, by a silence (U5)."""
+    not told that it died, when the origin confirmed it last, which its Age tells. While
+    the origin is away, who waits is told nothing, by a silence (U5, W5)."""
     if answer.received < one.birth.span.asked:
         yield f"unborn: incarnation {one.number} had not begun"
     death = one.death
     if death is None:
         return
     since = answer.sent
-    if not _is_edges(death):
-        says_nothing = answer.is_silence and bounds.is_rough(answer.received)
-        unheard = not death.doubted or answer.is_stale or says_nothing
-        late = _told_age(answer, bounds) + 1 + bounds.late(answer.sent)
-        since -= late if unheard else 0.0
+    says_nothing = answer.is_silence and bounds.is_rough(answer.received)
+    unheard = not (_is_edges(death) or death.doubted)
+    unconfirmed = answer.is_stale and not _is_edges(death)
+    if says_nothing or unheard or unconfirmed:
+        since -= _told_age(answer, bounds) + 1 + bounds.late(answer.sent)
     if death.span.known < since:
         ago = answer.sent - death.span.known
         yield f"dead: incarnation {one.number} ended {ago:.1f} s before the request"

@@ -225,12 +225,14 @@ def test_after_a_delete_that_may_have_happened_nothing_unconfirmed_is_shown() ->
     assert words(answer(0, 2, 21.0, fields=STALE), one) == set()
 
 
-def test_in_such_a_doubt_who_waits_for_an_origin_that_is_away_is_told_nothing() -> None:
-    """U2, U5, U8: neither bytes nor a claim, at the offset that it came with."""
+@pytest.mark.parametrize("heard", [False, True])
+def test_who_waits_for_an_origin_that_is_away_is_told_nothing(heard: bool) -> None:
+    """U2, U5, U8, W5: neither bytes nor a claim, at the offset that it came with, after
+    a DELETE in doubt, or one of which another front has heard."""
     one = stream(0, 10.0, "eeee")
-    end(one, 20.0, Way.EDGE, heard=False)
+    end(one, 20.0, Way.EDGE, heard)
     assert one.death is not None
-    one.death.doubted = True
+    one.death.doubted = not heard
     rough = replace(BOUNDS, storms=[Span(19.0, 20.5)])
     silence = answer(4, 4, 21.0, mode="long-poll", status=204, fields=NOT_KEPT)
 
@@ -239,9 +241,8 @@ def test_in_such_a_doubt_who_waits_for_an_origin_that_is_away_is_told_nothing() 
     assert words(replace(silence, up_to_date=True), one, bounds=rough) == {"dead"}
     assert words(replace(silence, start="030"), one, bounds=rough) > {"dead"}
     assert words(replace(silence, mode="head"), one, bounds=rough) == {"dead"}
-    assert words(replace(silence, sent=40.0, received=40.1), one, bounds=rough) == {
-        "dead"
-    }
+    late = replace(silence, sent=40.0, received=40.1)
+    assert words(late, one, bounds=rough) == {"dead"}
 
 
 def test_a_stream_is_not_shown_before_it_began() -> None:
