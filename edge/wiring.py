@@ -55,6 +55,7 @@ from edge.settings.dump import for_people
 from edge.settings.listener_tls import TlsSettings, server_context
 from edge.settings.renewed import RenewedSettings
 from edge.settings.units import DAY
+from edge.trace_wiring import traces_of
 from origin_adapter.http import HttpOptions, HttpOrigin
 
 
@@ -305,7 +306,10 @@ class EdgeRuntime:
         role = role_parts(seat, alone, called, hold, clock, self.counter_set)
         self._files = files = worker_files(settings, seat)
         stores = files.spool, files.disk
-        self._hub = Hub(role.origin, role.hub, counters, clock, *stores)
+        name = alone.front.node.name
+        self._traces = traces = traces_of(settings, seat, name, counters, clock)
+        origin = role.origin if traces is None else traces.around(role.origin)
+        self._hub = Hub(origin, role.hub, counters, clock, *stores)
         self._close_role, self._end_hand_over = role.close, role.end_hand_over
         self.control = HubControl(self._hub)
         self._started = False
@@ -322,7 +326,7 @@ class EdgeRuntime:
             self._hub.ticker.register(look)
         self.parts = Dependencies(
             self._hub,
-            role.origin,
+            origin,
             role.table,
             counters,
             clock,
@@ -331,6 +335,7 @@ class EdgeRuntime:
             self._hub.ticker,
             judged.authorizer,
             lambda: self._hub.draining,
+            None if traces is None else traces.spans,
         )
 
     def end_hand_over(self) -> None:
@@ -339,6 +344,8 @@ class EdgeRuntime:
 
     def start(self) -> None:
         """See Runtime."""
+        if self._traces is not None:
+            self._traces.start()
         self._hub.start()
         self._started = True
 
@@ -362,6 +369,8 @@ class EdgeRuntime:
         self._origin.close()
         self._ask_pools.close()
         self._files.stop()
+        if self._traces is not None:
+            self._traces.stop()
 
 
 def serve(

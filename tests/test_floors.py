@@ -25,6 +25,7 @@ FLOORS = {
     "edge.board": 4,
     "edge.live": 4,
     "edge.files": 4,
+    "edge.telemetry": 4,
     "origin_adapter": 4,
     "edge.front": 5,
     "edge.link": 5,
@@ -37,6 +38,7 @@ FLOORS = {
     "edge.node_wiring": 11,
     "edge.ask_wiring": 11,
     "edge.file_wiring": 11,
+    "edge.trace_wiring": 11,
     "edge.wiring": 12,
     "edge.origin": 12,
     "edge.supervisor": 12,
@@ -54,6 +56,7 @@ KNOWS_ONLY = {
     "origin_adapter": {"edge.protocol", "edge.core"},
     "edge.board": {"edge.protocol", "edge.core"},
     "edge.files": {"edge.protocol", "edge.core"},
+    "edge.telemetry": {"edge.protocol", "edge.core"},
 }
 """Parts that may not use everything below them."""
 
@@ -64,6 +67,7 @@ KNOWN_ONLY_TO = {
     },
     "edge.board": {"edge.process", "edge.node_wiring", "edge.wiring"},
     "edge.files": {"edge.file_wiring", "edge.cli"},
+    "edge.telemetry": {"edge.trace_wiring"},
 }
 """Concrete parts: settings reads their options, wiring names them."""
 

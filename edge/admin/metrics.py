@@ -19,12 +19,13 @@ from prometheus_client.core import (
 )
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as ShownExemplar
 from prometheus_client.utils import floatToGoString
 
 from edge import __version__
 from edge.admin.routes import AdminRequest, AdminRoute, page
 from edge.core.counters import DESCRIPTIONS, Counters, Described
-from edge.core.histograms import HISTOGRAMS, series
+from edge.core.histograms import HISTOGRAMS, Exemplar, Exemplars, series
 from edge.core.node_counters import requests_per_delivery
 from edge.core.values import Answer
 
@@ -70,7 +71,8 @@ class Metrics(Collector):
         )
         yield build_info()
         yield from self._more()
-        yield from histogram_families(self._counters.timings.as_counts())
+        timings = self._counters.timings
+        yield from histogram_families(timings.as_counts(), timings.exemplars())
         for name, value in self._gauges().items():
             yield gauge_family(
                 name, f"{name.replace('_', ' ').capitalize()}, now.", value
@@ -101,17 +103,29 @@ def counter_family(described: Described, number: int | dict[str, int]) -> Metric
 
 def histogram_families(
     counts: Mapping[str, Mapping[str, int]],
+    exemplars: Exemplars,
 ) -> Iterator[Metric]:
-    """All histograms, with every series. ``counts``: as ``Timings.as_counts``."""
+    """All histograms, with every series. ``counts`` and ``exemplars``: as ``Timings``
+    tells them. Only OpenMetrics shows exemplars."""
     for described in HISTOGRAMS:
         name, labels = PREFIX + described.name, list(described.labels)
         family = HistogramMetricFamily(name, described.help, labels=labels)
         bounds = [*map(floatToGoString, described.bounds), "+Inf"]
-        found = counts.get(described.name, {})
+        found, noted = counts.get(described.name, {}), exemplars.get(described.name, {})
         for values, buckets, total in series(described, found):
-            pairs = list(zip(bounds, map(float, buckets), strict=True))
-            family.add_metric(list(values), pairs, total)
+            words = (" ".join((*values, str(n))) for n in range(len(bounds)))
+            told = list(map(_bucket, bounds, buckets, map(noted.get, words)))
+            family.add_metric(list(values), told, total)
         yield family
+
+
+def _bucket(
+    bound: str, count: int, exemplar: Exemplar | None
+) -> tuple[str, float] | tuple[str, float, ShownExemplar]:
+    if exemplar is None:
+        return bound, float(count)
+    labels = {"trace_id": exemplar.trace_id}
+    return bound, float(count), ShownExemplar(labels, exemplar.value, exemplar.at)
 
 
 def build_info() -> Metric:

@@ -10,7 +10,7 @@ Where there is one worker, ``edge.admin.metrics`` answers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -26,7 +26,7 @@ from edge.admin.metrics import (
     metrics_page,
 )
 from edge.admin.routes import AdminRequest, AdminRoute
-from edge.core.histograms import HISTOGRAMS
+from edge.core.histograms import HISTOGRAMS, Exemplars
 from edge.core.node_counters import NODE_DESCRIPTIONS, Number, requests_per_delivery
 from edge.core.values import Answer
 
@@ -43,11 +43,13 @@ class ProcessFigures:
 @dataclass(frozen=True, slots=True)
 class NodeNumbers:
     """The node at one moment. ``counters`` has every name of NODE_DESCRIPTIONS;
-    ``gauges`` are of the whole node; no two of ``processes`` share a name."""
+    ``gauges`` are of the whole node; no two of ``processes`` share a name.
+    ``exemplars`` are the latest ones."""
 
     counters: Mapping[str, Number]
     gauges: Mapping[str, float]
     processes: tuple[ProcessFigures, ...]
+    exemplars: Exemplars = field(default_factory=dict)
 
 
 class NodeMetrics(Collector):
@@ -81,7 +83,8 @@ class NodeMetrics(Collector):
         yield build_info()
         yield from self._more()
         yield from histogram_families(
-            {one.name: counts_of(found.counters, one.name) for one in HISTOGRAMS}
+            {one.name: counts_of(found.counters, one.name) for one in HISTOGRAMS},
+            found.exemplars,
         )
         for name, value in found.gauges.items():
             yield gauge_family(name, _now(name), value)

@@ -154,6 +154,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
         *("500", "501", "502", "503", "504", "508"),
     ),
     "tls_handshakes": ("full", "resumed", *_words(*_TLS)),
+    "spans_dropped": _words(Reason.SPANS_FULL, Reason.SPANS_NOT_TAKEN),
     "replacements": _words(*_REPLACED),
     "link_faults": _words(*_ORIGIN, *_NOT_ASKED, *_LIMITS, Reason.LINK_MISFIT),
     "link_statuses": ("421", *_WORK_REFUSED),

@@ -196,6 +196,13 @@ DESCRIPTIONS: tuple[Described, ...] = (
     ),
     Described("accept_pauses", "Pauses in accepting for want of descriptors."),
     Described("log_lines_dropped", "Lines of the log that nothing took."),
+    Described("spans_exported", "Spans of traces that a collector took."),
+    Described(
+        "spans_dropped",
+        "Spans that were sampled and lost, by reason.",
+        "reason",
+        LABELS["spans_dropped"],
+    ),
     Described(
         "collections",
         "Full garbage collections, by moment.",
@@ -267,6 +274,8 @@ class Counters:
     tls_handshakes: dict[str, int]
     accept_pauses: int
     log_lines_dropped: int
+    spans_exported: int
+    spans_dropped: dict[str, int]
     collections: dict[str, int]
     replacements: dict[str, int]
     internal_errors: int

@@ -9,12 +9,16 @@ What is observed of answers is the time from when the whole request was read unt
 first byte was handed to its connection. An answer that is repeated from memory goes out
 in that same turn: it counts in the lowest bucket, and no clock is read for it. A poll
 that was parked waited for an event and not for this edge, and is no part of it.
+
+Where traces are made, a bucket keeps an ``Exemplar``: the last sampled request in it.
+Of several processes' the latest one is kept.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 from edge.core.values import Mode, Purpose, Result
 
@@ -83,16 +87,40 @@ HISTOGRAMS = (
 """All histograms."""
 
 
+class Exemplar(NamedTuple):
+    """A request that was sampled: its trace, what was observed of it, and when (Unix
+    seconds)."""
+
+    trace_id: str
+    value: float
+    at: float
+
+
+Exemplars = Mapping[str, Mapping[str, Exemplar]]
+"""By the name of their histogram, and by its labels and the number of the bucket."""
+
+MAX_EXEMPLARS = 64
+"""The latest ones of a process are told, and no more: its text on the board has an
+end."""
+
+
 class Histogram:
     """Counts by bucket, and the sum of all that was observed, times ``scale``."""
 
-    __slots__ = ("_bounds", "_scale", "counts", "total")
+    __slots__ = ("_bounds", "_scale", "counts", "exemplars", "total")
 
     def __init__(self, described: DescribedHistogram) -> None:
         self._bounds = described.bounds
         self._scale = described.scale
         self.counts = [0] * (len(described.bounds) + 1)
         self.total = 0
+        self.exemplars: dict[int, Exemplar] | None = None
+
+    def note(self, exemplar: Exemplar) -> None:
+        """Keep it as the last one of its bucket. It was observed by itself."""
+        if self.exemplars is None:
+            self.exemplars = {}
+        self.exemplars[bisect_left(self._bounds, exemplar.value)] = exemplar
 
     def observe(self, value: float) -> None:
         """Count it. What is below 0 counts as 0."""
@@ -121,6 +149,19 @@ class Timings:
         """Every histogram as numbers by label, without those that are 0."""
         return {name: dict(_counts(by_labels)) for name, by_labels in self._all.items()}
 
+    def exemplars(self) -> dict[str, dict[str, Exemplar]]:
+        """The latest exemplars, of histograms that have any."""
+        found = [
+            (exemplar.at, name, " ".join((*labels, str(bucket))), exemplar)
+            for name, by_labels in self._all.items()
+            for labels, histogram in by_labels.items()
+            for bucket, exemplar in (histogram.exemplars or {}).items()
+        ]
+        kept: dict[str, dict[str, Exemplar]] = {}
+        for _, name, place, exemplar in sorted(found)[-MAX_EXEMPLARS:]:
+            kept.setdefault(name, {})[place] = exemplar
+        return kept
+
 
 def _counts(
     by_labels: Mapping[tuple[str, ...], Histogram],
@@ -132,6 +173,18 @@ def _counts(
             if count:
                 yield " ".join((*labels, str(bucket))), count
         yield " ".join((*labels, SUM)), histogram.total
+
+
+def latest(parts: Iterable[Exemplars]) -> dict[str, dict[str, Exemplar]]:
+    """The latest exemplar of each bucket."""
+    kept: dict[str, dict[str, Exemplar]] = {}
+    for part in parts:
+        for name, places in part.items():
+            mine = kept.setdefault(name, {})
+            for place, exemplar in places.items():
+                if place not in mine or mine[place].at < exemplar.at:
+                    mine[place] = exemplar
+    return kept
 
 
 def series(

@@ -27,7 +27,7 @@ from typing import TypeAlias
 
 from edge.core.counted_reasons import LABELS
 from edge.core.counters import DESCRIPTIONS, Counters, Described
-from edge.core.histograms import HISTOGRAMS
+from edge.core.histograms import HISTOGRAMS, Exemplars
 from edge.core.values import Purpose, Role
 
 Number: TypeAlias = int | dict[str, int]
@@ -92,6 +92,8 @@ SIDES: Mapping[str, Side] = {
     "tls_handshakes": Side.PROCESS,
     "accept_pauses": Side.PROCESS,
     "log_lines_dropped": Side.PROCESS,
+    "spans_exported": Side.PROCESS,
+    "spans_dropped": Side.PROCESS,
     "collections": Side.PROCESS,
     "replacements": Side.MASTER,
     "internal_errors": Side.PROCESS,
@@ -182,6 +184,14 @@ def contribution(role: Role, counters: CounterSet) -> dict[str, Number]:
         "link_not_stored": own["not_stored"],
         "bytes_by_link": own["bytes_from_origin"],
     }
+
+
+def exemplars_of(role: Role, counters: CounterSet) -> Exemplars:
+    """The exemplars of what a process of this role contributes."""
+    own = counters.own.timings.exemplars()
+    if role is not Role.KEEPER:
+        return own
+    return {name: own[name] for name in TIMED_OF_ORIGIN if name in own}
 
 
 def _of(own: Numbers, *sides: Side) -> dict[str, Number]:

@@ -18,6 +18,7 @@ from edge.core.stream_snapshot import (
     StreamFilter,
     StreamSnapshot,
 )
+from edge.core.tracing import UpstreamSpan
 from edge.core.values import (
     UNLIMITED,
     Answer,
@@ -121,6 +122,13 @@ class UpstreamCall(Protocol):
         """Read on."""
 
 
+class Turn(Protocol):
+    """What the event loop is to call at some time."""
+
+    def stop(self) -> None:
+        """Do not call it. Idempotent, also after the call."""
+
+
 class Origin(Protocol):
     """Where streams live. ``open`` blocks the calling greenlet only, ``begin``
     nobody."""
@@ -210,6 +218,11 @@ class Sink(Protocol):
 
 class PendingRead(Protocol):
     """A reader that is not answered yet, as the front sees it."""
+
+    @property
+    def brought_by(self) -> UpstreamSpan | None:
+        """The upstream call by which what it is given came last; None: it has no
+        span."""
 
     def drained(self) -> None:
         """The sink can take more."""

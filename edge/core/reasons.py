@@ -201,6 +201,10 @@ class Reason(enum.Enum):
     EVENTS_INEXACT = "events-inexact"
     PUSHES_ENDED = "pushes-ended"
 
+    # Why a span of a trace was lost.
+    SPANS_FULL = "spans-full"
+    SPANS_NOT_TAKEN = "spans-not-taken"
+
     # Why a worker was replaced.
     RELOAD = "reload"
     AFTER_REQUESTS = "after-requests"

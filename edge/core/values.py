@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from edge.core.lent_refusals import LentRefusals
 from edge.core.reasons import Reason
+from edge.core.tracing import UpstreamSpan
 from edge.protocol.http_grammar import age_seconds, via_member
 from edge.protocol.offsets import BEGIN
 
@@ -20,8 +21,7 @@ Header = tuple[str, str]
 Headers = tuple[Header, ...]
 """Header fields in order; names from an origin are lower-case."""
 
-PRODUCT = "ds-edge"
-"""How this product calls itself: in Server, CDN-Loop and Cache-Status."""
+PRODUCT = "ds-edge"  # in Server, CDN-Loop and Cache-Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def loop_member(node_id: str) -> str:
 class Role(enum.StrEnum):
     """What a process of the edge does.
 
-    WORKER: everything, alone. Where there are several processes, a FRONT serves the
-    clients, and a KEEPER serves fronts: it alone follows the streams that are its own.
+    WORKER: everything, alone. Where there are several, a FRONT serves clients, and a
+    KEEPER serves fronts: it alone follows its streams.
     """
 
     WORKER = "worker"
@@ -77,9 +77,8 @@ class Place(NamedTuple):
     @property
     def name(self) -> str:
         """``front-1``, ``keeper-0``; ``worker`` for the one that is alone."""
-        if self.role is Role.WORKER:
-            return self.role.value
-        return f"{self.role.value}-{self.number}"
+        number = "" if self.role is Role.WORKER else f"-{self.number}"
+        return self.role.value + number
 
 
 class Mode(enum.StrEnum):
@@ -99,8 +98,8 @@ class Mode(enum.StrEnum):
 class PartitionKind(enum.StrEnum):
     """Who may share an answer.
 
-    GRANTED: everybody whom the edge itself has let in (B6). No credential of theirs
-    goes upstream, and nobody else may see an answer.
+    GRANTED: whom the edge itself has let in (B6), and nobody else. No credential of
+    theirs goes upstream.
     """
 
     ANONYMOUS = "anonymous"
@@ -113,8 +112,7 @@ class PartitionKind(enum.StrEnum):
 class Partition:
     """Who shares a log. ``headers`` go upstream with every read of it.
 
-    Two partitions are equal when kind and digest are; the digest covers every
-    header in ``headers`` (L13), which are kept out of ``repr``.
+    Two are equal when kind and digest are, which covers every header (L13).
     """
 
     kind: PartitionKind = field(default=PartitionKind.ANONYMOUS, hash=False)
@@ -140,11 +138,10 @@ class LentCredential:
     share (B7).
 
     ``digest`` tells two of them apart, and nothing else. ``headers`` are the fields as
-    received, names in lower case, ``parameters`` the raw pieces of the query: together
-    the whole set that the origin judged. From ``fresh_until`` (monotonic seconds) on
-    it lends no more: the origin must be asked about it anew. ``refused`` is called when
-    the origin refuses it meanwhile: whoever judged it believes its *yes* no longer.
-    ``heard``: its front's mark (``LentRefusals``); None: it is to be told of none.
+    received, names in lower case, ``parameters`` the raw pieces of the query: the whole
+    set that the origin judged. From ``fresh_until`` (monotonic seconds) on it lends no
+    more. ``refused`` is called when the origin refuses it meanwhile. ``heard``: its
+    front's mark (``LentRefusals``); None: it is to be told of none.
     """
 
     digest: str
@@ -187,8 +184,7 @@ class StreamKey:
     string of parameters that the protocol does not define, or "".
     """
 
-    # Tables are looked up by keys a dozen times for one read. Few keys differ in the
-    # route alone, and few partitions in the kind alone.
+    # A dozen look-ups for one read; few keys differ in the route or the kind alone.
     route: str = field(hash=False)
     path: str
     extension: str = ""
@@ -347,6 +343,7 @@ class OriginAnswerHead(NamedTuple):
     framing: Framing
     content_length: int | None
     provenance: Provenance = DIRECT
+    span: UpstreamSpan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +355,7 @@ class OriginAnswer:
     body: bytes = b""
     framing: Framing = Framing.LENGTH
     provenance: Provenance = DIRECT
+    span: UpstreamSpan | None = field(default=None, compare=False, repr=False)
     _first: dict[str, str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -492,9 +490,11 @@ class FaultWord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PerResponse:
-    """What differs between two deliveries of one Answer. ``told``: to a front alone."""
+    """What differs between two deliveries of one Answer. ``told``: to a front alone.
+    ``span``: of the upstream call that told of its stream last, in no field."""
 
     status: CacheStatus
     age: int | None = None
     cursor: str | None = None
     told: RowWord | FaultWord | None = None
+    span: UpstreamSpan | None = field(default=None, compare=False)

@@ -22,6 +22,7 @@ from edge.core.ports import (
     never_ready,
 )
 from edge.front.options import FrontOptions
+from edge.front.spans import ServerSpans
 from edge.policy.streams.authorize import Authorizer, authorize
 from edge.policy.streams.pipeline import RequestPipeline
 from edge.policy.streams.routes import Route
@@ -39,7 +40,7 @@ class Dependencies:
     ``peek`` is the hub's entrance for reads that are asked again, ``ticks`` the
     worker's one ticker. ``authorizer`` says whether a request may go on, and with whom
     it shares (``edge.policy.streams.authorize``). ``draining``: whether the worker has
-    begun to take its leave.
+    begun to take its leave. ``spans`` None: no traces are made.
     """
 
     read_service: ReadService
@@ -52,6 +53,7 @@ class Dependencies:
     ticks: Ticks = NO_TICKS
     authorizer: Authorizer = authorize
     draining: Callable[[], bool] = never
+    spans: ServerSpans | None = None
 
     @property
     def pipeline(self) -> RequestPipeline:

@@ -35,6 +35,7 @@ from typing import NamedTuple, Protocol
 
 from edge.core.errors import ClientBodyCut, ClientFault, EdgeError
 from edge.core.reasons import Reason
+from edge.core.tracing import RequestTrace
 from edge.core.values import (
     Answer,
     CacheStatus,
@@ -235,7 +236,8 @@ class RequestContext:
     (``EdgeError.cause``). ``of_origin``: the origin's own answer goes through, one to
     one. ``told``: what of it only a front is told. ``lost``: the answer did not reach
     the client whole. ``client`` is an address, ``certificate`` whom its certificate
-    names ("" without one), ``said`` what the log tells of its fields.
+    names ("" without one), ``said`` what the log tells of its fields. ``trace`` is None
+    where it is in none, or where that is not decided yet.
 
     It also releases everything that a request holds. A part that takes a pending read
     or an exchange calls ``defer``, and ``release`` runs on every exit.
@@ -259,6 +261,7 @@ class RequestContext:
     certificate: str = ""
     said: "LoggedFields | None" = None
     origin: str | None = None
+    trace: RequestTrace | None = None
     _held: list[Callable[[], None]] = field(default_factory=list)
 
     def defer(self, let_go: Callable[[], None]) -> None:
@@ -318,6 +321,25 @@ def trace_fields(traceparent: str | None, own_id: str) -> Headers:
         made = f"{getrandbits(192):048x}"
         traceparent = f"00-{made[:32]}-{made[32:]}-00"
     return (("traceparent", traceparent), ("x-request-id", own_id))
+
+
+class Spans(Protocol):
+    """Traces requests (``edge.front.spans.ServerSpans``)."""
+
+    def of(
+        self, ctx: RequestContext, lookup: Callable[[str], str | None]
+    ) -> RequestTrace:
+        """The trace of this request, decided once."""
+
+
+def next_hop_fields(
+    spans: Spans | None, ctx: RequestContext, lookup: Callable[[str], str | None]
+) -> Headers:
+    """The fields that tell the origin for which request it is asked. ``spans`` None:
+    no traces are made here, and the client's goes on."""
+    if spans is None:
+        return trace_fields(lookup("traceparent"), ctx.request_id)
+    return spans.of(ctx, lookup).fields(ctx.request_id)
 
 
 # The response, and what each one carries.

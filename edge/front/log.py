@@ -139,6 +139,9 @@ class AccessLog:
             host, agent, referer, trace = ctx.said
             fields["host"], fields["agent"] = host[:MAX_SAID], agent[:MAX_SAID]
             fields["referer"], fields["trace"] = referer[:MAX_SAID], trace
+        if ctx.trace is not None and ctx.trace.context.sampled:
+            fields["trace_id"] = ctx.trace.context.trace_id
+            fields["span_id"] = ctx.trace.context.span_id
         if ctx.way:
             fields["way"], fields["sub"] = ctx.way, _word(ctx.subject)
         if ctx.certificate:

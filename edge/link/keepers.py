@@ -61,7 +61,9 @@ _ASKED_AGAIN = frozenset({Purpose.CATCH_UP, Purpose.RELAY})
 """Reads that may be asked again unseen. A follower must learn that its poll, by which
 others are told that they have all, was not at the origin for a while (L3)."""
 
-_KEPT_ON_READS = frozenset({"accept", "if-none-match", "traceparent", "x-request-id"})
+_KEPT_ON_READS = frozenset(
+    {"accept", "if-none-match", "traceparent", "tracestate", "x-request-id"}
+)
 """What a keeper is told of a built read. All else it makes itself, of the terms."""
 
 

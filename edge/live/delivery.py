@@ -137,10 +137,11 @@ class Delivery:
         own: float | None = None,
     ) -> PerResponse:
         """What is told with one delivery; a front is told of the row, too (W8)."""
+        span = reader.stream.brought_by
         if self._tell is no_word:
-            return PerResponse(status, age, cursor)
+            return PerResponse(status, age, cursor, None, span)
         told = self._tell(reader.stream, self._clock.monotonic(), own)
-        return PerResponse(status, age, cursor, told)
+        return PerResponse(status, age, cursor, told, span)
 
     def status(self, reader: Reader, answer: OriginAnswer, reason: Reason) -> None:
         """Hand on a status of the origin. What a HEAD was answered has no word that

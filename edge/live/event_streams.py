@@ -24,6 +24,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from edge.core.errors import EdgeError, NotAsked, OriginFault
 from edge.core.reasons import Reason
+from edge.core.tracing import UpstreamSpan
 from edge.core.values import (
     OriginAnswer,
     OriginAnswerHead,
@@ -269,7 +270,7 @@ def said_of(fault: OriginFault) -> str:
 class EventStream:
     """One event stream under way: a ``ports.Receiver``."""
 
-    __slots__ = ("_all", "_events", "_follower", "_log", "_sent", "_since")
+    __slots__ = ("_all", "_events", "_follower", "_log", "_sent", "_since", "_span")
 
     def __init__(
         self, streams: EventStreams, follower: Follower, events: FollowedEvents
@@ -282,6 +283,7 @@ class EventStream:
         self._sent = log.tail.request_snapshot(now, log.incarnation)
         # How old the origin's last word was when this was answered.
         self._since = 0.0
+        self._span: UpstreamSpan | None = None
 
     def __repr__(self) -> str:
         return f"<EventStream {self._follower.stream.key.path} {self._events!r}>"
@@ -307,6 +309,7 @@ class EventStream:
             return
         if end is None:
             self._follower.stream.polled_by = cache_members(head.headers)
+            self._span = self._follower.stream.brought_by = head.span
         else:
             self._all.over(self._follower, end)
 
@@ -348,6 +351,7 @@ class EventStream:
             if isinstance(one, EventsEnd):
                 streams.over(follower, one)
                 return
+            follower.stream.brought_by = self._span
             reason = streams.take(follower.stream, one, self._sent, self._since)
             if follower.events is not self._events:
                 return

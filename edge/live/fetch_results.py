@@ -380,10 +380,12 @@ def _without_head(reader: Reader) -> ReaderStep:
 
 
 def _tell_way(flight: Flight, outcome: Outcome) -> None:
-    """By which caches the answer came; "" for what is no answer."""
+    """By which caches the answer came, "" for what is no answer; and by which call."""
     upstream = ""
     if isinstance(outcome, OriginAnswer):
         upstream = cache_members(outcome.headers)
+    span = None if isinstance(outcome, OriginFault) else outcome.span
+    flight.stream.brought_by = span
     for reader in flight.waiting():
         reader.upstream = upstream
 

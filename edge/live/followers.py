@@ -373,6 +373,7 @@ class Followers:
             self._failed(follower, poll, outcome)
             return True
         poll.answer = outcome
+        stream.brought_by = outcome.span
         poll.elapsed = self._clock.monotonic() - poll.sent.at
         verdict = self._heard(stream, poll)
         self.release(follower, None)

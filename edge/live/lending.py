@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 from edge.core.errors import LendersRefused, NotAsked, OriginFault
 from edge.core.lent_refusals import LentRefusals
-from edge.core.ports import UpstreamCall
+from edge.core.ports import Turn, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
     Headers,
@@ -48,7 +48,7 @@ from edge.core.values import (
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
 from edge.live.lenders import GONE, Lenders
-from edge.live.rows import Reader, State, Stream, Turn
+from edge.live.rows import Reader, State, Stream
 from edge.live.told_refusals import ToldRefusals, forget_verdict, that_hears, trust_of
 from edge.live.upstream import Done, OnSent, Outcome, Upstream, next_turn
 from edge.live.waiters import Waiters

@@ -30,9 +30,10 @@ from typing import Protocol
 from edge.core import costs
 from edge.core.errors import OriginAway, OriginFault
 from edge.core.node_board import SlotWatch
-from edge.core.ports import Sink, UpstreamCall
+from edge.core.ports import Sink, Turn, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import Slot
+from edge.core.tracing import UpstreamSpan
 from edge.core.values import (
     UNLIMITED,
     CacheStatus,
@@ -256,6 +257,11 @@ class Reader:
 
     # The front's side: ``edge.core.ports.PendingRead``.
 
+    @property
+    def brought_by(self) -> UpstreamSpan | None:
+        """The upstream call that told of its stream last."""
+        return self.stream.brought_by
+
     def drained(self) -> None:
         """The sink can take more."""
         if not self.done:
@@ -279,7 +285,7 @@ class Stream:
 
     __slots__ = (
         *("_key_cost", "_tail_reads", "above", "awaiting_caught_up"),
-        *("bypass_reason", "bypass_until", "contact", "event_trust"),
+        *("brought_by", "bypass_reason", "bypass_until", "contact", "event_trust"),
         *("flights", "follower", "grown_at", "heard_at"),
         *("gone_until", "head_missed", "highest", "key", "landings", "large"),
         *("lenders", "linger_until", "log", "no_head_until", "parked"),
@@ -320,6 +326,8 @@ class Stream:
         self.linger_until = 0.0
         # What the caches told that the last poll's answer came by.
         self.polled_by = ""
+        # The last upstream call that told of it, while traces are made.
+        self.brought_by: UpstreamSpan | None = None
         # L15: why and until when everything of this key passes one to one.
         self.bypass_reason: Reason | None = None
         self.bypass_until = 0.0
@@ -407,7 +415,7 @@ class Flight:
         *("sent", "start", "stream", "turn", "waiters"),
     )
 
-    turn: "Turn"
+    turn: Turn
 
     def __init__(
         self, stream: Stream, start: str | None, hops: tuple[str, ...] = ()
@@ -449,13 +457,6 @@ class AboveEnd:
         self.due = due
         self.flight = flight
         self.readers: list[Reader] = []
-
-
-class Turn(Protocol):
-    """What the event loop is to call at some time."""
-
-    def stop(self) -> None:
-        """Do not call it. Idempotent, also after the call."""
 
 
 class Follower:

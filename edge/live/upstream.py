@@ -61,16 +61,15 @@ class BodyReceiver(Protocol):
 
 class TooLarge(Exception):
     """The answer is larger than ``max_object`` (L11). Its call is given up, unless it
-    is taken over by whoever is told this, in the same turn.
-
-    ``head``: None where it cannot be taken over.
-    """
+    is taken over by whoever is told this, in the same turn; ``head`` is None where it
+    cannot be."""
 
     def __init__(self, whole: "_Whole | None" = None) -> None:
         super().__init__()
         self._whole = whole
         self.head = None if whole is None else whole.told
         self.provenance = DIRECT if whole is None else whole.provenance
+        self.span = None if whole is None else whole.told.span
 
     def take_over(self, heir: BodyReceiver) -> UpstreamCall:
         """Have ``heir`` told what has come of the body, at once, and then the rest."""
@@ -463,7 +462,7 @@ class _Whole:
         head, pieces = self.told, self._pieces
         # Most bodies come in one piece, and need no copy.
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        how = (head.framing, self.provenance)
+        how = (head.framing, self.provenance, head.span)
         self._done(OriginAnswer(head.status, head.headers, body, *how))
 
     def failed(self, fault: EdgeError) -> None:

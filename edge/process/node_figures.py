@@ -17,12 +17,14 @@ from typing import Any, Protocol
 
 from edge.admin.node_metrics import NodeNumbers, ProcessFigures
 from edge.core.fault_notes import FaultRun, FaultRuns, FaultTimes
+from edge.core.histograms import Exemplar, Exemplars, latest
 from edge.core.node_counters import (
     GAUGES,
     CounterSet,
     GaugeRule,
     Numbers,
     contribution,
+    exemplars_of,
     node_gauges,
     whole,
 )
@@ -72,11 +74,14 @@ class NodeFigures:
     def publish(self) -> None:
         """Say what is so now."""
         numbers = contribution(self._place.role, self._counters)
-        about = {
+        about: dict[str, object] = {
             "began": self._began,
             "memory": resident(),
             "faults": self._faults.runs,
         }
+        exemplars = exemplars_of(self._place.role, self._counters)
+        if exemplars:
+            about["exemplars"] = exemplars
         gauges = self._gauges()
         self._lanes.store_text(text_of(self._place, self._boot, numbers, gauges, about))
 
@@ -88,6 +93,7 @@ class NodeFigures:
             whole(self._lanes.totals()),
             node_gauges((text.role, text.gauges) for text in texts),
             tuple(_each(texts)),
+            latest(text.exemplars for text in texts),
         )
 
     def status(self) -> NodeStatus:
@@ -144,6 +150,10 @@ class _Text:
         self.faults: FaultRuns = {
             kind: {reason: FaultRun(*run) for reason, run in runs.items()}
             for kind, runs in found.get("faults", {}).items()
+        }
+        self.exemplars: Exemplars = {
+            name: {place: Exemplar(*told) for place, told in places.items()}
+            for name, places in found.get("exemplars", {}).items()
         }
         self._began: float = found.get("began", 0.0)
         self._memory: int = found.get("memory", 0)

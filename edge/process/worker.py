@@ -163,6 +163,7 @@ class EdgeWorker(GeventWorker):
             parts.clock,
             AccessLog(log, self._log_writer.put, parts.clock),
             balance=None if self._keeps else self._application.seat.view,
+            spans=parts.spans,
         )
         if parts.options.fast:
             self.fast_context = FastContext(parts, self.server_context)

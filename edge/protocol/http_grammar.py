@@ -244,21 +244,29 @@ def http_date(value: str | None) -> datetime | None:
 # Traces.
 
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})"
+    r"-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
     r"(?P<more>-.*)?"
 )
 
 
-def trace_id(traceparent: str | None) -> str:
-    """The trace id of a ``traceparent``, "" for none and for a malformed one.
+def trace_parts(traceparent: str | None) -> tuple[str, str, int] | None:
+    """The trace id, the parent's id and the flags of a ``traceparent``; None for none
+    and for a malformed one.
 
     Version 00 ends with its flags; later ones may go on (W3C Trace Context, sections
     3.2.2 and 3.2.4).
     """
     match = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
     if match is None or (match["more"] and match[0].startswith("00")):
-        return ""
-    return match[1]
+        return None
+    return match[1], match[2], int(match[3], 16)
+
+
+def trace_id(traceparent: str | None) -> str:
+    """The trace id of a ``traceparent``, "" for none and for a malformed one."""
+    parts = trace_parts(traceparent)
+    return "" if parts is None else parts[0]
 
 
 def via_member(name: str) -> str:

@@ -301,15 +301,17 @@ TrustedProxy = Annotated[str, _text(_proxy, _PROXY_HINT), told(fragments.PROXY)]
 """A network whose peers are believed; without host bits."""
 
 
-def _matching(
-    pattern: re.Pattern[str], what: str, lower: bool = False
+def matching(
+    pattern: re.Pattern[str], what: str, lower: bool = False, repeat: bool = True
 ) -> BeforeValidator:
+    """Text that ``pattern`` matches whole; ``repeat`` as for ``_text``."""
+
     def parse(text: str) -> str:
         if not pattern.fullmatch(text):
             raise ValueError(f"expected {what}")
         return text.lower() if lower else text
 
-    return _text(parse, what)
+    return _text(parse, what, repeat)
 
 
 _HEADER_HINT = "the name of a header field, such as x-tenant"
@@ -323,38 +325,38 @@ def _not_framing(name: str) -> str:
 
 HeaderName = Annotated[
     str,
-    _matching(_TOKEN, _HEADER_HINT, lower=True),
+    matching(_TOKEN, _HEADER_HINT, lower=True),
     AfterValidator(_not_framing),
     told(fragments.HEADER),
 ]
 """A lower-case field name that is neither framing nor hop-by-hop."""
 MediaRange = Annotated[
     str,
-    _matching(_MEDIA_RANGE, "a media type such as application/*+json", lower=True),
+    matching(_MEDIA_RANGE, "a media type such as application/*+json", lower=True),
     told(fragments.MEDIA_RANGE),
 ]
 """A lower-case media type; ``*`` stands for any text of the subtype."""
 ParameterName = Annotated[
     str,
-    _matching(_PARAMETER, "the name of a query parameter, such as token"),
+    matching(_PARAMETER, "the name of a query parameter, such as token"),
     told(fragments.PARAMETER),
 ]
 NodeName = Annotated[
     str,
-    _matching(_NODE_NAME, "a name of letters, digits, - . and _, such as pop-1"),
+    matching(_NODE_NAME, "a name of letters, digits, - . and _, such as pop-1"),
     told(fragments.NODE_NAME),
 ]
 """A token, which may stand in Via and in Cache-Status; as long as a host's name."""
 PathGlob = Annotated[
     str,
-    _matching(_GLOB, "a path with * and **, such as /v1/stream/**, percent-encoded"),
+    matching(_GLOB, "a path with * and **, such as /v1/stream/**, percent-encoded"),
     told(fragments.GLOB),
 ]
 
 
 TagTemplate = Annotated[
     str,
-    _matching(
+    matching(
         _TAG_TEMPLATE, "a tag, such as room-{room}, without space, comma and quotes"
     ),
     told(fragments.TAG_TEMPLATE),

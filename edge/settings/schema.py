@@ -63,6 +63,7 @@ from edge.settings.files import KeyFile, PemFile
 from edge.settings.listeners import Listeners
 from edge.settings.process_fields import AUTO, Keepers, Workers
 from edge.settings.section import Section
+from edge.settings.tracing import TracingSettings
 from edge.settings.units import DAY, GiB, KiB, MiB, Rate
 from origin_adapter.embedded.options import Durability
 from origin_adapter.tls import TlsOptions
@@ -395,6 +396,7 @@ class Settings(Section):
     recycle: RecycleSettings = RecycleSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @property
     def known_as(self) -> str | None:

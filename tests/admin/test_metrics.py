@@ -13,7 +13,7 @@ from edge import __version__
 from edge.admin.app import create_admin_app
 from edge.admin.metrics import Metrics
 from edge.core.counters import DESCRIPTIONS, Counters
-from edge.core.histograms import HISTOGRAMS
+from edge.core.histograms import HISTOGRAMS, Exemplar
 from edge.core.node_counters import requests_per_delivery
 from edge.core.values import Purpose
 
@@ -70,6 +70,25 @@ def test_a_scraper_that_takes_open_metrics_gets_them() -> None:
     families = list(open_metrics_families(page.text))  # type: ignore[no-untyped-call]
     assert any(one.name == "ds_edge_fan_out_seconds" for one in families)
     assert "# EOF" not in plain.text
+
+
+def test_a_bucket_shows_the_trace_of_its_last_sampled_request() -> None:
+    """In OpenMetrics alone: the older format has no place for it."""
+    counters = Counters()
+    observed = counters.timings.first_byte["catch-up", "miss"]
+    observed.observe(0.04)
+    observed.note(Exemplar("1f" * 16, 0.04, 1_800_000_000.5))
+    page = page_of(counters, "application/openmetrics-text").text
+    families = list(open_metrics_families(page))  # type: ignore[no-untyped-call]
+    [family] = [one for one in families if one.name == "ds_edge_first_byte_seconds"]
+    [shown] = [one for one in family.samples if one.exemplar is not None]
+
+    labels = {"mode": "catch-up", "result": "miss", "le": "0.05"}
+    assert (shown.name, shown.labels) == (f"{family.name}_bucket", labels)
+    told = shown.exemplar
+    assert (told.labels, told.value) == ({"trace_id": "1f" * 16}, 0.04)
+    assert float(told.timestamp) == 1_800_000_000.5
+    assert "1f1f" not in page_of(counters).text
 
 
 def test_the_version_of_the_program_is_told() -> None:

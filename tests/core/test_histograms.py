@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from edge.core.histograms import (
     BYTES,
     HISTOGRAMS,
+    MAX_EXEMPLARS,
     MICROSECONDS,
     SECONDS,
+    Exemplar,
     Histogram,
     Timings,
+    latest,
     series,
 )
 from edge.core.node_counters import NODE_DESCRIPTIONS, Number, added
@@ -94,3 +97,45 @@ def test_bytes_have_buckets_of_their_own() -> None:
 
     assert histogram.counts[bisect_left(BYTES, 65_536)] == 1
     assert histogram.total == 65_536
+
+
+# Exemplars.
+
+
+@given(TIMES)
+def test_an_exemplar_stands_in_the_bucket_that_counts_it(observed: list[float]) -> None:
+    timings = Timings()
+    for at, seconds in enumerate(observed):
+        timings.fan_out.observe(seconds)
+        timings.fan_out.note(Exemplar("1" * 32, seconds, float(at)))
+    kept = timings.exemplars().get("fan_out_seconds", {})
+    last = {
+        str(bisect_left(SECONDS, seconds)): (seconds, float(at))
+        for at, seconds in enumerate(observed)
+    }
+    assert {place: (one.value, one.at) for place, one in kept.items()} == last
+    counts = enumerate(timings.fan_out.counts)
+    assert set(kept) == {str(number) for number, count in counts if count}
+
+
+def test_of_many_exemplars_the_latest_are_told() -> None:
+    timings, at = Timings(), 0.0
+    for histogram in timings.first_byte.values():
+        for seconds in (*SECONDS, 100.0):
+            at += 1
+            histogram.note(Exemplar("1" * 32, seconds, at))
+    told = timings.exemplars()["first_byte_seconds"]
+    assert {one.at for one in told.values()} == {at - n for n in range(MAX_EXEMPLARS)}
+
+
+def test_of_two_processes_the_latest_exemplar_of_a_bucket_is_kept() -> None:
+    old, new = Exemplar("1" * 32, 0.5, 10.0), Exemplar("2" * 32, 0.6, 20.0)
+    one, other = {"a": {"3": old, "4": new}}, {"a": {"3": new}, "b": {"1": old}}
+    joined = {"a": {"3": new, "4": new}, "b": {"1": old}}
+    assert latest([one, other]) == latest([other, one]) == joined
+
+
+def test_without_traces_there_are_none() -> None:
+    timings = Timings()
+    timings.fan_out.observe(1.0)
+    assert timings.exemplars() == {}

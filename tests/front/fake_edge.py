@@ -112,6 +112,7 @@ class FakePendingRead:
     tell: Tell
     on_drained: Callable[[], None] = lambda: None
     over: bool = False
+    brought_by: None = None
 
     def drained(self) -> None:
         self.tell(f"drained {self.path}")

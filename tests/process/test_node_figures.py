@@ -12,6 +12,7 @@ from edge.admin.app import create_admin_app
 from edge.admin.node_metrics import NodeMetrics
 from edge.board.lane_view import LaneView
 from edge.core.fault_notes import FaultTimes, watched_in
+from edge.core.histograms import Exemplar
 from edge.core.node_counters import NODE_DESCRIPTIONS, CounterSet
 from edge.core.values import Place, Role
 from edge.process.node_figures import NodeFigures, master_text
@@ -71,6 +72,26 @@ def sample(page: str, name: str, **labels: str) -> float:
 def own(page: str) -> list[str]:
     """Without what the system says, which moves by itself."""
     return [line for line in page.splitlines() if line.startswith("ds_edge_")]
+
+
+def test_of_all_processes_the_latest_exemplar_of_a_bucket_is_shown() -> None:
+    """Of a keeper those of the origin alone: its reads are its fronts'."""
+    node = FiguredNode()
+    old, new, keepers = ("1" * 32, "2" * 32, "3" * 32)
+    for front, trace, at in zip(node.fronts, (old, new), (10.0, 20.0), strict=True):
+        noted = front.counters.own.timings.first_byte["sse", "hit"]
+        noted.note(Exemplar(trace, 0.04, at))
+    timings = node.keeper.counters.own.timings
+    timings.first_byte["sse", "hit"].note(Exemplar(keepers, 0.04, 30.0))
+    timings.origin_head[("write",)].note(Exemplar(keepers, 0.04, 30.0))
+    for one in (node.keeper, *node.fronts):
+        one.figures.publish()
+
+    shown = node.fronts[0].figures.numbers().exemplars
+    assert shown == {
+        "first_byte_seconds": {"sse hit 5": Exemplar(new, 0.04, 20.0)},
+        "origin_head_seconds": {"write 5": Exemplar(keepers, 0.04, 30.0)},
+    }
 
 
 def test_any_front_answers_for_all() -> None:

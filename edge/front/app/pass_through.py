@@ -40,8 +40,9 @@ from edge.front.exchange import (
     RequestBody,
     RequestContext,
     Response,
-    trace_fields,
+    next_hop_fields,
 )
+from edge.front.spans import without_state
 from edge.policy.http import forwarding, url_rewrite
 from edge.policy.streams import answers, pass_fields, upstream_requests
 from edge.policy.streams.classify import PassRequest
@@ -139,7 +140,7 @@ class PassThrough:
             built = upstream_requests.pass_request(
                 passed, route, node=node, lease=lease
             )
-            trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
+            trace = next_hop_fields(self._parts.spans, ctx, request.lookup)
             return replace(built, headers=(*built.headers, *trace))
         safe = request.method in _SAFE_METHODS
         return OriginRequest(
@@ -163,9 +164,11 @@ class PassThrough:
         self, request: Request, ctx: RequestContext, passed: PassRequest, node: Node
     ) -> Headers:
         """The client's end-to-end fields, and those in which the edge tells of it."""
-        trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
+        spans = self._parts.spans
+        trace = next_hop_fields(spans, ctx, request.lookup)
         if self._parts.options.link is not None:
-            return forwarding.link_request(request.fields.items()) + trace
+            linked = forwarding.link_request(request.fields.items())
+            return (linked if spans is None else without_state(linked)) + trace
         told = ClientTold(
             *(request.client, request.scheme, request.host),
             self._knows_names or bool(request.client.scheme),
@@ -179,7 +182,7 @@ class PassThrough:
             identity=self._identity,
             node=node,
         )
-        return fields + trace
+        return (fields if spans is None else without_state(fields)) + trace
 
     def _tell(
         self,

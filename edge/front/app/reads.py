@@ -16,6 +16,7 @@ from gevent.event import Event
 
 from edge.core.errors import EdgeError
 from edge.core.ports import PendingRead, Ready
+from edge.core.tracing import RequestTrace
 from edge.core.values import Answer, Headers, Lease, PerResponse, Read
 from edge.front.dependencies import Dependencies
 from edge.front.exchange import (
@@ -27,8 +28,8 @@ from edge.front.exchange import (
     RequestContext,
     Response,
     in_pieces,
+    next_hop_fields,
     redirected,
-    trace_fields,
 )
 from edge.policy.http.url_rewrite import public_base
 from edge.protocol.http_grammar import REDIRECT_STATUSES
@@ -41,6 +42,7 @@ class ReadHandler:
         self._read_service = parts.read_service
         self._clock = parts.clock
         self._public_url = parts.options.public_url
+        self._spans = parts.spans
 
     def respond(
         self, request: Request, ctx: RequestContext, read: Read, lease: Lease
@@ -50,7 +52,7 @@ class ReadHandler:
         Raises ClientGone, and the EdgeError that the hub ended it with.
         """
         ctx.mode = read.mode.value
-        trace = trace_fields(request.lookup("traceparent"), ctx.request_id)
+        trace = next_hop_fields(self._spans, ctx, request.lookup)
         sink = ReadSink(request.client.address, trace)
         now = self._clock.monotonic()
         pending = self._read_service.ask(read, sink, now, lease)
@@ -64,8 +66,12 @@ class ReadHandler:
             answer = redirected(answer, request.target, self._public_base(request))
         ctx.cache, ctx.told = per_response.status, per_response.told
         ctx.reason = per_response.status.detail
+        if ctx.trace is not None:
+            ctx.trace.answered_at = self._clock.monotonic()
+            if not per_response.status.hit:
+                ctx.trace.heard(per_response.span)
         streamed = answer.body is None and request.method != "HEAD"
-        body = ReadBody(sink, pending, watch) if streamed else None
+        body = ReadBody(sink, pending, watch, ctx.trace) if streamed else None
         return Response(answer, per_response, body)
 
     def _public_base(self, request: Request) -> str:
@@ -197,10 +203,12 @@ class ReadBody:
         sink: ReadSink,
         pending: PendingRead | None,
         watch: ClientWatch,
+        trace: RequestTrace | None = None,
     ) -> None:
         self._sink = sink
         self._pending = pending
         self._watch = watch
+        self._trace = trace
         self._begun = False
         self._sent = False
         self._left: Iterator[bytes] = iter(())
@@ -232,6 +240,8 @@ class ReadBody:
             if self._sink.ended:
                 raise StopIteration
             wait(self._sink, self._watch)
+        if self._trace is not None and self._pending is not None:
+            self._trace.heard(self._pending.brought_by)
         return written
 
 

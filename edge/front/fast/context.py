@@ -89,7 +89,9 @@ class FastContext:
         self.limits = server_context.options.limits
         # Of a keeper: all who connect are fronts.
         self.is_link = server_context.options.link is not None
-        self.logs = server_context.access_log.writes
+        self.spans = parts.spans
+        # Whether anything is made of a request that has been answered.
+        self.logs = server_context.access_log.writes or parts.spans is not None
         self.read_service = parts.read_service
         self.peek = parts.peek
         self.monotonic = parts.clock.monotonic

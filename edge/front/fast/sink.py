@@ -14,6 +14,7 @@ from typing import Protocol
 from edge.core.errors import EdgeError
 from edge.core.ports import PendingRead, Ready
 from edge.core.reasons import Reason
+from edge.core.tracing import TRACEPARENT, TRACESTATE, RequestTrace
 from edge.core.values import Answer, CacheStatus, Headers, PerResponse
 from edge.front import problems
 from edge.front.exchange import PASS, RequestContext, redirected, trace_fields
@@ -21,11 +22,15 @@ from edge.front.fast.context import FastContext
 from edge.front.fast.plain_requests import PlainRead, PlainWrite, RequestLine
 from edge.front.fast.request_memo import HeaderBlock
 from edge.front.fast.response_encoder import EncodedResponse
+from edge.front.spans import Ended, ServerSpans
 from edge.policy.http.client_address import Caller, Peer
 from edge.policy.http.url_rewrite import public_base
 from edge.protocol.http_grammar import LAST_CHUNK, REDIRECT_STATUSES
 
-_TRACEPARENT = re.compile(rb"^traceparent:([^\r\n]*)\r$", re.I | re.M)
+_TRACE_FIELDS = {
+    name: re.compile(rb"^%b:([^\r\n]*)\r$" % name.encode(), re.I | re.M)
+    for name in (TRACEPARENT, TRACESTATE)
+}
 
 
 class ResponseWriter(Protocol):
@@ -63,6 +68,7 @@ class FastSink:
         "_plain",
         "_raw",
         "_started",
+        "_trace",
         "_writer",
         "ended",
         "error",
@@ -88,6 +94,7 @@ class FastSink:
         self._encoded: EncodedResponse | None = None
         self._cause = ""
         self._head = b""
+        self._trace: RequestTrace | None = None
         self.pending: PendingRead | None = None
         self.ended = False
         self.error: EdgeError | None = None
@@ -103,13 +110,16 @@ class FastSink:
     @property
     def trace(self) -> Headers:
         """See ``ports.Sink``."""
-        found = _TRACEPARENT.search(self._raw)
-        told = None if found is None else found[1].strip(b" \t").decode("ascii")
-        return trace_fields(told, self.request_id.decode("ascii"))
+        own_id, spans = self.request_id.decode("ascii"), self._context.spans
+        if spans is None:
+            return trace_fields(self._trace_field(TRACEPARENT), own_id)
+        return self._traced(spans).fields(own_id)
 
     def send_whole(self, ready: Ready, pause_reads: bool = False) -> None:
         """See ``ports.Sink``."""
         context, plain = self._context, self._plain
+        if context.spans is not None:
+            self._hear(context.spans, ready.per_response)
         redirects = ready.answer.status in REDIRECT_STATUSES
         draining = context.server_context.draining
         if redirects or plain.close or draining or plain.line.method == "HEAD":
@@ -136,7 +146,10 @@ class FastSink:
 
     def begin(self, answer: Answer, per_response: PerResponse) -> None:
         """See ``ports.Sink``."""
-        close = self._plain.close or self._context.server_context.draining
+        context = self._context
+        if context.spans is not None:
+            self._hear(context.spans, per_response)
+        close = self._plain.close or context.server_context.draining
         if answer.status in REDIRECT_STATUSES:
             answer = self._redirected(answer)
         try:
@@ -164,6 +177,8 @@ class FastSink:
         encoded, encoder = self._encoded, self._context.encoder
         if self.ended or encoded is None:
             return True
+        if self._trace is not None and self.pending is not None:
+            self._trace.heard(self.pending.brought_by)
         if encoded.chunked:
             # All viewers of one wake-up are given the same pieces, one after another.
             same = buffers is encoder.pieces
@@ -251,12 +266,15 @@ class FastSink:
             pending.gone()
 
     def _log(self, lost: bool) -> None:
-        """Write the request's line, if one is wanted."""
+        """Write the request's line, if one is wanted, and end its span."""
         encoded = self._encoded
         status = encoded.answer.status if encoded is not None else 0
         lost = lost or self.error is not None
-        log = self._context.server_context.access_log
-        if log.wants(status, lost):
+        context = self._context
+        log, spans = context.server_context.access_log, context.spans
+        trace = None if spans is None else self._traced(spans)
+        wanted = log.wants(status, lost)
+        if wanted or (trace is not None and trace.context.sampled):
             ctx = self._ctx(None if encoded is None else encoded.per_response.status)
             ctx.lost = lost
             if ctx.cache is not None:
@@ -266,9 +284,31 @@ class FastSink:
                 ctx.reason = self.error.reason
             elif lost:
                 ctx.reason = Reason.CLIENT_GONE
-            log.put(ctx, status, self.sent)
+            ctx.trace = trace
+            if wanted:
+                log.put(ctx, status, self.sent)
+            if spans is not None:
+                spans.end(ctx, Ended(status, self.sent, *self.called_by()))
 
     # Its own.
+
+    def _traced(self, spans: ServerSpans) -> RequestTrace:
+        """Its trace, decided once."""
+        if self._trace is None:
+            self._trace = spans.begin(self._trace_field)
+        return self._trace
+
+    def _trace_field(self, name: str) -> str | None:
+        found = _TRACE_FIELDS[name].search(self._raw)
+        return None if found is None else found[1].strip(b" \t").decode("ascii")
+
+    def _hear(self, spans: ServerSpans, per_response: PerResponse) -> None:
+        """It is served by what an upstream call brought, unless that was held."""
+        trace = self._traced(spans)
+        if trace.answered_at is None and trace.context.sampled:
+            trace.answered_at = self._context.monotonic()
+        if not per_response.status.hit:
+            trace.heard(per_response.span)
 
     def _unanswered(self, error: EdgeError) -> None:
         """Nothing was answered yet: a problem, unless what let the request in ended

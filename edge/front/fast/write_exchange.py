@@ -45,6 +45,7 @@ from edge.front.fast.context import FastContext
 from edge.front.fast.plain_requests import PlainWrite
 from edge.front.fast.sink import FastSink, ResponseWriter
 from edge.front.fast.written_events import WrittenEvents
+from edge.front.spans import without_state
 from edge.policy.streams.answers import is_endless
 from edge.policy.streams.pass_fields import (
     link_terms,
@@ -108,6 +109,8 @@ class WriteExchange:
         self._received = 0
         self._events: WrittenEvents | None = None
 
+    brought_by = None  # its call is below its own span
+
     # What the connection calls.
 
     @property
@@ -128,11 +131,11 @@ class WriteExchange:
         self._pass()
         parts.counters.origin_requests[Purpose.WRITE.value] += 1
         self._begun_at = self._context.monotonic()
-        own_id, block = self.sink.request_id.decode("ascii"), plain.block
+        block = plain.block
         request = OriginRequest(
             plain.line.method,
             plain.passed.target,
-            block.forwarded + trace_fields(block.fields.get("traceparent"), own_id),
+            self._forwarded(),
             Purpose.WRITE,
             None if block.length is None else body,
             block.length,
@@ -231,6 +234,15 @@ class WriteExchange:
         if not self._context.parts.options.asks_keepers:
             return None
         return link_terms(line.method, self._plain.passed, line.route)
+
+    def _forwarded(self) -> Headers:
+        """The client's fields, and those that tell for which request is asked."""
+        block = self._plain.block
+        if self._context.spans is not None:
+            return without_state(block.forwarded) + self.sink.trace
+        own_id = self.sink.request_id.decode("ascii")
+        told = block.fields.get("traceparent")
+        return block.forwarded + trace_fields(told, own_id)
 
     def _pass(self) -> None:
         self._context.parts.counters.passes[self._plain.passed.reason.value] += 1

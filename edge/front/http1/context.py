@@ -12,6 +12,7 @@ from edge.core.ports import Clock
 from edge.front.app.app import Environ
 from edge.front.log import AccessLog
 from edge.front.options import FrontOptions
+from edge.front.spans import ServerSpans
 
 Application = Callable[[Environ, Any], Iterable[bytes]]
 """A WSGI application (PEP 3333)."""
@@ -20,7 +21,8 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 @dataclass(slots=True, eq=False)
 class ServerContext:
     """The application and what goes with it. ``draining``: keep no connection.
-    ``balance`` is asked before each one is taken; None: no other process accepts."""
+    ``balance`` is asked before each one is taken; None: no other process accepts.
+    ``spans`` None: no traces are made."""
 
     app: Application
     cfg: Config
@@ -30,6 +32,7 @@ class ServerContext:
     access_log: AccessLog
     draining: bool = False
     balance: AcceptBalance | None = None
+    spans: ServerSpans | None = None
 
     def is_full(self, connections: int) -> bool:
         """Whether this process or the node has as many as it may, with so many here

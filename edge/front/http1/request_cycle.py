@@ -36,6 +36,7 @@ from edge.front.exchange import (
     lean_fields,
 )
 from edge.front.http1.context import ServerContext
+from edge.front.spans import Ended, ServerSpans
 from edge.front.transport import BlockingStream
 from edge.policy.http.client_address import Peer
 from edge.protocol.http_grammar import LAST_CHUNK, reason_phrase
@@ -84,11 +85,26 @@ class RequestCycle:
         finally:
             exchange.ctx.release()
             status = response.status_code if response.headers_sent else 0
+            if self._server_context.spans is not None:
+                ended = status or 0, response.sent
+                self._end_span(self._server_context.spans, exchange, *ended)
             log = self._server_context.access_log
             log.write(exchange.ctx, status or 0, response.sent)
             # It holds the exchange, and that its environ: with what was read of a body
             # they would be garbage that only a collection finds.
             environ.clear()
+
+    def _end_span(
+        self,
+        spans: ServerSpans,
+        exchange: WsgiExchange,
+        status: int,
+        sent: int,
+    ) -> None:
+        request, version = exchange.request, self._request.version or (1, 1)
+        spans.of(exchange.ctx, request.lookup)
+        called = request.scheme, request.host, ".".join(map(str, version))
+        spans.end(exchange.ctx, Ended(status, sent, *called))
 
     def _guarded(
         self, environ: Environ, response: Response, exchange: WsgiExchange

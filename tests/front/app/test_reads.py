@@ -17,6 +17,8 @@ STAMP = PerResponse(CacheStatus())
 class Pending:
     """Counts what it is told."""
 
+    brought_by: None = None
+
     def __init__(self) -> None:
         self.drains = 0
 

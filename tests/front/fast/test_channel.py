@@ -15,6 +15,8 @@ from tests.front.fast.test_connection import Bench
 class FakePending:
     """Implements ``PendingRead``: counts what its front does."""
 
+    brought_by: None = None
+
     def __init__(self) -> None:
         self.drains = self.leaves = 0
 
