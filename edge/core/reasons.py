@@ -114,6 +114,7 @@ class Reason(enum.Enum):
     CHANNEL_SLOW = "channel-slow"
     LIMIT_REVOCATIONS = "limit-revocations"
     LIMIT_WATCHERS = "limit-watchers"
+    LIMIT_RELOADS = "limit-reloads"
     NOT_WRITTEN = "not-written"
     MASTER_GONE = "master-gone"
     ORDERS_LATE = "orders-late"

@@ -95,6 +95,11 @@ class ReloadHistory:
         return self.records[-1].number if self.records else 0
 
     @property
+    def under_way(self) -> int:
+        """How many have not ended."""
+        return len(self._under_way)
+
+    @property
     def successful(self) -> bool:
         """Whether the last one that has ended was accepted, or none has ended."""
         ended = [record for record in self.records if not record.under_way]

@@ -21,11 +21,16 @@ TEXT_OCTETS = 64 * 1024
 """Where the last reloads are longer than that, the oldest of them are forgotten."""
 
 
+MAX_UNDER_WAY = 2
+"""Of more no order is taken: each has a process started, which may hang."""
+
+
 class ReloadBook:
     """The book of one edge. ``wall`` tells Unix time."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
+        self._ordered = 0
         self._text = SharedText(TEXT_OCTETS)
         now = round(wall(), 3)
         self._store(ReloadHistory(now, now))
@@ -39,11 +44,18 @@ class ReloadBook:
     def order(self, master: int) -> int:
         """Have the master reload; the number of the reload whose result counts for this
         order (``edge.core.reload_history``). In a child of it. Raises Refusal."""
-        number = self.read().number + 1
+        history = self.read()
+        number = history.number + 1
         if os.getppid() != master:
             detail = "The master of this edge has died: nobody can reload it."
             raise Refusal(detail, reason=Reason.MASTER_GONE)
-        os.kill(master, signal.SIGHUP)
+        if history.under_way >= MAX_UNDER_WAY:
+            detail = f"{MAX_UNDER_WAY} reloads are under way already."
+            raise Refusal(detail, reason=Reason.LIMIT_RELOADS)
+        if number != self._ordered:
+            # Else the signal is on its way: that one has not read the settings yet.
+            self._ordered = number
+            os.kill(master, signal.SIGHUP)
         return number
 
     # The master's part.

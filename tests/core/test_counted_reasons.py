@@ -53,6 +53,7 @@ def test_the_lists_follow_the_tables_that_they_are_made_of() -> None:
 def test_all_words_of_a_family_are_listed(family: str, start: str) -> None:
     """But those of orders of an operator, which are counted nowhere."""
     nowhere = {"limit-lanes", "limit-denied", "limit-revocations", "limit-watchers"}
+    nowhere |= {"limit-reloads"}
     nowhere |= {"token-not-set"}
     words = {one.value for one in Reason if one.value.startswith(start)}
 

@@ -84,6 +84,37 @@ def test_an_order_is_for_the_reload_after_the_last_one() -> None:
     assert len(heard) == 2
 
 
+def test_orders_that_come_before_it_has_begun_are_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever orders in a loop has no hundreds of processes started."""
+    shared, sent = book(), []
+    monkeypatch.setattr(os, "kill", lambda *signal: sent.append(signal))
+    parent = os.getppid()
+    numbers = [shared.order(parent) for _ in range(3)]
+    shared.begin()
+    later = [shared.order(parent) for _ in range(3)]
+
+    assert (numbers, later) == ([1, 1, 1], [2, 2, 2])
+    assert sent == [(parent, signal.SIGHUP)] * 2
+
+
+def test_while_two_are_under_way_no_third_one_is_ordered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a worker is alone each begins at once. HUP by hand is as it was."""
+    shared = book()
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+    shared.begin()
+    shared.begin()
+    with pytest.raises(Refusal) as refused:
+        shared.order(os.getppid())
+    shared.accept()
+
+    assert refused.value.reason is Reason.LIMIT_RELOADS
+    assert shared.order(os.getppid()) == 3
+
+
 def test_nobody_else_is_sent_the_signal_where_the_master_has_died() -> None:
     """Its pid may be somebody else's by now."""
     with pytest.raises(Refusal) as refused:
