@@ -22,7 +22,7 @@ that of the reader who began it, or for none. Neither field is in a key.
 
 import random
 from collections.abc import Callable
-from typing import Any, ParamSpec, Protocol
+from typing import Any, Protocol
 
 import gevent
 
@@ -47,8 +47,6 @@ from edge.policy.http.breaker import (
 )
 from edge.policy.http.origin_health import OriginHealth
 from edge.policy.streams.contact import REFUSES_WORK
-
-P = ParamSpec("P")
 
 
 class BodyReceiver(Protocol):
@@ -378,11 +376,11 @@ class _GuardedCall:
             upstream.failed(self.number, self._request, fault)
         upstream.guard.call(self._receiver.failed, fault)
 
-    def _tell(self, act: Callable[P, None], *args: P.args, **more: P.kwargs) -> None:
+    def _tell(self, act: Callable[..., None], *args: object) -> None:
         if self._is_over:
             return
         try:
-            act(*args, **more)
+            act(*args)
         except Exception:
             self._upstream.guard.report(self._receiver)
             self.give_up(_defect())

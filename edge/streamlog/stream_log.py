@@ -34,6 +34,10 @@ its end is read for nothing. A third of this is as long as origins hold a poll: 
 that is followed costs nothing more."""
 
 
+MAX_NEWEST = 4096
+"""Bytes of what was joined last, up to which it is held once more, as it came."""
+
+
 class Page(NamedTuple):
     """A closed range as it is held: ``data`` is a fragment in JSON streams."""
 
@@ -64,6 +68,7 @@ class StreamLog:
     """All segments of one incarnation, and what is known of its tail."""
 
     __slots__ = (
+        "_newest",
         "_segments",
         "began",
         "began_at",
@@ -104,6 +109,9 @@ class StreamLog:
         self.named_life = False
         self.tail = Tail(hold)
         self._segments = Segments()
+        # What was joined behind the end last, if it is small: who follows the end is
+        # given this and nothing else. None: anything else has happened since.
+        self._newest: Page | None = None
         # What a HEAD tells (L20), and whether one did; or a GET, where HEAD does not
         # tell (U12). Of these the origin may not have told the TTL and the expiry.
         self.described = False
@@ -135,13 +143,17 @@ class StreamLog:
         is noted of foreign writes."""
         foreign = self.tail.foreign
         noted = 0 if foreign is None else foreign.cost
-        return costs.LOG + self._segments.cost + noted
+        newest = self._newest
+        again = 0 if newest is None else len(newest.data)
+        return costs.LOG + self._segments.cost + noted + again
 
     # What is held
 
     @property
     def end(self) -> str | None:
         """The end of what is held, None when nothing is."""
+        if self._newest is not None:
+            return self._newest.next
         last = self._segments.last
         return None if last is None else last.end
 
@@ -186,6 +198,9 @@ class StreamLog:
 
     def holds(self, offset: str) -> bool:
         """Whether ``offset`` can be read from here, or is the end."""
+        newest = self._newest
+        if newest is not None and offset in (newest.start, newest.next):
+            return True
         return self._segments.find(offset) is not None
 
     def is_above(self, offset: str) -> bool:
@@ -207,8 +222,11 @@ class StreamLog:
         """The closed range that begins at ``offset`` (L9).
 
         None where no bytes follow, and where ``offset`` is not held. Copies the page
-        exactly once.
+        once at most.
         """
+        newest = self._newest
+        if newest is not None and self._is_newest(newest, offset, max_page):
+            return newest
         place = self._place(offset)
         cut = None if place is None else place.segment.cut(place.position, max_page)
         if place is None or cut is None:
@@ -217,6 +235,9 @@ class StreamLog:
 
     def page_end(self, offset: str, max_page: int) -> str | None:
         """Where ``page`` would end, without making it."""
+        newest = self._newest
+        if newest is not None and self._is_newest(newest, offset, max_page):
+            return newest.next
         place = self._place(offset)
         cut = None if place is None else place.segment.cut(place.position, max_page)
         return None if cut is None else cut[0]
@@ -263,6 +284,11 @@ class StreamLog:
         start = self.probe_start(max_probe)
         return None if last is None or (last.length and start == last.end) else start
 
+    @staticmethod
+    def _is_newest(newest: Page, offset: str, max_page: int) -> bool:
+        """Whether the page from ``offset`` is what was joined last."""
+        return offset == newest.start and 0 < len(newest.data) <= max_page
+
     def _place(self, offset: str) -> SegmentPosition | None:
         """The place of the bytes that follow ``offset``."""
         place = self._segments.find(offset)
@@ -273,6 +299,7 @@ class StreamLog:
     def note_position(self, offset: str) -> None:
         """Hold the tail's offset as an empty place: a follower can start there."""
         if self.is_above(offset):
+            self._newest = None
             self.tail.version += 1
             self._segments.open(offset)
 
@@ -288,7 +315,8 @@ class StreamLog:
         """
         self.tail.version += 1
         before = self._segments.cost
-        known = self.knows(start)
+        known, follows = self.knows(start), start == self.end
+        self._newest = None
         result = joining.join(self._segments, start, end, data, known)
         if known and self._outgrew_closure():
             return Joined.DIFFERS
@@ -296,6 +324,8 @@ class StreamLog:
             result = Joined.GREW
         if result is Joined.GREW:
             self._segments.thin(keep)
+            if follows and len(data) <= MAX_NEWEST:
+                self._newest = Page(start, end, data)
         return result
 
     def _outgrew_closure(self) -> bool:
@@ -318,7 +348,7 @@ class StreamLog:
         came by events was not what the origin stores (U16). What it stores is read
         again from ``start``, which stays known."""
         end = self.end
-        self._segments = Segments()
+        self._segments, self._newest = Segments(), None
         self.by_events = False
         for offset in (start, end):
             if offset is not None:
@@ -330,9 +360,11 @@ class StreamLog:
         last = self._segments.last
         if last is not None and not last.length:
             self.tail.version += 1
+            self._newest = None
             self._segments.remove(list(self._segments)[:-1])
 
     def evict_first(self) -> int:
         """Drop the oldest segment unless it is the only one; bytes freed, 0 if none."""
+        # What was joined last is in the last one, which stays.
         self.tail.version += 1
         return self._segments.evict_first()

@@ -360,6 +360,8 @@ class LogTellsTheTruth(RuleBasedStateMachine):
             keys = [order(offset) for offset, _ in segment.boundaries]
             total += costs.SEGMENT + segment.length
             total += sum(costs.BOUNDARY + len(key) for key in keys)
+        newest = self.log._newest
+        total += 0 if newest is None else len(newest.data)
         assert self.log.cost == total
 
     @invariant()
