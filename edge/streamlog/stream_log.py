@@ -316,16 +316,16 @@ class StreamLog:
         self.tail.version += 1
         before = self._segments.cost
         known, follows = self.knows(start), start == self.end
-        self._newest = None
         result = joining.join(self._segments, start, end, data, known)
         if known and self._outgrew_closure():
+            self._newest = None
             return Joined.DIFFERS
         if result is Joined.SAME and self._segments.cost != before:
             result = Joined.GREW
         if result is Joined.GREW:
             self._segments.thin(keep)
-            if follows and len(data) <= MAX_NEWEST:
-                self._newest = Page(start, end, data)
+            small = follows and len(data) <= MAX_NEWEST
+            self._newest = Page(start, end, data) if small else None
         return result
 
     def _outgrew_closure(self) -> bool:
