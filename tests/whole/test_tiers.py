@@ -21,8 +21,9 @@ import pytest
 
 from tests.chaos.reader import call
 from tests.front.edge_process import Answered
+from tests.support import patience
 from tests.support.processes import Edge, NodeOrigin, edge, free_port, node_origin
-from tests.support.talk import ask
+from tests.support.talk import ask, ask_json
 from tests.whole.following import Following
 
 PATH = "/v1/stream/tiers"
@@ -197,6 +198,12 @@ def refusing(url: str) -> Iterator[None]:
             thread.join()
 
 
+def outage_at(edge: Edge) -> str | None:
+    """Where ``/status`` says that it is; None: there is none."""
+    outage = ask_json(f"{edge.admin}/status")["outage"]
+    return outage and str(outage["where"])
+
+
 @pytest.mark.parametrize("stand_in", [False, True], ids=["dead", "answers-503"])
 def test_the_origin_dies_behind_a_shield_and_comes_back(
     tiers: Tiers, stand_in: bool
@@ -225,12 +232,16 @@ def test_the_origin_dies_behind_a_shield_and_comes_back(
         for viewer in viewers:
             assert viewer.is_alive() and not viewer.odd, viewer.odd
             assert not viewer.claims
+        # An operator is told, tier by tier, whose origin it is.
+        patience.until(lambda: outage_at(tiers.shield) == "origin")
+        patience.until(lambda: outage_at(tiers.pop) == "behind")
 
         Watching.lost.clear()
         outage.close()
         tiers.begin()
         until(tiers.pop, "offset=-1", claims)
         until(cold, "offset=-1", claims)
+        patience.until(lambda: outage_at(tiers.shield) is None)
     call("POST", tiers.pop.url, PATH, END)
     for viewer in viewers:
         viewer.join(PATIENCE)
