@@ -84,8 +84,8 @@ def _crowd(shape: str, mode: str, events: int) -> Row:
         words = [f"--viewers={CROWD}", f"--events={events}", "--size=100"]
         words += [f"--mode={mode}", f"--rate={RATE}", "--warmup=3"]
         words += [f"--pid={running.process.pid}", f"--write-to={origin.url}{path}"]
-        told = _told(ds_edge("bench", "fanout", running.url + path, *words, "--json"))
-        asked = _reads(origin, path)
+        told = told_by(ds_edge("bench", "fanout", running.url + path, *words, "--json"))
+        asked = reads(origin, path)
     return Row(
         f"{CROWD:,} {mode}, a message",
         shape,
@@ -102,7 +102,7 @@ def _small(shape: str, mode: str, appends: int) -> Row:
         words += ["--mode", mode, "--events", str(appends), "--write-to", origin.url]
         words += ["--pid", str(running.process.pid), "--origin", origin.url]
         words += ["--origin-pid", str(origin.process.pid)]
-        told = _told([sys.executable, "-m", "tests.bench.load", *words])
+        told = told_by([sys.executable, "-m", "tests.bench.load", *words])
     name = f"{STREAMS:,} streams of one viewer, {mode}, an event"
     return Row(
         name, shape, told["cpu_per_event_us"], told["generator_us_per_event"], None
@@ -118,14 +118,14 @@ def _served(shape: str) -> Iterator[tuple[NodeOrigin, Edge]]:
             yield origin, running
 
 
-def _reads(origin: NodeOrigin, path: str) -> float | None:
+def reads(origin: NodeOrigin, path: str) -> float | None:
     """Reads of the origin between two events that count."""
     assert origin.counts is not None
     reads = requests.get(origin.counts, timeout=10).json().get(path, [])[2:-1]
     return sum(reads) / len(reads) if reads else None
 
 
-def _told(command: list[str]) -> Figures:
+def told_by(command: list[str]) -> Figures:
     """What a load measured. Raises OSError with what it says, if it failed."""
     done = subprocess.run(
         [*TETHER, *command], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE

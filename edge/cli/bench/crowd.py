@@ -97,6 +97,8 @@ class Tally:
     """Answers without events, ends of event streams, proper ends of connections."""
     failed: int = 0
     """Connections that broke, and refusals; each viewer came back."""
+    repeated: int = 0
+    """Events that came to a viewer who had them."""
 
 
 class FanoutCrowd:
@@ -304,7 +306,9 @@ class FanoutCrowd:
 
     def _count(self, viewer: Viewer, number: int, now: float) -> None:
         if number < viewer.expects:
-            return  # sent again, after a connection that broke
+            # Sent again, after a connection that broke; else it is wrong.
+            self.tally.repeated += 1
+            return
         viewer.expects = number + 1
         self.received[number].append(now)
 

@@ -227,6 +227,7 @@ class Fanout:
             delivered=delivered,
             expected=plan.viewers * len(begun),
             resumed=tally.resumed,
+            repeated=tally.repeated,
             failed=tally.failed,
             generator_cpu_share=round(self._cpu_usage.share, 3),
             generator_us_per_message=_per(self._cpu_usage.cpu, delivered, 1e6),

@@ -131,7 +131,8 @@ def _rows_of_fanout(of: FanoutFigures) -> list[tuple[str, Summary]]:
 
 def _facts_of_fanout(of: FanoutFigures) -> Iterator[tuple[str, str]]:
     yield "delivered", f"{of.delivered:,} of {of.expected:,}"
-    yield "resumed, failed", f"{of.resumed:,}, {of.failed:,}"
+    told = f"{of.resumed:,}, {of.failed:,}, {of.repeated:,}"
+    yield "resumed, failed, repeated", told
     if of.origin_requests_per_event is not None:
         yield "origin requests per event", f"{of.origin_requests_per_event:,.2f}"
     if of.memory_per_viewer_kib is not None:

@@ -32,6 +32,7 @@ class FanoutFigures:
     expected: int
     resumed: int
     failed: int
+    repeated: int
     generator_cpu_share: float
     generator_us_per_message: float | None
     memory_per_viewer_kib: float | None

@@ -31,7 +31,7 @@ def test_everybody_has_every_event_once(crowd: Bench, mode: str) -> None:
     told = result.data
     assert result.code == 0, result.err
     assert (told["delivered"], told["expected"]) == (ALL, ALL)
-    assert (told["resumed"], told["failed"]) == (0, 0)
+    assert (told["resumed"], told["failed"], told["repeated"]) == (0, 0, 0)
     assert told["events"] == EVENTS
     assert [len(body) for body in server.bodies] == [100] * (1 + EVENTS)
 

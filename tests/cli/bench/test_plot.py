@@ -29,6 +29,7 @@ def figures(times: list[float]) -> FanoutFigures:
         delivered=len(times),
         expected=len(times),
         resumed=0,
+        repeated=0,
         failed=0,
         generator_cpu_share=0.5,
         generator_us_per_message=None,
