@@ -105,9 +105,15 @@ class NodeProcess:
 
     def unready(self) -> Reason | None:
         """Why the node cannot answer reads, whatever this process can; None: it can."""
+        return None if self._has(Role.KEEPER) else Reason.KEEPERS_SILENT
+
+    def has_fronts(self) -> bool:
+        """Whether a front gives signs of life."""
+        return self._has(Role.FRONT)
+
+    def _has(self, role: Role) -> bool:
         places = self._view.places(time.monotonic())
-        keeps = any(place.role is Role.KEEPER for place in places)
-        return None if keeps else Reason.KEEPERS_SILENT
+        return any(place.role is role for place in places)
 
 
 def node_process(

@@ -302,10 +302,22 @@ class EdgeWorker(GeventWorker):
 
     def _master_died(self) -> None:
         """Nobody replaces or ends this process any more: it leaves, and its addresses
-        are free at once, for a new master."""
+        are free at once, for a new master. A keeper's is nobody else's: it serves on
+        until its fronts have left."""
         _log.error("the master has died: draining")
+        self._await_fronts()
         self._retired = True
         self._stop_accepting()
+
+    def _await_fronts(self) -> None:
+        """In a keeper: until no front is there, or each had the time to drain."""
+        node, options = self._node if self._keeps else None, self._application.options
+        ends = time.monotonic() + HEARTBEAT_SECONDS + options.grace + options.idle_grace
+        while node is not None and self.alive and time.monotonic() < ends:
+            if not self.connections and not node.has_fronts():
+                break
+            self.notify()
+            gevent.sleep(DRAIN_SECONDS)
 
     def notify(self) -> None:
         """Give a sign of life. See gunicorn, whose own would end the process here, in

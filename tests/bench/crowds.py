@@ -1,9 +1,9 @@
 """The largest crowds that one node is asked to bear, and whether each had everything.
 
 Counts are what it shows, no times: on a machine with few cores all that takes part
-shares them. Two loads (``ds-edge bench fanout``), each of a stream with half the viewers,
-call two addresses of this machine, for from one address to one port there are no more
-than 28,232 connections. It takes minutes, and each of the two fronts and of the two
+shares them. Two loads (``ds-edge bench fanout``), each with a stream and half of the
+viewers, call two addresses of this machine, for from one address to one port there are
+no more than 28,232 connections. It takes minutes. Each of the two fronts and of the two
 loads needs an open file for each of its viewers (``ulimit -Hn``)::
 
     python -m tests.bench.crowds --mode long-poll --viewers 32000

@@ -151,6 +151,18 @@ def test_the_connections_of_a_node_are_what_the_files_of_its_fronts_bear() -> No
     assert f"{told} 11520." in check.stderr
 
 
+def test_more_workers_than_there_are_files_for_are_refused() -> None:
+    """A keeper has to bear what all of them ask it."""
+    cap = {"FILES": "8192", "DS_EDGE_CACHE__MEMORY": "8GiB"}
+    result = serve(*ORIGIN, *FREE, "--workers", "9", **cap)
+    several = {"DS_EDGE_WORKERS": "9", "DS_EDGE_CACHE__MEMORY": "8GiB"}
+    check = run("-c", CHECK, "check", "8192", **several)
+
+    assert result.returncode == check.returncode == 1
+    told = "8192 open files are too few for a keeper of so many workers, which may need"
+    assert told in said(result.stderr) and told in check.stderr
+
+
 CHECK = """
 import resource, sys
 from edge.cli import main

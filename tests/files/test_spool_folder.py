@@ -15,6 +15,7 @@ from edge.core.file_ports import SpoolFile
 from edge.files import file_systems
 from edge.files.spool_folder import SpoolFolder
 from edge.files.threads import FileThreads
+from tests.support import disks
 
 
 @pytest.fixture
@@ -26,19 +27,9 @@ def threads() -> Iterator[FileThreads]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own with a few MiB; skipped where none can be mounted."""
-    image, place = tmp_path / "image", tmp_path / "disk"
-    place.mkdir()
-    with image.open("wb") as file:
-        file.truncate(8 << 20)
-    made = subprocess.run(["mkfs.ext4", "-q", "-m0", str(image)], capture_output=True)
-    if made.returncode:
-        pytest.skip("no mkfs.ext4")
-    command = ["mount", "-o", "loop", str(image), str(place)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("nothing can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True)
+    """A disk of its own with a few MiB."""
+    with disks.small_disk(tmp_path, 8 << 20) as place:
+        yield place
 
 
 def append(file: SpoolFile, *pieces: bytes) -> OSError | None:

@@ -60,10 +60,9 @@ def test_all_fronts_are_filled_before_anybody_is_refused() -> None:
 
         os.kill(full, signal.SIGKILL)
         until(lambda: full not in one.pids() and one.is_whole())
-        again = 0
-        # Until its successor accepts, the other front is all there is.
-        while again < EACH:
-            again += answered(connected(one, held)) == 200
+        for _ in range(EACH):
+            # Until its successor accepts, the other front is all there is.
+            until(lambda: answered(connected(one, held)) == 200)
         assert refused(one, held)
 
 

@@ -6,10 +6,12 @@ who is replaced is told by ``test_hand_over``.
 """
 
 import http.client
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -153,6 +155,39 @@ def test_a_process_that_stood_still_goes_on_with_the_truth(
         until(lambda: time.monotonic() >= ends)
     company.goes_on()
     company.end(origin.url)
+
+
+def test_where_the_master_died_a_keeper_serves_until_its_fronts_have_left(
+    origin: NodeOrigin,
+) -> None:
+    """They drain; what they are asked meanwhile still goes by the keeper."""
+    with node(origin.url, shutdown={"grace": "20s"}) as one:
+        clients = [one.client(front) for front in one.front_pids() for _ in range(2)]
+        os.kill(one.edge.process.pid, signal.SIGKILL)
+        statuses = set[int]()
+        for number in count():
+            if not clients:
+                break
+            for client in tuple(clients):
+                # Nobody has asked for it before.
+                client.get(f"{PATH}-{number}-{clients.index(client)}?offset=-1")
+                answered = client.read()
+                statuses.add(answered.status)
+                if answered.all("connection") == ["close"]:
+                    clients.remove(client)
+                    client.close()
+        assert statuses == {404}
+        log = one.edge.process.log
+        until(lambda: draining(log.read_text())[-1:] == ["keeper-0"])
+        assert draining(log.read_text()) == ["front-0", "front-1", "keeper-0"]
+
+
+def draining(log: str) -> list[str]:
+    """Who began to drain: the fronts by name, for they may begin in any order, then
+    the keeper if that came last."""
+    lines = [json.loads(line) for line in log.splitlines() if '"draining ' in line]
+    names = [line["process"] for line in lines]
+    return [*sorted(names[:2]), *names[2:]]
 
 
 def test_a_frozen_keepers_word_counts_no_more_nor_does_it_when_it_wakes(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.disks import make_read_only, small_disk
 from tests.support.patience import until
 from tests.support.processes import Edge, ProcessFault, edge, node_origin
 from tests.support.talk import Talk, ask, ask_json
@@ -344,3 +345,31 @@ def test_a_disk_that_is_removed_while_it_runs_costs_nobody_anything(
         for _ in range(3):
             took = read(running.url)
             assert (took.digest, took.whole) == (digest, True)
+
+
+def test_a_disk_that_becomes_read_only_costs_an_answer_at_most(
+    wire: CountingProxy, tmp_path: Path
+) -> None:
+    """As the kernel makes it, after an error. S1, S2: what is there already is read on;
+    what cannot be written ends one answer, and then passes for a minute."""
+    other = f"{PATH}-other"
+    first, second = write(wire.url, 4), write(wire.url, 4, other)
+    with ExitStack() as stack:
+        place = stack.enter_context(small_disk(tmp_path, 64 * MIB))
+        cache = {**kept(place), "verify": "1s", "trust": "1s", "closed_max_age": "0s"}
+        running = stack.enter_context(edge(wire.url, cache=cache))
+        assert read(running.url).digest == first
+        until_kept(running, 1)
+        until(lambda: counted(running, "spools") == {"": 0})
+        make_read_only(place)
+
+        took = read(running.url)
+        assert (took.digest, took.whole) == (first, True)
+        assert counted(running, "disk_hits_total") == {"": 1}
+        whole = [read(running.url, "-1", other) for _ in range(3)]
+        assert [took.whole for took in whole] == [False, True, True]
+        assert {took.digest for took in whole if took.whole} == {second}
+        status, _, _ = ask(running.url + other, "POST", b"more", **BYTES)
+        assert status in (200, 204)
+        assert ask(f"{running.admin}/ready")[0] == 200
+        assert counted(running, "passes_total")['{reason="spool-failed"}'] == 2
