@@ -12,6 +12,7 @@ wildcard); RFC 7301 (ALPN).
 import enum
 import math
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -123,11 +124,14 @@ def remarks(
     """What works at ``now`` (wall clock), and will not do for long: by the key below
     ``tls``."""
     for each, place in _placed(settings):
-        left = (expires_at(each.cert) - now) / DAY
+        ends = expires_at(each.cert)
+        left = (ends - now) / DAY
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(ends))
         if left < 0:
-            yield (*place, "cert"), "has expired: clients refuse it"
+            yield (*place, "cert"), f"expired on {when}: clients refuse it"
         elif left < SOON_DAYS:
-            yield (*place, "cert"), f"expires within {math.ceil(left)} d"
+            days = f"{math.ceil(left)} days" if left > 1 else "a day"
+            yield (*place, "cert"), f"expires within {days}, on {when}"
         if each.key.open:
             yield (*place, "key"), "can be read by everybody on this machine: chmod 600"
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from cryptography import x509
+
 from tests.front.tls_client import TlsClient
 from tests.support.certificates import Authority
 from tests.support.processes import Edge, edge, free_port, node_origin, service
@@ -233,3 +235,6 @@ def test_a_thousand_viewers_over_tls_have_each_event_once(tmp_path: Path) -> Non
         assert origin_requests(front.admin) - asked == EVENTS - 1
         name = 'ds_edge_tls_handshakes_total{result="resumed"}'
         assert metric(front.admin, name) == 2 * VIEWERS
+        ends = metric(front.admin, "ds_edge_tls_certificate_expires_at ")
+        [made] = x509.load_pem_x509_certificates(Path(cert).read_bytes())
+        assert ends == made.not_valid_after_utc.timestamp()
