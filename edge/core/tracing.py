@@ -4,7 +4,7 @@ A *span* is one request or one upstream call, with its times and attributes; a *
 is all spans with one id. Contexts go from hop to hop in ``traceparent`` and
 ``tracestate`` (W3C Trace Context). A span is recorded if it is *sampled*. What a client
 says of that counts as the operator has set (``Trust``); a trace that begins here is
-sampled by chance, never by its id, for a client may choose that.
+sampled by chance, never by its id, for a client may choose that (P15).
 
 One upstream call serves many readers: its span is linked from theirs. Hardly ever is it
 sampled itself where one in a thousand is. So it is kept for as long as a reader may

@@ -62,7 +62,7 @@ def test_a_client_that_is_not_trusted_cannot_have_itself_sampled() -> None:
 
 
 def test_no_id_that_a_client_chooses_is_sampled_more_often() -> None:
-    """A sampler that goes by the trace id would always take an id of zeros."""
+    """A sampler that goes by the trace id would always take an id of zeros (P15)."""
     made = Recorded(one_in=10, draw=0.5)
     low = f"00-{1:032x}-{1:016x}-01"
     assert not made.tracer.request(low, None, Trust.JOIN).context.sampled
