@@ -15,9 +15,12 @@ import jwt
 import pytest
 
 from tests.access.issuer import private
+from tests.front.edge_process import Client
+from tests.scale.nodes import node
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.support.talk import ask
 from tests.whole.authorize_server import authorize_server
+from tests.whole.crowd import origin_requests
 from tests.whole.test_access import (
     SECRET,
     WHOLE_WAY,
@@ -121,17 +124,19 @@ def before(url: str, good: str, **ways: Any) -> Iterator[Edge]:
         yield running
 
 
+TOKENS = {
+    "keys": [{"secret": SECRET, "kid": "k1"}],
+    "algorithms": ["HS256"],
+    "issuer": "issuer",
+    "audience": "streams",
+    "sources": ["authorization", {"query": "access_token"}, {"cookie": "session"}],
+    "read_claim": "read",
+}
+
+
 @pytest.fixture(scope="module")
 def by_tokens(origin: NodeOrigin) -> Iterator[Edge]:
-    way = {
-        "keys": [{"secret": SECRET, "kid": "k1"}],
-        "algorithms": ["HS256"],
-        "issuer": "issuer",
-        "audience": "streams",
-        "sources": ["authorization", {"query": "access_token"}, {"cookie": "session"}],
-        "read_claim": "read",
-    }
-    with before(origin.url, made(), jwt=way) as running:
+    with before(origin.url, made(), jwt=TOKENS) as running:
         yield running
 
 
@@ -179,6 +184,35 @@ def test_a_bad_token_hears_its_reason_and_nothing_of_the_stream(
             assert (heard[0], heard[2]) == (status, reason)
             assert f'error="{ERRORS[status]}"' in heard[1]
             assert text not in heard[1]
+
+
+def test_at_each_front_of_a_node_a_bad_token_hears_the_same(origin: NodeOrigin) -> None:
+    """W10: fronts judge, keepers believe. What was let in at one front is shared with
+    who is let in at another, and helps nobody else."""
+    routes = [{"match": f"{ROOT}/**", "access": {"jwt": TOKENS}}]
+    with node(origin.url, routes=routes) as running, contextlib.ExitStack() as fronts:
+        clients = [
+            fronts.enter_context(running.client(one)) for one in running.front_pids()
+        ]
+
+        def told_by_all(path: str, text: str) -> list[tuple[int, bytes]]:
+            for one in clients:
+                one.get(path, bearer(text))
+            return [(given.status, given.body) for given in map(Client.read, clients)]
+
+        for one, name in zip(clients, ("alice", "bob"), strict=True):
+            one.get(f"{HELD}?offset=-1", bearer(made(sub=name)))
+            assert one.read().body == b"secret"
+        asked = origin_requests(running.admin)
+        for bad in BAD.values():
+            text = bad.make()
+            for path in (HELD, COLD, ABSENT):
+                for status, body in told_by_all(path, text):
+                    assert status == bad.status
+                    assert json.loads(body)["reason"] == bad.reason
+
+        assert origin_requests(running.admin) == asked <= 2
+        assert told_by_all(HELD, made()) == [(200, b"secret")] * 2
 
 
 @WAYS_THROUGH
