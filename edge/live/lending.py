@@ -151,14 +151,18 @@ class Lending:
 
     def _hear(self, fetch: "_LentFetch", lease: Lease, refusals: LentRefusals) -> None:
         """A keeper has told whose credentials were refused: end their leases here, too,
-        and ask again (W16)."""
+        and ask again (W16). A keeper's successor, whom it answers so, tells its fronts.
+        """
         fetch.call = None
         end: Outcome | None
         try:
             readers = fetch.lenders.hear(refusals, trust_of(fetch.stream.route))
-            for reader in readers:
-                forget_verdict(reader.lease)
-            self._end_all(readers)
+            if self._options.serves_fronts:
+                self._refusals.pass_on(fetch.stream, refusals)
+            else:
+                for reader in readers:
+                    forget_verdict(reader.lease)
+                self._end_all(readers)
             end = None if fetch.is_cancelled else self._ask(fetch, lease)
         except Exception:
             self._guard.report(fetch)

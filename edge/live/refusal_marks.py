@@ -48,6 +48,10 @@ class RefusalMarks:
         if len(self._marks) > MAX_TOLD:
             _, self._lost = self._marks.popitem(last=False)
 
+    def lose(self, now: float) -> None:
+        """There were others, of whom nobody knows any more."""
+        self._lost = self.up_to = max(self.up_to + 1, int(now * 1000))
+
     def since(self, heard: int, oldest: float) -> LentRefusals | None:
         """What is later than the mark that was ``heard``; None: nothing is. What was
         before ``oldest`` (monotonic seconds) concerns no verdict any more."""

@@ -62,16 +62,29 @@ class ToldRefusals:
     ) -> None:
         """The origin has refused this credential. The fronts that brought it hear its
         answer, since they have let in their readers; the others hear of it soon."""
-        now, lenders = self._clock.monotonic(), stream.lenders
-        assert lenders is not None
-        if lenders.log is None:
-            lenders.log = RefusalMarks()
-        lenders.log.add(lent.digest, now)
-        next_turn(self._guard.call, self._tell_waiting, stream)
+        now = self._clock.monotonic()
+        self._marks(stream).add(lent.digest, now)
         for reader in readers:
             reader.lease.end(now)
             if reader.state in _HERE:
                 self._guard.serve(partial(self._answer, answer), reader)
+
+    def pass_on(self, stream: Stream, refusals: LentRefusals) -> None:
+        """The keeper before this one has told of these: the fronts hear of them."""
+        marks, now = self._marks(stream), self._clock.monotonic()
+        if refusals.lost:
+            marks.lose(now)
+        for digest in refusals.digests:
+            marks.add(digest, now)
+
+    def _marks(self, stream: Stream) -> RefusalMarks:
+        """Where to note what the fronts that wait are told in the next turn."""
+        lenders = stream.lenders
+        assert lenders is not None
+        if lenders.log is None:
+            lenders.log = RefusalMarks()
+        next_turn(self._guard.call, self._tell_waiting, stream)
+        return lenders.log
 
     def turns_away(self, reader: Reader) -> bool:
         """Whether this reader, who has just come, was told of refusals, and is done.

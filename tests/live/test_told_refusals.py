@@ -137,6 +137,23 @@ def test_what_concerns_no_verdict_any_more_is_not_told() -> None:
     assert story.ask("cai").waits
 
 
+def test_a_successor_tells_its_fronts_what_the_keeper_before_it_tells() -> None:
+    """It asks the one before it as a front does, until the origin has answered it; its
+    own readers are fronts, and are not ended but told."""
+    story = KeeperStory()
+    ann, ben = story.crowd("ann", "ben")
+    mark = int(story.house.clock.monotonic() * 1000)
+    poll = story.poll()
+    poll.fail(LendersRefused(LentRefusals(("ben", "cai"), mark, mark - 1)))
+    again = story.poll()
+    settle()
+
+    assert lender(again) == "ann"
+    for front in (ann, ben):
+        assert told(front).digests == ("ben", "cai")
+        assert mark <= told(front).lost <= told(front).up_to
+
+
 # A front.
 
 
