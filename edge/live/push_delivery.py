@@ -22,6 +22,10 @@ from edge.policy.http.link_frames import Push, push_payload
 from edge.policy.streams.decisions import Kind, Serve
 from edge.protocol import json_arrays
 
+LAST = 1e9
+"""The end of a life without one (monotonic seconds, 31 years): the timer wheel takes no
+infinity."""
+
 
 class PushSink:
     """A ``ports.Sink`` that takes pushes: each piece of a ``write`` is one, if
@@ -84,7 +88,7 @@ class PushDelivery(Delivery):
         if isinstance(sink, PushSink) and not reader.begun:
             sink.is_pushed = True
             # No sooner than what let it in.
-            reader.life_ends = reader.lease.ends_at
+            reader.life_ends = min(reader.lease.ends_at, LAST)
         super().begin_sse(reader)
 
     def events(self, reader: Reader, serve: Serve, body: bytes | None = None) -> None:

@@ -11,7 +11,7 @@ from edge.policy.http.link_frames import Push, push_of, push_payload
 from edge.policy.streams.routes import Follow, Route
 from origin_adapter.scripted import Call, data, head_answer, no_content
 from tests.live.node_house import NodeHouse, front, keeper
-from tests.live.support import Asked, RecordingSink, settle, warm, watch
+from tests.live.support import PATH, Asked, RecordingSink, settle, warm, watch
 
 TEXT = Route(follow=Follow.LONG_POLL)
 
@@ -105,6 +105,30 @@ def test_nothing_breaks_a_fronts_silence_and_it_lives_on() -> None:
         node.pass_time(5.0)
     assert len(pushes(one)) == before
     assert one.waits
+
+
+def test_a_front_that_waits_for_an_origin_that_is_away_lives_on() -> None:
+    """U2, W5, W15. 1: what is held behind a front that is full may be a dead stream's;
+    2: it has drained, and the check fails; 3: in a while it is made again. A channel
+    has no end of its own until then."""
+    node = keeper()
+    house, origin = node.house, node.origin
+    _, poll = watch(house, origin)
+    one = pushed(node)
+    settle()
+    one.sink.room = False
+    poll.reply(data(b"de", "0005"))
+    origin.expect(Purpose.FOLLOW).reply(data(b"f", "0006"))
+    origin.expect(Purpose.FOLLOW)
+    node.other.store_life(PATH)
+    one.sink.room = True
+    assert one.pending is not None
+    one.pending.drained()
+    origin.expect(Purpose.CATCH_UP).fail(OriginUnreachable("away"))
+    settle()
+    node.pass_time(1.0)
+
+    assert one.waits and not house.counters.internal_errors
 
 
 def test_a_full_front_is_given_the_rest_when_it_has_drained() -> None:
