@@ -52,6 +52,7 @@ from edge.policy.streams.decisions import ReadState
 from edge.policy.streams.event_trust import EventTrust
 from edge.policy.streams.followed_events import FollowedEvents
 from edge.policy.streams.routes import Route, UpstreamCredential
+from edge.protocol.offsets import NOW
 from edge.streamlog.barriers import ReadBarrier, RequestSnapshot
 from edge.streamlog.stream_log import StreamLog
 
@@ -208,13 +209,13 @@ class Reader:
             self.owner.ended(self, before)
 
     def rejoin(self) -> bool:
-        """Arrive anew if the stream is another incarnation than before (L5). Returns
-        whether it is."""
+        """Arrive anew if the stream is another one than before; whether it is (L5)."""
         log = self.stream.log
         if self.incarnation == log.incarnation:
             return False
         self.incarnation = log.incarnation
         self.barrier = log.tail.read_barrier()
+        self.offset = NOW if self.read.offset == NOW else self.offset
         return True
 
     def read_state(self, now: float, wall: float) -> ReadState:
@@ -316,8 +317,7 @@ class Stream:
         self.awaiting_caught_up: set[Reader] = set()
         # Live readers that are not done, parked or not; those with an event stream.
         self.viewers = self.viewers_by_events = 0
-        # For operators: reads since it was made; when it grew last, and first since
-        # all that waited had been served.
+        # For operators: its reads; when it grew last, and first since all were served.
         self.requests = 0
         self.grown_at: float | None = None
         self.heard_at: float | None = None

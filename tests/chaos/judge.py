@@ -310,7 +310,9 @@ def _all_there(
             for w in one.missing(end, answer.sent)
         ]
         yield f"claim: it is all at {end}, and {least} were acknowledged: {missed}"
-    if answer.mode == "long-poll-now" and end - len(answer.names) < least:
+    born = one.birth.span.known < answer.sent - bounds.late(answer.sent)
+    follows = answer.mode == "long-poll-now" and (born or _is_edges(one.birth))
+    if follows and end - len(answer.names) < least:
         yield f"now: it begins before {least}, where the stream already ended"
 
 

@@ -86,6 +86,22 @@ def test_a_poll_of_the_old_incarnation_is_given_up() -> None:
     assert viewer.sink.header("stream-next-offset") == "0000"
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_who_waits_for_now_waits_for_the_now_of_the_new_stream(method: str) -> None:
+    """Where the old one ended is no place of the new one, and nobody was told it."""
+    house, origin = scripted()
+    viewer = house.poll("now")
+    origin.expect().reply(head_answer("0003"))
+    origin.expect(Purpose.FOLLOW)
+    house.wrote(method, None)
+    origin.expect().reply(head_answer("0009"))
+    poll = origin.expect(Purpose.FOLLOW)
+    assert "offset=0009" in poll.request.target
+    poll.reply(data(b"xy", "0011"))
+
+    assert viewer.done().body == b"xy"
+
+
 def test_readers_of_the_poll_are_decided_by_the_new_stream_alone() -> None:
     """L5: nothing of the old log is shown once it is known to be gone."""
     house, origin = scripted()
