@@ -173,6 +173,8 @@ async function theOutage() {
   process.kill(asked.origin, "SIGKILL")
   await tab.waitForSelector("#outage:not([hidden])")
   await becomes("outage-since", "since")
+  // Figures and reasons are published apart: the reason may come a moment later.
+  await becomes("outage-advice", "Reason: origin-")
   return {
     who: await text("outage-who"), reason: await text("outage-advice"),
     viewers: await text("outage-effect"), title: await tab.title(), origin: await text("origin"),
