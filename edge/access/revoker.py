@@ -117,12 +117,12 @@ class Revoker:
         self._revocations.add(order, now)
         ended = self._apply([order])
         self._counters.revocations[by.value] += 1
-        said = "revoked by order: %s %s, issuer %s: %d grants ended"
-        _log.info(said, by.value, value, issuer or "any", ended)
         try:
             ended += self._tell(order)
         finally:
             # Even if another process is late.
+            said = "revoked by order: %s %s, issuer %s: %d grants ended"
+            _log.info(said, by.value, value, issuer or "any", ended)
             if self._file is not None:
                 self._unwritten = True
                 self._write()

@@ -137,11 +137,10 @@ class LentCredential:
     """A credential that the origin let in, with which it may be asked for what all
     share (B7).
 
-    ``digest`` tells two of them apart, and nothing else. ``headers`` are the fields as
-    received, names in lower case, ``parameters`` the raw pieces of the query: the whole
-    set that the origin judged. From ``fresh_until`` (monotonic seconds) on it lends no
-    more. ``refused`` is called when the origin refuses it meanwhile. ``heard``: its
-    front's mark (``LentRefusals``); None: it is to be told of none.
+    ``digest`` tells two of them apart. ``headers`` are the fields as received, names in
+    lower case, ``parameters`` the raw pieces of the query: all that the origin judged.
+    From ``fresh_until`` (monotonic seconds) on it lends no more. ``refused`` is called
+    when the origin refuses it. ``heard``: its front's mark; None: it hears of none.
     """
 
     digest: str
@@ -198,10 +197,10 @@ class Read:
     ``cursor`` is the client's own, None when absent or not a number. ``codings`` are
     those that the client takes, best first, without identity. ``if_none_match`` is raw.
     ``expires_at`` (Unix seconds) is the end of a signed URL: it caps how long an answer
-    may be used. ``hops`` are the ids of the nodes by which it came, the nearest last;
-    () for a client's own (U10). ``ends_soon``: the grant behind it ends so soon that
-    nobody may keep the answer (B17); when exactly is no part of the read, which all
-    share. ``only_held``: a keeper's successor asks (``edge.live.heirs``).
+    may be used. ``hops``: ids of the nodes by which it came, the nearest last (U10).
+    ``ends_soon``: the grant behind it ends so soon that nobody may keep the answer
+    (B17); when exactly is no part of the read. ``only_held``: a keeper's successor asks
+    (``edge.live.heirs``). ``opens``: a front's own HEAD, not a client's (U12).
     """
 
     key: StreamKey
@@ -214,6 +213,7 @@ class Read:
     hops: tuple[str, ...] = ()
     ends_soon: bool = False
     only_held: bool = False
+    opens: bool = False
 
 
 class Purpose(enum.Enum):
@@ -234,11 +234,11 @@ class Purpose(enum.Enum):
 class LinkTerms:
     """What a front tells a keeper of a request, beside its target and its fields (W10).
 
-    The front has judged: ``route`` (its name) and ``partition`` say whose log the
-    request is about, and ``hops`` are the ids of the nodes by which its client's came.
-    ``lent``: the credential to ask the origin with, in no key. Nothing is given from
-    ``until`` on (monotonic seconds, which one machine has once). ``only_held``: the
-    settings by which a keeper's successor asks (``Read``); "": another one does.
+    The front has judged: ``route`` (its name) and ``partition`` say whose log it is
+    about, and ``hops`` are the ids of the nodes by which its client's came. ``lent``:
+    the credential to ask the origin with, in no key. Nothing is given from ``until`` on
+    (monotonic seconds, which one machine has once). ``only_held``: the settings by
+    which a keeper's successor asks; "": another one does. ``opens``: see ``Read``.
     """
 
     route: str
@@ -247,16 +247,17 @@ class LinkTerms:
     hops: tuple[str, ...] = ()
     until: float = NO_END
     only_held: str = ""
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OriginRequest:
     """One request to the origin, built, not forwarded.
 
-    ``target`` is in origin-form, as it is sent. ``headers`` carry no framing, no Host
-    and no hop-by-hop field. A body is its bytes, or an iterator of pieces with its
-    length, or with None for chunked coding; ``body`` None means no body. ``link``: a
-    keeper may be asked instead, on these terms; None: the origin alone (W11).
+    ``target`` is in origin-form. ``headers`` carry no framing, no Host, no hop-by-hop
+    field. A body is its bytes, or an iterator of pieces with its length, or with None
+    for chunked coding; None: there is none. ``link``: a keeper may be asked instead, on
+    these terms; None: the origin alone (W11).
     """
 
     method: str
@@ -281,9 +282,9 @@ class Framing(enum.Enum):
 class Lineage:
     """Which life of a stream a keeper's answer is of (W8).
 
-    ``boot`` is the number of the keeper's process, ``row`` of its row: where it is
-    another one, what was held before was forgotten. ``incarnation`` moves where a new
-    one begins there (L5). None: the row was made, and may have been made anew.
+    ``boot`` numbers the keeper's process, ``row`` its row: in another one nothing of
+    before is held. ``incarnation`` moves where a new one begins there (L5). None: the
+    row was made, and may have been made anew.
     """
 
     boot: int
@@ -411,10 +412,9 @@ class Result(enum.StrEnum):
 class CacheStatus:
     """How an answer came about, for ``Cache-Status`` (RFC 9211) and the counters.
 
-    ``fwd`` is RFC 9211's reason for asking the origin, None on a hit;
-    ``collapsed`` says that another reader's request served this one too. ``upstream``
-    has the members of the caches between here and the origin, nearest the origin
-    first; "" on a hit: they were not asked.
+    ``fwd`` is RFC 9211's reason for asking the origin, None on a hit; ``collapsed``:
+    another reader's request served this one, too. ``upstream`` has the members of the
+    caches from here to the origin, nearest the origin first; "" on a hit.
     """
 
     hit: bool = False

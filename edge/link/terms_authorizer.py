@@ -47,8 +47,13 @@ def authorizer_of(board: str, settings: str = "") -> Authorizer:
         lease = UNLIMITED
         if terms.until != NO_END or terms.lent is not None:
             lease = Lease(terms.until, terms.lent)
-        held = bool(terms.only_held)
-        return Grant(terms.partition, lease=lease, hops=terms.hops, only_held=held)
+        return Grant(
+            terms.partition,
+            lease=lease,
+            hops=terms.hops,
+            only_held=bool(terms.only_held),
+            opens=terms.opens,
+        )
 
     return authorize
 

@@ -15,6 +15,10 @@ from edge.streamlog.stream_log import UNKNOWN_TTL, StreamLog
 MAX_TTL_DIGITS = 12
 
 
+NO_HEAD = OriginAnswer(405, ())
+"""A keeper's word to a front that HEAD tells nothing of a stream (U12)."""
+
+
 def is_other_type(log: StreamLog, answer: OriginAnswer) -> bool:
     told = answer.get("content-type")
     return (

@@ -65,6 +65,7 @@ class Flights:
             trace = reader.sink.trace
             flight = self._open(stream, fetch.start, reader.read.hops, trace)
             flight.passes_keepers = fetch.reason is Reason.TAIL_WENT_BACK
+            flight.opens = fetch.reason is Reason.COLD_OPEN
             reader.is_leader = True
         elif fetch.fresh and not _may_share(flight, fetch):
             # 1: it was sent; 2: this reader arrives; 3: it lands. What it
@@ -167,8 +168,9 @@ class Flights:
         # What judges, or confirms what a keeper has said, is the origin's word (W9).
         linked = self._asks_keeper(flight.stream) and not flight.passes_keepers
         if flight.start is None:
+            how: dict[str, bool] = {"linked": linked, "opens": flight.opens}
             return upstream_requests.head_request(
-                key, route, node=node, hops=hops, lent=lent, linked=linked
+                key, route, node=node, hops=hops, lent=lent, **how
             )
         return upstream_requests.read_request(
             key, flight.start, route, node=node, hops=hops, lent=lent, linked=linked
@@ -181,6 +183,7 @@ def _may_share(flight: Flight, fetch: Fetch) -> bool:
     if flight.sent is not None:
         return False
     flight.passes_keepers |= fetch.reason is Reason.TAIL_WENT_BACK
+    flight.opens &= fetch.reason is Reason.COLD_OPEN
     return True
 
 

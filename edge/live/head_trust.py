@@ -17,9 +17,10 @@ GET 2xx after that  the HEAD was a 404  HEAD does not tell, for ``no_head_for`` 
                                         the route agrees no longer
 =================== =================== ============================================
 
-A new incarnation takes back what a 404 has left on the key (``registry.renew``): a
-stream that was created after the HEAD does not contradict it. A client's own HEADs
-count like the edge's. ``fetch_results`` calls this; it never asks and never switches.
+A keeper tells its fronts that HEAD does not tell, and asks no more for them (W9). A new
+incarnation takes back what a 404 has left on the key (``registry.renew``): a stream
+that was created after the HEAD does not contradict it. A client's own HEADs count like
+the edge's. ``fetch_results`` calls this; it never asks and never switches.
 """
 
 from edge.live.context import HubContext

@@ -5,8 +5,8 @@ acts: it serves from the log, parks the reader, lets it wait for a flight, or pa
 through. When something was heard, it decides again. ``wrote`` tells it of writes,
 ``tick`` of time, ``drain`` of the end. The meaning of answers, polls and writes comes
 as steps (``edge.live.steps``), which ``_do`` executes. Only ``tick`` and ``drain``
-switch greenlets; they have their own. ``answer_cache.peek`` is the second entrance: it
-repeats an answer without a decision. ``edge.live`` tells how the parts work together.
+switch greenlets. ``answer_cache.peek`` is the second entrance: it repeats an answer
+without a decision. ``edge.live`` tells how the parts work together.
 """
 
 from typing import assert_never
@@ -21,7 +21,7 @@ from edge.core.reasons import Reason
 from edge.core.values import UNLIMITED, Lease, Mode, OriginAnswer, Read, WriteOutcome
 from edge.live import steps
 from edge.live.answer_cache import AnswerCache
-from edge.live.answer_facts import head_of
+from edge.live.answer_facts import NO_HEAD, head_of
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext, HubOptions
 from edge.live.crowd_looks import look_at_crowds
@@ -46,7 +46,7 @@ from edge.live.wakeup import Wakeup
 from edge.live.writes import written
 from edge.policy.http.cache_status import is_from_an_edge
 from edge.policy.streams.decide import decide
-from edge.policy.streams.decisions import Fetch, Kind, Park, Pass, Refuse, Serve
+from edge.policy.streams.decisions import Fetch, Kind, NoHead, Park, Pass, Refuse, Serve
 from edge.protocol.offsets import NOW
 
 MAX_ROUNDS = 6
@@ -165,9 +165,7 @@ class Hub:
             return False
         match decision:
             case Serve():
-                if reader.is_sse:
-                    return self._serve_events(reader, decision)
-                self._serve(reader, decision, now)
+                return self._serve(reader, decision, now)
             case Park():
                 if decision.minted:
                     self.answer_cache.keep_park_hint(reader, decision, now)
@@ -180,6 +178,8 @@ class Hub:
                 self._bypass(reader, decision.reason)
             case Refuse():
                 self._outages.tell(reader, decision.fault)
+            case NoHead():
+                self.delivery.raw(reader, NO_HEAD, Reason.HEAD_REFUSED)
             case _:
                 assert_never(decision)
         return False
@@ -200,26 +200,26 @@ class Hub:
             return True
         return False
 
-    def _serve(self, reader: Reader, serve: Serve, now: float) -> None:
-        """A whole answer, from the log."""
+    def _serve(self, reader: Reader, serve: Serve, now: float) -> bool:
+        """An answer from the log. Returns whether there may be more at once."""
+        if reader.is_sse:
+            return self._serve_events(reader, serve)
         stream = reader.stream
-        if (
-            serve.up_to_date
-            and reader.read.mode is Mode.CATCH_UP
-            and stream.count_tail_read(now, *self._follow_after)
-        ):
+        at_tail = serve.up_to_date and reader.read.mode is Mode.CATCH_UP
+        if at_tail and stream.count_tail_read(now, *self._follow_after):
             self.followers.follow_unwatched(stream)
         self._keep_row(reader, serve)
         if reader.read.mode is Mode.HEAD:
             self.delivery.head(reader, head_of(stream.log, serve.next, now))
-            return
+            return False
         given = self.delivery.serve(reader, serve)
         # It asked and met no origin: a newcomer would be given the same.
         if given is not None and reader.asked is None and not reader.met_outage:
             self.answer_cache.keep(reader, serve, given)
+        return False
 
     def _serve_events(self, reader: Reader, serve: Serve) -> bool:
-        """A page of history or of news. Returns whether there may be more at once."""
+        """The same: a page of history or of news."""
         self._keep_row(reader, serve)
         self.delivery.begin_sse(reader)
         self.delivery.events(reader, serve)
@@ -408,14 +408,12 @@ class Hub:
         else:
             self.advance(reader)
 
-    def _give_status(
-        self, reader: Reader, answer: OriginAnswer, reason: Reason
-    ) -> None:
+    def _give_status(self, reader: Reader, answer: OriginAnswer, why: Reason) -> None:
         """Hand on a status; one whose event stream has begun can only be ended."""
         if reader.begun:
-            self._waiters.end(reader, reason)
+            self._waiters.end(reader, why)
         else:
-            self.delivery.status(reader, answer, reason)
+            self.delivery.status(reader, answer, why)
 
     # Owner, for readers
 

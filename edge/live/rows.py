@@ -405,13 +405,12 @@ class Flight:
     """A fetch under way. ``sent`` is None until it goes to the origin, in its ``turn``
     of the event loop; ``call`` is how it is given up then.
 
-    ``hops`` are those of the read that it was begun for: through them a loop is seen.
-    ``waiters`` share its answer. ``after`` need a request that begins after their own
-    arrival: they are decided again when this flight has landed.
+    ``hops``: of the read that it was begun for, to see a loop. ``waiters`` share its
+    answer. ``after`` need one that was asked for later: they are decided again then.
     """
 
     __slots__ = (
-        *("after", "call", "hops", "passes_keepers"),
+        *("after", "call", "hops", "opens", "passes_keepers"),
         *("sent", "start", "stream", "turn", "waiters"),
     )
 
@@ -423,8 +422,9 @@ class Flight:
         self.stream = stream
         self.start = start
         self.hops = hops
-        # Whether it is sent to the origin, though a keeper might be asked (W9).
-        self.passes_keepers = False
+        # Whether it is sent to the origin, though a keeper might be asked (W9); whether
+        # it is a HEAD for readers by GET alone (U12).
+        self.passes_keepers = self.opens = False
         self.call: UpstreamCall | None = None
         self.waiters: list[Reader] = []
         self.after: list[Reader] = []

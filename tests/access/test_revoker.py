@@ -1,5 +1,6 @@
 """Revoker: an order in force, kept, and heard of by other workers. A10, B13."""
 
+import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from edge.access.leases import Leases
 from edge.access.revocation_file import RevocationFile
 from edge.access.revocations import Revocation, Revocations, RevokedBy, TokenFacts
-from edge.access.revoker import RETRY_SECONDS, Revoker
+from edge.access.revoker import RETRY_SECONDS, Heard, Revoker
 from edge.core.counters import Counters
 from edge.core.errors import Refusal
 from edge.core.reasons import Reason
@@ -89,6 +90,30 @@ def test_an_order_ends_what_it_names_and_begins_a_new_epoch(
     assert other.ends_at > clock.monotonic()
     assert (worker.epochs, worker.cuts) == (1, 1)
     assert worker.counters.revocations == {"subject": 1}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_log_says_what_ended_in_all_processes(
+    clock: TestClock, late: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that have answered; and it says so, if one of them is late."""
+    worker = Worker(clock, None)
+    lease = worker.let_in()
+
+    def tell_others(order: Revocation) -> Heard:
+        if late:
+            raise Refusal("one is late", reason=Reason.ORDERS_LATE)
+        return Heard(2, order.at)
+
+    worker.revoker.tell_others = tell_others
+    caplog.set_level("INFO")
+    with pytest.raises(Refusal) if late else contextlib.nullcontext():
+        worker.revoker.revoke(RevokedBy.SUBJECT, "alice")
+
+    ended = 1 if late else 3
+    said = f"revoked by order: subject alice, issuer any: {ended} grants ended"
+    assert caplog.messages == [said]
+    assert lease.ends_at == clock.monotonic()
 
 
 def test_a_lease_that_nobody_holds_is_forgotten(clock: TestClock) -> None:

@@ -139,6 +139,14 @@ def test_a_keeper_has_no_door() -> None:
     assert RequestPipeline((replace(JUDGED, lean=False),)).has_door
 
 
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_read_is_told_whether_a_client_asked_by_head(opens: bool) -> None:
+    """U12, W9."""
+    verdict = authorize(OPEN, asked(told(opens=opens)), 0.0)
+
+    assert isinstance(verdict, Grant) and verdict.opens is opens
+
+
 @pytest.mark.parametrize(("asks_by", "is_let_in"), [("a", True), ("b", False)])
 def test_a_successor_with_other_settings_is_given_nothing(
     asks_by: str, is_let_in: bool

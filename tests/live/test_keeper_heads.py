@@ -2,12 +2,20 @@
 
 import pytest
 
-from edge.core.values import Mode, Purpose
+from edge.core.values import Mode, Purpose, Read
 from edge.live.followers import POLL_PATIENCE_SECONDS
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import data, head_answer
 from tests.live.node_house import NodeHouse, front, keeper
-from tests.live.support import PATH, settle, warm, watch
+from tests.live.support import (
+    PATH,
+    Asked,
+    RecordingSink,
+    refuse_head,
+    settle,
+    warm,
+    watch,
+)
 
 
 def asks_head(node: NodeHouse) -> int:
@@ -106,3 +114,83 @@ def test_otherwise_the_origin_answers(story: object) -> None:
     settle()
 
     assert head.waits and asks_head(node) == before + 1
+
+
+# Where HEAD tells nothing (U12), and fronts open streams.
+
+
+def opens(node: NodeHouse) -> Asked:
+    """A front opens the stream for its readers: by a HEAD, but no client's."""
+    house, sink = node.house, RecordingSink()
+    read = Read(house.key(), mode=Mode.HEAD, opens=True)
+    return Asked(sink, house.hub.ask(read, sink, house.clock.monotonic()))
+
+
+@pytest.mark.parametrize("status", [401, 403, 405, 501])
+def test_what_was_refused_to_one_front_is_not_asked_for_by_another(status: int) -> None:
+    """It asks by GET, as the first one does."""
+    node = keeper()
+    first = opens(node)
+    refuse_head(node.origin, status)
+    assert first.done().status == status
+    second = opens(node)
+
+    assert second.done().status == 405
+    assert asks_head(node) == 1
+
+
+def test_fronts_that_open_a_stream_at_once_cost_one_head() -> None:
+    """Whether they come before it is sent, or while it is on its way."""
+    node = keeper()
+    early = [opens(node), opens(node)]
+    call = node.origin.expect(Purpose.CATCH_UP)
+    late = opens(node)
+    settle()
+    call.answer(401, [])
+
+    assert {one.done().status for one in (*early, late)} <= {401, 405}
+    assert asks_head(node) == 1
+
+
+def test_a_client_that_asks_by_head_is_answered_by_the_origin() -> None:
+    """What is refused today may be let in tomorrow."""
+    node = keeper()
+    opens(node)
+    refuse_head(node.origin)
+    client = node.house.ask(mode=Mode.HEAD)
+    node.origin.expect(Purpose.CATCH_UP).reply(head_answer("0003"))
+
+    assert client.done().status == 200
+    assert opens(node).waits
+
+
+def test_a_front_says_of_a_head_that_no_client_has_asked_for_it() -> None:
+    node = front(asks_keepers=True)
+    node.house.poll("0003")
+    call = node.origin.expect(Purpose.CATCH_UP)
+
+    assert call.request.link is not None and call.request.link.opens
+
+
+@pytest.mark.parametrize("first", [Mode.HEAD, Mode.LONG_POLL])
+def test_a_head_that_a_client_waits_for_is_the_clients(first: Mode) -> None:
+    """Whoever came first."""
+    node = front(asks_keepers=True)
+    for mode in sorted((Mode.HEAD, Mode.LONG_POLL), key=lambda one: one is not first):
+        node.house.ask("0003", mode)
+    call = node.origin.expect(Purpose.CATCH_UP)
+
+    assert call.request.method == "HEAD"
+    assert call.request.link is not None and not call.request.link.opens
+
+
+def test_a_front_that_is_told_so_opens_the_stream_by_get() -> None:
+    node = front(asks_keepers=True)
+    viewer = node.house.poll("0003")
+    refuse_head(node.origin)
+    by_get = node.origin.expect(Purpose.CATCH_UP)
+    by_get.reply(data(b"", "0003"))
+    settle()
+
+    assert by_get.request.method == "GET" and by_get.request.link is not None
+    assert viewer.waits and asks_head(node) == 1

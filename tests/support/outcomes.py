@@ -20,6 +20,7 @@ from edge.core.values import ANONYMOUS, PUBLIC, Mode, Partition, Read
 from edge.policy.streams.decisions import (
     Decision,
     Fetch,
+    NoHead,
     Park,
     Pass,
     ReadState,
@@ -77,6 +78,8 @@ def outcome_of(decision: Decision) -> str:
             return f"pass {decision.reason.value}"
         case Refuse():
             return "refuse"
+        case NoHead():
+            return "no head"
 
 
 class Scene:

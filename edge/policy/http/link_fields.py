@@ -88,6 +88,7 @@ def told_terms(board: str, terms: LinkTerms) -> Headers:
         text += f";h={_quoted(' '.join(terms.hops))}"
     if terms.only_held:
         text += f";held={_quoted(terms.only_held)}"
+    text += ";opens" * terms.opens
     if terms.until != NO_END:
         text += f";u={_milliseconds(terms.until)}"
     if terms.lent is None:
@@ -113,8 +114,9 @@ def terms_of(board: str, lookup: Lookup) -> LinkTerms | None:
         hops = tuple(_text(told.get("h")).split())
         until = _seconds(told["u"]) if "u" in told else NO_END
         lent = _lent_of(board, lookup(LENT))
-        only_held = _text(told.get("held"))
-        return LinkTerms(_text(told["r"]), partition, lent, hops, until, only_held)
+        only_held, opens = _text(told.get("held")), "opens" in told
+        times = until, only_held, opens
+        return LinkTerms(_text(told["r"]), partition, lent, hops, *times)
     except (KeyError, ValueError):
         return None
 

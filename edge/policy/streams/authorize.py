@@ -100,7 +100,7 @@ class Grant:
     it in, and whom. ``fields`` go on the answer of this one request. ``renewable``:
     whoever let it in believes so for a while, and may let the same request in again.
     ``hops`` are those of the client's request, as a front tells them (W10), and
-    ``only_held`` is told by the successor of a keeper (see ``Read``).
+    ``only_held`` and ``opens`` are told by processes of the node, too (see ``Read``).
     """
 
     partition: Partition = ANONYMOUS
@@ -115,6 +115,7 @@ class Grant:
     renewable: bool = False
     hops: tuple[str, ...] = ()
     only_held: bool = False
+    opens: bool = False
 
 
 UNJUDGED = Grant()

@@ -126,6 +126,7 @@ def _read(
         hops=grant.hops or forwarding.hops(lookup("cdn-loop")),
         ends_soon=grant.ends_soon,
         only_held=grant.only_held,
+        opens=grant.opens,
     )
 
 

@@ -11,6 +11,7 @@ Park     wait at this offset until the log grows (live reads only)
 Fetch    ask the origin from this offset on (None: ask by HEAD) and decide again
 Pass     pass the read through, one to one
 Refuse   the origin failed, and nothing held can answer
+NoHead   a front opens a stream, and HEAD does not tell
 ======== ==================================================================
 
 Rules are cited from docs/rules.md. On a first reading, start at ``decide`` and follow
@@ -26,6 +27,7 @@ from edge.policy.streams.decisions import (
     Decision,
     Fetch,
     Kind,
+    NoHead,
     Park,
     Pass,
     ReadState,
@@ -93,8 +95,11 @@ def _decide_head(
 ) -> Decision:
     """A HEAD is for the origin to answer. But a keeper answers its fronts from what it
     knows, where that is no less (W9): the stream is described, needs no check, and its
-    tail is known. A write may be on its way through the armed poll."""
+    tail is known. A write may be on its way through the armed poll. Nor does it ask for
+    a front that opens a stream what it knows to be refused (U12)."""
     tail = log.tail
+    if read.opens and not state.head_tells:
+        return NoHead()
     told = log.described and log.ttl_told and state.head_tells
     if not (state.is_front and told and tail.offset is not None):
         return _ask(state, Fetch(None, Reason.MISS, fresh=True))

@@ -74,7 +74,12 @@ class Refuse:
     fault: OriginFault
 
 
-Decision = Serve | Park | Fetch | Pass | Refuse
+@dataclass(frozen=True, slots=True)
+class NoHead:
+    """Tell a front that HEAD tells nothing of this stream (U12, W9)."""
+
+
+Decision = Serve | Park | Fetch | Pass | Refuse | NoHead
 
 
 class ReadState(NamedTuple):

@@ -25,6 +25,7 @@ way let in (``granted_fields``).
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -119,13 +120,16 @@ def head_request(
     hops: Hops = (),
     lent: LentCredential | None = None,
     linked: bool = False,
+    opens: bool = False,
 ) -> OriginRequest:
-    """A HEAD of the stream: type, tail, closed, TTL (PROTOCOL.md section 5.5)."""
+    """A HEAD of the stream: type, tail, closed, TTL (PROTOCOL.md section 5.5).
+    ``opens``: for readers by GET alone (U12)."""
+    terms = replace(_terms(key, lent, hops), opens=opens) if linked else None
     return OriginRequest(
         method="HEAD",
         target=_target(key, lent),
         headers=read_fields(key.partition, route, node=node, hops=hops, lent=lent),
-        link=_terms(key, lent, hops) if linked else None,
+        link=terms,
     )
 
 

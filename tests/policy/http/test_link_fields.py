@@ -57,6 +57,7 @@ terms = st.builds(
     hops=st.lists(st.text("0123456789abcdef", min_size=1), max_size=3).map(tuple),
     until=moments | st.just(float("inf")),
     only_held=st.text(max_size=5),
+    opens=st.booleans(),
 )
 
 
@@ -69,9 +70,10 @@ def test_a_keeper_reads_what_a_front_has_told(told: LinkTerms) -> None:
     read = link_fields.terms_of(BOARD, sent.get)
 
     assert read is not None
-    assert (read.route, read.partition, read.hops, read.only_held) == (
-        *(told.route, told.partition, told.hops, told.only_held),
+    assert (read.route, read.partition, read.hops) == (
+        *(told.route, told.partition, told.hops),
     )
+    assert (read.only_held, read.opens) == (told.only_held, told.opens)
     # The kind is told apart, though hashes leave it out.
     assert read.partition.kind is told.partition.kind
     assert read.partition.headers == told.partition.headers
