@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge.core.errors import EdgeError, NotHeld, OriginUnreachable
+from edge.core.forwarded_call import ForwardedCall
 from edge.core.ports import Clock, Exchange, Origin, Receiver, UpstreamCall
 from edge.core.values import (
     Lineage,
@@ -33,7 +34,6 @@ from edge.core.values import (
     Partition,
     Purpose,
 )
-from edge.link.forwarded_call import ForwardedCall
 from edge.link.keepers import READS, heard, linked
 
 _HANDED = frozenset({Purpose.CATCH_UP, Purpose.FOLLOW, Purpose.EVENTS})

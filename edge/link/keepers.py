@@ -39,6 +39,7 @@ from edge.core.errors import (
     OriginFault,
     OriginUnreachable,
 )
+from edge.core.forwarded_call import ForwardedCall
 from edge.core.ports import Clock, Exchange, Origin, Receiver, UpstreamCall
 from edge.core.reasons import Reason
 from edge.core.values import (
@@ -50,7 +51,6 @@ from edge.core.values import (
 )
 from edge.link.channels import PushOrigin
 from edge.link.exchanges import LinkExchange, RoundExchange
-from edge.link.forwarded_call import ForwardedCall
 from edge.policy.http import link_fields
 
 READS = frozenset({"GET", "HEAD"})

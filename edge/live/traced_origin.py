@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from edge.core.errors import EdgeError
+from edge.core.forwarded_call import ForwardedCall
 from edge.core.forwarded_exchange import ForwardedExchange
 from edge.core.histograms import Exemplar, Histogram, Timings
 from edge.core.ports import Exchange, Origin, Receiver, UpstreamCall
@@ -136,11 +137,11 @@ def _failed(span: UpstreamSpan, why: str, now: Callable[[], float]) -> None:
     span.end(now())
 
 
-class _TracedCall:
+class _TracedCall(ForwardedCall):
     """A call: it hands on what it is told to its receiver, and to the origin what its
     caller wants. Whoever it tells takes the blame for what it raises."""
 
-    __slots__ = ("_heads", "_now", "_receiver", "_span", "data", "inner", "sent")
+    __slots__ = ("_heads", "_now", "_receiver", "_span", "data", "sent")
 
     def __init__(
         self,
@@ -149,7 +150,7 @@ class _TracedCall:
         now: Callable[[], float],
         heads: Histogram | None,
     ) -> None:
-        self.inner: UpstreamCall | None = None
+        super().__init__()
         self._span = span
         self._receiver = receiver
         self._now = now
@@ -177,16 +178,7 @@ class _TracedCall:
 
     def cancel(self) -> None:
         _give_up(self._span, self._now)
-        if self.inner is not None:
-            self.inner.cancel()
-
-    def pause(self) -> None:
-        if self.inner is not None:
-            self.inner.pause()
-
-    def resume(self) -> None:
-        if self.inner is not None:
-            self.inner.resume()
+        super().cancel()
 
 
 class _TracedExchange(ForwardedExchange):
