@@ -42,9 +42,7 @@ MoreMetrics = Callable[[], Iterable[Metric]]
 class Metrics(Collector):
     """A collector over one worker's numbers."""
 
-    def __init__(
-        self, counters: Counters, gauges: Gauges, more: MoreMetrics = tuple
-    ) -> None:
+    def __init__(self, counters: Counters, gauges: Gauges, *more: MoreMetrics) -> None:
         self._counters = counters
         self._gauges = gauges
         self._more = more
@@ -70,7 +68,8 @@ class Metrics(Collector):
             requests_per_delivery(numbers),
         )
         yield build_info()
-        yield from self._more()
+        for more in self._more:
+            yield from more()
         timings = self._counters.timings
         yield from histogram_families(timings.as_counts(), timings.exemplars())
         for name, value in self._gauges().items():

@@ -55,9 +55,7 @@ class NodeNumbers:
 class NodeMetrics(Collector):
     """A collector over the numbers of a node."""
 
-    def __init__(
-        self, numbers: Callable[[], NodeNumbers], more: MoreMetrics = tuple
-    ) -> None:
+    def __init__(self, numbers: Callable[[], NodeNumbers], *more: MoreMetrics) -> None:
         self._numbers = numbers
         self._more = more
 
@@ -81,7 +79,8 @@ class NodeMetrics(Collector):
             requests_per_delivery(found.counters),
         )
         yield build_info()
-        yield from self._more()
+        for more in self._more:
+            yield from more()
         yield from histogram_families(
             {one.name: counts_of(found.counters, one.name) for one in HISTOGRAMS},
             found.exemplars,

@@ -7,12 +7,16 @@ failure is told by its reason word, and by nothing that anybody has written; but
 reload was refused, as the log and ``ds-edge check`` say it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from edge.admin.metrics import PREFIX
 from edge.admin.reload_pages import shown
 from edge.admin.routes import AdminRequest, AdminRoute, json_page
+from edge.core.counted_reasons import LABELS
 from edge.core.fault_notes import LINK, LOOKED_AT, FaultRun
 from edge.core.node_status import NodeStatus, ProcessStatus
 from edge.core.ports import Clock
@@ -76,6 +80,17 @@ class StatusPage:
 
     def _page(self, _request: AdminRequest) -> Answer:
         return json_page(self.document())
+
+    def metrics(self) -> Iterator[Metric]:
+        """For the page of metrics: ``outage``, as the document has it. There is a
+        series for each reason that each place may have, of which one at most is 1."""
+        told = _outage(self._node(), self._clock.wall())
+        is_now = None if told is None else (told["where"], told["reason"] or "")
+        text = "Whether readers are given stale answers: where the outage is, and why."
+        family = GaugeMetricFamily(f"{PREFIX}outage", text, labels=["where", "reason"])
+        for one in sorted({*_OUTAGES, *([is_now] if is_now else [])}):
+            family.add_metric(one, float(one == is_now))
+        yield family
 
     def document(self) -> dict[str, Any]:
         """What the page says, now."""
@@ -156,6 +171,12 @@ def _outage(found: NodeStatus, wall: float) -> dict[str, Any] | None:
 
 
 _NO_RUN = (None, FaultRun(0.0, 0.0))
+
+_OUTAGES = {
+    ("behind" if reason == Reason.ORIGIN_STALE.value else "origin", reason)
+    for reason in LABELS["origin_faults"]
+}
+"""Where an outage may be, and the reason words of each place."""
 
 
 def _origin(found: NodeStatus) -> dict[str, Any]:

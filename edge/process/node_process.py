@@ -80,11 +80,11 @@ class NodeProcess:
         """Publish the figures. Never switches greenlets."""
         self._figures.publish()
 
-    def routes(self, more: MoreMetrics) -> list[AdminRoute]:
+    def routes(self, *more: MoreMetrics) -> list[AdminRoute]:
         """The pages that speak for the whole node. ``more``: for its metrics."""
         parts, desk = self._runtime.parts, self._desk
         return [
-            *NodeMetrics(self._numbers, more).routes(),
+            *NodeMetrics(self._numbers, *more).routes(),
             *StreamPages(desk, parts.routes).routes(),
             *PurgePages(desk, parts.routes, parts.counters).routes(),
         ]

@@ -404,8 +404,8 @@ class EdgeWorker(GeventWorker):
         told = self._status if node is None else node.status
         book = ReloadDesk(self._application.reloads, self.ppid, self._unready)
         status = StatusPage(about, told, self._unready, parts.clock, book.history)
-        reloads = ReloadPages(book)
-        self._feed = StatusFeed(status.document)
+        reloads, self._feed = ReloadPages(book), StatusFeed(status.document)
+        more = reloads.metrics, status.metrics
         common = [
             *probes(self._unready),
             *RevocationPage(runtime.revoker).routes(),
@@ -415,10 +415,10 @@ class EdgeWorker(GeventWorker):
             *DashboardPages(self._feed).routes(),
         ]
         if node is not None:
-            return [*common, *node.routes(reloads.metrics)]
+            return [*common, *node.routes(*more)]
         return [
             *common,
-            *Metrics(parts.counters, self._gauges, reloads.metrics).routes(),
+            *Metrics(parts.counters, self._gauges, *more).routes(),
             *StreamPages(AloneStreams(control), parts.routes).routes(),
             *PurgePages(AlonePurges(control), parts.routes, parts.counters).routes(),
         ]

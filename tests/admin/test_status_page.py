@@ -55,12 +55,14 @@ class Node:
         counters = whole(self.counters.snapshot())
         return NodeStatus(counters, self.gauges, self.processes, self.faults)
 
-    def client(self, token: str | None = None) -> testing.TestClient:
+    def page(self) -> StatusPage:
         about = About("1.2.3", "pop-fra-1", self.clock.monotonic() - 60.0)
-        page = StatusPage(
+        return StatusPage(
             about, self.status, lambda: self.why, self.clock, lambda: self.reloads
         )
-        return testing.TestClient(create_admin_app(page.routes(), token))
+
+    def client(self, token: str | None = None) -> testing.TestClient:
+        return testing.TestClient(create_admin_app(self.page().routes(), token))
 
     @property
     def told(self) -> Any:
@@ -178,6 +180,39 @@ def test_an_outage_is_told_with_who_is_away_since_when_and_why() -> None:
         "since": 1_799_999_980.0,
     }
     assert away == {**stopped, "since": 1_799_999_984.0}
+
+
+def outages(node: Node) -> dict[tuple[str, str], float]:
+    """The figures of the page of metrics, by where and reason."""
+    [family] = node.page().metrics()
+    assert family.name == "ds_edge_outage"
+    return {
+        (one.labels["where"], one.labels["reason"]): one.value for one in family.samples
+    }
+
+
+def test_the_metric_says_of_an_outage_what_the_page_says() -> None:
+    """Every series is there before one is met."""
+    node = Node()
+    calm = outages(node)
+    node.faults["origin"] = {"origin-stale": FaultRun(1_799_999_970.0, 1_799_999_992.0)}
+    behind = outages(node)
+    node.faults["origin"]["origin-timeout"] = FaultRun(1_799_999_980.0, 1_799_999_999.0)
+    node.gauges["origin_up"] = 0.0
+    away = outages(node)
+
+    assert set(calm.values()) == {0.0} and calm.keys() == behind.keys() == away.keys()
+    assert [one for one in calm if one[0] == "behind"] == [("behind", "origin-stale")]
+    assert [one for one, now in behind.items() if now] == [("behind", "origin-stale")]
+    assert [one for one, now in away.items() if now] == [("origin", "origin-timeout")]
+
+
+def test_an_outage_whose_reason_is_not_noted_yet_is_one() -> None:
+    """A breaker opens between two looks at what was counted."""
+    node = Node()
+    node.gauges["breaker_open"] = 1.0
+
+    assert [one for one, now in outages(node).items() if now] == [("origin", "")]
 
 
 def test_failures_are_told_by_reason_words_the_newest_first() -> None:
