@@ -61,6 +61,12 @@ class PlainLogger(Logger):
             log.handlers.clear()
             log.propagate = True
 
+    def info(self, msg: object, *args: Any, **kwargs: Any) -> None:
+        """Not where it listens: it writes ``http://`` whatever is spoken there. The
+        edge says that itself, once it accepts connections (``edge.cli.start``)."""
+        if not str(msg).startswith("Listening at: "):
+            super().info(msg, *args, **kwargs)
+
     def access(self, *_args: Any) -> None:
         """Nothing: the edge writes its own access log."""
 

@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import ssl
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,13 +17,13 @@ from cryptography import x509
 
 from tests.front.tls_client import TlsClient
 from tests.support.certificates import Authority
+from tests.support.patience import PATIENCE, until
 from tests.support.processes import Edge, edge, free_port, node_origin, service
 from tests.whole.crowd import PATH as CROWD_PATH
 from tests.whole.crowd import Crowd, Viewer, call, metric, origin_requests
 from tests.whole.test_rollover import PATH, Load
 
 NAME = "edge.test"
-PATIENCE = 60.0
 EACH_MODE = 5
 VIEWERS, EVENTS = 500, 5
 """Of each mode, and of each stream."""
@@ -51,23 +50,12 @@ def fronts(front: Edge) -> set[str]:
 
 def expect(front: Edge, *words: str) -> str:
     """Wait until the log has said all of these; the log."""
-    waited = threading.Event()
-    for _ in range(int(PATIENCE / 0.05)):
-        log = front.process.log.read_text()
-        if all(word in log for word in words):
-            return log
-        waited.wait(0.05)
-    raise AssertionError(f"not said: {words}")
 
+    def said() -> bool:
+        return all(word in front.process.log.read_text() for word in words)
 
-def until(happened: Callable[[], bool]) -> None:
-    """Look again and again until it has happened."""
-    waited = threading.Event()
-    for _ in range(int(PATIENCE / 0.05)):
-        if happened():
-            return
-        waited.wait(0.05)
-    raise AssertionError("it never happened")
+    until(said)
+    return front.process.log.read_text()
 
 
 def test_sessions_and_certificates_of_a_node(tmp_path: Path) -> None:
@@ -116,15 +104,12 @@ def test_sessions_and_certificates_of_a_node(tmp_path: Path) -> None:
         shutil.copy(new_cert, cert)
         shutil.copy(new_key, key)
         os.kill(front.process.pid, signal.SIGHUP)
-        shown = old
-        waited = threading.Event()
-        for _ in range(int(PATIENCE / 0.2)):
+
+        def shown() -> bytes | None:
             with ask(port, context) as client:
-                shown = client.getpeercert(binary_form=True)
-            if shown != old:
-                break
-            waited.wait(0.2)
-        assert shown != old
+                return client.getpeercert(binary_form=True)
+
+        until(lambda: shown() != old)
         first.close()
 
         # Who followed has come to the new workers, and has all that was written.
