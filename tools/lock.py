@@ -23,11 +23,13 @@ COMPILE = [
     *("--python-version", "3.11", "--generate-hashes"),
     *("--no-header", "--no-annotate"),
 ]
-RUN = "requirements/run.lock"
+RUN, DEV = "requirements/run.lock", "requirements/dev.lock"
+OTEL = "requirements/otel.lock"
 LOCKS = {
     RUN: ["pyproject.toml"],
     "requirements/build.lock": ["--group", "build"],
-    "requirements/dev.lock": ["pyproject.toml", "--group", "dev", "-c", RUN],
+    DEV: ["pyproject.toml", "--group", "dev", "-c", RUN],
+    OTEL: ["pyproject.toml", "--extra", "otel", "-c", DEV],
     "requirements/node.lock": ["--group", "node"],
 }
 

@@ -129,6 +129,7 @@ def lived(
         "viewers": (BY_EVENTS + BY_POLLS) * times,
         "pids": [*one.front_pids(), *one.keeper_pids()],
         "origin": origin,
+        "master": one.edge.process.pid,
         "shots": None if shots is None else str(shots),
     }
     return {**chromium.stories_of("dashboard.mjs", asked, home), "asked": asked}
@@ -209,6 +210,14 @@ def test_it_fits_a_phone(stories: Stories) -> None:
 
 def test_the_page_that_follows_is_beside_it(stories: Stories) -> None:
     assert stories["follow"]
+
+
+def test_it_shows_what_became_of_the_last_reload(stories: Stories) -> None:
+    told = stories["reload"]
+
+    assert told["before"] == "none since the start"
+    assert told["after"].startswith("accepted, ")
+    assert told["facts"] == "number1"
 
 
 def test_when_the_origin_is_away_it_says_so_above_all_and_since_when(

@@ -57,6 +57,14 @@ def test_both_stages_begin_with_one_image() -> None:
     assert re.fullmatch(r"python:3\.\d+-slim", engine.base_image())
 
 
+def test_the_image_can_make_traces_and_each_lock_it_may_take_is_copied() -> None:
+    [lock] = re.findall(r"^ARG LOCK=(\w+)$", DOCKERFILE, re.MULTILINE)
+    locks = {f"requirements/{name}.lock" for name in ("build", "otel", "run")}
+
+    assert lock == "otel"
+    assert {one for one in copied() if one.endswith(".lock")} == locks
+
+
 def test_the_image_runs_commands_that_there_are() -> None:
     """By default, and for its health; ``tests/test_docs.py`` looks at the page's."""
     [default, check] = re.findall(r'CMD \["(?:ds-edge", ")?(\w+)"\]', DOCKERFILE)[::-1]

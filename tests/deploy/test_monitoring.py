@@ -73,6 +73,7 @@ def took(name: str, seconds: float, each: float, labels: str = "") -> dict[str, 
 HIT = 'mode="long-poll", result="hit", '
 MISS = 'mode="catch-up", result="miss", '
 READ = 'purpose="catch-up", '
+BEHIND = 'ds_edge_outage{where="behind", reason="origin-stale"}'
 
 
 CALM: Mapping[str, str] = {
@@ -83,6 +84,8 @@ CALM: Mapping[str, str] = {
     "ds_edge_viewers": stays(500),
     "ds_edge_breaker_open": stays(0),
     "ds_edge_origin_up": stays(1),
+    BEHIND: stays(0),
+    'ds_edge_outage{where="origin", reason="origin-timeout"}': stays(0),
     "ds_edge_last_collection_seconds": stays(0.05),
     "ds_edge_tls_certificate_expires_at": stays(30 * 86_400),
     'ds_edge_reads_total{mode="long-poll"}': grows(1200),
@@ -116,6 +119,9 @@ CALM: Mapping[str, str] = {
     'ds_edge_replacements_total{reason="worker-died"}': stays(1),
     "ds_edge_internal_errors_total": stays(0),
     "ds_edge_log_lines_dropped_total": stays(20),
+    "ds_edge_spans_exported_total": grows(100),
+    'ds_edge_spans_dropped_total{reason="spans-not-taken"}': stays(512),
+    'ds_edge_spans_dropped_total{reason="spans-full"}': stays(0),
     "ds_edge_accept_pauses_total": stays(0),
     "ds_edge_config_last_reload_successful": stays(1),
     'ds_edge_purges_total{purge="tag-soft"}': grows(10),
@@ -138,6 +144,10 @@ TROUBLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {'ds_edge_answers_total{result="stale"}': grows(20)},
         {"ds_edge_breaker_open": stays(1)},
         {"ds_edge_origin_up": stays(0)},
+    ),
+    "EdgeShieldLostOrigin": (
+        {BEHIND: stays(1)},
+        {BEHIND: stays(1), 'ds_edge_answers_total{result="stale"}': grows(20)},
     ),
     "EdgeOriginFaults": (
         {'ds_edge_origin_faults_total{reason="origin-timeout"}': grows(1)},
@@ -185,6 +195,10 @@ TROUBLES: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {'ds_edge_link_faults_total{reason="origin-timeout"}': grows(1)},
     ),
     "EdgeLogIsNotRead": ({"ds_edge_log_lines_dropped_total": grows(10)},),
+    "EdgeTracesLost": (
+        {'ds_edge_spans_dropped_total{reason="spans-not-taken"}': grows(512)},
+        {'ds_edge_spans_dropped_total{reason="spans-full"}': grows(1)},
+    ),
     "EdgeStopsToCollect": ({"ds_edge_last_collection_seconds": stays(1.5)},),
     "EdgeReloadFailed": ({"ds_edge_config_last_reload_successful": stays(0)},),
     "EdgeCertificateEnds": (
@@ -209,6 +223,10 @@ SILENT: Mapping[str, Mapping[str, str]] = {
     },
     "a poll failed, half an hour ago": {
         'ds_edge_origin_faults_total{reason="origin-timeout"}': began(30)
+    },
+    "the shield lost its origin for two minutes": {BEHIND: f"0+0x{AFTER - 3} 1+0x1 0"},
+    "the collector was restarted, and a batch was lost": {
+        'ds_edge_spans_dropped_total{reason="spans-not-taken"}': began(10)
     },
     "a quiet edge asks for each of its few readers": {
         'ds_edge_reads_total{mode="long-poll"}': grows(6),

@@ -2,10 +2,11 @@
 //
 //   node dashboard.mjs '{"chromium": "...", "profile": "/folder", "admin": "http://...",
 //                        "token": "...", "path": "/v1/stream/...", "odd": "/v1/stream/...",
-//                        "viewers": 6, "pids": [1, 2], "origin": 3,
+//                        "viewers": 6, "pids": [1, 2], "origin": 3, "master": 4,
 //                        "shots": "/folder" or null}'
 //
-// `pids` are stopped for a while, and go on. `origin` is killed at the end. `shots`: where pictures go. Prints one JSON
+// `pids` are stopped for a while, and go on. `master` is told to
+// reload, and `origin` is killed at the end. `shots`: where pictures go. Prints one JSON
 // object: a story to a key. Judged by tests/client/test_dashboard.py.
 
 import { chromium } from "playwright-core"
@@ -29,8 +30,8 @@ context.on("request", (request) => requests.push(request.url()))
 const tab = await context.newPage()
 tab.on("pageerror", (error) => complaints.push(String(error)))
 tab.on("console", (line) => {
-  // 401 is told there by the browser itself.
-  if (line.type() === "error" && !line.text().includes("status of 401")) complaints.push(line.text())
+  // The browser itself tells there of 401; and of 503, by which a process that ends refuses.
+  if (line.type() === "error" && !/status of (401|503)/.test(line.text())) complaints.push(line.text())
 })
 
 const state = (is) => tab.waitForSelector(`#state[data-is=${is}]`)
@@ -167,6 +168,14 @@ async function theFollowPage() {
   return true
 }
 
+// The edge reads its settings again.
+async function theReload() {
+  const before = await text("reload")
+  process.kill(asked.master, "SIGHUP")
+  await becomes("reload", "accepted")
+  return { before, after: await text("reload"), facts: await text("reload-facts") }
+}
+
 // The origin dies: who looks at the page for the first time sees that, and since when.
 async function theOutage() {
   await tab.waitForSelector("#outage[hidden]", { state: "attached" })
@@ -191,6 +200,7 @@ try {
   stories.phone = await thePhone()
   stories.silence = await theSilence()
   stories.follow = await theFollowPage()
+  stories.reload = await theReload()
   stories.outage = await theOutage()
   stories.requests = requests
   stories.complaints = complaints

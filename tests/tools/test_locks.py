@@ -24,6 +24,10 @@ ASKED = {
         *(asked for asked in GROUPS["dev"] if isinstance(asked, str)),
         *GROUPS["build"],
     ],
+    "otel": [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["otel"],
+    ],
     "node": GROUPS["node"],
 }
 
@@ -42,7 +46,7 @@ def test_what_is_asked_for_is_pinned(name: str) -> None:
 
 
 def test_tests_run_with_what_users_run() -> None:
-    assert pins("run").items() <= pins("dev").items()
+    assert pins("run").items() <= pins("otel").items() <= pins("dev").items()
 
 
 @pytest.mark.parametrize("lock", [*LOCKS, "tests/node/package-lock.json"])
