@@ -59,6 +59,8 @@ class AdminServer:
         family, kind = bound.family, bound.type
         # No name leads to a socket file.
         names = None if family == socket.AF_UNIX else self._names
+        # gevent would look up a name for the address, and wait for it.
+        told = None if names is None else {"SERVER_NAME": bound.getsockname()[0]}
         listener = gevent_socket.socket(family, kind, fileno=os.dup(bound.fileno()))
         server = self._server = _Listener(
             listener,
@@ -66,6 +68,7 @@ class AdminServer:
             log=None,
             error_log=logging.getLogger("edge.admin"),
             spawn=Pool(MAX_CONNECTIONS),
+            environ=told,
         )
         server.counters = self._counters
         server.start()

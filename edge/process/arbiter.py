@@ -50,6 +50,11 @@ LEAVE = signal.SIGUSR1
 
 DID_NOT_START = "a new process did not start: its log says why"
 
+CUT_OFF = "the run folder %s was removed: fronts reach no keeper, so this edge ends"
+
+CUT_OFF_STATUS = 1
+"""How the master ends then: whoever started it may start it again."""
+
 MAX_PAUSE_SECONDS = 1.0
 """Between two looks at the workers."""
 
@@ -130,6 +135,7 @@ class EdgeArbiter(Arbiter):
         """Called after every signal, and once a second. See gunicorn."""
         if self._leaves_at is not None and time.monotonic() >= self._leaves_at:
             raise StopIteration
+        self._look_at_folder()
         self._hear()
         self._bury()
         self._tell_replaced()
@@ -149,6 +155,14 @@ class EdgeArbiter(Arbiter):
             if self._again:
                 self._again = False
                 self.reload()
+
+    def _look_at_folder(self) -> None:
+        """Raises HaltServer if somebody has removed the run folder: to wait longer
+        would be to answer every read with an error, and to be ready."""
+        node = self._node
+        if node is not None and not node.is_reachable():
+            _log.critical(CUT_OFF, node.parts.folder)
+            raise HaltServer("the run folder was removed", CUT_OFF_STATUS)
 
     def _tell_replaced(self) -> None:
         """Of several processes none tells of replacements: each would tell all."""

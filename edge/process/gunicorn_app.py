@@ -8,6 +8,7 @@ and command line are not read.
 The entry module must have monkey-patched before it imports this one.
 """
 
+import codecs
 import logging
 import math
 import socket
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gevent
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
@@ -112,6 +114,14 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
     }
 
 
+def import_what_comes_late() -> None:
+    """Import what libraries import when they first need it. A package may be upgraded
+    while the edge runs: processes that are forked after that need nothing of it."""
+    codecs.lookup("idna")
+    # gevent's choice of who looks up names.
+    getattr(gevent.config, "resolver")  # noqa: B009
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a worker builds its parts, and the options of the process. ``tls`` says for
@@ -165,6 +175,7 @@ class EdgeApplication(BaseApplication):
         self.reloads = ReloadBook()
         self.replaced: Mapping[str, int] = {}
         configure(self._log_options(MASTER), put_now)
+        import_what_comes_late()
         super().__init__()
 
     @property

@@ -5,6 +5,7 @@ processes share them; nothing of it is ever made again. Wiring calls ``open_node
 ``edge.process.gunicorn_app`` runs with it and closes it at the end.
 """
 
+import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -49,6 +50,19 @@ class OpenNode:
     parts: NodeParts
     folder: RunFolder
     listeners: tuple[LinkListener, ...]
+
+    def is_reachable(self) -> bool:
+        """Whether the keepers' sockets stand where fronts call them. If somebody has
+        removed the run folder they cannot be made again: keepers listen at them."""
+        try:
+            for path in self.parts.links:
+                os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            # Nobody knows.
+            return True
+        return True
 
     def close(self) -> None:
         """Called by the master at its end, when no process is left."""

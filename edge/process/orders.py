@@ -109,6 +109,7 @@ class NodeOrders:
         self._lanes = lanes
         self._done = 0
         self._acting = False
+        self._reads = False
         # Whether those are carried out that were given before this process began.
         self.is_starting = False
         self._waker: _Waker | None = None
@@ -118,12 +119,8 @@ class NodeOrders:
     def begin(self) -> None:
         """Read the file, before anything is served. Raises OSError."""
         self._lanes.store_acted(READS)
-        for left in self._folder.glob(f"{_REPORTS}{self._lane}-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        _write(self._folder / f"{_NAME}{self._lane}", self._name.encode())
-        self._acting = True
-        self._waker = _Waker(self._folder / f"{_WAKE}{self._lane}", self.look)
-        self.is_starting = True
+        self._reads = self._acting = self.is_starting = True
+        self._make_known()
         for order in self._file.after(0, 0).orders:
             if order.kind in self.lasting:
                 self._carry_out(order)
@@ -132,8 +129,20 @@ class NodeOrders:
         self._acting = self.is_starting = False
         self.look()
 
+    def _make_known(self) -> None:
+        """Leave the name of this process, and a way to wake it. A folder that is full
+        keeps nobody from serving: orders are seen at the next tick, too."""
+        for left in self._folder.glob(f"{_REPORTS}{self._lane}-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            _write(self._folder / f"{_NAME}{self._lane}", self._name.encode())
+            self._waker = _Waker(self._folder / f"{_WAKE}{self._lane}", self.look)
+        except OSError as error:
+            _log.warning("the run folder takes nothing more: %s", error)
+
     def end(self) -> None:
         """Read no more: this process serves nobody any more. Idempotent."""
+        self._reads = False
         self._lanes.store_acted(0)
         waker, self._waker = self._waker, None
         if waker is not None:
@@ -170,7 +179,7 @@ class NodeOrders:
 
     def _did(self, number: int) -> None:
         self._done = number
-        if self._waker is not None:
+        if self._reads:
             self._lanes.store_acted(READS + number)
 
     def _carry_out(self, order: NodeOrder) -> None:
@@ -292,10 +301,13 @@ class _Waker:
         self._wake = wake
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        with suppress(FileNotFoundError):
+        try:
             # Of one that was killed.
-            path.unlink()
-        self._socket.bind(str(path))
+            path.unlink(missing_ok=True)
+            self._socket.bind(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), 1)
         self._watcher.start(self._woken)
 

@@ -41,20 +41,20 @@ from gunicorn.workers.ggevent import GeventWorker
 from edge import __version__
 from edge.admin.dashboard import DashboardPages
 from edge.admin.metrics import Metrics
+from edge.admin.probes import probes
 from edge.admin.purge_pages import AlonePurges, PurgePages
 from edge.admin.reload_pages import ReloadPages
 from edge.admin.revocation_page import RevocationPage
-from edge.admin.routes import AdminRequest, AdminRoute, TokenRule, text_page
+from edge.admin.routes import AdminRoute
 from edge.admin.server import STOP_SECONDS, AdminServer
 from edge.admin.settings_page import SettingsPage
 from edge.admin.status_feed import StatusFeed
 from edge.admin.status_page import About, StatusPage
 from edge.admin.stream_pages import AloneStreams, StreamPages
-from edge.core.errors import Refusal
 from edge.core.fault_notes import FaultTimes, watched_in
 from edge.core.node_status import NodeStatus, ProcessStatus
 from edge.core.reasons import Reason
-from edge.core.values import Answer, Role
+from edge.core.values import Role
 from edge.front.dependencies import Runtime
 from edge.front.fast.context import FastContext
 from edge.front.http1.context import Application, ServerContext
@@ -187,9 +187,12 @@ class EdgeWorker(GeventWorker):
     def run(self) -> None:
         """Start, accept, wait until told to stop, drain, stop. See gunicorn."""
         self._told = Event()
+        # Before it accepts, a failure means that it could not start. See gunicorn.
+        self.booted = False
         with ExitStack() as cleanup:
             admin = self._start(cleanup)
             self._accept(cleanup)
+            self.booted = True
             self._wait()
             if self._retired:
                 stopping = gevent.spawn(admin.stop)
@@ -479,22 +482,3 @@ class EdgeWorker(GeventWorker):
         super().handle_exit(sig, frame)
         if self._told is not None:
             self._told.set()
-
-
-def probes(unready: Callable[[], Reason | None]) -> tuple[AdminRoute, ...]:
-    """``/health``: the process answers. ``/ready``: it can answer reads, because it is
-    started and not draining, and where there are keepers, one of them is well; if not,
-    why. An open port would tell as much as either."""
-
-    def health(_request: AdminRequest) -> Answer:
-        return text_page("healthy\n")
-
-    def readiness(_request: AdminRequest) -> Answer:
-        if (why := unready()) is not None:
-            raise Refusal("Not ready.", reason=why)
-        return text_page("ready\n")
-
-    return (
-        AdminRoute("/health", health, token=TokenRule.OPEN),
-        AdminRoute("/ready", readiness, token=TokenRule.OPEN),
-    )

@@ -7,11 +7,11 @@ from falcon import testing
 
 from edge.admin.app import create_admin_app
 from edge.admin.metrics import Metrics
+from edge.admin.probes import probes
 from edge.admin.routes import AdminRequest, AdminRoute, json_page
 from edge.core.counters import Counters
 from edge.core.reasons import Reason
 from edge.core.values import Answer
-from edge.process.worker import probes
 
 
 def operator(

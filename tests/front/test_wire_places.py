@@ -6,6 +6,7 @@ and stops; the master says when it is open for clients.
 """
 
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -182,6 +183,32 @@ def test_a_node_without_one_of_its_keepers_does_not_start(
     with EdgeProcess({**options, "broken_by": str(broken)}) as edge:
         assert edge.ended() == 3
     assert list(Path(base).iterdir()) == []
+
+
+def test_who_fails_before_it_accepts_could_not_start(base: str) -> None:
+    """Its parts were made, and then it could not read what was ordered. That ends a
+    reload, too, which would never be over."""
+    with running(base) as node:
+        in_the_way = node.folder / "orders"
+        in_the_way.mkdir()
+        node.edge.reload()
+        node.edge.expect_log("the new worker did not start: the old one stays")
+        node.hit()
+        assert node.edge.reloads() == ["failed"]
+
+        in_the_way.rmdir()
+        node.edge.reload()
+        node.until(*(f"stopped {place}" for place in PLACES))
+
+
+def test_an_edge_whose_run_folder_is_removed_says_so_and_ends(base: str) -> None:
+    """Its fronts reach no keeper any more, and nobody can listen there again: whoever
+    started it starts another one. With 3 it could not start, with 1 it ended."""
+    with running(base) as node:
+        shutil.rmtree(node.folder)
+        node.edge.expect_log("was removed: fronts reach no keeper, so this edge ends")
+
+        assert node.edge.ended() == 1
 
 
 def test_told_to_stop_keepers_outlive_the_fronts(base: str) -> None:

@@ -193,6 +193,26 @@ def test_a_successor_carries_out_what_lasts_before_it_serves(
     assert successor.done == [1, 3, 4]
 
 
+def test_a_process_starts_though_the_run_folder_is_full(
+    node: NodeOfOrders, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing can be written there, nor a socket be made: it hears of orders at its
+    ticks, and its name is not known."""
+    process = node.forked(Role.FRONT)
+    (node.folder / "lane-3.new").mkdir()
+    process.orders.begin()
+    node.all.append(process)
+    given = gevent.spawn(node.fronts[0].orders.give, "note")
+    until(lambda: node.fronts[0].view.announced())
+    assert not process.done
+    process.orders.look()
+    outcome = given.get(timeout=30)
+
+    assert "the run folder takes nothing more" in caplog.text
+    assert (process.done, outcome.late) == ([1], ())
+    assert outcome.reports["lane 3/3"] == {"by": "front-0", "said": None}
+
+
 def test_a_successor_takes_the_socket_of_one_that_was_killed(
     node: NodeOfOrders,
 ) -> None:
