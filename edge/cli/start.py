@@ -16,6 +16,7 @@ from edge.cli.open_files import FilePlan
 from edge.cli.reload import Reloader
 from edge.cli.revocation_place import RevocationPlace
 from edge.files import file_systems
+from edge.files.disk_folder import is_written_by_another
 from edge.process.cores import cores
 from edge.process.heartbeat import heartbeat_refusal
 from edge.process.memory_bound import memory_bound
@@ -28,6 +29,11 @@ from edge.supervisor.inherited import inherited, take_over
 REEXECUTED = "GUNICORN_FD"
 """Set for a master that gunicorn re-executes (USR2). Its sockets are inherited: a
 second bind would fail."""
+
+KEPT_BY_ANOTHER = (
+    "is kept by another edge: what lies there is read, and nothing written while that "
+    "one runs; one edge each"
+)
 
 TO_TRY = """
 Make a stream, follow it, and write to it from a second terminal:
@@ -103,6 +109,8 @@ def _has_files(settings: Settings, tell: bool) -> bool:
     if disk is not None and (why := preflight.folder_refusal(disk)) is not None:
         console.error(f"cache.disk.path: {disk} {why}")
         return False
+    if disk is not None and tell and is_written_by_another(disk):
+        console.warn(f"cache.disk.path: {disk} {KEPT_BY_ANOTHER}")
     if spool.size is None:
         return True
     if spool.path is not None:

@@ -51,6 +51,22 @@ _Seen = tuple[float, str, int]
 _PIECE = re.compile(r"([0-9a-f]{32}-[0-9a-f]{32})\.(0|[1-9][0-9]*)")
 
 
+def is_written_by_another(folder: str) -> bool:
+    """Whether a process that is none of ours keeps its ranges in ``folder``: asked
+    before ours begin. Whoever keeps there has all of it."""
+    try:
+        lock = os.open(Path(folder) / "00" / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 class DiskFolder:
     """All ranges below ``folder``, within ``size`` bytes. ``origin`` says whose."""
 

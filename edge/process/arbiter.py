@@ -17,12 +17,14 @@ to open again. What a process takes with it through the fork is its seat.
 
 import logging
 import math
+import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
-from gunicorn import sock, util
+from gunicorn import sock
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
@@ -64,6 +66,12 @@ no front is left."""
 
 STOP_LOOK_SECONDS = 0.05
 """Between two looks at fronts that end."""
+
+
+def name_process(name: str) -> None:
+    """Have ``top`` and ``ps -o comm`` show it. The command line stays the master's."""
+    with suppress(OSError), open("/proc/self/comm", "w") as file:
+        file.write(name)
 
 
 class Renewal(NamedTuple):
@@ -221,8 +229,9 @@ class EdgeArbiter(Arbiter):
         before = self._boots.get(self._places.newest(start.place) or 0, 0)
         seat = Seat(start.place, lane, boot, parts, before=before)
         self._reloadable.seat = seat
-        pid: int = self.spawn_worker()
-        self._reloadable.forked_off()
+        pid = self._fork(start, lane)
+        if pid is None:
+            return
         # Its start is its first sign: the file's own time is of another clock, far
         # ahead, and one that hangs before it speaks would never be ended.
         self.WORKERS[pid].tmp.notify()
@@ -231,12 +240,34 @@ class EdgeArbiter(Arbiter):
         if self._lanes is not None:
             self._lanes.holds(pid, lane)
 
+    def _fork(self, start: Start, lane: int) -> int | None:
+        """The new process; None: there can be none now. Returns in the master only.
+
+        Raises HaltServer where nobody serves yet.
+        """
+        try:
+            pid: int = self.spawn_worker()
+        except OSError as error:
+            if os.getpid() != self.pid:
+                raise
+            if self._lanes is not None:
+                self._lanes.give_back(lane)
+            self._reloadable.forked_off()
+            why = f"{start.place.name} cannot be started: {error.strerror or error}"
+            if not self._announced:
+                raise HaltServer(why, self.WORKER_BOOT_ERROR) from error
+            _log.error("%s; it is tried again", why)
+            self._places.put_off(start.place, time.monotonic())
+            return None
+        self._reloadable.forked_off()
+        return pid
+
     def forked(self, worker: Any, place: Place) -> None:
         """In the child: take the listeners of its place, and close those of others,
         which could be called for as long as this one lives."""
         if self._node is None:
             return
-        util._setproctitle(f"{place.name} [{self.proc_name}]")  # type: ignore[attr-defined]
+        name_process(place.name)
         links = list(self._node.listeners)
         if place.role is Role.KEEPER:
             for public in self.LISTENERS:
@@ -314,8 +345,9 @@ class EdgeArbiter(Arbiter):
             allowed = options.keeper_heartbeat if close else options.heartbeat
             signs[pid] = Sign(worker.tmp.last_update(), allowed)
         for pid in self._overdue.judge(time.monotonic(), signs):
-            worker = self.WORKERS[pid]
-            _log.critical("no sign of life of process %d: it is ended", pid)
+            worker, place = self.WORKERS[pid], self._places.place_of(pid)
+            name = "a process" if place is None else place.name
+            _log.critical("no sign of life of %s (%d): it is ended", name, pid)
             self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
             worker.aborted = True
 

@@ -44,6 +44,10 @@ class NodeLanes:
             _log.warning(said, start.place.name, lane.value)
         return None
 
+    def give_back(self, lane: int) -> None:
+        """Nobody was forked to hold it."""
+        self._board.take_back(lane)
+
     def holds(self, pid: int, lane: int) -> None:
         """Who was forked with a lane."""
         self._held[pid] = lane

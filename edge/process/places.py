@@ -105,6 +105,11 @@ class Places:
                 self._pause(one.place, now)
         return gone
 
+    def put_off(self, place: Place, now: float) -> None:
+        """No process could be forked for it: it waits, as behind one that could not
+        start."""
+        self._pause(place, now)
+
     def replace(self, pid: int, reason: Reason) -> None:
         """The process has to be replaced. Asking again changes nothing."""
         for rollover in self._rollovers.values():

@@ -12,7 +12,7 @@ from hypothesis.strategies import DataObject, data, integers, sampled_from
 
 from edge.core.file_ports import NotKept
 from edge.files import piece_format
-from edge.files.disk_folder import DiskFolder
+from edge.files.disk_folder import DiskFolder, is_written_by_another
 from tests.files.disk_talk import find, head, keep, name, read, until
 
 MIB = 1 << 20
@@ -199,6 +199,18 @@ def test_two_processes_do_not_write_in_one_folder(make: Make) -> None:
 
     assert keep(second, b"new") is None
     assert second.used > 0
+
+
+def test_whoever_starts_is_told_of_another_edge_that_writes_there(
+    make: Make, tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "disk")
+    assert not is_written_by_another(folder)
+    first = make()
+    until(lambda: is_written_by_another(folder))
+    end(first)
+
+    assert not is_written_by_another(folder)
 
 
 @pytest.mark.parametrize("missing", [[0], [1, 0], [1]])

@@ -6,6 +6,7 @@ and stops; the master says when it is open for clients.
 """
 
 import os
+import resource
 import shutil
 import signal
 import tempfile
@@ -201,6 +202,23 @@ def test_who_fails_before_it_accepts_could_not_start(base: str) -> None:
         node.until(*(f"stopped {place}" for place in PLACES))
 
 
+def test_a_process_that_cannot_be_forked_is_tried_again(base: str) -> None:
+    """W7. The master may open no file more, as where /dev/shm is full, or has no
+    process left to it. It ends nobody for that."""
+    with running(base) as node:
+        master = node.edge.process.pid
+        files = resource.prlimit(master, resource.RLIMIT_NOFILE)
+        resource.prlimit(master, resource.RLIMIT_NOFILE, (3, files[1]))
+        os.kill(node.pids["keeper-0"], signal.SIGKILL)
+        node.edge.expect_log("keeper-0 cannot be started: Too many open files")
+        node.hit()
+        resource.prlimit(master, resource.RLIMIT_NOFILE, files)
+        node.started("keeper-0")
+        name = Path(f"/proc/{node.pids['keeper-0']}/comm").read_text()
+
+        assert name == "keeper-0\n"
+
+
 def test_an_edge_whose_run_folder_is_removed_says_so_and_ends(base: str) -> None:
     """Its fronts reach no keeper any more, and nobody can listen there again: whoever
     started it starts another one. With 3 it could not start, with 1 it ended."""
@@ -295,7 +313,7 @@ def test_a_keeper_that_stands_still_is_ended_and_replaced(base: str) -> None:
     with running(base, keeper_heartbeat=2) as node:
         os.kill(node.pids["keeper-1"], signal.SIGSTOP)
         node.started("keeper-1")
-        node.edge.expect_log("no sign of life of process")
+        node.edge.expect_log("no sign of life of keeper-1 (")
         node.hit()
 
 
@@ -306,7 +324,7 @@ def test_a_keeper_that_hangs_before_it_serves_is_ended_too(base: str) -> None:
         node.started("keeper-1")
         os.kill(node.pids["keeper-1"], signal.SIGSTOP)
         node.started("keeper-1")
-        node.edge.expect_log("no sign of life of process")
+        node.edge.expect_log("no sign of life of keeper-1 (")
         node.hit()
 
 
