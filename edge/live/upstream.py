@@ -274,11 +274,13 @@ class _GuardedCall:
     """One call: a Receiver for the origin, an UpstreamCall for who began it.
 
     It counts, tells the breaker, and hands everything on, for as long as it was neither
-    cancelled nor ended.
+    cancelled nor ended. Then it lets go of its receiver, which may hold this call: what
+    each poll leaves behind would else be a cycle, and full collections would come
+    often, and stop the loop for long.
     """
 
     __slots__ = (
-        *("number", "_has_head", "_inner", "_is_over"),
+        *("number", "_has_head", "_inner"),
         *("_receiver", "_request", "_upstream"),
     )
 
@@ -289,16 +291,16 @@ class _GuardedCall:
         self.number = 0
         self._upstream = upstream
         self._request = request
-        self._receiver = receiver
+        # None once it is over.
+        self._receiver: Receiver | None = receiver
         self._has_head = False
         self._inner: UpstreamCall | None = None
-        self._is_over = False
 
     # For who began it: ``ports.UpstreamCall``.
 
     def cancel(self) -> None:
         """See ``ports.UpstreamCall``."""
-        self._is_over = True
+        self._receiver = None
         inner, self._inner = self._inner, None
         if inner is not None:
             inner.cancel()
@@ -321,26 +323,29 @@ class _GuardedCall:
         1: it is begun; 2: ``sent`` is told; 3: whoever hears that cancels the call; 4:
         this. So what was cancelled at 3 is cancelled at the origin now.
         """
-        if self._is_over:
+        if self._receiver is None:
             inner.cancel()
         else:
             self._inner = inner
 
     def give_up(self, fault: OriginFault) -> None:
         """End it here, by ``fault``. Its receiver is told in a later turn: it may not
-        know this call yet."""
+        know this call yet. One that has cancelled it is told nothing."""
+        receiver = self._receiver
         self.cancel()
-        self._inner = _Told(self._upstream.guard, self._receiver, fault)
+        if receiver is not None:
+            self._inner = _Told(self._upstream.guard, receiver, fault)
 
     # For the origin: ``ports.Receiver``.
 
     def sent(self) -> None:
         """See ``ports.Receiver``."""
-        self._tell(self._receiver.sent)
+        if self._receiver is not None:
+            self._tell(self._receiver.sent)
 
     def head(self, head: OriginAnswerHead) -> None:
         """See ``ports.Receiver``."""
-        if not self._is_over:
+        if self._receiver is not None:
             self._has_head = True
             self._upstream.answered(
                 self.number, self._request, head.status, head.headers
@@ -349,22 +354,23 @@ class _GuardedCall:
 
     def data(self, piece: bytes) -> None:
         """See ``ports.Receiver``."""
-        self._tell(self._receiver.data, piece)
+        if self._receiver is not None:
+            self._tell(self._receiver.data, piece)
 
     def ended(self) -> None:
         """See ``ports.Receiver``."""
-        if not self._is_over:
-            self._is_over, self._inner = True, None
+        receiver = self._over()
+        if receiver is not None:
             try:
-                self._receiver.ended()
+                receiver.ended()
             except Exception:
-                self._upstream.guard.report(self._receiver)
+                self._upstream.guard.report(receiver)
 
     def failed(self, fault: EdgeError) -> None:
         """See ``ports.Receiver``."""
-        if self._is_over:
+        receiver = self._over()
+        if receiver is None:
             return
-        self._is_over, self._inner = True, None
         upstream = self._upstream
         if not isinstance(fault, OriginFault) or fault.reason is Reason.INTERNAL:
             # Not the origin's: what was built cannot be sent, or there is a defect.
@@ -374,15 +380,21 @@ class _GuardedCall:
             upstream.broke_off(self._request, fault)
         else:
             upstream.failed(self.number, self._request, fault)
-        upstream.guard.call(self._receiver.failed, fault)
+        upstream.guard.call(receiver.failed, fault)
+
+    def _over(self) -> Receiver | None:
+        """It has ended: who is to be told so, if anybody."""
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            self._inner = None
+        return receiver
 
     def _tell(self, act: Callable[..., None], *args: object) -> None:
-        if self._is_over:
-            return
+        receiver = self._receiver
         try:
             act(*args)
         except Exception:
-            self._upstream.guard.report(self._receiver)
+            self._upstream.guard.report(receiver)
             self.give_up(_defect())
 
 
