@@ -6,7 +6,8 @@ for each message delivered or each event, beside that of the load, which is a pr
 its own and counts itself. The kernel's work for a socket counts for whoever asks it to:
 what a front sends is in the front's figure, what the load reads is in the load's.
 
-Two cases: one large crowd, and many streams with one viewer. Nothing is tied to a core.
+Three cases: one large crowd; many streams with one viewer; and fewer of these in
+lockstep, where no two events share a turn of a loop. Nothing is tied to a core.
 """
 
 import json
@@ -29,6 +30,9 @@ CROWD, RATE = 8_000, 0.5
 """Viewers of the crowd, and its events a second."""
 
 STREAMS = 1_000
+LOCKSTEP = 300
+"""Streams of which each waits for its viewer before its next event."""
+
 ROOM = {"max_followers": 1_100, "connections": 1_600}
 """What an edge may use of its origin, to follow all of them."""
 
@@ -72,9 +76,11 @@ def run(rounds: int, events: int, appends: int) -> None:
         for mode in ("long-poll", "sse"):
             for shape in SHAPES:
                 print(_crowd(shape, mode, events).markdown(), flush=True)
-        for mode in ("sse", "long-poll"):
-            for shape in SHAPES:
-                print(_small(shape, mode, appends).markdown(), flush=True)
+        for lockstep in (False, True):
+            for mode in ("sse", "long-poll"):
+                for shape in SHAPES:
+                    row = _small(shape, mode, appends, lockstep)
+                    print(row.markdown(), flush=True)
 
 
 def _crowd(shape: str, mode: str, events: int) -> Row:
@@ -95,15 +101,18 @@ def _crowd(shape: str, mode: str, events: int) -> Row:
     )
 
 
-def _small(shape: str, mode: str, appends: int) -> Row:
+def _small(shape: str, mode: str, appends: int, lockstep: bool) -> Row:
     """Each event has one viewer; written at the origin."""
+    many = LOCKSTEP if lockstep else STREAMS
     with _served(shape) as (origin, running):
-        words = ["streams", running.url, "--streams", str(STREAMS), "--viewers", "1"]
+        words = ["streams", running.url, "--streams", str(many), "--viewers", "1"]
+        words += ["--lockstep"] if lockstep else []
         words += ["--mode", mode, "--events", str(appends), "--write-to", origin.url]
         words += ["--pid", str(running.process.pid), "--origin", origin.url]
         words += ["--origin-pid", str(origin.process.pid)]
         told = told_by([sys.executable, "-m", "tests.bench.load", *words])
-    name = f"{STREAMS:,} streams of one viewer, {mode}, an event"
+    name = f"{many:,} streams of one viewer, {mode}, an event"
+    name += ", in lockstep" if lockstep else ""
     return Row(
         name, shape, told["cpu_per_event_us"], told["generator_us_per_event"], None
     )
