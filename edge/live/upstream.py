@@ -274,15 +274,11 @@ class _GuardedCall:
     """One call: a Receiver for the origin, an UpstreamCall for who began it.
 
     It counts, tells the breaker, and hands everything on, for as long as it was neither
-    cancelled nor ended. Then it lets go of its receiver, which may hold this call: what
-    each poll leaves behind would else be a cycle, and full collections would come
-    often, and stop the loop for long.
+    cancelled nor ended. Then it lets go of its receiver, which may hold this call: else
+    each poll would leave a cycle behind, for full collections that stop the loop.
     """
 
-    __slots__ = (
-        *("number", "_has_head", "_inner"),
-        *("_receiver", "_request", "_upstream"),
-    )
+    __slots__ = ("_has_head", "_inner", "_receiver", "_request", "_upstream", "number")
 
     def __init__(
         self, upstream: Upstream, request: OriginRequest, receiver: Receiver
@@ -291,8 +287,7 @@ class _GuardedCall:
         self.number = 0
         self._upstream = upstream
         self._request = request
-        # None once it is over.
-        self._receiver: Receiver | None = receiver
+        self._receiver: Receiver | None = receiver  # None once it is over
         self._has_head = False
         self._inner: UpstreamCall | None = None
 
@@ -329,8 +324,8 @@ class _GuardedCall:
             self._inner = inner
 
     def give_up(self, fault: OriginFault) -> None:
-        """End it here, by ``fault``. Its receiver is told in a later turn: it may not
-        know this call yet. One that has cancelled it is told nothing."""
+        """End it here, by ``fault``. Its receiver is told in a later turn, for it may
+        not know this call yet, unless it has cancelled it."""
         receiver = self._receiver
         self.cancel()
         if receiver is not None:
@@ -347,9 +342,8 @@ class _GuardedCall:
         """See ``ports.Receiver``."""
         if self._receiver is not None:
             self._has_head = True
-            self._upstream.answered(
-                self.number, self._request, head.status, head.headers
-            )
+            told = self.number, self._request, head.status, head.headers
+            self._upstream.answered(*told)
             self._tell(self._receiver.head, head)
 
     def data(self, piece: bytes) -> None:
@@ -359,8 +353,7 @@ class _GuardedCall:
 
     def ended(self) -> None:
         """See ``ports.Receiver``."""
-        receiver = self._over()
-        if receiver is not None:
+        if (receiver := self._over()) is not None:
             try:
                 receiver.ended()
             except Exception:
@@ -368,8 +361,7 @@ class _GuardedCall:
 
     def failed(self, fault: EdgeError) -> None:
         """See ``ports.Receiver``."""
-        receiver = self._over()
-        if receiver is None:
+        if (receiver := self._over()) is None:
             return
         upstream = self._upstream
         if not isinstance(fault, OriginFault) or fault.reason is Reason.INTERNAL:
@@ -385,8 +377,7 @@ class _GuardedCall:
     def _over(self) -> Receiver | None:
         """It has ended: who is to be told so, if anybody."""
         receiver, self._receiver = self._receiver, None
-        if receiver is not None:
-            self._inner = None
+        self._inner = None if receiver is not None else self._inner
         return receiver
 
     def _tell(self, act: Callable[..., None], *args: object) -> None:
