@@ -5,6 +5,7 @@ Called by ``edge.wiring`` in the process, after the fork: the queue has a thread
 imported.
 """
 
+import importlib
 import random
 from urllib.parse import urlsplit
 
@@ -72,9 +73,18 @@ def traces_of(
     return Traces(settings, seat, export, counters, clock)
 
 
+def import_early(settings: Settings) -> None:
+    """In the master, before it forks who makes traces: import what they need for that.
+    A package that is upgraded later is nothing to them (W7)."""
+    if settings.tracing.endpoint is not None:
+        # The last two its exporter imports, when it is made, and when it sends.
+        for name in ("edge.telemetry.otlp", "requests", "netrc"):
+            importlib.import_module(name)
+
+
 def exporter(settings: Settings, node: str, process: str) -> Export:
     """What sends spans to the collector of the settings."""
-    # The one place where the packages of the extra are needed.
+    # Only here and above are the packages of the extra needed.
     from edge.telemetry.otlp import CollectorOptions, OtlpExport
 
     tracing = settings.tracing

@@ -55,7 +55,7 @@ from edge.settings.dump import for_people
 from edge.settings.listener_tls import TlsSettings, server_context
 from edge.settings.renewed import RenewedSettings
 from edge.settings.units import DAY
-from edge.trace_wiring import traces_of
+from edge.trace_wiring import import_early, traces_of
 from origin_adapter.http import HttpOptions, HttpOrigin
 
 
@@ -414,6 +414,7 @@ def node_of_processes(settings: Settings) -> OpenNode | None:
 
 def plan(settings: Settings, written: Settings, node_id: str) -> Plan:
     """What workers are made of from now on."""
+    import_early(settings)
     return Plan(
         lambda seat: EdgeRuntime(settings, node_id, seat),
         server_options(settings),

@@ -37,6 +37,7 @@ from edge.process.options import ServerOptions
 from edge.process.overdue import Overdue, Sign
 from edge.process.places import Places, Start
 from edge.process.reload_book import ReloadBook
+from edge.process.run_folder import hand_over_path
 from edge.process.seat import Seat
 from edge.process.systemd import ServiceManager
 from edge.process.worker_pipe import ENDED, READY, WAKE, WorkerPipe
@@ -214,7 +215,15 @@ class EdgeArbiter(Arbiter):
                 if place.role is Role.FRONT and pid not in self._ended_well:
                     self._lanes.raise_doubt()
             self._ended_well.discard(pid)
-            self._boots.pop(pid, None)
+            self._tidy(place, self._boots.pop(pid, 0))
+
+    def _tidy(self, place: Place, boot: int) -> None:
+        """Remove the socket at which a keeper with this boot was asked by its
+        successor: one that was killed has left it."""
+        if self._node is not None and place.role is Role.KEEPER:
+            left = hand_over_path(self._node.parts.folder, place.number, boot)
+            with suppress(OSError):
+                os.unlink(left)
 
     def _start(self, start: Start) -> None:
         """Fork one, if it can have a lane. Returns in the master only."""

@@ -102,15 +102,18 @@ def ended(pid: int) -> bool:
 
 
 def test_whoever_is_killed_its_place_is_filled_again(base: str) -> None:
-    """And no other process is touched."""
+    """And no other process is touched. The socket at which a keeper waited for its
+    successor is not left behind."""
     with running(base) as node:
         for place in PLACES:
-            before = dict(node.pids)
+            before, sockets = dict(node.pids), [*node.folder.glob(f"{place}.*.sock")]
             os.kill(before[place], signal.SIGKILL)
             node.started(place)
             node.hit()
 
             assert {p for p in PLACES if node.pids[p] != before[p]} == {place}
+            assert len(sockets) == ("keeper" in place)
+            assert not any(one.exists() for one in sockets)
 
 
 def test_a_reload_replaces_keepers_one_by_one_and_then_the_fronts(base: str) -> None:

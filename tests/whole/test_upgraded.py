@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from edge.core.reasons import Reason
 from tests.support.patience import until
 from tests.support.processes import Edge, edge, embedded_origin
 from tests.support.talk import ask
@@ -36,6 +37,14 @@ def reloads(running: Edge) -> list[Any]:
     return found
 
 
+def has_sent(running: Edge) -> bool:
+    """Whether traces were sent, and not taken."""
+    _, _, body = ask(f"{running.admin}/metrics", **OPERATOR)
+    lost = f'spans_dropped_total{{reason="{Reason.SPANS_NOT_TAKEN.value}"}} '
+    [line] = [one for one in body.decode().splitlines() if lost in one]
+    return not line.endswith(" 0")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_who_reloads_after_an_upgrade_goes_on_with_the_version_that_runs(
     tmp_path: Path, workers: int
@@ -43,7 +52,8 @@ def test_who_reloads_after_an_upgrade_goes_on_with_the_version_that_runs(
     """W7. New processes start, and whatever they do then, they have it already."""
     file = tmp_path / "gone"
     program = (sys.executable, "-m", "tests.whole.taken_away", str(file))
-    settings = {"workers": workers, "admin": {"token": TOKEN}}
+    traces = {"endpoint": "http://localhost:1/v1/traces", "sample": "full"}
+    settings = {"workers": workers, "admin": {"token": TOKEN}, "tracing": traces}
     with embedded_origin() as origin, edge(origin.url, program, **settings) as running:
         url = running.url + PATH
         file.touch()
@@ -67,5 +77,8 @@ def test_who_reloads_after_an_upgrade_goes_on_with_the_version_that_runs(
         )
         assert ask(url, "DELETE")[0] == 204
         assert ask(f"{url}?offset=-1")[0] == 404
+
+        # Nobody takes the traces: what is needed to send them was there.
+        until(lambda: has_sent(running))
 
         assert file.read_text() == ""
