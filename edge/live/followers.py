@@ -23,7 +23,9 @@ Where the origin judges, each poll goes with a credential that a parked viewer l
 ``LENDER_GRACE_SECONDS`` after its lender has left, or was to be judged anew, since a
 client that was answered asks again. It is given up at once when the lease was ended
 before its time. Then another one's begins in its place. While nobody lends, the
-follower waits until somebody comes.
+follower waits until somebody comes. A keeper's lenders are fronts: they are first given
+what an answer brings, and the next poll goes by what one lends as it comes back. After
+an answer without news a front lends the same again.
 
 On every way out the poll is cancelled, the tail disarmed, and whoever waits for the
 poll's answer is decided again. A cancelled poll calls nothing back, so it cannot meet
@@ -351,7 +353,7 @@ class Followers:
         1: its answer is taken in, which releases readers; 2: one of them has this very
         follower ended, to make room for another stream's. Then there is no next poll.
         """
-        follower.call = follower.lent = None
+        lease, follower.call, follower.lent = follower.lent, None, None
         disarm(poll)
         try:
             goes_on = self._take(follower, poll, outcome)
@@ -360,8 +362,28 @@ class Followers:
             raise
         if not goes_on:
             self.end(follower)
-        elif follower.state is not FollowerState.ENDED:
+        elif follower.state is FollowerState.ENDED:
+            return
+        elif self._lenders_come_anew(follower.stream):
+            self._go_on_soon(follower)
+        else:
+            self._keep_turn(follower.stream, poll, lease)
             self.go_on(follower)
+
+    def _keep_turn(self, stream: Stream, poll: Poll, lease: Lease | None) -> None:
+        """A keeper has let a poll of this front's go without news, and may ask by its
+        credential still: that would be given up if another one's came."""
+        lent = None if lease is None else lease.lends
+        is_idle = self._options.is_front and stream.log.end == poll.start
+        if is_idle and lent is not None and stream.lenders is not None:
+            stream.lenders.keep_turn(lent)
+
+    def _lenders_come_anew(self, stream: Stream) -> bool:
+        """Whether the crowd is to be answered before the next poll: a keeper's are
+        fronts, each of which comes back at once, and lends another credential. A poll
+        by the last one would be given up after the grace, and cost one more."""
+        keeps, woken = self._options.serves_fronts, stream.waking is not None
+        return keeps and woken and stream.lenders is not None
 
     def _take(self, follower: Follower, poll: Poll, outcome: Outcome) -> bool:
         """What the end of a poll means. Returns whether to make another one."""

@@ -180,6 +180,12 @@ class Lenders(Generic[H]):
                 return lease
         return None
 
+    def keep_turn(self, lent: LentCredential) -> None:
+        """Let this one, whose turn it was, have the next one too, if it stands in
+        line."""
+        if lent.digest in self._line:
+            self._line.move_to_end(lent.digest, last=False)
+
     def _wake(self, now: float) -> None:
         """Who has rested stands in line again."""
         over = [digest for digest, until in self._resting.items() if now >= until]

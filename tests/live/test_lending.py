@@ -447,7 +447,7 @@ def test_a_404_of_the_life_before_turns_nobody_away_from_the_next_one() -> None:
     assert ann.pending is not None
     poll.answer(404, [], b"")
     story.poll().reply(data(b"x", "0004"))
-    story.poll()
+    settle()
     assert story.ask("ann", lease=Lease(old.ends_at, old.lends)).done().status == 404
 
     story.house.wrote("PUT", 201)
