@@ -19,7 +19,7 @@ from tests.support.talk import ask
 from tests.whole.authorize_server import AuthorizeServer, authorize_server
 from tests.whole.crowd import PATH, call
 from tests.whole.signed_gate import Gate, Passage, kept
-from tests.whole.test_access import PATIENCE, WHOLE_WAY, bearer, client, get
+from tests.whole.test_access import PATIENCE, THROUGH, bearer, client, get
 
 WRITER = {"Authorization": "Bearer writer"}
 
@@ -37,9 +37,11 @@ def app() -> Iterator[AuthorizeServer]:
 
 
 @contextlib.contextmanager
-def asking(app: AuthorizeServer, origin: NodeOrigin, **way: Any) -> Iterator[Edge]:
+def asking(
+    app: AuthorizeServer, origin: NodeOrigin, workers: int, **way: Any
+) -> Iterator[Edge]:
     """An edge whose one route asks the app."""
-    with edge(origin.url, routes=asks(app, **way)) as running:
+    with edge(origin.url, routes=asks(app, **way), workers=workers) as running:
         yield running
 
 
@@ -78,13 +80,13 @@ def wait_for(is_so: Callable[[], bool]) -> None:
         threading.Event().wait(0.02)
 
 
-@pytest.mark.parametrize("whole", [(), WHOLE_WAY], ids=["fast", "whole"])
+@THROUGH
 def test_a_kept_connection_is_judged_by_each_request(
-    app: AuthorizeServer, origin: NodeOrigin, whole: tuple[str, ...]
+    app: AuthorizeServer, origin: NodeOrigin, whole: tuple[str, ...], workers: int
 ) -> None:
     """B4: by every field that the app is sent, and by the host."""
     app.barred.add("mallory")
-    with asking(app, origin) as running:
+    with asking(app, origin, workers) as running:
         created(running)
         with client(running) as one:
             for _ in range(4):
@@ -104,10 +106,10 @@ def test_a_kept_connection_is_judged_by_each_request(
 
 
 def test_people_are_sent_to_log_in_and_scripts_are_told(
-    app: AuthorizeServer, origin: NodeOrigin
+    app: AuthorizeServer, origin: NodeOrigin, workers: int
 ) -> None:
     """A16, A19."""
-    with asking(app, origin) as running:
+    with asking(app, origin, workers) as running:
         page = get(running, PATH, "Sec-Fetch-Mode: navigate")
         assert (page.status, page["location"]) == (302, "https://login.example/")
         assert page["cache-control"] == "no-store"
@@ -119,10 +121,10 @@ def test_people_are_sent_to_log_in_and_scripts_are_told(
 
 
 def test_a_cookie_that_the_app_sets_goes_to_the_one_who_asked(
-    app: AuthorizeServer, origin: NodeOrigin
+    app: AuthorizeServer, origin: NodeOrigin, workers: int
 ) -> None:
     """B11: and with the first one nobody else is let in."""
-    with asking(app, origin) as running:
+    with asking(app, origin, workers) as running:
         created(running)
         for _ in range(2):
             answered = get(running, PATH, "Cookie: session=new")
@@ -133,11 +135,11 @@ def test_a_cookie_that_the_app_sets_goes_to_the_one_who_asked(
 
 
 def test_an_app_that_is_away_keeps_its_viewers(
-    app: AuthorizeServer, origin: NodeOrigin
+    app: AuthorizeServer, origin: NodeOrigin, workers: int
 ) -> None:
     """B11: until twice the time; a new one hears 503 and comes back. The log names
     who was let in, and no credential."""
-    with asking(app, origin, cache="1s") as running:
+    with asking(app, origin, workers, cache="1s") as running:
         offset = created(running)
         assert get(running, PATH, bearer("alice")).status == 200
         app.away = True
@@ -151,9 +153,9 @@ def test_an_app_that_is_away_keeps_its_viewers(
             ended = waiting.read()
         # B12: the poll ends with its verdict, and claims nothing.
         assert (ended.status, ended.all("stream-up-to-date")) == (204, [])
-        log = running.process.log.read_text()
-        assert '"way": "forward", "sub": "alice"' in log
-        assert "nobody says who is let in by forward" in log
+        log = running.process.log
+        wait_for(lambda: '"way": "forward", "sub": "alice"' in log.read_text())
+        wait_for(lambda: "nobody says who is let in by forward" in log.read_text())
 
 
 class _Holding(Passage):
@@ -177,16 +179,16 @@ class HoldingGate(Gate):
         self.came, self.may = threading.Event(), threading.Event()
 
 
-@pytest.mark.parametrize("whole", [(), WHOLE_WAY], ids=["fast", "whole"])
+@THROUGH
 def test_a_request_whose_verdict_ends_before_its_answer_is_judged_once_more(
-    app: AuthorizeServer, origin: NodeOrigin, whole: tuple[str, ...]
+    app: AuthorizeServer, origin: NodeOrigin, whole: tuple[str, ...], workers: int
 ) -> None:
     """B12: here the origin takes longer than the app is believed. The reader, who may
     read, notices nothing."""
     call("PUT", origin.url + PATH + "-slow")
     with (
         kept(HoldingGate(origin.url)) as gate,
-        edge(gate.url, routes=asks(app, cache="1s")) as running,
+        edge(gate.url, routes=asks(app, cache="1s"), workers=workers) as running,
         client(running) as one,
     ):
         try:
@@ -204,10 +206,10 @@ def test_a_request_whose_verdict_ends_before_its_answer_is_judged_once_more(
 
 
 def test_a_client_that_leaves_and_a_reload_in_the_middle_of_an_ask(
-    app: AuthorizeServer, origin: NodeOrigin
+    app: AuthorizeServer, origin: NodeOrigin, workers: int
 ) -> None:
     """Whoever waits is answered; the old worker asks to the end."""
-    with asking(app, origin, timeout="20s") as running:
+    with asking(app, origin, workers, timeout="20s") as running:
         created(running)
         app.may.clear()
         app.came.clear()
@@ -238,11 +240,12 @@ def _replaced(running: Edge) -> bool:
     return metric(running, "ds_edge_replacements") > 0
 
 
-def test_the_origin_says_who_is_let_in(origin: NodeOrigin) -> None:
-    """A17: asked by HEAD, once; and the reference origin judges a HEAD as a GET."""
+def test_the_origin_says_who_is_let_in(origin: NodeOrigin, workers: int) -> None:
+    """A17: asked by HEAD, once by each front that the credential comes to; and the
+    reference origin judges a HEAD as a GET."""
     ways = {"origin": {"trust": "10m"}}
     routes = [{"match": "/v1/stream/**", "access": ways, "upstream": "own"}]
-    with edge(origin.url, routes=routes) as running:
+    with edge(origin.url, routes=routes, workers=workers) as running:
         offset = created(running)
         absent: Answered = get(running, PATH + "-absent", bearer("alice"))
         assert (absent.status, absent.problem()["reason"]) == (404, "access-absent")
@@ -252,4 +255,4 @@ def test_the_origin_says_who_is_let_in(origin: NodeOrigin) -> None:
             answered = get(running, PATH, bearer("alice"))
             assert (answered.status, answered.body) == (200, b"<begin>")
             assert answered["stream-next-offset"] == offset
-        assert metric(running, "ds_edge_asks") == asked + 1
+        assert asked < metric(running, "ds_edge_asks") <= asked + workers

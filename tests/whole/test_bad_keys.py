@@ -96,10 +96,11 @@ def route(name: str, url: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def served(issuer: str) -> Iterator[Edge]:
+def served(issuer: str, workers: int) -> Iterator[Edge]:
     """A route for each of its documents."""
     routes = [route(name, f"{issuer}/{name}") for name in ("good", *BAD)]
-    with node_origin() as origin, edge(origin.url, routes=routes) as running:
+    how: dict[str, Any] = {"routes": routes, "workers": workers}
+    with node_origin() as origin, edge(origin.url, **how) as running:
         for name in ("good", *BAD):
             url = f"{origin.url}{ROOT}/{name}/a"
             ask(url, "PUT", b"secret", content_type="text/plain")

@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jwt
@@ -16,14 +17,15 @@ import pytest
 
 from tests.access.issuer import private
 from tests.front.edge_process import Client
-from tests.scale.nodes import node
+from tests.scale.nodes import Node, node
+from tests.support.patience import until
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.support.talk import ask
 from tests.whole.authorize_server import authorize_server
 from tests.whole.crowd import origin_requests
 from tests.whole.test_access import (
     SECRET,
-    WHOLE_WAY,
+    THROUGH,
     bearer,
     client,
 )
@@ -66,6 +68,24 @@ _CHANGING = re.compile(
 _UNREAD: Any = {"verify_signature": False}
 
 
+Connect = Callable[[], Client]
+"""Makes a connection to the edge."""
+
+
+def to(running: Edge) -> Connect:
+    """To whichever front takes it."""
+    return partial(client, running)
+
+
+def to_each_front(running: Edge, workers: int) -> list[Connect]:
+    """To each of them alone."""
+    if workers == 1:
+        return [to(running)]
+    one = Node(running, workers, 1)
+    until(one.is_whole)
+    return [partial(one.client, front) for front in one.front_pids()]
+
+
 class Bad(NamedTuple):
     """What is sent, and what is said of it."""
 
@@ -102,7 +122,6 @@ BAD = {
 }
 ERRORS = {400: "invalid_request", 401: "invalid_token", 403: "insufficient_scope"}
 MODES = ("", "?offset=-1", "?offset=now&live=long-poll", "?offset=-1&live=sse")
-WAYS_THROUGH = pytest.mark.parametrize("whole", [(), WHOLE_WAY], ids=["fast", "whole"])
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +134,11 @@ def origin() -> Iterator[NodeOrigin]:
 
 
 @contextlib.contextmanager
-def before(url: str, good: str, **ways: Any) -> Iterator[Edge]:
+def before(url: str, good: str, workers: int, **ways: Any) -> Iterator[Edge]:
     """An edge that holds one of the streams."""
     routes = [{"match": f"{ROOT}/**", "access": ways}]
-    with edge(url, routes=routes, log={"access": "off"}) as running:
+    quiet = {"access": "off"}
+    with edge(url, routes=routes, log=quiet, workers=workers) as running:
         status, _, body = ask(running.url + HELD, authorization=f"Bearer {good}")
         assert (status, body) == (200, b"secret")
         yield running
@@ -135,22 +155,22 @@ TOKENS = {
 
 
 @pytest.fixture(scope="module")
-def by_tokens(origin: NodeOrigin) -> Iterator[Edge]:
-    with before(origin.url, made(), jwt=TOKENS) as running:
+def by_tokens(origin: NodeOrigin, workers: int) -> Iterator[Edge]:
+    with before(origin.url, made(), workers, jwt=TOKENS) as running:
         yield running
 
 
-def told(running: Edge, target: str, *fields: str) -> bytes:
+def told(connect: Connect, target: str, *fields: str) -> bytes:
     """All octets of the answer, but for what numbers each."""
-    with client(running) as one:
+    with connect() as one:
         one.get(target, *fields, "Connection: close")
         return _CHANGING.sub(b"", one.rest())
 
 
-def told_alike(running: Edge, query: str, *fields: str) -> tuple[int, str, Any]:
+def told_alike(connect: Connect, query: str, *fields: str) -> tuple[int, str, Any]:
     """What is told of a stream that is held, of one at the origin and of none: the
     same. Its status, its challenge and its problem."""
-    answers = {told(running, path + query, *fields) for path in (HELD, COLD, ABSENT)}
+    answers = {told(connect, path + query, *fields) for path in (HELD, COLD, ABSENT)}
     assert len(answers) == 1, answers
     head, _, body = answers.pop().decode().partition("\r\n\r\n")
     low = head.lower()
@@ -165,7 +185,7 @@ def told_alike(running: Edge, query: str, *fields: str) -> tuple[int, str, Any]:
 _CHALLENGE = r"(?i)\r\nwww-authenticate: ([^\r]*)"
 
 
-@WAYS_THROUGH
+@THROUGH
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_token_hears_its_reason_and_nothing_of_the_stream(
     by_tokens: Edge, case: str, whole: tuple[str, ...]
@@ -180,7 +200,7 @@ def test_a_bad_token_hears_its_reason_and_nothing_of_the_stream(
             (query, "X: a"),
         ]
         for target, field in asked:
-            heard = told_alike(by_tokens, target, field, *whole)
+            heard = told_alike(to(by_tokens), target, field, *whole)
             assert (heard[0], heard[2]) == (status, reason)
             assert f'error="{ERRORS[status]}"' in heard[1]
             assert text not in heard[1]
@@ -215,7 +235,7 @@ def test_at_each_front_of_a_node_a_bad_token_hears_the_same(origin: NodeOrigin) 
         assert told_by_all(HELD, made()) == [(200, b"secret")] * 2
 
 
-@WAYS_THROUGH
+@THROUGH
 @pytest.mark.parametrize(
     ("query", "fields"),
     [
@@ -231,24 +251,24 @@ def test_two_tokens_are_one_too_many(
     by_tokens: Edge, query: str, fields: tuple[str, ...], whole: tuple[str, ...]
 ) -> None:
     """A15, B19."""
-    status, challenge, reason = told_alike(by_tokens, query, *fields, *whole)
+    status, challenge, reason = told_alike(to(by_tokens), query, *fields, *whole)
 
     assert (status, reason) == (400, "two-tokens")
     assert 'error="invalid_request"' in challenge
 
 
-@WAYS_THROUGH
+@THROUGH
 def test_without_a_token_the_challenge_is_the_realm_alone(
     by_tokens: Edge, whole: tuple[str, ...]
 ) -> None:
     """B23."""
     for mode in MODES:
-        status, challenge, reason = told_alike(by_tokens, mode, "X: a", *whole)
+        status, challenge, reason = told_alike(to(by_tokens), mode, "X: a", *whole)
         assert (status, reason) == (401, "no-token")
         assert challenge.startswith("Bearer realm=") and "error" not in challenge
 
 
-@WAYS_THROUGH
+@THROUGH
 @pytest.mark.parametrize(
     "path",
     ["hel%64", "a/../held", "./held", "held/", "/held", "HELD", "held%2F", "held;a"],
@@ -258,13 +278,13 @@ def test_no_other_spelling_of_a_path_is_granted(
 ) -> None:
     """A14, B1: by a token for this one stream."""
     text = made(read=[HELD])
-    answer = told(by_tokens, f"{ROOT}/{path}", bearer(text), *whole)
+    answer = told(to(by_tokens), f"{ROOT}/{path}", bearer(text), *whole)
 
     assert answer.split(b" ")[1] in (b"400", b"403")
     assert b"secret" not in answer
 
 
-@WAYS_THROUGH
+@THROUGH
 def test_each_of_several_requests_in_one_packet_is_judged_by_its_own_token(
     by_tokens: Edge, whole: tuple[str, ...]
 ) -> None:
@@ -284,14 +304,14 @@ def test_each_of_several_requests_in_one_packet_is_judged_by_its_own_token(
             assert shown == [True, False, True, False, False, True]
 
 
-@WAYS_THROUGH
+@THROUGH
 @pytest.mark.parametrize(("claim", "seconds"), [("exp", -20), ("nbf", 20)])
 def test_clocks_may_differ_by_the_leeway(
     by_tokens: Edge, claim: str, seconds: int, whole: tuple[str, ...]
 ) -> None:
     """A20: an issuer's clock that is behind, and one that is ahead."""
     said: dict[str, Any] = {claim: ago(-seconds)}
-    answer = told(by_tokens, HELD, bearer(made(**said)), *whole)
+    answer = told(to(by_tokens), HELD, bearer(made(**said)), *whole)
 
     assert answer.endswith(b"secret")
 
@@ -299,32 +319,35 @@ def test_clocks_may_differ_by_the_leeway(
 # Those who are asked.
 
 
-@WAYS_THROUGH
+@THROUGH
 def test_whom_an_app_refuses_learns_nothing_of_the_stream(
-    origin: NodeOrigin, whole: tuple[str, ...]
+    origin: NodeOrigin, whole: tuple[str, ...], workers: int
 ) -> None:
-    """A16."""
+    """A16. Each front asks for itself: whoever comes to one first is given the app's
+    own answer there, of whatever stream."""
     with authorize_server() as app:
         app.barred.add("mallory")
-        with before(origin.url, GOOD, forward={"url": app.url}) as running:
-            for mode in MODES:
-                heard = told_alike(running, mode, bearer("mallory"), *whole)
-                assert heard[0] == 403
-                heard = told_alike(running, mode, "X: a", *whole)
-                assert (heard[0], heard[2]) == (401, "access-refused")
+        way = {"url": app.url}
+        with before(origin.url, GOOD, workers, forward=way) as running:
+            for front in to_each_front(running, workers):
+                for mode in MODES:
+                    heard = told_alike(front, mode, bearer("mallory"), *whole)
+                    assert heard[0] == 403
+                    heard = told_alike(front, mode, "X: a", *whole)
+                    assert (heard[0], heard[2]) == (401, "access-refused")
 
 
-@WAYS_THROUGH
+@THROUGH
 def test_whom_the_origin_refuses_learns_nothing_of_the_stream(
-    origin: NodeOrigin, whole: tuple[str, ...]
+    origin: NodeOrigin, whole: tuple[str, ...], workers: int
 ) -> None:
     """A17: by an origin that looks at the credential first."""
     with (
         token_gate(origin.url, GOOD) as gate,
-        before(gate.url, GOOD, origin={"trust": "10m"}) as running,
+        before(gate.url, GOOD, workers, origin={"trust": "10m"}) as running,
     ):
         refused = {bearer("mallory"): "access-refused", "X: a": "no-token"}
         for mode in MODES:
             for field, reason in refused.items():
-                heard = told_alike(running, mode, field, *whole)
+                heard = told_alike(to(running), mode, field, *whole)
                 assert (heard[0], heard[2]) == (401, reason)

@@ -114,15 +114,15 @@ def origin() -> Iterator[NodeOrigin]:
         yield running
 
 
-def before(url: str, ways: dict[str, Any]) -> Any:
+def before(url: str, workers: int, ways: dict[str, Any]) -> Any:
     """An edge that logs no requests: it has thousands."""
     routes = [{"match": "/v1/stream/**", "access": ways}]
-    return edge(url, routes=routes, log={"access": "off"})
+    return edge(url, routes=routes, log={"access": "off"}, workers=workers)
 
 
 @contextlib.contextmanager
-def by_jwt(origin: NodeOrigin) -> Iterator[Stage]:
-    with before(origin.url, {"jwt": BOTH["jwt"]}) as running:
+def by_jwt(origin: NodeOrigin, workers: int) -> Iterator[Stage]:
+    with before(origin.url, workers, {"jwt": BOTH["jwt"]}) as running:
         yield Stage(
             running,
             origin,
@@ -133,7 +133,7 @@ def by_jwt(origin: NodeOrigin) -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def by_links(origin: NodeOrigin) -> Iterator[Stage]:
+def by_links(origin: NodeOrigin, workers: int) -> Iterator[Stage]:
     """No two links end in the same second; one link cannot be revoked (B21)."""
     later = count(600)
 
@@ -141,7 +141,7 @@ def by_links(origin: NodeOrigin) -> Iterator[Stage]:
         url = sign(PATH, LINKS, "k1", int(time.time()) + seconds)
         return Credential(query="&" + url.partition("?")[2])
 
-    with before(origin.url, {"signed": BOTH["signed"]}) as running:
+    with before(origin.url, workers, {"signed": BOTH["signed"]}) as running:
         yield Stage(
             running,
             origin,
@@ -153,7 +153,7 @@ def by_links(origin: NodeOrigin) -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def by_an_app(origin: NodeOrigin, cache: str = "10m") -> Iterator[Stage]:
+def by_an_app(origin: NodeOrigin, workers: int, cache: str = "10m") -> Iterator[Stage]:
     with authorize_server() as app:
 
         def ending(name: str) -> Credential:
@@ -161,7 +161,7 @@ def by_an_app(origin: NodeOrigin, cache: str = "10m") -> Iterator[Stage]:
             return held(name)
 
         ways = {"forward": {"url": app.url, "timeout": "30s", "cache": cache}}
-        with before(origin.url, ways) as running:
+        with before(origin.url, workers, ways) as running:
             yield Stage(
                 running,
                 origin,
@@ -172,12 +172,14 @@ def by_an_app(origin: NodeOrigin, cache: str = "10m") -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def by_the_origin(origin: NodeOrigin, trust: str = "10m") -> Iterator[Stage]:
+def by_the_origin(
+    origin: NodeOrigin, workers: int, trust: str = "10m"
+) -> Iterator[Stage]:
     names = [f"{mode}-{number}" for mode in MODES for number in range(VIEWERS)]
     names += [f"{mode}-gone-{number}" for number, mode in enumerate(MODES)]
     with (
         token_gate(origin.url, *names) as gate,
-        before(gate.url, {"origin": {"trust": trust}}) as running,
+        before(gate.url, workers, {"origin": {"trust": trust}}) as running,
     ):
         yield Stage(
             running,
@@ -196,10 +198,16 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_thousand_credentials_are_one_crowd(way: str, origin: NodeOrigin) -> None:
+@pytest.mark.parametrize(
+    ("way", "workers"),
+    [*((way, 1) for way in WAYS), ("origin", 2)],
+    indirect=["workers"],
+)
+def test_a_thousand_credentials_are_one_crowd(
+    way: str, origin: NodeOrigin, workers: int
+) -> None:
     """Counted by the edge itself, before and after some of them end."""
-    with WAYS[way](origin) as stage, contextlib.ExitStack() as leaving:
+    with WAYS[way](origin, workers) as stage, contextlib.ExitStack() as leaving:
         offset = stage.create()
         leavers = 2 * (stage.can_revoke + (stage.ending is not None))
         crowds = list[Crowd]()
@@ -284,14 +292,21 @@ def _asked_once(way: str, judged: Counter[str]) -> None:
     assert max(judged.values()) <= 1 + more
 
 
-@pytest.mark.parametrize("way", ["forward", "origin"])
+@pytest.mark.parametrize(
+    ("way", "workers"),
+    [("forward", 1), ("origin", 1), ("origin", 2)],
+    indirect=["workers"],
+)
 def test_each_credential_is_asked_about_once_in_its_time(
-    way: str, origin: NodeOrigin
+    way: str, origin: NodeOrigin, workers: int
 ) -> None:
     """A3, B12: by whoever comes again, in the last fifth of that time at the earliest;
     the viewers notice nothing."""
     making = by_an_app if way == "forward" else by_the_origin
-    with making(origin, f"{BRIEF}s") as stage, contextlib.ExitStack() as leaving:
+    with (
+        making(origin, workers, f"{BRIEF}s") as stage,
+        contextlib.ExitStack() as leaving,
+    ):
         offset, begun = stage.create(), time.monotonic()
         crowd = stage.crowd("long-poll", FEW, offset)
         leaving.callback(crowd.close)
