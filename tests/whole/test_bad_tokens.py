@@ -26,6 +26,7 @@ from tests.whole.crowd import origin_requests
 from tests.whole.test_access import (
     SECRET,
     THROUGH,
+    WHOLE_WAY,
     bearer,
     client,
 )
@@ -185,12 +186,18 @@ def told_alike(connect: Connect, query: str, *fields: str) -> tuple[int, str, An
 _CHALLENGE = r"(?i)\r\nwww-authenticate: ([^\r]*)"
 
 
-@THROUGH
+@pytest.mark.parametrize(
+    ("whole", "workers"),
+    [((), 1), (WHOLE_WAY, 1)],
+    ids=["fast", "whole"],
+    indirect=["workers"],
+)
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_token_hears_its_reason_and_nothing_of_the_stream(
     by_tokens: Edge, case: str, whole: tuple[str, ...]
 ) -> None:
-    """In every mode, and wherever the token is; a second time as the first."""
+    """In every mode, and wherever the token is; a second time as the first. By two
+    fronts: the next story."""
     text, (_, reason, status) = BAD[case].make(), BAD[case]
     for mode in MODES:
         query = mode + ("&" if mode else "?") + f"access_token={text}"
