@@ -9,7 +9,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import jwt
@@ -17,8 +16,7 @@ import pytest
 
 from tests.access.issuer import private
 from tests.front.edge_process import Client
-from tests.scale.nodes import Node, node
-from tests.support.patience import until
+from tests.scale.nodes import node
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.support.talk import ask
 from tests.whole.authorize_server import authorize_server
@@ -69,24 +67,6 @@ _CHANGING = re.compile(
 _UNREAD: Any = {"verify_signature": False}
 
 
-Connect = Callable[[], Client]
-"""Makes a connection to the edge."""
-
-
-def to(running: Edge) -> Connect:
-    """To whichever front takes it."""
-    return partial(client, running)
-
-
-def to_each_front(running: Edge, workers: int) -> list[Connect]:
-    """To each of them alone."""
-    if workers == 1:
-        return [to(running)]
-    one = Node(running, workers, 1)
-    until(one.is_whole)
-    return [partial(one.client, front) for front in one.front_pids()]
-
-
 class Bad(NamedTuple):
     """What is sent, and what is said of it."""
 
@@ -122,6 +102,14 @@ BAD = {
     "encoded": Bad(lambda: made(read=[f"{ROOT}/hel%64"]), "path-not-granted", 403),
 }
 ERRORS = {400: "invalid_request", 401: "invalid_token", 403: "insufficient_scope"}
+BY_ONE = pytest.mark.parametrize(
+    ("whole", "workers"),
+    [((), 1), (WHOLE_WAY, 1)],
+    ids=["fast", "whole"],
+    indirect=["workers"],
+    scope="module",
+)
+"""By either way through the front of one worker."""
 MODES = ("", "?offset=-1", "?offset=now&live=long-poll", "?offset=-1&live=sse")
 
 
@@ -161,17 +149,17 @@ def by_tokens(origin: NodeOrigin, workers: int) -> Iterator[Edge]:
         yield running
 
 
-def told(connect: Connect, target: str, *fields: str) -> bytes:
+def told(running: Edge, target: str, *fields: str) -> bytes:
     """All octets of the answer, but for what numbers each."""
-    with connect() as one:
+    with client(running) as one:
         one.get(target, *fields, "Connection: close")
         return _CHANGING.sub(b"", one.rest())
 
 
-def told_alike(connect: Connect, query: str, *fields: str) -> tuple[int, str, Any]:
+def told_alike(running: Edge, query: str, *fields: str) -> tuple[int, str, Any]:
     """What is told of a stream that is held, of one at the origin and of none: the
     same. Its status, its challenge and its problem."""
-    answers = {told(connect, path + query, *fields) for path in (HELD, COLD, ABSENT)}
+    answers = {told(running, path + query, *fields) for path in (HELD, COLD, ABSENT)}
     assert len(answers) == 1, answers
     head, _, body = answers.pop().decode().partition("\r\n\r\n")
     low = head.lower()
@@ -186,12 +174,7 @@ def told_alike(connect: Connect, query: str, *fields: str) -> tuple[int, str, An
 _CHALLENGE = r"(?i)\r\nwww-authenticate: ([^\r]*)"
 
 
-@pytest.mark.parametrize(
-    ("whole", "workers"),
-    [((), 1), (WHOLE_WAY, 1)],
-    ids=["fast", "whole"],
-    indirect=["workers"],
-)
+@BY_ONE
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_token_hears_its_reason_and_nothing_of_the_stream(
     by_tokens: Edge, case: str, whole: tuple[str, ...]
@@ -207,7 +190,7 @@ def test_a_bad_token_hears_its_reason_and_nothing_of_the_stream(
             (query, "X: a"),
         ]
         for target, field in asked:
-            heard = told_alike(to(by_tokens), target, field, *whole)
+            heard = told_alike(by_tokens, target, field, *whole)
             assert (heard[0], heard[2]) == (status, reason)
             assert f'error="{ERRORS[status]}"' in heard[1]
             assert text not in heard[1]
@@ -258,7 +241,7 @@ def test_two_tokens_are_one_too_many(
     by_tokens: Edge, query: str, fields: tuple[str, ...], whole: tuple[str, ...]
 ) -> None:
     """A15, B19."""
-    status, challenge, reason = told_alike(to(by_tokens), query, *fields, *whole)
+    status, challenge, reason = told_alike(by_tokens, query, *fields, *whole)
 
     assert (status, reason) == (400, "two-tokens")
     assert 'error="invalid_request"' in challenge
@@ -270,7 +253,7 @@ def test_without_a_token_the_challenge_is_the_realm_alone(
 ) -> None:
     """B23."""
     for mode in MODES:
-        status, challenge, reason = told_alike(to(by_tokens), mode, "X: a", *whole)
+        status, challenge, reason = told_alike(by_tokens, mode, "X: a", *whole)
         assert (status, reason) == (401, "no-token")
         assert challenge.startswith("Bearer realm=") and "error" not in challenge
 
@@ -285,7 +268,7 @@ def test_no_other_spelling_of_a_path_is_granted(
 ) -> None:
     """A14, B1: by a token for this one stream."""
     text = made(read=[HELD])
-    answer = told(to(by_tokens), f"{ROOT}/{path}", bearer(text), *whole)
+    answer = told(by_tokens, f"{ROOT}/{path}", bearer(text), *whole)
 
     assert answer.split(b" ")[1] in (b"400", b"403")
     assert b"secret" not in answer
@@ -318,7 +301,7 @@ def test_clocks_may_differ_by_the_leeway(
 ) -> None:
     """A20: an issuer's clock that is behind, and one that is ahead."""
     said: dict[str, Any] = {claim: ago(-seconds)}
-    answer = told(to(by_tokens), HELD, bearer(made(**said)), *whole)
+    answer = told(by_tokens, HELD, bearer(made(**said)), *whole)
 
     assert answer.endswith(b"secret")
 
@@ -326,22 +309,21 @@ def test_clocks_may_differ_by_the_leeway(
 # Those who are asked.
 
 
-@THROUGH
+@BY_ONE
 def test_whom_an_app_refuses_learns_nothing_of_the_stream(
     origin: NodeOrigin, whole: tuple[str, ...], workers: int
 ) -> None:
-    """A16. Each front asks for itself: whoever comes to one first is given the app's
-    own answer there, of whatever stream."""
+    """A16. Each front asks for itself: who comes to one first is given the app's own
+    answer there, and who comes again the edge's, whatever another front has heard."""
     with authorize_server() as app:
         app.barred.add("mallory")
         way = {"url": app.url}
         with before(origin.url, GOOD, workers, forward=way) as running:
-            for front in to_each_front(running, workers):
-                for mode in MODES:
-                    heard = told_alike(front, mode, bearer("mallory"), *whole)
-                    assert heard[0] == 403
-                    heard = told_alike(front, mode, "X: a", *whole)
-                    assert (heard[0], heard[2]) == (401, "access-refused")
+            for mode in MODES:
+                heard = told_alike(running, mode, bearer("mallory"), *whole)
+                assert heard[0] == 403
+                heard = told_alike(running, mode, "X: a", *whole)
+                assert (heard[0], heard[2]) == (401, "access-refused")
 
 
 @THROUGH
@@ -356,5 +338,5 @@ def test_whom_the_origin_refuses_learns_nothing_of_the_stream(
         refused = {bearer("mallory"): "access-refused", "X: a": "no-token"}
         for mode in MODES:
             for field, reason in refused.items():
-                heard = told_alike(to(running), mode, field, *whole)
+                heard = told_alike(running, mode, field, *whole)
                 assert (heard[0], heard[2]) == (401, reason)
