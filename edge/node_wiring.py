@@ -21,6 +21,7 @@ from edge.link.keepers import Keepers, KeepersOptions, KeepersView
 from edge.link.terms_authorizer import authorizer_of
 from edge.live.context import HubOptions
 from edge.live.counted_origin import CountedOrigin
+from edge.live.traced_origin import AskToRecord
 from edge.policy.http.link_fields import KeeperEnd
 from edge.policy.streams.authorize import Authorizer
 from edge.policy.streams.routes import Route
@@ -199,7 +200,8 @@ class RoleParts(NamedTuple):
     """What a process is made of in its place: whom it asks, and by what it goes.
 
     ``authorizer`` None: it judges by itself. ``looks`` are called at each tick, and
-    ``close`` at the end. ``end_hand_over``: see ``edge.front.dependencies.Runtime``.
+    ``close`` at the end. ``end_hand_over``: see ``edge.front.dependencies.Runtime``;
+    ``record``: see ``edge.live.traced_origin``.
     """
 
     origin: Origin
@@ -210,6 +212,7 @@ class RoleParts(NamedTuple):
     looks: tuple[Look, ...] = ()
     close: Callable[[], None] = lambda: None
     end_hand_over: Callable[[], None] = lambda: None
+    record: AskToRecord | None = None
 
 
 def meaning_of(table: Iterable[Route], origin: HttpOptions) -> str:
@@ -276,4 +279,5 @@ def role_parts(
         front=front_front_options(alone.front),
         looks=(keepers.look, front.origin.look),
         close=front.close,
+        record=front.origin.record,
     )

@@ -15,7 +15,7 @@ from edge.core.ports import Clock, Origin
 from edge.core.tracing import Tracer, Trust, Value
 from edge.core.values import Role
 from edge.front.spans import ServerSpans
-from edge.live.traced_origin import TracedOrigin
+from edge.live.traced_origin import AskToRecord, TracedOrigin
 from edge.process.seat import Seat
 from edge.settings import Settings
 from edge.telemetry.span_queue import Export, SpanQueue
@@ -46,13 +46,14 @@ class Traces:
         self._timings = counters.timings
         self.spans = ServerSpans(self._tracer, trust, counters.timings)
 
-    def around(self, origin: Origin) -> Origin:
-        """All that this process asks, with a span for each call."""
+    def around(self, origin: Origin, record: AskToRecord | None) -> Origin:
+        """All that this process asks, with a span for each call. ``record``: see
+        ``TracedOrigin``."""
         called = called_attributes(self._origin_url)
         base = self._origin_url if called.get("server.port") else ""
         # How long keepers take until a head is not observed.
         timed = self._timings if self._origin_url else None
-        return TracedOrigin(origin, self._tracer, called, base, timed)
+        return TracedOrigin(origin, self._tracer, called, base, timed, record)
 
     def start(self) -> None:
         """Begin to export."""

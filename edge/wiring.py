@@ -308,7 +308,9 @@ class EdgeRuntime:
         stores = files.spool, files.disk
         name = alone.front.node.name
         self._traces = traces = traces_of(settings, seat, name, counters, clock)
-        origin = role.origin if traces is None else traces.around(role.origin)
+        origin = (
+            role.origin if traces is None else traces.around(role.origin, role.record)
+        )
         self._hub = Hub(origin, role.hub, counters, clock, *stores)
         self._close_role, self._end_hand_over = role.close, role.end_hand_over
         self.control = HubControl(self._hub)

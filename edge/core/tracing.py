@@ -9,13 +9,19 @@ sampled by chance, never by its id, for a client may choose that (P15).
 One upstream call serves many readers: its span is linked from theirs. Hardly ever is it
 sampled itself where one in a thousand is. So it is kept for as long as a reader may
 still be served by it, and recorded once a sampled reader links to it (*late
-sampling*): no link leads nowhere in this process.
+sampling*): no link leads nowhere in this process. Where it is below a span of another
+process of the node, as what a keeper pushed, that is told, and records its own
+(``LateSpans``).
+
+The span of a call that lasts for hours, by which a stream is followed, says nothing of
+one event. So each batch that such a call brings has a span of its own (``EventsSpan``).
 
 Nothing here knows who takes the spans. Clocks and chance are given; all times of spans
 are Unix seconds.
 """
 
 import enum
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,6 +30,12 @@ from edge.protocol.http_grammar import trace_parts
 
 MAX_LINKS = 32
 """Links of one span: an event stream may be served by thousands of calls."""
+
+MAX_LATE = 1024
+"""Spans that a process keeps for others of its node, which may want them recorded."""
+
+MAX_OFFSET = 256
+"""Characters of an offset that a span tells."""
 
 MAX_STATE = 512
 """Characters of a ``tracestate`` that is handed on (section 3.3.1.5)."""
@@ -52,6 +64,7 @@ class SpanKind(enum.Enum):
 
     SERVER = "server"
     CLIENT = "client"
+    CONSUMER = "consumer"
 
 
 class SpanContext(NamedTuple):
@@ -100,13 +113,17 @@ PutSpan = Callable[[TraceSpan], None]
 
 
 class UpstreamSpan:
-    """The span of one upstream call, recorded if it is sampled or linked to."""
+    """The span of one upstream call, recorded if it is sampled or linked to. ``late``
+    keeps it once another process knows it."""
 
-    __slots__ = ("_put", "_recorded", "over", "span")
+    __slots__ = ("_late", "_put", "_recorded", "over", "span")
 
-    def __init__(self, span: TraceSpan, put: PutSpan) -> None:
+    def __init__(
+        self, span: TraceSpan, put: PutSpan, late: "LateSpans | None" = None
+    ) -> None:
         self.span = span
         self._put = put
+        self._late = late
         self.over = self._recorded = False
 
     def end(self, now: float) -> None:
@@ -121,16 +138,115 @@ class UpstreamSpan:
         """A span that is sampled links to it: it is recorded in any case."""
         span = self.span
         if not span.context.sampled:
-            # Whatever began the call is not recorded: it is the first of its trace.
-            span.context, span.parent = span.context._replace(sampled=True), ""
+            span.context = span.context._replace(sampled=True)
+            self._sampled_late()
         if self.over:
             self._record()
         return span.context
+
+    def told(self) -> str:
+        """By what another process of the node is told of it: its ``traceparent``."""
+        if self._late is not None and not self.span.context.sampled:
+            self._late.keep(self)
+        return self.span.context.traceparent
+
+    def received(
+        self, trace: str, offset: str, size: int, now: float
+    ) -> "UpstreamSpan":
+        """The span of a batch that the call brings now, up to ``offset`` and of so many
+        octets. ``trace``: what its sender told of it, "" for nothing."""
+        return self
+
+    def _sampled_late(self) -> None:
+        # Whatever began the call is not recorded: it is the first of its trace.
+        self.span.parent = ""
 
     def _record(self) -> None:
         if not self._recorded:
             self._recorded = True
             self._put(self.span)
+
+
+class LateSpans:
+    """Spans of this process that were not sampled, and that others of its node know:
+    the last MAX_LATE. One that records its own, for the sake of a sampled viewer, says
+    so, and the one above is recorded here."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, UpstreamSpan] = OrderedDict()
+
+    def keep(self, span: UpstreamSpan) -> None:
+        """Another process is told of it. Idempotent."""
+        self._kept[span.span.context.span_id] = span
+        if len(self._kept) > MAX_LATE:
+            self._kept.popitem(last=False)
+
+    def record(self, traceparent: str) -> None:
+        """Have this one recorded, if it is known."""
+        told = SpanContext.told(traceparent, None)
+        span = None if told is None else self._kept.pop(told.span_id, None)
+        if span is not None:
+            span.link()
+
+
+Ask = Callable[[str], None]
+"""Has the process that told this ``traceparent`` record its span. Never blocks."""
+
+
+class EventsSpan(UpstreamSpan):
+    """The span of a call by which a stream is followed, with one for each batch that it
+    brings. ``ask`` is told which spans of the sender are to be recorded."""
+
+    __slots__ = ("_ask", "_shared", "_tracer")
+
+    def __init__(self, span: TraceSpan, tracer: "Tracer", ask: Ask | None) -> None:
+        super().__init__(span, tracer.put, tracer.late)
+        self._tracer = tracer
+        self._ask = ask
+        self._shared = {
+            name: value
+            for name, value in span.attributes.items()
+            if name != "http.request.method"
+        }
+
+    def received(self, trace: str, offset: str, size: int, now: float) -> UpstreamSpan:
+        """See ``UpstreamSpan``."""
+        tracer = self._tracer
+        context, parent = tracer.call(trace or None, begins=False)
+        attributes: dict[str, Value] = {
+            **self._shared,
+            "ds_edge.offset": offset[:MAX_OFFSET],
+            "ds_edge.bytes": size,
+        }
+        how = "receive events", SpanKind.CONSUMER, context, parent
+        span = TraceSpan(*how, now, attributes=attributes)
+        return _Received(span, self, tracer, self._ask if parent else None)
+
+
+class _Received(UpstreamSpan):
+    """That of one batch. Without one above it, it is linked to that of its call, which
+    is recorded when it ends."""
+
+    __slots__ = ("_ask", "_call")
+
+    def __init__(
+        self, span: TraceSpan, call: EventsSpan, tracer: "Tracer", ask: Ask | None
+    ) -> None:
+        super().__init__(span, tracer.put, tracer.late)
+        self._call = call
+        self._ask = ask
+
+    def _sampled_late(self) -> None:
+        span = self.span
+        if self._ask is not None:
+            self._ask(span.context._replace(span_id=span.parent).traceparent)
+        else:
+            super()._sampled_late()
+
+    def _record(self) -> None:
+        if not self._recorded and not self.span.parent:
+            self.span.links.append(self._call.link())
+        super()._record()
 
 
 class RequestTrace:
@@ -188,6 +304,7 @@ class Tracer:
         chance: Callable[[], float],
     ) -> None:
         self.put = put
+        self.late = LateSpans()
         self._share = 1 / one_in if one_in else 0.0
         self._wall = wall
         self._monotonic = monotonic

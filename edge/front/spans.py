@@ -79,6 +79,10 @@ class ServerSpans:
             ctx.trace = self.begin(lookup)
         return ctx.trace
 
+    def record(self, traceparent: str) -> None:
+        """Another process of the node wants a span recorded that it was told of."""
+        self._tracer.late.record(traceparent)
+
     def end(self, ctx: RequestContext, ended: Ended) -> None:
         """The request is over: its span is recorded, if it is sampled."""
         trace = ctx.trace

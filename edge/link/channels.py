@@ -50,9 +50,16 @@ class PushOrigin(Protocol):
         """See ``edge.core.ports.Origin.begin``."""
 
 
+class KeeperChannel(PushOrigin, Protocol):
+    """The way to one keeper by which a front follows."""
+
+    def record(self, traceparent: str) -> None:
+        """Have the keeper record a span that it told with a push."""
+
+
 class Channel:
-    """Implements ``PushOrigin`` for the keeper that listens at ``path``. A range is of
-    at most ``max_object`` octets."""
+    """Implements ``KeeperChannel`` for the keeper that listens at ``path``. A range is
+    of at most ``max_object`` octets."""
 
     def __init__(self, path: str, encode: Encode, max_object: int) -> None:
         self._path = path
@@ -70,6 +77,11 @@ class Channel:
         except EdgeError as fault:
             return _Failed(receiver, fault)
         return connection.follow(head, receiver)
+
+    def record(self, traceparent: str) -> None:
+        """Have the keeper record a span that it told with a push."""
+        if self._connection is not None:
+            self._connection.record(traceparent)
 
     def close(self) -> None:
         """Close all. What is followed is told nothing more."""
@@ -151,6 +163,10 @@ class _Connection:
         self._unsent.append(one)
         self._send(frame(FrameKind.OPEN, one.number, head))
         return one
+
+    def record(self, traceparent: str) -> None:
+        """See ``Channel``."""
+        self._send(frame(FrameKind.RECORD, 0, traceparent.encode()))
 
     def leave(self, one: "_Followed") -> None:
         """It is given up."""

@@ -49,7 +49,7 @@ from edge.core.values import (
     OriginRequest,
     Purpose,
 )
-from edge.link.channels import PushOrigin
+from edge.link.channels import KeeperChannel, PushOrigin
 from edge.link.exchanges import LinkExchange, RoundExchange
 from edge.policy.http import link_fields
 
@@ -108,7 +108,7 @@ class Keepers:
         self,
         node: KeepersView,
         links: Sequence[LinkOrigin],
-        channels: Sequence[PushOrigin],
+        channels: Sequence[KeeperChannel],
         origin: Origin,
         options: KeepersOptions,
         clock: Clock,
@@ -159,6 +159,10 @@ class Keepers:
                 raise
             return self._open_round(request, on_sent)
         return self._open(self._links[keeper], request, None)
+
+    def record(self, path: str, traceparent: str) -> None:
+        """Have the keeper of this path record a span that it told with a push."""
+        self._channels[self._node.owner(path)].record(traceparent)
 
     def look(self, now: float) -> None:
         """At each tick: a keeper that leaves waits until no front may send it anything

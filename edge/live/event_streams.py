@@ -309,7 +309,7 @@ class EventStream:
             return
         if end is None:
             self._follower.stream.polled_by = cache_members(head.headers)
-            self._span = self._follower.stream.brought_by = head.span
+            self._span = head.span
         else:
             self._all.over(self._follower, end)
 
@@ -351,8 +351,13 @@ class EventStream:
             if isinstance(one, EventsEnd):
                 streams.over(follower, one)
                 return
-            follower.stream.brought_by = self._span
+            span, wall = self._span, streams.clock.wall
+            if span is not None:
+                span = span.received(one.trace, one.next, len(one.data), wall())
+            follower.stream.brought_by = span
             reason = streams.take(follower.stream, one, self._sent, self._since)
+            if span is not None:
+                span.end(wall())
             if follower.events is not self._events:
                 return
             if reason is not None:

@@ -130,5 +130,7 @@ class PushDelivery(Delivery):
             data = b"" if page is None else page.data
         cursor = "" if serve.closed else str(self.mint(reader))
         told = serve.start, serve.next, cursor, serve.up_to_date, serve.closed
-        push = Push(*told, data, stale=serve.kind is Kind.STALE)
+        call = reader.stream.brought_by
+        trace = "" if call is None else call.told()
+        push = Push(*told, data, stale=serve.kind is Kind.STALE, trace=trace)
         return PushesDelivered(serve, (push_payload(push),))

@@ -3,7 +3,8 @@
 The request says by ``traceparent`` for whom it is asked. It goes out with the id of the
 call's own span in its place: what the next hop does is below it. Whoever is told the
 head of the answer is told the span, so that readers can be linked to the call that
-served them. A call that nobody asked for, as a follower's poll, begins a trace.
+served them. A call that nobody asked for, as a follower's poll, begins a trace. That of
+an event stream makes a span for each batch, too.
 
 It changes nothing else of a call. Made by wiring, around all that a process asks, and
 only where traces are made.
@@ -11,6 +12,7 @@ only where traces are made.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from edge.core.errors import EdgeError
 from edge.core.forwarded_call import ForwardedCall
@@ -19,6 +21,7 @@ from edge.core.histograms import Exemplar, Histogram, Timings
 from edge.core.ports import Exchange, Origin, Receiver, UpstreamCall
 from edge.core.tracing import (
     TRACEPARENT,
+    EventsSpan,
     SpanKind,
     Tracer,
     TraceSpan,
@@ -32,10 +35,15 @@ _MIN_ERROR = 400
 """Statuses by which a call has failed, to its caller (HTTP semantic conventions)."""
 
 
+AskToRecord = Callable[[str, str], None]
+
+
 class TracedOrigin:
     """``origin``, with spans (an ``edge.core.ports.Origin``). ``called`` are attributes
     that tell of it; ``base`` is its URL without a path, "" where it has none.
-    ``timings`` keep exemplars of its heads; None: they are not observed."""
+    ``timings`` keep exemplars of its heads; None: they are not observed. ``ask`` has
+    who pushes a stream record a span of its own, by the stream's path and the span's
+    ``traceparent``; None: nobody of this node does."""
 
     def __init__(
         self,
@@ -44,7 +52,9 @@ class TracedOrigin:
         called: Mapping[str, Value],
         base: str = "",
         timings: Timings | None = None,
+        ask: AskToRecord | None = None,
     ) -> None:
+        self._ask = ask
         self._origin = origin
         self._tracer = tracer
         self._called = called
@@ -100,7 +110,13 @@ class TracedOrigin:
         kind, now = SpanKind.CLIENT, tracer.now()
         span = TraceSpan(name, kind, context, parent, now, attributes=attributes)
         headers = _named(request.headers, context.traceparent)
-        return replace(request, headers=headers), UpstreamSpan(span, tracer.put)
+        return replace(request, headers=headers), self._upstream(purpose, path, span)
+
+    def _upstream(self, purpose: Purpose, path: str, span: TraceSpan) -> UpstreamSpan:
+        if purpose is not Purpose.EVENTS:
+            return UpstreamSpan(span, self._tracer.put, self._tracer.late)
+        ask = None if self._ask is None else partial(self._ask, path)
+        return EventsSpan(span, self._tracer, ask)
 
 
 def _named(headers: Headers, traceparent: str) -> Headers:

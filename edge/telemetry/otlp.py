@@ -32,6 +32,7 @@ from edge.core import tracing
 _KINDS = {
     tracing.SpanKind.SERVER: SpanKind.SERVER,
     tracing.SpanKind.CLIENT: SpanKind.CLIENT,
+    tracing.SpanKind.CONSUMER: SpanKind.CONSUMER,
 }
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSET = Status(StatusCode.UNSET)

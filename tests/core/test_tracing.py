@@ -5,8 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.tracing import (
+    MAX_LATE,
     MAX_LINKS,
+    MAX_OFFSET,
     MAX_STATE,
+    EventsSpan,
+    LateSpans,
     RequestTrace,
     SpanContext,
     SpanKind,
@@ -193,3 +197,123 @@ def test_a_moment_of_one_clock_is_told_by_the_other_one() -> None:
 
 def test_the_fields_name_a_context_that_can_be_read() -> None:
     assert context_of(PARENT).traceparent == PARENT
+
+
+# What lasts, and what other processes know.
+
+
+def followed(made: Recorded, asked: list[str] | None = None) -> EventsSpan:
+    """The span of a call by which a stream is followed, not sampled."""
+    context, _ = made.tracer.call(None, begins=True)
+    span = TraceSpan("GET events", SpanKind.CLIENT, context, "", 1.0)
+    return EventsSpan(span, made.tracer, None if asked is None else asked.append)
+
+
+def test_each_batch_of_what_lasts_is_a_span_linked_to_the_call_that_ends_later() -> (
+    None
+):
+    """Nobody told of it: it begins a trace. The link forces the call to be recorded."""
+    made = Recorded(draw=1.0)
+    call = followed(made)
+    batch = call.received("", "0005", 2, made.wall)
+    reader = viewer()
+    reader.heard(batch)
+    made.wall += 2.0
+    batch.end(made.wall)
+
+    [span] = made.spans
+    assert reader.links == [span.context] and span.parent == ""
+    assert (span.name, span.kind) == ("receive events", SpanKind.CONSUMER)
+    assert span.ended - span.started == 2.0
+    assert span.attributes == {"ds_edge.offset": "0005", "ds_edge.bytes": 2}
+    call.end(made.wall)
+    assert made.spans[1] is call.span and span.links == [call.span.context]
+
+
+def test_a_batch_that_its_sender_told_of_is_below_the_span_of_the_sender() -> None:
+    """In its trace, and sampled as it was."""
+    made = Recorded(draw=0.0)
+    asked: list[str] = []
+    call = followed(made, asked)
+    for told, sampled in ((PARENT, True), (UNSAMPLED, False)):
+        batch = call.received(told, "0005", 2, made.wall)
+        batch.end(made.wall)
+        context = batch.span.context
+        assert (context.trace_id, context.sampled) == (TRACE, sampled)
+        assert batch.span.parent == "b7ad6b7169203331"
+        assert context.span_id != batch.span.parent
+
+    [span] = made.spans
+    assert span.context.sampled and span.links == [] and asked == []
+
+
+def test_for_a_sampled_viewer_the_sender_is_asked_to_record_its_span_too() -> None:
+    """Once, however many viewers there are; the batch stays below it."""
+    made = Recorded(draw=1.0)
+    asked: list[str] = []
+    call = followed(made, asked)
+    batch = call.received(UNSAMPLED, "0005", 2, made.wall)
+    for _ in range(3):
+        viewer().heard(batch)
+    batch.end(made.wall)
+
+    [span] = made.spans
+    assert asked == [PARENT]
+    assert (span.parent, span.links) == ("b7ad6b7169203331", [])
+
+
+def test_an_offset_of_a_batch_is_told_up_to_a_bound() -> None:
+    batch = followed(Recorded()).received("", "x" * 5000, 2, 1.0)
+    assert batch.span.attributes["ds_edge.offset"] == "x" * MAX_OFFSET
+
+
+def known_elsewhere(made: Recorded, late: LateSpans) -> UpstreamSpan:
+    context, _ = made.tracer.call(None, begins=True)
+    span = TraceSpan("GET follow", SpanKind.CLIENT, context, "", 1.0)
+    return UpstreamSpan(span, made.spans.append, late)
+
+
+def test_a_span_that_another_process_knows_is_recorded_when_it_wants_it() -> None:
+    made, late = Recorded(draw=1.0), LateSpans()
+    span = known_elsewhere(made, late)
+    told = span.told()
+    span.end(2.0)
+    assert made.spans == []
+    late.record(told)
+    late.record(told)
+
+    assert made.spans == [span.span]
+    assert context_of(span.told()).sampled
+
+
+@pytest.mark.parametrize("told", ["", "odd", PARENT, "\xff" * 55])
+def test_what_nobody_was_told_of_is_not_recorded(told: str) -> None:
+    made, late = Recorded(draw=1.0), LateSpans()
+    known_elsewhere(made, late).told()
+    late.record(told)
+    assert made.spans == []
+
+
+def test_so_many_spans_are_kept_for_others_and_no_more() -> None:
+    made, late = Recorded(draw=1.0), LateSpans()
+    first, *_, last = [known_elsewhere(made, late) for _ in range(MAX_LATE + 1)]
+    told = [first.told()]
+    for span in _:
+        span.told()
+    told.append(last.told())
+    for span in (first, last):
+        span.end(2.0)
+    for one in told:
+        late.record(one)
+
+    assert made.spans == [last.span]
+
+
+def test_a_span_that_is_sampled_is_not_kept_for_others() -> None:
+    made = Recorded(draw=0.0)
+    late = LateSpans()
+    span = known_elsewhere(made, late)
+    span.told()
+    span.end(2.0)
+    late.record(span.told())
+    assert made.spans == [span.span]

@@ -126,6 +126,17 @@ def test_what_is_pushed_of_a_stream_comes_as_an_answer_does(keeper: Keeper) -> N
     assert other.body == b"<3>" and other.told == ["sent", "head", "data"]
 
 
+def test_a_keeper_is_told_which_of_its_spans_to_record(keeper: Keeper) -> None:
+    """Before there is a connection nothing was told of any."""
+    keeper.channel.record("early")
+    keeper.follow()
+    end = keeper.accept()
+    keeper.heard(end, 1)
+    keeper.channel.record("00-1-2-01")
+
+    assert keeper.heard(end, 1) == [Frame(FrameKind.RECORD, 0, b"00-1-2-01")]
+
+
 def test_who_gives_up_hears_nothing_more_and_its_keeper_is_told(
     keeper: Keeper,
 ) -> None:
@@ -318,6 +329,18 @@ REFUSED = {
     "without terms": ("X-A: b",),
     "with the terms of another node": (FIELD.replace("b0a4d", "other"),),
 }
+
+
+def test_where_no_traces_are_made_nothing_is_recorded_for_a_front(
+    node: NodeProcess,
+) -> None:
+    path = "/v1/stream/untraced"
+    write(node, "PUT", path)
+    with FrontEnd(node) as front:
+        front.client.send(frame(FrameKind.RECORD, 0, b"\xff"))
+        front.open(1, path)
+        assert front.next().kind is FrameKind.HEAD
+        assert front.pushed().trace == ""
 
 
 @pytest.mark.parametrize("name", REFUSED)

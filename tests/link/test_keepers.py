@@ -57,9 +57,13 @@ class Link(ScriptedOrigin):
     """One keeper, as a test plays it."""
 
     closed_idle = 0
+    recorded = ""
 
     def close_idle(self) -> None:
         self.closed_idle += 1
+
+    def record(self, traceparent: str) -> None:
+        self.recorded = traceparent
 
 
 @dataclass(eq=False)
@@ -114,6 +118,13 @@ def reply(call: Call, told: RowWord | FaultWord | None, status: int = 200) -> No
 
 
 # Whom.
+
+
+def test_the_keeper_of_a_path_is_told_what_to_record() -> None:
+    node = Node()
+    node.keepers.record("/a", "00-1-2-01")
+
+    assert [one.recorded for one in node.channels] == ["", "00-1-2-01"]
 
 
 def test_a_path_has_one_keeper_and_what_has_no_terms_goes_to_the_origin() -> None:

@@ -1,17 +1,31 @@
 """A house that is one process of a node, with the node's real board beside it."""
 
+from collections.abc import Callable
+from typing import Any
+
 from edge.board.lane_view import LaneView
+from edge.core.ports import Origin
 from edge.core.values import Role
 from origin_adapter.scripted import ScriptedOrigin
 from tests.board.nodes import BoardNode
 from tests.live.support import House
 
+Around = Callable[[Origin], Origin]
+
+
+def plain(origin: Origin) -> Origin:
+    """As it is."""
+    return origin
+
 
 class NodeHouse:
     """``house`` is a front, or a keeper; ``other`` is another front, and ``keeper`` the
-    keeper's view of the board. Time is the house's."""
+    keeper's view of the board. Time is the house's. ``around`` lays something over the
+    origin."""
 
-    def __init__(self, role: Role = Role.FRONT, **options: object) -> None:
+    def __init__(
+        self, role: Role = Role.FRONT, around: Around = plain, **options: object
+    ) -> None:
         self.node = BoardNode()
         self.node.now = 1000.0
         self.keeper = self.node.starts(Role.KEEPER)
@@ -19,7 +33,7 @@ class NodeHouse:
         self.other = self.node.starts(Role.FRONT, 1)
         self.origin = ScriptedOrigin()
         options |= {"board": self.own, "serves_fronts": role is Role.KEEPER}
-        self.house = House(self.origin, **options)
+        self.house = House(around(self.origin), **options)
         self.beats()
 
     def beats(self, *views: LaneView) -> None:
@@ -34,11 +48,11 @@ class NodeHouse:
         self.house.pass_time(0.0)
 
 
-def front(**options: object) -> NodeHouse:
+def front(**options: Any) -> NodeHouse:
     """A house that is a front."""
     return NodeHouse(Role.FRONT, **options)
 
 
-def keeper(**options: object) -> NodeHouse:
+def keeper(**options: Any) -> NodeHouse:
     """One that is a keeper."""
     return NodeHouse(Role.KEEPER, **options)

@@ -20,7 +20,7 @@ messages = pytest.importorskip(
     reason="the extra otel is not installed",
 )
 
-CLIENT, SERVER = 3, 2
+CLIENT, SERVER, CONSUMER = 3, 2, 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Traces of a real edge, taken by a real collector: one worker, and a node.
+"""Traces of a real edge, taken by a real collector: one worker, and a node. The worker
+samples all; the node nothing but what clients have sampled.
 
 One edge is started for each, and lives through all of the story: a stream is made, read
 and followed by viewers who share a poll, by clients that are in traces of their own, on
@@ -12,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tests.front.edge_process import Answered, Client
-from tests.support.collector import CLIENT, Collector, Seen, collector
+from tests.support.collector import CLIENT, CONSUMER, Collector, Seen, collector
 from tests.support.patience import until
 from tests.support.processes import Edge, edge, embedded_origin
 from tests.support.talk import ask
@@ -38,7 +39,7 @@ def scene(workers: int) -> Iterator[Scene]:
             "endpoint": seen.url,
             "headers": {"x-api-key": SECRET},
             "service": "pop-1",
-            "sample": "full",
+            "sample": "full" if workers == 1 else "off",
             "clients": "obey",
         }
         settings = {"workers": workers, "tracing": tracing}
@@ -69,7 +70,8 @@ def one(found: Callable[[], list[Seen]]) -> Seen:
 def make_stream(front: Edge) -> str:
     """The stream, written by a client whose query has a credential; its tail."""
     target = f"{front.url}{PATH}?token={SECRET}"
-    status, fields, _ = ask(target, "PUT", b"abc", content_type="text/plain")
+    told = {"content_type": "text/plain", "traceparent": PARENT}
+    status, fields, _ = ask(target, "PUT", b"abc", **told)
     assert status == 201
     return str(fields["stream-next-offset"])
 
@@ -79,7 +81,7 @@ def follow(front: Edge, tail: str) -> None:
     target = f"{PATH}?offset={tail}&live=long-poll"
     waiting = [client(front) for _ in range(VIEWERS)]
     for viewer in waiting:
-        viewer.get(target)
+        viewer.get(target, f"traceparent: {PARENT}")
     until(lambda: viewers_of(front) == VIEWERS)
     assert ask(front.url + PATH, "POST", b"d", content_type="text/plain")[0] == 204
     for viewer in waiting:
@@ -181,12 +183,54 @@ def woken(seen: Collector) -> list[Seen]:
     ]
 
 
+def puts(seen: Collector) -> list[Seen]:
+    """The request by which the stream was made, as its client called it."""
+    made = (one for one in seen.servers() if one.name == "PUT /v1/stream/**")
+    return [one for one in made if one.parent == SPAN]
+
+
+def the_event_came_by_a_push(front: Edge, seen: Collector) -> None:
+    """From the span of a viewer a link leads to what its front received, and that is
+    below what the keeper asked of the origin. Nobody had sampled these: the front has
+    its own recorded for the viewer, and tells the keeper. (A front that polls at this
+    moment hears the next event by a push.)"""
+
+    def received() -> list[Seen]:
+        links = {link for span in woken(seen) for link in span.links}
+        found = [s for s in seen.spans if (s.trace, s.span) in links]
+        return [s for s in found if s.name == "receive events"]
+
+    def asked() -> list[Seen]:
+        above = {(s.trace, s.parent) for s in received()}
+        return [s for s in seen.spans if (s.trace, s.span) in above]
+
+    def is_whole() -> bool:
+        """Whether what viewers are linked to was exported, too."""
+        links = {link for span in woken(seen) for link in span.links}
+        return links <= {(s.trace, s.span) for s in seen.spans}
+
+    until(is_whole)
+    while not received():
+        follow(front, tail_of(front))
+        until(is_whole)
+    until(lambda: len(asked()) == len({s.parent for s in received()}))
+    assert all(s.kind == CONSUMER and "front-" in s.process for s in received())
+    assert {s.process for s in asked()} == {"keeper-0"}
+    assert all(s.attributes["server.address"] for s in asked())
+
+
+def tail_of(front: Edge) -> str:
+    status, fields, _ = ask(front.url + PATH, "HEAD")
+    assert status == 200
+    return str(fields["stream-next-offset"])
+
+
 def test_a_worker_is_traced_from_its_viewers_to_its_origin() -> None:
     with scene(1) as (front, seen):
         tail = live(front)
         both_ways(front, seen)
         a_viewer_leaves(front, seen, tail)
-        put = one(lambda: [s for s in seen.servers() if s.name == "PUT /v1/stream/**"])
+        put = one(partial(puts, seen))
         assert chain(seen, put) == [(2, "worker"), (CLIENT, "worker")]
         until(lambda: len(woken(seen)) == VIEWERS)
         polls = [s for s in seen.spans if s.name == "GET follow"]
@@ -209,13 +253,13 @@ def test_a_worker_is_traced_from_its_viewers_to_its_origin() -> None:
 def test_a_node_makes_one_trace_across_its_processes() -> None:
     with scene(2) as (front, seen):
         live(front)
-        put = one(lambda: [s for s in seen.servers(mode="pass") if not s.parent][:1])
+        put = one(partial(puts, seen))
         until(lambda: len(chain(seen, put)) == 4)
         at = put.process
         assert at in ("front-0", "front-1")
         keeper = [(2, "keeper-0"), (CLIENT, "keeper-0")]
         assert chain(seen, put) == [(2, at), (CLIENT, at), *keeper]
         until(lambda: len(woken(seen)) == VIEWERS)
-        assert all(span.links for span in woken(seen))
+        the_event_came_by_a_push(front, seen)
         until(lambda: exemplars(front) & {span.trace for span in seen.spans})
         assert not any(SECRET.encode() in octets for octets in seen.raw)

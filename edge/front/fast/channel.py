@@ -245,6 +245,9 @@ class PushChannel:
             sink = self._followed.pop(one.number, None)
             if sink is not None:
                 sink.left()
+        elif one.kind is FrameKind.RECORD:
+            if self._context.spans is not None:
+                self._context.spans.record(one.payload.decode("latin-1"))
         else:
             raise BadFrame(f"a front does not send {one.kind.name}")
 

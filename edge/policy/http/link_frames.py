@@ -14,6 +14,7 @@ HEAD     the keeper the head of the answer, as for HTTP: it will be pushed
 PUSH     the keeper one range of the stream, or none, and where it ends (``Push``)
 END      the keeper nothing: nothing more is pushed of that one
 LEAVING  the keeper nothing: its process is about to end (W12)
+RECORD   the front  the ``trace`` of a push whose span the keeper is to record
 ======== ========== ===========================================================
 
 A number is used once on a channel. Whatever comes for one that has ended is dropped. A
@@ -34,8 +35,12 @@ _PUSH = struct.Struct("!BHHH")
 _UP_TO_DATE = 1
 _CLOSED = 2
 _STALE = 4
+_TRACED = 8
 
 MAX_NUMBER = 0xFFFFFFFF
+
+TRACE_OCTETS = 55
+"""Of a ``traceparent`` (W3C Trace Context, version 00)."""
 
 
 class FrameKind(enum.IntEnum):
@@ -47,6 +52,7 @@ class FrameKind(enum.IntEnum):
     PUSH = 4
     END = 5
     LEAVING = 6
+    RECORD = 7
 
 
 class BadFrame(Exception):
@@ -64,7 +70,9 @@ class Frame(NamedTuple):
 class Push(NamedTuple):
     """A range of a stream, or none (``data`` is empty), and what its keeper says of its
     end. ``data`` is a fragment in JSON streams. ``cursor`` is empty where the stream is
-    closed. ``stale``: it is what is held while the origin is away."""
+    closed. ``stale``: it is what is held while the origin is away. ``trace``: the span
+    of the call that brought it to the keeper, as a ``traceparent``; empty where no
+    traces are made."""
 
     start: str
     next: str
@@ -73,6 +81,7 @@ class Push(NamedTuple):
     closed: bool
     data: bytes
     stale: bool = False
+    trace: str = ""
 
 
 _KINDS = {int(kind): kind for kind in FrameKind}
@@ -87,13 +96,15 @@ def push_payload(push: Push) -> bytes:
     """What a PUSH carries; the same for all fronts. Raises BadFrame for an offset that
     is too long to be told."""
     start, to, cursor = push.start.encode(), push.next.encode(), push.cursor.encode()
+    trace = push.trace.encode()
+    assert not trace or len(trace) == TRACE_OCTETS, "it is of version 00"
     flags = _UP_TO_DATE * push.up_to_date | _CLOSED * push.closed
-    flags |= _STALE * push.stale
+    flags |= _STALE * push.stale | _TRACED * bool(trace)
     try:
         head = _PUSH.pack(flags, len(start), len(to), len(cursor))
     except struct.error:
         raise BadFrame("an offset is too long") from None
-    return b"".join((head, start, to, cursor, push.data))
+    return b"".join((head, start, to, cursor, trace, push.data))
 
 
 def push_of(payload: bytes) -> Push:
@@ -102,17 +113,19 @@ def push_of(payload: bytes) -> Push:
         flags, start, to, cursor = _PUSH.unpack_from(payload)
         to_at = _PUSH.size + start
         cursor_at = to_at + to
-        data_at = cursor_at + cursor
+        trace_at = cursor_at + cursor
+        data_at = trace_at + TRACE_OCTETS * bool(flags & _TRACED)
         if data_at > len(payload):
             raise BadFrame("a push ends within its offsets")
         return Push(
             payload[_PUSH.size : to_at].decode(),
             payload[to_at:cursor_at].decode(),
-            payload[cursor_at:data_at].decode(),
+            payload[cursor_at:trace_at].decode(),
             bool(flags & _UP_TO_DATE),
             bool(flags & _CLOSED),
             payload[data_at:],
             bool(flags & _STALE),
+            payload[trace_at:data_at].decode(),
         )
     except (struct.error, UnicodeDecodeError):
         raise BadFrame("a push that cannot be read") from None

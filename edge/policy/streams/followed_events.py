@@ -164,7 +164,8 @@ class EventBatch(NamedTuple):
 
     ``data`` is a fragment in JSON streams. ``proves``: it repeats what was held when
     the event stream began, or is its first control event. ``exact``: these are the
-    bytes as they are held.
+    bytes as they are held. ``trace``: what its sender told of its own span, as a
+    ``traceparent``; empty for nothing.
     """
 
     start: str
@@ -175,6 +176,7 @@ class EventBatch(NamedTuple):
     closed: bool
     proves: bool
     exact: bool = False
+    trace: str = ""
 
 
 Heard = EventBatch | EventsEnd

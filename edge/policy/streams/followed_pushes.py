@@ -21,6 +21,7 @@ from edge.core.values import OriginAnswerHead
 from edge.policy.http.link_frames import BadFrame, Push, push_of
 from edge.policy.streams.followed_events import (
     NOT_YET,
+    EventBatch,
     EventsEnd,
     EventsSignal,
     EventsState,
@@ -86,7 +87,10 @@ class FollowedPushes(FollowedEvents):
             self._data.append(push.data)
         cursor = push.cursor or None
         control = ControlEvent(push.next, cursor, push.up_to_date, push.closed)
-        return self._take_control(control, now)
+        taken = self._take_control(control, now)
+        if push.trace and isinstance(taken, EventBatch):
+            return taken._replace(trace=push.trace)
+        return taken
 
     def ended(self, now: float) -> EventsEnd | None:
         """Its keeper has ended it."""

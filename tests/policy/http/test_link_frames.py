@@ -31,6 +31,7 @@ pushes = st.builds(
     *(offsets, offsets, offsets, st.booleans(), st.booleans()),
     st.binary(max_size=LIMIT),
     st.booleans(),
+    st.one_of(st.just(""), st.text("0123456789abcdef-", min_size=55, max_size=55)),
 )
 
 
