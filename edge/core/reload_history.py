@@ -5,7 +5,8 @@ takes the order until its result stands::
 
     under-way ── accepted   processes with the new settings serve, in all places
               ├─ refused    the settings cannot be taken; nothing was begun
-              └─ failed     a new process did not start; the old settings are in force
+              └─ failed     a new process did not start, or hung and was ended; the old
+                            settings are in force
 
 Whoever orders one looks at the last number before, and waits for the result of the one
 after it: that one has read the settings after the order. Where a worker is alone, a

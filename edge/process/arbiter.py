@@ -35,7 +35,7 @@ from edge.process.node_lanes import NodeLanes
 from edge.process.open_node import OpenNode
 from edge.process.options import ServerOptions
 from edge.process.overdue import Overdue, Sign
-from edge.process.places import Places, Start
+from edge.process.places import Gone, Places, Start
 from edge.process.reload_book import ReloadBook
 from edge.process.run_folder import hand_over_path
 from edge.process.seat import Seat
@@ -52,6 +52,9 @@ LEAVE = signal.SIGUSR1
 """Tells a worker to say that it is not ready: the whole edge will end."""
 
 DID_NOT_START = "a new process did not start: its log says why"
+SILENT = "{} (process {}) did not start: it gave no sign of life, and was ended"
+DIED = "{} (process {}) did not start: it ended before it served, the log says how"
+"""Why a reload has failed."""
 
 CUT_OFF = "the run folder %s was removed: fronts reach no keeper, so this edge ends"
 
@@ -133,6 +136,8 @@ class EdgeArbiter(Arbiter):
         self._boot = 0
         self._boots: dict[int, int] = {}
         self._ended_well: set[int] = set()
+        # Those that were told to end since they gave no sign of life.
+        self._silent: set[int] = set()
         self._told_replaced: dict[str, int] = {}
         self._overdue = Overdue(MAX_PAUSE_SECONDS)
         self._reloadable.replaced = self._places.replaced
@@ -146,7 +151,7 @@ class EdgeArbiter(Arbiter):
             raise StopIteration
         self._look_at_folder()
         self._hear()
-        self._bury()
+        self._judge_starts(self._bury())
         self._tell_replaced()
         places = self._places
         more = True
@@ -204,11 +209,10 @@ class EdgeArbiter(Arbiter):
             # It was started before, or replaces one: it has not heard.
             self.kill_worker(pid, LEAVE)
 
-    def _bury(self) -> None:
+    def _bury(self) -> list[Gone]:
         """Take note of the processes that have been reaped."""
-        for pid, place, _began in self._places.ended(
-            self.WORKERS.keys(), time.monotonic()
-        ):
+        gone = self._places.ended(self.WORKERS.keys(), time.monotonic())
+        for pid, place, *_ in gone:
             if self._lanes is not None:
                 self._lanes.take_back(pid)
                 # It may have written, and not said so.
@@ -216,6 +220,18 @@ class EdgeArbiter(Arbiter):
                     self._lanes.raise_doubt()
             self._ended_well.discard(pid)
             self._tidy(place, self._boots.pop(pid, 0))
+        return gone
+
+    def _judge_starts(self, gone: Sequence[Gone]) -> None:
+        """A reload fails with the first of its processes that ends before it serves,
+        by itself or since it hung: it would be started again, for ever."""
+        failed = [one for one in gone if one.newest and not one.began]
+        begins = self._reloading and not self._places.reverting
+        if failed and begins and not self._stopping:
+            one = failed[0]
+            why = SILENT if one.pid in self._silent else DIED
+            self._could_not_start(why.format(one.place.name, one.pid))
+        self._silent.difference_update(one.pid for one in gone)
 
     def _tidy(self, place: Place, boot: int) -> None:
         """Remove the socket at which a keeper with this boot was asked by its
@@ -317,18 +333,20 @@ class EdgeArbiter(Arbiter):
             super().reap_workers()
         except HaltServer:
             self._hear()
-            self._bury()
+            self._silent.difference_update(one.pid for one in self._bury())
             if not self._stopping:
                 if not (self._places.serving and self._announced):
                     raise
-                self._could_not_start()
+                self._could_not_start(DID_NOT_START)
             self.reap_workers()
 
-    def _could_not_start(self) -> None:
+    def _could_not_start(self, why: str) -> None:
         """A process did not start, and others serve."""
-        _log.error("the new worker did not start: the old one stays")
-        if self._reloading and not self._places.reverting:
-            self._reloadable.reloads.fail(DID_NOT_START)
+        fails = self._reloading and not self._places.reverting
+        if fails:
+            self._reloadable.reloads.fail(why)
+        _log.error("the new worker did not start: the old one stays (%s)", why)
+        if fails:
             self._reloadable.revert()
             self._places.revert()
             self.setup(self.app)
@@ -343,6 +361,7 @@ class EdgeArbiter(Arbiter):
         """
         if self._places.alone:
             super().murder_workers()
+            self._silent.update(pid for pid, w in self.WORKERS.items() if w.aborted)
             return
         options, signs = self._reloadable.options, {}
         serving = set(self._places.accepting)
@@ -359,6 +378,7 @@ class EdgeArbiter(Arbiter):
             _log.critical("no sign of life of %s (%d): it is ended", name, pid)
             self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
             worker.aborted = True
+            self._silent.add(pid)
 
     def wait_for_signals(self, timeout: float | None = MAX_PAUSE_SECONDS) -> list[int]:
         """The signals that came, but for WAKE: it has done its work. See gunicorn."""

@@ -39,11 +39,13 @@ class Start(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """A process that has ended. ``began``: it had been ready."""
+    """A process that has ended. ``began``: it had been ready. ``newest``: it was
+    started with the settings that are in force, or are being taken."""
 
     pid: int
     place: Place
     began: bool
+    newest: bool
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class Places:
     def ended(self, alive: Collection[int], now: float) -> list[Gone]:
         """Only these are left; returns the others, each once."""
         gone = [
-            Gone(pid, place, slot.ready)
+            Gone(pid, place, slot.ready, slot.plan == self._plan)
             for place, rollover in self._rollovers.items()
             for pid, slot in rollover.ended(alive).items()
         ]

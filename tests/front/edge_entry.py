@@ -8,6 +8,7 @@ Whoever starts it patches first.
 import os
 import pickle
 import resource
+import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 class Entry:
     """What an edge is started with: its options, the descriptor of the pipe for events,
     and a bound on open files. While the file ``broken_by`` is there, no worker can
-    start; if it names a place, none there. Several processes have ``run_folder``."""
+    start; if it names a place, none there; behind ``hang`` it stands still. Several
+    processes have ``run_folder``."""
 
     options: ServerOptions
     front: FrontOptions
@@ -51,7 +53,10 @@ def main() -> None:
 
     def make(seat: Seat) -> FakeRuntime:
         name = seat.place.name if seat.node is not None else ""
-        if broken(entry.broken_by, name):
+        how = broken(entry.broken_by, name)
+        if how == "hang":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif how:
             raise RuntimeError("cannot be made, as the test asked")
         read_service = FakeReadService(tell)
         dependencies = parts(read_service, FakeOrigin(tell), options=front)
@@ -75,10 +80,13 @@ def secured(settings: "TlsSettings | None") -> tuple[ListenerTls | None, ...]:
     return (ListenerTls(server_context(settings), settings.expires_at),)
 
 
-def broken(path: str, name: str) -> bool:
-    """Whether no process may start in the place of this name."""
+def broken(path: str, name: str) -> str:
+    """How no process may start in the place of this name: "hang", or "fail"; "": it
+    may."""
     try:
         with open(path, encoding="utf-8") as file:
-            return file.read() in ("", name)
+            words = file.read().split()
     except FileNotFoundError:
-        return False
+        return ""
+    how = "hang" if words[:1] == ["hang"] else "fail"
+    return how if words in (["hang"], ["hang", name], [name], []) else ""

@@ -163,6 +163,23 @@ def test_a_reload_that_a_keeper_cannot_take_leaves_all_as_it_was(
         node.until(*(f"stopped {place}" for place in PLACES))
 
 
+def test_a_reload_whose_keeper_hangs_fails_and_leaves_all_as_it_was(
+    base: str, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    with running(base, broken_by=str(broken), heartbeat=6) as node:
+        before = dict(node.pids)
+        broken.write_text("hang keeper-1")
+        node.edge.reload()
+        node.edge.expect_log("keeper-1 (process ")
+        node.edge.expect_log("did not start: it gave no sign of life, and was ended")
+        node.until("stopped keeper-0")
+        node.until("stopped keeper-0")
+        node.hit()
+        assert node.edge.reloads() == ["failed"]
+        assert node.pids["keeper-1"] == before["keeper-1"]
+
+
 def test_a_keeper_that_cannot_start_again_is_tried_again(
     base: str, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.front.edge_process import EdgeProcess
+from tests.support.patience import until
 
 HIT = "/v1/stream/hit"
 PARK = "/v1/stream/park?offset=7&live=long-poll"
@@ -122,6 +123,47 @@ def test_a_successor_that_cannot_start_costs_nothing(tmp_path: Path) -> None:
         assert parked.read().status == 204
         assert edge.reloads() == ["failed", "accepted"]
         assert replaced(edge, "reload") == 1.0
+
+
+def test_a_successor_that_hangs_fails_its_reload_and_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    """The master ends it once it has given no sign of life for so long. Whoever ends
+    it before, the reload has failed, too. Nothing is started again by new settings."""
+    broken = tmp_path / "broken"
+    with EdgeProcess({"broken_by": str(broken), "heartbeat": 6}) as edge:
+        broken.write_text("hang")
+        edge.reload()
+        edge.expect_log("did not start: it gave no sign of life, and was ended")
+        assert edge.reloads() == ["failed"]
+        edge.reload()
+        os.kill(stopped(edge), signal.SIGKILL)
+        edge.expect_log("did not start: it ended before it served")
+        assert edge.reloads() == ["failed", "failed"]
+        with edge.connect() as client:
+            client.get(HIT)
+            assert client.read().status == 200
+        broken.unlink()
+        edge.reload()
+        successor(edge)
+        edge.expect("draining")
+
+        until(lambda: edge.reloads() == ["failed", "failed", "accepted"])
+
+
+def stopped(edge: EdgeProcess) -> int:
+    """The child of the master that stands still."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        tasks = Path(f"/proc/{edge.process.pid}/task").glob("*/children")
+        children = [pid for one in tasks for pid in one.read_text().split()]
+        states = {p: Path(f"/proc/{p}/stat").read_text() for p in children}
+        found[:] = [int(p) for p, s in states.items() if s.rpartition(")")[2][1] == "T"]
+        return bool(found)
+
+    until(is_there)
+    return found[0]
 
 
 def test_a_first_worker_that_cannot_start_ends_it(tmp_path: Path) -> None:

@@ -103,10 +103,22 @@ def test_the_place_that_lost_its_process_is_filled_again(
     """The successor of keeper 1 is a keeper 1: what is kept there does not move."""
     [pid] = master.in_place(place)
 
-    assert master.end(pid) == [Gone(pid, place, True)]
+    assert master.end(pid) == [Gone(pid, place, began=True, newest=True)]
     assert master.places.to_start(0.0) == [Start(place, successor=False)]
     assert master.manage() == [place]
     assert master.places.replaced == {"worker-died": 1}
+
+
+def test_of_one_that_ended_it_is_known_whether_the_last_reload_had_started_it(
+    master: Master,
+) -> None:
+    [old] = master.in_place(K0)
+    master.places.reload()
+    master.manage()
+    [new] = [pid for pid in master.in_place(K0) if pid != old]
+
+    assert master.end(old) == [Gone(old, K0, began=True, newest=False)]
+    assert master.end(new) == [Gone(new, K0, began=False, newest=True)]
 
 
 def test_keepers_are_replaced_one_by_one_and_then_all_fronts(master: Master) -> None:
