@@ -78,6 +78,10 @@ def test_sessions_and_certificates_of_a_node(tmp_path: Path) -> None:
         log={"access": "full"},
         shutdown={"grace": "2s"},
     ) as front:
+        # The log says by what each address is called, and nothing else.
+        log = expect(front, f"127.0.0.1:{port} (TLS)")
+        assert f"http://127.0.0.1:{port}" not in log
+
         # Sessions are known at every worker: their keys were made before the fork.
         first = ask(port, context)
         session = first.session
