@@ -24,6 +24,7 @@ from edge.access.revocation_file import RevocationFile
 from edge.access.revocations import Revocations
 from edge.access.revoker import Revoker
 from edge.ask_wiring import AskPools, fetch_keys, node_of, origin_bases
+from edge.board.lane_view import LaneView
 from edge.core.counters import Counters
 from edge.core.node_counters import CounterSet
 from edge.core.ports import Clock
@@ -54,7 +55,7 @@ from edge.settings import Settings, processes
 from edge.settings.dump import for_people
 from edge.settings.listener_tls import TlsSettings, server_context
 from edge.settings.renewed import RenewedSettings
-from edge.settings.units import DAY
+from edge.settings.units import DAY, write_rate
 from edge.trace_wiring import import_early, traces_of
 from origin_adapter.http import HttpOptions, HttpOrigin
 
@@ -220,12 +221,13 @@ def judging(
     clock: Clock,
     counters: Counters,
     askers: Askers | None = None,
+    view: LaneView | None = None,
 ) -> Judging:
     """Who judges requests: the origin alone, unless a route has ways.
 
     ``table`` are the routes that requests are found in: judges are known by their ways.
-    ``askers``: how somebody else is asked; None: nobody is. Raises RevocationFault,
-    OSError.
+    ``askers``: how somebody else is asked; None: nobody is. ``view``: of the node's
+    board; None: there is one worker. Raises RevocationFault, OSError.
     """
     leases = Leases()
     if not any(route.ways for route in table):
@@ -243,7 +245,7 @@ def judging(
         askers=askers,
         revocations=revocations,
         leases=leases,
-        denials=denials_of(settings),
+        denials=denials_of(settings, clock, view),
     )
     path = settings.access.revocations
     file = None if path is None else RevocationFile(path)
@@ -253,10 +255,15 @@ def judging(
     return Judging(judge, leases, revoker)
 
 
-def denials_of(settings: Settings) -> Denials:
-    """How many bad credentials a client may show in one worker."""
+def denials_of(
+    settings: Settings, clock: Clock, view: LaneView | None = None
+) -> Denials:
+    """How many bad credentials a client may show, in the node where there is one."""
     rate = settings.limits.denied_per_client
-    return Denials(inf) if rate is None else Denials(rate.count, rate.seconds)
+    if rate is None:
+        return Denials(clock.monotonic, inf)
+    shared = None if view is None else view.denials(write_rate(rate))
+    return Denials(clock.monotonic, rate.count, rate.seconds, shared)
 
 
 def revocations_of(table: Iterable[Route]) -> Revocations:
@@ -318,7 +325,7 @@ class EdgeRuntime:
         self._ask_pools = AskPools(settings)
         askers = self._ask_pools.askers(node_id)
         if role.authorizer is None:
-            judged = judging(settings, role.table, clock, counters, askers)
+            judged = judging(settings, role.table, clock, counters, askers, seat.view)
         else:
             judged = Judging(role.authorizer, Leases(), None)
         self.revoker = judged.revoker

@@ -114,7 +114,7 @@ def made_of(settings: Settings) -> tuple[object, ...]:
         wiring.front_options(settings, "node"),
         wiring.server_options(settings),
         wiring.http_options(settings),
-        repr(wiring.denials_of(settings)),
+        repr(wiring.denials_of(settings, wiring.SystemClock())),
         file_wiring.spool_folder(settings),
         file_wiring.disk_place(settings),
         origin.origin_options(settings, origin.StandaloneOptions()),

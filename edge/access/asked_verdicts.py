@@ -159,7 +159,7 @@ class AskedVerdicts:
         flight = None if question.alone else self._flights.get(key)
         is_owner = flight is None
         if is_owner and not self._verdicts.was_let_in(key, case.now):
-            self._denials.check(client_of(case), question.digest, case.now)
+            self._denials.check(client_of(case), question.digest)
         if not case.may_wait:
             raise MustWait
         if flight is None:
@@ -245,7 +245,7 @@ class AskedVerdicts:
         with self._line.turn(client, is_new):
             if is_new:
                 # While it stood in line, others of its client were found to be bad.
-                self._denials.check(client, question.digest, self._clock.wall())
+                self._denials.check(client, question.digest)
             asked_at, epoch = self._clock.wall(), verdicts.epoch
             said = question.ask()
             if epoch != verdicts.epoch:
@@ -265,8 +265,7 @@ class AskedVerdicts:
         if isinstance(said, ToldYes):
             self._denials.let_in(digest)
         elif isinstance(said, ToldNo):
-            now, why = self._clock.wall(), said.own.reason
-            self._denials.denied(client, digest, now, why)
+            self._denials.denied(client, digest, said.own.reason)
 
     def _take(
         self, said: Said, key: VerdictKey, asked_at: float, epoch: int

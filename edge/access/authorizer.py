@@ -84,7 +84,7 @@ class AccessAuthorizer:
             clock,
             counters,
             budget=self._budget,
-            denials=Denials() if denials is None else denials,
+            denials=Denials(clock.monotonic) if denials is None else denials,
             askers=askers or Askers(),
         )
         # Not by ``or``: an empty one is false.

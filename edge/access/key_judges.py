@@ -106,7 +106,7 @@ class JwtJudge:
     ) -> TokenClaims | Failure:
         """What a token claims. Raises MustWait; Refusal if keys cannot be had."""
         ring, now = self._ring, case.now
-        self._denials.check(client_of(case), key.credential, now)
+        self._denials.check(client_of(case), key.credential)
         keys = ring.keys()
         if keys is None:
             _, keys = self._newer(case)
@@ -118,7 +118,7 @@ class JwtJudge:
             if not newest and _is_of_unknown_key(claims):
                 # Nobody knows yet whether it is bad. But who makes up keys must pay.
                 why = Reason.TOKEN_UNKNOWN_KEY
-                self._denials.denied(client_of(case), key.credential, now, why)
+                self._denials.denied(client_of(case), key.credential, why)
                 raise _no_keys()
         return claims
 
@@ -152,12 +152,12 @@ def spend(budget: CheckBudget, denials: Denials, case: Case, key: VerdictKey) ->
     be bad; 3: its turn comes. So the client is looked at again.
     """
     client = client_of(case)
-    denials.check(client, key.credential, case.now)
+    denials.check(client, key.credential)
     if not case.may_wait and not budget.take():
         raise LaterTurn
     if case.may_wait:
         budget.wait()
-        denials.check(client, key.credential, case.now)
+        denials.check(client, key.credential)
 
 
 def note(
@@ -166,7 +166,7 @@ def note(
     """Charge a client for a credential that is bad."""
     if isinstance(verdict, Denied):
         client = client_of(case)
-        denials.denied(client, key.credential, case.now, verdict.reason)
+        denials.denied(client, key.credential, verdict.reason)
     else:
         denials.let_in(key.credential)
 

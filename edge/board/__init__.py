@@ -17,13 +17,17 @@ stopped or killed at any point stops nobody else.
 ``lane_view``       the board as one process has it: the port ``Board``
 ``keeper_pulse``    what a process knows of a keeper's beats
 ``keeper_health``   when a keeper is gone round (W6, W7)
+``timed_tags``      keys with a time, in words that all processes store into
+``node_denials``    what all fronts know of bad credentials and of good ones (W17)
 ``accept_balance``  when a process lets others accept (W13)
 ================== ============================================================
 
 What makes it hold:
 
 - One process stores into a lane: its holder. The master gives a lane before it forks
-  the holder, and takes it back once the holder has been reaped.
+  the holder, and takes it back once the holder has been reaped. Into the tables of
+  ``timed_tags`` all store: there a store may be lost, and no reader believes a word
+  that nobody stored.
 - Words are read and stored as whole words, through one ``memoryview`` of words that
   lies at a page's start. That compiles to one load or one store of eight aligned bytes,
   which no processor cuts in two. ``struct.pack_into`` promises none.

@@ -26,6 +26,7 @@ from edge.board.accept_balance import (
 from edge.board.keeper_pulse import FRESH_SECONDS, KeeperPulse, OwnBeat
 from edge.board.layout import ANNOUNCED, Field
 from edge.board.memory import BoardMemory
+from edge.board.node_denials import NodeDenials
 from edge.board.slot_words import NO_CHAIN, Chain
 from edge.board.sums import CountedNumbers, Sums
 from edge.core.accepting import BALANCE_SECONDS
@@ -187,6 +188,11 @@ class LaneView:
 
     def _renew(self, pulse: KeeperPulse, now: float) -> None:
         pulse.renew(self._words, self._memory.layout, self._own, now)
+
+    def denials(self, rate: str) -> NodeDenials:
+        """What all fronts know of bad credentials, by an allowance of this name (W17).
+        In a front alone."""
+        return NodeDenials(self._memory, rate, self._clock)
 
     # What this process is.
 

@@ -8,9 +8,11 @@ All words come first, then the texts::
     keeper lanes      for each keeper: 1 + the lane of the one that answers; 0: none
     lane fields       for each ``Field`` one word for each lane, and one of the master's
     slots             for each slot: writes of all lanes, then lives of all lanes
+    tables            for each ``BoardTable`` its buckets; all processes store there
     texts             for each lane one, one of the master's, and one of those gone
 
-Read and stored by ``edge.board.node_board``, ``lane_view`` and ``texts``.
+Read and stored by ``edge.board.node_board``, ``lane_view``, ``texts`` and
+``node_denials``.
 """
 
 import enum
@@ -65,6 +67,18 @@ class Field(enum.IntEnum):
     TEXTS = 12
 
 
+class BoardTable(enum.Enum):
+    """A table that belongs to no lane, and how many words it has: whole buckets (see
+    ``edge.board.timed_tags``).
+
+    Twice as many as one worker remembers: of buckets of eight that are half full on the
+    average, two in a hundred have more than they can hold.
+    """
+
+    DENIED = 32_768
+    KNOWN = 131_072
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The layout of a board for so many keepers and fronts."""
@@ -100,10 +114,15 @@ class Layout:
             + (number * self.slot_words)
         )
 
+    def table(self, table: BoardTable) -> int:
+        """The first word of a table."""
+        before = tuple(BoardTable)[: tuple(BoardTable).index(table)]
+        return self.slot(SLOTS) + sum(one.value for one in before)
+
     @property
     def words(self) -> int:
         """How many words there are."""
-        return self.slot(SLOTS)
+        return self.slot(SLOTS) + sum(table.value for table in BoardTable)
 
     def text(self, lane: int) -> int:
         """The first octet of a lane's text; the lane after the last is the master's,

@@ -8,7 +8,7 @@ import mmap
 import secrets
 from dataclasses import dataclass, field
 
-from edge.board.layout import Layout
+from edge.board.layout import BoardTable, Layout
 from edge.board.path_digests import SECRET_OCTETS, PathDigests
 
 ID_OCTETS = 8
@@ -37,3 +37,8 @@ class BoardMemory:
             octets.cast("Q"),
             octets,
         )
+
+    def table(self, table: BoardTable) -> memoryview:
+        """The words of a table."""
+        first = self.layout.table(table)
+        return self.words[first : first + table.value]

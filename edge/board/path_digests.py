@@ -57,3 +57,20 @@ class PathDigests:
             person=b"end",
         ).digest()
         return int.from_bytes(digest) % END_MASK + 1
+
+    def client(self, client: str, rate: str) -> int:
+        """Stands for a client whose bad credentials are counted at a rate (W17)."""
+        return self._number(f"{rate} {client}", b"client")
+
+    def credential(self, digest: str) -> int:
+        """Stands for a credential, of which this is the digest (W17)."""
+        return self._number(digest, b"credential")
+
+    def _number(self, text: str, person: bytes) -> int:
+        digest = hashlib.blake2b(
+            text.encode("utf-8", "surrogatepass"),
+            key=self._secret,
+            digest_size=8,
+            person=person,
+        ).digest()
+        return int.from_bytes(digest)

@@ -2,8 +2,8 @@
 
 ``Origin`` and ``Exchange`` are implemented by ``origin_adapter``; ``Sink`` by the
 front; ``PendingRead`` and the entrance ``ReadService`` by the hub; ``Control`` by
-``HubControl``; ``Ticks`` by the hub's ticker; ``Board`` by ``edge.board``; ``Clock`` by
-wiring and by tests.
+``HubControl``; ``Ticks`` by the hub's ticker; ``Board`` and ``SharedDenials`` by
+``edge.board``; ``Clock`` by wiring and by tests.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -351,3 +351,31 @@ class Board(Protocol):
         """A PUT made the stream, or a DELETE ended it, or either was lost: before its
         sender hears it. One that is sent to the origin directly is stored before it is
         sent, too."""
+
+
+class SharedDenials(Protocol):
+    """What all fronts of a node know of bad credentials and of good ones (W17). Where a
+    process is alone, there is none. ``client`` is an address as it is counted,
+    ``credential`` a digest. Times are monotonic, in units. Nothing here blocks or
+    switches.
+
+    What is stored at the same instant by two processes may be stored for one of them.
+    """
+
+    @property
+    def units_per_second(self) -> int: ...
+
+    def back_at(self, client: str) -> int:
+        """When a client has all of its allowance back; 0: it has used up nothing."""
+
+    def store_back_at(self, client: str, back_at: int) -> None:
+        """It has used up some. A time never goes back."""
+
+    def knows(self, credential: str) -> bool:
+        """Whether a credential let somebody in lately."""
+
+    def let_in(self, credential: str) -> None:
+        """It did, now."""
+
+    def forget(self, credential: str) -> None:
+        """It is good no more."""

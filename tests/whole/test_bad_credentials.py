@@ -1,9 +1,12 @@
 """A hostile client behind the same address as honest ones, with real processes (B18).
 
-A3, A19. All of them call from 127.0.0.1: what an office has that shares one address.
+A3, A19, W17. All of them call from 127.0.0.1: what an office has that shares one
+address.
 """
 
+import os
 import re
+import signal
 import urllib.request
 from collections.abc import Iterator
 from itertools import count
@@ -11,6 +14,8 @@ from itertools import count
 import pytest
 
 from tests.front.edge_process import Answered
+from tests.scale.nodes import Node, node
+from tests.support.patience import until
 from tests.support.processes import Edge, NodeOrigin, edge, node_origin
 from tests.whole.crowd import PATH, call
 from tests.whole.test_access import (
@@ -51,13 +56,16 @@ def words_of(answers: list[Answered]) -> list[tuple[int, str]]:
     return [(one.status, one.problem()["reason"]) for one in answers]
 
 
+ROUTES = [{"match": "/v1/stream/**", "access": BOTH}]
+LIMITS = {"denied_per_client": "5/10m"}
+
+
 @pytest.mark.parametrize("whole", [(), WHOLE_WAY], ids=["fast", "whole"])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_whoever_was_let_in_notices_nothing_and_newcomers_are_told_to_come_back(
-    origin: NodeOrigin, whole: tuple[str, ...]
+    origin: NodeOrigin, workers: int, whole: tuple[str, ...]
 ) -> None:
-    routes = [{"match": "/v1/stream/**", "access": BOTH}]
-    limits = {"denied_per_client": "5/10m"}
-    with edge(origin.url, routes=routes, limits=limits) as running:
+    with edge(origin.url, workers=workers, routes=ROUTES, limits=LIMITS) as running:
         created(running)
         writer = {"Authorization": f"Bearer {token('writer')}"}
         offset = call("POST", running.url + PATH, b"<0>", **writer)[
@@ -73,6 +81,8 @@ def test_whoever_was_let_in_notices_nothing_and_newcomers_are_told_to_come_back(
             said = words_of(flood)
             assert said[:5] == [(401, "token-signature")] * 5
             assert said[5:] == [(429, "limit-denied")] * 45
+            # A front tells the others once a second.
+            until(lambda: counted(running) >= 45)
             assert counted(running) == 45
 
             # The same head for a stream that exists, and for one that does not (A1).
@@ -92,3 +102,43 @@ def test_whoever_was_let_in_notices_nothing_and_newcomers_are_told_to_come_back(
             assert (answer := parked.read()).status == 200
             assert answer.body == b"<1>"
         assert get(running, PATH, viewer, *whole).status == 200
+
+
+def said_at(two: Node, front: int, *credentials: str) -> list[int]:
+    """What this front says to whoever shows these, one after the other."""
+    with two.client(front) as one:
+        told = []
+        for credential in credentials:
+            one.get(PATH, credential)
+            told.append(one.read().status)
+        return told
+
+
+def test_what_one_front_has_counted_counts_at_all_and_outlives_them(
+    origin: NodeOrigin,
+) -> None:
+    """W17: one has let in a viewer, the other one tells somebody behind the same
+    address no, and no more; then that one is killed, and at last all are replaced."""
+    limits = {"denied_per_client": "5/10h"}
+    with node(origin.url, routes=ROUTES, limits=limits) as two:
+        created(two.edge)
+        viewer = bearer(token("viewer"))
+        one, other = two.front_pids()
+        assert said_at(two, one, viewer) == [200]
+        bad = [made_up() for _ in range(8)]
+        assert said_at(two, other, *bad) == [401] * 5 + [429] * 3
+
+        newcomer = bearer(token("newcomer"))
+        assert said_at(two, one, made_up(), newcomer, viewer) == [429, 429, 200]
+        assert said_at(two, other, viewer, newcomer) == [200, 429]
+
+        os.kill(other, signal.SIGKILL)
+        until(lambda: other not in two.pids() and two.is_whole())
+        for front in two.front_pids():
+            assert said_at(two, front, made_up(), viewer) == [429, 200]
+
+        before = two.pids()
+        os.kill(two.edge.process.pid, signal.SIGHUP)
+        until(lambda: not before & two.pids() and two.is_whole())
+        for front in two.front_pids():
+            assert said_at(two, front, made_up(), viewer) == [429, 200]
