@@ -198,7 +198,7 @@ def test_every_rule_and_every_hazard_has_its_heading_in_order() -> None:
     rules += [f"A{number}" for number in range(1, 13)]
     rules += [f"A{number}" for number in (14, 15, 16, 17, 19, 20)]
     rules += [f"B{number}" for number in range(1, 24)]
-    rules += [f"W{number}" for number in range(1, 17)]
+    rules += [f"W{number}" for number in range(1, 18)]
     rules += ["S1", "S2"]
     hazards = [f"E{number}" for number in range(1, 56)]
 
