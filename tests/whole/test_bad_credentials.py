@@ -61,7 +61,6 @@ LIMITS = {"denied_per_client": "5/10m"}
 
 
 @pytest.mark.parametrize("whole", [(), WHOLE_WAY], ids=["fast", "whole"])
-@pytest.mark.parametrize("workers", [1, 2])
 def test_whoever_was_let_in_notices_nothing_and_newcomers_are_told_to_come_back(
     origin: NodeOrigin, workers: int, whole: tuple[str, ...]
 ) -> None:
