@@ -8,6 +8,7 @@ where they are to take part. About half an hour, four minutes with ``--quick``::
     make bench ARGS="--only fanout --viewers 1000,5000 --peers edge,varnish --rounds 5"
     make bench ARGS="--only streams,tokens --streams 500 --follow sse --markdown"
     make bench ARGS="--only scale"
+    make bench ARGS="--only lockstep --quick"
     make bench ARGS="--only tls --viewers 1000,5000"
     make bench ARGS="--json bench.json --plot bench.svg"
 
@@ -42,10 +43,13 @@ T = TypeVar("T")
 SCALE = "scale"
 """Several processes against one (``tests.bench.scale``); only if it is asked for."""
 
+LOCKSTEP = "lockstep"
+"""The same of small streams in lockstep; only if it is asked for."""
+
 TLS = "tls"
 """Over TLS, beside nginx (``tests.bench.secure``); only if it is asked for."""
 
-ALONE = (SCALE, TLS)
+ALONE = (SCALE, LOCKSTEP, TLS)
 """Kinds that have servers and tables of their own."""
 
 SPARE_FILES = 200
@@ -85,7 +89,7 @@ def main() -> None:
     asked = parser.parse_args()
     if not set(ALONE).isdisjoint(asked.only):
         if len(asked.only) > 1:
-            parser.error(f"--only: {' and '.join(ALONE)} stand alone, each")
+            parser.error(f"--only: {', '.join(ALONE)} stand alone, each")
         _alone(asked)
         return
     absent = {name: how for name in asked.peers if (how := PEERS[name].missing())}
@@ -107,6 +111,9 @@ def _alone(asked: argparse.Namespace) -> None:
     rounds, events = asked.rounds or extent.rounds, asked.events or extent.events
     if asked.only == (SCALE,):
         scale.run(rounds, events, asked.appends or extent.appends)
+        return
+    if asked.only == (LOCKSTEP,):
+        scale.run_lockstep(rounds, asked.appends or extent.appends)
         return
     for name in ("nginx", "wrk"):
         if shutil.which(name) is None:

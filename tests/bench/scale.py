@@ -1,4 +1,5 @@
-"""``--only scale``: one worker against two fronts and a keeper, by processor time.
+"""``--only scale`` and ``--only lockstep``: one worker against two fronts and a keeper,
+by processor time.
 
 With two cores for everybody, times say little of many processes: fronts, keeper, origin
 and load share them. So what is told is the processor time of all processes of the edge,
@@ -6,8 +7,9 @@ for each message delivered or each event, beside that of the load, which is a pr
 its own and counts itself. The kernel's work for a socket counts for whoever asks it to:
 what a front sends is in the front's figure, what the load reads is in the load's.
 
-Three cases: one large crowd; many streams with one viewer; and fewer of these in
-lockstep, where no two events share a turn of a loop. Nothing is tied to a core.
+``scale`` has one large crowd, and many streams with one viewer. ``lockstep`` has fewer
+of these, whose next events wait until their viewers have the last: nothing comes
+together. Nothing is tied to a core.
 """
 
 import json
@@ -76,11 +78,27 @@ def run(rounds: int, events: int, appends: int) -> None:
         for mode in ("long-poll", "sse"):
             for shape in SHAPES:
                 print(_crowd(shape, mode, events).markdown(), flush=True)
-        for lockstep in (False, True):
-            for mode in ("sse", "long-poll"):
-                for shape in SHAPES:
-                    row = _small(shape, mode, appends, lockstep)
-                    print(row.markdown(), flush=True)
+        for mode in ("sse", "long-poll"):
+            for shape in SHAPES:
+                print(_small(shape, mode, appends).markdown(), flush=True)
+
+
+def run_lockstep(rounds: int, appends: int) -> None:
+    """The same of small streams in lockstep; behind each pair what it comes to."""
+    print(HEAD, flush=True)
+    for _ in range(rounds):
+        for mode in ("sse", "long-poll"):
+            rows = [_small(shape, mode, appends, lockstep=True) for shape in SHAPES]
+            for row in rows:
+                print(row.markdown(), flush=True)
+            print(
+                f"| {rows[0].case} | ratio | **{ratio(*rows):.2f}** | | |", flush=True
+            )
+
+
+def ratio(alone: Row, node: Row) -> float:
+    """How many times the processor time of one worker a node takes."""
+    return node.edge / alone.edge
 
 
 def _crowd(shape: str, mode: str, events: int) -> Row:
@@ -101,7 +119,7 @@ def _crowd(shape: str, mode: str, events: int) -> Row:
     )
 
 
-def _small(shape: str, mode: str, appends: int, lockstep: bool) -> Row:
+def _small(shape: str, mode: str, appends: int, lockstep: bool = False) -> Row:
     """Each event has one viewer; written at the origin."""
     many = LOCKSTEP if lockstep else STREAMS
     with _served(shape) as (origin, running):

@@ -128,7 +128,7 @@ def test_what_has_servers_of_its_own_is_asked_for_alone(
         main()
 
     assert ended.value.code == 2
-    assert "scale and tls stand alone" in capsys.readouterr().err
+    assert "scale, lockstep, tls stand alone" in capsys.readouterr().err
 
 
 def test_a_quick_look_takes_less_of_everything_but_what_was_asked_for() -> None:
