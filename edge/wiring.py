@@ -117,11 +117,13 @@ def hub_options(settings: Settings, node_id: str) -> HubOptions:
 def seated(options: HubOptions, seat: Seat) -> HubOptions:
     """What the hub goes by in this place. Keepers share the room of the spool."""
     keepers = 1 if seat.node is None else seat.node.keepers
+    is_keeper = seat.place.role is Role.KEEPER
     return replace(
         options,
         board=seat.view,
-        elsewhere=seat.elsewhere,
-        serves_fronts=seat.place.role is Role.KEEPER,
+        # A keeper's readers are fronts, who have counted their clients (W13).
+        bounds=None if is_keeper else seat.bounds,
+        serves_fronts=is_keeper,
         spool_size=options.spool_size // keepers,
     )
 

@@ -45,7 +45,7 @@ CONSTANTS = {
         "asks_keepers": "what a process is in its node: by its seat",
         "boot": "of its process, by its seat",
         "board": "the node's, by its seat",
-        "elsewhere": "what other processes of the node have, W13",
+        "bounds": "the node's, by its seat, W13",
     },
     Rules: {"max_probe": "what a check of the end may read again, L7"},
     FreshnessOptions: {},

@@ -20,6 +20,9 @@ stopped or killed at any point stops nobody else.
 ``timed_tags``      keys with a time, in words that all processes store into
 ``node_denials``    what all fronts know of bad credentials and of good ones (W17)
 ``accept_balance``  when a process lets others accept (W13)
+``bounds``          what is bounded for the node, as one process asks for it (W13)
+``tally_table``     how many of each key a process has
+``fence``           what was stored is seen before anything else is read
 ================== ============================================================
 
 What makes it hold:

@@ -15,7 +15,7 @@ import logging
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from edge.board import slot_words
 from edge.board.accept_balance import (
@@ -23,24 +23,25 @@ from edge.board.accept_balance import (
     is_above,
     may_pause,
 )
+from edge.board.fence import fence
 from edge.board.keeper_pulse import FRESH_SECONDS, KeeperPulse, OwnBeat
 from edge.board.layout import ANNOUNCED, Field
 from edge.board.memory import BoardMemory
 from edge.board.node_denials import NodeDenials
 from edge.board.slot_words import NO_CHAIN, Chain
 from edge.board.sums import CountedNumbers, Sums
+from edge.board.tally_table import TallyTable
 from edge.core.accepting import BALANCE_SECONDS
 from edge.core.node_board import COVERS_NOBODY, News, SlotWatch
 from edge.core.values import Place, Role
 
 _log = logging.getLogger("edge.board")
 
+LATE_SECONDS = FRESH_SECONDS * 2 / 3
+"""Whose last beat is older beats before it takes what the node bounds."""
 
-class NodeLoad(NamedTuple):
-    """What the clients of a node are, over some of its processes."""
-
-    connections: int
-    viewers: int
+AHEAD_SHARE = 64
+"""Nobody takes more ahead than this part of what is left."""
 
 
 class LaneView:
@@ -196,10 +197,9 @@ class LaneView:
 
     # What this process is.
 
-    def store_load(self, connections: int, viewers: int) -> None:
-        """How many clients this process has."""
+    def store_connections(self, connections: int) -> None:
+        """How many connections of clients this process has."""
         self._store(Field.CONNECTIONS, connections)
-        self._store(Field.VIEWERS, viewers)
 
     def store_accepts(self, most: int) -> None:
         """How many connections this process takes; 0: no new ones."""
@@ -231,15 +231,6 @@ class LaneView:
         role = tuple(Role).index(Role.KEEPER)
         told = zip(*(self._all(each) for each in fields), strict=True)
         return any(lane == (1, role, keeper) for lane in told)
-
-    def others(self, now: float) -> NodeLoad:
-        """What all other processes with a fresh beat have of clients (W13)."""
-        fresh = [lane for lane in self._fresh(now) if lane != self._lane]
-        connections, viewers = self._all(Field.CONNECTIONS), self._all(Field.VIEWERS)
-        return NodeLoad(
-            sum(connections[lane] for lane in fresh),
-            sum(viewers[lane] for lane in fresh),
-        )
 
     def places(self, now: float) -> tuple[Place, ...]:
         """Where the processes with a fresh beat stand, each once."""
@@ -279,19 +270,53 @@ class LaneView:
 
     def has_room(self, connections: int, most: int) -> bool:
         """Whether the node may have one more than it has, with so many in this process:
-        ``most`` in all.
+        ``most`` in all."""
+        return self.take(Field.CONNECTIONS, connections, most) > connections
 
-        It is counted here before the others are: of two that take the last place at
-        once, both may see that it is taken, and never none.
+    def take(self, field: Field, own: int, most: int, ahead: int = 0) -> int:
+        """How many this process may have, which has ``own`` and asks for one more, with
+        ``most`` in the node: ``own`` if there is no more. Up to ``ahead`` more than it
+        asks for, as long as that is little of what is left.
+
+        They are counted here before the others are: of two that take the last at once,
+        both may see that it is taken, and never none.
         """
-        self._store(Field.CONNECTIONS, connections + 1)
-        counts = self._all(Field.CONNECTIONS)
-        fresh = self._fresh(self._clock())
-        others = sum(counts[lane] for lane in fresh if lane != self._lane)
-        if connections + others < most:
-            return True
-        self._store(Field.CONNECTIONS, connections)
-        return False
+        now = self.awake()
+        ahead = min(ahead, most // AHEAD_SHARE)
+        wanted = own + 1 + ahead
+        self._store(field, wanted)
+        fence()
+        counts = self._all(field)
+        taken = sum(counts) - ahead
+        if taken > most:
+            # Those who are silent do not count.
+            taken = sum(counts[lane] for lane in self._fresh(now)) - ahead
+        left = most - taken
+        has = own if left < 0 else own + 1 + min(ahead, left // AHEAD_SHARE)
+        if has != wanted:
+            self._store(field, has)
+        return has
+
+    def awake(self) -> float:
+        """The time now, at which this process has a fresh beat: else the others would
+        not count what it takes."""
+        now = self._clock()
+        if now - self._own.beat > LATE_SECONDS:
+            self.beat(now)
+        return now
+
+    def store_count(self, field: Field, own: int) -> None:
+        """How many this process has, or may have."""
+        self._store(field, own)
+
+    def fresh_lanes(self, now: float) -> list[int]:
+        """The lanes whose holders have a fresh beat."""
+        return list(self._fresh(now))
+
+    @property
+    def tallies(self) -> TallyTable:
+        """A new table of this process's tallies. It is to have one."""
+        return TallyTable(self._memory, self._lane)
 
     def _with_room(self, now: float, counts: Sequence[int]) -> list[int]:
         """The other lanes that accept and beat, and may take one more."""

@@ -9,10 +9,11 @@ All words come first, then the texts::
     lane fields       for each ``Field`` one word for each lane, and one of the master's
     slots             for each slot: writes of all lanes, then lives of all lanes
     tables            for each ``BoardTable`` its buckets; all processes store there
+    tallies           for each lane: how many of each key its holder has
     texts             for each lane one, one of the master's, and one of those gone
 
-Read and stored by ``edge.board.node_board``, ``lane_view``, ``texts`` and
-``node_denials``.
+Read and stored by ``edge.board.node_board``, ``lane_view``, ``tally_table``, ``texts``
+and ``node_denials``.
 """
 
 import enum
@@ -23,6 +24,11 @@ WORD = 8
 
 SLOTS = 16_384
 """Slots of a board. Two paths that share one cost each other a look, no more."""
+
+TALLY_BUCKETS = 8192
+TALLY_BUCKET_WORDS = 8
+"""Buckets of a lane's tallies, and how many keys each has room for. Half a MiB for each
+lane, of which there is only what was looked at (``edge.board.tally_table``)."""
 
 LANES_PER_PLACE = 4
 """One that serves, two generations that drain, and one for who must start again."""
@@ -50,6 +56,7 @@ class Field(enum.IntEnum):
     stands. ACCEPTS: how many connections it takes; 0: no new ones. LEAVES: whether it
     is about to end. PAUSED: until when it lets others accept, in ms. ANNOUNCED, ACTED:
     orders that it gave, and that it carried out. TEXTS: how many texts were stored.
+    TALLIED: whether it has stored tallies.
     """
 
     BEAT = 0
@@ -65,6 +72,8 @@ class Field(enum.IntEnum):
     ANNOUNCED = 10
     ACTED = 11
     TEXTS = 12
+    RELAYS = 13
+    TALLIED = 14
 
 
 class BoardTable(enum.Enum):
@@ -120,9 +129,19 @@ class Layout:
         return self.slot(SLOTS) + sum(one.value for one in before)
 
     @property
+    def tally_words(self) -> int:
+        """Words of the tallies of one lane."""
+        return TALLY_BUCKETS * TALLY_BUCKET_WORDS
+
+    def tally(self, lane: int) -> int:
+        """The first word of a lane's tallies."""
+        tables = sum(table.value for table in BoardTable)
+        return self.slot(SLOTS) + tables + lane * self.tally_words
+
+    @property
     def words(self) -> int:
         """How many words there are."""
-        return self.slot(SLOTS) + sum(table.value for table in BoardTable)
+        return self.tally(self.lanes)
 
     def text(self, lane: int) -> int:
         """The first octet of a lane's text; the lane after the last is the master's,

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.board.lane_view import LaneView
-from edge.board.layout import ANNOUNCED, DOUBTS, KEEPER_LANES, Field
+from edge.board.layout import ANNOUNCED, DOUBTS, KEEPER_LANES, WORD, Field
 from edge.board.memory import BoardMemory
 from edge.board.sums import CountedNumbers, Sums
 from edge.core.reasons import Reason
@@ -32,6 +32,8 @@ _FORGOTTEN = (
     Field.PAUSED,
     Field.ANNOUNCED,
     Field.ACTED,
+    Field.RELAYS,
+    Field.TALLIED,
 )
 """What a lane says of a holder that has ended no more. Its gaps and texts go on."""
 
@@ -109,9 +111,16 @@ class NodeBoard:
         is_keeper = tuple(Role)[words[self._word(Field.ROLE, lane)]] is Role.KEEPER
         if is_keeper and self._installed(number) == lane + 1:
             words[KEEPER_LANES + number] = 0
+        if words[self._word(Field.TALLIED, lane)]:
+            self._clear_tallies(lane)
         for field in _FORGOTTEN:
             self._store(field, lane, 0)
         self._free.append(lane)
+
+    def _clear_tallies(self, lane: int) -> None:
+        layout = self._memory.layout
+        first, words = layout.tally(lane), layout.tally_words
+        self._memory.octets[first * WORD : (first + words) * WORD] = bytes(words * WORD)
 
     def raise_doubt(self) -> None:
         """A front died that may have written: every row confirms once (W4)."""

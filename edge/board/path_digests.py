@@ -8,10 +8,13 @@ The path alone decides. Its route may be another one after a reload.
 import hashlib
 from typing import NamedTuple
 
-from edge.board.layout import SLOTS
+from edge.board.layout import SLOTS, TALLY_BUCKETS
 from edge.board.slot_words import END_MASK, LIFE_MASK
 
 SECRET_OCTETS = 32
+
+TAG_BITS = 44
+"""Of a tally's word, those that say whose it is (``edge.board.tally_table``)."""
 
 
 class PathDigest(NamedTuple):
@@ -74,3 +77,18 @@ class PathDigests:
             person=person,
         ).digest()
         return int.from_bytes(digest)
+
+    def tally(self, what: str, key: str) -> tuple[int, tuple[int, int]]:
+        """The tag, never 0, and the two buckets of what is counted of a key. ``what``
+        has no blank."""
+        digest = hashlib.blake2b(
+            f"{what} {key}".encode("utf-8", "surrogatepass"),
+            key=self._secret,
+            digest_size=24,
+            person=b"tally",
+        ).digest()
+        number = int.from_bytes
+        first = number(digest[8:16]) % TALLY_BUCKETS
+        further = 1 + number(digest[16:]) % (TALLY_BUCKETS - 1)
+        tag = number(digest[:8]) % ((1 << TAG_BITS) - 1) + 1
+        return tag, (first, (first + further) % TALLY_BUCKETS)

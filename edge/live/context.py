@@ -17,9 +17,9 @@ from typing import ParamSpec
 import gevent
 
 from edge.core.counters import Counters
-from edge.core.elsewhere import NOBODY, Elsewhere
 from edge.core.errors import EdgeError
 from edge.core.fault_notes import StreamFaults
+from edge.core.node_bounds import NodeBounds
 from edge.core.ports import Board, Clock
 from edge.core.reasons import Reason
 from edge.core.values import Mode, Node, Result
@@ -50,8 +50,8 @@ class HubOptions:
     spooled answers (S1). ``asks_keepers``: what is shared is asked of a keeper of this
     node (W10). ``serves_fronts``: this is a keeper, whose readers are fronts, and
     ``boot`` the number by which they know its process. ``board``: the node's, as this
-    process sees it; None: it is alone. ``elsewhere`` tells of the viewers at other
-    processes of the node, who count for ``max_viewers`` (W13).
+    process sees it; None: it is alone. ``bounds``: where the node bounds its
+    clients in all its processes together, and not each by itself (W13).
     """
 
     routes: Sequence[Route]
@@ -88,7 +88,7 @@ class HubOptions:
     serves_fronts: bool = False
     boot: int = 0
     board: Board | None = None
-    elsewhere: Elsewhere = NOBODY
+    bounds: NodeBounds | None = None
 
     @property
     def is_front(self) -> bool:

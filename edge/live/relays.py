@@ -14,7 +14,6 @@ others need to pass. What a front asks of a keeper since it is large costs the o
 connection, and counts in none of them: the keeper has these bounds for what it passes.
 """
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
 import gevent
@@ -33,6 +32,7 @@ from edge.core.values import (
     PerResponse,
     Result,
 )
+from edge.live.client_counts import RelayCounts
 from edge.live.context import HubContext
 from edge.live.rows import Reader, State
 from edge.live.upstream import Upstream
@@ -84,10 +84,7 @@ class Relays:
         self._guard = context.guard
         self._running: dict[Reader, _Relay] = {}
         self._draining = False
-        # How many there are of each stream, whoever reads it and with whatever
-        # parameters, and of each client's address.
-        self._of_stream: Counter[str] = Counter()
-        self._of_client: Counter[str] = Counter()
+        self._counts = RelayCounts(context.options)
         self._stopped = False
 
     def __len__(self) -> int:
@@ -107,28 +104,13 @@ class Relays:
         is_front = self._options.is_front
         linked = is_front and reason is Reason.TOO_LARGE
         if not linked:
-            self._make_sure_of_room(stream, client)
-            self._of_stream[stream] += 1
-            self._of_client[client] += 1
+            self._counts.take(stream, client)
         self._counters.passes[reason.value] += 1
         reader.move(State.RELAYED)
         ends_at, draining = reader.lease.ends_at, self._draining
         relay = _Relay(client, linked, Event(), ends_at, ends=draining)
         self._running[reader] = relay
         relay.greenlet = gevent.spawn(self._run, reader, relay, reason)
-
-    def _make_sure_of_room(self, stream: str, client: str) -> None:
-        options = self._options
-        if self._of_stream.total() >= options.max_relays:
-            whose = "of all streams"
-        elif self._of_stream[stream] >= options.max_relays_per_stream:
-            whose = "of this stream"
-        elif client and self._of_client[client] >= options.max_relays_per_client:
-            whose = "of this client"
-        else:
-            return
-        detail = f"too many reads {whose} are passed on"
-        raise Refusal(detail, reason=Reason.LIMIT_RELAYS)
 
     def drained(self, reader: Reader) -> None:
         """The reader's sink can take more."""
@@ -142,8 +124,7 @@ class Relays:
         if relay is None:
             return
         if not relay.linked:
-            _take_one(self._of_stream, reader.read.key.path)
-            _take_one(self._of_client, relay.client)
+            self._counts.give_back(reader.read.key.path, relay.client)
         if relay.greenlet not in (None, gevent.getcurrent()):
             relay.greenlet.kill(block=False)
 
@@ -319,13 +300,6 @@ class Relays:
         upstream = cache_members(exchange.headers)
         status = CacheStatus(fwd="bypass", detail=reason, upstream=upstream)
         reader.sink.begin(answer, PerResponse(status))
-
-
-def _take_one(counts: Counter[str], whose: str) -> None:
-    """One less; what is down to nothing is forgotten."""
-    counts[whose] -= 1
-    if counts[whose] <= 0:
-        del counts[whose]
 
 
 def _stop_if_done(reader: Reader) -> None:

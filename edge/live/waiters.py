@@ -15,6 +15,7 @@ from edge.core.errors import OriginFault, OriginTimeout, Refusal
 from edge.core.ports import Clock
 from edge.core.reasons import Reason
 from edge.core.timer_wheel import GRAIN, TimerWheel
+from edge.live.client_counts import viewers_of
 from edge.live.contacts import Contacts
 from edge.live.context import HubContext
 from edge.live.delivery import Delivery
@@ -53,14 +54,13 @@ class Waiters:
         self._delivery = delivery
         self._contacts = contacts
         self._looks = context.looks
-        self._elsewhere = context.options.elsewhere
+        self._node_viewers = viewers_of(context.options)
         self._wheel: TimerWheel[Reader] = TimerWheel(context.clock.monotonic())
         # Live readers that are not done, parked or not; those with an event stream.
         self.viewers = self._by_events = 0
         # The streams that somebody is parked at: the tick looks at no others.
         self._crowded: dict[Stream, None] = {}
-        # While draining: the readers that were here when it began and are not yet
-        # released.
+        # While draining: who was here when it began, and is not yet released.
         self._drain_queue: dict[Reader, None] | None = None
 
     def count_by_events(self) -> int:
@@ -72,8 +72,10 @@ class Waiters:
     def admit(self, reader: Reader, now: float) -> None:
         """A live reader arrived: its time begins. Raises Refusal at a limit."""
         stream, options = reader.stream, self._options
-        full = self.viewers + self._elsewhere.viewers >= options.max_viewers
-        if full or stream.viewers >= options.max_viewers_per_stream:
+        full = self.viewers >= options.max_viewers
+        full = full or stream.viewers >= options.max_viewers_per_stream
+        node = self._node_viewers
+        if full or (node is not None and not node.take(stream, self.viewers)):
             raise Refusal("too many live readers", reason=Reason.LIMIT_VIEWERS)
         self.viewers += 1
         stream.viewers += 1
@@ -365,6 +367,8 @@ class Waiters:
         reader.stream.viewers -= 1
         self._by_events -= reader.is_sse
         reader.stream.viewers_by_events -= reader.is_sse
+        if self._node_viewers is not None:
+            self._node_viewers.left(reader.stream, self.viewers)
 
     def end_together(self, readers: Sequence[Reader]) -> None:
         """Parked polls of one stream are done: in one loop what ``Reader.move`` does
@@ -379,6 +383,8 @@ class Waiters:
         self._wheel.drop_all(readers)
         self.viewers -= len(readers)
         stream.viewers -= len(readers)
+        if self._node_viewers is not None:
+            self._node_viewers.left(stream, self.viewers, len(readers))
         self._look_at_crowd(stream)
 
     def leave(self, reader: Reader) -> None:

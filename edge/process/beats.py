@@ -1,7 +1,7 @@
 """Beats: what one process of several tells all others, without being asked (W6, W13).
 
-Each 0.25 s it stores on its lane that it lives, and how many clients it has, and looks
-how many viewers the others have; once a second, and once at its end, it tells its
+Each 0.25 s it stores on its lane that it lives, and how many clients it has, so that it
+holds no place that it does not use; once a second, and once at its end, it tells its
 figures. By a timer of its own on the event loop: a process whose greenlets are busy
 beats on, and one whose event loop stands still does not. Nothing here blocks or
 switches greenlets.
@@ -9,9 +9,6 @@ switches greenlets.
 
 from collections.abc import Callable
 from typing import Any, Protocol
-
-from edge.board.lane_view import NodeLoad
-from edge.core.elsewhere import Elsewhere
 
 BEAT_SECONDS = 0.25
 BEATS_PER_TELLING = 4
@@ -22,9 +19,13 @@ class BeatLane(Protocol):
 
     def beat(self, now: float) -> None: ...
 
-    def store_load(self, connections: int, viewers: int) -> None: ...
+    def store_connections(self, connections: int) -> None: ...
 
-    def others(self, now: float) -> NodeLoad: ...
+
+class ViewersQuota(Protocol):
+    """As many viewers as a process may have (``edge.board.bounds``)."""
+
+    def settle(self, own: int) -> None: ...
 
 
 class Beats:
@@ -40,13 +41,13 @@ class Beats:
         now: Callable[[], float],
         load: Callable[[], tuple[int, int]],
         tell: Callable[[], None],
-        elsewhere: Elsewhere,
+        viewers: ViewersQuota,
     ) -> None:
         self._lane = lane
         self._now = now
         self._load = load
         self._tell = tell
-        self._elsewhere = elsewhere
+        self._viewers = viewers
         self._beats = 0
         self._timer: Any = None
 
@@ -62,14 +63,17 @@ class Beats:
         if timer is not None:
             timer.stop()
             timer.close()
-            self._lane.store_load(0, 0)
+            self._store(0, 0)
             self._tell()
 
     def _beat(self) -> None:
         now = self._now()
         self._lane.beat(now)
-        self._lane.store_load(*self._load())
-        self._elsewhere.viewers = self._lane.others(now).viewers
+        self._store(*self._load())
         if self._beats % BEATS_PER_TELLING == 0:
             self._tell()
         self._beats += 1
+
+    def _store(self, connections: int, viewers: int) -> None:
+        self._lane.store_connections(connections)
+        self._viewers.settle(viewers)

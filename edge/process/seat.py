@@ -9,9 +9,9 @@ processes, they share what was made once, in the master, before the first fork
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge.board.bounds import LaneBounds
 from edge.board.lane_view import LaneView
 from edge.board.node_board import NodeBoard
-from edge.core.elsewhere import NOBODY, Elsewhere
 from edge.core.values import Place, Role
 from edge.process.run_folder import hand_over_path
 
@@ -39,8 +39,8 @@ class Seat:
     ``boot`` grows with every process that the master starts: of two processes in one
     place, the later one has the higher. ``node`` is None where there is one worker.
 
-    ``view`` is the board as this process has it, and ``elsewhere`` what clients the
-    others have: made in the process itself (``taken``). ``before`` is the boot of the
+    ``view`` is the board as this process has it, and ``bounds`` what the node bounds of
+    its clients: made in the process itself (``taken``). ``before`` is the boot of the
     process that serves in this place, and that this one is to replace; 0: none does.
     """
 
@@ -49,7 +49,7 @@ class Seat:
     boot: int
     node: NodeParts | None = None
     view: LaneView | None = None
-    elsewhere: Elsewhere = NOBODY
+    bounds: LaneBounds | None = None
     before: int = 0
 
     def taken(self) -> "Seat":
@@ -57,7 +57,7 @@ class Seat:
         if self.node is None:
             return self
         view = self.node.board.view(self.lane, self.boot)
-        return replace(self, view=view, elsewhere=Elsewhere())
+        return replace(self, view=view, bounds=LaneBounds(view))
 
     @property
     def hand_over_path(self) -> str | None:

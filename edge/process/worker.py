@@ -227,7 +227,7 @@ class EdgeWorker(GeventWorker):
     def _join_node(self, cleanup: ExitStack) -> None:
         """Where others look at this process, and order it: before it serves anybody."""
         seat, node = self._application.seat, self._node
-        if seat.view is None or node is None:
+        if seat.view is None or seat.bounds is None or node is None:
             return
         control = self._application.runtime.control
 
@@ -237,7 +237,8 @@ class EdgeWorker(GeventWorker):
                 return 0, 0
             return len(self.connections), int(control.gauges()["viewers"])
 
-        beats = Beats(seat.view, time.monotonic, load, node.tell, seat.elsewhere)
+        quota = seat.bounds.viewers
+        beats = Beats(seat.view, time.monotonic, load, node.tell, quota)
         cleanup.callback(beats.stop)
         beats.start(gevent.get_hub().loop)
         cleanup.callback(node.end)

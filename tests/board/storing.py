@@ -7,6 +7,7 @@ own process is no place to fork in.
 
 import functools
 import json
+import mmap
 import os
 import random
 import signal
@@ -14,8 +15,10 @@ import sys
 import time
 from collections.abc import Callable
 
+from edge.board.bounds import LaneBounds
 from edge.board.lane_view import LaneView
 from edge.board.node_board import NodeBoard
+from edge.core.node_bounds import Bounded
 from edge.core.values import Place, Role
 
 PATH = "/session/1"
@@ -105,6 +108,48 @@ def news(rounds: int) -> None:
     print(f"{rounds} writes, each seen at once")
 
 
+def last(rounds: int) -> None:
+    """Two processes take the last of what the node may have at the same moment, over
+    and over: never both have it."""
+    board = NodeBoard.create(1, 2)
+    # Both go on to the next step once the other has come there.
+    steps = memoryview(mmap.mmap(-1, 4096)).cast("Q")
+    took = mmap.mmap(-1, 2 * rounds)
+
+    views = [seated(board, Role.FRONT, 2 + own)[1] for own in (0, 1)]
+
+    def run(own: int) -> None:
+        view = views[own]
+        bounds, stream = LaneBounds(view), Bounded.STREAM_VIEWERS
+        mine, other = own * 64, 64 - own * 64
+        for number in range(rounds):
+            for step in (3 * number + 1, 3 * number + 2, 3 * number + 3):
+                steps[mine] = step
+                deadline = time.monotonic() + 60
+                while steps[other] < step:
+                    assert time.monotonic() < deadline
+                    time.sleep(0)
+                if step % 3 == 1:
+                    of_key = number % 2 == 1
+                    if of_key:
+                        took[2 * number + own] = bounds.take(stream, PATH, 1)
+                    else:
+                        took[2 * number + own] = view.has_room(0, 1)
+                elif step % 3 == 2 and took[2 * number + own]:
+                    if of_key:
+                        bounds.give_back(stream, PATH)
+                    else:
+                        view.store_connections(0)
+
+    pids = [forked(functools.partial(run, own)) for own in (0, 1)]
+    for pid in pids:
+        reap(pid)
+    both = [n for n in range(rounds) if took[2 * n] and took[2 * n + 1]]
+    one = sum(took[2 * n] != took[2 * n + 1] for n in range(rounds))
+    print(f"{rounds} rounds, one has it in {one}, both in {len(both)}")
+    assert one and not both
+
+
 def count(view: LaneView, endless: bool) -> None:
     """Count, and tell of it each time."""
     number = 0
@@ -168,4 +213,6 @@ def sums(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    {"words": words, "news": news, "sums": sums}[sys.argv[1]](int(sys.argv[2]))
+    {"words": words, "news": news, "sums": sums, "last": last}[sys.argv[1]](
+        int(sys.argv[2])
+    )

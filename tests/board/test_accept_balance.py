@@ -75,7 +75,7 @@ def test_who_was_refused_takes_no_place_and_who_left_gives_it_back() -> None:
     assert one.has_room(0, 1)
     assert not other.has_room(0, 1) and not other.has_room(0, 1)
     # The one of ``one`` has left, which its next beat tells.
-    one.store_load(0, 0)
+    one.store_connections(0)
 
     assert other.has_room(0, 1)
     assert not one.has_room(0, 1)
@@ -118,7 +118,7 @@ def test_nobody_with_room_pauses_for_one_who_is_full() -> None:
     other.store_accepts(10)
     assert one.must_pause(1000)
 
-    other.store_load(10, 0)
+    other.store_connections(10)
     assert not one.must_pause(1000)
 
 

@@ -2,13 +2,39 @@
 
 import pytest
 
-from edge.board.layout import Field, Layout
+from edge.board.bounds import LaneBounds
+from edge.board.lane_view import LaneView
+from edge.board.layout import SLOTS, BoardTable, Field, Layout
 from edge.board.node_board import NodeBoard
+from edge.core.node_bounds import Bounded
 from edge.core.reasons import Reason
 from edge.core.values import Place, Role
 from tests.board.nodes import BoardNode
 
 PATH = "/session/1"
+BOUNDED = Field.CONNECTIONS, Field.VIEWERS, Field.RELAYS
+
+
+def others(view: LaneView, field: Field) -> int:
+    """What the others have of a field, as this process finds that there is room."""
+    few, many = 0, 1 << 50
+    while few < many:
+        middle = (few + many) // 2
+        if view.take(field, 0, middle) > 0:
+            many = middle
+        else:
+            few = middle + 1
+        view.store_count(field, 0)
+    return few - 1
+
+
+def has_room(view: LaneView, what: Bounded, most: int) -> bool:
+    """Whether this process, which has none of ``PATH``, may have one."""
+    bounds = LaneBounds(view)
+    may = bounds.take(what, PATH, most)
+    if may:
+        bounds.give_back(what, PATH)
+    return may
 
 
 def test_some_lanes_are_kept_for_processes_that_must_start_again() -> None:
@@ -65,17 +91,23 @@ def test_a_lane_that_is_given_again_says_nothing_of_its_last_holder() -> None:
     front = node.starts(Role.FRONT)
     other = node.starts(Role.FRONT, 1)
     node.beats()
-    front.store_load(7, 5)
+    front.store_connections(7)
     front.store_accepts(100)
     front.store_leaves()
     front.store_acted(9)
     front.store_announced(4)
-    assert tuple(other.others(node.now)) == (7, 5)
+    bounds = LaneBounds(front)
+    assert bounds.viewers.take(0, 9) and bounds.relays.take(0, 9)
+    for what in Bounded:
+        assert bounds.take(what, PATH, 9)
+    assert (others(other, Field.CONNECTIONS), others(other, Field.VIEWERS)) == (7, 1)
+    assert not any(has_room(other, what, most=1) for what in Bounded)
     assert other.leaving() == {3}
     assert len(other.places(node.now)) == 3
 
     node.ends(front)
-    assert tuple(other.others(node.now)) == (0, 0)
+    assert not any(others(other, field) for field in BOUNDED)
+    assert all(has_room(other, what, most=1) for what in Bounded)
     assert other.leaving() == frozenset()
     assert other.order_lanes() == []
     assert other.announced() == 4, "an order stays announced"
@@ -101,16 +133,19 @@ def test_what_a_process_without_a_fresh_beat_has_counts_for_nothing() -> None:
     node = BoardNode()
     node.starts(Role.KEEPER)
     one, other = node.starts(Role.FRONT), node.starts(Role.FRONT, 1)
-    one.store_load(7, 5)
+    one.store_connections(7)
+    LaneBounds(one).take(Bounded.STREAM_RELAYS, PATH, 9)
     one.store_text(b'{"counters": {"answers": 1}, "gauges": {"viewers": 5}}')
     node.beats(other, after=1.6)
 
-    assert tuple(other.others(node.now)) == (0, 0)
+    assert others(other, Field.CONNECTIONS) == 0
+    assert has_room(other, Bounded.STREAM_RELAYS, most=1)
     assert other.texts() == []
     assert other.totals() == {"answers": 1}, "but what it counted stays counted"
 
     node.beats(one)
-    assert tuple(other.others(node.now)) == (7, 5)
+    assert others(other, Field.CONNECTIONS) == 7
+    assert not has_room(other, Bounded.STREAM_RELAYS, most=1)
     assert other.texts() == [{"counters": {"answers": 1}, "gauges": {"viewers": 5}}]
 
 
@@ -118,11 +153,11 @@ def test_a_lane_holds_numbers_past_32_bits() -> None:
     node = BoardNode()
     front, other = node.starts(Role.FRONT), node.starts(Role.FRONT, 1)
     node.beats(after=2.0**40)
-    front.store_load(2**40, 2**41)
+    front.store_connections(2**40)
     front.store_announced(2**42)
     front.store_acted(2**43)
 
-    assert tuple(other.others(node.now)) == (2**40, 2**41)
+    assert others(other, Field.CONNECTIONS) == 2**40
     assert other.announced() == 2**42
     assert [word for _, word in other.order_lanes()] == [2**43]
 
@@ -139,5 +174,10 @@ def test_no_two_parts_of_a_board_lie_over_each_other(keepers: int, fronts: int) 
     assert fields == list(range(fields[0], fields[-1] + 1))
     assert layout.slot(0) == fields[-1] + 1
     assert layout.slot(1) == layout.slot(0) + 2 * lanes
+    first, *_, last = BoardTable
+    assert layout.table(first) == layout.slot(SLOTS)
+    assert layout.tally(0) == layout.table(last) + last.value
+    assert layout.tally(1) == layout.tally(0) + layout.tally_words
+    assert layout.words == layout.tally(lanes)
     assert layout.text(0) == 8 * layout.words
     assert layout.octets % 8 == 0

@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    ("what", "rounds"), [("words", 10_000_000), ("news", 10_000), ("sums", 30)]
+    ("what", "rounds"),
+    [("words", 10_000_000), ("news", 10_000), ("sums", 30), ("last", 2_000)],
 )
 def test_what_one_process_stores_another_one_reads_whole(
     what: str, rounds: int

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from edge.board.bounds import LaneBounds
 from edge.board.lane_view import LaneView
 from edge.core.ports import Origin
 from edge.core.values import Role
@@ -32,7 +33,9 @@ class NodeHouse:
         self.own = self.keeper if role is Role.KEEPER else self.node.starts(Role.FRONT)
         self.other = self.node.starts(Role.FRONT, 1)
         self.origin = ScriptedOrigin()
-        options |= {"board": self.own, "serves_fronts": role is Role.KEEPER}
+        keeps = role is Role.KEEPER
+        bounds = None if keeps else LaneBounds(self.own)
+        options |= {"board": self.own, "serves_fronts": keeps, "bounds": bounds}
         self.house = House(around(self.origin), **options)
         self.beats()
 

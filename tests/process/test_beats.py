@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from edge.board.bounds import LaneBounds
 from edge.board.node_board import NodeBoard
-from edge.core.elsewhere import Elsewhere
 from edge.core.reasons import Reason
 from edge.core.values import Place, Role
 from edge.process.beats import BEAT_SECONDS, Beats
@@ -47,10 +47,10 @@ class Process:
         lane = board.give(Place(Role.FRONT, number), number + 1)
         assert not isinstance(lane, Reason)
         self.view = board.view(lane, number + 1, lambda: loop.now)
-        self.elsewhere = Elsewhere()
+        self.viewers = LaneBounds(self.view).viewers
         self.load, self.told = (0, 0), 0
         self.beats = Beats(
-            self.view, lambda: loop.now, lambda: self.load, self._tell, self.elsewhere
+            self.view, lambda: loop.now, lambda: self.load, self._tell, self.viewers
         )
 
     def _tell(self) -> None:
@@ -62,19 +62,24 @@ def board() -> NodeBoard:
     return NodeBoard.create(keepers=1, fronts=2)
 
 
-def test_each_process_hears_what_clients_the_others_have(board: NodeBoard) -> None:
-    """W13: a limit is compared with the sum. Its own do not count twice."""
+def test_a_beat_gives_back_what_its_process_does_not_use(board: NodeBoard) -> None:
+    """W13: viewers are taken ahead of those who come, while there is much room."""
     loops = Loop(), Loop()
     first, second = (Process(board, n, loop) for n, loop in enumerate(loops))
-    first.load, second.load = (30, 20), (5, 4)
+    first.load = (30, 20)
     first.beats.start(loops[0])
     second.beats.start(loops[1])
+    most = 64 * 100
+    assert first.viewers.take(20, most)
+    assert first.viewers.has == 20 + 1 + 64
+    assert not second.viewers.take(most - 84, most)
     loops[0].beat()
 
-    assert (first.elsewhere.viewers, second.elsewhere.viewers) == (4, 20)
-    second.beats.stop()
-    loops[0].beat()
-    assert first.elsewhere.viewers == 0
+    assert first.viewers.has == 20
+    assert second.viewers.take(most - 84, most)
+    assert not second.viewers.take(most - 20, most)
+    first.beats.stop()
+    assert second.viewers.take(most - 1, most)
 
 
 def test_figures_are_told_once_a_second_and_at_the_end(board: NodeBoard) -> None:
