@@ -468,10 +468,18 @@ async def _read_whole(
         offset = reply.fields["stream-next-offset"]
         if "stream-up-to-date" in reply.fields:
             break
-    closed = "stream-closed" in reply.fields
-    if names != one.log or closed != (one.closure is not None):
+    told = names, "stream-closed" in reply.fields
+    if told != _last_word(one):
+        # A write that was answered to nobody may have come to its end only now.
+        await audit(world, stream, one)
+    if told != _last_word(one):
         world.complain(f"end: {len(names)} of {len(one.log)} messages", target)
     world.met["read whole"] += 1
+
+
+def _last_word(one: Incarnation) -> tuple[list[Name], bool]:
+    """What the origin has, and whether it is closed."""
+    return one.log, one.closure is not None
 
 
 async def _read(world: World, target: str, fields: dict[str, str]) -> Reply:
