@@ -6,6 +6,7 @@ before there is a successor, and to the end: a drain closes nothing there, and a
 there do not say ``Connection: close``.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from edge.front.http1.context import ServerContext
 from edge.front.http1.server import GreenletServer
 from edge.front.tls import ListenerTls
 from edge.process.open_node import LinkListener
+
+_log = logging.getLogger("edge.process")
 
 MAX_REFUSED_CONNECTIONS = 256
 """Connections beyond the limit that may be receiving their refusal at one time."""
@@ -99,7 +102,10 @@ def await_successor(
 ) -> Iterator[None]:
     """Listen meanwhile where the successor of a keeper asks for what is held here.
     ``context`` is of these connections alone."""
-    listener = LinkListener(path)
+    listener = _listener_at(path)
+    if listener is None:
+        yield
+        return
     fast = FastContext(parts, context) if parts.options.fast else None
     server = server_on(listener.sock, context, fast, connections)
     try:
@@ -109,3 +115,13 @@ def await_successor(
         server.close()
         server.stop()
         Path(path).unlink(missing_ok=True)
+
+
+def _listener_at(path: str) -> LinkListener | None:
+    """None: none can be made. A successor asks the origin then, as where the one before
+    it was lost."""
+    try:
+        return LinkListener(path)
+    except OSError as error:
+        _log.warning("no successor can ask what is held here: %s", error)
+        return None

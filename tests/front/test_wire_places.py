@@ -239,6 +239,23 @@ def test_a_process_that_cannot_be_forked_is_tried_again(base: str) -> None:
         assert name == "keeper-0\n"
 
 
+def test_a_keeper_starts_though_no_socket_can_be_made(base: str) -> None:
+    """W7. As where the run folder has no room, or was made read-only: its successor
+    will ask the origin."""
+    with running(base) as node:
+        later = len(PLACES) + 1
+        (node.folder / f"keeper-0.{later}.sock").mkdir()
+        os.kill(node.pids["keeper-0"], signal.SIGKILL)
+        node.started("keeper-0")
+        node.edge.expect_log("no successor can ask what is held here")
+        before = dict(node.pids)
+        node.edge.reload()
+        node.until(*(f"stopped {place}" for place in PLACES))
+        node.hit()
+
+        assert not {*node.pids.values()} & {*before.values()}
+
+
 def test_an_edge_whose_run_folder_is_removed_says_so_and_ends(base: str) -> None:
     """Its fronts reach no keeper any more, and nobody can listen there again: whoever
     started it starts another one. With 3 it could not start, with 1 it ended."""
