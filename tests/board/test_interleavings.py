@@ -288,7 +288,7 @@ def test_readers_see_what_others_wrote() -> None:
         "further than the row",
         "told",
     ):
-        assert REACHED[outcome] >= 20, f"{outcome}: {REACHED}"
+        assert REACHED[outcome] >= 5, f"{outcome}: {REACHED}"
 
 
 def covers_by_the_digest_alone(seen: int, word: int) -> int:
