@@ -42,6 +42,7 @@ from edge.policy.streams.ways import (
 from tests.access import issuer
 from tests.access.issuer import NOW, SECRET, WAY, jwk, jwks, said, shared, token
 from tests.live.support import TestClock, settle
+from tests.support.patience import PATIENCE
 from tests.support.requests import headers
 
 A = "/v1/stream/a"
@@ -620,7 +621,7 @@ def test_fifty_are_judged_at_once_and_the_others_wait_their_turn() -> None:
     assert len(waiting) == 10
     settle()
     judged = [gevent.spawn(ask.verdict) for ask in waiting]
-    gevent.joinall(judged, timeout=30)
+    gevent.joinall(judged, timeout=PATIENCE)
 
     assert all(isinstance(one.value, Grant) for one in judged)
 
@@ -637,7 +638,7 @@ def test_cold_keys_are_waited_for_by_all_at_once() -> None:
     settle()
     assert len(verdicts) == 5 and made.issuer.asked == 1
     made.issuer.may.set()
-    gevent.joinall(verdicts, timeout=30)
+    gevent.joinall(verdicts, timeout=PATIENCE)
 
     assert all(isinstance(one.value, Grant) for one in verdicts)
     assert isinstance(made.resolve("GET", A, **bearer(token())), Resolved)
@@ -666,7 +667,7 @@ def test_a_key_that_left_ends_its_verdicts() -> None:
         made.ask("GET", A, **bearer(token(said(exp=int(NOW) + 1200), "rsa"))), Resolved
     )
     found = gevent.spawn(refusal, made, token(said(exp=int(NOW) + 1200)))
-    found.join(30)
+    found.join(PATIENCE)
     assert found.value == (503, Reason.KEYS_UNAVAILABLE)
 
 
@@ -683,7 +684,7 @@ def test_keys_are_renewed_while_nobody_brings_a_new_token() -> None:
 
     assert made.issuer.asked == 2
     found = gevent.spawn(refusal, made, text)
-    found.join(30)
+    found.join(PATIENCE)
     assert found.value == (503, Reason.KEYS_UNAVAILABLE)
 
 

@@ -3,6 +3,7 @@
 import gevent
 
 from edge.access.check_budget import CHECKS_PER_TURN, CheckBudget
+from tests.support.patience import PATIENCE
 
 
 def next_turn() -> None:
@@ -31,7 +32,7 @@ def test_who_waits_gets_a_later_turn_each_in_time() -> None:
     gevent.sleep(0.001)
     waiting = [gevent.spawn(budget.wait) for _ in range(20)]
 
-    assert len(gevent.joinall(waiting, timeout=30)) == 20
+    assert len(gevent.joinall(waiting, timeout=PATIENCE)) == 20
 
 
 def test_the_line_is_served_before_who_comes_later() -> None:
@@ -67,7 +68,7 @@ def test_a_greenlet_stands_in_line_like_everybody() -> None:
     gevent.sleep(0)
     budget.call_later(lambda: told.append("connection" if budget.take() else "no"))
     gevent.sleep(0.001)
-    first.join(30)
+    first.join(PATIENCE)
     while len(told) < 2:
         next_turn()
 

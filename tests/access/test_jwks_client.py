@@ -18,6 +18,7 @@ from edge.core.errors import OriginTimeout
 from edge.policy.streams.ways import JwksUrl
 from tests.access.issuer import jwk, jwks
 from tests.live.support import TestClock, settle
+from tests.support.patience import PATIENCE
 
 SOURCE = JwksUrl("https://issuer.example/keys", 600.0)
 OLD = jwks(jwk("p256", kid="old"))
@@ -90,7 +91,7 @@ def test_the_first_keys_are_waited_for_by_all_at_once(stage: Stage) -> None:
     assert stage.kids() is None
     crowd = waiting(stage, 20)
     stage.issuer.may.set()
-    gevent.joinall(crowd, timeout=30)
+    gevent.joinall(crowd, timeout=PATIENCE)
 
     assert stage.issuer.asked == 1
     assert stage.kids() == ["old"]
@@ -165,7 +166,7 @@ def test_keys_that_were_asked_for_before_are_not_the_newest(stage: Stage) -> Non
     [first] = waiting(stage, 1)
     crowd = waiting(stage, 5)
     stage.issuer.may.set()
-    gevent.joinall([first, *crowd], timeout=30)
+    gevent.joinall([first, *crowd], timeout=PATIENCE)
 
     assert first.value is True
     assert [one.value for one in crowd] == [False] * 5

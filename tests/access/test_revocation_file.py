@@ -13,6 +13,7 @@ import pytest
 
 from edge.access.revocation_file import RevocationFault, RevocationFile
 from edge.access.revocations import Revocation, RevokedBy
+from tests.support.patience import PATIENCE
 
 AT = 1_800_000_000
 ORDERS = (
@@ -82,7 +83,7 @@ def test_no_order_is_lost_between_writers_at_once(file: RevocationFile) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
 
     assert {order.value for order in orders_in(file)} == set(names)
 

@@ -17,6 +17,7 @@ from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.core.values import Lease
 from tests.live.support import TestClock
+from tests.support.patience import PATIENCE
 
 DAY = 86_400.0
 ALICE = TokenFacts(("d1",), "alice", "id-1", "i", 1_799_999_990.0)
@@ -192,7 +193,7 @@ def test_two_workers_that_are_ordered_at_once_know_both_orders(
         for number, one in enumerate(workers)
         for turn in range(4)
     ]
-    gevent.joinall(greenlets, timeout=30, raise_error=True)
+    assert len(gevent.joinall(greenlets, timeout=PATIENCE, raise_error=True)) == 12
     for one in workers:
         one.look()
 

@@ -42,6 +42,7 @@ from tests.access.test_authorizer import (
     unsigned,
 )
 from tests.live.support import settle
+from tests.support.patience import PATIENCE
 
 ISSUER = "https://issuer.example"
 REVOKED = (401, Reason.TOKEN_REVOKED)
@@ -202,7 +203,7 @@ def test_who_is_judged_while_the_order_comes_is_not_let_in() -> None:
     made.revoker.revoke(RevokedBy.SUBJECT, "alice")
     made.issuer.may.set()
 
-    assert why(judged.get(timeout=30)) == REVOKED
+    assert why(judged.get(timeout=PATIENCE)) == REVOKED
     assert why(made.ask("GET", A, **bearer(token()))) == REVOKED
 
 
@@ -224,7 +225,7 @@ def test_what_waits_for_another_verdict_holds_a_lease_that_has_ended() -> None:
     settle()
     assert made.revoker.revoke(RevokedBy.JTI, "id-1").ended == 1
     made.issuer.may.set()
-    grant = judged.get(timeout=30)
+    grant = judged.get(timeout=PATIENCE)
 
     assert isinstance(grant, Grant) and grant.lease.why is Reason.REVOKED
 
@@ -381,5 +382,5 @@ def test_an_ask_under_way_lets_in_by_nothing_that_was_said_before_the_order(
             asked.answer = lambda _: endpoints.said(403)
         asked.may.set()
 
-        assert why(judged.get(timeout=30))[0] == (401 if by == "token" else 403)
+        assert why(judged.get(timeout=PATIENCE))[0] == (401 if by == "token" else 403)
         made.pools.close()

@@ -7,11 +7,12 @@ from gevent.event import AsyncResult
 
 from edge.core.file_ports import RECORD_SIZE, KeptHead, KeptName, KeptRange
 from edge.files.disk_folder import DiskFolder
+from tests.support.patience import PATIENCE
 
 
 def until(ready: Callable[[], object]) -> None:
     """Let threads and the event loop go on until something is so."""
-    with gevent.Timeout(20):
+    with gevent.Timeout(PATIENCE):
         while not ready():
             gevent.sleep(0.001)
 
@@ -39,18 +40,18 @@ def keep(
     for at in range(0, len(data), RECORD_SIZE):
         done: AsyncResult[OSError | None] = AsyncResult()
         writer.append(data[at : at + RECORD_SIZE], done.set)
-        error = done.get(timeout=20)
+        error = done.get(timeout=PATIENCE)
         if error is not None:
             return error
     done = AsyncResult()
     writer.finish(done.set)
-    return done.get(timeout=20)
+    return done.get(timeout=PATIENCE)
 
 
 def find(disk: DiskFolder, whose: KeptName | None = None) -> KeptRange | None:
     found: AsyncResult[KeptRange | OSError | None] = AsyncResult()
     disk.find(whose or name(), found.set)
-    told = found.get(timeout=20)
+    told = found.get(timeout=PATIENCE)
     assert not isinstance(told, OSError)
     return told
 
@@ -58,6 +59,6 @@ def find(disk: DiskFolder, whose: KeptName | None = None) -> KeptRange | None:
 def read(kept: KeptRange, position: int, size: int) -> bytes | OSError:
     done: AsyncResult[bytes | OSError] = AsyncResult()
     kept.read(position, size, done.set)
-    told = done.get(timeout=20)
+    told = done.get(timeout=PATIENCE)
     assert told is not None
     return told

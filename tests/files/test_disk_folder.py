@@ -14,6 +14,7 @@ from edge.core.file_ports import NotKept
 from edge.files import piece_format
 from edge.files.disk_folder import DiskFolder, is_written_by_another
 from tests.files.disk_talk import find, head, keep, name, read, until
+from tests.support.patience import PATIENCE
 
 MIB = 1 << 20
 Make = Callable[..., DiskFolder]
@@ -304,8 +305,8 @@ def test_what_is_on_its_way_takes_its_room(make: Make) -> None:
     one.append(b"x" * MIB, first.set)
     two.append(b"x" * MIB, second.set)
 
-    assert first.get(timeout=20) is None
-    assert isinstance(second.get(timeout=20), NotKept)
+    assert first.get(timeout=PATIENCE) is None
+    assert isinstance(second.get(timeout=PATIENCE), NotKept)
     one.abandon()
     until(lambda: not disk.under_way)
     assert disk.used == 0
@@ -323,7 +324,7 @@ def test_what_was_forgotten_while_it_was_written_is_not_found(
     finished: AsyncResult[OSError | None] = AsyncResult()
     writer.finish(finished.set)
 
-    assert isinstance(finished.get(timeout=20), NotKept)
+    assert isinstance(finished.get(timeout=PATIENCE), NotKept)
     assert find(disk) is None and disk.used == 0
     assert list((tmp_path / "disk").glob("??/.new-*")) == []
 

@@ -12,6 +12,7 @@ from edge.core.file_ports import ChosenKept, KeptName, KeptRange, NotKept
 from edge.core.values import Headers
 from edge.files.disk_folder import DiskFolder
 from tests.files.disk_talk import find, head, keep, name, until_idle
+from tests.support.patience import PATIENCE
 
 MIB = 1 << 20
 BODY = b"<begin>" * 10
@@ -39,7 +40,7 @@ def in_room_a(whose: KeptName, headers: Headers) -> bool:
 def purged(disk: DiskFolder, chooses: ChosenKept) -> int | OSError:
     done: AsyncResult[int | OSError] = AsyncResult()
     disk.purge(chooses, done.set)
-    result = done.get(timeout=20)
+    result = done.get(timeout=PATIENCE)
     assert result is not None
     return result
 
@@ -78,13 +79,13 @@ def test_who_asks_behind_the_order_finds_nothing_however_long_it_takes(
     found = [AsyncResult() for _ in NAMES]
     for whose, told in zip(NAMES, found, strict=True):
         disk.find(whose, told.set)
-    kept = [told.get(timeout=20) for told in found]
+    kept = [told.get(timeout=PATIENCE) for told in found]
 
     assert [told is None for told in kept] == [True] * 3 + [False] * 3
     for range_ in kept[3:]:
         assert range_ is not None and not isinstance(range_, OSError)
         range_.close()
-    assert isinstance(done.get(timeout=20), int)
+    assert isinstance(done.get(timeout=PATIENCE), int)
 
 
 def test_what_is_on_its_way_there_is_not_kept(disk: DiskFolder) -> None:
@@ -92,15 +93,15 @@ def test_what_is_on_its_way_there_is_not_kept(disk: DiskFolder) -> None:
     early = disk.keep(name("/rooms/a/new"), head(len(BODY)))
     wrote: AsyncResult[OSError | None] = AsyncResult()
     early.append(BODY, wrote.set)
-    assert wrote.get(timeout=20) is None
+    assert wrote.get(timeout=PATIENCE) is None
     done: AsyncResult[int | OSError] = AsyncResult()
     disk.purge(in_room_a, done.set)
     ended: AsyncResult[OSError | None] = AsyncResult()
     early.finish(ended.set)
     late = keep(disk, BODY, name("/rooms/a/later"))
-    done.get(timeout=20)
+    done.get(timeout=PATIENCE)
 
-    assert isinstance(ended.get(timeout=20), NotKept)
+    assert isinstance(ended.get(timeout=PATIENCE), NotKept)
     assert late is None or isinstance(late, NotKept)
     assert find(disk, name("/rooms/a/new")) is None
 
@@ -112,8 +113,8 @@ def test_two_orders_at_once_share_a_walk_and_both_are_carried_out(
     disk.purge(in_room_a, first.set)
     second = gevent.spawn(purged, disk, lambda one, _: one.path.endswith("/1"))
 
-    assert first.get(timeout=20) == 3
-    assert second.get(timeout=20) in (1, 2)
+    assert first.get(timeout=PATIENCE) == 3
+    assert second.get(timeout=PATIENCE) in (1, 2)
     assert left(disk) == ["/rooms/b/0", "/rooms/b/2"]
 
 

@@ -16,6 +16,7 @@ from edge.files import file_systems
 from edge.files.spool_folder import SpoolFolder
 from edge.files.threads import FileThreads
 from tests.support import disks
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -35,13 +36,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def append(file: SpoolFile, *pieces: bytes) -> OSError | None:
     done: AsyncResult[OSError | None] = AsyncResult()
     file.append(pieces, done.set)
-    return done.get(timeout=30)
+    return done.get(timeout=PATIENCE)
 
 
 def read(file: SpoolFile, position: int, size: int) -> bytes | OSError | None:
     done: AsyncResult[bytes | OSError] = AsyncResult()
     file.read(position, size, done.set)
-    return done.get(timeout=30)
+    return done.get(timeout=PATIENCE)
 
 
 def test_what_was_written_is_read_from_anywhere(

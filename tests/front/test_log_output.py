@@ -13,6 +13,7 @@ import pytest
 from edge.core.counters import Counters
 from edge.front.log import LogWriter
 from edge.front.log_output import MAX_KEPT, PIECE, DirectLog, LogOutput
+from tests.support.patience import PATIENCE
 
 LINE = b"x" * 99 + b"\n"
 
@@ -170,7 +171,7 @@ def test_a_reader_that_keeps_up_gets_every_line(pipe: tuple[int, int]) -> None:
         writer.put(f"{number:0100}")
     writer.start()
     writer.stop()
-    reader.join(30)
+    reader.join(PATIENCE)
 
     lines = taken.decode().splitlines()
     assert writer.dropped == 0

@@ -28,6 +28,7 @@ from tests.front.old_records import (
     OldRecords,
 )
 from tests.front.tls_client import NAME, identity, listener
+from tests.support.patience import PATIENCE
 
 
 class HeldClient:
@@ -173,7 +174,7 @@ def test_what_is_owed_at_the_close_is_a_connection_until_it_is_out() -> None:
         [farewell] = client.among
         assert farewell.idle_since is None
         heard = client.hears()
-        with gevent.Timeout(20):
+        with gevent.Timeout(PATIENCE):
             while client.among:
                 gevent.sleep(0)
                 heard += client.hears()

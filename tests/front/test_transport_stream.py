@@ -8,6 +8,7 @@ import pytest
 
 from edge.front.transport import BlockingStream
 from tests.front.fake_transport import FakeTransport
+from tests.support.patience import PATIENCE
 
 SOON = 0.01
 
@@ -45,7 +46,7 @@ def test_recv_waits_for_the_first_bytes(
     transport.feed(b"one", b"two")
     transport.turn()
 
-    assert greenlet.get(timeout=30) == b"one"
+    assert greenlet.get(timeout=PATIENCE) == b"one"
     assert not transport.reading.active
     assert stream.recv(100) == b"two"
 
@@ -60,7 +61,7 @@ def test_sendall_waits_for_room_as_often_as_it_must(
         transport.capacity = 2
         transport.turn()
 
-    assert greenlet.get(timeout=30) is None
+    assert greenlet.get(timeout=PATIENCE) is None
     assert transport.take() == b"hello world"
     assert not transport.writing.active
 
@@ -79,7 +80,7 @@ def test_what_gunicorn_sends_before_a_body_goes_out_when_that_is_waited_for(
     transport.feed(b"body")
     transport.turn()
 
-    assert greenlet.get(timeout=30) == b"body"
+    assert greenlet.get(timeout=PATIENCE) == b"body"
     assert bytes(transport.sent) == b"continue"
 
 
@@ -132,7 +133,7 @@ def test_the_time_of_sendall_is_for_all_of_it(
         transport.capacity = 1
         transport.turn()
 
-    assert isinstance(greenlet.get(timeout=30), TimeoutError)
+    assert isinstance(greenlet.get(timeout=PATIENCE), TimeoutError)
     assert len(transport.sent) == 4
 
 
@@ -146,7 +147,7 @@ def test_a_failure_while_it_waits_is_raised(
     transport.fail[call] = ConnectionResetError()
     transport.turn()
 
-    assert isinstance(greenlet.get(timeout=30), ConnectionResetError)
+    assert isinstance(greenlet.get(timeout=PATIENCE), ConnectionResetError)
 
 
 def test_a_greenlet_that_is_killed_leaves_no_watch_behind(
@@ -171,7 +172,7 @@ def test_a_graceful_close_waits_for_the_client_to_close(
     assert transport.peek() is None
     transport.finish()
     transport.turn()
-    greenlet.get(timeout=30)
+    greenlet.get(timeout=PATIENCE)
 
     assert transport.state == "closed"
 

@@ -9,6 +9,7 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 
 from edge.front.transport import DisconnectWatch, PlainTransport
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_a_client_that_closes_is_noticed(
     watch.start()
     client.close()
 
-    assert gone.wait(30)
+    assert gone.wait(PATIENCE)
     watch.close()
 
 
@@ -66,7 +67,7 @@ def test_a_paused_watch_is_blind_until_it_goes_on(
     assert not gone.wait(0.01)
     watch.start()
 
-    assert gone.wait(30)
+    assert gone.wait(PATIENCE)
 
 
 def test_a_closed_watch_never_starts_again(

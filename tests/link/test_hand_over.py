@@ -15,6 +15,7 @@ from tests.front.fake_edge import RealClock
 from tests.link.node_entry import BOARD
 from tests.link.test_keepers import POLL, READ, WRITE, reply
 from tests.support.origin_contract import Recorder
+from tests.support.patience import PATIENCE
 
 HELD = Lineage(3, 5, 8)
 EVENTS = replace(READ, purpose=Purpose.EVENTS)
@@ -189,7 +190,7 @@ def test_who_gives_no_sign_of_life_is_asked_no_more() -> None:
 
     assert isinstance(poll.wait().fault, OriginUnreachable)
     assert read.wait().body == b"own" and two.closed == 1
-    assert all(call.closed.wait(30) for call in calls)
+    assert all(call.closed.wait(PATIENCE) for call in calls)
     two.assert_origin_is_asked(POLL)
 
 
@@ -204,5 +205,5 @@ def test_a_call_that_is_given_up_is_told_nothing_more() -> None:
     two.beats = False
     two.hand_over.look(0.0)
 
-    assert first.closed.wait(30) and second.closed.wait(30)
+    assert first.closed.wait(PATIENCE) and second.closed.wait(PATIENCE)
     assert before.told == behind.told == ["sent"]

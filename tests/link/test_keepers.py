@@ -34,6 +34,7 @@ from origin_adapter.scripted.script import Call
 from tests.front.fake_edge import RealClock
 from tests.link.node_entry import BOARD
 from tests.support.origin_contract import Recorder, whole
+from tests.support.patience import PATIENCE
 
 ONE = Partition(PartitionKind.CREDENTIAL, "d", (("authorization", "ann"),))
 BUILT = (
@@ -194,7 +195,7 @@ def test_who_waits_is_told_the_same() -> None:
     waiting = spawn(opened, node, READ)
     reply(node.links[0].expect(), ROW)
 
-    exchange = waiting.get(timeout=30)
+    exchange = waiting.get(timeout=PATIENCE)
     assert exchange.headers == (("etag", "e"),)
     assert exchange.provenance.lineage == Lineage(3, 5, 8)
     assert whole(exchange) == b"body"
@@ -235,7 +236,7 @@ def test_a_fault_of_a_keeper_is_its_fronts_fault(
     assert isinstance(fault, OriginFault)
     assert isinstance(fault, NotAsked) is told.unsent
     assert (fault.reason, fault.retry_after) == (told.reason, told.retry_after)
-    assert waiting.get(timeout=30).reason is told.reason
+    assert waiting.get(timeout=PATIENCE).reason is told.reason
 
 
 # What is lost.
@@ -256,7 +257,7 @@ def test_a_read_whose_keeper_dies_is_asked_again_once() -> None:
 
     assert heard.wait().body == b"body" and heard.told.count("sent") == 1
     assert isinstance(again.wait().fault, OriginUnreachable)
-    assert whole(waiting.get(timeout=30)) == b"body"
+    assert whole(waiting.get(timeout=PATIENCE)) == b"body"
     node.links[0].assert_quiet()
 
 
@@ -272,7 +273,7 @@ def test_a_write_is_never_sent_again_and_a_poll_not_unseen(
     node.links[0].expect().cut()
 
     assert isinstance(heard.wait().fault, OriginUnreachable)
-    assert isinstance(waiting.get(timeout=30), OriginUnreachable)
+    assert isinstance(waiting.get(timeout=PATIENCE), OriginUnreachable)
     node.links[0].assert_quiet()
     assert node.origin.calls == []
 
@@ -301,7 +302,7 @@ def test_a_call_that_is_given_up_is_told_nothing_more() -> None:
     call = node.links[0].expect()
     heard.call.cancel()
 
-    assert call.closed.wait(30)
+    assert call.closed.wait(PATIENCE)
     assert heard.told == ["sent"]
 
 
@@ -345,8 +346,8 @@ def test_what_goes_round_has_few_places_and_gives_them_back(waits: bool) -> None
     calls[0].answer(200, (), b"own")
     calls[1].cut()
     if waits:
-        assert whole(first.get(timeout=30)) == b"own"
-        assert isinstance(second.get(timeout=30), OriginUnreachable)
+        assert whole(first.get(timeout=PATIENCE)) == b"own"
+        assert isinstance(second.get(timeout=PATIENCE), OriginUnreachable)
     else:
         first.wait(), second.wait()
     third, fourth = node.begin(READ), node.begin(READ)
@@ -379,7 +380,7 @@ def test_a_life_that_may_begin_round_a_keeper_is_stored_before_and_after(
     call = node.origin.expect()
     assert node.lives == ["/v1/stream/b"] * 3
     call.cut() if is_lost else call.answer(201)
-    waiting.join(30)
+    waiting.join(PATIENCE)
 
     assert node.lives == ["/v1/stream/b"] * 4
     node.round.clear()
@@ -401,7 +402,7 @@ def test_a_keeper_of_other_settings_is_gone_round_by_reads(waits: bool) -> None:
     if heard is not None:
         assert heard.wait().body == b"own"
     else:
-        assert waiting is not None and whole(waiting.get(timeout=30)) == b"own"
+        assert waiting is not None and whole(waiting.get(timeout=PATIENCE)) == b"own"
 
 
 # Leaving.
@@ -416,7 +417,7 @@ def test_a_relay_that_meets_a_keeper_which_hands_over_asks_its_successor() -> No
     reply(node.links[0].expect(), word, 421)
     reply(node.links[0].expect(), ROW)
 
-    assert whole(waits.get(timeout=30)) == b"body"
+    assert whole(waits.get(timeout=PATIENCE)) == b"body"
 
 
 def test_idle_connections_to_a_keeper_that_leaves_are_closed_here() -> None:

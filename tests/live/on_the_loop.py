@@ -13,6 +13,7 @@ from gevent.event import Event
 from edge.core.errors import EdgeError
 from edge.core.ports import Exchange, Receiver, UpstreamCall
 from edge.core.values import OriginAnswer, OriginAnswerHead, OriginRequest
+from tests.support.patience import PATIENCE
 
 T = TypeVar("T")
 
@@ -89,7 +90,7 @@ class LoopOrigin:
         """The next call that was not taken yet, waiting for it if need be."""
         while len(self.calls) == self._taken:
             self._called.clear()
-            assert self._called.wait(30), f"no call came; {self.calls!r}"
+            assert self._called.wait(PATIENCE), f"no call came; {self.calls!r}"
         self._taken += 1
         return self.calls[self._taken - 1]
 

@@ -36,6 +36,7 @@ from edge.live.upstream import Outcome, Upstream
 from edge.policy.streams.routes import Route
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer
 from tests.support.options import hub_options
+from tests.support.patience import PATIENCE
 
 ROUTE = Route()
 PATH = "/v1/stream/a"
@@ -182,7 +183,7 @@ def fetch(
     """The whole answer, waited for. Raises how else the fetch ended."""
     ended: AsyncResult[Outcome] = AsyncResult()
     upstream.begin(request, ended.set, on_sent)
-    outcome = ended.get(timeout=30)
+    outcome = ended.get(timeout=PATIENCE)
     assert outcome is not None
     if isinstance(outcome, Exception):
         raise outcome
@@ -274,7 +275,7 @@ class Asked:
 
     def done(self) -> RecordingSink:
         """Wait until it was answered."""
-        assert self.sink.ended.wait(30), f"never answered: {self.pending!r}"
+        assert self.sink.ended.wait(PATIENCE), f"never answered: {self.pending!r}"
         return self.sink
 
 

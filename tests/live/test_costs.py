@@ -36,6 +36,7 @@ from edge.wiring import SystemClock
 from origin_adapter.scripted import LivingOrigin, data
 from tests.live.support import House, RecordingSink, scripted, settle, warm, watch
 from tests.support.options import front_options
+from tests.support.patience import PATIENCE
 
 COUNT = 150
 PLENTY = 1 << 30
@@ -243,7 +244,7 @@ def test_answers_that_are_kept_to_be_given_again() -> None:
         for _ in range(2):
             sink = RecordingSink()
             house.hub.ask(read, sink, house.clock.monotonic())
-            assert sink.ended.wait(30)
+            assert sink.ended.wait(PATIENCE)
         origin.remove(path)
         assert house.hub.streams._forget_one()
 

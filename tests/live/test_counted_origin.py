@@ -23,6 +23,7 @@ from tests.support.origin_contract import (
     StreamedBodyContract,
     whole,
 )
+from tests.support.patience import PATIENCE
 from tests.support.processes import free_port, node_origin
 
 
@@ -156,4 +157,4 @@ def test_provenance_is_handed_on(counters: Counters) -> None:
     told = Provenance(3.0)
     scripted.expect().answer(200, provenance=told)
 
-    assert getattr(opening.get(timeout=30), "provenance", None) == told
+    assert getattr(opening.get(timeout=PATIENCE), "provenance", None) == told

@@ -5,6 +5,7 @@ import pytest
 from edge.core.values import Mode, Purpose
 from origin_adapter.scripted import data, head_answer, no_content
 from tests.live.support import ALICE, PATH, QUICK, scripted, settle, warm, watch
+from tests.support.patience import PATIENCE
 
 
 def test_now_becomes_an_offset_before_anybody_waits_there() -> None:
@@ -281,7 +282,7 @@ def test_a_poll_under_a_ttl_outlasts_the_moment_in_which_its_crowd_comes_back() 
     # Nobody comes back any more: it lingers, and is not sent again.
     last = origin.expect(Purpose.FOLLOW)
     house.pass_time(5.5)
-    assert last.closed.wait(30)
+    assert last.closed.wait(PATIENCE)
     settle()
     assert len(origin.calls) == 5
 
@@ -321,7 +322,7 @@ def test_a_tail_read_often_is_followed_though_nobody_waits() -> None:
     assert {reader.how for reader in readers} == {"hit"}
     assert len(origin.calls) == 5
     house.pass_time(5.5)
-    assert poll.closed.wait(30)
+    assert poll.closed.wait(PATIENCE)
 
 
 def test_slow_reading_does_not_make_following() -> None:
@@ -363,7 +364,7 @@ def test_a_follower_lingers_and_then_ends() -> None:
     assert viewer.pending is not None
     viewer.pending.gone()
     house.pass_time(5.5)
-    assert poll.closed.wait(30)
+    assert poll.closed.wait(PATIENCE)
     assert len(house.hub.followers) == 0
 
 

@@ -16,6 +16,7 @@ from tests.live.support import (
     warm,
     watch,
 )
+from tests.support.patience import PATIENCE
 
 NOT_FOUND = (("content-type", "text/plain"),)
 
@@ -73,7 +74,7 @@ def test_a_poll_of_the_old_incarnation_is_given_up() -> None:
     house, origin = scripted()
     viewer, old = watch(house, origin)
     house.wrote("PUT", 201)
-    assert old.closed.wait(30)
+    assert old.closed.wait(PATIENCE)
     origin.expect(Purpose.CATCH_UP).reply(head_answer("0000"))
 
     # It stands where the new stream has nothing: the origin itself shall say (U14).

@@ -17,6 +17,7 @@ from tests.live.support import (
     warm,
     watch,
 )
+from tests.support.patience import PATIENCE
 
 
 def refusal(house: House, asked: Asked) -> EdgeError:
@@ -279,7 +280,7 @@ def test_an_answer_too_large_to_hold_passes_one_by_one(announced: bool) -> None:
     else:
         call.head(200)
         call.piece(b"x" * 9)
-    assert call.closed.wait(30)
+    assert call.closed.wait(PATIENCE)
     crowd.append(house.ask())
     for _ in crowd:
         origin.expect(Purpose.RELAY).reply(data(b"x" * 9, "0009"))

@@ -8,6 +8,7 @@ from edge.core.values import Framing, Header, Mode, OriginAnswer, Purpose
 from edge.policy.streams.routes import OriginNoStore, Route
 from origin_adapter.scripted import Call, data, head_answer
 from tests.live.support import ALICE, PATH, Asked, House, scripted, settle, warm, watch
+from tests.support.patience import PATIENCE
 
 FORBIDDING = [
     ("private", ("cache-control", "private, max-age=60")),
@@ -73,7 +74,7 @@ def test_live_reads_of_a_passing_key_are_streamed_one_to_one(mode: Mode) -> None
     for relay, viewer in zip(relays, viewers, strict=True):
         relay.head(200, [("content-type", "text/event-stream")])
         relay.piece(b"event: data\ndata:a\n\n")
-        assert viewer.sink.wrote.wait(30)
+        assert viewer.sink.wrote.wait(PATIENCE)
         relay.end()
         assert viewer.done().finished
 
@@ -95,7 +96,7 @@ def give(relay: Call, viewer: Asked, piece: bytes) -> None:
     """Let the viewer be sent one more piece."""
     viewer.sink.wrote.clear()
     relay.piece(piece)
-    assert viewer.sink.wrote.wait(30)
+    assert viewer.sink.wrote.wait(PATIENCE)
     settle()
 
 
@@ -111,7 +112,7 @@ def test_a_relayed_event_stream_ends_with_its_life_after_a_whole_event() -> None
 
     assert viewer.done().finished
     assert viewer.sink.whole == b"event: data\ndata:a\n\nevent: control\ndata:{}\n\n"
-    assert relay.closed.wait(30)
+    assert relay.closed.wait(PATIENCE)
     assert house.counters.viewers_ended["lifetime"] == 1
 
 
@@ -126,7 +127,7 @@ def test_a_drain_ends_a_relayed_event_stream_that_is_silent(sent: bytes) -> None
     house.hub.drain(0.0)
 
     assert viewer.done().finished and viewer.sink.whole == sent
-    assert relay.closed.wait(30)
+    assert relay.closed.wait(PATIENCE)
     assert house.counters.viewers_ended["draining"] == 1
 
 
@@ -201,7 +202,7 @@ def test_a_silent_relayed_event_stream_ends_too() -> None:
     relay.head(200, [("content-type", "text/event-stream")])
 
     assert viewer.done().finished
-    assert relay.closed.wait(30)
+    assert relay.closed.wait(PATIENCE)
 
 
 def test_a_poll_that_must_not_be_shared_turns_its_viewers_over_to_the_origin() -> None:

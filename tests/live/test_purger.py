@@ -30,6 +30,7 @@ from tests.live.support import (
 )
 from tests.live.test_spools import begun, pattern, spooling
 from tests.support.options import rules
+from tests.support.patience import PATIENCE
 
 SOFT, HARD = PurgeMode.SOFT, PurgeMode.HARD
 BOTH = pytest.mark.parametrize("mode", [SOFT, HARD])
@@ -362,6 +363,6 @@ def test_a_long_walk_lets_others_have_their_turn(
     assert not walk.ready()
     read(house, origin, "/v1/stream/r/new")
 
-    assert walk.get(timeout=20).purged == 3
+    assert walk.get(timeout=PATIENCE).purged == 3
     new = house.ask(key=house.key("/v1/stream/r/new"))
     assert new.done().how == "hit"

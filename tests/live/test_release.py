@@ -31,6 +31,7 @@ from tests.live.support import (
     watch,
 )
 from tests.support.hub_errors import HubError
+from tests.support.patience import PATIENCE
 
 LIVE = [Mode.LONG_POLL, Mode.SSE]
 
@@ -98,7 +99,7 @@ def test_a_flight_whose_call_breaks_releases_everybody(mode: Mode) -> None:
     crowd = [house.ask("0003", mode) for _ in range(3)]
     call = origin.expect()
     break_call(flight_of(house))
-    assert call.closed.wait(30)
+    assert call.closed.wait(PATIENCE)
     house.pass_time(2)
 
     for asked in crowd:
@@ -129,7 +130,7 @@ def test_a_follower_that_is_ended_is_replaced_and_nobody_starves(mode: Mode) -> 
     reader = house.ask("0003")
     settle()
     house.hub.followers.stop(follower_of(house).stream)
-    assert poll.closed.wait(30)
+    assert poll.closed.wait(PATIENCE)
     origin.expect(Purpose.CATCH_UP).reply(data(b"de", "0005"))
     settle()
 
@@ -275,10 +276,10 @@ def test_a_client_that_leaves_its_relay_ends_the_origins_request() -> None:
     relay = origin.expect(Purpose.RELAY)
     relay.head(200, [("content-type", "text/event-stream")])
     relay.piece(b": hello\n\n")
-    assert viewer.sink.wrote.wait(30) and viewer.pending is not None
+    assert viewer.sink.wrote.wait(PATIENCE) and viewer.pending is not None
     viewer.pending.gone()
 
-    assert relay.closed.wait(30)
+    assert relay.closed.wait(PATIENCE)
     assert len(house.hub.relays) == 0
 
 
@@ -303,7 +304,7 @@ def test_what_a_relay_is_sent_when_its_client_has_left_is_for_nobody(
     relay = origin.expect(Purpose.RELAY)
     relay.head(200, (), content_length=6)
     relay.piece(b"abc")
-    assert reader.sink.wrote.wait(30) and reader.pending is not None
+    assert reader.sink.wrote.wait(PATIENCE) and reader.pending is not None
     relay.piece(b"def")
     relay.end()
     reader.pending.gone()
@@ -352,7 +353,7 @@ def test_a_relay_whose_origin_breaks_off_is_cut() -> None:
     relay = origin.expect(Purpose.RELAY)
     relay.head(200, (), content_length=9)
     relay.piece(b"abc")
-    assert reader.sink.wrote.wait(30)
+    assert reader.sink.wrote.wait(PATIENCE)
     relay.cut()
 
     assert reader.done().error is not None and not reader.sink.finished
@@ -369,7 +370,7 @@ def test_a_relay_waits_for_a_sink_that_is_full() -> None:
     for piece in (b"a", b"b"):
         relay.piece(piece)
     relay.end()
-    assert reader.sink.wrote.wait(30)
+    assert reader.sink.wrote.wait(PATIENCE)
     settle()
     assert reader.sink.written == [b"a"]
     for _ in range(2):
@@ -574,7 +575,7 @@ def test_the_ticker_runs_by_itself() -> None:
     house.hub.tick = lambda now: ticked.set()  # type: ignore[method-assign]
     house.hub.start()
 
-    assert ticked.wait(30)
+    assert ticked.wait(PATIENCE)
     house.hub.stop()
 
 

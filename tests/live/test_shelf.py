@@ -616,7 +616,7 @@ def test_a_row_that_goes_while_a_walk_is_on_is_not_written_to_the_disk(
     call(origin).reply(data(b"anew!", "0005"))
 
     assert wait(asked).sink.body == b"anew!"
-    assert walk.get(timeout=20).purged == 1
+    assert walk.get(timeout=PATIENCE).purged == 1
     assert one.counters.disk_loads == 0
 
 

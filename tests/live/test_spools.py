@@ -15,6 +15,7 @@ from edge.live.spools import IDLE_SECONDS
 from origin_adapter.scripted import Call, ScriptedOrigin
 from tests.live.memory_files import MemoryFiles
 from tests.live.support import Asked, House, RecordingSink, settle
+from tests.support.patience import PATIENCE
 
 SIZE = 4 * BLOCK
 TYPE = ("content-type", "application/octet-stream")
@@ -258,7 +259,7 @@ def test_an_answer_that_nobody_reads_any_more_is_given_up() -> None:
     assert house.counters.bytes_from_origin == brought
     house.pass_time(IDLE_SECONDS)
 
-    assert call.closed.wait(30) and files.held == 0
+    assert call.closed.wait(PATIENCE) and files.held == 0
     assert len(house.hub.spools) == 0
 
 
@@ -536,7 +537,7 @@ def test_a_stop_cuts_all_that_is_not_whole() -> None:
     house.hub.stop()
 
     assert asked.done().error is not None and files.held == 0
-    assert call.closed.wait(30)
+    assert call.closed.wait(PATIENCE)
 
 
 def test_a_crowd_that_leaves_while_it_is_served_harms_nobody() -> None:

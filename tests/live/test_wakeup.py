@@ -15,6 +15,7 @@ from edge.live.rows import Reader
 from edge.live.waiters import BATCH_SIZE
 from origin_adapter.scripted import LivingOrigin
 from tests.live.support import PATH, Asked, House, RecordingSink, settle
+from tests.support.patience import PATIENCE
 
 OUTLIER = 10_000_000
 
@@ -53,7 +54,7 @@ def test_each_viewer_that_is_woken_counts_once_for_each_growth(
     house, origin, crowd = parked(mode, [None] * (crowd_size - 1) + [OUTLIER])
     origin.append(PATH, b"two")
     for asked in crowd:
-        assert asked.sink.wrote.wait(30) if mode is Mode.SSE else asked.done()
+        assert asked.sink.wrote.wait(PATIENCE) if mode is Mode.SSE else asked.done()
     settle()
     counters = house.counters
 
@@ -71,7 +72,7 @@ def test_the_event_of_one_viewer_alone_is_kept_for_nobody(
         asked.sink.wrote.clear()
     origin.append(PATH, b"two")
     for asked in crowd:
-        assert asked.sink.wrote.wait(30)
+        assert asked.sink.wrote.wait(PATIENCE)
         assert b"data:two" in b"".join(asked.sink.written)
     settle()
 

@@ -24,6 +24,7 @@ from edge.process.gc_schedule import (
     GcSample,
     GcSchedule,
 )
+from tests.support.patience import PATIENCE
 
 QUIET, OVERDUE = GcMoment.QUIET, GcMoment.OVERDUE
 
@@ -187,7 +188,7 @@ def test_it_collects_when_it_sees_that_it_must(
     counters = Counters()
     made = GcRunner(counters)
     made.start()
-    assert over.wait(30)
+    assert over.wait(PATIENCE)
     made.stop()
 
     assert counters.collections == {"overdue": 1}

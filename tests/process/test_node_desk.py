@@ -26,6 +26,7 @@ from origin_adapter.scripted import data
 from tests.live.conftest import nothing_goes_on
 from tests.live.support import TestClock, scripted, settle
 from tests.process.node_of_orders import NodeOfOrders, OrderProcess
+from tests.support.patience import PATIENCE
 
 __all__ = ["nothing_goes_on"]
 
@@ -101,7 +102,7 @@ class Desks:
         self.keeper, self.one, self.other = self.all
 
     def until(self, done: Callable[[], bool]) -> None:
-        with gevent.Timeout(30):
+        with gevent.Timeout(PATIENCE):
             while not done():
                 gevent.sleep(0.001)
 
@@ -130,7 +131,7 @@ class Held:
 
     def act(self, order: NodeOrder) -> Report:
         self.begun.set()
-        assert self.go.wait(30)
+        assert self.go.wait(PATIENCE)
         return self._inner(order)
 
 
@@ -157,12 +158,12 @@ def test_a_front_forgets_after_its_keeper_has(desks: Desks) -> None:
         one.holds(A)
     held = Held(desks.keeper, "purge")
     forgetting = gevent.spawn(desks.one.desk.purge, HARD)
-    assert held.begun.wait(30)
+    assert held.begun.wait(PATIENCE)
     settle()
     assert desks.one.held == desks.other.held == [A]
     held.go.set()
 
-    assert forgetting.get(timeout=30).total.purged == 3
+    assert forgetting.get(timeout=PATIENCE).total.purged == 3
     assert [one.held for one in desks.all] == [[], [], []]
 
 
@@ -177,7 +178,7 @@ def test_who_has_not_forgotten_in_time_is_named(
     assert (outcome.late, outcome.failed) == (("front-1",), ())
     assert desks.other.held == [A]
     held.go.set()
-    with gevent.Timeout(30):
+    with gevent.Timeout(PATIENCE):
         while desks.other.held:
             gevent.sleep(0.001)
 
@@ -189,7 +190,7 @@ def test_whoever_missed_orders_forgets_all(desks: Desks) -> None:
     view = desks.other.process.view
     view.store_announced(OrderFile(desks.node.folder).append("purge", {}, 700))
     desks.one.process.orders.look()
-    with gevent.Timeout(30):
+    with gevent.Timeout(PATIENCE):
         while desks.one.held:
             gevent.sleep(0.001)
 

@@ -20,6 +20,7 @@ from edge.core.values import Role
 from edge.process import orders as module
 from edge.process.order_file import KEPT_ORDERS, NodeOrder, OrderFile
 from tests.process.node_of_orders import NodeOfOrders, OrderProcess
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until(done: Callable[[], object]) -> None:
-    with gevent.Timeout(30):
+    with gevent.Timeout(PATIENCE):
         while not done():
             gevent.sleep(0.001)
 
@@ -51,7 +52,7 @@ class Held:
 
     def act(self, order: NodeOrder) -> dict[str, Any]:
         self.begun.set()
-        assert self.go.wait(30)
+        assert self.go.wait(PATIENCE)
         return self._note(order)
 
 
@@ -85,7 +86,7 @@ def test_a_process_that_was_not_woken_looks_at_its_next_tick(
     assert node.keeper.done == []
     node.keeper.orders.look()
 
-    assert len(giving.get(timeout=30).reports) == 3
+    assert len(giving.get(timeout=PATIENCE).reports) == 3
     assert node.keeper.done == [1]
 
 
@@ -111,10 +112,10 @@ def test_whoever_has_ended_is_not_waited_for(node: NodeOfOrders) -> None:
     assert len(node.fronts[0].orders.give("note").reports) == 2
     held = Held(node.keeper)
     giving = gevent.spawn(node.fronts[0].orders.give, "note")
-    assert held.begun.wait(30)
+    assert held.begun.wait(PATIENCE)
     node.node.ends(node.keeper.view)
 
-    assert giving.get(timeout=30).late == ()
+    assert giving.get(timeout=PATIENCE).late == ()
     assert node.fronts[0].done == [1, 2]
     held.go.set()
 
@@ -148,7 +149,7 @@ def test_orders_of_two_are_carried_out_in_one_order_by_all(
         gevent.spawn(front.orders.give, "note") for front in node.fronts for _ in "xyz"
     ]
     for one in giving:
-        assert len(one.get(timeout=30).reports) == 3
+        assert len(one.get(timeout=PATIENCE).reports) == 3
 
     assert [process.done for process in node.all] == [[1, 2, 3, 4, 5, 6]] * 3
 
@@ -156,12 +157,12 @@ def test_orders_of_two_are_carried_out_in_one_order_by_all(
 def test_while_one_is_carried_out_the_next_one_waits(node: NodeOfOrders) -> None:
     held = Held(node.keeper)
     first = gevent.spawn(node.fronts[0].orders.give, "note")
-    assert held.begun.wait(30)
+    assert held.begun.wait(PATIENCE)
     second = gevent.spawn(node.fronts[1].orders.give, "ask")
     until(lambda: node.fronts[0].done == node.fronts[1].done == [1, 2])
     assert node.keeper.done == []
     held.go.set()
-    gevent.joinall([first, second], timeout=30, raise_error=True)
+    gevent.joinall([first, second], timeout=PATIENCE, raise_error=True)
 
     assert node.keeper.done == [1, 2]
 
@@ -206,7 +207,7 @@ def test_a_process_starts_though_the_run_folder_is_full(
     until(lambda: node.fronts[0].view.announced())
     assert not process.done
     process.orders.look()
-    outcome = given.get(timeout=30)
+    outcome = given.get(timeout=PATIENCE)
 
     assert "the run folder takes nothing more" in caplog.text
     assert (process.done, outcome.late) == ([1], ())

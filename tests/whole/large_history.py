@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Barrier, Thread
 
+from tests.support.patience import PATIENCE
 from tests.support.talk import Talk, ask
 
 PATH = "/v1/stream/history"
@@ -100,7 +101,7 @@ def at_once(number: int, act: Callable[[], Took]) -> list[Took]:
     start = Barrier(number)
 
     def run() -> None:
-        start.wait(30)
+        start.wait(PATIENCE)
         took.append(act())
 
     threads = [Thread(target=run) for _ in range(number)]

@@ -110,6 +110,9 @@ BY_ONE = pytest.mark.parametrize(
     scope="module",
 )
 """By either way through the front of one worker."""
+UNBOUNDED: Any = {"denied_per_client": None}
+"""Nobody here is to hear how much of it he shows (W17)."""
+
 MODES = ("", "?offset=-1", "?offset=now&live=long-poll", "?offset=-1&live=sse")
 
 
@@ -126,8 +129,8 @@ def origin() -> Iterator[NodeOrigin]:
 def before(url: str, good: str, workers: int, **ways: Any) -> Iterator[Edge]:
     """An edge that holds one of the streams."""
     routes = [{"match": f"{ROOT}/**", "access": ways}]
-    quiet = {"access": "off"}
-    with edge(url, routes=routes, log=quiet, workers=workers) as running:
+    how = {"routes": routes, "limits": UNBOUNDED, "log": {"access": "off"}}
+    with edge(url, workers=workers, **how) as running:
         status, _, body = ask(running.url + HELD, authorization=f"Bearer {good}")
         assert (status, body) == (200, b"secret")
         yield running
@@ -200,7 +203,10 @@ def test_at_each_front_of_a_node_a_bad_token_hears_the_same(origin: NodeOrigin) 
     """W10: fronts judge, keepers believe. What was let in at one front is shared with
     who is let in at another, and helps nobody else."""
     routes = [{"match": f"{ROOT}/**", "access": {"jwt": TOKENS}}]
-    with node(origin.url, routes=routes) as running, contextlib.ExitStack() as fronts:
+    with (
+        node(origin.url, routes=routes, limits=UNBOUNDED) as running,
+        contextlib.ExitStack() as fronts,
+    ):
         clients = [
             fronts.enter_context(running.client(one)) for one in running.front_pids()
         ]

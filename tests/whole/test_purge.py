@@ -16,6 +16,7 @@ import pytest
 
 from edge.policy.streams.tags import stream_tag
 from tests.front.edge_process import Client
+from tests.support.patience import PATIENCE
 from tests.support.processes import Edge, ds_edge, edge, node_origin
 from tests.support.talk import ask
 from tests.whole.following import Following
@@ -127,7 +128,7 @@ def test_what_was_replaced_is_purged_in_every_process_and_viewers_are_served_on(
         until(lambda: up.operate("/streams")[1]["totals"]["viewers"] == len(viewers))
         assert ask(running.url + PATHS[1], "POST", END, **TEXT)[0] in (200, 204)
         for viewer in viewers:
-            viewer.join(30)
+            viewer.join(PATIENCE)
             assert not viewer.is_alive()
         assert [odd for viewer in viewers for odd in viewer.odd] == []
         assert {viewer.seen for viewer in viewers} == {END}

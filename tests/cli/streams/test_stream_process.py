@@ -12,6 +12,7 @@ from typing import IO
 import pytest
 
 from tests.cli.streams.conftest import Run
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, ds_edge
 
 MIB = 1024 * 1024
@@ -92,7 +93,7 @@ def test_a_reader_that_goes_away_ends_a_read_quietly(ds: Run, stream: str) -> No
         assert read.stdout.read(1) == b"\0"
         read.stdout.close()
         err = read.stderr.read()
-        read.wait(timeout=30)
+        read.wait(timeout=PATIENCE)
 
     assert (read.returncode, err) == (141, b"")
 

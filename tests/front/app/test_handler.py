@@ -24,6 +24,7 @@ from edge.policy.http.client_address import Caller
 from edge.policy.streams.authorize import AccessVerdict, Ask, Denied, Grant, RequestHead
 from origin_adapter.blocking import BeginsByOpen
 from tests.front.fake_edge import FakeOrigin, FakeReadService, parts
+from tests.support.patience import PATIENCE
 
 Told = tuple[str, object]
 LEFT_OUT = Denied(Reason.EXPIRED_CREDENTIAL, "The token has expired.", 401, "Bearer")
@@ -137,7 +138,7 @@ def test_a_long_poll_waits_for_its_answer() -> None:
     gevent.sleep(0)
     assert watch.state == "watching" and not waiting.ready()
     driver.read_service.release()
-    events = waiting.get(timeout=30)
+    events = waiting.get(timeout=PATIENCE)
 
     assert head_of(events)[0] == 204
     assert events[1:] == [("end", None)]
@@ -153,7 +154,7 @@ def test_a_client_that_leaves_is_answered_nothing_and_let_go() -> None:
     gevent.sleep(0)
     watch.gone()
 
-    assert waiting.get(timeout=30) == [("gone", None)]
+    assert waiting.get(timeout=PATIENCE) == [("gone", None)]
     assert driver.told.count("gone /v1/stream/park") == 1
 
 
@@ -218,7 +219,7 @@ def test_a_client_that_leaves_an_endless_answer_ends_it() -> None:
     gevent.sleep(0)
     watch.gone()
 
-    assert waiting.get(timeout=30)[-1] == ("gone", None)
+    assert waiting.get(timeout=PATIENCE)[-1] == ("gone", None)
 
 
 def test_a_preflight_is_answered_here() -> None:
@@ -347,7 +348,7 @@ def test_what_must_be_asked_for_is_waited_for(
     assert not waiting.ready() and not driver.read_service.reads
     known.set()
 
-    assert head_of(waiting.get(timeout=30))[0] == status
+    assert head_of(waiting.get(timeout=PATIENCE))[0] == status
 
 
 def test_an_authorizer_that_fails_lets_nobody_in() -> None:

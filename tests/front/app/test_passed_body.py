@@ -13,6 +13,7 @@ from edge.front.app.passed_body import PassedBody, PassedEvents
 from edge.front.exchange import AnswerCut
 from origin_adapter.scripted import PlayedExchange
 from tests.live.support import TestClock, settle
+from tests.support.patience import PATIENCE
 
 EVENT = b"id: 1\ndata: a\n\n"
 NOTHING = ""
@@ -64,7 +65,7 @@ class Sent:
     @property
     def ended(self) -> str:
         """How it ended; "" as long as it goes on."""
-        return self._sending.get(timeout=30) if self._sending.ready() else NOTHING
+        return self._sending.get(timeout=PATIENCE) if self._sending.ready() else NOTHING
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from edge.core.errors import OriginTimeout
 from edge.core.values import Answer, CacheStatus, PerResponse
 from edge.front.app.reads import ReadBody, ReadSink
 from edge.front.exchange import BLIND, PIECE, AnswerCut, ClientGone
+from tests.support.patience import PATIENCE
 
 HEAD = Answer(200, (), None)
 STAMP = PerResponse(CacheStatus())
@@ -111,7 +112,7 @@ def test_whatever_the_hub_does_wakes_the_greenlet_that_waits(how: str) -> None:
     assert not waiting.ready()
     acts[how]()
 
-    waiting.get(timeout=30)
+    waiting.get(timeout=PATIENCE)
 
 
 @pytest.mark.usefixtures("hub_errors")
@@ -124,6 +125,6 @@ def test_a_client_that_leaves_ends_the_wait(early: bool) -> None:
     waiting = gevent.spawn(sink.wait)
     gevent.sleep(0)
     sink.hang_up()
-    waiting.join(timeout=30)
+    waiting.join(timeout=PATIENCE)
 
     assert isinstance(waiting.exception, ClientGone)

@@ -13,6 +13,7 @@ from edge.front.fast.handshake import HandshakingConnection
 from edge.front.fast.handshake_turns import STEPS, HandshakeTurns
 from edge.policy.http.client_address import Peer
 from tests.front.test_tls_transport import held_client
+from tests.support.patience import PATIENCE
 
 
 class Loop:
@@ -95,7 +96,7 @@ def test_time_that_a_step_waits_for_its_turn_is_not_the_clients() -> None:
         with suppress(ssl.SSLWantReadError):
             client.session.do_handshake()
         client.theirs.sendall(client.says())
-        with gevent.Timeout(20):
+        with gevent.Timeout(PATIENCE):
             while not loop.next:
                 gevent.sleep(0)
         now[0] = 25.0

@@ -28,6 +28,7 @@ from edge.policy.http.client_address import Peer
 from tests.front.fake_edge import RealClock
 from tests.front.fake_transport import PEER, FakeTransport
 from tests.support.options import front_options, log_options
+from tests.support.patience import PATIENCE
 
 ADDRESS = ("192.0.2.1", 8080)
 SOON = 0.01
@@ -87,7 +88,7 @@ class Served:
     def wait(self) -> None:
         """For its end."""
         self.settle()
-        self.greenlet.get(timeout=30)
+        self.greenlet.get(timeout=PATIENCE)
 
     @property
     def statuses(self) -> list[int]:

@@ -19,6 +19,7 @@ import pytest
 from gevent.event import Event
 
 from tests.origin_adapter.embedded.wire import Reply, Wire
+from tests.support.patience import PATIENCE
 from tests.support.processes import ds_edge
 
 STREAMS = ["/v1/stream/one", "/v1/stream/two"]
@@ -66,7 +67,7 @@ class Process:
 
     def _end(self, number: int) -> int:
         os.kill(self.process.pid, number)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=PATIENCE)
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code
@@ -138,7 +139,7 @@ def test_every_acknowledged_message_is_there_once_and_in_order(
     for moment in moments:
         while sum(writer.acked for writer in writers) < moment:
             acked.clear()
-            acked.wait(timeout=30)
+            acked.wait(timeout=PATIENCE)
         process.kill()
         process.start()
     gevent.joinall(greenlets, timeout=90, raise_error=True)

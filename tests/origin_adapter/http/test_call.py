@@ -29,6 +29,7 @@ from origin_adapter.http.response_parser import LengthBody
 from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
 from tests.support.hub_errors import HubError
 from tests.support.origin_contract import Defect, Recorder
+from tests.support.patience import PATIENCE
 
 GET = OriginRequest("GET", "/s")
 POST = OriginRequest("POST", "/s", purpose=Purpose.WRITE, body=b"x")
@@ -148,7 +149,7 @@ def test_the_next_call_may_begin_where_one_ends(origins: Origins) -> None:
 
     begin(pool, FOLLOW, Follower())
 
-    assert over.wait(30)
+    assert over.wait(PATIENCE)
     assert (raw.accepted, pool.counts.reused) == (1, 2)
 
 
@@ -183,7 +184,7 @@ def test_what_was_told_stays_as_it_was(origins: Origins) -> None:
     for _ in range(2):
         keeper = Keeper()
         begin(pool, GET, keeper)
-        assert keeper.began.wait(30)
+        assert keeper.began.wait(PATIENCE)
         keepers.append(keeper)
     turn[0].set()
 
@@ -258,7 +259,7 @@ def test_a_body_is_heard_out_while_it_is_sent(origins: Origins) -> None:
 
     assert (recorder.status, recorder.body) == (413, b"no!")
     assert "sent" not in recorder.told
-    assert gone.wait(30)
+    assert gone.wait(PATIENCE)
     assert "write: 0 active, 0 idle" in repr(pool)
 
 
@@ -298,7 +299,7 @@ def test_a_receiver_may_give_up_while_it_is_told(origins: Origins, where: str) -
 
     recorder = begin(pool, GET, Leaver())
 
-    assert gone.wait(30)
+    assert gone.wait(PATIENCE)
     assert recorder.told[-1] == where
     assert "catch-up: 0 active, 0 idle" in repr(pool)
     assert pool.counts.faults == {}, "that was nobody's fault"
@@ -330,7 +331,7 @@ def test_a_receiver_that_raises_costs_its_connection_alone(
     if where == "ended":
         assert "catch-up: 0 active, 1 idle" in repr(pool)
     else:
-        assert gone.wait(30)
+        assert gone.wait(PATIENCE)
         assert "catch-up: 0 active, 0 idle" in repr(pool)
         assert begin(pool).wait().fault is None
 
@@ -376,7 +377,7 @@ def test_a_write_that_was_on_the_wire_may_have_happened(
     """U26: unlike one that found nobody."""
     _, pool = origins(play)
     recorder = begin(pool, POST)
-    assert recorder.was_sent.wait(30)
+    assert recorder.was_sent.wait(PATIENCE)
     if play is silent:
         pool.close()
     fault = recorder.wait().fault
@@ -396,8 +397,8 @@ def test_closing_the_pool_ends_every_call(origins: Origins) -> None:
     _, pool = origins(silent, begun, follow_connections=1)
     in_head, in_line = begin(pool, FOLLOW), begin(pool, FOLLOW)
     in_body = begin(pool)
-    assert in_body.began.wait(30)
-    assert in_head.was_sent.wait(30)
+    assert in_body.began.wait(PATIENCE)
+    assert in_head.was_sent.wait(PATIENCE)
     connecting = begin(pool, POST)
 
     with unswitched():
@@ -411,7 +412,7 @@ def test_closing_the_pool_ends_every_call(origins: Origins) -> None:
 def test_who_is_given_up_in_the_line_leaves_it(origins: Origins) -> None:
     _, pool = origins(silent, OK, catch_up_connections=1)
     first, second, third = (begin(pool) for _ in range(3))
-    assert first.was_sent.wait(30)
+    assert first.was_sent.wait(PATIENCE)
     assert "1 active, 0 idle, 2 waiting" in repr(pool)
 
     second.call.cancel()
@@ -428,7 +429,7 @@ def test_a_slot_of_somebody_who_gives_up_at_that_moment_goes_on(
     """Between the granting of the slot and the turn of the loop that goes on."""
     _, pool = origins(silent, OK, catch_up_connections=1)
     first, second, third = (begin(pool) for _ in range(3))
-    assert first.was_sent.wait(30)
+    assert first.was_sent.wait(PATIENCE)
 
     first.call.cancel()
     second.call.cancel()
@@ -469,7 +470,7 @@ def test_what_is_paused_is_never_too_late(origins: Origins) -> None:
     """A slow reader is no slow origin. Another call tells the time."""
     _, pool = origins(begun, begun, silent, idle_timeout=0.01, head_timeout=0.01)
     paused = begin(pool, FOLLOW, Recorder(pauses=True))
-    assert paused.began.wait(30)
+    assert paused.began.wait(PATIENCE)
 
     for _ in range(2):
         assert isinstance(begin(pool).wait().fault, OriginTimeout)
@@ -497,7 +498,7 @@ def test_the_event_stream_of_a_follower_is_outwaited(origins: Origins) -> None:
         begun, silent, idle_timeout=0.01, head_timeout=0.01, hold_timeout=0.01
     )
     events = begin(pool, EVENTS)
-    assert events.began.wait(30)
+    assert events.began.wait(PATIENCE)
     assert "follow: 1 active" in repr(pool)
 
     assert isinstance(begin(pool).wait().fault, OriginTimeout)

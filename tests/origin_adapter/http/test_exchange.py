@@ -19,6 +19,7 @@ from edge.core.ports import Exchange
 from edge.core.values import OriginRequest, Purpose
 from origin_adapter.http.origin import HttpExchange
 from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
+from tests.support.patience import PATIENCE
 
 REFUSED = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!"
 
@@ -129,7 +130,7 @@ def test_a_body_that_fails_is_never_complete_at_the_origin(
     with pytest.raises(ClientBodyCut, match="the client left"):
         pool.open(put(body(), length))
 
-    came = seen.get(timeout=30)
+    came = seen.get(timeout=PATIENCE)
     assert came is not None
     assert came.endswith(b"hello" if length else b"5\r\nhello\r\n")
     assert pool.counts.faults == {}
@@ -161,7 +162,7 @@ def test_a_body_of_another_length_is_never_complete(
     with pytest.raises(fault):
         pool.open(put(iter(body), 5))
 
-    came = seen.get(timeout=30)
+    came = seen.get(timeout=PATIENCE)
     assert came is not None
     assert len(came.partition(b"\r\n\r\n")[2]) < 5
 
@@ -334,4 +335,4 @@ def test_two_bodies_do_not_wait_for_each_other(origins: Origins) -> None:
     assert whole(pool.open(put(iter([b"quick"])))) == b"hi"
     go.set()
 
-    assert waiting.get(timeout=30) == b"hi"
+    assert waiting.get(timeout=PATIENCE) == b"hi"

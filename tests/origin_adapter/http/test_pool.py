@@ -17,6 +17,7 @@ from tests.origin_adapter.http.raw_origin import (
     answering,
     settle,
 )
+from tests.support.patience import PATIENCE
 
 GET = OriginRequest("GET", "/s")
 START = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi"
@@ -118,7 +119,7 @@ def test_a_slot_handed_to_somebody_who_dies_goes_to_the_next(origins: Origins) -
     heir.kill(block=False)
     held.close()
 
-    assert next_one.get(timeout=30) == b"hi"
+    assert next_one.get(timeout=PATIENCE) == b"hi"
 
 
 @pytest.mark.parametrize("play", [silent, begun], ids=["in the head", "in the body"])
@@ -177,7 +178,7 @@ def test_a_closed_exchange_releases_its_reader(origins: Origins) -> None:
     exchange.close()
 
     with pytest.raises(OriginBodyCut):
-        reader.get(timeout=30)
+        reader.get(timeout=PATIENCE)
     with pytest.raises(OriginBodyCut):
         exchange.read()
     assert pool.counts.faults == {}, "that was nobody's fault"
@@ -233,9 +234,9 @@ def test_closing_the_pool_releases_everybody(origins: Origins) -> None:
 
     for caller in (in_head, in_line):
         with pytest.raises(OriginUnreachable):
-            caller.get(timeout=30)
+            caller.get(timeout=PATIENCE)
     with pytest.raises(OriginBodyCut):
-        in_body.get(timeout=30)
+        in_body.get(timeout=PATIENCE)
     with pytest.raises(OriginUnreachable):
         pool.open(GET)
     assert repr(pool).count("0 active, 0 idle, 0 waiting") == 4
@@ -251,7 +252,7 @@ def test_a_pool_closed_while_a_call_connects(origins: Origins) -> None:
     pool.close()
 
     with pytest.raises(OriginUnreachable):
-        caller.get(timeout=30)
+        caller.get(timeout=PATIENCE)
 
 
 def test_what_is_counted(origins: Origins) -> None:

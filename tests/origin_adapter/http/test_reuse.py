@@ -10,6 +10,7 @@ from edge.core.errors import OriginGarbage, OriginUnreachable
 from edge.core.ports import Exchange
 from edge.core.values import OriginRequest, Purpose
 from tests.origin_adapter.http.raw_origin import OK, Origins, Peer, answering, settle
+from tests.support.patience import PATIENCE
 
 GET = OriginRequest("GET", "/s")
 POST = OriginRequest("POST", "/s", purpose=Purpose.WRITE)
@@ -136,7 +137,7 @@ def test_idle_connections_are_closed_when_their_time_is_over(origins: Origins) -
     _, pool = origins(play, OK, keep_alive=0.01)
     assert whole(pool.open(GET)) == b"hi"
 
-    assert gone.wait(30)
+    assert gone.wait(PATIENCE)
     assert whole(pool.open(GET)) == b"hi"
     assert pool.counts.reused == 0
 
@@ -157,7 +158,7 @@ def test_what_is_idle_beyond_the_bound_is_closed_soon(origins: Origins) -> None:
     gevent.joinall(calls, raise_error=True)
     assert "catch-up: 0 active, 3 idle" in repr(pool)
 
-    assert closed.wait(30)
+    assert closed.wait(PATIENCE)
     assert "catch-up: 0 active, 2 idle" in repr(pool)
 
 

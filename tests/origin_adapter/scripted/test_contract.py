@@ -14,6 +14,7 @@ from tests.support.origin_contract import (
     OriginContract,
     StreamedBodyContract,
 )
+from tests.support.patience import PATIENCE
 
 
 class TestLivingOrigin(OriginContract, AwayContract):
@@ -67,4 +68,4 @@ class TestScriptedOrigin(OriginContract, StreamedBodyContract):
         call = scripted.expect()
         call.head(200)
         call.piece(b"begun")
-        yield opening.get(timeout=30)
+        yield opening.get(timeout=PATIENCE)

@@ -6,6 +6,7 @@ import pytest
 from edge.core.errors import OriginUnreachable
 from edge.core.values import Framing, Headers, OriginRequest
 from origin_adapter.scripted import LivingOrigin
+from tests.support.patience import PATIENCE
 
 TEXT = (("content-type", "text/plain"),)
 START = "0000000000000000_0000000000000000"
@@ -107,7 +108,7 @@ def test_a_long_poll_waits_for_data(origin: LivingOrigin, offset: str) -> None:
 
     tail = origin.append("/s", b"news")
 
-    status, fields, body = poll.get(timeout=30)
+    status, fields, body = poll.get(timeout=PATIENCE)
     assert (status, body) == (200, b"news")
     assert (fields["stream-next-offset"], fields["stream-cursor"]) == (tail, "1")
 
@@ -119,7 +120,7 @@ def test_a_held_poll_times_out_when_the_test_says_so(origin: LivingOrigin) -> No
 
     origin.lapse()
 
-    status, fields, body = poll.get(timeout=30)
+    status, fields, body = poll.get(timeout=PATIENCE)
     assert (status, body) == (204, b"")
     assert fields == {
         "stream-next-offset": START,
@@ -142,7 +143,7 @@ def test_closing_wakes_and_ends(origin: LivingOrigin) -> None:
 
     ask(origin, "POST", "/s", (("stream-closed", "true"),))
 
-    status, fields, _ = poll.get(timeout=30)
+    status, fields, _ = poll.get(timeout=PATIENCE)
     assert (status, fields["stream-closed"]) == (204, "true")
     assert "stream-cursor" not in fields
     again = ask(origin, "GET", "/s?offset=now&live=long-poll")
@@ -164,7 +165,7 @@ def test_deleting_wakes_with_404(origin: LivingOrigin, recreated: bool) -> None:
     else:
         assert ask(origin, "DELETE", "/s")[0] == 204
 
-    assert poll.get(timeout=30)[0] == 404
+    assert poll.get(timeout=PATIENCE)[0] == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])

@@ -15,6 +15,7 @@ from edge.core.errors import (
 from edge.core.ports import Exchange
 from edge.core.values import Framing, OriginRequest, Purpose
 from origin_adapter.scripted import Call, ScriptedOrigin, data, head_answer, no_content
+from tests.support.patience import PATIENCE
 
 GET = OriginRequest("GET", "/s?offset=-1")
 FOLLOW = OriginRequest("GET", "/s?offset=1&live=long-poll", purpose=Purpose.FOLLOW)
@@ -38,7 +39,7 @@ def test_a_whole_answer(origin: ScriptedOrigin) -> None:
     call = origin.expect()
     call.reply(data(b"hello", "5", closed=True, cursor=7, etag='"x"'))
 
-    exchange = caller.get(timeout=30)
+    exchange = caller.get(timeout=PATIENCE)
     assert call.request is GET
     assert (exchange.status, exchange.content_length) == (200, 5)
     assert exchange.headers == (
@@ -58,14 +59,14 @@ def test_an_answer_in_pieces(origin: ScriptedOrigin) -> None:
     call = origin.expect()
 
     call.head(200, [("Content-Type", "text/plain")])
-    exchange = caller.get(timeout=30)
+    exchange = caller.get(timeout=PATIENCE)
     reader = gevent.spawn(whole, exchange)
     call.piece(b"he")
     gevent.idle()
     call.piece(b"llo")
     call.end()
 
-    assert reader.get(timeout=30) == b"hello"
+    assert reader.get(timeout=PATIENCE) == b"hello"
     assert exchange.headers == (("content-type", "text/plain"),)
     assert exchange.framing is Framing.CHUNKED
 
@@ -116,7 +117,7 @@ def test_a_failure_before_the_head(
     play(call)
 
     with pytest.raises(fault):
-        caller.get(timeout=30)
+        caller.get(timeout=PATIENCE)
     assert not call.closed.is_set()
 
 
@@ -130,7 +131,7 @@ def test_a_failure_within_the_body_comes_after_what_was_sent(
 
     call.cut()
 
-    exchange = caller.get(timeout=30)
+    exchange = caller.get(timeout=PATIENCE)
     assert exchange.read() == b"he"
     for _ in range(2):
         with pytest.raises(OriginBodyCut):
@@ -144,7 +145,7 @@ def test_a_closed_exchange_releases_its_reader_and_shows_it(
     caller = gevent.spawn(origin.open, GET)
     call = origin.expect()
     call.head(200)
-    exchange = caller.get(timeout=30)
+    exchange = caller.get(timeout=PATIENCE)
     reader = gevent.spawn(exchange.read)
     gevent.idle()
 
@@ -152,7 +153,7 @@ def test_a_closed_exchange_releases_its_reader_and_shows_it(
 
     assert call.closed.is_set()
     with pytest.raises(OriginBodyCut):
-        reader.get(timeout=30)
+        reader.get(timeout=PATIENCE)
     with pytest.raises(OriginBodyCut):
         exchange.read()
 
@@ -175,7 +176,7 @@ def test_the_body_is_read_and_then_on_sent_is_told(origin: ScriptedOrigin) -> No
     assert (call.body, told) == (b"ab", ["sent"])
     call.answer(204, [("Stream-Next-Offset", "2")])
 
-    assert caller.get(timeout=30).framing is Framing.NONE
+    assert caller.get(timeout=PATIENCE).framing is Framing.NONE
 
 
 def test_a_body_that_fails_never_becomes_an_answer(origin: ScriptedOrigin) -> None:
@@ -193,6 +194,6 @@ def test_the_framing_can_be_said(origin: ScriptedOrigin, framing: Framing) -> No
 
     origin.expect().reply(data(b"x", "1", framing=framing))
 
-    exchange = caller.get(timeout=30)
+    exchange = caller.get(timeout=PATIENCE)
     assert (exchange.framing, exchange.content_length) == (framing, None)
     assert whole(exchange) == b"x"

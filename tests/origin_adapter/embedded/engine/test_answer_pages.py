@@ -25,6 +25,7 @@ from origin_adapter.embedded.rules.values import (
 from origin_adapter.embedded.store import pages
 from origin_adapter.embedded.store.pages import StoredPage
 from tests.support.options import embedded_options
+from tests.support.patience import PATIENCE
 
 S = "/v1/stream/s"
 TEXT = "text/plain"
@@ -70,7 +71,7 @@ def replace_it(engine: Engine) -> None:
     """Delete the stream and make another one, until nothing of the first is left."""
     engine.submit(DeleteStream(S))
     fill(engine, [b"other bytes" * 10])
-    with gevent.Timeout(10):
+    with gevent.Timeout(PATIENCE):
         while rows_left(engine) > 1:
             gevent.sleep(0.01)
 
@@ -78,7 +79,7 @@ def replace_it(engine: Engine) -> None:
 def trim_it(engine: Engine) -> None:
     """Retention drops all but the last message."""
     object.__setattr__(engine.options, "retention_bytes", 8)
-    with gevent.Timeout(10):
+    with gevent.Timeout(PATIENCE):
         while rows_left(engine) > 1:
             gevent.sleep(0.01)
 

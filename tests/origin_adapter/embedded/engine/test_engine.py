@@ -22,6 +22,7 @@ from origin_adapter.embedded.rules.values import (
 )
 from origin_adapter.embedded.store.store import look_up
 from tests.support.options import embedded_options
+from tests.support.patience import PATIENCE
 
 S = "/v1/stream/s"
 TEXT = "text/plain"
@@ -115,7 +116,7 @@ def test_writers_who_come_together_share_a_commit(engine: Engine) -> None:
     engine.store.db.set_trace_callback(said.append)
 
     writers = [gevent.spawn(post, engine, b"x") for _ in range(300)]
-    gevent.joinall(writers, timeout=30, raise_error=True)
+    gevent.joinall(writers, timeout=PATIENCE, raise_error=True)
 
     engine.store.db.set_trace_callback(None)
     assert said.count("COMMIT") < 10
@@ -137,7 +138,7 @@ def test_a_full_disk_is_told_to_every_writer_of_the_batch(engine: Engine) -> Non
         return None
 
     writers = [gevent.spawn(write) for _ in range(5)]
-    gevent.joinall(writers, timeout=30, raise_error=True)
+    gevent.joinall(writers, timeout=PATIENCE, raise_error=True)
 
     assert [writer.get() for writer in writers] == [RefusalReason.DISK_FULL] * 5
     forget(engine)
@@ -219,7 +220,7 @@ def test_a_mistake_in_its_batch_does_not_end_maintenance(
 
     with monkeypatch.context() as patched:
         patched.setattr("origin_adapter.embedded.store.maintenance.expire", broken)
-        assert failed.wait(30)
+        assert failed.wait(PATIENCE)
 
     engine.submit(CreateStream(S, TEXT, Lifetime(ttl=0)))
     with gevent.Timeout(60):

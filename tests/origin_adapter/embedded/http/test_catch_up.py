@@ -11,6 +11,7 @@ from origin_adapter.embedded.engine.engine import READER_THREADS
 from origin_adapter.embedded.rules.values import AppendToStream, MessageBatch
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Reply, Wire
+from tests.support.patience import PATIENCE
 
 S = "/v1/stream/s"
 MB = 1_000_000
@@ -133,7 +134,7 @@ def test_a_stream_that_is_replaced_in_the_middle_is_never_mixed(
 
     writer.ask("DELETE", S)
     fill(writer, [b"n" * MB] * 24)
-    with gevent.Timeout(20):
+    with gevent.Timeout(PATIENCE):
         counted = origin.engine.store.db.execute
         while counted("SELECT count(*) FROM message").fetchone()[0] > 24:
             gevent.sleep(0.01)
@@ -157,7 +158,7 @@ def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(
     reader.close()
 
     engine = origin.engine
-    with gevent.Timeout(10):
+    with gevent.Timeout(PATIENCE):
         while len(origin._server._handlers) > 1:
             gevent.sleep(0.01)
         while len(engine.reader._free) < READER_THREADS:

@@ -13,6 +13,7 @@ from gevent import socket
 from origin_adapter.embedded.http import connection
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Wire
+from tests.support.patience import PATIENCE
 
 S = "/v1/stream/s"
 Start = Callable[..., RunningOrigin]
@@ -29,7 +30,7 @@ CHUNKED = f"POST {S} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".
 
 FLOOD = """
 import signal, socket, sys, threading
-signal.alarm(20)  # Where others never had their turn, the test fails then.
+signal.alarm(90)  # Where others never had their turn, the test fails then.
 begin, more = (bytes.fromhex(text) for text in sys.argv[2:])
 sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 def take():
@@ -120,7 +121,7 @@ def test_who_never_stops_sending_does_not_keep_others_waiting(
     other = connect(origin)
     other.ask("PUT", S, content_type="text/plain")
     port = origin.address.rpartition(":")[2]
-    with flooding(port, begin, more), gevent.Timeout(10):
+    with flooding(port, begin, more), gevent.Timeout(PATIENCE):
         for _ in range(20):
             assert other.ask("HEAD", S).status == 200
 
@@ -196,7 +197,7 @@ def test_stopping_answers_what_was_begun(start: Start, connect: Connect) -> None
     assert not stopping.ready()
     writer.send(b"i")
     assert writer.reply().status == 204
-    stopping.get(timeout=30)
+    stopping.get(timeout=PATIENCE)
 
 
 def test_connections_leave_no_files_behind(

@@ -9,6 +9,7 @@ from gevent.event import Event
 from origin_adapter.embedded.rules.values import StoredStream
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Reply, Wire
+from tests.support.patience import PATIENCE
 
 S = "/v1/stream/s"
 TAIL = f"{S}?offset=now&live=long-poll"
@@ -52,7 +53,7 @@ def test_an_append_wakes_everybody_with_the_same_bytes(
 
     acked = post(writer, b"news")
 
-    gevent.joinall(readers, timeout=30, raise_error=True)
+    gevent.joinall(readers, timeout=PATIENCE, raise_error=True)
     for reply in (reader.get() for reader in readers):
         assert (reply.status, reply.body) == (200, b"news")
         assert reply.offset == acked.offset
@@ -77,7 +78,7 @@ def test_an_append_between_the_look_and_the_wait_is_heard(
 
     monkeypatch.setattr(patient.engine, "same", look_and_be_slow)
     reader = asking(connect(patient), TAIL)
-    assert reader.get(timeout=30).body == b"in between"
+    assert reader.get(timeout=PATIENCE).body == b"in between"
 
 
 def test_closing_releases_everybody(patient: RunningOrigin, connect: Connect) -> None:
@@ -89,7 +90,7 @@ def test_closing_releases_everybody(patient: RunningOrigin, connect: Connect) ->
 
     writer.ask("POST", S, stream_closed="true")
 
-    reply = reader.get(timeout=30)
+    reply = reader.get(timeout=PATIENCE)
     assert reply.status == 204
     assert reply.headers["stream-closed"] == "true"
     assert "stream-cursor" not in reply.headers
@@ -106,7 +107,7 @@ def test_the_last_message_and_the_closure_come_together(
 
     post(writer, b"end", stream_closed="true")
 
-    reply = reader.get(timeout=30)
+    reply = reader.get(timeout=PATIENCE)
     assert (reply.status, reply.body) == (200, b"end")
     assert reply.headers["stream-closed"] == "true"
 
@@ -122,7 +123,7 @@ def test_deleting_releases_everybody(patient: RunningOrigin, connect: Connect) -
     make(writer)
     post(writer, b"another life")
 
-    assert reader.get(timeout=30).status == 404
+    assert reader.get(timeout=PATIENCE).status == 404
 
 
 def test_a_sources_appends_wake_no_reader_of_its_fork(
@@ -139,7 +140,7 @@ def test_a_sources_appends_wake_no_reader_of_its_fork(
 
     post(writer, b"source only")
 
-    assert reader.get(timeout=30).status == 204
+    assert reader.get(timeout=PATIENCE).status == 204
 
 
 def test_a_forks_reader_below_the_divergence_does_not_wait(
@@ -185,7 +186,7 @@ def test_a_stopping_server_answers_who_waits(
 
     again = start()
 
-    assert reader.get(timeout=30).status == 204
+    assert reader.get(timeout=PATIENCE).status == 204
     assert connect(again).ask("GET", S).body == b"kept"
 
 

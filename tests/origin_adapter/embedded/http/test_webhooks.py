@@ -14,6 +14,7 @@ from gevent.queue import Queue
 from origin_adapter.embedded.engine.webhook_dispatcher import WebhookDispatcher
 from origin_adapter.embedded.serve import RunningOrigin
 from tests.origin_adapter.embedded.wire import Reply, Wire
+from tests.support.patience import PATIENCE
 
 SUB = "/v1/stream/__ds/subscriptions/s"
 Start = Callable[..., RunningOrigin]
@@ -50,7 +51,7 @@ class Receiver:
         return [said]
 
     def next(self) -> dict[str, Any]:
-        said, _, _ = self.got.get(timeout=30)
+        said, _, _ = self.got.get(timeout=PATIENCE)
         return said
 
 
@@ -100,7 +101,7 @@ def test_a_webhook_is_signed_by_the_published_key(
     """Section 7.1: Ed25519 over the timestamp and the exact body."""
     subscribe(wire, receiver)
     work(wire)
-    said, body, signature = receiver.got.get(timeout=30)
+    said, body, signature = receiver.got.get(timeout=PATIENCE)
     parts = dict(part.split("=", 1) for part in signature.split(","))
     [key] = wire.ask("GET", "/v1/stream/__ds/jwks.json").json["keys"]
 
