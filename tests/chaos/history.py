@@ -97,7 +97,8 @@ class Incarnation:
 
     ``log`` and ``places`` (the index in the log at which each offset stands) are what
     the origin told; ``closure`` and ``death`` are None until they happen. ``closing``:
-    when anybody first asked to close it.
+    when anybody first asked to close it. ``first``: the offset at which it was made, ""
+    where nobody was told; in a fork the one behind ``base``.
     """
 
     number: int
@@ -108,6 +109,7 @@ class Incarnation:
     places: dict[str, int] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
     closing: float = inf
+    first: str = ""
     closure: Life | None = None
     death: Life | None = None
     _indexes: dict[Name, int] = field(default_factory=dict)
@@ -142,6 +144,12 @@ class Incarnation:
         """Whether an offset may stand there that nobody here was told: behind a write
         whose answer was lost. None: anywhere."""
         return bool(self._unnamed) if index is None else index in self._unnamed
+
+    def is_named_later(self, offset: str, index: int) -> bool:
+        """Whether the origin named a later offset than this one for ``index`` from the
+        beginning. A fork that was asked for at an offset between two messages ends
+        there, and its last message ends before (E9)."""
+        return index == len(self.base) and offset < self.first
 
     def at_least(self, sent: float, late: float) -> int:
         """How many messages an answer must show that claims to be all and was asked for

@@ -334,9 +334,12 @@ def _closure(answer: Answer, one: Incarnation, end: int, bounds: Bounds) -> Comp
 def _closed_range(
     answer: Answer, one: Incarnation, end: int, bounds: Bounds
 ) -> Complaints:
-    """L16: only what cannot grow any more is fresh downstream; as what has died."""
+    """L16: only what cannot grow any more is fresh downstream; as what has died, and
+    what ends before the offset at which more will follow."""
     dead = one.death is not None and one.death.span.asked < answer.received
     if answer.mode != "catch-up" or not answer.max_age or dead:
+        return
+    if one.is_named_later(answer.next, end):
         return
     ends_it = one.closure is not None and one.closing < answer.received
     if end == len(one.log) and not ends_it:

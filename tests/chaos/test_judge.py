@@ -377,6 +377,27 @@ def test_only_what_cannot_grow_is_fresh_downstream(wrong: Answer) -> None:
     assert "freshness" in words(wrong, LONG)
 
 
+def test_what_ends_before_a_fork_goes_on_cannot_grow() -> None:
+    """L16, E9: a fork between two messages has a name of its end behind the last one's.
+    Under that name it is the end of an open stream."""
+    one = stream(0, 10.0, "")
+    one.base, one.first = names(0, 0, 1), "025"
+    one.log = [*one.base]
+    one.places |= {"010": 1, "020": 2, "025": 2}
+    one.settle()
+    early, late = answer(0, 2, 20.0), answer(0, 2, 20.0, next="025")
+    assert words(early, one) == set()
+    assert words(late, one) == {"freshness"}
+
+    one.writes.append(Write(Way.EDGE, names(0, 2), Span(21.0, 21.1), True, "035"))
+    one.log += names(0, 2)
+    one.settle()
+    assert words(early, one) == set()
+    assert words(late, one) == {"freshness"}
+    one.first = "020"
+    assert words(early, one) == {"freshness"}
+
+
 @pytest.mark.parametrize(("subject", "age"), [("", 5), ("alice", 3)])
 def test_what_is_shown_was_confirmed_lately(subject: str, age: int) -> None:
     """L6, L14: or since its reader came."""

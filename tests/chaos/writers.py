@@ -244,8 +244,10 @@ class Writer:
         birth = Life(Span(span.asked, known), way, heard and way is Way.EDGE)
         one = Incarnation(len(stream.lives), kind, birth, base)
         one.places["-1"] = 0
-        if reply is not None and (first := reply.fields.get("stream-next-offset")):
-            one.places[first] = len(base)
+        told = {} if reply is None else reply.fields
+        one.first = told.get("stream-next-offset", fields.get("Stream-Fork-Offset", ""))
+        if one.first:
+            one.places[one.first] = len(base)
         stream.lives.append(one)
         self._world.met[f"create {way.value}"] += 1
         self._world.met["recreation"] += bool(one.number)
