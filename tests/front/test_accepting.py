@@ -19,6 +19,7 @@ _COMMON = """
 import edge.cli.serve
 import logging, os, resource, sys
 import gevent
+import gevent.threadpool  # As the edge does: later there is no descriptor for it.
 from gevent import socket
 from edge.core import accepting
 from edge.core.counters import Counters
@@ -60,7 +61,6 @@ pauses = lambda: counters.accept_pauses
 """
 
 _EMBEDDED = """
-import gevent.threadpool  # What the engine imports: later there is no descriptor.
 from origin_adapter.embedded.http.exchange import ServerResponse
 from origin_adapter.embedded.http.server import OriginServer
 
