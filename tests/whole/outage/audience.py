@@ -45,6 +45,10 @@ class Part:
     def life(self) -> str:
         return self.data[:1].decode()
 
+    @property
+    def end(self) -> int:
+        return self.place + len(self.data)
+
 
 def judge(parts: list[Part], logs: dict[str, bytes]) -> list[str]:
     """What is wrong with what one client read; ``logs`` are the origin's, by life."""

@@ -47,7 +47,6 @@ from tests.whole.outage.audience import (
     Viewer,
     Writer,
     judge,
-    message,
 )
 from tests.whole.outage.tally import Phase, Tally
 
@@ -56,6 +55,9 @@ HELD = 5
 
 PATIENCE = 60.0
 MODES = ("long-poll", "sse")
+KILLED = ("killed", "gone")
+"""Phases that begin with the origin's death."""
+
 REGIONS = ("east", "west")
 
 
@@ -217,12 +219,12 @@ class Teller:
         offset = self._fill()
         for name, happens in phases.items():
             with self._writer.turn:
-                if name == "killed":
+                if name in KILLED:
                     self._all_came_down()
                 phase, begun = self._tally.begin(name), time.monotonic()
                 self._look()
-                if name == "killed":
-                    self._kill()
+                if name in KILLED:
+                    self._kill(hidden=name == "killed")
             if name == "calm":
                 self._begin_clients(offset)
             happens()
@@ -264,12 +266,15 @@ class Teller:
         self._rounds()
 
     def _all_came_down(self) -> None:
-        """Everybody has what was acknowledged so far; nobody writes."""
-        last = message("A", self._writer.acknowledged["A"][-1])
-        until(lambda: all(one.parts[-1].data.endswith(last) for one in self._crowd))
+        """Everybody has all that the origin has; nobody writes. What comes down later
+        would be told of the next phase."""
+        log = self._logs["A"] = self._house.read()
+        until(lambda: all(one.parts[-1].end == len(log) for one in self._crowd))
 
-    def _kill(self) -> None:
-        self._house.switch.order("refuse")
+    def _kill(self, hidden: bool) -> None:
+        """``hidden``: nobody listens at its address from now on."""
+        if hidden:
+            self._house.switch.order("refuse")
         self._house.kill()
         # What was acknowledged a moment ago may not have come down to readers yet.
         self._writer.last.clear()
@@ -290,10 +295,6 @@ class Teller:
         self._rounds()
 
     def _gone(self) -> None:
-        with self._writer.turn:
-            self._logs["A"] = self._house.read()
-            self._house.kill()
-            self._writer.last.clear()
         self._house.begin(self._folder / "second")
         self._tally.restart_clock()
         self._readers_have("gone")
