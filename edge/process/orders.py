@@ -117,12 +117,17 @@ class NodeOrders:
     # The life of a process.
 
     def begin(self) -> None:
-        """Read the file, before anything is served. Raises OSError."""
+        """Read the file, before anything is served. Raises OSError.
+
+        1: this process says that it reads; 2: an order is given, and its giver waits
+        for this one, too; 3: the file is read. So what somebody waits for is carried
+        out whatever it is: without a report it would have failed here.
+        """
         self._lanes.store_acted(READS)
         self._reads = self._acting = self.is_starting = True
         self._make_known()
         for order in self._file.after(0, 0).orders:
-            if order.kind in self.lasting:
+            if order.kind in self.lasting or self._is_awaited(order):
                 self._carry_out(order)
             self._done = order.number
         self._did(self._done)
@@ -185,12 +190,24 @@ class NodeOrders:
     def _carry_out(self, order: NodeOrder) -> None:
         handler = self.handlers.get(order.kind, _unknown)
         report = self._guarded(lambda: handler(order))
-        folder = order.facts.get("reports")
-        if isinstance(folder, str) and folder.startswith(_REPORTS):
+        folder = self._reports_of(order)
+        if folder is not None:
             octets = json.dumps(report).encode()
             with suppress(OSError):
                 # Whoever asked may have gone.
-                _write(self._folder / folder / f"{self._lane}", octets)
+                _write(folder / f"{self._lane}", octets)
+
+    def _is_awaited(self, order: NodeOrder) -> bool:
+        """Whether its giver still waits for reports."""
+        folder = self._reports_of(order)
+        return folder is not None and folder.exists()
+
+    def _reports_of(self, order: NodeOrder) -> Path | None:
+        """The folder that its giver has made for reports; None: it wants none."""
+        name = order.facts.get("reports")
+        if isinstance(name, str) and name.startswith(_REPORTS):
+            return self._folder / name
+        return None
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         """What it returns; None if it could not be done."""

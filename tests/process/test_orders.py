@@ -18,7 +18,7 @@ from edge.core.errors import Refusal
 from edge.core.reasons import Reason
 from edge.core.values import Role
 from edge.process import orders as module
-from edge.process.order_file import KEPT_ORDERS, NodeOrder, OrderFile
+from edge.process.order_file import KEPT_ORDERS, Found, NodeOrder, OrderFile
 from tests.process.node_of_orders import NodeOfOrders, OrderProcess
 from tests.support.patience import PATIENCE
 
@@ -192,6 +192,28 @@ def test_a_successor_carries_out_what_lasts_before_it_serves(
     assert successor.done == [1, 3]
     assert node.fronts[1].orders.give("ask").late == ()
     assert successor.done == [1, 3, 4]
+
+
+def test_who_starts_carries_out_whatever_somebody_waits_for(
+    node: NodeOfOrders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1: it says that it reads orders; 2: one that does not last is given, to it too;
+    3: it reads the file."""
+    process, giving = node.forked(Role.FRONT), node.fronts[0]
+    after, given = process.orders._file.after, []
+
+    def read(number: int, last: int) -> Found:
+        given.append(gevent.spawn(giving.orders.give, "ask"))
+        until(giving.view.announced)
+        return after(number, last)
+
+    monkeypatch.setattr(process.orders._file, "after", read)
+    process.orders.begin()
+    node.all.append(process)
+    outcome = given[0].get(timeout=PATIENCE)
+
+    assert (outcome.failed, outcome.late, process.done) == ((), (), [1])
+    assert len(outcome.reports) == 4
 
 
 def test_a_process_starts_though_the_run_folder_is_full(
