@@ -194,6 +194,23 @@ def test_a_404_from_before_the_create_is_not_for_who_came_after() -> None:
     assert early.done().body == b"abc"
 
 
+def test_a_write_to_the_last_life_closes_no_range_of_the_next_one() -> None:
+    """L16: nothing of the last one was held, and it was replaced behind the edge."""
+    house, origin = scripted()
+    gone = house.ask()
+    origin.expect().answer(404, NOT_FOUND, b"Stream not found")
+    assert gone.done().status == 404
+    house.wrote("POST", 204, stream_next_offset="0009")
+
+    for start, body in (("-1", b"abc"), ("0003", b"")):
+        reader, call = house.ask(), origin.expect()
+        assert call.request.target == f"{PATH}?offset={start}"
+        call.reply(data(body, "0003"))
+        assert reader.done().body == b"abc"
+        told = reader.sink.header("cache-control")
+        assert told == "public, max-age=0, must-revalidate"
+
+
 def test_retention_takes_the_beginning_and_leaves_the_rest() -> None:
     """E8: a 410 for an old offset does not drop what comes after it."""
     house, origin = scripted()

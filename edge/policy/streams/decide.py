@@ -225,6 +225,8 @@ def _decide_held(
         return _ask(state, Fetch(state.offset, Reason.MISS))
     if log.reaches_beyond(end):
         if page_end is not None and _was_heard_at(log, state, end):
+            if not read.mode.live and _is_told_after_writes(log):
+                return _serve_tail(log, state, page_end, end, known=False)
             return _serve_behind(read, log, state, page_end)
         ask = _delta(log, state, page_end, end, Reason.NEWER_WRITE)
         return _ask_held(ask, read, log, state, route, page_end)
@@ -286,6 +288,16 @@ def _hides_write(log: StreamLog, state: ReadState, page_end: str) -> bool:
     if reaches(barrier, page_end):
         return False
     return state.fault is None and state.asked < MAX_GAP_FETCHES
+
+
+def _is_told_after_writes(log: StreamLog) -> bool:
+    """Whether the origin claimed that the tail is all, to a read that was sent after
+    each write that was answered here.
+
+    A write that named a later place was then another life's, or the origin is slow. It
+    does not show that anything lies beyond the tail (L16)."""
+    tail = log.tail
+    return tail.up_to_date and tail.told_writes >= tail.writes
 
 
 def _serve_behind(

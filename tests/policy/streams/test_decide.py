@@ -285,6 +285,16 @@ def test_a_write_after_the_reader_came_does_not_hold_it_up() -> None:
     assert busy.decide(B) == Fetch(B, Reason.NEWER_WRITE)
 
 
+def test_a_write_from_before_the_claim_closes_no_range() -> None:
+    """L16: it was to another life of the stream, or its origin is slow. What ends below
+    it may grow, and is not claimed to be all either."""
+    for kept, kind in ((True, Kind.TAIL), (False, Kind.CLOSED_RANGE)):
+        told = story().wrote(C).arrives().held(A, B, tail=kept)
+
+        assert told.decide(BEGIN) == Serve(kind, BEGIN, B)
+        assert told.decide(BEGIN, LONG_POLL) == Serve(Kind.LIVE, BEGIN, B)
+
+
 def test_a_write_without_an_offset_makes_the_tail_unknown() -> None:
     """L4: a duplicate's 204, or an answer that was lost."""
     followed = story().described().held(A).armed().wrote(None)
