@@ -307,9 +307,12 @@ def test_an_edge_that_does_not_run_is_a_502_or_503(name: str, left_over: bool) -
         with proxy(name, folder) as found, calling(found) as connection:
             read = connection.ask("GET", "/v1/stream/a?offset=-1")
             written = connection.ask("POST", "/v1/stream/a", [TEXT], b"one")
+            if written.reset == REFUSED_STREAM:
+                # Nothing was done, so a browser sends it again.
+                written = connection.ask("POST", "/v1/stream/a", [TEXT], b"one")
 
     expected = 503 if name == "haproxy" else 502
-    assert (read.status, written.status) == (expected, expected)
+    assert (read.status, written.status) == (expected, expected), written
 
 
 def test_behind_every_proxy_an_edge_may_end_and_come_back() -> None:

@@ -113,7 +113,7 @@ def test_a_successor_that_cannot_start_costs_nothing(tmp_path: Path) -> None:
         with edge.connect() as client:
             client.get(HIT)
             assert client.read().status == 200
-        assert edge.reloads() == ["failed"]
+        until(lambda: edge.reloads() == ["failed"])
         assert metric(edge, "config_last_reload_successful") == 0.0
         broken.unlink()
         edge.reload()
@@ -121,7 +121,7 @@ def test_a_successor_that_cannot_start_costs_nothing(tmp_path: Path) -> None:
         edge.expect("draining")
 
         assert parked.read().status == 204
-        assert edge.reloads() == ["failed", "accepted"]
+        until(lambda: edge.reloads() == ["failed", "accepted"])
         assert replaced(edge, "reload") == 1.0
 
 
@@ -135,11 +135,11 @@ def test_a_successor_that_hangs_fails_its_reload_and_costs_nothing(
         broken.write_text("hang")
         edge.reload()
         edge.expect_log("did not start: it gave no sign of life, and was ended")
-        assert edge.reloads() == ["failed"]
+        until(lambda: edge.reloads() == ["failed"])
         edge.reload()
         os.kill(stopped(edge), signal.SIGKILL)
         edge.expect_log("did not start: it ended before it served")
-        assert edge.reloads() == ["failed", "failed"]
+        until(lambda: edge.reloads() == ["failed", "failed"])
         with edge.connect() as client:
             client.get(HIT)
             assert client.read().status == 200
